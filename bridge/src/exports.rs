@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use linkspan::registry::{self, Listed};
 use linkspan::{
-    Asked, Channel, Error, ErrorKind, EventKind, Options, Payload, RemoteFailure, Result, Subscriber, Wait,
+    Channel, Error, ErrorKind, EventKind, Options, Payload, PendingReply, RemoteFailure, Result, Subscriber,
+    Wait,
 };
 
 use crate::config::Config;
@@ -38,7 +39,7 @@ enum Way {
 
 /// A request that a server of this machine has not answered yet.
 struct Pending {
-    asked: Asked,
+    asked: PendingReply,
     respond: Respond,
     until: Instant,
 }
@@ -128,7 +129,7 @@ impl Exports {
             let text = "the server has gone";
             return respond(Err(failure(&Error::new(ErrorKind::NotFound, text))));
         };
-        match channel.ask(&Payload::from_bytes(body.encoding, body.bytes), Wait::none()) {
+        match channel.start_call(&Payload::from_bytes(body.encoding, body.bytes), Wait::none()) {
             Ok(asked) => {
                 pending.push(Pending { asked, respond, until: Instant::now() + config.request_timeout() });
                 // Looking once arms the descriptor.
@@ -244,7 +245,7 @@ fn answers(channel: &Channel, pending: &mut Vec<Pending>) -> bool {
         let _ = channel.poll();
     }
     for one in std::mem::take(pending) {
-        match channel.answer(one.asked, Wait::none()) {
+        match channel.finish_call(one.asked, Wait::none()) {
             Ok(message) => {
                 let body = Body { encoding: message.encoding(), bytes: message.body().clone() };
                 (one.respond)(Ok(body));

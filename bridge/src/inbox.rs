@@ -19,16 +19,16 @@ pub struct Inbox(Arc<Shared>);
 
 struct Shared {
     waiting: Mutex<(VecDeque<Arrival>, usize)>,
-    bell: OwnedFd,
+    waker: OwnedFd,
     dropped: AtomicU64,
 }
 
 impl Inbox {
     /// An empty one.
     pub fn new() -> Result<Inbox> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::os("making an eventfd", e.raw_os_error()))?;
-        Ok(Inbox(Arc::new(Shared { waiting: Mutex::default(), bell, dropped: AtomicU64::new(0) })))
+        Ok(Inbox(Arc::new(Shared { waiting: Mutex::default(), waker, dropped: AtomicU64::new(0) })))
     }
 
     /// Hands something over. Beyond the bound samples are dropped and counted, and requests refused; nothing else is.
@@ -56,13 +56,13 @@ impl Inbox {
     /// Wakes the loop, which takes what waits.
     pub fn wake(&self) {
         // Any number makes it readable; it fails only where the counter is at its end, and readable.
-        let _ = rustix::io::write(&self.0.bell, &[1; 8]);
+        let _ = rustix::io::write(&self.0.waker, &[1; 8]);
     }
 
     /// Takes everything that waits.
     pub fn take(&self) -> VecDeque<Arrival> {
         // Before the queue: what comes in between is told again.
-        let _ = rustix::io::read(&self.0.bell, &mut [0u8; 8]);
+        let _ = rustix::io::read(&self.0.waker, &mut [0u8; 8]);
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.1 = 0;
         std::mem::take(&mut waiting.0)
@@ -76,6 +76,6 @@ impl Inbox {
 
 impl AsFd for Inbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.bell.as_fd()
+        self.0.waker.as_fd()
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use linkspan::codec::How;
+use linkspan::codec::EncodeOptions;
 use linkspan::value::{Keys, Sink, Source};
 use linkspan::{Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
 
@@ -261,7 +261,7 @@ impl linkspan_message {
             _ => Vec::with_capacity(256),
         };
         bytes.clear();
-        let done = codec::encode_into(from, HELD, &How::default().with_keys(keys), &mut bytes);
+        let done = codec::encode_into(from, HELD, &EncodeOptions::default().with_keys(keys), &mut bytes);
         *state = match done {
             Ok(()) => State::Encoded(Encoded { bytes, has_arrays, value: OnceLock::new() }),
             Err(_) => State::Tree(Tree::default()),

@@ -161,7 +161,7 @@ pub fn setup(group: &str, root: &Path) -> Result<(), Exit> {
 fn lines_of_json(values: impl Iterator<Item = Value>) -> Result<(), Exit> {
     let mut text = Vec::new();
     for value in values {
-        codec::encode_into(&value, Encoding::Json, &codec::How::default(), &mut text)?;
+        codec::encode_into(&value, Encoding::Json, &codec::EncodeOptions::default(), &mut text)?;
         text.push(b'\n');
     }
     output::write(&text)

@@ -65,12 +65,12 @@ pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
     if asked.http.is_some() {
         return Err(crate::features::missing("the page of --http", "web", "").into());
     }
-    let bell =
+    let waker =
         signals.fd().try_clone_to_owned().map_err(|e| Exit::Io(format!("watching for signals: {e}")))?;
     let stopper = server.stopper();
     // Whichever thread gets the signal, the loop hears of it; this one ends with the process.
     thread::spawn(move || {
-        while let Err(Errno::INTR) = poll(&mut [PollFd::new(&bell, PollFlags::IN)], None) {}
+        while let Err(Errno::INTR) = poll(&mut [PollFd::new(&waker, PollFlags::IN)], None) {}
         stopper.stop();
     });
     server.run(Timeout::Forever)?;

@@ -179,15 +179,15 @@ class Channel(_Told[_native.Channel]):
         what = "calls that were made before on this channel were not over within {}; the request was not sent"
         async with self._within(timeout, what) as late, self._one:
             late.what = "the other side did not take what was sent before within {}; the request was not sent"
-            asked = await _when_room(lambda: self._inner.ask(value))
+            asked = await _when_room(lambda: self._inner.start_call(value))
             late.what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
             late.retryable = self._idempotent
             try:
-                return await self._until(lambda: self._inner.answer(asked, timeout=0))
+                return await self._until(lambda: self._inner.finish_call(asked, timeout=0))
             except asyncio.CancelledError:
                 # A time-out that passes, however short, gives it up: it is not sent to the next server.
                 with contextlib.suppress(Error):
-                    self._inner.answer(asked, timeout=1e-6)
+                    self._inner.finish_call(asked, timeout=1e-6)
                 raise
 
     async def reply(self, request: _native.Message, value: Any, *, timeout: float | None = _LEFT_OUT) -> None:

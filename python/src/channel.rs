@@ -1,6 +1,6 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
-use linkspan::{Channel as Link, Listener as Door, Wait};
+use linkspan::{Channel as Link, Listener as CoreListener, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -26,7 +26,7 @@ pub struct Channel {
 
 /// A request whose answer is still to come.
 #[pyclass(frozen, module = "linkspan._native")]
-pub struct Asked(linkspan::Asked);
+pub struct PendingReply(linkspan::PendingReply);
 
 /// The events as `linkspan.Event`.
 pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -140,15 +140,21 @@ impl Channel {
     }
 
     /// Sends a request without waiting; `answer` gives its answer. A call in two steps, for event loops.
-    fn ask(&self, value: &Bound<'_, PyAny>) -> Outcome<Asked> {
+    fn start_call(&self, value: &Bound<'_, PyAny>) -> Outcome<PendingReply> {
         let payload = Walk::with(value, |walk| self.link.encode(walk))?;
-        Ok(Asked(value.py().detach(|| self.link.ask(&payload, Wait::none()))?))
+        Ok(PendingReply(value.py().detach(|| self.link.start_call(&payload, Wait::none()))?))
     }
 
     /// The answer to a request that `ask` sent, with the errors of `call`.
     #[pyo3(signature = (asked, *, timeout=Patience::DEFAULT, on_wait=None))]
-    fn answer(&self, py: Python<'_>, asked: &Asked, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
-        self.wait(py, timeout, on_wait, |wait| self.link.answer(asked.0, wait)).map(Message::new)
+    fn finish_call(
+        &self,
+        py: Python<'_>,
+        asked: &PendingReply,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<Message> {
+        self.wait(py, timeout, on_wait, |wait| self.link.finish_call(asked.0, wait)).map(Message::new)
     }
 
     /// Answers a request that `recv` gave.
@@ -238,7 +244,7 @@ impl Channel {
 /// Takes one peer after the other. Any number of threads may accept, and any may close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Listener {
-    door: Door,
+    listener: CoreListener,
     on_wait: OnWait,
 }
 
@@ -253,21 +259,21 @@ impl Listener {
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
         let (options, on_wait) = options(given)?;
-        Ok(Listener { door: Door::listen(endpoint, &options)?, on_wait })
+        Ok(Listener { listener: CoreListener::listen(endpoint, &options)?, on_wait })
     }
 
     /// The channel to the next peer that connects.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn accept(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Channel> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
-        let link = waiting(py, timeout, callback, |wait| self.door.accept(wait))?;
+        let link = waiting(py, timeout, callback, |wait| self.listener.accept(wait))?;
         Ok(Channel { link, on_wait: self.on_wait.as_ref().map(|f| f.clone_ref(py)) })
     }
 
     /// The endpoint, with its transport.
     #[getter]
     fn endpoint(&self) -> String {
-        self.door.endpoint()
+        self.listener.endpoint()
     }
 
     fn __repr__(&self) -> String {
@@ -276,22 +282,22 @@ impl Listener {
 
     /// What happened since the last call: forgotten, where messages that were kept for an absent client are lost.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        told(py, self.door.events())
+        told(py, self.listener.events())
     }
 
     /// Counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
-        object(&self.door.stats(), Builder::copying(py))
+        object(&self.listener.stats(), Builder::copying(py))
     }
 
     /// A file descriptor that is readable while `accept` would not wait.
     fn fileno(&self) -> i32 {
-        self.door.fileno()
+        self.listener.fileno()
     }
 
     /// Listens no longer. Channels that were accepted stay.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.door.close());
+        py.detach(|| self.listener.close());
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

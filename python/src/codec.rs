@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use linkspan::Encoding;
-use linkspan::codec::{How, decode_into, encode_into};
+use linkspan::codec::{EncodeOptions, decode_into, encode_into};
 use linkspan::value::Limits;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -29,7 +29,7 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'
     let encoding = Encoding::from_name(encoding)?;
     let mut scratch = SCRATCH.take();
     scratch.clear();
-    let how = How::default();
+    let how = EncodeOptions::default();
     let done = Walk::with(value, |walk| encode_into(walk, encoding, &how, &mut scratch));
     let bytes = done.map(|()| PyBytes::new(value.py(), &scratch));
     if scratch.capacity() <= SCRATCH_LIMIT {

@@ -42,7 +42,7 @@ mod _native {
     #[pymodule_export]
     use super::array::NdArray;
     #[pymodule_export]
-    use super::channel::{Asked, Channel, Listener};
+    use super::channel::{Channel, Listener, PendingReply};
     #[pymodule_export]
     use super::codec::{decode, encode, reply_schema, schema, transcode};
     #[pymodule_export]

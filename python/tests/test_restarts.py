@@ -103,18 +103,18 @@ def test_a_server_acknowledges_what_was_sent_to_it(peer, transport):
     near = linkspan.connect(where, timeout=60, idempotent=True)
     for n in range(3):
         near.send(n)
-    asked = near.ask("x")
+    asked = near.start_call("x")
     assert [one.line(), tell(one, "ack"), tell(one, "no")] == ["0", "1", "2"]
     # What was acknowledged is heard by whoever waits for something; a spool has it in its files.
     while transport != "spool" and near.stats()["acknowledged"] < 1:
         with pytest.raises(linkspan.Timeout):
-            near.answer(asked, timeout=0)
+            near.finish_call(asked, timeout=0)
     one.signal(signal.SIGKILL)
     one.end()
     two = peer(SERVES_BY_HAND, where)
     two.line()
     answers = []
-    calling = threading.Thread(target=lambda: answers.append(near.answer(asked).value))
+    calling = threading.Thread(target=lambda: answers.append(near.finish_call(asked).value))
     calling.start()
     assert [two.line(), tell(two, "ack")] == ["1", "2"]
     two.process.stdin.write("ack\n")
@@ -140,8 +140,8 @@ def test_an_idempotent_call_is_carried_out_by_the_next_server(peer, transport):
     one = peer(DIES_IN_ITS_HANDLER, where, "dies")
     one.line()
     near = linkspan.connect(where, timeout=60, idempotent=True)
-    asked = near.ask("once more")
+    asked = near.start_call("once more")
     assert one.end()[0] == -signal.SIGKILL
     two = peer(DIES_IN_ITS_HANDLER, where, "lives")
-    assert near.answer(asked).value == "lives"
+    assert near.finish_call(asked).value == "lives"
     two.line()

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use linkspan::codec::{How, decode, decode_into, decode_shared, encode, encode_into};
+use linkspan::codec::{EncodeOptions, decode, decode_into, decode_shared, encode, encode_into};
 use linkspan::schema::{Schema, Side};
 use linkspan::value::ValueBuilder;
 use linkspan::{Encoding, Limits, NdArray, Timestamp, Value};
@@ -127,12 +127,12 @@ fn compare(what: &str, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
 /// Encoding into a buffer that is used again, on both sides.
 fn writes(what: &str, value: &Value, encoding: Encoding, mut theirs: impl FnMut(&mut Vec<u8>)) {
     let (mut ours_out, mut theirs_out) = (Vec::new(), Vec::new());
-    let how = How::default();
+    let options = EncodeOptions::default();
     compare(
         what,
         || {
             ours_out.clear();
-            encode_into(black_box(value), encoding, &how, &mut ours_out).expect("it fits");
+            encode_into(black_box(value), encoding, &options, &mut ours_out).expect("it fits");
         },
         || {
             theirs_out.clear();

@@ -100,7 +100,7 @@ pub struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    /// About how often a tick runs.
+    /// OwnerRecord how often a tick runs.
     pub const TICK: Duration = Duration::from_millis(100);
 
     /// Waits so long.

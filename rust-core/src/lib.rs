@@ -132,7 +132,7 @@ pub mod value;
 mod verbs;
 
 pub use channel::{
-    Acknowledge, Asked, Channel, Delivery, Event, EventKind, Framing, Listener, Options, RelayCaller,
+    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Options, PendingReply, RelayCaller,
     RelayLink, RelayListener, Role, StartAt, Validate,
 };
 pub use codec::Encoding;

@@ -16,12 +16,12 @@ use crate::sys::peer::{self, Credentials};
 use crate::sys::socket::Carries;
 use crate::sys::thread;
 use crate::sys::user;
-use crate::transport::about;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::fifo;
 use crate::transport::file;
 use crate::transport::hello::{self, Call};
 use crate::transport::journal;
+use crate::transport::owner;
 use crate::transport::place::{self, Place};
 use crate::transport::spool;
 use crate::transport::tcp::{self, Address};
@@ -242,7 +242,7 @@ fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<
 /// The name that a file belongs to, whether it is what is made before the name, or tells of it.
 pub(crate) fn named(file: &str) -> &str {
     let file = place::of_temporary(file).unwrap_or(file);
-    let file = about::of_about(file).unwrap_or(file);
+    let file = owner::file_of_record(file).unwrap_or(file);
     fifo::of_reply(file).unwrap_or(file)
 }
 
@@ -547,7 +547,7 @@ impl Listed {
 
     /// What a file beside the name tells, where nobody can be asked; gives that, or keeps what is wrong with it.
     fn read_record(&mut self, place: &Place) -> Option<Value> {
-        match about::look(place) {
+        match owner::look(place) {
             Ok(record) => {
                 let record = record?;
                 self.take_written(&record.said);

@@ -89,7 +89,7 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
         thread::scope(|s| {
             let client = s.spawn(|| {
                 let client = Channel::connect(&endpoint, &asleep_at_once(), SOON).unwrap();
-                client.ask(&content(8), SOON).map(|asked| (client, asked)).unwrap()
+                client.start_call(&content(8), SOON).map(|asked| (client, asked)).unwrap()
             });
             let request = server.next(SOON).unwrap().unwrap();
             let (client, asked) = client.join().unwrap();
@@ -99,7 +99,7 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
                 "{transport}: {held} bytes were taken for an answer of {}",
                 answer.body().len()
             );
-            let read = s.spawn(move || client.answer(asked, SOON).unwrap());
+            let read = s.spawn(move || client.finish_call(asked, SOON).unwrap());
             // The rest is brought away by the one who serves, and nobody else asks anything.
             assert_eq!(
                 server.next(std::time::Duration::from_millis(1)).unwrap_err().kind(),

@@ -190,7 +190,7 @@ fn what_a_member_left_is_told_and_stays() {
     }
     let (endpoint, file) = name("unix");
     let path = run.join(&file);
-    let staged = [format!(".new.{file}"), format!(".new.{file}~0123456789abcdef"), format!(".is.{file}")];
+    let staged = [format!(".new.{file}"), format!(".new.{file}~0123456789abcdef"), format!(".owner.{file}")];
     as_member(|| {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         staged.iter().for_each(|name| fs::write(run.join(name), "{}").unwrap());
@@ -224,8 +224,8 @@ fn temporaries_that_are_links_are_not_written_through() {
         let precious = Precious::new(&own, &file);
         let planted = [
             format!(".new.{file}"),
-            format!(".new..is.{file}"),
-            format!(".is.{file}"),
+            format!(".new..owner.{file}"),
+            format!(".owner.{file}"),
             ".new..token".to_owned(),
         ];
         as_member(|| {

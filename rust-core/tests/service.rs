@@ -285,9 +285,9 @@ fn a_command_that_is_open_costs_no_processor_time() {
         program.join().unwrap()
     });
     // No service's writer does much here, whichever test it belongs to.
-    let before = processor_time("linkspan-mouth");
+    let before = processor_time("linkspan-writer");
     std::thread::sleep(Duration::from_secs(2));
-    for (thread, spent) in processor_time("linkspan-mouth") {
+    for (thread, spent) in processor_time("linkspan-writer") {
         let Some(before) = before.get(&thread) else { continue };
         let spent = spent.saturating_sub(*before);
         assert!(spent < Duration::from_millis(100), "{spent:?} of 2 s in {thread}");

@@ -250,9 +250,9 @@ fn call_without_answer_says_that_its_outcome_is_unknown(t: &str) {
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
         assert!(error.text().contains("0.05 s") && error.text().contains("unknown"), "{error}");
         // In two steps it is the same, once it is given up; a look alone says nothing of that.
-        let asked = client.ask(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
-        assert!(client.answer(asked, Duration::ZERO).unwrap_err().retryable());
-        let error = client.answer(asked, moment).unwrap_err();
+        let asked = client.start_call(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
+        assert!(client.finish_call(asked, Duration::ZERO).unwrap_err().retryable());
+        let error = client.finish_call(asked, moment).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
         if !idempotent {
             let error = thread::scope(|s| {

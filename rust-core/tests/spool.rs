@@ -34,7 +34,7 @@ fn a_call_leaves_nothing_behind_and_its_files_can_be_read() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
     let client = Channel::connect(&endpoint, &called("panel-7f3a"), SOON).unwrap();
-    let asked = client.ask(&client.encode(&Value::map([("op", "x")])).unwrap(), SOON).unwrap();
+    let asked = client.start_call(&client.encode(&Value::map([("op", "x")])).unwrap(), SOON).unwrap();
     assert_eq!(names(&directory.join("server")), ["00000000000000000001.panel-7f3a.json"]);
     let text = fs::read_to_string(directory.join("server/00000000000000000001.panel-7f3a.json")).unwrap();
     assert_eq!(text, r#"{"op":"x"}"#);
@@ -45,7 +45,7 @@ fn a_call_leaves_nothing_behind_and_its_files_can_be_read() {
     request.reply(&Value::from("done")).unwrap();
     let answer = "00000000000000000001.panel-7f3a.json";
     assert_eq!(fs::read_to_string(directory.join("client").join(answer)).unwrap(), "\"done\"");
-    assert_eq!(client.answer(asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
+    assert_eq!(client.finish_call(asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
     assert!(names(&directory.join("server")).is_empty() && names(&directory.join("client")).is_empty());
     assert_eq!(names(&directory.join("hello")), ["panel-7f3a", "server"]);
     let about = fs::read(directory.join("hello/panel-7f3a")).unwrap();
@@ -303,8 +303,8 @@ fn a_caller_who_gives_up_takes_the_request_back() {
     assert!(names(&directory.join("client")).is_empty() && names(&directory.join("server")).is_empty());
 
     // Answered in the same moment: it is met later, counted, and not taken for the next answer.
-    let asked = client.ask(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
-    client.answer(asked, Duration::ZERO).unwrap_err();
+    let asked = client.start_call(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
+    client.finish_call(asked, Duration::ZERO).unwrap_err();
     serve_one(&server);
     thread::scope(|s| {
         s.spawn(|| serve_one(&server));
@@ -560,10 +560,10 @@ fn a_descriptor_tells_an_event_loop_of_every_message() {
     let fd = server.fileno().unwrap();
     server.next(Duration::ZERO).err().unwrap();
     for i in 0..3i64 {
-        let asked = client.ask(&client.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
+        let asked = client.start_call(&client.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
         assert!(support::readable(fd, 20));
         serve_one(&server);
-        client.answer(asked, SOON).unwrap();
+        client.finish_call(asked, SOON).unwrap();
         server.next(Duration::ZERO).err().unwrap();
     }
 }

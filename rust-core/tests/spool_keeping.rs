@@ -377,7 +377,7 @@ fn inside_a_full_disk() {
     let server = Server::serve(&endpoint, &json()).unwrap();
     let client = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
     let small = client.encode(&Value::from("small")).unwrap();
-    let asked = client.ask(&small, SOON).unwrap();
+    let asked = client.start_call(&small, SOON).unwrap();
     let request = server.next(SOON).unwrap().unwrap();
     // Somebody else takes what is left.
     let mut number = 0;
@@ -396,7 +396,7 @@ fn inside_a_full_disk() {
         fs::remove_file(folder.join(format!("ballast{i}"))).unwrap();
     }
     request.reply_payload(&small).unwrap();
-    assert_eq!(client.answer(asked, SOON).unwrap().value().unwrap(), &Value::from("small"));
+    assert_eq!(client.finish_call(asked, SOON).unwrap().value().unwrap(), &Value::from("small"));
     client.send_payload(&large, SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().body(), large.body());
 }

@@ -30,7 +30,7 @@ enum Thread {
     /// The one that calls.
     Main,
     /// The one that answers newcomers.
-    Harbour,
+    Acceptor,
 }
 
 /// strace, with a hold on one thread.
@@ -78,7 +78,7 @@ impl Case {
     /// One life under strace; true where that killed it.
     fn traced(&mut self, words: &[&str]) -> bool {
         let warm = format!("{}/warm", self.folder);
-        let gate = if self.thread == Thread::Harbour { warm.as_str() } else { "" };
+        let gate = if self.thread == Thread::Acceptor { warm.as_str() } else { "" };
         let mut victim = self.victim(Some(gate));
         let threads = victim.threads();
         let tracer = Tracer::new(words, threads[self.thread as usize]);
@@ -180,11 +180,11 @@ macro_rules! suite {
 }
 
 suite! {
-    shm: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
-    unix: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
-    tcp: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main) Publish(Main Harbour) Subscribe(Main);
+    shm: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
+    unix: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
+    tcp: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
     spool: Talk(Main) Listen(Main) Serve(Main) Call(Main);
-    fifo: Talk(Main) Listen(Main Harbour) Serve(Main Harbour) Call(Main);
+    fifo: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main);
     dgram: Tell(Main) Hear(Main);
     file: Publish(Main) Subscribe(Main);
     journal: Publish(Main) Subscribe(Main);

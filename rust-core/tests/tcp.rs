@@ -236,7 +236,7 @@ fn listings_show_who_listens_and_forget_who_died() {
     let server = Server::serve(&any_port(), &named).unwrap();
     let endpoint = server.endpoint().to_owned();
     let directory = std::path::PathBuf::from(std::env::var_os("LINKSPAN_DIR").unwrap());
-    let record = directory.join(format!(".is.{}.tcp", address(&endpoint)));
+    let record = directory.join(format!(".owner.{}.tcp", address(&endpoint)));
     assert!(record.exists(), "{}", record.display());
     thread::scope(|s| {
         s.spawn(|| server.run(|request| Ok(request.value()?.clone())));

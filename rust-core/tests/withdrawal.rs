@@ -33,11 +33,15 @@ fn call_that_timed_out_before_the_server_took_it_is_not_carried_out() {
         options.idempotent = idempotent;
         let client = Channel::connect(&endpoint, &options, SOON).unwrap();
         gives_up(&client, 1);
-        let two = client.ask(&client.encode(&Value::Int(2)).unwrap(), SOON).unwrap();
+        let two = client.start_call(&client.encode(&Value::Int(2)).unwrap(), SOON).unwrap();
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.value().unwrap(), &Value::Int(2), "{transport}: the first was withdrawn");
         request.reply(&Value::from("done")).unwrap();
-        assert_eq!(client.answer(two, SOON).unwrap().value().unwrap(), &Value::from("done"), "{transport}");
+        assert_eq!(
+            client.finish_call(two, SOON).unwrap().value().unwrap(),
+            &Value::from("done"),
+            "{transport}"
+        );
         // A spool's request was a file, and it is gone; elsewhere the server has met it.
         assert_eq!(dropped(&server.stats()), u64::from(transport != "spool"), "{transport}");
         server.close(SOON).unwrap();
@@ -50,19 +54,19 @@ fn withdrawal_concerns_its_own_request_of_several() {
         let endpoint = name(transport);
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
-        let ask = |n: i64| client.ask(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
+        let ask = |n: i64| client.start_call(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
         let asked: Vec<_> = (0..5).map(ask).collect();
         // The first is taken already: it is carried out, whatever its caller does.
         let first = server.next(SOON).unwrap().unwrap();
         for given_up in [0, 1, 3] {
-            assert_eq!(client.answer(asked[given_up], PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
+            assert_eq!(client.finish_call(asked[given_up], PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
         }
         first.reply(&Value::Int(0)).unwrap();
         for left in [2, 4] {
             let request = server.next(SOON).unwrap().unwrap();
             assert_eq!(request.value().unwrap(), &Value::Int(left), "{transport}");
             request.reply(&Value::Int(left)).unwrap();
-            let answer = client.answer(asked[left as usize], SOON).unwrap();
+            let answer = client.finish_call(asked[left as usize], SOON).unwrap();
             assert_eq!(answer.value().unwrap(), &Value::Int(left), "{transport}");
         }
         assert_eq!(server.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
@@ -79,7 +83,7 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
         client.send(&Value::from("before"), SOON).unwrap();
         gives_up(&client, 1);
         client.send(&Value::from("between"), SOON).unwrap();
-        let two = client.ask(&client.encode(&Value::Int(2)).unwrap(), SOON).unwrap();
+        let two = client.start_call(&client.encode(&Value::Int(2)).unwrap(), SOON).unwrap();
         client.send(&Value::from("behind"), SOON).unwrap();
         let next = || channel.recv(SOON).unwrap();
         assert_eq!(next().value().unwrap(), &Value::from("before"), "{transport}");
@@ -89,7 +93,7 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
         let request = next();
         assert_eq!(request.value().unwrap(), &Value::Int(2), "{transport}");
         channel.reply(&request, &Value::from("done"), SOON).unwrap();
-        assert_eq!(client.answer(two, SOON).unwrap().value().unwrap(), &Value::from("done"));
+        assert_eq!(client.finish_call(two, SOON).unwrap().value().unwrap(), &Value::from("done"));
         assert_eq!(next().value().unwrap(), &Value::from("behind"), "{transport}");
         assert_eq!(dropped(&channel.stats()), 1, "{transport}");
     }

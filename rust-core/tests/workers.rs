@@ -223,7 +223,7 @@ fn request_of_a_killed_worker_goes_to_another_before_later_ones() {
         drop(Server::serve(&endpoint, &shared()).unwrap());
         Channel::connect(&endpoint, &Options::default(), SOON).unwrap()
     };
-    let ask = |n: i64| client.ask(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
+    let ask = |n: i64| client.start_call(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
     let asked: Vec<_> = (1..=4).map(ask).collect();
     let mut workers = Workers::at(&endpoint);
     workers.start(Some(0));
@@ -243,7 +243,7 @@ fn request_of_a_killed_worker_goes_to_another_before_later_ones() {
         request.reply(&Value::Int(left)).unwrap();
     }
     for (asked, n) in asked.into_iter().zip(1..) {
-        assert_eq!(number(client.answer(asked, SOON).unwrap().value().unwrap()), n);
+        assert_eq!(number(client.finish_call(asked, SOON).unwrap().value().unwrap()), n);
     }
     assert!(names(&directory.join("server")).is_empty() && names(&directory.join("client")).is_empty());
 }
@@ -312,7 +312,7 @@ fn workers_share_the_requests_and_none_is_given_to_two() {
     let (endpoint, _) = place();
     let servers = [(); 3].map(|()| Server::serve(&endpoint, &shared()).unwrap());
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
-    let ask = |n: i64| client.ask(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
+    let ask = |n: i64| client.start_call(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
     let asked: Vec<_> = (0..30).map(ask).collect();
     let mut given = BTreeSet::new();
     let mut requests = Vec::new();
@@ -330,7 +330,7 @@ fn workers_share_the_requests_and_none_is_given_to_two() {
         request.reply(request.value().unwrap()).unwrap();
     }
     for (asked, n) in asked.into_iter().zip(0..) {
-        assert_eq!(number(client.answer(asked, SOON).unwrap().value().unwrap()), n);
+        assert_eq!(number(client.finish_call(asked, SOON).unwrap().value().unwrap()), n);
     }
 }
 

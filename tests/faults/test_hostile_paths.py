@@ -140,10 +140,10 @@ PUTS = [put_pipe, put_link, put_link_to_directory, put_directory, put_long_file]
 PLACES = [
     (".lock", "shm:x"), (".lock", "fifo:x"), (".lock", "dgram:x"),
     ("x.shm", "shm:x"), ("x.unix", "unix:x"), ("x.fifo", "fifo:x"), ("x.fifo.reply", "fifo:x"), ("x.dgram", "dgram:x"),
-    (".is.x.fifo", "fifo:x"), (".is.x.dgram", "dgram:x"), (".new.x.shm", "shm:x"), (".new.x.fifo", "fifo:x"),
-    (".new..is.x.fifo", "fifo:x"), (".new.x.dgram", "dgram:x"),
+    (".owner.x.fifo", "fifo:x"), (".owner.x.dgram", "dgram:x"), (".new.x.shm", "shm:x"), (".new.x.fifo", "fifo:x"),
+    (".new..owner.x.fifo", "fifo:x"), (".new.x.dgram", "dgram:x"),
     (".token", "tcp://127.91.3.7:20301"), (".new..token", "tcp://127.91.3.7:20301"),
-    (".is.127.91.3.7:20301.tcp", "tcp://127.91.3.7:20301"),
+    (".owner.127.91.3.7:20301.tcp", "tcp://127.91.3.7:20301"),
 ]
 
 
@@ -159,7 +159,7 @@ def test_what_a_member_put_in_the_place_of_a_name_is_told_and_not_followed(folde
     assert (after.st_ino, after.st_uid, after.st_mode) == (before.st_ino, MEMBER, before.st_mode), "it is the member's"
 
 
-@pytest.mark.parametrize("name", [".lock", ".is.x.fifo", ".token", "x.shm"])
+@pytest.mark.parametrize("name", [".lock", ".owner.x.fifo", ".token", "x.shm"])
 def test_a_device_in_the_place_of_a_name_is_not_opened(folder, name):
     path = folder.run / name
     # /dev/zero: who reads it reads for ever.
@@ -169,10 +169,10 @@ def test_a_device_in_the_place_of_a_name_is_not_opened(folder, name):
     results = folder.try_all(endpoint)
     said = "".join(result.stdout + result.stderr for result in results.values())
     assert str(path) in said, said
-    assert ("a device" if name != ".is.x.fifo" else f"belongs to uid {MEMBER}") in said, said
+    assert ("a device" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in said, said
 
 
-@pytest.mark.parametrize("name", [".lock", ".is.x.fifo", ".token"])
+@pytest.mark.parametrize("name", [".lock", ".owner.x.fifo", ".token"])
 def test_a_file_under_a_write_lease_is_told_and_not_waited_for(folder, name):
     path = folder.run / name
     with as_member():
@@ -187,7 +187,7 @@ def test_a_file_under_a_write_lease_is_told_and_not_waited_for(folder, name):
         signal.signal(signal.SIGIO, before)
     said = "".join(result.stdout + result.stderr for result in results.values())
     # The record of a name that nobody holds is not read.
-    assert ("lease" if name != ".is.x.fifo" else f"belongs to uid {MEMBER}") in said, said
+    assert ("lease" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in said, said
 
 
 @contextlib.contextmanager
@@ -200,7 +200,7 @@ def living_holder(folder):
     try:
         # Only who waits until it is there can replace it.
         assert folder.command("send", "fifo:x", "1", "--timeout", "20").returncode == 0
-        yield folder.run / ".is.x.fifo"
+        yield folder.run / ".owner.x.fifo"
     finally:
         holder.kill()
         holder.wait(PATIENCE)

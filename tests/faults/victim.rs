@@ -68,12 +68,12 @@ fn wait_at_the_gate(path: &str) -> Result<Option<Server>> {
         "" => None,
         path => Some(Server::serve(&format!("unix:{path}"), &Options::default())?),
     };
-    let mut harbour = warm.as_ref().map_or(Some("0".to_owned()), |_| None);
-    while harbour.is_none() {
+    let mut acceptor = warm.as_ref().map_or(Some("0".to_owned()), |_| None);
+    while acceptor.is_none() {
         // A thread gives itself its name, once it runs.
-        harbour = thread_called("linkspan-harb");
+        acceptor = thread_called("linkspan-acce");
     }
-    println!("{} {}", std::process::id(), harbour.as_deref().unwrap_or("0"));
+    println!("{} {}", std::process::id(), acceptor.as_deref().unwrap_or("0"));
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;

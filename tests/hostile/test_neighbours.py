@@ -165,7 +165,7 @@ def test_member_exchanges_directories_in_a_loop(folder: Path, honest: Honest, be
 def test_member_holds_leases_on_what_it_wrote(folder: Path, honest: Honest, before: Snapshot) -> None:
     spool, journal = folder / "run/lab@x.spool", folder / "state/lab@x.journal"
     requests = [spool / "server" / f"{n:020}.member.json" for n in (1, 2)]
-    others = [folder / "run/.is.lab@x.fifo", folder / "run/lab@x.file", spool / ".boot", spool / "hello/.lock", journal / "committed"]
+    others = [folder / "run/.owner.lab@x.fifo", folder / "run/lab@x.file", spool / ".boot", spool / "hello/.lock", journal / "committed"]
 
     def write() -> None:
         for part in ("server", "client", "hello", "rejected"):
@@ -200,7 +200,7 @@ def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: 
 
 
 def test_member_tells_lies_about_living_holders(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """`.is.` of names whose locks are held, of every kind; listings read and connect to none of it."""
+    """`.owner.` of names whose locks are held, of every kind; listings read and connect to none of it."""
     names = ("lab@x.fifo", "lab@x.dgram", "127.0.0.1:9.tcp")
 
     def lie() -> None:
@@ -209,7 +209,7 @@ def test_member_tells_lies_about_living_holders(folder: Path, honest: Honest, be
             for name in names:
                 file = name.replace("lab@x", f"lab@x{n}").replace(":9.", f":{n + 10}.")
                 try:
-                    thing(run / f".is.{file}", folder / "canary")
+                    thing(run / f".owner.{file}", folder / "canary")
                 except OSError:
                     continue
                 stranger.try_lock(run, file)

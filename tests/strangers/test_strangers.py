@@ -142,7 +142,7 @@ def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = stays(linkspan, f"tcp://127.0.0.1:{port}", "42")
-    wait_for((run / f".is.127.0.0.1:{port}.tcp").exists)
+    wait_for((run / f".owner.127.0.0.1:{port}.tcp").exists)
     link = stranger.connect_tcp(run, port, "request")
     assert link.call("what is it") == 42
     link.send(stranger.DATA, "bye")

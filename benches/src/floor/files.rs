@@ -22,8 +22,8 @@ struct Files {
     ours: PathBuf,
     theirs: PathBuf,
     after: After,
-    bell: PipeWriter,
-    rung: PipeReader,
+    waker: PipeWriter,
+    woken: PipeReader,
     content: Vec<u8>,
 }
 
@@ -38,11 +38,11 @@ impl Files {
         let new = self.ours.with_extension("new");
         fs::write(&new, &self.content)?;
         fs::rename(&new, &self.ours)?;
-        self.bell.write_all(&[1])
+        self.waker.write_all(&[1])
     }
 
     fn hear(&mut self) -> io::Result<()> {
-        self.rung.read_exact(&mut [0])?;
+        self.woken.read_exact(&mut [0])?;
         File::open(&self.theirs)?.read_exact(&mut self.content)?;
         if self.after == After::Goes { fs::remove_file(&self.theirs) } else { Ok(()) }
     }
@@ -58,15 +58,15 @@ impl Work for Files {
 /// A file there and a file back, with a byte through a pipe for the news.
 pub fn exchange(bytes: usize, placement: Placement, after: After) -> Result<()> {
     let (near, far) = (path("LINKSPAN_DIR", "there")?, path("LINKSPAN_DIR", "back")?);
-    let (far_rung, near_bell) = io::pipe()?;
-    let (near_rung, far_bell) = io::pipe()?;
+    let (far_woken, near_waker) = io::pipe()?;
+    let (near_woken, far_waker) = io::pipe()?;
     let content = vec![7; bytes];
     let mut there = Files {
         ours: far.clone(),
         theirs: near.clone(),
         after,
-        bell: far_bell,
-        rung: far_rung,
+        waker: far_waker,
+        woken: far_woken,
         content: content.clone(),
     };
     split(placement, move || {
@@ -75,7 +75,7 @@ pub fn exchange(bytes: usize, placement: Placement, after: After) -> Result<()> 
             there.say()?;
         }
     })?;
-    serve(Files { ours: near, theirs: far, after, bell: near_bell, rung: near_rung, content })
+    serve(Files { ours: near, theirs: far, after, waker: near_waker, woken: near_woken, content })
 }
 
 struct Log {

@@ -93,17 +93,17 @@ pub fn echo_alone(path: &str, bytes: &str, placement: &str) -> Result<()> {
     Bytes { from: stream.try_clone()?, to: stream, content: vec![0; bytes.parse()?] }.echo()
 }
 
-struct Bell(OwnedFd);
+struct Eventfd(OwnedFd);
 
-impl Bell {
-    fn new() -> Result<Bell> {
+impl Eventfd {
+    fn new() -> Result<Eventfd> {
         // SAFETY: no memory is involved.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
         if fd < 0 {
             return Err(io::Error::last_os_error().into());
         }
         // SAFETY: the kernel has just given us this descriptor.
-        Ok(Bell(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Eventfd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     fn ring(&self) {
@@ -119,12 +119,12 @@ impl Bell {
     }
 }
 
-struct Bells {
-    there: Bell,
-    back: Bell,
+struct Eventfds {
+    there: Eventfd,
+    back: Eventfd,
 }
 
-impl Work for Bells {
+impl Work for Eventfds {
     fn once(&mut self) -> Result<()> {
         self.there.ring();
         self.back.wait();
@@ -134,8 +134,8 @@ impl Work for Bells {
 
 /// Two eventfds, which carry nothing but the news.
 pub fn eventfd(placement: Placement) -> Result<()> {
-    let near = Bells { there: Bell::new()?, back: Bell::new()? };
-    let far = Bells { there: Bell(near.there.0.try_clone()?), back: Bell(near.back.0.try_clone()?) };
+    let near = Eventfds { there: Eventfd::new()?, back: Eventfd::new()? };
+    let far = Eventfds { there: Eventfd(near.there.0.try_clone()?), back: Eventfd(near.back.0.try_clone()?) };
     split(placement, || {
         loop {
             far.there.wait();

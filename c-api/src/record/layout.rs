@@ -13,7 +13,7 @@ use crate::array::linkspan_array;
 pub(crate) const PAIR: usize = size_of::<*mut u8>() + size_of::<usize>();
 
 /// Types inside each other: more than any schema has.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// How the values of one type lie in memory.
 pub(crate) struct Layout {
@@ -116,8 +116,8 @@ impl Layout {
     unsafe fn of(of: *const linkspan_record_type, depth: usize) -> Result<Layout> {
         // SAFETY: as the caller promises.
         let Some(of) = (unsafe { of.as_ref() }) else { return Err(wrong_table("names no type".into())) };
-        if depth > DEEPEST {
-            return Err(wrong_table(format!("has types inside each other, more than {DEEPEST}")));
+        if depth > MAX_DEPTH {
+            return Err(wrong_table(format!("has types inside each other, more than {MAX_DEPTH}")));
         }
         // SAFETY: as the caller promises.
         let inner = || unsafe { Layout::of(of.of, depth + 1) };

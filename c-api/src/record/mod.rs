@@ -297,7 +297,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
         give_bytes(bytes, length, || {
             let layout = layout(record)?;
             let mut out = Vec::with_capacity(256);
-            let how = codec::How::default().with_keys(layout.keys());
+            let how = codec::EncodeOptions::default().with_keys(layout.keys());
             codec::encode_into(&lend(layout, from)?, self::encoding(encoding)?, &how, &mut out)?;
             Ok(out)
         })

@@ -27,12 +27,12 @@ use super::token;
 const BODY_LIMIT: usize = 64 << 10;
 /// How long the body of a request may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Questions that the hub answers by itself, at once; and commands, which wait for services.
+/// Questions that the controller answers by itself, at once; and commands, which wait for services.
 const QUESTIONS: usize = 6;
 const COMMANDS: usize = 16;
-/// How long the hub may take for a question.
+/// How long the controller may take for a question.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the answer to a command may come after the time that the command had: the hub says so when it has passed.
+/// How long the answer to a command may come after the time that the command had: the controller says so when it has passed.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a command has where nothing is said, and at most.
 const WITHIN: f64 = 30.0;
@@ -42,17 +42,17 @@ const LINES: usize = 200;
 const LINES_AT_MOST: usize = 2000;
 
 /// What the answers are made from.
-pub struct Desk {
+pub struct ControllerClient {
     questions: Arc<Pool>,
     commands: Arc<Pool>,
     feed: Arc<Feed>,
     stopped: watch::Receiver<bool>,
 }
 
-impl Desk {
-    /// Asks the hub at `controller`; streams end when `stopped` turns true.
-    pub fn new(controller: &str, feed: Arc<Feed>, stopped: watch::Receiver<bool>) -> Desk {
-        Desk {
+impl ControllerClient {
+    /// Asks the controller at `controller`; streams end when `stopped` turns true.
+    pub fn new(controller: &str, feed: Arc<Feed>, stopped: watch::Receiver<bool>) -> ControllerClient {
+        ControllerClient {
             questions: Pool::new(controller, QUESTIONS),
             commands: Pool::new(controller, COMMANDS),
             feed,
@@ -80,44 +80,45 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 }
 
 /// Every service's record.
-pub async fn services(State(desk): State<Arc<Desk>>) -> Answered {
-    let services = desk.questions.ask(|hub| hub.services(PATIENCE)).await?;
+pub async fn services(State(client): State<Arc<ControllerClient>>) -> Answered {
+    let services = client.questions.ask(|controller| controller.services(PATIENCE)).await?;
     Ok(json(StatusCode::OK, &services))
 }
 
 /// What is measured, in Prometheus' text form.
-pub async fn metrics(State(desk): State<Arc<Desk>>) -> Answered {
-    let asked = desk.questions.ask(|hub| Ok((hub.stats(PATIENCE)?, hub.services(PATIENCE)?)));
+pub async fn metrics(State(client): State<Arc<ControllerClient>>) -> Answered {
+    let asked =
+        client.questions.ask(|controller| Ok((controller.stats(PATIENCE)?, controller.services(PATIENCE)?)));
     let (figures, services) = asked.await?;
     Ok(([(CONTENT_TYPE, metrics::KIND)], metrics::text(&figures, &services)).into_response())
 }
 
 /// The record of one.
-pub async fn status(State(desk): State<Arc<Desk>>, name: Step) -> Answered {
+pub async fn status(State(client): State<Arc<ControllerClient>>, name: Step) -> Answered {
     let name = decoded(name)?;
-    let record = desk.questions.ask(move |hub| hub.status(&name, PATIENCE)).await?;
+    let record = client.questions.ask(move |controller| controller.status(&name, PATIENCE)).await?;
     Ok(json(StatusCode::OK, &record))
 }
 
 /// What became of a command.
 pub async fn answer(
-    State(desk): State<Arc<Desk>>,
+    State(client): State<Arc<ControllerClient>>,
     steps: Result<Path<(String, String)>, PathRejection>,
 ) -> Answered {
     let (name, id) = decoded(steps)?;
-    let answer = desk.questions.ask(move |hub| hub.answer(&name, &id, PATIENCE)).await?;
+    let answer = client.questions.ask(move |controller| controller.answer(&name, &id, PATIENCE)).await?;
     Ok(json(status_of(&answer), &answer.to_value()))
 }
 
 /// Gives a service a command.
-pub async fn command(State(desk): State<Arc<Desk>>, name: Step, request: Request) -> Answered {
+pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, request: Request) -> Answered {
     let name = decoded(name)?;
     check_kind(request.headers())?;
     let (order, wait) = order(&read(request.into_body()).await?)?;
     let (id, within) = (order.id.clone(), order.within);
-    let asked = desk.commands.ask(move |hub| match wait {
-        true => hub.request(&name, &order, within + GRACE),
-        false => hub.begin(&name, &order.command, &order.arguments, within, Timeout::After(PATIENCE)),
+    let asked = client.commands.ask(move |controller| match wait {
+        true => controller.request(&name, &order, within + GRACE),
+        false => controller.begin(&name, &order.command, &order.arguments, within, Timeout::After(PATIENCE)),
     });
     let answer = asked.await?;
     debug_assert!(!wait || answer.id == id, "the answer to {id} is one to {}", answer.id);
@@ -128,7 +129,7 @@ pub async fn command(State(desk): State<Arc<Desk>>, name: Step, request: Request
 }
 
 /// The last lines of the log.
-pub async fn log(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Answered {
+pub async fn log(State(client): State<Arc<ControllerClient>>, RawQuery(query): RawQuery) -> Answered {
     let service = parameter(query.as_deref(), "service").filter(|name| !name.is_empty());
     let lines = match parameter(query.as_deref(), "lines") {
         None => LINES,
@@ -137,13 +138,14 @@ pub async fn log(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> An
             Problem::new(StatusCode::BAD_REQUEST, ErrorKind::OutOfRange, text)
         })?,
     };
-    let log = desk.questions.ask(move |hub| hub.log(service.as_deref(), lines, PATIENCE)).await?;
+    let log =
+        client.questions.ask(move |controller| controller.log(service.as_deref(), lines, PATIENCE)).await?;
     Ok(json(StatusCode::OK, &log))
 }
 
 /// What happens, for as long as it is read.
-pub async fn events(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Answered {
-    super::events::stream(&desk.feed, &headers, desk.stopped.clone())
+pub async fn events(State(client): State<Arc<ControllerClient>>, headers: HeaderMap) -> Answered {
+    super::events::stream(&client.feed, &headers, client.stopped.clone())
 }
 
 fn status_of(answer: &Answer) -> StatusCode {

@@ -1,4 +1,4 @@
-//! What happens at the hub, watched once for all pages that look, and only while one does.
+//! What happens at the controller, watched once for all pages that look, and only while one does.
 //!
 //! One thread watches. What it hears is numbered and kept for a while, so that a page whose connection broke goes on where it
 //! was; one that has missed more, or is new, is told how everything stands.
@@ -24,9 +24,9 @@ const KEPT_BYTES: usize = 4 << 20;
 const LINES: usize = 300;
 /// Data larger than this is not shown: a page is no place for it.
 const SHOWN: usize = 64 << 10;
-/// How long the hub may take for a question.
+/// How long the controller may take for a question.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long until the hub is tried again.
+/// How long until the controller is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Something that happened.
@@ -46,7 +46,7 @@ struct Known {
     services: BTreeMap<String, Arc<str>>,
     readings: BTreeMap<String, Arc<str>>,
     log: VecDeque<Arc<str>>,
-    /// Whether the hub has been asked yet, and why it could not be.
+    /// Whether the controller has been asked yet, and why it could not be.
     controller: Option<Arc<str>>,
     happened: VecDeque<Happened>,
     bytes: usize,
@@ -147,7 +147,7 @@ impl Feed {
         let oldest = known.happened.front().map_or(known.number + 1, |first| first.number);
         let after = match *position {
             Some(after) if after + 1 >= oldest && after <= known.number => after,
-            // Before the hub has been asked there is nothing to tell.
+            // Before the controller has been asked there is nothing to tell.
             _ if known.controller.is_none() => return Vec::new(),
             _ => {
                 *position = Some(known.number);
@@ -208,7 +208,7 @@ impl Feed {
                     drop(self.looked_at.wait_timeout(known, AGAIN).unwrap_or_else(PoisonError::into_inner));
                 }
             } else {
-                // What is known grows old from now on: who looks next waits until the hub has been asked anew.
+                // What is known grows old from now on: who looks next waits until the controller has been asked anew.
                 self.known().controller = None;
             }
         }
@@ -300,7 +300,7 @@ impl Feed {
                 });
             }
             "missed" => self.tell(|_| Some(("missed", json))),
-            // A later hub says more; what this page does not know it does not show.
+            // A later controller says more; what this page does not know it does not show.
             _ => {}
         }
         Ok(())

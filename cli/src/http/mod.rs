@@ -1,4 +1,4 @@
-//! The controller's page over HTTP: one more client of the hub, behind a door that lets in its owner alone.
+//! The controller's page over HTTP: one more client of the controller, which lets in its owner alone.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | what a token allows | `rights` |
 //! | errors as RFC 9457 tells them | `problem` |
 //! | the page's files | `assets` |
-//! | connections to the hub | `pool` |
+//! | connections to the controller | `pool` |
 //! | what happens, once for all who look; as server-sent events | `feed`, `events` |
 
 mod api;

@@ -1,4 +1,4 @@
-//! Connections to the hub: a request borrows one, on a thread that may wait.
+//! Connections to the controller: a request borrows one, on a thread that may wait.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::task::spawn_blocking;
 
 use super::problem::Problem;
 
-/// How long the hub, which is on this machine, may take to let us in.
+/// How long the controller, which is on this machine, may take to let us in.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Connects to the hub.
+/// Connects to the controller.
 pub fn connect(endpoint: &str) -> linkspan::Result<Controller> {
     Controller::connect(endpoint, &Options::default(), PATIENCE)
 }
@@ -36,7 +36,7 @@ impl Pool {
         })
     }
 
-    /// Asks the hub. Where all connections are at work the caller is told so at once.
+    /// Asks the controller. Where all connections are at work the caller is told so at once.
     pub async fn ask<T: Send + 'static>(
         self: &Arc<Pool>,
         question: impl FnOnce(&Controller) -> Result<T, Error> + Send + 'static,
@@ -61,7 +61,7 @@ impl Pool {
             answer.map_err(Problem::from)
         });
         asked.await.unwrap_or_else(|error| {
-            let text = format!("a request to the hub ended in a defect: {error}");
+            let text = format!("a request to the controller ended in a defect: {error}");
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Internal, text))
         })
     }

@@ -62,7 +62,7 @@ impl Problem {
         }))
     }
 
-    /// The hub cannot be asked: whatever the reason, the page's server is not to blame, and later it may go.
+    /// The controller cannot be asked: whatever the reason, the page's server is not to blame, and later it may go.
     pub fn controller_is_away(error: &Error) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.kind(), error.text())
     }

@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use linkspan::{ErrorKind, Value};
 
-use super::api::{self, Desk};
+use super::api::{self, ControllerClient};
 use super::assets::ASSETS;
 use super::guard::{self, Access};
 use super::problem::{Problem, json};
@@ -26,7 +26,7 @@ struct Route {
     method: &'static str,
     /// Its address; a part in braces stands for one step, in which `/` is written as `%2F`.
     path: &'static str,
-    handler: fn() -> MethodRouter<Arc<Desk>>,
+    handler: fn() -> MethodRouter<Arc<ControllerClient>>,
 }
 
 /// All of it.
@@ -44,7 +44,7 @@ fn routes() -> [Route; 8] {
 }
 
 /// The page and its interface, closed to whoever `access` does not let in.
-pub fn router(desk: Desk, access: Arc<Access>) -> Router {
+pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
         // Whatever is not only read is closed to the token that only reads, a route that is added later too.
@@ -55,7 +55,7 @@ pub fn router(desk: Desk, access: Arc<Access>) -> Router {
         protected = protected.route(path, handler.fallback(async move || Problem::method(method)));
     }
     let token = from_fn_with_state(access.clone(), guard::require_token);
-    let protected = protected.fallback(nothing_here).layer(token).with_state(Arc::new(desk));
+    let protected = protected.fallback(nothing_here).layer(token).with_state(Arc::new(client));
     let mut public = Router::new();
     for asset in &ASSETS {
         let file = get(async move |headers: HeaderMap| asset.answer(&headers));

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
 
-use super::api::Desk;
+use super::api::ControllerClient;
 use super::connections::{Connection, Connections, LIMITS, Peer};
 use super::feed::Feed;
 use super::guard::Access;
@@ -32,7 +32,7 @@ const HEAD_LIMIT: usize = 16 << 10;
 const HEAD_LINES: usize = 64;
 /// How long whoever asked may take nothing of the answer.
 const UNREAD: Duration = Duration::from_secs(20);
-/// Threads that wait for the hub.
+/// Threads that wait for the controller.
 const WAITING: usize = 24;
 /// What a connection is told that ends because others came after it.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
@@ -46,7 +46,7 @@ pub struct Settings {
     pub address: String,
     /// Another address than loopback is meant.
     pub allow_remote: bool,
-    /// The hub's endpoint.
+    /// The controller's endpoint.
     pub controller: String,
     /// The file that keeps the token; none for a new one at each start.
     pub token: Option<PathBuf>,
@@ -135,8 +135,8 @@ pub fn start(settings: &Settings) -> Result<Running> {
     let serve = move || {
         runtime.block_on(async {
             let feed = Feed::start(&controller);
-            let desk = Desk::new(&controller, feed.clone(), stopped.clone());
-            let router = routes::router(desk, access);
+            let client = ControllerClient::new(&controller, feed.clone(), stopped.clone());
+            let router = routes::router(client, access);
             // What was bound before cannot fail to be watched but for want of descriptors, and then nothing is served.
             if let Ok(listener) = TcpListener::from_std(listener) {
                 accept(listener, router, stopped).await;

@@ -93,7 +93,7 @@ impl<'a> Supervisor<'a> {
         let flag = cancel_requested.clone();
         options.on_cancel = Some(Arc::new(move || {
             flag.store(true, Ordering::Release);
-            // A bell that has no room has been rung.
+            // A waker that has no room has been woken.
             let _ = std::io::Write::write(&mut &wake_sender, &[1]);
         }));
         let service = ServiceLoop::start(&args.service_name(), &options)?;

@@ -15,9 +15,9 @@ use super::greeting::{Fingerprint, Greeting, Part, Pattern};
 use super::options::Options;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::{Held, LONGEST, Reads};
+use crate::transport::acceptor::Answer;
 use crate::transport::attached;
 use crate::transport::endpoint::Transport;
-use crate::transport::harbour::Answer;
 use crate::value::Map;
 
 /// Schemas of others that one caller remembers, at most.

@@ -25,8 +25,8 @@ use crate::transport::tcp::{self, Address};
 /// Where to call, and what tells of a listener that appears while there is none.
 pub struct Dialler {
     endpoint: Endpoint,
-    goal: Goal,
-    herald: Mutex<Option<Herald>>,
+    target: Target,
+    listener_watch: Mutex<Option<ListenerWatch>>,
     /// How often nobody listened in a row.
     redial: Mutex<Redial>,
     /// When somebody was reached last who said nothing.
@@ -36,7 +36,7 @@ pub struct Dialler {
 }
 
 /// Where somebody listens, or will.
-enum Goal {
+enum Target {
     /// At a name in a directory.
     Place(Place),
     /// At a named pipe.
@@ -46,7 +46,7 @@ enum Goal {
 }
 
 /// What tells that calling again may help; there is one only while nobody listens.
-enum Herald {
+enum ListenerWatch {
     /// A name has appeared.
     Name(Watch),
     /// It is time to try again, or a name has appeared: a TCP listener inside this machine tells of itself in its runtime directory,
@@ -54,12 +54,12 @@ enum Herald {
     Moment(Timer, Option<Watch>),
 }
 
-impl Herald {
+impl ListenerWatch {
     /// Takes what it has told.
     fn drain(&self) {
         match self {
-            Herald::Name(watch) => watch.drain(),
-            Herald::Moment(timer, watch) => {
+            ListenerWatch::Name(watch) => watch.drain(),
+            ListenerWatch::Moment(timer, watch) => {
                 timer.drain();
                 if let Some(watch) = watch {
                     watch.drain();
@@ -70,8 +70,8 @@ impl Herald {
 
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Herald::Name(watch) => watch.descriptors().to_vec(),
-            Herald::Moment(timer, watch) => {
+            ListenerWatch::Name(watch) => watch.descriptors().to_vec(),
+            ListenerWatch::Moment(timer, watch) => {
                 let mut descriptors = vec![timer.as_fd()];
                 descriptors.extend(watch.iter().flat_map(Watch::descriptors));
                 descriptors
@@ -92,16 +92,16 @@ const COMPARISONS: usize = 8;
 impl Dialler {
     /// Will call this endpoint.
     pub fn new(endpoint: &Endpoint, options: &Options) -> Result<Dialler> {
-        let goal = match endpoint.transport() {
-            Transport::Shm | Transport::Unix => Place::of(endpoint).map(Goal::Place),
-            Transport::Fifo => Place::of(endpoint).map(Goal::Pipe),
-            Transport::Tcp => Address::of(endpoint).map(Goal::Address),
+        let target = match endpoint.transport() {
+            Transport::Shm | Transport::Unix => Place::of(endpoint).map(Target::Place),
+            Transport::Fifo => Place::of(endpoint).map(Target::Pipe),
+            Transport::Tcp => Address::of(endpoint).map(Target::Address),
             other => Err(other.unavailable()),
         };
-        let goal = goal.map_err(|e| e.on(endpoint))?;
+        let target = target.map_err(|e| e.on(endpoint))?;
         let endpoint = endpoint.clone();
-        let (herald, redial, reached) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Dialler { endpoint, goal, herald, redial, reached, agreement: Agreement::of(options) })
+        let (listener_watch, redial, reached) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Dialler { endpoint, target, listener_watch, redial, reached, agreement: Agreement::of(options) })
     }
 
     /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
@@ -154,12 +154,12 @@ impl Dialler {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Call> {
-        match &self.goal {
-            Goal::Place(place) => {
+        match &self.target {
+            Target::Place(place) => {
                 hello::call(place, self.endpoint.transport().carries(), frame, descriptors, waiting)
             }
-            Goal::Pipe(place) => fifo::call(place, frame, waiting),
-            Goal::Address(address) => tcp::call(address, frame, wakers, waiting),
+            Target::Pipe(place) => fifo::call(place, frame, waiting),
+            Target::Address(address) => tcp::call(address, frame, wakers, waiting),
         }
     }
 
@@ -200,10 +200,10 @@ impl Dialler {
             if last.is_some_and(|last| last.elapsed() < BUSY) {
                 pause(waiting)?;
             }
-            let reached = match &self.goal {
-                Goal::Place(place) => hello::reach(place, self.endpoint.transport().carries(), waiting),
-                Goal::Pipe(place) => fifo::reach(place),
-                Goal::Address(address) => tcp::reach(address, wakers, waiting),
+            let reached = match &self.target {
+                Target::Place(place) => hello::reach(place, self.endpoint.transport().carries(), waiting),
+                Target::Pipe(place) => fifo::reach(place),
+                Target::Address(address) => tcp::reach(address, wakers, waiting),
             }?;
             if matches!(reached, Call::Answered(_)) {
                 *last = Some(Instant::now());
@@ -222,17 +222,17 @@ impl Dialler {
         let mut dialled = || -> Result<_> {
             loop {
                 // Before the look, so that what happens after it wakes the next sleep.
-                if let Some(herald) = self.herald().as_ref() {
-                    herald.drain();
+                if let Some(listener_watch) = self.listener_watch().as_ref() {
+                    listener_watch.drain();
                 }
                 match call(waiting)? {
                     Call::Answered(answer) => {
-                        *self.herald() = None;
+                        *self.listener_watch() = None;
                         self.redial().succeeded();
                         return Ok(Some(answer));
                     }
                     Call::Nobody if self.begin_waiting()? => {}
-                    Call::Nobody if self.wait_for_herald(wakers, waiting)? => {}
+                    Call::Nobody if self.wait_for_listener(wakers, waiting)? => {}
                     Call::Nobody => return Ok(None),
                     Call::Busy => pause(waiting)?,
                 }
@@ -247,21 +247,21 @@ impl Dialler {
     /// Says beside the name that somebody waits there for a publisher, as long as this is kept; see
     /// [`Place::is_awaited`]. None where nothing can be said.
     pub fn mark(&self) -> Option<Lock> {
-        match &self.goal {
+        match &self.target {
             // Without a mark it waits all the same.
-            Goal::Place(place) => place.await_owner().ok(),
-            Goal::Address(address) => told_of(address)?.await_owner().ok(),
-            Goal::Pipe(_) => None,
+            Target::Place(place) => place.await_owner().ok(),
+            Target::Address(address) => told_of(address)?.await_owner().ok(),
+            Target::Pipe(_) => None,
         }
     }
 
     /// What wakes an epoll set once calling again may help.
     pub fn with_descriptors<R>(&self, f: impl FnOnce(Vec<BorrowedFd<'_>>) -> R) -> Option<R> {
-        self.herald().as_ref().map(|herald| f(herald.descriptors()))
+        self.listener_watch().as_ref().map(|listener_watch| f(listener_watch.descriptors()))
     }
 
-    fn herald(&self) -> MutexGuard<'_, Option<Herald>> {
-        self.herald.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listener_watch(&self) -> MutexGuard<'_, Option<ListenerWatch>> {
+        self.listener_watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn redial(&self) -> MutexGuard<'_, Redial> {
@@ -271,12 +271,12 @@ impl Dialler {
     /// True where it was not watching yet and has to look once more before it sleeps: the name may have appeared just
     /// before. A timer is set anew after each call.
     fn begin_waiting(&self) -> Result<bool> {
-        let watched = !matches!(self.goal, Goal::Address(_));
+        let watched = !matches!(self.target, Target::Address(_));
         let next = self.redial().failed(watched, greeting::random()?);
-        let mut herald = self.herald();
-        if let (Pause::For(pause), Goal::Address(address)) = (next, &self.goal) {
-            let (timer, watch, is_new) = match herald.take() {
-                Some(Herald::Moment(timer, watch)) => (timer, watch, false),
+        let mut listener_watch = self.listener_watch();
+        if let (Pause::For(pause), Target::Address(address)) = (next, &self.target) {
+            let (timer, watch, is_new) = match listener_watch.take() {
+                Some(ListenerWatch::Moment(timer, watch)) => (timer, watch, false),
                 // Without a watch it is called now and then all the same.
                 _ => {
                     let watch = told_of(address).and_then(|place| Watch::new(&place.directory).ok());
@@ -285,38 +285,40 @@ impl Dialler {
                 }
             };
             timer.arm(pause)?;
-            *herald = Some(Herald::Moment(timer, watch));
+            *listener_watch = Some(ListenerWatch::Moment(timer, watch));
             return Ok(is_new);
         }
-        match (&self.goal, &mut *herald) {
-            (Goal::Place(place) | Goal::Pipe(place), none @ None) => {
-                *none = Some(Herald::Name(Watch::new(&place.directory)?));
+        match (&self.target, &mut *listener_watch) {
+            (Target::Place(place) | Target::Pipe(place), none @ None) => {
+                *none = Some(ListenerWatch::Name(Watch::new(&place.directory)?));
                 Ok(true)
             }
             // A pipe may have been there long before somebody opens it to read.
-            (Goal::Pipe(place), Some(Herald::Name(watch))) => watch.opening(&place.directory, &place.file),
+            (Target::Pipe(place), Some(ListenerWatch::Name(watch))) => {
+                watch.opening(&place.directory, &place.file)
+            }
             _ => Ok(false),
         }
     }
 
     /// False where a waker ended the wait.
-    fn wait_for_herald(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
-        let herald = self.herald();
-        let Some(herald) = herald.as_ref() else { return Ok(true) };
+    fn wait_for_listener(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
+        let listener_watch = self.listener_watch();
+        let Some(listener_watch) = listener_watch.as_ref() else { return Ok(true) };
         let mut on = wakers.to_vec();
-        on.extend(herald.descriptors());
+        on.extend(listener_watch.descriptors());
         wait_readable(waiting, &on)?;
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 
     fn nobody(&self, waiting: &Waiting<'_>) -> Error {
         let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
-        let text = match &self.goal {
-            Goal::Place(place) | Goal::Pipe(place) => format!(
+        let text = match &self.target {
+            Target::Place(place) | Target::Pipe(place) => format!(
                 "nobody listens: {} {how}; start the other side, and see that both use the same directory (LINKSPAN_DIR)",
                 place.path().display()
             ),
-            Goal::Address(address) => {
+            Target::Address(address) => {
                 format!(
                     "nobody listens: {address} {how}; start the other side, and see that both use the same port"
                 )

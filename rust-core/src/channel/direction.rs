@@ -22,10 +22,10 @@ impl<T> Direction<T> {
     /// Claims the direction for a call of the program, and its state. `InvalidState` where another thread is in such a call. Where the
     /// library has borrowed the state, `knock` asks for it back.
     #[inline]
-    pub fn take(&self, does: Does, knock: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+    pub fn take(&self, does: Does, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
         match self.0.try_take() {
             Some(taken) => Ok(taken),
-            None => self.take_back(does, knock),
+            None => self.take_back(does, interrupt),
         }
     }
 
@@ -36,10 +36,10 @@ impl<T> Direction<T> {
     }
 
     #[cold]
-    fn take_back(&self, does: Does, knock: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+    fn take_back(&self, does: Does, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
         let claim = self.claim(does)?;
         if claim.is_borrowed() {
-            knock();
+            interrupt();
         }
         Ok(claim.take())
     }
@@ -138,7 +138,7 @@ pub enum Does {
     /// Takes messages, and the answers to its calls, out of a channel.
     Receives,
     /// Takes a subscriber's messages.
-    Hears,
+    ReceivesPublished,
     /// Takes a server's requests.
     TakesRequests,
 }
@@ -148,7 +148,7 @@ impl Does {
     pub const fn word(self) -> &'static str {
         match self {
             Does::Sends => "sends",
-            Does::Receives | Does::Hears => "receives",
+            Does::Receives | Does::ReceivesPublished => "receives",
             Does::TakesRequests => "takes requests",
         }
     }
@@ -160,7 +160,9 @@ impl Does {
             Does::Receives => {
                 "one thread at a time receives or calls: let it hand on what it gets, or connect anew for each thread"
             }
-            Does::Hears => "give each thread a subscriber of its own, or let this one hand on what it gets",
+            Does::ReceivesPublished => {
+                "give each thread a subscriber of its own, or let this one hand on what it gets"
+            }
             Does::TakesRequests => "let it hand its requests on: any thread may answer one",
         }
     }

@@ -1,27 +1,27 @@
 //! The channel: two ends, messages both ways, requests and replies.
 
 pub(crate) mod batch;
-mod calling;
-mod leaving;
+mod call;
+mod close;
+mod poll;
 mod room;
-mod tending;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use super::acceptor::{ChannelAcceptor, Link};
 use super::dial::Dialler;
 use super::direction::{Direction, DirectionGuard, Does};
-use super::door::{Door, Link};
 use super::greeting::Pattern;
-use super::memory::{Memory, nature};
 use super::options::{Options, Use};
 use super::receiving::{Receiving, Taken};
+use super::reconnector::{Origin, Reconnector};
 use super::record::{Event, Record};
-use super::renewal::{Origin, Renewal};
-use super::sending::{Draft, Sending, Speaker, is_time_to_gather};
-use super::session::Nature;
-use super::session::inbox::Occasion;
+use super::sending::{AckSender, Draft, Sending, is_time_to_gather};
+use super::session::RetransmitClass;
+use super::session::inbox::AckTrigger;
+use super::session_state::{SessionState, class};
 use super::turns::Turns;
 use crate::buffers;
 use crate::deadline::{Deadline, Wait, Waiting};
@@ -33,9 +33,9 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::tcp;
 use crate::value::{Source, Value};
 
-pub use calling::Asked;
-pub use leaving::PARTING;
-pub use tending::Question;
+pub use call::PendingReply;
+pub use close::LINGER;
+pub use poll::RequestInfo;
 
 /// Which side of a channel this is; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +64,7 @@ pub struct Channel {
     shown: String,
     options: Options,
     role: Role,
-    renewal: Renewal,
+    reconnector: Reconnector,
     sending: Direction<Sending>,
     receiving: Direction<Receiving>,
     /// Threads that call do so one after the other.
@@ -94,14 +94,14 @@ impl Channel {
 
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
-        let origin = if endpoint.transport().is_loose() {
+        let origin = if endpoint.transport().is_connectionless() {
             Origin::Place
         } else {
             Origin::Dial(Dialler::new(endpoint, options)?)
         };
-        let memory = Memory::new(super::greeting::random()?, options);
-        let renewal = Renewal::new(origin, memory, endpoint.clone(), options.clone())?;
-        Channel::over(renewal, None, endpoint, options, Role::Connector)
+        let session_state = SessionState::new(super::greeting::random()?, options);
+        let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
+        Channel::over(reconnector, None, endpoint, options, Role::Connector)
     }
 
     /// Connects if somebody listens and listens otherwise: of two that start at the same instant exactly one listens.
@@ -116,13 +116,14 @@ impl Channel {
             return Ok(channel);
         }
         loop {
-            let memory = Memory::new(super::greeting::random()?, options);
-            match Door::open(&endpoint, Pattern::Channel, options, Some(&memory)) {
-                Ok(door) => {
-                    let endpoint = door.endpoint.clone();
-                    let origin = Origin::Door(door);
-                    let renewal = Renewal::new(origin, memory, endpoint.clone(), options.clone())?;
-                    return Channel::over(renewal, None, &endpoint, options, Role::Listener);
+            let session_state = SessionState::new(super::greeting::random()?, options);
+            match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
+                Ok(acceptor) => {
+                    let endpoint = acceptor.endpoint.clone();
+                    let origin = Origin::Acceptor(acceptor);
+                    let reconnector =
+                        Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
+                    return Channel::over(reconnector, None, &endpoint, options, Role::Listener);
                 }
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
                 Err(e) => return Err(e.on(&endpoint)),
@@ -147,27 +148,27 @@ impl Channel {
     }
 
     pub(super) fn over(
-        renewal: Renewal,
+        reconnector: Reconnector,
         link: Option<Link>,
         endpoint: &Endpoint,
         options: &Options,
         role: Role,
     ) -> Result<Channel> {
-        let receiving = Receiving::new(options, &renewal)?;
+        let receiving = Receiving::new(options, &reconnector)?;
         let record = Arc::new(Record::default());
-        if let Origin::Door(door) = &renewal.origin {
-            door.tells_of(&record);
+        if let Origin::Acceptor(acceptor) = &reconnector.origin {
+            acceptor.tells_of(&record);
         }
         if let Some(link) = link {
             record.connected(&link.peer.source);
-            renewal.put(link);
+            reconnector.put(link);
         }
         Ok(Channel {
             endpoint: endpoint.clone(),
             shown: endpoint.to_string(),
             options: options.clone(),
             role,
-            renewal,
+            reconnector,
             sending: Direction::new(Sending::default()),
             descriptor: receiving.epoll().shared(),
             receiving: Direction::new(receiving),
@@ -180,12 +181,12 @@ impl Channel {
     }
 
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.sending()?.join(&self.renewal, &self.record, waiting)
+        self.sending()?.join(&self.reconnector, &self.record, waiting)
     }
 
     fn check(&self) -> Result<()> {
         fork::check(self.born)?;
-        self.renewal.check_open()
+        self.reconnector.check_open()
     }
 
     fn check_sends(&self) -> Result<()> {
@@ -196,13 +197,13 @@ impl Channel {
     /// Whether this process may use it, and has not closed it.
     #[inline]
     fn is_usable(&self) -> bool {
-        fork::generation() == self.born && !self.renewal.is_closed()
+        fork::generation() == self.born && !self.reconnector.is_closed()
     }
 
     /// The direction, where nobody has it and the program has nothing to be told first: what is in the way is seen elsewhere.
     #[inline]
     fn sending_at_once(&self) -> Option<DirectionGuard<'_, Sending>> {
-        let free = self.is_usable() && self.sends && !self.renewal.memory.has_untold();
+        let free = self.is_usable() && self.sends && !self.reconnector.session_state.has_untold();
         let sending = if free { self.sending.take_at_once()? } else { return None };
         self.is_usable().then_some(sending)
     }
@@ -212,7 +213,7 @@ impl Channel {
     fn receiving_at_once(&self) -> Option<DirectionGuard<'_, Receiving>> {
         let receiving =
             if self.is_usable() && self.receives { self.receiving.take_at_once()? } else { return None };
-        (self.is_usable() && !self.renewal.is_knocked()).then_some(receiving)
+        (self.is_usable() && !self.reconnector.is_interrupted()).then_some(receiving)
     }
 
     fn sending(&self) -> Result<DirectionGuard<'_, Sending>> {
@@ -233,8 +234,8 @@ impl Channel {
         if !self.receives {
             self.endpoint.check_way(self.role == Role::Listener, "recv")?;
         }
-        let turn = self.receiving.take(Does::Receives, || self.renewal.knock())?;
-        self.renewal.let_in();
+        let turn = self.receiving.take(Does::Receives, || self.reconnector.interrupt())?;
+        self.reconnector.let_in();
         self.check()?;
         Ok(turn)
     }
@@ -266,9 +267,9 @@ impl Channel {
         let Some(mut sending) = self.sending_at_once() else {
             return self.put(Kind::Data, 0, payload, &mut self.start(wait));
         };
-        if let Some(number) = sending.send_in_place(payload, &self.renewal, &self.record) {
+        if let Some(number) = sending.send_in_place(payload, &self.reconnector, &self.record) {
             drop(sending);
-            self.speaker().say_the_rest();
+            self.ack_sender().flush_deferred();
             return Ok(number);
         }
         let draft = Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload };
@@ -307,9 +308,9 @@ impl Channel {
             return self.put_now(draft, waiting);
         }
         // Before this one takes the place of what is lost, the program is told.
-        let lost = self.renewal.memory.take_untold();
+        let lost = self.reconnector.session_state.take_untold();
         if lost > 0 {
-            return Err(leaving::lost_before(lost));
+            return Err(close::lost_before(lost));
         }
         let put = self.put_now(draft, waiting);
         if put.is_ok() { put } else { self.with_losses(put) }
@@ -326,9 +327,9 @@ impl Channel {
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
+        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record) {
             drop(sending);
-            self.speaker().say_the_rest();
+            self.ack_sender().flush_deferred();
             return Ok(number);
         }
         self.put_slowly(sending, draft, waiting)
@@ -342,50 +343,50 @@ impl Channel {
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        let (nature, bytes) = (nature(draft.kind, draft.flags), draft.payload.body().len());
+        let (class, bytes) = (class(draft.kind, draft.flags), draft.payload.body().len());
         // The claim is kept while the state is let go of: messages of other threads do not come in between.
         let (_claim, mut sending) = sending.split();
         loop {
             let (room, open) = {
-                let mut both = self.renewal.memory.both();
-                let room = both.has_room(nature, bytes);
+                let mut halves = self.reconnector.session_state.halves();
+                let room = halves.has_room(class, bytes);
                 // The memory of a long one that was consumed is for this one.
-                if is_time_to_gather(both.outbox.kept_count()) || bytes >= buffers::SHORTEST {
-                    both.look();
+                if is_time_to_gather(halves.outbox.kept_count()) || bytes >= buffers::SHORTEST {
+                    halves.look();
                 }
-                if let Some(error) = both.lie() {
+                if let Some(error) = halves.violation() {
                     sending.condemn(&error);
                     return Err(error);
                 }
-                (room, both.outbox.kept_count())
+                (room, halves.outbox.kept_count())
             };
             if room {
-                let sent = sending.send(draft, &self.renewal, &self.record, &|| self.gather(), waiting);
+                let sent = sending.send(draft, &self.reconnector, &self.record, &|| self.gather(), waiting);
                 drop(sending);
-                self.speaker().say_the_rest();
+                self.ack_sender().flush_deferred();
                 let number = sent?;
-                if nature == Nature::Data && is_time_to_gather(open) {
+                if class == RetransmitClass::Data && is_time_to_gather(open) {
                     self.gather();
                 }
                 return Ok(number);
             }
             // Where nothing is there to be sent to, the peer cannot acknowledge either.
-            let joined = sending.join(&self.renewal, &self.record, waiting);
+            let joined = sending.join(&self.reconnector, &self.record, waiting);
             drop(sending);
-            self.speaker().say_the_rest();
+            self.ack_sender().flush_deferred();
             joined?;
-            self.await_room(nature, bytes, waiting)?;
+            self.await_room(class, bytes, waiting)?;
             sending = self.sending.lock();
-            if let Some(number) = sending.send_at_once(draft, &self.renewal, &self.record) {
+            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record) {
                 drop(sending);
-                self.speaker().say_the_rest();
+                self.ack_sender().flush_deferred();
                 return Ok(number);
             }
         }
     }
 
-    fn speaker(&self) -> Speaker<'_> {
-        Speaker { sending: &self.sending, renewal: &self.renewal, record: &self.record }
+    fn ack_sender(&self) -> AckSender<'_> {
+        AckSender { sending: &self.sending, reconnector: &self.reconnector, record: &self.record }
     }
 
     /// Says that everything which was received so far has been consumed: for a channel with `ack="manual"`. A message
@@ -393,9 +394,9 @@ impl Channel {
     pub fn ack(&self) -> Result<()> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
-        let session = self.renewal.memory.both().inbox.session();
-        self.renewal.memory.acknowledge(session, u64::MAX);
-        self.speaker().speak(Occasion::Leaving);
+        let session = self.reconnector.session_state.halves().inbox.session();
+        self.reconnector.session_state.acknowledge(session, u64::MAX);
+        self.ack_sender().send_ack(AckTrigger::Leaving);
         drop(receiving);
         Ok(())
     }
@@ -403,7 +404,7 @@ impl Channel {
     /// Receives the next message. While the other side is away, waits for it to come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let receiving = match self.receiving_at_once() {
-            Some(mut receiving) => match receiving.take_ready(&self.speaker()) {
+            Some(mut receiving) => match receiving.take_ready(&self.ack_sender()) {
                 Some(message) => return Ok(message),
                 None => Ok(receiving),
             },
@@ -418,7 +419,7 @@ impl Channel {
         mut receiving: DirectionGuard<'_, Receiving>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        receiving.program_calls(&self.speaker());
+        receiving.program_calls(&self.ack_sender());
         let message = self.take_given(&mut receiving, waiting)?;
         self.note_given(&receiving, &message);
         Ok(message)
@@ -427,7 +428,7 @@ impl Channel {
     /// The program is given this message. What comes from the link right now was noted as given when it came.
     fn note_given(&self, receiving: &Receiving, message: &Message) {
         if receiving.took_kept {
-            self.renewal.memory.both().inbox.given(message.session(), message.sequence());
+            self.reconnector.session_state.halves().inbox.given(message.session(), message.sequence());
         }
     }
 
@@ -436,7 +437,7 @@ impl Channel {
         receiving.gives = true;
         let taken = self.take(receiving, waiting);
         receiving.gives = false;
-        receiving.note_consumed(&self.speaker());
+        receiving.note_consumed(&self.ack_sender());
         taken
     }
 
@@ -447,17 +448,17 @@ impl Channel {
 
     fn take(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
-            match receiving.next(&self.speaker(), waiting)? {
+            match receiving.next(&self.ack_sender(), waiting)? {
                 Taken::Message(message) if matches!(message.header().kind, Kind::Reply | Kind::Error) => {
                     // Its caller gave up before it came.
                     self.drop_answer(&message);
                 }
                 // So did the caller of this request, before the program took it.
-                Taken::Message(message) if receiving.is_withdrawn(&message, &self.speaker()) => {
+                Taken::Message(message) if receiving.is_withdrawn(&message, &self.ack_sender()) => {
                     self.drop_answer(&message);
                 }
                 Taken::Message(message) => return Ok(message),
-                Taken::Bye => self.speaker().speak(Occasion::Asked),
+                Taken::Bye => self.ack_sender().send_ack(AckTrigger::Asked),
                 Taken::Ack => {}
             }
         }
@@ -465,14 +466,14 @@ impl Channel {
 
     fn drop_answer(&self, message: &Message) {
         self.record.count(&self.record.dropped);
-        self.renewal.memory.finished(message.session(), message.sequence());
+        self.reconnector.session_state.finished(message.session(), message.sequence());
     }
 
     /// Whether a message can be received at once.
     pub fn poll(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        receiving.program_calls(&self.speaker());
-        receiving.note_consumed(&self.speaker());
+        receiving.program_calls(&self.ack_sender());
+        receiving.note_consumed(&self.ack_sender());
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
@@ -494,7 +495,7 @@ impl Channel {
 
     /// Whether [`Channel::close`] was called.
     pub fn is_closed(&self) -> bool {
-        self.renewal.is_closed()
+        self.reconnector.is_closed()
     }
 
     /// Which side this is.
@@ -527,7 +528,7 @@ impl Channel {
     /// Whether a small message can be sent at once, as far as is known.
     pub fn writable(&self) -> Result<bool> {
         let writable = self.sending()?.is_writable();
-        self.speaker().say_the_rest();
+        self.ack_sender().flush_deferred();
         Ok(writable)
     }
 
@@ -536,7 +537,7 @@ impl Channel {
         let mut stats = self.record.stats();
         stats.insert("endpoint".into(), self.endpoint.to_string().into());
         stats.insert("role".into(), self.role.name().into());
-        self.renewal.memory.add_to(&mut stats);
+        self.reconnector.session_state.add_to(&mut stats);
         Value::Map(stats)
     }
 }

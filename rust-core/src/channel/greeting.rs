@@ -90,7 +90,7 @@ impl After {
     /// has met no publisher yet.
     pub fn in_session(self, session: u64, first: u64) -> u64 {
         match self.session {
-            met if met == session => self.number,
+            negotiated if negotiated == session => self.number,
             0 => first.saturating_sub(1),
             _ => 0,
         }

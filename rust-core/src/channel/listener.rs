@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::door::{Door, Peer};
+use super::acceptor::{ChannelAcceptor, Peer};
 use super::ends::{Channel, Role};
 use super::greeting::random;
-use super::memory::Memory;
 use super::options::Options;
+use super::reconnector::{Origin, Reconnector};
 use super::record::{Event, Record};
-use super::renewal::{Origin, Renewal};
+use super::session_state::SessionState;
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::sys::fork;
@@ -25,7 +25,7 @@ use crate::value::Value;
 pub struct Listener {
     endpoint: Endpoint,
     options: Options,
-    door: Door,
+    acceptor: ChannelAcceptor,
     record: Arc<Record>,
     born: u64,
 }
@@ -34,11 +34,12 @@ impl Listener {
     /// Listens. `AddressInUse` where a living process does.
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let door = Door::open(&endpoint, options.pattern, options, None).map_err(|e| e.on(&endpoint))?;
-        let endpoint = door.endpoint.clone();
+        let acceptor =
+            ChannelAcceptor::open(&endpoint, options.pattern, options, None).map_err(|e| e.on(&endpoint))?;
+        let endpoint = acceptor.endpoint.clone();
         let record = Arc::<Record>::default();
-        door.tells_losses_to(&record);
-        Ok(Listener { endpoint, options: options.clone(), door, record, born: fork::generation() })
+        acceptor.tells_losses_to(&record);
+        Ok(Listener { endpoint, options: options.clone(), acceptor, record, born: fork::generation() })
     }
 
     /// What happened since the last call: [`EventKind::Forgotten`](super::EventKind::Forgotten) where messages are lost that were
@@ -67,14 +68,15 @@ impl Listener {
     fn try_accept(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
         fork::check(self.born)?;
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
-        let link = self.door.queue.wait(&mut waiting)?;
-        let memory = match &link.met {
-            Some(met) => met.memory.clone(),
-            None => Memory::new(random()?, &self.options),
+        let link = self.acceptor.queue.wait(&mut waiting)?;
+        let session_state = match &link.negotiated {
+            Some(negotiated) => negotiated.session_state.clone(),
+            None => SessionState::new(random()?, &self.options),
         };
         let peer = link.peer.clone();
-        let renewal = Renewal::new(Origin::Accepted, memory, self.endpoint.clone(), self.options.clone())?;
-        let channel = Channel::over(renewal, Some(link), &self.endpoint, &self.options, Role::Listener)?;
+        let reconnector =
+            Reconnector::new(Origin::Accepted, session_state, self.endpoint.clone(), self.options.clone())?;
+        let channel = Channel::over(reconnector, Some(link), &self.endpoint, &self.options, Role::Listener)?;
         Ok((channel, peer))
     }
 
@@ -85,19 +87,19 @@ impl Listener {
 
     /// A descriptor that is readable while somebody waits to be accepted.
     pub fn fileno(&self) -> RawFd {
-        self.door.queue.bell().as_fd().as_raw_fd()
+        self.acceptor.queue.waker().as_fd().as_raw_fd()
     }
 
     /// The same, for a loop of the library's own.
-    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
-        self.door.queue.bell().as_fd()
+    pub(crate) fn waker(&self) -> BorrowedFd<'_> {
+        self.acceptor.queue.waker().as_fd()
     }
 
     /// Listens no more: the name is free, and a thread that waits in [`Listener::accept`] gets `InvalidState`. Channels that
     /// were accepted stay.
     pub fn close(&self) {
         if self.born == fork::generation() {
-            self.door.close();
+            self.acceptor.close();
         }
     }
 }
@@ -105,7 +107,7 @@ impl Listener {
 /// Readable while somebody waits to be accepted.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell()
+        self.waker()
     }
 }
 

@@ -4,15 +4,15 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::door::{Link, Peer, Seat};
+use super::acceptor::{ConnectionGuard, Link, Peer};
 use super::greeting::{Greeting, Pattern};
 use super::jsonrpc::JsonRpc;
 use super::options::{Framing, Options};
 use super::session::Owner;
 use crate::error::Result;
 use crate::sys::peer::Credentials;
-use crate::transport::about::About;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::owner::OwnerRecord;
 use crate::transport::place::Place;
 use crate::transport::plain::{self, Division};
 use crate::transport::stream::Stream;
@@ -45,12 +45,12 @@ pub fn link(
         Some(who) => owner.mark(name(who)),
         None => stream.peer_address(),
     };
-    let seat = Arc::new(Seat::new(stream.clone()));
+    let guard = Arc::new(ConnectionGuard::new(stream.clone()));
     let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit, dialled);
     // Whether it answers is not known before it does.
     let (source, pattern) = (source.into(), Pattern::Channel);
     let peer = Peer { source, pattern, limit: options.limit, session: 0, owner, relayed: false };
-    Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, seat: Some(seat), met: None })
+    Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, guard: Some(guard), negotiated: None })
 }
 
 /// The program's name and number, as a hello would say them; neither where it runs in a container of its own, whose processes
@@ -63,7 +63,7 @@ fn name(who: &Credentials) -> String {
 }
 
 /// What tells of a name at which no hello is said, to those who list the runtime directory; written under its lock.
-pub fn about(
+pub fn owner_record(
     endpoint: &Endpoint,
     place: &Place,
     pattern: Pattern,
@@ -78,5 +78,5 @@ pub fn about(
         ("encoding".to_owned(), Value::from(options.encoding().name())),
         ("framing".to_owned(), Value::from(options.framing.name())),
     ]);
-    Ok(Some(Box::new(About::write(place, pattern.name(), &program, more)?)))
+    Ok(Some(Box::new(OwnerRecord::write(place, pattern.name(), &program, more)?)))
 }

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::greeting::Pattern;
-use super::memory::worth;
 use super::options::Options;
+use super::reconnector::{Origin, Reconnector, RxPart};
 use super::record::Record;
-use super::renewal::{Origin, Renewal, RxPart};
-use super::sending::Speaker;
-use super::session::inbox::{Occasion, Verdict};
+use super::sending::AckSender;
+use super::session::inbox::{AckTrigger, Verdict};
+use super::session_state::urgency;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, withdrawal};
 use crate::schema::Held;
-use crate::sys::eventfd::OwnBell;
+use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::transport::{Losses, extension};
 use crate::value::Limits;
@@ -37,7 +37,7 @@ pub struct Receiving {
     /// What was wrong with a frame behind those in the inbox.
     behind: Option<Error>,
     /// Frames in a row that were no messages.
-    vain: u32,
+    empty_polls: u32,
     /// Whether the program sleeps on our descriptor itself.
     watched: bool,
     /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
@@ -52,7 +52,7 @@ pub struct Receiving {
     pub gives_more: bool,
     /// Why the program's call is to be noted as one that consumes what was given before it: with the next message, under the same
     /// lock, or before the sleep where none is there.
-    consumes: Option<Occasion>,
+    consumes: Option<AckTrigger>,
     /// Whether the message that was taken last had been kept.
     pub took_kept: bool,
     limits: Limits,
@@ -61,7 +61,7 @@ pub struct Receiving {
     reply_schema: Option<Arc<Held>>,
     epoll: Epoll,
     /// Rung while messages wait on our side of the descriptor.
-    bell: OwnBell,
+    waker: ReadinessFlag,
     ready: Vec<Ready>,
 }
 
@@ -82,8 +82,8 @@ const FULL: usize = 1 << 16;
 const AHEAD: usize = 256;
 
 /// After so many frames in a row that are no messages the clock is looked at; and so many are read by who does not wait.
-const VAIN: u32 = 64;
-const VAIN_AT_ONCE: u32 = 4096;
+const MAX_EMPTY_POLLS: u32 = 64;
+const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 /// How long one who has just said something waits for an answer before it says how far it has come: beyond the next tick of the
 /// kernel's clock, because an earlier one has to be set in the hardware.
 const PAUSE: Duration = Duration::from_micros(4500);
@@ -91,13 +91,13 @@ const LINK: u64 = 1;
 const ORIGIN: u64 = 2;
 
 impl Receiving {
-    pub fn new(options: &Options, renewal: &Renewal) -> Result<Receiving> {
+    pub fn new(options: &Options, reconnector: &Reconnector) -> Result<Receiving> {
         let epoll = Epoll::new()?;
-        let bell = OwnBell::new()?;
-        epoll.add(&bell, LINK, Interest::IN)?;
-        epoll.add(&renewal.wake, LINK, Interest::IN)?;
-        if let Origin::Door(door) = &renewal.origin {
-            epoll.add(door.queue.bell(), ORIGIN, Interest::IN | Interest::ET)?;
+        let waker = ReadinessFlag::new()?;
+        epoll.add(&waker, LINK, Interest::IN)?;
+        epoll.add(&reconnector.wake, LINK, Interest::IN)?;
+        if let Origin::Acceptor(acceptor) = &reconnector.origin {
+            epoll.add(acceptor.queue.waker(), ORIGIN, Interest::IN | Interest::ET)?;
         }
         Ok(Receiving {
             part: None,
@@ -107,7 +107,7 @@ impl Receiving {
             in_hand: 0,
             behind: None,
             parked: false,
-            vain: 0,
+            empty_polls: 0,
             watched: false,
             leaving: false,
             lent: false,
@@ -120,7 +120,7 @@ impl Receiving {
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
             epoll,
-            bell,
+            waker,
             ready: Vec::new(),
         })
     }
@@ -150,7 +150,7 @@ impl Receiving {
     }
 
     /// Whether this is a request that its caller has withdrawn by now. What has come behind it is read for that.
-    pub fn is_withdrawn(&mut self, request: &Message, speaker: &Speaker<'_>) -> bool {
+    pub fn is_withdrawn(&mut self, request: &Message, ack_sender: &AckSender<'_>) -> bool {
         if !request.is_request() {
             return false;
         }
@@ -159,9 +159,9 @@ impl Receiving {
         let gives = std::mem::replace(&mut self.gives, false);
         let mut at_once = Waiting::at_once();
         while self.inbox.len() < AHEAD && self.behind.is_none() && self.may_hold_more() {
-            match self.link_next(speaker, &mut at_once, false) {
+            match self.link_next(ack_sender, &mut at_once, false) {
                 Ok(Taken::Message(message)) => self.keep(message),
-                Ok(Taken::Bye) => speaker.speak(Occasion::Asked),
+                Ok(Taken::Bye) => ack_sender.send_ack(AckTrigger::Asked),
                 Ok(Taken::Ack) => {}
                 Err(e) if e.kind() == ErrorKind::Timeout || self.part.is_none() => break,
                 Err(e) => self.behind = Some(e),
@@ -181,13 +181,13 @@ impl Receiving {
     pub fn tell_later(&mut self, error: Error) {
         self.behind.get_or_insert(error);
         if self.watched {
-            self.bell.ring();
+            self.waker.wake();
         }
     }
 
     /// Whether the link, where it is one with a session, may have more than was read.
     fn may_hold_more(&self) -> bool {
-        self.part.as_ref().is_some_and(|part| part.met.is_some() && part.rx.may_hold_more())
+        self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.rx.may_hold_more())
     }
 
     /// Notes that a request was withdrawn that has not been given.
@@ -201,44 +201,44 @@ impl Receiving {
     /// The program calls to receive: what it was given before has been consumed. Where a message lies ready in the link, that is noted
     /// when it is taken, which spares a lock and a fence; else at once.
     #[inline]
-    pub fn program_calls(&mut self, speaker: &Speaker<'_>) {
-        let occasion = if self.asked { Occasion::Asked } else { Occasion::Passing };
-        self.consumes = Some(occasion);
+    pub fn program_calls(&mut self, ack_sender: &AckSender<'_>) {
+        let trigger = if self.asked { AckTrigger::Asked } else { AckTrigger::Passing };
+        self.consumes = Some(trigger);
         if !self.inbox.is_empty() || self.behind.is_some() || !self.may_hold_more() {
-            self.note_consumed(speaker);
+            self.note_consumed(ack_sender);
         }
     }
 
     /// Notes what [`Receiving::program_calls`] left to be noted.
     #[inline]
-    pub fn note_consumed(&mut self, speaker: &Speaker<'_>) {
-        if let Some(occasion) = self.consumes.take() {
-            self.consume(occasion, speaker);
+    pub fn note_consumed(&mut self, ack_sender: &AckSender<'_>) {
+        if let Some(trigger) = self.consumes.take() {
+            self.consume(trigger, ack_sender);
         }
     }
 
-    fn consume(&mut self, occasion: Occasion, speaker: &Speaker<'_>) {
+    fn consume(&mut self, trigger: AckTrigger, ack_sender: &AckSender<'_>) {
         match &mut self.part {
             // What stays in the inbox has been copied out of the ring.
-            Some(part) if part.met.is_some() => {
-                let owes = speaker.renewal.memory.both().consumed(&mut part.rx, occasion);
-                speaker.say_if(owes, occasion);
+            Some(part) if part.negotiated.is_some() => {
+                let owes = ack_sender.reconnector.session_state.halves().consumed(&mut part.rx, trigger);
+                ack_sender.send_ack_if(owes, trigger);
             }
-            _ => speaker.consumed(occasion),
+            _ => ack_sender.consumed(trigger),
         }
     }
 
     /// The next message, in the inbox or from the link.
-    pub fn next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
-        let next = self.find_next(speaker, waiting);
+    pub fn next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
+        let next = self.find_next(ack_sender, waiting);
         if self.watched && next.is_err() && self.part.is_none() {
             // The caller is told now that the link has ended, and the inbox is empty.
-            self.bell.drain();
+            self.waker.drain();
         }
         next
     }
 
-    fn find_next(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
+    fn find_next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
         let kept = self.inbox.pop_front();
         self.took_kept = kept.is_some();
         if let Some(message) = kept {
@@ -249,28 +249,28 @@ impl Receiving {
             return Err(error);
         }
         if self.part.is_none() {
-            self.connect(speaker.renewal, speaker.record, waiting)?;
+            self.connect(ack_sender.reconnector, ack_sender.record, waiting)?;
         }
         if let Some(part) = &self.part {
             check_pattern(part)?;
         }
-        self.link_next(speaker, waiting, true)
+        self.link_next(ack_sender, waiting, true)
     }
 
     /// The next message from the link. Without `renew`, a link that has broken is `Disconnected` at once.
     pub fn link_next(
         &mut self,
-        speaker: &Speaker<'_>,
+        ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
-        renew: bool,
+        reconnect: bool,
     ) -> Result<Taken> {
-        let Speaker { renewal, record, .. } = *speaker;
+        let AckSender { reconnector, record, .. } = *ack_sender;
         self.rouse();
         if self.gives_more {
             // With the next call.
         } else if self.consumes.is_some() {
             // With the message that lies ready.
-        } else if !renewal.is_acknowledged_by_hand()
+        } else if !reconnector.is_acknowledged_by_hand()
             || !self.part.as_ref().is_some_and(|part| part.rx.keeps())
         {
             self.consumed();
@@ -281,16 +281,16 @@ impl Receiving {
         {
             // To look in vain and then sleep costs a system call more than to sleep at once. A time-out is told below,
             // after a look.
-            self.sleep(speaker, waiting)
+            self.sleep(ack_sender, waiting)
                 .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
         loop {
             // A newer link waits until this one has given all that a peer which went had sent.
             if self.part.is_none() {
-                self.connect(renewal, record, waiting)?;
+                self.connect(reconnector, record, waiting)?;
             }
-            if let Some(message) = self.take_small(speaker, |_| true) {
-                self.vain = 0;
+            if let Some(message) = self.take_small(ack_sender, |_| true) {
+                self.empty_polls = 0;
                 return Ok(Taken::Message(message));
             }
             let Some(part) = &mut self.part else { continue };
@@ -301,42 +301,42 @@ impl Receiving {
             }
             if self.consumes.is_some() && !matches!(got, Ok(Some(_))) {
                 // Before the link is let go of, and its session with it.
-                self.note_consumed(speaker);
+                self.note_consumed(ack_sender);
             }
             match got {
                 Ok(Some(frame)) => {
-                    match self.sort(frame, speaker) {
+                    match self.sort(frame, ack_sender) {
                         Ok(None) => self.in_vain(waiting)?,
                         Ok(Some(taken)) => {
                             match taken {
-                                Taken::Message(_) => self.vain = 0,
+                                Taken::Message(_) => self.empty_polls = 0,
                                 Taken::Bye | Taken::Ack => self.in_vain(waiting)?,
                             }
                             return Ok(taken);
                         }
                         // What it says cannot be: nothing that follows is to be relied on.
                         Err(e) => {
-                            self.note_consumed(speaker);
-                            self.lose(renewal, record, &e);
+                            self.note_consumed(ack_sender);
+                            self.lose(reconnector, record, &e);
                             return Err(e);
                         }
                     }
                 }
                 Ok(None) => {
-                    self.sleep(speaker, waiting)?;
-                    if self.lent && renewal.is_knocked() {
+                    self.sleep(ack_sender, waiting)?;
+                    if self.lent && reconnector.is_interrupted() {
                         return Ok(Taken::Ack);
                     }
                     if !self.leaving {
-                        renewal.check_open()?;
+                        reconnector.check_open()?;
                     }
                 }
                 // These are about one frame, which was skipped.
                 Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
                 Err(e) => {
-                    self.lose(renewal, record, &e);
+                    self.lose(reconnector, record, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;
-                    if lasting || !renew || !renewal.goes_on() {
+                    if lasting || !reconnect || !reconnector.goes_on() {
                         return Err(e);
                     }
                 }
@@ -346,37 +346,37 @@ impl Receiving {
 
     /// A frame came that is no message. However many do, the caller comes back at its deadline.
     fn in_vain(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.vain += 1;
-        if self.vain < if waiting.is_none() { VAIN_AT_ONCE } else { VAIN } {
+        self.empty_polls += 1;
+        if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
             return Ok(());
         }
-        self.vain = 0;
+        self.empty_polls = 0;
         // What is left of them is looked at again, by an event loop, too.
         waiting.sleep().map(drop).inspect_err(|_| self.tell(true))
     }
 
     /// What one frame means; none where it means nothing to the program.
-    fn sort(&mut self, frame: Incoming, speaker: &Speaker<'_>) -> Result<Option<Taken>> {
-        let Speaker { renewal, record, .. } = *speaker;
+    fn sort(&mut self, frame: Incoming, ack_sender: &AckSender<'_>) -> Result<Option<Taken>> {
+        let AckSender { reconnector, record, .. } = *ack_sender;
         let Header { kind, sequence, correlation, flags, .. } = frame.header;
         Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
                 let mut session = 0;
-                if let Some(part) = self.part.as_mut().filter(|part| part.met.is_some()) {
+                if let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) {
                     if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
-                        renewal.memory.acknowledged(correlation)?;
+                        reconnector.session_state.acknowledged(correlation)?;
                     }
-                    let mut both = renewal.memory.both();
-                    let due = self.consumes.take().filter(|occasion| both.consumed(&mut part.rx, *occasion));
-                    let (worth, bytes) = (worth(kind, flags), frame.body.len());
+                    let mut halves = reconnector.session_state.halves();
+                    let due = self.consumes.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
+                    let (urgency, bytes) = (urgency(kind, flags), frame.body.len());
                     let verdict = match self.gives {
-                        true => both.inbox.take_and_give(sequence, bytes, worth),
-                        false => both.inbox.take(sequence, bytes, worth),
+                        true => halves.inbox.take_and_give(sequence, bytes, urgency),
+                        false => halves.inbox.take(sequence, bytes, urgency),
                     };
-                    session = both.inbox.session();
-                    drop(both);
-                    if let Some(occasion) = due {
-                        speaker.say(occasion);
+                    session = halves.inbox.session();
+                    drop(halves);
+                    if let Some(trigger) = due {
+                        ack_sender.send_ack_now(trigger);
                     }
                     match verdict? {
                         Verdict::Duplicate => return Ok(None),
@@ -408,7 +408,7 @@ impl Receiving {
             }
             Kind::Bye => {
                 // The other side is told next how far the program has come, which includes this call.
-                self.note_consumed(speaker);
+                self.note_consumed(ack_sender);
                 if let Some(part) = &mut self.part {
                     part.rx.consumed();
                 }
@@ -416,7 +416,7 @@ impl Receiving {
                 Some(Taken::Bye)
             }
             Kind::Ack => {
-                renewal.memory.acknowledged(correlation)?;
+                reconnector.session_state.acknowledged(correlation)?;
                 if let Some(request) = withdrawal::read(&frame) {
                     self.withdraw(request);
                 }
@@ -427,18 +427,23 @@ impl Receiving {
     }
 
     /// Takes the receiving half of the newest link where it has none, waiting for one if need be.
-    pub fn join(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn join(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(speaker.renewal, speaker.record, waiting)
+        self.connect(ack_sender.reconnector, ack_sender.record, waiting)
     }
 
-    fn connect(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
+    fn connect(
+        &mut self,
+        reconnector: &Reconnector,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
         self.drop_part();
-        let renewed = renewal.renew_rx(&mut self.generation, record, waiting);
+        let renewed = reconnector.reconnect_rx(&mut self.generation, record, waiting);
         if self.watched
-            && let (Err(_), Origin::Dial(dialler)) = (&renewed, &renewal.origin)
+            && let (Err(_), Origin::Dial(dialler)) = (&renewed, &reconnector.origin)
         {
             // Nobody listens: the program's event loop is woken when a name appears.
             dialler.with_descriptors(|fds| {
@@ -450,8 +455,8 @@ impl Receiving {
         }
         let part = renewed?;
         self.asked = false;
-        if let Some(met) = &part.met {
-            renewal.memory.begin(met);
+        if let Some(negotiated) = &part.negotiated {
+            reconnector.session_state.begin(negotiated);
         }
         for fd in part.rx.descriptors() {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
@@ -465,10 +470,10 @@ impl Receiving {
     /// What is to be acknowledged is acknowledged first, before the spin: a receiver that is killed while its messages keep
     /// coming would otherwise have consumed some whose sender does not know it, and its next incarnation gets them again. In a
     /// dialogue that is one message, and the acknowledgement waits for a moment: the next thing that we send says it in passing.
-    fn sleep(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.note_consumed(speaker);
+    fn sleep(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.note_consumed(ack_sender);
         let pauses = !waiting.is_none() && !self.lent;
-        speaker.speak(if pauses { Occasion::Pausing } else { Occasion::Sleeping });
+        ack_sender.send_ack(if pauses { AckTrigger::Pausing } else { AckTrigger::Sleeping });
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
             // What the library has lent itself it gives back when the program knocks, which only epoll hears.
             if part.rx.spin() || !self.lent && part.rx.sleep_briefly(waiting)? {
@@ -479,7 +484,7 @@ impl Receiving {
         if waiting.is_none() && !self.watched {
             return Err(waiting.timed_out());
         }
-        self.bell.drain();
+        self.waker.drain();
         self.parked = true;
         if part.rx.park()? {
             self.rouse();
@@ -489,17 +494,17 @@ impl Receiving {
             // Stays parked: the program sleeps on our descriptor.
             return Err(waiting.timed_out());
         }
-        let slept = self.sleep_in_epoll(speaker, waiting);
+        let slept = self.sleep_in_epoll(ack_sender, waiting);
         self.rouse();
         slept
     }
 
-    fn sleep_in_epoll(&mut self, speaker: &Speaker<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        if speaker.owes(Occasion::Sleeping) {
+    fn sleep_in_epoll(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        if ack_sender.owes(AckTrigger::Sleeping) {
             if self.epoll.wait_at_most(PAUSE, waiting, &mut self.ready)? {
                 return Ok(());
             }
-            speaker.speak(Occasion::Sleeping);
+            ack_sender.send_ack(AckTrigger::Sleeping);
         }
         self.epoll.wait(waiting, &mut self.ready)
     }
@@ -522,33 +527,33 @@ impl Receiving {
         };
         self.parked |= link;
         if more || !self.inbox.is_empty() {
-            self.bell.ring();
+            self.waker.wake();
         } else if link {
-            self.bell.drain();
+            self.waker.drain();
         }
     }
 
-    fn lose(&mut self, renewal: &Renewal, record: &Record, why: &Error) {
+    fn lose(&mut self, reconnector: &Reconnector, record: &Record, why: &Error) {
         record.disconnected(why.to_string());
         // Not while it is closed: that tells how many the other side has not consumed.
         if !self.leaving {
-            renewal.lost(record);
+            reconnector.lost(record);
         }
         self.drop_part();
         if self.watched {
             // It may be a call that sends which notices it: an event loop has to receive to be told, or to connect again.
-            self.bell.ring();
+            self.waker.wake();
         }
     }
 
     /// Reads what is there without waiting, for the acknowledgements among it; messages go into the inbox.
-    pub fn gather(&mut self, speaker: &Speaker<'_>) {
-        if self.part.is_none() && !speaker.renewal.is_newer(self.generation) {
+    pub fn gather(&mut self, ack_sender: &AckSender<'_>) {
+        if self.part.is_none() && !ack_sender.reconnector.is_newer(self.generation) {
             return;
         }
         let mut at_once = Waiting::at_once();
         // An error is met again by the next call that receives.
-        while let Ok(taken) = self.link_next(speaker, &mut at_once, false) {
+        while let Ok(taken) = self.link_next(ack_sender, &mut at_once, false) {
             if let Taken::Message(message) = taken {
                 self.keep(message);
             }
@@ -561,19 +566,19 @@ impl Receiving {
     /// Reads until `enough`, at the latest at the deadline; messages go into the inbox.
     pub fn read_until(
         &mut self,
-        speaker: &Speaker<'_>,
+        ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
         enough: impl FnMut() -> bool,
     ) -> Result<()> {
         self.lent = true;
-        let read = self.read_on(speaker, waiting, enough);
+        let read = self.read_on(ack_sender, waiting, enough);
         self.lent = false;
         read
     }
 
     fn read_on(
         &mut self,
-        speaker: &Speaker<'_>,
+        ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
         mut enough: impl FnMut() -> bool,
     ) -> Result<()> {
@@ -584,12 +589,12 @@ impl Receiving {
                 );
                 return Err(Error::new(ErrorKind::Full, text));
             }
-            match self.link_next(speaker, waiting, true)? {
+            match self.link_next(ack_sender, waiting, true)? {
                 Taken::Message(message) => {
                     self.keep(message);
-                    speaker.speak(Occasion::Asked);
+                    ack_sender.send_ack(AckTrigger::Asked);
                 }
-                Taken::Bye => speaker.speak(Occasion::Asked),
+                Taken::Bye => ack_sender.send_ack(AckTrigger::Asked),
                 Taken::Ack => {}
             }
         }

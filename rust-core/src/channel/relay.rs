@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::door::{check_allowed, claim, told};
+use super::acceptor::{check_allowed, claim, told};
 use super::greeting::{self, Greeting, Pattern};
 use super::options::{Options, Use};
 use crate::codec::Encoding;
@@ -25,8 +25,8 @@ use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
 use crate::sys::eventfd::EventFd;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest};
+use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
 use crate::transport::endpoint::{Endpoint, Transport};
-use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
 use crate::transport::hello::{self, Call};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
@@ -36,13 +36,13 @@ use crate::value::Map;
 /// A name of this machine at which a bridge lets programs in to a channel of another machine. Its end takes the name away.
 pub struct RelayListener {
     queue: Arc<Queue>,
-    _berth: Berth,
+    _berth: ListenerRegistration,
 }
 
 #[derive(Debug)]
 struct Queue {
     callers: Mutex<VecDeque<RelayCaller>>,
-    bell: EventFd,
+    waker: EventFd,
 }
 
 impl Queue {
@@ -62,10 +62,10 @@ impl RelayListener {
     fn open(endpoint: &Endpoint, options: &Options) -> Result<RelayListener> {
         check_transport(endpoint)?;
         options.check(endpoint.transport(), Use::Channel)?;
-        let queue = Arc::new(Queue { callers: Mutex::default(), bell: EventFd::new()? });
+        let queue = Arc::new(Queue { callers: Mutex::default(), waker: EventFd::new()? });
         let (claim, endpoint) = claim(endpoint, Pattern::Channel, options, false)?;
-        let keeper = Keeper { endpoint, options: options.clone(), queue: queue.clone() };
-        Ok(RelayListener { queue, _berth: harbour::open(claim, Arc::new(keeper))? })
+        let handler = ListenerHandler { endpoint, options: options.clone(), queue: queue.clone() };
+        Ok(RelayListener { queue, _berth: acceptor::open(claim, Arc::new(handler))? })
     }
 
     /// The next program that has called and was not answered yet.
@@ -73,7 +73,7 @@ impl RelayListener {
         let mut callers = self.queue.callers();
         let caller = callers.pop_front();
         if callers.is_empty() {
-            self.queue.bell.drain();
+            self.queue.waker.drain();
         }
         caller
     }
@@ -82,7 +82,7 @@ impl RelayListener {
 /// Readable while a program waits to be answered.
 impl AsFd for RelayListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.queue.bell.as_fd()
+        self.queue.waker.as_fd()
     }
 }
 
@@ -93,13 +93,13 @@ impl fmt::Debug for RelayListener {
 }
 
 /// Takes callers into the queue; those who only ask for counters it answers itself.
-struct Keeper {
+struct ListenerHandler {
     endpoint: Endpoint,
     options: Options,
     queue: Arc<Queue>,
 }
 
-impl Keeper {
+impl ListenerHandler {
     fn tell(&self, theirs: &Greeting) -> Result<Answer> {
         if theirs.shared {
             let text = "the bridge to another machine has the name; nobody can serve it beside that";
@@ -113,7 +113,7 @@ impl Keeper {
     }
 }
 
-impl Doorman for Keeper {
+impl HandshakeHandler for ListenerHandler {
     fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, who)
     }
@@ -122,8 +122,8 @@ impl Doorman for Keeper {
         Greeting::from_frame(hello).map(drop)
     }
 
-    fn answer(&self, arrival: Arrival) -> Result<Answer> {
-        let theirs = Greeting::from_frame(&arrival.hello)?;
+    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+        let theirs = Greeting::from_frame(&handshake.hello)?;
         if theirs.ask && theirs.schema_at.is_none() && theirs.mismatch.is_none() {
             return self.tell(&theirs);
         }
@@ -139,16 +139,16 @@ impl Doorman for Keeper {
         }
         let caller = RelayCaller {
             transport: self.endpoint.transport(),
-            stream: arrival.stream,
-            process: arrival.process,
-            descriptors: arrival.descriptors,
+            stream: handshake.stream,
+            process: handshake.process,
+            descriptors: handshake.descriptors,
             greeting: theirs,
             buffer: self.options.buffer,
         };
         let queue = self.queue.clone();
         let admitted = Box::new(move || {
             queue.callers().push_back(caller);
-            queue.bell.ring();
+            queue.waker.wake();
         });
         Ok(Answer { frame: Vec::new(), descriptors: Vec::new(), admitted })
     }
@@ -354,7 +354,7 @@ impl RelayLink {
         self.tx.flush()
     }
 
-    /// About to sleep on the descriptor: it wakes where a frame has come (with `reads`) and where there is room (with `writes`). True where
+    /// OwnerRecord to sleep on the descriptor: it wakes where a frame has come (with `reads`) and where there is room (with `writes`). True where
     /// there is something at once.
     pub fn arm(&mut self, reads: bool, writes: bool) -> Result<bool> {
         if let Some(room) = self.room.take() {

@@ -13,11 +13,11 @@ use crate::sys::poll::Interest;
 use crate::transport::Sent;
 
 use super::direction::Direction;
-use super::memory::{Both, Kept, Memory, nature};
+use super::reconnector::{Reconnector, TxPart};
 use super::record::Record;
-use super::renewal::{Renewal, TxPart};
-use super::session::Nature;
-use super::session::inbox::Occasion;
+use super::session::RetransmitClass;
+use super::session::inbox::AckTrigger;
+use super::session_state::{Kept, SessionHalves, SessionState, class};
 
 /// The sending direction of a channel.
 #[derive(Default)]
@@ -65,14 +65,14 @@ impl Sending {
     pub fn send(
         &mut self,
         draft: &Draft<'_>,
-        renewal: &Renewal,
+        reconnector: &Reconnector,
         record: &Record,
         read_on: &dyn Fn(),
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
         let header = draft.header();
         loop {
-            self.join(renewal, record, waiting)?;
+            self.join(reconnector, record, waiting)?;
             let Some(part) = &mut self.part else { continue };
             if draft.to != 0 && part.session() != draft.to {
                 let text =
@@ -80,24 +80,28 @@ impl Sending {
                 return Err(Error::new(ErrorKind::Disconnected, text));
             }
             // Where there is no session nobody would acknowledge.
-            let nature = if part.met.is_some() { nature(draft.kind, draft.flags) } else { Nature::Answer };
+            let class = if part.negotiated.is_some() {
+                class(draft.kind, draft.flags)
+            } else {
+                RetransmitClass::Answer
+            };
             draft.payload.check(part.peer.limit)?;
-            let pushed = replay(part, renewal, waiting).and_then(|()| {
-                let mut both = renewal.memory.both();
-                let number = both.outbox.offer();
-                let (header, said) = numbered(header, number, &both, part.session());
-                drop(both);
-                push(part, &Outgoing::new(header, draft.payload.body()), renewal, waiting).map(|()| said)
+            let pushed = replay(part, reconnector, waiting).and_then(|()| {
+                let mut halves = reconnector.session_state.halves();
+                let number = halves.outbox.offer();
+                let (header, said) = numbered(header, number, &halves, part.session());
+                drop(halves);
+                push(part, &Outgoing::new(header, draft.payload.body()), reconnector, waiting).map(|()| said)
             });
             match pushed {
                 Ok(said) => {
-                    let mut both = renewal.memory.both();
+                    let mut halves = reconnector.session_state.halves();
                     let keep = || Kept::new(&header, draft.payload);
-                    let number = both.outbox.sent(nature, draft.payload.body().len(), keep);
+                    let number = halves.outbox.sent(class, draft.payload.body().len(), keep);
                     if has_place(draft.kind) {
-                        both.inbox.said_in_passing(part.session(), said);
+                        halves.inbox.said_in_passing(part.session(), said);
                     }
-                    drop(both);
+                    drop(halves);
                     record.count_alone(&record.sent);
                     return Ok(number);
                 }
@@ -106,7 +110,7 @@ impl Sending {
                     self.part = None;
                     read_on();
                     // A reply belongs to the client that asked, who is gone with the link; unless it asks again.
-                    if nature == Nature::Answer && matches!(draft.kind, Kind::Reply | Kind::Error) {
+                    if class == RetransmitClass::Answer && matches!(draft.kind, Kind::Reply | Kind::Error) {
                         return Err(e);
                     }
                 }
@@ -117,37 +121,42 @@ impl Sending {
 
     /// The same for a message that the link takes whole without the kernel, where nothing is in the way: under one lock. None
     /// where something may be, and then nothing was sent: [`Sending::send`] sees what it is.
-    pub fn send_at_once(&mut self, draft: &Draft<'_>, renewal: &Renewal, record: &Record) -> Option<u64> {
+    pub fn send_at_once(
+        &mut self,
+        draft: &Draft<'_>,
+        reconnector: &Reconnector,
+        record: &Record,
+    ) -> Option<u64> {
         let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.body().len()))?;
         let session = part.session();
-        if renewal.is_newer(self.generation)
-            || renewal.memory.replays.load(Ordering::Acquire)
-            || part.met.is_none()
+        if reconnector.is_newer(self.generation)
+            || reconnector.session_state.replays.load(Ordering::Acquire)
+            || part.negotiated.is_none()
             || draft.to != 0 && draft.to != session
             || draft.payload.check(part.peer.limit).is_err()
         {
             return None;
         }
         let header = draft.header();
-        let nature = nature(draft.kind, draft.flags);
+        let class = class(draft.kind, draft.flags);
         let body = draft.payload.body();
-        let mut both = renewal.memory.both();
-        let before = both.outbox.kept_count();
+        let mut halves = reconnector.session_state.halves();
+        let before = halves.outbox.kept_count();
         // Whoever keeps much looks how far the other side has come.
-        if both.has_lied() || !both.outbox.has_room(nature, body.len()) || is_time_to_gather(before) {
+        if halves.has_violation() || !halves.outbox.has_room(class, body.len()) || is_time_to_gather(before) {
             return None;
         }
-        let number = both.outbox.offer();
-        let (numbered, said) = numbered(header, number, &both, session);
+        let number = halves.outbox.offer();
+        let (numbered, said) = numbered(header, number, &halves, session);
         if !matches!(part.tx.try_send(&Outgoing::new(numbered, body)), Ok(Sent::Whole)) {
             return None;
         }
         let keep = || Kept::new(&header, draft.payload);
-        let number = both.outbox.sent(nature, body.len(), keep);
+        let number = halves.outbox.sent(class, body.len(), keep);
         if has_place(draft.kind) {
-            both.inbox.said_in_passing(session, said);
+            halves.inbox.said_in_passing(session, said);
         }
-        drop(both);
+        drop(halves);
         record.count_alone(&record.sent);
         Some(number)
     }
@@ -155,35 +164,40 @@ impl Sending {
     /// Sends a message of data over shared memory in the shortest way: its record is written, and what is kept of it noted, under one
     /// lock. None where anything is in the way, and then nothing was sent: [`Sending::send`] sees what it is.
     #[inline]
-    pub fn send_in_place(&mut self, payload: &Payload, renewal: &Renewal, record: &Record) -> Option<u64> {
-        let (memory, body) = (&renewal.memory, payload.body());
+    pub fn send_in_place(
+        &mut self,
+        payload: &Payload,
+        reconnector: &Reconnector,
+        record: &Record,
+    ) -> Option<u64> {
+        let (session_state, body) = (&reconnector.session_state, payload.body());
         let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(body.len()))?;
         let session = part.session();
-        if renewal.is_newer(self.generation)
-            || memory.replays.load(Ordering::Acquire)
-            || part.met.is_none()
+        if reconnector.is_newer(self.generation)
+            || session_state.replays.load(Ordering::Acquire)
+            || part.negotiated.is_none()
             || body.len() as u64 > part.peer.limit
         {
             return None;
         }
         let sent = clock::now();
-        let mut both = memory.both();
+        let mut halves = session_state.halves();
         // Whoever keeps much looks how far the other side has come.
-        if both.has_lied()
-            || both.to_piggyback(session) != 0
-            || !both.outbox.has_room(Nature::Data, body.len())
-            || is_time_to_gather(both.outbox.kept_count())
+        if halves.has_violation()
+            || halves.to_piggyback(session) != 0
+            || !halves.outbox.has_room(RetransmitClass::Data, body.len())
+            || is_time_to_gather(halves.outbox.kept_count())
         {
             return None;
         }
-        let sequence = both.outbox.offer();
+        let sequence = halves.outbox.offer();
         let header = Header { sent, sequence, ..Header::new(Kind::Data, payload.encoding()) };
         if !part.tx.try_send_next(&header, body) {
             return None;
         }
-        let number = both.outbox.sent(Nature::Data, body.len(), || Kept::data(payload, sent));
-        both.inbox.said_in_passing(session, 0);
-        drop(both);
+        let number = halves.outbox.sent(RetransmitClass::Data, body.len(), || Kept::data(payload, sent));
+        halves.inbox.said_in_passing(session, 0);
+        drop(halves);
         record.count_alone(&record.sent);
         Some(number)
     }
@@ -193,34 +207,34 @@ impl Sending {
     pub fn send_many_at_once(
         &mut self,
         payloads: &[Payload],
-        renewal: &Renewal,
+        reconnector: &Reconnector,
         record: &Record,
         waiting: &mut Waiting<'_>,
     ) -> usize {
         let Some(part) = self.part.as_mut() else { return 0 };
         let (session, limit) = (part.session(), part.peer.limit);
-        if renewal.is_newer(self.generation)
-            || renewal.memory.replays.load(Ordering::Acquire)
-            || part.met.is_none()
+        if reconnector.is_newer(self.generation)
+            || reconnector.session_state.replays.load(Ordering::Acquire)
+            || part.negotiated.is_none()
         {
             return 0;
         }
-        let mut both = renewal.memory.both();
-        if is_time_to_gather(both.outbox.kept_count()) {
-            both.look();
+        let mut halves = reconnector.session_state.halves();
+        if is_time_to_gather(halves.outbox.kept_count()) {
+            halves.look();
         }
         let taken = payloads.iter().take_while(|payload| payload.check(limit).is_ok());
         let lengths = taken.map(|payload| payload.body().len());
         let Some(first_length) = lengths.clone().next() else { return 0 };
         // Looks in the other side's page if there seems to be none.
-        if !both.has_room(Nature::Data, first_length) || both.has_lied() {
+        if !halves.has_room(RetransmitClass::Data, first_length) || halves.has_violation() {
             return 0;
         }
-        let count = both.outbox.room_for(lengths);
+        let count = halves.outbox.room_for(lengths);
         let payloads = &payloads[..count];
-        let first = both.outbox.offer_many(count);
-        let said = both.to_piggyback(session);
-        drop(both);
+        let first = halves.outbox.offer_many(count);
+        let said = halves.to_piggyback(session);
+        drop(halves);
         let sent = clock::now();
         let headers = (first..).zip(payloads).map(|(sequence, payload)| Header {
             sequence,
@@ -232,35 +246,40 @@ impl Sending {
         let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
         // An error is met again by the next frame.
         let taken = part.tx.try_send_many(frames).unwrap_or(0);
-        let mut both = renewal.memory.both();
+        let mut halves = reconnector.session_state.halves();
         for payload in &payloads[..taken] {
             let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
             let keep = || Kept::new(&header, payload);
-            both.outbox.sent(Nature::Data, payload.body().len(), keep);
+            halves.outbox.sent(RetransmitClass::Data, payload.body().len(), keep);
         }
-        both.outbox.took_back();
+        halves.outbox.took_back();
         if taken > 0 {
-            both.inbox.said_in_passing(session, said);
+            halves.inbox.said_in_passing(session, said);
         }
-        drop(both);
+        drop(halves);
         record.count_alone_by(&record.sent, taken as u64);
         if part.tx.has_rest() {
-            bring_away(part, renewal, waiting);
+            flush_out(part, reconnector, waiting);
         }
         taken
     }
 
     /// Takes the sending half of the newest link, waiting for one if need be.
-    pub fn join(&mut self, renewal: &Renewal, record: &Record, waiting: &mut Waiting<'_>) -> Result<()> {
-        if renewal.is_newer(self.generation) {
+    pub fn join(
+        &mut self,
+        reconnector: &Reconnector,
+        record: &Record,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        if reconnector.is_newer(self.generation) {
             self.part = None;
         }
         if self.part.is_some() {
             return Ok(());
         }
-        let part = renewal.renew_tx(&mut self.generation, record, waiting)?;
-        if let Some(met) = &part.met {
-            renewal.memory.link_up(met, record)?;
+        let part = reconnector.reconnect_tx(&mut self.generation, record, waiting)?;
+        if let Some(negotiated) = &part.negotiated {
+            reconnector.session_state.link_up(negotiated, record)?;
         }
         self.part = Some(part);
         Ok(())
@@ -268,35 +287,35 @@ impl Sending {
 
     /// Says what is due to be said without the program: what is to be sent again after a new link, and how far the
     /// program has come with what was received. Waits for nothing: what the link does not take now, a later call says.
-    pub fn speak(&mut self, occasion: Occasion, renewal: &Renewal, record: &Record) {
+    pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, record: &Record) {
         let mut at_once = Waiting::at_once();
-        if renewal.is_newer(self.generation) && self.join(renewal, record, &mut at_once).is_err() {
+        if reconnector.is_newer(self.generation) && self.join(reconnector, record, &mut at_once).is_err() {
             return;
         }
         let Some(part) = &mut self.part else { return };
         // A link that breaks here is noticed by the next call that receives or sends.
-        let _ = replay(part, renewal, &mut at_once);
+        let _ = replay(part, reconnector, &mut at_once);
         let session = part.session();
-        self.tell_withdrawn(&renewal.memory);
+        self.send_withdrawals(&reconnector.session_state);
         let Some(part) = &mut self.part else { return };
-        let Some(number) = renewal.memory.both().to_say(occasion, session) else { return };
+        let Some(number) = reconnector.session_state.halves().ack_due(trigger, session) else { return };
         if tell(part, Kind::Ack, number) {
-            renewal.memory.both().inbox.said_alone(session, number);
+            reconnector.session_state.halves().inbox.said_alone(session, number);
         }
     }
 
     /// Sends again what is to be, then says that we leave and wait for what is not acknowledged.
-    pub fn say_bye(&mut self, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn say_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = &mut self.part else { return Ok(()) };
-        replay(part, renewal, waiting)?;
-        push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), renewal, waiting)
+        replay(part, reconnector, waiting)?;
+        push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), reconnector, waiting)
     }
 
     /// Brings away what the kernel has not yet taken, where nobody will say that it was consumed.
-    pub fn see_out(&mut self, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn see_out(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
         let bye = Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]);
-        push(part, &bye, renewal, waiting).map_err(|e| match e.kind() {
+        push(part, &bye, reconnector, waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout | ErrorKind::Full => {
                 let text = "closed; the other side had not taken all that was sent";
                 Error::new(ErrorKind::Timeout, text)
@@ -307,13 +326,13 @@ impl Sending {
 
     /// Withdraws requests whose callers have given up: where the transport still has one it is taken back, elsewhere the
     /// other side is told. What the link does not take now is told later.
-    pub fn tell_withdrawn(&mut self, memory: &Memory) {
+    pub fn send_withdrawals(&mut self, session_state: &SessionState) {
         let Some(part) = &mut self.part else { return };
-        let mut withdrawn = memory.withdrawn();
+        let mut withdrawn = session_state.withdrawn();
         withdrawn.retain(|request| {
             part.tx.withdraw(*request);
             // Where nothing is said of sessions, nobody would understand it.
-            part.met.is_some()
+            part.negotiated.is_some()
                 && withdrawal::frame(*request).is_ok_and(|(header, body)| !offer(part, header, &body))
         });
     }
@@ -357,8 +376,8 @@ impl Sending {
 
 /// The header with its number, and with what it says in passing of how far we have come with the session `to`, which is
 /// given beside it: only messages that answer nothing have the place for that. 0 says nothing.
-fn numbered(header: Header, number: u64, both: &Both, to: u64) -> (Header, u64) {
-    let said = if has_place(header.kind) { both.to_piggyback(to) } else { 0 };
+fn numbered(header: Header, number: u64, halves: &SessionHalves, to: u64) -> (Header, u64) {
+    let said = if has_place(header.kind) { halves.to_piggyback(to) } else { 0 };
     let correlation = if said > 0 { said } else { header.correlation };
     (Header { sequence: number, correlation, ..header }, said)
 }
@@ -369,21 +388,21 @@ fn has_place(kind: Kind) -> bool {
 }
 
 /// Sends again what this link is to have and has not.
-fn replay(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
-    if !renewal.memory.replays.load(Ordering::Acquire) {
+fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+    if !reconnector.session_state.replays.load(Ordering::Acquire) {
         return Ok(());
     }
     loop {
-        let both = renewal.memory.both();
-        let Some((kept, number)) = both.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
+        let halves = reconnector.session_state.halves();
+        let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
         else {
-            renewal.memory.replays.store(false, Ordering::Release);
+            reconnector.session_state.replays.store(false, Ordering::Release);
             return Ok(());
         };
-        let (header, _) = numbered(kept.header(number), number, &both, part.session());
-        drop(both);
-        push(part, &Outgoing::new(header, kept.payload.body()), renewal, waiting)?;
-        renewal.memory.both().outbox.replayed(number);
+        let (header, _) = numbered(kept.header(number), number, &halves, part.session());
+        drop(halves);
+        push(part, &Outgoing::new(header, kept.payload.body()), reconnector, waiting)?;
+        reconnector.session_state.halves().outbox.replayed(number);
     }
 }
 
@@ -406,7 +425,12 @@ fn offer(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
 }
 
 /// Brings one frame to the transport. `Timeout`, or `Full` for a call that is not to wait, when none of it went.
-fn push(part: &mut TxPart, frame: &Outgoing<'_>, renewal: &Renewal, waiting: &mut Waiting<'_>) -> Result<()> {
+fn push(
+    part: &mut TxPart,
+    frame: &Outgoing<'_>,
+    reconnector: &Reconnector,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
     let mut begun = false;
     loop {
         match part.tx.try_send(frame)? {
@@ -423,11 +447,11 @@ fn push(part: &mut TxPart, frame: &Outgoing<'_>, renewal: &Renewal, waiting: &mu
             return Ok(());
         }
         // A thread that closes the channel ends this; its own waits, in which it takes its leave, go on.
-        let waited = if renewal.is_closed() {
-            renewal.check_links().and_then(|()| part.tx.wait_room(waiting))
+        let waited = if reconnector.is_closed() {
+            reconnector.check_links().and_then(|()| part.tx.wait_room(waiting))
         } else {
-            waiting.wakes_on(&renewal.wake);
-            part.tx.wait_room(waiting).and_then(|()| renewal.check_links())
+            waiting.wakes_on(&reconnector.wake);
+            part.tx.wait_room(waiting).and_then(|()| reconnector.check_links())
         };
         match waited {
             Ok(()) => {}
@@ -444,68 +468,68 @@ fn push(part: &mut TxPart, frame: &Outgoing<'_>, renewal: &Renewal, waiting: &mu
 }
 
 /// Brings away the rest of a message that went in part, until the deadline; what is left then goes out without the program.
-fn bring_away(part: &mut TxPart, renewal: &Renewal, waiting: &mut Waiting<'_>) {
+fn flush_out(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) {
     // A link that has broken is noticed by the next call; the message is sent again with the others.
     while matches!(part.tx.flush(), Ok(false)) {
-        waiting.wakes_on(&renewal.wake);
-        if waiting.is_none() || part.tx.wait_room(waiting).and_then(|()| renewal.check_links()).is_err() {
+        waiting.wakes_on(&reconnector.wake);
+        if waiting.is_none() || part.tx.wait_room(waiting).and_then(|()| reconnector.check_links()).is_err() {
             return part.tx.see_off();
         }
     }
 }
 
 /// What a thread that receives says over the other direction.
-pub struct Speaker<'a> {
+pub struct AckSender<'a> {
     pub sending: &'a Direction<Sending>,
-    pub renewal: &'a Renewal,
+    pub reconnector: &'a Reconnector,
     pub record: &'a Record,
 }
 
-impl Speaker<'_> {
+impl AckSender<'_> {
     /// Whether something would be due on this occasion.
-    pub fn owes(&self, occasion: Occasion) -> bool {
-        self.renewal.memory.both().owes(occasion)
+    pub fn owes(&self, trigger: AckTrigger) -> bool {
+        self.reconnector.session_state.halves().owes(trigger)
     }
 
     /// Says what is due. Where another thread sends, that one says it when it lets go of the direction.
-    pub fn speak(&self, occasion: Occasion) {
-        let replays = self.renewal.memory.replays.load(Ordering::Acquire);
-        if replays || self.owes(occasion) {
-            self.say(occasion);
+    pub fn send_ack(&self, trigger: AckTrigger) {
+        let replays = self.reconnector.session_state.replays.load(Ordering::Acquire);
+        if replays || self.owes(trigger) {
+            self.send_ack_now(trigger);
         }
     }
 
     /// The program calls again: what it was given has been consumed. Says so where that is due.
-    pub fn consumed(&self, occasion: Occasion) {
-        self.say_if(self.renewal.memory.consumed(occasion), occasion);
+    pub fn consumed(&self, trigger: AckTrigger) {
+        self.send_ack_if(self.reconnector.session_state.consumed(trigger), trigger);
     }
 
     /// Says on this occasion what is due, where something is, or where something is to be sent again.
     #[inline]
-    pub fn say_if(&self, owes: bool, occasion: Occasion) {
-        if owes || self.renewal.memory.replays.load(Ordering::Acquire) {
-            self.say(occasion);
+    pub fn send_ack_if(&self, owes: bool, trigger: AckTrigger) {
+        if owes || self.reconnector.session_state.replays.load(Ordering::Acquire) {
+            self.send_ack_now(trigger);
         }
     }
 
     #[cold]
-    pub fn say(&self, occasion: Occasion) {
-        let memory = &self.renewal.memory;
+    pub fn send_ack_now(&self, trigger: AckTrigger) {
+        let session_state = &self.reconnector.session_state;
         if let Some(mut sending) = self.sending.borrow() {
-            return sending.speak(occasion, self.renewal, self.record);
+            return sending.send_ack(trigger, self.reconnector, self.record);
         }
-        memory.leave_unsaid(occasion);
+        session_state.leave_unsaid(trigger);
         // It may have let go in between, without having seen that.
-        self.say_the_rest();
+        self.flush_deferred();
     }
 
     /// Says what a thread that receives left to the one that sends, which has just let go of the direction.
-    pub fn say_the_rest(&self) {
-        while self.renewal.memory.is_unsaid() {
+    pub fn flush_deferred(&self) {
+        while self.reconnector.session_state.is_unsaid() {
             // Who has the direction now looks here when it lets go.
             let Some(mut sending) = self.sending.borrow() else { return };
-            let Some(occasion) = self.renewal.memory.take_unsaid() else { return };
-            sending.speak(occasion, self.renewal, self.record);
+            let Some(trigger) = self.reconnector.session_state.take_unsaid() else { return };
+            sending.send_ack(trigger, self.reconnector, self.record);
         }
     }
 }

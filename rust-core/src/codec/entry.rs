@@ -11,12 +11,12 @@ use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
 
 /// The deepest that any limit allows arrays and maps to lie in each other: the walks recurse, and a thread's stack is
 /// finite. A [`Limits::depth`] above it is taken as this.
-pub const DEEPEST: u32 = 256;
+pub const MAX_DEPTH: u32 = 256;
 
 /// How to encode.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct How {
+pub struct EncodeOptions {
     /// What the value and its encoded form may take.
     pub limits: Limits,
     /// Whether the elements of N-d arrays begin at a multiple of 8 from where the encoded value begins. Only CBOR can
@@ -26,29 +26,29 @@ pub struct How {
     pub keys: Keys,
 }
 
-impl Default for How {
+impl Default for EncodeOptions {
     /// The default limits, plain placement, keys trusted.
-    fn default() -> How {
-        How { limits: Limits::default(), align: false, keys: Keys::Trust }
+    fn default() -> EncodeOptions {
+        EncodeOptions { limits: Limits::default(), align: false, keys: Keys::Trust }
     }
 }
 
-impl How {
+impl EncodeOptions {
     /// The defaults with these limits.
-    pub fn within(limits: Limits) -> How {
-        How { limits, ..How::default() }
+    pub fn within(limits: Limits) -> EncodeOptions {
+        EncodeOptions { limits, ..EncodeOptions::default() }
     }
 
     /// The same with arrays aligned, or not.
     #[must_use]
-    pub fn aligned(self, align: bool) -> How {
-        How { align, ..self }
+    pub fn aligned(self, align: bool) -> EncodeOptions {
+        EncodeOptions { align, ..self }
     }
 
     /// The same with keys checked or trusted.
     #[must_use]
-    pub fn with_keys(self, keys: Keys) -> How {
-        How { keys, ..self }
+    pub fn with_keys(self, keys: Keys) -> EncodeOptions {
+        EncodeOptions { keys, ..self }
     }
 }
 
@@ -59,7 +59,7 @@ impl How {
 pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
     // Most values are short: one allocation is enough for them.
     let mut out = Vec::with_capacity(256);
-    encode_into(value, encoding, &How::default(), &mut out)?;
+    encode_into(value, encoding, &EncodeOptions::default(), &mut out)?;
     Ok(out)
 }
 
@@ -67,14 +67,14 @@ pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u
 pub fn encode_into<T: Source + ?Sized>(
     value: &T,
     encoding: Encoding,
-    how: &How,
+    options: &EncodeOptions,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let start = out.len();
     if encoding == Encoding::Cbor && value.append_cbor(out) {
-        return how.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
+        return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
     }
-    write(encoding, how, out, Walk { value, limits: bounded(&how.limits), keys: how.keys })
+    write(encoding, options, out, Walk { value, limits: bounded(&options.limits), keys: options.keys })
 }
 
 /// The value that these bytes hold, within the default limits.
@@ -127,7 +127,7 @@ pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
 /// The same value in another encoding, within the default limits and without a tree in between.
 pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
-    write(to, &How::default(), &mut out, Decode { bytes, from })?;
+    write(to, &EncodeOptions::default(), &mut out, Decode { bytes, from })?;
     Ok(out)
 }
 
@@ -162,15 +162,17 @@ impl Drive for Decode<'_> {
     }
 }
 
-fn write<D: Drive>(encoding: Encoding, how: &How, out: &mut Vec<u8>, from: D) -> Result<()> {
+fn write<D: Drive>(encoding: Encoding, options: &EncodeOptions, out: &mut Vec<u8>, from: D) -> Result<()> {
     let start = out.len();
-    let output = Output::new(out, how.limits);
+    let output = Output::new(out, options.limits);
     let done = match encoding {
         Encoding::Raw => from.drive(raw::Encoder::new(output)).and_then(raw::Encoder::finish),
         Encoding::Json => {
             from.drive(Escape::new(json::Encoder::new(output))).and_then(|e| e.into_inner().finish())
         }
-        Encoding::Cbor => from.drive(cbor::Encoder::new(output, how.align)).and_then(cbor::Encoder::finish),
+        Encoding::Cbor => {
+            from.drive(cbor::Encoder::new(output, options.align)).and_then(cbor::Encoder::finish)
+        }
         Encoding::Bson => {
             from.drive(Escape::new(bson::Encoder::new(output))).and_then(|e| e.into_inner().finish())
         }
@@ -185,7 +187,7 @@ fn write<D: Drive>(encoding: Encoding, how: &How, out: &mut Vec<u8>, from: D) ->
 }
 
 fn bounded(limits: &Limits) -> Limits {
-    Limits { depth: limits.depth.min(DEEPEST), ..*limits }
+    Limits { depth: limits.depth.min(MAX_DEPTH), ..*limits }
 }
 
 #[cfg(test)]
@@ -231,9 +233,9 @@ mod tests {
     #[test]
     fn an_error_leaves_the_buffer_as_it_was() {
         let mut out = b"before".to_vec();
-        let mut how = How::default();
-        how.limits.message = 10;
-        let error = encode_into(&everything(), Encoding::Cbor, &how, &mut out).unwrap_err();
+        let mut options = EncodeOptions::default();
+        options.limits.message = 10;
+        let error = encode_into(&everything(), Encoding::Cbor, &options, &mut out).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert_eq!(out, b"before");
     }
@@ -261,8 +263,8 @@ mod tests {
         let held = Held(encode(&value, Encoding::Cbor).unwrap());
         assert_eq!(decode(&encode(&&held, Encoding::Bson).unwrap(), Encoding::Bson).unwrap(), value);
         let mut out = b"before".to_vec();
-        let how = How::within(Limits::for_message(10));
-        let error = encode_into(&held, Encoding::Cbor, &how, &mut out).unwrap_err();
+        let options = EncodeOptions::within(Limits::for_message(10));
+        let error = encode_into(&held, Encoding::Cbor, &options, &mut out).unwrap_err();
         assert_eq!((error.kind(), &out[..]), (ErrorKind::TooLarge, &b"before"[..]));
     }
 
@@ -272,7 +274,7 @@ mod tests {
         for pad in 1..20 {
             let value = Value::map([("x".repeat(pad), array.clone())]);
             let mut out = vec![0; 3];
-            encode_into(&value, Encoding::Cbor, &How::default().aligned(true), &mut out).unwrap();
+            encode_into(&value, Encoding::Cbor, &EncodeOptions::default().aligned(true), &mut out).unwrap();
             let bytes = Bytes::from(out).slice(3..);
             let decoded = decode_shared(&bytes, Encoding::Cbor, &Limits::default()).unwrap();
             assert_eq!(decoded, value);

@@ -40,7 +40,8 @@ pub(crate) use json::{items, members};
 pub use unread::Unread;
 
 pub use entry::{
-    DEEPEST, How, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
+    EncodeOptions, MAX_DEPTH, decode, decode_first, decode_into, decode_shared, encode, encode_into,
+    transcode,
 };
 
 use crate::error::{Error, ErrorKind, Result, quoted};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::buffers;
-use crate::codec::{self, Encoding, How};
+use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::schema::Held;
@@ -313,10 +313,10 @@ impl Payload {
         limits: &Limits,
     ) -> Result<Payload> {
         let mut body = Vec::new();
-        let how = How { limits: *limits, align: true, ..How::default() };
+        let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
         match schema {
-            None => codec::encode_into(value, encoding, &how, &mut body)?,
-            Some(schema) => schema.encode_into(value, encoding, &how, &mut body)?,
+            None => codec::encode_into(value, encoding, &options, &mut body)?,
+            Some(schema) => schema.encode_into(value, encoding, &options, &mut body)?,
         }
         Ok(Payload { encoding, body: buffers::bytes(body) })
     }

@@ -2,11 +2,11 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::store::Shelf;
+use super::store::StoreReader;
 use crate::channel::Options;
+use crate::channel::acceptor::Peer;
 use crate::channel::agreement::stored::RecordSchemas;
 use crate::channel::dial::Dialler;
-use crate::channel::door::Peer;
 use crate::channel::greeting::{After, Greeting, Pattern};
 use crate::channel::session::Owner;
 use crate::deadline::Waiting;
@@ -15,7 +15,7 @@ use crate::frame::{Incoming, Kind, flags};
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::extension;
 use crate::transport::place::Place;
-use crate::transport::shm::{BroadcastReader, Follower, Received, Start, SubscriberPage};
+use crate::transport::shm::{BroadcastReader, Received, RingReader, Start, SubscriberPage};
 use crate::transport::socket::StreamRx;
 
 /// A subscription that is up.
@@ -38,7 +38,7 @@ pub struct Feed {
 enum Way {
     Shm(BroadcastReader),
     Stream(StreamRx),
-    Store(Shelf),
+    Store(StoreReader),
 }
 
 /// Where a feed stopped: behind this number of this publisher's session; zeros where there was none to read from.
@@ -101,10 +101,10 @@ impl Feed {
                     (None, Some(newest)) => Start::With(newest.number),
                     (None, None) => Start::Newest,
                 };
-                let follower =
-                    Follower::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
+                let ring_reader =
+                    RingReader::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
                 Way::Shm(BroadcastReader::new(
-                    follower,
+                    ring_reader,
                     page,
                     called.stream.into_socket()?,
                     called.process,
@@ -125,7 +125,7 @@ impl Feed {
 
     /// What a store holds and will hold: nobody has to be dialled.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
-        let way = Way::Store(Shelf::watch(endpoint, options)?);
+        let way = Way::Store(StoreReader::watch(endpoint, options)?);
         let schemas = match endpoint.transport() {
             Transport::Journal => RecordSchemas::of(options, Place::of(endpoint)?),
             _ => None,
@@ -156,7 +156,9 @@ impl Feed {
     /// Says more about a time-out, where there is more to say than that nothing came.
     pub fn explain(&self, error: Error) -> Error {
         match &self.way {
-            Way::Store(shelf) if error.kind() == ErrorKind::Timeout => shelf.why_nothing().unwrap_or(error),
+            Way::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
+                store_reader.why_nothing().unwrap_or(error)
+            }
             _ => error,
         }
     }
@@ -169,9 +171,9 @@ impl Feed {
                 Received::Nothing => Look::Nothing,
                 Received::Moved => Look::Moved,
             }),
-            Way::Store(shelf) => {
+            Way::Store(store_reader) => {
                 let frame = match self.refused.take() {
-                    None => shelf.look()?,
+                    None => store_reader.look()?,
                     refused => refused,
                 };
                 let kept = frame.clone();
@@ -191,8 +193,8 @@ impl Feed {
         let reader = match &mut self.way {
             Way::Shm(reader) => reader,
             Way::Stream(_) => return Ok(None),
-            Way::Store(shelf) => {
-                let frame = shelf.latest()?;
+            Way::Store(store_reader) => {
+                let frame = store_reader.latest()?;
                 return self.checked(frame).map(Some);
             }
         };
@@ -211,7 +213,7 @@ impl Feed {
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         let counts = match &self.way {
             Way::Shm(_) => return 0,
-            Way::Store(shelf) if !shelf.has_gaps() => return 0,
+            Way::Store(store_reader) if !store_reader.has_gaps() => return 0,
             Way::Store(_) => false,
             // What follows the newest that there was is told; without one, all that came before is missed.
             Way::Stream(_) => frame.header.flags & flags::RETAINED == 0,
@@ -227,7 +229,7 @@ impl Feed {
     /// The message of this number has been dealt with, and all before it: a journal keeps that.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match &mut self.way {
-            Way::Store(shelf) => shelf.consumed(sequence),
+            Way::Store(store_reader) => store_reader.consumed(sequence),
             Way::Shm(_) | Way::Stream(_) => Ok(()),
         }
     }
@@ -266,7 +268,7 @@ impl Feed {
         match &mut self.way {
             Way::Shm(reader) => reader.park(),
             Way::Stream(rx) => Ok(rx.park()),
-            Way::Store(shelf) => shelf.park(),
+            Way::Store(store_reader) => store_reader.park(),
         }
     }
 
@@ -282,7 +284,7 @@ impl Feed {
         match &self.way {
             Way::Shm(reader) => reader.descriptors(),
             Way::Stream(rx) => rx.descriptors().collect(),
-            Way::Store(shelf) => shelf.descriptors(),
+            Way::Store(store_reader) => store_reader.descriptors(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The newest value alone: no subscription is left behind.
 
 use super::feed::ring;
-use super::store::{self, Shelf};
+use super::store::{self, StoreReader};
 use super::subscriber::Subscriber;
 use crate::channel::dial::Dialler;
 use crate::channel::greeting::{Greeting, Pattern};
@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::sys::poll::wait_any;
 use crate::transport::endpoint::{Endpoint, Transport};
 use crate::transport::extension;
-use crate::transport::shm::{Follower, Received, Start};
+use crate::transport::shm::{Received, RingReader, Start};
 use crate::transport::socket::StreamRx;
 
 /// The newest value of a publisher. `Empty` where nothing was published, `NotFound` where nobody publishes: without a
@@ -48,7 +48,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
     options.check(endpoint.transport(), Use::Subscribe)?;
     if store::is_store(endpoint.transport()) {
         let options = store::options_for(endpoint.transport(), options);
-        let frame = Shelf::newest(endpoint, &options, waiting)?;
+        let frame = StoreReader::newest(endpoint, &options, waiting)?;
         let source = match extension::read(&frame.extension) {
             Ok(Some(sender)) => sender.source,
             _ => "".into(),
@@ -66,7 +66,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         let frame = match endpoint.transport() {
             Transport::Shm => {
                 let ring = ring(&mut called.descriptors)?;
-                match Follower::open(ring, theirs.session, options.limit, Start::Newest)?.latest()? {
+                match RingReader::open(ring, theirs.session, options.limit, Start::Newest)?.latest()? {
                     Received::Frame(frame) => Some(frame),
                     Received::Nothing => None,
                     // It grew between the answer and our look: ask again.

@@ -3,18 +3,18 @@
 //! | what | lives in |
 //! |---|---|
 //! | the public publisher | `publisher` |
-//! | how it reaches its subscribers: one ring for all, or a socket each | `casting` |
+//! | how it reaches its subscribers: one ring for all, or a socket each | `fanout` |
 //! | what a slow or late subscriber of a socket still gets | `history` |
-//! | who is let in | `door` |
+//! | who is let in | `handshake` |
 //! | values that are kept by themselves, without a publisher that answers | `store` |
 //! | the public subscriber | `subscriber` |
 //! | it as an iterator and a descriptor | `joins` |
 //! | what it reads from | `feed` |
 //! | the newest value alone | `latest` |
 
-mod casting;
-mod door;
+mod fanout;
 mod feed;
+mod handshake;
 mod history;
 mod joins;
 mod latest;

@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::casting::Casting;
-use super::door::Keeper;
+use super::fanout::Fanout;
+use super::handshake::PublisherHandler;
 use super::store::{self, Store};
-use crate::channel::door::claim;
+use crate::channel::acceptor::claim;
 use crate::channel::greeting::{Greeting, Pattern};
 use crate::channel::turns::{Held, Turns};
-use crate::channel::{Event, Framing, Options, PARTING, Use, batch, plain};
+use crate::channel::{Event, Framing, LINGER, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::sys::fork;
+use crate::transport::acceptor::{self, ListenerRegistration};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::harbour::{self, Berth};
 use crate::transport::place::Place;
 use crate::value::{Source, Timestamp, Value};
 
@@ -32,7 +32,7 @@ use crate::value::{Source, Timestamp, Value};
 pub struct Publisher {
     shown: String,
     options: Options,
-    casting: Arc<Casting>,
+    fanout: Arc<Fanout>,
     /// Where values are kept by themselves.
     store: Option<Store>,
     /// The number of the last message, for the thread whose turn it is.
@@ -42,8 +42,8 @@ pub struct Publisher {
     /// Where subscribers say that they wait for us.
     place: Option<Place>,
     /// What tells of the name where no hello is said: that goes while the name is still ours.
-    about: Mutex<Option<Box<dyn Any + Send + Sync>>>,
-    berth: Mutex<Option<Berth>>,
+    owner_record: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    registration: Mutex<Option<ListenerRegistration>>,
     closed: AtomicBool,
     born: u64,
 }
@@ -65,35 +65,35 @@ impl Publisher {
         let options = &store::options_for(endpoint.transport(), options);
         let store = Store::open(endpoint, options)?;
         let first = greeting.first;
-        let casting = Arc::new(Casting::new(endpoint.transport(), greeting.session, options.buffer)?);
-        let (mut about, mut awaited) = (None, None);
-        let (berth, endpoint) = if store.is_some() {
+        let fanout = Arc::new(Fanout::new(endpoint.transport(), greeting.session, options.buffer)?);
+        let (mut owner_record, mut awaited) = (None, None);
+        let (registration, endpoint) = if store.is_some() {
             (None, endpoint.clone())
         } else {
-            let keeper = Keeper {
+            let handler = PublisherHandler {
                 transport: endpoint.transport(),
                 greeting,
                 options: options.clone(),
-                casting: casting.clone(),
+                fanout: fanout.clone(),
             };
             let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
             awaited = claim.place().filter(|_| options.framing == Framing::Linkspan).cloned();
-            about = match claim.place() {
-                Some(place) => plain::about(&endpoint, place, Pattern::Publish, options)?,
+            owner_record = match claim.place() {
+                Some(place) => plain::owner_record(&endpoint, place, Pattern::Publish, options)?,
                 None => None,
             };
-            (Some(harbour::open(claim, Arc::new(keeper))?), endpoint)
+            (Some(acceptor::open(claim, Arc::new(handler))?), endpoint)
         };
         Ok(Publisher {
             shown: endpoint.to_string(),
             options: options.clone(),
-            casting,
+            fanout,
             store,
             sequence: Mutex::new(first.saturating_sub(1)),
             turns: Turns::default(),
             place: awaited,
-            about: Mutex::new(about),
-            berth: Mutex::new(berth),
+            owner_record: Mutex::new(owner_record),
+            registration: Mutex::new(registration),
             closed: AtomicBool::new(false),
             born: fork::generation(),
         })
@@ -173,7 +173,7 @@ impl Publisher {
                     // The file counts by itself.
                     Some(store) => store.write_many(now, run),
                     None => {
-                        let (count, published) = self.casting.publish_many(*last + 1, now, run);
+                        let (count, published) = self.fanout.publish_many(*last + 1, now, run);
                         *last += count as u64;
                         (count, published)
                     }
@@ -181,7 +181,7 @@ impl Publisher {
             }
         };
         if self.store.is_some() {
-            (0..count).for_each(|_| self.casting.record.count(&self.casting.record.sent));
+            (0..count).for_each(|_| self.fanout.record.count(&self.fanout.record.sent));
         }
         (count, published)
     }
@@ -207,7 +207,7 @@ impl Publisher {
                 *last = match store {
                     Some(store) => store.write(header, payload)?,
                     None => {
-                        self.casting.publish(header, payload)?;
+                        self.fanout.publish(header, payload)?;
                         header.sequence
                     }
                 };
@@ -215,7 +215,7 @@ impl Publisher {
             }
         };
         if self.store.is_some() {
-            self.casting.record.count(&self.casting.record.sent);
+            self.fanout.record.count(&self.fanout.record.sent);
         }
         Ok(sequence)
     }
@@ -232,7 +232,7 @@ impl Publisher {
 
     /// How many subscribers there are; for a `journal:`, how many read it under a name just now; for a `file:`, nobody knows.
     pub fn subscribers(&self) -> usize {
-        self.store.as_ref().map_or_else(|| self.casting.subscribers(), Store::subscribers)
+        self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
     }
 
     /// The endpoint, with its transport.
@@ -242,12 +242,12 @@ impl Publisher {
 
     /// What happened since the last call.
     pub fn events(&self) -> Vec<Event> {
-        self.casting.record.take()
+        self.fanout.record.take()
     }
 
     /// Counters and state, as a map.
     pub fn stats(&self) -> Value {
-        let mut stats = self.casting.record.stats();
+        let mut stats = self.fanout.record.stats();
         stats.insert("endpoint".into(), self.shown.as_str().into());
         stats.insert("subscribers".into(), (self.subscribers() as u64).into());
         Value::Map(stats)
@@ -262,7 +262,7 @@ impl Publisher {
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.casting.await_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
+        self.fanout.await_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
     /// Gives the name away, once the subscribers have been served. Those that were waiting for a publisher of this user get up to
@@ -281,24 +281,24 @@ impl Publisher {
     }
 
     fn serve_the_rest(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let published = self.casting.record.sent.load(Ordering::Relaxed) > 0;
+        let published = self.fanout.record.sent.load(Ordering::Relaxed) > 0;
         if let Some(place) = self.place.as_ref().filter(|_| published) {
             let patience = Deadline::after(AWAITED).sooner(waiting.deadline());
             // Where the mark cannot be looked at, nobody can have set it.
             while !patience.has_passed() && place.is_awaited().unwrap_or(false) {
                 // The mark goes when the subscriber has connected; nothing tells of its going by itself.
                 let mut moment = Waiting::until(Deadline::after(STEP).sooner(patience));
-                self.casting.await_change(&mut moment)?;
+                self.fanout.await_change(&mut moment)?;
                 waiting.woke(false)?;
             }
         }
-        self.casting.drain(waiting)
+        self.fanout.drain(waiting)
     }
 
     fn give_away(&self) {
-        self.about.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.berth.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.casting.end();
+        self.owner_record.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.fanout.end();
         if let Some(store) = &self.store {
             store.close();
         }
@@ -313,7 +313,7 @@ const STEP: Duration = Duration::from_millis(5);
 impl Drop for Publisher {
     fn drop(&mut self) {
         // Whoever wants to know whether all was taken calls `close`.
-        let _ = self.close(PARTING);
+        let _ = self.close(LINGER);
     }
 }
 

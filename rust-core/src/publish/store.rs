@@ -84,15 +84,15 @@ impl Store {
                 options: Box::new(options.clone()),
             }));
         }
-        let terms = journal::Terms {
+        let writer_options = journal::WriterOptions {
             source: us.source(),
             session: us.session,
             access: options.access(),
             shape: shape(options),
-            about: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
+            owner_record: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
         };
         let place = Place::of(endpoint)?;
-        let writer = journal::Writer::open(&place, terms)?;
+        let writer = journal::Writer::open(&place, writer_options)?;
         // Before the first message, so that whoever reads one finds it.
         stored::keep_in_journal(options, &place)?;
         Ok(Some(Store::Journal(Mutex::new(Some(Arc::new(writer))))))
@@ -164,18 +164,18 @@ fn closed() -> Error {
 }
 
 /// What a subscriber reads from.
-pub enum Shelf {
+pub enum StoreReader {
     /// One value.
     File(Box<Reader>),
     /// All of them.
     Journal(Box<Following>),
 }
 
-impl Shelf {
+impl StoreReader {
     /// Watches the store of an endpoint, which need not be there yet.
-    pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Shelf> {
+    pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<StoreReader> {
         if endpoint.transport() == Transport::File {
-            return Ok(Shelf::File(Box::new(Reader::watching(endpoint, settings(options))?)));
+            return Ok(StoreReader::File(Box::new(Reader::watching(endpoint, settings(options))?)));
         }
         let start = options.from.map(|from| match from {
             StartAt::First => Start::First,
@@ -183,11 +183,16 @@ impl Shelf {
             StartAt::Sequence(number) => Start::Sequence(number),
             StartAt::Time(at) => Start::Time(at.0),
         });
-        Shelf::journal(endpoint, options.client_id.as_deref(), start, options.limit)
+        StoreReader::journal(endpoint, options.client_id.as_deref(), start, options.limit)
     }
 
-    fn journal(endpoint: &Endpoint, name: Option<&str>, start: Option<Start>, limit: u64) -> Result<Shelf> {
-        Ok(Shelf::Journal(Box::new(Following::open(&Place::of(endpoint)?, name, start, limit)?)))
+    fn journal(
+        endpoint: &Endpoint,
+        name: Option<&str>,
+        start: Option<Start>,
+        limit: u64,
+    ) -> Result<StoreReader> {
+        Ok(StoreReader::Journal(Box::new(Following::open(&Place::of(endpoint)?, name, start, limit)?)))
     }
 
     /// The newest value alone.
@@ -204,15 +209,15 @@ impl Shelf {
         if let Some(newest) = journal::Reader::newest(&place, options.limit)? {
             return newest.map(|(frame, _)| frame).ok_or_else(nothing).and_then(check);
         }
-        let mut shelf = Shelf::journal(endpoint, None, None, options.limit)?;
+        let mut store_reader = StoreReader::journal(endpoint, None, None, options.limit)?;
         loop {
-            match shelf.latest() {
+            match store_reader.latest() {
                 Ok(Some(frame)) => return check(frame),
                 Ok(None) => return Err(nothing()),
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
                 Err(e) => {
-                    if !shelf.park()? {
-                        wait_readable(waiting, &shelf.descriptors())
+                    if !store_reader.park()? {
+                        wait_readable(waiting, &store_reader.descriptors())
                             .map_err(|slept| if slept.kind() == ErrorKind::Timeout { e } else { slept })?;
                     }
                 }
@@ -223,56 +228,56 @@ impl Shelf {
     /// What was not given yet.
     pub fn look(&mut self) -> Result<Option<Incoming>> {
         match self {
-            Shelf::File(reader) => reader.try_recv(),
-            Shelf::Journal(following) => Ok(following.try_recv()?.map(|(frame, _)| frame)),
+            StoreReader::File(reader) => reader.try_recv(),
+            StoreReader::Journal(following) => Ok(following.try_recv()?.map(|(frame, _)| frame)),
         }
     }
 
     /// The newest value, whether it was given before or not; none where none was written.
     pub fn latest(&mut self) -> Result<Option<Incoming>> {
         match self {
-            Shelf::File(reader) => match reader.latest(&mut Waiting::at_once()) {
+            StoreReader::File(reader) => match reader.latest(&mut Waiting::at_once()) {
                 Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
                 frame => frame.map(Some),
             },
-            Shelf::Journal(following) => Ok(following.latest()?.map(|(frame, _)| frame)),
+            StoreReader::Journal(following) => Ok(following.latest()?.map(|(frame, _)| frame)),
         }
     }
 
     /// The value of this number, one of the last two that were given, has been dealt with, and all before it.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match self {
-            Shelf::File(_) => Ok(()),
-            Shelf::Journal(following) => following.consumed(sequence),
+            StoreReader::File(_) => Ok(()),
+            StoreReader::Journal(following) => following.consumed(sequence),
         }
     }
 
     /// Whether what is missing between two numbers was not told yet. A journal tells it itself.
     pub fn has_gaps(&self) -> bool {
-        matches!(self, Shelf::File(_))
+        matches!(self, StoreReader::File(_))
     }
 
     /// Why there is nothing, if there is more to say than that nothing came.
     pub fn why_nothing(&self) -> Option<Error> {
         match self {
-            Shelf::File(reader) => reader.why_nothing(),
-            Shelf::Journal(following) => (!following.is_there()).then(|| following.why_nothing()),
+            StoreReader::File(reader) => reader.why_nothing(),
+            StoreReader::Journal(following) => (!following.is_there()).then(|| following.why_nothing()),
         }
     }
 
     /// See the transport contract.
     pub fn park(&mut self) -> Result<bool> {
         match self {
-            Shelf::File(reader) => Ok(reader.park()),
-            Shelf::Journal(following) => following.park(),
+            StoreReader::File(reader) => Ok(reader.park()),
+            StoreReader::Journal(following) => following.park(),
         }
     }
 
     /// See the transport contract.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Shelf::File(reader) => reader.descriptors(),
-            Shelf::Journal(following) => vec![following.descriptor()],
+            StoreReader::File(reader) => reader.descriptors(),
+            StoreReader::Journal(following) => vec![following.descriptor()],
         }
     }
 }

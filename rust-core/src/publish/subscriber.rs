@@ -16,7 +16,7 @@ use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::message::Message;
-use crate::sys::eventfd::{EventFd, OwnBell};
+use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
@@ -42,7 +42,7 @@ pub struct Subscriber {
     options: Options,
     /// None where values are kept by themselves, and nobody answers at the name.
     dialler: Option<Dialler>,
-    hearing: Mutex<Hearing>,
+    receive_state: Mutex<ReceiveState>,
     record: Record,
     closed: AtomicBool,
     /// Which thread receives, for one that closes out of a callback of its own wait.
@@ -52,7 +52,7 @@ pub struct Subscriber {
     born: u64,
 }
 
-struct Hearing {
+struct ReceiveState {
     feed: Option<Feed>,
     /// Whether that publisher goes on elsewhere: to call it again is no new connection.
     moved: bool,
@@ -60,7 +60,7 @@ struct Hearing {
     before: Option<Before>,
     epoll: Epoll,
     /// Rung while a message waits on our side of the descriptor.
-    bell: OwnBell,
+    waker: ReadinessFlag,
     kept: Option<Message>,
     /// A message that came together with the news that others were missed.
     next: Option<Message>,
@@ -77,7 +77,7 @@ struct Hearing {
 }
 
 /// After so many looks that gave no message the clock is looked at.
-const VAIN: u32 = 64;
+const MAX_EMPTY_POLLS: u32 = 64;
 /// So many frames at most are read by who wants what is there, and no more.
 const AT_ONCE: u32 = 1 << 16;
 const FEED: u64 = 1;
@@ -98,8 +98,8 @@ impl Subscriber {
         } else {
             Some(Dialler::new(&endpoint, options)?)
         };
-        let (epoll, bell, wake) = (Epoll::new()?, OwnBell::new()?, EventFd::new()?);
-        epoll.add(&bell, FEED, Interest::IN)?;
+        let (epoll, waker, wake) = (Epoll::new()?, ReadinessFlag::new()?, EventFd::new()?);
+        epoll.add(&waker, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
         let subscriber = Subscriber {
             shown: endpoint.to_string(),
@@ -107,12 +107,12 @@ impl Subscriber {
             endpoint,
             options: options.clone(),
             descriptor: epoll.shared(),
-            hearing: Mutex::new(Hearing {
+            receive_state: Mutex::new(ReceiveState {
                 feed: None,
                 before: None,
                 moved: false,
                 epoll,
-                bell,
+                waker,
                 kept: None,
                 next: None,
                 behind: None,
@@ -130,10 +130,10 @@ impl Subscriber {
             born: fork::generation(),
         };
         if subscriber.dialler.is_some()
-            && let Ok(mut hearing) = subscriber.hearing.lock()
+            && let Ok(mut receive_state) = subscriber.receive_state.lock()
         {
             // What is wrong there is met again, and told, by the first call that receives.
-            let _ = subscriber.connect(&mut hearing, &mut Waiting::at_once());
+            let _ = subscriber.connect(&mut receive_state, &mut Waiting::at_once());
         }
         Ok(subscriber)
     }
@@ -160,43 +160,46 @@ impl Subscriber {
 
     fn hear(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
         fork::check(self.born)?;
-        let mut hearing = match only_one(&self.hearing, Does::Hears) {
+        let mut receive_state = match only_one(&self.receive_state, Does::ReceivesPublished) {
             // The other thread is the one that closes it.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
-            hearing => hearing?,
+            receive_state => receive_state?,
         };
         let _hearer = self.hearer.mark();
-        let heard = self.hear_with(&mut hearing, waiting, iterates);
+        let heard = self.hear_with(&mut receive_state, waiting, iterates);
         if self.closed.load(Ordering::Acquire) {
-            hearing.end();
+            receive_state.end();
         }
         heard
     }
 
     fn hear_with(
         &self,
-        hearing: &mut Hearing,
+        receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,
     ) -> Result<Option<Message>> {
-        if iterates && waiting.is_forever() && hearing.stops.is_none() && !self.closed.load(Ordering::Acquire)
+        if iterates
+            && waiting.is_forever()
+            && receive_state.stops.is_none()
+            && !self.closed.load(Ordering::Acquire)
         {
             let watch = stop::watch()?;
-            hearing.epoll.add(stop::bell(), STOP, Interest::IN)?;
-            hearing.stops = Some(watch);
+            receive_state.epoll.add(stop::waker(), STOP, Interest::IN)?;
+            receive_state.stops = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
-            hearing.consumed()?;
+            receive_state.consumed()?;
         }
         if !self.closed.load(Ordering::Acquire)
-            && hearing.behind.is_none()
-            && let Some(message) = hearing.next.take()
+            && receive_state.behind.is_none()
+            && let Some(message) = receive_state.next.take()
         {
-            hearing.given = message.sequence();
-            hearing.tell();
+            receive_state.given = message.sequence();
+            receive_state.tell();
             return Ok(Some(message));
         }
-        let mut vain = 0u32;
+        let mut empty_polls = 0u32;
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
@@ -204,39 +207,39 @@ impl Subscriber {
             if iterates && waiting.is_forever() && stop::was_asked() {
                 return Ok(None);
             }
-            match self.one(hearing, waiting) {
+            match self.one(receive_state, waiting) {
                 Ok(Some(mut message)) => {
                     if self.options.delivery == Some(Delivery::Latest) {
                         // Whatever is newer is what was asked for.
                         let mut at_once = Waiting::at_once();
                         for _ in 0..AT_ONCE {
-                            match self.one(hearing, &mut at_once) {
+                            match self.one(receive_state, &mut at_once) {
                                 Ok(Some(newer)) => {
                                     message = newer;
-                                    hearing.missed += 1;
+                                    receive_state.missed += 1;
                                 }
                                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                                    hearing.missed += self.count_missed(&e);
+                                    receive_state.missed += self.count_missed(&e);
                                 }
                                 _ => break,
                             }
                         }
                     }
-                    if hearing.missed > 0 {
-                        message = message.with_missed(std::mem::take(&mut hearing.missed));
+                    if receive_state.missed > 0 {
+                        message = message.with_missed(std::mem::take(&mut receive_state.missed));
                     }
                     // Whoever hears is alone with that.
                     self.record.count_alone(&self.record.received);
-                    hearing.given = message.sequence();
-                    hearing.tell();
+                    receive_state.given = message.sequence();
+                    receive_state.tell();
                     return Ok(Some(message));
                 }
                 // However often a publisher moves, or says what is no message, the caller comes back at its deadline.
                 Ok(None) => {
-                    vain += 1;
-                    if vain.is_multiple_of(VAIN) {
+                    empty_polls += 1;
+                    if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
                         // What is left is looked at again, by an event loop, too.
-                        waiting.sleep().inspect_err(|_| hearing.tell())?;
+                        waiting.sleep().inspect_err(|_| receive_state.tell())?;
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged => {
@@ -245,7 +248,7 @@ impl Subscriber {
                     if !iterates && self.options.delivery != Some(Delivery::Latest) {
                         return Err(e);
                     }
-                    hearing.missed += count;
+                    receive_state.missed += count;
                 }
                 Err(e) => return Err(e),
             }
@@ -256,7 +259,8 @@ impl Subscriber {
     /// journal with a `client_id` goes on behind it when it starts again. Elsewhere nobody waits for that.
     pub fn ack(&self) -> Result<()> {
         fork::check(self.born)?;
-        let done = only_one(&self.hearing, Does::Hears).and_then(|mut hearing| hearing.consumed());
+        let done = only_one(&self.receive_state, Does::ReceivesPublished)
+            .and_then(|mut receive_state| receive_state.consumed());
         done.map_err(|e| e.on(&self.shown))
     }
 
@@ -267,26 +271,26 @@ impl Subscriber {
     }
 
     /// One message, or none where the sleep ended for another reason.
-    fn one(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
-        hearing.rouse();
-        if let Some(error) = hearing.behind.take() {
+    fn one(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
+        receive_state.rouse();
+        if let Some(error) = receive_state.behind.take() {
             return Err(error);
         }
         // It came together with the news of what was missed before it.
-        if let Some(message) = hearing.next.take() {
+        if let Some(message) = receive_state.next.take() {
             return Ok(Some(message));
         }
-        if hearing.feed.is_none() {
-            self.connect(hearing, waiting)?;
+        if receive_state.feed.is_none() {
+            self.connect(receive_state, waiting)?;
         }
-        let Some(feed) = &mut hearing.feed else { return Ok(None) };
+        let Some(feed) = &mut receive_state.feed else { return Ok(None) };
         match feed.look() {
             Ok(Look::Frame(frame)) => {
                 let gap = feed.gap(&frame);
                 let source = feed.source_of(&frame);
                 let message = self.message(frame, &source, feed.session);
                 if gap > 0 {
-                    hearing.next = Some(message);
+                    receive_state.next = Some(message);
                     return Err(Error::lagged(gap));
                 }
                 Ok(Some(message))
@@ -294,13 +298,13 @@ impl Subscriber {
             // What came is no message; more of it may be there.
             Ok(Look::Noise) => Ok(None),
             Ok(Look::Nothing) => {
-                let slept = hearing.sleep(&self.wake, waiting);
-                slept.map(|()| None).map_err(|e| hearing.explain(e))
+                let slept = receive_state.sleep(&self.wake, waiting);
+                slept.map(|()| None).map_err(|e| receive_state.explain(e))
             }
             Ok(Look::Moved) => {
-                hearing.moved = true;
-                hearing.let_go();
-                self.connect(hearing, waiting)?;
+                receive_state.moved = true;
+                receive_state.let_go();
+                self.connect(receive_state, waiting)?;
                 Ok(None)
             }
             // A record of a journal whose schema does not fit stays the next one, as long as the program has this schema.
@@ -324,7 +328,7 @@ impl Subscriber {
             }
             Err(e) => {
                 self.record.disconnected(e.to_string());
-                hearing.let_go();
+                receive_state.let_go();
                 if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
             }
         }
@@ -334,10 +338,10 @@ impl Subscriber {
         Message::new(frame, source, self.options.limits(), session).held_to(self.options.checks_received())
     }
 
-    fn connect(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<()> {
-        let before = hearing.before;
+    fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
+        let before = receive_state.before;
         let dialled = match &self.dialler {
-            Some(dialler) => self.dial(dialler, hearing, before, waiting),
+            Some(dialler) => self.dial(dialler, receive_state, before, waiting),
             None => Feed::of_store(&self.endpoint, &self.options).map(Some),
         };
         match dialled {
@@ -345,25 +349,25 @@ impl Subscriber {
             Ok(None) => Ok(()),
             Ok(Some(feed)) => {
                 for fd in feed.descriptors() {
-                    hearing.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
+                    receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !hearing.moved && self.dialler.is_some() {
+                if !receive_state.moved && self.dialler.is_some() {
                     self.record.connected(&feed.source);
                 }
-                hearing.moved = false;
-                hearing.feed = Some(feed);
+                receive_state.moved = false;
+                receive_state.feed = Some(feed);
                 Ok(())
             }
             Err(e) => {
                 if e.kind() == ErrorKind::NotFound {
                     // Whoever comes, comes after us.
-                    hearing.before.get_or_insert_default();
+                    receive_state.before.get_or_insert_default();
                 }
-                if let Some(dialler) = self.dialler.as_ref().filter(|_| hearing.watched) {
+                if let Some(dialler) = self.dialler.as_ref().filter(|_| receive_state.watched) {
                     dialler.with_descriptors(|fds| {
                         for fd in fds {
                             // One that is in the set already stays.
-                            let _ = hearing.epoll.add(fd, NAME, Interest::IN);
+                            let _ = receive_state.epoll.add(fd, NAME, Interest::IN);
                         }
                     });
                 }
@@ -377,13 +381,13 @@ impl Subscriber {
     fn dial(
         &self,
         dialler: &Dialler,
-        hearing: &mut Hearing,
+        receive_state: &mut ReceiveState,
         before: Option<Before>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
-        if hearing.stops.is_some() {
-            wakers.push(stop::bell());
+        if receive_state.stops.is_some() {
+            wakers.push(stop::waker());
         }
         let transport = self.endpoint.transport();
         if waiting.is_none() {
@@ -395,7 +399,7 @@ impl Subscriber {
             Err(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => Err(e),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
                 let before = before.or((e.kind() == ErrorKind::NotFound).then(Before::default));
-                hearing.before = before;
+                receive_state.before = before;
                 let _mark = dialler.mark();
                 Feed::dial(dialler, transport, &self.options, before, &wakers, waiting)
             }
@@ -412,17 +416,17 @@ impl Subscriber {
 
     fn look_for_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.born)?;
-        let mut hearing = only_one(&self.hearing, Does::Hears)?;
-        let hearing = &mut *hearing;
+        let mut receive_state = only_one(&self.receive_state, Does::ReceivesPublished)?;
+        let receive_state = &mut *receive_state;
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Err(self.is_closed());
             }
-            if hearing.feed.is_none() {
-                hearing.kept = None;
-                self.connect(hearing, waiting)?;
+            if receive_state.feed.is_none() {
+                receive_state.kept = None;
+                self.connect(receive_state, waiting)?;
             }
-            let Some(feed) = &mut hearing.feed else { continue };
+            let Some(feed) = &mut receive_state.feed else { continue };
             match feed.newest() {
                 Ok(Some(Look::Frame(frame))) => {
                     let source = feed.source_of(&frame);
@@ -430,21 +434,21 @@ impl Subscriber {
                 }
                 Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
                 Ok(Some(Look::Moved)) => {
-                    hearing.moved = true;
-                    hearing.let_go();
+                    receive_state.moved = true;
+                    receive_state.let_go();
                 }
                 Ok(Some(Look::Noise) | None) => {
-                    if let Some(newest) = self.read_to_the_end(hearing, waiting)? {
+                    if let Some(newest) = self.read_to_the_end(receive_state, waiting)? {
                         return Ok(newest);
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.record.disconnected(e.to_string());
-                    hearing.let_go();
+                    receive_state.let_go();
                 }
                 // A store that is not there yet.
                 Err(e) if e.kind() == ErrorKind::NotFound => {
-                    hearing.sleep(&self.wake, waiting).map_err(|_| e)?;
+                    receive_state.sleep(&self.wake, waiting).map_err(|_| e)?;
                 }
                 Err(e) => return Err(e),
             }
@@ -452,35 +456,39 @@ impl Subscriber {
     }
 
     /// The last of what has come over a socket; none where the connection ended, so that it has to be made anew.
-    fn read_to_the_end(&self, hearing: &mut Hearing, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
+    fn read_to_the_end(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Message>> {
         // A publisher that has just gone must not be taken for one that is there: look with suspicion.
-        if let Some(feed) = &mut hearing.feed {
+        if let Some(feed) = &mut receive_state.feed {
             feed.park()?;
             feed.unpark();
         }
         let mut at_once = Waiting::at_once();
         let mut read = 0;
-        while hearing.feed.is_some() {
-            match self.one(hearing, &mut at_once) {
+        while receive_state.feed.is_some() {
+            match self.one(receive_state, &mut at_once) {
                 Ok(Some(message)) => {
-                    hearing.kept = Some(message);
+                    receive_state.kept = Some(message);
                     read += 1;
                     // One who publishes faster than we read has no end.
                     if read >= AT_ONCE {
-                        return Ok(hearing.kept.clone());
+                        return Ok(receive_state.kept.clone());
                     }
                 }
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                    if let Some(next) = hearing.next.take() {
-                        hearing.kept = Some(next);
+                    if let Some(next) = receive_state.next.take() {
+                        receive_state.kept = Some(next);
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Timeout => {
-                    if let Some(kept) = &hearing.kept {
+                    if let Some(kept) = &receive_state.kept {
                         return Ok(Some(kept.clone()));
                     }
-                    hearing.sleep(&self.wake, waiting).map_err(|_| nothing_yet())?;
+                    receive_state.sleep(&self.wake, waiting).map_err(|_| nothing_yet())?;
                 }
                 Err(e) => return Err(e),
             }
@@ -490,15 +498,16 @@ impl Subscriber {
 
     /// Whether a message can be received at once.
     pub fn poll(&self) -> Result<bool> {
-        let mut hearing = only_one(&self.hearing, Does::Hears).map_err(|e| e.on(&self.shown))?;
-        if hearing.next.is_some() {
+        let mut receive_state =
+            only_one(&self.receive_state, Does::ReceivesPublished).map_err(|e| e.on(&self.shown))?;
+        if receive_state.next.is_some() {
             return Ok(true);
         }
         let mut waiting = Waiting::at_once();
         for _ in 0..AT_ONCE {
-            match self.one(&mut hearing, &mut waiting) {
+            match self.one(&mut receive_state, &mut waiting) {
                 Ok(Some(message)) => {
-                    hearing.next = Some(message);
+                    receive_state.next = Some(message);
                     return Ok(true);
                 }
                 Ok(None) => {}
@@ -522,10 +531,10 @@ impl Subscriber {
     /// A descriptor for an event loop: readable while [`Subscriber::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         fork::check(self.born)?;
-        only_one(&self.hearing, Does::Hears)?.watched = true;
+        only_one(&self.receive_state, Does::ReceivesPublished)?.watched = true;
         // Looking once arms it: from now on what comes makes it readable.
         if self.poll()? {
-            only_one(&self.hearing, Does::Hears)?.bell.ring();
+            only_one(&self.receive_state, Does::ReceivesPublished)?.waker.wake();
         }
         Ok(self.descriptor.as_raw_fd())
     }
@@ -543,11 +552,11 @@ impl Subscriber {
         if fork::check(self.born).is_err() {
             return;
         }
-        self.wake.ring();
+        self.wake.wake();
         // In a callback of this thread's own wait: that wait ends, and lets go.
         if !self.hearer.is_held_here() {
             // A thread that waits is woken, and leaves.
-            self.hearing.lock().unwrap_or_else(PoisonError::into_inner).end();
+            self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).end();
         }
     }
 
@@ -560,12 +569,12 @@ fn nothing_yet() -> Error {
     Error::new(ErrorKind::Empty, "nothing has been published yet")
 }
 
-impl Hearing {
+impl ReceiveState {
     /// Lets go of the publisher, and of the signals.
     fn end(&mut self) {
         self.let_go();
         if self.stops.take().is_some() {
-            self.epoll.remove(stop::bell());
+            self.epoll.remove(stop::waker());
         }
     }
 
@@ -581,7 +590,7 @@ impl Hearing {
         if !waiting.is_none() && feed.sleep_briefly(waiting)? {
             return Ok(());
         }
-        self.bell.drain();
+        self.waker.drain();
         self.parked = true;
         if feed.park()? {
             self.rouse();
@@ -630,9 +639,9 @@ impl Hearing {
                 more
             });
         if more {
-            self.bell.ring();
+            self.waker.wake();
         } else {
-            self.bell.drain();
+            self.waker.drain();
         }
     }
 

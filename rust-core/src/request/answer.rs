@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sleeper::Sleeper;
 use crate::channel::Options;
-use crate::channel::door::Met;
-use crate::channel::memory::{Kept, Memory, nature};
+use crate::channel::acceptor::Negotiated;
 use crate::channel::record::Record;
-use crate::channel::session::Nature;
-use crate::channel::session::inbox::Occasion;
+use crate::channel::session::RetransmitClass;
+use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::{Kept, SessionState, class};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
@@ -31,7 +31,7 @@ pub struct Outlet {
     server: Arc<Sleeper>,
     /// Counts answers where there is no session.
     sequence: AtomicU64,
-    met: Option<Met>,
+    negotiated: Option<Negotiated>,
     /// Requests that have no answer yet.
     open: AtomicU64,
     /// Whether the client says nothing more, and only waits for what it asked.
@@ -54,19 +54,19 @@ impl Outlet {
     pub fn new(
         tx: Tx,
         limit: u64,
-        met: Option<&Met>,
+        negotiated: Option<&Negotiated>,
         options: &Options,
         record: Arc<Record>,
         server: Arc<Sleeper>,
     ) -> Result<Outlet> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
-        if let Some(met) = met {
-            met.memory.link_up(met, &record)?;
-            let mut both = met.memory.both();
-            while let Some((kept, number)) = both.outbox.to_replay() {
+        if let Some(negotiated) = negotiated {
+            negotiated.session_state.link_up(negotiated, &record)?;
+            let mut halves = negotiated.session_state.halves();
+            while let Some((kept, number)) = halves.outbox.to_replay() {
                 bytes += kept.payload.body().len() as u64;
                 backlog.push_back((kept.header(number), kept.payload.clone()));
-                both.outbox.replayed(number);
+                halves.outbox.replayed(number);
             }
         }
         Ok(Outlet {
@@ -76,15 +76,15 @@ impl Outlet {
             sequence: AtomicU64::new(0),
             open: AtomicU64::new(0),
             listens_only: AtomicBool::new(false),
-            met: met.cloned(),
+            negotiated: negotiated.cloned(),
             limit,
             options: options.clone(),
             record,
         })
     }
 
-    fn memory(&self) -> Option<&Arc<Memory>> {
-        self.met.as_ref().map(|met| &met.memory)
+    fn session_state(&self) -> Option<&Arc<SessionState>> {
+        self.negotiated.as_ref().map(|negotiated| &negotiated.session_state)
     }
 
     fn state(&self) -> MutexGuard<'_, Outbound> {
@@ -93,28 +93,30 @@ impl Outlet {
 
     /// The number of a message that has been taken over, by the link or to be brought away later.
     fn number(&self, header: Header, payload: &Payload) -> u64 {
-        let Some(memory) = self.memory() else { return self.sequence.fetch_add(1, Ordering::Relaxed) + 1 };
+        let Some(session_state) = self.session_state() else {
+            return self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        };
         let kept = || Kept::new(&header, payload);
-        let (nature, bytes) = (nature(header.kind, header.flags), payload.body().len());
-        let mut both = memory.both();
-        if nature == Nature::IdempotentAnswer {
+        let (class, bytes) = (class(header.kind, header.flags), payload.body().len());
+        let mut halves = session_state.halves();
+        if class == RetransmitClass::IdempotentAnswer {
             // It is kept where there is room.
-            both.has_room(Nature::Data, bytes);
+            halves.has_room(RetransmitClass::Data, bytes);
         }
-        both.outbox.sent(nature, bytes, kept)
+        halves.outbox.sent(class, bytes, kept)
     }
 
     fn next_number(&self) -> u64 {
-        match self.memory() {
-            Some(memory) => memory.both().outbox.offer(),
+        match self.session_state() {
+            Some(session_state) => session_state.halves().outbox.offer(),
             None => self.sequence.load(Ordering::Relaxed) + 1,
         }
     }
 
     /// Says how far the program has come with this client's messages. What the link does not take now is said later.
-    pub fn say(&self, session: u64, occasion: Occasion) {
-        let Some(memory) = self.memory() else { return };
-        let Some(number) = memory.both().to_say(occasion, session) else { return };
+    pub fn say(&self, session: u64, trigger: AckTrigger) {
+        let Some(session_state) = self.session_state() else { return };
+        let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
         let mut state = self.state();
         let Outbound { tx: Some(sender), under_way: None, backlog, .. } = &mut *state else { return };
         if !backlog.is_empty() {
@@ -132,7 +134,7 @@ impl Outlet {
             // One who has gone is noticed where it is heard.
             Ok(Sent::Blocked) | Err(_) => return,
         }
-        memory.both().inbox.said_alone(session, number);
+        session_state.halves().inbox.said_alone(session, number);
     }
 
     /// Sends, or keeps for later. What is meant for a client that has gone is dropped and counted, unless it may come back
@@ -144,7 +146,7 @@ impl Outlet {
             Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
         let Outbound { tx, under_way, backlog, bytes } = &mut *state;
         let Some(sender) = tx else {
-            if self.met.is_some() && nature(kind, flags) == Nature::IdempotentAnswer {
+            if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
                 self.number(header, payload);
             } else {
                 self.record.count(&self.record.dropped);
@@ -267,8 +269,8 @@ impl Outlet {
 
     /// This message has been answered.
     fn finished(&self, message: &Message) {
-        if let Some(memory) = self.memory() {
-            memory.finished(message.session(), message.sequence());
+        if let Some(session_state) = self.session_state() {
+            session_state.finished(message.session(), message.sequence());
         }
     }
 
@@ -285,8 +287,8 @@ impl Outlet {
         state.backlog.clear();
         drop(state);
         self.settled();
-        if let Some(met) = &self.met {
-            met.memory.sending_ended(met);
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.sending_ended(negotiated);
         }
     }
 }
@@ -323,12 +325,12 @@ impl Request {
     /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
     /// answer says so, too.
     pub fn ack(&self) {
-        let Some(memory) = self.outlet.memory() else {
+        let Some(session_state) = self.outlet.session_state() else {
             self.outlet.with_tx(|tx| tx.consumed_to(self.message.sequence()));
             return;
         };
-        memory.acknowledge(self.message.session(), self.message.sequence());
-        self.outlet.say(self.message.session(), Occasion::Leaving);
+        session_state.acknowledge(self.message.session(), self.message.sequence());
+        self.outlet.say(self.message.session(), AckTrigger::Leaving);
     }
 
     /// The message.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::ahead::Ahead;
 use super::answer::{Outlet, Request};
 use super::sleeper::Sleeper;
-use crate::channel::door::{Door, Link, Met, Peer, Seat};
-use crate::channel::memory::worth;
+use crate::channel::acceptor::{ChannelAcceptor, ConnectionGuard, Link, Negotiated, Peer};
 use crate::channel::record::Record;
-use crate::channel::session::inbox::{Occasion, Verdict};
+use crate::channel::session::inbox::{AckTrigger, Verdict};
+use crate::channel::session_state::urgency;
 use crate::channel::{Acknowledge, Options};
 use crate::deadline::Waiting;
 use crate::error::{Doing, ErrorKind, Result};
@@ -32,20 +32,20 @@ struct Client {
     /// Whether its token stands in [`Clients::turn`].
     queued: bool,
     /// What its hello said; none where there was no hello.
-    met: Option<Met>,
+    negotiated: Option<Negotiated>,
     /// Whether it takes its leave, and waits to hear how far we have come.
     asked: bool,
     /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
     room: Option<OwnedFd>,
     /// Whether it says nothing more, and only waits for answers.
     listens_only: bool,
-    _seat: Option<Arc<Seat>>,
+    _guard: Option<Arc<ConnectionGuard>>,
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if let Some(met) = &self.met {
-            met.memory.receiving_ended(met);
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.receiving_ended(negotiated);
         }
     }
 }
@@ -53,35 +53,35 @@ impl Drop for Client {
 impl Client {
     /// The program calls again: what it was given has been consumed.
     fn consumed(&self) {
-        let Some(met) = &self.met else { return };
-        let occasion = if self.asked { Occasion::Asked } else { Occasion::Passing };
-        if met.memory.consumed(occasion) {
-            self.say(occasion);
+        let Some(negotiated) = &self.negotiated else { return };
+        let trigger = if self.asked { AckTrigger::Asked } else { AckTrigger::Passing };
+        if negotiated.session_state.consumed(trigger) {
+            self.say(trigger);
         }
     }
 
-    fn say(&self, occasion: Occasion) {
-        if let Some(met) = &self.met {
-            self.outlet.say(met.hello.session, occasion);
+    fn say(&self, trigger: AckTrigger) {
+        if let Some(negotiated) = &self.negotiated {
+            self.outlet.say(negotiated.hello.session, trigger);
         }
     }
 
     /// The session of a message that came, and how many are missing before it; none where it came twice.
     fn take(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
-        let Some(met) = &self.met else { return Ok(Some((0, 0))) };
+        let Some(negotiated) = &self.negotiated else { return Ok(Some((0, 0))) };
         let Header { kind, flags, sequence, correlation, .. } = frame.header;
         if correlation > 0 {
-            met.memory.acknowledged(correlation)?;
+            negotiated.session_state.acknowledged(correlation)?;
         }
-        let mut both = met.memory.both();
-        if let Some(lie) = both.lie() {
+        let mut halves = negotiated.session_state.halves();
+        if let Some(lie) = halves.violation() {
             return Err(lie);
         }
-        Ok(match both.inbox.take(sequence, frame.body.len(), worth(kind, flags))? {
+        Ok(match halves.inbox.take(sequence, frame.body.len(), urgency(kind, flags))? {
             Verdict::Duplicate => None,
             Verdict::New { missed } => {
-                let session = both.inbox.session();
-                both.inbox.given(session, sequence);
+                let session = halves.inbox.session();
+                halves.inbox.given(session, sequence);
                 Some((session, missed))
             }
         })
@@ -89,12 +89,12 @@ impl Client {
 
     /// Whether this is a request that its caller has withdrawn by now: then it is dealt with.
     fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
-        let Some(met) = self.met.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
+        let Some(negotiated) = self.negotiated.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
             return false;
         };
         let is_withdrawn = self.ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
         if is_withdrawn {
-            met.memory.finished(session, frame.header.sequence);
+            negotiated.session_state.finished(session, frame.header.sequence);
         }
         is_withdrawn
     }
@@ -123,7 +123,7 @@ pub struct Clients {
 /// After so many frames of clients that always have more, the others are looked at, too: those that sleep, those whose
 /// answers wait, whoever closes the server, the deadline.
 const ROUND: u32 = 64;
-const DOOR: u64 = 0;
+const ACCEPTOR: u64 = 0;
 const WAKE: u64 = 1;
 const STOP: u64 = 2;
 const FIRST: u64 = 16;
@@ -142,14 +142,14 @@ pub enum Next {
 
 impl Clients {
     pub fn new(
-        door: &Door,
+        acceptor: &ChannelAcceptor,
         wake: Arc<EventFd>,
         options: &Options,
         record: Arc<Record>,
         shown: Arc<str>,
     ) -> Result<Clients> {
         let epoll = Epoll::new()?;
-        epoll.add(door.queue.bell(), DOOR, Interest::IN)?;
+        epoll.add(acceptor.queue.waker(), ACCEPTOR, Interest::IN)?;
         epoll.add(&*wake, WAKE, Interest::IN)?;
         Ok(Clients {
             epoll,
@@ -176,28 +176,28 @@ impl Clients {
     pub fn stop_on_signals(&mut self) -> Result<()> {
         if self.stops.is_none() {
             let watch = stop::watch()?;
-            self.epoll.add(stop::bell(), STOP, Interest::IN)?;
+            self.epoll.add(stop::waker(), STOP, Interest::IN)?;
             self.stops = Some(watch);
         }
         Ok(())
     }
 
     /// The next request of whoever's turn it is.
-    pub fn next(&mut self, door: &Door, waiting: &mut Waiting<'_>) -> Result<Next> {
-        let mut vain = 0;
+    pub fn next(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Next> {
+        let mut empty_polls = 0;
         loop {
             if !self.watched {
                 // One that has an event loop of its own sleeps where we do not see it.
                 self.sleeper.wakes();
             }
-            self.welcome(door)?;
+            self.welcome(acceptor)?;
             let before = self.taken;
             if let Some(request) = self.look(waiting)? {
                 return Ok(Next::Request(request));
             }
-            vain += self.taken - before;
+            empty_polls += self.taken - before;
             self.sleeper.sleeps();
-            self.bring_away()?;
+            self.flush_out()?;
             let busy = !self.turn.is_empty();
             if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
@@ -210,7 +210,7 @@ impl Clients {
             let slept = if busy {
                 // Clients that say much keep neither the others waiting nor the caller beyond its deadline.
                 self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
-                let late = vain >= ROUND && waiting.deadline().has_passed();
+                let late = empty_polls >= ROUND && waiting.deadline().has_passed();
                 if late { Err(waiting.timed_out()) } else { Ok(()) }
             } else if waiting.is_none() {
                 // An event loop was woken by one of these; who is parked is only looked at for a reason.
@@ -222,7 +222,7 @@ impl Clients {
             let mut ended = None;
             for Ready { token, .. } in ready.drain(..) {
                 match token {
-                    DOOR => {}
+                    ACCEPTOR => {}
                     WAKE => {
                         self.wake.drain();
                         ended = Some(Next::Woken);
@@ -240,26 +240,27 @@ impl Clients {
         }
     }
 
-    fn welcome(&mut self, door: &Door) -> Result<()> {
-        while let Some(Link { tx, rx, peer, seat, met }) = door.queue.pop() {
+    fn welcome(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
+        while let Some(Link { tx, rx, peer, guard, negotiated }) = acceptor.queue.pop() {
             self.last_token += 1;
             let token = self.last_token;
             for fd in rx.descriptors() {
                 self.epoll.add(fd, token, Interest::IN | Interest::RDHUP)?;
             }
             self.record.connected(&peer.source);
-            if let Some(met) = &met {
-                met.memory.begin(met);
+            if let Some(negotiated) = &negotiated {
+                negotiated.session_state.begin(negotiated);
             }
             let (record, sleeper) = (self.record.clone(), self.sleeper.clone());
-            let outlet = match Outlet::new(tx, peer.limit, met.as_ref(), &self.options, record, sleeper) {
-                Ok(outlet) => outlet.into(),
-                // What it says of itself cannot be: it is let go of.
-                Err(e) => {
-                    self.record.disconnected(format!("{}: {e}", peer.source));
-                    continue;
-                }
-            };
+            let outlet =
+                match Outlet::new(tx, peer.limit, negotiated.as_ref(), &self.options, record, sleeper) {
+                    Ok(outlet) => outlet.into(),
+                    // What it says of itself cannot be: it is let go of.
+                    Err(e) => {
+                        self.record.disconnected(format!("{}: {e}", peer.source));
+                        continue;
+                    }
+                };
             let client = Client {
                 rx,
                 ahead: Ahead::default(),
@@ -267,11 +268,11 @@ impl Clients {
                 outlet,
                 parked: false,
                 queued: false,
-                met,
+                negotiated,
                 asked: false,
                 room: None,
                 listens_only: false,
-                _seat: seat,
+                _guard: guard,
             };
             self.clients.insert(token, client);
             self.queue(token);
@@ -360,13 +361,12 @@ impl Clients {
                         Kind::Bye => {
                             client.rx.consumed();
                             client.asked = true;
-                            client.say(Occasion::Asked);
+                            client.say(AckTrigger::Asked);
                         }
                         Kind::Ack => {
-                            let lie = client
-                                .met
-                                .as_ref()
-                                .map(|met| met.memory.acknowledged(frame.header.correlation));
+                            let lie = client.negotiated.as_ref().map(|negotiated| {
+                                negotiated.session_state.acknowledged(frame.header.correlation)
+                            });
                             if let Some(Err(e)) = lie {
                                 self.record.disconnected(format!("{}: {e}", client.peer.source));
                                 self.let_go(token);
@@ -382,7 +382,7 @@ impl Clients {
                     }
                 }
                 // Cold from here on: `park_all` lets it wake us.
-                Ok(None) => client.say(Occasion::Sleeping),
+                Ok(None) => client.say(AckTrigger::Sleeping),
                 // One frame of it was too large, and was skipped; its sender has been told the limit in the hello.
                 Err(e) if client.rx.goes_on_after(&e) => {
                     self.record.count(&self.record.dropped);
@@ -391,7 +391,7 @@ impl Clients {
                     self.turn.push_back(token);
                 }
                 // The one way to all of them.
-                Err(e) if client._seat.is_none() => {
+                Err(e) if client._guard.is_none() => {
                     self.let_go(token);
                     return Err(e);
                 }
@@ -425,7 +425,7 @@ impl Clients {
     }
 
     /// Brings away answers that wait, and arranges to be woken for the rest. Lets go of those who waited for nothing else.
-    fn bring_away(&mut self) -> Result<()> {
+    fn flush_out(&mut self) -> Result<()> {
         let served = |client: &Client| client.listens_only && !client.outlet.waits();
         let served: Vec<u64> =
             self.clients.iter().filter(|(_, client)| served(client)).map(|(token, _)| *token).collect();
@@ -489,11 +489,11 @@ impl Clients {
                 client.rx.consumed();
             }
             client.consumed();
-            client.say(Occasion::Leaving);
+            client.say(AckTrigger::Leaving);
         }
         if self.stops.is_some() {
             // A signal may be why we leave, and would wake us for ever.
-            self.epoll.remove(stop::bell());
+            self.epoll.remove(stop::waker());
         }
         // Nothing is read any more: only room for answers, and the end of a connection, are worth waking for.
         for (token, client) in &self.clients {
@@ -503,7 +503,7 @@ impl Clients {
         }
         loop {
             self.sleeper.sleeps();
-            self.bring_away()?;
+            self.flush_out()?;
             if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }
@@ -512,7 +512,7 @@ impl Clients {
             for Ready { token, .. } in ready {
                 match token {
                     WAKE => self.wake.drain(),
-                    DOOR | STOP => {}
+                    ACCEPTOR | STOP => {}
                     token if token & ROOM != 0 => {}
                     gone => self.let_go(gone),
                 }

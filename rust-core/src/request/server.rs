@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use super::answer::Request;
 use super::clients::{Clients, Next};
-use crate::channel::door::Door;
+use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::greeting::Pattern;
 use crate::channel::record::Record;
 use crate::channel::turns::Turns;
-use crate::channel::{Does, Event, Options, PARTING, only_one};
+use crate::channel::{Does, Event, LINGER, Options, only_one};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
@@ -40,7 +40,7 @@ pub struct Server {
 
 struct Serving {
     clients: Clients,
-    door: Door,
+    acceptor: ChannelAcceptor,
 }
 
 impl Server {
@@ -49,15 +49,16 @@ impl Server {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
         let record = Arc::new(Record::default());
-        let door = Door::open(&endpoint, Pattern::Request, options, None).map_err(|e| e.on(&endpoint))?;
-        door.tells_of(&record);
-        let shown: Arc<str> = door.endpoint.to_string().into();
-        let clients = Clients::new(&door, wake.clone(), options, record.clone(), shown.clone())?;
+        let acceptor =
+            ChannelAcceptor::open(&endpoint, Pattern::Request, options, None).map_err(|e| e.on(&endpoint))?;
+        acceptor.tells_of(&record);
+        let shown: Arc<str> = acceptor.endpoint.to_string().into();
+        let clients = Clients::new(&acceptor, wake.clone(), options, record.clone(), shown.clone())?;
         let descriptor = clients.epoll().shared();
         Ok(Server {
             shown,
             options: options.clone(),
-            serving: Mutex::new(Some(Serving { clients, door })),
+            serving: Mutex::new(Some(Serving { clients, acceptor })),
             wake,
             record,
             descriptor,
@@ -93,7 +94,7 @@ impl Server {
     }
 
     fn next_of(&self, serving: &mut Option<Serving>, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
-        let Some(Serving { clients, door }) = serving else { return Ok(None) };
+        let Some(Serving { clients, acceptor }) = serving else { return Ok(None) };
         if waiting.is_forever() {
             clients.stop_on_signals()?;
         }
@@ -102,7 +103,7 @@ impl Server {
                 return Ok(None);
             }
             self.record.busy.store(false, Ordering::Relaxed);
-            match clients.next(door, waiting)? {
+            match clients.next(acceptor, waiting)? {
                 Next::Request(request) => {
                     self.record.busy.store(true, Ordering::Relaxed);
                     return Ok(Some(request));
@@ -157,7 +158,7 @@ impl Server {
             serving.clients.watched = true;
         }
         // Readable once, so that the event loop takes a first look, which arms the clients.
-        self.wake.ring();
+        self.wake.wake();
         Ok(self.descriptor.as_raw_fd())
     }
 
@@ -180,7 +181,7 @@ impl Server {
         }
         self.closed.store(true, Ordering::Release);
         // Another thread that waits in `next` sees it and lets go.
-        self.wake.ring();
+        self.wake.wake();
         if self.taker.is_held_here() {
             self.closed_within.store(true, Ordering::Release);
             return Ok(());
@@ -194,8 +195,8 @@ impl Server {
     }
 
     fn leave(&self, serving: Option<Serving>, waiting: &mut Waiting<'_>) -> Result<()> {
-        let Some(Serving { mut clients, door }) = serving else { return Ok(()) };
-        drop(door);
+        let Some(Serving { mut clients, acceptor }) = serving else { return Ok(()) };
+        drop(acceptor);
         clients.finish(waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout => {
                 Error::new(ErrorKind::Timeout, "closed; some clients had not taken their answers")
@@ -208,7 +209,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Answers that were given are not lost by leaving; who wants to know whether all were taken calls `close`.
-        let _ = self.close(PARTING);
+        let _ = self.close(LINGER);
     }
 }
 

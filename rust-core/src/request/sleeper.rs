@@ -7,17 +7,17 @@ use crate::sys::eventfd::EventFd;
 
 /// What the thread that serves and those that answer share.
 pub struct Sleeper {
-    bell: Arc<EventFd>,
+    waker: Arc<EventFd>,
     asleep: AtomicBool,
 }
 
 impl Sleeper {
-    /// One that is woken by this bell, asleep.
-    pub fn new(bell: Arc<EventFd>) -> Sleeper {
-        Sleeper { bell, asleep: AtomicBool::new(true) }
+    /// One that is woken by this waker, asleep.
+    pub fn new(waker: Arc<EventFd>) -> Sleeper {
+        Sleeper { waker, asleep: AtomicBool::new(true) }
     }
 
-    /// About to sleep: what there is to be done is looked at once more after this.
+    /// OwnerRecord to sleep: what there is to be done is looked at once more after this.
     pub fn sleeps(&self) {
         self.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -33,7 +33,7 @@ impl Sleeper {
         // Either we see that it sleeps, or it sees what we have noted.
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) {
-            self.bell.ring();
+            self.waker.wake();
         }
     }
 }

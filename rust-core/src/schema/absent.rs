@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::codec::{Encoding, How};
+use crate::codec::{EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Source};
 
@@ -62,7 +62,7 @@ impl Held {
         &self,
         _value: &T,
         _encoding: Encoding,
-        _how: &How,
+        _how: &EncodeOptions,
         _out: &mut Vec<u8>,
     ) -> Result<()> {
         match *self {}

@@ -11,7 +11,7 @@ use super::check::Side;
 use super::compatible::shown;
 use super::model::Schema;
 use super::source::MAX_TEXT;
-use crate::codec::{self, Encoding, How};
+use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Doing, Error, ErrorKind, Result, quoted};
 use crate::value::{Limits, Sink, Source};
 
@@ -153,10 +153,10 @@ impl Held {
         &self,
         value: &T,
         encoding: Encoding,
-        how: &How,
+        options: &EncodeOptions,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        codec::encode_into(&Checked { schema: &self.schema, value }, encoding, how, out)
+        codec::encode_into(&Checked { schema: &self.schema, value }, encoding, options, out)
     }
 
     /// Decodes what this side reads into a sink, checked on the way.

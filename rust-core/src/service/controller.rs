@@ -11,7 +11,7 @@ use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_service
 use crate::channel::greeting::{self, Pattern};
 use crate::channel::persistent::Kept;
 use crate::channel::turns::Turns;
-use crate::channel::{Channel, Delivery, Options, PARTING};
+use crate::channel::{Channel, Delivery, LINGER, Options};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::Kind;
@@ -377,9 +377,9 @@ impl Controller {
     /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried out.
     pub fn close(&self) {
         // Requests have returned, so nothing is left to be sent.
-        let _ = self.channel.close(PARTING);
+        let _ = self.channel.close(LINGER);
         if let Some(watching) = &*self.watching() {
-            let _ = watching.channel.close(PARTING);
+            let _ = watching.channel.close(LINGER);
         }
     }
 }

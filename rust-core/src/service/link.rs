@@ -136,8 +136,8 @@ impl ControllerLink {
         if let Some(error) = problem {
             link.log("error", &error.to_string());
         }
-        thread::start("linkspan-ear", move || reader.receive(&options))?;
-        thread::start("linkspan-mouth", move || thread_state.run(&writer))?;
+        thread::start("linkspan-reader", move || reader.receive(&options))?;
+        thread::start("linkspan-writer", move || thread_state.run(&writer))?;
         Ok(link)
     }
 
@@ -183,9 +183,9 @@ impl ControllerLink {
                 Action::Changed => {
                     let report = self.report(inner);
                     inner.enqueue(ToController::Report(report));
-                    self.writer_waker.ring();
+                    self.writer_waker.wake();
                 }
-                Action::Wake => self.program_waker.ring(),
+                Action::Wake => self.program_waker.wake(),
                 Action::Cancel => cancels = true,
             }
         }
@@ -194,7 +194,7 @@ impl ControllerLink {
             || self.wake_on_finish.swap(false, Ordering::AcqRel)
             || inner.has_unreported_task()
         {
-            self.writer_waker.ring();
+            self.writer_waker.wake();
         }
         cancels
     }
@@ -259,7 +259,7 @@ impl ControllerLink {
         let mut inner = self.inner();
         inner.log.add(level, text);
         if inner.introduced {
-            self.writer_waker.ring();
+            self.writer_waker.wake();
         }
     }
 
@@ -295,7 +295,7 @@ impl ControllerLink {
             }
             first
         };
-        self.writer_waker.ring();
+        self.writer_waker.wake();
         if !first {
             return Ok(());
         }
@@ -304,7 +304,7 @@ impl ControllerLink {
             said = wait_readable(waiting, &[self.program_waker.as_fd()]);
             self.program_waker.drain();
         }
-        self.end_waker.ring();
+        self.end_waker.wake();
         let channels = {
             let mut inner = self.inner();
             inner.introduced = false;
@@ -312,7 +312,7 @@ impl ControllerLink {
         };
         // The kernel has the queued messages, the goodbye included.
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
-        self.writer_waker.ring();
+        self.writer_waker.wake();
         said
     }
 

@@ -33,8 +33,8 @@ impl ControllerLink {
                 inner.problem = Some(error);
             }
             drop(inner);
-            self.program_waker.ring();
-            self.writer_waker.ring();
+            self.program_waker.wake();
+            self.writer_waker.wake();
             if made.elapsed() >= STABLE_AFTER {
                 redial.succeeded();
             }
@@ -70,7 +70,7 @@ impl ControllerLink {
                         inner.queued.push_front(ToController::Introduction(introduction));
                         inner.introduced = true;
                         drop(inner);
-                        self.writer_waker.ring();
+                        self.writer_waker.wake();
                     }
                     ToService::Beat => self.inner().last_received = Some(Instant::now()),
                     ToService::Refused(failure) => return Err(error_of(failure)),
@@ -96,7 +96,7 @@ impl ControllerLink {
                 };
                 inner.enqueue(ToController::Answer(answer));
                 drop(inner);
-                self.writer_waker.ring();
+                self.writer_waker.wake();
             }
         }
     }

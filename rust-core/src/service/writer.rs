@@ -44,7 +44,7 @@ impl Writer {
         if link.identity.handle_signals {
             signals = stop::count();
             // Edge-triggered, because other threads wait on the same descriptor.
-            epoll.add(stop::bell(), STOP, Interest::IN | Interest::ET)?;
+            epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
         }
         Ok(Writer { epoll, signals, supervisor, reported_busy: false })
     }
@@ -64,7 +64,7 @@ impl Writer {
                 continue;
             }
             if link.is_ended() && link.is_flushed() {
-                link.program_waker.ring();
+                link.program_waker.wake();
                 return;
             }
             // If waiting fails, the loop runs again at once.

@@ -343,12 +343,12 @@ impl<'a> Beneath<'a> {
 
     fn remove_tree_at(&self, name: &str, depth: usize) -> Result<bool> {
         /// Whatever is laid out deeper was not laid out by us.
-        const DEEPEST: usize = 16;
+        const MAX_DEPTH: usize = 16;
         let Some(there) = self.facts(name)? else { return Ok(false) };
         if kind_of(&there) != FileType::Directory {
             return self.remove(name);
         }
-        if depth == DEEPEST {
+        if depth == MAX_DEPTH {
             let text = format!("{} lies too deep to be removed; remove it", self.shown(name).display());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }

@@ -228,7 +228,7 @@ impl<T> ClaimCell<T> {
             && of_claim
             && let Some(ended) = self.ended.get()
         {
-            ended.ring();
+            ended.wake();
         }
         if before & (IN_LINE | AWAITED) != 0 {
             let line = self.line();

@@ -1,4 +1,4 @@
-//! Wake-ups within the process: a counter in the kernel that one thread rings and another sleeps on. None is shared with
+//! Wake-ups within the process: a counter in the kernel that one thread signals and another sleeps on. None is shared with
 //! a peer, who could make every read and write of it block.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,83 +14,83 @@ use crate::error::{Doing, Result};
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
-    /// A new one, not rung.
+    /// A new one, not signalled.
     pub fn new() -> Result<EventFd> {
         Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
     }
 
-    /// Wakes whoever sleeps on it. A full counter is rung enough.
-    pub fn ring(&self) {
+    /// Wakes whoever sleeps on it. A full counter is signalled enough.
+    pub fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
     }
 
-    /// Makes it unrung. It may have been so already.
+    /// Resets it. It may have been so already.
     pub fn drain(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }
 }
 
-/// A bell that is made when somebody first waits for it, and costs no descriptor before.
+/// A waker that is made when somebody first waits for it, and costs no descriptor before.
 #[derive(Debug, Default)]
-pub struct LazyBell(OnceLock<EventFd>);
+pub struct LazyWaker(OnceLock<EventFd>);
 
-impl LazyBell {
+impl LazyWaker {
     /// Wakes whoever waits, if anybody ever has. To be called after what is waited for has happened.
-    pub fn ring(&self) {
-        // Either we see the bell of one who waits, or that one sees what has happened.
+    pub fn wake(&self) {
+        // Either we see the waker of one who waits, or that one sees what has happened.
         fence(Ordering::SeqCst);
-        if let Some(bell) = self.0.get() {
-            bell.ring();
+        if let Some(waker) = self.0.get() {
+            waker.wake();
         }
     }
 
-    /// Rung from now on. Whether what is waited for has happened already has to be looked at once more before the sleep.
+    /// Signalled from now on. Whether what is waited for has happened already has to be looked at once more before the sleep.
     pub fn wanted(&self) -> Result<&EventFd> {
-        let bell = match self.0.get() {
-            Some(bell) => bell,
+        let waker = match self.0.get() {
+            Some(waker) => waker,
             None => {
                 let made = EventFd::new()?;
                 self.0.get_or_init(|| made)
             }
         };
         fence(Ordering::SeqCst);
-        Ok(bell)
+        Ok(waker)
     }
 }
 
-/// A bell that one object rings for itself, to keep a descriptor of its own readable. Nobody else touches it, so it is
-/// known without the kernel whether it is rung.
+/// A flag that one object sets for itself, to keep a descriptor of its own readable. Nobody else touches it, so it is
+/// known without the kernel whether it is set.
 #[derive(Debug)]
-pub struct OwnBell {
-    bell: EventFd,
-    rung: bool,
+pub struct ReadinessFlag {
+    waker: EventFd,
+    set: bool,
 }
 
-impl OwnBell {
-    /// A new one, not rung.
-    pub fn new() -> Result<OwnBell> {
-        Ok(OwnBell { bell: EventFd::new()?, rung: false })
+impl ReadinessFlag {
+    /// A new one, not signalled.
+    pub fn new() -> Result<ReadinessFlag> {
+        Ok(ReadinessFlag { waker: EventFd::new()?, set: false })
     }
 
     /// Makes it readable.
-    pub fn ring(&mut self) {
-        if !std::mem::replace(&mut self.rung, true) {
-            self.bell.ring();
+    pub fn wake(&mut self) {
+        if !std::mem::replace(&mut self.set, true) {
+            self.waker.wake();
         }
     }
 
     /// Makes it unreadable.
     pub fn drain(&mut self) {
-        if std::mem::replace(&mut self.rung, false) {
-            self.bell.drain();
+        if std::mem::replace(&mut self.set, false) {
+            self.waker.drain();
         }
     }
 }
 
-impl AsFd for OwnBell {
+impl AsFd for ReadinessFlag {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+        self.waker.as_fd()
     }
 }
 

@@ -12,7 +12,7 @@ use super::fork::Guarded;
 use super::sock_diag::{self, Found};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Connections that wait for the harbour, at most.
+/// Connections that wait for the acceptor, at most.
 const BACKLOG: i32 = 128;
 
 /// A machine that says nothing for so long is asked whether it is there, so often, at this distance. The kernel answers

@@ -32,8 +32,8 @@ pub struct Watch {
 #[derive(Debug)]
 struct Heard {
     /// Rung by whoever reads the shared instance in our stead.
-    bell: EventFd,
-    rung: AtomicBool,
+    waker: EventFd,
+    woken: AtomicBool,
     keeps_names: bool,
     news: Mutex<News>,
 }
@@ -111,8 +111,8 @@ impl Watch {
         doing: impl fmt::Display,
     ) -> Result<Watch> {
         let heard = Heard {
-            bell: EventFd::new()?,
-            rung: AtomicBool::new(false),
+            waker: EventFd::new()?,
+            woken: AtomicBool::new(false),
             keeps_names,
             news: Mutex::default(),
         };
@@ -146,7 +146,7 @@ impl Watch {
 
     /// What to sleep on.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.shared.fd.as_fd(), self.heard.bell.as_fd()]
+        [self.shared.fd.as_fd(), self.heard.waker.as_fd()]
     }
 
     /// Forgets what is there, and tells the others what was for them.
@@ -162,9 +162,9 @@ impl Watch {
     }
 
     fn pump(&self) {
-        // First, so that what another thread rings for from here on wakes us again.
-        if self.heard.rung.swap(false, Ordering::AcqRel) {
-            self.heard.bell.drain();
+        // First, so that what another thread wakes it for from here on wakes us again.
+        if self.heard.woken.swap(false, Ordering::AcqRel) {
+            self.heard.waker.drain();
         }
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
@@ -193,8 +193,8 @@ impl Watch {
     }
 
     fn tell(&self, heard: &Arc<Heard>) {
-        if !Arc::ptr_eq(heard, &self.heard) && !heard.rung.swap(true, Ordering::AcqRel) {
-            heard.bell.ring();
+        if !Arc::ptr_eq(heard, &self.heard) && !heard.woken.swap(true, Ordering::AcqRel) {
+            heard.waker.wake();
         }
     }
 }
@@ -308,8 +308,8 @@ mod tests {
         std::fs::write(folder.path().join("b"), "").unwrap();
         std::fs::remove_file(folder.path().join("a")).unwrap();
         assert_eq!(made.take().names, ["a", "b"]);
-        assert!(super::super::poll::is_readable(removed.heard.bell.as_fd()));
-        assert!(!super::super::poll::is_readable(elsewhere.heard.bell.as_fd()));
+        assert!(super::super::poll::is_readable(removed.heard.waker.as_fd()));
+        assert!(!super::super::poll::is_readable(elsewhere.heard.waker.as_fd()));
         assert_eq!(removed.take().names, ["a"]);
         assert!(elsewhere.take().names.is_empty());
         made.also(others.path(), WatchFlags::MOVED_TO, "watching").unwrap();

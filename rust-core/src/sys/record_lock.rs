@@ -127,13 +127,13 @@ pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result
     if waiting.is_none() {
         return Err(stalled(&file, span, waiting));
     }
-    let bell = Arc::new(EventFd::new()?);
-    let queued = Queued::start(file, span, Purpose::Hold, &bell)?;
+    let waker = Arc::new(EventFd::new()?);
+    let queued = Queued::start(file, span, Purpose::Hold, &waker)?;
     loop {
         if queued.has_come()? {
             return Ok(Held { file: queued.file.clone(), span });
         }
-        match wait_any(waiting, [(bell.as_fd(), PollFlags::IN)]) {
+        match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
             Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&queued.file, span, waiting)),
             slept => slept.map(drop)?,
         }
@@ -181,7 +181,7 @@ struct Key {
 struct Turn {
     /// What the kernel answered.
     errno: Option<i32>,
-    bell: Arc<EventFd>,
+    waker: Arc<EventFd>,
 }
 
 /// Places whose waiter has gone. One mutex settles who is first: the thread whose turn has come, or the next waiter.
@@ -192,19 +192,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Queued {
-    /// Queues up for a lock, or takes over a place that somebody of this process has left. The bell is rung at its turn.
-    pub fn start(file: Arc<Guarded>, span: Span, purpose: Purpose, bell: &Arc<EventFd>) -> Result<Queued> {
+    /// Queues up for a lock, or takes over a place that somebody of this process has left. The waker is woken at its turn.
+    pub fn start(file: Arc<Guarded>, span: Span, purpose: Purpose, waker: &Arc<EventFd>) -> Result<Queued> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a file to lock")?;
         let key = Key { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
         {
             let mut left = locked(&LEFT);
             if let Some(at) = left.iter().position(|place| place.key == key) {
                 let place = left.swap_remove(at);
-                locked(&place.turn).bell = bell.clone();
+                locked(&place.turn).waker = waker.clone();
                 return Ok(place);
             }
         }
-        let turn = Arc::new(Mutex::new(Turn { errno: None, bell: bell.clone() }));
+        let turn = Arc::new(Mutex::new(Turn { errno: None, waker: waker.clone() }));
         let theirs = (file.clone(), turn.clone());
         thread::start("linkspan-lock", move || {
             let (file, turn) = theirs;
@@ -236,10 +236,10 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
         release(file.as_fd(), span);
     }
     let mut left = locked(&LEFT);
-    let bell = {
+    let waker = {
         let mut turn = locked(turn);
         turn.errno = Some(errno);
-        turn.bell.clone()
+        turn.waker.clone()
     };
     let nobody_s: Vec<Queued> = left.extract_if(.., |place| Arc::ptr_eq(&place.turn, turn)).collect();
     if errno == 0 && !nobody_s.is_empty() {
@@ -247,7 +247,7 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
     }
     drop(left);
     drop(nobody_s);
-    bell.ring();
+    waker.wake();
 }
 
 impl Drop for Queued {
@@ -328,11 +328,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let holder = open(&folder);
         let held = try_take(&holder, Span::WRITE).unwrap().unwrap();
-        let bell = Arc::new(EventFd::new().unwrap());
-        let queued = Queued::start(open(&folder), Span::READ, Purpose::Hear, &bell).unwrap();
+        let waker = Arc::new(EventFd::new().unwrap());
+        let queued = Queued::start(open(&folder), Span::READ, Purpose::Hear, &waker).unwrap();
         assert!(!queued.has_come().unwrap());
         drop(held);
-        wait_any(&mut soon(), [(bell.as_fd(), PollFlags::IN)]).unwrap();
+        wait_any(&mut soon(), [(waker.as_fd(), PollFlags::IN)]).unwrap();
         assert!(queued.has_come().unwrap());
         assert!(try_take(&open(&folder), Span::WRITE).unwrap().is_some());
     }

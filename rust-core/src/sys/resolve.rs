@@ -34,7 +34,7 @@ pub fn resolve(
     thread::start("linkspan-resolver", move || {
         let addresses = name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         *theirs.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
-        theirs.1.ring();
+        theirs.1.wake();
     })?;
     let mut on = wakers.to_vec();
     on.push(found.1.as_fd());

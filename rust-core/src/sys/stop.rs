@@ -16,7 +16,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// How many are for the program. The last of them takes the handlers away, so that the next one does what it does
 /// without us.
 static PATIENCE: AtomicU32 = AtomicU32::new(1);
-static BELL: AtomicI32 = AtomicI32::new(-1);
+static WAKER: AtomicI32 = AtomicI32::new(-1);
 /// What the handlers were installed for.
 static INSTALLED: Mutex<Installed> = Mutex::new(Installed { patience: 0, watches: 0 });
 
@@ -65,9 +65,9 @@ fn lock() -> MutexGuard<'static, Installed> {
 }
 
 fn make_bell(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
-    if BELL.load(Ordering::Acquire) < 0 {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
-        BELL.store(bell.into_raw_fd(), Ordering::Release);
+    if WAKER.load(Ordering::Acquire) < 0 {
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
+        WAKER.store(waker.into_raw_fd(), Ordering::Release);
     }
     Ok(())
 }
@@ -135,7 +135,7 @@ extern "C" fn asked(signal: libc::c_int) {
     }
     let one = 1u64.to_le_bytes();
     // SAFETY: write is async-signal-safe; the buffer holds eight bytes; the descriptor is never closed.
-    unsafe { libc::write(BELL.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
+    unsafe { libc::write(WAKER.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
 }
 
 /// Whether a signal has asked the program to stop.
@@ -151,8 +151,8 @@ pub fn count() -> u32 {
 /// Readable from the moment a signal has asked; to be called after [`watch`] or its like. Each further signal rings it
 /// again. It is never drained, because several may sleep on it: whoever wants to hear each signal sleeps with
 /// [`Interest::ET`](crate::sys::poll::Interest::ET).
-pub fn bell() -> BorrowedFd<'static> {
-    let fd: RawFd = BELL.load(Ordering::Acquire);
+pub fn waker() -> BorrowedFd<'static> {
+    let fd: RawFd = WAKER.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
@@ -167,7 +167,7 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::sys::poll::{Epoll, Interest};
 
-    /// Plays a program in a process of its own: tells how many signals have come, each time that the bell rings.
+    /// Plays a program in a process of its own: tells how many signals have come, each time that the waker is woken.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
     fn program() {
@@ -191,7 +191,7 @@ mod tests {
 
     fn hear(until: u32) {
         let epoll = Epoll::new().unwrap();
-        epoll.add(bell(), 0, Interest::IN | Interest::ET).unwrap();
+        epoll.add(waker(), 0, Interest::IN | Interest::ET).unwrap();
         let mut ready = Vec::new();
         let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
         say("hears");
@@ -299,7 +299,7 @@ mod tests {
         program.expect("1");
         program.expect("ready");
         program.expect("hears");
-        // A bell that has rung is readable to whoever begins to sleep on it.
+        // A waker that was woken is readable to whoever begins to sleep on it.
         program.expect("1");
         program.signal(libc::SIGTERM);
         program.expect("2");

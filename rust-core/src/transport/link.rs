@@ -215,7 +215,7 @@ impl Tx {
         each!(self, half => half.wait_room(waiting))
     }
 
-    /// About to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
+    /// OwnerRecord to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
             Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => Ok(false),

@@ -28,7 +28,7 @@
 //!
 //! **Waiting.** No half polls a clock. `EINTR` returns to the caller's tick.
 //!
-//! **Without a hello.** Where the name is a place and not a conversation (`loose`), one link leads to all others: each
+//! **Without a hello.** Where the name is a place and not a conversation (`connectionless`), one link leads to all others: each
 //! incoming frame says in its extension who sent it, and an answer finds its way back by the number of its request.
 //!
 //! | what | lives in |
@@ -36,10 +36,10 @@
 //! | names, and their places in a directory | `endpoint`, `place` |
 //! | what each can do | `capability` |
 //! | what a layer above keeps in the directory of a spool or a journal | `attached` |
-//! | who holds a name that nobody can be asked at | `about` |
-//! | newcomers: who answers them, what is said first, how many may wait | `harbour`, `hello`, `admission` |
+//! | who holds a name that nobody can be asked at | `owner` |
+//! | newcomers: who answers them, what is said first, how many may wait | `acceptor`, `hello`, `admission` |
 //! | the two halves of a link, whichever the transport | `link` |
-//! | ends without a hello, and who sent a frame there | `loose`, `extension` |
+//! | ends without a hello, and who sent a frame there | `connectionless`, `extension` |
 //! | bytes in order, and links over them | `stream`, `socket` |
 //! | large messages that have come in part | `partial` |
 //! | links to programs that know nothing of Linkspan | `plain` |
@@ -49,20 +49,20 @@
 //! | named pipes | `fifo` |
 //! | many writers and one reader, best effort | `dgram` |
 
-pub(crate) mod about;
+pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod attached;
 pub(crate) mod capability;
+pub(crate) mod connectionless;
 pub(crate) mod dgram;
 pub(crate) mod endpoint;
 pub(crate) mod extension;
 pub(crate) mod fifo;
 pub(crate) mod file;
-pub(crate) mod harbour;
 pub(crate) mod hello;
 pub(crate) mod journal;
 mod link;
-pub(crate) mod loose;
+pub(crate) mod owner;
 mod partial;
 pub(crate) mod place;
 pub(crate) mod plain;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::fs::FileType;
 
-use super::about::{self, About};
 use super::endpoint::{Endpoint, Transport};
 use super::fifo;
+use super::owner::{self, OwnerRecord};
 use super::spool;
 use super::tcp::Gate;
 use crate::deadline::{Deadline, Waiting};
@@ -187,7 +187,15 @@ impl Place {
         let born = fork::generation();
         let gate = Gate::Open;
         let (socket, is_shared) = (Arc::new(socket), access.shared);
-        Ok(Claim { socket, gate, place: self.clone(), born, is_shared, _about: None, lock: Some(lock) })
+        Ok(Claim {
+            socket,
+            gate,
+            place: self.clone(),
+            born,
+            is_shared,
+            _owner_record: None,
+            lock: Some(lock),
+        })
     }
 
     /// Listens here beside other processes of this user that do so, too, or as the first of them. `AddressInUse` where one
@@ -212,7 +220,7 @@ impl Place {
                         place,
                         born,
                         is_shared: true,
-                        _about: None,
+                        _owner_record: None,
                         lock: Some(lock),
                     });
                 }
@@ -274,15 +282,23 @@ impl Place {
         &self,
         socket: Guarded,
         gate: Gate,
-        about: impl FnOnce() -> Result<About>,
+        owner_record: impl FnOnce() -> Result<OwnerRecord>,
     ) -> Result<Claim> {
         let Some(lock) = lock::own(&self.directory, &self.file)? else {
             let text = format!("somebody else has the lock of {}; end it first", self.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
-        let (born, about) = (fork::generation(), Some(about()?));
+        let (born, owner_record) = (fork::generation(), Some(owner_record()?));
         let (socket, lock) = (Arc::new(socket), Some(lock));
-        Ok(Claim { socket, gate, place: self.clone(), born, is_shared: false, _about: about, lock })
+        Ok(Claim {
+            socket,
+            gate,
+            place: self.clone(),
+            born,
+            is_shared: false,
+            _owner_record: owner_record,
+            lock,
+        })
     }
 
     /// Whether a living process listens here.
@@ -314,7 +330,7 @@ impl Place {
         if begun {
             swept.and(self.sweep_beginnings()?);
         } else {
-            swept.note(about::remove(self))?;
+            swept.note(owner::remove(self))?;
         }
         if self.is_spool() {
             // What it keeps is for whoever serves it next.
@@ -360,8 +376,8 @@ impl Place {
 
     /// Removes what a dead process of ours was making for the name, and what it said of it. Only under the name's lock.
     fn sweep_beginnings(&self) -> Result<Swept> {
-        let mut swept = staging::sweep(&self.directory, &[&self.file, &about::about(&self.file)])?;
-        swept.note(about::remove(self))?;
+        let mut swept = staging::sweep(&self.directory, &[&self.file, &owner::record_of_file(&self.file)])?;
+        swept.note(owner::remove(self))?;
         Ok(swept)
     }
 
@@ -394,7 +410,7 @@ pub struct Claim {
     born: u64,
     is_shared: bool,
     /// Before the lock: whoever has that may remove this.
-    _about: Option<About>,
+    _owner_record: Option<OwnerRecord>,
     lock: Option<Lock>,
 }
 

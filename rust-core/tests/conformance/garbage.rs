@@ -112,7 +112,7 @@ pub fn play(place: &Place, say: fn(&str), wait: fn()) {
     say("sent");
     wait();
     write_into_own_memory();
-    let mut bells = Vec::new();
+    let mut eventfds = Vec::new();
     for entry in read_dir("/proc/self/fd").unwrap() {
         let entry = entry.unwrap();
         let Ok(leads_to) = read_link(entry.path()) else { continue };
@@ -121,14 +121,14 @@ pub fn play(place: &Place, say: fn(&str), wait: fn()) {
         // SAFETY: nobody closes a descriptor here: this thread is the only one that works.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         if leads_to.contains("eventfd") {
-            bells.push(fd);
+            eventfds.push(fd);
         } else if leads_to.starts_with("socket:") || leads_to.contains(".fifo") {
             // What cannot be written to is an end that is read, or a socket of the library's own.
             let _ = rustix::io::write(fd, &[WORDS, WORDS, WORDS].concat());
         }
     }
-    for bell in bells {
-        let _ = rustix::io::write(bell, &[1; 8]);
+    for eventfd in eventfds {
+        let _ = rustix::io::write(eventfd, &[1; 8]);
     }
     say("garbled");
     wait();

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use histories::Random;
 use linkspan::{
-    Asked, Channel, Error, ErrorKind, Listener, Message, Options, Publisher, Request, Result, Server,
+    Channel, Error, ErrorKind, Listener, Message, Options, PendingReply, Publisher, Request, Result, Server,
     Subscriber, Value,
 };
 use text::{Form, Shape, id, schemas_of_server, text, with_schemas};
@@ -228,7 +228,7 @@ impl Part {
         for name in ["panel", "desk"] {
             clients.push((name, Channel::connect(&endpoint, &self.durable(name)?, SOON)?));
         }
-        let mut asked: Vec<(u64, usize, Asked)> = Vec::new();
+        let mut asked: Vec<(u64, usize, PendingReply)> = Vec::new();
         let mut open: Vec<(u64, Request)> = Vec::new();
         for _ in 0..15 + self.random.below(30) {
             match self.random.below(16) {
@@ -244,7 +244,7 @@ impl Part {
                     let payload = client.encode(&Value::from(text(id)))?;
                     say(&format!("try {id} {name}"));
                     say(&format!("ask {id}"));
-                    asked.push((id, who, client.ask(&payload, SOON)?));
+                    asked.push((id, who, client.start_call(&payload, SOON)?));
                     say(&format!("kept {id}"));
                 }
                 6..10 => {
@@ -277,7 +277,7 @@ impl Part {
                         let (id, who, question) = asked[n];
                         let (name, client) = &clients[who];
                         say(&format!("fetch {id}"));
-                        match there(client.answer(question, NOW)) {
+                        match there(client.finish_call(question, NOW)) {
                             Ok(None) => continue,
                             Ok(Some(answer)) => say(&format!("fetched {} {name}", known(&answer)?)),
                             Err(e) if e.kind() == ErrorKind::Remote => {}

@@ -437,7 +437,7 @@ fn stale_leftovers() {
     drop(UnixDatagram::bind(&path).unwrap());
     let file = path.file_name().unwrap().to_str().unwrap();
     drop(UnixDatagram::bind(path.with_file_name(format!(".new.{file}"))).unwrap());
-    std::fs::write(path.with_file_name(format!(".is.{file}")), "{}").unwrap();
+    std::fs::write(path.with_file_name(format!(".owner.{file}")), "{}").unwrap();
     let error = Channel::connect(&endpoint, &Options::default(), Duration::ZERO).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let (a, b) = pair(&endpoint, &Options::default());

@@ -3,7 +3,7 @@
 //! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan --test stores vectors::law` writes them; the change is then looked at.
 
 use bytes::Bytes;
-use linkspan::codec::{How, decode, decode_shared, encode, encode_into, transcode};
+use linkspan::codec::{EncodeOptions, decode, decode_shared, encode, encode_into, transcode};
 use linkspan::{Encoding, Limits, Map, Value};
 
 use crate::vectors::files::{cases, hex, path, text, unhex};
@@ -33,7 +33,7 @@ pub fn hold(file: &str, cases: &[Value]) {
 
 fn aligned(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    encode_into(value, Encoding::Cbor, &How::default().aligned(true), &mut out).unwrap();
+    encode_into(value, Encoding::Cbor, &EncodeOptions::default().aligned(true), &mut out).unwrap();
     out
 }
 

@@ -1,6 +1,6 @@
 //! Limits: what bytes from a peer may ask of us, in every encoding, and what a value may ask on the way out.
 
-use linkspan::codec::{DEEPEST, How, decode, decode_into, decode_shared, encode, encode_into};
+use linkspan::codec::{EncodeOptions, MAX_DEPTH, decode, decode_into, decode_shared, encode, encode_into};
 use linkspan::value::{Keys, Sink, Source, ValueBuilder};
 use linkspan::{Encoding, Error, ErrorKind, Limits, NdArray, Result, Value};
 
@@ -32,7 +32,7 @@ fn depth_counts_the_users_levels_and_not_those_of_escapes() {
             assert_eq!(error.kind(), ErrorKind::TooLarge);
             assert!(error.path().is_some());
             // Written with a higher limit, read with the usual one.
-            let mut how = How::default();
+            let mut how = EncodeOptions::default();
             how.limits.depth = 65;
             let mut bytes = Vec::new();
             encode_into(&over, encoding, &how, &mut bytes).unwrap();
@@ -67,15 +67,15 @@ fn no_depth_limit_is_so_high_that_a_stack_runs_out() {
             let kinds = [ErrorKind::TooLarge, ErrorKind::Malformed, ErrorKind::Unsupported];
             assert!(kinds.contains(&error.kind()), "{error:?}");
         }
-        let deep = nested(DEEPEST as usize, |v| Value::map([("$", v)]));
+        let deep = nested(MAX_DEPTH as usize, |v| Value::map([("$", v)]));
         for encoding in CARRIERS {
-            let mut how = How::default();
+            let mut how = EncodeOptions::default();
             how.limits.depth = u32::MAX;
             let mut bytes = Vec::new();
             encode_into(&deep, encoding, &how, &mut bytes).unwrap();
             assert_eq!(within(&bytes, encoding, &limits).unwrap(), deep);
             let error = encode_into(
-                &nested(DEEPEST as usize + 1, |v| Value::Array(vec![v])),
+                &nested(MAX_DEPTH as usize + 1, |v| Value::Array(vec![v])),
                 encoding,
                 &how,
                 &mut bytes,
@@ -106,7 +106,8 @@ fn nodes_memory_keys_and_message_are_limited() {
             let error = within(&bytes, encoding, &limits).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TooLarge, "{name} {}", encoding.name());
             assert!(error.text().contains(name), "{name} {}: {error:?}", encoding.name());
-            let error = encode_into(&keyed, encoding, &How::within(limits), &mut Vec::new()).unwrap_err();
+            let error =
+                encode_into(&keyed, encoding, &EncodeOptions::within(limits), &mut Vec::new()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TooLarge, "{name} {}", encoding.name());
         }
     }
@@ -114,7 +115,8 @@ fn nodes_memory_keys_and_message_are_limited() {
     let mut limits = Limits::default();
     limits.message = 900;
     for encoding in Encoding::ALL {
-        let error = encode_into(&block, encoding, &How::within(limits), &mut Vec::new()).unwrap_err();
+        let error =
+            encode_into(&block, encoding, &EncodeOptions::within(limits), &mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", encoding.name());
     }
 }
@@ -135,7 +137,7 @@ impl Source for Twice {
 #[test]
 fn keys_are_checked_on_the_way_out_when_asked() {
     for encoding in CARRIERS {
-        let how = How::default().with_keys(Keys::Check);
+        let how = EncodeOptions::default().with_keys(Keys::Check);
         let error = encode_into(&Twice, encoding, &how, &mut Vec::new()).unwrap_err();
         assert_eq!((error.kind(), error.path()), (ErrorKind::Malformed, Some("k")));
     }

@@ -1,7 +1,7 @@
 //! Any value through any pair of encodings comes out as it went in. A failure is shrunk and printed with its seed.
 
 use bytes::Bytes;
-use linkspan::codec::{How, decode, decode_shared, encode, encode_into, transcode};
+use linkspan::codec::{EncodeOptions, decode, decode_shared, encode, encode_into, transcode};
 use linkspan::value::NdArrayRef;
 use linkspan::{BigInt, DType, Decimal, Encoding, Limits, NdArray, Order, Timestamp, Value};
 use proptest::prelude::*;
@@ -102,7 +102,7 @@ fn through_every_pair_of_encodings() {
 fn aligned_and_shared() {
     hold(|value| {
         let mut bytes = b"before".to_vec();
-        encode_into(value, Encoding::Cbor, &How::default().aligned(true), &mut bytes).unwrap();
+        encode_into(value, Encoding::Cbor, &EncodeOptions::default().aligned(true), &mut bytes).unwrap();
         let bytes = Bytes::from(bytes).slice(6..);
         assert_eq!(decode_shared(&bytes, Encoding::Cbor, &Limits::default()).unwrap(), *value);
     });

@@ -88,19 +88,19 @@ impl Channel {
     /// As many as go without waiting, and where nothing is in the way.
     fn put_at_once(&self, payloads: &[Payload], waiting: &mut Waiting<'_>) -> Result<usize> {
         // One alone goes its usual way; so does the one before which the program is to be told what was lost.
-        if payloads.len() < 2 || self.renewal.memory.has_untold() {
+        if payloads.len() < 2 || self.reconnector.session_state.has_untold() {
             return Ok(0);
         }
         self.check_sends()?;
         let mut sending = self.sending.take_in_turn(Does::Sends, waiting)?;
         // The thread before may have closed it.
         self.check()?;
-        let before = self.renewal.memory.both().outbox.kept_count();
+        let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = sending.send_many_at_once(run, &self.renewal, &self.record, waiting);
+        let sent = sending.send_many_at_once(run, &self.reconnector, &self.record, waiting);
         let (claim, sending) = sending.split();
         drop(sending);
-        self.speaker().say_the_rest();
+        self.ack_sender().flush_deferred();
         if (before + 1..=before + sent).any(is_time_to_gather) {
             self.gather();
         }
@@ -121,7 +121,7 @@ impl Channel {
     fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
         check_max(max)?;
         let mut receiving = self.receiving()?;
-        receiving.program_calls(&self.speaker());
+        receiving.program_calls(&self.ack_sender());
         let first = self.take_given(&mut receiving, waiting)?;
         self.note_given(&receiving, &first);
         // Its memory is the caller's to have: a large `max` says that all is wanted.

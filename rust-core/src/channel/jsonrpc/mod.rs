@@ -7,13 +7,13 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | lines that come | `hearing` |
-//! | frames that leave | `saying` |
-//! | error objects | `trouble` |
+//! | lines that come | `decode` |
+//! | frames that leave | `encode` |
+//! | error objects | `error` |
 
-mod hearing;
-mod saying;
-mod trouble;
+mod decode;
+mod encode;
+mod error;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
@@ -115,15 +115,15 @@ impl Open {
 
 impl Dialect for JsonRpc {
     fn hear(&self, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -> Result<()> {
-        hearing::hear(self, line, into)
+        decode::hear(self, line, into)
     }
 
     fn say(&self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
-        saying::say(self, frame)
+        encode::say(self, frame)
     }
 
     fn said(&self, frame: &Outgoing<'_>) {
-        saying::said(self, frame);
+        encode::said(self, frame);
     }
 
     fn refuse_greeting(&self) -> Vec<u8> {

@@ -262,11 +262,11 @@ fn an_error_object_is_read_whatever_it_is() {
         ),
         (r#"{"code":1,"message":"m","data":"d"}"#, 1, "", "m", Some(Value::from("d"))),
     ] {
-        let told = trouble::read(object).unwrap();
+        let told = error::read(object).unwrap();
         assert_eq!((told.code, told.kind.as_str(), told.text.as_str()), (code, kind, text), "{object}");
         assert_eq!(told.data, data.map(cbor).unwrap_or_default(), "{object}");
     }
-    let told = trouble::read("\"just text\"").unwrap();
+    let told = error::read("\"just text\"").unwrap();
     assert_eq!((told.code, told.data), (0, cbor(Value::from("just text"))));
 }
 

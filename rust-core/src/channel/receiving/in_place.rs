@@ -2,9 +2,9 @@
 
 use super::Receiving;
 use crate::channel::greeting::Pattern;
-use crate::channel::memory::worth;
-use crate::channel::sending::Speaker;
-use crate::channel::session::inbox::{Occasion, Verdict};
+use crate::channel::sending::AckSender;
+use crate::channel::session::inbox::{AckTrigger, Verdict};
+use crate::channel::session_state::urgency;
 use crate::frame::Kind;
 use crate::message::Message;
 
@@ -13,18 +13,18 @@ impl Receiving {
     /// does in one step what [`Receiving::program_calls`] and [`Receiving::next`] do. None where anything else is due, and then
     /// nothing has changed.
     #[inline]
-    pub fn take_ready(&mut self, speaker: &Speaker<'_>) -> Option<Message> {
+    pub fn take_ready(&mut self, ack_sender: &AckSender<'_>) -> Option<Message> {
         if !self.inbox.is_empty() || self.behind.is_some() || self.parked || self.asked || self.leaving {
             return None;
         }
         if self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request) {
             return None;
         }
-        (self.gives, self.took_kept, self.consumes) = (true, false, Some(Occasion::Passing));
-        let message = self.take_small(speaker, |kind| kind == Kind::Data);
+        (self.gives, self.took_kept, self.consumes) = (true, false, Some(AckTrigger::Passing));
+        let message = self.take_small(ack_sender, |kind| kind == Kind::Data);
         (self.gives, self.consumes) = (false, None);
         if message.is_some() {
-            self.vain = 0;
+            self.empty_polls = 0;
         }
         message
     }
@@ -34,14 +34,14 @@ impl Receiving {
     #[inline]
     pub(super) fn take_small(
         &mut self,
-        speaker: &Speaker<'_>,
+        ack_sender: &AckSender<'_>,
         wanted: impl FnOnce(Kind) -> bool,
     ) -> Option<Message> {
-        let Speaker { renewal, record, .. } = *speaker;
+        let AckSender { reconnector, record, .. } = *ack_sender;
         if self.watched {
             return None;
         }
-        let part = self.part.as_mut().filter(|part| part.met.is_some())?;
+        let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
         let half = part.rx.in_place()?;
         let small = half.peek_small()?;
         let is_plain = match small.kind {
@@ -54,30 +54,31 @@ impl Receiving {
             return None;
         }
         let (header, number, bytes) = (small.header(), small.sequence, small.length());
-        let worth = worth(small.kind, header.flags);
-        let mut both = renewal.memory.both();
-        if !both.inbox.is_new(number) {
+        let urgency = urgency(small.kind, header.flags);
+        let mut halves = reconnector.session_state.halves();
+        if !halves.inbox.is_new(number) {
             return None;
         }
-        let session = both.inbox.session();
+        let session = halves.inbox.session();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
         let (due, verdict) = match (self.consumes.take(), self.gives) {
-            (Some(occasion), true) => {
-                let (owes, verdict) = both.consumed_and_given(&mut part.rx, occasion, number, bytes, worth);
-                (owes.then_some(occasion), verdict)
+            (Some(trigger), true) => {
+                let (owes, verdict) =
+                    halves.consumed_and_given(&mut part.rx, trigger, number, bytes, urgency);
+                (owes.then_some(trigger), verdict)
             }
-            (Some(occasion), false) => {
-                let owes = both.consumed(&mut part.rx, occasion);
-                (owes.then_some(occasion), both.inbox.take(number, bytes, worth))
+            (Some(trigger), false) => {
+                let owes = halves.consumed(&mut part.rx, trigger);
+                (owes.then_some(trigger), halves.inbox.take(number, bytes, urgency))
             }
-            (None, true) => (None, both.inbox.take_and_give(number, bytes, worth)),
-            (None, false) => (None, both.inbox.take(number, bytes, worth)),
+            (None, true) => (None, halves.inbox.take_and_give(number, bytes, urgency)),
+            (None, false) => (None, halves.inbox.take(number, bytes, urgency)),
         };
-        drop(both);
+        drop(halves);
         record.count_alone(&record.received);
-        if let Some(occasion) = due {
-            speaker.say(occasion);
+        if let Some(trigger) = due {
+            ack_sender.send_ack_now(trigger);
         }
         // Its number is new, so it is no duplicate, and not 0.
         if let Ok(Verdict::New { missed: missed @ 1.. }) = verdict {

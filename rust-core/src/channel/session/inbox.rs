@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What acknowledging a message is worth to its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
+pub enum AckUrgency {
     /// It keeps the message and has no other way to know: data.
     Soon,
     /// It keeps the message, and our next one tells it in passing: the answer to an idempotent request.
@@ -32,7 +32,7 @@ pub enum Verdict {
 
 /// Why acknowledging is thought of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum AckTrigger {
     /// The next message is looked for.
     Passing,
     /// Nothing is there, and the receiver is about to wait for a moment: whoever has just said something is likely to be answered.
@@ -88,7 +88,7 @@ struct Owed {
 struct Open {
     number: u64,
     bytes: usize,
-    worth: Worth,
+    urgency: AckUrgency,
     state: State,
 }
 
@@ -164,8 +164,8 @@ impl Inbox {
 
     /// A message of the current session came over the link, and the program is given it now.
     #[inline]
-    pub fn take_and_give(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
-        let verdict = self.take(number, bytes, worth)?;
+    pub fn take_and_give(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
+        let verdict = self.take(number, bytes, urgency)?;
         if let (Verdict::New { .. }, Some(open)) = (verdict, self.open.back_mut()) {
             open.state = State::Given;
             self.given += 1;
@@ -182,24 +182,24 @@ impl Inbox {
     /// [`Inbox::consumed`] and [`Inbox::take_and_give`] in one, for a receive that finds a message. Where the program was given one message
     /// before, and nothing else is open, the new one takes its place.
     #[inline]
-    pub fn consume_and_give(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
+    pub fn consume_and_give(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         if self.how == Acknowledge::Auto
             && self.is_new(number)
             && self.given == 1
             && self.open.len() == 1
             && let Some(open) = self.open.front_mut()
         {
-            let before = std::mem::replace(open, Open { number, bytes, worth, state: State::Given });
+            let before = std::mem::replace(open, Open { number, bytes, urgency, state: State::Given });
             self.pass(&before);
             return Ok(Verdict::New { missed: self.note_taken(number) });
         }
         self.consumed();
-        self.take_and_give(number, bytes, worth)
+        self.take_and_give(number, bytes, urgency)
     }
 
     /// A message of the current session came over the link.
     #[inline]
-    pub fn take(&mut self, number: u64, bytes: usize, worth: Worth) -> Result<Verdict> {
+    pub fn take(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         if number == 0 {
             let text = "a message without a number came: the other side does not keep to the protocol";
             return Err(Error::new(ErrorKind::Malformed, text));
@@ -209,7 +209,7 @@ impl Inbox {
             return Ok(Verdict::Duplicate);
         }
         let missed = self.note_taken(number);
-        self.open.push_back(Open { number, bytes, worth, state: State::Taken });
+        self.open.push_back(Open { number, bytes, urgency, state: State::Taken });
         Ok(Verdict::New { missed })
     }
 
@@ -301,8 +301,8 @@ impl Inbox {
     #[inline]
     fn pass(&mut self, open: &Open) {
         self.consumed = open.number;
-        if self.keeps.is_some() && open.worth != Worth::Nothing {
-            self.owed.soon |= open.worth == Worth::Soon;
+        if self.keeps.is_some() && open.urgency != AckUrgency::Nothing {
+            self.owed.soon |= open.urgency == AckUrgency::Soon;
             self.owed.count += 1;
             self.owed.bytes = self.owed.bytes.saturating_add(open.bytes);
         }
@@ -310,18 +310,18 @@ impl Inbox {
 
     /// The number that a frame of its own should carry now, if one is due. `to` is the session that the link for it leads
     /// to: numbers of another one mean nothing there.
-    pub fn to_say(&self, occasion: Occasion, to: u64) -> Option<u64> {
+    pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
             // Whoever asks waits for an answer: nothing of it has been taken.
-            return (occasion == Occasion::Asked).then_some(0);
+            return (trigger == AckTrigger::Asked).then_some(0);
         }
         let unsaid = self.consumed > self.said;
-        let due = match occasion {
-            Occasion::Asked => true,
-            Occasion::Leaving => unsaid,
-            Occasion::Pausing => unsaid && self.owed.soon && !self.spoke,
-            Occasion::Sleeping => unsaid && self.owed.soon,
-            Occasion::Passing => {
+        let due = match trigger {
+            AckTrigger::Asked => true,
+            AckTrigger::Leaving => unsaid,
+            AckTrigger::Pausing => unsaid && self.owed.soon && !self.spoke,
+            AckTrigger::Sleeping => unsaid && self.owed.soon,
+            AckTrigger::Passing => {
                 let (count, bytes) = self.keeps.unwrap_or((u64::MAX, usize::MAX));
                 unsaid && (self.owed.count >= count || self.owed.bytes > bytes)
             }
@@ -331,9 +331,9 @@ impl Inbox {
 
     /// The same where the other side reads the number for itself, in shared memory. Only one that waits needs a frame, to be
     /// woken: from the number `wanted` on, 0 where it does not wait.
-    pub fn to_say_beside_a_word(&self, occasion: Occasion, to: u64, wanted: u64) -> Option<u64> {
-        if occasion == Occasion::Asked || wanted > 0 && wanted <= self.consumed {
-            return self.to_say(occasion, to).or_else(|| self.to_say(Occasion::Leaving, to));
+    pub fn ack_due_beside_page(&self, trigger: AckTrigger, to: u64, wanted: u64) -> Option<u64> {
+        if trigger == AckTrigger::Asked || wanted > 0 && wanted <= self.consumed {
+            return self.ack_due(trigger, to).or_else(|| self.ack_due(AckTrigger::Leaving, to));
         }
         None
     }

@@ -39,16 +39,16 @@ pub struct ReplayLimits {
 
 /// What a message is, as far as keeping it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
+pub enum RetransmitClass {
     /// A message that wants no answer: kept until it has been consumed, for whichever incarnation of the peer.
     Data,
     /// A request that may be carried out once only: never sent again.
     Request,
     /// A request that may be carried out again: kept until its answer has come, or its caller has given up.
     Idempotent,
-    /// The answer to a [`Nature::Request`]: never sent again.
+    /// The answer to a [`RetransmitClass::Request`]: never sent again.
     Answer,
-    /// The answer to a [`Nature::Idempotent`]: kept until it has been consumed, for the incarnation that asked alone.
+    /// The answer to a [`RetransmitClass::Idempotent`]: kept until it has been consumed, for the incarnation that asked alone.
     /// To another one its number would mean another request.
     IdempotentAnswer,
 }

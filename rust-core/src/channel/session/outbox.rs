@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Hello, Identity, Nature, ReplayLimits};
+use super::{Hello, Identity, ReplayLimits, RetransmitClass};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Numbers the messages of one session and keeps what may have to be sent again. `M` is what is kept of each.
@@ -33,7 +33,7 @@ pub struct Outbox<M> {
 struct Kept<M> {
     number: u64,
     bytes: usize,
-    nature: Nature,
+    class: RetransmitClass,
     message: M,
 }
 
@@ -188,8 +188,8 @@ impl<M: Clone> Outbox<M> {
     ///
     /// Answers never wait: the caller that waits for one consumes nothing meanwhile. One that finds no room goes out
     /// and is not kept.
-    pub fn has_room(&self, nature: Nature, bytes: usize) -> bool {
-        !matches!(nature, Nature::Data | Nature::Idempotent) || self.fits(bytes)
+    pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
+        !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
 
     /// The number whose acknowledgement makes room, for some messages at a time: who waits for room waits for this one.
@@ -230,7 +230,7 @@ impl<M: Clone> Outbox<M> {
 
     /// The link has a new message under the number that [`Outbox::offer`] gave. `message` is called if it is to be
     /// kept. A message that the link did not take was never admitted, and stays the caller's.
-    pub fn sent(&mut self, nature: Nature, bytes: usize, message: impl FnOnce() -> M) -> u64 {
+    pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
         // What is to be sent again goes first. Should a new link have come in between, this message went over the old one,
         // and is sent again with the others.
         let all_sent = self.to_replay().is_none();
@@ -239,16 +239,16 @@ impl<M: Clone> Outbox<M> {
             self.settled = self.last;
         }
         let early = self.last <= self.acknowledged;
-        let keep = match nature {
-            Nature::Request | Nature::Answer => false,
-            Nature::Data | Nature::IdempotentAnswer if early => false,
-            Nature::Data | Nature::Idempotent => self.limits.is_some(),
-            Nature::IdempotentAnswer => self.limits.is_some() && self.fits(bytes),
+        let keep = match class {
+            RetransmitClass::Request | RetransmitClass::Answer => false,
+            RetransmitClass::Data | RetransmitClass::IdempotentAnswer if early => false,
+            RetransmitClass::Data | RetransmitClass::Idempotent => self.limits.is_some(),
+            RetransmitClass::IdempotentAnswer => self.limits.is_some() && self.fits(bytes),
         };
         if keep {
-            self.kept.push_back(Kept { number: self.last, bytes, nature, message: message() });
+            self.kept.push_back(Kept { number: self.last, bytes, class, message: message() });
             self.bytes += bytes;
-        } else if nature == Nature::Data && !early {
+        } else if class == RetransmitClass::Data && !early {
             self.loose = (self.loose.0 + 1, self.last);
         }
         self.last
@@ -270,25 +270,25 @@ impl<M: Clone> Outbox<M> {
         // Nearly always these alone; what stays before others is a request whose answer is still to come.
         while let Some(front) = self.kept.front()
             && front.number <= number
-            && front.nature != Nature::Idempotent
+            && front.class != RetransmitClass::Idempotent
         {
             self.bytes -= front.bytes;
             self.kept.pop_front();
         }
         if self.kept.front().is_some_and(|front| front.number <= number) {
-            self.retain(|kept| kept.number > number || kept.nature == Nature::Idempotent);
+            self.retain(|kept| kept.number > number || kept.class == RetransmitClass::Idempotent);
         }
         Ok(before - self.kept.len())
     }
 
     /// The answer to this request has come, or its caller waits no longer: it is not sent again.
     pub fn settled(&mut self, request: u64) {
-        self.retain(|kept| kept.number != request || kept.nature != Nature::Idempotent);
+        self.retain(|kept| kept.number != request || kept.class != RetransmitClass::Idempotent);
     }
 
     /// What the other side has not said to have consumed: what a close waits for.
     pub fn unacknowledged(&self) -> Unacknowledged {
-        let waits = |kept: &&Kept<M>| kept.number > self.acknowledged && kept.nature == Nature::Data;
+        let waits = |kept: &&Kept<M>| kept.number > self.acknowledged && kept.class == RetransmitClass::Data;
         let kept = self.kept.iter().filter(waits);
         let last = self.kept.iter().rev().find(waits).map_or(0, |kept| kept.number);
         let (loose, last_loose) = if self.loose.0 > 0 { self.loose } else { (0, 0) };
@@ -314,7 +314,7 @@ impl<M: Clone> Outbox<M> {
         let dropped = match incarnation {
             Incarnation::First | Incarnation::Same => 0,
             // The requests that they answer are forgotten.
-            Incarnation::Next => self.retain(|kept| kept.nature != Nature::IdempotentAnswer),
+            Incarnation::Next => self.retain(|kept| kept.class != RetransmitClass::IdempotentAnswer),
             Incarnation::Another => self.retain(|_| false),
         };
         self.dropped += dropped as u64;
@@ -345,7 +345,7 @@ impl<M: Clone> Outbox<M> {
 
     /// How many of them are data.
     pub fn kept_data(&self) -> usize {
-        self.kept.iter().filter(|kept| kept.nature == Nature::Data).count()
+        self.kept.iter().filter(|kept| kept.class == RetransmitClass::Data).count()
     }
 
     /// Its part of `stats()`.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::options::Acknowledge;
-use super::inbox::{Verdict, Worth};
-use super::{Hello, Identity, Inbox, Nature, Outbox, Received, ReplayLimits};
+use super::inbox::{AckUrgency, Verdict};
+use super::{Hello, Identity, Inbox, Outbox, Received, ReplayLimits, RetransmitClass};
 
 const OURS: u64 = 1;
 
@@ -17,7 +17,7 @@ fn hello(session: u64, taken: u64) -> Hello {
 
 #[derive(Clone, Debug)]
 enum Sending {
-    Send(Nature, usize),
+    Send(RetransmitClass, usize),
     Acknowledged(u64),
     Settled(u64),
     Link { session: u64, taken: u64 },
@@ -25,10 +25,10 @@ enum Sending {
 }
 
 fn sending() -> impl Strategy<Value = Sending> {
-    use Nature::*;
-    let nature = prop::sample::select(vec![Data, Data, Data, Request, Idempotent, Answer, IdempotentAnswer]);
+    use RetransmitClass::*;
+    let class = prop::sample::select(vec![Data, Data, Data, Request, Idempotent, Answer, IdempotentAnswer]);
     prop_oneof![
-        4 => (nature, 0usize..40).prop_map(|(nature, bytes)| Sending::Send(nature, bytes)),
+        4 => (class, 0usize..40).prop_map(|(class, bytes)| Sending::Send(class, bytes)),
         2 => (0u64..20).prop_map(Sending::Acknowledged),
         1 => (0u64..20).prop_map(Sending::Settled),
         1 => (2u64..4, 0u64..20).prop_map(|(session, taken)| Sending::Link { session, taken }),
@@ -62,7 +62,7 @@ proptest! {
         let mut outbox: Outbox<u64> = Outbox::new(OURS, Some(limits));
         outbox.link_up(&hello(2, 0), Identity::Listener).unwrap();
         // What is kept: nature, bytes, and whether this link has had it.
-        let mut kept: BTreeMap<u64, (Nature, usize, bool)> = BTreeMap::new();
+        let mut kept: BTreeMap<u64, (RetransmitClass, usize, bool)> = BTreeMap::new();
         let (mut last, mut acknowledged, mut peer) = (0, 0, 2);
         for step in steps {
             let next = kept.iter().find(|(_, (.., had))| !had).map(|(number, _)| *number);
@@ -70,17 +70,17 @@ proptest! {
             let bytes_kept: usize = kept.values().map(|(_, bytes, _)| bytes).sum();
             prop_assert_eq!(outbox.kept(), (kept.len(), bytes_kept));
             match step {
-                Sending::Send(nature, bytes) if next.is_none() => {
+                Sending::Send(class, bytes) if next.is_none() => {
                     let fits = kept.is_empty() || (kept.len() < 5 && bytes_kept + bytes <= 80);
-                    let waits = matches!(nature, Nature::Data | Nature::Idempotent);
-                    prop_assert_eq!(outbox.has_room(nature, bytes), fits || !waits);
+                    let waits = matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent);
+                    prop_assert_eq!(outbox.has_room(class, bytes), fits || !waits);
                     if waits && !fits {
                         continue;
                     }
                     last += 1;
-                    prop_assert_eq!(outbox.sent(nature, bytes, || last), last);
-                    if waits || (nature == Nature::IdempotentAnswer && fits) {
-                        kept.insert(last, (nature, bytes, true));
+                    prop_assert_eq!(outbox.sent(class, bytes, || last), last);
+                    if waits || (class == RetransmitClass::IdempotentAnswer && fits) {
+                        kept.insert(last, (class, bytes, true));
                     }
                 }
                 Sending::Send(..) => {}
@@ -90,14 +90,14 @@ proptest! {
                     prop_assert_eq!(believed.is_ok(), number <= last);
                     if number <= last {
                         acknowledged = number.max(acknowledged);
-                        kept.retain(|at, (nature, ..)| *at > number || *nature == Nature::Idempotent);
+                        kept.retain(|at, (class, ..)| *at > number || *class == RetransmitClass::Idempotent);
                         prop_assert_eq!(believed.unwrap(), before - kept.len());
                     }
                     prop_assert_eq!(outbox.figures().acknowledged, acknowledged);
                 }
                 Sending::Settled(number) => {
                     outbox.settled(number);
-                    kept.retain(|at, (nature, ..)| *at != number || *nature != Nature::Idempotent);
+                    kept.retain(|at, (class, ..)| *at != number || *class != RetransmitClass::Idempotent);
                 }
                 Sending::Link { session, taken } => {
                     let up = outbox.link_up(&hello(session, taken), Identity::Listener);
@@ -106,7 +106,7 @@ proptest! {
                         continue;
                     }
                     if session != peer {
-                        kept.retain(|_, (nature, ..)| *nature != Nature::IdempotentAnswer);
+                        kept.retain(|_, (class, ..)| *class != RetransmitClass::IdempotentAnswer);
                     }
                     for (number, (.., had)) in &mut kept {
                         *had = session == peer && *number <= taken;
@@ -140,7 +140,7 @@ proptest! {
                     let number = (last + step).saturating_sub(1).max(1);
                     let new = number > last;
                     let expected = if new { Verdict::New { missed: 0 } } else { Verdict::Duplicate };
-                    prop_assert_eq!(inbox.take(number, 1, Worth::Soon).unwrap(), expected);
+                    prop_assert_eq!(inbox.take(number, 1, AckUrgency::Soon).unwrap(), expected);
                     if new {
                         taken.insert(number, 0);
                         last = number;

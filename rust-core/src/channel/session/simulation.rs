@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::super::options::Acknowledge;
 use super::outbox::Incarnation;
-use super::{Hello, Identity, Nature, Owner, ReplayLimits};
+use super::{Hello, Identity, Owner, ReplayLimits, RetransmitClass};
 use end::{End, RxLink, Taken, TxLink};
 use truth::Truth;
 
@@ -111,10 +111,14 @@ impl World<'_> {
     fn step(&mut self) {
         let i = self.random.below(2);
         match self.random.below(100) {
-            0..25 => self.send(i, Nature::Data),
+            0..25 => self.send(i, RetransmitClass::Data),
             25..31 if self.ends[i].call.is_none() => {
-                let nature = if self.random.one_in(3) { Nature::Request } else { Nature::Idempotent };
-                self.send(i, nature);
+                let class = if self.random.one_in(3) {
+                    RetransmitClass::Request
+                } else {
+                    RetransmitClass::Idempotent
+                };
+                self.send(i, class);
             }
             31..60 => drop(self.receive(i)),
             60..66 => self.answer(i),

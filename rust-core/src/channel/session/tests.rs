@@ -1,9 +1,9 @@
 //! One decision at a time: what an outbox keeps and sends again, what an inbox takes and says.
 
 use super::super::options::Acknowledge;
-use super::inbox::{Occasion, Verdict, Worth};
+use super::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::outbox::{Incarnation, Order};
-use super::{Hello, Identity, Inbox, Nature, Outbox, Owner, Received, ReplayLimits};
+use super::{Hello, Identity, Inbox, Outbox, Owner, Received, ReplayLimits, RetransmitClass};
 use crate::error::ErrorKind;
 
 const LIMITS: ReplayLimits = ReplayLimits { count: 8, bytes: 100 };
@@ -18,9 +18,9 @@ fn hello(session: u64, taken: u64, consumed: u64) -> Hello {
     Hello { session, first: 1, keeps: Some(LIMITS), received: Received { session: OURS, taken, consumed } }
 }
 
-fn send(outbox: &mut Outbox<&'static str>, nature: Nature, message: &'static str) -> u64 {
+fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'static str) -> u64 {
     let next = outbox.offer();
-    assert_eq!(outbox.sent(nature, message.len(), || message), next);
+    assert_eq!(outbox.sent(class, message.len(), || message), next);
     next
 }
 
@@ -40,7 +40,7 @@ fn inbox(how: Acknowledge) -> Inbox {
 }
 
 fn take(inbox: &mut Inbox, number: u64) {
-    assert_eq!(inbox.take(number, 10, Worth::Soon).unwrap(), Verdict::New { missed: 0 });
+    assert_eq!(inbox.take(number, 10, AckUrgency::Soon).unwrap(), Verdict::New { missed: 0 });
 }
 
 #[test]
@@ -50,16 +50,16 @@ fn inbox_that_takes_and_gives_in_one_step_ends_as_in_two() {
     for number in [1, 2, 2, 5, 3, 6] {
         at_once.consumed();
         in_steps.consumed();
-        let verdict = in_steps.take(number, 10, Worth::Soon).unwrap();
+        let verdict = in_steps.take(number, 10, AckUrgency::Soon).unwrap();
         if verdict != Verdict::Duplicate {
             in_steps.given(THEIRS, number);
         }
-        assert_eq!(at_once.take_and_give(number, 10, Worth::Soon).unwrap(), verdict);
+        assert_eq!(at_once.take_and_give(number, 10, AckUrgency::Soon).unwrap(), verdict);
         assert_eq!(format!("{at_once:?}"), format!("{in_steps:?}"), "after {number}");
     }
     at_once.consumed();
     assert_eq!((at_once.received().taken, at_once.received().consumed), (6, 6));
-    assert!(at_once.take_and_give(0, 10, Worth::Soon).is_err());
+    assert!(at_once.take_and_give(0, 10, AckUrgency::Soon).is_err());
 }
 
 /// Histories in which one message, several or none are open when the next is received, and in which some were finished or acknowledged.
@@ -67,7 +67,7 @@ fn inbox_that_takes_and_gives_in_one_step_ends_as_in_two() {
 fn inbox_that_consumes_and_gives_in_one_step_ends_as_in_two() {
     let steps =
         [(1, 0), (2, 0), (3, 1), (5, 2), (6, 0), (7, 3), (8, 0), (9, 4), (10, 0), (12, 0), (13, 5), (14, 0)];
-    let worths = [Worth::Soon, Worth::Sometime, Worth::Nothing];
+    let worths = [AckUrgency::Soon, AckUrgency::Sometime, AckUrgency::Nothing];
     for how in [Acknowledge::Auto, Acknowledge::Manual] {
         for keeps in [Some(LIMITS), None] {
             let mut at_once = Inbox::new(how);
@@ -76,18 +76,18 @@ fn inbox_that_consumes_and_gives_in_one_step_ends_as_in_two() {
             for (number, before) in steps {
                 for inbox in [&mut at_once, &mut in_steps] {
                     match before {
-                        1 => drop(inbox.take(number - 1, 10, Worth::Soon)),
+                        1 => drop(inbox.take(number - 1, 10, AckUrgency::Soon)),
                         2 => inbox.finished(THEIRS, 3),
                         3 => inbox.said_in_passing(THEIRS, 5),
                         4 => inbox.acknowledge(THEIRS, 8),
-                        5 => drop(inbox.take_and_give(number - 1, 10, Worth::Nothing)),
+                        5 => drop(inbox.take_and_give(number - 1, 10, AckUrgency::Nothing)),
                         _ => {}
                     }
                 }
-                let (bytes, worth) = (number as usize, worths[number as usize % 3]);
+                let (bytes, urgency) = (number as usize, worths[number as usize % 3]);
                 in_steps.consumed();
-                let expected = in_steps.take_and_give(number, bytes, worth);
-                let verdict = at_once.consume_and_give(number, bytes, worth);
+                let expected = in_steps.take_and_give(number, bytes, urgency);
+                let verdict = at_once.consume_and_give(number, bytes, urgency);
                 assert_eq!(verdict.ok(), expected.ok(), "{how:?}, {keeps:?}, {number}");
                 assert_eq!(
                     format!("{at_once:?}"),
@@ -95,8 +95,8 @@ fn inbox_that_consumes_and_gives_in_one_step_ends_as_in_two() {
                     "{how:?}, {keeps:?}, after {number}"
                 );
             }
-            assert_eq!(at_once.consume_and_give(14, 1, Worth::Soon).unwrap(), Verdict::Duplicate);
-            assert!(at_once.consume_and_give(0, 1, Worth::Soon).is_err());
+            assert_eq!(at_once.consume_and_give(14, 1, AckUrgency::Soon).unwrap(), Verdict::Duplicate);
+            assert!(at_once.consume_and_give(0, 1, AckUrgency::Soon).is_err());
         }
     }
 }
@@ -107,7 +107,7 @@ fn what_is_not_acknowledged_goes_to_the_next_incarnation_in_order() {
     let up = outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
     assert_eq!(up.incarnation, Incarnation::First);
     for message in ["a", "b", "c", "d"] {
-        send(&mut outbox, Nature::Data, message);
+        send(&mut outbox, RetransmitClass::Data, message);
     }
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
     // The same one has three of them: it is not given the third again.
@@ -127,8 +127,8 @@ fn what_is_not_acknowledged_goes_to_the_next_incarnation_in_order() {
 fn what_was_meant_for_a_nameless_peer_that_went_is_dropped_and_counted() {
     let mut outbox = outbox();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Owner::Anyone, None, THEIRS)).unwrap();
-    send(&mut outbox, Nature::Data, "a");
-    send(&mut outbox, Nature::Data, "b");
+    send(&mut outbox, RetransmitClass::Data, "a");
+    send(&mut outbox, RetransmitClass::Data, "b");
     // Its cut link resumes.
     outbox.link_up(&hello(THEIRS, 1, 0), Identity::of_dialler(Owner::Anyone, None, THEIRS)).unwrap();
     assert_eq!(replay(&mut outbox), [(2, "b")]);
@@ -142,7 +142,7 @@ fn what_was_meant_for_a_nameless_peer_that_went_is_dropped_and_counted() {
 fn a_name_is_not_given_what_was_meant_for_another() {
     let mut outbox = outbox();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Owner::Anyone, Some("panel"), THEIRS)).unwrap();
-    send(&mut outbox, Nature::Data, "a");
+    send(&mut outbox, RetransmitClass::Data, "a");
     let up =
         outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, Some("logger"), 30)).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Another, 1));
@@ -153,7 +153,7 @@ fn a_name_is_not_given_what_was_meant_for_another() {
 fn a_peer_that_lies_is_refused_and_changes_nothing() {
     let mut outbox = outbox();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
-    send(&mut outbox, Nature::Data, "a");
+    send(&mut outbox, RetransmitClass::Data, "a");
     for number in [2, 3, u64::MAX] {
         let error = outbox.acknowledged(number).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
@@ -178,10 +178,10 @@ fn an_acknowledgement_may_be_quicker_than_the_thread_that_sends() {
     assert_eq!(outbox.acknowledged(1).unwrap_err().kind(), ErrorKind::Malformed, "nothing is under way");
     let number = outbox.offer();
     outbox.acknowledged(number).unwrap();
-    outbox.sent(Nature::Data, 1, || panic!("it need not be kept"));
+    outbox.sent(RetransmitClass::Data, 1, || panic!("it need not be kept"));
     assert_eq!((outbox.unacknowledged().count, outbox.kept()), (0, (0, 0)));
-    send(&mut outbox, Nature::Data, "b");
-    send(&mut outbox, Nature::Data, "c");
+    send(&mut outbox, RetransmitClass::Data, "b");
+    send(&mut outbox, RetransmitClass::Data, "c");
     outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
     // While the second goes out again, it is acknowledged: the third is not skipped for it.
     let (_, number) = outbox.to_replay().unwrap();
@@ -194,10 +194,10 @@ fn an_acknowledgement_may_be_quicker_than_the_thread_that_sends() {
 fn an_answer_given_to_the_old_link_does_not_hide_what_the_new_one_is_to_have() {
     let mut outbox = outbox();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
-    send(&mut outbox, Nature::IdempotentAnswer, "a");
+    send(&mut outbox, RetransmitClass::IdempotentAnswer, "a");
     outbox.offer();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
-    outbox.sent(Nature::IdempotentAnswer, 1, || "b");
+    outbox.sent(RetransmitClass::IdempotentAnswer, 1, || "b");
     assert_eq!(replay(&mut outbox), [(1, "a"), (2, "b")]);
 }
 
@@ -205,7 +205,7 @@ fn an_answer_given_to_the_old_link_does_not_hide_what_the_new_one_is_to_have() {
 fn an_old_acknowledgement_is_no_news() {
     let mut outbox = outbox();
     for message in ["a", "b", "c"] {
-        send(&mut outbox, Nature::Data, message);
+        send(&mut outbox, RetransmitClass::Data, message);
     }
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
     assert_eq!(outbox.acknowledged(1).unwrap(), 0);
@@ -217,21 +217,23 @@ fn an_old_acknowledgement_is_no_news() {
 #[test]
 fn room_ends_at_either_limit_and_comes_back_with_the_acknowledgement() {
     let mut outbox: Outbox<u8> = Outbox::new(OURS, Some(ReplayLimits { count: 3, bytes: 100 }));
-    assert!(outbox.has_room(Nature::Data, 1000), "a message above the limit is kept alone");
-    outbox.sent(Nature::Data, 1000, || 0);
-    assert!(!outbox.has_room(Nature::Data, 0) && !outbox.has_room(Nature::Idempotent, 0));
-    assert!(outbox.has_room(Nature::Request, 1) && outbox.has_room(Nature::IdempotentAnswer, 1));
-    outbox.sent(Nature::IdempotentAnswer, 1, || 1);
+    assert!(outbox.has_room(RetransmitClass::Data, 1000), "a message above the limit is kept alone");
+    outbox.sent(RetransmitClass::Data, 1000, || 0);
+    assert!(!outbox.has_room(RetransmitClass::Data, 0) && !outbox.has_room(RetransmitClass::Idempotent, 0));
+    assert!(
+        outbox.has_room(RetransmitClass::Request, 1) && outbox.has_room(RetransmitClass::IdempotentAnswer, 1)
+    );
+    outbox.sent(RetransmitClass::IdempotentAnswer, 1, || 1);
     assert_eq!(outbox.kept(), (1, 1000), "an answer without room goes out and is not kept");
     outbox.acknowledged(1).unwrap();
-    outbox.sent(Nature::Data, 60, || 3);
-    assert!(outbox.has_room(Nature::Data, 40) && !outbox.has_room(Nature::Data, 41));
-    outbox.sent(Nature::Data, 0, || 4);
-    outbox.sent(Nature::Data, 0, || 5);
-    assert!(!outbox.has_room(Nature::Data, 0));
+    outbox.sent(RetransmitClass::Data, 60, || 3);
+    assert!(outbox.has_room(RetransmitClass::Data, 40) && !outbox.has_room(RetransmitClass::Data, 41));
+    outbox.sent(RetransmitClass::Data, 0, || 4);
+    outbox.sent(RetransmitClass::Data, 0, || 5);
+    assert!(!outbox.has_room(RetransmitClass::Data, 0));
     outbox.acknowledged(3).unwrap();
     assert_eq!(outbox.kept(), (2, 0));
-    assert!(outbox.has_room(Nature::Data, 100));
+    assert!(outbox.has_room(RetransmitClass::Data, 100));
 }
 
 #[test]
@@ -239,8 +241,8 @@ fn best_effort_keeps_nothing_and_a_close_still_knows_what_to_wait_for() {
     let mut outbox: Outbox<&str> = Outbox::new(OURS, None);
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
     for _ in 0..3 {
-        assert!(outbox.has_room(Nature::Data, 1 << 40));
-        outbox.sent(Nature::Data, 1, || panic!("nothing is kept"));
+        assert!(outbox.has_room(RetransmitClass::Data, 1 << 40));
+        outbox.sent(RetransmitClass::Data, 1, || panic!("nothing is kept"));
     }
     let left = outbox.unacknowledged();
     assert_eq!((left.count, left.bytes, left.last), (3, 0, 3));
@@ -256,11 +258,11 @@ fn best_effort_keeps_nothing_and_a_close_still_knows_what_to_wait_for() {
 fn requests_are_sent_again_only_where_that_does_no_harm() {
     let mut outbox = outbox();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
-    send(&mut outbox, Nature::Idempotent, "ask");
-    send(&mut outbox, Nature::Request, "do");
-    send(&mut outbox, Nature::Answer, "reply");
-    send(&mut outbox, Nature::IdempotentAnswer, "reply to ask");
-    send(&mut outbox, Nature::Data, "a");
+    send(&mut outbox, RetransmitClass::Idempotent, "ask");
+    send(&mut outbox, RetransmitClass::Request, "do");
+    send(&mut outbox, RetransmitClass::Answer, "reply");
+    send(&mut outbox, RetransmitClass::IdempotentAnswer, "reply to ask");
+    send(&mut outbox, RetransmitClass::Data, "a");
     // Having been read is no answer.
     outbox.acknowledged(3).unwrap();
     outbox.link_up(&hello(THEIRS, 1, 0), Identity::Listener).unwrap();
@@ -279,7 +281,7 @@ fn requests_are_sent_again_only_where_that_does_no_harm() {
 fn a_request_that_one_incarnation_read_reaches_the_next_over_a_link_that_broke_before() {
     let mut outbox = outbox();
     outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
-    send(&mut outbox, Nature::Idempotent, "ask");
+    send(&mut outbox, RetransmitClass::Idempotent, "ask");
     outbox.acknowledged(1).unwrap();
     for _ in 0..2 {
         outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
@@ -291,19 +293,19 @@ fn a_request_that_one_incarnation_read_reaches_the_next_over_a_link_that_broke_b
 fn what_comes_twice_is_dropped_and_what_the_sender_does_not_keep_is_missed() {
     let mut inbox = Inbox::new(Acknowledge::Auto);
     inbox.hello(&Hello { keeps: None, first: 5, ..hello(THEIRS, 0, 0) });
-    let mut verdict = |number| inbox.take(number, 1, Worth::Soon).unwrap();
+    let mut verdict = |number| inbox.take(number, 1, AckUrgency::Soon).unwrap();
     assert_eq!(verdict(7), Verdict::New { missed: 2 });
     assert_eq!(verdict(7), Verdict::Duplicate);
     assert_eq!(verdict(6), Verdict::Duplicate);
     assert_eq!(verdict(8), Verdict::New { missed: 0 });
     // The same session over another link: what was lost with the last one is missed.
     inbox.hello(&Hello { keeps: None, first: 12, ..hello(THEIRS, 0, 0) });
-    assert_eq!(inbox.take(12, 1, Worth::Soon).unwrap(), Verdict::New { missed: 3 });
+    assert_eq!(inbox.take(12, 1, AckUrgency::Soon).unwrap(), Verdict::New { missed: 3 });
     let figures = inbox.figures();
     assert_eq!((figures.missed, figures.duplicates), (5, 2));
-    assert_eq!(inbox.take(0, 1, Worth::Soon).unwrap_err().kind(), ErrorKind::Malformed);
-    assert_eq!(inbox.take(u64::MAX, 1, Worth::Soon).unwrap(), Verdict::New { missed: u64::MAX - 13 });
-    assert_eq!(inbox.take(u64::MAX, 1, Worth::Soon).unwrap(), Verdict::Duplicate);
+    assert_eq!(inbox.take(0, 1, AckUrgency::Soon).unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(inbox.take(u64::MAX, 1, AckUrgency::Soon).unwrap(), Verdict::New { missed: u64::MAX - 13 });
+    assert_eq!(inbox.take(u64::MAX, 1, AckUrgency::Soon).unwrap(), Verdict::Duplicate);
 }
 
 #[test]
@@ -321,7 +323,7 @@ fn consumed_is_what_the_next_call_says() {
     inbox.consumed();
     assert_eq!(inbox.to_piggyback(THEIRS), 0, "it was not given to anybody");
     inbox.given(THEIRS, 1);
-    assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), None);
+    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
     inbox.consumed();
     assert_eq!(inbox.to_piggyback(THEIRS), 1);
     assert_eq!(inbox.received(), Received { session: THEIRS, taken: 1, consumed: 1 });
@@ -368,13 +370,13 @@ fn numbers_of_one_session_are_not_said_to_another() {
     take(&mut inbox, 1);
     inbox.given(THEIRS, 1);
     inbox.consumed();
-    for occasion in [Occasion::Passing, Occasion::Sleeping, Occasion::Leaving] {
-        assert_eq!(inbox.to_say(occasion, 30), None, "{occasion:?}");
+    for trigger in [AckTrigger::Passing, AckTrigger::Sleeping, AckTrigger::Leaving] {
+        assert_eq!(inbox.ack_due(trigger, 30), None, "{trigger:?}");
     }
-    assert_eq!(inbox.to_say(Occasion::Asked, 30), Some(0));
+    assert_eq!(inbox.ack_due(AckTrigger::Asked, 30), Some(0));
     assert_eq!(inbox.to_piggyback(30), 0);
     inbox.said(30, 1);
-    assert_eq!(inbox.to_say(Occasion::Leaving, THEIRS), Some(1));
+    assert_eq!(inbox.ack_due(AckTrigger::Leaving, THEIRS), Some(1));
     // The sender started anew: what the program still has of the last session counts for nobody.
     take(&mut inbox, 2);
     inbox.hello(&hello(30, 0, 0));
@@ -390,45 +392,45 @@ fn an_acknowledgement_is_due_before_sleeping_and_not_after_every_message() {
     let keeps = Some(ReplayLimits { count: 1000, bytes: 100_000 });
     inbox.hello(&Hello { keeps, ..hello(THEIRS, 0, 0) });
     let mut number = 0;
-    let mut consume = |inbox: &mut Inbox, bytes, worth| {
+    let mut consume = |inbox: &mut Inbox, bytes, urgency| {
         number += 1;
-        inbox.take(number, bytes, worth).unwrap();
+        inbox.take(number, bytes, urgency).unwrap();
         inbox.given(THEIRS, number);
         inbox.consumed();
     };
     for _ in 0..63 {
-        consume(&mut inbox, 1, Worth::Soon);
-        assert_eq!(inbox.to_say(Occasion::Passing, THEIRS), None);
+        consume(&mut inbox, 1, AckUrgency::Soon);
+        assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), None);
     }
-    assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), Some(63));
-    consume(&mut inbox, 1, Worth::Soon);
-    assert_eq!(inbox.to_say(Occasion::Passing, THEIRS), Some(64));
+    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), Some(63));
+    consume(&mut inbox, 1, AckUrgency::Soon);
+    assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), Some(64));
     inbox.said(THEIRS, 64);
-    assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), None);
-    assert_eq!(inbox.to_say(Occasion::Asked, THEIRS), Some(64));
-    consume(&mut inbox, 25_001, Worth::Soon);
-    assert_eq!(inbox.to_say(Occasion::Passing, THEIRS), Some(65), "a quarter of what the sender may keep");
+    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
+    assert_eq!(inbox.ack_due(AckTrigger::Asked, THEIRS), Some(64));
+    consume(&mut inbox, 25_001, AckUrgency::Soon);
+    assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), Some(65), "a quarter of what the sender may keep");
     inbox.said(THEIRS, 65);
     for _ in 0..1000 {
-        consume(&mut inbox, 1000, Worth::Nothing);
-        assert_eq!(inbox.to_say(Occasion::Passing, THEIRS), None);
-        assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), None, "calls cost no frames");
+        consume(&mut inbox, 1000, AckUrgency::Nothing);
+        assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), None);
+        assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None, "calls cost no frames");
     }
-    assert_eq!(inbox.to_say(Occasion::Leaving, THEIRS), Some(1065));
-    consume(&mut inbox, 1, Worth::Sometime);
-    assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), None);
+    assert_eq!(inbox.ack_due(AckTrigger::Leaving, THEIRS), Some(1065));
+    consume(&mut inbox, 1, AckUrgency::Sometime);
+    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
 }
 
 #[test]
 fn a_sender_with_a_small_store_is_told_earlier() {
     let mut inbox = inbox(Acknowledge::Auto);
     for number in 1..=2 {
-        assert_eq!(inbox.to_say(Occasion::Passing, THEIRS), None);
-        inbox.take(number, 1, Worth::Soon).unwrap();
+        assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), None);
+        inbox.take(number, 1, AckUrgency::Soon).unwrap();
         inbox.given(THEIRS, number);
         inbox.consumed();
     }
-    assert_eq!(inbox.to_say(Occasion::Passing, THEIRS), Some(2), "a quarter of eight");
+    assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), Some(2), "a quarter of eight");
 }
 
 #[test]
@@ -438,7 +440,7 @@ fn what_was_said_on_a_link_that_broke_is_said_again() {
     inbox.given(THEIRS, 1);
     inbox.consumed();
     inbox.said(THEIRS, 1);
-    assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), None);
+    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
     inbox.hello(&hello(THEIRS, 0, 0));
-    assert_eq!(inbox.to_say(Occasion::Sleeping, THEIRS), Some(1));
+    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), Some(1));
 }

@@ -1,13 +1,13 @@
 //! The first pass over an indefinite array or map: how many items it and each indefinite one inside it have.
 
 use super::head::{BREAK, head};
-use crate::codec::entry::DEEPEST;
+use crate::codec::entry::MAX_DEPTH;
 use crate::codec::input::{Counts, Input};
 use crate::value::Sink;
 
 /// Levels that the walk follows: what lies deeper is refused before its count is asked for. The tags of an N-d array
 /// and of an instant add a few to the deepest value.
-const LEVELS: usize = DEEPEST as usize + 8;
+const LEVELS: usize = MAX_DEPTH as usize + 8;
 
 struct Open {
     /// The items still to come, for a definite one.

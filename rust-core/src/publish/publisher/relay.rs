@@ -54,7 +54,7 @@ impl Publisher {
             return Ok(false);
         }
         let header = Header { sequence, sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
-        self.casting.publish(header, payload)?;
+        self.fanout.publish(header, payload)?;
         *last = sequence;
         Ok(true)
     }

@@ -1,6 +1,6 @@
 //! Several messages a call.
 
-use super::{Hearing, Subscriber};
+use super::{ReceiveState, Subscriber};
 use crate::channel::{Delivery, Does, batch, is_not_now, only_one};
 use crate::deadline::{Wait, Waiting};
 use crate::error::Result;
@@ -20,34 +20,34 @@ impl Subscriber {
         // Where another thread hears by now, that one gets what follows.
         if max > 1
             && self.options.delivery != Some(Delivery::Latest)
-            && let Ok(mut hearing) = only_one(&self.hearing, Does::Hears)
+            && let Ok(mut receive_state) = only_one(&self.receive_state, Does::ReceivesPublished)
         {
-            self.take_along(&mut hearing, max, &mut messages);
+            self.take_along(&mut receive_state, max, &mut messages);
         }
         Ok(messages)
     }
 
-    fn take_along(&self, hearing: &mut Hearing, max: usize, messages: &mut Vec<Message>) {
+    fn take_along(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
         /// Looks in a row that gave no message.
-        const VAIN: u32 = 64;
+        const MAX_EMPTY_POLLS: u32 = 64;
         let mut at_once = Waiting::at_once();
-        let mut vain = 0;
-        while messages.len() < max && vain < VAIN && hearing.feed.is_some() {
-            match self.one(hearing, &mut at_once) {
+        let mut empty_polls = 0;
+        while messages.len() < max && empty_polls < MAX_EMPTY_POLLS && receive_state.feed.is_some() {
+            match self.one(receive_state, &mut at_once) {
                 Ok(Some(message)) => {
-                    vain = 0;
+                    empty_polls = 0;
                     self.record.count_alone(&self.record.received);
-                    hearing.given = message.sequence();
+                    receive_state.given = message.sequence();
                     messages.push(message);
                 }
-                Ok(None) => vain += 1,
+                Ok(None) => empty_polls += 1,
                 Err(e) if is_not_now(&e) => break,
                 Err(e) => {
-                    hearing.behind = Some(e);
+                    receive_state.behind = Some(e);
                     break;
                 }
             }
         }
-        hearing.tell();
+        receive_state.tell();
     }
 }

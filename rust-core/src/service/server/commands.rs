@@ -8,7 +8,7 @@ use super::client_protocol::ClientCommand;
 use super::registry::Late;
 use super::schedule::{Due, Name};
 use super::state::{Action, Moment, ServerState};
-use crate::channel::Question;
+use crate::channel::RequestInfo;
 use crate::error::{Error, ErrorKind, RemoteFailure, quoted};
 use crate::service::command::{Answer, Command, Outcome, failure_of};
 use crate::service::protocol::{CommandRequest, margin};
@@ -37,7 +37,7 @@ pub struct OpenCommand {
 /// A client that waits for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct WaitingClient {
-    pub to: Question,
+    pub to: RequestInfo,
     /// Whether ACCEPTED is enough.
     pub acceptance: bool,
 }
@@ -113,7 +113,13 @@ fn is_question(command: &Command) -> bool {
 
 impl ServerState {
     /// Handles a command of a client. `bytes` is the size of its message.
-    pub(super) fn handle_command(&mut self, to: Question, wanted: ClientCommand, bytes: usize, now: Moment) {
+    pub(super) fn handle_command(
+        &mut self,
+        to: RequestInfo,
+        wanted: ClientCommand,
+        bytes: usize,
+        now: Moment,
+    ) {
         let Some((name, _)) = self.services.get_key_value(&*wanted.service) else {
             let foreign = wanted.controller.is_some_and(|controller| controller != self.controller);
             if foreign && now.since < self.limits.settling {
@@ -237,7 +243,7 @@ impl ServerState {
         if open.accepted.replace(answer.state).is_some() {
             return;
         }
-        let content: Vec<Question> =
+        let content: Vec<RequestInfo> =
             open.waiting.extract_if(.., |waiting| waiting.acceptance).map(|waiting| waiting.to).collect();
         if !open.is_own {
             service.answered.accepted += 1;
@@ -312,7 +318,7 @@ impl ServerState {
     }
 
     /// Removes a command from those that a client waits for.
-    fn settle(&mut self, to: Question, key: &Key) {
+    fn settle(&mut self, to: RequestInfo, key: &Key) {
         if let Some(open) = self.asked.get_mut(&to.session) {
             open.remove(key);
             if open.is_empty() {
@@ -392,7 +398,7 @@ impl ServerState {
     }
 
     /// Replies with the answer to a command, or ACCEPTED while it is open.
-    pub(super) fn command_outcome(&mut self, to: Question, service: &str, id: &str) {
+    pub(super) fn command_outcome(&mut self, to: RequestInfo, service: &str, id: &str) {
         let Some((name, known)) = self.services.get_key_value(service) else {
             let error = self.unknown_service(service);
             return self.refuse(to, error);

@@ -6,7 +6,7 @@ use super::client_protocol::{ClientRequest, WatchRequest};
 use super::event_loop::hello;
 use super::rate_limit::Limits;
 use super::state::{Action, Moment, ServerState};
-use crate::channel::Question;
+use crate::channel::RequestInfo;
 use crate::codec;
 use crate::documents::{check, fenced};
 use crate::message::failure;
@@ -60,7 +60,7 @@ impl Transcript {
     fn ask(&mut self, question: Value, seconds: u64) {
         self.line("client", "request", &question);
         self.asked += 1;
-        let to = Question { session: CLIENT, number: self.asked, idempotent: true };
+        let to = RequestInfo { session: CLIENT, number: self.asked, idempotent: true };
         let asked = ClientRequest::from_value(&question).unwrap();
         self.state.request(to, asked, 100, moment(seconds));
         self.told();

@@ -11,7 +11,7 @@ use super::peer::{Outgoing, Peer, SendOutcome, WRITABLE};
 use super::rate_limit::Limits;
 use super::state::{Action, Moment, ServerState};
 use crate::channel::greeting::{self, Pattern};
-use crate::channel::{Listener, Question};
+use crate::channel::{Listener, RequestInfo};
 use crate::codec::Encoding;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -75,9 +75,9 @@ impl ControllerServer {
             endpoints.iter().map(|endpoint| open(endpoint, &links)).collect::<Result<_>>()?;
         let epoll = Epoll::new()?;
         let stop = StopHandle::new()?;
-        epoll.add(&*stop.bell, WAKE, Interest::IN)?;
-        for (token, door) in (LISTENERS..).zip(&listeners) {
-            epoll.add(door.bell(), token, Interest::IN)?;
+        epoll.add(&*stop.waker, WAKE, Interest::IN)?;
+        for (token, listener) in (LISTENERS..).zip(&listeners) {
+            epoll.add(listener.waker(), token, Interest::IN)?;
         }
         let controller = greeting::random()?;
         let limits = Limits { heartbeat: options.heartbeat, ..Limits::default() };
@@ -130,7 +130,7 @@ impl ControllerServer {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.channel.on_wait);
         if self.options.handle_signals && self.signals.is_none() {
             let watch = stop::watch()?;
-            self.epoll.add(stop::bell(), SIGNAL, Interest::IN)?;
+            self.epoll.add(stop::waker(), SIGNAL, Interest::IN)?;
             self.signals = Some(watch);
         }
         loop {
@@ -182,7 +182,7 @@ impl ControllerServer {
         for Ready { token, .. } in ready.drain(..) {
             match token {
                 WAKE | SIGNAL => {}
-                door if door < FIRST => self.accept_from((door - LISTENERS) as usize)?,
+                listener if listener < FIRST => self.accept_from((listener - LISTENERS) as usize)?,
                 room if room & WRITABLE != 0 => self.bring(room & !WRITABLE),
                 peer => self.read_peer(peer),
             }
@@ -208,9 +208,9 @@ impl ControllerServer {
     }
 
     /// Accepts waiting connections of a listener.
-    fn accept_from(&mut self, door: usize) -> Result<()> {
+    fn accept_from(&mut self, index: usize) -> Result<()> {
         for _ in 0..BATCH {
-            let Some(listener) = self.listeners.get(door) else { return Ok(()) };
+            let Some(listener) = self.listeners.get(index) else { return Ok(()) };
             let (channel, who) = match listener.accept_with_peer(Wait::none()) {
                 Ok(newcomer) => newcomer,
                 Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::OutOfMemory) => return Ok(()),
@@ -301,7 +301,7 @@ impl ControllerServer {
         let now = self.now();
         match message.header().kind {
             Kind::Request => {
-                let to = Question::of(message);
+                let to = RequestInfo::of(message);
                 match message.value().and_then(ClientRequest::from_value) {
                     Ok(ClientRequest::Stats) => {
                         let mut stats = self.state.stats();
@@ -378,20 +378,20 @@ impl ControllerServer {
         }
     }
 
-    fn reply(&mut self, to: Question, value: &Value) {
+    fn reply(&mut self, to: RequestInfo, value: &Value) {
         match encode(value) {
             Ok(payload) => self.send_reply(to, Outgoing::answer(to, payload)),
             Err(e) => self.reply_error(to, &e),
         }
     }
 
-    fn reply_error(&mut self, to: Question, error: &Error) {
+    fn reply_error(&mut self, to: RequestInfo, error: &Error) {
         if let Ok(refusal) = Outgoing::refusal(to, error) {
             self.send_reply(to, refusal);
         }
     }
 
-    fn send_reply(&mut self, to: Question, answer: Outgoing) {
+    fn send_reply(&mut self, to: RequestInfo, answer: Outgoing) {
         match self.clients.get(&to.session).copied() {
             Some(token) => self.enqueue(token, answer, false),
             None => self.disconnected.keep(to.session, answer),
@@ -485,8 +485,8 @@ impl ControllerServer {
     /// Stops listening and closes all links. Dropping the server does the same.
     pub fn close(&mut self) {
         self.stop.stop();
-        for door in self.listeners.drain(..) {
-            door.close();
+        for listener in self.listeners.drain(..) {
+            listener.close();
         }
         for (_, peer) in self.peers.drain() {
             peer.abandon(&self.epoll);
@@ -514,6 +514,6 @@ fn encode(value: &Value) -> Result<Payload> {
 
 impl fmt::Debug for ControllerServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ControllerServer").field("doors", &self.listeners).finish_non_exhaustive()
+        f.debug_struct("ControllerServer").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }

@@ -56,19 +56,19 @@ impl ControllerServerOptions {
 /// A handle that ends [`ControllerServer::run`](super::ControllerServer::run) from another thread.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
-    pub(super) bell: Arc<EventFd>,
+    pub(super) waker: Arc<EventFd>,
     asked: Arc<AtomicBool>,
 }
 
 impl StopHandle {
     pub(super) fn new() -> Result<StopHandle> {
-        Ok(StopHandle { bell: Arc::new(EventFd::new()?), asked: Arc::default() })
+        Ok(StopHandle { waker: Arc::new(EventFd::new()?), asked: Arc::default() })
     }
 
     /// Ends the running loop after its current round; a later call of `run` returns at once.
     pub fn stop(&self) {
         self.asked.store(true, Ordering::Release);
-        self.bell.ring();
+        self.waker.wake();
     }
 
     pub(super) fn was_asked(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use crate::channel::greeting::Pattern;
-use crate::channel::{Channel, Question};
+use crate::channel::{Channel, RequestInfo};
 use crate::deadline::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -16,7 +16,7 @@ use crate::sys::poll::{Epoll, Interest};
 pub struct Outgoing {
     kind: Kind,
     /// The request that it answers, for replies.
-    to: Option<Question>,
+    to: Option<RequestInfo>,
     payload: Payload,
 }
 
@@ -27,12 +27,12 @@ impl Outgoing {
     }
 
     /// Creates a reply to a request.
-    pub fn answer(to: Question, payload: Payload) -> Outgoing {
+    pub fn answer(to: RequestInfo, payload: Payload) -> Outgoing {
         Outgoing { kind: Kind::Reply, to: Some(to), payload }
     }
 
     /// Creates an error reply to a request.
-    pub fn refusal(to: Question, error: &Error) -> Result<Outgoing> {
+    pub fn refusal(to: RequestInfo, error: &Error) -> Result<Outgoing> {
         let payload = failure::to_payload(&failure_of(error))?;
         Ok(Outgoing { kind: Kind::Error, to: Some(to), payload })
     }

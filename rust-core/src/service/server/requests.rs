@@ -3,7 +3,7 @@
 use super::client_protocol::{ClientCommand, ClientRequest};
 use super::schedule::{Due, Name};
 use super::state::{Action, Moment, ServerState};
-use crate::channel::Question;
+use crate::channel::RequestInfo;
 use crate::error::{Error, ErrorKind, quoted};
 use crate::service::state::View;
 use crate::value::{Map, Value};
@@ -15,7 +15,7 @@ const NAMED: usize = 20;
 
 impl ServerState {
     /// Handles a request of a client. `bytes` is the size of its message.
-    pub fn request(&mut self, to: Question, asked: ClientRequest, bytes: usize, now: Moment) {
+    pub fn request(&mut self, to: RequestInfo, asked: ClientRequest, bytes: usize, now: Moment) {
         let value = match asked {
             ClientRequest::Services { after } => Ok(self.page(&after, now)),
             ClientRequest::Status { service } => match self.services.get(&*service) {
@@ -39,7 +39,7 @@ impl ServerState {
     }
 
     /// Replies with an error.
-    pub fn refuse(&mut self, to: Question, error: Error) {
+    pub fn refuse(&mut self, to: RequestInfo, error: Error) {
         self.actions.push_back(Action::ReplyError { to, error });
     }
 
@@ -109,7 +109,7 @@ impl ServerState {
     /// Holds a command for an unknown service if the client knew an earlier incarnation of the controller: the service may reconnect.
     pub(super) fn hold_for_expected_service(
         &mut self,
-        to: Question,
+        to: RequestInfo,
         wanted: ClientCommand,
         bytes: usize,
         now: Moment,
@@ -175,7 +175,7 @@ mod tests {
 
     fn answer(state: &mut ServerState, asked: ClientRequest) -> Result<Value, Error> {
         while state.next_action().is_some() {}
-        state.request(Question { session: 1, number: 1, idempotent: true }, asked, 10, NOW);
+        state.request(RequestInfo { session: 1, number: 1, idempotent: true }, asked, 10, NOW);
         match state.next_action() {
             Some(Action::Reply { value, .. }) => Ok(value),
             Some(Action::ReplyError { error, .. }) => Err(error),

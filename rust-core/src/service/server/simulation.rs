@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::client_protocol::{ClientCommand, ClientRequest, WatchRequest};
 use super::rate_limit::Limits;
 use super::state::{Action, Moment, ServerState};
-use crate::channel::Question;
+use crate::channel::RequestInfo;
 use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
 use crate::service::command::{Answer, Command, Outcome};
@@ -63,7 +63,7 @@ struct World<'a> {
     /// The number of links so far.
     links: u64,
     epochs: u64,
-    asked: BTreeMap<Question, PendingRequest>,
+    asked: BTreeMap<RequestInfo, PendingRequest>,
     questions: u64,
     gone: BTreeSet<u64>,
     /// The incarnations that each command was sent to.
@@ -122,7 +122,7 @@ impl World<'_> {
             return;
         }
         self.questions += 1;
-        let to = Question { session, number: self.questions, idempotent: true };
+        let to = RequestInfo { session, number: self.questions, idempotent: true };
         let name = NAMES[self.random.below(NAMES.len())];
         // A small range, so that ids repeat.
         let id = format!("i{}", self.random.below(60));
@@ -353,7 +353,7 @@ impl World<'_> {
 
     fn other_questions(&mut self) {
         self.questions += 1;
-        let to = Question { session: 77, number: self.questions, idempotent: false };
+        let to = RequestInfo { session: 77, number: self.questions, idempotent: false };
         let service = NAMES[self.random.below(4)].to_owned();
         let asked = match self.random.below(6) {
             0 => ClientRequest::Services { after: String::new() },
@@ -435,7 +435,7 @@ impl World<'_> {
         service.inbox.push_back(order);
     }
 
-    fn answer(&mut self, to: Question, answer: Result<Value, Error>) {
+    fn answer(&mut self, to: RequestInfo, answer: Result<Value, Error>) {
         let Some(open) = self.asked.remove(&to) else {
             assert!(self.gone.contains(&to.session), "{to:?} was answered twice, or never asked");
             return;

@@ -11,7 +11,7 @@ use super::event_log::{Entry, Log, cut};
 use super::rate_limit::{Limits, TokenBucket};
 use super::registry::{self, AnswerCounts, ServiceRecord};
 use super::schedule::{Due, Name, Schedule};
-use crate::channel::Question;
+use crate::channel::RequestInfo;
 use crate::channel::session::Owner;
 use crate::error::{Error, ErrorKind};
 use crate::service::command::failure_of;
@@ -36,9 +36,9 @@ pub enum Action {
     /// Close a link once its queued messages are sent.
     CloseLink { link: u64 },
     /// Reply to a client.
-    Reply { to: Question, value: Value },
+    Reply { to: RequestInfo, value: Value },
     /// Reply to a client with an error.
-    ReplyError { to: Question, error: Error },
+    ReplyError { to: RequestInfo, error: Error },
     /// Push an event to these watchers.
     Push { to: Vec<u64>, value: Value },
 }
@@ -72,7 +72,7 @@ pub struct ServerState {
     /// The commands that each client waits for.
     pub(super) asked: HashMap<u64, BTreeSet<Key>>,
     /// Commands for services that are not registered yet but were known to an earlier incarnation of the controller.
-    pub(super) expected: BTreeMap<Name, Vec<(Question, ClientCommand, usize, Duration)>>,
+    pub(super) expected: BTreeMap<Name, Vec<(RequestInfo, ClientCommand, usize, Duration)>>,
     pub(super) open_bytes: usize,
     pub(super) outcomes: AnswerCounts,
     /// The number of samples sent.

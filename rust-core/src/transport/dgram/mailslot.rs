@@ -12,10 +12,10 @@ use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_readable;
 use crate::sys::staging::Staging;
-use crate::transport::about::About;
+use crate::transport::connectionless::{ConnectOptions, ConnectionlessLink};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::denied;
-use crate::transport::loose::{Ends, Terms};
+use crate::transport::owner::OwnerRecord;
 use crate::transport::place::Place;
 use crate::transport::{Rx, Tx, extension};
 use crate::value::Map;
@@ -24,7 +24,7 @@ use crate::value::Map;
 struct Mailslot {
     place: Place,
     born: u64,
-    _about: About,
+    _about: OwnerRecord,
     _lock: Lock,
 }
 
@@ -39,7 +39,7 @@ impl Drop for Mailslot {
 }
 
 /// Reads at this name. `AddressInUse` where a living process does; what a dead one left is taken over.
-pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
+pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let place = Place::of(endpoint)?;
     let lock = take_lock(&place)?;
     // Under the lock, so what lies at either name is nobody's. The socket is ready before it gets its name.
@@ -47,15 +47,15 @@ pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
     place.remove_leftovers()?;
     let staging = Staging::new(&place.directory, &place.file)?;
     let entry = staging.entry("dgram");
-    let mode = terms.mode.unwrap_or(place.directory.file_mode());
-    let socket = Arc::new(datagram::bind(&staging, &entry, mode, terms.group, &place.path())?);
-    let more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
-    let about = About::write(&place, terms.pattern, &terms.source, more)?;
+    let mode = connect_options.mode.unwrap_or(place.directory.file_mode());
+    let socket = Arc::new(datagram::bind(&staging, &entry, mode, connect_options.group, &place.path())?);
+    let more = Map::from_iter([("encoding".to_owned(), connect_options.encoding.name().into())]);
+    let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
     staging.publish(&place.directory, &entry, &place.file)?;
-    let mailslot = Mailslot { place, born: fork::generation(), _about: about, _lock: lock };
-    Ok(Ends {
+    let mailslot = Mailslot { place, born: fork::generation(), _about: owner_record, _lock: lock };
+    Ok(ConnectionlessLink {
         tx: Tx::Dgram(DgramTx::of_reader(socket.clone())),
-        rx: Rx::Dgram(DgramRx::new(socket, terms.limit)),
+        rx: Rx::Dgram(DgramRx::new(socket, connect_options.limit)),
         keeps: Some(Box::new(mailslot)),
         place: None,
     })
@@ -78,12 +78,16 @@ fn take_lock(place: &Place) -> Result<Lock> {
 }
 
 /// Writes to whoever reads at this name, and waits until somebody does; then `NotFound`.
-pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) -> Result<Ends> {
+pub fn connect(
+    endpoint: &Endpoint,
+    connect_options: &ConnectOptions,
+    waiting: &mut Waiting<'_>,
+) -> Result<ConnectionlessLink> {
     let place = Place::of(endpoint)?;
     let socket = find(&place, waiting)?;
-    let sender = extension::write(&terms.source, terms.session)?;
-    Ok(Ends {
-        tx: Tx::Dgram(DgramTx::new(socket, sender, terms.buffer)?),
+    let sender = extension::write(&connect_options.source, connect_options.session)?;
+    Ok(ConnectionlessLink {
+        tx: Tx::Dgram(DgramTx::new(socket, sender, connect_options.buffer)?),
         rx: Rx::Dgram(DgramRx::of_writer()),
         keeps: None,
         place: None,

@@ -160,8 +160,8 @@ fn try_call(
             Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Tried::Gone),
             Err(e) => return Err(e),
         }
-        let [shared, bell] = names.descriptors().map(|fd| (fd, PollFlags::IN));
-        let on = [(pipes.reader(), PollFlags::IN), shared, bell];
+        let [shared, waker] = names.descriptors().map(|fd| (fd, PollFlags::IN));
+        let on = [(pipes.reader(), PollFlags::IN), shared, waker];
         match grace.wait(waiting, |step| wait_any(step, on).map(drop)) {
             Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&place.path().display())),
             other => other?,

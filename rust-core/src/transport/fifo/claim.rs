@@ -17,9 +17,9 @@ use crate::sys::fifo::{self, End, WHOLE};
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
-use crate::transport::about::{self, About};
+use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::loose::Terms;
+use crate::transport::owner::{self, OwnerRecord};
 use crate::transport::place::Place;
 use crate::value::{Map, Value};
 
@@ -41,7 +41,7 @@ pub struct Claim {
 struct Open {
     pair: Pair,
     search: Search,
-    _about: About,
+    _about: OwnerRecord,
     _lock: Lock,
 }
 
@@ -59,7 +59,7 @@ impl Claim {
     /// stays.
     ///
     /// Unless `at_once`, the refusal waits while whoever has the name may be just ending, or sweeping it: for 50 ms.
-    pub fn take(endpoint: &Endpoint, terms: &Terms, at_once: bool) -> Result<Claim> {
+    pub fn take(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<Claim> {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once)?;
         let found = pair::find(&place)?;
@@ -67,16 +67,17 @@ impl Claim {
         // What a dead one of ours had begun.
         pair::sweep_temporary(&place)?;
         let keeps = endpoint.absolute().is_some() && found.is_some() && !is_our_own(&place);
-        about::sweep(&place)?;
-        let access = Access::of(&place, terms.mode, terms.group, found.filter(|_| keeps));
+        owner::sweep(&place)?;
+        let access = Access::of(&place, connect_options.mode, connect_options.group, found.filter(|_| keeps));
         let more = Map::from_iter([
-            ("encoding".to_owned(), Value::from(terms.encoding.name())),
+            ("encoding".to_owned(), Value::from(connect_options.encoding.name())),
             (KEEPS.to_owned(), keeps.into()),
         ]);
-        let about = About::write(&place, terms.pattern, program(&terms.source), more)?;
+        let owner_record =
+            OwnerRecord::write(&place, connect_options.pattern, program(&connect_options.source), more)?;
         let mut pair = Pair::make(&place, access)?;
         pair.publish(&place)?;
-        let open = Open { pair, search: Search::default(), _about: about, _lock: lock };
+        let open = Open { pair, search: Search::default(), _about: owner_record, _lock: lock };
         Ok(Claim { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
@@ -185,7 +186,7 @@ const KEEPS: &str = "keeps";
 
 /// Whether a server that has died made the pipe at this place, and not somebody who wants it to stay.
 fn is_our_own(place: &Place) -> bool {
-    about::read(place).is_some_and(|said| !said.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
+    owner::read(place).is_some_and(|said| !said.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
 }
 
 /// The program's name in a source made of it and the number of its process.

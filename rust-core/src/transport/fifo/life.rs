@@ -94,7 +94,7 @@ impl Life {
         let ends = !self.ended.swap(true, Ordering::AcqRel);
         if ends {
             drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
-            self.over.ring();
+            self.over.wake();
         }
         ends
     }
@@ -119,8 +119,8 @@ impl Life {
             return Ok(self.has_ended());
         }
         // Taken before the look, so that what happens after it wakes again.
-        let [shared, bell] = self.watch.descriptors();
-        if is_readable(shared) || is_readable(bell) {
+        let [shared, waker] = self.watch.descriptors();
+        if is_readable(shared) || is_readable(waker) {
             self.watch.drain();
             self.looks.store(0, Ordering::Relaxed);
         }

@@ -11,10 +11,10 @@ use crate::sys::fifo::{self, End};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Staging;
-use crate::transport::about::About;
+use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{Call, denied};
-use crate::transport::loose::Terms;
+use crate::transport::owner::OwnerRecord;
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
 use crate::value::{Map, Value};
@@ -25,7 +25,7 @@ pub struct Hold {
     place: Place,
     made: bool,
     born: u64,
-    _about: About,
+    _about: OwnerRecord,
     _lock: Lock,
 }
 
@@ -40,7 +40,7 @@ impl Drop for Hold {
 
 /// Listens without a hello: any number of programs write to `NAME`, and what this one says goes into `NAME.reply`. Reading
 /// never comes to an end, however many writers come and go. `AddressInUse` where a living process listens.
-pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
+pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Stream> {
     let place = Place::of(endpoint)?;
     let Some(lock) = lock::own(&place.directory, &place.file)? else {
         let text =
@@ -48,9 +48,9 @@ pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
     let found = pair::find(&place)?;
-    let access = Access::of(&place, terms.mode, terms.group, None);
-    let more = Map::from_iter([("encoding".to_owned(), Value::from(terms.encoding.name()))]);
-    let about = About::write(&place, terms.pattern, &terms.source, more)?;
+    let access = Access::of(&place, connect_options.mode, connect_options.group, None);
+    let more = Map::from_iter([("encoding".to_owned(), Value::from(connect_options.encoding.name()))]);
+    let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
     // Programs may have a pipe open already that was made ready for us. In the runtime directory it is a dead one's, and
     // what is in it was for that.
     let made = found.is_none() || endpoint.absolute().is_none();
@@ -66,7 +66,7 @@ pub fn open_plain(endpoint: &Endpoint, terms: &Terms) -> Result<Stream> {
     let reader = open(&place.file, End::Read)?;
     let anchor = open(&place.file, End::Write)?;
     let writer = open(&reply(&place.file), End::Both)?;
-    let hold = Hold { place, made, born: fork::generation(), _about: about, _lock: lock };
+    let hold = Hold { place, made, born: fork::generation(), _about: owner_record, _lock: lock };
     Ok(Stream::Pipes(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(hold)))))
 }
 

@@ -16,10 +16,10 @@ use crate::sys::fifo::{self, End};
 use crate::sys::lock;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_readable;
+use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
+use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::harbour::{self, Answer, Arrival, Berth, Doorman};
 use crate::transport::hello::Call;
-use crate::transport::loose::Terms;
 use crate::transport::place::Place;
 use crate::transport::socket::{StreamRx, StreamTx};
 use crate::transport::stream::Stream;
@@ -43,8 +43,8 @@ fn endpoint(folder: &tempfile::TempDir) -> Endpoint {
     format!("fifo:{}/x", folder.path().display()).parse().unwrap()
 }
 
-fn terms() -> Terms {
-    Terms {
+fn connect_options() -> ConnectOptions {
+    ConnectOptions {
         source: "test-1".into(),
         named: false,
         session: 1,
@@ -67,7 +67,7 @@ fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
 /// Lets everybody in, and hands over who it was.
 struct Open(Sender<Stream>);
 
-impl Doorman for Open {
+impl HandshakeHandler for Open {
     fn check_user(&self, _who: Option<&Credentials>) -> Result<(), Error> {
         Ok(())
     }
@@ -76,9 +76,9 @@ impl Doorman for Open {
         Ok(())
     }
 
-    fn answer(&self, arrival: Arrival) -> Result<Answer, Error> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer, Error> {
         let sender = self.0.clone();
-        let admitted = Box::new(move || drop(sender.send(arrival.stream)));
+        let admitted = Box::new(move || drop(sender.send(handshake.stream)));
         Ok(Answer { frame: frame(Kind::Hello, b"welcome"), descriptors: Vec::new(), admitted })
     }
 
@@ -87,11 +87,11 @@ impl Doorman for Open {
     }
 }
 
-/// A server in the harbour, and whoever it let in.
-fn serve(folder: &tempfile::TempDir) -> (Berth, Receiver<Stream>) {
-    let claim = Claim::take(&endpoint(folder), &terms(), true).unwrap();
+/// A server in the acceptor, and whoever it let in.
+fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>) {
+    let claim = Claim::take(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
-    (harbour::open(claim.into(), Arc::new(Open(sender))).unwrap(), receiver)
+    (acceptor::open(claim.into(), Arc::new(Open(sender))).unwrap(), receiver)
 }
 
 fn connect(folder: &tempfile::TempDir) -> Stream {
@@ -183,7 +183,7 @@ fn a_name_has_one_client_and_then_the_next() {
     let place = Place::of(&endpoint(&folder)).unwrap();
     let hello = frame(Kind::Hello, b"hello");
     assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::Nobody));
-    let (berth, admitted) = serve(&folder);
+    let (registration, admitted) = serve(&folder);
     let first = connect(&folder);
     assert!(has_client(&place).unwrap());
     let Err(error) = call(&place, &hello, &mut soon()) else { panic!("a second client was let in") };
@@ -191,7 +191,7 @@ fn a_name_has_one_client_and_then_the_next() {
     drop(first);
     assert!(!has_client(&place).unwrap());
     let second = connect(&folder);
-    drop(berth);
+    drop(registration);
     assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::Nobody));
     drop(admitted);
     assert_eq!(rest(second), [b""; 0]);
@@ -250,10 +250,10 @@ fn what_a_killed_server_left_is_taken_over() {
     for name in ["x", "x.reply", ".new.x", ".new.x.reply"] {
         make(&place, name, 0o600);
     }
-    std::fs::write(folder.path().join(".is.x"), "{\"keeps\":false}").unwrap();
-    let (berth, admitted) = serve(&folder);
+    std::fs::write(folder.path().join(".owner.x"), "{\"keeps\":false}").unwrap();
+    let (registration, admitted) = serve(&folder);
     drop((connect(&folder), admitted));
-    drop(berth);
+    drop(registration);
     assert_eq!(names(&folder), [".lock"]);
 }
 
@@ -263,11 +263,11 @@ fn a_pipe_that_was_made_ready_says_who_may_use_it_and_stays() {
     let place = Place::of(&endpoint(&folder)).unwrap();
     make(&place, "x", 0o620);
     for _ in 0..2 {
-        let (berth, _admitted) = serve(&folder);
+        let (registration, _admitted) = serve(&folder);
         let facts = folder.path().join("x").metadata().unwrap();
         assert_eq!(facts.permissions().mode() & 0o777, 0o620);
         drop(connect(&folder));
-        drop(berth);
+        drop(registration);
         let facts = folder.path().join("x").metadata().unwrap();
         assert!(facts.file_type().is_fifo() && facts.permissions().mode() & 0o777 == 0o620);
     }
@@ -279,10 +279,10 @@ fn what_is_no_pipe_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path: PathBuf = folder.path().join(name);
         std::fs::write(&path, "precious").unwrap();
-        let error = Claim::take(&endpoint(&folder), &terms(), true).unwrap_err();
+        let error = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         assert!(error.text().contains("a regular file"), "{error}");
-        let error = open_plain(&endpoint(&folder), &terms()).unwrap_err();
+        let error = open_plain(&endpoint(&folder), &connect_options()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         sweep(&Place::of(&endpoint(&folder)).unwrap(), true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
@@ -325,8 +325,11 @@ fn the_names_belong_together_however_often_they_change() {
 fn plain_pipes_have_many_writers_and_no_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
-    let stream = open_plain(&endpoint(&folder), &terms()).unwrap();
-    assert_eq!(open_plain(&endpoint(&folder), &terms()).unwrap_err().kind(), ErrorKind::AddressInUse);
+    let stream = open_plain(&endpoint(&folder), &connect_options()).unwrap();
+    assert_eq!(
+        open_plain(&endpoint(&folder), &connect_options()).unwrap_err().kind(),
+        ErrorKind::AddressInUse
+    );
     let mut bytes = [0; 64];
     for i in 0..3 {
         OpenOptions::new().write(true).open(&path).unwrap().write_all(format!("{i}\n").as_bytes()).unwrap();

@@ -30,7 +30,7 @@ pub struct Reader {
     /// The queue for the lock that somebody else had at the last look.
     queued: Option<Queued>,
     /// Rung when that lock is free.
-    bell: Arc<EventFd>,
+    waker: Arc<EventFd>,
     /// What stood in the file at the last look.
     seen: Option<Seen>,
     /// Changes seen, for files that do not count themselves.
@@ -94,7 +94,7 @@ impl Reader {
             settings,
             watch: None,
             queued: None,
-            bell: Arc::new(EventFd::new()?),
+            waker: Arc::new(EventFd::new()?),
             seen: None,
             count: 0,
             next: None,
@@ -163,7 +163,7 @@ impl Reader {
         match self.look()? {
             Look::New(frame) => Ok(Some(frame)),
             Look::Busy(opened) => {
-                self.queued = Some(Queued::start(opened.file, Span::READ, Purpose::Hear, &self.bell)?);
+                self.queued = Some(Queued::start(opened.file, Span::READ, Purpose::Hear, &self.waker)?);
                 Ok(None)
             }
             // A directory that is made anew is another one: whoever subscribes begins again there.
@@ -286,7 +286,7 @@ impl Reader {
         if let Some(watch) = &self.watch {
             watch.drain();
         }
-        self.bell.drain();
+        self.waker.drain();
         self.next = self.try_recv().transpose();
         self.next.is_some()
     }
@@ -294,7 +294,7 @@ impl Reader {
     /// What to sleep on: the directory's changes, and the turn in the queue for a lock.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all: Vec<_> = self.watch.iter().flat_map(Watch::descriptors).collect();
-        all.push(self.bell.as_fd());
+        all.push(self.waker.as_fd());
         all
     }
 }

@@ -51,7 +51,7 @@ pub use log::Shape;
 pub use reader::{Reader, Start};
 pub use retention::Retention;
 pub use schemas::schemas;
-pub use writer::{Terms, Writer};
+pub use writer::{Writer, WriterOptions};
 
 #[cfg(test)]
 mod tests;

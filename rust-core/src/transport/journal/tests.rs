@@ -35,7 +35,10 @@ impl Fixture {
     }
 
     fn writer_with(&self, shape: Shape) -> crate::Result<Writer> {
-        Writer::open(&self.place, Terms { source: "writer".into(), session: 9, shape, ..Terms::default() })
+        Writer::open(
+            &self.place,
+            WriterOptions { source: "writer".into(), session: 9, shape, ..WriterOptions::default() },
+        )
     }
 
     fn writer(&self) -> Writer {

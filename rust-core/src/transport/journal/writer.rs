@@ -14,13 +14,13 @@ use super::log::{Draft, Log, Shape};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
-use crate::transport::about::About;
+use crate::transport::owner::OwnerRecord;
 use crate::transport::place::{Access, Place};
 use crate::value::Map;
 
 /// What a writer is told about its journal.
 #[derive(Clone, Debug, Default)]
-pub struct Terms {
+pub struct WriterOptions {
     /// The writer's name.
     pub source: String,
     /// The writer's incarnation.
@@ -30,7 +30,7 @@ pub struct Terms {
     /// How the journal is cut, and what it keeps.
     pub shape: Shape,
     /// What listings show beside it.
-    pub about: Map,
+    pub owner_record: Map,
 }
 
 /// The one writer of a journal.
@@ -39,7 +39,7 @@ pub struct Writer {
     queue: Mutex<Queue>,
     turn: Condvar,
     log: Mutex<Log>,
-    _about: About,
+    _about: OwnerRecord,
     _lock: Lock,
 }
 
@@ -55,11 +55,11 @@ type Slot = Mutex<Option<Result<u64>>>;
 
 impl Writer {
     /// Opens the journal, and makes it where there is none. `AddressInUse` where a living process writes it.
-    pub fn open(place: &Place, terms: Terms) -> Result<Writer> {
-        Writer::open_once(place, terms).map_err(|e| place.denied("write", e))
+    pub fn open(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
+        Writer::open_once(place, writer_options).map_err(|e| place.denied("write", e))
     }
 
-    fn open_once(place: &Place, terms: Terms) -> Result<Writer> {
+    fn open_once(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
         let Some(lock) = lock::claim(&place.directory, &place.file)? else {
             let text = format!(
                 "somebody else writes {}; a journal has one writing process, end it first",
@@ -67,14 +67,15 @@ impl Writer {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
-        let folder = Folder::create(place, terms.access)?;
-        let log = Log::open(folder, terms.shape, &terms.source, terms.session)?;
-        let about = About::write(place, "publish", &terms.source, terms.about)?;
+        let folder = Folder::create(place, writer_options.access)?;
+        let log = Log::open(folder, writer_options.shape, &writer_options.source, writer_options.session)?;
+        let owner_record =
+            OwnerRecord::write(place, "publish", &writer_options.source, writer_options.owner_record)?;
         Ok(Writer {
             queue: Mutex::default(),
             turn: Condvar::new(),
             log: Mutex::new(log),
-            _about: about,
+            _about: owner_record,
             _lock: lock,
         })
     }

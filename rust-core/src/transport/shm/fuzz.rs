@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::broadcast::{Follower, Received, Start};
+use super::broadcast::{Received, RingReader, Start};
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
 use super::reader::{Reader, Step};
@@ -105,11 +105,11 @@ pub fn broadcast(bytes: &[u8]) {
     // The newest record has a place of its own among the words of the page.
     peer.store(at::LATEST, peer.load(at::HEAD, Ordering::Relaxed), Ordering::Relaxed);
     let mut followers = [Start::Newest, Start::With(2), Start::After(0), Start::After(3)]
-        .map(|start| Follower::new(peer.clone(), RING, LIMIT, start));
+        .map(|start| RingReader::new(peer.clone(), RING, LIMIT, start));
     for change in changes.map(Some).chain([None]) {
-        for follower in &mut followers {
+        for ring_reader in &mut followers {
             for turn in 0..20 {
-                let received = if turn % 5 == 4 { follower.latest() } else { follower.read() };
+                let received = if turn % 5 == 4 { ring_reader.latest() } else { ring_reader.read() };
                 match received {
                     Ok(Received::Frame(frame)) => {
                         assert!(frame.body.len() <= RING, "a body of {} bytes", frame.body.len());
@@ -137,7 +137,7 @@ pub fn broadcast(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::broadcast::caster;
+    use super::super::broadcast::ring_writer;
     use super::super::tests::{data, pattern};
     use super::super::writer::Writer;
     use super::*;
@@ -171,7 +171,7 @@ mod tests {
             ring(&seed("ring", name, &memory));
         }
         let memory = Heap::new(PAGE + RING);
-        let mut writer = caster::Caster::new(memory.clone(), RING);
+        let mut writer = ring_writer::RingWriter::new(memory.clone(), RING);
         for (i, length) in [0usize, 10, 500].into_iter().enumerate() {
             assert!(writer.write(&Outgoing::new(data(i as u64 + 1), &pattern(length, 2))));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::SealFlags;
 
-use super::broadcast::{Follower, Received, Start, Subscription};
+use super::broadcast::{Received, RingReader, Start, Subscription};
 use super::segment::{PAGE, PeerSegment, Segment, at};
 use super::{Ends, link};
 use crate::codec::Encoding;
@@ -233,12 +233,13 @@ fn subscriber(
     change: impl Fn((usize, u64)),
 ) -> bool {
     let Some(file) = descriptors.pop().filter(|_| descriptors.is_empty()) else { return false };
-    let opened = Follower::open(file, SESSION, LIMIT, Start::Newest);
-    let Some(mut follower) = accepted(form, opened, |follower| follower.peer().length() - PAGE) else {
+    let opened = RingReader::open(file, SESSION, LIMIT, Start::Newest);
+    let Some(mut ring_reader) = accepted(form, opened, |ring_reader| ring_reader.peer().length() - PAGE)
+    else {
         return false;
     };
     for next in changes.map(Some).chain([None]) {
-        let mut read = || match follower.read()? {
+        let mut read = || match ring_reader.read()? {
             Received::Frame(frame) => Ok(Some(frame)),
             Received::Nothing | Received::Moved => Ok(None),
         };
@@ -251,7 +252,7 @@ fn subscriber(
             },
             |frame| assert!(frame.body.len() as u64 <= LIMIT, "a body of {} bytes", frame.body.len()),
         );
-        if let Err(error) = follower.latest() {
+        if let Err(error) = ring_reader.latest() {
             expected(&error);
         }
         match next {
@@ -282,7 +283,7 @@ fn publisher(
 
 #[cfg(test)]
 mod tests {
-    use super::super::broadcast::caster::Caster;
+    use super::super::broadcast::ring_writer::RingWriter;
     use super::super::memory::heap::Heap;
     use super::super::memory::{Memory, OwnMemory};
     use super::super::segment;
@@ -340,10 +341,10 @@ mod tests {
         ];
         check("channel-whose-words-jump", &input(WHOLE, PAGE + RING, &channel, &words), true);
         let broadcast = Heap::new(PAGE + RING);
-        let mut caster = Caster::new(broadcast.clone(), RING);
+        let mut ring_writer = RingWriter::new(broadcast.clone(), RING);
         segment::format(&broadcast, segment::BROADCAST, SESSION, RING);
         for i in 1..4 {
-            assert!(caster.write(&Outgoing::new(data(i), &pattern(300, 2))));
+            assert!(ring_writer.write(&Outgoing::new(data(i), &pattern(300, 2))));
         }
         let words = [(at::RESTART, 8), (at::COUNT, 0), (at::HEAD, 1 << 62), (at::STATE, 2)];
         check("honest-broadcast", &input([1, 0, 0, 0], PAGE + RING, &broadcast, &[]), true);

@@ -68,7 +68,7 @@ pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> Result<(ShmTx, Shm
         park: Park::new(at::ROOM_PARK, at::ROOM_WAKE),
         spin: Spin::new(spin),
         short_passed: false,
-        doubts: 0,
+        looks_since_probe: 0,
         seen: 0,
         last_sent: i64::MIN,
         shared: shared.clone(),
@@ -79,8 +79,8 @@ pub(crate) fn link(ends: Ends, limit: u64, spin: Duration) -> Result<(ShmTx, Shm
         park: Park::new(at::DATA_PARK, at::DATA_WAKE),
         spin: Spin::new(spin),
         short_passed: false,
-        vain: 0,
-        suspicious: false,
+        empty_polls: 0,
+        probe_due: false,
         shared,
     };
     Ok((tx, rx))
@@ -171,7 +171,7 @@ pub(crate) struct ShmTx {
     /// The short stage has passed since there was room last.
     short_passed: bool,
     /// Frames sent since the last sign of life.
-    doubts: u64,
+    looks_since_probe: u64,
     /// How far the peer had read when that was looked at for the last sign of life.
     seen: u64,
     /// When the last frame was sent, as its header says, ns since 1970.
@@ -300,7 +300,7 @@ impl ShmTx {
         slept
     }
 
-    /// About to sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it may at once.
+    /// OwnerRecord to sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it may at once.
     pub fn park_room(&mut self) -> Result<bool> {
         self.check()?;
         self.park_in_poll()
@@ -365,16 +365,16 @@ impl ShmTx {
         self.check_open()?;
         if self.shared.heard.load(Ordering::Relaxed) {
             self.shared.heard.store(false, Ordering::Relaxed);
-            self.doubts = 0;
+            self.looks_since_probe = 0;
             return Ok(());
         }
         // One that reads lives, too: of a large frame it makes room for one piece after the other, and says nothing.
         if self.writer.seen_head() > self.seen {
-            (self.seen, self.doubts) = (self.writer.seen_head(), 0);
+            (self.seen, self.looks_since_probe) = (self.writer.seen_head(), 0);
             return Ok(());
         }
-        self.doubts += 1;
-        if self.doubts.is_multiple_of(64) || self.doubts.is_power_of_two() {
+        self.looks_since_probe += 1;
+        if self.looks_since_probe.is_multiple_of(64) || self.looks_since_probe.is_power_of_two() {
             return self.check_kernel();
         }
         Ok(())
@@ -397,7 +397,7 @@ impl ShmTx {
         if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
     }
 
-    /// A sleeper may as well be a corpse. It is asked before anything is written: afterwards it may have read the frame
+    /// A parked peer may be dead. It is asked before anything is written: afterwards it may have read the frame
     /// and ended, and an error would have the frame sent a second time. The call that rings is the dear one anyway.
     #[inline]
     fn check_sleeper(&mut self, now: i64) -> Result<()> {
@@ -420,7 +420,7 @@ impl ShmTx {
             return Ok(());
         }
         if lately(self.last_sent) {
-            self.doubts = SOON;
+            self.looks_since_probe = SOON;
             return Ok(());
         }
         self.check_kernel()
@@ -451,9 +451,9 @@ pub(crate) struct ShmRx {
     /// for nothing.
     short_passed: bool,
     /// Looks in a row that found nothing.
-    vain: u32,
+    empty_polls: u32,
     /// The peer may be gone: ask when there is nothing more to read.
-    suspicious: bool,
+    probe_due: bool,
     shared: Arc<Shared>,
 }
 
@@ -530,8 +530,8 @@ impl ShmRx {
     /// question anew.
     #[inline]
     fn came(&mut self) {
-        self.vain = 0;
-        self.suspicious = false;
+        self.empty_polls = 0;
+        self.probe_due = false;
         self.short_passed = false;
         if !self.shared.heard.load(Ordering::Relaxed) {
             self.shared.heard.store(true, Ordering::Relaxed);
@@ -553,8 +553,8 @@ impl ShmRx {
         if self.shared.has_closed() {
             return Ok(true);
         }
-        self.vain = self.vain.wrapping_add(1);
-        if !std::mem::take(&mut self.suspicious) && !self.vain.is_multiple_of(64) {
+        self.empty_polls = self.empty_polls.wrapping_add(1);
+        if !std::mem::take(&mut self.probe_due) && !self.empty_polls.is_multiple_of(64) {
             return Ok(false);
         }
         self.shared.is_gone()
@@ -606,10 +606,10 @@ impl ShmRx {
         Ok(true)
     }
 
-    /// About to sleep on [`ShmRx::descriptors`]; true when there is something to look at after all.
+    /// OwnerRecord to sleep on [`ShmRx::descriptors`]; true when there is something to look at after all.
     pub fn park(&mut self) -> Result<bool> {
         let mine = &self.shared.mine;
-        self.suspicious = true;
+        self.probe_due = true;
         if self.shared.prepare(Signal::Data).is_err() {
             // The link has ended by it, as the next look says.
             return Ok(true);

@@ -39,7 +39,7 @@ mod tests;
 mod writer;
 
 pub(crate) use broadcast::{
-    Broadcast, BroadcastReader, Follower, Received, Start, SubscriberPage, Subscription,
+    Broadcast, BroadcastReader, Received, RingReader, Start, SubscriberPage, Subscription,
 };
 pub(crate) use link::{Account, Ends, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, Segment};

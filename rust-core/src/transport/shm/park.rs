@@ -52,7 +52,7 @@ impl Park {
         Park { at, wake_at, word: 0 }
     }
 
-    /// About to sleep: a new value, then a full fence. Look again after this!
+    /// OwnerRecord to sleep: a new value, then a full fence. Look again after this!
     pub fn park(&mut self, mine: &impl OwnMemory, stage: Stage) {
         self.word = ((self.word | Stage::BITS) + 1) | stage as u64;
         mine.store_fenced(self.at, self.word);

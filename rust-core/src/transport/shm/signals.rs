@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::eventfd::{EventFd, LazyBell};
+use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::{rights, socket};
@@ -42,7 +42,7 @@ pub(super) struct Signals {
     data: Option<EventFd>,
     data_rung: AtomicBool,
     /// Rung where the receiving half has read a byte for the sending one.
-    room: LazyBell,
+    room: LazyWaker,
     /// What the sending half's sleep in somebody's epoll set is told by.
     room_set: OnceLock<Epoll>,
 }
@@ -62,7 +62,7 @@ impl Signals {
             due: AtomicU64::new(0),
             data: None,
             data_rung: AtomicBool::new(false),
-            room: LazyBell::default(),
+            room: LazyWaker::default(),
             room_set: OnceLock::new(),
         }
     }
@@ -131,11 +131,11 @@ impl Signals {
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         if half == Signal::Data && came(Signal::Room) {
-            self.room.ring();
+            self.room.wake();
         }
         if let Some(data) = self.data.as_ref().filter(|_| half == Signal::Room && came(Signal::Data)) {
-            // In this order: a bell that is rung and not said to be would stay so.
-            data.ring();
+            // In this order: a waker that is woken and not marked so would stay woken.
+            data.wake();
             self.data_rung.store(true, Ordering::Release);
         }
         Ok(())

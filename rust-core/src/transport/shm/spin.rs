@@ -11,7 +11,7 @@ pub(super) struct Spin {
     /// How much of that is being used, 0 (hardly ever pays) to [`Spin::SURE`].
     trust: u32,
     /// Times that looking was given up, for the probes.
-    vain: u32,
+    empty_polls: u32,
 }
 
 impl Spin {
@@ -29,7 +29,7 @@ impl Spin {
     pub fn new(bound: Duration) -> Spin {
         let micros = bound.min(Spin::LONGEST).as_secs_f64() * 1e6;
         let full = if processors() > 1 { (micros * looks_per_microsecond()) as u32 } else { 0 };
-        Spin { full, trust: Spin::SURE / 2, vain: 0 }
+        Spin { full, trust: Spin::SURE / 2, empty_polls: 0 }
     }
 
     /// Looks until it is there; false when it is time to sleep.
@@ -43,7 +43,7 @@ impl Spin {
             self.trust = (self.trust + 1).min(Spin::SURE);
             return true;
         }
-        let probe = self.trust > 0 || self.vain.is_multiple_of(Spin::PROBE);
+        let probe = self.trust > 0 || self.empty_polls.is_multiple_of(Spin::PROBE);
         let looks = if probe { self.full } else { self.full / Spin::LITTLE };
         for _ in 0..looks {
             std::hint::spin_loop();
@@ -53,7 +53,7 @@ impl Spin {
             }
         }
         self.trust = self.trust.saturating_sub(1);
-        self.vain = self.vain.wrapping_add(1);
+        self.empty_polls = self.empty_polls.wrapping_add(1);
         false
     }
 }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn it_looks_less_when_looking_never_pays_and_more_when_it_does_again() {
-        let mut spin = Spin { full: 160, trust: Spin::SURE / 2, vain: 0 };
+        let mut spin = Spin { full: 160, trust: Spin::SURE / 2, empty_polls: 0 };
         let (full, little) = (1 + 64 + 160, 1 + 64 + 10);
         assert_eq!(looks_until_given_up(&mut spin), full);
         let counts: Vec<u32> = (0..64).map(|_| looks_until_given_up(&mut spin)).collect();
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_found_without_looking_again() {
-        let mut spin = Spin { full: 10, trust: 0, vain: 1 };
+        let mut spin = Spin { full: 10, trust: 0, empty_polls: 1 };
         assert!(spin.look(|| true));
         assert_eq!(spin.trust, 0, "no credit: it would have been found asleep as well");
     }

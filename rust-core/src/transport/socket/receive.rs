@@ -32,9 +32,9 @@ pub struct StreamRx {
     /// Bytes of a frame over the limit that are still to be read and forgotten.
     skip: u64,
     /// The peer may be gone although its socket is open: ask once there is nothing to read.
-    suspicious: bool,
+    probe_due: bool,
     /// Looks in a row that found nothing, and how often one was spared because of that.
-    vain: u32,
+    empty_polls: u32,
     spared: u32,
     /// Whether the last look read all that the kernel had.
     emptied: bool,
@@ -64,8 +64,8 @@ impl StreamRx {
             end: 0,
             long: None,
             skip: 0,
-            suspicious: false,
-            vain: 0,
+            probe_due: false,
+            empty_polls: 0,
             spared: 0,
             emptied: false,
             over: None,
@@ -99,12 +99,12 @@ impl StreamRx {
             };
             match read {
                 // What it wrote before it went may have come since: read on to the end.
-                Ok(None) if self.suspicious && self.stream.has_ended()? => self.suspicious = false,
-                Ok(None) if std::mem::take(&mut self.suspicious) && self.has_ended()? => {
+                Ok(None) if self.probe_due && self.stream.has_ended()? => self.probe_due = false,
+                Ok(None) if std::mem::take(&mut self.probe_due) && self.has_ended()? => {
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
                 }
                 Ok(None) => {
-                    self.vain = self.vain.saturating_add(1);
+                    self.empty_polls = self.empty_polls.saturating_add(1);
                     return Ok(None);
                 }
                 Ok(Some(0)) => {
@@ -119,8 +119,8 @@ impl StreamRx {
                 Ok(Some(n)) => {
                     self.heard.note();
                     // Found without having slept for it.
-                    if !std::mem::take(&mut self.suspicious) {
-                        self.vain = 0;
+                    if !std::mem::take(&mut self.probe_due) {
+                        self.empty_polls = 0;
                     }
                     if self.long.is_none() {
                         self.end += n;
@@ -243,7 +243,7 @@ impl StreamRx {
     pub fn is_likely_empty(&mut self) -> bool {
         const OF_LATE: u32 = 2;
         const PROBE: u32 = 16;
-        if self.vain < OF_LATE || self.end > self.start || self.long.is_some() || self.over.is_some() {
+        if self.empty_polls < OF_LATE || self.end > self.start || self.long.is_some() || self.over.is_some() {
             return false;
         }
         self.spared = self.spared.wrapping_add(1);
@@ -252,7 +252,7 @@ impl StreamRx {
 
     /// See the contract: bytes that have been read wait in the buffer, and the socket does not tell of those.
     pub fn park(&mut self) -> bool {
-        self.suspicious = true;
+        self.probe_due = true;
         self.over.is_some() || self.stream.holds_bytes() || self.has_frame()
     }
 

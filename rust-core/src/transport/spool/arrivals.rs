@@ -121,7 +121,7 @@ impl Arrivals {
     /// Takes in what has come since the last look. True where the directory itself may have gone.
     pub fn look(&mut self, folder: &Folder) -> Result<bool> {
         let News { names, overflown, gone } = self.watch.take();
-        let suspicious = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
+        let probe_due = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
         for name in &names {
             self.add(name);
         }
@@ -135,7 +135,7 @@ impl Arrivals {
             let again: Vec<String> = self.later.keys().cloned().collect();
             again.iter().for_each(|name| self.add(name));
         }
-        Ok(suspicious)
+        Ok(probe_due)
     }
 
     /// The first of them.

@@ -20,7 +20,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::poll::wait_readable;
-use crate::transport::loose::Terms;
+use crate::transport::connectionless::ConnectOptions;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
@@ -59,7 +59,7 @@ pub fn join(
     layout: Arc<Layout>,
     presence: Presence,
     before: Progress,
-    terms: &Terms,
+    connect_options: &ConnectOptions,
 ) -> Result<(ClientTx, ClientRx)> {
     let arrivals = Arrivals::new(&layout.client, is_for, presence.who())?;
     arrivals.mind(&layout)?;
@@ -75,8 +75,8 @@ pub fn join(
     let extension = extension::write(server, super::name::session(server))?.into();
     let state = Mutex::new(State { progress, ..State::default() });
     let shared = Arc::new(Client { presence, layout, state });
-    let tx = ClientTx { shared: shared.clone(), room: Room::new(terms.buffer, everybody) };
-    Ok((tx, ClientRx { shared, arrivals, limit: terms.limit, extension }))
+    let tx = ClientTx { shared: shared.clone(), room: Room::new(connect_options.buffer, everybody) };
+    Ok((tx, ClientRx { shared, arrivals, limit: connect_options.limit, extension }))
 }
 
 /// The highest number in a directory that is counted on from.

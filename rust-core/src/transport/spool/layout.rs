@@ -16,8 +16,8 @@ use crate::sys::group;
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
 use crate::transport::attached;
+use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::loose::Terms;
 use crate::transport::place::Place;
 
 /// The directories of a spool: messages to the server, messages to clients, who is there, what could not be read.
@@ -131,12 +131,13 @@ impl Layout {
     }
 
     /// Makes the spool at a place, all of it at once. Only under the place's lock.
-    pub fn make(place: &Place, terms: &Terms) -> Result<()> {
+    pub fn make(place: &Place, connect_options: &ConnectOptions) -> Result<()> {
         let parent = place.directory.beneath();
         sweep_beginnings(place, &mut Swept::default())?;
         // Of nobody else, whoever may write to the directory around.
         let new = beneath::staged(&place.file)?;
-        let made = make_all(place, &new, terms).and_then(|()| parent.rename(parent, &new, &place.file));
+        let made =
+            make_all(place, &new, connect_options).and_then(|()| parent.rename(parent, &new, &place.file));
         if let Err(e) = made {
             // The first error is the one that counts; what cannot be removed now is swept.
             let _ = parent.remove_tree(&new);
@@ -263,23 +264,23 @@ impl Layout {
 }
 
 /// Makes a spool under another name than it is to have, and with `durable` brings it to the disk.
-fn make_all(place: &Place, new: &str, terms: &Terms) -> Result<()> {
+fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Result<()> {
     let (around, path) = (place.directory.beneath(), place.path());
     let doing = || format!("making the spool {}", path.display());
-    let mode = directory_mode(terms.mode.unwrap_or(place.directory.file_mode()));
+    let mode = directory_mode(connect_options.mode.unwrap_or(place.directory.file_mode()));
     // Who may use it may put messages into its directories, and put nothing in the place of one of these.
-    let root = make_folder(around, new, mode & !0o022, terms.group)?;
+    let root = make_folder(around, new, mode & !0o022, connect_options.group)?;
     let root = Beneath::new(root.as_fd(), &path);
     for folder in FOLDERS {
-        let made = make_folder(root, folder, mode, terms.group)?;
-        if terms.durable {
+        let made = make_folder(root, folder, mode, connect_options.group)?;
+        if connect_options.durable {
             rustix::fs::fsync(made).doing(doing())?;
         }
     }
-    let (marker, text) = if terms.durable { (DURABLE, String::new()) } else { (BOOT, boot()?) };
+    let (marker, text) = if connect_options.durable { (DURABLE, String::new()) } else { (BOOT, boot()?) };
     let marker = root.create(marker, 0o644, None)?;
     write_all(&marker, text.as_bytes()).doing(doing())?;
-    if terms.durable {
+    if connect_options.durable {
         // A spool that has lost its marker with the power would be wiped, and one without its directories is none.
         rustix::fs::fsync(&marker).doing(doing())?;
         rustix::fs::fsync(root).doing(doing())?;

@@ -35,9 +35,9 @@ use layout::Layout;
 use presence::Presence;
 use server::{ServerRx, ServerTx};
 
-use super::about::{self, About};
+use super::connectionless::{ConnectOptions, ConnectionlessLink};
 use super::endpoint::Endpoint;
-use super::loose::{Ends, Terms};
+use super::owner::{self, OwnerRecord};
 use super::place::Place;
 use super::{Incoming, Outgoing, Rx, Sent, Tx};
 use crate::deadline::Waiting;
@@ -78,7 +78,7 @@ struct Claim {
     layout: Arc<Layout>,
     born: u64,
     presence: Option<Presence>,
-    about: Option<About>,
+    owner_record: Option<OwnerRecord>,
     lock: Option<Lock>,
     is_shared: bool,
 }
@@ -91,13 +91,13 @@ impl Drop for Claim {
         // What tells of a server stays while another worker serves. It goes under the lock that only the last one gets, who
         // need not be the one that wrote it. What cannot be removed now is swept by the next server.
         self.presence.iter_mut().for_each(Presence::leave);
-        self.about.iter_mut().for_each(About::leave);
+        self.owner_record.iter_mut().for_each(OwnerRecord::leave);
         let place = &self.layout.place;
         self.lock = None;
         self.lock = layout::lock(place).unwrap_or_default();
         if self.lock.is_some() {
             let _ = self.layout.hello.beneath().remove(presence::SERVER);
-            let _ = about::sweep(place);
+            let _ = owner::sweep(place);
         }
     }
 }
@@ -112,32 +112,32 @@ fn everybody(_: &str, _: &str) -> bool {
 
 /// Serves the spool at an endpoint, and makes it if need be. `AddressInUse` where a living process does. Where there is a durable
 /// spool alone, that one is served, also without `durable`: a second one of the same name would leave its messages unread.
-pub fn listen(endpoint: &Endpoint, terms: &Terms) -> Result<Ends> {
-    let mut place = layout::place(endpoint, terms.durable)?;
-    if !terms.durable
+pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
+    let mut place = layout::place(endpoint, connect_options.durable)?;
+    if !connect_options.durable
         && Layout::open(&place)?.is_none()
         && let Some(durable) = layout::durable_place(endpoint)
     {
         place = durable;
     }
-    serve(place.clone(), terms).map_err(|e| place.denied("serve", e))
+    serve(place.clone(), connect_options).map_err(|e| place.denied("serve", e))
 }
 
-fn serve(place: Place, terms: &Terms) -> Result<Ends> {
-    let (lock, is_first) = claim(&place, terms.shared)?;
+fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
+    let (lock, is_first) = claim(&place, connect_options.shared)?;
     if !is_first {
         // It was made, wiped and swept by the first one, which lives or has just died.
         let Some(layout) = Layout::open(&place)? else {
             let text = format!("{} is being taken away; try again", place.path().display());
             return Err(Error::new(ErrorKind::Stalled, text));
         };
-        return begin(layout, lock, false, terms);
+        return begin(layout, lock, false, connect_options);
     }
     let layout = loop {
         if let Some(layout) = Layout::open(&place)? {
             break layout;
         }
-        Layout::make(&place, terms)?;
+        Layout::make(&place, connect_options)?;
     };
     if layout.is_stale()? {
         layout.wipe()?;
@@ -145,37 +145,47 @@ fn serve(place: Place, terms: &Terms) -> Result<Ends> {
     layout.sync_name()?;
     // What another user left stays, and is in nobody's way.
     sweep::sweep(&layout)?;
-    if terms.shared {
+    if connect_options.shared {
         server::finish_answers(&layout)?;
     }
-    begin(layout, lock, true, terms)
+    begin(layout, lock, true, connect_options)
 }
 
 /// Serves a spool whose lock is held. What tells who serves it, the first one of several says.
-fn begin(layout: Layout, lock: Lock, is_first: bool, terms: &Terms) -> Result<Ends> {
+fn begin(
+    layout: Layout,
+    lock: Lock,
+    is_first: bool,
+    connect_options: &ConnectOptions,
+) -> Result<ConnectionlessLink> {
     let layout = Arc::new(layout);
-    let (tx, rx) = server::open(layout.clone(), !terms.shared, terms)?;
+    let (tx, rx) = server::open(layout.clone(), !connect_options.shared, connect_options)?;
     let mut claim = Claim {
         layout: layout.clone(),
         born: fork::generation(),
         presence: None,
-        about: None,
+        owner_record: None,
         lock: Some(lock),
-        is_shared: terms.shared,
+        is_shared: connect_options.shared,
     };
-    let mut more = Map::from_iter([("encoding".to_owned(), terms.encoding.name().into())]);
-    if terms.shared {
+    let mut more = Map::from_iter([("encoding".to_owned(), connect_options.encoding.name().into())]);
+    if connect_options.shared {
         more.insert(SHARED.to_owned(), true.into());
     }
     if is_first {
         // On a full disk nobody can be told of the server, and it can still take messages away, which makes room.
-        claim.about = unless_full(About::write(&layout.place, terms.pattern, &terms.source, more))?;
-        claim.presence = unless_full(Presence::server(&layout, terms))?;
+        claim.owner_record = unless_full(OwnerRecord::write(
+            &layout.place,
+            connect_options.pattern,
+            &connect_options.source,
+            more,
+        ))?;
+        claim.presence = unless_full(Presence::server(&layout, connect_options))?;
     }
-    if terms.shared {
+    if connect_options.shared {
         claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
     }
-    Ok(Ends {
+    Ok(ConnectionlessLink {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Server(tx))?)),
         rx: Rx::Spool(Box::new(SpoolRx::Server(rx))),
         place: Some(claim.layout.place.clone()),
@@ -202,7 +212,7 @@ fn claim(place: &Place, shared: bool) -> Result<(Lock, bool)> {
         if shared && let Some(lock) = layout::share(place)? {
             return Ok((lock, false));
         }
-        let said = about::read(place);
+        let said = owner::read(place);
         let is_shared = |said: &Value| said.at(SHARED).is_ok_and(|it| it == &Value::Bool(true));
         let is_served = said.is_some_and(|said| !shared || !is_shared(&said));
         if is_served && layout::lock(place)?.is_none() {
@@ -215,14 +225,18 @@ fn claim(place: &Place, shared: bool) -> Result<(Lock, bool)> {
 }
 
 /// Joins the spool at an endpoint as a client, and waits until there is one; with `durable` it is made.
-pub fn connect(endpoint: &Endpoint, terms: &Terms, waiting: &mut Waiting<'_>) -> Result<Ends> {
-    let place = layout::place(endpoint, terms.durable)?;
+pub fn connect(
+    endpoint: &Endpoint,
+    connect_options: &ConnectOptions,
+    waiting: &mut Waiting<'_>,
+) -> Result<ConnectionlessLink> {
+    let place = layout::place(endpoint, connect_options.durable)?;
     let mut watch = None;
     loop {
         if let Some(watch) = &watch {
             Watch::drain(watch);
         }
-        let joined = try_connect(endpoint, &place, terms);
+        let joined = try_connect(endpoint, &place, connect_options);
         if let Some(ends) = joined.map_err(|e| place.denied("take part in", e))? {
             return Ok(ends);
         }
@@ -257,12 +271,16 @@ fn nobody(place: &Place, waiting: &Waiting<'_>) -> Error {
 }
 
 /// Joins the spool once; none where there is none.
-fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Option<Ends>> {
+fn try_connect(
+    endpoint: &Endpoint,
+    place: &Place,
+    connect_options: &ConnectOptions,
+) -> Result<Option<ConnectionlessLink>> {
     let mut opened = Layout::open(place)?;
-    if opened.is_none() && terms.durable {
+    if opened.is_none() && connect_options.durable {
         let Some(_lock) = layout::lock(place)? else { return Ok(None) };
         if Layout::open(place)?.is_none() {
-            Layout::make(place, terms)?;
+            Layout::make(place, connect_options)?;
         }
         opened = Layout::open(place)?;
     }
@@ -284,8 +302,12 @@ fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Opti
         }
     }
     let layout = Arc::new(layout);
-    let who = if terms.named { terms.source.clone() } else { nameless(&terms.source, terms.session) };
-    let (presence, before) = Presence::client(&layout, &who, terms)?;
+    let who = if connect_options.named {
+        connect_options.source.clone()
+    } else {
+        nameless(&connect_options.source, connect_options.session)
+    };
+    let (presence, before) = Presence::client(&layout, &who, connect_options)?;
     // From here on nobody takes it away; somebody may just have done so.
     if !layout.is_current() {
         return Ok(None);
@@ -293,8 +315,8 @@ fn try_connect(endpoint: &Endpoint, place: &Place, terms: &Terms) -> Result<Opti
     layout.sync_name()?;
     sweep::forget_the_dead(&layout)?;
     let place = Some(layout.place.clone());
-    let (tx, rx) = client::join(layout, presence, before, terms)?;
-    Ok(Some(Ends {
+    let (tx, rx) = client::join(layout, presence, before, connect_options)?;
+    Ok(Some(ConnectionlessLink {
         tx: Tx::Spool(Box::new(SpoolTx::new(Side::Client(tx))?)),
         rx: Rx::Spool(Box::new(SpoolRx::Client(rx))),
         keeps: None,
@@ -321,7 +343,7 @@ macro_rules! each {
 impl SpoolTx {
     fn new(side: Side) -> Result<SpoolTx> {
         let ready = EventFd::new()?;
-        ready.ring();
+        ready.wake();
         Ok(SpoolTx { side, ready })
     }
 

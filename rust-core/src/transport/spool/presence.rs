@@ -13,7 +13,7 @@ use crate::sys::directory::Directory;
 use crate::sys::fork;
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
-use crate::transport::loose::Terms;
+use crate::transport::connectionless::ConnectOptions;
 use crate::value::{Map, Value};
 
 /// The server's file; no client may be called so.
@@ -43,7 +43,11 @@ fn progress_text(progress: Progress) -> String {
 
 impl Presence {
     /// Says that a client is there; gives how far it had come before. `AddressInUse` where a living one has the name.
-    pub fn client(layout: &Arc<Layout>, who: &str, terms: &Terms) -> Result<(Presence, Progress)> {
+    pub fn client(
+        layout: &Arc<Layout>,
+        who: &str,
+        connect_options: &ConnectOptions,
+    ) -> Result<(Presence, Progress)> {
         if who == SERVER || who.starts_with('.') {
             let text = format!(
                 "no client of a spool may be called {who}; choose another client_id",
@@ -75,15 +79,15 @@ impl Presence {
             |key: &str| before.get(key)?.as_text().ok()?.parse().ok().filter(|number| *number <= LARGEST);
         let progress =
             Progress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
-        let about = describe(terms)?;
+        let about = describe(connect_options)?;
         // What comes after the numbers: the rest of one JSON map.
         let text = progress_text(progress) + "," + about.trim_start_matches('{') + "\n";
         Ok((Presence::write(layout, who, &text, Some(lock))?, progress))
     }
 
     /// Says that the server is there, who holds the spool's own lock.
-    pub fn server(layout: &Arc<Layout>, terms: &Terms) -> Result<Presence> {
-        Presence::write(layout, SERVER, &(describe(terms)? + "\n"), None)
+    pub fn server(layout: &Arc<Layout>, connect_options: &ConnectOptions) -> Result<Presence> {
+        Presence::write(layout, SERVER, &(describe(connect_options)? + "\n"), None)
     }
 
     fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
@@ -127,13 +131,13 @@ impl Drop for Presence {
     }
 }
 
-fn describe(terms: &Terms) -> Result<String> {
+fn describe(connect_options: &ConnectOptions) -> Result<String> {
     let map = Map::from_iter([
         ("pid".to_owned(), Value::from(std::process::id())),
-        ("program".to_owned(), terms.source.as_str().into()),
-        ("encoding".to_owned(), terms.encoding.name().into()),
-        ("limit".to_owned(), terms.limit.into()),
-        ("pattern".to_owned(), terms.pattern.into()),
+        ("program".to_owned(), connect_options.source.as_str().into()),
+        ("encoding".to_owned(), connect_options.encoding.name().into()),
+        ("limit".to_owned(), connect_options.limit.into()),
+        ("pattern".to_owned(), connect_options.pattern.into()),
     ]);
     let text = codec::encode(&Value::Map(map), Encoding::Json)?;
     Ok(String::from_utf8_lossy(&text).into_owned())

@@ -25,12 +25,12 @@ use crate::sys::inotify::{Watch, WatchFlags};
 use crate::sys::lock;
 use crate::sys::poll::wait_readable;
 use crate::sys::record_lock::Held;
-use crate::transport::loose::Terms;
+use crate::transport::connectionless::ConnectOptions;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
 /// What the two halves share.
-struct Desk {
+struct ServerState {
     layout: Arc<Layout>,
     /// Where several serve: the locks by which each takes what it works on.
     taking: Option<lock::Many>,
@@ -53,7 +53,7 @@ struct State {
 
 /// The sending half.
 pub struct ServerTx {
-    desk: Arc<Desk>,
+    server_state: Arc<ServerState>,
     room: Room,
     /// Clients that come and go, once something was sent that nobody asked for.
     comings: Option<Watch>,
@@ -63,7 +63,7 @@ pub struct ServerTx {
 
 /// The receiving half.
 pub struct ServerRx {
-    desk: Arc<Desk>,
+    server_state: Arc<ServerState>,
     arrivals: Arrivals,
     others: Option<Others>,
     limit: u64,
@@ -74,7 +74,11 @@ pub struct ServerRx {
 /// The two halves of the server of a spool, whose lock is held.
 ///
 /// `alone` where nobody else does, or will.
-pub fn open(layout: Arc<Layout>, alone: bool, terms: &Terms) -> Result<(ServerTx, ServerRx)> {
+pub fn open(
+    layout: Arc<Layout>,
+    alone: bool,
+    connect_options: &ConnectOptions,
+) -> Result<(ServerTx, ServerRx)> {
     let number = highest(&layout.server)?.max(highest(&layout.client)?);
     layout.settle()?;
     if alone {
@@ -85,10 +89,10 @@ pub fn open(layout: Arc<Layout>, alone: bool, terms: &Terms) -> Result<(ServerTx
     let others = taking.as_ref().map(|taking| Others::new(taking.file())).transpose()?;
     let arrivals = Arrivals::new(&layout.server, everybody, "")?;
     arrivals.mind(&layout)?;
-    let desk = Arc::new(Desk { layout, taking, state: Mutex::default() });
-    let room = Room::new(terms.buffer, is_for);
-    let tx = ServerTx { desk: desk.clone(), room, comings: None, peer: None, number };
-    Ok((tx, ServerRx { desk, arrivals, others, limit: terms.limit, sender: None }))
+    let server_state = Arc::new(ServerState { layout, taking, state: Mutex::default() });
+    let room = Room::new(connect_options.buffer, is_for);
+    let tx = ServerTx { server_state: server_state.clone(), room, comings: None, peer: None, number };
+    Ok((tx, ServerRx { server_state, arrivals, others, limit: connect_options.limit, sender: None }))
 }
 
 /// Removes the requests whose answers are there: a server died between the one and the other.
@@ -117,7 +121,7 @@ fn finish_answer(layout: &Layout, request: &str, answer: &str) -> Result<bool> {
     Ok(false)
 }
 
-impl Desk {
+impl ServerState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,7 +204,7 @@ impl State {
 
 impl ServerTx {
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        let desk = self.desk.clone();
+        let server_state = self.server_state.clone();
         match frame.header.kind {
             Kind::Reply | Kind::Error => self.answer(frame),
             // What was sent lies in the spool, and stays there until it is consumed: nobody has to say or hear more.
@@ -211,12 +215,14 @@ impl ServerTx {
             }
             Kind::Data | Kind::Event => self.send(frame),
         }
-        .map_err(|e| desk.told(e))
+        .map_err(|e| server_state.told(e))
     }
 
     fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
         let number = frame.header.correlation;
-        let Some(asked) = self.desk.state().requests.get(&number).cloned() else { return Ok(Sent::Whole) };
+        let Some(asked) = self.server_state.state().requests.get(&number).cloned() else {
+            return Ok(Sent::Whole);
+        };
         let request = &asked.0;
         let has_failed = frame.header.kind == Kind::Error;
         // A failed answer is text for everybody; any other is written as its request is, and bears the same name.
@@ -226,7 +232,7 @@ impl ServerTx {
             (request.clone(), Name::parse(request, Kind::Request).encoding)
         };
         if encoding == frame.header.encoding {
-            self.desk.answer(&asked, &name, frame.body)?;
+            self.server_state.answer(&asked, &name, frame.body)?;
         } else {
             let body = codec::transcode(frame.body, frame.header.encoding, encoding).map_err(|e| {
                 let text = format!(
@@ -235,9 +241,9 @@ impl ServerTx {
                 );
                 Error::new(ErrorKind::Unsupported, text)
             })?;
-            self.desk.answer(&asked, &name, &body)?;
+            self.server_state.answer(&asked, &name, &body)?;
         }
-        let mut state = self.desk.state();
+        let mut state = self.server_state.state();
         state.requests.remove(&number);
         state.held.remove(request);
         state.locks.remove(request);
@@ -246,7 +252,7 @@ impl ServerTx {
 
     fn send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let Some(who) = self.find_peer()? else { return Ok(Sent::Blocked) };
-        let (layout, size) = (&self.desk.layout, frame.body.len() as u64);
+        let (layout, size) = (&self.server_state.layout, frame.body.len() as u64);
         if !self.room.take(&layout.client, &who, size)? {
             return Ok(Sent::Blocked);
         }
@@ -271,7 +277,7 @@ impl ServerTx {
 
     /// The one client that there is; none where nobody is there. Looked for again when somebody has come or gone.
     fn find_peer(&mut self) -> Result<Option<String>> {
-        let Layout { hello, locks, .. } = &*self.desk.layout;
+        let Layout { hello, locks, .. } = &*self.server_state.layout;
         match &self.comings {
             Some(comings) => {
                 let news = comings.take();
@@ -306,8 +312,8 @@ impl ServerTx {
 
     /// What was given is consumed up to this number.
     pub fn consumed_to(&mut self, number: u64) {
-        let mut state = self.desk.state();
-        state.given.take_away(&self.desk.layout.server, number);
+        let mut state = self.server_state.state();
+        state.given.take_away(&self.server_state.layout.server, number);
         state.release();
     }
 
@@ -325,32 +331,32 @@ impl ServerTx {
 
 impl ServerRx {
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        self.try_next().map_err(|e| self.desk.told(e))
+        self.try_next().map_err(|e| self.server_state.told(e))
     }
 
     fn try_next(&mut self) -> Result<Option<Incoming>> {
-        if self.arrivals.look(&self.desk.layout.server)? {
-            self.desk.layout.check_there()?;
+        if self.arrivals.look(&self.server_state.layout.server)? {
+            self.server_state.layout.check_there()?;
         }
         for name in self.others.as_mut().map_or(Ok(Vec::new()), Others::perhaps_free)? {
             self.arrivals.put_back(&name);
         }
-        while let Some(name) = self.arrivals.pop(&self.desk.layout.server)? {
-            if self.desk.has_given(&name) {
+        while let Some(name) = self.arrivals.pop(&self.server_state.layout.server)? {
+            if self.server_state.has_given(&name) {
                 continue;
             }
-            if !self.desk.take(&name)? {
+            if !self.server_state.take(&name)? {
                 self.others.iter_mut().for_each(|others| others.has(&name));
                 continue;
             }
             // Whatever fails, the file is still there, and is looked at again.
-            let taken = match self.desk.is_answered(&name) {
+            let taken = match self.server_state.is_answered(&name) {
                 Ok(true) => Ok(None),
                 Ok(false) => self.take(&name),
                 Err(e) => Err(e),
             };
             if !matches!(taken, Ok(Some(_))) {
-                self.desk.let_go(&name);
+                self.server_state.let_go(&name);
             }
             let taken = taken.inspect_err(|_| self.arrivals.put_back(&name));
             if let Some(frame) = taken? {
@@ -361,7 +367,7 @@ impl ServerRx {
     }
 
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
-        let layout = self.desk.layout.clone();
+        let layout = self.server_state.layout.clone();
         let folder: &Folder = &layout.server;
         let Name { numbered, kind, encoding } = Name::parse(name, Kind::Request);
         let found = folder.read(name, self.limit)?;
@@ -404,7 +410,7 @@ impl ServerRx {
             None => (None, stem(name).to_owned()),
         };
         let extension = self.extension(who)?;
-        let mut state = self.desk.state();
+        let mut state = self.server_state.state();
         let mut number = own_number.unwrap_or(0);
         // An answer finds its way by this number, and so does what is said of a message: no two of those that wait for it
         // have the same.
@@ -432,7 +438,7 @@ impl ServerRx {
 
     /// Keeps a file that cannot be taken, tells its sender why, and goes on with the next.
     fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
-        let layout = &self.desk.layout;
+        let layout = &self.server_state.layout;
         let asker = layout.server.facts(name).map(|facts| facts.st_uid);
         reject::keep(layout, &layout.server, name)?;
         let told = reject::failure(name, error)?;
@@ -457,7 +463,7 @@ impl ServerRx {
     }
 
     pub fn consumed_but(&mut self, last: usize) {
-        self.desk.consumed_but(last);
+        self.server_state.consumed_but(last);
     }
 
     /// Whether there is something after all.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustix::event::PollFlags;
 
 use super::address::{Address, stays_inside};
-use super::beyond;
 use super::proof;
+use super::remote;
 use super::token::Token;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -72,8 +72,8 @@ fn connect(
 ) -> Result<Option<Stream>> {
     let inside = stays_inside(at.ip());
     if !inside {
-        beyond::check_framing(greets)?;
-        beyond::check(&format!("a connection to {at}"))?;
+        remote::check_framing(greets)?;
+        remote::check(&format!("a connection to {at}"))?;
     }
     let socket = match inet::begin_connect(at) {
         Ok((socket, true)) => Some(socket),
@@ -86,7 +86,7 @@ fn connect(
     if inet::own_address(&socket)? == at {
         return Ok(None);
     }
-    Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { beyond::calling(socket, at)? }))
+    Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::calling(socket, at)? }))
 }
 
 /// Waits until a connection stands or has failed. A call that is not to wait allows the other machine a moment.

@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::address::stays_inside;
-use super::beyond;
 use super::proof::{self, Step};
+use super::remote;
 use super::token::Token;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
@@ -50,8 +50,8 @@ impl Gate {
         let socket = Guarded::new(socket);
         let address = inet::own_address(&socket)?;
         if !stays_inside(address.ip()) {
-            beyond::check_framing(greets)?;
-            return Ok((beyond::called(socket)?, Entry::Open));
+            remote::check_framing(greets)?;
+            return Ok((remote::called(socket)?, Entry::Open));
         }
         let socket = Arc::new(socket);
         if !greets {

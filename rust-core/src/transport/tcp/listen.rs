@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::address::{Address, stays_inside};
-use super::beyond;
 use super::entry::Gate;
+use super::remote;
 use super::token::Token;
 use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::inet;
-use crate::transport::about::About;
 use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::owner::OwnerRecord;
 use crate::transport::place::{Claim, Place};
 use crate::value::Map;
 
@@ -37,8 +37,8 @@ pub fn listen(
 ) -> Result<(Claim, Endpoint)> {
     let address = Address::of(endpoint)?.to_listen()?;
     if !stays_inside(address.ip()) {
-        beyond::check_framing(greets)?;
-        beyond::check(&format!("listening at {address}"))?;
+        remote::check_framing(greets)?;
+        remote::check(&format!("listening at {address}"))?;
     }
     let directory = Arc::new(Directory::runtime()?);
     // Whatever is wrong with the token is said now, and not to the first who connects.
@@ -47,6 +47,6 @@ pub fn listen(
     let address = inet::own_address(&socket)?;
     let place = Place { directory: directory.clone(), file: Endpoint::of_address(address).file_name() };
     let claim =
-        place.tell_of(socket, Gate::Tcp(directory), || About::write(&place, pattern, program, more))?;
+        place.tell_of(socket, Gate::Tcp(directory), || OwnerRecord::write(&place, pattern, program, more))?;
     Ok((claim, endpoint.with_port(address.port())))
 }

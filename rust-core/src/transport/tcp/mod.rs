@@ -6,14 +6,14 @@
 //! | the token of one user, and how two sides show that they know it | `token`, `proof` |
 //! | listening, and what a newcomer has to show | `listen`, `entry` |
 //! | calling | `call` |
-//! | other machines: keys, and TLS between them | `beyond`, `tls` |
+//! | other machines: keys, and TLS between them | `remote`, `tls` |
 
 pub mod address;
-mod beyond;
 mod call;
 mod entry;
 mod listen;
 mod proof;
+mod remote;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod token;

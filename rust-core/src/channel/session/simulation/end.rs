@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use super::super::super::options::Acknowledge;
-use super::super::{Hello, Inbox, Nature, Outbox, ReplayLimits};
+use super::super::{Hello, Inbox, Outbox, ReplayLimits, RetransmitClass};
 use super::truth::Truth;
 
 /// What an outbox keeps of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Letter {
-    pub nature: Nature,
+    pub class: RetransmitClass,
     pub bytes: usize,
     /// For an answer: the request's number, and who asked.
     pub answers: (u64, u64),
@@ -136,7 +136,7 @@ impl End {
         truth.given(session, number, kept);
         self.inbox.given(session, number);
         self.hands.push(message);
-        if letter.nature != Nature::Data {
+        if letter.class != RetransmitClass::Data {
             self.to_answer.push_back(message);
         }
     }

@@ -1,8 +1,8 @@
 //! What the programs at both ends do: they send, receive slowly, call, answer, acknowledge and give up.
 
 use super::super::super::options::Acknowledge;
-use super::super::Nature;
-use super::super::inbox::{Occasion, Verdict, Worth};
+use super::super::RetransmitClass;
+use super::super::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::super::outbox::Order;
 use super::World;
 use super::end::{Call, Frame, Letter, Taken, TxLink};
@@ -27,11 +27,17 @@ impl World<'_> {
     /// Puts a message on the link, with what can be said in passing.
     fn push_message(&mut self, i: usize, letter: Letter, number: u64) -> bool {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return false };
-        let in_passing = matches!(letter.nature, Nature::Data | Nature::Request | Nature::Idempotent);
+        let in_passing = matches!(
+            letter.class,
+            RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
+        );
         let in_passing = in_passing && self.said_on(i).is_none();
         let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
         let pushed = self.push(i, Frame::Message { letter, number, piggyback });
-        let has_place = matches!(letter.nature, Nature::Data | Nature::Request | Nature::Idempotent);
+        let has_place = matches!(
+            letter.class,
+            RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
+        );
         if pushed && has_place {
             self.ends[i].inbox.said_in_passing(to, piggyback);
         }
@@ -39,10 +45,10 @@ impl World<'_> {
     }
 
     /// Sends what is next: something again, or else a new message.
-    pub fn send(&mut self, i: usize, nature: Nature) {
+    pub fn send(&mut self, i: usize, class: RetransmitClass) {
         if !self.replay(i) {
             let bytes = if self.random.one_in(30) { 100 } else { self.random.below(20) };
-            self.send_new(i, Letter { nature, bytes, answers: (0, 0) });
+            self.send_new(i, Letter { class, bytes, answers: (0, 0) });
         }
     }
 
@@ -62,10 +68,10 @@ impl World<'_> {
 
     fn send_new(&mut self, i: usize, letter: Letter) -> bool {
         let Order::New { number } = self.ends[i].outbox.order() else { panic!("something goes first") };
-        if !self.ends[i].outbox.has_room(letter.nature, letter.bytes) {
+        if !self.ends[i].outbox.has_room(letter.class, letter.bytes) {
             self.look(i);
         }
-        if !self.ends[i].outbox.has_room(letter.nature, letter.bytes) {
+        if !self.ends[i].outbox.has_room(letter.class, letter.bytes) {
             self.seen.no_room += 1;
             if let Some(TxLink { id, .. }) = self.ends[i].tx.filter(|_| self.in_words) {
                 self.wants.insert((id, i), self.ends[i].outbox.wanted());
@@ -79,20 +85,20 @@ impl World<'_> {
         if !self.push_message(i, letter, number) {
             return false;
         }
-        self.truth.sent(self.ends[i].session(), number, letter.nature);
-        if letter.nature == Nature::Data {
+        self.truth.sent(self.ends[i].session(), number, letter.class);
+        if letter.class == RetransmitClass::Data {
             self.meanwhile(i);
         }
         let end = &mut self.ends[i];
         let mut kept = false;
-        let given = end.outbox.sent(letter.nature, letter.bytes, || {
+        let given = end.outbox.sent(letter.class, letter.bytes, || {
             kept = true;
             letter
         });
         assert_eq!(given, number);
-        end.answer_not_kept |= letter.nature == Nature::IdempotentAnswer && !kept;
-        if matches!(letter.nature, Nature::Request | Nature::Idempotent) {
-            let idempotent = letter.nature == Nature::Idempotent;
+        end.answer_not_kept |= letter.class == RetransmitClass::IdempotentAnswer && !kept;
+        if matches!(letter.class, RetransmitClass::Request | RetransmitClass::Idempotent) {
+            let idempotent = letter.class == RetransmitClass::Idempotent;
             end.call = Some(Call { number, link: end.tx.unwrap().id, idempotent });
         }
         true
@@ -109,19 +115,19 @@ impl World<'_> {
         }
     }
 
-    fn say(&mut self, i: usize, occasion: Occasion) {
+    fn say(&mut self, i: usize, trigger: AckTrigger) {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return };
         let number = match self.said_on(i) {
             Some(link) => {
                 let wanted = self.wants.get(&(link, 1 - i)).copied().unwrap_or(0);
-                self.ends[i].inbox.to_say_beside_a_word(occasion, to, wanted)
+                self.ends[i].inbox.ack_due_beside_page(trigger, to, wanted)
             }
-            None => self.ends[i].inbox.to_say(occasion, to),
+            None => self.ends[i].inbox.ack_due(trigger, to),
         };
         if let Some(number) = number
             && self.push(i, Frame::Ack(number))
         {
-            self.seen.woken += u64::from(self.in_words && occasion != Occasion::Asked);
+            self.seen.woken += u64::from(self.in_words && trigger != AckTrigger::Asked);
             self.ends[i].inbox.said(to, number);
         }
     }
@@ -173,7 +179,7 @@ impl World<'_> {
                 self.moves += 1;
                 return true;
             }
-            self.say(i, Occasion::Passing);
+            self.say(i, AckTrigger::Passing);
         }
         loop {
             let Some(message) = self.read(i) else {
@@ -183,16 +189,16 @@ impl World<'_> {
                 }
                 if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
                     // Nothing has come yet; the time of the pause passes, or not, before the next look.
-                    self.say(i, Occasion::Pausing);
+                    self.say(i, AckTrigger::Pausing);
                     self.moves += 1;
                     return false;
                 }
-                self.say(i, Occasion::Sleeping);
+                self.say(i, AckTrigger::Sleeping);
                 self.ends[i].asleep = true;
                 return false;
             };
-            match message.letter.nature {
-                Nature::Answer | Nature::IdempotentAnswer => {
+            match message.letter.class {
+                RetransmitClass::Answer | RetransmitClass::IdempotentAnswer => {
                     if self.take_answer(i, message) {
                         return true;
                     }
@@ -217,7 +223,7 @@ impl World<'_> {
     fn is_not_consumed(&self, Taken { session, number, letter }: Taken) {
         let published = self.published.get(&session).copied().unwrap_or(0);
         assert!(
-            letter.nature != Nature::Data || number > published,
+            letter.class != RetransmitClass::Data || number > published,
             "{number} of {session} was consumed before"
         );
     }
@@ -274,7 +280,7 @@ impl World<'_> {
             self.ends[i].paused = false;
             match frame {
                 Frame::Ack(number) => self.believe(i, number, peer),
-                Frame::Bye => self.say(i, Occasion::Asked),
+                Frame::Bye => self.say(i, AckTrigger::Asked),
                 Frame::Message { letter, number, piggyback } => {
                     if piggyback > 0 {
                         self.believe(i, piggyback, peer);
@@ -288,14 +294,14 @@ impl World<'_> {
     }
 
     fn take(&mut self, i: usize, session: u64, number: u64, letter: Letter) -> Option<Taken> {
-        let worth = match letter.nature {
-            Nature::Data => Worth::Soon,
-            Nature::IdempotentAnswer => Worth::Sometime,
-            _ => Worth::Nothing,
+        let urgency = match letter.class {
+            RetransmitClass::Data => AckUrgency::Soon,
+            RetransmitClass::IdempotentAnswer => AckUrgency::Sometime,
+            _ => AckUrgency::Nothing,
         };
         let end = &mut self.ends[i];
         assert_eq!(end.inbox.session(), session);
-        match end.inbox.take(number, letter.bytes, worth).unwrap() {
+        match end.inbox.take(number, letter.bytes, urgency).unwrap() {
             Verdict::Duplicate => {
                 self.seen.duplicates += 1;
                 None
@@ -345,11 +351,11 @@ impl World<'_> {
             self.moves += 1;
             return;
         }
-        let nature = match request.letter.nature {
-            Nature::Idempotent => Nature::IdempotentAnswer,
-            _ => Nature::Answer,
+        let class = match request.letter.class {
+            RetransmitClass::Idempotent => RetransmitClass::IdempotentAnswer,
+            _ => RetransmitClass::Answer,
         };
-        let letter = Letter { nature, bytes: 5, answers: (request.number, request.session) };
+        let letter = Letter { class, bytes: 5, answers: (request.number, request.session) };
         if self.replay(i) || !self.send_new(i, letter) {
             return;
         }

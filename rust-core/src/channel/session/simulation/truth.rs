@@ -1,6 +1,6 @@
 //! What really became of every message of a simulated history, kept apart from the machine that is tested.
 
-use super::super::Nature;
+use super::super::RetransmitClass;
 
 /// Everything that was ever sent, by session and number.
 #[derive(Default)]
@@ -17,7 +17,7 @@ struct Sent {
 
 #[derive(Clone, Copy)]
 struct Fact {
-    nature: Nature,
+    class: RetransmitClass,
     /// Whether a program had it and went on.
     consumed: bool,
     /// How many programs had it.
@@ -43,10 +43,10 @@ impl Truth {
         &mut self.sent_by(session).facts[number as usize - 1]
     }
 
-    pub fn sent(&mut self, session: u64, number: u64, nature: Nature) {
+    pub fn sent(&mut self, session: u64, number: u64, class: RetransmitClass) {
         let facts = &mut self.sent_by(session).facts;
         assert_eq!(facts.len() as u64 + 1, number, "numbers follow each other");
-        facts.push(Fact { nature, consumed: false, given: 0, taken_by: 0, dropped: false });
+        facts.push(Fact { class, consumed: false, given: 0, taken_by: 0, dropped: false });
     }
 
     pub fn taken(&mut self, session: u64, number: u64, by: u64) {
@@ -56,8 +56,8 @@ impl Truth {
     pub fn given(&mut self, session: u64, number: u64, kept: bool) {
         let fact = self.fact(session, number);
         fact.given += 1;
-        let again = matches!(fact.nature, Nature::Data | Nature::Idempotent) && kept;
-        assert!(fact.given == 1 || again, "{:?} {number} of session {session} was given twice", fact.nature);
+        let again = matches!(fact.class, RetransmitClass::Data | RetransmitClass::Idempotent) && kept;
+        assert!(fact.given == 1 || again, "{:?} {number} of session {session} was given twice", fact.class);
     }
 
     pub fn consumed(&mut self, session: u64, number: u64) {
@@ -71,7 +71,7 @@ impl Truth {
             let fact = sent.facts[at as usize];
             let lost = fact.dropped || (!kept && fact.taken_by != by);
             assert!(
-                fact.consumed || lost || fact.nature != Nature::Data,
+                fact.consumed || lost || fact.class != RetransmitClass::Data,
                 "message {} of session {session} was acknowledged by {by} up to {number}, and not consumed",
                 at + 1
             );
@@ -83,7 +83,7 @@ impl Truth {
     pub fn unacknowledged(&mut self, session: u64) -> u64 {
         let sent = self.sent_by(session);
         let open = &sent.facts[sent.checked as usize..];
-        open.iter().filter(|fact| fact.nature == Nature::Data && !fact.dropped).count() as u64
+        open.iter().filter(|fact| fact.class == RetransmitClass::Data && !fact.dropped).count() as u64
     }
 
     /// The peer went for good: what it had not acknowledged is nobody's.
@@ -98,7 +98,7 @@ impl Truth {
     pub fn check_all_consumed(&mut self, session: u64) {
         for (at, fact) in self.sent_by(session).facts.iter().enumerate() {
             assert!(
-                fact.consumed || fact.dropped || fact.nature != Nature::Data,
+                fact.consumed || fact.dropped || fact.class != RetransmitClass::Data,
                 "message {} of session {session} was never consumed",
                 at + 1
             );

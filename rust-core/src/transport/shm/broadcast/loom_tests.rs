@@ -13,38 +13,38 @@ use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Park, SHORT, Stage, Waker};
 use super::super::segment::{PAGE, at};
-use super::caster::Caster;
-use super::follower::{Follower, Start};
+use super::ring_reader::{RingReader, Start};
+use super::ring_writer::RingWriter;
 use crate::sys::futex::Slept;
 
 /// Two records of two words.
 const RING: usize = 32;
 
-fn write(caster: &mut Caster<Arc<Heap>>, memory: &Heap, number: u64) {
+fn write(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     let place = PAGE + (start as usize & (RING - 1));
-    caster.reserve(end);
+    ring_writer.reserve(end);
     memory.store(place, number, Ordering::Relaxed);
     memory.store(place + 8, number * 10, Ordering::Relaxed);
-    caster.reveal(start, end);
+    ring_writer.reveal(start, end);
 }
 
 /// The same for two that are shown together.
-fn write_both(caster: &mut Caster<Arc<Heap>>, memory: &Heap, number: u64) {
+fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     for number in [number, number + 1] {
         let place = PAGE + (((number - 1) * 16) as usize & (RING - 1));
-        caster.reserve(number * 16);
+        ring_writer.reserve(number * 16);
         memory.store(place, number, Ordering::Relaxed);
         memory.store(place + 8, number * 10, Ordering::Relaxed);
     }
-    caster.reveal(number * 16, (number + 1) * 16);
+    ring_writer.reveal(number * 16, (number + 1) * 16);
 }
 
 /// Reads the record at a position: what it was, or `None` when it was overtaken.
-fn read(follower: &Follower<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
+fn read(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
     let place = PAGE + (position as usize & (RING - 1));
     let (one, two) = (memory.load(place, Ordering::Relaxed), memory.load(place + 8, Ordering::Relaxed));
-    follower.is_intact(position).then(|| {
+    ring_reader.is_intact(position).then(|| {
         assert_eq!(
             (one, two),
             (position / 16 + 1, (position / 16 + 1) * 10),
@@ -60,19 +60,19 @@ fn what_is_intact_after_the_copy_was_copied_whole() {
     builder.preemption_bound = Some(3);
     builder.check(|| {
         let memory = Heap::new(PAGE + RING);
-        let mut caster = Caster::new(memory.clone(), RING);
-        write(&mut caster, &memory, 1);
-        let follower = Follower::new(memory.clone(), RING, 100, Start::Newest);
+        let mut ring_writer = RingWriter::new(memory.clone(), RING);
+        write(&mut ring_writer, &memory, 1);
+        let ring_reader = RingReader::new(memory.clone(), RING, 100, Start::Newest);
         let writing = thread::spawn({
             let memory = memory.clone();
-            move || (2..=4).for_each(|number| write(&mut caster, &memory, number))
+            move || (2..=4).for_each(|number| write(&mut ring_writer, &memory, number))
         });
         let tail = memory.load(at::TAIL, Ordering::Acquire);
-        read(&follower, &memory, tail - 16);
+        read(&ring_reader, &memory, tail - 16);
         let latest = memory.load(at::LATEST, Ordering::Acquire);
-        read(&follower, &memory, latest);
+        read(&ring_reader, &memory, latest);
         writing.join().unwrap();
-        assert_eq!(read(&follower, &memory, 48), Some(4), "at rest it is always intact");
+        assert_eq!(read(&ring_reader, &memory, 48), Some(4), "at rest it is always intact");
     });
 }
 
@@ -82,26 +82,26 @@ fn what_is_intact_after_the_copy_was_copied_whole_where_two_are_shown_together()
     builder.preemption_bound = Some(3);
     builder.check(|| {
         let memory = Heap::new(PAGE + RING);
-        let mut caster = Caster::new(memory.clone(), RING);
-        write(&mut caster, &memory, 1);
-        let follower = Follower::new(memory.clone(), RING, 100, Start::Newest);
+        let mut ring_writer = RingWriter::new(memory.clone(), RING);
+        write(&mut ring_writer, &memory, 1);
+        let ring_reader = RingReader::new(memory.clone(), RING, 100, Start::Newest);
         let writing = thread::spawn({
             let memory = memory.clone();
-            move || write_both(&mut caster, &memory, 2)
+            move || write_both(&mut ring_writer, &memory, 2)
         });
         let tail = memory.load(at::TAIL, Ordering::Acquire);
-        read(&follower, &memory, tail - 16);
+        read(&ring_reader, &memory, tail - 16);
         let latest = memory.load(at::LATEST, Ordering::Acquire);
-        read(&follower, &memory, latest);
+        read(&ring_reader, &memory, latest);
         writing.join().unwrap();
-        assert_eq!(read(&follower, &memory, 32), Some(3), "at rest it is always intact");
+        assert_eq!(read(&ring_reader, &memory, 32), Some(3), "at rest it is always intact");
     });
 }
 
 /// A subscriber sleeps until two messages have come, first in the futex, whose time may pass at any moment, then in poll.
 fn subscriber_sleeps(time_passes: bool) {
     let (memory, page) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
-    let mut caster = Caster::new(memory.clone(), RING);
+    let mut ring_writer = RingWriter::new(memory.clone(), RING);
     let byte = Arc::new(Notify::new());
     let publishing = thread::spawn({
         let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
@@ -109,7 +109,7 @@ fn subscriber_sleeps(time_passes: bool) {
             // The wake word is the ring's, and which sleep was ended is known of each subscriber.
             let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
             for number in 1..=2 {
-                write(&mut caster, &memory, number);
+                write(&mut ring_writer, &memory, number);
                 let park = page.load_fenced(at::DATA_PARK);
                 match subscription.is_due(park).then(|| subscription.take(park)).flatten() {
                     Some(Stage::Futex) => drop(ring.wake_futex(&memory, u32::MAX)),

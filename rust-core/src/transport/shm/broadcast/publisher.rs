@@ -8,8 +8,8 @@ use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Stage, Waker};
 use super::super::segment::{self, MAX_RING, at, state};
 use super::super::signals::Signal;
-use super::caster::Caster;
 use super::record::Mark;
+use super::ring_writer::RingWriter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
 use crate::sys::fork::{self, Guarded};
@@ -27,7 +27,7 @@ pub(crate) enum Published {
 /// A publisher's ring. It waits for nobody: who is too slow is overtaken, and told how much was missed.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
-    caster: Caster<MemoryFile>,
+    ring_writer: RingWriter<MemoryFile>,
     /// For those who follow the ring there is now.
     waker: Waker,
     /// Whether subscribers may sleep in the futex.
@@ -39,9 +39,9 @@ pub(crate) struct Broadcast {
 impl Broadcast {
     /// A ring of at least `buffer` bytes for the session of this incarnation.
     pub fn create(session: u64, buffer: usize) -> Result<Broadcast> {
-        let caster = fresh(session, segment::ring_length(buffer)?)?;
+        let ring_writer = fresh(session, segment::ring_length(buffer)?)?;
         Ok(Broadcast {
-            caster,
+            ring_writer,
             waker: Waker::new(at::DATA_WAKE),
             futex: true,
             session,
@@ -51,13 +51,13 @@ impl Broadcast {
 
     /// What a subscriber needs: the memory file.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
-        self.caster.memory().fd()
+        self.ring_writer.memory().fd()
     }
 
     /// Publishes a frame; then call [`Broadcast::notify`]. A frame above half the ring makes a ring of four times
     /// its size; `TooLarge` above what a ring may have, `OutOfMemory` when there is none, and then nothing has changed.
     pub fn publish(&mut self, frame: &Outgoing<'_>) -> Result<Published> {
-        if self.caster.write(frame) {
+        if self.ring_writer.write(frame) {
             return Ok(Published::Here);
         }
         let size = Mark::of(frame.extension.len(), frame.body.len()).size;
@@ -78,9 +78,9 @@ impl Broadcast {
         }
         larger.memory().store(at::POLL_ONLY, u64::from(!self.futex), Ordering::Release);
         // Last, so that whoever sees it and asks is given the ring that has the message.
-        self.caster.memory().store_fenced(at::STATE, state::MOVED);
+        self.ring_writer.memory().store_fenced(at::STATE, state::MOVED);
         self.wake_futex(u32::MAX);
-        self.caster = larger;
+        self.ring_writer = larger;
         self.waker = Waker::new(at::DATA_WAKE);
         Ok(Published::Moved)
     }
@@ -91,11 +91,11 @@ impl Broadcast {
         let mut count = 0;
         let mut published = Ok(());
         for frame in frames {
-            if !self.caster.may_hold(Mark::of(frame.extension.len(), frame.body.len()).size) {
-                self.caster.show();
+            if !self.ring_writer.may_hold(Mark::of(frame.extension.len(), frame.body.len()).size) {
+                self.ring_writer.show();
             }
-            if !self.caster.put(&frame) {
-                self.caster.show();
+            if !self.ring_writer.put(&frame) {
+                self.ring_writer.show();
                 published = self.publish(&frame).map(drop);
             }
             if published.is_err() {
@@ -103,7 +103,7 @@ impl Broadcast {
             }
             count += 1;
         }
-        self.caster.show();
+        self.ring_writer.show();
         (count, published)
     }
 
@@ -121,17 +121,17 @@ impl Broadcast {
     fn wake_futex(&mut self, expected: u32) {
         /// Subscribers that have just left and may still sleep.
         const SLACK: u32 = 64;
-        let woken = self.waker.wake_futex(self.caster.memory(), u32::MAX);
+        let woken = self.waker.wake_futex(self.ring_writer.memory(), u32::MAX);
         if self.futex && woken > expected.saturating_add(SLACK) {
             self.futex = false;
-            self.caster.memory().store(at::POLL_ONLY, 1, Ordering::Release);
+            self.ring_writer.memory().store(at::POLL_ONLY, 1, Ordering::Release);
         }
     }
 
     /// Bytes of the ring.
     #[cfg(test)]
     pub fn ring(&self) -> u64 {
-        self.caster.ring()
+        self.ring_writer.ring()
     }
 }
 
@@ -139,15 +139,15 @@ impl Drop for Broadcast {
     fn drop(&mut self) {
         // In a forked child the mapping is absent, and the ring is the parent's.
         if fork::generation() == self.generation {
-            self.caster.memory().store_fenced(at::STATE, state::CLOSED);
+            self.ring_writer.memory().store_fenced(at::STATE, state::CLOSED);
             // From poll they are woken by their sockets, which hang up next.
             self.wake_futex(u32::MAX);
         }
     }
 }
 
-fn fresh(session: u64, ring: usize) -> Result<Caster<MemoryFile>> {
-    Ok(Caster::new(segment::create(segment::BROADCAST, session, ring)?, ring))
+fn fresh(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
+    Ok(RingWriter::new(segment::create(segment::BROADCAST, session, ring)?, ring))
 }
 
 /// The publisher's view of one subscriber: whether it sleeps, and how to wake it.

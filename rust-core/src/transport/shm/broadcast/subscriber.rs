@@ -1,4 +1,4 @@
-//! The subscriber's side: a follower that can sleep, and the page that tells the publisher when it does.
+//! The subscriber's side: a ring_reader that can sleep, and the page that tells the publisher when it does.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::super::peer::Peer;
 use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
-use super::follower::{Follower, Received, Start};
+use super::ring_reader::{Received, RingReader, Start};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
@@ -39,7 +39,7 @@ impl SubscriberPage {
 /// The receiving half of a subscription.
 #[derive(Debug)]
 pub(crate) struct BroadcastReader {
-    follower: Follower<PeerMemory>,
+    ring_reader: RingReader<PeerMemory>,
     page: SubscriberPage,
     park: Park,
     spin: Spin,
@@ -50,9 +50,9 @@ pub(crate) struct BroadcastReader {
     /// Why the subscription has ended, where it was not the publisher that ended it.
     end: Option<Error>,
     /// The publisher may be gone: ask when there is nothing more to read.
-    suspicious: bool,
+    probe_due: bool,
     /// Looks in a row that found nothing.
-    vain: u32,
+    empty_polls: u32,
     gone: bool,
 }
 
@@ -60,14 +60,14 @@ impl BroadcastReader {
     /// Follows the ring with `page`, which the publisher has. `socket` is where both were exchanged: its hang-up means
     /// that the publisher is gone, as does the end of `process`, where the kernel gives one.
     pub fn new(
-        follower: Follower<PeerMemory>,
+        ring_reader: RingReader<PeerMemory>,
         page: SubscriberPage,
         socket: Arc<Guarded>,
         process: Option<Arc<OwnedFd>>,
         spin: Duration,
     ) -> BroadcastReader {
         BroadcastReader {
-            follower,
+            ring_reader,
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
             spin: Spin::new(spin),
@@ -75,13 +75,13 @@ impl BroadcastReader {
             publisher: Peer::new(socket, process),
             short_passed: false,
             end: None,
-            suspicious: false,
-            vain: 0,
+            probe_due: false,
+            empty_polls: 0,
             gone: false,
         }
     }
 
-    /// The next frame, nothing, or that the publisher has moved; errors as [`Follower::read`] says, and `Disconnected`
+    /// The next frame, nothing, or that the publisher has moved; errors as [`RingReader::read`] says, and `Disconnected`
     /// once everything has been read that a gone publisher left.
     pub fn try_recv(&mut self) -> Result<Received> {
         if let Some(end) = &self.end {
@@ -89,14 +89,14 @@ impl BroadcastReader {
         }
         loop {
             let gone = self.gone;
-            match self.follower.read()? {
+            match self.ring_reader.read()? {
                 Received::Nothing if gone => {
                     let text = "the publisher closed or its process ended";
                     return Err(Error::new(ErrorKind::Disconnected, text));
                 }
                 Received::Nothing => {
-                    self.vain = self.vain.wrapping_add(1);
-                    let ask = std::mem::take(&mut self.suspicious) || self.vain.is_multiple_of(64);
+                    self.empty_polls = self.empty_polls.wrapping_add(1);
+                    let ask = std::mem::take(&mut self.probe_due) || self.empty_polls.is_multiple_of(64);
                     if !ask || !self.publisher.is_gone()? {
                         return Ok(Received::Nothing);
                     }
@@ -120,32 +120,32 @@ impl BroadcastReader {
 
     /// The newest frame, whether read before or not.
     pub fn latest(&self) -> Result<Received> {
-        self.follower.latest()
+        self.ring_reader.latest()
     }
 
     /// Where to go on in the ring that the publisher has moved to, for a new subscription.
     pub fn resume(&self) -> Start {
-        self.follower.resume()
+        self.ring_reader.resume()
     }
 
     /// Looks for a few microseconds; true when something is there.
     pub fn spin(&mut self) -> bool {
-        let follower = &self.follower;
-        self.spin.look(|| follower.is_ready())
+        let ring_reader = &self.ring_reader;
+        self.spin.look(|| ring_reader.is_ready())
     }
 
     /// Sleeps for a moment in the futex, once after each frame: false when it is time for [`BroadcastReader::park`] and a
     /// longer sleep.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
-        if self.short_passed || self.gone || !self.follower.wakes_from_futex() {
+        if self.short_passed || self.gone || !self.ring_reader.wakes_from_futex() {
             return Ok(false);
         }
         // A deadline that has passed is told by the next stage.
         let Ok(left) = waiting.sleep() else { return Ok(false) };
         let at_most = left.map_or(SHORT, |left| left.min(SHORT));
-        let (park, follower) = (&mut self.park, &self.follower);
-        let there = || follower.is_ready_fenced();
-        let slept = park.sleep_briefly(&self.page.memory, follower.peer(), at_most, there)?;
+        let (park, ring_reader) = (&mut self.park, &self.ring_reader);
+        let there = || ring_reader.is_ready_fenced();
+        let slept = park.sleep_briefly(&self.page.memory, ring_reader.peer(), at_most, there)?;
         self.short_passed = true;
         if slept == Slept::TimedOut {
             return Ok(false);
@@ -154,15 +154,15 @@ impl BroadcastReader {
         Ok(true)
     }
 
-    /// About to sleep on [`BroadcastReader::descriptors`]; true when there is something to look at after all.
+    /// OwnerRecord to sleep on [`BroadcastReader::descriptors`]; true when there is something to look at after all.
     pub fn park(&mut self) -> Result<bool> {
         if let Err(end) = self.signals.prepare(Signal::Data) {
             self.end = Some(end);
             return Ok(true);
         }
         self.park.park(&self.page.memory, Stage::Poll);
-        self.suspicious = true;
-        if self.gone || self.follower.is_ready_fenced() {
+        self.probe_due = true;
+        if self.gone || self.ring_reader.is_ready_fenced() {
             self.unpark();
             return Ok(true);
         }

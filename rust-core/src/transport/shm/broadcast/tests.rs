@@ -11,8 +11,8 @@ use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::segment::{PAGE, at};
 use super::super::tests::{data, patient, pattern, scaled};
-use super::caster::Caster;
 use super::publisher::Published;
+use super::ring_writer::RingWriter;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing, flags};
@@ -33,8 +33,8 @@ fn file(broadcast: &Broadcast) -> OwnedFd {
     broadcast.descriptor_for_peer().try_clone_to_owned().unwrap()
 }
 
-fn follow(broadcast: &Broadcast) -> Follower<crate::sys::memory::PeerMemory> {
-    Follower::open(file(broadcast), 9, LIMIT, Start::Newest).unwrap()
+fn follow(broadcast: &Broadcast) -> RingReader<crate::sys::memory::PeerMemory> {
+    RingReader::open(file(broadcast), 9, LIMIT, Start::Newest).unwrap()
 }
 
 fn frame(received: Result<Received>) -> Incoming {
@@ -56,7 +56,7 @@ fn subscriber_begins_with_what_was_the_newest_when_it_was_admitted() {
         publish(&mut broadcast, sequence, 100);
     }
     for (admitted_at, first) in [(0, 1), (1, 1), (2, 2), (3, 3)] {
-        let mut reader = Follower::open(file(&broadcast), 9, LIMIT, Start::With(admitted_at)).unwrap();
+        let mut reader = RingReader::open(file(&broadcast), 9, LIMIT, Start::With(admitted_at)).unwrap();
         for sequence in first..=3 {
             let got = frame(reader.read());
             assert_is(&got, sequence, 100);
@@ -72,7 +72,7 @@ fn subscriber_begins_with_what_was_the_newest_when_it_was_admitted() {
     for sequence in 4..=60 {
         publish(&mut broadcast, sequence, 100);
     }
-    let mut reader = Follower::open(file(&broadcast), 9, LIMIT, Start::With(3)).unwrap();
+    let mut reader = RingReader::open(file(&broadcast), 9, LIMIT, Start::With(3)).unwrap();
     let lagged = reader.read().unwrap_err();
     assert_eq!(lagged.kind(), ErrorKind::Lagged);
     assert_is(&frame(reader.read()), 3 + lagged.missed().unwrap(), 100);
@@ -97,12 +97,12 @@ fn every_subscriber_gets_every_message_in_order_and_the_late_one_begins_with_the
     let got = frame(late.read());
     assert_is(&got, 3, 100);
     assert_eq!(got.header.flags, flags::RETAINED);
-    for follower in [&mut early, &mut late] {
-        let got = frame(follower.read());
+    for ring_reader in [&mut early, &mut late] {
+        let got = frame(ring_reader.read());
         assert_is(&got, 4, 0);
         assert_eq!(got.header.flags, 0);
-        assert!(!follower.is_ready());
-        assert!(matches!(follower.read(), Ok(Received::Nothing)));
+        assert!(!ring_reader.is_ready());
+        assert!(matches!(ring_reader.read(), Ok(Received::Nothing)));
     }
 }
 
@@ -151,7 +151,7 @@ fn a_large_message_moves_the_publisher_and_nothing_is_missed_on_the_way() {
     assert!(reader.is_ready());
     assert!(matches!(reader.read(), Ok(Received::Moved)));
     assert!(matches!(reader.latest(), Ok(Received::Moved)));
-    let mut reader = Follower::open(file(&broadcast), 9, LIMIT, reader.resume()).unwrap();
+    let mut reader = RingReader::open(file(&broadcast), 9, LIMIT, reader.resume()).unwrap();
     assert_is(&frame(reader.read()), 3, 3000);
     assert_is(&frame(reader.read()), 4, 5);
     assert!(matches!(reader.read(), Ok(Received::Nothing)));
@@ -168,7 +168,7 @@ fn who_moves_late_learns_what_it_missed() {
     }
     assert_is(&frame(reader.read()), 1, 10);
     assert!(matches!(reader.read(), Ok(Received::Moved)));
-    let mut reader = Follower::open(file(&broadcast), 9, LIMIT, reader.resume()).unwrap();
+    let mut reader = RingReader::open(file(&broadcast), 9, LIMIT, reader.resume()).unwrap();
     let missed = reader.read().unwrap_err().missed().unwrap();
     assert_is(&frame(reader.read()), missed + 2, 2000);
 }
@@ -186,7 +186,7 @@ fn a_closed_publisher_is_read_to_the_end() {
 #[test]
 fn what_is_over_the_limit_is_skipped() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
-    let mut reader = Follower::open(file(&broadcast), 9, 100, Start::Newest).unwrap();
+    let mut reader = RingReader::open(file(&broadcast), 9, 100, Start::Newest).unwrap();
     publish(&mut broadcast, 1, 101);
     publish(&mut broadcast, 2, 100);
     assert_eq!(reader.read().unwrap_err().kind(), ErrorKind::TooLarge);
@@ -324,15 +324,15 @@ proptest! {
         steps in prop::collection::vec((0usize..1900, 0u8..6), 1..scaled(300))
     ) {
         let memory = Heap::new(PAGE + 4096);
-        let mut caster = Caster::new(memory.clone(), 4096);
-        let mut follower = Follower::new(memory, 4096, LIMIT, Start::Newest);
+        let mut ring_writer = RingWriter::new(memory.clone(), 4096);
+        let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
         let (mut written, mut accounted) = (0, 0);
         let lengths: Vec<usize> = steps.iter().map(|(length, _)| *length).collect();
         for (length, reads) in steps {
             written += 1;
-            prop_assert!(caster.write(&Outgoing::new(data(written), &body(written, length))));
+            prop_assert!(ring_writer.write(&Outgoing::new(data(written), &body(written, length))));
             for _ in 0..reads {
-                match follower.read() {
+                match ring_reader.read() {
                     Ok(Received::Frame(frame)) => {
                         accounted += 1;
                         prop_assert_eq!(frame.header.sequence, accounted);
@@ -356,10 +356,10 @@ proptest! {
         spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..40)
     ) {
         let memory = Heap::new(PAGE + 4096);
-        let mut caster = Caster::new(memory.clone(), 4096);
-        let mut follower = Follower::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        let mut ring_writer = RingWriter::new(memory.clone(), 4096);
+        let mut ring_reader = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
         for sequence in 1..=writes {
-            caster.write(&Outgoing::new(data(sequence), &body(sequence, 100)));
+            ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 100)));
         }
         for (what, place, value, flip) in spoils {
             let at = match what {
@@ -373,9 +373,9 @@ proptest! {
             let allowed = [ErrorKind::Malformed, ErrorKind::VersionMismatch, ErrorKind::Lagged,
                            ErrorKind::Stalled, ErrorKind::Disconnected];
             for _ in 0..3 {
-                for result in [follower.read(), follower.latest(),
-                               Follower::new(memory.clone(), 4096, LIMIT, Start::Newest).read(),
-                               Follower::new(memory.clone(), 4096, LIMIT, Start::After(3)).read()] {
+                for result in [ring_reader.read(), ring_reader.latest(),
+                               RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest).read(),
+                               RingReader::new(memory.clone(), 4096, LIMIT, Start::After(3)).read()] {
                     match result {
                         Ok(Received::Frame(frame)) => prop_assert!(frame.body.len() <= 4096),
                         Ok(_) => {}
@@ -391,7 +391,7 @@ proptest! {
 #[test]
 fn batch_is_found_by_subscribers_as_a_whole_and_moves_with_a_large_message() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
-    let mut follower = follow(&broadcast);
+    let mut ring_reader = follow(&broadcast);
     let mut number = 0;
     for round in 0..200u64 {
         let bodies: Vec<_> = (0..1 + round % 3)
@@ -402,20 +402,20 @@ fn batch_is_found_by_subscribers_as_a_whole_and_moves_with_a_large_message() {
             .collect();
         let first = number + 1 - bodies.len() as u64;
         let frames = (first..).zip(&bodies).map(|(number, body)| {
-            assert!(!follower.is_ready(), "part of a batch is visible");
+            assert!(!ring_reader.is_ready(), "part of a batch is visible");
             Outgoing::new(data(number), body)
         });
         let (count, published) = broadcast.publish_many(frames);
         published.unwrap();
         assert_eq!(count, bodies.len());
         for number in first..first + count as u64 {
-            assert_is(&frame(follower.read()), number, (number % 50) as usize);
+            assert_is(&frame(ring_reader.read()), number, (number % 50) as usize);
         }
     }
     let first = number + 1;
     let bodies = [body(first, 10), body(first + 1, 10_000), body(first + 2, 20)];
     let frames = (first..).zip(&bodies).map(|(number, body)| Outgoing::new(data(number), body));
     assert_eq!(broadcast.publish_many(frames).0, 3);
-    assert_is(&frame(follower.read()), first, 10);
-    assert!(matches!(follower.read(), Ok(Received::Moved)));
+    assert_is(&frame(ring_reader.read()), first, 10);
+    assert!(matches!(ring_reader.read(), Ok(Received::Moved)));
 }
