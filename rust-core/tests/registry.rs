@@ -96,7 +96,7 @@ fn named_pipes_are_told_of_by_what_lies_beside_them() {
     // What one leaves that was killed while it made the next pair, or took its names away.
     let directory = std::path::PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
-    for left in [vec![".new.$.fifo.reply", "$.fifo", ".is.$.fifo"], vec!["$.fifo.reply"]] {
+    for left in [vec![".new.$.fifo.reply", "$.fifo", ".owner.$.fifo"], vec!["$.fifo.reply"]] {
         for name in left {
             let path = directory.join(name.replace('$', &file));
             let mode = rustix::fs::Mode::from_raw_mode(0o600);

@@ -304,7 +304,7 @@ fn last_worker_takes_the_name_away_whoever_was_first() {
     second.close(SOON).unwrap();
     assert!(names(&directory.join("hello")).is_empty());
     let around = names(directory.parent().unwrap());
-    assert!(around.iter().all(|name| !name.starts_with(".is.")), "{around:?}");
+    assert!(around.iter().all(|name| !name.starts_with(".owner.")), "{around:?}");
 }
 
 #[test]

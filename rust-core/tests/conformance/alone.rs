@@ -55,7 +55,7 @@ fn start(nature: &Nature, name: &str) {
     // Its process has gone, and nothing of it is in the way of anybody.
     let left = names(&folder.path().join("run"));
     let stale: Vec<_> =
-        left.iter().filter(|name| name.contains(".new.") || name.starts_with(".is.")).collect();
+        left.iter().filter(|name| name.contains(".new.") || name.starts_with(".owner.")).collect();
     assert!(stale.is_empty(), "left behind: {left:?}");
 }
 
