@@ -42,7 +42,10 @@ pub enum Action {
         file: PathBuf,
     },
     /// Make and take back the keys by which machines know each other
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  linkspan bridge keys init authority\n  linkspan bridge keys issue authority north\n  linkspan bridge keys revoke authority north"
+    )]
     Keys(Keys),
 }
 

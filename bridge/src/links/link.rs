@@ -24,19 +24,19 @@ const PIECE_SIZE: usize = 48 << 10;
 const IN_TURN: usize = 128;
 
 /// What came of a call to a program of this machine.
-pub enum Called {
+pub enum CallOutcome {
     /// Nobody answered.
     Nobody,
     /// The answer, and the link where the caller was let in.
-    Answered(Vec<u8>, Option<RelayLink>),
+    Answered(Vec<u8>, Option<Box<RelayLink>>),
 }
 
 /// The program of this machine.
-enum Here {
+enum LocalEnd {
     /// It has called, and waits for the answer of this machine's program.
-    Caller(RelayCaller, String),
+    Caller(Box<RelayCaller>, String),
     /// It is being called.
-    Called,
+    BeingCalled,
     /// Frames go to it and come from it.
     Open(Box<RelayLink>, OwnedFd),
     /// It has gone.
@@ -49,11 +49,11 @@ pub struct Link {
     pub peer: u64,
     /// What goes between the two bridges.
     pub order: Order,
-    here: Here,
+    local_end: LocalEnd,
     /// Whether the other side ends: nothing more goes there.
     ends: bool,
     /// Whether the program takes nothing any more; what it has said is still read.
-    deaf: bool,
+    discards: bool,
     /// The pieces of a frame that have come.
     pieces: Vec<u8>,
 }
@@ -64,32 +64,39 @@ impl Link {
         Link {
             peer,
             order: Order::new(),
-            here: Here::Caller(caller, machine.to_owned()),
+            local_end: LocalEnd::Caller(Box::new(caller), machine.to_owned()),
             ends: false,
-            deaf: false,
+            discards: false,
             pieces: Vec::new(),
         }
     }
 
     /// One that a program of another machine asks for.
     pub fn called(peer: u64) -> Link {
-        Link { peer, order: Order::new(), here: Here::Called, ends: false, deaf: false, pieces: Vec::new() }
+        Link {
+            peer,
+            order: Order::new(),
+            local_end: LocalEnd::BeingCalled,
+            ends: false,
+            discards: false,
+            pieces: Vec::new(),
+        }
     }
 
     /// Whether frames go over it.
     pub fn is_open(&self) -> bool {
-        matches!(self.here, Here::Open(..))
+        matches!(self.local_end, LocalEnd::Open(..))
     }
 
     /// Whether nothing is left to be done.
     pub fn is_over(&self) -> bool {
-        matches!(self.here, Here::Gone) && (self.ends || self.order.is_received())
+        matches!(self.local_end, LocalEnd::Gone) && (self.ends || self.order.is_received())
     }
 
     /// What is to be waited for.
     pub fn descriptor(&self) -> Option<&OwnedFd> {
-        match &self.here {
-            Here::Open(_, descriptor) => Some(descriptor),
+        match &self.local_end {
+            LocalEnd::Open(_, descriptor) => Some(descriptor),
             _ => None,
         }
     }
@@ -107,13 +114,13 @@ impl Link {
     }
 
     /// What came of the call to the program of this machine.
-    pub fn was_called(&mut self, called: Called) {
-        if !matches!(self.here, Here::Called) {
+    pub fn was_called(&mut self, called: CallOutcome) {
+        if !matches!(self.local_end, LocalEnd::BeingCalled) {
             return;
         }
         let (answer, link) = match called {
-            Called::Nobody => (Vec::new(), None),
-            Called::Answered(answer, link) => (answer, link),
+            CallOutcome::Nobody => (Vec::new(), None),
+            CallOutcome::Answered(answer, link) => (answer, link),
         };
         self.order.send((ANSWER, [&[u8::from(link.is_some())][..], &answer].concat().into()));
         if self.open(link).is_err() {
@@ -121,15 +128,15 @@ impl Link {
         }
     }
 
-    fn open(&mut self, link: Option<RelayLink>) -> Result<()> {
-        self.here = match link {
-            None => Here::Gone,
+    fn open(&mut self, link: Option<Box<RelayLink>>) -> Result<()> {
+        self.local_end = match link {
+            None => LocalEnd::Gone,
             Some(link) => {
                 let descriptor = link.as_fd().try_clone_to_owned();
                 let error = |e: std::io::Error| {
                     Error::os("duplicating a link's descriptor", e.raw_os_error().unwrap_or(0))
                 };
-                Here::Open(Box::new(link), descriptor.map_err(error)?)
+                LocalEnd::Open(link, descriptor.map_err(error)?)
             }
         };
         Ok(())
@@ -137,7 +144,7 @@ impl Link {
 
     /// The program of this machine has gone.
     fn gone(&mut self) {
-        self.here = Here::Gone;
+        self.local_end = LocalEnd::Gone;
         if !self.ends {
             self.order.send((END, Bytes::new()));
         }
@@ -149,7 +156,7 @@ impl Link {
         loop {
             let blocked = self.give(&mut left, now);
             self.take(&mut left);
-            let Here::Open(link, _) = &mut self.here else {
+            let LocalEnd::Open(link, _) = &mut self.local_end else {
                 return self.order.front().is_some() && left == 0;
             };
             let reads = self.order.has_room() && !self.ends;
@@ -173,22 +180,22 @@ impl Link {
         while *left > 0
             && let Some((kind, body)) = self.order.front().cloned()
         {
-            let is_given = match (&mut self.here, kind) {
+            let is_given = match (&mut self.local_end, kind) {
                 // It has not been called yet, and what is behind the call waits.
-                (Here::Called, CALL) => Ok(true),
-                (Here::Called, END) => {
-                    self.here = Here::Gone;
+                (LocalEnd::BeingCalled, CALL) => Ok(true),
+                (LocalEnd::BeingCalled, END) => {
+                    self.local_end = LocalEnd::Gone;
                     continue;
                 }
-                (Here::Called, _) => return false,
-                (Here::Caller(..), ANSWER) => self.answer(&body),
-                (Here::Open(..), FRAME | PIECE) if self.deaf => Ok(true),
-                (Here::Open(..), PIECE) => {
+                (LocalEnd::BeingCalled, _) => return false,
+                (LocalEnd::Caller(..), ANSWER) => self.answer(&body),
+                (LocalEnd::Open(..), FRAME | PIECE) if self.discards => Ok(true),
+                (LocalEnd::Open(..), PIECE) => {
                     self.pieces.extend_from_slice(&body);
                     Ok(true)
                 }
-                (Here::Open(link, _), FRAME) if self.pieces.is_empty() => link.try_send(&body),
-                (Here::Open(link, _), FRAME) => {
+                (LocalEnd::Open(link, _), FRAME) if self.pieces.is_empty() => link.try_send(&body),
+                (LocalEnd::Open(link, _), FRAME) => {
                     // Whether it goes or not, its last piece is with the others only while this is tried.
                     let before = self.pieces.len();
                     self.pieces.extend_from_slice(&body);
@@ -199,18 +206,18 @@ impl Link {
                     }
                     sent
                 }
-                (Here::Open(..), END) if self.deaf => {
+                (LocalEnd::Open(..), END) if self.discards => {
                     self.ends = true;
                     Ok(true)
                 }
-                (Here::Open(link, _), END) => link.flush().inspect(|flushed| self.ends |= flushed),
-                (Here::Caller(..) | Here::Gone, END) => {
-                    (self.ends, self.here) = (true, Here::Gone);
+                (LocalEnd::Open(link, _), END) => link.flush().inspect(|flushed| self.ends |= flushed),
+                (LocalEnd::Caller(..) | LocalEnd::Gone, END) => {
+                    (self.ends, self.local_end) = (true, LocalEnd::Gone);
                     Ok(true)
                 }
-                (Here::Gone, _) => Ok(true),
+                (LocalEnd::Gone, _) => Ok(true),
                 // Nobody says that.
-                (Here::Caller(..) | Here::Open(..), _) => {
+                (LocalEnd::Caller(..) | LocalEnd::Open(..), _) => {
                     self.gone();
                     Ok(true)
                 }
@@ -221,11 +228,11 @@ impl Link {
                     *left -= 1;
                     if self.ends {
                         self.order.tell_now(now);
-                        self.here = Here::Gone;
+                        self.local_end = LocalEnd::Gone;
                     }
                 }
                 Ok(false) => return true,
-                Err(e) if e.kind() == ErrorKind::Disconnected => self.deaf = true,
+                Err(e) if e.kind() == ErrorKind::Disconnected => self.discards = true,
                 Err(_) => self.gone(),
             }
         }
@@ -233,7 +240,7 @@ impl Link {
     }
 
     fn answer(&mut self, unit: &Bytes) -> Result<bool> {
-        let Here::Caller(caller, machine) = std::mem::replace(&mut self.here, Here::Gone) else {
+        let LocalEnd::Caller(caller, machine) = std::mem::replace(&mut self.local_end, LocalEnd::Gone) else {
             return Ok(true);
         };
         let link = match unit.split_first() {
@@ -243,7 +250,7 @@ impl Link {
         if link.is_none() {
             self.order.send((END, Bytes::new()));
         }
-        self.open(link).map(|()| true)
+        self.open(link.map(Box::new)).map(|()| true)
     }
 
     /// Takes what the program has said, as far as the window has room.
@@ -251,7 +258,7 @@ impl Link {
         while *left > 0
             && !self.ends
             && self.order.has_room()
-            && let Here::Open(link, _) = &mut self.here
+            && let LocalEnd::Open(link, _) = &mut self.local_end
         {
             match link.try_recv() {
                 Ok(Some(frame)) => {

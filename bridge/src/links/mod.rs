@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use linkspan::{RelayCaller, RelayLink, Result};
 
-use self::link::{Called, Link};
+use self::link::{CallOutcome, Link};
 pub use self::packet::Id;
 use self::packet::{Said, What};
 use crate::engine::{Bridge, Engine};
@@ -40,7 +40,7 @@ const CALLS: usize = 64;
 #[derive(Default)]
 struct Calls {
     under_way: usize,
-    answered: Vec<(Id, Called)>,
+    answered: Vec<(Id, CallOutcome)>,
 }
 
 /// All links of this bridge.
@@ -166,13 +166,15 @@ impl Links {
         let (inbox, calls) = (self.inbox.clone(), self.calls.clone());
         let mut open = calls.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(endpoint) = endpoint.filter(|_| open.under_way < CALLS) else {
-            open.answered.push((id, Called::Nobody));
+            open.answered.push((id, CallOutcome::Nobody));
             return inbox.wake();
         };
         let answering = calls.clone();
         let run = move || {
             let called = RelayLink::call(&endpoint, &hello, PATIENCE);
-            let called = called.map_or(Called::Nobody, |(answer, link)| Called::Answered(answer, link));
+            let called = called.map_or(CallOutcome::Nobody, |(answer, link)| {
+                CallOutcome::Answered(answer, link.map(Box::new))
+            });
             let mut calls = answering.lock().unwrap_or_else(PoisonError::into_inner);
             calls.under_way -= 1;
             calls.answered.push((id, called));
@@ -181,7 +183,7 @@ impl Links {
         };
         match std::thread::Builder::new().name("linkspan-call".to_owned()).spawn(run) {
             Ok(_) => open.under_way += 1,
-            Err(_) => open.answered.push((id, Called::Nobody)),
+            Err(_) => open.answered.push((id, CallOutcome::Nobody)),
         }
     }
 

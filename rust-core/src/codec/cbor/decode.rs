@@ -41,20 +41,33 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         match head.major {
             0 => self.unsigned(head.n),
             1 => self.negative(head.n),
-            2 => {
-                let bytes = self.bytes(head)?;
-                self.sink.bytes(&bytes).map(|()| self.done_with(bytes))
+            2 if !head.is_indefinite() => {
+                let bytes = self.input.take(head.n, at)?;
+                self.sink.bytes(bytes)
             }
-            3 => {
-                let text = self.text(head)?;
-                self.sink.text(&text).map(|()| self.done_with(text))
+            3 if !head.is_indefinite() => {
+                let text = self.input.text(head.n, at)?;
+                self.sink.text(text)
             }
+            2 | 3 => self.chunks(head),
             4 => self.array(head),
             5 => self.map(head),
             6 => self.tagged(head),
             _ => self.simple(head),
         }
         .map_err(|e| e.at(at))
+    }
+
+    /// A string in chunks.
+    #[cold]
+    fn chunks(&mut self, head: Head) -> Result<()> {
+        if head.major == 2 {
+            let bytes = self.bytes(head)?;
+            self.sink.bytes(&bytes).map(|()| self.done_with(bytes))
+        } else {
+            let text = self.text(head)?;
+            self.sink.text(&text).map(|()| self.done_with(text))
+        }
     }
 
     #[inline]
@@ -102,46 +115,36 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let count = self.items(head)?;
         self.sink.begin_map(count)?;
         for _ in 0..count {
-            let key = self.key()?;
-            self.value().map_err(|e| under_key(e, &key))?;
-            self.done_with(key);
+            let name = super::head::head(&mut self.input)?;
+            if name.major != 3 || name.is_indefinite() {
+                self.entry_in_chunks(name)?;
+                continue;
+            }
+            let key = self.input.take(name.n, name.at)?;
+            // One that the sink knows as a key of its own needs no look at its text.
+            let taken = match self.sink.known_key(key) {
+                Ok(true) => Ok(()),
+                Ok(false) => self.sink.key(utf8(key, self.input.at - key.len())?),
+                Err(error) => Err(error),
+            };
+            taken.map_err(|e| under_key(e.at(name.at), key))?;
+            self.value().map_err(|e| under_key(e, key))?;
         }
         self.end(head)?;
         self.sink.end_map()
     }
 
-    /// Takes a key. One that the sink knows as a key of its own needs no look at its text.
-    #[inline]
-    fn key(&mut self) -> Result<Cow<'a, [u8]>> {
-        let head = head(&mut self.input)?;
+    /// An entry whose key comes in chunks.
+    #[cold]
+    fn entry_in_chunks(&mut self, head: Head) -> Result<()> {
         if head.major != 3 {
             return Err(unsupported(head.at, "a key that is not text has no form here"));
         }
-        if head.is_indefinite() {
-            return self.key_in_chunks(head);
-        }
-        let key = self.input.take(head.n, head.at)?;
-        let taken = match self.sink.known_key(key) {
-            Ok(true) => Ok(()),
-            Ok(false) => self.sink.key(utf8(key, self.input.at - key.len())?),
-            Err(error) => Err(error),
-        };
-        match taken {
-            Ok(()) => Ok(Cow::Borrowed(key)),
-            Err(error) => Err(under_key(error.at(head.at), key)),
-        }
-    }
-
-    #[cold]
-    fn key_in_chunks(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
         let key = self.text(head)?;
-        match self.sink.key(&key) {
-            Ok(()) => Ok(match key {
-                Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
-                Cow::Owned(key) => Cow::Owned(key.into_bytes()),
-            }),
-            Err(error) => Err(error.at(head.at).under_key(&key)),
-        }
+        self.sink.key(&key).map_err(|e| e.at(head.at).under_key(&key))?;
+        self.value().map_err(|e| e.under_key(&key))?;
+        self.done_with(key);
+        Ok(())
     }
 
     /// How many items the array or entries the map has.
