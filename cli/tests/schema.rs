@@ -343,3 +343,60 @@ fn schema_import_prints_a_schema_or_the_place_that_it_refuses() {
     );
     assert!(said.err.contains("A.msg:2:1: shorter lists are accepted, too"), "{}", said.err);
 }
+
+#[test]
+fn schema_show_all_lists_the_schemas_of_the_records_of_a_journal() {
+    let place = Place::new();
+    file(&place, "old.toml", OLD);
+    file(&place, "new.toml", &format!("{OLD}[fields.phase]\ntype = \"u8\"\ndefault = 1\n"));
+    for schema in ["old.toml", "new.toml"] {
+        let said = run(&place, &["pub", "--schema", schema, "journal:lab/power", "{\"watts\": 1.5}"], "");
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    }
+    let said = run(&place, &["schema", "show", "journal:lab/power", "--all"], "");
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let (old, new) = said.out.split_once("# from message 2 on\n").expect(&said.out);
+    assert!(old.starts_with("# from message 1 on\n# fingerprint "), "{old}");
+    assert!(!old.contains("phase") && new.contains("[fields.phase]"), "{}", said.out);
+    let newest = run(&place, &["schema", "show", "journal:lab/power"], "").out;
+    assert!(newest.contains("[fields.phase]") && !newest.contains("# from message"), "{newest}");
+}
+
+#[test]
+fn reply_schema_is_shown_by_name_and_compared_with_the_callers() {
+    let place = Place::new();
+    let level = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n";
+    file(&place, "power.toml", OLD);
+    file(&place, "level.toml", level);
+    file(&place, "cm.toml", &level.replace("\"m\"", "\"cm\""));
+    let with = ["--schema", "power.toml", "--reply-schema"];
+    let mut words = vec!["reply"];
+    words.extend(with);
+    words.extend(["level.toml", "unix:lab/tank", "--command", "echo", "--", "{\"level\":2.5}"]);
+    let mut command = place.command(&words);
+    command.current_dir(place.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    let _holds = Holds(command.spawn().unwrap());
+    let call = |schema| {
+        let mut words = vec!["call"];
+        words.extend(with);
+        words.extend([schema, "unix:lab/tank", "{\"watts\": 1.0}"]);
+        run(&place, &words, "")
+    };
+    // A call waits until the name is there; to show a schema does not.
+    let said = call("level.toml");
+    assert_eq!((said.code, said.out.trim(), said.err.as_str()), (Some(0), "{level: 2.5}", ""));
+    let said = run(&place, &["schema", "show", "unix:lab/tank", "--reply"], "");
+    assert!(
+        said.out.contains("name = \"tank\"") && said.out.contains("unit = \"m\""),
+        "{} {}",
+        said.out,
+        said.err
+    );
+    let said = call("cm.toml");
+    assert!(
+        said.err.contains("SchemaMismatch (117)") && said.err.contains("the unit is m there and cm here"),
+        "{}",
+        said.err
+    );
+    assert_ne!(said.code, Some(0));
+}

@@ -7,7 +7,7 @@ posix
 <?php
 require getenv('LINKSPAN_TESTS') . '/peer.inc';
 use Linkspan\{Channel, Publisher, SchemaMismatchException, WrongTypeException};
-use function Linkspan\{latest, schema, subscribe};
+use function Linkspan\{connect, latest, reply_schema, schema, serve, subscribe};
 
 runtime_directory();
 const WATTS = "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n";
@@ -34,6 +34,18 @@ foreach (['unix:lab/power', 'shm:lab/power'] as $endpoint) {
     }
     $out->close();
 }
+$level = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n";
+$server = serve('unix:lab/tank', schema: WATTS, reply_schema: $level);
+echo reply_schema('unix:lab/tank')['type']['fields'][0]['type']['unit'], "\n";
+fails(fn () => connect('unix:lab/tank', schema: WATTS, reply_schema: str_replace('"m"', '"cm"', $level), timeout: 20));
+$server->close();
+foreach ([WATTS, $newer] as $schema) {
+    $log = new Publisher('journal:lab/power', schema: $schema);
+    $log->send(['watts' => 1.0]);
+    $log->close();
+}
+$reader = subscribe('journal:lab/power', schema: $newer, from: 'first');
+foreach ([1, 2] as $_) echo count(schema('journal:lab/power', $reader->recv(20))['type']['fields']), "\n";
 fails(fn () => schema('unix:lab/nobody'));
 fails(fn () => new Publisher('unix:lab/power', schema: '/nowhere/power.toml'));
 fails(fn () => new Publisher('unix:lab/power', validate: 'send'));
@@ -51,6 +63,10 @@ schema_mismatch watts: the unit is W here and kW there: 1 W is 0.001 kW
 230.5
 230.5
 watts f64 in W is expected, text was found, at path watts
+m
+SchemaMismatch
+1
+2
 NotFound
 NotFound at schema
 Unsupported at validate

@@ -102,6 +102,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// listeners do not hold up a listing, and keep nobody else from being heard.
 const PATIENCE_WITH_SILENCE: Duration = Duration::from_secs(3);
 const SHORT_PATIENCE: Duration = Duration::from_millis(20);
+/// What a thread spends, in all, to ask those again that had the short time and said nothing.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Listeners that are asked at the same time.
 const AT_ONCE: usize = 32;
 
@@ -118,7 +120,8 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 
 /// Every name in the runtime directory that a living process holds, every `file:`, and every `journal:` and every
 /// `spool:`, served or not, in the order of the names. Listeners are asked side by side; one that says nothing is waited for
-/// 0.5 s, or 20 ms after such ones have taken 3 s, and is listed with that as its trouble. What dead processes of this user
+/// 0.5 s, or 20 ms after such ones have taken 3 s, and once more at the end, for as long as a second in all allows. It is
+/// listed with that as its trouble. What dead processes of this user
 /// left is removed on the way; what other users left is not, and is listed with that as its trouble. Sockets at absolute
 /// paths (`unix:/…`) are not in that directory, and not listed.
 pub fn list() -> Result<Vec<Listed>> {
@@ -139,15 +142,28 @@ struct Found {
 fn look_at_all(places: &[Found]) -> Result<Vec<Listed>> {
     let next = AtomicUsize::new(0);
     let look = || {
-        let mut listed = Vec::new();
-        let mut silence = Duration::ZERO;
+        let (mut listed, mut hurried) = (Vec::new(), Vec::new());
+        let mut silence = Silence::default();
         while let Some(found) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
             listed.extend(match found.endpoint.transport() {
                 Transport::File => look_into(&found.endpoint, &found.place),
                 Transport::Journal => look_into_journal(found),
                 Transport::Spool => look_into_spool(found),
-                _ => look_at(found, &mut silence),
+                _ => {
+                    let told = look_at(found, &mut silence);
+                    if std::mem::take(&mut silence.hurried) {
+                        hurried.push((found, told));
+                        continue;
+                    }
+                    told
+                }
             });
+        }
+        // A living one on a busy machine may need longer than the short time; all of these together have the time of one more look.
+        let each = (SECOND_LOOK / hurried.len().max(1) as u32).min(PATIENCE);
+        silence.patience = (each > SHORT_PATIENCE).then_some(each);
+        for (found, told) in hurried {
+            listed.extend(if silence.patience.is_some() { look_at(found, &mut silence) } else { told });
         }
         listed
     };
@@ -262,9 +278,25 @@ fn is_live(Found { place, begun, .. }: &Found) -> (bool, Option<Error>) {
     }
 }
 
-/// What there is to tell of a name that a process holds, or of what another user has left there. `silence` is the time that was
-/// spent on listeners that said nothing.
-fn look_at(found: &Found, silence: &mut Duration) -> Option<Listed> {
+/// The time that a thread has spent on listeners that said nothing.
+#[derive(Default)]
+struct Silence {
+    spent: Duration,
+    /// Whether the last one had the short time and said nothing.
+    hurried: bool,
+    /// How long each is waited for in a second look.
+    patience: Option<Duration>,
+}
+
+impl Silence {
+    fn patience(&self) -> Duration {
+        let first = if self.spent < PATIENCE_WITH_SILENCE { PATIENCE } else { SHORT_PATIENCE };
+        self.patience.unwrap_or(first)
+    }
+}
+
+/// What there is to tell of a name that a process holds, or of what another user has left there.
+fn look_at(found: &Found, silence: &mut Silence) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
     // Who answers at a socket lives, and nothing of his is left over. Of the others the lock is looked at: for that the kernel
     // goes through all locks of the directory, so that many names would cost their square.
@@ -389,7 +421,7 @@ enum Heard {
 }
 
 /// Asks whoever holds a name; none where nobody listens.
-fn look(endpoint: &Endpoint, place: &Place, silence: &mut Duration) -> Result<Option<(Listed, Heard)>> {
+fn look(endpoint: &Endpoint, place: &Place, silence: &mut Silence) -> Result<Option<(Listed, Heard)>> {
     let mut listed = nothing_told(endpoint);
     let said = listed.read_record(place);
     if endpoint.transport() == Transport::Fifo {
@@ -404,7 +436,7 @@ fn look(endpoint: &Endpoint, place: &Place, silence: &mut Duration) -> Result<Op
     }
     let mut hello = Greeting::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
-    let patience = if *silence < PATIENCE_WITH_SILENCE { PATIENCE } else { SHORT_PATIENCE };
+    let patience = silence.patience();
     let (asked, mut waiting) = (Instant::now(), Waiting::strictly_until(Deadline::after(patience)));
     let call = match endpoint.transport() {
         Transport::Tcp => tcp::call(&Address::of(endpoint)?, &hello.to_frame()?, &[], &mut waiting),
@@ -436,7 +468,8 @@ fn look(endpoint: &Endpoint, place: &Place, silence: &mut Duration) -> Result<Op
             listed.trouble = Some(Error::new(ErrorKind::Full, text));
         }
         Err(e) => {
-            *silence += asked.elapsed();
+            silence.spent += asked.elapsed();
+            silence.hurried = patience == SHORT_PATIENCE;
             // The kernel knows who listens, even where that process says nothing.
             if let Some(who) = listener(place) {
                 listed.pid = who.pid;

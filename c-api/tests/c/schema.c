@@ -1,4 +1,4 @@
-/* Schemas: who has another unit is told what differs, a newer version reads, values are checked. */
+/* Schemas: who has another unit is told what differs, a newer version reads, values are checked; of replies, of a journal's records. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -65,11 +65,70 @@ static void on(const char *endpoint) {
     linkspan_release(out);
 }
 
+#define LEVEL "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n"
+
+/* What is replied has a schema of its own, which is compared when a client connects. */
+static void replies(void) {
+    linkspan_server *server;
+    linkspan_channel *client;
+    linkspan_message *m;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    const char *unit;
+    size_t length;
+    options.schema = WATTS;
+    options.reply_schema = LEVEL;
+    OK(linkspan_serve("unix:test/tank", &options, &server));
+    OK(linkspan_reply_schema("unix:test/tank", &m));
+    OK(linkspan_message_get_text(m, "type/fields/0/type/unit", &unit, &length));
+    CHECK(length == 1 && unit[0] == 'm');
+    linkspan_message_release(m);
+    OK(linkspan_connect("unix:test/tank", &options, SOON, &client));
+    linkspan_release(client);
+    options.reply_schema = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"cm\"\n";
+    CHECK(linkspan_connect("unix:test/tank", &options, SOON, &client) == LINKSPAN_SCHEMA_MISMATCH);
+    CHECK(strstr(linkspan_last_error_text(), "the unit is m there and cm here") != NULL);
+    linkspan_release(server);
+    CHECK(linkspan_reply_schema("unix:test/tank", &m) == LINKSPAN_NOT_FOUND);
+}
+
+/* Each record of a journal names the schema that it was written with. */
+static void records(void) {
+    const char *schemas[] = {WATTS, NEWER};
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    linkspan_publisher *out;
+    linkspan_subscriber *in;
+    linkspan_message *m, *schema;
+    for (int i = 0; i < 2; ++i) {
+        options.schema = schemas[i];
+        OK(linkspan_publisher_new("journal:test/power", &options, &out));
+        OK(linkspan_message_new(&m));
+        OK(linkspan_message_put_f64(m, "watts", 1.0));
+        OK(linkspan_send(out, m, LINKSPAN_DEFAULT, NULL));
+        CHECK(linkspan_schema_of("journal:test/power", m, &schema) == LINKSPAN_INVALID_STATE);
+        linkspan_message_release(m);
+        linkspan_release(out);
+    }
+    options.from = "first";
+    OK(linkspan_subscribe("journal:test/power", &options, &in));
+    for (int i = 0; i < 2; ++i) {
+        const char *name;
+        size_t length;
+        OK(linkspan_recv(in, SOON, &m));
+        OK(linkspan_schema_of("journal:test/power", m, &schema));
+        CHECK(linkspan_message_get_text(schema, "type/fields/1/name", &name, &length) == (i == 0 ? LINKSPAN_MISSING : LINKSPAN_OK));
+        linkspan_message_release(schema);
+        linkspan_message_release(m);
+    }
+    linkspan_release(in);
+}
+
 int main(void) {
     linkspan_publisher *out;
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     on("unix:test/schema");
     on("shm:test/schema");
+    replies();
+    records();
     options.schema = "/nowhere/power.toml";
     CHECK(linkspan_publisher_new("unix:test/schema", &options, &out) == LINKSPAN_NOT_FOUND);
     puts("ok");

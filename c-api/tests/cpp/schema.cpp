@@ -1,4 +1,4 @@
-// Schemas in C++: who has another unit is told what differs, a newer version reads, values are checked.
+// Schemas in C++: who has another unit is told what differs, a newer version reads, values are checked; of replies, of a journal's records.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -42,10 +42,39 @@ void on(const std::string &endpoint) {
     CHECK(linkspan::subscriber(endpoint, with(newer)).recv(20s).get<double>("watts") == 230.5);
 }
 
+void replies() {
+    const std::string level = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n";
+    linkspan::options o = with(watts);
+    o.reply_schema = level;
+    auto server = linkspan::server::serve("unix:test/tank", o);
+    CHECK(linkspan::reply_schema("unix:test/tank").get<std::string>("type/fields/0/type/unit") == "m");
+    o.reply_schema = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"cm\"\n";
+    try {
+        linkspan::channel::connect("unix:test/tank", o, 20s);
+        CHECK(!"it connected");
+    } catch (const linkspan::schema_mismatch &e) {
+        CHECK(says(e, "the unit is m there and cm here"));
+    }
+}
+
+void records() {
+    for (const std::string &schema : {watts, newer}) {
+        linkspan::publisher out("journal:test/power", with(schema));
+        out.send(linkspan::message().put("watts", 1.0));
+    }
+    linkspan::options o = with(newer);
+    o.from = "first";
+    linkspan::subscriber in("journal:test/power", o);
+    CHECK(!linkspan::schema("journal:test/power", in.recv(20s)).contains("type/fields/1"));
+    CHECK(linkspan::schema("journal:test/power", in.recv(20s)).get<std::string>("type/fields/1/name") == "phase");
+}
+
 } // namespace
 
 int main() {
     on("unix:test/schema");
     on("shm:test/schema");
+    replies();
+    records();
     std::puts("ok");
 }

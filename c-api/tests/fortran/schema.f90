@@ -1,4 +1,4 @@
-! Schemas in Fortran: who has another unit is told what differs, a newer version reads, values are checked.
+! Schemas in Fortran: who has another unit is told what differs, a newer version reads, values are checked; of replies, of a journal's records.
 program schema_test
    use, intrinsic :: iso_fortran_env, only: real64
    use linkspan
@@ -11,6 +11,8 @@ program schema_test
    character(*), parameter :: newer = watts // '[fields.phase]' // nl // 'type = "u8"' // nl // 'default = 1' // nl
    call on("unix:test/schema")
    call on("shm:test/schema")
+   call replies()
+   call records()
    print '(a)', "ok"
 
 contains
@@ -48,6 +50,52 @@ contains
       call reading%get("type/fields/0/type/unit", why)
       if (why /= "W") error stop "unit"
       call out%close()
+   end subroutine
+
+   subroutine replies()
+      character(*), parameter :: level = 'name = "tank"' // nl // '[fields.level]' // nl // 'type = "f64"' // nl // 'unit = '
+      type(linkspan_server) :: server
+      type(linkspan_channel) :: client
+      type(linkspan_message) :: found
+      type(linkspan_options) :: options
+      character(:), allocatable :: why
+      integer :: stat
+      options%schema = watts
+      options%reply_schema = level // '"m"' // nl
+      call server%serve("unix:test/tank", options)
+      call linkspan_reply_schema("unix:test/tank", found)
+      call found%get("type/fields/0/type/unit", why)
+      if (why /= "m") error stop "unit of replies"
+      options%reply_schema = level // '"cm"' // nl
+      call client%connect("unix:test/tank", options, timeout=20.0_real64, stat=stat, errmsg=why)
+      if (stat /= linkspan_schema_mismatch) error stop "it connected"
+      if (index(why, "the unit is m there and cm here") == 0) error stop "why of replies"
+      call server%close()
+   end subroutine
+
+   subroutine records()
+      type(linkspan_publisher) :: out
+      type(linkspan_subscriber) :: subscriber
+      type(linkspan_message) :: reading, found
+      type(linkspan_options) :: options
+      integer :: i, stat
+      do i = 1, 2
+         options%schema = merge(watts // repeat(nl, len(newer) - len(watts)), newer, i == 1)
+         call out%publish("journal:test/power", options)
+         call reading%clear()
+         call reading%put("watts", 1.0_real64)
+         call out%send(reading)
+         call out%close()
+      end do
+      options%from = "first"
+      call subscriber%subscribe("journal:test/power", options)
+      do i = 1, 2
+         call subscriber%recv(reading, timeout=20.0_real64)
+         call linkspan_schema_of("journal:test/power", reading, found, stat=stat)
+         if (stat /= linkspan_ok) error stop "schema of a record"
+         if (found%has("type/fields/1") .neqv. i == 2) error stop "fields of a record"
+      end do
+      call subscriber%close()
    end subroutine
 
 end program
