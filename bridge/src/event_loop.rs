@@ -189,10 +189,6 @@ impl Bridge<'_> {
     fn take(&mut self, arrival: Arrival) -> Result<()> {
         let Bridge { config, engine, imports, exports, links, status, most, .. } = self;
         match arrival {
-            Arrival::Bridge(machine, is_there) => {
-                status.meet(&machine, is_there);
-                Ok(())
-            }
             Arrival::Appeared(presence) if exports.has(&presence) || !config.imports(&presence.name) => {
                 Ok(())
             }
@@ -223,8 +219,17 @@ impl Bridge<'_> {
                 imports.ended(&name, status);
                 Ok(())
             }
-            Arrival::BridgeAppeared(bridge) => links.bridge_appeared(bridge, *engine),
+            Arrival::BridgeAppeared(bridge) => {
+                if bridge.machine != links.machine() {
+                    status.meet(&bridge.machine, true);
+                }
+                // With keys no machine may send to such a link yet.
+                if config.tls.is_some() { Ok(()) } else { links.bridge_appeared(bridge, *engine) }
+            }
             Arrival::BridgeGone(bridge) => {
+                if bridge.machine != links.machine() {
+                    status.meet(&bridge.machine, false);
+                }
                 links.bridge_gone(bridge.id);
                 Ok(())
             }

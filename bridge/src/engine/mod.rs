@@ -79,8 +79,6 @@ pub type Respond = Box<dyn FnOnce(Reply) + Send>;
 
 /// What an engine brings.
 pub enum Arrival {
-    /// A bridge of this machine is met, or is there no longer.
-    Bridge(String, bool),
     /// A name of another machine is there.
     Appeared(Presence),
     /// It is there no longer.
@@ -91,7 +89,7 @@ pub enum Arrival {
     Newest(Presence, Newest),
     /// A program that knows the engine alone has ended what it published at the name.
     Ended(String),
-    /// Another bridge is there.
+    /// A bridge is there; it may be this one.
     BridgeAppeared(Bridge),
     /// It is there no longer.
     BridgeGone(Bridge),

@@ -5,9 +5,9 @@
 //! | the name `lab/fft` | the key `linkspan/REALM/lab/fft` |
 //! | where a message comes from | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent` |
 //! | the newest message; a request | a query on that key |
-//! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/SESSION/bridge` |
+//! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/ID/bridge` |
 //! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
-//! | where a bridge can be sent something | the liveliness token `linkspan/REALM/@bridge/MACHINE/ID` |
+//! | what a bridge is sent | the key `linkspan/REALM/@link/ID` |
 //! | what one bridge sends to another | the key `linkspan/REALM/@link/ID` |
 
 use std::any::Any;
@@ -87,7 +87,9 @@ impl Zenoh {
         }
         let session = zenoh::open(ours).wait().map_err(|e| failed("opening a zenoh session", &e))?;
         let (realm, machine) = (&config.realm, config.machine()?);
-        let here = format!("linkspan/{realm}/@alive/{BRIDGE}/{machine}/{}/{BRIDGE}", session.zid());
+        // A hasher's seed is drawn by chance.
+        let id = RandomState::new().build_hasher().finish() | 1;
+        let here = format!("linkspan/{realm}/@alive/{BRIDGE}/{machine}/{id:x}/{BRIDGE}");
         let here = session.liveliness().declare_token(here).wait();
         let zenoh = Zenoh {
             _here: here.map_err(|e| failed("telling others of this bridge", &e))?,
@@ -95,11 +97,10 @@ impl Zenoh {
             realm: config.realm.clone(),
             inbox: inbox.clone(),
             request_timeout: config.request_timeout(),
-            // A hasher's seed is drawn by chance.
-            id: RandomState::new().build_hasher().finish() | 1,
+            id,
         };
-        zenoh.meet_bridges(&machine)?;
-        zenoh.watch_presences(machine)?;
+        zenoh.receive_packets()?;
+        zenoh.watch_presences()?;
         Ok(zenoh)
     }
 
@@ -115,49 +116,28 @@ impl Zenoh {
         declared.map_err(|e| failed("telling others of a name", &e).on(name))
     }
 
-    /// Tells the other bridges of this one, and is told of them and what they send.
-    fn meet_bridges(&self, machine: &str) -> Result<()> {
-        let error = |e: zenoh::Error| failed("meeting other bridges", &e);
+    /// Receives what other bridges send to this one.
+    fn receive_packets(&self) -> Result<()> {
         let inbox = self.inbox.clone();
         let sent =
             move |sample: zenoh::sample::Sample| inbox.push(Arrival::Packet(bytes_of(sample.payload())));
         let key = format!("linkspan/{}/@link/{:x}", self.realm, self.id);
         let subscriber = self.session.declare_subscriber(key).allowed_origin(Locality::Remote);
-        subscriber.callback(sent).background().wait().map_err(error)?;
-        let prefix = format!("linkspan/{}/@bridge/", self.realm);
-        let (inbox, within) = (self.inbox.clone(), prefix.clone());
-        let told = move |sample: zenoh::sample::Sample| {
-            let bridge = sample.key_expr().as_str().strip_prefix(&within).and_then(peer_of);
-            if let Some(bridge) = bridge {
-                inbox.push(match sample.kind() {
-                    SampleKind::Put => Arrival::BridgeAppeared(bridge),
-                    SampleKind::Delete => Arrival::BridgeGone(bridge),
-                });
-            }
-        };
-        let liveliness = self.session.liveliness();
-        let watched =
-            liveliness.declare_subscriber(format!("{prefix}**")).history(true).callback(told).background();
-        watched.wait().map_err(error)?;
-        let token = liveliness.declare_token(format!("{prefix}{machine}/{:x}", self.id));
-        // For as long as the session is there.
-        std::mem::forget(token.wait().map_err(error)?);
-        Ok(())
+        let received = subscriber.callback(sent).background().wait();
+        received.map_err(|e| failed("receiving from other bridges", &e))
     }
 
-    fn watch_presences(&self, own: String) -> Result<()> {
+    fn watch_presences(&self) -> Result<()> {
         let prefix = format!("linkspan/{}/@alive/", self.realm);
         let (inbox, within) = (self.inbox.clone(), prefix.clone());
         let told = move |sample: zenoh::sample::Sample| {
             let Some(token) = sample.key_expr().as_str().strip_prefix(&within) else { return };
-            if let Some(machine) = bridge_of(token) {
-                if machine != own {
-                    inbox.push(Arrival::Bridge(machine.to_owned(), sample.kind() == SampleKind::Put));
-                }
-                return;
-            }
-            let presence = presence_of(token);
-            if let Some(presence) = presence {
+            if let Some(bridge) = bridge_of(token) {
+                inbox.push(match sample.kind() {
+                    SampleKind::Put => Arrival::BridgeAppeared(bridge),
+                    SampleKind::Delete => Arrival::BridgeGone(bridge),
+                });
+            } else if let Some(presence) = presence_of(token) {
                 inbox.push(match sample.kind() {
                     SampleKind::Put => Arrival::Appeared(presence),
                     SampleKind::Delete => Arrival::Gone(presence),
@@ -400,18 +380,13 @@ const fn word_of(pattern: Pattern) -> &'static str {
     }
 }
 
-/// The machine of the bridge whose token this is; none where it is that of a name.
-fn bridge_of(rest: &str) -> Option<&str> {
+/// The bridge that the end of a token's key says; none where it is that of a name, or no such key.
+fn bridge_of(rest: &str) -> Option<Bridge> {
     let mut parts = rest.splitn(4, '/');
-    let (word, machine, _, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    (word == BRIDGE && name == BRIDGE && is_word(machine)).then_some(machine)
-}
-
-/// The bridge that the end of a token's key says; none where it is no such key.
-fn peer_of(rest: &str) -> Option<Bridge> {
-    let (machine, id) = rest.split_once('/')?;
-    let id = u64::from_str_radix(id, 16).ok().filter(|id| *id != 0 && is_word(machine))?;
-    Some(Bridge { id, machine: machine.to_owned() })
+    let (word, machine, id, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let id = u64::from_str_radix(id, 16).ok().filter(|id| *id != 0)?;
+    let is_bridge = word == BRIDGE && name == BRIDGE && is_word(machine);
+    is_bridge.then(|| Bridge { id, machine: machine.to_owned() })
 }
 
 /// The presence that the end of a token's key says; none where it is no such key.

@@ -77,6 +77,11 @@ impl Links {
         }
     }
 
+    /// The machine that this bridge is on.
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
     /// Another bridge is there.
     pub fn bridge_appeared(&mut self, bridge: Bridge, engine: &dyn Engine) -> Result<()> {
         if bridge.id == self.own {

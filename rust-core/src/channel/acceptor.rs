@@ -301,6 +301,14 @@ impl ChannelAcceptor {
             endpoint.transport(),
             if pattern == Pattern::Request { Use::Request } else { Use::Channel },
         )?;
+        let mut acceptor = ChannelAcceptor {
+            queue: queue.clone(),
+            endpoint: endpoint.clone(),
+            record: record.clone(),
+            losses: losses.clone(),
+            registration: Mutex::default(),
+            kept: Mutex::default(),
+        };
         if endpoint.transport().is_connectionless() {
             let ConnectionlessLink { tx, rx, keeps, place } =
                 connectionless::listen(endpoint, &connect_options(options, pattern)?)?;
@@ -315,39 +323,24 @@ impl ChannelAcceptor {
                 negotiated: None,
             });
             queue.waker.wake();
-            let (endpoint, kept) = (endpoint.clone(), Mutex::new(keeps));
-            return Ok(ChannelAcceptor {
-                queue,
-                endpoint,
-                record,
-                losses,
-                registration: Mutex::default(),
-                kept,
-            });
+            acceptor.kept = Mutex::new(keeps);
+            return Ok(acceptor);
         }
         if endpoint.transport() == Transport::Fifo && options.framing != Framing::Linkspan {
             // One pipe for all who write: there is one link, from the beginning.
             let stream = fifo::open_plain(endpoint, &connect_options(options, pattern)?)?;
             queue.links().push_back(plain::link(stream, pattern, options, &Arc::default(), false)?);
             queue.waker.wake();
-            let (endpoint, kept) = (endpoint.clone(), Mutex::default());
-            return Ok(ChannelAcceptor {
-                queue,
-                endpoint,
-                record,
-                losses,
-                registration: Mutex::default(),
-                kept,
-            });
+            return Ok(acceptor);
         }
         let (claim, endpoint) = claim(endpoint, pattern, options, one.is_some())?;
         let handler = ListenerHandler {
             endpoint: endpoint.clone(),
             pattern,
             options: options.clone(),
-            queue: queue.clone(),
-            record: record.clone(),
-            losses: losses.clone(),
+            queue,
+            record,
+            losses,
             one: one.map(|session_state| SinglePeer {
                 guard: Mutex::default(),
                 session_state: session_state.clone(),
@@ -361,15 +354,9 @@ impl ChannelAcceptor {
             Some(place) => plain::owner_record(&endpoint, place, pattern, options)?,
             None => None,
         };
-        let registration = acceptor::open(claim, Arc::new(handler))?;
-        Ok(ChannelAcceptor {
-            queue,
-            endpoint,
-            record,
-            losses,
-            registration: Mutex::new(Some(registration)),
-            kept: Mutex::new(owner_record),
-        })
+        acceptor.registration = Mutex::new(Some(acceptor::open(claim, Arc::new(handler))?));
+        (acceptor.endpoint, acceptor.kept) = (endpoint, Mutex::new(owner_record));
+        Ok(acceptor)
     }
 
     /// Gives the name away and lets go of those who were not accepted; wakes who waits for one.

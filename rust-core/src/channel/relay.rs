@@ -64,7 +64,7 @@ impl RelayListener {
         options.check(endpoint.transport(), Use::Channel)?;
         let queue = Arc::new(Queue { callers: Mutex::default(), waker: EventFd::new()? });
         let (claim, endpoint) = claim(endpoint, Pattern::Channel, options, false)?;
-        let handler = ListenerHandler { endpoint, options: options.clone(), queue: queue.clone() };
+        let handler = RelayHandler { endpoint, options: options.clone(), queue: queue.clone() };
         Ok(RelayListener { queue, _berth: acceptor::open(claim, Arc::new(handler))? })
     }
 
@@ -93,13 +93,13 @@ impl fmt::Debug for RelayListener {
 }
 
 /// Takes callers into the queue; those who only ask for counters it answers itself.
-struct ListenerHandler {
+struct RelayHandler {
     endpoint: Endpoint,
     options: Options,
     queue: Arc<Queue>,
 }
 
-impl ListenerHandler {
+impl RelayHandler {
     fn tell(&self, theirs: &Greeting) -> Result<Answer> {
         if theirs.shared {
             let text = "the bridge to another machine has the name; nobody can serve it beside that";
@@ -113,7 +113,7 @@ impl ListenerHandler {
     }
 }
 
-impl HandshakeHandler for ListenerHandler {
+impl HandshakeHandler for RelayHandler {
     fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, who)
     }
