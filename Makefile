@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-all test-nightly fuzz bench bench-quick demo docs install python php lint clean
+.PHONY: help build test test-quick test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,10 +40,18 @@ bench:  ## measure ours beside floors and peers, and how cost grows, in at most 
 bench-quick:  ## the same with few repetitions, in at most 2 minutes; writes nothing
 	benches/run --quick
 
+bench-bridge:  ## measure names of other machines beside zenoh alone, and how cost grows; writes benches/BRIDGE.md
+	benches/bridge/run
+
 demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS
 	@tools/apt.sh
 	@$(MAKE) --no-print-directory .venv/ready
 	examples/observatory/run
+
+demo-machines:  ## the same on three machines: network namespaces with a bridge each, over TLS; needs root
+	@tools/apt.sh
+	@$(MAKE) --no-print-directory .venv/ready
+	examples/observatory/machines
 
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	cargo build --release -p linkspan-c -p linkspan-cli
@@ -65,7 +73,7 @@ docs: python  ## make a book of the documentation: target/book/html/index.html
 	.venv/bin/python tools/book/build.py
 
 lint:  ## clippy without a warning, rustfmt without a change
-	tests/run clippy clippy-tests rustfmt
+	tests/run clippy clippy-small rustfmt
 
 clean:  ## remove what was built
 	cargo clean

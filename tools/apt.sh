@@ -17,7 +17,9 @@ packages=(
     protobuf-compiler libprotobuf-dev                # protoc, and the files that come with it
     systemd                                          # what reads the unit files
     curl procps                                      # the tests look at pages and processes
+    nats-server openssl                              # the bridge's second engine, and certificates for it (the service that Debian starts is not used)
     iproute2                                         # a network of its own for what listens at a fixed port
+    locales                                          # a language other than English, for the tests
 )
 if [ "${1:-}" = --bench ]; then
     shift

@@ -18,8 +18,8 @@ static void once(void) {
     check(linkspan_message_clear(reading));
     check(linkspan_message_put_i64(reading, "count", ++count));
     check(linkspan_message_put_f64(reading, "celsius", 21.5));
-    check(linkspan_send(channel, reading, LINKSPAN_DEFAULT, NULL));
-    check(linkspan_recv(channel, LINKSPAN_DEFAULT, &answer));
+    check(linkspan_channel_send(channel, reading, LINKSPAN_DEFAULT, NULL));
+    check(linkspan_channel_recv(channel, LINKSPAN_DEFAULT, &answer));
     check(linkspan_message_get_i64(answer, "count", &number));
     check(linkspan_message_get_f64(answer, "celsius", &celsius));
     linkspan_message_release(answer);
@@ -31,12 +31,12 @@ int main(int argc, char **argv) {
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     const char *endpoint = far_end(argc, argv);
     options.spin = spin(argv);
-    check(linkspan_connect(endpoint, &options, 20000000000, &channel));
+    check(linkspan_channel_connect(endpoint, &options, 20000000000, &channel));
     check(linkspan_message_new(&reading));
     once();
     pin(argv[2], 0);
     serve(once, 1, NULL, NULL);
     linkspan_message_release(reading);
-    linkspan_release(channel);
+    linkspan_channel_free(channel);
     return 0;
 }

@@ -74,7 +74,7 @@ void imu_sample_read(linkspan_reader *reader, imu_sample *to) {
     if (length != IMU_SAMPLE_SIZE) {
         linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
     } else if (!imu_sample_unpack(to, bytes)) {
-        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, "packed bytes hold a truth value or an enum's number that there is not");
+        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, imu_sample_unpack_refusal(bytes));
     }
 }
 

@@ -58,8 +58,15 @@ static inline void imu_sample_pack(const imu_sample *from, uint8_t *bytes) {
     memcpy(bytes, from, IMU_SAMPLE_SIZE);
 }
 
+// What is wrong with 72 bytes, with the path of the field; NULL where they are a record.
+static inline const char *imu_sample_unpack_refusal(const uint8_t *bytes) {
+    (void)bytes;
+    return NULL;
+}
+
 // Copies 72 bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.
 static inline bool imu_sample_unpack(imu_sample *to, const uint8_t *bytes) {
+    if (imu_sample_unpack_refusal(bytes) != NULL) return false;
     memcpy(to, bytes, IMU_SAMPLE_SIZE);
     return true;
 }

@@ -86,7 +86,7 @@ void motor_state_read(linkspan_reader *reader, motor_state *to) {
     if (length != MOTOR_STATE_SIZE) {
         linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
     } else if (!motor_state_unpack(to, bytes)) {
-        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, "packed bytes hold a truth value or an enum's number that there is not");
+        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, motor_state_unpack_refusal(bytes));
     }
 }
 

@@ -76,10 +76,17 @@ static inline void motor_state_pack(const motor_state *from, uint8_t *bytes) {
     memset(bytes + 68, 0, 4);
 }
 
+// What is wrong with 72 bytes, with the path of the field; NULL where they are a record.
+static inline const char *motor_state_unpack_refusal(const uint8_t *bytes) {
+    (void)bytes;
+    if (bytes[0] > 1) return "on: a truth value is 0 or 1 in packed bytes";
+    if (bytes[16] >= 3) return "mode: an enum's number is below 3 here";
+    return NULL;
+}
+
 // Copies 72 bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.
 static inline bool motor_state_unpack(motor_state *to, const uint8_t *bytes) {
-    if (bytes[0] > 1) return false; // on
-    if (bytes[16] >= 3) return false; // mode
+    if (motor_state_unpack_refusal(bytes) != NULL) return false;
     memcpy(to, bytes, MOTOR_STATE_SIZE);
     return true;
 }

@@ -115,6 +115,67 @@ function redis(string $program): Closure
     };
 }
 
+/** What the extension makes of these fields, as an instance of the class that is generated from their schema. */
+function reading(): BoilerReading
+{
+    require __DIR__ . '/BoilerReading.php';
+    return new BoilerReading(...FIELDS);
+}
+
+const FIELDS = [
+    'id' => 123456, 'name' => 'boiler-7', 'temperature' => 71.25, 'pressure' => 2.125, 'unit' => 'bar', 'ok' => true, 'station' => 'hall/3',
+    'count' => 98765, 'time' => 1251082000.25, 'note' => null,
+];
+
+/** One way of a packed record by generated code, or what it is held against. */
+function packed(string $case): Closure
+{
+    require __DIR__ . '/MotorState.php';
+    $fields = [
+        'on' => true, 'at' => new Linkspan\Timestamp(1_251_082_000_250_000_000), 'mode' => MotorStateMode::Fast, 'speed' => 49.5, 'current' => 3.25,
+        'voltage' => 230.5, 'torque' => 14.75, 'angle' => 0.5, 'turns' => 98_765, 'errors' => 2,
+    ];
+    $state = new MotorState(...$fields);
+    $block = $state->pack();
+    if (MotorState::unpack($block) != $state) {
+        throw new RuntimeException('generated code reads something else');
+    }
+    return match ($case) {
+        'pack' => fn () => $state->pack(),
+        'unpack' => fn () => MotorState::unpack($block),
+        'pack-alone' => fn () => pack('Cx7PCx3geeeePVx4', 1, 1_251_082_000_250_000_000, 2, 49.5, 3.25, 230.5, 14.75, 0.5, 98_765, 2),
+        'unpack-alone' => fn () => unpack('Con/x7/Pat/Cmode/x3/gspeed/ecurrent/evoltage/etorque/eangle/Pturns/Verrors', $block),
+        'construct-packed' => fn () => new MotorState(...$fields),
+    };
+}
+
+/** One way of a record by generated code, or what it is held against. */
+function record(string $case): Closure
+{
+    $reading = reading();
+    $array = array_filter(FIELDS, fn ($value) => $value !== null);
+    $block = Linkspan\encode($reading);
+    $serialized = serialize($reading);
+    $out = new Linkspan\Publisher('unix:bench-record-' . getmypid());
+    $subscriber = Linkspan\subscribe('unix:bench-record-' . getmypid());
+    $out->send($reading);
+    $message = $subscriber->recv(20.0);
+    if (BoilerReading::decode($message) != $reading || BoilerReading::fromWire(Linkspan\decode($block)) != $reading) {
+        throw new RuntimeException('generated code reads something else');
+    }
+    return match ($case) {
+        'encode' => fn () => Linkspan\encode($reading),
+        'through-array-encode' => fn () => Linkspan\encode($reading->toWire()),
+        'array-encode' => fn () => Linkspan\encode($array),
+        'serialize' => fn () => serialize($reading),
+        'decode' => fn () => BoilerReading::decode($message),
+        'through-array' => fn () => BoilerReading::fromWire(Linkspan\decode($block)),
+        'array-decode' => fn () => Linkspan\decode($block),
+        'unserialize' => fn () => unserialize($serialized),
+        'construct' => fn () => new BoilerReading(...FIELDS),
+    };
+}
+
 [, $case, $program] = $argv;
 $needs = [
     'socket' => [true, ''],
@@ -130,6 +191,11 @@ if (!isset($needs[$case]) && !method_exists('Linkspan\Channel', 'call')) {
     echo "absent the extension is not loaded or has no channels\n";
     exit;
 }
-$once = isset($needs[$case]) ? $case($program) : call($case, $program);
+[$kind, $way] = explode(' ', "$case ");
+$once = match (true) {
+    isset($needs[$case]) => $case($program),
+    $kind === 'record' || $kind === 'packed' => $kind($way),
+    default => call($case, $program),
+};
 $once();
 serve($once);

@@ -93,6 +93,84 @@ def encoder(case: str):
     raise SystemExit(f"no case is called {case}")
 
 
+def reading():
+    """The dict as an instance of the class that is generated from its schema; the dict has null for what the class leaves out."""
+    import boiler_reading
+
+    return boiler_reading.BoilerReading(**READING)
+
+
+def by_hand(held) -> dict:
+    """The dict that a program without generated code writes down to send an object."""
+    made = {
+        "id": held.id, "name": held.name, "temperature": held.temperature, "pressure": held.pressure, "unit": held.unit,
+        "ok": held.ok, "station": held.station, "count": held.count, "time": held.time,
+    }  # fmt: skip
+    if held.note is not None:
+        made["note"] = held.note
+    return made
+
+
+def state():
+    """A packed record."""
+    import linkspan
+    import motor_state
+
+    return motor_state.MotorState(
+        on=True, at=linkspan.Timestamp(1_251_082_000_250_000_000), mode=motor_state.MotorStateMode.FAST, speed=49.5, current=3.25,
+        voltage=230.5, torque=14.75, angle=0.5, turns=98_765, errors=2,
+    )  # fmt: skip
+
+
+def received(value):
+    """A message that holds the value; who sent it lives as long as this process."""
+    import linkspan
+
+    out = linkspan.publisher(f"unix:bench-record-{os.getpid()}")
+    subscriber = linkspan.subscribe(f"unix:bench-record-{os.getpid()}")
+    out.send(value)
+    received.ends = (out, subscriber)
+    return subscriber.recv(timeout=20.0)
+
+
+def record(case: str):
+    """One way of a record by generated code, or what it is held against."""
+    import pickle
+    import struct
+
+    import linkspan
+
+    if case in ("pack", "unpack", "struct-pack", "struct-unpack", "construct-packed"):
+        held = state()
+        block = held.pack()
+        format = struct.Struct("<B7xqB3xf4dQI4x")
+        values = format.unpack(block)
+        fields = {name: getattr(held, name) for name in type(held).__slots__}
+        return {
+            "pack": held.pack,
+            "unpack": lambda: type(held).unpack(block),
+            "struct-pack": lambda: format.pack(*values),
+            "struct-unpack": lambda: format.unpack(block),
+            "construct-packed": lambda: type(held)(**fields),
+        }[case]
+    held, cls = reading(), type(reading())
+    block, pickled = linkspan.encode(held), pickle.dumps(held)
+    message = received(held)
+    if not cls.decode(message) == cls.from_value(linkspan.decode(block)) == held or linkspan.encode(by_hand(held)) != block:
+        raise ValueError("generated code reads something else")
+    return {
+        "encode": lambda: linkspan.encode(held),
+        "dict-encode": lambda: linkspan.encode(READING),
+        "through-dict-encode": lambda: linkspan.encode(by_hand(held)),
+        "pickle": lambda: pickle.dumps(held),
+        "decode": lambda: cls.decode(message),
+        "through-dict": lambda: cls.from_value(linkspan.decode(block)),
+        "dict-decode": lambda: linkspan.decode(block),
+        "unpickle": lambda: pickle.loads(pickled),
+        "construct": lambda: cls(**READING),
+    }[case]
+
+
 def content(what: str):
     """A dict to be sent, or an array of 1 MB."""
     if what == "dict":
@@ -326,7 +404,9 @@ def main(arguments: list[str]) -> None:
     case, starter = arguments
     try:
         by, _, what = case.partition("-")
-        if by == "encode":
+        if case.startswith("record "):
+            once = record(case.removeprefix("record "))
+        elif by == "encode":
             once = encoder(case)
         elif case == "copy":
             once = copy_array()

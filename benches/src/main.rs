@@ -4,6 +4,7 @@
 //! measured, and each such worker forks its far end, so that both ends are processes of their own.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program whose purpose is to print a table
 
+mod cases;
 mod conductor;
 mod cpu;
 mod ends;
@@ -11,8 +12,10 @@ mod environment;
 mod floor;
 mod growth;
 mod ours;
+mod oversubscribed;
 mod player;
 mod report;
+mod result;
 mod rows;
 mod statistics;
 mod worker;
@@ -21,8 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Anything that can go wrong here ends in a line of text.
-type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+use result::Result;
 
 const HELP: &str = "\
 linkspan-bench: what Linkspan costs, beside the floor measured in the same run
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
 /// True when everything of ours could be measured.
 fn run(arguments: &[String]) -> Result<bool> {
     if arguments.first().is_some_and(|a| ["work", "far", "pinned"].contains(&a.as_str())) {
-        worker::work(arguments)?;
+        cases::work(arguments)?;
         return Ok(true);
     }
     let started = Instant::now();

@@ -1,5 +1,6 @@
 //! The table: on the terminal and as the file of results.
 
+mod columns;
 mod curves;
 mod lines;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use crate::conductor::{MOVED, Measured, Plan};
 use crate::rows::Unit;
 use crate::statistics::{Taken, quantile};
 use crate::{environment, growth};
+use columns::columns;
 use lines::lines;
 
 /// The table in its two forms.
@@ -110,20 +112,4 @@ pub fn render(measured: &[Measured], plots: &[growth::Measured], plan: &Plan, to
     text.push_str(&curves::text(plots));
     let _ = writeln!(text, "\n{how}\n{summary}\n{}", facts.join(" · "));
     Report { text, markdown }
-}
-
-/// Rows under a head, each column as wide as its widest cell.
-fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|r| r[column].chars().count().min(60));
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut text = String::new();
-    let head: [String; N] = head.map(str::to_owned);
-    for row in std::iter::once(&head).chain(rows) {
-        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
 }

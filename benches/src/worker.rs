@@ -4,13 +4,10 @@
 //! nanoseconds of one operation, averaged over N in one go, then those of single operations, each timed by itself.
 
 use std::io::{BufRead, Write, stdin, stdout};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cpu::{End, Placement, pin};
-use crate::ends::{end_with_parent, processor_time};
-use crate::{Result, floor, growth, ours};
+use crate::Result;
+use crate::ends::processor_time;
 
 /// Something that is done over and over.
 pub trait Work {
@@ -33,6 +30,11 @@ const SINGLE: u64 = 200;
 
 /// Whether processor time is measured instead of time.
 static PROCESSOR: AtomicBool = AtomicBool::new(false);
+
+/// From here on this worker measures processor time, of both ends together.
+pub fn measure_processor_time() {
+    PROCESSOR.store(true, Ordering::Relaxed);
+}
 
 /// Nanoseconds since some moment: of time, or of processor time of both ends.
 fn clock() -> Result<f64> {
@@ -96,38 +98,4 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
         out.flush()?;
     }
     Ok(())
-}
-
-/// `work CASE …`, `far CASE …`, or `pinned PROGRAM …` for a language that cannot pin itself.
-pub fn work(arguments: &[String]) -> Result<()> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // It removes its queue when its standard input ends.
-    if words.get(1) != Some(&"sysvmsg") {
-        end_with_parent();
-    }
-    match words.as_slice() {
-        ["work", "cpu", rest @ ..] => {
-            PROCESSOR.store(true, Ordering::Relaxed);
-            case(rest)
-        }
-        ["work", rest @ ..] => case(rest),
-        ["far", "serve", endpoint, placement, spin] => ours::channel::serve_alone(endpoint, placement, spin),
-        ["far", "echo", endpoint, placement, spin] => ours::channel::echo_alone(endpoint, placement, spin),
-        ["far", "sysvmsg", key, bytes] => floor::system_v::echo(key, bytes),
-        ["far", "bytes", path, bytes, placement] => floor::echo_alone(path, bytes, placement),
-        ["pinned", program, rest @ ..] => {
-            pin(Placement::Together, End::Near)?;
-            Err(Command::new(program).args(rest).exec().into())
-        }
-        _ => Err(format!("no worker is called {:?}", arguments.join(" ")).into()),
-    }
-}
-
-fn case(words: &[&str]) -> Result<()> {
-    match words {
-        ["floor", rest @ ..] => floor::work(rest),
-        ["ours", rest @ ..] => ours::work(rest),
-        ["growth", rest @ ..] => growth::work(rest),
-        _ => Err(format!("no worker is called {words:?}").into()),
-    }
 }

@@ -21,6 +21,9 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
         let theirs = keys(&config.realm, machine_key, &may.import);
         let all = vec![format!("linkspan/{}/**", config.realm)];
         let watched = vec![format!("linkspan/{}/@alive/**", config.realm)];
+        // What bridges send to each other of channels: links, which are held to the names by this program.
+        let to_us = |from: &str| format!("linkspan/{}/@link/{own}/{from}/*", config.realm);
+        let to_them = |from: &str| format!("linkspan/{}/@link/{machine_key}/{from}/*", config.realm);
         let both = ["ingress", "egress"];
         let mine = [
             // Whoever asks for what he may not have gets nothing: what leaves is looked at, too.
@@ -32,6 +35,11 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
             (&["ingress"], &["put", "delete", "reply", "declare_queryable"], theirs.names.clone()),
             (&["egress"], &["query"], theirs.names),
             (&["ingress"], &["liveliness_token"], theirs.tokens),
+            // `**` does not match chunks that begin with @.
+            (&["egress"], &["declare_subscriber"], vec![to_us("*")]),
+            (&["ingress"], &["declare_subscriber"], vec![to_them("*")]),
+            (&["ingress"], &["put"], vec![to_us(machine_key)]),
+            (&["egress"], &["put"], vec![to_them(own)]),
         ];
         let mut ids = Vec::new();
         // zenoh refuses a rule without keys, which allows nothing.
@@ -92,16 +100,10 @@ fn key_expression(pattern: &str) -> String {
     }
 }
 
-/// Whether a pattern has such a key expression.
-pub fn is_exact(pattern: &str) -> bool {
-    let folder = pattern.strip_suffix('*').unwrap_or(pattern);
-    let is_folder = folder.is_empty() || folder.ends_with('/') || folder.len() == pattern.len();
-    is_folder && !pattern.is_empty() && !folder.contains(['*', '?'])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patterns::is_exact;
 
     #[test]
     fn patterns_that_are_exact_become_key_expressions() {
@@ -128,5 +130,9 @@ mod tests {
         assert!(text.contains("linkspan:north.2\"") && text.contains("\"deny\""), "{text}");
         assert!(text.contains("linkspan/default/@alive/*/north/*/lab/*/**"), "{text}");
         assert!(!text.contains("@alive/*/me"), "no name may leave: {text}");
+        // Of channels each machine receives what is for it, and sends in its own name.
+        for key in ["@link/me/north/*", "@link/north/me/*"] {
+            assert!(text.contains(&format!("linkspan/default/{key}")), "{key}: {text}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use linkspan::Result;
 
-use crate::config::{Config, Tls};
+use crate::config::{Config, Engine, Nats, Tls};
 use crate::keys::Keys;
 
 /// Carry names of this machine to others, and names of others here
@@ -20,6 +20,7 @@ Examples:
   linkspan bridge --export 'lab/*' --listen tcp/127.0.0.1:7447
   linkspan bridge --import 'lab/*' --peer tcp/127.0.0.1:7447
   linkspan bridge --import 'lab/*' --peer tls/north.example.org:7447 --tls south.1 --trust north
+  linkspan bridge --engine nats --import 'lab/*' --server nats://127.0.0.1:4222
   linkspan bridge --config bridge.toml
   linkspan bridge check bridge.toml"
 )]
@@ -67,6 +68,9 @@ pub struct Settings {
     /// Have the names of other machines that are like this pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     import: Vec<String>,
+    /// What carries everything between the machines [default: zenoh]
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
     /// Accept other bridges at this address, such as tcp/127.0.0.1:7447; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
@@ -88,6 +92,8 @@ pub struct Settings {
     /// Use addresses beyond this machine without encryption: everybody on that network may read, and write what is imported
     #[arg(long)]
     trusted_network: bool,
+    #[command(flatten)]
+    nats: Nats,
 }
 
 impl Settings {
@@ -105,6 +111,9 @@ impl Settings {
         for machine in self.trust {
             config.machines.entry(machine).or_default();
         }
+        config.engine = self.engine.unwrap_or(config.engine);
+        config.nats.extend(self.nats);
+        config.nats.trusted_network |= self.trusted_network;
         let zenoh = &mut config.zenoh;
         zenoh.listen.extend(self.listen);
         zenoh.connect.extend(self.peer);

@@ -1,8 +1,11 @@
 //! The configuration of a bridge: one TOML file. Errors name line and column.
 
+mod check;
+mod nats;
+mod zenoh;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +13,11 @@ use linkspan::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use wildmatch::WildMatch;
 
-use crate::access;
+pub use self::check::is_word;
+use self::check::wrong;
+pub use self::nats::Nats;
+pub use self::zenoh::Zenoh;
+use crate::patterns::is_exact;
 use crate::tls::{CERTIFICATE, Folder, certificate};
 
 /// What a bridge is to do.
@@ -36,7 +43,32 @@ pub struct Config {
     /// What each other machine may do; only where they are known by their certificates.
     pub machines: BTreeMap<String, May>,
     /// The engine between the machines.
+    pub engine: Engine,
+    /// Where others are met with the engine zenoh.
     pub zenoh: Zenoh,
+    /// Where others are met with the engine NATS.
+    pub nats: Nats,
+}
+
+/// What carries everything between the machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Bridges meet each other, without a broker.
+    #[default]
+    Zenoh,
+    /// Everything goes through servers.
+    Nats,
+}
+
+impl Engine {
+    /// Its name, which listings show as the machine of a program that knows the engine alone.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Engine::Zenoh => "zenoh",
+            Engine::Nats => "nats",
+        }
+    }
 }
 
 /// Encryption, and who is who.
@@ -63,22 +95,6 @@ impl Default for May {
     }
 }
 
-/// Where other bridges are met.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Zenoh {
-    /// Addresses at which other bridges are accepted.
-    pub listen: Vec<String>,
-    /// Addresses of other bridges.
-    pub connect: Vec<String>,
-    /// Addresses of routers, through one of which everything goes.
-    pub routers: Vec<String>,
-    /// Whether bridges find each other by multicast.
-    pub scouting: bool,
-    /// Whether addresses beyond this machine may be used without encryption.
-    pub trusted_network: bool,
-}
-
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -91,10 +107,15 @@ impl Default for Config {
             request_timeout: 60.0,
             tls: None,
             machines: BTreeMap::new(),
+            engine: Engine::default(),
             zenoh: Zenoh::default(),
+            nats: Nats::default(),
         }
     }
 }
+
+/// What names and patterns of journals begin with.
+const JOURNAL: &str = "journal:";
 
 /// Bytes of a configuration file, at most.
 const LONGEST: u64 = 1 << 20;
@@ -111,8 +132,11 @@ impl Config {
         }
         let text = std::fs::read_to_string(path).map_err(os)?;
         let mut config = Config::parse(&text, &shown)?;
-        if let (Some(tls), Some(beside)) = (&mut config.tls, path.parent()) {
-            tls.folder = beside.join(&tls.folder);
+        if let Some(beside) = path.parent() {
+            if let Some(tls) = &mut config.tls {
+                tls.folder = beside.join(&tls.folder);
+            }
+            config.nats.lie_in(beside);
         }
         Ok(config)
     }
@@ -129,6 +153,9 @@ impl Config {
 
     /// Says what cannot be meant.
     pub fn validate(&self) -> Result<()> {
+        if self.engine == Engine::Nats {
+            self.refuse_what_zenoh_alone_can()?;
+        }
         for (what, word) in [("realm", &self.realm), ("machine", &self.machine()?)] {
             if !is_word(word) {
                 let text = format!("{what} {word:?} is no name; give it 1 to 64 letters, digits and . _ -");
@@ -137,9 +164,10 @@ impl Config {
         }
         for pattern in self.export.iter().chain(&self.import) {
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/*?".contains(c);
-            if pattern.is_empty() || !pattern.chars().all(allowed) {
+            let names = pattern.strip_prefix(JOURNAL).unwrap_or(pattern);
+            if names.is_empty() || !names.chars().all(allowed) {
                 let text = format!(
-                    "{pattern:?} is no pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one"
+                    "{pattern:?} is no pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one; those of journals begin with {JOURNAL}"
                 );
                 return Err(wrong(text));
             }
@@ -154,7 +182,48 @@ impl Config {
             return Err(wrong(text));
         }
         self.validate_machines()?;
-        self.zenoh.validate(self.tls.is_some())
+        match self.engine {
+            Engine::Zenoh if !self.nats.servers.is_empty() => {
+                Err(wrong("a NATS server is named, and the engine is zenoh: say engine = \"nats\"".into()))
+            }
+            Engine::Zenoh => self.zenoh.validate(self.tls.is_some()),
+            Engine::Nats => self.nats.validate(),
+        }
+    }
+
+    /// With NATS the server knows who is who.
+    fn refuse_what_zenoh_alone_can(&self) -> Result<()> {
+        let text = match () {
+            () if !self.zenoh.is_empty() => {
+                "with the engine nats bridges meet at servers: leave out listen, peers, routers and scouting"
+            }
+            () if self.tls.is_some() => {
+                "keys of machines are for the engine zenoh: with nats say ca, certificate and key in [nats], or credentials"
+            }
+            () if !self.machines.is_empty() => {
+                "what a machine may do is held to with the engine zenoh alone: with nats the server's permissions say it, by subject"
+            }
+            () => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    /// Where others are met, in lines for a person.
+    pub fn describe(&self) -> Vec<String> {
+        match self.engine {
+            Engine::Zenoh => self.zenoh.describe(),
+            Engine::Nats => self.nats.describe(),
+        }
+    }
+
+    /// The addresses that are connected to, and those at which others may come.
+    pub fn addresses(&self) -> (Vec<String>, Vec<String>) {
+        match self.engine {
+            Engine::Nats => (self.nats.servers.clone(), Vec::new()),
+            Engine::Zenoh => {
+                ([&self.zenoh.connect[..], &self.zenoh.routers].concat(), self.zenoh.listen.clone())
+            }
+        }
     }
 
     fn validate_machines(&self) -> Result<()> {
@@ -184,7 +253,7 @@ impl Config {
             if !is_word(machine) {
                 return Err(wrong(format!("{machine:?} in machines is no name of a machine")));
             }
-            if let Some(pattern) = may.export.iter().chain(&may.import).find(|it| !access::is_exact(it)) {
+            if let Some(pattern) = may.export.iter().chain(&may.import).find(|it| !is_exact(it)) {
                 let text = format!("{pattern:?} in machines.{machine}: say a name, FOLDER/* or * there");
                 return Err(wrong(text));
             }
@@ -208,61 +277,35 @@ impl Config {
 
     /// Whether other machines may have the name.
     pub fn exports(&self, name: &str) -> bool {
-        matches(&self.export, name)
+        carries(&self.export, name)
+    }
+
+    /// Whether the machine may have the name, where it is exported. Through a router come all machines that the router knows.
+    pub fn gives(&self, name: &str, machine: &str) -> bool {
+        let is_meant = |it: &str| it == machine || !self.zenoh.routers.is_empty();
+        self.tls.is_none() || self.machines.iter().any(|(it, may)| is_meant(it) && matches(&may.export, name))
     }
 
     /// Whether the name is had of other machines.
     pub fn imports(&self, name: &str) -> bool {
-        matches(&self.import, name)
+        carries(&self.import, name)
     }
-}
-
-impl Zenoh {
-    fn validate(&self, is_encrypted: bool) -> Result<()> {
-        if self.listen.is_empty() && self.connect.is_empty() && self.routers.is_empty() && !self.scouting {
-            let text = "no other bridge can be met: say where to listen, a peer, a router, or scouting";
-            return Err(wrong(text.into()));
-        }
-        if self.scouting && !self.trusted_network && !is_encrypted {
-            let text = "scouting meets whoever is on the network, without encryption: give keys with --tls, or say trusted_network where that is meant";
-            return Err(wrong(text.into()));
-        }
-        for address in self.listen.iter().chain(&self.connect).chain(&self.routers) {
-            let protocol = if is_encrypted { "tls" } else { "tcp" };
-            let rest = address.strip_prefix(protocol).and_then(|rest| rest.strip_prefix('/'));
-            let host = rest.and_then(|rest| rest.rsplit_once(':'));
-            let Some((host, port)) = host.filter(|(host, _)| !host.is_empty()) else {
-                let why = if is_encrypted { "with tls" } else { "without tls" };
-                return Err(wrong(format!("{address:?} is no address {why}; write {protocol}/HOST:PORT")));
-            };
-            if port.parse::<u16>().is_err() {
-                return Err(wrong(format!("{address:?} has a port that is not a number from 0 to 65535")));
-            }
-            let host = host.trim_matches(['[', ']']);
-            let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-            if !is_here && !self.trusted_network && !is_encrypted {
-                let text = format!(
-                    "{address} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
-                );
-                return Err(wrong(text));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether this can be the name of a machine or of a realm.
-pub fn is_word(word: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    !word.is_empty() && word.len() <= 64 && word.chars().all(allowed)
 }
 
 fn matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| WildMatch::new(pattern).matches(name))
 }
 
-fn wrong(text: String) -> Error {
-    Error::new(ErrorKind::Malformed, text)
+/// Whether a name, or a pattern of names, is one of journals.
+pub fn is_journal(name: &str) -> bool {
+    name.starts_with(JOURNAL)
+}
+
+/// Whether a pattern of names that are exported or imported matches. Journals are matched by patterns of journals alone: they take room
+/// on the other machine's disk.
+fn carries(patterns: &[String], name: &str) -> bool {
+    let mut of_kind = patterns.iter().filter(|it| is_journal(it) == is_journal(name));
+    of_kind.any(|pattern| WildMatch::new(pattern).matches(name))
 }
 
 #[cfg(test)]
@@ -295,6 +338,34 @@ mod tests {
         assert!(said("export = [\"a\"]\n[zenoh]\nlisten = [\"udp/127.0.0.1:1\"]").contains("is no address"));
         assert!(said("export = [\"a\"]\n[zenoh]\nscouting = true").contains("trusted_network"));
         assert!(said(&format!("export = [\"a\"]\n{listen}")).contains("export: [\"a\"]"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_with_nats_is_refused() {
+        let nats = |more: &str| said(&format!("engine = \"nats\"\nexport = [\"a\"]\n{more}"));
+        let here = "[nats]\nservers = [\"nats://127.0.0.1:4222\"]\n";
+        for (text, expected) in [
+            ("", "no server is named"),
+            ("[nats]\nservers = [\"127.0.0.1:4222\"]", "is no address"),
+            ("[nats]\nservers = [\"nats://127.0.0.1\"]", "is no address"),
+            ("[nats]\nservers = [\"nats://me:secret@127.0.0.1:4222\"]", "where everybody reads them"),
+            ("[nats]\nservers = [\"nats://example.org:4222\"]", "trusted_network"),
+            (&format!("{here}user = \"me\""), "said together"),
+            (&format!("{here}certificate = \"a\""), "said together"),
+            (&format!("{here}token_file = \"a\"\nnkey_file = \"b\""), "one thing"),
+            (&format!("{here}bucket = \"a.b\""), "no name of a bucket"),
+            (&format!("{here}ca = \"/nowhere/ca.pem\""), "/nowhere/ca.pem cannot be read"),
+            (&format!("{here}[zenoh]\nscouting = true"), "leave out listen"),
+            (&format!("{here}[tls]\nfolder = \"x\""), "ca, certificate and key"),
+        ] {
+            let text = nats(text);
+            assert!(text.contains(expected), "{expected}: {text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+        assert!(nats(here).contains("export: [\"a\"]"));
+        assert!(nats("[nats]\nservers = [\"tls://example.org:4222\"]").contains("export: [\"a\"]"));
+        let forgotten = said(&format!("export = [\"a\"]\n{here}"));
+        assert!(forgotten.contains("say engine"), "{forgotten}");
     }
 
     #[test]

@@ -34,6 +34,13 @@ impl Watch {
         added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
+    /// Also watches the names in this folder.
+    pub fn also_names(&self, path: &Path) -> Result<()> {
+        let what = inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::DELETE | inotify::WatchFlags::CREATE;
+        let added = inotify::add_watch(&self.0, path, what);
+        added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
+    }
+
     /// Takes what has been told; false where that was nothing.
     pub fn drain(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use linkspan::{ErrorKind, Result, Value, registry, wait_any};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::config::Config;
+use crate::clocks::{Clocks, Schedule};
+use crate::config::{Config, is_journal};
 use crate::directory::Watch;
-use crate::engine::zenoh::Zenoh;
-use crate::engine::{Arrival, Engine, Presence, Sample};
+use crate::engine::{Arrival, Engine, Pattern, Presence, Sample};
+use crate::engines;
 use crate::exports::Exports;
-use crate::imports::{FOREIGN, Imports};
+use crate::imports::Imports;
 use crate::inbox::Inbox;
+use crate::journals::Journals;
 use crate::links::Links;
 use crate::revocations::Revocations;
 use crate::service::{Asked, Service};
@@ -20,6 +22,9 @@ use crate::status::{Shown, Status};
 
 /// How often it is looked whether a name is free that a program of this machine had: where that was killed, nothing tells.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the last answer of this bridge to a controller of another machine has to get there.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Descriptors for one name, about, with some subscribers or callers of it here.
 const DESCRIPTORS: usize = 16;
@@ -32,9 +37,7 @@ pub fn run(config: &Config) -> Result<()> {
     let description = format!("carries names of realm {} as {machine}", config.realm);
     let service = Service::start(&config.service, description)?;
     let (mut status, mut shown) = (Status::default(), Shown::new(&config.status)?);
-    let zenoh = &config.zenoh;
-    status.connect = [&zenoh.connect[..], &zenoh.routers].concat();
-    status.listen.clone_from(&zenoh.listen);
+    (status.connect, status.listen) = config.addresses();
     loop {
         let carried = carry(config, &service, &mut status, &mut shown);
         let mut asked = carried.inspect_err(|error| service.fail(error))?;
@@ -64,20 +67,27 @@ pub fn run(config: &Config) -> Result<()> {
 fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<Asked> {
     let (inbox, watch) = (Inbox::new()?, Watch::new()?);
     let revocations = Revocations::watch(config, &watch, status)?;
-    let engine = Zenoh::open(config, &inbox)?;
-    for pattern in &config.import {
+    let engine = engines::open(config, &inbox)?;
+    for pattern in config.import.iter().filter(|pattern| !is_journal(pattern)) {
         engine.import(pattern)?;
     }
+    if config.export.iter().any(|pattern| is_journal(pattern)) {
+        watch.also_names(&registry::state_directory()?)?;
+    }
+    let clocks = Clocks::default();
     let mut bridge = Bridge {
         config,
-        engine: &engine,
+        engine: &*engine,
         exports: Exports::default(),
-        imports: Imports::default(),
-        links: Links::new(engine.id(), config.machine()?, inbox.clone()),
+        imports: Imports::new(inbox.clone(), clocks.clone(), config),
+        links: Links::new(engine.id(), config.machine()?, inbox.clone(), clocks),
+        clock: Schedule::default(),
+        journals: Journals::new(inbox.clone()),
         status,
         shown,
         looked: Instant::now(),
         is_told: false,
+        ends: None,
         most: most_names(config),
     };
     bridge.status.touch();
@@ -86,8 +96,20 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
     bridge.status.note("info", text);
     let mut is_called = true;
     loop {
-        if is_called && let Some(asked) = service.asked(bridge.status)? {
-            return Ok(asked);
+        let carries_control = bridge.imports.has_controller(service.controller());
+        if is_called && let Some(asked) = service.asked(bridge.status, carries_control)? {
+            let Asked::End(Some(task)) = asked else { return Ok(asked) };
+            if !carries_control {
+                return Ok(Asked::End(Some(task)));
+            }
+            // The answer takes this bridge to the controller.
+            task.done(&Value::Null)?;
+            let until = Instant::now() + FAREWELL;
+            while Instant::now() < until {
+                bridge.ends = Some(until);
+                bridge.turn(&inbox, &watch, service)?;
+            }
+            return Ok(Asked::End(None));
         }
         service.tell(bridge.status);
         is_called = bridge.turn(&inbox, &watch, service)?;
@@ -114,10 +136,15 @@ struct Bridge<'a> {
     exports: Exports,
     imports: Imports,
     links: Links,
+    journals: Journals,
+    /// When the clock of this machine is sent to other machines next.
+    clock: Schedule,
     status: &'a mut Status,
     shown: &'a mut Shown,
     looked: Instant,
     is_told: bool,
+    /// When it ends, once it has been told to.
+    ends: Option<Instant>,
     /// How many names one machine may have here, at most.
     most: usize,
 }
@@ -126,17 +153,21 @@ impl Bridge<'_> {
     /// One wait, and all that it brought. Returns whether the service has something to do.
     fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
         let pause = self.shown.show(self.status)?;
-        let next = self.exports.deadline().into_iter().chain(self.links.deadline()).min();
+        let next = self.exports.deadline().into_iter().chain(self.links.deadline());
+        let next = next.chain(self.imports.deadline()).chain(self.clock.next());
+        let next = next.chain(self.journals.deadline(&self.links)).min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let blocked =
             self.imports.is_blocked(self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
-        let pause = [pause, left, blocked].into_iter().flatten().min();
+        let ends = self.ends.map(|at| at.saturating_duration_since(Instant::now()));
+        let pause = [pause, left, blocked, ends].into_iter().flatten().min();
         let exported: Vec<_> = self.exports.descriptors().collect();
         let imported: Vec<_> = self.imports.descriptors().collect();
         let (linked, linked_descriptors): (Vec<_>, Vec<_>) = self.links.descriptors().unzip();
+        let (read, read_descriptors): (Vec<_>, Vec<_>) = self.journals.descriptors().unzip();
         let fixed: [BorrowedFd<'_>; 3] = [service.as_fd(), inbox.as_fd(), watch.as_fd()];
         let named = exported.iter().chain(&imported).map(|(_, descriptor)| descriptor.as_fd());
-        let links = linked_descriptors.iter().map(|descriptor| descriptor.as_fd());
+        let links = linked_descriptors.iter().chain(&read_descriptors).map(|descriptor| descriptor.as_fd());
         let descriptors: Vec<_> = fixed.into_iter().chain(named).chain(links).collect();
         let ready = match wait_any(&descriptors, pause) {
             Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Interrupted) => Vec::new(),
@@ -150,26 +181,40 @@ impl Bridge<'_> {
         let first = 3 + exported.len() + imported.len();
         let woken: Vec<_> =
             ready.iter().filter_map(|at| linked.get(at.checked_sub(first)?)).copied().collect();
+        let first = first + linked.len();
+        let written: Vec<_> =
+            ready.iter().filter_map(|at| read.get(at.checked_sub(first)?)).copied().collect();
         self.is_told = ready.contains(&2) && watch.drain();
         let mut look = self.is_told || blocked.is_some_and(|left| left.is_zero());
         for name in out {
             look |= self.exports.pump(&name, self.engine, self.status)?;
         }
         for name in asking {
-            self.imports.pump(&name, self.engine, &mut self.links, self.status)?;
+            self.imports.pump(&name, self.engine, &mut self.links, self.config, self.status)?;
         }
         for link in woken {
             self.links.wake(link);
+        }
+        for stream in written {
+            self.journals.wake(stream);
         }
         if ready.contains(&1) {
             for arrival in inbox.take() {
                 self.take(arrival)?;
             }
             self.status.dropped = inbox.dropped();
-            self.links.take_answers();
+            // A program that was killed has taken no name away.
+            look |= self.links.take_answers();
         }
+        look |= self.journals.work(&mut self.links, self.config, self.status)?;
         self.links.work(self.engine, self.status)?;
         self.exports.expire();
+        self.imports.take_anew(self.config, self.status);
+        self.imports.drop_given_up();
+        self.imports.repeat(self.engine)?;
+        if self.clock.is_due(self.exports.has_servers() && self.links.has_bridges()) {
+            self.links.send_clocks(self.engine)?;
+        }
         if look {
             self.look_around()?;
         }
@@ -182,13 +227,26 @@ impl Bridge<'_> {
         if !self.config.export.is_empty() {
             let listed = registry::list()?;
             self.exports.update(&listed, self.config, self.engine, self.status)?;
+            self.journals.update(&listed, self.config, self.engine, self.status)?;
         }
+        self.journals.retry();
         self.imports.retry(self.config, self.engine, self.status)
     }
 
     fn take(&mut self, arrival: Arrival) -> Result<()> {
-        let Bridge { config, engine, imports, exports, links, status, most, .. } = self;
+        let Bridge { config, engine, imports, exports, links, journals, status, most, .. } = self;
         match arrival {
+            Arrival::Appeared(presence) if presence.pattern == Pattern::Journal => {
+                let is_wanted = is_journal(&presence.name) && config.imports(&presence.name);
+                if is_wanted && !journals.has(&presence) {
+                    journals.appeared(presence, status);
+                }
+                Ok(())
+            }
+            Arrival::Gone(presence) if presence.pattern == Pattern::Journal => {
+                journals.gone(&presence, links, status);
+                Ok(())
+            }
             Arrival::Appeared(presence) if exports.has(&presence) || !config.imports(&presence.name) => {
                 Ok(())
             }
@@ -202,7 +260,7 @@ impl Bridge<'_> {
             Arrival::Gone(presence) => imports.gone(&presence, config, *engine, status),
             Arrival::Sample(Sample { ref name, origin: None, .. })
                 if config.imports(name)
-                    && let Some(why) = imports.surplus(name, FOREIGN, *most) =>
+                    && let Some(why) = imports.surplus(name, config.engine.name(), *most) =>
             {
                 status.refuse(name, why);
                 Ok(())
@@ -223,8 +281,7 @@ impl Bridge<'_> {
                 if bridge.machine != links.machine() {
                     status.meet(&bridge.machine, true);
                 }
-                // With keys no machine may send to such a link yet.
-                if config.tls.is_some() { Ok(()) } else { links.bridge_appeared(bridge, *engine) }
+                links.bridge_appeared(bridge, *engine)
             }
             Arrival::BridgeGone(bridge) => {
                 if bridge.machine != links.machine() {
@@ -233,10 +290,23 @@ impl Bridge<'_> {
                 links.bridge_gone(bridge.id);
                 Ok(())
             }
-            Arrival::Packet(bytes) => links.take(&bytes, *engine, |name| exports.channel(name)),
-            Arrival::Request(name, body, respond) => {
-                exports.request(&name, body, respond, config, status);
+            Arrival::Packet(machine, bytes) => {
+                let channel = |name: &str| exports.channel(name).filter(|_| config.gives(name, &machine));
+                match links.take(&machine, &bytes, *engine, channel)? {
+                    // Its servers have waited for that.
+                    true => imports.retry(config, *engine, status),
+                    false => Ok(()),
+                }
+            }
+            Arrival::Note(level, text) => {
+                status.note(level, text);
                 Ok(())
+            }
+            Arrival::Request(name, call, respond) => {
+                match exports.request(&name, call, respond, config, status) {
+                    true => self.look_around(),
+                    false => Ok(()),
+                }
             }
         }
     }

@@ -7,13 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use linkspan::registry::{self, Listed};
-use linkspan::{
-    Channel, Error, ErrorKind, EventKind, Options, Payload, PendingReply, RemoteFailure, Result, Subscriber,
-    Wait,
-};
+use linkspan::{Channel, Error, ErrorKind, EventKind, Options, RemoteFailure, Result, Subscriber};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::config::Config;
-use crate::engine::{self, Body, Engine, Origin, Outlet, Pattern, Presence, Respond, Sample};
+use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, Respond, Sample};
+use crate::exported_server::{Called, ExportedServer, failure};
 use crate::status::Status;
 
 /// Messages of one name that are carried before the others have their turn.
@@ -25,23 +24,19 @@ pub struct Exports(BTreeMap<String, Exported>);
 
 struct Exported {
     presence: Presence,
-    /// None where nothing of it comes to this program.
+    /// What is readable once there is something to do; of a channel or a controller, whose frames go between the bridges' links, once
+    /// its program has ended. None where that cannot be known.
     descriptor: Option<OwnedFd>,
+    /// Whether the program that has the name has ended. The next one is another incarnation.
+    has_ended: bool,
     way: Way,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Way {
     Publisher { subscriber: Subscriber, outlet: Box<dyn Outlet> },
-    Server { channel: Channel, pending: Vec<Pending>, _exported: Box<dyn Any> },
+    Server(Box<ExportedServer>),
     Channel { endpoint: String, _exported: Box<dyn Any> },
-}
-
-/// A request that a server of this machine has not answered yet.
-struct Pending {
-    asked: PendingReply,
-    respond: Respond,
-    until: Instant,
 }
 
 impl Exports {
@@ -55,21 +50,29 @@ impl Exports {
         self.0.iter().filter_map(|(name, exported)| Some((name.as_str(), exported.descriptor.as_ref()?)))
     }
 
-    /// Where a name is that is exported as a channel.
+    /// Where a name is that is exported as a channel or a controller.
     pub fn channel(&self, name: &str) -> Option<String> {
         match &self.0.get(name)?.way {
             Way::Channel { endpoint, .. } => Some(endpoint.clone()),
-            Way::Publisher { .. } | Way::Server { .. } => None,
+            Way::Publisher { .. } | Way::Server(_) => None,
         }
     }
 
     /// When the first request has waited too long.
     pub fn deadline(&self) -> Option<Instant> {
-        let pending = |exported: &Exported| match &exported.way {
-            Way::Server { pending, .. } => pending.iter().map(|pending| pending.until).min(),
+        self.servers().filter_map(ExportedServer::deadline).min()
+    }
+
+    /// Whether servers are exported, whose callers need to know the clock of this machine.
+    pub fn has_servers(&self) -> bool {
+        self.servers().next().is_some()
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &ExportedServer> {
+        self.0.values().filter_map(|exported| match &exported.way {
+            Way::Server(server) => Some(&**server),
             Way::Publisher { .. } | Way::Channel { .. } => None,
-        };
-        self.0.values().filter_map(pending).min()
+        })
     }
 
     /// Exports what is there now and is to be, and ends what is there no longer.
@@ -84,17 +87,19 @@ impl Exports {
         // Who does not answer just now is there all the same.
         let is_there = |name: &str| {
             wanted.contains_key(name)
-                || listed.iter().any(|one| one.trouble.is_some() && bare(one).is_some_and(|it| it == name))
+                || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
         };
-        self.0.retain(|name, _| is_there(name));
+        self.0.retain(|name, exported| is_there(name) && !exported.has_ended);
         for (name, (pattern, listed)) in wanted {
             if let Some(exported) = self.0.get_mut(&name).filter(|it| it.presence.pattern == pattern) {
                 exported.follow(listed.incarnation, engine, status)?;
                 continue;
             }
             match Exported::new(name.clone(), pattern, listed, config, engine) {
-                Ok(exported) => {
+                Ok(mut exported) => {
                     status.allow(&name);
+                    // A publisher that is already sending may have left the descriptor unarmed.
+                    exported.pump(engine, status)?;
                     self.0.insert(name, exported);
                 }
                 // It has just gone.
@@ -112,45 +117,55 @@ impl Exports {
 
     /// Forwards the messages and answers of a name. Returns whether its program may have ended.
     pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
-        self.0.get_mut(name).map_or(Ok(false), |exported| exported.pump(engine, status))
+        let Some(exported) = self.0.get_mut(name) else { return Ok(false) };
+        if let Way::Channel { .. } = exported.way {
+            exported.descriptor = None;
+            exported.has_ended = true;
+            return Ok(true);
+        }
+        exported.pump(engine, status)
     }
 
-    /// Calls a server for another machine.
+    /// Calls a server for another machine. Returns whether it may have ended.
     pub fn request(
         &mut self,
         name: &str,
-        body: Body,
+        call: Call,
         respond: Respond,
         config: &Config,
         status: &mut Status,
-    ) {
+    ) -> bool {
         status.request_in(name);
-        let Some(Way::Server { channel, pending, .. }) = self.0.get_mut(name).map(|it| &mut it.way) else {
-            let text = "the server has gone";
-            return respond(Err(failure(&Error::new(ErrorKind::NotFound, text))));
+        let Some(exported) = self.0.get_mut(name) else {
+            respond(Err(gone()));
+            return false;
         };
-        match channel.start_call(&Payload::from_bytes(body.encoding, body.bytes), Wait::none()) {
-            Ok(asked) => {
-                pending.push(Pending { asked, respond, until: Instant::now() + config.request_timeout() });
-                // Looking once arms the descriptor.
-                answers(channel, pending);
-            }
-            Err(error) => respond(Err(failure(&error))),
+        let machine = &exported.presence.machine;
+        let Way::Server(server) = &mut exported.way else {
+            respond(Err(gone()));
+            return false;
+        };
+        let called = server.call(call, machine, config.request_timeout(), respond);
+        if called == Called::Late {
+            status.late(name);
         }
+        exported.has_ended |= called == Called::Ended;
+        called == Called::Ended
     }
 
     /// Answers the requests that have waited too long.
     pub fn expire(&mut self) {
         let now = Instant::now();
         for exported in self.0.values_mut() {
-            if let Way::Server { pending, .. } = &mut exported.way {
-                for late in pending.extract_if(.., |pending| pending.until <= now) {
-                    let text = "the server gave no answer in time";
-                    (late.respond)(Err(failure(&Error::new(ErrorKind::Timeout, text))));
-                }
+            if let Way::Server(server) = &mut exported.way {
+                server.expire(now);
             }
         }
     }
+}
+
+fn gone() -> RemoteFailure {
+    failure(&Error::new(ErrorKind::NotFound, "the server has gone"))
 }
 
 impl Exported {
@@ -173,16 +188,19 @@ impl Exported {
             Pattern::Request => {
                 let patience = std::time::Duration::from_secs(1);
                 let channel = Channel::connect(&listed.endpoint, &Options::default(), patience)?;
-                let _exported = engine.export_server(&presence)?;
-                (Some(dup(&channel)?), Way::Server { channel, pending: Vec::new(), _exported })
+                let exported = engine.export_server(&presence)?;
+                (Some(dup(&channel)?), Way::Server(Box::new(ExportedServer::new(channel, exported))))
             }
-            Pattern::Channel if config.tls.is_some() => return Err(without_tls()),
-            Pattern::Channel => {
+            Pattern::Channel | Pattern::Controller => {
                 let _exported = engine.export_channel(&presence)?;
-                (None, Way::Channel { endpoint: listed.endpoint.clone(), _exported })
+                (end_of(listed), Way::Channel { endpoint: listed.endpoint.clone(), _exported })
+            }
+            Pattern::Journal => {
+                let text = "a journal is exported from where it is, and not subscribed to";
+                return Err(Error::new(ErrorKind::InvalidState, text));
             }
         };
-        Ok(Exported { presence, descriptor, way })
+        Ok(Exported { presence, descriptor, has_ended: false, way })
     }
 
     /// The publisher is another incarnation now, once all of the one before has been carried.
@@ -208,7 +226,10 @@ impl Exported {
         for _ in 0..IN_TURN {
             let message = match &mut self.way {
                 Way::Channel { .. } => return Ok(false),
-                Way::Server { channel, pending, .. } => return Ok(answers(channel, pending)),
+                Way::Server(server) => {
+                    self.has_ended |= server.answer();
+                    return Ok(self.has_ended);
+                }
                 Way::Publisher { subscriber, .. } => match subscriber.try_recv() {
                     Ok(message) => message,
                     Err(e) if e.kind() == ErrorKind::Lagged => {
@@ -230,7 +251,14 @@ impl Exported {
                 body: Body { encoding: message.encoding(), bytes: message.body().clone() },
             };
             if let Way::Publisher { outlet, .. } = &self.way {
-                outlet.publish(sample)?;
+                match outlet.publish(sample) {
+                    // Its number is left out, and subscribers are told so with the next one.
+                    Err(e) if e.kind() == ErrorKind::TooLarge => {
+                        status.refuse(&self.presence.name, e.to_string());
+                        continue;
+                    }
+                    published => published?,
+                }
             }
             status.sent(&self.presence.name);
         }
@@ -238,35 +266,11 @@ impl Exported {
     }
 }
 
-/// Forwards the answers that have arrived. Returns whether the server may have ended.
-fn answers(channel: &Channel, pending: &mut Vec<Pending>) -> bool {
-    if pending.is_empty() {
-        // Without a request what comes is the end of the connection, or an answer that came too late.
-        let _ = channel.poll();
-    }
-    for one in std::mem::take(pending) {
-        match channel.finish_call(one.asked, Wait::none()) {
-            Ok(message) => {
-                let body = Body { encoding: message.encoding(), bytes: message.body().clone() };
-                (one.respond)(Ok(body));
-            }
-            Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => pending.push(one),
-            Err(e) => (one.respond)(Err(failure(&e))),
-        }
-    }
-    channel.events().iter().any(|event| event.kind == EventKind::Disconnected)
-}
-
-/// An error as the other machine's caller is told it.
-fn failure(error: &Error) -> RemoteFailure {
-    error.remote_failure().cloned().unwrap_or_else(|| engine::failure(error.kind().name(), error.text()))
-}
-
-/// What a machine may do is not said of channels yet.
-pub fn without_tls() -> Error {
-    let text =
-        "channels are carried between bridges without TLS alone: give the name a publisher or a server";
-    Error::new(ErrorKind::Unsupported, text)
+/// What is readable once the listed program has ended, killed or not: a killed one takes no name away. None where it is of another
+/// namespace of processes, in which its number is another.
+fn end_of(listed: &Listed) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(listed.pid?).ok()?)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
 /// The descriptor of an object, once: asking for it again would wake the loop again.
@@ -289,6 +293,7 @@ fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Patter
             Some("publish") => Pattern::Publish,
             Some("request") => Pattern::Request,
             Some("channel") => Pattern::Channel,
+            Some("controller") => Pattern::Controller,
             _ => continue,
         };
         let Some(name) = bare(one).filter(|name| config.exports(name)) else { continue };
@@ -303,14 +308,10 @@ fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Patter
 /// What a configuration would do, in lines for a person.
 pub fn describe(config: &Config) -> Result<String> {
     let mut text = format!("realm {}, this machine is {}\n", config.realm, config.machine()?);
-    let zenoh = &config.zenoh;
-    for (what, list) in [
-        ("listens at", &zenoh.listen),
-        ("connects to", &zenoh.connect),
-        ("goes through the router", &zenoh.routers),
-        ("exports", &config.export),
-        ("imports", &config.import),
-    ] {
+    for line in config.describe() {
+        let _ = writeln!(text, "{line}");
+    }
+    for (what, list) in [("exports", &config.export), ("imports", &config.import)] {
         for one in list {
             let _ = writeln!(text, "{what} {one}");
         }
@@ -318,9 +319,6 @@ pub fn describe(config: &Config) -> Result<String> {
     for (machine, may) in &config.machines {
         let (export, import) = (may.export.join(" "), may.import.join(" "));
         let _ = writeln!(text, "knows {machine} by its certificate: it may have {export}, and give {import}");
-    }
-    if zenoh.scouting {
-        text += "finds other bridges by multicast\n";
     }
     let listed = registry::list()?;
     for (name, (_, one)) in wanted(&listed, config) {

@@ -175,7 +175,7 @@ fn list(folder: &Path) -> Result<()> {
     certificates.sort_by_key(|it| (it.machine.clone(), it.number));
     for certificate in certificates {
         let (name, now) = (certificate.name(), OffsetDateTime::now_utc());
-        let state = match certificate.trouble(now) {
+        let state = match certificate.problem(now) {
             _ if revoked.contains(&name) => "revoked".to_owned(),
             None => format!("until {}", certificate.not_after.date()),
             Some(_) if now < certificate.not_before => format!("from {}", certificate.not_before.date()),

@@ -49,12 +49,17 @@ pub struct Status {
     pub requests_in: u64,
     /// Requests of this machine to others.
     pub requests_out: u64,
+    /// Requests of other machines that arrived after their deadline, and were not carried out.
+    pub late: u64,
     /// Links between programs of this machine and of others.
     pub links: u64,
     /// Names that are exported.
     pub exported: Vec<String>,
     /// Names that are imported, and their machines.
     pub imported: BTreeMap<String, String>,
+    /// The same of journals.
+    pub exported_journals: Vec<String>,
+    pub imported_journals: BTreeMap<String, String>,
     /// Names that are not carried, and why.
     pub refused: BTreeMap<String, String>,
     /// The name of this machine's certificate, and until when it counts.
@@ -71,6 +76,7 @@ pub struct Status {
     notes: Vec<(&'static str, String)>,
     reported: Option<(Instant, [u64; 4])>,
     warned: Option<(Instant, u64)>,
+    late_noted: Option<Instant>,
     reason_changed: bool,
     changed: bool,
 }
@@ -92,6 +98,14 @@ impl Status {
         counts.lost = counts.lost.saturating_add(lost);
     }
 
+    /// Records of a journal of another machine were written here.
+    pub fn received_records(&mut self, name: &str, count: u64) {
+        if count > 0 {
+            self.received += count;
+            self.counts(name).carried += count;
+        }
+    }
+
     /// Messages of this machine were overwritten before they could be sent.
     pub fn overrun(&mut self, name: &str, missed: u64) {
         self.overrun += missed;
@@ -102,6 +116,20 @@ impl Status {
     pub fn request_in(&mut self, name: &str) {
         self.requests_in += 1;
         self.counts(name).requests += 1;
+    }
+
+    /// A request of another machine arrived after its deadline.
+    pub fn late(&mut self, name: &str) {
+        self.late += 1;
+        self.changed = true;
+        if self.late_noted.is_none_or(|at| at.elapsed() >= WARNINGS) {
+            self.late_noted = Some(Instant::now());
+            let text = format!(
+                "a request for {name} arrived after its time was over, and was not carried out; {} in all",
+                self.late
+            );
+            self.note("warning", text);
+        }
     }
 
     /// A request of this machine to another.
@@ -115,7 +143,13 @@ impl Status {
         if !self.names.contains_key(name) {
             if self.names.len() >= NAMES {
                 let (exported, imported) = (&self.exported, &self.imported);
-                self.names.retain(|name, _| exported.contains(name) || imported.contains_key(name));
+                let (ours, theirs) = (&self.exported_journals, &self.imported_journals);
+                self.names.retain(|name, _| {
+                    exported.contains(name)
+                        || imported.contains_key(name)
+                        || ours.contains(name)
+                        || theirs.contains_key(name)
+                });
             }
             self.names.insert(name.to_owned(), Counts::default());
         }
@@ -141,7 +175,8 @@ impl Status {
         if seconds < CLOCKS {
             return;
         }
-        let Some(machine) = self.imported.get(name).cloned() else { return };
+        let machine = self.imported.get(name).or_else(|| self.imported_journals.get(name));
+        let Some(machine) = machine.cloned() else { return };
         if self.ahead.get(&machine).is_none_or(|known| (known - seconds).abs() > CLOCKS) {
             self.note("warning", format!("the clock of {machine} is {seconds:.1} s ahead of the clock here"));
             self.ahead.insert(machine, seconds);
@@ -153,6 +188,8 @@ impl Status {
     pub fn clear(&mut self) {
         self.reason_changed |= !self.refused.is_empty();
         self.exported.clear();
+        self.exported_journals.clear();
+        self.imported_journals.clear();
         self.bridges.clear();
         self.ahead.clear();
         self.imported.clear();
@@ -185,13 +222,14 @@ impl Status {
 
     fn totals(&self) -> String {
         format!(
-            "{} sent, {} received, {} lost, {} overrun, {} dropped; {} requests in, {} out",
+            "{} sent, {} received, {} lost, {} overrun, {} dropped; {} requests in, {} of them late, {} out",
             self.sent,
             self.received,
             self.lost,
             self.overrun,
             self.dropped,
             self.requests_in,
+            self.late,
             self.requests_out
         )
     }
@@ -248,9 +286,9 @@ impl Status {
 
     /// What is published of it: without each name's counts.
     fn summary(&self) -> Value {
-        let texts = |map: &BTreeMap<String, String>| {
-            Value::Map(map.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect())
-        };
+        let text = |(name, text): (&String, &String)| (name.clone(), text.as_str().into());
+        let imported = self.imported.iter().chain(&self.imported_journals);
+        let exported: Vec<_> = self.exported.iter().chain(&self.exported_journals).cloned().collect();
         let certificate = self.certificate.as_ref().map_or(Value::Null, |(name, expires)| {
             let expires = Timestamp(expires.unix_timestamp().saturating_mul(1_000_000_000));
             Value::map([("name", Value::from(name.as_str())), ("expires", Value::Timestamp(expires))])
@@ -274,10 +312,11 @@ impl Status {
             ("dropped", self.dropped.into()),
             ("requests_in", self.requests_in.into()),
             ("requests_out", self.requests_out.into()),
+            ("late", self.late.into()),
             ("links", self.links.into()),
-            ("exported", self.exported.clone().into()),
-            ("imported", texts(&self.imported)),
-            ("refused", texts(&self.refused)),
+            ("exported", exported.into()),
+            ("imported", Value::Map(imported.map(text).collect())),
+            ("refused", Value::Map(self.refused.iter().map(text).collect())),
         ])
     }
 }

@@ -56,7 +56,7 @@ impl Certificate {
     }
 
     /// What keeps others from taking it at this time.
-    pub fn trouble(&self, now: OffsetDateTime) -> Option<String> {
+    pub fn problem(&self, now: OffsetDateTime) -> Option<String> {
         let name = self.name();
         if now < self.not_before {
             let from = self.not_before;
@@ -96,9 +96,9 @@ impl Folder {
             read_certificate(certificate)
                 .ok_or_else(|| wrong(&own, "is no certificate of `linkspan bridge keys issue`"))
         })?;
-        if let Some(trouble) = certificate.trouble(OffsetDateTime::now_utc()) {
+        if let Some(problem) = certificate.problem(OffsetDateTime::now_utc()) {
             let text =
-                format!("{}: {trouble}; `linkspan bridge keys issue` makes the next one", own.display());
+                format!("{}: {problem}; `linkspan bridge keys issue` makes the next one", own.display());
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
         let mode = std::fs::metadata(&key).map_err(|e| os(&key, &e))?.mode();
@@ -194,7 +194,7 @@ mod tests {
         let (not_before, not_after) =
             (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH + time::Duration::days(90));
         let certificate = Certificate { machine: "north".into(), number: 2, not_before, not_after };
-        let at = |days: i64| certificate.trouble(not_before + time::Duration::days(days));
+        let at = |days: i64| certificate.problem(not_before + time::Duration::days(days));
         assert_eq!(at(1), None);
         assert!(at(-1).is_some_and(|text| text.contains("north.2") && text.contains("clock")));
         assert!(at(91).is_some_and(|text| text.contains("north.2 expired")));

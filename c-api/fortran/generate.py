@@ -25,6 +25,10 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 16)
+# Arrays of more dimensions are put, and copied.
+LOAN_RANKS = range(1, 8)
+# Types that lend memory for arrays, and what C calls them there: a request is a message.
+LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
 HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller", "writer", "reader"]
 # Fortran does not tell a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
@@ -62,12 +66,12 @@ def argument(text: str) -> tuple[str, str]:
     by_value = {"int64_t": "integer(c_int64_t)", "uint64_t": "integer(c_int64_t)", "size_t": "integer(c_size_t)",
                 "bool": "logical(c_bool)", "double": "real(c_double)", "int": "integer(c_int)",
                 "int32_t": "integer(c_int32_t)", "float": "real(c_float)"}
-    for alias in ["status", "encoding", "type", "dtype", "order", "role", "verb", "state"]:
+    for alias in ["status", "encoding", "type", "dtype", "order", "role", "command", "state"]:
         by_value[f"linkspan_{alias}"] = "integer(c_int32_t)"
     structs = {"linkspan_array": "c_array", "linkspan_options": "c_options", "linkspan_error": "c_error",
-               "linkspan_channel_state": "c_channel_state", "linkspan_message_info": "c_message_info",
-               "linkspan_service_options": "c_service_options", "linkspan_command": "c_command",
-               "linkspan_service_state": "c_service_state", "linkspan_instruction": "c_instruction"}
+               "linkspan_channel_info": "c_channel_info", "linkspan_message_info": "c_message_info",
+               "linkspan_service_options": "c_service_options", "linkspan_task": "c_task",
+               "linkspan_service_info": "c_service_info", "linkspan_command_request": "c_command_request"}
     if what in by_value:
         return name, f"{by_value[what]}, value :: {name}"
     if what == "char *" and const:
@@ -389,10 +393,47 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 """
 
 
+def loan_procedures(name: str) -> str:
+    """What lends memory for an array of each kind and rank."""
+    out = f"""
+   ! Asks for memory of this shape; `lent` says where it is.
+   function {name}_lend(self, dtype, shape, lent) result(status)
+      class(linkspan_{name}), intent(in) :: self
+      integer(c_int32_t), intent(in) :: dtype
+      integer, intent(in) :: shape(:)
+      type(c_array), intent(inout) :: lent
+      integer(c_int32_t) :: status
+      status = c_{LENDERS[name]}_loan(self%handle, dtype, size(shape, kind=c_size_t), int(shape, c_int64_t), lent)
+   end function
+"""
+    for kind, declaration, dtype in KINDS:
+        for rank in LOAN_RANKS:
+            out += f"""
+   subroutine {name}_loan_{kind}_{rank}(self, array, shape, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      {declaration}, pointer, intent(out) :: array{colons(rank)}
+      integer, intent(in) :: shape({rank})
+{TAIL}
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = {name}_lend(self, int({dtype}, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+    return out
+
+
+def loan_names(name: str) -> list[str]:
+    return [f"{name}_loan_{k}_{r}" for k, _, _ in KINDS for r in LOAN_RANKS]
+
+
 def handle_procedures(name: str) -> str:
     timed = name in ("channel", "server", "service")
+    wait = ", nanoseconds(timeout)" if timed else ", linkspan_default" if name == "publisher" else ""
     closing = "" if name in ("region", "writer", "reader") else f"""
-      if (c_associated(self%handle)) status = c_close(self%handle, {'nanoseconds(timeout)' if timed else 'linkspan_default'})"""
+      if (c_associated(self%handle)) status = c_{name}_close(self%handle{wait})"""
     out = f"""
    ! ---------------------------------------------------------------------------------------------------- {name}s
 
@@ -400,7 +441,7 @@ def handle_procedures(name: str) -> str:
       class(linkspan_{name}), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_{name}_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -437,7 +478,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat, errmsg)
+      call finish(c_{name}_fileno(self%handle, number), stat, errmsg)
       fd = number
    end function
 """
@@ -454,7 +495,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_{what}(self%handle, handle)
+      status = c_{name}_{what}(self%handle, handle)
       if (status == linkspan_ok) call take({what}, handle)
       call finish(status, stat, errmsg)
    end subroutine
@@ -469,8 +510,28 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_recv(self%handle, nanoseconds(timeout), handle)
+      status = c_{name}_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! The first number of them are new. They count as consumed with the next call that receives.
+   subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      type(c_ptr) :: handles(max(size(messages), 1))
+      integer(c_size_t) :: count
+      integer(c_int32_t) :: status
+      integer :: i
+      status = c_{name}_recv_many(self%handle, size(messages, kind=c_size_t), nanoseconds(timeout), handles, count)
+      number = int(count)
+      do i = 1, number
+         call take(messages(i), handles(i))
+      end do
       call finish(status, stat, errmsg)
    end subroutine
 
@@ -481,7 +542,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_try_recv(self%handle, handle)
+      status = c_{name}_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat, errmsg)
    end subroutine
@@ -490,7 +551,7 @@ def handle_procedures(name: str) -> str:
    subroutine {name}_ack(self, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
-      call finish(c_ack(self%handle), stat, errmsg)
+      call finish(c_{name}_ack(self%handle), stat, errmsg)
    end subroutine
 
    ! Whether a message is there.
@@ -499,7 +560,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       logical :: there
       logical(c_bool) :: found
-      call finish(c_poll(self%handle, found), stat, errmsg)
+      call finish(c_{name}_poll(self%handle, found), stat, errmsg)
       there = found
    end function
 """
@@ -517,7 +578,7 @@ def handle_procedures(name: str) -> str:
 {TAIL}
       logical :: more
       call {what}%release()
-      call finish(c_next(self%handle, nanoseconds(timeout), {what}%handle), stat, errmsg)
+      call finish(c_{name}_next(self%handle, nanoseconds(timeout), {what}%handle), stat, errmsg)
       more = c_associated({what}%handle)
    end function
 """
@@ -545,21 +606,25 @@ def generated() -> str:
         "@interfaces": interfaces(code),
         "@public-constants": ["public :: " + ", ".join(names)],
         "@private-bindings": [f"procedure, private :: {n}" for n in specifics],
+        **{f"@private-{name}-loans": [f"procedure, private :: {n}" for n in loan_names(name)] for name in LENDERS},
         "@procedures": [procedures()],
         "@records": [(HERE / "records.f90.in").read_text().strip("\n")],
         "@services": [(HERE / "services.f90.in").read_text().strip("\n")],
+        "@loans": ["".join(loan_procedures(name) for name in LENDERS).strip("\n")],
         "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
     }
     lines = []
     for line in (HERE / "linkspan.f90.in").read_text().splitlines():
         mark = line.strip()
         if mark in blocks:
-            indent = "" if mark in ("@procedures", "@handles", "@services", "@records") else line[: len(line) - len(line.lstrip())]
+            indent = "" if mark in ("@procedures", "@handles", "@loans", "@services", "@records") else line[: len(line) - len(line.lstrip())]
             for text in blocks[mark]:
                 lines += split_long(indent + text) if "\n" not in text else [text]
             continue
         for what in ("put", "add", "get"):
             line = line.replace(f"@{what}-names", ", ".join(specific_names(what)))
+        for name in LENDERS:
+            line = line.replace(f"@{name}-loan-names", ", ".join(loan_names(name)))
         lines += split_long(line)
     return "\n".join(part for line in tell_errmsg("\n".join(lines) + "\n").splitlines() for part in split_long(line)) + "\n"
 

@@ -48,6 +48,8 @@ module linkspan_c_interface
    integer, parameter :: linkspan_record_union = 22
    integer, parameter :: linkspan_record_array = 23
    integer, parameter :: linkspan_record_elements = 24
+   integer, parameter :: linkspan_record_bools = 25
+   integer, parameter :: linkspan_record_logical = 26
    integer, parameter :: linkspan_bool = 0
    integer, parameter :: linkspan_i8 = 1
    integer, parameter :: linkspan_i16 = 2
@@ -65,6 +67,25 @@ module linkspan_c_interface
    integer, parameter :: linkspan_column = 1
    integer, parameter :: linkspan_role_listener = 0
    integer, parameter :: linkspan_role_connector = 1
+   integer, parameter :: linkspan_command_end = 0
+   integer, parameter :: linkspan_command_step = 1
+   integer, parameter :: linkspan_command_get_data = 2
+   integer, parameter :: linkspan_command_pause = 3
+   integer, parameter :: linkspan_command_run = 4
+   integer, parameter :: linkspan_command_checkpoint = 5
+   integer, parameter :: linkspan_command_shutdown = 6
+   integer, parameter :: linkspan_command_config = 7
+   integer, parameter :: linkspan_command_backup = 8
+   integer, parameter :: linkspan_command_own = 9
+   integer, parameter :: linkspan_state_starting = 1
+   integer, parameter :: linkspan_state_ready = 2
+   integer, parameter :: linkspan_state_running = 3
+   integer, parameter :: linkspan_state_pausing = 4
+   integer, parameter :: linkspan_state_paused = 5
+   integer, parameter :: linkspan_state_checkpointing = 6
+   integer, parameter :: linkspan_state_stopping = 7
+   integer, parameter :: linkspan_state_stopped = 8
+   integer, parameter :: linkspan_state_failed = 9
    integer, parameter :: linkspan_raw = 0
    integer, parameter :: linkspan_json = 1
    integer, parameter :: linkspan_cbor = 2
@@ -112,25 +133,6 @@ module linkspan_c_interface
    integer, parameter :: linkspan_lagged = 125
    integer, parameter :: linkspan_corrupt = 126
    integer, parameter :: linkspan_internal = 127
-   integer, parameter :: linkspan_end = 0
-   integer, parameter :: linkspan_step = 1
-   integer, parameter :: linkspan_get_data = 2
-   integer, parameter :: linkspan_pause = 3
-   integer, parameter :: linkspan_run = 4
-   integer, parameter :: linkspan_checkpoint = 5
-   integer, parameter :: linkspan_shutdown = 6
-   integer, parameter :: linkspan_config = 7
-   integer, parameter :: linkspan_backup = 8
-   integer, parameter :: linkspan_own = 9
-   integer, parameter :: linkspan_state_starting = 1
-   integer, parameter :: linkspan_state_ready = 2
-   integer, parameter :: linkspan_state_running = 3
-   integer, parameter :: linkspan_state_pausing = 4
-   integer, parameter :: linkspan_state_paused = 5
-   integer, parameter :: linkspan_state_checkpointing = 6
-   integer, parameter :: linkspan_state_stopping = 7
-   integer, parameter :: linkspan_state_stopped = 8
-   integer, parameter :: linkspan_state_failed = 9
 
    type, bind(C) :: c_array
       integer(c_int32_t) :: dtype = 0
@@ -147,7 +149,7 @@ module linkspan_c_interface
       integer(c_int64_t) :: timeout = linkspan_default
       type(c_ptr) :: client_id = c_null_ptr
       integer(c_int64_t) :: buffer = 0
-      integer(c_int64_t) :: limit = 0
+      integer(c_int64_t) :: max_message_size = 0
       type(c_ptr) :: delivery = c_null_ptr
       type(c_ptr) :: ack = c_null_ptr
       type(c_ptr) :: framing = c_null_ptr
@@ -178,7 +180,7 @@ module linkspan_c_interface
       type(c_ptr) :: reply_schema = c_null_ptr
    end type
 
-   type, bind(C) :: c_channel_state
+   type, bind(C) :: c_channel_info
       integer(c_size_t) :: size = 0
       integer(c_int32_t) :: role = 0
       logical(c_bool) :: readable = .false._c_bool
@@ -201,18 +203,18 @@ module linkspan_c_interface
       type(c_ptr) :: on_cancel_context = c_null_ptr
    end type
 
-   type, bind(C) :: c_command
+   type, bind(C) :: c_task
       integer(c_size_t) :: size = 0
-      integer(c_int32_t) :: verb = 0
+      integer(c_int32_t) :: command = 0
       integer(c_int32_t) :: before = 0
       integer(c_int64_t) :: number = 0
       type(c_ptr) :: name = c_null_ptr
       type(c_ptr) :: id = c_null_ptr
-      integer(c_int64_t) :: left = 0
+      integer(c_int64_t) :: remaining = 0
       type(c_ptr) :: arguments = c_null_ptr
    end type
 
-   type, bind(C) :: c_instruction
+   type, bind(C) :: c_command_request
       integer(c_size_t) :: size = 0
       type(c_ptr) :: service = c_null_ptr
       type(c_ptr) :: command = c_null_ptr
@@ -223,7 +225,7 @@ module linkspan_c_interface
       logical(c_bool) :: until_done = .false._c_bool
    end type
 
-   type, bind(C) :: c_service_state
+   type, bind(C) :: c_service_info
       integer(c_size_t) :: size = 0
       integer(c_int32_t) :: state = 0
       logical(c_bool) :: is_cancelled = .false._c_bool
@@ -261,14 +263,73 @@ module linkspan_c_interface
       integer(c_size_t) :: remote_data_length = 0
    end type
 
+   ! What generated code says of its types; see linkspan.h.
+   type, bind(C) :: linkspan_record_access
+      type(c_funptr) :: find = c_null_funptr
+      type(c_funptr) :: make = c_null_funptr
+      type(c_funptr) :: view = c_null_funptr
+      type(c_funptr) :: resize = c_null_funptr
+      type(c_funptr) :: assign = c_null_funptr
+      type(c_funptr) :: each = c_null_funptr
+      type(c_funptr) :: insert = c_null_funptr
+      type(c_funptr) :: get_bool = c_null_funptr
+      type(c_funptr) :: put_bool = c_null_funptr
+      type(c_funptr) :: view_array = c_null_funptr
+      type(c_funptr) :: resize_array = c_null_funptr
+      type(c_funptr) :: take_message = c_null_funptr
+   end type
+
+   type, bind(C) :: linkspan_record_type
+      integer(c_int32_t) :: kind = 0
+      integer(c_size_t) :: size = 0
+      integer(c_size_t) :: item_size = 0
+      integer(c_size_t) :: kind_size = 0
+      type(c_ptr) :: of = c_null_ptr
+      type(c_ptr) :: fields = c_null_ptr
+      type(c_ptr) :: names = c_null_ptr
+      integer(c_size_t) :: count = 0
+      integer(c_int32_t) :: dtype = 0
+      integer(c_int32_t) :: order = 0
+      integer(c_int32_t) :: rank = 0
+      type(c_ptr) :: dims = c_null_ptr
+      type(c_ptr) :: access = c_null_ptr
+      integer(c_size_t) :: which = 0
+   end type
+
+   type, bind(C) :: linkspan_record_field
+      type(c_ptr) :: key = c_null_ptr
+      type(c_ptr) :: aliases = c_null_ptr
+      integer(c_size_t) :: offset = 0
+      logical(c_bool) :: optional = .false._c_bool
+      integer(c_size_t) :: presence = 0
+      type(c_ptr) :: of = c_null_ptr
+      type(c_ptr) :: default_value = c_null_ptr
+      integer(c_size_t) :: default_length = 0
+      type(c_ptr) :: access = c_null_ptr
+      integer(c_size_t) :: which = 0
+   end type
+
+   type, bind(C) :: linkspan_record
+      integer(c_size_t) :: size = 0
+      type(c_ptr) :: of = c_null_ptr
+      type(c_ptr) :: prepared = c_null_ptr
+   end type
+
    interface
+      function c_record_prepare(record, fill) bind(C, name="linkspan_record_prepare") result(outcome)
+         import
+         type(c_ptr), value :: record
+         type(c_funptr), value :: fill
+         integer(c_int32_t) :: outcome
+      end function
       function c_array_copy(from, to) bind(C, name="linkspan_array_copy") result(outcome)
          import
          type(c_array), intent(in) :: from
          type(c_array), intent(in) :: to
          integer(c_int32_t) :: outcome
       end function
-      function c_open(endpoint, options, timeout, channel) bind(C, name="linkspan_open") result(outcome)
+      function c_channel_open(endpoint, options, timeout, channel) bind(C, &
+         name="linkspan_channel_open") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
          type(c_options), intent(in) :: options
@@ -276,7 +337,8 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: channel
          integer(c_int32_t) :: outcome
       end function
-      function c_connect(endpoint, options, timeout, channel) bind(C, name="linkspan_connect") result(outcome)
+      function c_channel_connect(endpoint, options, timeout, channel) bind(C, &
+         name="linkspan_channel_connect") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
          type(c_options), intent(in) :: options
@@ -284,21 +346,68 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: channel
          integer(c_int32_t) :: outcome
       end function
-      function c_listen(endpoint, options, listener) bind(C, name="linkspan_listen") result(outcome)
+      function c_channel_send(channel, message, timeout, sequence) bind(C, &
+         name="linkspan_channel_send") result(outcome)
          import
-         character(kind=c_char), intent(in), optional :: endpoint(*)
-         type(c_options), intent(in) :: options
-         type(c_ptr), intent(out) :: listener
-         integer(c_int32_t) :: outcome
-      end function
-      function c_accept(listener, timeout, channel) bind(C, name="linkspan_accept") result(outcome)
-         import
-         type(c_ptr), value :: listener
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: message
          integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: channel
+         integer(c_int64_t), intent(out), optional :: sequence
          integer(c_int32_t) :: outcome
       end function
-      function c_call(channel, request, timeout, reply) bind(C, name="linkspan_call") result(outcome)
+      function c_channel_try_send(channel, message, sequence) bind(C, &
+         name="linkspan_channel_try_send") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: message
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_send_many(channel, messages, count, timeout, sent) bind(C, &
+         name="linkspan_channel_send_many") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), value :: messages
+         integer(c_size_t), value :: count
+         integer(c_int64_t), value :: timeout
+         integer(c_size_t), intent(out), optional :: sent
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_recv(channel, timeout, message) bind(C, name="linkspan_channel_recv") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_try_recv(channel, message) bind(C, name="linkspan_channel_try_recv") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_recv_many(channel, max, timeout, messages, count) bind(C, &
+         name="linkspan_channel_recv_many") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_size_t), value :: max
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: messages(*)
+         integer(c_size_t), intent(out), optional :: count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_poll(channel, there) bind(C, name="linkspan_channel_poll") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         logical(c_bool), intent(out), optional :: there
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_ack(channel) bind(C, name="linkspan_channel_ack") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_call(channel, request, timeout, reply) bind(C, name="linkspan_channel_call") result(outcome)
          import
          type(c_ptr), value :: channel
          type(c_ptr), value :: request
@@ -315,21 +424,39 @@ module linkspan_c_interface
          integer(c_int64_t), value :: timeout
          integer(c_int32_t) :: outcome
       end function
-      function c_channel_look(channel, state) bind(C, name="linkspan_channel_look") result(outcome)
+      function c_channel_get_info(channel, info) bind(C, name="linkspan_channel_get_info") result(outcome)
          import
          type(c_ptr), value :: channel
-         type(c_channel_state), intent(inout) :: state
+         type(c_channel_info), intent(inout) :: info
          integer(c_int32_t) :: outcome
       end function
-      function c_encoding_name(encoding) bind(C, name="linkspan_encoding_name") result(outcome)
+      function c_channel_fileno(channel, fd) bind(C, name="linkspan_channel_fileno") result(outcome)
          import
-         integer(c_int32_t), value :: encoding
-         type(c_ptr) :: outcome
+         type(c_ptr), value :: channel
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
       end function
-      function c_encoding_from_name(name, encoding) bind(C, name="linkspan_encoding_from_name") result(outcome)
+      function c_channel_events(channel, events) bind(C, name="linkspan_channel_events") result(outcome)
          import
-         character(kind=c_char), intent(in), optional :: name(*)
-         integer(c_int32_t), intent(out), optional :: encoding
+         type(c_ptr), value :: channel
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_stats(channel, stats) bind(C, name="linkspan_channel_stats") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_close(channel, timeout) bind(C, name="linkspan_channel_close") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_free(channel) bind(C, name="linkspan_channel_free") result(outcome)
+         import
+         type(c_ptr), value :: channel
          integer(c_int32_t) :: outcome
       end function
       function c_encode(message, encoding, bytes, length) bind(C, name="linkspan_encode") result(outcome)
@@ -364,8 +491,13 @@ module linkspan_c_interface
          type(c_ptr), value :: bytes
          integer(c_size_t), value :: length
       end subroutine
-      function c_controller_open(endpoint, options, timeout, controller) bind(C, &
-         name="linkspan_controller_open") result(outcome)
+      function c_state_name(state) bind(C, name="linkspan_state_name") result(outcome)
+         import
+         integer(c_int32_t), value :: state
+         type(c_ptr) :: outcome
+      end function
+      function c_controller_connect(endpoint, options, timeout, controller) bind(C, &
+         name="linkspan_controller_connect") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: endpoint(*)
          type(c_options), intent(in) :: options
@@ -401,11 +533,11 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: value
          integer(c_int32_t) :: outcome
       end function
-      function c_controller_begin(controller, instruction, timeout, answer) bind(C, &
+      function c_controller_begin(controller, request, timeout, answer) bind(C, &
          name="linkspan_controller_begin") result(outcome)
          import
          type(c_ptr), value :: controller
-         type(c_instruction), intent(in) :: instruction
+         type(c_command_request), intent(in) :: request
          integer(c_int64_t), value :: timeout
          type(c_ptr), intent(out) :: answer
          integer(c_int32_t) :: outcome
@@ -439,6 +571,13 @@ module linkspan_c_interface
          integer(c_size_t), value :: services_count
          integer(c_int32_t) :: outcome
       end function
+      function c_controller_next(controller, timeout, event) bind(C, name="linkspan_controller_next") result(outcome)
+         import
+         type(c_ptr), value :: controller
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: event
+         integer(c_int32_t) :: outcome
+      end function
       function c_controller_forget(controller, service, timeout) bind(C, &
          name="linkspan_controller_forget") result(outcome)
          import
@@ -447,153 +586,37 @@ module linkspan_c_interface
          integer(c_int64_t), value :: timeout
          integer(c_int32_t) :: outcome
       end function
-      function c_last_error(error) bind(C, name="linkspan_last_error") result(outcome)
+      function c_controller_fileno(controller, fd) bind(C, name="linkspan_controller_fileno") result(outcome)
          import
-         type(c_error), intent(inout) :: error
-         integer(c_int32_t) :: outcome
-      end function
-      function c_last_error_text() bind(C, name="linkspan_last_error_text") result(outcome)
-         import
-         type(c_ptr) :: outcome
-      end function
-      function c_send(object, message, timeout, sequence) bind(C, name="linkspan_send") result(outcome)
-         import
-         type(c_ptr), value :: object
-         type(c_ptr), value :: message
-         integer(c_int64_t), value :: timeout
-         integer(c_int64_t), intent(out), optional :: sequence
-         integer(c_int32_t) :: outcome
-      end function
-      function c_try_send(object, message, sequence) bind(C, name="linkspan_try_send") result(outcome)
-         import
-         type(c_ptr), value :: object
-         type(c_ptr), value :: message
-         integer(c_int64_t), intent(out), optional :: sequence
-         integer(c_int32_t) :: outcome
-      end function
-      function c_recv(object, timeout, message) bind(C, name="linkspan_recv") result(outcome)
-         import
-         type(c_ptr), value :: object
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_send_many(object, messages, count, timeout, sent) bind(C, name="linkspan_send_many") result(outcome)
-         import
-         type(c_ptr), value :: object
-         type(c_ptr), value :: messages
-         integer(c_size_t), value :: count
-         integer(c_int64_t), value :: timeout
-         integer(c_size_t), intent(out), optional :: sent
-         integer(c_int32_t) :: outcome
-      end function
-      function c_recv_many(object, max, timeout, messages, count) bind(C, name="linkspan_recv_many") result(outcome)
-         import
-         type(c_ptr), value :: object
-         integer(c_size_t), value :: max
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: messages(*)
-         integer(c_size_t), intent(out), optional :: count
-         integer(c_int32_t) :: outcome
-      end function
-      function c_try_recv(object, message) bind(C, name="linkspan_try_recv") result(outcome)
-         import
-         type(c_ptr), value :: object
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_next(object, timeout, message) bind(C, name="linkspan_next") result(outcome)
-         import
-         type(c_ptr), value :: object
-         integer(c_int64_t), value :: timeout
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_poll(object, there) bind(C, name="linkspan_poll") result(outcome)
-         import
-         type(c_ptr), value :: object
-         logical(c_bool), intent(out), optional :: there
-         integer(c_int32_t) :: outcome
-      end function
-      function c_ack(object) bind(C, name="linkspan_ack") result(outcome)
-         import
-         type(c_ptr), value :: object
-         integer(c_int32_t) :: outcome
-      end function
-      function c_message_new(message) bind(C, name="linkspan_message_new") result(outcome)
-         import
-         type(c_ptr), intent(out) :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_message_retain(message) bind(C, name="linkspan_message_retain") result(outcome)
-         import
-         type(c_ptr), value :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_message_release(message) bind(C, name="linkspan_message_release") result(outcome)
-         import
-         type(c_ptr), value :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_message_clear(message) bind(C, name="linkspan_message_clear") result(outcome)
-         import
-         type(c_ptr), value :: message
-         integer(c_int32_t) :: outcome
-      end function
-      function c_message_look(message, info) bind(C, name="linkspan_message_look") result(outcome)
-         import
-         type(c_ptr), value :: message
-         type(c_message_info), intent(inout) :: info
-         integer(c_int32_t) :: outcome
-      end function
-      function c_fileno(object, fd) bind(C, name="linkspan_fileno") result(outcome)
-         import
-         type(c_ptr), value :: object
+         type(c_ptr), value :: controller
          integer(c_int), intent(out), optional :: fd
          integer(c_int32_t) :: outcome
       end function
-      function c_events(object, events) bind(C, name="linkspan_events") result(outcome)
+      function c_controller_stats(controller, stats) bind(C, name="linkspan_controller_stats") result(outcome)
          import
-         type(c_ptr), value :: object
-         type(c_ptr), intent(out) :: events
-         integer(c_int32_t) :: outcome
-      end function
-      function c_stats(object, stats) bind(C, name="linkspan_stats") result(outcome)
-         import
-         type(c_ptr), value :: object
+         type(c_ptr), value :: controller
          type(c_ptr), intent(out) :: stats
          integer(c_int32_t) :: outcome
       end function
-      function c_close(object, timeout) bind(C, name="linkspan_close") result(outcome)
+      function c_controller_close(controller) bind(C, name="linkspan_controller_close") result(outcome)
          import
-         type(c_ptr), value :: object
-         integer(c_int64_t), value :: timeout
+         type(c_ptr), value :: controller
          integer(c_int32_t) :: outcome
       end function
-      function c_release(object) bind(C, name="linkspan_release") result(outcome)
+      function c_controller_free(controller) bind(C, name="linkspan_controller_free") result(outcome)
          import
-         type(c_ptr), value :: object
+         type(c_ptr), value :: controller
          integer(c_int32_t) :: outcome
       end function
-      function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
+      function c_encoding_name(encoding) bind(C, name="linkspan_encoding_name") result(outcome)
          import
-         character(kind=c_char), intent(in), optional :: endpoint(*)
-         type(c_options), intent(in) :: options
-         type(c_ptr), intent(out) :: publisher
-         integer(c_int32_t) :: outcome
+         integer(c_int32_t), value :: encoding
+         type(c_ptr) :: outcome
       end function
-      function c_publisher_wait(publisher, count, timeout) bind(C, name="linkspan_publisher_wait") result(outcome)
+      function c_encoding_from_name(name, encoding) bind(C, name="linkspan_encoding_from_name") result(outcome)
          import
-         type(c_ptr), value :: publisher
-         integer(c_size_t), value :: count
-         integer(c_int64_t), value :: timeout
-         integer(c_int32_t) :: outcome
-      end function
-      function c_subscribe(endpoint, options, subscriber) bind(C, name="linkspan_subscribe") result(outcome)
-         import
-         character(kind=c_char), intent(in), optional :: endpoint(*)
-         type(c_options), intent(in) :: options
-         type(c_ptr), intent(out) :: subscriber
+         character(kind=c_char), intent(in), optional :: name(*)
+         integer(c_int32_t), intent(out), optional :: encoding
          integer(c_int32_t) :: outcome
       end function
       function c_latest(endpoint, options, timeout, message) bind(C, name="linkspan_latest") result(outcome)
@@ -621,6 +644,177 @@ module linkspan_c_interface
          character(kind=c_char), intent(in), optional :: endpoint(*)
          type(c_ptr), value :: written
          type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_last_error(error) bind(C, name="linkspan_last_error") result(outcome)
+         import
+         type(c_error), intent(inout) :: error
+         integer(c_int32_t) :: outcome
+      end function
+      function c_last_error_text() bind(C, name="linkspan_last_error_text") result(outcome)
+         import
+         type(c_ptr) :: outcome
+      end function
+      function c_listener_listen(endpoint, options, listener) bind(C, name="linkspan_listener_listen") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: listener
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_accept(listener, timeout, channel) bind(C, name="linkspan_listener_accept") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: channel
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_fileno(listener, fd) bind(C, name="linkspan_listener_fileno") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_events(listener, events) bind(C, name="linkspan_listener_events") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_stats(listener, stats) bind(C, name="linkspan_listener_stats") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_close(listener) bind(C, name="linkspan_listener_close") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int32_t) :: outcome
+      end function
+      function c_listener_free(listener) bind(C, name="linkspan_listener_free") result(outcome)
+         import
+         type(c_ptr), value :: listener
+         integer(c_int32_t) :: outcome
+      end function
+      function c_channel_loan(channel, dtype, rank, dims, array) bind(C, name="linkspan_channel_loan") result(outcome)
+         import
+         type(c_ptr), value :: channel
+         integer(c_int32_t), value :: dtype
+         integer(c_size_t), value :: rank
+         integer(c_int64_t), intent(in), optional :: dims(*)
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_request_loan(request, dtype, rank, dims, array) bind(C, name="linkspan_request_loan") result(outcome)
+         import
+         type(c_ptr), value :: request
+         integer(c_int32_t), value :: dtype
+         integer(c_size_t), value :: rank
+         integer(c_int64_t), intent(in), optional :: dims(*)
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_loan(publisher, dtype, rank, dims, array) bind(C, &
+         name="linkspan_publisher_loan") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         integer(c_int32_t), value :: dtype
+         integer(c_size_t), value :: rank
+         integer(c_int64_t), intent(in), optional :: dims(*)
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_put_loan(message, key, array) bind(C, name="linkspan_message_put_loan") result(outcome)
+         import
+         type(c_ptr), value :: message
+         character(kind=c_char), intent(in), optional :: key(*)
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_loan_free(array) bind(C, name="linkspan_loan_free") result(outcome)
+         import
+         type(c_array), intent(inout) :: array
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_new(message) bind(C, name="linkspan_message_new") result(outcome)
+         import
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_retain(message) bind(C, name="linkspan_message_retain") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_release(message) bind(C, name="linkspan_message_release") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_clear(message) bind(C, name="linkspan_message_clear") result(outcome)
+         import
+         type(c_ptr), value :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_info(message, info) bind(C, name="linkspan_message_get_info") result(outcome)
+         import
+         type(c_ptr), value :: message
+         type(c_message_info), intent(inout) :: info
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: publisher
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_wait_for_subscribers(publisher, count, timeout) bind(C, &
+         name="linkspan_publisher_wait_for_subscribers") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         integer(c_size_t), value :: count
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_send(publisher, message, sequence) bind(C, name="linkspan_publisher_send") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         type(c_ptr), value :: message
+         integer(c_int64_t), intent(out), optional :: sequence
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_send_many(publisher, messages, count, sent) bind(C, &
+         name="linkspan_publisher_send_many") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         type(c_ptr), value :: messages
+         integer(c_size_t), value :: count
+         integer(c_size_t), intent(out), optional :: sent
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_events(publisher, events) bind(C, name="linkspan_publisher_events") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_stats(publisher, stats) bind(C, name="linkspan_publisher_stats") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_close(publisher, timeout) bind(C, name="linkspan_publisher_close") result(outcome)
+         import
+         type(c_ptr), value :: publisher
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      function c_publisher_free(publisher) bind(C, name="linkspan_publisher_free") result(outcome)
+         import
+         type(c_ptr), value :: publisher
          integer(c_int32_t) :: outcome
       end function
       function c_message_put_null(message, key) bind(C, name="linkspan_message_put_null") result(outcome)
@@ -935,6 +1129,11 @@ module linkspan_c_interface
          integer(c_int32_t), intent(out), optional :: variant
          integer(c_int32_t) :: outcome
       end function
+      function c_reader_free(reader) bind(C, name="linkspan_reader_free") result(outcome)
+         import
+         type(c_ptr), value :: reader
+         integer(c_int32_t) :: outcome
+      end function
       function c_reader_get_null(reader, null) bind(C, name="linkspan_reader_get_null") result(outcome)
          import
          type(c_ptr), value :: reader
@@ -1137,20 +1336,18 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: value
          integer(c_int32_t) :: outcome
       end function
-      function c_serve(endpoint, options, server) bind(C, name="linkspan_serve") result(outcome)
+      function c_region_free(region) bind(C, name="linkspan_region_free") result(outcome)
          import
-         character(kind=c_char), intent(in), optional :: endpoint(*)
-         type(c_options), intent(in) :: options
-         type(c_ptr), intent(out) :: server
+         type(c_ptr), value :: region
          integer(c_int32_t) :: outcome
       end function
-      function c_reply(request, reply) bind(C, name="linkspan_reply") result(outcome)
+      function c_request_reply(request, reply) bind(C, name="linkspan_request_reply") result(outcome)
          import
          type(c_ptr), value :: request
          type(c_ptr), value :: reply
          integer(c_int32_t) :: outcome
       end function
-      function c_fail(request, code, type, text, data) bind(C, name="linkspan_fail") result(outcome)
+      function c_request_fail(request, code, type, text, data) bind(C, name="linkspan_request_fail") result(outcome)
          import
          type(c_ptr), value :: request
          integer(c_int64_t), value :: code
@@ -1164,6 +1361,49 @@ module linkspan_c_interface
          type(c_ptr), value :: request
          integer(c_int32_t) :: outcome
       end function
+      function c_server_serve(endpoint, options, server) bind(C, name="linkspan_server_serve") result(outcome)
+         import
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: server
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_next(server, timeout, request) bind(C, name="linkspan_server_next") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: request
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_fileno(server, fd) bind(C, name="linkspan_server_fileno") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_events(server, events) bind(C, name="linkspan_server_events") result(outcome)
+         import
+         type(c_ptr), value :: server
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_stats(server, stats) bind(C, name="linkspan_server_stats") result(outcome)
+         import
+         type(c_ptr), value :: server
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_close(server, timeout) bind(C, name="linkspan_server_close") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      function c_server_free(server) bind(C, name="linkspan_server_free") result(outcome)
+         import
+         type(c_ptr), value :: server
+         integer(c_int32_t) :: outcome
+      end function
       function c_service_start(name, options, service) bind(C, name="linkspan_service_start") result(outcome)
          import
          character(kind=c_char), intent(in), optional :: name(*)
@@ -1171,37 +1411,37 @@ module linkspan_c_interface
          type(c_ptr), intent(out) :: service
          integer(c_int32_t) :: outcome
       end function
-      function c_service_next(service, timeout, command) bind(C, name="linkspan_service_next") result(outcome)
+      function c_service_next(service, timeout, task) bind(C, name="linkspan_service_next") result(outcome)
          import
          type(c_ptr), value :: service
          integer(c_int64_t), value :: timeout
-         type(c_command), intent(inout) :: command
+         type(c_task), intent(inout) :: task
          integer(c_int32_t) :: outcome
       end function
-      function c_service_done(service, command, value) bind(C, name="linkspan_service_done") result(outcome)
+      function c_service_task_done(service, task, value) bind(C, name="linkspan_service_task_done") result(outcome)
          import
          type(c_ptr), value :: service
-         type(c_command), intent(in) :: command
+         type(c_task), intent(in) :: task
          type(c_ptr), value :: value
          integer(c_int32_t) :: outcome
       end function
-      function c_service_failed(service, command, status, text) bind(C, &
-         name="linkspan_service_failed") result(outcome)
+      function c_service_task_failed(service, task, status, text) bind(C, &
+         name="linkspan_service_task_failed") result(outcome)
          import
          type(c_ptr), value :: service
-         type(c_command), intent(in) :: command
+         type(c_task), intent(in) :: task
          integer(c_int32_t), value :: status
          character(kind=c_char), intent(in), optional :: text(*)
          integer(c_int32_t) :: outcome
       end function
-      function c_service_fail(service, status, text) bind(C, name="linkspan_service_fail") result(outcome)
+      function c_service_set_failed(service, status, text) bind(C, name="linkspan_service_set_failed") result(outcome)
          import
          type(c_ptr), value :: service
          integer(c_int32_t), value :: status
          character(kind=c_char), intent(in), optional :: text(*)
          integer(c_int32_t) :: outcome
       end function
-      function c_service_reason(service, text) bind(C, name="linkspan_service_reason") result(outcome)
+      function c_service_set_reason(service, text) bind(C, name="linkspan_service_set_reason") result(outcome)
          import
          type(c_ptr), value :: service
          character(kind=c_char), intent(in), optional :: text(*)
@@ -1219,10 +1459,33 @@ module linkspan_c_interface
          type(c_ptr), value :: service
          integer(c_int32_t) :: outcome
       end function
-      function c_service_look(service, state) bind(C, name="linkspan_service_look") result(outcome)
+      function c_service_get_info(service, info) bind(C, name="linkspan_service_get_info") result(outcome)
          import
          type(c_ptr), value :: service
-         type(c_service_state), intent(inout) :: state
+         type(c_service_info), intent(inout) :: info
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_fileno(service, fd) bind(C, name="linkspan_service_fileno") result(outcome)
+         import
+         type(c_ptr), value :: service
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_stats(service, stats) bind(C, name="linkspan_service_stats") result(outcome)
+         import
+         type(c_ptr), value :: service
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_close(service, timeout) bind(C, name="linkspan_service_close") result(outcome)
+         import
+         type(c_ptr), value :: service
+         integer(c_int64_t), value :: timeout
+         integer(c_int32_t) :: outcome
+      end function
+      function c_service_free(service) bind(C, name="linkspan_service_free") result(outcome)
+         import
+         type(c_ptr), value :: service
          integer(c_int32_t) :: outcome
       end function
       function c_version() bind(C, name="linkspan_version") result(outcome)
@@ -1238,10 +1501,83 @@ module linkspan_c_interface
          import
          integer(c_int64_t) :: outcome
       end function
-      function c_state_name(state) bind(C, name="linkspan_state_name") result(outcome)
+      function c_subscriber_new(endpoint, options, subscriber) bind(C, name="linkspan_subscriber_new") result(outcome)
          import
-         integer(c_int32_t), value :: state
-         type(c_ptr) :: outcome
+         character(kind=c_char), intent(in), optional :: endpoint(*)
+         type(c_options), intent(in) :: options
+         type(c_ptr), intent(out) :: subscriber
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_recv(subscriber, timeout, message) bind(C, &
+         name="linkspan_subscriber_recv") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_try_recv(subscriber, message) bind(C, name="linkspan_subscriber_try_recv") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_recv_many(subscriber, max, timeout, messages, count) bind(C, &
+         name="linkspan_subscriber_recv_many") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_size_t), value :: max
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: messages(*)
+         integer(c_size_t), intent(out), optional :: count
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_poll(subscriber, there) bind(C, name="linkspan_subscriber_poll") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         logical(c_bool), intent(out), optional :: there
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_ack(subscriber) bind(C, name="linkspan_subscriber_ack") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_next(subscriber, timeout, message) bind(C, &
+         name="linkspan_subscriber_next") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int64_t), value :: timeout
+         type(c_ptr), intent(out) :: message
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_fileno(subscriber, fd) bind(C, name="linkspan_subscriber_fileno") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int), intent(out), optional :: fd
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_events(subscriber, events) bind(C, name="linkspan_subscriber_events") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         type(c_ptr), intent(out) :: events
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_stats(subscriber, stats) bind(C, name="linkspan_subscriber_stats") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         type(c_ptr), intent(out) :: stats
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_close(subscriber) bind(C, name="linkspan_subscriber_close") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int32_t) :: outcome
+      end function
+      function c_subscriber_free(subscriber) bind(C, name="linkspan_subscriber_free") result(outcome)
+         import
+         type(c_ptr), value :: subscriber
+         integer(c_int32_t) :: outcome
       end function
       function c_writer_new(writer) bind(C, name="linkspan_writer_new") result(outcome)
          import
@@ -1376,6 +1712,11 @@ module linkspan_c_interface
          type(c_ptr), value :: writer
          integer(c_int32_t) :: outcome
       end function
+      function c_writer_free(writer) bind(C, name="linkspan_writer_free") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         integer(c_int32_t) :: outcome
+      end function
    end interface
 
 end module
@@ -1392,10 +1733,15 @@ module linkspan
       linkspan_record_u64, linkspan_record_f32, linkspan_record_f64, linkspan_record_text, linkspan_record_bytes, &
       linkspan_record_timestamp, linkspan_record_uuid, linkspan_record_decimal, linkspan_record_any, &
       linkspan_record_enum, linkspan_record_list, linkspan_record_map, linkspan_record_struct, &
-      linkspan_record_union, linkspan_record_array, linkspan_record_elements, linkspan_bool, linkspan_i8, &
-      linkspan_i16, linkspan_i32, linkspan_i64, linkspan_u8, linkspan_u16, linkspan_u32, linkspan_u64, &
-      linkspan_f32, linkspan_f64, linkspan_c64, linkspan_c128, linkspan_row, linkspan_column, &
-      linkspan_role_listener, linkspan_role_connector, linkspan_raw, linkspan_json, linkspan_cbor, linkspan_bson, &
+      linkspan_record_union, linkspan_record_array, linkspan_record_elements, linkspan_record_bools, &
+      linkspan_record_logical, linkspan_bool, linkspan_i8, linkspan_i16, linkspan_i32, linkspan_i64, linkspan_u8, &
+      linkspan_u16, linkspan_u32, linkspan_u64, linkspan_f32, linkspan_f64, linkspan_c64, linkspan_c128, &
+      linkspan_row, linkspan_column, linkspan_role_listener, linkspan_role_connector, linkspan_command_end, &
+      linkspan_command_step, linkspan_command_get_data, linkspan_command_pause, linkspan_command_run, &
+      linkspan_command_checkpoint, linkspan_command_shutdown, linkspan_command_config, linkspan_command_backup, &
+      linkspan_command_own, linkspan_state_starting, linkspan_state_ready, linkspan_state_running, &
+      linkspan_state_pausing, linkspan_state_paused, linkspan_state_checkpointing, linkspan_state_stopping, &
+      linkspan_state_stopped, linkspan_state_failed, linkspan_raw, linkspan_json, linkspan_cbor, linkspan_bson, &
       linkspan_smile, linkspan_type_null, linkspan_type_bool, linkspan_type_int, linkspan_type_uint, &
       linkspan_type_big_int, linkspan_type_float, linkspan_type_text, linkspan_type_bytes, linkspan_type_timestamp, &
       linkspan_type_uuid, linkspan_type_decimal, linkspan_type_ndarray, linkspan_type_array, linkspan_type_map, &
@@ -1404,11 +1750,7 @@ module linkspan
       linkspan_wrong_type, linkspan_timeout, linkspan_full, linkspan_empty, linkspan_permission_denied, &
       linkspan_too_large, linkspan_malformed, linkspan_unsupported, linkspan_schema_mismatch, &
       linkspan_version_mismatch, linkspan_cancelled, linkspan_interrupted, linkspan_stalled, linkspan_remote, &
-      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal, linkspan_end, &
-      linkspan_step, linkspan_get_data, linkspan_pause, linkspan_run, linkspan_checkpoint, linkspan_shutdown, &
-      linkspan_config, linkspan_backup, linkspan_own, linkspan_state_starting, linkspan_state_ready, &
-      linkspan_state_running, linkspan_state_pausing, linkspan_state_paused, linkspan_state_checkpointing, &
-      linkspan_state_stopping, linkspan_state_stopped, linkspan_state_failed
+      linkspan_out_of_range, linkspan_no_space, linkspan_lagged, linkspan_corrupt, linkspan_internal
 
    ! A time-out: for ever, which has to be written out.
    real(real64), parameter, public :: linkspan_forever = huge(1.0_real64)
@@ -1417,14 +1759,19 @@ module linkspan
 
    public :: linkspan_message, linkspan_channel, linkspan_listener, linkspan_server
    public :: linkspan_publisher, linkspan_subscriber, linkspan_region, linkspan_options
-   public :: linkspan_service, linkspan_service_options, linkspan_command, linkspan_controller
+   public :: linkspan_service, linkspan_service_options, linkspan_task, linkspan_controller
    public :: linkspan_timestamp, linkspan_error
    public :: linkspan_writer, linkspan_reader, linkspan_ndarray
    public :: linkspan_encode, linkspan_decode, linkspan_transcode
    public :: linkspan_encoding_name, linkspan_encoding_of, linkspan_status_name, linkspan_version
    public :: linkspan_state_name
    public :: linkspan_reply_schema, linkspan_schema_of
-   public :: linkspan_latest, linkspan_schema, linkspan_last_error, linkspan_now
+   public :: linkspan_latest, linkspan_schema, linkspan_last_error, linkspan_now, linkspan_loan_free
+   public :: linkspan_record, linkspan_record_type, linkspan_record_field, linkspan_record_access
+   public :: linkspan_view_array, linkspan_array_lengths, linkspan_array_place
+   public :: linkspan_view_ndarray, linkspan_make_ndarray
+   public :: linkspan_table, linkspan_offset, linkspan_put_record, linkspan_get_record
+   public :: linkspan_encode_record, linkspan_decode_record, linkspan_write_record, linkspan_read_record
    public :: int8, int16, int32, int64, real32, real64, c_bool
 
    ! Nanoseconds since 1970-01-01T00:00:00Z.
@@ -1452,7 +1799,7 @@ module linkspan
       real(real64) :: timeout = linkspan_default_timeout
       character(:), allocatable :: client_id
       integer(int64) :: buffer = 0
-      integer(int64) :: limit = 0
+      integer(int64) :: max_message_size = 0
       character(:), allocatable :: delivery
       character(:), allocatable :: ack
       character(:), allocatable :: framing
@@ -1515,6 +1862,87 @@ module linkspan
       ! add(value): the same at the end of an open array, or as the whole value of an empty message.
       generic :: add => add_i8, add_i16, add_i32, add_i64, add_r32, add_r64, add_c32, add_c64, add_bool, &
          add_logical, add_text, add_texts, add_timestamp, add_message
+      ! put_loan(key, array), add_loan(array): moves an array that `loan` gave into the message, without a copy; the
+      ! program writes it no more. linkspan_invalid_state for an array that is no loan, or no longer.
+      procedure :: put_loan => message_put_loan
+      procedure :: add_loan => message_add_loan
+      ! Of a request that a server gave: loan(array, shape), as that of a channel, for an array of the reply.
+      generic :: loan => message_loan_i8_1, message_loan_i8_2, message_loan_i8_3, message_loan_i8_4, &
+         message_loan_i8_5, message_loan_i8_6, message_loan_i8_7, message_loan_i16_1, message_loan_i16_2, &
+         message_loan_i16_3, message_loan_i16_4, message_loan_i16_5, message_loan_i16_6, message_loan_i16_7, &
+         message_loan_i32_1, message_loan_i32_2, message_loan_i32_3, message_loan_i32_4, message_loan_i32_5, &
+         message_loan_i32_6, message_loan_i32_7, message_loan_i64_1, message_loan_i64_2, message_loan_i64_3, &
+         message_loan_i64_4, message_loan_i64_5, message_loan_i64_6, message_loan_i64_7, message_loan_r32_1, &
+         message_loan_r32_2, message_loan_r32_3, message_loan_r32_4, message_loan_r32_5, message_loan_r32_6, &
+         message_loan_r32_7, message_loan_r64_1, message_loan_r64_2, message_loan_r64_3, message_loan_r64_4, &
+         message_loan_r64_5, message_loan_r64_6, message_loan_r64_7, message_loan_c32_1, message_loan_c32_2, &
+         message_loan_c32_3, message_loan_c32_4, message_loan_c32_5, message_loan_c32_6, message_loan_c32_7, &
+         message_loan_c64_1, message_loan_c64_2, message_loan_c64_3, message_loan_c64_4, message_loan_c64_5, &
+         message_loan_c64_6, message_loan_c64_7, message_loan_bool_1, message_loan_bool_2, message_loan_bool_3, &
+         message_loan_bool_4, message_loan_bool_5, message_loan_bool_6, message_loan_bool_7
+      procedure, private :: message_loan_i8_1
+      procedure, private :: message_loan_i8_2
+      procedure, private :: message_loan_i8_3
+      procedure, private :: message_loan_i8_4
+      procedure, private :: message_loan_i8_5
+      procedure, private :: message_loan_i8_6
+      procedure, private :: message_loan_i8_7
+      procedure, private :: message_loan_i16_1
+      procedure, private :: message_loan_i16_2
+      procedure, private :: message_loan_i16_3
+      procedure, private :: message_loan_i16_4
+      procedure, private :: message_loan_i16_5
+      procedure, private :: message_loan_i16_6
+      procedure, private :: message_loan_i16_7
+      procedure, private :: message_loan_i32_1
+      procedure, private :: message_loan_i32_2
+      procedure, private :: message_loan_i32_3
+      procedure, private :: message_loan_i32_4
+      procedure, private :: message_loan_i32_5
+      procedure, private :: message_loan_i32_6
+      procedure, private :: message_loan_i32_7
+      procedure, private :: message_loan_i64_1
+      procedure, private :: message_loan_i64_2
+      procedure, private :: message_loan_i64_3
+      procedure, private :: message_loan_i64_4
+      procedure, private :: message_loan_i64_5
+      procedure, private :: message_loan_i64_6
+      procedure, private :: message_loan_i64_7
+      procedure, private :: message_loan_r32_1
+      procedure, private :: message_loan_r32_2
+      procedure, private :: message_loan_r32_3
+      procedure, private :: message_loan_r32_4
+      procedure, private :: message_loan_r32_5
+      procedure, private :: message_loan_r32_6
+      procedure, private :: message_loan_r32_7
+      procedure, private :: message_loan_r64_1
+      procedure, private :: message_loan_r64_2
+      procedure, private :: message_loan_r64_3
+      procedure, private :: message_loan_r64_4
+      procedure, private :: message_loan_r64_5
+      procedure, private :: message_loan_r64_6
+      procedure, private :: message_loan_r64_7
+      procedure, private :: message_loan_c32_1
+      procedure, private :: message_loan_c32_2
+      procedure, private :: message_loan_c32_3
+      procedure, private :: message_loan_c32_4
+      procedure, private :: message_loan_c32_5
+      procedure, private :: message_loan_c32_6
+      procedure, private :: message_loan_c32_7
+      procedure, private :: message_loan_c64_1
+      procedure, private :: message_loan_c64_2
+      procedure, private :: message_loan_c64_3
+      procedure, private :: message_loan_c64_4
+      procedure, private :: message_loan_c64_5
+      procedure, private :: message_loan_c64_6
+      procedure, private :: message_loan_c64_7
+      procedure, private :: message_loan_bool_1
+      procedure, private :: message_loan_bool_2
+      procedure, private :: message_loan_bool_3
+      procedure, private :: message_loan_bool_4
+      procedure, private :: message_loan_bool_5
+      procedure, private :: message_loan_bool_6
+      procedure, private :: message_loan_bool_7
       procedure :: put_null => message_put_null
       procedure :: put_bytes => message_put_bytes
       ! A UUID is 16 bytes, most significant first; a decimal is its text, "1.10".
@@ -1921,6 +2349,85 @@ module linkspan
    contains
       procedure :: open => channel_open
       procedure :: connect => channel_connect
+      ! loan(array, shape): associates a pointer of rank 1 to 7 with memory for an array, column-major, to be filled
+      ! and given to a message by put_loan or add_loan, or freed by linkspan_loan_free.
+      ! Over shm: the other side views it where it lies.
+      generic :: loan => channel_loan_i8_1, channel_loan_i8_2, channel_loan_i8_3, channel_loan_i8_4, &
+         channel_loan_i8_5, channel_loan_i8_6, channel_loan_i8_7, channel_loan_i16_1, channel_loan_i16_2, &
+         channel_loan_i16_3, channel_loan_i16_4, channel_loan_i16_5, channel_loan_i16_6, channel_loan_i16_7, &
+         channel_loan_i32_1, channel_loan_i32_2, channel_loan_i32_3, channel_loan_i32_4, channel_loan_i32_5, &
+         channel_loan_i32_6, channel_loan_i32_7, channel_loan_i64_1, channel_loan_i64_2, channel_loan_i64_3, &
+         channel_loan_i64_4, channel_loan_i64_5, channel_loan_i64_6, channel_loan_i64_7, channel_loan_r32_1, &
+         channel_loan_r32_2, channel_loan_r32_3, channel_loan_r32_4, channel_loan_r32_5, channel_loan_r32_6, &
+         channel_loan_r32_7, channel_loan_r64_1, channel_loan_r64_2, channel_loan_r64_3, channel_loan_r64_4, &
+         channel_loan_r64_5, channel_loan_r64_6, channel_loan_r64_7, channel_loan_c32_1, channel_loan_c32_2, &
+         channel_loan_c32_3, channel_loan_c32_4, channel_loan_c32_5, channel_loan_c32_6, channel_loan_c32_7, &
+         channel_loan_c64_1, channel_loan_c64_2, channel_loan_c64_3, channel_loan_c64_4, channel_loan_c64_5, &
+         channel_loan_c64_6, channel_loan_c64_7, channel_loan_bool_1, channel_loan_bool_2, channel_loan_bool_3, &
+         channel_loan_bool_4, channel_loan_bool_5, channel_loan_bool_6, channel_loan_bool_7
+      procedure, private :: channel_loan_i8_1
+      procedure, private :: channel_loan_i8_2
+      procedure, private :: channel_loan_i8_3
+      procedure, private :: channel_loan_i8_4
+      procedure, private :: channel_loan_i8_5
+      procedure, private :: channel_loan_i8_6
+      procedure, private :: channel_loan_i8_7
+      procedure, private :: channel_loan_i16_1
+      procedure, private :: channel_loan_i16_2
+      procedure, private :: channel_loan_i16_3
+      procedure, private :: channel_loan_i16_4
+      procedure, private :: channel_loan_i16_5
+      procedure, private :: channel_loan_i16_6
+      procedure, private :: channel_loan_i16_7
+      procedure, private :: channel_loan_i32_1
+      procedure, private :: channel_loan_i32_2
+      procedure, private :: channel_loan_i32_3
+      procedure, private :: channel_loan_i32_4
+      procedure, private :: channel_loan_i32_5
+      procedure, private :: channel_loan_i32_6
+      procedure, private :: channel_loan_i32_7
+      procedure, private :: channel_loan_i64_1
+      procedure, private :: channel_loan_i64_2
+      procedure, private :: channel_loan_i64_3
+      procedure, private :: channel_loan_i64_4
+      procedure, private :: channel_loan_i64_5
+      procedure, private :: channel_loan_i64_6
+      procedure, private :: channel_loan_i64_7
+      procedure, private :: channel_loan_r32_1
+      procedure, private :: channel_loan_r32_2
+      procedure, private :: channel_loan_r32_3
+      procedure, private :: channel_loan_r32_4
+      procedure, private :: channel_loan_r32_5
+      procedure, private :: channel_loan_r32_6
+      procedure, private :: channel_loan_r32_7
+      procedure, private :: channel_loan_r64_1
+      procedure, private :: channel_loan_r64_2
+      procedure, private :: channel_loan_r64_3
+      procedure, private :: channel_loan_r64_4
+      procedure, private :: channel_loan_r64_5
+      procedure, private :: channel_loan_r64_6
+      procedure, private :: channel_loan_r64_7
+      procedure, private :: channel_loan_c32_1
+      procedure, private :: channel_loan_c32_2
+      procedure, private :: channel_loan_c32_3
+      procedure, private :: channel_loan_c32_4
+      procedure, private :: channel_loan_c32_5
+      procedure, private :: channel_loan_c32_6
+      procedure, private :: channel_loan_c32_7
+      procedure, private :: channel_loan_c64_1
+      procedure, private :: channel_loan_c64_2
+      procedure, private :: channel_loan_c64_3
+      procedure, private :: channel_loan_c64_4
+      procedure, private :: channel_loan_c64_5
+      procedure, private :: channel_loan_c64_6
+      procedure, private :: channel_loan_c64_7
+      procedure, private :: channel_loan_bool_1
+      procedure, private :: channel_loan_bool_2
+      procedure, private :: channel_loan_bool_3
+      procedure, private :: channel_loan_bool_4
+      procedure, private :: channel_loan_bool_5
+      procedure, private :: channel_loan_bool_6
+      procedure, private :: channel_loan_bool_7
       procedure :: send => channel_send
       procedure :: try_send => channel_try_send
       procedure :: send_many => channel_send_many
@@ -1982,7 +2489,87 @@ module linkspan
       private
       type(c_ptr) :: handle = c_null_ptr
    contains
-      procedure :: publish => publisher_publish
+      procedure :: open => publisher_open
+      ! loan(array, shape), as that of a channel: over `shm:` all subscribers view it.
+      generic :: loan => publisher_loan_i8_1, publisher_loan_i8_2, publisher_loan_i8_3, publisher_loan_i8_4, &
+         publisher_loan_i8_5, publisher_loan_i8_6, publisher_loan_i8_7, publisher_loan_i16_1, publisher_loan_i16_2, &
+         publisher_loan_i16_3, publisher_loan_i16_4, publisher_loan_i16_5, publisher_loan_i16_6, &
+         publisher_loan_i16_7, publisher_loan_i32_1, publisher_loan_i32_2, publisher_loan_i32_3, &
+         publisher_loan_i32_4, publisher_loan_i32_5, publisher_loan_i32_6, publisher_loan_i32_7, &
+         publisher_loan_i64_1, publisher_loan_i64_2, publisher_loan_i64_3, publisher_loan_i64_4, &
+         publisher_loan_i64_5, publisher_loan_i64_6, publisher_loan_i64_7, publisher_loan_r32_1, &
+         publisher_loan_r32_2, publisher_loan_r32_3, publisher_loan_r32_4, publisher_loan_r32_5, &
+         publisher_loan_r32_6, publisher_loan_r32_7, publisher_loan_r64_1, publisher_loan_r64_2, &
+         publisher_loan_r64_3, publisher_loan_r64_4, publisher_loan_r64_5, publisher_loan_r64_6, &
+         publisher_loan_r64_7, publisher_loan_c32_1, publisher_loan_c32_2, publisher_loan_c32_3, &
+         publisher_loan_c32_4, publisher_loan_c32_5, publisher_loan_c32_6, publisher_loan_c32_7, &
+         publisher_loan_c64_1, publisher_loan_c64_2, publisher_loan_c64_3, publisher_loan_c64_4, &
+         publisher_loan_c64_5, publisher_loan_c64_6, publisher_loan_c64_7, publisher_loan_bool_1, &
+         publisher_loan_bool_2, publisher_loan_bool_3, publisher_loan_bool_4, publisher_loan_bool_5, &
+         publisher_loan_bool_6, publisher_loan_bool_7
+      procedure, private :: publisher_loan_i8_1
+      procedure, private :: publisher_loan_i8_2
+      procedure, private :: publisher_loan_i8_3
+      procedure, private :: publisher_loan_i8_4
+      procedure, private :: publisher_loan_i8_5
+      procedure, private :: publisher_loan_i8_6
+      procedure, private :: publisher_loan_i8_7
+      procedure, private :: publisher_loan_i16_1
+      procedure, private :: publisher_loan_i16_2
+      procedure, private :: publisher_loan_i16_3
+      procedure, private :: publisher_loan_i16_4
+      procedure, private :: publisher_loan_i16_5
+      procedure, private :: publisher_loan_i16_6
+      procedure, private :: publisher_loan_i16_7
+      procedure, private :: publisher_loan_i32_1
+      procedure, private :: publisher_loan_i32_2
+      procedure, private :: publisher_loan_i32_3
+      procedure, private :: publisher_loan_i32_4
+      procedure, private :: publisher_loan_i32_5
+      procedure, private :: publisher_loan_i32_6
+      procedure, private :: publisher_loan_i32_7
+      procedure, private :: publisher_loan_i64_1
+      procedure, private :: publisher_loan_i64_2
+      procedure, private :: publisher_loan_i64_3
+      procedure, private :: publisher_loan_i64_4
+      procedure, private :: publisher_loan_i64_5
+      procedure, private :: publisher_loan_i64_6
+      procedure, private :: publisher_loan_i64_7
+      procedure, private :: publisher_loan_r32_1
+      procedure, private :: publisher_loan_r32_2
+      procedure, private :: publisher_loan_r32_3
+      procedure, private :: publisher_loan_r32_4
+      procedure, private :: publisher_loan_r32_5
+      procedure, private :: publisher_loan_r32_6
+      procedure, private :: publisher_loan_r32_7
+      procedure, private :: publisher_loan_r64_1
+      procedure, private :: publisher_loan_r64_2
+      procedure, private :: publisher_loan_r64_3
+      procedure, private :: publisher_loan_r64_4
+      procedure, private :: publisher_loan_r64_5
+      procedure, private :: publisher_loan_r64_6
+      procedure, private :: publisher_loan_r64_7
+      procedure, private :: publisher_loan_c32_1
+      procedure, private :: publisher_loan_c32_2
+      procedure, private :: publisher_loan_c32_3
+      procedure, private :: publisher_loan_c32_4
+      procedure, private :: publisher_loan_c32_5
+      procedure, private :: publisher_loan_c32_6
+      procedure, private :: publisher_loan_c32_7
+      procedure, private :: publisher_loan_c64_1
+      procedure, private :: publisher_loan_c64_2
+      procedure, private :: publisher_loan_c64_3
+      procedure, private :: publisher_loan_c64_4
+      procedure, private :: publisher_loan_c64_5
+      procedure, private :: publisher_loan_c64_6
+      procedure, private :: publisher_loan_c64_7
+      procedure, private :: publisher_loan_bool_1
+      procedure, private :: publisher_loan_bool_2
+      procedure, private :: publisher_loan_bool_3
+      procedure, private :: publisher_loan_bool_4
+      procedure, private :: publisher_loan_bool_5
+      procedure, private :: publisher_loan_bool_6
+      procedure, private :: publisher_loan_bool_7
       procedure :: send => publisher_send
       procedure :: send_many => publisher_send_many
       procedure :: subscribers => publisher_subscribers
@@ -2133,22 +2720,21 @@ module linkspan
       type(c_ptr) :: on_cancel_context = c_null_ptr
    end type
 
-   ! What a service is told to do. It is answered once, by done or failed of its service.
-   type :: linkspan_command
-      ! linkspan_step, linkspan_get_data, linkspan_pause, linkspan_run, linkspan_checkpoint, linkspan_shutdown,
-      ! linkspan_config, linkspan_backup, or linkspan_own for one that its name names.
-      integer :: verb = linkspan_end
+   ! What a service is told to do. It is answered once, by task_done or task_failed of its service.
+   type :: linkspan_task
+      ! linkspan_command_step, linkspan_command_pause and so on, or linkspan_command_own for one that its name names.
+      integer :: command = linkspan_command_end
       ! The state that the service comes from: for a shutdown, linkspan_state_paused means that all is closed already.
       integer :: before = 0
       character(:), allocatable :: name
       ! The id that its sender chose; "" for a step, and for what a signal asked.
       character(:), allocatable :: id
-      ! How many seconds were left for it when it was given, or linkspan_forever.
-      real(real64) :: left = 0
-      type(c_command), private :: c
+      ! How many seconds remained for it when it was given, or linkspan_forever.
+      real(real64) :: remaining = 0
+      type(c_task), private :: c
    contains
       ! With what it is to be done, as long as it is not answered; null for nothing.
-      procedure :: arguments => command_arguments
+      procedure :: arguments => task_arguments
    end type
 
    ! A program that a controller can ask and tell: it comes for its commands, and says how each went. One thread takes
@@ -2159,10 +2745,10 @@ module linkspan
    contains
       procedure :: start => service_start
       procedure :: next => service_next
-      procedure :: done => service_done
-      procedure :: failed => service_failed
-      procedure :: fail => service_fail
-      procedure :: reason => service_reason
+      procedure :: task_done => service_task_done
+      procedure :: task_failed => service_task_failed
+      procedure :: set_failed => service_set_failed
+      procedure :: set_reason => service_set_reason
       procedure :: log => service_log
       procedure :: shutdown => service_shutdown
       procedure :: state => service_state
@@ -2361,7 +2947,7 @@ contains
       call lend_text(options%reply_schema, lent%reply_schema, lent%c%reply_schema)
       if (.not. options%timeout <= linkspan_default_timeout) lent%c%timeout = nanoseconds(options%timeout)
       lent%c%buffer = options%buffer
-      lent%c%limit = options%limit
+      lent%c%max_message_size = options%max_message_size
       lent%c%mode = int(options%mode, c_int32_t)
       lent%c%spin = int(options%spin, c_int32_t)
       lent%c%immutable = logical(options%immutable, c_bool)
@@ -2831,7 +3417,7 @@ contains
       integer(c_int32_t), intent(out) :: status
       info%size = c_sizeof(info)
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_message_look(self%handle, info)
+      if (c_associated(self%handle)) status = c_message_get_info(self%handle, info)
       if (status /= linkspan_ok) info = c_message_info()
       if (status == linkspan_invalid_state) status = linkspan_ok
    end subroutine
@@ -9048,6 +9634,2911 @@ contains
       if (present(errmsg)) call explain(errmsg, stat, why)
    end subroutine
 
+   ! ------------------------------------------------------------------------------------------------------- loans
+
+   subroutine message_put_loan(self, key, array, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      type(*), intent(in), target :: array(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: given
+      call ensure(self)
+      given%order = linkspan_column
+      given%data = c_loc(array)
+      call finish(c_message_put_loan(self%handle, terminated(key), given), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_add_loan(self, array, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      type(*), intent(in), target :: array(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: given
+      call ensure(self)
+      given%order = linkspan_column
+      given%data = c_loc(array)
+      call finish(c_message_put_loan(self%handle, array=given), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Frees an array that `loan` gave and that was not put into a message; linkspan_invalid_state for any other.
+   subroutine linkspan_loan_free(array, stat, errmsg)
+      type(*), intent(in), target :: array(..)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: given
+      given%data = c_loc(array)
+      call finish(c_loan_free(given), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Asks for memory of this shape; `lent` says where it is.
+   function channel_lend(self, dtype, shape, lent) result(status)
+      class(linkspan_channel), intent(in) :: self
+      integer(c_int32_t), intent(in) :: dtype
+      integer, intent(in) :: shape(:)
+      type(c_array), intent(inout) :: lent
+      integer(c_int32_t) :: status
+      status = c_channel_loan(self%handle, dtype, size(shape, kind=c_size_t), int(shape, c_int64_t), lent)
+   end function
+
+   subroutine channel_loan_i8_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i8_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i8_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i8_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i8_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i8_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i8_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i16_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i32_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_i64_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r32_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_r64_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c32_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_c64_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_1(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_2(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_3(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_4(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_5(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_6(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine channel_loan_bool_7(self, array, shape, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = channel_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Asks for memory of this shape; `lent` says where it is.
+   function message_lend(self, dtype, shape, lent) result(status)
+      class(linkspan_message), intent(in) :: self
+      integer(c_int32_t), intent(in) :: dtype
+      integer, intent(in) :: shape(:)
+      type(c_array), intent(inout) :: lent
+      integer(c_int32_t) :: status
+      status = c_request_loan(self%handle, dtype, size(shape, kind=c_size_t), int(shape, c_int64_t), lent)
+   end function
+
+   subroutine message_loan_i8_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i8_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i8_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i8_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i8_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i8_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i8_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i16_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i32_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_i64_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r32_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_r64_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c32_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_c64_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_1(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_2(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_3(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_4(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_5(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_6(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine message_loan_bool_7(self, array, shape, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = message_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Asks for memory of this shape; `lent` says where it is.
+   function publisher_lend(self, dtype, shape, lent) result(status)
+      class(linkspan_publisher), intent(in) :: self
+      integer(c_int32_t), intent(in) :: dtype
+      integer, intent(in) :: shape(:)
+      type(c_array), intent(inout) :: lent
+      integer(c_int32_t) :: status
+      status = c_publisher_loan(self%handle, dtype, size(shape, kind=c_size_t), int(shape, c_int64_t), lent)
+   end function
+
+   subroutine publisher_loan_i8_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i8_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i8_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i8_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i8_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i8_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i8_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int8), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i8, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i16_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int16), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i16, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i32_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_i64_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      integer(int64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_i64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r32_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f32, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_r64_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      real(real64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_f64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c32_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real32), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c64, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_c64_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      complex(real64), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_c128, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_1(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:)
+      integer, intent(in) :: shape(1)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_2(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :)
+      integer, intent(in) :: shape(2)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_3(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :)
+      integer, intent(in) :: shape(3)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_4(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :)
+      integer, intent(in) :: shape(4)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_5(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :)
+      integer, intent(in) :: shape(5)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_6(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :, :)
+      integer, intent(in) :: shape(6)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine publisher_loan_bool_7(self, array, shape, stat, errmsg)
+      class(linkspan_publisher), intent(in) :: self
+      logical(c_bool), pointer, intent(out) :: array(:, :, :, :, :, :, :)
+      integer, intent(in) :: shape(7)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_array) :: lent
+      integer(c_int32_t) :: status
+      nullify (array)
+      status = publisher_lend(self, int(linkspan_bool, c_int32_t), shape, lent)
+      if (status == linkspan_ok) call c_f_pointer(lent%data, array, shape)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
    ! Text goes as it is given; the elements of an array without their trailing blanks, as an array of texts.
    subroutine put_text(self, key, value, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
@@ -9241,7 +12732,7 @@ contains
       class(linkspan_channel), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_channel_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9266,7 +12757,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, nanoseconds(timeout))
+      if (c_associated(self%handle)) status = c_channel_close(self%handle, nanoseconds(timeout))
       call channel_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9279,7 +12770,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat)
+      call finish(c_channel_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -9292,7 +12783,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_stats(self%handle, handle)
+      status = c_channel_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9306,7 +12797,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_events(self%handle, handle)
+      status = c_channel_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9321,8 +12812,30 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_recv(self%handle, nanoseconds(timeout), handle)
+      status = c_channel_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! The first number of them are new. They count as consumed with the next call that receives.
+   subroutine channel_recv_many(self, messages, number, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handles(max(size(messages), 1))
+      integer(c_size_t) :: count
+      integer(c_int32_t) :: status
+      integer :: i
+      status = c_channel_recv_many(self%handle, size(messages, kind=c_size_t), nanoseconds(timeout), handles, count)
+      number = int(count)
+      do i = 1, number
+         call take(messages(i), handles(i))
+      end do
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
@@ -9335,7 +12848,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_try_recv(self%handle, handle)
+      status = c_channel_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9346,7 +12859,7 @@ contains
       class(linkspan_channel), intent(in) :: self
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_ack(self%handle), stat)
+      call finish(c_channel_ack(self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9357,7 +12870,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: there
       logical(c_bool) :: found
-      call finish(c_poll(self%handle, found), stat)
+      call finish(c_channel_poll(self%handle, found), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       there = found
    end function
@@ -9368,7 +12881,7 @@ contains
       class(linkspan_listener), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_listener_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9392,7 +12905,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
+      if (c_associated(self%handle)) status = c_listener_close(self%handle)
       call listener_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9405,7 +12918,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat)
+      call finish(c_listener_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -9416,7 +12929,7 @@ contains
       class(linkspan_server), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_server_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9441,7 +12954,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, nanoseconds(timeout))
+      if (c_associated(self%handle)) status = c_server_close(self%handle, nanoseconds(timeout))
       call server_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9454,7 +12967,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat)
+      call finish(c_server_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -9467,7 +12980,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_stats(self%handle, handle)
+      status = c_server_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9481,7 +12994,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_events(self%handle, handle)
+      status = c_server_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9497,7 +13010,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: more
       call request%release()
-      call finish(c_next(self%handle, nanoseconds(timeout), request%handle), stat)
+      call finish(c_server_next(self%handle, nanoseconds(timeout), request%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       more = c_associated(request%handle)
    end function
@@ -9508,7 +13021,7 @@ contains
       class(linkspan_publisher), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_publisher_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9532,7 +13045,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
+      if (c_associated(self%handle)) status = c_publisher_close(self%handle, linkspan_default)
       call publisher_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9546,7 +13059,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_stats(self%handle, handle)
+      status = c_publisher_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9560,7 +13073,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_events(self%handle, handle)
+      status = c_publisher_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9572,7 +13085,7 @@ contains
       class(linkspan_subscriber), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_subscriber_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9596,7 +13109,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
+      if (c_associated(self%handle)) status = c_subscriber_close(self%handle)
       call subscriber_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9609,7 +13122,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat)
+      call finish(c_subscriber_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -9622,7 +13135,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_stats(self%handle, handle)
+      status = c_subscriber_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9636,7 +13149,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_events(self%handle, handle)
+      status = c_subscriber_events(self%handle, handle)
       if (status == linkspan_ok) call take(events, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9651,8 +13164,31 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_recv(self%handle, nanoseconds(timeout), handle)
+      status = c_subscriber_recv(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! The first number of them are new. They count as consumed with the next call that receives.
+   subroutine subscriber_recv_many(self, messages, number, timeout, stat, errmsg)
+      class(linkspan_subscriber), intent(in) :: self
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      real(real64), intent(in), optional :: timeout
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: handles(max(size(messages), 1))
+      integer(c_size_t) :: count
+      integer(c_int32_t) :: status
+      integer :: i
+      status = c_subscriber_recv_many(self%handle, size(messages, kind=c_size_t), nanoseconds(timeout), handles, &
+         count)
+      number = int(count)
+      do i = 1, number
+         call take(messages(i), handles(i))
+      end do
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
@@ -9665,7 +13201,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_try_recv(self%handle, handle)
+      status = c_subscriber_try_recv(self%handle, handle)
       if (status == linkspan_ok) call take(message, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9676,7 +13212,7 @@ contains
       class(linkspan_subscriber), intent(in) :: self
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_ack(self%handle), stat)
+      call finish(c_subscriber_ack(self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9687,7 +13223,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: there
       logical(c_bool) :: found
-      call finish(c_poll(self%handle, found), stat)
+      call finish(c_subscriber_poll(self%handle, found), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       there = found
    end function
@@ -9703,7 +13239,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: more
       call message%release()
-      call finish(c_next(self%handle, nanoseconds(timeout), message%handle), stat)
+      call finish(c_subscriber_next(self%handle, nanoseconds(timeout), message%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       more = c_associated(message%handle)
    end function
@@ -9714,7 +13250,7 @@ contains
       class(linkspan_region), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_region_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9749,7 +13285,7 @@ contains
       class(linkspan_service), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_service_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9774,7 +13310,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, nanoseconds(timeout))
+      if (c_associated(self%handle)) status = c_service_close(self%handle, nanoseconds(timeout))
       call service_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9787,7 +13323,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat)
+      call finish(c_service_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -9800,7 +13336,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_stats(self%handle, handle)
+      status = c_service_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9812,7 +13348,7 @@ contains
       class(linkspan_controller), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_controller_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9836,7 +13372,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer(c_int32_t) :: status
       status = linkspan_ok
-      if (c_associated(self%handle)) status = c_close(self%handle, linkspan_default)
+      if (c_associated(self%handle)) status = c_controller_close(self%handle)
       call controller_release(self)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9849,7 +13385,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: fd
       integer(c_int) :: number
-      call finish(c_fileno(self%handle, number), stat)
+      call finish(c_controller_fileno(self%handle, number), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       fd = number
    end function
@@ -9862,7 +13398,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_stats(self%handle, handle)
+      status = c_controller_stats(self%handle, handle)
       if (status == linkspan_ok) call take(stats, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -9874,7 +13410,7 @@ contains
       class(linkspan_writer), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_writer_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9909,7 +13445,7 @@ contains
       class(linkspan_reader), intent(inout) :: self
       ! Its own handle, which is released once: there is no error.
       integer(c_int32_t) :: outcome
-      outcome = c_release(self%handle)
+      outcome = c_reader_free(self%handle)
       self%handle = c_null_ptr
    end subroutine
 
@@ -9948,7 +13484,7 @@ contains
       type(lent_options) :: lent
       call channel_release(self)
       call lend(options, lent)
-      call finish(c_open(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle), stat)
+      call finish(c_channel_open(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9962,7 +13498,7 @@ contains
       type(lent_options) :: lent
       call channel_release(self)
       call lend(options, lent)
-      call finish(c_connect(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle), stat)
+      call finish(c_channel_connect(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9973,7 +13509,7 @@ contains
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_send(self%handle, message%handle, nanoseconds(timeout), sequence), stat)
+      call finish(c_channel_send(self%handle, message%handle, nanoseconds(timeout), sequence), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9983,7 +13519,7 @@ contains
       integer(int64), intent(out), optional :: sequence
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_try_send(self%handle, message%handle, sequence), stat)
+      call finish(c_channel_try_send(self%handle, message%handle, sequence), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9996,72 +13532,25 @@ contains
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call send_many(self%handle, messages, nanoseconds(timeout), sent, stat, errmsg)
-   end subroutine
-
-   subroutine send_many(object, messages, timeout, sent, stat, errmsg)
-      type(c_ptr), intent(in) :: object
-      type(linkspan_message), intent(in) :: messages(:)
-      integer(c_int64_t), intent(in) :: timeout
-      integer(int64), intent(out), optional :: sent
-      integer, intent(out), optional :: stat
-      character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr), target :: handles(size(messages))
       integer(c_size_t) :: number
       integer(c_int32_t) :: status
-      integer :: i
-      do i = 1, size(messages)
-         handles(i) = messages(i)%handle
-      end do
-      status = c_send_many(object, c_loc(handles), size(messages, kind=c_size_t), timeout, number)
+      handles = handles_of(messages)
+      status = c_channel_send_many(self%handle, c_loc(handles), size(messages, kind=c_size_t), &
+         nanoseconds(timeout), number)
       if (present(sent)) sent = int(number, int64)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   subroutine recv_many(object, messages, number, timeout, stat, errmsg)
-      type(c_ptr), intent(in) :: object
-      type(linkspan_message), intent(inout) :: messages(:)
-      integer, intent(out) :: number
-      integer(c_int64_t), intent(in) :: timeout
-      integer, intent(out), optional :: stat
-      character(:), allocatable, intent(inout), optional :: errmsg
-      type(c_ptr) :: handles(max(size(messages), 1))
-      integer(c_size_t) :: count
-      integer(c_int32_t) :: status
+   function handles_of(messages) result(handles)
+      type(linkspan_message), intent(in) :: messages(:)
+      type(c_ptr) :: handles(size(messages))
       integer :: i
-      status = c_recv_many(object, size(messages, kind=c_size_t), timeout, handles, count)
-      number = int(count)
-      do i = 1, number
-         call take(messages(i), handles(i))
+      do i = 1, size(messages)
+         handles(i) = messages(i)%handle
       end do
-      call finish(status, stat)
-      if (present(errmsg)) call explain(errmsg, stat)
-   end subroutine
-
-   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
-   ! The first number of them are new. They count as consumed with the next call that receives.
-   subroutine channel_recv_many(self, messages, number, timeout, stat, errmsg)
-      class(linkspan_channel), intent(in) :: self
-      type(linkspan_message), intent(inout) :: messages(:)
-      integer, intent(out) :: number
-      real(real64), intent(in), optional :: timeout
-      integer, intent(out), optional :: stat
-      character(:), allocatable, intent(inout), optional :: errmsg
-      call recv_many(self%handle, messages, number, nanoseconds(timeout), stat, errmsg)
-   end subroutine
-
-   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
-   ! The first number of them are new. They count as consumed with the next call that receives.
-   subroutine subscriber_recv_many(self, messages, number, timeout, stat, errmsg)
-      class(linkspan_subscriber), intent(in) :: self
-      type(linkspan_message), intent(inout) :: messages(:)
-      integer, intent(out) :: number
-      real(real64), intent(in), optional :: timeout
-      integer, intent(out), optional :: stat
-      character(:), allocatable, intent(inout), optional :: errmsg
-      call recv_many(self%handle, messages, number, nanoseconds(timeout), stat, errmsg)
-   end subroutine
+   end function
 
    subroutine channel_call(self, request, reply, timeout, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
@@ -10072,7 +13561,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_call(self%handle, request%handle, nanoseconds(timeout), handle)
+      status = c_channel_call(self%handle, request%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(reply, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -10089,12 +13578,12 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   subroutine channel_look(self, state, status)
+   subroutine channel_info(self, info, status)
       class(linkspan_channel), intent(in) :: self
-      type(c_channel_state), intent(out) :: state
+      type(c_channel_info), intent(out) :: info
       integer(c_int32_t), intent(out) :: status
-      state%size = c_sizeof(state)
-      status = c_channel_look(self%handle, state)
+      info%size = c_sizeof(info)
+      status = c_channel_get_info(self%handle, info)
    end subroutine
 
    ! linkspan_role_listener or linkspan_role_connector.
@@ -10103,10 +13592,10 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       integer :: role
-      type(c_channel_state) :: state
+      type(c_channel_info) :: info
       integer(c_int32_t) :: status
-      call channel_look(self, state, status)
-      role = state%role
+      call channel_info(self, info, status)
+      role = info%role
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end function
@@ -10117,10 +13606,10 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: readable
-      type(c_channel_state) :: state
+      type(c_channel_info) :: info
       integer(c_int32_t) :: status
-      call channel_look(self, state, status)
-      readable = state%readable
+      call channel_info(self, info, status)
+      readable = info%readable
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end function
@@ -10131,10 +13620,10 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: writable
-      type(c_channel_state) :: state
+      type(c_channel_info) :: info
       integer(c_int32_t) :: status
-      call channel_look(self, state, status)
-      writable = state%writable
+      call channel_info(self, info, status)
+      writable = info%writable
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end function
@@ -10145,10 +13634,10 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: endpoint
-      type(c_channel_state) :: state
+      type(c_channel_info) :: info
       integer(c_int32_t) :: status
-      call channel_look(self, state, status)
-      endpoint = text_of_length(state%endpoint, state%endpoint_length)
+      call channel_info(self, info, status)
+      endpoint = text_of_length(info%endpoint, info%endpoint_length)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end function
@@ -10162,7 +13651,7 @@ contains
       type(lent_options) :: lent
       call listener_release(self)
       call lend(options, lent)
-      call finish(c_listen(terminated(endpoint), lent%c, self%handle), stat)
+      call finish(c_listener_listen(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10173,7 +13662,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       call channel_release(channel)
-      call finish(c_accept(self%handle, nanoseconds(timeout), channel%handle), stat)
+      call finish(c_listener_accept(self%handle, nanoseconds(timeout), channel%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10186,7 +13675,7 @@ contains
       type(lent_options) :: lent
       call server_release(self)
       call lend(options, lent)
-      call finish(c_serve(terminated(endpoint), lent%c, self%handle), stat)
+      call finish(c_server_serve(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10200,7 +13689,7 @@ contains
          if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
-      call finish(c_reply(request%handle, reply%handle), stat)
+      call finish(c_request_reply(request%handle, reply%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10221,7 +13710,8 @@ contains
          if (present(errmsg)) call explain(errmsg, stat, "the server is closed")
          return
       end if
-      call finish(c_fail(request%handle, int(code, c_int64_t), terminated(type), terminated(text), value), stat)
+      call finish(c_request_fail(request%handle, int(code, c_int64_t), terminated(type), terminated(text), value), &
+         stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10241,7 +13731,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   subroutine publisher_publish(self, endpoint, options, stat, errmsg)
+   subroutine publisher_open(self, endpoint, options, stat, errmsg)
       class(linkspan_publisher), intent(inout) :: self
       character(*), intent(in) :: endpoint
       type(linkspan_options), intent(in), optional :: options
@@ -10260,7 +13750,7 @@ contains
       integer(int64), intent(out), optional :: sequence
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_send(self%handle, message%handle, linkspan_default, sequence), stat)
+      call finish(c_publisher_send(self%handle, message%handle, sequence), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10271,7 +13761,14 @@ contains
       integer(int64), intent(out), optional :: sent
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call send_many(self%handle, messages, linkspan_default, sent, stat, errmsg)
+      type(c_ptr), target :: handles(size(messages))
+      integer(c_size_t) :: number
+      integer(c_int32_t) :: status
+      handles = handles_of(messages)
+      status = c_publisher_send_many(self%handle, c_loc(handles), size(messages, kind=c_size_t), number)
+      if (present(sent)) sent = int(number, int64)
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! How many subscribers there are now.
@@ -10285,7 +13782,7 @@ contains
       integer(c_int32_t) :: status
       integer(int64) :: subscribers
       subscribers = 0
-      status = c_stats(self%handle, handle)
+      status = c_publisher_stats(self%handle, handle)
       if (status == linkspan_ok) then
          call take(stats, handle)
          status = c_message_get_i64(stats%handle, "subscribers"//c_null_char, subscribers)
@@ -10305,7 +13802,7 @@ contains
       integer(c_size_t) :: wanted
       wanted = 1
       if (present(count)) wanted = max(int(count, c_size_t), 0_c_size_t)
-      call finish(c_publisher_wait(self%handle, wanted, nanoseconds(timeout)), stat)
+      call finish(c_publisher_wait_for_subscribers(self%handle, wanted, nanoseconds(timeout)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10318,7 +13815,7 @@ contains
       type(lent_options) :: lent
       call subscriber_release(self)
       call lend(options, lent)
-      call finish(c_subscribe(terminated(endpoint), lent%c, self%handle), stat)
+      call finish(c_subscriber_new(terminated(endpoint), lent%c, self%handle), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10466,35 +13963,36 @@ contains
       end do
    end subroutine
 
-   ! What is to be done next, for ever unless told otherwise; false once the service is STOPPED. With the first call
-   ! it is READY, and RUNNING unless it was to be paused. When it fails, the command stays as it was.
-   function service_next(self, command, timeout, stat, errmsg) result(more)
+   ! The next task, for ever unless told otherwise; false once the service is STOPPED. With the first call
+   ! it is READY, and RUNNING unless it was to be paused. When it fails, the task stays as it was.
+   function service_next(self, task, timeout, stat, errmsg) result(more)
       class(linkspan_service), intent(in) :: self
-      type(linkspan_command), intent(inout) :: command
+      type(linkspan_task), intent(inout) :: task
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       logical :: more
       integer(c_int32_t) :: status
-      type(c_command) :: c
+      type(c_task) :: c
       c%size = c_sizeof(c)
       status = c_service_next(self%handle, nanoseconds(timeout), c)
       if (status == linkspan_ok) then
-         command%c = c
-         command%verb = c%verb
-         command%before = c%before
-         command%name = text_of(c%name)
-         command%id = text_of(c%id)
-         command%left = merge(linkspan_forever, real(c%left, real64)*1e-9_real64, c%left == huge(c%left))
+         task%c = c
+         task%command = c%command
+         task%before = c%before
+         task%name = text_of(c%name)
+         task%id = text_of(c%id)
+         task%remaining = merge(linkspan_forever, real(c%remaining, real64)*1e-9_real64, &
+            c%remaining == huge(c%remaining))
       end if
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
-      more = status == linkspan_ok .and. c%verb /= linkspan_end
+      more = status == linkspan_ok .and. c%command /= linkspan_command_end
    end function
 
-   ! With what a command is to be done, as long as it is not answered.
-   subroutine command_arguments(self, arguments, stat, errmsg)
-      class(linkspan_command), intent(in) :: self
+   ! With what a task is to be done, as long as it is not answered.
+   subroutine task_arguments(self, arguments, stat, errmsg)
+      class(linkspan_task), intent(in) :: self
       type(linkspan_message), intent(inout) :: arguments
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
@@ -10506,49 +14004,49 @@ contains
    end subroutine
 
    ! It is done; whoever asked is given the value.
-   subroutine service_done(self, command, value, stat, errmsg)
+   subroutine service_task_done(self, task, value, stat, errmsg)
       class(linkspan_service), intent(in) :: self
-      type(linkspan_command), intent(in) :: command
+      type(linkspan_task), intent(in) :: task
       type(linkspan_message), intent(in), optional :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: given
       given = c_null_ptr
       if (present(value)) given = value%handle
-      call finish(c_service_done(self%handle, command%c, given), stat)
+      call finish(c_service_task_done(self%handle, task%c, given), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! It could not be done: a status, and a text for a person; linkspan_remote for what is no error of Linkspan's.
-   subroutine service_failed(self, command, status, text, stat, errmsg)
+   subroutine service_task_failed(self, task, status, text, stat, errmsg)
       class(linkspan_service), intent(in) :: self
-      type(linkspan_command), intent(in) :: command
+      type(linkspan_task), intent(in) :: task
       integer, intent(in) :: status
       character(*), intent(in) :: text
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_service_failed(self%handle, command%c, int(status, c_int32_t), terminated(text)), stat)
+      call finish(c_service_task_failed(self%handle, task%c, int(status, c_int32_t), terminated(text)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! The service cannot go on: FAILED, with this as the reason.
-   subroutine service_fail(self, status, text, stat, errmsg)
+   subroutine service_set_failed(self, status, text, stat, errmsg)
       class(linkspan_service), intent(in) :: self
       integer, intent(in) :: status
       character(*), intent(in) :: text
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_service_fail(self%handle, int(status, c_int32_t), terminated(text)), stat)
+      call finish(c_service_set_failed(self%handle, int(status, c_int32_t), terminated(text)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
    ! What is wrong although it goes on; "" for nothing any more.
-   subroutine service_reason(self, text, stat, errmsg)
+   subroutine service_set_reason(self, text, stat, errmsg)
       class(linkspan_service), intent(in) :: self
       character(*), intent(in) :: text
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_service_reason(self%handle, terminated(text)), stat)
+      call finish(c_service_set_reason(self%handle, terminated(text)), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -10575,19 +14073,19 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   function service_look(self) result(state)
+   function service_info(self) result(info)
       class(linkspan_service), intent(in) :: self
-      type(c_service_state) :: state
-      state%size = c_sizeof(state)
-      call finish(c_service_look(self%handle, state))
+      type(c_service_info) :: info
+      info%size = c_sizeof(info)
+      call finish(c_service_get_info(self%handle, info))
    end function
 
    ! linkspan_state_running and so on; linkspan_state_name names it.
    function service_state(self) result(state)
       class(linkspan_service), intent(in) :: self
       integer :: state
-      type(c_service_state) :: c
-      c = service_look(self)
+      type(c_service_info) :: c
+      c = service_info(self)
       state = c%state
    end function
 
@@ -10595,8 +14093,8 @@ contains
    function service_is_cancelled(self) result(is)
       class(linkspan_service), intent(in) :: self
       logical :: is
-      type(c_service_state) :: c
-      c = service_look(self)
+      type(c_service_info) :: c
+      c = service_info(self)
       is = c%is_cancelled
    end function
 
@@ -10604,8 +14102,8 @@ contains
    function service_is_connected(self) result(is)
       class(linkspan_service), intent(in) :: self
       logical :: is
-      type(c_service_state) :: c
-      c = service_look(self)
+      type(c_service_info) :: c
+      c = service_info(self)
       is = c%is_connected
    end function
 
@@ -10613,8 +14111,8 @@ contains
    function service_epoch(self) result(epoch)
       class(linkspan_service), intent(in) :: self
       integer(int64) :: epoch
-      type(c_service_state) :: c
-      c = service_look(self)
+      type(c_service_info) :: c
+      c = service_info(self)
       epoch = c%epoch
    end function
 
@@ -10631,9 +14129,9 @@ contains
       call controller_release(self)
       call lend(options, lent)
       if (present(endpoint)) then
-         status = c_controller_open(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle)
+         status = c_controller_connect(terminated(endpoint), lent%c, nanoseconds(timeout), self%handle)
       else
-         status = c_controller_open(options=lent%c, timeout=nanoseconds(timeout), controller=self%handle)
+         status = c_controller_connect(options=lent%c, timeout=nanoseconds(timeout), controller=self%handle)
       end if
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -10713,24 +14211,24 @@ contains
       real(real64), intent(in), optional :: timeout
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      type(c_instruction) :: order
+      type(c_command_request) :: request
       type(c_ptr) :: handle
       character(:), allocatable, target :: who, what, which
       integer(c_int32_t) :: status
-      order%size = c_sizeof(order)
+      request%size = c_sizeof(request)
       who = terminated(service)
       what = terminated(command)
-      order%service = c_loc(who)
-      order%command = c_loc(what)
+      request%service = c_loc(who)
+      request%command = c_loc(what)
       if (present(id)) then
          which = terminated(id)
-         order%id = c_loc(which)
+         request%id = c_loc(which)
       end if
-      if (present(arguments)) order%arguments = arguments%handle
-      order%within = nanoseconds(within)
-      if (present(epoch)) order%epoch = epoch
-      if (present(until_done)) order%until_done = logical(until_done, c_bool)
-      status = c_controller_begin(self%handle, order, nanoseconds(timeout), handle)
+      if (present(arguments)) request%arguments = arguments%handle
+      request%within = nanoseconds(within)
+      if (present(epoch)) request%epoch = epoch
+      if (present(until_done)) request%until_done = logical(until_done, c_bool)
+      status = c_controller_begin(self%handle, request, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(answer, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
@@ -10822,10 +14320,170 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       type(c_ptr) :: handle
       integer(c_int32_t) :: status
-      status = c_next(self%handle, nanoseconds(timeout), handle)
+      status = c_controller_next(self%handle, nanoseconds(timeout), handle)
       if (status == linkspan_ok) call take(push, handle)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! ------------------------------------------------------------------------------------------- records by tables
+   ! What generated code calls, with the table of a type and the place of a value.
+
+   ! The table of a type, which `fill` fills in at the first use. What is wrong with it is told where it is used.
+   function linkspan_table(record, fill) result(table)
+      type(linkspan_record), intent(in), target :: record
+      type(c_funptr), value :: fill
+      type(c_ptr) :: table
+      integer(c_int32_t) :: outcome
+      table = c_loc(record)
+      if (.not. c_associated(record%prepared)) outcome = c_record_prepare(table, fill)
+   end function
+
+   ! How many bytes a part lies behind the beginning of the whole.
+   pure function linkspan_offset(whole, part) result(bytes)
+      type(c_ptr), intent(in) :: whole, part
+      integer(c_size_t) :: bytes
+      bytes = int(transfer(part, 0_c_intptr_t) - transfer(whole, 0_c_intptr_t), c_size_t)
+   end function
+
+   ! Describes an array in Fortran's order to the library, which has said of which type its elements are.
+   function linkspan_view_array(array, value) result(found)
+      type(c_ptr), value :: array
+      type(*), intent(in), contiguous, target :: value(..)
+      logical(c_bool) :: found
+      type(c_array), pointer :: to
+      call c_f_pointer(array, to)
+      to%order = linkspan_column
+      to%rank = int(rank(value), c_size_t)
+      to%dims(:rank(value)) = shape(value, kind=c_int64_t)
+      to%length = int(size(value, kind=int64)*element_bytes(int(to%dtype)), c_size_t)
+      if (size(value) > 0) to%data = c_loc(value)
+      found = .true._c_bool
+   end function
+
+   ! The lengths of the array that the library is about to give.
+   function linkspan_array_lengths(array) result(lengths)
+      type(c_ptr), value :: array
+      integer(int64) :: lengths(15)
+      type(c_array), pointer :: from
+      call c_f_pointer(array, from)
+      lengths = from%dims
+   end function
+
+   ! Where its elements go, in Fortran's order.
+   function linkspan_array_place(array, value) result(place)
+      type(c_ptr), value :: array
+      type(*), intent(inout), contiguous, target :: value(..)
+      type(c_ptr) :: place
+      type(c_array), pointer :: to
+      call c_f_pointer(array, to)
+      to%order = linkspan_column
+      place = c_null_ptr
+      if (size(value) > 0) place = c_loc(value)
+   end function
+
+   ! The same for an array of any number of dimensions, in the order in which it says that it is.
+   function linkspan_view_ndarray(array, value) result(found)
+      type(c_ptr), value :: array
+      type(linkspan_ndarray), intent(in), target :: value
+      logical(c_bool) :: found
+      type(c_array), pointer :: to
+      found = logical(allocated(value%shape) .and. allocated(value%bytes), c_bool)
+      if (.not. found) return
+      call c_f_pointer(array, to)
+      to%dtype = int(value%dtype, c_int32_t)
+      to%order = int(value%order, c_int32_t)
+      to%rank = size(value%shape, kind=c_size_t)
+      if (to%rank <= size(to%dims)) to%dims(:to%rank) = value%shape
+      to%length = size(value%bytes, kind=c_size_t)
+      to%data = place_of(value%bytes)
+   end function
+
+   function linkspan_make_ndarray(array, value) result(place)
+      type(c_ptr), value :: array
+      type(linkspan_ndarray), intent(inout), target :: value
+      type(c_ptr) :: place
+      type(c_array), pointer :: from
+      integer :: stat
+      call c_f_pointer(array, from)
+      value%dtype = from%dtype
+      value%order = from%order
+      value%shape = from%dims(:from%rank)
+      place = c_null_ptr
+      deallocate (value%bytes, stat=stat)
+      allocate (value%bytes(from%length), stat=stat)
+      if (stat == 0 .and. from%length > 0) place = c_loc(value%bytes)
+   end function
+
+   subroutine linkspan_put_record(table, from, message, stat, errmsg)
+      type(c_ptr), intent(in) :: table, from
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call ensure(message)
+      call finish(c_record_put(table, from, message%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine linkspan_get_record(table, to, message, stat, errmsg)
+      type(c_ptr), intent(in) :: table, to
+      type(linkspan_message), intent(in) :: message
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      call finish(c_record_get(table, to, message%handle), stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine linkspan_encode_record(table, from, encoding, bytes, stat, errmsg)
+      type(c_ptr), intent(in) :: table, from
+      integer, intent(in) :: encoding
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      type(c_ptr) :: pointer
+      integer(c_size_t) :: length
+      integer(c_int32_t) :: status
+      status = c_record_encode(table, from, int(encoding, c_int32_t), pointer, length)
+      if (status == linkspan_ok) then
+         bytes = bytes_of(pointer, length)
+         call c_free(pointer, length)
+      end if
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   subroutine linkspan_decode_record(table, to, bytes, encoding, stat, errmsg)
+      type(c_ptr), intent(in) :: table, to
+      integer(int8), intent(in), contiguous, target :: bytes(:)
+      integer, intent(in) :: encoding
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      integer(c_int32_t) :: status
+      status = c_record_decode(table, to, place_of(bytes), size(bytes, kind=c_size_t), int(encoding, c_int32_t))
+      call finish(status, stat)
+      if (present(errmsg)) call explain(errmsg, stat)
+   end subroutine
+
+   ! As one value of a writer; an error stays there.
+   subroutine linkspan_write_record(writer, table, from, key)
+      type(linkspan_writer), intent(inout) :: writer
+      type(c_ptr), intent(in) :: table, from
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: outcome
+      call writer_ensure(writer)
+      if (present(key)) then
+         outcome = c_writer_put_record(writer%handle, ended(key), table, from)
+      else
+         outcome = c_writer_put_record(writer%handle, record=table, from=from)
+      end if
+   end subroutine
+
+   ! The next value of a reader; an error stays there.
+   subroutine linkspan_read_record(reader, table, to)
+      type(linkspan_reader), intent(inout) :: reader
+      type(c_ptr), intent(in) :: table, to
+      integer(c_int32_t) :: outcome
+      outcome = c_reader_get_record(reader%handle, table, to)
    end subroutine
 
    ! ------------------------------------------------------------------------------------------- writers and readers

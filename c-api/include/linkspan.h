@@ -28,18 +28,18 @@
      NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
-#define LINKSPAN_COMMAND_INIT {sizeof(linkspan_command), 0, 0, 0, NULL, NULL, 0, NULL}
-#define LINKSPAN_SERVICE_STATE_INIT {sizeof(linkspan_service_state), 0, false, false, 0}
-#define LINKSPAN_INSTRUCTION_INIT {sizeof(linkspan_instruction), NULL, NULL, NULL, LINKSPAN_DEFAULT, NULL, 0, false}
-#define LINKSPAN_CHANNEL_STATE_INIT {sizeof(linkspan_channel_state), 0, false, false, NULL, 0}
+#define LINKSPAN_TASK_INIT {sizeof(linkspan_task), 0, 0, 0, NULL, NULL, 0, NULL}
+#define LINKSPAN_SERVICE_INFO_INIT {sizeof(linkspan_service_info), 0, false, false, 0}
+#define LINKSPAN_COMMAND_REQUEST_INIT {sizeof(linkspan_command_request), NULL, NULL, NULL, LINKSPAN_DEFAULT, NULL, 0, false}
+#define LINKSPAN_CHANNEL_INFO_INIT {sizeof(linkspan_channel_info), 0, false, false, NULL, 0}
 #define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
 #define LINKSPAN_ITEM_INIT \
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
 
 
-// A time-out: as the object's options say, which is 30 s where they say nothing. Loops go on for ever with it: `linkspan_next` and
-// `linkspan_service_next` do, whatever the options say.
+// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it: `linkspan_server_next` and the other
+// `_next` functions do, whatever the options are.
 #define LINKSPAN_DEFAULT -1
 
 // A time-out: for ever.
@@ -123,23 +123,29 @@
 // `linkspan_array`, whose elements belong to the struct.
 #define LINKSPAN_RECORD_ARRAY 23
 
-// The elements of an array of a fixed shape, in C's order.
+// The elements of an array of a fixed shape, in C's order, or in `order` where that is `LINKSPAN_COLUMN`.
 #define LINKSPAN_RECORD_ELEMENTS 24
 
-// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
+// A list of truth values that have no place of their own, reached by functions.
+#define LINKSPAN_RECORD_BOOLS 25
+
+// A truth value of as many bytes as `size` says; `count` is the number that stands for true, any but 0 is read as true.
+#define LINKSPAN_RECORD_LOGICAL 26
+
+// A channel: two ends, messages both ways, requests and replies. Free it with `linkspan_channel_free`.
 //
 // Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
 // one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 typedef struct linkspan_channel linkspan_channel;
 
-// A line to the controller of this machine, or of another one. Release it with `linkspan_release`.
+// A line to the controller of this machine, or of another one. Free it with `linkspan_controller_free`.
 //
-// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `trouble`,
+// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `problem`,
 // `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`; an answer
 // has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
 typedef struct linkspan_controller linkspan_controller;
 
-// Waits for peers at an endpoint. Release it with `linkspan_release`. Any number of threads may accept, and any may close it.
+// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may close it.
 typedef struct linkspan_listener linkspan_listener;
 
 // A message: one value, and for a received one where it came from.
@@ -150,51 +156,50 @@ typedef struct linkspan_listener linkspan_listener;
 // be alone with it.
 typedef struct linkspan_message linkspan_message;
 
-// Sends to any number of subscribers and never waits for a slow one. Release it with `linkspan_release`.
+// Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
 //
 // Any number of threads may send, and take turns.
 typedef struct linkspan_publisher linkspan_publisher;
 
-// Reads values one after the other, event by event, in the order in which they were written. Release it with `linkspan_release`; keep one
+// Reads values one after the other, event by event, in the order in which they were written. Free it with `linkspan_reader_free`; keep one
 // for many values, since it uses its memory again. One thread at a time may use it.
 //
 // The first error stays: calls after it give zero, NULL, a count of zero and no field, and return it again, up to
-// `linkspan_reader_finish`, which returns it, too. So only that needs to be looked at. Texts, bytes and arrays are views: they are
+// `linkspan_reader_finish`, which returns it, too. So only its status needs to be checked. Texts, bytes and arrays are views: they are
 // valid until the reader begins with another value or is released.
 typedef struct linkspan_reader linkspan_reader;
 
-// Memory that another program shares and this one reads. Release it with `linkspan_release`.
+// Memory that another program shares and this one reads. Free it with `linkspan_region_free`.
 //
 // Every call copies what is there at that moment. Any number of threads may read one region.
 typedef struct linkspan_region linkspan_region;
 
-// Answers the requests of any number of clients. Release it with `linkspan_release`.
+// Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 //
 // One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
 typedef struct linkspan_server linkspan_server;
 
-// A program that a controller can ask and tell. Two threads of the library answer the controller whatever the program does;
-// the program pulls what is for it with `linkspan_service_next`. Release it with `linkspan_release`.
+// A program that a controller can query and command. Two threads of the library answer the controller whatever the program does;
+// the program pulls what is for it with `linkspan_service_next`. Free it with `linkspan_service_free`.
 //
-// One thread takes commands; any thread may log, ask for the shutdown and look how it is.
+// One thread takes commands; any thread may log, request the shutdown and get the state.
 typedef struct linkspan_service linkspan_service;
 
-// Receives what a publisher sends. Release it with `linkspan_release`.
+// Receives what a publisher sends. Free it with `linkspan_subscriber_free`.
 //
 // One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
 typedef struct linkspan_subscriber linkspan_subscriber;
 
-// A walk through a message. It holds a reference to the message. Release it with `linkspan_release`.
+// A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
 typedef struct linkspan_walk linkspan_walk;
 
-// Writes values one after the other, event by event, with less work than a message that is built. Release it with
-// `linkspan_release`; keep one for many values, since it uses its memory again. One thread at a time may use it.
+// Writes values one after the other, event by event, with less work than a message that is built. Free it with `linkspan_writer_free`; keep one for many values, since it uses its memory again. One thread at a time may use it.
 //
 // The first error stays: calls after it do nothing and return it again, up to `linkspan_writer_finish` or
-// `linkspan_writer_encode`, which return it, too, and begin anew. So only those need to be looked at.
+// `linkspan_writer_encode`, which return it, too, and start a new value. So only their status needs to be checked.
 typedef struct linkspan_writer linkspan_writer;
 
-// What a call came to: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
+// The result of a call: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
 typedef int32_t linkspan_status;
 
 // The type of an array's elements.
@@ -203,7 +208,7 @@ typedef int32_t linkspan_dtype;
 // In which order an array's elements lie in memory. Shapes mean the same in both.
 typedef int32_t linkspan_order;
 
-// An N-d array of numbers in somebody's memory, without gaps.
+// An N-d array of numbers in memory that another object or the program owns, without gaps.
 typedef struct linkspan_array {
     // The type of the elements.
     linkspan_dtype dtype;
@@ -216,7 +221,7 @@ typedef struct linkspan_array {
     uint64_t dims[LINKSPAN_MAX_RANK];
     // The elements, aligned for their type.
     const void *data;
-    // How many bytes they take. Filled in what is read; not looked at in what is put.
+    // The size of the elements in bytes. Set in arrays that are read; ignored in arrays that are put.
     size_t length;
 } linkspan_array;
 
@@ -230,19 +235,19 @@ typedef struct linkspan_options {
     // The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     const char *encoding;
     // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_next`) do not look at it.
+    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at it.
     int64_t timeout;
     // A name that stays the same across restarts.
     const char *client_id;
     // How many bytes may wait to be read.
     uint64_t buffer;
     // How many bytes a message may have.
-    uint64_t limit;
+    uint64_t max_message_size;
     // `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
     const char *delivery;
     // `"auto"` or `"manual"`.
     const char *ack;
-    // For peers that know nothing of Linkspan: `"lines"` or `"raw"`.
+    // For peers without Linkspan: `"lines"` or `"raw"`.
     const char *framing;
     // The access mode of what is made in the file system, such as 0660.
     uint32_t mode;
@@ -256,7 +261,7 @@ typedef struct linkspan_options {
     const uint32_t *allow_gids;
     // How many there are.
     size_t allow_gids_count;
-    // How many microseconds to look again and again before sleeping; -1 for not at all.
+    // How many microseconds to poll before parking; -1 for not at all.
     int32_t spin;
     // Whether what is sent stays as it is.
     bool immutable;
@@ -269,11 +274,11 @@ typedef struct linkspan_options {
     bool (*on_wait)(void *context);
     // Handed to `on_wait`.
     void *on_wait_context;
-    // How many messages that are not acknowledged are kept to be sent again; then `linkspan_send` waits.
+    // How many messages that are not acknowledged are kept to be sent again; then a send waits.
     uint64_t replay_count;
     // How many bytes of them; one message is always taken.
     uint64_t replay_bytes;
-    // For how many clients that are away a listener keeps messages, 0 for 256; more are forgotten, which `linkspan_events` tells.
+    // For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest and records an event.
     uint64_t absent_clients;
     // Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
     // `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
@@ -301,28 +306,31 @@ typedef struct linkspan_options {
 // Which end of a channel this is.
 typedef int32_t linkspan_role;
 
-// What a channel is like now. Begin with `linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;`.
-typedef struct linkspan_channel_state {
-    // `sizeof(linkspan_channel_state)`.
+// What a channel is like now. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
+typedef struct linkspan_channel_info {
+    // `sizeof(linkspan_channel_info)`.
     size_t size;
     // Which end this is.
     linkspan_role role;
-    // Whether `linkspan_recv` would not wait.
+    // Whether `linkspan_channel_recv` would not wait.
     bool readable;
-    // Whether `linkspan_send` would not wait.
+    // Whether `linkspan_channel_send` would not wait.
     bool writable;
     // The endpoint, not NUL-terminated: lives as long as the channel.
     const char *endpoint;
     // How many bytes that is.
     size_t endpoint_length;
-} linkspan_channel_state;
+} linkspan_channel_info;
 
 // How a message's body is written.
 typedef int32_t linkspan_encoding;
 
-// A command in full. Begin with `linkspan_instruction instruction = LINKSPAN_INSTRUCTION_INIT;`.
-typedef struct linkspan_instruction {
-    // `sizeof(linkspan_instruction)`.
+// Where a service is in its life.
+typedef int32_t linkspan_state;
+
+// A command in full. Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
+typedef struct linkspan_command_request {
+    // `sizeof(linkspan_command_request)`.
     size_t size;
     // For which service.
     const char *service;
@@ -339,9 +347,9 @@ typedef struct linkspan_instruction {
     uint64_t epoch;
     // Whether to wait until it is done, and not only until it is accepted or refused.
     bool until_done;
-} linkspan_instruction;
+} linkspan_command_request;
 
-// What is known about a call that failed. Texts live until the next call of this thread fails.
+// The description of a call that failed. Texts live until the next call of this thread fails.
 //
 // Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
 typedef struct linkspan_error {
@@ -373,7 +381,7 @@ typedef struct linkspan_error {
     const uint8_t *remote_data;
     // How many bytes that is.
     size_t remote_data_length;
-    // How many messages of a batch were sent before the error, for `linkspan_send_many`.
+    // How many messages of a batch were sent before the error, for the `_send_many` functions.
     uint64_t sent;
 } linkspan_error;
 
@@ -404,6 +412,42 @@ typedef struct linkspan_message_info {
 // The kind of a value.
 typedef int32_t linkspan_type;
 
+// How a program reads and makes values that have no layout of their own, such as those of C++'s and Fortran's own types. A type has those
+// functions that its kind needs, the others are NULL; `at` is where the value begins, as its table says, and `which` is the number in the table.
+// None of them may end in another way than by returning.
+typedef struct linkspan_record_access {
+    // Where the value of an optional field or of a variant lies; NULL where it is not there. Of any value: its `linkspan_message`, or NULL.
+    const void *(*find)(const void *at, size_t which);
+    // Makes that value, with the parts of it at their defaults, and gives its place; NULL where there is no memory.
+    void *(*make)(void *at, size_t which);
+    // The first byte of a text, of bytes or of a decimal number, or the first item of a list or entry of a map, and how many there are.
+    const void *(*view)(const void *at, size_t which, size_t *count);
+    // Makes so many in place of those that were there, with their parts at their defaults, and gives the place of the first; NULL where there is no memory.
+    // Of a map with `insert`, it removes all, and gives what is not NULL.
+    void *(*resize)(void *at, size_t which, size_t count);
+    // Makes a copy of bytes the text, the bytes or the decimal number; false where there is no memory. NULL where `resize` does.
+    bool (*assign)(void *at, size_t which, const void *bytes, size_t count);
+    // Calls `visit` for each entry of a map, in its order, until that is false.
+    void (*each)(const void *at, size_t which, bool (*visit)(void *context,
+                                                             const void *key,
+                                                             size_t length,
+                                                             const void *value), void *context);
+    // Adds an entry to a map, with the parts of its value at their defaults, and gives the place of the value; NULL where there is no memory.
+    void *(*insert)(void *at, size_t which, const void *key, size_t length);
+    // A truth value of a list whose items have no place of their own.
+    bool (*get_bool)(const void *at, size_t which, size_t position);
+    // Sets one.
+    void (*put_bool)(void *at, size_t which, size_t position, bool value);
+    // Fills in `order`, `rank`, `dims`, `data` and `length` of an array; false where there is none. Of a `rank` beyond `LINKSPAN_MAX_RANK`
+    // it fills in no `dims`.
+    bool (*view_array)(const void *at, size_t which, struct linkspan_array *array);
+    // Makes an array of the `rank` and `dims` in place of the one that was there, in `order` or in another one, which it fills in, and
+    // gives the place of its elements; NULL where there is no memory. The elements take `length` bytes.
+    void *(*resize_array)(void *at, size_t which, struct linkspan_array *array);
+    // Takes a message, which belongs to the program then, as any value; false where there is no memory.
+    bool (*take_message)(void *at, size_t which, struct linkspan_message *message);
+} linkspan_record_access;
+
 // A field of a struct, or a variant of a union.
 typedef struct linkspan_record_field {
     // Its key in messages.
@@ -412,7 +456,7 @@ typedef struct linkspan_record_field {
     const char *const *aliases;
     // Where its value begins, from the beginning of the struct.
     size_t offset;
-    // Whether it may be left out: `presence` is then where the `bool` lies that says whether it is there.
+    // Whether it may be left out: `presence` is then where the `bool` lies that says whether it is there, where there is no `access`.
     bool optional;
     // See `optional`.
     size_t presence;
@@ -422,6 +466,11 @@ typedef struct linkspan_record_field {
     const uint8_t *default_value;
     // How many bytes that is.
     size_t default_length;
+    // How its value is found and made where it may be missing, or is a variant, and does not lie at `offset` itself: `find` and `make`,
+    // which take the address at `offset`. NULL where the value lies there.
+    const struct linkspan_record_access *access;
+    // A number that those functions are given.
+    size_t which;
 } linkspan_record_field;
 
 // A type of values in structs. What its `kind` does not need is zero.
@@ -434,9 +483,9 @@ typedef struct linkspan_record_type {
     size_t item_size;
     // `sizeof` the enum that says which field of a union there is.
     size_t kind_size;
-    // The type of a list's items, or of a map's values.
+    // The type of a list's items, or of a map's values; NULL for a map whose entries are `fields`.
     const struct linkspan_record_type *of;
-    // The fields of a struct or a union.
+    // The fields of a struct or a union, or the key and the value of a map's entries.
     const struct linkspan_record_field *fields;
     // The names of an enum's values, from 0 on.
     const char *const *names;
@@ -450,6 +499,10 @@ typedef struct linkspan_record_type {
     int32_t rank;
     // Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
     const uint64_t *dims;
+    // How values of this type are read and made that have no layout of their own; NULL where they have one.
+    const struct linkspan_record_access *access;
+    // A number that those functions are given.
+    size_t which;
 } linkspan_record_type;
 
 // How a struct lies in memory. `linkspan schema generate` writes such tables. It has to stay where it is, unchanged, as long as the program
@@ -473,12 +526,12 @@ typedef struct linkspan_service_options {
     const char *controller;
     // The period of its steps in nanoseconds, 1 for one after the other; 0 where it has no steps of its own.
     int64_t every;
-    // Whether it waits in READY until it is told to RUN.
+    // Whether it waits in READY for the command RUN.
     bool paused;
     // Whether signals are left alone. Otherwise SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way,
     // and a third one kills.
     bool leave_signals;
-    // A line about it for people.
+    // A description in one line.
     const char *description;
     // What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own; `commands_count` of them.
     const char *const *commands;
@@ -487,53 +540,50 @@ typedef struct linkspan_service_options {
     // The options of its link to the controller, or NULL.
     const struct linkspan_options *channel;
     // Runs in a thread of the library when what the program does is to be given up; NULL for a program that looks at
-    // `linkspan_service_look`, or has nothing that takes long.
+    // `linkspan_service_get_info`, or has nothing that takes long.
     void (*on_cancel)(void *context);
     // Handed to `on_cancel`.
     void *on_cancel_context;
 } linkspan_service_options;
 
-// What a service is told to do.
-typedef int32_t linkspan_verb;
+// The commands for a service.
+typedef int32_t linkspan_command;
 
-// Where a service is in its life.
-typedef int32_t linkspan_state;
-
-// Something for the program to do. Begin with `linkspan_command command = LINKSPAN_COMMAND_INIT;`.
+// A command that the program carries out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
 //
-// Its texts and its arguments are views, which live until the command is answered.
-typedef struct linkspan_command {
-    // `sizeof(linkspan_command)`.
+// Its texts and its arguments are views, which live until the task is answered.
+typedef struct linkspan_task {
+    // `sizeof(linkspan_task)`.
     size_t size;
-    // What.
-    linkspan_verb verb;
+    // What is to be done.
+    linkspan_command command;
     // The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
     linkspan_state before;
-    // What `linkspan_service_done` and `linkspan_service_failed` know it by.
+    // What `linkspan_service_task_done` and `linkspan_service_task_failed` know it by.
     uint64_t number;
     // Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
     const char *name;
-    // The id that its sender chose; `""` for a step, and for what a signal asked.
+    // The id that its sender chose; `""` for a step, and for a shutdown by a signal.
     const char *id;
-    // How many nanoseconds were left for it when it was given, or `LINKSPAN_FOREVER`.
-    int64_t left;
+    // How many nanoseconds remained for it when it was given, or `LINKSPAN_FOREVER`.
+    int64_t remaining;
     // With what: a message whose value is null where there is nothing. NULL at the end.
     const struct linkspan_message *arguments;
-} linkspan_command;
+} linkspan_task;
 
-// How a service is now. Begin with `linkspan_service_state state = LINKSPAN_SERVICE_STATE_INIT;`.
-typedef struct linkspan_service_state {
-    // `sizeof(linkspan_service_state)`.
+// How a service is now. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
+typedef struct linkspan_service_info {
+    // `sizeof(linkspan_service_info)`.
     size_t size;
     // Its state.
     linkspan_state state;
     // Whether what the program does now is to be given up.
     bool is_cancelled;
-    // Whether a controller knows of it now.
+    // Whether it is connected to a controller.
     bool is_connected;
     // The number that was drawn for this incarnation.
     uint64_t epoch;
-} linkspan_service_state;
+} linkspan_service_info;
 
 // One value of a walk. What its `type` does not call for is zero or NULL; texts, bytes and arrays are views.
 //
@@ -622,6 +672,63 @@ typedef struct linkspan_item {
 // The end that connected: re-dials when the other side restarts.
 #define LINKSPAN_ROLE_CONNECTOR 1
 
+// Nothing any more: the service is STOPPED, and the program ends.
+#define LINKSPAN_COMMAND_END 0
+
+// Do the next step: comes from the service's own clock.
+#define LINKSPAN_COMMAND_STEP 1
+
+// Answer with the data; change nothing.
+#define LINKSPAN_COMMAND_GET_DATA 2
+
+// Checkpoint, close databases and files.
+#define LINKSPAN_COMMAND_PAUSE 3
+
+// Open again what PAUSE closed; steps follow.
+#define LINKSPAN_COMMAND_RUN 4
+
+// Checkpoint; steps follow.
+#define LINKSPAN_COMMAND_CHECKPOINT 5
+
+// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
+#define LINKSPAN_COMMAND_SHUTDOWN 6
+
+// Say or change the settings.
+#define LINKSPAN_COMMAND_CONFIG 7
+
+// Write a copy of what is kept.
+#define LINKSPAN_COMMAND_BACKUP 8
+
+// A command of the service's own, which `name` names.
+#define LINKSPAN_COMMAND_OWN 9
+
+// It opens what it needs.
+#define LINKSPAN_STATE_STARTING 1
+
+// It is set up and waits for RUN.
+#define LINKSPAN_STATE_READY 2
+
+// It does its work, step by step.
+#define LINKSPAN_STATE_RUNNING 3
+
+// It finishes its step, checkpoints and closes.
+#define LINKSPAN_STATE_PAUSING 4
+
+// What it writes is checkpointed and closed; it waits for RUN.
+#define LINKSPAN_STATE_PAUSED 5
+
+// It stands still and checkpoints.
+#define LINKSPAN_STATE_CHECKPOINTING 6
+
+// It finishes its step, checkpoints, closes and leaves.
+#define LINKSPAN_STATE_STOPPING 7
+
+// It has ended in good order.
+#define LINKSPAN_STATE_STOPPED 8
+
+// It could not go on.
+#define LINKSPAN_STATE_FAILED 9
+
 // Bytes as they are: the value is one block of bytes.
 #define LINKSPAN_RAW 0
 
@@ -679,25 +786,25 @@ typedef struct linkspan_item {
 // A map.
 #define LINKSPAN_TYPE_MAP 13
 
-// The call did what it was asked.
+// The call succeeded.
 #define LINKSPAN_OK 0
 
-// This system can't do that transport.
+// This system does not support that transport.
 #define LINKSPAN_TRANSPORT_UNAVAILABLE 100
 
-// The other side went away.
+// The connection to the other side ended.
 #define LINKSPAN_DISCONNECTED 102
 
-// Nobody listens at that name.
+// No program listens at that name.
 #define LINKSPAN_NOT_FOUND 103
 
 // No value at that path.
 #define LINKSPAN_MISSING 104
 
-// Somebody else listens at that name.
+// Another program listens at that name.
 #define LINKSPAN_ADDRESS_IN_USE 105
 
-// The object can't do that now (closed, wrong role, other side of a fork).
+// The object does not allow this call now (closed, wrong pattern, other side of a fork).
 #define LINKSPAN_INVALID_STATE 106
 
 // The name or port is malformed.
@@ -706,34 +813,34 @@ typedef struct linkspan_item {
 // Memory, descriptors or space in the memory file ran out.
 #define LINKSPAN_OUT_OF_MEMORY 108
 
-// Another type is there; says both.
+// A value of another type was found; the text has both types.
 #define LINKSPAN_WRONG_TYPE 109
 
 // The deadline passed; nothing was lost.
 #define LINKSPAN_TIMEOUT 110
 
-// The queue is full and the call was not to wait.
+// The queue is full and the call does not wait.
 #define LINKSPAN_FULL 111
 
-// Nothing there and the call was not to wait.
+// No message is available and the call does not wait.
 #define LINKSPAN_EMPTY 112
 
-// Mode, owner or peer credentials refuse.
+// The mode, the owner or the peer's credentials forbid it.
 #define LINKSPAN_PERMISSION_DENIED 113
 
-// Over a limit; says which, its value, the size asked.
+// Over a limit; the text has the limit, its value and the size.
 #define LINKSPAN_TOO_LARGE 114
 
-// Bytes that are not a valid message; says the offset.
+// Bytes that are not a valid message; carries the offset.
 #define LINKSPAN_MALFORMED 115
 
-// The value has no form in that encoding; says the path.
+// The value has no form in that encoding; carries the path.
 #define LINKSPAN_UNSUPPORTED 116
 
-// The two sides' schemas differ; shows the difference.
+// The schemas of the two sides differ; the text has the differences.
 #define LINKSPAN_SCHEMA_MISMATCH 117
 
-// Protocol versions don't overlap; shows both.
+// The protocol versions do not overlap; the text has both.
 #define LINKSPAN_VERSION_MISMATCH 118
 
 // Cancelled by the caller.
@@ -745,7 +852,7 @@ typedef struct linkspan_item {
 // The other side is alive but holds a lock or does not answer.
 #define LINKSPAN_STALLED 121
 
-// The other side's handler answered with an error; carries its code, type, text, data.
+// The other side's handler failed; carries its code, type, text, data.
 #define LINKSPAN_REMOTE 122
 
 // A number does not fit the type asked for.
@@ -757,68 +864,11 @@ typedef struct linkspan_item {
 // A subscriber was overtaken; carries how many were missed.
 #define LINKSPAN_LAGGED 125
 
-// A stored file fails its check sum; says which and where.
+// A stored file fails its check sum; the text has the file and the place.
 #define LINKSPAN_CORRUPT 126
 
-// A defect in Linkspan; carries a backtrace when asked for.
+// A defect in Linkspan: please report it.
 #define LINKSPAN_INTERNAL 127
-
-// Nothing any more: the service is STOPPED, and the program ends.
-#define LINKSPAN_END 0
-
-// Do the next step: comes from the service's own clock.
-#define LINKSPAN_STEP 1
-
-// Answer with the data; change nothing.
-#define LINKSPAN_GET_DATA 2
-
-// Checkpoint, close databases and files.
-#define LINKSPAN_PAUSE 3
-
-// Open again what PAUSE closed; steps follow.
-#define LINKSPAN_RUN 4
-
-// Checkpoint; steps follow.
-#define LINKSPAN_CHECKPOINT 5
-
-// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
-#define LINKSPAN_SHUTDOWN 6
-
-// Say or change the settings.
-#define LINKSPAN_CONFIG 7
-
-// Write a copy of what is kept.
-#define LINKSPAN_BACKUP 8
-
-// A command of the service's own, which `name` names.
-#define LINKSPAN_OWN 9
-
-// It opens what it needs.
-#define LINKSPAN_STATE_STARTING 1
-
-// It is set up and waits for RUN.
-#define LINKSPAN_STATE_READY 2
-
-// It does its work, step by step.
-#define LINKSPAN_STATE_RUNNING 3
-
-// It finishes its step, checkpoints and closes.
-#define LINKSPAN_STATE_PAUSING 4
-
-// What it writes is checkpointed and closed; it waits for RUN.
-#define LINKSPAN_STATE_PAUSED 5
-
-// It stands still and checkpoints.
-#define LINKSPAN_STATE_CHECKPOINTING 6
-
-// It finishes its step, checkpoints, closes and leaves.
-#define LINKSPAN_STATE_STOPPING 7
-
-// It has ended in good order.
-#define LINKSPAN_STATE_STOPPED 8
-
-// It could not go on.
-#define LINKSPAN_STATE_FAILED 9
 
 #ifdef __cplusplus
 extern "C" {
@@ -838,52 +888,106 @@ extern "C" {
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
-// Connects where somebody listens, and listens otherwise: of two programs that start at the same instant exactly
+// Connects where a program listens, and listens otherwise: of two programs that start at the same instant exactly
 // one listens. `options` may be NULL.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or good, `channel` may be written.
-linkspan_status linkspan_open(const char *endpoint,
-                              const struct linkspan_options *options,
-                              int64_t timeout,
-                              struct linkspan_channel **channel);
+linkspan_status linkspan_channel_open(const char *endpoint,
+                                      const struct linkspan_options *options,
+                                      int64_t timeout,
+                                      struct linkspan_channel **channel);
 
-// Connects: waits until somebody listens, and re-dials when the other side restarts. `options` may be NULL.
+// Connects: waits until a program listens, and connects again when the other side restarts. `options` may be NULL.
 //
 // The caller sees to this:
-// As for `linkspan_open`.
-linkspan_status linkspan_connect(const char *endpoint,
-                                 const struct linkspan_options *options,
-                                 int64_t timeout,
-                                 struct linkspan_channel **channel);
+// As for `linkspan_channel_open`.
+linkspan_status linkspan_channel_connect(const char *endpoint,
+                                         const struct linkspan_options *options,
+                                         int64_t timeout,
+                                         struct linkspan_channel **channel);
 
-// Listens at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+// Sends a message, and waits while the queue of the other side is full. `sequence`, which may be NULL, gets the number of the message. A
+// send that fails leaves the message as it was.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
-linkspan_status linkspan_listen(const char *endpoint,
-                                const struct linkspan_options *options,
-                                struct linkspan_listener **listener);
+// `channel` and `message` are live, `sequence` is NULL or may be written.
+linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
+                                      const struct linkspan_message *message,
+                                      int64_t timeout,
+                                      uint64_t *sequence);
 
-// Takes one peer.
+// Sends a message without waiting; `Full` where the queue of the other side is full.
 //
 // The caller sees to this:
-// `listener` is live, `channel` may be written.
-linkspan_status linkspan_accept(const struct linkspan_listener *listener,
-                                int64_t timeout,
-                                struct linkspan_channel **channel);
+// As for `linkspan_channel_send`.
+linkspan_status linkspan_channel_try_send(const struct linkspan_channel *channel,
+                                          const struct linkspan_message *message,
+                                          uint64_t *sequence);
+
+// Sends several messages in their order, with one wake-up or one system call for up to 64 short ones where the transport can. `sent`, which
+// may be NULL, gets how many were sent, also where the call fails: then the error is about the message behind those, and neither that one
+// nor those that follow were sent.
+//
+// The caller sees to this:
+// `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+linkspan_status linkspan_channel_send_many(const struct linkspan_channel *channel,
+                                           const struct linkspan_message *const *messages,
+                                           size_t count,
+                                           int64_t timeout,
+                                           size_t *sent);
+
+// Receives a message, which the caller releases.
+//
+// The caller sees to this:
+// `channel` is live, `message` may be written.
+linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
+                                      int64_t timeout,
+                                      struct linkspan_message **message);
+
+// Receives a message without waiting; `Empty` where none is there.
+//
+// The caller sees to this:
+// As for `linkspan_channel_recv`.
+linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel,
+                                          struct linkspan_message **message);
+
+// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
+// count as consumed with the next call that receives.
+//
+// The caller sees to this:
+// `channel` is live, `messages` has room for `max` pointers, `count` may be written.
+linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channel,
+                                           size_t max,
+                                           int64_t timeout,
+                                           struct linkspan_message **messages,
+                                           size_t *count);
+
+// Says whether a message is there, without waiting and without taking it.
+//
+// The caller sees to this:
+// `channel` is live, `there` may be written.
+linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bool *there);
+
+// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+// acknowledged when this program ends are sent to its next incarnation.
+//
+// The caller sees to this:
+// `channel` is live.
+linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 
 // Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
 // `Disconnected` where the other side died meanwhile. Threads that call take turns; the time-out counts from the call on.
 //
 // The caller sees to this:
 // `channel` and `request` are live, `reply` may be written.
-linkspan_status linkspan_call(const struct linkspan_channel *channel,
-                              const struct linkspan_message *request,
-                              int64_t timeout,
-                              struct linkspan_message **reply);
+linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
+                                      const struct linkspan_message *request,
+                                      int64_t timeout,
+                                      struct linkspan_message **reply);
 
-// Answers a request that `linkspan_recv` gave; a server's requests are answered with `linkspan_reply`.
+// Answers a request that `linkspan_channel_recv` gave; a server's requests are answered with `linkspan_request_reply`.
 //
 // The caller sees to this:
 // `channel`, `request` and `reply` are live.
@@ -895,18 +999,48 @@ linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
 // What the channel is like now.
 //
 // The caller sees to this:
-// `channel` is live, `state` points to a `linkspan_channel_state` whose `size` is set.
-linkspan_status linkspan_channel_look(const struct linkspan_channel *channel,
-                                      struct linkspan_channel_state *state);
+// `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
+linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel,
+                                          struct linkspan_channel_info *info);
 
-// The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
-const char *linkspan_encoding_name(linkspan_encoding encoding);
-
-// The encoding of a name; `Unsupported` where there is none.
+// Gives a descriptor for event loops: readable while a receive would not wait. It stays the channel's: do not close it.
 //
 // The caller sees to this:
-// `name` is NUL-terminated, `encoding` may be written.
-linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
+// `channel` is live, `fd` may be written.
+linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
+                                        int *fd);
+
+// Gives what has happened to the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+//
+// The caller sees to this:
+// `channel` is live, `events` may be written.
+linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
+                                        struct linkspan_message **events);
+
+// Gives the counters of the channel as a map, which the caller releases.
+//
+// The caller sees to this:
+// `channel` is live, `stats` may be written.
+linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
+                                       struct linkspan_message **stats);
+
+// Closes the channel once the other side has taken over what was sent, within the time-out; waits of other threads end. It still has to
+// be freed.
+//
+// The caller sees to this:
+// `channel` is live.
+linkspan_status linkspan_channel_close(const struct linkspan_channel *channel,
+                                       int64_t timeout);
+
+// Closes the channel without waiting for what was sent, and frees it. NULL is allowed.
+//
+// A second call for the same channel, and any other use of it, is `InvalidState` while no more than 1024 other objects have been
+// freed meanwhile. After that its memory may be anything's, as with any freed pointer. That holds for the `_free` of every kind.
+//
+// The caller sees to this:
+// `channel` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_channel_free(struct linkspan_channel *channel);
 
 // Writes a message's value in an encoding. Free the bytes with `linkspan_free`.
 //
@@ -944,18 +1078,22 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
 // `bytes` and `length` are as they were given, and were not freed before.
 void linkspan_free(void *bytes, size_t length);
 
+// The name of a state as every language writes it: `"RUNNING"`; `"UNKNOWN"` for a number that is no state. Lives as long
+// as the program.
+const char *linkspan_state_name(linkspan_state state);
+
 // Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
-// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may ask, and take turns;
-// one at a time may wait in `linkspan_next`.
+// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may call it, and take turns;
+// one at a time may wait in `linkspan_controller_next`.
 //
 // The caller sees to this:
 // `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
-linkspan_status linkspan_controller_open(const char *endpoint,
-                                         const struct linkspan_options *options,
-                                         int64_t timeout,
-                                         struct linkspan_controller **controller);
+linkspan_status linkspan_controller_connect(const char *endpoint,
+                                            const struct linkspan_options *options,
+                                            int64_t timeout,
+                                            struct linkspan_controller **controller);
 
-// The records of all services that the controller knows, as an array, which the caller releases.
+// Gives the records of all services in the controller's list, as an array, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `services` may be written.
@@ -973,8 +1111,8 @@ linkspan_status linkspan_controller_status(const struct linkspan_controller *con
                                            struct linkspan_message **record);
 
 // Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done. `value` gets what it gave, which the
-// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that nobody knows, `Remote` or the
-// service's own kind where it failed, `Timeout` where the time-out, which the service is told, passed first.
+// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that the controller does not have, `Remote` or the
+// service's own kind where it failed, `Timeout` where the time-out, which the service receives, passed first.
 //
 // The caller sees to this:
 // `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
@@ -985,15 +1123,15 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
                                             int64_t timeout,
                                             struct linkspan_message **value);
 
-// Gives a service a command, and waits until it is accepted or refused, or until it is done where the instruction says so.
+// Gives a service a command, and waits until it is accepted or refused, or until it is done where the request says so.
 // `answer`, which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks
 // for. That the command failed or was refused is in the answer; the call itself succeeds then.
 //
 // The caller sees to this:
-// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or
+// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are NULL or
 // good, `answer` may be written.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
-                                          const struct linkspan_instruction *instruction,
+                                          const struct linkspan_command_request *request,
                                           int64_t timeout,
                                           struct linkspan_message **answer);
 
@@ -1018,11 +1156,11 @@ linkspan_status linkspan_controller_log(const struct linkspan_controller *contro
                                         int64_t timeout,
                                         struct linkspan_message **log);
 
-// Asks to be told, by `linkspan_next` with this controller: first how each service is, then what changes. What is told are maps
+// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the record of each service, then every change. What is told are maps
 // whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
 // `missed` (`count`).
 //
-// `data_every` is how often the data of the services is looked at, in nanoseconds, 0 for never. `services` names those that
+// `data_every` is how often the data of the services is read, in nanoseconds, 0 for never. `services` names those that
 // matter, `services_count` of them; none for all. Called again, it watches the new ones instead.
 //
 // The caller sees to this:
@@ -1032,6 +1170,15 @@ linkspan_status linkspan_controller_watch(const struct linkspan_controller *cont
                                           const char *const *services,
                                           size_t services_count);
 
+// Gives the next event of the watched services: a map, as `linkspan_controller_watch` describes, which the caller releases.
+// `LINKSPAN_DEFAULT` waits for ever here.
+//
+// The caller sees to this:
+// `controller` is live, `event` may be written.
+linkspan_status linkspan_controller_next(const struct linkspan_controller *controller,
+                                         int64_t timeout,
+                                         struct linkspan_message **event);
+
 // Makes the controller forget a service that is away; `InvalidState` while it is connected.
 //
 // The caller sees to this:
@@ -1040,7 +1187,77 @@ linkspan_status linkspan_controller_forget(const struct linkspan_controller *con
                                            const char *service,
                                            int64_t timeout);
 
-// Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
+// Gives a descriptor for event loops: readable while `linkspan_controller_next` would not wait. It stays the controller's: do not close it.
+//
+// The caller sees to this:
+// `controller` is live, `fd` may be written.
+linkspan_status linkspan_controller_fileno(const struct linkspan_controller *controller,
+                                           int *fd);
+
+// Gives the counters of the controller itself as a map, which the caller releases.
+//
+// The caller sees to this:
+// `controller` is live, `stats` may be written.
+linkspan_status linkspan_controller_stats(const struct linkspan_controller *controller,
+                                          struct linkspan_message **stats);
+
+// Closes the connection to the controller; waits of other threads end. It still has to be freed.
+//
+// The caller sees to this:
+// `controller` is live.
+linkspan_status linkspan_controller_close(const struct linkspan_controller *controller);
+
+// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same controller, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `controller` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_controller_free(struct linkspan_controller *controller);
+
+// The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
+const char *linkspan_encoding_name(linkspan_encoding encoding);
+
+// The encoding of a name; `Unsupported` where there is none.
+//
+// The caller sees to this:
+// `name` is NUL-terminated, `encoding` may be written.
+linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
+
+// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
+// published yet, `NotFound` where no program publishes.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
+linkspan_status linkspan_latest(const char *endpoint,
+                                const struct linkspan_options *options,
+                                int64_t timeout,
+                                struct linkspan_message **message);
+
+// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
+// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
+// 3 s. `NotFound` where no program listens, `Missing` where no schema was given.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `message` may be written.
+linkspan_status linkspan_schema(const char *endpoint,
+                                struct linkspan_message **message);
+
+// The schema of what is replied there, like [`linkspan_schema`].
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `message` may be written.
+linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
+
+// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
+// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
+linkspan_status linkspan_schema_of(const char *endpoint,
+                                   const struct linkspan_message *written,
+                                   struct linkspan_message **message);
+
+// Describes the last call of this thread that failed; a call that succeeds changes nothing here.
 //
 // Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
 //
@@ -1051,93 +1268,112 @@ linkspan_status linkspan_last_error(struct linkspan_error *error);
 // The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
 const char *linkspan_last_error_text(void);
 
-// Sends a message through a channel, waiting while the other side's queue is full; or publishes it by a publisher, which
-// waits for nobody. `sequence`, which may be NULL, gets its number. A send that fails leaves the message as it was.
+// Listens at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
 //
 // The caller sees to this:
-// `object` and `message` are live, `sequence` is NULL or may be written.
-linkspan_status linkspan_send(const void *object,
-                              const struct linkspan_message *message,
-                              int64_t timeout,
-                              uint64_t *sequence);
+// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+linkspan_status linkspan_listener_listen(const char *endpoint,
+                                         const struct linkspan_options *options,
+                                         struct linkspan_listener **listener);
 
-// Sends a message without waiting; `Full` where the other side's queue is full.
+// Takes one peer.
 //
 // The caller sees to this:
-// As for `linkspan_send`.
-linkspan_status linkspan_try_send(const void *object,
-                                  const struct linkspan_message *message,
-                                  uint64_t *sequence);
+// `listener` is live, `channel` may be written.
+linkspan_status linkspan_listener_accept(const struct linkspan_listener *listener,
+                                         int64_t timeout,
+                                         struct linkspan_channel **channel);
 
-// Receives a message from a channel or a subscriber, which the caller releases. `Lagged` once where a subscriber missed
-// messages; the next call goes on.
+// Gives a descriptor for event loops: readable while `linkspan_listener_accept` would not wait. It stays the listener's: do not close it.
 //
 // The caller sees to this:
-// `object` is live, `message` may be written.
-linkspan_status linkspan_recv(const void *object,
-                              int64_t timeout,
-                              struct linkspan_message **message);
+// `listener` is live, `fd` may be written.
+linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener,
+                                         int *fd);
 
-// Sends several messages in their order, each as `linkspan_send` does, with one wake-up or one system call for up to 64 short ones where
-// the transport can; a publisher's `timeout` is `LINKSPAN_DEFAULT`. `sent`, which may be NULL, gets how many were sent, also where
-// the call fails: then the message behind those is what the error is about, and that one and all that follow were not sent.
+// Gives what has happened to the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
-// `object` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
-linkspan_status linkspan_send_many(const void *object,
-                                   const struct linkspan_message *const *messages,
-                                   size_t count,
-                                   int64_t timeout,
-                                   size_t *sent);
+// `listener` is live, `events` may be written.
+linkspan_status linkspan_listener_events(const struct linkspan_listener *listener,
+                                         struct linkspan_message **events);
 
-// Waits for a message from a channel or a subscriber, and takes those along that have come behind it: at most `max` in all, for
-// which there is room at `messages`. `count` gets how many those are; the caller releases each. An error that is met behind the first
-// message is what the next call gives. All of them count as consumed with the next call that receives.
+// Gives the counters of the listener as a map, which the caller releases.
 //
 // The caller sees to this:
-// `object` is live, `messages` has room for `max` pointers, `count` may be written.
-linkspan_status linkspan_recv_many(const void *object,
-                                   size_t max,
-                                   int64_t timeout,
-                                   struct linkspan_message **messages,
-                                   size_t *count);
+// `listener` is live, `stats` may be written.
+linkspan_status linkspan_listener_stats(const struct linkspan_listener *listener,
+                                        struct linkspan_message **stats);
 
-// Receives a message without waiting; `Empty` where none is there.
+// Closes the listener; waits of other threads end. Channels that it accepted stay. It still has to be freed.
 //
 // The caller sees to this:
-// As for `linkspan_recv`.
-linkspan_status linkspan_try_recv(const void *object, struct linkspan_message **message);
+// `listener` is live.
+linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
 
-// The next one in a loop: a server's request, to be answered with `linkspan_reply` or `linkspan_fail`, a subscriber's message,
-// or what has happened to a service that a controller watches; the caller releases it. `LINKSPAN_DEFAULT` waits for ever
-// here. For a server and a subscriber, the call succeeds when another thread closes the object, and `message` gets NULL. That a
-// subscriber missed messages is no failure here: `missed` of `linkspan_message_look` says how many just before this one.
-//
-// The same ends a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) when SIGINT or SIGTERM asks the program to stop. From
-// the first such call on a server or a subscriber until that object is closed or released, these signals have handlers of the
-// library's: the first signal ends the loop, the second one the program. A signal that the program handles or ignores when the loop
-// begins is left alone; that is how to opt out. What the signals did before comes back with the last such object. A call with a
-// time-out sets no handler: there, a signal does what it does.
+// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
 //
 // The caller sees to this:
-// As for `linkspan_recv`.
-linkspan_status linkspan_next(const void *object,
-                              int64_t timeout,
-                              struct linkspan_message **message);
+// `listener` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 
-// Looks whether a channel or a subscriber has a message, without waiting and without taking it.
+// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, whatever the type says) and
+// gives to a message with `linkspan_message_put_loan`: over `shm:` the other side views it where it lies, and nothing is copied. Its
+// elements are whatever was there before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, slots that are all
+// viewed or under way) it is ordinary memory, of which sending makes a copy: the program is the same.
+//
+// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before it puts it. A loan lives until
+// it is put or freed by `linkspan_loan_free`, also when the channel has been closed. `TooLarge` above 15 dimensions, or above the longest
+// message; `OutOfMemory`.
 //
 // The caller sees to this:
-// `object` is live, `there` may be written.
-linkspan_status linkspan_poll(const void *object, bool *there);
+// `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
+linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
+                                      linkspan_dtype dtype,
+                                      size_t rank,
+                                      const uint64_t *dims,
+                                      struct linkspan_array *array);
 
-// Says, with the option `ack` `"manual"`, that all which a channel or subscriber received has been consumed. What was
-// not acknowledged when this program ends is sent to its next incarnation. A server's requests are acknowledged by
-// their answer, or by `linkspan_request_ack`.
+// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that asked views it
+// where it lies. `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
-// `object` is live.
-linkspan_status linkspan_ack(const void *object);
+// As for `linkspan_channel_loan`; `request` is a live message.
+linkspan_status linkspan_request_loan(const struct linkspan_message *request,
+                                      linkspan_dtype dtype,
+                                      size_t rank,
+                                      const uint64_t *dims,
+                                      struct linkspan_array *array);
+
+// Memory for an array to be published, as `linkspan_channel_loan` gives it: over `shm:` all subscribers view it where it lies.
+//
+// The caller sees to this:
+// As for `linkspan_channel_loan`; `publisher` is live.
+linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publisher,
+                                        linkspan_dtype dtype,
+                                        size_t rank,
+                                        const uint64_t *dims,
+                                        struct linkspan_array *array);
+
+// Puts a loan into a message, which has it from then on: nothing is copied, `array->data` becomes NULL, and the program writes it no more.
+// `array->data` says which loan, `array->order` in which order the program wrote it; its type and shape are those with which it was lent.
+// Any message can have it: sent over another channel than the one that lent it, it is copied. `InvalidState` for an array that is no loan, or
+// no longer. After an error the loan is the program's still.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `array` points to an array, which may be written.
+linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
+                                          const char *key,
+                                          struct linkspan_array *array);
+
+// Frees a loan that has not been put into a message; `array->data` becomes NULL. An array whose `data` is NULL, and NULL, are allowed.
+// `InvalidState` for an array that is no loan, or no longer.
+//
+// The caller sees to this:
+// `array` is NULL or points to an array, which may be written.
+linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
 // Makes an empty message, whose value is null until something is put into it. Release it with
 // `linkspan_message_release`.
@@ -1173,54 +1409,10 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 //
 // The caller sees to this:
 // `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
-linkspan_status linkspan_message_look(const struct linkspan_message *message,
-                                      struct linkspan_message_info *info);
+linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
+                                          struct linkspan_message_info *info);
 
-// A descriptor for event loops, of a channel, listener, server, subscriber, service or watching controller: readable while receiving from it
-// (accepting, taking the next) would not wait. It stays the object's: do not close it.
-//
-// The caller sees to this:
-// `object` is live, `fd` may be written.
-linkspan_status linkspan_fileno(const void *object,
-                                int *fd);
-
-// What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
-// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
-//
-// The caller sees to this:
-// `object` is live, `events` may be written.
-linkspan_status linkspan_events(const void *object,
-                                struct linkspan_message **events);
-
-// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service, or
-// those of a controller itself, as a map, which the caller releases.
-//
-// The caller sees to this:
-// `object` is live, `stats` may be written.
-linkspan_status linkspan_stats(const void *object,
-                               struct linkspan_message **stats);
-
-// Closes an object; waits of other threads end. It still has to be released.
-//
-// A channel closes once what was sent has been taken over, a server once its answers have, a service once its controller has
-// heard its goodbye, a publisher once its subscribers have been given what they had still to be given, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
-// value goes with its publisher.
-//
-// The caller sees to this:
-// `object` is live.
-linkspan_status linkspan_close(const void *object,
-                               int64_t timeout);
-
-// Closes an object and frees it. NULL is allowed. Messages have a release of their own: `linkspan_message_release`.
-//
-// A second release of the same object, and any other use of it, is `InvalidState` while no more than 1024 others have
-// been released meanwhile. After that its memory may be anything's, as with any freed pointer.
-//
-// The caller sees to this:
-// `object` is NULL or what one of the functions gave, and no other call uses it.
-linkspan_status linkspan_release(void *object);
-
-// Publishes at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+// Publishes at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or good, `publisher` may be written.
@@ -1233,51 +1425,58 @@ linkspan_status linkspan_publisher_new(const char *endpoint,
 //
 // The caller sees to this:
 // `publisher` is live.
-linkspan_status linkspan_publisher_wait(const struct linkspan_publisher *publisher,
-                                        size_t count,
-                                        int64_t timeout);
+linkspan_status linkspan_publisher_wait_for_subscribers(const struct linkspan_publisher *publisher,
+                                                        size_t count,
+                                                        int64_t timeout);
 
-// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
+// Publishes a message, without waiting for subscribers. `sequence`, which may be NULL, gets the number of the message. A send that fails leaves the
+// message as it was.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `subscriber` may be written.
-linkspan_status linkspan_subscribe(const char *endpoint,
-                                   const struct linkspan_options *options,
-                                   struct linkspan_subscriber **subscriber);
+// `publisher` and `message` are live, `sequence` is NULL or may be written.
+linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publisher,
+                                        const struct linkspan_message *message,
+                                        uint64_t *sequence);
 
-// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
-// published yet, `NotFound` where nobody publishes.
+// Publishes several messages in their order, with one wake-up or one system call for each subscriber and up to 64 short ones. `sent` is as
+// for `linkspan_channel_send_many`.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
-linkspan_status linkspan_latest(const char *endpoint,
-                                const struct linkspan_options *options,
-                                int64_t timeout,
-                                struct linkspan_message **message);
+// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *publisher,
+                                             const struct linkspan_message *const *messages,
+                                             size_t count,
+                                             size_t *sent);
 
-// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
-// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
-// 3 s. `NotFound` where nobody listens, `Missing` where no schema was given.
+// Gives what has happened to the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `message` may be written.
-linkspan_status linkspan_schema(const char *endpoint,
-                                struct linkspan_message **message);
+// `publisher` is live, `events` may be written.
+linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publisher,
+                                          struct linkspan_message **events);
 
-// The schema of what is replied there, like [`linkspan_schema`].
+// Gives the counters of the publisher as a map, which the caller releases; `subscribers` is how many there are now.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `message` may be written.
-linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
+// `publisher` is live, `stats` may be written.
+linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
+                                         struct linkspan_message **stats);
 
-// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
-// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+// Closes the publisher once its subscribers have been given what they had still to be given, within the time-out. The newest value goes
+// with it. It still has to be freed.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
-linkspan_status linkspan_schema_of(const char *endpoint,
-                                   const struct linkspan_message *written,
-                                   struct linkspan_message **message);
+// `publisher` is live.
+linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher,
+                                         int64_t timeout);
+
+// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `publisher` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_publisher_free(struct linkspan_publisher *publisher);
 
 // Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
 // gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
@@ -1366,7 +1565,7 @@ linkspan_status linkspan_message_put_decimal(struct linkspan_message *message,
                                              const char *text,
                                              size_t length);
 
-// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` say all, `length` is not looked at.
+// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` describe it, `length` is ignored.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
@@ -1573,7 +1772,7 @@ linkspan_status linkspan_reader_refuse(struct linkspan_reader *reader,
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_begin_array(struct linkspan_reader *reader, size_t *count);
 
-// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` says what
+// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` names what
 // comes next.
 //
 // The caller sees to this:
@@ -1618,6 +1817,13 @@ linkspan_status linkspan_reader_get_variant(struct linkspan_reader *reader,
                                             size_t width,
                                             size_t count,
                                             int32_t *variant);
+
+// Frees the reader. NULL is allowed; a second call for the same reader, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `reader` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_reader_free(struct linkspan_reader *reader);
 
 // Takes a null; gives false, and leaves the value, where something else comes next.
 //
@@ -1725,7 +1931,15 @@ linkspan_status linkspan_reader_get_array(struct linkspan_reader *reader,
 linkspan_status linkspan_reader_get_message(struct linkspan_reader *reader,
                                             struct linkspan_message **message);
 
-// Sets every field of a struct to its default or to zero. What was there before is not looked at.
+// Reads a table, which `fill` fills in first, once and in one thread: for languages whose tables are not there before the program runs. A table that
+// was read is left as it is.
+//
+// The caller sees to this:
+// `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
+linkspan_status linkspan_record_prepare(struct linkspan_record *record,
+                                        void (*fill)(void));
+
+// Sets every field of a struct to its default or to zero, and ignores what it held before.
 //
 // The caller sees to this:
 // `record` is a table, `to` may be written as far as the table says.
@@ -1828,7 +2042,7 @@ linkspan_status linkspan_region_text(const struct linkspan_region *region,
 
 // Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout` describes the
 // struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as C does it; `packed`, `big` or `little` in
-// front say otherwise; `pad[12]` passes bytes over.
+// front say otherwise; `pad[12]` skips bytes.
 //
 // `counter` is NULL, or the name of an integer field that the owner makes odd while it writes and even again
 // afterwards: then all fields are of one write, or the call fails with `Stalled`.
@@ -1841,30 +2055,30 @@ linkspan_status linkspan_region_read(const struct linkspan_region *region,
                                      const char *counter,
                                      struct linkspan_message **value);
 
-// Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `server` may be written.
-linkspan_status linkspan_serve(const char *endpoint,
-                               const struct linkspan_options *options,
-                               struct linkspan_server **server);
+// `region` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_region_free(struct linkspan_region *region);
 
 // Answers a request. A request is answered once; a second answer is `InvalidState`.
 //
 // The caller sees to this:
 // `request` and `reply` are live messages.
-linkspan_status linkspan_reply(const struct linkspan_message *request, const struct linkspan_message *reply);
+linkspan_status linkspan_request_reply(const struct linkspan_message *request,
+                                       const struct linkspan_message *reply);
 
 // Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
 // `spectrum.window_too_long`, a text for a person, and a value for the program, which may be NULL.
 //
 // The caller sees to this:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
-linkspan_status linkspan_fail(const struct linkspan_message *request,
-                              int64_t code,
-                              const char *type,
-                              const char *text,
-                              const struct linkspan_message *data);
+linkspan_status linkspan_request_fail(const struct linkspan_message *request,
+                                      int64_t code,
+                                      const char *type,
+                                      const char *text,
+                                      const struct linkspan_message *data);
 
 // Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
 // it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
@@ -1872,6 +2086,63 @@ linkspan_status linkspan_fail(const struct linkspan_message *request,
 // The caller sees to this:
 // `request` is a live message.
 linkspan_status linkspan_request_ack(const struct linkspan_message *request);
+
+// Serves at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `server` may be written.
+linkspan_status linkspan_server_serve(const char *endpoint,
+                                      const struct linkspan_options *options,
+                                      struct linkspan_server **server);
+
+// Gives the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller releases it. `LINKSPAN_DEFAULT`
+// waits for ever here. The call succeeds and `request` gets NULL when another thread closes the server.
+//
+// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
+// the first such call until the server is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
+// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
+// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
+//
+// The caller sees to this:
+// `server` is live, `request` may be written.
+linkspan_status linkspan_server_next(const struct linkspan_server *server,
+                                     int64_t timeout,
+                                     struct linkspan_message **request);
+
+// Gives a descriptor for event loops: readable while `linkspan_server_next` would not wait. It stays the server's: do not close it.
+//
+// The caller sees to this:
+// `server` is live, `fd` may be written.
+linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
+                                       int *fd);
+
+// Gives what has happened to the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+//
+// The caller sees to this:
+// `server` is live, `events` may be written.
+linkspan_status linkspan_server_events(const struct linkspan_server *server,
+                                       struct linkspan_message **events);
+
+// Gives the counters of the server as a map, which the caller releases.
+//
+// The caller sees to this:
+// `server` is live, `stats` may be written.
+linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
+
+// Closes the server once its answers have been taken over, within the time-out; waits of other threads end. It still has to be freed.
+//
+// The caller sees to this:
+// `server` is live.
+linkspan_status linkspan_server_close(const struct linkspan_server *server,
+                                      int64_t timeout);
+
+// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `server` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_server_free(struct linkspan_server *server);
 
 // Starts a service of this name: STARTING. It calls its controller in the background, again and again; nothing here waits for
 // one. `options` may be NULL.
@@ -1882,50 +2153,51 @@ linkspan_status linkspan_service_start(const char *name,
                                        const struct linkspan_service_options *options,
                                        struct linkspan_service **service);
 
-// Gives the program what it is to do next, to be answered with `linkspan_service_done` or `linkspan_service_failed` before the
+// Gives the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed` before the
 // next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
-// paused. At the end the call succeeds with the verb `LINKSPAN_END`, and the controller has been told. When it fails, `command`
-// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a command is open.
+// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been told. When it fails, `task`
+// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a task is open.
 //
 // The caller sees to this:
-// `service` is live, `command` points to a `linkspan_command` whose `size` is set.
+// `service` is live, `task` points to a `linkspan_task` whose `size` is set.
 linkspan_status linkspan_service_next(const struct linkspan_service *service,
                                       int64_t timeout,
-                                      struct linkspan_command *command);
+                                      struct linkspan_task *task);
 
-// Says that a command is done; whoever gave it is told `value`, which may be NULL. `InvalidState` for a command that has been
+// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for a task that has been
 // answered.
 //
 // The caller sees to this:
-// `service` is live, `command` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
-linkspan_status linkspan_service_done(const struct linkspan_service *service,
-                                      const struct linkspan_command *command,
-                                      const struct linkspan_message *value);
+// `service` is live, `task` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
+linkspan_status linkspan_service_task_done(const struct linkspan_service *service,
+                                           const struct linkspan_task *task,
+                                           const struct linkspan_message *value);
 
-// Says that a command could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
+// Answers a task: it could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
 // error. `LINKSPAN_REMOTE` is for what is no error of Linkspan's. The state is then as it was before the command.
 //
 // The caller sees to this:
-// As for `linkspan_service_done`; `text` is NULL or NUL-terminated.
-linkspan_status linkspan_service_failed(const struct linkspan_service *service,
-                                        const struct linkspan_command *command,
-                                        linkspan_status status,
-                                        const char *text);
+// As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
+linkspan_status linkspan_service_task_failed(const struct linkspan_service *service,
+                                             const struct linkspan_task *task,
+                                             linkspan_status status,
+                                             const char *text);
 
-// Says that the service cannot go on: FAILED, with this as the reason, until RUN tries again or SHUTDOWN ends it. A status and
-// a text as for `linkspan_service_failed`; a command that is open is still to be answered.
+// Puts the service into the state FAILED: it cannot go on, until RUN tries again or SHUTDOWN ends it. A status and a text say why, as
+// for `linkspan_service_task_failed`; a task that is open is still to be answered.
 //
 // The caller sees to this:
 // `service` is live, `text` is NULL or NUL-terminated.
-linkspan_status linkspan_service_fail(const struct linkspan_service *service,
-                                      linkspan_status status,
-                                      const char *text);
+linkspan_status linkspan_service_set_failed(const struct linkspan_service *service,
+                                            linkspan_status status,
+                                            const char *text);
 
-// Says what is wrong although the service goes on; NULL or `""` for nothing any more.
+// Sets the reason that the record of the service shows, although it goes on: what is wrong; NULL or `""` for nothing any more.
 //
 // The caller sees to this:
 // `service` is live, `text` is NULL or NUL-terminated.
-linkspan_status linkspan_service_reason(const struct linkspan_service *service, const char *text);
+linkspan_status linkspan_service_set_reason(const struct linkspan_service *service,
+                                            const char *text);
 
 // Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for `"info"`;
 // `OutOfRange` for any other. Any thread may call it.
@@ -1945,9 +2217,38 @@ linkspan_status linkspan_service_shutdown(const struct linkspan_service *service
 // How the service is now. Any thread may call it.
 //
 // The caller sees to this:
-// `service` is live, `state` points to a `linkspan_service_state` whose `size` is set.
-linkspan_status linkspan_service_look(const struct linkspan_service *service,
-                                      struct linkspan_service_state *state);
+// `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
+linkspan_status linkspan_service_get_info(const struct linkspan_service *service,
+                                          struct linkspan_service_info *info);
+
+// Gives a descriptor for event loops: readable while `linkspan_service_next` may have something. It stays the service's: do not close it.
+//
+// The caller sees to this:
+// `service` is live, `fd` may be written.
+linkspan_status linkspan_service_fileno(const struct linkspan_service *service,
+                                        int *fd);
+
+// Gives the counters of the service as a map, which the caller releases.
+//
+// The caller sees to this:
+// `service` is live, `stats` may be written.
+linkspan_status linkspan_service_stats(const struct linkspan_service *service,
+                                       struct linkspan_message **stats);
+
+// Says goodbye to the controller in the state in which the service is, within the time-out; waits of other threads end. It still has to be
+// freed.
+//
+// The caller sees to this:
+// `service` is live.
+linkspan_status linkspan_service_close(const struct linkspan_service *service,
+                                       int64_t timeout);
+
+// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `service` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_service_free(struct linkspan_service *service);
 
 // The version of the library that is running: `"0.1.0"`. Lives as long as the program.
 const char *linkspan_version(void);
@@ -1959,17 +2260,112 @@ const char *linkspan_status_name(linkspan_status status);
 // The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
 int64_t linkspan_timestamp_now(void);
 
-// The name of a state as every language writes it: `"RUNNING"`; `"UNKNOWN"` for a number that is no state. Lives as long
-// as the program.
-const char *linkspan_state_name(linkspan_state state);
+// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
+//
+// The caller sees to this:
+// `endpoint` is NUL-terminated, `options` NULL or good, `subscriber` may be written.
+linkspan_status linkspan_subscriber_new(const char *endpoint,
+                                        const struct linkspan_options *options,
+                                        struct linkspan_subscriber **subscriber);
+
+// Receives a message, which the caller releases. `Lagged` once where messages were missed; the next call goes on. `NotFound` where no
+// publisher was found in all that time.
+//
+// The caller sees to this:
+// `subscriber` is live, `message` may be written.
+linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subscriber,
+                                         int64_t timeout,
+                                         struct linkspan_message **message);
+
+// Receives a message without waiting; `Empty` where none is there.
+//
+// The caller sees to this:
+// As for `linkspan_subscriber_recv`.
+linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
+                                             struct linkspan_message **message);
+
+// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
+// count as consumed with the next call that receives.
+//
+// The caller sees to this:
+// `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
+linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *subscriber,
+                                              size_t max,
+                                              int64_t timeout,
+                                              struct linkspan_message **messages,
+                                              size_t *count);
+
+// Says whether a message is there, without waiting and without taking it.
+//
+// The caller sees to this:
+// `subscriber` is live, `there` may be written.
+linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
+
+// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+// acknowledged when this program ends are sent to its next incarnation.
+//
+// The caller sees to this:
+// `subscriber` is live.
+linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscriber);
+
+// Gives the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. The call succeeds and `message` gets
+// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` says how
+// many just before this one.
+//
+// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
+// the first such call until the subscriber is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
+// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
+// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
+//
+// The caller sees to this:
+// `subscriber` is live, `message` may be written.
+linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subscriber,
+                                         int64_t timeout,
+                                         struct linkspan_message **message);
+
+// Gives a descriptor for event loops: readable while a receive would not wait. It stays the subscriber's: do not close it.
+//
+// The caller sees to this:
+// `subscriber` is live, `fd` may be written.
+linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber,
+                                           int *fd);
+
+// Gives what has happened to the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+//
+// The caller sees to this:
+// `subscriber` is live, `events` may be written.
+linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *subscriber,
+                                           struct linkspan_message **events);
+
+// Gives the counters of the subscriber as a map, which the caller releases.
+//
+// The caller sees to this:
+// `subscriber` is live, `stats` may be written.
+linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subscriber,
+                                          struct linkspan_message **stats);
+
+// Closes the subscriber; waits of other threads end. It still has to be freed.
+//
+// The caller sees to this:
+// `subscriber` is live.
+linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
+
+// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `subscriber` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_subscriber_free(struct linkspan_subscriber *subscriber);
 
 // Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
 //
 // The caller sees to this:
 // `message` is a live message, `path` is NUL-terminated, `walk` may be written.
-linkspan_status linkspan_walk_begin(struct linkspan_message *message,
-                                    const char *path,
-                                    struct linkspan_walk **walk);
+linkspan_status linkspan_walk_new(struct linkspan_message *message,
+                                  const char *path,
+                                  struct linkspan_walk **walk);
 
 // Gives the next value; `Empty` after the last.
 //
@@ -1977,13 +2373,20 @@ linkspan_status linkspan_walk_begin(struct linkspan_message *message,
 // `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
 
+// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `walk` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_walk_free(struct linkspan_walk *walk);
+
 // Makes a writer.
 //
 // The caller sees to this:
 // `writer` may be written.
 linkspan_status linkspan_writer_new(struct linkspan_writer **writer);
 
-// Makes what was written the value of `message`, in place of the one that it had, and begins anew. The message is sent, published or
+// Makes what was written the value of `message`, in place of the one that it had, and starts a new value. The message is sent, published or
 // given as an answer like any other; it takes no puts until `linkspan_message_clear`.
 //
 // The caller sees to this:
@@ -1991,7 +2394,7 @@ linkspan_status linkspan_writer_new(struct linkspan_writer **writer);
 linkspan_status linkspan_writer_finish(struct linkspan_writer *writer,
                                        struct linkspan_message *message);
 
-// Encodes what was written, and begins anew. Free the bytes with `linkspan_free`.
+// Encodes what was written, and starts a new value. Free the bytes with `linkspan_free`.
 //
 // The caller sees to this:
 // `writer` is live, the results may be written.
@@ -2084,7 +2487,7 @@ linkspan_status linkspan_writer_put_decimal(struct linkspan_writer *writer,
                                             const char *text,
                                             size_t length);
 
-// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` say all, `length` is not looked at.
+// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` describe it, `length` is ignored.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`; `array->data` points to as many elements as `array->dims` say.
@@ -2119,6 +2522,13 @@ linkspan_status linkspan_writer_begin_array(struct linkspan_writer *writer, cons
 // The caller sees to this:
 // `writer` is live.
 linkspan_status linkspan_writer_end(struct linkspan_writer *writer);
+
+// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `writer` is NULL or what one of the functions gave, and no other call uses it.
+linkspan_status linkspan_writer_free(struct linkspan_writer *writer);
 
 #ifdef __cplusplus
 }  // extern "C"

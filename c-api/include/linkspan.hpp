@@ -15,5 +15,6 @@
 #include <linkspan/record.hpp>
 #include <linkspan/region.hpp>
 #include <linkspan/service.hpp>
+#include <linkspan/table.hpp>
 
 #endif

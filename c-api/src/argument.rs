@@ -10,8 +10,8 @@ use crate::error::guard;
 use crate::life::Checked;
 use crate::status::linkspan_status;
 
-/// A time-out: as the object's options say, which is 30 s where they say nothing. Loops go on for ever with it: `linkspan_next` and
-/// `linkspan_service_next` do, whatever the options say.
+/// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it: `linkspan_server_next` and the other
+/// `_next` functions do, whatever the options are.
 pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
@@ -78,7 +78,7 @@ pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
     }
 }
 
-/// A call that asks an object for one result.
+/// A call that gets one result from an object.
 ///
 /// # Safety
 /// `object` is NULL or live, `result` is NULL or may be written.
@@ -95,7 +95,7 @@ pub(crate) unsafe fn ask<H: Checked, T: Nothing>(
     })
 }
 
-/// A call that makes an object or gives a message that stands on no other object.
+/// A call that makes an object, or a message that depends on no other object.
 ///
 /// # Safety
 /// `result` is NULL or may be written.
@@ -108,7 +108,26 @@ pub(crate) unsafe fn make<T: Nothing>(result: *mut T, what: impl FnOnce() -> Res
     })
 }
 
-/// A call that tells an object to do something.
+/// A call that gives bytes, to be freed with `linkspan_free`.
+///
+/// # Safety
+/// The results may be written.
+pub(crate) unsafe fn give_bytes(
+    bytes: *mut *mut u8,
+    length: *mut usize,
+    what: impl FnOnce() -> Result<Vec<u8>>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (bytes, length) = (out(bytes)?, out(length)?);
+        let result = what()?;
+        *length = result.len();
+        *bytes = Box::into_raw(result.into_boxed_slice()).cast();
+        Ok(())
+    })
+}
+
+/// A call on an object that gives no result.
 ///
 /// # Safety
 /// `object` is NULL or live.
@@ -190,7 +209,7 @@ pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) ->
     if length > isize::MAX as usize {
         return Err(Error::new(
             ErrorKind::TooLarge,
-            format!("{what} has {length} bytes, which no memory holds"),
+            format!("{what} has {length} bytes, more than memory can hold"),
         ));
     }
     // SAFETY: not NULL, a length that memory can have, and the caller promises the bytes.
@@ -227,47 +246,5 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
             };
             Error::new(ErrorKind::OutOfRange, text)
         }),
-    }
-}
-
-/// Reads a struct that begins with its size; what an older program does not have stays as in `default`.
-///
-/// # Safety
-/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning says. Every field of `T` is valid
-/// for any bits that C can put there.
-pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Result<T> {
-    if pointer.is_null() {
-        return Ok(default);
-    }
-    // SAFETY: the struct begins with its size, as the caller promises.
-    let size = unsafe { pointer.cast::<usize>().read() };
-    if size < size_of::<usize>() || size > (1 << 16) {
-        let text = format!("a struct says that it has {size} bytes; begin it with its _INIT macro");
-        return Err(Error::new(ErrorKind::InvalidState, text));
-    }
-    let mut here = default;
-    // SAFETY: `size` bytes can be read there, and at most size_of::<T>() are written here.
-    unsafe {
-        pointer.cast::<u8>().copy_to_nonoverlapping((&raw mut here).cast(), size.min(size_of::<T>()));
-    }
-    Ok(here)
-}
-
-/// Fills a struct that begins with its size, as far as it reaches.
-///
-/// # Safety
-/// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning says.
-pub(crate) unsafe fn give_sized<T>(pointer: *mut T, full: T) {
-    if pointer.is_null() {
-        return;
-    }
-    const SIZE: usize = size_of::<usize>();
-    // SAFETY: the struct begins with its size; between that and `size` bytes are written, no more than T has.
-    unsafe {
-        let size = pointer.cast::<usize>().read().min(size_of::<T>());
-        if size > SIZE {
-            let from = (&raw const full).cast::<u8>().add(SIZE);
-            from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);
-        }
     }
 }

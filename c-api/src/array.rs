@@ -5,6 +5,7 @@ use linkspan::{DType, Error, ErrorKind, Order, Result};
 
 use crate::argument::{block, handle};
 use crate::error::guard;
+use crate::life::Checked;
 use crate::status::linkspan_status;
 
 /// The type of an array's elements.
@@ -46,7 +47,7 @@ pub const LINKSPAN_COLUMN: linkspan_order = 1;
 /// The most dimensions of an array.
 pub const LINKSPAN_MAX_RANK: usize = 15;
 
-/// An N-d array of numbers in somebody's memory, without gaps.
+/// An N-d array of numbers in memory that another object or the program owns, without gaps.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_array {
@@ -61,9 +62,26 @@ pub struct linkspan_array {
     pub dims: [u64; LINKSPAN_MAX_RANK],
     /// The elements, aligned for their type.
     pub data: *const std::ffi::c_void,
-    /// How many bytes they take. Filled in what is read; not looked at in what is put.
+    /// The size of the elements in bytes. Set in arrays that are read; ignored in arrays that are put.
     pub length: usize,
 }
+
+/// The element type with this number.
+pub(crate) fn dtype(number: linkspan_dtype) -> Result<DType> {
+    let known = usize::try_from(number).ok().and_then(|n| DType::ALL.get(n)).copied();
+    known.ok_or_else(|| Error::new(ErrorKind::WrongType, format!("no array has dtype {number}")))
+}
+
+/// The order with this number.
+pub(crate) fn order(number: linkspan_order) -> Result<Order> {
+    match number {
+        LINKSPAN_ROW => Ok(Order::Row),
+        LINKSPAN_COLUMN => Ok(Order::Column),
+        _ => Err(Error::new(ErrorKind::WrongType, format!("no array has order {number}"))),
+    }
+}
+
+impl Checked for linkspan_array {}
 
 impl linkspan_array {
     /// No array.
@@ -76,17 +94,13 @@ impl linkspan_array {
         length: 0,
     };
 
+    /// The type of the elements and the lengths of the dimensions.
+    pub(crate) fn shape(&self) -> Result<(DType, &[u64])> {
+        self.layout().map(|(dtype, _, dims)| (dtype, dims))
+    }
+
     fn layout(&self) -> Result<(DType, Order, &[u64])> {
-        let dtype = usize::try_from(self.dtype).ok().and_then(|n| DType::ALL.get(n)).copied();
-        let order = match self.order {
-            LINKSPAN_ROW => Some(Order::Row),
-            LINKSPAN_COLUMN => Some(Order::Column),
-            _ => None,
-        };
-        let (Some(dtype), Some(order)) = (dtype, order) else {
-            let text = format!("no array has dtype {} and order {}", self.dtype, self.order);
-            return Err(Error::new(ErrorKind::WrongType, text));
-        };
+        let (dtype, order) = (dtype(self.dtype)?, order(self.order)?);
         let dims = self.dims.get(..self.rank).ok_or_else(|| {
             let text =
                 format!("over the rank limit: {} dimensions asked, {LINKSPAN_MAX_RANK} allowed", self.rank);
@@ -122,7 +136,7 @@ impl linkspan_array {
         }
     }
 
-    /// An array as C reads it; its data is copied to `aligned` where it does not lie as its elements ask.
+    /// An array as C reads it; its data is copied to `aligned` where it is not aligned for its elements.
     pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> Result<linkspan_array> {
         let data = aligned.place(array.data, alignment(array.dtype))?;
         Ok(linkspan_array { data: data.cast(), ..linkspan_array::unaligned(array) })
@@ -352,4 +366,40 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
         (F32, C128) => Some(wider_complex),
         _ => None,
     }
+}
+
+/// Checks the type, the order and the shape of an array; `u64::MAX` in `lengths` stands for any length.
+pub(crate) fn array_fits(
+    array: &NdArrayRef<'_>,
+    dtype: DType,
+    order: Option<Order>,
+    lengths: Option<&[u64]>,
+) -> Result<()> {
+    // In an array of one dimension, both orders are the same memory.
+    let one_order = order.is_none_or(|order| order == array.order)
+        || array.shape.iter().filter(|length| **length > 1).count() < 2;
+    let fits = array.dtype == dtype
+        && one_order
+        && lengths.is_none_or(|lengths| {
+            lengths.len() == array.shape.len()
+                && lengths.iter().zip(array.shape).all(|(asked, is)| *asked == u64::MAX || asked == is)
+        });
+    if fits {
+        return Ok(());
+    }
+    let shown = lengths.map_or(String::new(), |lengths| {
+        let lengths: Vec<_> = lengths
+            .iter()
+            .map(|length| if *length == u64::MAX { "*".into() } else { length.to_string() })
+            .collect();
+        format!(" [{}]", lengths.join(", "))
+    });
+    let text = format!(
+        "an N-d array of {}{shown} is expected, one of {} {:?} in {} order was found",
+        dtype.name(),
+        array.dtype.name(),
+        array.shape,
+        array.order.name()
+    );
+    Err(Error::new(ErrorKind::WrongType, text))
 }

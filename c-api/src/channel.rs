@@ -1,24 +1,25 @@
-//! Channels: open, connect, listen and accept; call and reply.
+//! Channels: messages both ways, requests and replies.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::ptr;
 
-use linkspan::{Channel, Listener, Role};
+use linkspan::{Channel, Role};
 
-use crate::argument::{ask, c_text, give_sized, handle, make, tell, wait};
+use crate::argument::{ask, c_text, handle, make, tell, wait};
+use crate::exchange;
 use crate::message::{give_text, linkspan_message};
-use crate::object::{Tagged, give};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
+use crate::sized::write_sized;
 use crate::status::linkspan_status;
 
-/// A channel: two ends, messages both ways, requests and replies. Release it with `linkspan_release`.
+/// A channel: two ends, messages both ways, requests and replies. Free it with `linkspan_channel_free`.
 ///
 /// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
 /// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
-/// Waits for peers at an endpoint. Release it with `linkspan_release`. Any number of threads may accept, and any may close it.
-pub struct linkspan_listener(pub(crate) Tagged<Listener>);
+handle_kind!(linkspan_channel of Channel: b"channel.");
 
 /// Which end of a channel this is.
 pub type linkspan_role = i32;
@@ -27,16 +28,16 @@ pub const LINKSPAN_ROLE_LISTENER: linkspan_role = 0;
 /// The end that connected: re-dials when the other side restarts.
 pub const LINKSPAN_ROLE_CONNECTOR: linkspan_role = 1;
 
-/// What a channel is like now. Begin with `linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;`.
+/// What a channel is like now. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
 #[repr(C)]
-pub struct linkspan_channel_state {
-    /// `sizeof(linkspan_channel_state)`.
+pub struct linkspan_channel_info {
+    /// `sizeof(linkspan_channel_info)`.
     pub size: usize,
     /// Which end this is.
     pub role: linkspan_role,
-    /// Whether `linkspan_recv` would not wait.
+    /// Whether `linkspan_channel_recv` would not wait.
     pub readable: bool,
-    /// Whether `linkspan_send` would not wait.
+    /// Whether `linkspan_channel_send` would not wait.
     pub writable: bool,
     /// The endpoint, not NUL-terminated: lives as long as the channel.
     pub endpoint: *const c_char,
@@ -44,13 +45,13 @@ pub struct linkspan_channel_state {
     pub endpoint_length: usize,
 }
 
-/// Connects where somebody listens, and listens otherwise: of two programs that start at the same instant exactly
+/// Connects where a program listens, and listens otherwise: of two programs that start at the same instant exactly
 /// one listens. `options` may be NULL.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or good, `channel` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_open(
+pub unsafe extern "C" fn linkspan_channel_open(
     endpoint: *const c_char,
     options: *const linkspan_options,
     timeout: i64,
@@ -65,12 +66,12 @@ pub unsafe extern "C" fn linkspan_open(
     }
 }
 
-/// Connects: waits until somebody listens, and re-dials when the other side restarts. `options` may be NULL.
+/// Connects: waits until a program listens, and connects again when the other side restarts. `options` may be NULL.
 ///
 /// # Safety
-/// As for `linkspan_open`.
+/// As for `linkspan_channel_open`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_connect(
+pub unsafe extern "C" fn linkspan_channel_connect(
     endpoint: *const c_char,
     options: *const linkspan_options,
     timeout: i64,
@@ -85,41 +86,133 @@ pub unsafe extern "C" fn linkspan_connect(
     }
 }
 
-/// Listens at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+/// Sends a message, and waits while the queue of the other side is full. `sequence`, which may be NULL, gets the number of the message. A
+/// send that fails leaves the message as it was.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+/// `channel` and `message` are live, `sequence` is NULL or may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_listen(
-    endpoint: *const c_char,
-    options: *const linkspan_options,
-    listener: *mut *mut linkspan_listener,
+pub unsafe extern "C" fn linkspan_channel_send(
+    channel: *const linkspan_channel,
+    message: *const linkspan_message,
+    timeout: i64,
+    sequence: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(listener, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
-            Ok(give(linkspan_listener(Tagged::new(Listener::listen(endpoint, &options)?))))
+        exchange::send(channel, message, sequence, |channel, message| {
+            let wait = wait(timeout)?;
+            let payload = channel.0.encode(message)?;
+            channel.0.send_payload(&payload, wait)
         })
     }
 }
 
-/// Takes one peer.
+/// Sends a message without waiting; `Full` where the queue of the other side is full.
 ///
 /// # Safety
-/// `listener` is live, `channel` may be written.
+/// As for `linkspan_channel_send`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_accept(
-    listener: *const linkspan_listener,
+pub unsafe extern "C" fn linkspan_channel_try_send(
+    channel: *const linkspan_channel,
+    message: *const linkspan_message,
+    sequence: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { exchange::send(channel, message, sequence, |channel, message| channel.0.try_send(message)) }
+}
+
+/// Sends several messages in their order, with one wake-up or one system call for up to 64 short ones where the transport can. `sent`, which
+/// may be NULL, gets how many were sent, also where the call fails: then the error is about the message behind those, and neither that one
+/// nor those that follow were sent.
+///
+/// # Safety
+/// `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_send_many(
+    channel: *const linkspan_channel,
+    messages: *const *const linkspan_message,
+    count: usize,
     timeout: i64,
-    channel: *mut *mut linkspan_channel,
+    sent: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(listener, channel, |listener| {
-            Ok(give(linkspan_channel(Tagged::new(listener.0.accept(wait(timeout)?)?))))
+        exchange::send_many(channel, messages, count, sent, |channel, messages| {
+            channel.0.send_many(messages, wait(timeout)?)
         })
     }
+}
+
+/// Receives a message, which the caller releases.
+///
+/// # Safety
+/// `channel` is live, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_recv(
+    channel: *const linkspan_channel,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))) }
+}
+
+/// Receives a message without waiting; `Empty` where none is there.
+///
+/// # Safety
+/// As for `linkspan_channel_recv`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_try_recv(
+    channel: *const linkspan_channel,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
+}
+
+/// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+/// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
+/// count as consumed with the next call that receives.
+///
+/// # Safety
+/// `channel` is live, `messages` has room for `max` pointers, `count` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_recv_many(
+    channel: *const linkspan_channel,
+    max: usize,
+    timeout: i64,
+    messages: *mut *mut linkspan_message,
+    count: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        exchange::recv_many(channel, messages, count, |channel| channel.0.recv_many(max, wait(timeout)?))
+    }
+}
+
+/// Says whether a message is there, without waiting and without taking it.
+///
+/// # Safety
+/// `channel` is live, `there` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_poll(
+    channel: *const linkspan_channel,
+    there: *mut bool,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, there, |channel| channel.0.poll()) }
+}
+
+/// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+/// acknowledged when this program ends are sent to its next incarnation.
+///
+/// # Safety
+/// `channel` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(channel, |channel| channel.0.ack()) }
 }
 
 /// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
@@ -128,7 +221,7 @@ pub unsafe extern "C" fn linkspan_accept(
 /// # Safety
 /// `channel` and `request` are live, `reply` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_call(
+pub unsafe extern "C" fn linkspan_channel_call(
     channel: *const linkspan_channel,
     request: *const linkspan_message,
     timeout: i64,
@@ -143,7 +236,7 @@ pub unsafe extern "C" fn linkspan_call(
     }
 }
 
-/// Answers a request that `linkspan_recv` gave; a server's requests are answered with `linkspan_reply`.
+/// Answers a request that `linkspan_channel_recv` gave; a server's requests are answered with `linkspan_request_reply`.
 ///
 /// # Safety
 /// `channel`, `request` and `reply` are live.
@@ -166,16 +259,16 @@ pub unsafe extern "C" fn linkspan_channel_reply(
 /// What the channel is like now.
 ///
 /// # Safety
-/// `channel` is live, `state` points to a `linkspan_channel_state` whose `size` is set.
+/// `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_look(
+pub unsafe extern "C" fn linkspan_channel_get_info(
     channel: *const linkspan_channel,
-    state: *mut linkspan_channel_state,
+    info: *mut linkspan_channel_info,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         tell(channel, |linkspan_channel(channel)| {
-            let mut full = linkspan_channel_state {
+            let mut full = linkspan_channel_info {
                 size: 0,
                 role: match channel.role() {
                     Role::Listener => LINKSPAN_ROLE_LISTENER,
@@ -188,8 +281,75 @@ pub unsafe extern "C" fn linkspan_channel_look(
                 endpoint_length: 0,
             };
             give_text(channel.endpoint(), &mut full.endpoint, &mut full.endpoint_length);
-            give_sized(state, full);
+            write_sized(info, full);
             Ok(())
         })
     }
+}
+
+/// Gives a descriptor for event loops: readable while a receive would not wait. It stays the channel's: do not close it.
+///
+/// # Safety
+/// `channel` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_fileno(
+    channel: *const linkspan_channel,
+    fd: *mut c_int,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, fd, |channel| channel.0.fileno()) }
+}
+
+/// Gives what has happened to the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+///
+/// # Safety
+/// `channel` is live, `events` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_events(
+    channel: *const linkspan_channel,
+    events: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
+}
+
+/// Gives the counters of the channel as a map, which the caller releases.
+///
+/// # Safety
+/// `channel` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_stats(
+    channel: *const linkspan_channel,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
+}
+
+/// Closes the channel once the other side has taken over what was sent, within the time-out; waits of other threads end. It still has to
+/// be freed.
+///
+/// # Safety
+/// `channel` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_close(
+    channel: *const linkspan_channel,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(channel, |channel| channel.0.close(wait(timeout)?)) }
+}
+
+/// Closes the channel without waiting for what was sent, and frees it. NULL is allowed.
+///
+/// A second call for the same channel, and any other use of it, is `InvalidState` while no more than 1024 other objects have been
+/// freed meanwhile. After that its memory may be anything's, as with any freed pointer. That holds for the `_free` of every kind.
+///
+/// # Safety
+/// `channel` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_free(channel: *mut linkspan_channel) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(channel) }
 }

@@ -1,35 +1,36 @@
 //! Controllers: what a program asks and tells services through `linkspan controller`.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::time::Duration;
 
 use linkspan::service::{Command, CommandRequest, Controller, WatchOptions};
 use linkspan::{Result, Timeout, Value};
 
-use crate::argument::{
-    LINKSPAN_DEFAULT, ask, c_text, c_text_or_none, c_texts, make, read_sized, tell, timeout, wait,
-};
+use crate::argument::{LINKSPAN_DEFAULT, ask, c_text, c_text_or_none, c_texts, make, tell, timeout, wait};
 use crate::message::linkspan_message;
-use crate::object::{Tagged, give};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
+use crate::sized::read_sized;
 use crate::status::linkspan_status;
 
-/// A line to the controller of this machine, or of another one. Release it with `linkspan_release`.
+/// A line to the controller of this machine, or of another one. Free it with `linkspan_controller_free`.
 ///
-/// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `trouble`,
+/// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `problem`,
 /// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`; an answer
 /// has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
 pub struct linkspan_controller(pub(crate) Tagged<Controller>);
 
+handle_kind!(linkspan_controller of Controller: b"controll");
+
 /// Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
-/// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may ask, and take turns;
-/// one at a time may wait in `linkspan_next`.
+/// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may call it, and take turns;
+/// one at a time may wait in `linkspan_controller_next`.
 ///
 /// # Safety
 /// `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_controller_open(
+pub unsafe extern "C" fn linkspan_controller_connect(
     endpoint: *const c_char,
     options: *const linkspan_options,
     timeout: i64,
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn linkspan_controller_open(
     }
 }
 
-/// The records of all services that the controller knows, as an array, which the caller releases.
+/// Gives the records of all services in the controller's list, as an array, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `services` may be written.
@@ -82,8 +83,8 @@ pub unsafe extern "C" fn linkspan_controller_status(
 }
 
 /// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done. `value` gets what it gave, which the
-/// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that nobody knows, `Remote` or the
-/// service's own kind where it failed, `Timeout` where the time-out, which the service is told, passed first.
+/// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that the controller does not have, `Remote` or the
+/// service's own kind where it failed, `Timeout` where the time-out, which the service receives, passed first.
 ///
 /// # Safety
 /// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
@@ -105,11 +106,11 @@ pub unsafe extern "C" fn linkspan_controller_command(
     }
 }
 
-/// A command in full. Begin with `linkspan_instruction instruction = LINKSPAN_INSTRUCTION_INIT;`.
+/// A command in full. Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct linkspan_instruction {
-    /// `sizeof(linkspan_instruction)`.
+pub struct linkspan_command_request {
+    /// `sizeof(linkspan_command_request)`.
     pub size: usize,
     /// For which service.
     pub service: *const c_char,
@@ -128,8 +129,8 @@ pub struct linkspan_instruction {
     pub until_done: bool,
 }
 
-const INSTRUCTION: linkspan_instruction = linkspan_instruction {
-    size: size_of::<linkspan_instruction>(),
+const DEFAULT: linkspan_command_request = linkspan_command_request {
+    size: size_of::<linkspan_command_request>(),
     service: ptr::null(),
     command: ptr::null(),
     arguments: ptr::null(),
@@ -139,24 +140,24 @@ const INSTRUCTION: linkspan_instruction = linkspan_instruction {
     until_done: false,
 };
 
-/// Gives a service a command, and waits until it is accepted or refused, or until it is done where the instruction says so.
+/// Gives a service a command, and waits until it is accepted or refused, or until it is done where the request says so.
 /// `answer`, which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks
 /// for. That the command failed or was refused is in the answer; the call itself succeeds then.
 ///
 /// # Safety
-/// `controller` is live, `instruction` points to a `linkspan_instruction` whose `size` is set and whose pointers are NULL or
+/// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are NULL or
 /// good, `answer` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_begin(
     controller: *const linkspan_controller,
-    instruction: *const linkspan_instruction,
+    request: *const linkspan_command_request,
     timeout: i64,
     answer: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         ask(controller, answer, |c| {
-            let (asked, wait) = (read_sized(instruction, INSTRUCTION)?, wait(timeout)?);
+            let (asked, wait) = (read_sized(request, DEFAULT)?, wait(timeout)?);
             let (service, command, arguments) = given(asked.service, asked.command, asked.arguments)?;
             let id = match c_text_or_none(asked.id, "an id")? {
                 Some(id) => id.into(),
@@ -216,11 +217,11 @@ pub unsafe extern "C" fn linkspan_controller_log(
     }
 }
 
-/// Asks to be told, by `linkspan_next` with this controller: first how each service is, then what changes. What is told are maps
+/// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the record of each service, then every change. What is told are maps
 /// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
 /// `missed` (`count`).
 ///
-/// `data_every` is how often the data of the services is looked at, in nanoseconds, 0 for never. `services` names those that
+/// `data_every` is how often the data of the services is read, in nanoseconds, 0 for never. `services` names those that
 /// matter, `services_count` of them; none for all. Called again, it watches the new ones instead.
 ///
 /// # Safety
@@ -242,6 +243,21 @@ pub unsafe extern "C" fn linkspan_controller_watch(
     }
 }
 
+/// Gives the next event of the watched services: a map, as `linkspan_controller_watch` describes, which the caller releases.
+/// `LINKSPAN_DEFAULT` waits for ever here.
+///
+/// # Safety
+/// `controller` is live, `event` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_next(
+    controller: *const linkspan_controller,
+    timeout: i64,
+    event: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(controller, event, |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
+}
+
 /// Makes the controller forget a service that is away; `InvalidState` while it is connected.
 ///
 /// # Safety
@@ -254,6 +270,62 @@ pub unsafe extern "C" fn linkspan_controller_forget(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { tell(controller, |c| c.0.forget(c_text(service, "a service")?, wait(timeout)?)) }
+}
+
+/// Gives a descriptor for event loops: readable while `linkspan_controller_next` would not wait. It stays the controller's: do not close it.
+///
+/// # Safety
+/// `controller` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_fileno(
+    controller: *const linkspan_controller,
+    fd: *mut c_int,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(controller, fd, |controller| controller.0.fileno()) }
+}
+
+/// Gives the counters of the controller itself as a map, which the caller releases.
+///
+/// # Safety
+/// `controller` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_stats(
+    controller: *const linkspan_controller,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(controller, stats, |controller| Ok(linkspan_message::of(controller.0.stats(Timeout::Default)?)))
+    }
+}
+
+/// Closes the connection to the controller; waits of other threads end. It still has to be freed.
+///
+/// # Safety
+/// `controller` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_close(
+    controller: *const linkspan_controller,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(controller, |controller| {
+            controller.0.close();
+            Ok(())
+        })
+    }
+}
+
+/// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same controller, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `controller` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_controller_free(controller: *mut linkspan_controller) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(controller) }
 }
 
 /// A service, a command and its arguments.
@@ -272,7 +344,7 @@ unsafe fn given<'a>(
     }
 }
 
-/// How long a command has where its sender says nothing.
+/// The time-out of a command whose sender gives none.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A length of time; that of a command for `LINKSPAN_DEFAULT`.

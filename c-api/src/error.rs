@@ -9,10 +9,10 @@ use std::sync::Once;
 
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::argument::give_sized;
+use crate::sized::write_sized;
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
-/// What is known about a call that failed. Texts live until the next call of this thread fails.
+/// The description of a call that failed. Texts live until the next call of this thread fails.
 ///
 /// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct linkspan_error {
     pub remote_data: *const u8,
     /// How many bytes that is.
     pub remote_data_length: usize,
-    /// How many messages of a batch were sent before the error, for `linkspan_send_many`.
+    /// How many messages of a batch were sent before the error, for the `_send_many` functions.
     pub sent: u64,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
     }
 }
 
-/// Runs what gives a resource back: there is nobody to tell of an error, and a panic must not cross into C.
+/// Runs a function that releases a resource: it cannot return an error, and a panic must not cross into C.
 pub(crate) fn guard_release(body: impl FnOnce()) {
     guard(|| {
         body();
@@ -92,7 +92,7 @@ pub(crate) fn guard_release(body: impl FnOnce()) {
 }
 
 /// A panic inside a call is reported in the last error, so it is not printed: nothing here writes to a program's
-/// standard error. Panics elsewhere in the program are left to whoever dealt with them before.
+/// standard error. Panics elsewhere in the program go to the hook that was set before.
 fn silence_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -127,12 +127,18 @@ fn remember(error: Error) -> linkspan_status {
     status
 }
 
+/// The error of a program that refuses a value.
+pub(crate) fn refusal(status: linkspan_status, text: &str) -> Error {
+    let kind = ErrorKind::ALL.iter().find(|kind| i32::from(kind.code()) == status);
+    Error::new(*kind.unwrap_or(&ErrorKind::WrongType), text.to_owned())
+}
+
 /// A C string ends at its first NUL, so a NUL inside is shown by its symbol.
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default()
 }
 
-/// Tells about the last call of this thread that failed; a call that succeeds changes nothing here.
+/// Describes the last call of this thread that failed; a call that succeeds changes nothing here.
 ///
 /// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
 ///
@@ -147,7 +153,7 @@ pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> link
         };
         let status = told.status;
         // SAFETY: the caller gives NULL or a struct with its size set, as said above.
-        unsafe { give_sized(error, told) };
+        unsafe { write_sized(error, told) };
         status
     })
 }

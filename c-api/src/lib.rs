@@ -4,17 +4,18 @@
 //! |---|---|
 //! | status codes, version | `status` |
 //! | the guard at the edge, the last error | `error` |
-//! | what callers hand in and get back | `argument` |
-//! | messages: life, building, reading, walking | `message`, `put`, `read`, `walk` |
-//! | values event by event, without a tree: what generated code calls | `writer`, `reader`, `tape` |
+//! | what callers hand in and get back; structs that begin with their size | `argument`, `sized` |
+//! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
+//! | values event by event, without a tree: what generated code calls | `writer`, `reader`, `field_set`, `tape` |
 //! | structs that go straight to an encoding and back, as a table says | `record` |
-//! | N-d arrays | `array` |
-//! | the codecs alone | `codec` |
+//! | N-d arrays, and memory that is lent for them | `array`, `loan` |
+//! | encodings by number and name, the codecs alone | `encoding`, `codec` |
 //! | options | `options` |
-//! | channels, servers, publishers, subscribers | `channel`, `server`, `publish` |
-//! | what any of them is: asked, closed, released; what is left then | `object`, `life` |
-//! | what goes through any of them | `exchange` |
-//! | services, their controller, and their words | `service`, `controller`, `verb` |
+//! | channels, listeners, servers and their requests | `channel`, `listener`, `server`, `request` |
+//! | publishers, subscribers; what a name alone is asked | `publisher`, `subscriber`, `endpoint` |
+//! | handles: their kind, their end, what is left then | `object`, `life` |
+//! | what their families have in common | `exchange` |
+//! | services, their controller, commands and states | `service`, `controller`, `command` |
 //! | other programs' shared memory | `region` |
 //!
 //! The functions are documented for C in `include/linkspan.h`, which is generated from here.
@@ -24,23 +25,32 @@ pub mod argument;
 pub mod array;
 pub mod channel;
 pub mod codec;
+pub mod command;
 pub mod controller;
+pub mod encoding;
+pub mod endpoint;
 pub mod error;
-pub mod exchange;
+mod exchange;
+mod field_set;
 mod life;
+pub mod listener;
+pub mod loan;
 pub mod message;
-pub mod object;
+mod object;
 pub mod options;
-pub mod publish;
+pub mod publisher;
 pub mod put;
 pub mod read;
 pub mod reader;
 pub mod record;
 pub mod region;
+pub mod request;
 pub mod server;
 pub mod service;
+mod sized;
 pub mod status;
+pub mod subscriber;
 mod tape;
-pub mod verb;
+mod tree;
 pub mod walk;
 pub mod writer;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use linkspan::{Error, ErrorKind, Result};
 
-/// A struct or handle of C's that can be looked at before it is used.
+/// A struct or handle of C's that can be checked before it is used.
 pub(crate) trait Checked {
     /// `InvalidState` where it was released.
     fn check(&self) -> Result<()> {
@@ -20,13 +20,12 @@ pub(crate) trait Checked {
 }
 
 impl Checked for [u8; 16] {}
-impl Checked for crate::array::linkspan_array {}
 
 #[cold]
 pub(crate) fn released(what: &str) -> Error {
     Error::new(
         ErrorKind::InvalidState,
-        format!("{what} was released before; use it no more, and release it once"),
+        format!("{what} was released before: do not use it any more, and release it once"),
     )
 }
 

@@ -8,17 +8,17 @@ use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWri
 
 use linkspan::codec::EncodeOptions;
 use linkspan::value::{Keys, Sink, Source};
-use linkspan::{Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
+use linkspan::{Encoding, Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
 
-use crate::argument::{give_sized, handle, make, tell};
+use crate::argument::{handle, make, tell};
 use crate::array::Aligned;
-use crate::codec::linkspan_encoding;
+use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::life::{Checked, Shells, released};
-use crate::put::Tree;
-use crate::record::{HELD, Lent};
+use crate::sized::write_sized;
 use crate::status::linkspan_status;
 use crate::tape::Tape;
+use crate::tree::Tree;
 
 /// A message: one value, and for a received one where it came from.
 ///
@@ -32,6 +32,9 @@ pub struct linkspan_message {
     state: RwLock<State>,
     aligned: Mutex<Aligned>,
 }
+
+/// The encoding of a message that was made of a struct.
+const HELD: Encoding = Encoding::Cbor;
 
 /// Shells of messages that were released. They come and go quickly, so a few cover the common mistake.
 static SHELLS: Shells = Shells::new(64);
@@ -125,9 +128,9 @@ pub(crate) struct Encoded {
 pub(crate) enum State {
     /// A value that is being built, or was decoded.
     Tree(Tree),
-    /// A value that a writer wrote, and the tree of it once one was asked for.
+    /// A value that a writer wrote, and its tree once one was needed.
     Written(Box<Tape>, OnceLock<Value>),
-    /// A value that a struct gave, encoded, and the tree of it once one was asked for.
+    /// A value that was made from a struct, encoded, and its tree once one was needed.
     Encoded(Encoded),
     /// A message that has arrived.
     Received(Message),
@@ -229,11 +232,12 @@ impl linkspan_message {
         match &mut *self.change()? {
             State::Tree(tree) => what(tree),
             State::Written(..) | State::Encoded(_) => {
-                let text = "a message that a writer wrote is not changed; call linkspan_message_clear first";
+                let text =
+                    "a message that a writer wrote cannot be changed; call linkspan_message_clear first";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
             _ => {
-                let text = "a message that has arrived is not changed; call linkspan_message_clear first";
+                let text = "a received message cannot be changed; call linkspan_message_clear first";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
         }
@@ -253,7 +257,7 @@ impl linkspan_message {
     }
 
     /// Makes a struct the value, encoded; the memory of the value before is used again.
-    pub(crate) fn take_record(&self, from: &Lent<'_>, keys: Keys, has_arrays: bool) -> Result<()> {
+    pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
         let mut state = self.change()?;
         self.aligned().clear();
         let mut bytes = match &mut *state {
@@ -269,7 +273,7 @@ impl linkspan_message {
         done
     }
 
-    /// Sends the value to a sink without a tree; what arrived is checked as its channel says.
+    /// Sends the value to a sink without a tree; a received message is checked as its channel requires.
     pub(crate) fn send_into<S: Sink>(&self, mut sink: S) -> Result<S> {
         let state = self.read_state();
         match (&*state, state.arrived()) {
@@ -282,7 +286,7 @@ impl linkspan_message {
         }
     }
 
-    /// Records the value without a tree; what arrived is checked as its channel says.
+    /// Records the value without a tree; a received message is checked as its channel requires.
     pub(crate) fn record(&self, tape: &mut Tape) -> Result<()> {
         let state = self.read_state();
         match state.arrived() {
@@ -315,9 +319,10 @@ impl linkspan_message {
     pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
         match self.read_state().arrived() {
             Some(message) => what(message),
-            None => {
-                Err(Error::new(ErrorKind::InvalidState, "this message was built here, it did not arrive"))
-            }
+            None => Err(Error::new(
+                ErrorKind::InvalidState,
+                "this message was built by the program and not received",
+            )),
         }
     }
 
@@ -325,13 +330,14 @@ impl linkspan_message {
     pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
         match &*self.read_state() {
             State::Request(request) => what(request),
-            _ => {
-                Err(Error::new(ErrorKind::InvalidState, "this message is no request that linkspan_next gave"))
-            }
+            _ => Err(Error::new(
+                ErrorKind::InvalidState,
+                "this message is not a request from linkspan_server_next",
+            )),
         }
     }
 
-    /// Copies of array data that did not lie as its element type asks.
+    /// Copies of array data that was not aligned for its element type.
     pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
         self.aligned.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -455,7 +461,7 @@ pub struct linkspan_message_info {
 /// # Safety
 /// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_look(
+pub unsafe extern "C" fn linkspan_message_get_info(
     message: *const linkspan_message,
     info: *mut linkspan_message_info,
 ) -> linkspan_status {
@@ -474,7 +480,7 @@ pub unsafe extern "C" fn linkspan_message_look(
             body_length: arrived.body().len(),
         };
         give_text(arrived.source(), &mut full.source, &mut full.source_length);
-        give_sized(info, full);
+        write_sized(info, full);
         Ok(())
     };
     // SAFETY: as the caller promises.

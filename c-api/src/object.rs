@@ -1,29 +1,16 @@
-//! What every object is, whatever its kind: asked for a descriptor, counters and what happened; closed and released.
+//! The handles of objects: a number before each object says of which kind it is, and whether it was freed.
 
-use std::ffi::{c_int, c_void};
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use linkspan::service::Controller;
-use linkspan::{Channel, Error, ErrorKind, Listener, Publisher, Region, Result, Server, Subscriber, Timeout};
+use linkspan::{Error, ErrorKind, Result};
 
-use crate::argument::{is_null, make, wait};
-use crate::channel::{linkspan_channel, linkspan_listener};
-use crate::controller::linkspan_controller;
 use crate::error::guard;
 use crate::life::{Checked, Shells, released};
-use crate::message::linkspan_message;
-use crate::publish::{linkspan_publisher, linkspan_subscriber};
-use crate::reader::{Reader, linkspan_reader};
-use crate::region::linkspan_region;
-use crate::server::linkspan_server;
-use crate::service::{Serving, linkspan_service};
 use crate::status::linkspan_status;
-use crate::walk::{Walk, linkspan_walk};
-use crate::writer::{Writer, linkspan_writer};
 
-/// What a handle holds, behind a number that says what that is: so one function can take any of them.
+/// What a handle holds, behind a number that says what that is: so a pointer that was cast to the wrong kind is refused.
 ///
 /// The object is there until the handle is released; then the number is [`RELEASED`].
 #[repr(C)]
@@ -47,8 +34,8 @@ impl<T: Kind> Tagged<T> {
     pub(crate) fn check(&self) -> Result<()> {
         match self.kind.load(Ordering::Acquire) {
             kind if kind == T::KIND => Ok(()),
-            RELEASED => Err(released("this object")),
-            _ => Err(is_none_of_ours()),
+            RELEASED => Err(released(T::NAME)),
+            _ => Err(is_another(T::NAME)),
         }
     }
 
@@ -56,11 +43,11 @@ impl<T: Kind> Tagged<T> {
     ///
     /// # Safety
     /// Nobody uses the object meanwhile or later.
-    unsafe fn release(&self) -> Result<()> {
+    pub(crate) unsafe fn release(&self) -> Result<()> {
         match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: the number said that the object is there, and now says that it is not; the caller promises the rest.
             Ok(_) => unsafe { self.object.as_ptr().cast_mut().drop_in_place() },
-            Err(_) => return Err(released("this object")),
+            Err(_) => return self.check(),
         }
         Ok(())
     }
@@ -82,237 +69,76 @@ impl<T> DerefMut for Tagged<T> {
     }
 }
 
-/// What can be handed in as any object.
+/// What a handle may hold.
 pub(crate) trait Kind {
     /// Eight letters, so that other memory does not have them by chance.
     const KIND: u64;
+    /// What C calls the handle, in errors.
+    const NAME: &str;
 }
 
-macro_rules! kinds {
-    ($($object:ident in $handle:ident: $letters:literal),* $(,)?) => {
-        $(
-            impl Kind for $object {
-                const KIND: u64 = u64::from_le_bytes(*$letters);
-            }
-            impl Checked for $handle {
-                fn check(&self) -> Result<()> {
-                    self.0.check()
-                }
-            }
-            // A handle is nothing but what is tagged, so a pointer to the one is a pointer to the other.
-            const _: () = assert!(
-                offset_of!($handle, 0) == 0 && size_of::<$handle>() == size_of::<Tagged<$object>>()
-            );
-        )*
+/// A handle of C's: a [`Tagged`] object, and nothing beside it.
+pub(crate) trait Handle: Checked {
+    /// Drops the object, once; `InvalidState` where that has been done, or where it is of another kind.
+    ///
+    /// # Safety
+    /// Nobody uses the object meanwhile or later.
+    unsafe fn release(&self) -> Result<()>;
+}
 
-        /// One of the objects.
-        #[allow(dead_code, reason = "what can only be released is never looked into")]
-        pub(crate) enum Any<'a> {
-            $($object(&'a $object),)*
+/// Makes a struct of C's the handle of an object, with eight letters that no other kind has.
+macro_rules! handle_kind {
+    ($handle:ident of $object:ident: $letters:literal) => {
+        impl $crate::object::Kind for $object {
+            const KIND: u64 = u64::from_le_bytes(*$letters);
+            const NAME: &str = stringify!($handle);
         }
-
-        /// What a pointer stands for.
-        ///
-        /// # Safety
-        /// `object` is NULL or a handle of one of these kinds, live or one of those released last.
-        pub(crate) unsafe fn any<'a>(object: *const c_void) -> Result<Any<'a>> {
-            if object.is_null() {
-                return Err(is_null("an object"));
-            }
-            // SAFETY: every such handle begins with its kind, and the caller promises that it is live or a shell.
-            unsafe {
-                match (*object.cast::<AtomicU64>()).load(Ordering::Acquire) {
-                    $($object::KIND => Ok(Any::$object(&*object.cast::<Tagged<$object>>())),)*
-                    RELEASED => Err(released("this object")),
-                    _ => Err(is_none_of_ours()),
-                }
+        impl $crate::life::Checked for $handle {
+            fn check(&self) -> linkspan::Result<()> {
+                self.0.check()
             }
         }
-
-        /// Takes an object back that [`give`] handed out, drops it, and keeps its shell for a while.
-        ///
-        /// # Safety
-        /// `object` is a handle of one of these kinds, live or one of those released last, and is not used again.
-        unsafe fn take_back(object: *mut c_void) -> Result<()> {
-            // SAFETY: as for `any`; each came from `give`, and a shell drops nothing.
-            unsafe {
-                match (*object.cast::<AtomicU64>()).load(Ordering::Acquire) {
-                    $($object::KIND => {
-                        (*object.cast::<Tagged<$object>>()).release()?;
-                        SHELLS.keep(object.cast::<$handle>());
-                    })*
-                    RELEASED => return Err(released("this object")),
-                    _ => return Err(is_none_of_ours()),
-                }
+        impl $crate::object::Handle for $handle {
+            unsafe fn release(&self) -> linkspan::Result<()> {
+                // SAFETY: as the caller promises.
+                unsafe { self.0.release() }
             }
-            Ok(())
         }
+        // The kind is the first word of a handle, whatever handle it is: see `check`.
+        const _: () = assert!(
+            std::mem::offset_of!($handle, 0) == 0
+                && size_of::<$handle>() == size_of::<$crate::object::Tagged<$object>>()
+        );
     };
 }
-kinds! {
-    Channel in linkspan_channel: b"channel.",
-    Listener in linkspan_listener: b"listener",
-    Server in linkspan_server: b"server..",
-    Publisher in linkspan_publisher: b"publishr",
-    Subscriber in linkspan_subscriber: b"subscrib",
-    Serving in linkspan_service: b"service.",
-    Controller in linkspan_controller: b"controll",
-    Region in linkspan_region: b"region..",
-    Walk in linkspan_walk: b"walk....",
-    Writer in linkspan_writer: b"writer..",
-    Reader in linkspan_reader: b"reader..",
-}
+pub(crate) use handle_kind;
 
 /// Hands an object out.
 pub(crate) fn give<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
 }
 
-#[cold]
-fn is_none_of_ours() -> Error {
-    Error::new(
-        ErrorKind::InvalidState,
-        "this is no channel, listener, server, publisher, subscriber, service, controller, region, walk, writer or reader; hand in what one of their functions gave",
-    )
-}
-
-pub(crate) fn has_none(text: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, text)
-}
-
-/// A descriptor for event loops, of a channel, listener, server, subscriber, service or watching controller: readable while receiving from it
-/// (accepting, taking the next) would not wait. It stays the object's: do not close it.
+/// A call that takes an object back which [`give`] handed out: it is dropped, and its shell is kept for a while.
 ///
 /// # Safety
-/// `object` is live, `fd` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_fileno(object: *const c_void, fd: *mut c_int) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        make(fd, || match any(object)? {
-            Any::Channel(channel) => channel.fileno(),
-            Any::Listener(listener) => Ok(listener.fileno()),
-            Any::Server(server) => server.fileno(),
-            Any::Subscriber(subscriber) => subscriber.fileno(),
-            Any::Serving(serving) => Ok(serving.service.fileno()),
-            Any::Controller(controller) => controller.fileno(),
-            Any::Publisher(_) | Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
-                Err(has_none(
-                    "a publisher, a region, a walk, a writer or a reader waits for nobody, so it has no descriptor",
-                ))
-            }
-        })
-    }
-}
-
-/// What has happened to a channel, server, publisher or subscriber since the last call: an array of maps with `kind`
-/// (`connected`, `disconnected`, `lagged`, `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
-///
-/// # Safety
-/// `object` is live, `events` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_events(
-    object: *const c_void,
-    events: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        make(events, || {
-            Ok(linkspan_message::events(match any(object)? {
-                Any::Channel(channel) => channel.events(),
-                Any::Server(server) => server.events(),
-                Any::Publisher(publisher) => publisher.events(),
-                Any::Subscriber(subscriber) => subscriber.events(),
-                Any::Listener(listener) => listener.events(),
-                Any::Serving(_) | Any::Controller(_) => {
-                    return Err(has_none(
-                        "what happens to services is in their logs: linkspan_controller_log",
-                    ));
-                }
-                Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
-                    return Err(has_none(
-                        "nothing happens to a region, a walk, a writer or a reader that could be told",
-                    ));
-                }
-            }))
-        })
-    }
-}
-
-/// Counters of a channel, server, publisher (with `subscribers`, how many there are now), subscriber or service, or
-/// those of a controller itself, as a map, which the caller releases.
-///
-/// # Safety
-/// `object` is live, `stats` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_stats(
-    object: *const c_void,
-    stats: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        make(stats, || {
-            Ok(linkspan_message::of(match any(object)? {
-                Any::Channel(channel) => channel.stats(),
-                Any::Server(server) => server.stats(),
-                Any::Publisher(publisher) => publisher.stats(),
-                Any::Subscriber(subscriber) => subscriber.stats(),
-                Any::Serving(serving) => serving.service.stats(),
-                Any::Controller(controller) => controller.stats(Timeout::Default)?,
-                Any::Listener(listener) => listener.stats(),
-                Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
-                    return Err(has_none("a region, a walk, a writer or a reader counts nothing"));
-                }
-            }))
-        })
-    }
-}
-
-/// Closes an object; waits of other threads end. It still has to be released.
-///
-/// A channel closes once what was sent has been taken over, a server once its answers have, a service once its controller has
-/// heard its goodbye, a publisher once its subscribers have been given what they had still to be given, within the time-out; the others close at once. Channels that a listener accepted stay. The newest
-/// value goes with its publisher.
-///
-/// # Safety
-/// `object` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_close(object: *const c_void, timeout: i64) -> linkspan_status {
+/// `object` is NULL or a handle, live or one of those freed last, and no other call uses it.
+pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     guard(|| {
-        let wait = wait(timeout)?;
         // SAFETY: as the caller promises.
-        match unsafe { any(object) }? {
-            Any::Channel(channel) => return channel.close(wait),
-            Any::Server(server) => return server.close(wait),
-            Any::Serving(serving) => return serving.service.close(wait),
-            Any::Listener(listener) => listener.close(),
-            Any::Controller(controller) => controller.close(),
-            Any::Publisher(publisher) => return publisher.close(wait),
-            Any::Subscriber(subscriber) => subscriber.close(),
-            Any::Region(_) | Any::Walk(_) | Any::Writer(_) | Any::Reader(_) => {
-                return Err(has_none(
-                    "a region, a walk, a writer or a reader is not closed, only released: linkspan_release",
-                ));
-            }
+        let Some(handle) = (unsafe { object.as_ref() }) else { return Ok(()) };
+        // SAFETY: as the caller promises; it came from `give`, and a shell drops nothing.
+        unsafe {
+            handle.release()?;
+            SHELLS.keep(object);
         }
         Ok(())
     })
 }
 
-/// Closes an object and frees it. NULL is allowed. Messages have a release of their own: `linkspan_message_release`.
-///
-/// A second release of the same object, and any other use of it, is `InvalidState` while no more than 1024 others have
-/// been released meanwhile. After that its memory may be anything's, as with any freed pointer.
-///
-/// # Safety
-/// `object` is NULL or what one of the functions gave, and no other call uses it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_release(object: *mut c_void) -> linkspan_status {
-    guard(|| {
-        if object.is_null() {
-            return Ok(());
-        }
-        // SAFETY: as the caller promises.
-        unsafe { take_back(object) }
-    })
+#[cold]
+fn is_another(name: &str) -> Error {
+    let text = format!(
+        "this is not a {name}: pass what a function of that kind returned, and cast no other pointer to it"
+    );
+    Error::new(ErrorKind::InvalidState, text)
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use linkspan::{Options, Result, Value};
 
-use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, read_sized, timeout};
+use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, timeout};
+use crate::sized::read_sized;
 
 /// What an endpoint is opened with. NULL and zero mean the default, except in `timeout`, whose default is
 /// `LINKSPAN_DEFAULT` and where zero does not wait.
@@ -21,19 +22,19 @@ pub struct linkspan_options {
     /// The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     pub encoding: *const c_char,
     /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_next`) do not look at it.
+    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at it.
     pub timeout: i64,
     /// A name that stays the same across restarts.
     pub client_id: *const c_char,
     /// How many bytes may wait to be read.
     pub buffer: u64,
     /// How many bytes a message may have.
-    pub limit: u64,
+    pub max_message_size: u64,
     /// `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
     pub delivery: *const c_char,
     /// `"auto"` or `"manual"`.
     pub ack: *const c_char,
-    /// For peers that know nothing of Linkspan: `"lines"` or `"raw"`.
+    /// For peers without Linkspan: `"lines"` or `"raw"`.
     pub framing: *const c_char,
     /// The access mode of what is made in the file system, such as 0660.
     pub mode: u32,
@@ -47,7 +48,7 @@ pub struct linkspan_options {
     pub allow_gids: *const u32,
     /// How many there are.
     pub allow_gids_count: usize,
-    /// How many microseconds to look again and again before sleeping; -1 for not at all.
+    /// How many microseconds to poll before parking; -1 for not at all.
     pub spin: i32,
     /// Whether what is sent stays as it is.
     pub immutable: bool,
@@ -60,11 +61,11 @@ pub struct linkspan_options {
     pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
     /// Handed to `on_wait`.
     pub on_wait_context: *mut c_void,
-    /// How many messages that are not acknowledged are kept to be sent again; then `linkspan_send` waits.
+    /// How many messages that are not acknowledged are kept to be sent again; then a send waits.
     pub replay_count: u64,
     /// How many bytes of them; one message is always taken.
     pub replay_bytes: u64,
-    /// For how many clients that are away a listener keeps messages, 0 for 256; more are forgotten, which `linkspan_events` tells.
+    /// For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest and records an event.
     pub absent_clients: u64,
     /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
     /// `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
@@ -95,7 +96,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     timeout: LINKSPAN_DEFAULT,
     client_id: ptr::null(),
     buffer: 0,
-    limit: 0,
+    max_message_size: 0,
     delivery: ptr::null(),
     ack: ptr::null(),
     framing: ptr::null(),
@@ -170,7 +171,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     }
     for (name, number) in [
         ("buffer", given.buffer),
-        ("limit", given.limit),
+        ("max_message_size", given.max_message_size),
         ("mode", given.mode.into()),
         ("replay_count", given.replay_count),
         ("replay_bytes", given.replay_bytes),

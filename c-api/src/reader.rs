@@ -10,21 +10,23 @@ use linkspan::value::Sink;
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use crate::argument::{Nothing, block, c_text, handle, is_null, make, out};
-use crate::codec::{encoding, linkspan_encoding};
-use crate::error::guard;
+use crate::encoding::{encoding, linkspan_encoding};
+use crate::error::{guard, refusal};
+use crate::field_set::FieldSet;
 use crate::message::linkspan_message;
-use crate::object::{Tagged, give};
-use crate::record::Seen;
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 use crate::tape::{Entry, Event, Slice, Tape};
 
-/// Reads values one after the other, event by event, in the order in which they were written. Release it with `linkspan_release`; keep one
+/// Reads values one after the other, event by event, in the order in which they were written. Free it with `linkspan_reader_free`; keep one
 /// for many values, since it uses its memory again. One thread at a time may use it.
 ///
 /// The first error stays: calls after it give zero, NULL, a count of zero and no field, and return it again, up to
-/// `linkspan_reader_finish`, which returns it, too. So only that needs to be looked at. Texts, bytes and arrays are views: they are
+/// `linkspan_reader_finish`, which returns it, too. So only its status needs to be checked. Texts, bytes and arrays are views: they are
 /// valid until the reader begins with another value or is released.
 pub struct linkspan_reader(pub(crate) Tagged<Reader>);
+
+handle_kind!(linkspan_reader of Reader: b"reader..");
 
 /// A rule for a name of `linkspan_reader_get_field`: the field has to be there.
 pub const LINKSPAN_REQUIRED: i32 = -1;
@@ -52,7 +54,7 @@ struct Open {
     /// The position in the table of names where the next field is if the writer kept the order.
     expected: usize,
     /// The fields that came.
-    seen: Seen,
+    seen: FieldSet,
 }
 
 /// The names of fields, in places of one width, filled up with NUL or blanks.
@@ -257,7 +259,7 @@ unsafe fn reader<'a>(reader: *mut linkspan_reader) -> Result<&'a mut Reader> {
     }
 }
 
-/// Does one step of reading, unless an earlier one failed; `failed` says whether it did nothing.
+/// Does one step of reading, unless an earlier one failed.
 ///
 /// # Safety
 /// As for [`reader`].
@@ -432,7 +434,7 @@ pub unsafe extern "C" fn linkspan_reader_refuse(
     text: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { step(reader, |_| Err(crate::writer::refusal(status, c_text(text, "a text")?))) }
+    unsafe { step(reader, |_| Err(refusal(status, c_text(text, "a text")?))) }
 }
 
 /// Begins a list of `count` values, which are taken next, up to `linkspan_reader_end`.
@@ -448,7 +450,7 @@ pub unsafe extern "C" fn linkspan_reader_begin_array(
     unsafe { begin(reader, count, false) }
 }
 
-/// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` says what
+/// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` names what
 /// comes next.
 ///
 /// # Safety
@@ -594,4 +596,15 @@ pub unsafe extern "C" fn linkspan_reader_get_variant(
             Ok(())
         })
     }
+}
+
+/// Frees the reader. NULL is allowed; a second call for the same reader, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `reader` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reader_free(reader: *mut linkspan_reader) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(reader) }
 }

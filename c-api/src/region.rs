@@ -7,13 +7,15 @@ use linkspan::{Layout, Region};
 use crate::argument::{ask, block_to_fill, c_text, c_text_or_none, handle, make, out, tell};
 use crate::error::guard;
 use crate::message::linkspan_message;
-use crate::object::{Tagged, give};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 
-/// Memory that another program shares and this one reads. Release it with `linkspan_release`.
+/// Memory that another program shares and this one reads. Free it with `linkspan_region_free`.
 ///
 /// Every call copies what is there at that moment. Any number of threads may read one region.
 pub struct linkspan_region(pub(crate) Tagged<Region>);
+
+handle_kind!(linkspan_region of Region: b"region..");
 
 /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
 /// path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
@@ -94,7 +96,7 @@ pub unsafe extern "C" fn linkspan_region_text(
 
 /// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout` describes the
 /// struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as C does it; `packed`, `big` or `little` in
-/// front say otherwise; `pad[12]` passes bytes over.
+/// front say otherwise; `pad[12]` skips bytes.
 ///
 /// `counter` is NULL, or the name of an integer field that the owner makes odd while it writes and even again
 /// afterwards: then all fields are of one write, or the call fails with `Stalled`.
@@ -119,4 +121,15 @@ pub unsafe extern "C" fn linkspan_region_read(
             }))
         })
     }
+}
+
+/// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `region` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_region_free(region: *mut linkspan_region) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(region) }
 }

@@ -1,26 +1,29 @@
-//! Servers: requests of many clients, each answered by a reply or a failure.
+//! Servers: take the requests of many clients.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
+use std::ptr;
 
-use linkspan::{Encoding, RemoteFailure, Server, codec};
+use linkspan::Server;
 
-use crate::argument::{c_text, c_text_or_none, handle, make, tell};
-use crate::message::linkspan_message;
-use crate::object::{Tagged, give};
+use crate::argument::{ask, c_text, make, tell, wait};
+use crate::message::{State, linkspan_message};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Answers the requests of any number of clients. Release it with `linkspan_release`.
+/// Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 ///
 /// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
 pub struct linkspan_server(pub(crate) Tagged<Server>);
 
-/// Serves at an endpoint; `AddressInUse` where somebody else does. `options` may be NULL.
+handle_kind!(linkspan_server of Server: b"server..");
+
+/// Serves at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or good, `server` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_serve(
+pub unsafe extern "C" fn linkspan_server_serve(
     endpoint: *const c_char,
     options: *const linkspan_options,
     server: *mut *mut linkspan_server,
@@ -34,68 +37,91 @@ pub unsafe extern "C" fn linkspan_serve(
     }
 }
 
-/// Answers a request. A request is answered once; a second answer is `InvalidState`.
+/// Gives the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller releases it. `LINKSPAN_DEFAULT`
+/// waits for ever here. The call succeeds and `request` gets NULL when another thread closes the server.
+///
+/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
+/// the first such call until the server is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
+/// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
+/// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
 ///
 /// # Safety
-/// `request` and `reply` are live messages.
+/// `server` is live, `request` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_reply(
-    request: *const linkspan_message,
-    reply: *const linkspan_message,
+pub unsafe extern "C" fn linkspan_server_next(
+    server: *const linkspan_server,
+    timeout: i64,
+    request: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(request, |request| {
-            let reply = handle(reply)?;
-            request.with_request(|request| request.reply(reply))
+        ask(server, request, |server| {
+            let next = server.0.next(wait(timeout)?)?;
+            Ok(next.map_or(ptr::null_mut(), |next| linkspan_message::give(State::Request(next))))
         })
     }
 }
 
-/// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-/// `spectrum.window_too_long`, a text for a person, and a value for the program, which may be NULL.
+/// Gives a descriptor for event loops: readable while `linkspan_server_next` would not wait. It stays the server's: do not close it.
 ///
 /// # Safety
-/// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
+/// `server` is live, `fd` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_fail(
-    request: *const linkspan_message,
-    code: i64,
-    r#type: *const c_char,
-    text: *const c_char,
-    data: *const linkspan_message,
+pub unsafe extern "C" fn linkspan_server_fileno(
+    server: *const linkspan_server,
+    fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        tell(request, |request| {
-            let failure = RemoteFailure {
-                code,
-                kind: c_text_or_none(r#type, "a type")?.unwrap_or_default().to_owned(),
-                text: c_text_or_none(text, "a text")?.unwrap_or_default().to_owned(),
-                data: match data.as_ref() {
-                    Some(data) => codec::encode(data, Encoding::Cbor)?,
-                    None => Vec::new(),
-                },
-            };
-            request.with_request(|request| request.fail(&failure))
-        })
-    }
+    unsafe { ask(server, fd, |server| server.0.fileno()) }
 }
 
-/// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
-/// it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
+/// Gives what has happened to the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
-/// `request` is a live message.
+/// `server` is live, `events` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
+pub unsafe extern "C" fn linkspan_server_events(
+    server: *const linkspan_server,
+    events: *mut *mut linkspan_message,
+) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        tell(request, |request| {
-            request.with_request(|request| {
-                request.ack();
-                Ok(())
-            })
-        })
-    }
+    unsafe { ask(server, events, |server| Ok(linkspan_message::events(server.0.events()))) }
+}
+
+/// Gives the counters of the server as a map, which the caller releases.
+///
+/// # Safety
+/// `server` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_server_stats(
+    server: *const linkspan_server,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(server, stats, |server| Ok(linkspan_message::of(server.0.stats()))) }
+}
+
+/// Closes the server once its answers have been taken over, within the time-out; waits of other threads end. It still has to be freed.
+///
+/// # Safety
+/// `server` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_server_close(
+    server: *const linkspan_server,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(server, |server| server.0.close(wait(timeout)?)) }
+}
+
+/// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `server` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_server_free(server: *mut linkspan_server) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(server) }
 }

@@ -1,6 +1,6 @@
 //! Services: a program that does its work step by step and pulls, between the steps, what its controller tells it.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,21 +8,22 @@ use std::time::Duration;
 use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Error, ErrorKind, LogLevel, RemoteFailure, Result, Value};
 
-use crate::argument::{
-    LINKSPAN_FOREVER, c_text, c_text_or_none, c_texts, give_sized, is_null, make, read_sized, tell, wait,
-};
+use crate::argument::{LINKSPAN_FOREVER, ask, c_text, c_text_or_none, c_texts, is_null, make, tell, wait};
+use crate::command::{LINKSPAN_COMMAND_END, command_number, linkspan_command, linkspan_state, number};
 use crate::error::linkspan_last_error_text;
 use crate::message::{linkspan_message, linkspan_message_release};
-use crate::object::{Tagged, give};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
+use crate::sized::{read_sized, write_sized};
 use crate::status::linkspan_status;
-use crate::verb::{LINKSPAN_END, linkspan_state, linkspan_verb, number, verb};
 
-/// A program that a controller can ask and tell. Two threads of the library answer the controller whatever the program does;
-/// the program pulls what is for it with `linkspan_service_next`. Release it with `linkspan_release`.
+/// A program that a controller can query and command. Two threads of the library answer the controller whatever the program does;
+/// the program pulls what is for it with `linkspan_service_next`. Free it with `linkspan_service_free`.
 ///
-/// One thread takes commands; any thread may log, ask for the shutdown and look how it is.
+/// One thread takes commands; any thread may log, request the shutdown and get the state.
 pub struct linkspan_service(pub(crate) Tagged<Serving>);
+
+handle_kind!(linkspan_service of Serving: b"service.");
 
 /// What a failure is called that is no error of Linkspan's: JSON-RPC's internal error, as in every language.
 const INTERNAL_ERROR: i64 = -32603;
@@ -74,12 +75,12 @@ pub struct linkspan_service_options {
     pub controller: *const c_char,
     /// The period of its steps in nanoseconds, 1 for one after the other; 0 where it has no steps of its own.
     pub every: i64,
-    /// Whether it waits in READY until it is told to RUN.
+    /// Whether it waits in READY for the command RUN.
     pub paused: bool,
     /// Whether signals are left alone. Otherwise SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way,
     /// and a third one kills.
     pub leave_signals: bool,
-    /// A line about it for people.
+    /// A description in one line.
     pub description: *const c_char,
     /// What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own; `commands_count` of them.
     pub commands: *const *const c_char,
@@ -88,7 +89,7 @@ pub struct linkspan_service_options {
     /// The options of its link to the controller, or NULL.
     pub channel: *const linkspan_options,
     /// Runs in a thread of the library when what the program does is to be given up; NULL for a program that looks at
-    /// `linkspan_service_look`, or has nothing that takes long.
+    /// `linkspan_service_get_info`, or has nothing that takes long.
     pub on_cancel: Option<unsafe extern "C" fn(context: *mut c_void)>,
     /// Handed to `on_cancel`.
     pub on_cancel_context: *mut c_void,
@@ -161,39 +162,39 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
     }
 }
 
-/// Something for the program to do. Begin with `linkspan_command command = LINKSPAN_COMMAND_INIT;`.
+/// A command that the program carries out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
 ///
-/// Its texts and its arguments are views, which live until the command is answered.
+/// Its texts and its arguments are views, which live until the task is answered.
 #[repr(C)]
-pub struct linkspan_command {
-    /// `sizeof(linkspan_command)`.
+pub struct linkspan_task {
+    /// `sizeof(linkspan_task)`.
     pub size: usize,
-    /// What.
-    pub verb: linkspan_verb,
+    /// What is to be done.
+    pub command: linkspan_command,
     /// The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
     pub before: linkspan_state,
-    /// What `linkspan_service_done` and `linkspan_service_failed` know it by.
+    /// What `linkspan_service_task_done` and `linkspan_service_task_failed` know it by.
     pub number: u64,
     /// Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
     pub name: *const c_char,
-    /// The id that its sender chose; `""` for a step, and for what a signal asked.
+    /// The id that its sender chose; `""` for a step, and for a shutdown by a signal.
     pub id: *const c_char,
-    /// How many nanoseconds were left for it when it was given, or `LINKSPAN_FOREVER`.
-    pub left: i64,
+    /// How many nanoseconds remained for it when it was given, or `LINKSPAN_FOREVER`.
+    pub remaining: i64,
     /// With what: a message whose value is null where there is nothing. NULL at the end.
     pub arguments: *const linkspan_message,
 }
 
-/// How a service is now. Begin with `linkspan_service_state state = LINKSPAN_SERVICE_STATE_INIT;`.
+/// How a service is now. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
 #[repr(C)]
-pub struct linkspan_service_state {
-    /// `sizeof(linkspan_service_state)`.
+pub struct linkspan_service_info {
+    /// `sizeof(linkspan_service_info)`.
     pub size: usize,
     /// Its state.
     pub state: linkspan_state,
     /// Whether what the program does now is to be given up.
     pub is_cancelled: bool,
-    /// Whether a controller knows of it now.
+    /// Whether it is connected to a controller.
     pub is_connected: bool,
     /// The number that was drawn for this incarnation.
     pub epoch: u64,
@@ -219,61 +220,61 @@ pub unsafe extern "C" fn linkspan_service_start(
     }
 }
 
-/// Gives the program what it is to do next, to be answered with `linkspan_service_done` or `linkspan_service_failed` before the
+/// Gives the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed` before the
 /// next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
-/// paused. At the end the call succeeds with the verb `LINKSPAN_END`, and the controller has been told. When it fails, `command`
-/// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a command is open.
+/// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been told. When it fails, `task`
+/// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a task is open.
 ///
 /// # Safety
-/// `service` is live, `command` points to a `linkspan_command` whose `size` is set.
+/// `service` is live, `task` points to a `linkspan_task` whose `size` is set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_next(
     service: *const linkspan_service,
     timeout: i64,
-    command: *mut linkspan_command,
+    task: *mut linkspan_task,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         tell(service, |linkspan_service(serving)| {
-            if command.is_null() {
-                return Err(is_null("a command"));
+            if task.is_null() {
+                return Err(is_null("a task"));
             }
             let next = serving.service.next(wait(timeout)?)?;
-            give_sized(command, next.map_or_else(linkspan_command::nothing, |task| serving.hold(task)));
+            write_sized(task, next.map_or_else(linkspan_task::nothing, |task| serving.hold(task)));
             Ok(())
         })
     }
 }
 
-/// Says that a command is done; whoever gave it is told `value`, which may be NULL. `InvalidState` for a command that has been
+/// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for a task that has been
 /// answered.
 ///
 /// # Safety
-/// `service` is live, `command` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
+/// `service` is live, `task` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_service_done(
+pub unsafe extern "C" fn linkspan_service_task_done(
     service: *const linkspan_service,
-    command: *const linkspan_command,
+    task: *const linkspan_task,
     value: *const linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         tell(service, |linkspan_service(serving)| {
             let value = value.as_ref().map_or(Ok(Value::Null), linkspan_message::copy)?;
-            serving.take(command)?.task.done(&value)
+            serving.take(task)?.task.done(&value)
         })
     }
 }
 
-/// Says that a command could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
+/// Answers a task: it could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
 /// error. `LINKSPAN_REMOTE` is for what is no error of Linkspan's. The state is then as it was before the command.
 ///
 /// # Safety
-/// As for `linkspan_service_done`; `text` is NULL or NUL-terminated.
+/// As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_service_failed(
+pub unsafe extern "C" fn linkspan_service_task_failed(
     service: *const linkspan_service,
-    command: *const linkspan_command,
+    task: *const linkspan_task,
     status: linkspan_status,
     text: *const c_char,
 ) -> linkspan_status {
@@ -281,18 +282,18 @@ pub unsafe extern "C" fn linkspan_service_failed(
     unsafe {
         tell(service, |linkspan_service(serving)| {
             let why = why(status, text)?;
-            serving.take(command)?.task.failed(&why)
+            serving.take(task)?.task.failed(&why)
         })
     }
 }
 
-/// Says that the service cannot go on: FAILED, with this as the reason, until RUN tries again or SHUTDOWN ends it. A status and
-/// a text as for `linkspan_service_failed`; a command that is open is still to be answered.
+/// Puts the service into the state FAILED: it cannot go on, until RUN tries again or SHUTDOWN ends it. A status and a text say why, as
+/// for `linkspan_service_task_failed`; a task that is open is still to be answered.
 ///
 /// # Safety
 /// `service` is live, `text` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_service_fail(
+pub unsafe extern "C" fn linkspan_service_set_failed(
     service: *const linkspan_service,
     status: linkspan_status,
     text: *const c_char,
@@ -306,12 +307,12 @@ pub unsafe extern "C" fn linkspan_service_fail(
     }
 }
 
-/// Says what is wrong although the service goes on; NULL or `""` for nothing any more.
+/// Sets the reason that the record of the service shows, although it goes on: what is wrong; NULL or `""` for nothing any more.
 ///
 /// # Safety
 /// `service` is live, `text` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_service_reason(
+pub unsafe extern "C" fn linkspan_service_set_reason(
     service: *const linkspan_service,
     text: *const c_char,
 ) -> linkspan_status {
@@ -363,27 +364,78 @@ pub unsafe extern "C" fn linkspan_service_shutdown(service: *const linkspan_serv
 /// How the service is now. Any thread may call it.
 ///
 /// # Safety
-/// `service` is live, `state` points to a `linkspan_service_state` whose `size` is set.
+/// `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_service_look(
+pub unsafe extern "C" fn linkspan_service_get_info(
     service: *const linkspan_service,
-    state: *mut linkspan_service_state,
+    info: *mut linkspan_service_info,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         tell(service, |linkspan_service(serving)| {
             let service = &serving.service;
-            let full = linkspan_service_state {
+            let full = linkspan_service_info {
                 size: 0,
                 state: number(service.state()),
                 is_cancelled: service.is_cancelled(),
                 is_connected: service.is_connected(),
                 epoch: service.epoch(),
             };
-            give_sized(state, full);
+            write_sized(info, full);
             Ok(())
         })
     }
+}
+
+/// Gives a descriptor for event loops: readable while `linkspan_service_next` may have something. It stays the service's: do not close it.
+///
+/// # Safety
+/// `service` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_service_fileno(
+    service: *const linkspan_service,
+    fd: *mut c_int,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(service, fd, |service| Ok(service.0.service.fileno())) }
+}
+
+/// Gives the counters of the service as a map, which the caller releases.
+///
+/// # Safety
+/// `service` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_service_stats(
+    service: *const linkspan_service,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(service, stats, |service| Ok(linkspan_message::of(service.0.service.stats()))) }
+}
+
+/// Says goodbye to the controller in the state in which the service is, within the time-out; waits of other threads end. It still has to be
+/// freed.
+///
+/// # Safety
+/// `service` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_service_close(
+    service: *const linkspan_service,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(service, |service| service.0.service.close(wait(timeout)?)) }
+}
+
+/// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `service` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_service_free(service: *mut linkspan_service) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(service) }
 }
 
 impl Serving {
@@ -392,7 +444,7 @@ impl Serving {
     }
 
     /// Keeps a task until it is answered, and shows it to C.
-    fn hold(&self, task: Task) -> linkspan_command {
+    fn hold(&self, task: Task) -> linkspan_task {
         let text = |text: &str| CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default();
         let mut open = self.open();
         open.number += 1;
@@ -402,16 +454,16 @@ impl Serving {
             arguments: Arguments(linkspan_message::of(task.arguments().clone())),
             task,
         };
-        let full = linkspan_command {
+        let full = linkspan_task {
             size: 0,
-            verb: verb(held.task.command()),
+            command: command_number(held.task.command()),
             before: number(held.task.before()),
             number: open.number,
             name: held.name.as_ptr(),
             id: held.id.as_ptr(),
-            left: held
+            remaining: held
                 .task
-                .left()
+                .remaining()
                 .map_or(LINKSPAN_FOREVER, |left| i64::try_from(left.as_nanos()).unwrap_or(LINKSPAN_FOREVER)),
             arguments: held.arguments.0,
         };
@@ -422,42 +474,41 @@ impl Serving {
     /// The task that a command stands for, once.
     ///
     /// # Safety
-    /// `command` is NULL or points to a command whose `size` is set.
-    unsafe fn take(&self, command: *const linkspan_command) -> Result<Held> {
-        // SAFETY: as the caller promises; a command that ends before its number is refused.
+    /// `task` is NULL or points to a task whose `size` is set.
+    unsafe fn take(&self, task: *const linkspan_task) -> Result<Held> {
+        // SAFETY: as the caller promises; a task that ends before its number is refused.
         let number = unsafe {
-            if command.is_null() {
-                return Err(is_null("a command"));
+            if task.is_null() {
+                return Err(is_null("a task"));
             }
-            if command.cast::<usize>().read() < std::mem::offset_of!(linkspan_command, name) {
-                let text = "the command has no number; begin it with LINKSPAN_COMMAND_INIT";
+            if task.cast::<usize>().read() < std::mem::offset_of!(linkspan_task, name) {
+                let text = "the task has no number; begin it with LINKSPAN_TASK_INIT";
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
-            (&raw const (*command).number).read()
+            (&raw const (*task).number).read()
         };
         let mut open = self.open();
         match open.held.take() {
             Some(held) if open.number == number => Ok(held),
             other => {
                 open.held = other;
-                let text =
-                    "this command has been answered already, or is none that linkspan_service_next gave";
+                let text = "this task has been answered already, or is none that linkspan_service_next gave";
                 Err(Error::new(ErrorKind::InvalidState, text).on(self.service.name()))
             }
         }
     }
 }
 
-impl linkspan_command {
-    fn nothing() -> linkspan_command {
-        linkspan_command {
+impl linkspan_task {
+    fn nothing() -> linkspan_task {
+        linkspan_task {
             size: 0,
-            verb: LINKSPAN_END,
+            command: LINKSPAN_COMMAND_END,
             before: 0,
             number: 0,
             name: c"".as_ptr(),
             id: c"".as_ptr(),
-            left: 0,
+            remaining: 0,
             arguments: ptr::null(),
         }
     }

@@ -2,46 +2,46 @@
 
 use std::ffi::{CStr, c_char};
 
-/// What a call came to: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
+/// The result of a call: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
 pub type linkspan_status = i32;
 
-/// The call did what it was asked.
+/// The call succeeded.
 pub const LINKSPAN_OK: linkspan_status = 0;
-/// This system can't do that transport.
+/// This system does not support that transport.
 pub const LINKSPAN_TRANSPORT_UNAVAILABLE: linkspan_status = 100;
-/// The other side went away.
+/// The connection to the other side ended.
 pub const LINKSPAN_DISCONNECTED: linkspan_status = 102;
-/// Nobody listens at that name.
+/// No program listens at that name.
 pub const LINKSPAN_NOT_FOUND: linkspan_status = 103;
 /// No value at that path.
 pub const LINKSPAN_MISSING: linkspan_status = 104;
-/// Somebody else listens at that name.
+/// Another program listens at that name.
 pub const LINKSPAN_ADDRESS_IN_USE: linkspan_status = 105;
-/// The object can't do that now (closed, wrong role, other side of a fork).
+/// The object does not allow this call now (closed, wrong pattern, other side of a fork).
 pub const LINKSPAN_INVALID_STATE: linkspan_status = 106;
 /// The name or port is malformed.
 pub const LINKSPAN_INVALID_ENDPOINT: linkspan_status = 107;
 /// Memory, descriptors or space in the memory file ran out.
 pub const LINKSPAN_OUT_OF_MEMORY: linkspan_status = 108;
-/// Another type is there; says both.
+/// A value of another type was found; the text has both types.
 pub const LINKSPAN_WRONG_TYPE: linkspan_status = 109;
 /// The deadline passed; nothing was lost.
 pub const LINKSPAN_TIMEOUT: linkspan_status = 110;
-/// The queue is full and the call was not to wait.
+/// The queue is full and the call does not wait.
 pub const LINKSPAN_FULL: linkspan_status = 111;
-/// Nothing there and the call was not to wait.
+/// No message is available and the call does not wait.
 pub const LINKSPAN_EMPTY: linkspan_status = 112;
-/// Mode, owner or peer credentials refuse.
+/// The mode, the owner or the peer's credentials forbid it.
 pub const LINKSPAN_PERMISSION_DENIED: linkspan_status = 113;
-/// Over a limit; says which, its value, the size asked.
+/// Over a limit; the text has the limit, its value and the size.
 pub const LINKSPAN_TOO_LARGE: linkspan_status = 114;
-/// Bytes that are not a valid message; says the offset.
+/// Bytes that are not a valid message; carries the offset.
 pub const LINKSPAN_MALFORMED: linkspan_status = 115;
-/// The value has no form in that encoding; says the path.
+/// The value has no form in that encoding; carries the path.
 pub const LINKSPAN_UNSUPPORTED: linkspan_status = 116;
-/// The two sides' schemas differ; shows the difference.
+/// The schemas of the two sides differ; the text has the differences.
 pub const LINKSPAN_SCHEMA_MISMATCH: linkspan_status = 117;
-/// Protocol versions don't overlap; shows both.
+/// The protocol versions do not overlap; the text has both.
 pub const LINKSPAN_VERSION_MISMATCH: linkspan_status = 118;
 /// Cancelled by the caller.
 pub const LINKSPAN_CANCELLED: linkspan_status = 119;
@@ -49,7 +49,7 @@ pub const LINKSPAN_CANCELLED: linkspan_status = 119;
 pub const LINKSPAN_INTERRUPTED: linkspan_status = 120;
 /// The other side is alive but holds a lock or does not answer.
 pub const LINKSPAN_STALLED: linkspan_status = 121;
-/// The other side's handler answered with an error; carries its code, type, text, data.
+/// The other side's handler failed; carries its code, type, text, data.
 pub const LINKSPAN_REMOTE: linkspan_status = 122;
 /// A number does not fit the type asked for.
 pub const LINKSPAN_OUT_OF_RANGE: linkspan_status = 123;
@@ -57,9 +57,9 @@ pub const LINKSPAN_OUT_OF_RANGE: linkspan_status = 123;
 pub const LINKSPAN_NO_SPACE: linkspan_status = 124;
 /// A subscriber was overtaken; carries how many were missed.
 pub const LINKSPAN_LAGGED: linkspan_status = 125;
-/// A stored file fails its check sum; says which and where.
+/// A stored file fails its check sum; the text has the file and the place.
 pub const LINKSPAN_CORRUPT: linkspan_status = 126;
-/// A defect in Linkspan; carries a backtrace when asked for.
+/// A defect in Linkspan: please report it.
 pub const LINKSPAN_INTERNAL: linkspan_status = 127;
 
 /// Each code with its name; a test holds this and the constants to the core's table.

@@ -6,16 +6,19 @@ use std::ptr;
 
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::argument::{c_text, give_sized, handle, make};
+use crate::argument::{c_text, handle, make};
 use crate::array::linkspan_array;
 use crate::error::guard;
 use crate::message::{Reference, give_text, linkspan_message};
-use crate::object::{Tagged, give};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
+use crate::sized::write_sized;
 use crate::status::linkspan_status;
 
-/// A walk through a message. It holds a reference to the message. Release it with `linkspan_release`.
+/// A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
 pub struct linkspan_walk(pub(crate) Tagged<Walk>);
+
+handle_kind!(linkspan_walk of Walk: b"walk....");
 
 /// What a walk is.
 pub(crate) struct Walk {
@@ -67,7 +70,7 @@ pub struct linkspan_item {
 /// # Safety
 /// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_walk_begin(
+pub unsafe extern "C" fn linkspan_walk_new(
     message: *mut linkspan_message,
     path: *const c_char,
     walk: *mut *mut linkspan_walk,
@@ -100,7 +103,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
             (*walk).0.deref_mut()
         };
         let Some(positions) = walk.next.take() else {
-            return Err(Error::new(ErrorKind::Empty, "the walk has come to its end"));
+            return Err(Error::new(ErrorKind::Empty, "the walk has reached its end"));
         };
         let message = &walk.message;
         let next = message.look_at(&walk.path, |root| {
@@ -121,7 +124,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
             }
             full.fill(here, message)?;
             // SAFETY: the caller gives NULL or a struct with its size set.
-            unsafe { give_sized(item, full) };
+            unsafe { write_sized(item, full) };
             let mut next = positions;
             if below(here, 0).is_some() {
                 next.push(0);
@@ -200,4 +203,15 @@ impl linkspan_item {
         self.bytes = bytes.as_ptr();
         self.length = bytes.len();
     }
+}
+
+/// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `walk` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_walk_free(walk: *mut linkspan_walk) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(walk) }
 }

@@ -7,21 +7,22 @@ use std::ops::DerefMut;
 use linkspan::value::{Decimal, NdArrayRef, Sink, Source, repeated_key};
 use linkspan::{BigInt, Error, ErrorKind, Limits, Result, Timestamp, Value, codec};
 
-use crate::argument::{block, c_text, c_text_or_none, handle, make, utf8};
+use crate::argument::{block, c_text, c_text_or_none, give_bytes, handle, make, utf8};
 use crate::array::linkspan_array;
-use crate::codec::{encoding, give_bytes, linkspan_encoding};
-use crate::error::guard;
+use crate::encoding::{encoding, linkspan_encoding};
+use crate::error::{guard, refusal};
 use crate::message::linkspan_message;
-use crate::object::{Tagged, give};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 use crate::tape::{Event, Slice, Tape};
 
-/// Writes values one after the other, event by event, with less work than a message that is built. Release it with
-/// `linkspan_release`; keep one for many values, since it uses its memory again. One thread at a time may use it.
+/// Writes values one after the other, event by event, with less work than a message that is built. Free it with `linkspan_writer_free`; keep one for many values, since it uses its memory again. One thread at a time may use it.
 ///
 /// The first error stays: calls after it do nothing and return it again, up to `linkspan_writer_finish` or
-/// `linkspan_writer_encode`, which return it, too, and begin anew. So only those need to be looked at.
+/// `linkspan_writer_encode`, which return it, too, and start a new value. So only their status needs to be checked.
 pub struct linkspan_writer(pub(crate) Tagged<Writer>);
+
+handle_kind!(linkspan_writer of Writer: b"writer..");
 
 /// What a writer is.
 #[derive(Default)]
@@ -79,8 +80,7 @@ impl Writer {
     fn begin(&mut self, key: Option<&str>, is_map: bool) -> Result<()> {
         let limit = Limits::default().depth as usize;
         if self.open.len() >= limit {
-            let text =
-                format!("over the depth limit: arrays and maps inside each other, {limit} levels allowed");
+            let text = format!("over the depth limit: {limit} levels of nested arrays and maps are allowed");
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let key = self.place(key)?;
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn linkspan_writer_new(writer: *mut *mut linkspan_writer) 
     unsafe { make(writer, || Ok(give(linkspan_writer(Tagged::new(Writer::default()))))) }
 }
 
-/// Makes what was written the value of `message`, in place of the one that it had, and begins anew. The message is sent, published or
+/// Makes what was written the value of `message`, in place of the one that it had, and starts a new value. The message is sent, published or
 /// given as an answer like any other; it takes no puts until `linkspan_message_clear`.
 ///
 /// # Safety
@@ -255,7 +255,7 @@ pub unsafe extern "C" fn linkspan_writer_finish(
     })
 }
 
-/// Encodes what was written, and begins anew. Free the bytes with `linkspan_free`.
+/// Encodes what was written, and starts a new value. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
 /// `writer` is live, the results may be written.
@@ -291,12 +291,6 @@ pub unsafe extern "C" fn linkspan_writer_refuse(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { step(writer, key, |_, _| Err(refusal(status, c_text(text, "a text")?))) }
-}
-
-/// The error of a program that refuses a value.
-pub(crate) fn refusal(status: linkspan_status, text: &str) -> Error {
-    let kind = ErrorKind::ALL.iter().find(|kind| i32::from(kind.code()) == status);
-    Error::new(*kind.unwrap_or(&ErrorKind::WrongType), text.to_owned())
 }
 
 /// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its key in a map, with `key` NULL
@@ -452,7 +446,7 @@ pub unsafe extern "C" fn linkspan_writer_put_decimal(
     }
 }
 
-/// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` say all, `length` is not looked at.
+/// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` describe it, `length` is ignored.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`; `array->data` points to as many elements as `array->dims` say.
@@ -615,4 +609,15 @@ pub unsafe extern "C" fn linkspan_writer_begin_array(
 pub unsafe extern "C" fn linkspan_writer_end(writer: *mut linkspan_writer) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { step(writer, std::ptr::null(), |writer, _| writer.end()) }
+}
+
+/// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `writer` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_writer_free(writer: *mut linkspan_writer) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(writer) }
 }

@@ -55,7 +55,7 @@ function sifted() {
   let attention = 0, left = 0;
   for (const service of services.values()) {
     counts.set(service.record.state, (counts.get(service.record.state) ?? 0) + 1);
-    attention += service.troubled;
+    attention += service.needsAttention;
     const matches = service.matches(words, only);
     service.element.hidden = !matches;
     left += matches;

@@ -44,21 +44,21 @@ export class Service {
   // The commands that have no button.
   get words() { return [...new Set([...this.record.commands ?? [], ...ANSWERED])]; }
 
-  get troubled() {
-    const { state, view, trouble, reason } = this.record;
-    return Boolean(trouble || reason) || state === 'FAILED' || view === 'STALE' || view === 'DISCONNECTED';
+  get needsAttention() {
+    const { state, view, problem, reason } = this.record;
+    return Boolean(problem || reason) || state === 'FAILED' || view === 'STALE' || view === 'DISCONNECTED';
   }
 
   matches(words, only) {
-    const { name, state, view, description, program, reason, trouble } = this.record;
-    const all = [name, state, view, description, program, reason, trouble].join(' ').toLowerCase();
-    return words.every(word => all.includes(word)) && (!only || (only === 'attention' ? this.troubled : state === only));
+    const { name, state, view, description, program, reason, problem } = this.record;
+    const all = [name, state, view, description, program, reason, problem].join(' ').toLowerCase();
+    return words.every(word => all.includes(word)) && (!only || (only === 'attention' ? this.needsAttention : state === only));
   }
 
   take(record) {
     this.record = record;
     this.heard = Date.now();
-    const { view, reason, trouble } = record;
+    const { view, reason, problem } = record;
     // The last state of one that has gone without a word would look true.
     const state = view === 'DISCONNECTED' ? view : record.state;
     this.element.dataset.state = this.badge.dataset.state = state;
@@ -66,7 +66,7 @@ export class Service {
     write(this.badge.firstElementChild, GLYPHS[state] ?? '');
     write(this.badge.lastElementChild, state);
     write(this.view, view === 'CONNECTED' || view === state ? '' : view);
-    write(this.wrong, [trouble, reason].filter(Boolean).join(' · '));
+    write(this.wrong, [problem, reason].filter(Boolean).join(' · '));
     this.permit();
     this.tell();
     if (!this.more.hidden) this.detail();
@@ -171,7 +171,7 @@ export class Service {
     list(this.parts.words, words.map(([path, what]) => [path, typeof what === 'number' ? number(what) : String(what)]));
     const r = this.record, answered = Object.entries(r.answered ?? {}).map(([what, count]) => `${count} ${what}`).join(', ');
     list(this.parts.record, [
-      ['program', r.program], ['process', r.pid], ['steps', r.every ? `every ${duration(r.every)}` : 'without a period'],
+      ['program', r.program], ['process', r.pid], ['machine', r.machine], ['steps', r.every ? `every ${duration(r.every)}` : 'without a period'],
       ['comes from', r.source], ['connections', r.connections], ['first seen', clock(time(r.first_seen))],
       ...r.view === 'CONNECTED' ? [] : [['last seen', clock(time(r.last_seen))]],
       ['commands', answered || 'none yet'], ['takes beside', (r.commands ?? []).join(' ') || 'nothing'],

@@ -38,7 +38,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     }
     let mut text = table::text(&rows);
     for listed in &listed {
-        text.extend(listed.trouble.as_ref().map(|trouble| told(&listed.endpoint, trouble)));
+        text.extend(listed.problem.as_ref().map(|problem| told(&listed.endpoint, problem)));
         text.extend(lost(listed));
         text.extend(mismatched(listed));
     }
@@ -84,10 +84,10 @@ fn mismatched(listed: &Listed) -> Option<String> {
 }
 
 /// What is wrong with a name, in one line.
-fn told(endpoint: &str, trouble: &Error) -> String {
+fn told(endpoint: &str, problem: &Error) -> String {
     // It may quote what another process wrote.
-    let text = display::escaped(&trouble.text().replace('\n', " "), true);
-    format!("{endpoint}: {} ({}): {text}\n", trouble.kind(), trouble.kind().code())
+    let text = display::escaped(&problem.text().replace('\n', " "), true);
+    format!("{endpoint}: {} ({}): {text}\n", problem.kind(), problem.kind().code())
 }
 
 fn row(listed: &Listed) -> Vec<String> {

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
 
-/// How values are printed.
+/// The form in which values are printed.
 #[derive(Args, Debug, Clone, Copy)]
 pub struct OutputArgs {
     /// Print each value as one line of JSON, ready for `pub` and `send`
@@ -18,27 +18,27 @@ pub struct OutputArgs {
     pub full: bool,
 }
 
-/// What every command that opens an endpoint takes.
+/// The endpoint and its options, for every command that opens one.
 #[derive(Args, Debug, Clone)]
 pub struct EndpointArgs {
     /// The endpoint: a name such as lab/temperature, with a transport in front (shm: where none is), or tcp://host:port
     pub name: String,
-    /// Write values in this encoding; left out, JSON into a spool: or a file:, which people and scripts read, and CBOR elsewhere
+    /// Write values in this encoding; default: JSON into a spool: or a file:, which people and scripts read, else CBOR
     #[arg(long, short, value_name = "ENCODING", value_parser = encodings())]
     pub encoding: Option<Encoding>,
-    /// Speak to a program that knows nothing of Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
+    /// Exchange messages with a program without Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
     #[arg(long, value_name = "FRAMING", value_parser = ["linkspan", "lines", "raw"])]
     pub framing: Option<String>,
-    /// Compare schemas with the other side, and check each value against this one: a file of the notation
+    /// Compare schemas with the other side, and validate each value: a schema file
     #[arg(long, value_name = "FILE")]
     pub schema: Option<String>,
-    /// Set another option by its name: limit=1000000, client_id=logger, mode=0660
+    /// Set another option by its name: max_message_size=1000000, client_id=logger, mode=0660
     #[arg(short, long = "option", value_name = "NAME=VALUE")]
     pub options: Vec<String>,
 }
 
 impl EndpointArgs {
-    /// The options, set by name, with what is replied held to a schema.
+    /// Returns the options, with the schema of replies.
     pub fn to_options_with(&self, reply_schema: Option<&String>) -> Result<Options> {
         let mut options = self.to_options()?;
         if let Some(file) = reply_schema {
@@ -48,7 +48,7 @@ impl EndpointArgs {
         Ok(options)
     }
 
-    /// The options, set by name.
+    /// Returns the options that the command line sets.
     pub fn to_options(&self) -> Result<Options> {
         let mut options = Options::default();
         let is_read_by_people = ["spool:", "file:"].iter().any(|transport| self.name.starts_with(transport));
@@ -72,31 +72,34 @@ impl EndpointArgs {
     }
 }
 
-/// The value of an option: JSON; a mode in octal, as chmod takes it; anything else is meant as text: client_id=logger.
+/// Parses the value of an option: JSON, a mode in octal as chmod takes it, or else text as in client_id=logger.
 fn option_value(name: &str, text: &str) -> Result<Value> {
     if name == "mode" {
         let digits = text.strip_prefix("0o").unwrap_or(text);
         return u64::from_str_radix(digits, 8).map(Value::from).map_err(|_| {
             let text =
-                format!("mode={text} is no mode: write it in octal, as chmod takes it, such as mode=0660");
+                format!("mode={text} is not a mode: write it in octal, as chmod takes it, such as mode=0660");
             Error::new(ErrorKind::WrongType, text)
         });
     }
     Ok(codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.into()))
 }
 
-/// Every encoding by its name; completions offer them.
+/// Parses the name of an encoding; completions offer all names.
 pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
     PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
 }
 
-/// Seconds, or the words "for ever" written out.
+/// Parses a time-out: seconds, or the word "forever".
 pub fn timeout(text: &str) -> Result<Timeout> {
     if text == "forever" {
         return Ok(Timeout::Forever);
     }
     let seconds = text.parse().map_err(|_| {
-        Error::new(ErrorKind::WrongType, format!("{text:?} is no number of seconds, nor the word forever"))
+        Error::new(
+            ErrorKind::WrongType,
+            format!("{text:?} is neither a number of seconds nor the word forever"),
+        )
     })?;
     Timeout::from_seconds(seconds)
 }
@@ -118,12 +121,12 @@ pub fn interval(text: &str) -> Result<Duration> {
 pub struct RegionArgs {
     /// The memory
     pub memory: String,
-    /// How it lies there; left out, it is text
+    /// The layout; default: text
     pub layout: Option<String>,
-    /// Begin so many bytes behind its start
+    /// Start at this offset
     #[arg(long, value_name = "BYTES", default_value = "0")]
     pub offset: u64,
-    /// This field counts the owner's writes, and is odd during one: read until no write came in between
+    /// The field that counts the owner's writes and is odd during one: read again until no write happened meanwhile
     #[arg(long, value_name = "FIELD", requires = "layout")]
     pub counter: Option<String>,
     /// Print it as one line of JSON
@@ -134,16 +137,16 @@ pub struct RegionArgs {
 /// `linkspan send`
 #[derive(Args, Debug)]
 pub struct SendArgs {
-    /// Where to.
+    /// The endpoint to send to.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// The value as JSON; - reads one from standard input; left out, each line there is a message
+    /// The value as JSON; - reads one from standard input; default: each line of standard input is a message
     #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
-    /// This text is the value, as it is: without quotes of JSON
+    /// The value is this text, without quotes of JSON
     #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
     pub message: Option<String>,
-    /// Wait so many seconds for the other side to listen, and to take each message, or "forever"
+    /// Wait at most this long for the other side to listen and to receive each message, or "forever"
     #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
 }
@@ -151,19 +154,19 @@ pub struct SendArgs {
 /// `linkspan recv`
 #[derive(Args, Debug)]
 pub struct RecvArgs {
-    /// Where.
+    /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// End after so many messages; 0 never ends
+    /// End after this many messages; 0 never ends
     #[arg(long, short = 'n', value_name = "N", default_value = "1")]
     pub count: u64,
-    /// Wait so many seconds for each message, or "forever"
+    /// Wait at most this long for each message, or "forever"
     #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
-    /// Answer calls with this value, as JSON
+    /// Reply to calls with this value, as JSON
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub reply: Option<String>,
-    /// How to print.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -171,22 +174,22 @@ pub struct RecvArgs {
 /// `linkspan call`
 #[derive(Args, Debug)]
 pub struct CallArgs {
-    /// Where to.
+    /// The endpoint to send to.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
     /// The request as JSON; - reads it from standard input
     #[arg(allow_negative_numbers = true, required_unless_present = "message")]
     pub value: Option<String>,
-    /// This text is the request, as it is: without quotes of JSON
+    /// The request is this text, without quotes of JSON
     #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
     pub message: Option<String>,
-    /// Compare schemas of replies with the other side, too, and check each reply against this one
+    /// Compare schemas of replies with the other side, and validate each reply: a schema file
     #[arg(long, value_name = "FILE")]
     pub reply_schema: Option<String>,
-    /// Wait so many seconds for the server and its answer together, or "forever"
+    /// Wait at most this long for the server and its reply together, or "forever"
     #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
     pub timeout: Timeout,
-    /// How to print.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -194,25 +197,25 @@ pub struct CallArgs {
 /// `linkspan reply`
 #[derive(Args, Debug)]
 pub struct ReplyArgs {
-    /// Where.
+    /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// Compare schemas of replies with the other side, too, and check each reply against this one
+    /// Compare schemas of replies with the other side, and validate each reply: a schema file
     #[arg(long, value_name = "FILE")]
     pub reply_schema: Option<String>,
-    /// The program; without a / it is looked for in PATH
+    /// The program; a name without a / is searched in PATH
     #[arg(long, short, value_name = "PROGRAM")]
     pub command: String,
-    /// Arguments of the program, behind two dashes
+    /// Arguments of the program, after --
     #[arg(last = true, value_name = "ARGUMENT")]
     pub arguments: Vec<OsString>,
-    /// Other processes may serve the name, too, each with this, and share its requests: unix:, shm:, spool:
+    /// Share the name and its requests with other processes that also use this option: unix:, shm:, spool:
     #[arg(long)]
     pub shared: bool,
-    /// Have /bin/sh read PROGRAM as a command line; the arguments are its $1, $2 and so on
+    /// Run PROGRAM as a command line of /bin/sh; the arguments are its $1, $2 and so on
     #[arg(long)]
     pub shell: bool,
-    /// What the program prints is a text, and no JSON
+    /// The output of the program is a text, not JSON
     #[arg(long)]
     pub text: bool,
     /// Kill a program that takes longer, or "forever"
@@ -221,7 +224,7 @@ pub struct ReplyArgs {
     /// Kill a program that prints more
     #[arg(long, value_name = "BYTES", default_value = "16777216")]
     pub limit: usize,
-    /// End after so many requests; 0 never ends
+    /// End after this many requests; 0 never ends
     #[arg(long, short = 'n', value_name = "N", default_value = "0")]
     pub count: u64,
 }
@@ -229,22 +232,22 @@ pub struct ReplyArgs {
 /// `linkspan pub`
 #[derive(Args, Debug)]
 pub struct PubArgs {
-    /// Where.
+    /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// The value as JSON; - reads one from standard input; left out, each line there is a value
+    /// The value as JSON; - reads one from standard input; default: each line of standard input is a value
     #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
-    /// This text is the value, as it is: without quotes of JSON
+    /// The value is this text, without quotes of JSON
     #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
     pub message: Option<String>,
-    /// Stay so many seconds after the last value
+    /// Run this long after the last value
     #[arg(long = "for", value_name = "SECONDS")]
     pub stay: Option<f64>,
-    /// Publish once so many subscribers are there
+    /// Publish once this many subscribers are connected
     #[arg(long, value_name = "N", default_value = "0")]
     pub wait_for: usize,
-    /// Wait so many seconds for them, or "forever"
+    /// Wait at most this long for them, or "forever"
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout, requires = "wait_for")]
     pub timeout: Timeout,
 }
@@ -252,19 +255,19 @@ pub struct PubArgs {
 /// `linkspan sub`
 #[derive(Args, Debug)]
 pub struct SubArgs {
-    /// Where.
+    /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// End after so many values; 0 never ends
+    /// End after this many values; 0 never ends
     #[arg(long, short = 'n', value_name = "N", default_value = "0")]
     pub count: u64,
-    /// Begin a journal here: first, newest, a number, or a time such as 2026-01-31T12:00:00Z
+    /// Start reading a journal at: first, newest, a number, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "WHERE")]
     pub from: Option<String>,
-    /// Wait so many seconds for each value, or "forever"
+    /// Wait at most this long for each value, or "forever"
     #[arg(long, short, value_name = "SECONDS", default_value = "forever", value_parser = timeout)]
     pub timeout: Timeout,
-    /// How to print.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -272,13 +275,13 @@ pub struct SubArgs {
 /// `linkspan latest`
 #[derive(Args, Debug)]
 pub struct LatestArgs {
-    /// Where.
+    /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// Wait so many seconds for a publisher, or "forever"
+    /// Wait at most this long for a publisher, or "forever"
     #[arg(long, short, value_name = "SECONDS", default_value = "0", value_parser = timeout)]
     pub timeout: Timeout,
-    /// How to print.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -286,10 +289,10 @@ pub struct LatestArgs {
 /// `linkspan transcode`
 #[derive(Args, Debug)]
 pub struct TranscodeArgs {
-    /// The encoding that is read
+    /// The encoding of the input
     #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
     pub from: Encoding,
-    /// The encoding that is written
+    /// The encoding of the output
     #[arg(long, value_name = "ENCODING", default_value = "json", value_parser = encodings())]
     pub to: Encoding,
 }
@@ -306,7 +309,7 @@ mod tests {
         for text in ["8", "rw", "", "-1", "0x1b0"] {
             assert_eq!(option_value("mode", text).unwrap_err().kind(), ErrorKind::WrongType, "{text}");
         }
-        assert_eq!(option_value("limit", "660").unwrap(), Value::from(660));
+        assert_eq!(option_value("max_message_size", "660").unwrap(), Value::from(660));
         assert_eq!(option_value("client_id", "logger").unwrap(), Value::from("logger"));
     }
 }

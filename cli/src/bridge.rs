@@ -1,4 +1,4 @@
-//! `linkspan bridge`: runs the program linkspan-bridge, which has dependencies that this one is to do without.
+//! `linkspan bridge`: runs the program linkspan-bridge, so that this program does without its dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use linkspan::{Error, ErrorKind};
 
 use crate::exit::Exit;
 
-/// The program that carries names between machines.
+/// The program that exchanges the messages of names with other machines.
 const PROGRAM: &str = "linkspan-bridge";
 
 /// Becomes the bridge: the one beside this program, else the one in PATH.

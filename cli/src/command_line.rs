@@ -7,7 +7,7 @@ use crate::args::{
 };
 use crate::keys::KeysCommand;
 
-/// Programs in different languages on one machine talk: send, call, publish and look from the shell
+/// Exchange messages with other programs from the shell: send, call, publish, list
 ///
 /// Exit codes: 0 done, 1 error (its name and number are on standard error), 2 usage, 3 Timeout, 4 NotFound or
 /// Disconnected, 130 Ctrl-C.
@@ -22,7 +22,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Send a message to whoever listens, and wait until it has been taken
+    /// Send a message to a listening program, and wait until it has received it
     #[command(after_help = "Examples:
   linkspan send lab/valve '{\"open\": true}'
   linkspan send lab/valve -m 'open it'            a text, without quotes of JSON
@@ -31,9 +31,9 @@ pub enum Command {
   linkspan send unix:lab/valve 7 --encoding json")]
     Send(SendArgs),
 
-    /// Listen at a name, and print the messages that come
+    /// Listen at a name, and print the messages that arrive
     #[command(
-        after_help = "Any number of programs may send at once. A call is answered with --reply VALUE; without it, with an error.
+        after_help = "Any number of programs may send at once. The reply to a call is the VALUE of --reply, or an error without that option.
 
 Examples:
   linkspan recv lab/valve
@@ -42,15 +42,15 @@ Examples:
     )]
     Recv(RecvArgs),
 
-    /// Send a request, and print the answer
+    /// Send a request, and print the reply
     #[command(after_help = "Examples:
   linkspan call lab/spectrum '{\"op\": \"fft\", \"window\": 4096}' --timeout 2
   linkspan call lab/spectrum - --json < request.json")]
     Call(CallArgs),
 
-    /// Answer each request with what a program prints
+    /// Reply to each request with the output of a program
     #[command(
-        after_help = "The program is run once for each request, one after the other: the request is its standard input, as JSON and a line end; what it prints, as JSON, is the answer. An exit code other than 0 is an error to the caller, with the end of its standard error; so are a program that takes too long and one that prints too much, and both are killed with all that they started. No shell reads anything unless --shell is given. The environment has LINKSPAN_SOURCE, who asks.
+        after_help = "Runs the program once for each request, one after the other. Its standard input is the request, as JSON and a line end; its standard output, as JSON, is the reply. Where its exit code is not 0, the caller gets an error with the end of its standard error. A program that takes too long or prints too much is killed with all processes that it started, and the caller gets an error. No shell is involved without --shell. The environment variable LINKSPAN_SOURCE names the caller.
 
 Examples:
   linkspan reply lab/sum --command jq -- add
@@ -59,10 +59,10 @@ Examples:
     )]
     Reply(ReplyArgs),
 
-    /// Publish a value and stay, or publish each line of standard input while it is open
+    /// Publish a value and keep it available, or publish each line of standard input
     #[command(
         name = "pub",
-        after_help = "With a value, stays until Ctrl-C or for --for SECONDS, because a published value lives as long as its publisher; one in a file: or a journal: does not need it, so there it ends at once. Without one, each line of standard input is a value, and the end of standard input is the end. A line that is no JSON ends it with 1 and the line's number and offset; the lines before it have been published.
+        after_help = "With a value, runs until Ctrl-C or for --for SECONDS, because a published value exists as long as its publisher; a value in a file: or a journal: is stored, so there the command ends at once. Without a value, publishes each line of standard input until that ends. A line that is not JSON ends the command with exit code 1, and the error has the line's number and offset; the lines before it have been published.
 
 Examples:
   linkspan pub lab/temperature '{\"celsius\": 21.4}'
@@ -73,9 +73,9 @@ Examples:
     )]
     Pub(PubArgs),
 
-    /// Print what is published at a name, the newest value first, then all that follow
+    /// Print the values published at a name: first the newest, then all that follow
     #[command(
-        after_help = "The publisher need not be there yet, and may come back. Values that were overwritten before they were read are counted on standard error (Lagged); -o delivery=latest skips to the newest instead.
+        after_help = "The publisher may start later, and restart. Standard error has the number of values that were overwritten before they were read (Lagged); with -o delivery=latest they are skipped without a report.
 
 Examples:
   linkspan sub lab/temperature
@@ -87,17 +87,17 @@ Examples:
 
     /// Print the newest published value, without waiting
     #[command(
-        after_help = "Ends with 4 where nobody publishes, with 1 (Empty) where nothing has been published yet.
+        after_help = "Ends with 4 where no program publishes at the name, with 1 (Empty) where no value has been published yet.
 
 Examples:
   linkspan latest lab/temperature
-  linkspan latest lab/temperature --json --timeout 5    waits for a publisher to come"
+  linkspan latest lab/temperature --json --timeout 5    waits for a publisher"
     )]
     Latest(LatestArgs),
 
-    /// List what is open here: endpoints, who holds them, how many messages, how far behind
+    /// List the open endpoints of this machine: their processes, messages, and the lag of their readers
     #[command(
-        after_help = "Lists the names in the runtime directory that living processes hold, with the files, journals and spools that stay without one, and removes what dead ones left. PEERS are the connected clients or subscribers; BEHIND is how many messages the slowest subscriber has still to read, or how many wait in a spool for its server, which has no PID while nobody serves it. In a pattern * stands for any characters and ? for one.
+        after_help = "Lists the names in the runtime directory that running processes hold, and the files, journals and spools, which exist without a process; removes the files of dead processes. PEERS is the number of connected clients or subscribers. BEHIND is the number of messages that the slowest subscriber has not read yet, or that wait in a spool for its server; a spool without a server has no PID. In a pattern, * matches any characters and ? matches one.
 
 Examples:
   linkspan ls
@@ -105,57 +105,59 @@ Examples:
   linkspan ls --json | jq -r 'select(.behind > 100) | .endpoint'"
     )]
     Ls {
-        /// List those alone whose endpoints, or names without the transport, match one of these
+        /// List only endpoints that match one of these patterns, with or without the transport
         #[arg(value_name = "PATTERN")]
         patterns: Vec<String>,
         /// Print each name as one line of JSON
         #[arg(long, short)]
         json: bool,
-        /// Print the names alone, as completions offer them: without shm:, which is meant where nothing is said
+        /// Print only the names, as completions offer them: without shm:, which is the default
         #[arg(long, conflicts_with = "json", hide = true)]
         names: bool,
     },
 
-    /// Say why two programs cannot talk: directories, users, modes, kernel features, limits, versions
-    #[command(after_help = "Ends with 1 where something will not work. Run it as both users and compare.
+    /// Find why two programs cannot connect: directories, users, modes, kernel features, limits, versions
+    #[command(
+        after_help = "Ends with 1 where it found a problem. Run it as each of the two users and compare.
 
 Examples:
   linkspan doctor
   sudo -u www-data linkspan doctor
   sudo linkspan doctor --repair
-  linkspan doctor --json | jq 'select(.severity != \"fine\")'")]
+  linkspan doctor --json | jq 'select(.severity != \"fine\")'"
+    )]
     Doctor {
         /// Print each finding as one line of JSON
         #[arg(long)]
         json: bool,
-        /// Set right what keeps programs apart: owner and mode of the runtime directory and of its lock file
+        /// Repair the owner and the mode of the runtime directory and of its lock file
         #[arg(long)]
         repair: bool,
     },
 
     /// Make a runtime directory for several users (as root)
     #[command(
-        after_help = "Makes /run/linkspan for the members of the group, and an entry of tmpfiles.d so that it comes back after a restart. Says what it did; what is done already is left.
+        after_help = "Makes /run/linkspan for the members of the group, and an entry in tmpfiles.d that makes it again after a restart. Prints each change; changes nothing that is already right.
 
 Examples:
   sudo linkspan setup --group sensors
   linkspan setup --group sensors --root image/"
     )]
     Setup {
-        /// The group whose members meet there
+        /// The group whose members use the directory
         #[arg(long)]
         group: String,
-        /// Take this directory for /, to prepare an image
+        /// Use this directory as /, to prepare an image
         #[arg(long, value_name = "DIRECTORY", default_value = "/")]
         root: std::path::PathBuf,
     },
 
     /// Make and trust keys, for TCP between machines
     ///
-    /// Without keys TCP stays on this machine. With them, two machines talk once each trusts the other's.
+    /// Without keys, TCP works on this machine only. With keys, two machines connect once each trusts the key of the other.
     #[command(after_help = "Examples:
   linkspan keys new                               on each of two machines, then on each:
-  linkspan keys trust NAME KEY                    with what the other printed
+  linkspan keys trust NAME KEY                    with the key that the other printed
   linkspan recv tcp://0.0.0.0:7000
   linkspan send tcp://microscope:7000 1
 
@@ -166,27 +168,27 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
         command: KeysCommand,
     },
 
-    /// Carry names of this machine to others, and names of others here: `linkspan bridge --help`
+    /// Exchange the messages of configured names with other machines: `linkspan bridge --help`
     #[command(disable_help_flag = true)]
     Bridge {
-        /// What the program linkspan-bridge is given
+        /// The arguments of the program linkspan-bridge
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
 
-    /// Remove what dead processes left
+    /// Remove the names of dead processes
     #[command(
-        after_help = "Nobody needs it: whoever listens at a name next removes what is there. Says which names it removed.
+        after_help = "This is rarely necessary: the next program that listens at a name removes the files of a dead one. Prints the names that were removed.
 
 Examples:
   linkspan clean"
     )]
     Clean,
 
-    /// Ask services and tell them: data, pause, run, checkpoint, shut down
+    /// Query and command services: data, pause, run, checkpoint, shut down
     ///
-    /// A service is a program that works step by step and answers its controller meanwhile; `linkspan controller` starts
-    /// the one that they meet at.
+    /// A service is a program that works in steps and answers its controller meanwhile. `linkspan controller` starts the
+    /// controller.
     #[command(after_help = "Examples:
   linkspan service ls
   linkspan service get power
@@ -197,9 +199,9 @@ Examples:
         command: crate::service::ServiceCommand,
     },
 
-    /// Be the controller that services dial and that `service`, `top` and programs ask
+    /// Run the controller, to which services connect and which `service`, `top` and programs query
     #[command(
-        after_help = "Services connect to it by themselves, whoever starts first, and again after it has been restarted. It ends with SIGTERM or Ctrl-C; the services go on. Other machines reach it with `linkspan keys` alone.
+        after_help = "Services connect to it on their own, in whatever order they are started, and connect again after it is restarted. SIGTERM or Ctrl-C ends it; the services continue. Services on other machines need keys: see `linkspan keys`.
 
 Examples:
   linkspan controller
@@ -208,13 +210,13 @@ Examples:
   linkspan controller --http 127.0.0.1:8017
   linkspan controller --http 127.0.0.1:8017 --http-token /etc/linkspan/page --http-read-token /etc/linkspan/metrics
 
-Prometheus reads /metrics of the page, with credentials_file set to the file of --http-read-token."
+Prometheus reads /metrics of the page with credentials_file set to the file of --http-read-token."
     )]
     Controller(crate::controller::Asked),
 
     /// Watch endpoints and services live: rates, lags, states
     #[command(
-        after_help = "Keys: q quit, arrows and PgUp PgDn scroll, Tab the other table, s order, r turn it, / filter, p hold, ? help.
+        after_help = "Keys: q quit, arrows and PgUp PgDn scroll, Tab other table, s sort column, r reverse, / filter, p pause, ? help.
 
 Examples:
   linkspan top
@@ -224,7 +226,7 @@ Examples:
     )]
     Top(crate::top::TopArgs),
 
-    /// Read somebody else's shared memory, by a layout that is told in a few words
+    /// Read the shared memory of another program, with a layout as in C
     #[command(
         after_help = "Memory: posix:/name as shm_open calls it, sysv:0x1234 for a key of shmget, or the path of a file.
 Layout: fields as in C, such as 'f64 celsius; u32 count; char name[16]; i16 raw[8] @64'. Without one, its text up to NUL.
@@ -236,20 +238,20 @@ Examples:
     )]
     Region(RegionArgs),
 
-    /// Say what messages mean: check, show and compare schemas, and hold values against them
+    /// Work with schemas of messages: check, show, compare, convert, generate code, validate values
     #[command(after_help = "Examples:
   linkspan schema check power.schema.toml
   linkspan schema check old.schema.toml new.schema.toml --require backward
   linkspan sub lab/power --json | linkspan schema validate power.schema.toml")]
     Schema {
-        /// What is to be done
+        /// What to do.
         #[command(subcommand)]
         what: crate::schema::What,
     },
 
     /// Write a value in another encoding
     #[command(
-        after_help = "Reads standard input and writes standard output. Bytes that are refused end it with 1, with the error's name, number and offset on standard error, and nothing on standard output.
+        after_help = "Reads standard input and writes standard output. Where the bytes are invalid, it ends with 1, prints the error's name, number and offset to standard error, and nothing to standard output.
 
 Examples:
   linkspan transcode --from cbor --to json < reading.cbor
@@ -257,7 +259,7 @@ Examples:
     )]
     Transcode(TranscodeArgs),
 
-    /// Print a script that completes these commands in the shell
+    /// Print a completion script for a shell
     #[command(after_help = "Examples:
   linkspan completions bash > /usr/share/bash-completion/completions/linkspan
   linkspan completions zsh > /usr/local/share/zsh/site-functions/_linkspan")]

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
-use linkspan::service::{ControllerServer, ControllerServerOptions};
 use linkspan::{Error, ErrorKind, Timeout, registry};
+use linkspan_controller::{ControllerServer, ControllerServerOptions};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -23,35 +23,35 @@ use crate::stderr;
 /// `linkspan controller`
 #[derive(Args, Debug)]
 pub struct Asked {
-    /// Listen here, any number of times; left out, at unix:controller and, where that port is free, tcp://127.0.0.1:17170
+    /// Listen at this endpoint; may be repeated; default: unix:controller and, where that port is free, tcp://127.0.0.1:17170
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Vec<String>,
-    /// Listen at unix:controller alone
+    /// Listen only at unix:controller
     #[arg(long, conflicts_with = "listen")]
     pub no_tcp: bool,
-    /// Serve a page for browsers at this address of loopback and port, such as 127.0.0.1:8017; it opens with a token that is
-    /// made anew each time, unless --http-token keeps it
+    /// Serve a page for browsers at this loopback address and port, such as 127.0.0.1:8017; the page requires a token, which
+    /// is new at each start unless --http-token stores it
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
-    /// Let --http be another address than loopback: whoever is on the way then reads all of it, the token too
+    /// Allow a non-loopback address in --http: the traffic, with the token, is then readable on the network
     #[arg(long, requires = "http")]
     pub http_allow_remote: bool,
-    /// Keep the page's token in this file, so that it survives a restart; it is made with mode 0600 where there is none
+    /// Store the page's token in this file, so that it survives a restart; a new file gets mode 0600
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_token: Option<PathBuf>,
-    /// Let the token in this file read the page, its interface and /metrics, and command nothing; made like that of --http-token
+    /// A file with a second token, which can read the page, its interface and /metrics but give no commands; made like that of --http-token
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_read_token: Option<PathBuf>,
-    /// Do not say where it listens
+    /// Do not print the endpoints
     #[arg(long, short)]
     pub quiet: bool,
 }
 
-/// Runs it until a signal. SIGTERM is how a controller ends in good order: that is no error.
+/// Runs the controller until a signal. SIGTERM is the regular end of a controller, so it is not an error.
 pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
     let mut options = ControllerServerOptions::default();
     options.tcp = !asked.no_tcp;
-    // The program has its own.
+    // The program handles signals itself.
     options.handle_signals = false;
     let mut server = listen(asked, &mut options)?;
     if !asked.quiet {
@@ -68,7 +68,7 @@ pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
     let waker =
         signals.fd().try_clone_to_owned().map_err(|e| Exit::Io(format!("watching for signals: {e}")))?;
     let stopper = server.stopper();
-    // Whichever thread gets the signal, the loop hears of it; this one ends with the process.
+    // This thread stops the loop at a signal, whichever thread received it, and ends with the process.
     thread::spawn(move || {
         while let Err(Errno::INTR) = poll(&mut [PollFd::new(&waker, PollFlags::IN)], None) {}
         stopper.stop();
@@ -83,8 +83,8 @@ pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
     }
 }
 
-/// Listens. The port of TCP is one for the whole machine: where nobody asked for it and another user's controller has it, this
-/// one does without.
+/// Listens. There is one TCP port for the whole machine: where it was not requested and another user's controller has it, this
+/// controller listens without TCP.
 fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
     match ControllerServer::listen(&asked.listen, options) {
         Err(error)
@@ -96,7 +96,7 @@ fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<Contro
             options.tcp = false;
             let server = ControllerServer::listen(&asked.listen, options).map_err(with_owner)?;
             stderr::print_note(&format!(
-                "no TCP: {error}; local programs are served all the same (--no-tcp says that this is meant, --listen takes another port)"
+                "no TCP: {error}; local programs are served all the same (--no-tcp avoids this message, --listen takes another port)"
             ));
             Ok(server)
         }
@@ -105,13 +105,13 @@ fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<Contro
 }
 
 #[cfg(feature = "web")]
-/// Serves the page, and says where it is. Its address is a key: it is shown to whoever sits there, and to no log.
+/// Serves the page, and prints its address. The address contains the token, so it is printed to terminals and never to logs.
 fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http::Running, Exit> {
     let endpoints = server.endpoints();
-    // Over a local socket there is no token to be read first, and no name to be looked up.
+    // A local socket needs neither a token nor a name lookup.
     let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());
     let Some(controller) = local else {
-        let text = "the page asks the controller at one of its own endpoints, and it has none";
+        let text = "the page connects to the controller at one of its endpoints, and it has none";
         return Err(Error::new(ErrorKind::InvalidState, text).into());
     };
     let page = http::start(&http::Settings {
@@ -133,11 +133,11 @@ fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http:
     Ok(page)
 }
 
-/// An error because of somebody else at a name says who that is, where it can be known.
+/// Adds to an `AddressInUse` error which process holds the name, where that is known.
 fn with_owner(error: Error) -> Error {
     let named = error.endpoint().filter(|_| error.kind() == ErrorKind::AddressInUse).map(str::to_owned);
     let Some(endpoint) = named else { return error };
-    // Who cannot be listed is not named: the error stays what it is.
+    // A process that is not listed is not named: the error stays unchanged.
     let listed = registry::list().unwrap_or_default().into_iter().find(|listed| listed.endpoint == endpoint);
     let Some(pid) = listed.as_ref().and_then(|listed| listed.pid) else { return error };
     let program = listed.and_then(|listed| listed.program).unwrap_or_else(|| "a program".to_owned());

@@ -21,7 +21,7 @@ pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> R
 pub fn value(argument: &str, signals: &Signals) -> Result<Value> {
     if argument != "-" {
         return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {
-            let text = format!("{}; a text is given with -m, or in quotes of JSON: '\"open\"'", e.text());
+            let text = format!("{}; give a text with -m, or in JSON quotes: '\"open\"'", e.text());
             Error::new(e.kind(), text).on("the value")
         });
     }

@@ -1,15 +1,21 @@
-//! `linkspan keys`: which machines may talk to this one over TCP, and what this one shows them.
+//! `linkspan keys`: the key of this user, and the keys of other machines that may connect over TCP.
 
 use clap::Subcommand;
+#[cfg(feature = "tls")]
 use linkspan::keys::{Keyring, PublicKey};
 
 use crate::exit::Exit;
+#[cfg(feature = "tls")]
 use crate::output;
 
-/// What is to be done with keys.
+/// Any text, because without TLS no key is used.
+#[cfg(not(feature = "tls"))]
+type PublicKey = String;
+
+/// The commands for keys.
 #[derive(Subcommand, Debug)]
 pub enum KeysCommand {
-    /// Make this user's key, and print its public half
+    /// Make a key for this user, and print its public half
     #[command(after_help = "Examples:
   linkspan keys new")]
     New,
@@ -20,45 +26,56 @@ pub enum KeysCommand {
   ssh microscope linkspan keys show")]
     Show,
 
-    /// Let whoever has this key connect, and connect to it
+    /// Allow connections from and to the machine that has this key
     #[command(
-        after_help = "The name is for listings and texts alone, and yours to choose. Compare the key with what `linkspan keys show` prints there, by a way that nobody can change: read it out, or use ssh.
+        after_help = "The name is your choice; it appears only in listings and messages. Compare the key with the output of `linkspan keys show` on that machine over a channel that cannot be tampered with: read it aloud, or use ssh.
 
 Examples:
   linkspan keys trust microscope ed25519:KRcNxa-eB7mxnOYuFvxFb_hKa4AJvlhVdIRAFPk2nK4
   linkspan keys trust microscope \"$(ssh microscope linkspan keys show)\""
     )]
     Trust {
-        /// What to call it: 1 to 64 letters, digits, `.`, `_`, `-`
+        /// A name for the key: 1 to 64 letters, digits, `.`, `_`, `-`
         name: String,
-        /// What `linkspan keys show` prints there
+        /// The output of `linkspan keys show` on that machine
         #[arg(value_parser = parse)]
         key: PublicKey,
     },
 
-    /// Print the keys that are trusted, each with its name
+    /// Print the trusted keys with their names
     #[command(after_help = "Examples:
   linkspan keys list")]
     List,
 
-    /// Trust a key no longer
-    #[command(
-        after_help = "It counts from the next connection on; what is connected stays so until either side ends.
+    /// Stop trusting a key
+    #[command(after_help = "Applies to new connections; existing ones remain until either side ends.
 
 Examples:
-  linkspan keys revoke microscope"
-    )]
+  linkspan keys revoke microscope")]
     Revoke {
-        /// The name that it was trusted under
+        /// The name of the trusted key
         name: String,
     },
 }
 
+#[cfg(feature = "tls")]
 fn parse(text: &str) -> Result<PublicKey, String> {
     text.trim().parse().map_err(|e: linkspan::Error| e.text().to_owned())
 }
 
+#[cfg(not(feature = "tls"))]
+fn parse(text: &str) -> Result<PublicKey, std::convert::Infallible> {
+    Ok(text.to_owned())
+}
+
+/// Returns the error that this build has no TLS.
+#[cfg(not(feature = "tls"))]
+pub fn keys(_command: &KeysCommand) -> Result<(), Exit> {
+    Err(crate::features::missing("`linkspan keys`", "tls", "").into())
+}
+
 /// Does it.
+#[cfg(feature = "tls")]
 pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
     let keyring = Keyring::new()?;
     let said = match command {
@@ -78,7 +95,7 @@ pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
             format!("{name} is trusted: {key}\n")
         }
         KeysCommand::List => keyring.trusted()?.iter().map(|(name, key)| format!("{key} {name}\n")).collect(),
-        KeysCommand::Revoke { name } => format!("{name} is trusted no longer: {}\n", keyring.revoke(name)?),
+        KeysCommand::Revoke { name } => format!("{name} is no longer trusted: {}\n", keyring.revoke(name)?),
     };
     output::write(said.as_bytes())
 }

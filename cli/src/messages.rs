@@ -16,18 +16,18 @@ use crate::stderr;
 pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let mut check = || signals.check();
-    // What is no value is found before the other side is troubled.
+    // What is no value is found before a connection is made.
     let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
     let is_one = one.is_some();
     let deadline = deadline(args.timeout);
-    let wait = Wait::new(deadline.left()).tick(&mut check);
+    let wait = Wait::new(deadline.remaining()).tick(&mut check);
     let channel = Channel::connect(&args.endpoint.name, &options, wait)?;
     let sent = match one {
-        Some(value) => channel.send(&value, Wait::new(deadline.left()).tick(&mut check)).map(drop),
+        Some(value) => channel.send(&value, Wait::new(deadline.remaining()).tick(&mut check)).map(drop),
         None => send_lines(&channel, args.timeout, signals),
     };
     // What was sent before an error is brought to its end as well.
-    let left = if is_one { Timeout::from(deadline.left()) } else { args.timeout };
+    let left = if is_one { Timeout::from(deadline.remaining()) } else { args.timeout };
     let closed = channel.close(Wait::new(left).tick(&mut check));
     sent?;
     Ok(closed?)
@@ -89,8 +89,8 @@ pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     let value = input::given(args.message.as_deref(), args.value.as_deref(), signals)?.unwrap_or(Value::Null);
     let mut check = || signals.check();
     let deadline = deadline(args.timeout);
-    let wait = Wait::new(deadline.left()).tick(&mut check);
+    let wait = Wait::new(deadline.remaining()).tick(&mut check);
     let channel = Channel::connect(&args.endpoint.name, &options, wait)?;
-    let answer = channel.call(&value, Wait::new(deadline.left()).tick(&mut check))?;
+    let answer = channel.call(&value, Wait::new(deadline.remaining()).tick(&mut check))?;
     output::answer(&answer, args.output)
 }

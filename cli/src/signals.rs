@@ -86,7 +86,7 @@ impl Signals {
     pub fn check(&self) -> Result<()> {
         match self.signal() {
             Some(signal) => {
-                Err(Error::new(ErrorKind::Interrupted, format!("signal {signal} asked the program to stop")))
+                Err(Error::new(ErrorKind::Interrupted, format!("signal {signal} stops the program")))
             }
             None => Ok(()),
         }

@@ -13,8 +13,10 @@ pub fn print_error(error: &Error) {
 
 /// Prints a line that is not an error of the library.
 pub fn print_note(text: &str) {
+    // One write: standard error is not buffered, and lines of programs that share it must not run into each other.
+    let line = format!("linkspan: {}\n", sanitized(text));
     // If standard error cannot be written, only the exit code is left to report the failure.
-    let _ = writeln!(io::stderr(), "linkspan: {}", sanitized(text));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Escapes control characters and indents further lines: text of another program neither controls the terminal nor looks like a

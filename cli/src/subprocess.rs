@@ -111,7 +111,7 @@ fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signal
             .map_err(|e| Error::os("preparing the program's pipes", e.raw_os_error()))?;
     }
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| Error::new(ErrorKind::Internal, "the program has no process number"))?;
+    let pid = pid.ok_or_else(|| Error::new(ErrorKind::Internal, "the program has no process ID"))?;
     let process = pidfd_open(pid, PidfdFlags::empty())
         .map_err(|e| Error::os("watching the program", e.raw_os_error()))?;
     let mut ran = Ran { printed: Vec::new(), complaint: Vec::new(), cut: None };
@@ -124,9 +124,9 @@ fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signal
         watched.extend(stdin.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
         watched.extend(stdout.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         watched.extend(stderr.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        let left = deadline.left();
+        let left = deadline.remaining();
         if left == Some(Duration::ZERO) {
-            let text = format!("{name} took longer than it may (--within) and was killed");
+            let text = format!("{name} took longer than --within allows and was killed");
             ran.cut = Some(failure(ErrorKind::Timeout, &text));
             return Ok(ran);
         }

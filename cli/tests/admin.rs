@@ -1,5 +1,12 @@
 //! ls, clean, doctor and setup with the real program.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use program::{Place, on_each_transport};
@@ -42,7 +49,7 @@ fn every_pattern_is_listed_with_what_it_tells() {
             name("lab/t")
         )));
         assert!(
-            line.contains("\"messages\":2,\"peers\":1,") && line.ends_with("\"trouble\":null}"),
+            line.contains("\"messages\":2,\"peers\":1,") && line.ends_with("\"problem\":null}"),
             "{line}"
         );
 

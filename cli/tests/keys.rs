@@ -1,5 +1,12 @@
 //! keys and TCP with the real program.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use program::{Place, Said};

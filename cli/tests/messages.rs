@@ -1,5 +1,12 @@
 //! send, recv and call with the real program, over both transports.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 use std::io::{BufRead, BufReader, Write};
 
 mod program;
@@ -107,8 +114,8 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["send", "lab//x", "1"], 1, "InvalidEndpoint (107)"),
         (&["send", "bus:x", "1"], 1, "InvalidEndpoint (107)"),
         (&["send", "x", "1", "-o", "colour=red"], 1, "Unsupported (116)"),
-        (&["send", "x", "1", "-o", "limit"], 1, "Missing (104)"),
-        (&["send", "x", "1", "-o", "limit=0"], 1, "OutOfRange (123)"),
+        (&["send", "x", "1", "-o", "max_message_size"], 1, "Missing (104)"),
+        (&["send", "x", "1", "-o", "max_message_size=0"], 1, "OutOfRange (123)"),
         (&["send", "x", "1", "--encoding", "xml"], 2, "xml"),
         (&["send", "x", "1", "--timeout", "soon"], 2, "soon"),
         (&["call", "x"], 2, "VALUE"),

@@ -1,5 +1,12 @@
 //! pub, sub and latest with the real program, over both transports.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use program::{Place, on_each_transport};

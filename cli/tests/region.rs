@@ -1,5 +1,12 @@
 //! `linkspan region`: another program's memory by a layout, as text, and what cannot be read.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 use program::Place;
 

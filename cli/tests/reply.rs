@@ -1,5 +1,12 @@
 //! reply with the real program: a program is run for each request.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use program::{Place, Said};

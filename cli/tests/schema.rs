@@ -1,5 +1,12 @@
 //! `linkspan schema` with the real program.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use std::io::Write;
@@ -49,9 +56,15 @@ fn schema_check_says_nothing_or_names_file_line_and_column() {
         "{}",
         said.err
     );
-    // A file without end costs no more than the longest schema.
+    // What is no file is refused by its path, and what is a descriptor of the program is read.
     let said = run(&place, &["schema", "check", "/dev/zero"], "");
-    assert!(said.code == Some(1) && said.err.contains("TooLarge"), "{}", said.err);
+    assert!(
+        said.code == Some(1) && said.err.contains("/dev/zero: a device is no text file: name a file"),
+        "{}",
+        said.err
+    );
+    let said = run(&place, &["schema", "show", "/dev/stdin"], OLD);
+    assert!(said.code == Some(0) && said.out.contains("[fields.watts]"), "{}", said.err);
 }
 
 #[test]
@@ -217,6 +230,66 @@ fn generate_writes_files_named_after_the_schema_or_prints_them() {
     assert!(said.code == Some(1) && said.err.contains("making the directory good.toml"), "{}", said.err);
 }
 
+#[test]
+fn generate_check_names_each_file_that_differs_and_writes_none() {
+    let place = Place::new();
+    file(&place, "good.toml", OLD);
+    for language in ["rust", "c", "cpp", "fortran", "python", "php"] {
+        let words = |check: bool| {
+            let mut words = vec!["schema", "generate", "--lang", language, "good.toml", "--output", language];
+            words.extend(check.then_some("--check"));
+            words
+        };
+        let missing = run(&place, &words(true), "");
+        let folder = place.path().join(language);
+        assert!(missing.code == Some(1) && missing.err.is_empty(), "{language}: {}", missing.err);
+        assert!(missing.out.lines().all(|line| line.ends_with(": does not exist")), "{}", missing.out);
+        assert!(!folder.exists(), "{language}");
+        assert_eq!(run(&place, &words(false), "").code, Some(0));
+        let good = run(&place, &words(true), "");
+        assert_eq!((good.code, good.out.as_str(), good.err.as_str()), (Some(0), "", ""), "{language}");
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), missing.out.lines().count(), "{language}: {}", missing.out);
+        for path in files {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            let cut = lines.len() / 2;
+            let changed = |line: &str| {
+                let mut changed = lines.clone();
+                changed[cut] = line;
+                changed.join("\n") + "\n"
+            };
+            let other = changed("oops");
+            let longer = format!("{text}oops\n");
+            let shorter = lines[..cut].join("\n") + "\n";
+            let windows = text.replacen('\n', "\r\n", 1);
+            let at_end = lines.len() + 1;
+            for (edited, says) in [
+                (&other, format!("{language}/{name}:{}: found \"oops\", expected ", cut + 1)),
+                (
+                    &longer,
+                    format!("{language}/{name}:{at_end}: found \"oops\", expected the end of the file"),
+                ),
+                (&shorter, format!("{language}/{name}:{}: found the end of the file", cut + 1)),
+                (&windows, format!("{language}/{name}:1: ")),
+            ] {
+                std::fs::write(&path, edited).unwrap();
+                let said = run(&place, &words(true), "");
+                assert!(
+                    said.code == Some(1) && said.out.contains(&says),
+                    "{says}: {} {}",
+                    said.out,
+                    said.err
+                );
+                assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+                assert_eq!(&std::fs::read_to_string(&path).unwrap(), edited);
+            }
+            std::fs::write(&path, text).unwrap();
+        }
+    }
+}
+
 const READINGS: &str = "{\"watts\": 1.5, \"n\": 1}\n{\"watts\": 2, \"n\": 2, \"note\": \"x\"}\n";
 
 #[test]
@@ -240,13 +313,51 @@ fn schema_infer_reads_files_of_every_form() {
     std::fs::write(place.path().join("readings.cbor"), sequence).unwrap();
     let cbor = run(&place, &["schema", "infer", "readings.cbor", "--name", "other"], "");
     assert!(cbor.out.contains("# inferred from 2 messages\nname = \"other\""), "{} {}", cbor.out, cbor.err);
-    // An error names the message.
-    std::fs::write(place.path().join("cut.cbor"), &sequence[..20]).unwrap();
-    let cut = run(&place, &["schema", "infer", "cut.cbor"], "");
-    assert!(cut.code == Some(1) && cut.err.contains("in the message that begins at byte 16"), "{}", cut.err);
+    // An error names the message, the path in it where there is one, and the byte of the file.
+    for (length, places) in
+        [(20, ["cut.cbor, message 2: ", ", at byte 17"]), (23, [", at path watts", ", at byte 23"])]
+    {
+        std::fs::write(place.path().join("cut.cbor"), &sequence[..length]).unwrap();
+        let cut = run(&place, &["schema", "infer", "cut.cbor"], "");
+        assert!(cut.code == Some(1) && places.iter().all(|says| cut.err.contains(says)), "{}", cut.err);
+    }
     file(&place, "bad.jsonl", &format!("{READINGS}{{oops\n"));
     let bad = run(&place, &["schema", "infer", "bad.jsonl"], "");
-    assert!(bad.code == Some(1) && bad.err.contains("bad.jsonl, line 3"), "{}", bad.err);
+    assert!(bad.code == Some(1) && bad.err.contains("bad.jsonl:3:2: "), "{}", bad.err);
+}
+
+#[test]
+fn schema_infer_refuses_bad_files_with_their_place() {
+    let place = Place::new();
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir(at("folder")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+    std::fs::write(at("second.json"), "{\"a\":1}\n{\"a\":}\n").unwrap();
+    std::fs::write(at("whole.json"), "{\n \"a\": 1,\n \"é\": ?\n}\n").unwrap();
+    std::fs::write(at("cut.json"), b"{\"a\":1}\n{\"a\":\"\xe2\x84").unwrap();
+    std::fs::write(at("deep.json"), "[".repeat(200_000)).unwrap();
+    std::fs::write(at("digits.json"), format!("{{\"a\":{}}}\n{{\"a\":}}", "9".repeat(100_000))).unwrap();
+    std::fs::write(at("nul.json"), b"{\"a\":1}\n\0\n").unwrap();
+    std::fs::write(at("cut.cbor"), b"\xa1\x61a\x19").unwrap();
+    for (name, says) in [
+        ("folder", "folder: a directory is no text file: name a file in it"),
+        ("fifo", "fifo: a FIFO is no text file"),
+        ("second.json", "second.json:2:6: "),
+        ("whole.json", "whole.json:3:7: "),
+        ("cut.json", "cut.json:2:"),
+        ("deep.json", "deep.json:1:"),
+        ("digits.json", "digits.json:1:6: over the integer limit"),
+        ("nul.json", "nul.json:2:1: "),
+        ("cut.cbor", "cut.cbor, message 1: "),
+    ] {
+        let said = run(&place, &["schema", "infer", name], "");
+        assert!(
+            said.code == Some(1) && said.out.is_empty() && said.err.contains(says),
+            "{name}: {:?} {}",
+            said.code,
+            said.err
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,12 @@
 //! controller and service with the real program, and services that a test plays.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -181,7 +188,7 @@ fn services_are_listed_asked_and_described() {
     let row = look.out.lines().find(|line| line.starts_with("lab/power")).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..3], ["RUNNING", "CONNECTED"], "{}", look.out);
     let json = lab.place.run(&["top", "--once", "--json", "--every", "0.2"]).out;
-    assert!(json.contains("\"steps_per_second\":") && json.ends_with("\"trouble\":null}\n"), "{json}");
+    assert!(json.contains("\"steps_per_second\":") && json.ends_with("\"problem\":null}\n"), "{json}");
 
     assert_eq!(lab.done("call heat calibrate {\"volts\":230} --json"), "{\"given\":{\"volts\":230}}\n");
     assert_eq!(lab.done("config heat {\"every\":2} --json"), "{\"every\":2}\n");

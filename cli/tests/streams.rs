@@ -1,5 +1,12 @@
 //! Standard input and output: encodings alone, readers that go away, Ctrl-C, and help that can be read.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use program::Place;

@@ -1,5 +1,12 @@
 //! Programs that know nothing of Linkspan, as services: `linkspan service run -- PROGRAM`, told what to do by a controller.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 mod supervising;
 
@@ -174,7 +181,11 @@ fn who_ignores_the_signal_is_killed_when_its_grace_is_over() {
     assert!(ended.at("killed").unwrap().as_bool().unwrap());
     let said = supervised.wait();
     assert_eq!(said.code, Some(137));
-    assert!(said.err.contains("linkspan: it: the program is killed: its grace is over"), "{}", said.err);
+    assert!(
+        said.err.contains("linkspan: it: the program is killed: the time of --grace is over"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

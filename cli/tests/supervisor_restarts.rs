@@ -1,5 +1,12 @@
 //! Supervised programs that die, are killed, fork, print without end; and what is left of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 mod supervising;
 
@@ -115,7 +122,7 @@ fn a_program_that_is_killed_is_started_again() {
     let said = supervised.wait();
     assert_eq!(said.code, Some(0));
     assert!(
-        said.err.contains("linkspan: it: the program ended with SIGKILL, it is started again in 0.01 s"),
+        said.err.contains("linkspan: it: the program ended with SIGKILL; it is restarted in 0.01 s"),
         "{}",
         said.err
     );
@@ -130,7 +137,7 @@ fn one_that_cannot_live_is_failed_until_it_is_run() {
     let record = lab.until_state("FAILED");
     let reason = text(&record, "reason");
     assert!(
-        reason.contains("ended with exit code 6, after 3 restarts in 1000 s: RUN starts it anew"),
+        reason.contains("ended with exit code 6, after 3 restarts in 1000 s: RUN starts it again"),
         "{reason}"
     );
     let starts = || std::fs::read_to_string(lab.file("starts")).unwrap().lines().count();
@@ -145,7 +152,7 @@ fn one_that_cannot_live_is_failed_until_it_is_run() {
     // One that waits to be started again, or has failed, is shut down as well.
     std::fs::remove_file(lab.file("cured")).unwrap();
     let supervised = lab.supervise(&["--restart", "on-failure", "--restart-delay", "1000"], script);
-    lab.until("away", |record| text(record, "reason").contains("started again in 1000 s"));
+    lab.until("away", |record| text(record, "reason").contains("restarted in 1000 s"));
     assert!(!lab.data().at("running").unwrap().as_bool().unwrap());
     lab.command(&Command::Shutdown).unwrap();
     assert_eq!(supervised.wait().code, Some(0));
@@ -160,6 +167,7 @@ fn a_flood_holds_up_neither_the_program_nor_its_controller() {
     let lab = Laboratory::new();
     const LINES: f64 = 3_000_000.0;
     let script = format!("yes word | head -n {LINES}; echo done >&2; exec sleep 1000");
+    let begun = std::time::Instant::now();
     // Nobody reads what it prints.
     let supervised = lab.supervise(&[], &script);
     lab.until_state("RUNNING");
@@ -179,7 +187,9 @@ fn a_flood_holds_up_neither_the_program_nor_its_controller() {
         log.last()
     );
     assert!(log.iter().any(|line| line == "stderr done"), "standard error is not lost in it");
-    assert!(log.len() < 1000, "{}", log.len());
+    // 200 lines at once, then 50 a second, and how many were left out each time; some lines are the supervisor's own.
+    let most = 500.0 + 60.0 * begun.elapsed().as_secs_f64();
+    assert!((log.len() as f64) < most && most < LINES, "{} lines, {most} are allowed", log.len());
     eprintln!("{} answers meanwhile", answers.get());
 }
 

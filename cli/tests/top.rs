@@ -1,5 +1,12 @@
 //! top with the real program, in a terminal of its own and without one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod program;
 
 use program::Place;

@@ -13,23 +13,23 @@ static void check(linkspan_status status) {
 static void serve(void) {
     linkspan_server *server;
     linkspan_message *request, *reply;
-    check(linkspan_serve("first/call", NULL, &server));
+    check(linkspan_server_serve("first/call", NULL, &server));
     check(linkspan_message_new(&reply));
     for (;;) {
         linkspan_array numbers;
         double sum = 0;
-        check(linkspan_next(server, LINKSPAN_DEFAULT, &request));
+        check(linkspan_server_next(server, LINKSPAN_DEFAULT, &request));
         if (request == NULL) break; /* a signal asked to stop */
         check(linkspan_message_get_array(request, "numbers", &numbers));
         for (size_t i = 0; i < numbers.dims[0]; ++i) sum += ((const double *)numbers.data)[i];
         check(linkspan_message_clear(reply));
         check(linkspan_message_put_f64(reply, "sum", sum));
         check(linkspan_message_put_text(reply, "from", LINKSPAN_ZSTR("C")));
-        check(linkspan_reply(request, reply));
+        check(linkspan_request_reply(request, reply));
         linkspan_message_release(request);
     }
     linkspan_message_release(reply);
-    linkspan_release(server);
+    linkspan_server_free(server);
 }
 
 static void call(void) {
@@ -40,16 +40,16 @@ static void call(void) {
     double sum;
     const char *from;
     size_t length;
-    check(linkspan_connect("first/call", NULL, LINKSPAN_DEFAULT, &channel));
+    check(linkspan_channel_connect("first/call", NULL, LINKSPAN_DEFAULT, &channel));
     check(linkspan_message_new(&request));
     check(linkspan_message_put_array(request, "numbers", &array));
-    check(linkspan_call(channel, request, LINKSPAN_DEFAULT, &reply));
+    check(linkspan_channel_call(channel, request, LINKSPAN_DEFAULT, &reply));
     check(linkspan_message_get_f64(reply, "sum", &sum));
     check(linkspan_message_get_text(reply, "from", &from, &length));
     printf("the sum is %.1f, says %.*s\n", sum, (int)length, from);
     linkspan_message_release(reply);
     linkspan_message_release(request);
-    linkspan_release(channel);
+    linkspan_channel_free(channel);
 }
 
 int main(int argc, char **argv) {

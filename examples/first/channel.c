@@ -13,23 +13,23 @@ static void check(linkspan_status status) {
 int main(void) {
     linkspan_channel *channel;
     linkspan_message *hello, *message;
-    linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
+    linkspan_channel_info state = LINKSPAN_CHANNEL_INFO_INIT;
     const char *from;
     size_t length;
 
-    check(linkspan_open("first/channel", NULL, LINKSPAN_DEFAULT, &channel));
-    check(linkspan_channel_look(channel, &state));
+    check(linkspan_channel_open("first/channel", NULL, LINKSPAN_DEFAULT, &channel));
+    check(linkspan_channel_get_info(channel, &state));
     check(linkspan_message_new(&hello));
     check(linkspan_message_put_text(hello, "from", LINKSPAN_ZSTR("C")));
-    check(linkspan_send(channel, hello, LINKSPAN_DEFAULT, NULL));
-    check(linkspan_recv(channel, LINKSPAN_DEFAULT, &message));
+    check(linkspan_channel_send(channel, hello, LINKSPAN_DEFAULT, NULL));
+    check(linkspan_channel_recv(channel, LINKSPAN_DEFAULT, &message));
     check(linkspan_message_get_text(message, "from", &from, &length));
     const char *role = state.role == LINKSPAN_ROLE_LISTENER ? "listener" : "connector";
     printf("the %s heard from %.*s\n", role, (int)length, from);
 
     linkspan_message_release(message);
     linkspan_message_release(hello);
-    check(linkspan_close(channel, LINKSPAN_DEFAULT));
-    linkspan_release(channel);
+    check(linkspan_channel_close(channel, LINKSPAN_DEFAULT));
+    linkspan_channel_free(channel);
     return 0;
 }

@@ -18,7 +18,7 @@ int main(void) {
     int64_t count;
     const char *state;
     size_t length;
-    check(linkspan_controller_open(NULL, NULL, LINKSPAN_DEFAULT, &controller));
+    check(linkspan_controller_connect(NULL, NULL, LINKSPAN_DEFAULT, &controller));
     check(linkspan_controller_command(controller, NAME, "GET_DATA", NULL, LINKSPAN_DEFAULT, &data));
     check(linkspan_message_get_i64(data, "count", &count));
     printf("%s\n", count >= 0 ? "counts" : "does not count");
@@ -33,6 +33,6 @@ int main(void) {
     linkspan_message_release(nothing);
     check(linkspan_controller_command(controller, NAME, "SHUTDOWN", NULL, LINKSPAN_DEFAULT, &nothing));
     linkspan_message_release(nothing);
-    linkspan_release(controller);
+    linkspan_controller_free(controller);
     return 0;
 }

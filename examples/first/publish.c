@@ -14,19 +14,19 @@ static void check(linkspan_status status) {
 static void subscribe(void) {
     linkspan_subscriber *readings;
     linkspan_message *reading;
-    check(linkspan_subscribe("first/publish", NULL, &readings));
+    check(linkspan_subscriber_new("first/publish", NULL, &readings));
     for (int i = 0; i < 3; ++i) {
         double celsius;
         const char *from;
         size_t length;
-        check(linkspan_next(readings, LINKSPAN_DEFAULT, &reading));
+        check(linkspan_subscriber_next(readings, LINKSPAN_DEFAULT, &reading));
         if (reading == NULL) break; /* a signal asked to stop */
         check(linkspan_message_get_f64(reading, "celsius", &celsius));
         check(linkspan_message_get_text(reading, "from", &from, &length));
         printf("%.1f °C from %.*s\n", celsius, (int)length, from);
         linkspan_message_release(reading);
     }
-    linkspan_release(readings);
+    linkspan_subscriber_free(readings);
 }
 
 static void publish(void) {
@@ -38,7 +38,7 @@ static void publish(void) {
         check(linkspan_message_clear(reading));
         check(linkspan_message_put_f64(reading, "celsius", celsius));
         check(linkspan_message_put_text(reading, "from", LINKSPAN_ZSTR("C")));
-        check(linkspan_send(out, reading, LINKSPAN_DEFAULT, NULL));
+        check(linkspan_publisher_send(out, reading, NULL));
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
 }

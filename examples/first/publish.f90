@@ -40,7 +40,7 @@ contains
       type(linkspan_message) :: reading
       real(real64) :: celsius
       integer(c_int) :: slept
-      call out%publish("first/publish")
+      call out%open("first/publish")
       celsius = 20
       do
          call reading%clear()

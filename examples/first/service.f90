@@ -4,20 +4,20 @@ program first_service
    implicit none
    type(linkspan_service) :: service
    type(linkspan_service_options) :: options
-   type(linkspan_command) :: command
+   type(linkspan_task) :: task
    type(linkspan_message) :: data
    integer :: count = 0
    options%every = 0.1_real64
    call service%start("lab/counter", options)
-   do while (service%next(command))
-      if (command%verb == linkspan_step) count = count + 1
-      if (command%verb == linkspan_get_data) then
+   do while (service%next(task))
+      if (task%command == linkspan_command_step) count = count + 1
+      if (task%command == linkspan_command_get_data) then
          call data%clear()
          call data%put("count", count)
-         call service%done(command, data)
+         call service%task_done(task, data)
       else
          ! PAUSE, RUN, CHECKPOINT and SHUTDOWN: there is nothing to close, so they are done.
-         call service%done(command)
+         call service%task_done(task)
       end if
    end do
    call service%close()

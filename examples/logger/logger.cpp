@@ -119,7 +119,7 @@ public:
 
     void on_checkpoint() override {
         // Half of the time that the command has, so that the answer says in time who is in the way.
-        linkspan::sqlite_checkpoint(db_->c(), std::min<std::chrono::nanoseconds>(left() / 2, std::chrono::seconds(5)));
+        linkspan::sqlite_checkpoint(db_->c(), std::min<std::chrono::nanoseconds>(remaining() / 2, std::chrono::seconds(5)));
     }
 
     void on_pause() override {

@@ -67,7 +67,7 @@ class Logger(linkspan.Service):
 
     def on_checkpoint(self) -> None:
         # Half of the time that the command has, so that the answer says in time who is in the way.
-        linkspan.sqlite_checkpoint(self.db, timeout=min(self.left / 2, 5.0))
+        linkspan.sqlite_checkpoint(self.db, timeout=min(self.remaining / 2, 5.0))
 
     def on_pause(self) -> None:
         self.on_checkpoint()  # where this fails the database stays open, and the logger goes on

@@ -24,7 +24,7 @@ program spectrum
 
    call server%serve("observatory/spectrum")
    options%schema = observatory_triggers_schema()
-   call triggers%publish("observatory/triggers", options)
+   call triggers%open("observatory/triggers", options)
    options%schema = observatory_waveform_schema()
    call waveform%subscribe("observatory/waveform", options)
    do

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::BailoutGuard;
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::from_wire::table;
-use crate::message::Message;
 use crate::options::{self, Seconds, Waiter};
+use crate::received::Message;
 use crate::scalars::{Text, Timestamp};
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made};

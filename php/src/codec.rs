@@ -1,60 +1,21 @@
-//! The codecs alone: `Linkspan\encode`, `decode`, `transcode`, and the enum that names them.
+//! The codecs alone: `Linkspan\encode`, `decode` and `transcode`; the canonical form of a schema.
 
 use ext_php_rs::convert::{FromZval, StubLiteral};
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::BailoutGuard;
+use linkspan::codec::EncodeOptions;
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
+use crate::encoding::Encoding;
 use crate::from_wire;
-use crate::message::Message;
+use crate::received::Message;
 use crate::scalars::{AnyString, Text};
+use crate::scratch;
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
-
-/// `Linkspan\Encoding`.
-#[php_enum]
-#[php(name = "Linkspan\\Encoding")]
-#[derive(Clone, Copy)]
-pub enum Encoding {
-    #[php(value = "raw")]
-    Raw,
-    #[php(value = "json")]
-    Json,
-    #[php(value = "cbor")]
-    Cbor,
-    #[php(value = "bson")]
-    Bson,
-    #[php(value = "smile")]
-    Smile,
-}
-
-impl From<Encoding> for linkspan::Encoding {
-    fn from(encoding: Encoding) -> linkspan::Encoding {
-        match encoding {
-            Encoding::Raw => linkspan::Encoding::Raw,
-            Encoding::Json => linkspan::Encoding::Json,
-            Encoding::Cbor => linkspan::Encoding::Cbor,
-            Encoding::Bson => linkspan::Encoding::Bson,
-            Encoding::Smile => linkspan::Encoding::Smile,
-        }
-    }
-}
-
-impl From<linkspan::Encoding> for Encoding {
-    fn from(encoding: linkspan::Encoding) -> Encoding {
-        match encoding {
-            linkspan::Encoding::Raw => Encoding::Raw,
-            linkspan::Encoding::Json => Encoding::Json,
-            linkspan::Encoding::Cbor => Encoding::Cbor,
-            linkspan::Encoding::Bson => Encoding::Bson,
-            linkspan::Encoding::Smile => Encoding::Smile,
-        }
-    }
-}
 
 /// An encoding as an argument: a case of the enum, or its value as options have it; CBOR where it is left out.
 #[derive(Clone, Copy)]
@@ -96,20 +57,16 @@ impl StubLiteral for Named<'_> {
     }
 }
 
-impl StubLiteral for Encoding {
-    fn stub_literal(&self) -> String {
-        use ext_php_rs::enum_::RegisteredEnum;
-        format!("\\Linkspan\\Encoding::{}", self.to_name())
-    }
-}
-
 /// `Linkspan\encode`: a value as bytes.
 #[php_function]
 #[php(name = "Linkspan\\encode", defaults(encoding = CBOR))]
 pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
     edge(|| {
-        let bytes = BailoutGuard::new(codec::encode(&PhpValue(value), encoding.encoding()?)?);
-        Ok(Text::of(bytes.as_slice()))
+        let (encoding, how) = (encoding.encoding()?, EncodeOptions::default());
+        scratch::written(
+            |bytes| codec::encode_into(&PhpValue(value), encoding, &how, bytes),
+            |bytes| Text::of(bytes),
+        )
     })
 }
 

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::BailoutGuard;
 use linkspan::service::{self, Command, CommandRequest};
 use linkspan::{Error, ErrorKind, Options, Result, Timeout, Value, Wait};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::from_wire::{table_from, zval_from};
 use crate::options::{self, FOREVER, Seconds, Waiter};
+use crate::received::Answer;
 use crate::scalars::Text;
-use crate::service::Answer;
 use crate::to_wire::PhpValue;
 use crate::watch::Watch;
 use crate::zend::{self, Made, into_zval, try_made};

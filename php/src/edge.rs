@@ -3,19 +3,23 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ext_php_rs::exception::PhpResult;
-use ext_php_rs::zend::{CatchError, ExecutorGlobals, bailout, try_catch};
+use ext_php_rs::zend::bailout;
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::exception;
+use crate::call;
 
 thread_local! {
-    static FATAL: Cell<bool> = const { Cell::new(false) };
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
 }
 
+/// The error of a function that PHP calls. `exception` makes the object of it that is thrown.
+pub struct Failure(pub Error);
+
+/// What a function that PHP calls returns.
+pub type PhpResult<T> = std::result::Result<T, Failure>;
+
 /// Runs the body of a function that PHP calls. An error is thrown as its exception, a panic as `InternalException`; a
-/// fatal error that [`call_php`] held back goes on once nothing of Rust's is left.
+/// fatal error that [`call::call_php`] held back continues once nothing of Rust's is left.
 pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     let result = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
@@ -24,29 +28,12 @@ pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
             Err(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
         }
     };
-    if FATAL.take() {
+    if call::take_fatal_error() {
         drop(result);
         // SAFETY: the body has returned and its result is dropped, so the jump skips no frame that owns anything.
         unsafe { bailout() }
     }
-    result.map_err(exception::from_error)
-}
-
-/// Calls into PHP where Rust frames above own memory: a fatal error in there (memory_limit, say) ends the call with an
-/// error that unwinds them, and [`edge`] lets it go on afterwards. So does an exception, which stays pending.
-pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
-    let result = try_catch(AssertUnwindSafe(call));
-    if ExecutorGlobals::has_exception() {
-        return Err(Error::new(ErrorKind::Interrupted, "PHP code that was called threw an exception"));
-    }
-    match result {
-        Ok(value) => Ok(value),
-        Err(CatchError::Bailout) => {
-            FATAL.set(true);
-            Err(Error::new(ErrorKind::Interrupted, "PHP code that was called ended in a fatal error"))
-        }
-        Err(other) => Err(Error::new(ErrorKind::Internal, other.to_string())),
-    }
+    result.map_err(Failure)
 }
 
 /// Keeps the text and place of a panic for the exception instead of printing it. Our own copy of the standard library

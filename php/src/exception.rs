@@ -15,11 +15,14 @@ use ext_php_rs::zend::{BailoutGuard, ClassEntry, ExecuteData, ExecutorGlobals, r
 use ext_php_rs::zend_fastcall;
 use linkspan::{Encoding, Error, ErrorKind, Limits, RemoteFailure, Result, codec};
 
-use crate::edge::call_php;
-use crate::message::HANDLER_FAILED;
+use crate::call::call_php;
+use crate::edge::Failure;
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 use crate::{from_wire, zend};
+
+/// JSON-RPC 2.0's "internal error".
+pub const HANDLER_FAILED: i64 = -32603;
 
 const BASE: &str = "Linkspan\\LinkspanException";
 
@@ -199,7 +202,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
 
 /// The exception of this error, ready to be thrown. Where one is pending already (an `on_wait` that threw), that one
 /// stays.
-pub fn from_error(error: Error) -> PhpException {
+fn from_error(error: Error) -> PhpException {
     let class = class_of(error.kind());
     if ExecutorGlobals::has_exception() {
         return PhpException::new(String::new(), 0, class);
@@ -209,6 +212,12 @@ pub fn from_error(error: Error) -> PhpException {
     match zval {
         Ok(zval) => exception.with_object(zval),
         Err(_) => exception,
+    }
+}
+
+impl From<Failure> for PhpException {
+    fn from(failure: Failure) -> PhpException {
+        from_error(failure.0)
     }
 }
 

@@ -8,6 +8,7 @@ use ext_php_rs::zend::BailoutGuard;
 use linkspan::value::Source;
 use linkspan::{Error, ErrorKind, Result, Value};
 
+use crate::classes::{Class, ClassPlan};
 use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::tape::{Node, Tape};
@@ -21,7 +22,14 @@ const MOST_PER_NODE: usize = 64;
 pub fn zval(tape: Tape) -> Result<Zval> {
     check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
-    Ok(Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 }.zval())
+    Ok(Reader::new(&tape, &[], &[]).zval())
+}
+
+/// The instance on this tape, of a class of the plan, in the same way. The plan is in a guard of the caller's.
+pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
+    check_room(&tape)?;
+    let tape = BailoutGuard::new(tape);
+    Ok(Reader::new(&tape, &plan.classes, &plan.members).zval())
 }
 
 /// A value of the core's as PHP has it.
@@ -73,7 +81,7 @@ fn check_room(tape: &Tape) -> Result<()> {
 fn array_of(tape: Tape) -> Result<ZBox<ZendHashTable>> {
     check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
-    let mut reader = Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0 };
+    let mut reader = Reader::new(&tape, &[], &[]);
     match reader.nodes.next() {
         Some(Node::Map { len, .. }) => Ok(reader.array(*len)),
         Some(Node::Array(len)) => Ok(reader.list(*len)),
@@ -86,9 +94,15 @@ struct Reader<'a> {
     nodes: std::slice::Iter<'a, Node>,
     text: &'a str,
     at: usize,
+    classes: &'a [Class],
+    members: &'a [Zval],
 }
 
 impl<'a> Reader<'a> {
+    fn new(tape: &'a Tape, classes: &'a [Class], members: &'a [Zval]) -> Reader<'a> {
+        Reader { nodes: tape.nodes.iter(), text: &tape.text, at: 0, classes, members }
+    }
+
     fn text_to(&mut self, end: usize) -> &'a str {
         let text = &self.text[self.at..end];
         self.at = end;
@@ -105,7 +119,8 @@ impl<'a> Reader<'a> {
     fn zval(&mut self) -> Zval {
         let mut zval = Zval::new();
         match self.nodes.next() {
-            None | Some(Node::Null) => zval.set_null(),
+            // The last three stand before values or in records, where they are read.
+            None | Some(Node::Null | Node::Field(_) | Node::Absent(_) | Node::EndRecord) => zval.set_null(),
             Some(Node::Bool(v)) => zval.set_bool(*v),
             Some(Node::Int(v)) => zval.set_long(*v),
             Some(Node::Float(v)) => zval.set_double(*v),
@@ -119,6 +134,8 @@ impl<'a> Reader<'a> {
             }
             Some(Node::Map { len, like_a_list: false }) => zval.set_hashtable(self.array(*len)),
             Some(Node::Other(value)) => return of_a_class(value),
+            Some(Node::Member(number)) => return self.members[*number as usize].shallow_clone(),
+            Some(Node::Record(number)) => return self.instance(&self.classes[*number as usize]),
         }
         zval
     }
@@ -145,6 +162,23 @@ impl<'a> Reader<'a> {
             }
         }
         table
+    }
+
+    fn instance(&mut self, class: &'a Class) -> Zval {
+        // What PHP refuses, it throws once this has returned.
+        let mut instance = zend::instance(class.entry);
+        loop {
+            let (at, value) = match self.nodes.next() {
+                Some(Node::Field(at)) => (*at, self.zval()),
+                Some(Node::Absent(at)) => {
+                    (*at, class.properties[*at].1.as_ref().map_or_else(Zval::null, Zval::shallow_clone))
+                }
+                _ => return instance,
+            };
+            if let Some(object) = instance.object_mut() {
+                class.properties[at].0.set(object, value);
+            }
+        }
     }
 
     fn object(&mut self, len: usize) -> ZBox<ZendObject> {

@@ -3,37 +3,18 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::edge::edge;
-use crate::options::FOREVER;
-use crate::publish::Hearing;
-use crate::server::Serving;
-use crate::watch::Watching;
-use crate::zend::{self, into_zval};
+use crate::edge::{PhpResult, edge};
+use crate::zend;
 
 /// Where an iteration takes its items from.
-pub enum Feed {
-    /// The requests of a server.
-    Requests(Rc<Serving>),
-    /// The messages of a subscriber.
-    Messages(Rc<Hearing>),
-    /// What a watch is told.
-    Events(Rc<Watching>),
-}
-
-impl Feed {
-    fn next(&self) -> Result<Option<Zval>> {
-        match self {
-            Feed::Requests(server) => Ok(server.next(FOREVER)?.map(into_zval)),
-            Feed::Messages(subscriber) => Ok(subscriber.next(FOREVER)?.map(into_zval)),
-            Feed::Events(watch) => watch.next(),
-        }
-    }
+pub trait Feed {
+    /// Waits for the next item; none once there are no more.
+    fn next_item(&self) -> Result<Option<Zval>>;
 }
 
 /// `Linkspan\Iteration`: waits for each item for ever, where a watch was not told otherwise; ends at `close`, over a server or a
@@ -42,21 +23,21 @@ impl Feed {
 #[php(name = "Linkspan\\Iteration", flags = zend::FINAL)]
 #[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
 pub struct Iteration {
-    feed: Feed,
+    feed: Rc<dyn Feed>,
     now: RefCell<Option<Zval>>,
     count: std::cell::Cell<i64>,
 }
 
 impl Iteration {
     /// An iteration that has not begun.
-    pub fn over(feed: Feed) -> Iteration {
+    pub fn over(feed: Rc<dyn Feed>) -> Iteration {
         Iteration { feed, now: RefCell::new(None), count: std::cell::Cell::new(-1) }
     }
 
     fn advance(&self) -> PhpResult<()> {
         // The last item goes first: a request that was not answered is answered before the wait for the next.
         drop(self.now.take());
-        let next = edge(|| self.feed.next())?;
+        let next = edge(|| self.feed.next_item())?;
         self.count.set(self.count.get() + 1);
         self.now.replace(next);
         Ok(())

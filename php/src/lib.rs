@@ -4,19 +4,29 @@
     reason = "the macro php_module makes public items without docs; nothing else here is public"
 )]
 
+mod call;
 mod channel;
+mod class_plan;
+mod classes;
 mod codec;
 mod controller;
+mod date_time;
 mod edge;
+mod encoding;
 mod exception;
 mod from_wire;
+mod instances;
 mod iteration;
 mod message;
 mod ndarray;
 mod options;
+mod packed;
+mod page;
 mod publish;
+mod received;
 mod region;
 mod scalars;
+mod scratch;
 mod server;
 mod service;
 mod signals;
@@ -49,6 +59,14 @@ pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     }
 }
 
+/// Forgets what belongs to classes, which are gone when the next request begins.
+pub extern "C" fn request_ends(_type: i32, _module: i32) -> i32 {
+    class_plan::forget();
+    classes::forget();
+    packed::forget();
+    0
+}
+
 /// The section of phpinfo().
 pub extern "C" fn info(module: *mut ModuleEntry) {
     info_table_start!();
@@ -63,10 +81,12 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
-    verbs::functions(publish::functions(codec::functions(module)))
+    let module = verbs::functions(publish::functions(codec::functions(module)));
+    packed::functions(instances::functions(module))
         .name("linkspan")
         .info_function(info)
-        .enumeration::<codec::Encoding>()
+        .request_shutdown_function(request_ends)
+        .enumeration::<encoding::Encoding>()
         .enumeration::<service::State>()
         .enumeration::<service::View>()
         .enumeration::<service::Command>()
@@ -77,8 +97,8 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<scalars::Decimal>()
         .class::<scalars::Uuid>()
         .class::<ndarray::NdArray>()
-        .class::<message::Message>()
-        .class::<message::Request>()
+        .class::<received::Message>()
+        .class::<received::Request>()
         .class::<channel::Event>()
         .class::<channel::Channel>()
         .class::<channel::Listener>()
@@ -87,8 +107,10 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<region::Region>()
         .class::<publish::Publisher>()
         .class::<publish::Subscriber>()
-        .class::<service::Answer>()
+        .class::<received::Answer>()
         .class::<controller::Controller>()
         .class::<controller::ServiceHandle>()
         .class::<watch::Watch>()
+        .class::<page::Problem>()
+        .class::<page::ControllerPage>()
 }

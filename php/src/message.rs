@@ -1,76 +1,33 @@
-//! `Linkspan\Message`, and `Linkspan\Request`, which is one that waits for its answer.
-
-use std::cell::Cell;
+//! The methods of `Linkspan\Message`, and of `Linkspan\Request`, which is one that waits for its answer.
 
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::error::Error as Problem;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
-use ext_php_rs::zend::{ClassEntry, ce};
+use ext_php_rs::zend::ClassEntry;
 use linkspan::{Error, ErrorKind, RemoteFailure, Result, Value};
 
-use crate::codec::Encoding;
-use crate::edge::{call_php, edge};
+use crate::call::call_php;
+use crate::edge::{PhpResult, edge};
+use crate::encoding::Encoding;
+use crate::exception::HANDLER_FAILED;
 use crate::from_wire;
+use crate::received::{Message, Request};
 use crate::scalars::{Text, Timestamp};
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
-use crate::zend::{self, Made, made};
-
-/// `Linkspan\Message`: what arrived.
-#[php_class]
-#[php(name = "Linkspan\\Message", flags = zend::FINAL)]
-#[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
-#[php(implements(ce = ce::countable, stub = "\\Countable"))]
-#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
-pub struct Message(pub linkspan::Message);
-
-/// `Linkspan\Request`: a message that waits for its answer; freed unanswered, it is answered `Remote`.
-#[php_class]
-#[php(name = "Linkspan\\Request", flags = zend::FINAL)]
-#[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
-#[php(implements(ce = ce::countable, stub = "\\Countable"))]
-#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
-pub struct Request {
-    inner: linkspan::Request,
-    answered: Cell<bool>,
-}
-
-impl Message {
-    /// The message of the core's.
-    pub fn message(&self) -> &linkspan::Message {
-        &self.0
-    }
-}
+use crate::zend::{Made, made};
 
 impl Request {
-    /// A request that waits for its answer, or a message that wants none.
-    pub fn new(inner: linkspan::Request) -> Request {
-        Request { answered: Cell::new(!inner.wants_reply()), inner }
-    }
-
-    /// The message of the core's.
-    pub fn message(&self) -> &linkspan::Message {
-        self.inner.message()
-    }
-
-    /// Whether nobody waits for an answer any more.
-    pub fn is_settled(&self) -> bool {
-        self.answered.get()
-    }
-
     /// Answers with a value of PHP's.
     pub fn answer(&self, value: &Zval) -> Result<()> {
-        self.inner.reply(&PhpValue(value)).inspect(|()| self.answered.set(true))
+        self.settle(|request| request.reply(&PhpValue(value)))
     }
 
     /// Answers that it failed.
     pub fn refuse(&self, failure: &RemoteFailure) -> Result<()> {
-        self.inner.fail(failure).inspect(|()| self.answered.set(true))
+        self.settle(|request| request.fail(failure))
     }
 }
 
@@ -87,7 +44,7 @@ macro_rules! reads_as_a_message {
             pub fn get_value(&self) -> PhpResult<Zval> {
                 edge(|| {
                     let message = self.message();
-                    from_wire::zval(message.walk_into(Tape::sharing(message.body().clone()))?)
+                    from_wire::zval(message.walk_into(Tape::sharing(message.memory().clone()))?)
                 })
             }
             #[php(getter)]
@@ -155,7 +112,7 @@ reads_as_a_message!(Request {
     }
 
     pub fn ack(&self) {
-        self.inner.ack();
+        self.request().ack();
     }
 
     #[php(defaults(code = HANDLER_FAILED, r#type = "\"\""), optional = r#type)]
@@ -169,9 +126,6 @@ reads_as_a_message!(Request {
         })
     }
 });
-
-/// JSON-RPC 2.0's "internal error".
-pub const HANDLER_FAILED: i64 = -32603;
 
 /// How many entries, items or positions of its first dimension a value has.
 fn count(value: &Value) -> Result<i64> {
@@ -194,7 +148,7 @@ pub struct ArrayIterator(Zval);
 impl ArrayIterator {
     /// The entries of a message that holds a map, a list or an array.
     fn over(message: &linkspan::Message) -> Result<ArrayIterator> {
-        let whole = from_wire::zval(message.walk_into(Tape::sharing(message.body().clone()))?)?;
+        let whole = from_wire::zval(message.walk_into(Tape::sharing(message.memory().clone()))?)?;
         let entries = match message.value()? {
             Value::NdArray(array) => positions(&whole, array)?,
             _ => whole,

@@ -1,6 +1,5 @@
 //! `Linkspan\NdArray`: N-d arrays of numbers, from and to PHP's nested lists.
 
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
@@ -8,7 +7,7 @@ use ext_php_rs::zend::ce;
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::scalars::{AnyString, BigInt, Text};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 

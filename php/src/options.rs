@@ -8,7 +8,7 @@ use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ZendCallable, Zval};
 use linkspan::{Error, ErrorKind, OnWait, Options, Result, Timeout, Wait};
 
-use crate::edge::call_php;
+use crate::call::call_php;
 use crate::signals;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Entries, Key};

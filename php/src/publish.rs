@@ -3,18 +3,17 @@
 use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::channel::{at_most, events, messages, receive};
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
-use crate::message::Message;
 use crate::options::{self, FOREVER, NOT_AT_ALL, Seconds, Waiter};
+use crate::received::Message;
 use crate::scalars::Text;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made, try_made_some};
@@ -78,15 +77,21 @@ impl Publisher {
 }
 
 /// What a subscriber object and an iteration over it share.
-pub struct Hearing {
+pub struct SharedSubscriber {
     inner: linkspan::Subscriber,
     waiter: Waiter,
 }
 
-impl Hearing {
+impl SharedSubscriber {
     /// The next message; none once the subscriber is closed or the program was asked to stop.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Message>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Message)))
+    }
+}
+
+impl Feed for SharedSubscriber {
+    fn next_item(&self) -> Result<Option<Zval>> {
+        Ok(self.next(FOREVER)?.map(zend::into_zval))
     }
 }
 
@@ -94,7 +99,7 @@ impl Hearing {
 #[php_class]
 #[php(name = "Linkspan\\Subscriber", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-pub struct Subscriber(Rc<Hearing>);
+pub struct Subscriber(Rc<SharedSubscriber>);
 
 #[php_impl]
 impl Subscriber {
@@ -126,7 +131,7 @@ impl Subscriber {
     }
 
     pub fn get_iterator(&self) -> Made<Iteration> {
-        made(|| Iteration::over(Feed::Messages(self.0.clone())))
+        made(|| Iteration::over(self.0.clone()))
     }
 
     pub fn ack(&self) -> PhpResult<()> {
@@ -160,7 +165,7 @@ pub fn subscribe(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Subscriber
         try_made(|| {
             let (options, waiter) = options::of_call(options)?;
             let inner = linkspan::Subscriber::new(endpoint, &options)?;
-            Ok(Subscriber(Rc::new(Hearing { inner, waiter })))
+            Ok(Subscriber(Rc::new(SharedSubscriber { inner, waiter })))
         })
     })
 }

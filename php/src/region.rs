@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::{BailoutGuard, ce};
 use linkspan::{Error, ErrorKind, Layout, Result};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::from_wire::table;
 use crate::scalars::Text;
 use crate::zend;

@@ -2,15 +2,15 @@
 
 use base64::Engine;
 use ext_php_rs::convert::{FromZval, IntoZval};
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::edge::{call_php, edge};
-use crate::to_wire::timestamp_of;
+use crate::call::call_php;
+use crate::date_time::timestamp_of;
+use crate::edge::{PhpResult, edge};
 use crate::zend::{self, Made, made};
 
 /// A string that PHP owns already; any bytes.

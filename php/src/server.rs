@@ -3,35 +3,41 @@
 use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::flags::ErrorType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendCallable, ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::{ExecutorGlobals, ce};
 use linkspan::{Error, ErrorKind, Result};
 
+use crate::call::call_php;
 use crate::channel::events;
-use crate::edge::{call_php, edge};
+use crate::edge::{PhpResult, edge};
 use crate::exception;
 use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
-use crate::message::Request;
 use crate::options::{self, FOREVER, Seconds, Waiter};
+use crate::received::Request;
 use crate::scalars::Text;
 use crate::zend::{self, Made, made, try_made, try_made_some};
 
 /// What a server object and an iteration over it share.
-pub struct Serving {
+pub struct SharedServer {
     /// The server of the core's.
     pub inner: linkspan::Server,
     /// How it waits.
     pub waiter: Waiter,
 }
 
-impl Serving {
+impl SharedServer {
     /// The next request; none once the server is closed or the program was asked to stop.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Request>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Request::new)))
+    }
+}
+
+impl Feed for SharedServer {
+    fn next_item(&self) -> Result<Option<Zval>> {
+        Ok(self.next(FOREVER)?.map(zend::into_zval))
     }
 }
 
@@ -39,7 +45,7 @@ impl Serving {
 #[php_class]
 #[php(name = "Linkspan\\Server", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-pub struct Server(Rc<Serving>);
+pub struct Server(Rc<SharedServer>);
 
 #[php_impl]
 impl Server {
@@ -53,7 +59,7 @@ impl Server {
             try_made(|| {
                 let (options, waiter) = options::of_call(options)?;
                 let inner = linkspan::Server::serve(endpoint, &options)?;
-                Ok(Server(Rc::new(Serving { inner, waiter })))
+                Ok(Server(Rc::new(SharedServer { inner, waiter })))
             })
         })
     }
@@ -73,7 +79,7 @@ impl Server {
     }
 
     pub fn get_iterator(&self) -> Made<Iteration> {
-        made(|| Iteration::over(Feed::Requests(self.0.clone())))
+        made(|| Iteration::over(self.0.clone()))
     }
 
     pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {

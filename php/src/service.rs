@@ -1,15 +1,15 @@
 //! The words between a service and its controller as enums, and `Linkspan\Answer`: what has become of a command.
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendObject, Zval};
 use linkspan::service;
 use linkspan::{Error, ErrorKind};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
+use crate::received::Answer;
 use crate::scalars::Text;
-use crate::{exception, from_wire, zend};
+use crate::{exception, from_wire};
 
 /// `Linkspan\State`: where a service is in its life.
 #[php_enum]
@@ -119,12 +119,6 @@ impl From<service::Outcome> for Outcome {
         }
     }
 }
-
-/// `Linkspan\Answer`: what has become of a command.
-#[php_class]
-#[php(name = "Linkspan\\Answer", flags = zend::FINAL)]
-#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
-pub struct Answer(pub service::Answer);
 
 #[php_impl]
 impl Answer {

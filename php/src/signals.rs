@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use linkspan::Result;
 
-use crate::edge::call_php;
+use crate::call::call_php;
 use crate::zend;
 
 /// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.

@@ -33,6 +33,16 @@ pub enum Node {
     },
     /// What has a class in PHP; the bytes of arrays are shared.
     Other(Box<Value>),
+    /// An instance of the class with this number in a plan begins: its fields follow.
+    Record(u32),
+    /// The next value is that of the property at this position.
+    Field(usize),
+    /// The property at this position has its default.
+    Absent(usize),
+    /// The instance ends.
+    EndRecord,
+    /// The case of an enum with this number in a plan.
+    Member(u32),
 }
 
 /// The events of one value.
@@ -42,16 +52,16 @@ pub struct Tape {
     pub nodes: Vec<Node>,
     /// All text and keys, one after the other.
     pub text: String,
-    /// The maps that are open: where each stands, and how many of its keys were 0, 1, … so far.
-    open: Vec<(usize, usize)>,
+    /// The maps that are open: where each stands, and how many of its keys were 0, 1, … so far, for those that become objects if all are.
+    open: Vec<(usize, Option<usize>)>,
     /// What is being decoded, to share its blocks instead of copying them.
-    origin: bytes::Bytes,
+    origin: linkspan::Body,
 }
 
 impl Tape {
     /// A tape whose arrays and bytes share `origin` where they lie in it.
-    pub fn sharing(origin: bytes::Bytes) -> Tape {
-        Tape { origin, ..Tape::default() }
+    pub fn sharing(origin: impl Into<linkspan::Body>) -> Tape {
+        Tape { origin: origin.into(), ..Tape::default() }
     }
 
     /// What the value takes at least in PHP's memory, beside the 16 bytes where it stands.
@@ -66,24 +76,28 @@ impl Tape {
             Node::Array(len) => TABLE + 16 * len,
             Node::Map { .. } => TABLE,
             // The bytes of these stay in Rust's memory.
-            Node::Other(_) => OBJECT,
+            Node::Other(_) | Node::Record(_) => OBJECT,
+            Node::Field(_) => 16,
+            Node::Absent(_) | Node::EndRecord | Node::Member(_) => 0,
         };
         self.text.len() + self.nodes.iter().map(of).sum::<usize>()
     }
 
-    fn put(&mut self, node: Node) -> Result<()> {
+    /// Appends an event.
+    pub fn put(&mut self, node: Node) -> Result<()> {
         self.nodes.push(node);
         Ok(())
     }
 
+    /// Begins a map that becomes an array whatever its keys are.
+    pub fn begin_entries(&mut self, len: usize) -> Result<()> {
+        self.open.push((self.nodes.len(), None));
+        self.put(Node::Map { len, like_a_list: false })
+    }
+
     fn block(&self, data: &[u8]) -> bytes::Bytes {
-        let (all, part) = (self.origin.as_ptr_range(), data.as_ptr_range());
-        let within = all.start <= part.start && part.end <= all.end;
-        if within && data.len() >= SHARE_FROM {
-            self.origin.slice_ref(data)
-        } else {
-            bytes::Bytes::copy_from_slice(data)
-        }
+        let view = if data.len() >= SHARE_FROM { self.origin.view(data) } else { None };
+        view.unwrap_or_else(|| bytes::Bytes::copy_from_slice(data))
     }
 }
 
@@ -136,13 +150,13 @@ impl Sink for Tape {
         Ok(())
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open.push((self.nodes.len(), 0));
+        self.open.push((self.nodes.len(), Some(0)));
         self.put(Node::Map { len, like_a_list: false })
     }
     fn key(&mut self, key: &str) -> Result<()> {
         // Only a key that begins with a digit can be the next of 0, 1, …
         if key.starts_with(|c: char| c.is_ascii_digit())
-            && let Some((_, counted)) = self.open.last_mut()
+            && let Some((_, Some(counted))) = self.open.last_mut()
             && itoa::Buffer::new().format(*counted) == key
         {
             *counted += 1;
@@ -151,7 +165,7 @@ impl Sink for Tape {
         self.put(Node::Key(self.text.len()))
     }
     fn end_map(&mut self) -> Result<()> {
-        if let Some((at, counted)) = self.open.pop()
+        if let Some((at, Some(counted))) = self.open.pop()
             && let Some(Node::Map { len, like_a_list }) = self.nodes.get_mut(at)
         {
             *like_a_list = counted == *len;

@@ -5,11 +5,11 @@ use ext_php_rs::zend::ClassEntry;
 use linkspan::value::{Keys, Meter, Sink, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
-use crate::edge::call_php;
-use crate::message::{Message, Request};
+use crate::classes::{self, Form, SentClass, SentField};
+use crate::date_time::timestamp_of;
 use crate::ndarray::NdArray;
+use crate::received::{Answer, Message, Request};
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
-use crate::service::Answer;
 use crate::zend::{self, Entries, Key};
 
 /// A PHP value as a source of events.
@@ -75,6 +75,15 @@ fn walk_list<S: Sink + ?Sized>(table: &ZendHashTable, sink: &mut S) -> Result<()
 }
 
 fn walk_map<S: Sink + ?Sized>(table: &ZendHashTable, sink: &mut S) -> Result<()> {
+    walk_entries(table, sink, |value, sink| PhpValue(value).walk(sink))
+}
+
+/// An array as a map, whatever its keys are.
+fn walk_entries<S: Sink + ?Sized>(
+    table: &ZendHashTable,
+    sink: &mut S,
+    walk: impl Fn(&Zval, &mut S) -> Result<()>,
+) -> Result<()> {
     sink.begin_map(table.len())?;
     for (key, value) in Entries::new(table) {
         let mut digits = itoa::Buffer::new();
@@ -83,12 +92,15 @@ fn walk_map<S: Sink + ?Sized>(table: &ZendHashTable, sink: &mut S) -> Result<()>
             Key::Text(bytes) => text(bytes, "a key that is not UTF-8")
                 .map_err(|e| e.under_key(&String::from_utf8_lossy(bytes)))?,
         };
-        sink.key(key).and_then(|()| PhpValue(value).walk(sink)).map_err(|e| e.under_key(key))?;
+        sink.key(key).and_then(|()| walk(value, sink)).map_err(|e| e.under_key(key))?;
     }
     sink.end_map()
 }
 
 fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()> {
+    if let Some(class) = classes::last_sent(object) {
+        return walk_instance(object, &class, sink);
+    }
     macro_rules! ours {
         ($($class:ty: $v:ident => $walk:expr;)*) => {
             $(if let Some($v) = ZendClassObject::<$class>::from_zend_obj(object) {
@@ -107,6 +119,9 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
         Request: v => v.message().value()?.walk(sink);
         Answer: v => v.0.to_value().walk(sink);
     }
+    if let Some(class) = classes::sent(object)? {
+        return walk_instance(object, &class, sink);
+    }
     let class = object.get_class_entry();
     if std::ptr::eq(class, ext_php_rs::zend::ce::stdclass()) {
         return match object.get_properties() {
@@ -115,7 +130,7 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
         };
     }
     if class.ce_flags & ext_php_rs::ffi::ZEND_ACC_ENUM != 0 {
-        return match enum_value(object) {
+        return match zend::enum_value(object) {
             Some(value) => PhpValue(value).walk(sink),
             None => Err(unsupported(format!(
                 "{} is an enum without values: only backed enums travel",
@@ -132,60 +147,51 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
     )))
 }
 
+/// Sends an instance: its properties under their keys.
+fn walk_instance<S: Sink + ?Sized>(object: &ZendObject, class: &SentClass, sink: &mut S) -> Result<()> {
+    let is_left_out = |field: &SentField| field.is_optional && field.property.of(object).is_null();
+    let left_out = class.0.iter().filter(|field| is_left_out(field)).count();
+    sink.begin_map(class.0.len() - left_out)?;
+    for field in &class.0 {
+        let value = field.property.of(object);
+        if field.is_optional && value.is_null() {
+            continue;
+        }
+        if zend::is_unset(value) {
+            let text = format!("the property ${} is not set: make the object by its constructor", field.name);
+            return Err(Error::new(ErrorKind::InvalidState, text).under_key(&field.key));
+        }
+        sink.key(&field.key)
+            .and_then(|()| walk_as(value, &field.form, sink))
+            .map_err(|error| error.under_key(&field.key))?;
+    }
+    sink.end_map()
+}
+
+/// Sends the value of a property in the form that its type has.
+fn walk_as<S: Sink + ?Sized>(value: &Zval, form: &Form, sink: &mut S) -> Result<()> {
+    if let Form::Plain = form {
+        return PhpValue(value).walk(sink);
+    }
+    let value = value.dereference();
+    match (form, value.array()) {
+        (Form::MapOf(item), Some(table)) => {
+            walk_entries(table, sink, |value, sink| walk_as(value, item, sink))
+        }
+        (Form::ListOf(item), Some(table)) if is_list(table) => {
+            sink.begin_array(table.len())?;
+            for (i, (_, value)) in Entries::new(table).enumerate() {
+                walk_as(value, item, sink).map_err(|error| error.under_index(i))?;
+            }
+            sink.end_array()
+        }
+        (Form::ListOf(item), Some(table)) => {
+            walk_entries(table, sink, |value, sink| walk_as(value, item, sink))
+        }
+        _ => PhpValue(value).walk(sink),
+    }
+}
+
 fn name(class: &ClassEntry) -> &str {
     class.name().unwrap_or("?")
-}
-
-/// The value of a case of a backed enum: its second declared property, after the name.
-fn enum_value(object: &ZendObject) -> Option<&Zval> {
-    let class = object.get_class_entry();
-    // SAFETY: an object has room for as many declared properties as its class says.
-    (class.default_properties_count >= 2).then(|| unsafe { &*object.properties_table.as_ptr().add(1) })
-}
-
-/// The instant of a `\DateTimeInterface`, to the microsecond, asked by PHP's own methods even where a class of the
-/// user's overrides them.
-pub fn timestamp_of(object: &ZendObject) -> Result<linkspan::Timestamp> {
-    let mut class = object.get_class_entry();
-    // Only classes of PHP's own and of extensions are internal.
-    const INTERNAL: std::ffi::c_char = 1;
-    while class.type_ != INTERNAL {
-        match class.parent() {
-            Some(parent) => class = parent,
-            None => break,
-        }
-    }
-    let answer = call_php(|| {
-        let format = ext_php_rs::convert::IntoZval::into_zval("U u", false).unwrap_or_default();
-        let mut arguments = [format];
-        let mut answer = Zval::new();
-        // SAFETY: the function comes from the class's own table and is called on an object of that class.
-        unsafe {
-            let function = ext_php_rs::ffi::zend_hash_str_find_ptr_lc(
-                &raw const class.function_table,
-                c"format".as_ptr(),
-                6,
-            );
-            if !function.is_null() {
-                ext_php_rs::ffi::zend_call_known_function(
-                    function.cast(),
-                    std::ptr::from_ref(object).cast_mut(),
-                    std::ptr::from_ref(class).cast_mut(),
-                    &raw mut answer,
-                    1,
-                    arguments.as_mut_ptr(),
-                    std::ptr::null_mut(),
-                );
-            }
-        }
-        answer
-    })?;
-    let parts = answer.str().and_then(|text| text.split_once(' '));
-    let numbers = parts.and_then(|(s, us)| Some((s.parse::<i64>().ok()?, us.parse::<i64>().ok()?)));
-    match numbers {
-        Some((seconds, microseconds)) => linkspan::Timestamp::from_parts(seconds, microseconds * 1000),
-        None => {
-            Err(Error::new(ErrorKind::Internal, "DateTimeInterface::format did not answer with two numbers"))
-        }
-    }
 }

@@ -1,11 +1,10 @@
 //! The verbs as functions, beside the methods that they stand for.
 
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 
 use crate::channel::{Channel, Listener};
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::publish::Publisher;
 use crate::server::Server;
 use crate::zend::{Made, try_made};

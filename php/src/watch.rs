@@ -4,21 +4,20 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::service;
 use linkspan::{Error, ErrorKind, Result, Value};
 
-use crate::edge::edge;
+use crate::edge::{PhpResult, edge};
 use crate::from_wire::{table_from, zval_from};
 use crate::iteration::{Feed, Iteration};
 use crate::options::{Seconds, Waiter};
 use crate::zend::{self, Made, made};
 
 /// What a watch and an iteration over it share.
-pub struct Watching {
+pub struct SharedWatch {
     /// A connection of its own, which nothing else asks for anything.
     inner: service::Controller,
     waiter: Waiter,
@@ -27,13 +26,15 @@ pub struct Watching {
     closed: Cell<bool>,
 }
 
-impl Watching {
+impl SharedWatch {
     fn take(&self, timeout: Seconds) -> Result<Value> {
         self.waiter.wait(timeout.or_else(self.timeout), |wait| self.inner.next(wait))
     }
+}
 
-    /// The next thing that happens; none once the watch is closed.
-    pub fn next(&self) -> Result<Option<Zval>> {
+impl Feed for SharedWatch {
+    /// The next event; none once the watch is closed.
+    fn next_item(&self) -> Result<Option<Zval>> {
         if self.closed.get() {
             return Ok(None);
         }
@@ -45,12 +46,12 @@ impl Watching {
 #[php_class]
 #[php(name = "Linkspan\\Watch", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
-pub struct Watch(Rc<Watching>);
+pub struct Watch(Rc<SharedWatch>);
 
 impl Watch {
     /// What this connection, which has been told what to watch, is told.
     pub fn new(inner: service::Controller, waiter: Waiter, timeout: Seconds) -> Watch {
-        Watch(Rc::new(Watching { inner, waiter, timeout, closed: Cell::new(false) }))
+        Watch(Rc::new(SharedWatch { inner, waiter, timeout, closed: Cell::new(false) }))
     }
 }
 
@@ -67,7 +68,7 @@ impl Watch {
     }
 
     pub fn get_iterator(&self) -> Made<Iteration> {
-        made(|| Iteration::over(Feed::Events(self.0.clone())))
+        made(|| Iteration::over(self.0.clone()))
     }
 
     pub fn close(&self) {

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char, c_int};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::convert::IntoZval;
-use ext_php_rs::ffi::{HashTable, zend_string};
+use ext_php_rs::ffi::{HashTable, zend_class_constant, zend_property_info, zend_string};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals, SapiModule};
@@ -32,6 +32,8 @@ unsafe extern "C" {
         name: *mut zend_string,
         value: *mut Zval,
     );
+    fn object_init_ex(value: *mut Zval, class: *mut ClassEntry) -> c_int;
+    fn zend_verify_property_type(info: *const zend_property_info, value: *mut Zval, strict: bool) -> bool;
     fn zend_memory_usage(real: bool) -> usize;
     fn display_ini_entries(module: *mut ModuleEntry);
     fn php_date_get_interface_ce() -> *mut ClassEntry;
@@ -236,4 +238,120 @@ pub fn extra_named_arguments() -> Option<&'static ZendHashTable> {
         }
         frame.extra_named_params.as_ref()
     }
+}
+
+/// A declared property of a class, found once.
+#[derive(Clone, Copy)]
+pub struct Property(&'static zend_property_info);
+
+/// The declared property of this name that objects of the class have.
+pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
+    const STATIC: u32 = 1 << 4;
+    // SAFETY: the table of a class has pointers to its property infos, which live as long as the class: until the request ends.
+    let info = unsafe {
+        let found = ext_php_rs::ffi::zend_hash_str_find(
+            &raw const class.properties_info,
+            name.as_ptr().cast(),
+            name.len(),
+        );
+        found.as_ref()?.value.ptr.cast::<zend_property_info>().as_ref()?
+    };
+    (info.flags & STATIC == 0).then_some(Property(info))
+}
+
+impl Property {
+    /// The place of the property in an object of its class.
+    fn place(self, object: *const ZendObject) -> *const Zval {
+        object.wrapping_byte_add(self.0.offset as usize).cast()
+    }
+
+    /// The value of the property.
+    pub fn of(self, object: &ZendObject) -> &Zval {
+        // SAFETY: callers found the property in the class of the object, which has room for it there.
+        unsafe { &*self.place(object) }
+    }
+
+    /// Sets the property of a new object for the first time, as its constructor does, also where it is read-only. A value that the property's type does not
+    /// allow becomes PHP's own exception, and the property stays unset.
+    pub fn set(self, object: &mut ZendObject, mut value: Zval) {
+        let place = self.place(object).cast_mut();
+        // SAFETY: as in `of`; the object is new and nobody else has it. What stood there is nothing that has to be freed.
+        unsafe {
+            if is_unset(&*place) && zend_verify_property_type(self.0, &raw mut value, true) {
+                // The second word of the place, in which PHP notes that nothing has been set, becomes that of the value.
+                value.u2.extra = 0;
+                place.write(value);
+            }
+        }
+    }
+}
+
+/// Whether a property has not been set. `Zval::get_type` tries one type after the other.
+pub fn is_unset(value: &Zval) -> bool {
+    // SAFETY: every value has the byte that says its type.
+    u32::from(unsafe { value.u1.v.type_ }) == ext_php_rs::ffi::IS_UNDEF
+}
+
+/// A new object of the class without its constructor having run; null, and an exception pending, for a class without objects.
+pub fn instance(class: &ClassEntry) -> Zval {
+    let mut value = Zval::new();
+    // SAFETY: the class is alive; the engine writes an object or null.
+    unsafe { object_init_ex(&raw mut value, std::ptr::from_ref(class).cast_mut()) };
+    value
+}
+
+/// The value of a constant of a class that is literal; `None` where there is no such constant.
+pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval> {
+    // SAFETY: the table of a class has pointers to its constants, which live as long as the class: until the request ends.
+    unsafe {
+        let found = ext_php_rs::ffi::zend_hash_str_find(
+            &raw const class.constants_table,
+            name.as_ptr().cast(),
+            name.len(),
+        );
+        let constant = found.as_ref()?.value.ptr.cast::<zend_class_constant>().as_ref()?;
+        Some(&constant.value)
+    }
+}
+
+/// Calls a static method without arguments; `None` where there is none of this name, which is in lower case.
+pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
+    let mut answer = Zval::new();
+    // SAFETY: the function comes from the class's own table and takes no object; the answer is written into a live zval.
+    unsafe {
+        let function = ext_php_rs::ffi::zend_hash_str_find_ptr_lc(
+            &raw const class.function_table,
+            name.as_ptr().cast(),
+            name.len(),
+        );
+        if function.is_null() {
+            return None;
+        }
+        let none = std::ptr::null_mut::<std::ffi::c_void>();
+        ext_php_rs::ffi::zend_call_known_function(
+            function.cast(),
+            none.cast(),
+            std::ptr::from_ref(class).cast_mut(),
+            &raw mut answer,
+            0,
+            none.cast(),
+            none.cast(),
+        );
+    }
+    Some(answer)
+}
+
+/// Whether the text is one of those that stay in their places until the request ends.
+pub fn is_interned(text: &ZendStr) -> bool {
+    const INTERNED: u32 = 1 << 6;
+    // SAFETY: every text begins with the word that has its flags.
+    let flags = unsafe { text.gc.u.type_info };
+    flags & INTERNED != 0
+}
+
+/// The value of a case of a backed enum: its second declared property, after the name.
+pub fn enum_value(object: &ZendObject) -> Option<&Zval> {
+    let class = object.get_class_entry();
+    // SAFETY: an object has room for as many declared properties as its class says.
+    (class.default_properties_count >= 2).then(|| unsafe { &*object.properties_table.as_ptr().add(1) })
 }

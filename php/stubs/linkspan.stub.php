@@ -5,7 +5,7 @@
  * what the extension says of itself.
  *
  * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, INF for ever),
- * client_id (a name that stays the same when the program starts again), buffer (bytes), limit (bytes), delivery ('latest',
+ * client_id (a name that stays the same when the program starts again), buffer (bytes), max_message_size (bytes), delivery ('latest',
  * 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be carried out twice),
  * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), absent_clients (for how many
  * clients that are away), framing ('linkspan', 'lines',
@@ -50,6 +50,34 @@ function encode(mixed $value, mixed $encoding = Encoding::Cbor): string {}
 function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
 
 /**
+ * The instance of a generated class that a message holds; null where it holds none. Generated classes call it in `decode`, which says what is wrong.
+ * @internal
+ * @template T of object
+ * @param class-string<T> $class
+ * @param Message|Request $message
+ * @return T|null
+ * @throws LinkspanException
+ */
+function decode_instance(string $class, mixed $message): mixed {}
+
+/**
+ * The bytes of a packed record; null where it does not fit them. Generated classes call it in `pack`, which says what is wrong.
+ * @internal
+ * @throws LinkspanException
+ */
+function pack_instance(object $record): ?string {}
+
+/**
+ * The packed record that these bytes are; null where they are none. Generated classes call it in `unpack`, which says what is wrong.
+ * @internal
+ * @template T of object
+ * @param class-string<T> $class
+ * @return T|null
+ * @throws LinkspanException
+ */
+function unpack_instance(string $class, mixed $block): mixed {}
+
+/**
  * Bytes of one encoding as bytes of another.
  * @param Encoding|string $from
  * @param Encoding|string $to
@@ -57,10 +85,10 @@ function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
  */
 function transcode(string $bytes, mixed $from, mixed $to): string {}
 
-/** Connects if somebody listens at the endpoint and listens otherwise: Channel::open. @throws LinkspanException */
+/** Connects if a program listens at the endpoint and listens otherwise: Channel::open. @throws LinkspanException */
 function open(string $endpoint, mixed ...$options): Channel {}
 
-/** A channel to whoever listens or serves at the endpoint, once somebody does: Channel::connect. @throws LinkspanException */
+/** A channel to the program that listens or serves at the endpoint; waits for one: Channel::connect. @throws LinkspanException */
 function connect(string $endpoint, mixed ...$options): Channel {}
 
 /** Listens at the endpoint: Listener::listen. @throws LinkspanException */
@@ -78,7 +106,7 @@ function subscribe(string $endpoint, mixed ...$options): Subscriber {}
 /**
  * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the option
  * timeout it waits so long for a publisher to come.
- * @throws EmptyException where nothing was published, NotFoundException where nobody publishes
+ * @throws EmptyException where nothing was published, NotFoundException where no program publishes
  */
 function latest(string $endpoint, mixed ...$options): Message {}
 
@@ -87,13 +115,13 @@ function latest(string $endpoint, mixed ...$options): Message {}
  * `Linkspan\schema('lab/power')['type']['fields']` are the fields, arrays with name and type, where type has kind and, as they apply,
  * unit, range (two numbers), values, shape. The canonical form, without descriptions. Waits at most 3 s.
  * With a message of that endpoint it is the schema that this was written with: each record of a journal names its own.
- * @throws NotFoundException where nobody listens, MissingException where no schema was given
+ * @throws NotFoundException where no program listens, MissingException where no schema was given
  */
 function schema(string $endpoint, ?Message $message = null): mixed {}
 
 /**
  * The schema of what is replied there, which the server gave as reply_schema; otherwise like schema().
- * @throws NotFoundException where nobody listens, MissingException where no schema was given
+ * @throws NotFoundException where no program listens, MissingException where no schema was given
  */
 function reply_schema(string $endpoint): mixed {}
 
@@ -132,17 +160,17 @@ enum State: string
 /** How well the controller knows a service. */
 enum View: string
 {
-    /** It is connected and was heard of lately. */
+    /** It is connected, and a heartbeat arrived in time. */
     case Connected = 'CONNECTED';
     /** It is connected and has said nothing for longer than it promised. */
     case Stale = 'STALE';
     /** Its connection has ended; it may come back. */
     case Disconnected = 'DISCONNECTED';
-    /** It said goodbye, or has been away for too long. */
+    /** It has ended in good order, or has been disconnected for too long. */
     case Gone = 'GONE';
 }
 
-/** What a controller tells a service. */
+/** The commands for a service. */
 enum Command: string
 {
     /** Answer with the data; change nothing. */
@@ -340,11 +368,11 @@ final class Event
 final class Channel
 {
     private function __construct() {}
-    /** Connects, waits until somebody listens, and connects again whenever the other side has come back. */
+    /** Connects: waits until a program listens, and connects again when the other side restarts. */
     public static function connect(string $endpoint, mixed ...$options): Channel {}
     /** Like connect; the connection outlives the request and serves the next one of this FPM worker. */
     public static function persistent(string $endpoint, mixed ...$options): Channel {}
-    /** Connects if somebody listens, listens otherwise. */
+    /** Connects if a program listens, listens otherwise. */
     public static function open(string $endpoint, mixed ...$options): Channel {}
     /** Gives the sequence number. */
     public function send(mixed $value, ?float $timeout = null): int {}
@@ -426,7 +454,7 @@ final class Server implements \IteratorAggregate
 {
     private function __construct() {}
     public static function serve(string $endpoint, mixed ...$options): Server {}
-    /** The next request; null once the server is closed or SIGINT or SIGTERM asked to stop. Waits for ever unless told otherwise. */
+    /** The next request; null once the server is closed, or at SIGINT or SIGTERM. Waits for ever by default. */
     public function next(?float $timeout = INF): ?Request {}
     /**
      * Answers each request with what the handler returns. What it throws is answered with its class and text and shown
@@ -508,7 +536,7 @@ final class Subscriber implements \IteratorAggregate
      */
     public function recvMany(int $max = 64, ?float $timeout = null): array {}
     public function tryRecv(): Message {}
-    /** The next message; null once the subscriber is closed or SIGINT or SIGTERM asked to stop. Waits for ever unless told otherwise. */
+    /** The next message; null once the subscriber is closed, or at SIGINT or SIGTERM. Waits for ever by default. */
     public function next(?float $timeout = INF): ?Message {}
     /** @return Iteration<int, Message> */
     public function getIterator(): Iteration {}
@@ -537,7 +565,7 @@ final class Controller
     public function __construct(?string $endpoint = null, mixed ...$options) {}
     /**
      * What the controller knows of each service: name, view (a View's value), state (a State's value), since, busy (seconds, where it
-     * does something), doing, steps, reason (its own trouble), trouble (what the controller finds wrong with it), epoch, pid, program, description,
+     * does something), doing, steps, reason (a problem that it reports), problem (what the controller finds wrong with it), epoch, pid, program, description,
      * commands, every, source, first_seen, last_seen, connections, answered (accepted, done, failed, rejected), open (commands under way), and allowed: the
      * commands that its state and view permit, for a page's buttons.
      * @return list<array<string, mixed>>
@@ -592,7 +620,7 @@ final class ServiceHandle
     public function checkpoint(?float $timeout = null, bool $wait = true): mixed {}
     /** Has it checkpoint, close and end. A second one gives up what is still under way. */
     public function shutdown(?float $timeout = null, bool $wait = true): mixed {}
-    /** Its settings; with an argument it is told to change them. */
+    /** Gets its settings; with an argument, changes them first. */
     public function config(mixed $settings = null, ?float $timeout = null, bool $wait = true): mixed {}
     /** Has it write a copy of what it keeps to this path on its machine. */
     public function backup(string $path, ?float $timeout = null, bool $wait = true): mixed {}
@@ -643,13 +671,13 @@ final class Answer implements \JsonSerializable
 
 /**
  * What happens to services, as it happens: arrays with `what`: 'service' (service: its record as in Controller::services), 'gone' (name),
- * 'data' (name, at, value), 'log' (entry), 'missed' (count: how many of these were dropped because nobody took them).
+ * 'data' (name, at, value), 'log' (entry), 'missed' (count: how many of these were dropped because they were not taken in time).
  */
 final class Watch implements \IteratorAggregate
 {
     private function __construct() {}
     /**
-     * The next one; waits as long as watch() was told, where nothing is said here.
+     * The next one; the default time-out is that of watch().
      * @return array<string, mixed>
      * @throws TimeoutException where nothing happens meanwhile
      */
@@ -657,6 +685,78 @@ final class Watch implements \IteratorAggregate
     /** @return Iteration<int, array<string, mixed>> */
     public function getIterator(): Iteration {}
     public function close(): void {}
+}
+
+/**
+ * An error as an HTTP response, as RFC 9457 has it: `application/problem+json` with type, title, status, detail, code, kind, and answer where
+ * a service refused a command or failed.
+ */
+final class Problem
+{
+    /** 400 to 599. */
+    public readonly int $status;
+    /** The kind of the error: `Timeout`. */
+    public readonly string $kind;
+    /** The text of the error. */
+    public readonly string $detail;
+    /** The response's own headers by their names in small letters. @var array<string, string> */
+    public readonly array $headers;
+    /** The response's body, in JSON. */
+    public readonly string $body;
+    private function __construct() {}
+    /** The problem of an error, with the status of its kind. @param LinkspanException $error */
+    public static function of(object $error): Problem {}
+    /** The problem of an answer that is Failed or Rejected; null for Done and Accepted. */
+    public static function ofAnswer(Answer $answer): ?Problem {}
+    /** 503 for a controller that cannot be reached, whatever the error is. @param LinkspanException $error */
+    public static function unreachable(object $error): Problem {}
+    /** 405 for an address that accepts only the method $allow. */
+    public static function method(string $allow): Problem {}
+    /** @throws OutOfRangeException for a status that is none of an error, or a kind that is not in the table */
+    public static function create(int $status, string $kind, string $detail): Problem {}
+}
+
+/**
+ * The rules of the controller's page, those of `linkspan controller --http`: which requests are allowed, and what they ask for. $server is
+ * $_SERVER. examples/controller-page is a whole page.
+ */
+final class ControllerPage
+{
+    /** The longest body of a request, in bytes. */
+    public const MAX_BODY = 65536;
+    /** The lines of the log in the first event of a stream. */
+    public const SNAPSHOT_LOG_LINES = 300;
+    /**
+     * @param string $token_file a file of mode 0600 with the token, 64 hexadecimal digits, or the page's address with it
+     * @param list<string>|null $hosts authorities beside loopback under which browsers reach the page: `lab.example`; with one of them requests
+     *   come from other machines too
+     */
+    public function __construct(string $token_file, ?array $hosts = null) {}
+    /**
+     * Refuses a request for another name than the page's (DNS rebinding), and one that another site's page made. To be checked first.
+     * @param array<string, mixed> $server
+     */
+    public function checkOrigin(array $server): ?Problem {}
+    /** Refuses a request without the token. @param array<string, mixed> $server */
+    public function checkToken(array $server): ?Problem {}
+    /** The headers of every response. @return array<string, string> */
+    public static function securityHeaders(): array {}
+    /**
+     * The command in a body of JSON.
+     * @param array<string, mixed> $server
+     * @return array{id: string, command: string, arguments: mixed, within: float, wait: bool}|Problem
+     */
+    public static function decodeCommand(array $server, string $body): mixed {}
+    /** The number of lines that a query asks for; 200 for null. @return int|Problem */
+    public static function logLines(mixed $parameter = null): mixed {}
+    /** 202 for an answer that is Accepted, otherwise 200; for others ofAnswer has a Problem. */
+    public static function answerStatus(Answer $answer): int {}
+    /**
+     * A pushed event of Watch as one of a page's stream; null for an event that pages do not show. Long data is replaced by its size.
+     * @param array<string, mixed> $event
+     * @return array{name: string, json: string}|null
+     */
+    public static function event(mixed $event): ?array {}
 }
 
 /** Whatever goes wrong; the subclasses are the kinds of the one table, and getCode() is the kind's number in it. */
@@ -695,22 +795,22 @@ class LinkspanException extends \RuntimeException
     final public function getData(): mixed {}
 }
 
-/** 100: this system can't do that transport. */
+/** 100: this system does not support that transport. */
 final class TransportUnavailableException extends LinkspanException { protected $code = 100; }
 
-/** 102: the other side went away. */
+/** 102: the connection to the other side ended. */
 final class DisconnectedException extends LinkspanException { protected $code = 102; }
 
-/** 103: nobody listens at that name. */
+/** 103: no program listens at that name. */
 final class NotFoundException extends LinkspanException { protected $code = 103; }
 
 /** 104: no value at that path. */
 final class MissingException extends LinkspanException { protected $code = 104; }
 
-/** 105: somebody else listens at that name. */
+/** 105: another program listens at that name. */
 final class AddressInUseException extends LinkspanException { protected $code = 105; }
 
-/** 106: the object can't do that now (closed, wrong role, other side of a fork). */
+/** 106: the object does not allow this call now (closed, wrong pattern, other side of a fork). */
 final class InvalidStateException extends LinkspanException { protected $code = 106; }
 
 /** 107: the name or port is malformed. */
@@ -719,34 +819,34 @@ final class InvalidEndpointException extends LinkspanException { protected $code
 /** 108: memory, descriptors or space in the memory file ran out. */
 final class OutOfMemoryException extends LinkspanException { protected $code = 108; }
 
-/** 109: another type is there; says both. */
+/** 109: a value of another type was found; the text has both types. */
 final class WrongTypeException extends LinkspanException { protected $code = 109; }
 
 /** 110: the deadline passed; nothing was lost. */
 final class TimeoutException extends LinkspanException { protected $code = 110; }
 
-/** 111: the queue is full and the call was not to wait. */
+/** 111: the queue is full and the call does not wait. */
 final class FullException extends LinkspanException { protected $code = 111; }
 
-/** 112: nothing there and the call was not to wait. */
+/** 112: no message is available and the call does not wait. */
 final class EmptyException extends LinkspanException { protected $code = 112; }
 
-/** 113: mode, owner or peer credentials refuse. */
+/** 113: the mode, the owner or the peer's credentials forbid it. */
 final class PermissionDeniedException extends LinkspanException { protected $code = 113; }
 
-/** 114: over a limit; says which, its value, the size asked. */
+/** 114: over a limit; the text has the limit, its value and the size. */
 final class TooLargeException extends LinkspanException { protected $code = 114; }
 
-/** 115: bytes that are not a valid message; says the offset. */
+/** 115: bytes that are not a valid message; carries the offset. */
 final class MalformedException extends LinkspanException { protected $code = 115; }
 
-/** 116: the value has no form in that encoding; says the path. */
+/** 116: the value has no form in that encoding; carries the path. */
 final class UnsupportedException extends LinkspanException { protected $code = 116; }
 
-/** 117: the two sides' schemas differ; shows the difference. */
+/** 117: the schemas of the two sides differ; the text has the differences. */
 final class SchemaMismatchException extends LinkspanException { protected $code = 117; }
 
-/** 118: protocol versions don't overlap; shows both. */
+/** 118: the protocol versions do not overlap; the text has both. */
 final class VersionMismatchException extends LinkspanException { protected $code = 118; }
 
 /** 119: cancelled by the caller. */
@@ -758,7 +858,7 @@ final class InterruptedException extends LinkspanException { protected $code = 1
 /** 121: the other side is alive but holds a lock or does not answer. */
 final class StalledException extends LinkspanException { protected $code = 121; }
 
-/** 122: the other side's handler answered with an error; carries its code, type, text, data. */
+/** 122: the other side's handler failed; carries its code, type, text, data. */
 final class RemoteException extends LinkspanException { protected $code = 122; }
 
 /** 123: a number does not fit the type asked for. */
@@ -770,8 +870,8 @@ final class NoSpaceException extends LinkspanException { protected $code = 124; 
 /** 125: a subscriber was overtaken; carries how many were missed. */
 final class LaggedException extends LinkspanException { protected $code = 125; }
 
-/** 126: a stored file fails its check sum; says which and where. */
+/** 126: a stored file fails its check sum; the text has the file and the place. */
 final class CorruptException extends LinkspanException { protected $code = 126; }
 
-/** 127: a defect in Linkspan; carries a backtrace when asked for. */
+/** 127: a defect in Linkspan: please report it. */
 final class InternalException extends LinkspanException { protected $code = 127; }

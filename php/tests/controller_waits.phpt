@@ -45,7 +45,7 @@ for ($i = 0; $i < 5; $i++) {
 }
 echo 'after each other: ', $clients() - $before, "\n";
 $before = $clients();
-$two = [new Controller(limit: 100_000), new Controller(limit: 100_000)];
+$two = [new Controller(max_message_size: 100_000), new Controller(max_message_size: 100_000)];
 echo 'beside each other: ', $clients() - $before, "\n";
 unset($two);
 

@@ -49,7 +49,7 @@ echo "--- options\n";
 fails(fn () => Channel::connect('unix:wait', colour: 'red'));
 fails(fn () => Channel::connect('unix:wait', encoding: 'xml'));
 fails(fn () => Channel::connect('unix:wait', timeout: '1'));
-fails(fn () => Channel::connect('unix:wait', limit: -1));
+fails(fn () => Channel::connect('unix:wait', max_message_size: -1));
 fails(fn () => Channel::connect('unix:wait', client_id: "\xff"));
 fails(fn () => Channel::connect('unix:wait', on_wait: 'no such function'));
 fails(fn () => Channel::connect('unix:wait', 5));
@@ -89,7 +89,7 @@ string(2) "30"
 Unsupported at colour
 Unsupported at encoding
 WrongType at timeout
-OutOfRange at limit
+OutOfRange at max_message_size
 Unsupported at client_id
 WrongType at on_wait
 WrongType

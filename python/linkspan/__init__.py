@@ -11,7 +11,7 @@ A program names an endpoint, picks a pattern, and sends values::
     with linkspan.connect("lab/spectrum") as ch:
         print(ch.call({"op": "fft", "window": 4096}, timeout=1.0)["power"])
 
-Or it is a service, a subclass of `linkspan.Service`, and a controller tells it what to do::
+Or it is a service, a subclass of `linkspan.Service`, which a controller commands::
 
     linkspan.run(Logger(), "power")
     linkspan.Controller().service("power").pause()

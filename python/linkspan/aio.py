@@ -35,7 +35,7 @@ _LEFT_OUT: Any = ...
 """The `timeout=` of a call that says none."""
 
 _MOMENT = 0.005
-"""Seconds between looks at what no descriptor tells of: room to send, a listener that is too busy to answer."""
+"""Seconds between polls of states that no descriptor signals: room to send, a listener that is too busy to answer."""
 
 
 @dataclasses.dataclass
@@ -47,7 +47,7 @@ class _Late:
 
 
 class _Watched(Generic[S]):
-    """An object of the synchronous interface and the descriptor that tells when it has something to do."""
+    """An object of the synchronous interface and the descriptor that is readable when it has something to do."""
 
     def __init__(self, inner: S, options: Options) -> None:
         self._inner: S = inner
@@ -55,7 +55,7 @@ class _Watched(Generic[S]):
         self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
         try:
             self._descriptor = inner.fileno()
-        except Unsupported:  # it only sends, into a mailslot: there is nothing to hear
+        except Unsupported:  # it only sends, into a mailslot: nothing arrives
             self._descriptor = -1
         self._one = asyncio.Lock()
         self._readable: asyncio.Future[None] | None = None
@@ -86,9 +86,9 @@ class _Watched(Generic[S]):
 
     @contextlib.asynccontextmanager
     async def _within(self, timeout: float | None, what: str, kind: type[Error] = Timeout) -> AsyncIterator[_Late]:
-        """Ends what is awaited in it with `Timeout` once the time is over; with `NotFound` where nobody was there.
+        """Ends what is awaited in it with `Timeout` once the time is over, or with `NotFound` where no program listened.
 
-        What it gives can be told what a time-out would mean from then on.
+        The object that it yields sets what a time-out means from then on.
         """
         late = _Late(what)
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
@@ -115,7 +115,7 @@ class _Watched(Generic[S]):
         """Closes it without waiting: a `Timeout` says how much the other side had not consumed by then."""
         self._closed = True
         if self._readable is not None:
-            # The descriptor is about to end, and would wake nobody.
+            # The descriptor is about to close, and would wake no task.
             asyncio.get_running_loop().remove_reader(self._descriptor)
             _wake(self._readable)
         if isinstance(self._inner, (_native.Channel, _Server)):
@@ -200,7 +200,7 @@ class Channel(_Told[_native.Channel]):
             yield await self.recv(timeout=None)
 
     async def _connected(self) -> Self:
-        async with self._within(_LEFT_OUT, "nobody listens there within {}", NotFound):
+        async with self._within(_LEFT_OUT, "no program listens there within {}", NotFound):
             return await self._once_connected()
 
     async def _once_connected(self) -> Self:
@@ -228,7 +228,7 @@ class Listener(_Watched[_native.Listener]):
 
     async def accept(self, *, timeout: float | None = _LEFT_OUT) -> Channel:
         """The channel to the next peer that connects."""
-        async with self._within(timeout, "nobody connected within {}"), self._one:
+        async with self._within(timeout, "no program connected within {}"), self._one:
             return Channel(await self._until(lambda: self._inner.accept(timeout=0)), self._options)
 
 
@@ -299,17 +299,17 @@ async def _when_room(attempt: Callable[[], T]) -> T:
 
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
-    """A channel to whoever listens or serves at the endpoint, once somebody does."""
+    """A channel to the program that listens or serves at the endpoint; waits for one."""
     channel = Channel(_native.Channel.dial(endpoint, **options), options)
     if channel._descriptor >= 0:
         return await channel._connected()
     at_once = Options(**{**options, "timeout": 0})
-    async with channel._within(_LEFT_OUT, "nobody receives there within {}", NotFound):
+    async with channel._within(_LEFT_OUT, "no program receives there within {}", NotFound):
         return Channel(await _when_room(lambda: _native.Channel.connect(endpoint, **at_once)), options)
 
 
 async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
-    """Connects if somebody listens at the endpoint and listens otherwise; `channel.role` says which."""
+    """Connects if a program listens at the endpoint and listens otherwise; `channel.role` has the result."""
     return Channel(_native.Channel.open(endpoint, **options), options)
 
 

@@ -1,4 +1,4 @@
-"""The controller's side: handles of services, and what a controller tells as it happens."""
+"""The controller's side: handles of services, and their events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Waits(TypedDict, total=False):
 
 
 class Controller(_native.Controller):
-    """Asks a controller about its services, and has them told what to do.
+    """Queries a controller about its services, and commands them.
 
     `Controller()` is the one of this machine: `unix:controller`, or `$LINKSPAN_CONTROLLER`. It waits until that is there, and
     connects again if it restarts. Options are those of a channel; `timeout` is that of each call.
@@ -39,7 +39,7 @@ class Controller(_native.Controller):
         |---|---|
         | `service` | `service`: its record, as `status()` gives it |
         | `gone` | `name`: it was forgotten |
-        | `data` | `name`, `at`, `value`: its data, looked for every `data_every` seconds (0.01 and more), told when they changed |
+        | `data` | `name`, `at`, `value`: its data, read every `data_every` seconds (0.01 and more), when they changed |
         | `log` | `entry`: `at`, `service`, `level`, `text` |
         | `missed` | `count` of these that were lost, because this program was too slow; how each service is follows |
 
@@ -60,7 +60,7 @@ class ServiceHandle:
     A command waits until it is done and gives its value. Its time-out is its deadline: where it passes before the command
     was begun, that is withdrawn (`Timeout`, and the state is as before); where the command is under way by then, the
     state becomes what it becomes. While the service is away the controller waits for it, and says `Disconnected` in the
-    end; `NotFound` where it never heard of it. `InvalidState` where the state does not allow it, `Unsupported` where the
+    end; `NotFound` where the controller does not have it. `InvalidState` where the state does not allow it, `Unsupported` where the
     service does not know it, `Remote` with `remote_type` and `remote_text` where its method raised.
 
     With `wait=False` a command gives its `Answer` as soon as the service has accepted it; `answer(id)` says what became of it.
@@ -114,7 +114,7 @@ class ServiceHandle:
         return cast(dict[str, Any], self.command(Command.DESCRIBE, **how))
 
     def stats(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Its counters, from itself: `steps`, `accepted`, `done`, `failed`, `rejected`, `longest_step` (seconds) …"""
+        """Its counters, from itself: `steps`, `accepted`, `done`, `failed`, `rejected`, `late`, `longest_step` (seconds) …"""
         return cast(dict[str, Any], self.command(Command.STATS, **how))
 
     def log(self, lines: int = 100, **how: Unpack[Waits]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What happened to an object: somebody came, went, came back, or was overtaken."""
+"""Events of an object: a peer connected, disconnected, reconnected, or was overtaken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .timestamp import Timestamp
 
 
 class Event(NamedTuple):
-    """One thing that happened, as `events()` tells it."""
+    """One event, as `events()` returns it."""
 
     #: What.
     kind: Literal["connected", "disconnected", "lagged", "back", "forgotten", "schema_mismatch"]

@@ -1,6 +1,7 @@
 """What generated code is made of: readers that turn the value of a message into values of known types.
 
-`linkspan schema generate --lang python` writes code that calls these. A reader takes a value and returns it in the type that it
+`linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`, straight from the
+bytes of a message, and calls the readers where those do not fit it, for them to say why. A reader takes a value and returns it in the type that it
 is read as, or raises `WrongType` or `OutOfRange`; `path` of the exception says where in the message.
 """
 
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
+from ._native import Plan as Plan
 from .errors import Error, Missing, OutOfRange, WrongType
 from .timestamp import Timestamp
 

@@ -16,12 +16,12 @@ class Options(TypedDict, total=False):
     What a transport cannot do is `Unsupported`, with the reason, before anything is made or sent.
 
     - `encoding`: How values are written: CBOR, or JSON with `framing="lines"`.
-    - `timeout`: Seconds that a call waits which is not told otherwise, 30 by default; None for ever. Loops (`next`,
+    - `timeout`: The default time-out of calls in seconds, 30 by default; None waits for ever. Loops (`next`,
       iteration, `run`) go on for ever in any case.
     - `client_id`: A name that stays the same when the program starts again: what was not acknowledged goes to the one
       of this name.
     - `buffer`: Bytes of a shared-memory ring: 256 KiB a direction, 1 MiB for a publisher.
-    - `limit`: The longest message in bytes that is sent or taken: 64 MiB.
+    - `max_message_size`: The longest message in bytes that is sent or taken: 64 MiB.
     - `delivery`: What is promised about each message: `at_least_once` on a channel, where nothing is said.
     - `ack`: When a message counts as consumed: at the next `recv` or at `reply`, or at `ack()`.
     - `idempotent`: Whether requests may be carried out twice: then one whose server died is sent to its next
@@ -59,7 +59,7 @@ class Options(TypedDict, total=False):
     timeout: float | None
     client_id: str
     buffer: int
-    limit: int
+    max_message_size: int
     delivery: Literal["latest", "best_effort", "at_least_once", "durable"]
     ack: Literal["auto", "manual"]
     idempotent: bool

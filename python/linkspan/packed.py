@@ -7,20 +7,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from . import generated as read
-from .errors import Error, Malformed, WrongType
+from ._native import PackedPlan
+from .errors import Error, OutOfRange, WrongType
 from .timestamp import Timestamp
 
 if TYPE_CHECKING:
     import numpy as np
 
 E = TypeVar("E", bound=Enum)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class Form:
     dtype: Any
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
+    #: What the extension calls it, and what belongs to that: the members of an enum, or how an array is written and read.
+    kind: str
+    parts: tuple[Any, ...] = ()
 
 
 def _same(value: Any) -> Any:
@@ -39,23 +44,23 @@ def _same(value: Any) -> Any:
 
 def _truth(byte: int) -> bool:
     if byte > 1:
-        raise Malformed(f"a truth value is 0 or 1 in a packed record, {byte} was found")
+        raise OutOfRange(f"a truth value is 0 or 1 in a packed record, {byte} was found")
     return bool(byte)
 
 
-boolean = Form("B", "?", read.boolean, _truth)
+boolean = Form("B", "?", read.boolean, _truth, "bool")
 i8, i16, i32, i64 = (
-    Form(letter, f"<i{size}", check, _same)
+    Form(letter, f"<i{size}", check, _same, "signed")
     for letter, size, check in [("b", 1, read.i8), ("h", 2, read.i16), ("i", 4, read.i32), ("q", 8, read.i64)]
 )
 u8, u16, u32, u64 = (
-    Form(letter, f"<u{size}", check, _same)
+    Form(letter, f"<u{size}", check, _same, "unsigned")
     for letter, size, check in [("B", 1, read.u8), ("H", 2, read.u16), ("I", 4, read.u32), ("Q", 8, read.u64)]
 )
-f32 = Form("f", "<f4", read.f32, _same)
-f64 = Form("d", "<f8", read.f64, _same)
-timestamp = Form("q", "<M8[ns]", lambda value: read.timestamp(value).nanoseconds, Timestamp)
-uuid = Form("16s", "V16", lambda value: read.uuid(value).bytes, lambda block: UUID(bytes=block))
+f32 = Form("f", "<f4", read.f32, _same, "float")
+f64 = Form("d", "<f8", read.f64, _same, "float")
+timestamp = Form("q", "<M8[ns]", lambda value: read.timestamp(value).nanoseconds, Timestamp, "timestamp")
+uuid = Form("16s", "V16", lambda value: read.uuid(value).bytes, lambda block: UUID(bytes=block), "uuid")
 
 
 def position(enum: type[E], size: int) -> Form:
@@ -72,9 +77,9 @@ def position(enum: type[E], size: int) -> Form:
     def member(number: int) -> E:
         if number < len(members):
             return members[number]
-        raise Malformed(f"an enum's number is below {len(members)} here, {number} was found")
+        raise OutOfRange(f"an enum's number is below {len(members)} here, {number} was found")
 
-    return Form({1: "B", 2: "H", 4: "I"}[size], f"<u{size}", write, member)
+    return Form({1: "B", 2: "H", 4: "I"}[size], f"<u{size}", write, member, "enum", tuple(members))
 
 
 def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
@@ -98,13 +103,24 @@ def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
                 _truth(byte)
         return np.frombuffer(block, of).reshape(shape, order=letter).copy(letter)
 
-    return Form(f"{count * of.itemsize}s", (of, shape if letter == "C" else shape[::-1]), write, unpack)
+    return Form(f"{count * of.itemsize}s", (of, shape if letter == "C" else shape[::-1]), write, unpack, "truths" if of.kind == "b" else "array", (write, unpack))
 
 
-class Layout:
-    """Where the fields of a packed record lie: the path, the offset and the form of each, and the size of the whole."""
+class Layout(Generic[R]):
+    """Where the fields of a packed record lie: the path, the offset and the form of each, and the size of the whole. `records` has the classes of records
+    inside of the record by their paths.
 
-    def __init__(self, size: int, *fields: tuple[str, int, Form]) -> None:
+    The extension packs and unpacks by a plan. It leaves what does not fit that to functions here, field by field, which say what is wrong.
+    """
+
+    #: The bytes of a message. What lies between the fields is zero; `WrongType` or `OutOfRange` where a field does not fit.
+    pack: Callable[[R], bytes]
+    #: The instance of a class that a message is; `WrongType` or `OutOfRange` where it is none.
+    unpack: Callable[[type[R], Any], R]
+
+    def __init__(
+        self, cls: type[R], size: int, *fields: tuple[str, int, Form], records: Mapping[str, type[Any]] | None = None
+    ) -> None:
         self.size = size
         self.fields = fields
         words, end = ["<"], 0
@@ -112,24 +128,27 @@ class Layout:
             words.append("x" * (offset - end) + form.format)
             end = offset + struct.calcsize("<" + form.format)
         self._struct = struct.Struct("".join(words) + "x" * (size - end))
+        self._attributes = _attributes(cls, [(path.split("/"), offset, form) for path, offset, form in fields], "", records or {})
+        plan = PackedPlan(cls, size, self._attributes, self._pack_each, self._unpack_each)
+        self.pack = plan.pack
+        self.unpack = plan.unpack
 
-    def pack(self, values: Sequence[Any]) -> bytes:
-        """The bytes of a message. What lies between the fields is zero."""
-        return self._struct.pack(*self._each(lambda form: form.write, values))
+    def _pack_each(self, record: R) -> bytes:
+        values = list(_values(record, self._attributes))
+        return self._struct.pack(*self._each([form.write for _, _, form in self.fields], values))
 
-    def unpack(self, block: Any) -> list[Any]:
-        """The values of a message; `WrongType` or `Malformed` where it is none."""
+    def _unpack_each(self, cls: type[R], block: Any) -> R:
         if not isinstance(block, bytes):
             raise WrongType(f"bytes is expected, {block!r:.60} of type {type(block).__name__} was found")
         if len(block) != self.size:
             raise WrongType(f"{self.size} packed bytes are expected, {len(block)} were found")
-        return self._each(lambda form: form.read, self._struct.unpack(block))
+        return _made(cls, self._attributes, iter(self._each([form.read for _, _, form in self.fields], self._struct.unpack(block))))
 
-    def _each(self, way: Callable[[Form], Callable[[Any], Any]], values: Sequence[Any]) -> list[Any]:
+    def _each(self, ways: Sequence[Callable[[Any], Any]], values: Sequence[Any]) -> list[Any]:
         out: list[Any] = []
         try:
-            for (_, _, form), value in zip(self.fields, values, strict=True):
-                out.append(way(form)(value))
+            for way, value in zip(ways, values, strict=True):
+                out.append(way(value))
         except Error as error:
             error.path = self.fields[len(out)][0]
             raise
@@ -138,6 +157,36 @@ class Layout:
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype that views messages as an array of records: `numpy.frombuffer(block, dtype)`."""
         return _dtype([(path.split("/"), offset, form) for path, offset, form in self.fields], self.size)
+
+
+#: An attribute of a class, and what it is: a class and its attributes; or the kind of a field, its size and offset, and what belongs to the kind.
+_Attribute = tuple[str, Any]
+
+
+def _attributes(cls: type[Any], fields: Sequence[tuple[list[str], int, Form]], under: str, records: Mapping[str, type[Any]]) -> list[_Attribute]:
+    found: list[_Attribute] = []
+    for name, key, _ in cls.__linkspan_fields__:
+        inner = [(path[1:], offset, form) for path, offset, form in fields if path[0] == key]
+        [path, offset, form] = inner[0]
+        if path:
+            of = records[under + key]
+            found.append((name, (of, _attributes(of, inner, f"{under}{key}/", records))))
+        else:
+            found.append((name, (form.kind, struct.calcsize("<" + form.format), offset, form.parts)))
+    return found
+
+
+def _values(record: Any, attributes: Sequence[_Attribute]) -> Iterator[Any]:
+    for name, of in attributes:
+        value = getattr(record, name)
+        if isinstance(of[0], str):
+            yield value
+        else:
+            yield from _values(value, of[1])
+
+
+def _made(cls: type[R], attributes: Sequence[_Attribute], values: Iterator[Any]) -> R:
+    return cls(**{name: next(values) if isinstance(of[0], str) else _made(of[0], of[1], values) for name, of in attributes})
 
 
 def _dtype(fields: list[tuple[list[str], int, Form]], size: int | None) -> np.dtype[Any]:

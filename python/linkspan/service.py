@@ -32,7 +32,7 @@ class Service:
         """Opens what the service needs: once, before anything else."""
 
     def step(self) -> None:
-        """Does a piece of the work: once a second while it is RUNNING, or as often as `run` was told."""
+        """Does a piece of the work: once a second while it is RUNNING, or at the interval given to `run`."""
 
     def on_pause(self) -> None:
         """Checkpoints and closes, so that the files alone are whole. Where it raises, the service goes on as before."""
@@ -78,9 +78,9 @@ class Service:
         return self._running.cancelled
 
     @property
-    def left(self) -> float:
-        """Seconds that are left for the command under way; infinite in a step."""
-        return float("inf") if self._task is None else self._task.left
+    def remaining(self) -> float:
+        """Seconds that remain for the command under way; infinite in a step."""
+        return float("inf") if self._task is None else self._task.remaining
 
     @property
     def controller(self) -> str:
@@ -89,14 +89,14 @@ class Service:
 
     @property
     def connected(self) -> bool:
-        """Whether a controller hears it."""
+        """Whether it is connected to a controller."""
         return self._running.connected
 
     def log(self, text: str, level: str = "info") -> None:
         """Says something for its log, which the controller shows. Levels: `debug`, `info`, `warning`, `error`."""
         self._running.log(text, level)
 
-    def trouble(self, text: str) -> None:
+    def problem(self, text: str) -> None:
         """Says what is wrong although it goes on, shown beside its state; an empty text for nothing."""
         self._running.set_reason(text)
 
@@ -126,11 +126,11 @@ def run(
     `controller`: the endpoint where one is looked for, again and again, in the background: that of this machine
     (`unix:controller`, or `$LINKSPAN_CONTROLLER`) where nothing is said. There need not be one.
     `every`: seconds between the beginnings of two steps; those that were missed are not made up for. 0 does one after the
-    other; with None there are none, and the service only does what it is told.
+    other; with None there are none, and the service only carries out commands.
     `paused`: whether it waits in READY for RUN, after `on_start`.
     `options` are those of the connection to the controller.
 
-    What `on_start`, `step` or `on_stop` raises is raised here, once the controller has been told FAILED with its type and text.
+    What `on_start`, `step` or `on_stop` raises is raised here, after the controller has received FAILED with its type and text.
 
     On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: what is under way is finished, `on_stop` is called. The second
     one gives up what is under way: `linkspan.Cancelled` is raised in it, also out of a system call such as `time.sleep`; so
@@ -182,7 +182,7 @@ class _Run:
                 self.service._task = task
                 self.carry_out(task)
         finally:
-            # Also where it failed: what it says last is to be heard.
+            # Also where it failed, so that its last report arrives.
             self.loop.close()
 
     def start(self) -> None:
@@ -246,7 +246,7 @@ class _Run:
         """Ends the method under way, once."""
         if self.inside:
             self.inside = False
-            raise Cancelled(f"{self.service.name} was told to give up what is under way")
+            raise Cancelled(f"the method of {self.service.name} that was under way was cancelled")
 
     @contextmanager
     def signals(self) -> Iterator[None]:

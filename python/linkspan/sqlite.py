@@ -1,4 +1,4 @@
-"""What a service that keeps its data in SQLite does before somebody copies the file."""
+"""What a service that keeps its data in SQLite does before the file is copied."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _checkpoint(ask: sqlite3.Cursor, schema: str, file: str, until: float) -> in
     schema = '"' + schema.replace('"', '""') + '"'
     if ask.execute(f"pragma {schema}.journal_mode").fetchone() != ("wal",):
         return 0
-    # Most of it is moved without being in anybody's way, and only this one says how much there was.
+    # This moves most of it without blocking other connections, and only this mode returns how much there was.
     frames = max(_pragma(ask, schema, "passive", file)[1], 0)
     while True:
         left = min(max(until - time.monotonic(), 0.0), _STRETCH)
@@ -62,7 +62,7 @@ def _checkpoint(ask: sqlite3.Cursor, schema: str, file: str, until: float) -> in
 
 
 def _pragma(ask: sqlite3.Cursor, schema: str, how: str, file: str) -> tuple[int, int, int]:
-    """(whether somebody was in the way, frames in the log, frames of them that are in the file too)."""
+    """(whether another connection blocked it, frames in the log, frames of them that are in the file too)."""
     # Some builds of Python have none, and programs that use this one have it already.
     import sqlite3
 
@@ -70,7 +70,7 @@ def _pragma(ask: sqlite3.Cursor, schema: str, how: str, file: str) -> tuple[int,
         busy, logged, moved = ask.execute(f"pragma {schema}.wal_checkpoint({how})").fetchone()
         return busy, logged, moved
     except sqlite3.OperationalError as error:
-        # The only lock that is not somebody else's, for whom SQLite would have waited.
+        # SQLITE_LOCKED is a lock of this connection; for locks of others SQLite would have waited.
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_LOCKED:
             raise
         text = f"checkpoint of {file}: this connection has a query that was not read to its end; fetch its rows or close it"

@@ -29,7 +29,7 @@ _LEFT_OUT: Any = ...
 
 
 def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
-    """Connects if somebody listens at the endpoint and listens otherwise; `channel.role` says which.
+    """Connects if a program listens at the endpoint and listens otherwise; `channel.role` has the result.
 
     Of two programs that start at the same instant exactly one listens.
     """
@@ -37,9 +37,9 @@ def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - 
 
 
 def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
-    """A channel to whoever listens or serves at the endpoint. Waits for them, and connects again if they restart.
+    """A channel to the program that listens or serves at the endpoint. Waits for it, and connects again if it restarts.
 
-    `NotFound` where nobody did within the option `timeout`: 30 seconds where it is left out, `None` waits for ever.
+    `NotFound` where no program did within the option `timeout`: 30 seconds by default, `None` waits for ever.
     """
     return Channel.connect(endpoint, **options)
 
@@ -91,7 +91,7 @@ def wait(
 
 
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:
-    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where nobody publishes.
+    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where no program publishes.
 
     It does not wait for a publisher, unless the option `timeout` says how many seconds.
     """
@@ -103,7 +103,7 @@ def schema(endpoint: str, message: Message | None = None) -> dict[str, Any]:
 
     `schema("lab/power")["type"]["fields"]` are the fields, maps with `name` and `type`, where `type` has `kind` and, as they apply,
     `unit`, `range` (two numbers), `values`, `shape`: the canonical form of docs/schema.md, without descriptions. Waits at most 3 s.
-    `NotFound` where nobody listens, `Missing` where no schema was given.
+    `NotFound` where no program listens, `Missing` where no schema was given.
 
     With a message of that endpoint it is the schema that this was written with: each record of a journal names its own. `Corrupt` where
     the journal has lost it.

@@ -22,14 +22,14 @@ class State(StrEnum):
 class View(StrEnum):
     """How well a controller knows a service."""
 
-    CONNECTED = "CONNECTED"  #: connected, and heard of lately
+    CONNECTED = "CONNECTED"  #: connected, and a heartbeat arrived in time
     STALE = "STALE"  #: connected, and silent for longer than three heartbeats
     DISCONNECTED = "DISCONNECTED"  #: its connection has ended; it may come back
-    GONE = "GONE"  #: it said goodbye, or has been away for ten minutes
+    GONE = "GONE"  #: it has ended in good order, or has been disconnected for ten minutes
 
 
 class Command(StrEnum):
-    """What a service is told to do. A command of a service's own is a `str` that is none of these."""
+    """The commands for a service. A service's own commands are other `str`."""
 
     STEP = "STEP"  #: do the next step: from the service's own clock, never from a controller
     GET_DATA = "GET_DATA"  #: answer with the data; change nothing

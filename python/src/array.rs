@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
@@ -160,13 +161,30 @@ impl NdArray {
     /// # Safety
     /// Called by the interpreter alone, which gives a view to fill in.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        let this = slf.get();
-        // SAFETY: the interpreter promises a view to fill in.
+        // SAFETY: as the interpreter promises.
+        unsafe { slf.get().fill_view(slf.as_any(), view, flags, None) }
+    }
+}
+
+impl NdArray {
+    /// Lends the elements by the buffer protocol; `written` is where they lie, if they may be written.
+    ///
+    /// # Safety
+    /// `view` is one to fill in. `owner` keeps this array; `written` may be written as long as it does.
+    pub unsafe fn fill_view(
+        &self,
+        owner: &Bound<'_, PyAny>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+        written: Option<NonNull<u8>>,
+    ) -> PyResult<()> {
+        let this = self;
+        // SAFETY: the caller promises a view to fill in.
         let view = unsafe { &mut *view };
         view.obj = std::ptr::null_mut();
         let refuse = |why: &'static str| Err(PyBufferError::new_err(why));
-        if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
-            return refuse("what has arrived cannot be written to: copy it first");
+        if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE && written.is_none() {
+            return refuse("what has arrived, or was sent, cannot be written to: copy it first");
         }
         let Some(counts) = &this.counts else {
             return refuse("the array is empty and one of its lengths is too long for a buffer");
@@ -180,9 +198,9 @@ impl NdArray {
             return refuse("the elements lie in the other order: ask for strides, or copy");
         }
         let data = &this.array.data;
-        view.buf = data.as_ptr() as *mut c_void;
+        view.buf = written.map_or(data.as_ptr().cast_mut(), NonNull::as_ptr).cast::<c_void>();
         view.len = data.len() as isize;
-        view.readonly = 1;
+        view.readonly = c_int::from(written.is_none());
         view.itemsize = this.array.dtype.size() as isize;
         view.format = if asked(ffi::PyBUF_FORMAT) {
             format(this.array.dtype).as_ptr().cast_mut()
@@ -198,7 +216,7 @@ impl NdArray {
         view.suboffsets = std::ptr::null_mut();
         view.internal = std::ptr::null_mut();
         // The view owns a reference to this object, and so to shape, strides and elements.
-        view.obj = slf.clone().into_any().into_ptr();
+        view.obj = owner.clone().into_ptr();
         Ok(())
     }
 }
@@ -220,6 +238,30 @@ const LETTERS: [(DType, &CStr, &[u8]); 13] = [
     (DType::C64, c"Zf", b"F"),
     (DType::C128, c"Zd", b"D"),
 ];
+
+/// The element type that a program names as NumPy or, where NumPy cannot be imported, the `struct` module does: `"f8"`, `"d"`.
+pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
+    let py = name.py();
+    let (letter, size, is_native) = match py.import("numpy") {
+        Ok(numpy) => {
+            let dtype = numpy.call_method1("dtype", (name,))?;
+            let text = |attribute| dtype.getattr(attribute)?.extract::<String>();
+            (text("char")?, dtype.getattr("itemsize")?.extract()?, dtype.getattr("isnative")?.is_truthy()?)
+        }
+        Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => {
+            let size = py.import("struct")?.call_method1("calcsize", (name,))?.extract()?;
+            (name.extract()?, size, true)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let known = dtype(letter.as_bytes(), size).filter(|_| is_native);
+    known.ok_or_else(|| {
+        let text = format!(
+            "an array of {name} has no form: bool, integers, floats of 4 or 8 bytes, complex numbers"
+        );
+        Error::new(ErrorKind::Unsupported, text).into()
+    })
+}
 
 fn format(dtype: DType) -> &'static CStr {
     LETTERS[dtype as usize].1
@@ -379,13 +421,15 @@ fn fits_numpy(array: &Array) -> bool {
 /// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an
 /// array, else `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
-    static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
     let array = NdArray::new(array);
     let fits_numpy = array.counts.is_some();
     let object = Bound::new(py, array)?.into_any();
-    if !fits_numpy {
-        return Ok(object);
-    }
+    if fits_numpy { as_numpy(py, object) } else { Ok(object) }
+}
+
+/// The `numpy.ndarray` over a buffer where NumPy can be imported, else the object itself.
+pub fn as_numpy<'py>(py: Python<'py>, object: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
     let as_array = AS_ARRAY.get_or_try_init(py, || match py.import("numpy") {
         Ok(numpy) => numpy.getattr(PyString::intern(py, "asarray")).map(|f| Some(f.unbind())),
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => Ok(None),

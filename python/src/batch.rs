@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
 use crate::errors::{Failure, Outcome};
+use crate::loan;
 use crate::walk::Walk;
 
 /// The items of an iterable, encoded as they are asked for: some at a time, because each look takes the interpreter.
@@ -34,7 +35,7 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
         let mut bytes = 0;
         while !self.ended && self.ready.len() < SOME && bytes < BYTES {
             let next = match items.next() {
-                Some(Ok(item)) => Walk::with(&item, self.encode),
+                Some(Ok(item)) => loan::settled(py, Walk::with(&item, self.encode)),
                 Some(Err(raised)) => Err(Failure::Python(raised)),
                 None => {
                     self.ended = true;
@@ -44,7 +45,7 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
             self.ended = next.is_err();
             self.ready.push_back(match next {
                 Ok(payload) => {
-                    bytes += payload.body().len();
+                    bytes += payload.len();
                     Ok(payload)
                 }
                 Err(Failure::Core(error)) => Err(error),

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant, repeated_key};
-use linkspan::{Error, ErrorKind, NdArray as Array, Result};
+use linkspan::{Body, Error, ErrorKind, NdArray as Array, Result};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 
 use crate::array::arrived;
+use crate::class_plan::Place;
 use crate::errors::{Failure, Outcome, imported};
 use crate::keys;
-use crate::timestamp;
+use crate::{timestamp, uuid};
 
 /// Builds one Python object.
 pub struct Builder<'py> {
@@ -23,15 +24,26 @@ pub struct Builder<'py> {
     raised: Option<PyErr>,
 }
 
-enum Open<'py> {
-    List { from: usize },
-    Dict { dict: Bound<'py, PyDict>, key: Option<Bound<'py, PyString>> },
+/// What has begun and not ended.
+pub enum Open<'py> {
+    List {
+        from: usize,
+    },
+    /// An instance of a generated class, and where its next value goes.
+    Instance {
+        instance: Bound<'py, PyAny>,
+        slot: Option<Place>,
+    },
+    Dict {
+        dict: Bound<'py, PyDict>,
+        key: Option<Bound<'py, PyString>>,
+    },
 }
 
 /// The memory that is being decoded, which arrays may be views of.
 enum Origin<'py> {
     Unknown,
-    Shared(Bytes),
+    Shared(Body),
     Object(Bound<'py, PyBytes>),
 }
 
@@ -45,7 +57,7 @@ impl<'py> Builder<'py> {
     }
 
     /// A builder whose arrays are views of this memory, where they lie in it.
-    pub fn sharing(py: Python<'py>, origin: Bytes) -> Builder<'py> {
+    pub fn sharing(py: Python<'py>, origin: Body) -> Builder<'py> {
         Builder { origin: Origin::Shared(origin), ..Builder::copying(py) }
     }
 
@@ -65,9 +77,46 @@ impl<'py> Builder<'py> {
         }
     }
 
-    fn put(&mut self, value: Bound<'py, PyAny>) -> Result<()> {
+    /// The interpreter.
+    pub fn py(&self) -> Python<'py> {
+        self.py
+    }
+
+    /// The object, out of the builder, which is ready for another one.
+    pub fn take(&mut self) -> Option<Bound<'py, PyAny>> {
+        self.done.take().filter(|_| self.open.is_empty())
+    }
+
+    /// Opens what the next values are put into.
+    pub fn open(&mut self, open: Open<'py>) {
+        self.open.push(open);
+    }
+
+    /// What the next value is put into.
+    pub fn innermost(&mut self) -> Option<&mut Open<'py>> {
+        self.open.last_mut()
+    }
+
+    /// Takes away what the next value would be put into.
+    pub fn close(&mut self) -> Option<Open<'py>> {
+        self.open.pop()
+    }
+
+    /// What Python made; what it raised instead is kept.
+    pub fn made(&mut self, made: PyResult<Bound<'py, PyAny>>) -> Result<Bound<'py, PyAny>> {
+        made.map_err(|raised| self.hold(raised))
+    }
+
+    /// Puts a value where the next one belongs.
+    pub fn put(&mut self, value: Bound<'py, PyAny>) -> Result<()> {
         match self.open.last_mut() {
             Some(Open::List { .. }) => self.items.push(value),
+            Some(Open::Instance { instance, slot }) => {
+                let slot = slot.take().ok_or_else(unbalanced)?;
+                if let Err(raised) = slot.set(instance, value) {
+                    return Err(self.hold(raised));
+                }
+            }
             Some(Open::Dict { dict, key }) => {
                 let Some(key) = key.take() else {
                     return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
@@ -82,10 +131,8 @@ impl<'py> Builder<'py> {
     }
 
     fn put_or_raise(&mut self, made: PyResult<Bound<'py, PyAny>>) -> Result<()> {
-        match made {
-            Ok(value) => self.put(value),
-            Err(raised) => Err(self.hold(raised)),
-        }
+        let value = self.made(made)?;
+        self.put(value)
     }
 
     /// Keeps what Python raised; the walk is ended by an error that stands for it.
@@ -101,8 +148,14 @@ impl<'py> Builder<'py> {
             let (outer, inner) = (origin.as_ptr_range(), data.as_ptr_range());
             data.len() >= SHARE_FROM && outer.start <= inner.start && inner.end <= outer.end
         };
+        let view = match &self.origin {
+            Origin::Shared(origin) if data.len() >= SHARE_FROM => origin.view(data),
+            _ => None,
+        };
+        if let Some(view) = view {
+            return view;
+        }
         match &self.origin {
-            Origin::Shared(origin) if within(origin) => origin.slice_ref(data),
             Origin::Object(origin) if within(origin.as_bytes()) => {
                 let held = pyo3::pybacked::PyBackedBytes::from(origin.clone());
                 Bytes::from_owner(held).slice_ref(data)
@@ -161,10 +214,7 @@ impl<'py> Sink for Builder<'py> {
         self.put_or_raise(timestamp::object(self.py, value))
     }
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
-        static UUID: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = self.py;
-        let made = imported(py, &UUID, "uuid", "UUID")
-            .and_then(|class| class.call1((py.None(), PyBytes::new(py, &value))));
+        let made = uuid::object(self.py, &value);
         self.put_or_raise(made)
     }
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
@@ -213,6 +263,6 @@ impl<'py> Sink for Builder<'py> {
 }
 
 #[cold]
-fn unbalanced() -> Error {
+pub fn unbalanced() -> Error {
     Error::new(ErrorKind::Internal, "an end or a key came without its beginning")
 }

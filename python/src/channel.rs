@@ -9,9 +9,10 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::errors::{Outcome, imported};
+use crate::loan::{self, Shape, Wanted};
 use crate::message::{Message, object};
 use crate::timestamp;
-use crate::wait::{OnWait, Patience, leave, options, tree, waiting};
+use crate::wait::{OnWait, Patience, leave, options, waiting};
 use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
@@ -71,16 +72,32 @@ impl Channel {
         Ok(Channel { link: Link::dial(endpoint, &options)?, on_wait })
     }
 
+    /// Lends memory for an array, writable and with anything in it, as `numpy.empty` gives one; where NumPy cannot be imported, an object
+    /// with the buffer protocol. Once it is sent it is read-only: over `shm:` the other side views it where it lies, without a copy. Do not
+    /// write through slices that were taken before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, all slots
+    /// viewed or under way) it is ordinary memory, of which sending makes a copy.
+    #[pyo3(signature = (shape, dtype=None, *, order="C"))]
+    fn loan<'py>(
+        &self,
+        py: Python<'py>,
+        shape: Shape,
+        dtype: Option<Bound<'py, PyAny>>,
+        order: &str,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let wanted = Wanted { shape, dtype, order };
+        loan::lend(py, wanted, |dtype, shape, order| self.link.loan_memory(dtype, shape, order))
+    }
+
     /// Sends a value; gives its sequence number. `Timeout` where the queue stays full.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn send(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
-        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        let payload = self.encoded(value)?;
         self.wait(value.py(), timeout, on_wait, |wait| self.link.send_payload(&payload, wait))
     }
 
     /// Sends a value without waiting; `Full` where there is no room.
     fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
-        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        let payload = self.encoded(value)?;
         Ok(value.py().detach(|| self.link.try_send_payload(&payload))?)
     }
 
@@ -134,14 +151,14 @@ impl Channel {
     /// turns; the time-out counts from the call on.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
-        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        let payload = self.encoded(value)?;
         self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))
             .map(Message::new)
     }
 
     /// Sends a request without waiting; `answer` gives its answer. A call in two steps, for event loops.
     fn start_call(&self, value: &Bound<'_, PyAny>) -> Outcome<PendingReply> {
-        let payload = Walk::with(value, |walk| self.link.encode(walk))?;
+        let payload = self.encoded(value)?;
         Ok(PendingReply(value.py().detach(|| self.link.start_call(&payload, Wait::none()))?))
     }
 
@@ -166,8 +183,11 @@ impl Channel {
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<()> {
-        let answer = tree(value)?;
-        self.wait(value.py(), timeout, on_wait, |wait| self.link.reply(&request.arrived, &answer, wait))
+        let reply = Walk::with(value, |walk| self.link.encode_reply(walk));
+        let reply = loan::settled(value.py(), reply)?;
+        self.wait(value.py(), timeout, on_wait, |wait| {
+            self.link.reply_payload(&request.arrived, &reply, wait)
+        })
     }
 
     /// What happened since the last call: connected, disconnected, lagged, back.
@@ -230,6 +250,10 @@ impl Channel {
 }
 
 impl Channel {
+    fn encoded(&self, value: &Bound<'_, PyAny>) -> Outcome<linkspan::Payload> {
+        loan::settled(value.py(), Walk::with(value, |walk| self.link.encode(walk)))
+    }
+
     fn wait<T: Send>(
         &self,
         py: Python<'_>,

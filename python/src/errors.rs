@@ -1,13 +1,9 @@
-//! The core's errors as the exceptions of `linkspan.errors`, which are written in Python.
+//! Failures of this module's functions, and the core's table of errors. `exception` makes Python's exceptions of them.
 
-use linkspan::codec::decode_into;
-use linkspan::value::Limits;
-use linkspan::{Encoding, Error, ErrorKind, RemoteFailure};
+use linkspan::{Error, ErrorKind, RemoteFailure};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
-
-use crate::builder::{Builder, build};
 
 /// What a call of this module fails with: an error of the table, or an exception that Python code raised meanwhile.
 pub enum Failure {
@@ -27,60 +23,8 @@ impl From<PyErr> for Failure {
     }
 }
 
-impl From<Failure> for PyErr {
-    fn from(failure: Failure) -> PyErr {
-        match failure {
-            Failure::Python(error) => error,
-            Failure::Core(error) => {
-                Python::attach(|py| exception(py, &error).unwrap_or_else(|broken| broken))
-            }
-        }
-    }
-}
-
 /// What this module's functions return.
 pub type Outcome<T> = Result<T, Failure>;
-
-/// Makes the exception: its class is the one named like the kind, its details are attributes.
-fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let class = py.import("linkspan.errors")?.getattr(error.kind().name())?;
-    let raised = class.call1((error.to_string(),))?;
-    if let Some(endpoint) = error.endpoint() {
-        raised.setattr("endpoint", endpoint)?;
-    }
-    if let Some(path) = error.path() {
-        raised.setattr("path", path)?;
-    }
-    if let Some(offset) = error.offset() {
-        raised.setattr("offset", offset)?;
-    }
-    if let Some(missed) = error.missed() {
-        raised.setattr("missed", missed)?;
-    }
-    if let Some(sent) = error.sent() {
-        raised.setattr("sent", sent)?;
-    }
-    // The class has the kind's own.
-    if error.retryable() != error.kind().retryable() {
-        raised.setattr("retryable", error.retryable())?;
-    }
-    if let Some(failure) = error.remote_failure() {
-        raised.setattr("remote_code", failure.code)?;
-        raised.setattr("remote_type", &failure.kind)?;
-        raised.setattr("remote_text", &failure.text)?;
-        if !failure.data.is_empty() {
-            let data = build(Builder::copying(py), |builder| {
-                decode_into(&failure.data, Encoding::Cbor, &Limits::default(), builder).map(|_| ())
-            });
-            match data {
-                Ok(data) => raised.setattr("data", data)?,
-                // The failure itself matters more than what came with it: its bytes are handed on as they are.
-                Err(_) => raised.setattr("data", failure.data.as_slice())?,
-            }
-        }
-    }
-    Ok(PyErr::from_value(raised))
-}
 
 /// The core's table: (code, name, retryable, meaning) of every kind of error.
 #[pyfunction]

@@ -12,19 +12,28 @@ use pyo3::types::{
 };
 
 use crate::array::{Lent, NdArray};
+use crate::builtin::{self, type_name};
 use crate::errors::{Failure, imported};
+use crate::loan;
 use crate::numpy;
+use crate::sent_class::{self, SentClass};
 use crate::timestamp;
-use crate::walk::{self, Raised, hold};
+use crate::uuid;
+use crate::walker::Walker;
 
 /// The events of an object that is of none of the exact built-in types.
 #[cold]
 #[inline(never)]
-pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised: &Raised) -> Result<()> {
-    let raise = |error: PyErr| hold(raised, error);
-    let timestamp = timestamp::class(object.py()).map_err(raise)?;
-    if object.get_type().is(timestamp) {
-        let nanoseconds = object.getattr(intern!(object.py(), "nanoseconds")).map_err(raise)?;
+pub fn object<S: Sink + ?Sized, W: Walker>(
+    object: &Bound<'_, PyAny>,
+    sink: &mut S,
+    walker: &W,
+) -> Result<()> {
+    if let Some(class) = sent_class::known(object) {
+        return sent(&class, object, sink, walker);
+    }
+    let raise = |error: PyErr| walker.hold(error);
+    if let Some(nanoseconds) = timestamp::nanoseconds(object).map_err(raise)? {
         // Any int could be put into one; the wire's is of 64 bits.
         return match nanoseconds.extract() {
             Ok(nanoseconds) => sink.timestamp(Timestamp(nanoseconds)),
@@ -40,11 +49,14 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
     if let Some(fields) =
         object.get_type().getattr_opt(intern!(object.py(), "__linkspan_fields__")).map_err(raise)?
     {
-        return generated(object, &fields, sink, raised);
+        if let Some(class) = sent_class::learn(&object.get_type(), &fields) {
+            return sent(&class, object, sink, walker);
+        }
+        return generated(object, &fields, sink, walker);
     }
     let failed = |failure: Failure| match failure {
         Failure::Core(error) => error,
-        Failure::Python(error) => hold(raised, error),
+        Failure::Python(error) => walker.hold(error),
     };
     match kind(object).map_err(raise)? {
         Kind::Scalar => {
@@ -64,7 +76,7 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
             if !known || plain.get_type().is(object.get_type()) {
                 return Err(refused(object, "no Python number stands for it"));
             }
-            walk::object(&plain, sink, raised)
+            walker.object(&plain, sink)
         }
         Kind::Enum => {
             let plain = object.getattr("value").map_err(raise)?;
@@ -74,14 +86,16 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
             {
                 return Err(refused(object, "its value is an enum again"));
             }
-            walk::object(&plain, sink, raised)
+            walker.object(&plain, sink)
         }
         Kind::Buffer => {
             let lent = numpy::lend(object).map_err(failed)?;
-            sink.ndarray(lent.array()?)
+            let array = lent.array()?;
+            loan::note(array.data);
+            sink.ndarray(array)
         }
-        Kind::Text => walk::text(object.cast().map_err(|e| raise(e.into()))?, sink),
-        Kind::Int => walk::integer(object, sink, raised),
+        Kind::Text => builtin::text(object.cast().map_err(|e| raise(e.into()))?, sink),
+        Kind::Int => builtin::integer(object, sink, walker),
         Kind::Float => sink.float(object.extract().map_err(raise)?),
         Kind::Complex => {
             let number = object.cast::<PyComplex>().map_err(|e| raise(e.into()))?;
@@ -89,24 +103,25 @@ pub fn object<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised:
             sink.ndarray(NdArrayRef::new(DType::C128, Order::Row, &[], &parts)?)
         }
         Kind::Bytes => sink.bytes(object.cast::<PyBytes>().map_err(|e| raise(e.into()))?.as_bytes()),
-        Kind::List => walk::list(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
-        Kind::Tuple => walk::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, raised),
+        Kind::List => builtin::list(object.cast().map_err(|e| raise(e.into()))?, sink, walker),
+        Kind::Tuple => builtin::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, walker),
         Kind::Datetime => {
-            walk::object(&timestamp.call_method1("from_datetime", (object,)).map_err(raise)?, sink, raised)
+            let class = timestamp::class(object.py()).map_err(raise)?;
+            walker.object(&class.call_method1("from_datetime", (object,)).map_err(raise)?, sink)
         }
-        Kind::Uuid => sink.uuid(object.getattr("bytes").and_then(|b| b.extract()).map_err(raise)?),
+        Kind::Uuid => sink.uuid(uuid::bytes(object).and_then(|b| b.extract()).map_err(raise)?),
         Kind::Decimal => {
             let text = object.str().map_err(raise)?.to_string();
             let decimal: Decimal =
                 text.parse().map_err(|_| refused(object, &format!("{text} has no form")))?;
             sink.decimal(&decimal)
         }
-        Kind::Dataclass => fields(object, sink, raised),
+        Kind::Dataclass => fields(object, sink, walker),
         Kind::Mapping => {
-            // A dict of its own: whatever the class does while it is asked, keys are there once and the count holds.
+            // A dict of its own: whatever code of the class runs meanwhile, keys are in it once and the count holds.
             let items = object.cast::<PyMapping>().map_err(|e| raise(e.into()))?.items().map_err(raise)?;
             let entries = PyDict::from_sequence(items.as_any()).map_err(raise)?;
-            walk::dict(&entries, sink, raised)
+            builtin::dict(&entries, sink, walker)
         }
         Kind::Other => {
             Err(refused(object, "give what it holds as dict, list, str, a number, bytes or an array"))
@@ -139,7 +154,6 @@ static ENUM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Decides, the most specific first: NumPy's `float64` is a `float` too, and a `StrEnum` member a `str`.
 fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
-    static UUID: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static DATETIME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
@@ -169,7 +183,7 @@ fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
         Kind::Buffer
     } else if object.is_instance(imported(py, &DATETIME, "datetime", "datetime")?)? {
         Kind::Datetime
-    } else if object.is_instance(imported(py, &UUID, "uuid", "UUID")?)? {
+    } else if object.is_instance(uuid::class(py)?)? {
         Kind::Uuid
     } else if object.is_instance(imported(py, &DECIMAL, "decimal", "Decimal")?)? {
         Kind::Decimal
@@ -201,15 +215,30 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     }
 }
 
+/// An object of a generated class whose attributes are known.
+fn sent<S: Sink + ?Sized, W: Walker>(
+    class: &SentClass,
+    object: &Bound<'_, PyAny>,
+    sink: &mut S,
+    walker: &W,
+) -> Result<()> {
+    let values = class.values(object).map_err(|error| walker.hold(error))?;
+    sink.begin_map(values.len())?;
+    for (key, value) in &values {
+        sink.key(key).and_then(|()| walker.object(value, sink)).map_err(|error| error.under_key(key))?;
+    }
+    sink.end_map()
+}
+
 /// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and whether None is left out. A packed
 /// record is the bytes that its `pack` returns.
-fn generated<S: Sink + ?Sized>(
+fn generated<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     fields: &Bound<'_, PyAny>,
     sink: &mut S,
-    raised: &Raised,
+    walker: &W,
 ) -> Result<()> {
-    let raise = |error: PyErr| hold(raised, error);
+    let raise = |error: PyErr| walker.hold(error);
     let packed = object.get_type().getattr_opt(intern!(object.py(), "__linkspan_packed__")).map_err(raise)?;
     if packed.is_some() {
         let block = object.call_method0(intern!(object.py(), "pack")).map_err(raise)?;
@@ -232,34 +261,27 @@ fn generated<S: Sink + ?Sized>(
     for (key, value) in &values {
         let key = key.cast::<PyString>().map_err(|error| raise(error.into()))?;
         let key = key.to_str().map_err(raise)?;
-        sink.key(key)
-            .and_then(|()| walk::object(value, sink, raised))
-            .map_err(|error| error.under_key(key))?;
+        sink.key(key).and_then(|()| walker.object(value, sink)).map_err(|error| error.under_key(key))?;
     }
     sink.end_map()
 }
 
 /// A dataclass is a map of its fields, in their order.
-fn fields<S: Sink + ?Sized>(object: &Bound<'_, PyAny>, sink: &mut S, raised: &Raised) -> Result<()> {
+fn fields<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S, walker: &W) -> Result<()> {
     static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let names = || -> PyResult<Vec<Bound<'_, PyString>>> {
         let fields = imported(object.py(), &FIELDS, "dataclasses", "fields")?.call1((object,))?;
         let fields = fields.cast::<PyTuple>()?;
         fields.iter().map(|field| Ok(field.getattr("name")?.cast_into::<PyString>()?)).collect()
     };
-    let names = names().map_err(|error| hold(raised, error))?;
+    let names = names().map_err(|error| walker.hold(error))?;
     sink.begin_map(names.len())?;
     for name in &names {
-        let text = name.to_str().map_err(|error| hold(raised, error))?;
-        let value = object.getattr(name).map_err(|error| hold(raised, error))?;
-        sink.key(text).and_then(|()| walk::object(&value, sink, raised)).map_err(|e| e.under_key(text))?;
+        let text = name.to_str().map_err(|error| walker.hold(error))?;
+        let value = object.getattr(name).map_err(|error| walker.hold(error))?;
+        sink.key(text).and_then(|()| walker.object(&value, sink)).map_err(|e| e.under_key(text))?;
     }
     sink.end_map()
-}
-
-/// The type's name as a traceback shows it.
-pub fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().fully_qualified_name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }
 
 #[cold]

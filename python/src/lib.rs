@@ -2,12 +2,15 @@
 //!
 //! | module | turns |
 //! |---|---|
-//! | `walk`, `foreign` | Python objects into events: the built-in types; everything else that is understood |
+//! | `walk`, `walker`, `builtin`, `foreign` | Python objects into events: by their exact type; the built-in types; all others that are understood |
 //! | `builder`, `keys` | events into Python objects; the keys of maps that come again and again |
+//! | `class_plan`, `plan`, `straight`, `sent_class` | the classes of generated code into plans; events into instances by a plan, and instances into events |
+//! | `packed` | instances of generated classes into packed bytes and back |
 //! | `numpy` | NumPy's arrays and scalars that no buffer of numbers stands for |
 //! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
-//! | `timestamp` | instants into the class that Python code has of them |
-//! | `errors` | the core's errors into the exceptions of `linkspan.errors` |
+//! | `loan` | memory that a channel lends for an array |
+//! | `timestamp`, `uuid` | instants and UUIDs into the classes that Python code has of them |
+//! | `errors`, `exception` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
@@ -15,22 +18,32 @@
 mod array;
 mod batch;
 mod builder;
+mod builtin;
 mod channel;
+mod class_plan;
 mod codec;
 mod controller;
 mod elements;
 mod errors;
+mod exception;
 mod foreign;
 mod keys;
+mod loan;
 mod message;
 mod numpy;
+mod packed;
+mod plan;
 mod publish;
 mod region;
+mod sent_class;
 mod serve;
 mod service;
+mod straight;
 mod timestamp;
+mod uuid;
 mod wait;
 mod walk;
+mod walker;
 
 use pyo3::prelude::*;
 
@@ -51,6 +64,10 @@ mod _native {
     use super::errors::error_table;
     #[pymodule_export]
     use super::message::Message;
+    #[pymodule_export]
+    use super::packed::PackedPlan;
+    #[pymodule_export]
+    use super::plan::Plan;
     #[pymodule_export]
     use super::publish::{Available, Publisher, Subscriber, latest};
     #[pymodule_export]

@@ -33,7 +33,7 @@ impl Message {
 
     fn decoded<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyAny>> {
         let value = self.value.get_or_try_init(py, || {
-            let builder = Builder::sharing(py, self.arrived.body().clone());
+            let builder = Builder::sharing(py, self.arrived.memory().clone());
             build(builder, |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)
         })?;
         Ok(value.bind(py))
@@ -84,7 +84,7 @@ impl Message {
     #[pyo3(signature = (path, default=Fallback(None)))]
     fn get<'py>(&self, py: Python<'py>, path: &str, default: Fallback<'py>) -> Outcome<Bound<'py, PyAny>> {
         match (self.arrived.get(path), default) {
-            (Ok(found), _) => object(found, Builder::sharing(py, self.arrived.body().clone())),
+            (Ok(found), _) => object(found, Builder::sharing(py, self.arrived.memory().clone())),
             (Err(error), Fallback(Some(default))) if error.kind() == ErrorKind::Missing => Ok(default),
             (Err(error), _) => Err(error.into()),
         }

@@ -9,6 +9,7 @@ use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::Outcome;
+use crate::loan::{self, Shape, Wanted};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, between, leave, options, publishing, waiting};
 use crate::walk::Walk;
@@ -35,10 +36,23 @@ impl Publisher {
         Ok(Publisher { source: Source::new(endpoint, &options)?, on_wait })
     }
 
+    /// Memory for an array to be filled and published, as `Channel.loan` gives it: over `shm:` all subscribers view it where it lies.
+    #[pyo3(signature = (shape, dtype=None, *, order="C"))]
+    fn loan<'py>(
+        &self,
+        py: Python<'py>,
+        shape: Shape,
+        dtype: Option<Bound<'py, PyAny>>,
+        order: &str,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let wanted = Wanted { shape, dtype, order };
+        loan::lend(py, wanted, |dtype, shape, order| self.source.loan_memory(dtype, shape, order))
+    }
+
     /// Publishes a value; gives its sequence number. Threads that send take turns. A `journal:` gives the number once the value is
     /// on the disk, and takes values of several threads at once; a `file:` waits for its lock.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
-        let payload = Walk::with(value, |walk| self.source.encode(walk))?;
+        let payload = loan::settled(value.py(), Walk::with(value, |walk| self.source.encode(walk)))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
     }
 

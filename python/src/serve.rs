@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::{Failure, Outcome};
+use crate::loan::{self, Shape, Wanted};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, leave, options, waiting};
 use crate::walk::Walk;
@@ -128,8 +129,7 @@ impl Request {
 
     /// Taken out while it is being answered: encoding may run Python code, which must not find the lock held.
     fn take(&self) -> linkspan::Result<Asked> {
-        let text = "this request has been answered: each is answered once";
-        self.asked().take().ok_or_else(|| Error::new(ErrorKind::InvalidState, text))
+        self.asked().take().ok_or_else(answered)
     }
 
     fn keep(&self, asked: Asked, answered: Outcome<()>) -> Outcome<()> {
@@ -140,12 +140,33 @@ impl Request {
     }
 }
 
+#[cold]
+fn answered() -> Error {
+    Error::new(ErrorKind::InvalidState, "this request has been answered: each is answered once")
+}
+
 #[pymethods]
 impl Request {
+    /// Lends memory for an array of the reply, as `Channel.loan` does: over `shm:` the client that asked views it where it lies.
+    #[pyo3(signature = (shape, dtype=None, *, order="C"))]
+    fn loan<'py>(
+        &self,
+        py: Python<'py>,
+        shape: Shape,
+        dtype: Option<Bound<'py, PyAny>>,
+        order: &str,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        loan::lend(py, Wanted { shape, dtype, order }, |dtype, shape, order| match self.asked().as_ref() {
+            Some(asked) => asked.loan_memory(dtype, shape, order),
+            None => Err(answered()),
+        })
+    }
+
     /// Answers with a value. Where that is refused, too large for instance, the request can still be answered.
     fn reply(&self, value: &Bound<'_, PyAny>) -> Outcome<()> {
         let asked = self.take()?;
-        let answered = Walk::with(value, |walk| asked.reply(walk));
+        let reply = loan::settled(value.py(), Walk::with(value, |walk| asked.encode(walk)));
+        let answered = reply.and_then(|reply| Ok(asked.reply_payload(&reply)?));
         self.keep(asked, answered)
     }
 

@@ -226,11 +226,11 @@ impl Task {
         self.before.bind(py).clone()
     }
 
-    /// Seconds that are left for it; infinite where nobody waits for it, as for a step; 0 once it has its answer.
+    /// Seconds that remain for it; infinite where nobody waits for it, as for a step; 0 once it has its answer.
     #[getter]
-    fn left(&self) -> f64 {
+    fn remaining(&self) -> f64 {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = open.as_ref().map(Given::left);
+        let left = open.as_ref().map(Given::remaining);
         left.map_or(0.0, |left| left.map_or(f64::INFINITY, |left| left.as_secs_f64()))
     }
 

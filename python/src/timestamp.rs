@@ -3,8 +3,10 @@
 use linkspan::Timestamp as Instant;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyInt, PyType};
 
-use crate::errors::{Outcome, imported};
+use crate::class_plan::{Class, Slot};
+use crate::errors::Outcome;
 
 /// The system clock's time in nanoseconds since 1970.
 #[pyfunction]
@@ -24,13 +26,36 @@ pub fn format_time(nanoseconds: i64) -> String {
     Instant(nanoseconds).to_string()
 }
 
+/// The class, and the slot of its attribute.
+struct Instants {
+    class: Class,
+    slot: Slot,
+}
+
+/// What the class is made of, found once.
+fn instants(py: Python<'_>) -> PyResult<&Instants> {
+    static INSTANTS: PyOnceLock<Instants> = PyOnceLock::new();
+    INSTANTS.get_or_try_init(py, || {
+        let class = py.import("linkspan.timestamp")?.getattr("Timestamp")?.cast_into::<PyType>()?;
+        Ok(Instants { class: Class::new(&class)?, slot: Slot::new(&class, "nanoseconds")? })
+    })
+}
+
 /// The class.
-pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    imported(py, &CLASS, "linkspan.timestamp", "Timestamp")
+pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    Ok(instants(py)?.class.0.bind(py))
 }
 
 /// An instant as an object of it.
 pub fn object(py: Python<'_>, instant: Instant) -> PyResult<Bound<'_, PyAny>> {
-    class(py)?.call1((instant.nanoseconds(),))
+    let instants = instants(py)?;
+    let made = instants.class.instance(py)?;
+    instants.slot.set(&made, PyInt::new(py, instant.nanoseconds()).into_any())?;
+    Ok(made)
+}
+
+/// The nanoseconds of an object of this very class, which may be any object; `None` for other objects.
+pub fn nanoseconds<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let instants = instants(object.py())?;
+    if object.get_type().is(&instants.class.0) { instants.slot.get(object).map(Some) } else { Ok(None) }
 }

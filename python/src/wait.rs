@@ -10,8 +10,8 @@ use linkspan::{Error, ErrorKind, Limits, Options, Result, Timeout, Value, Wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
+use crate::builtin::type_name;
 use crate::errors::{Failure, Outcome};
-use crate::foreign::type_name;
 use crate::walk::Walk;
 
 /// The `timeout=` of a call: left out, `None` for ever, or seconds.

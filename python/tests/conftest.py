@@ -12,6 +12,9 @@ import textwrap
 import threading
 
 import pytest
+from support import signals
+
+signals.restore()
 
 HANGS = 120  # seconds after which a test is taken to hang, and says where
 

@@ -236,7 +236,7 @@ def test_each_wait_ends_with_timeout(name, where):
 
     async def main():
         async with linkspan.aio.listen(name, **made) as listener:
-            with pytest.raises(linkspan.Timeout, match=f"{name}: nobody connected within 0.05 s"):
+            with pytest.raises(linkspan.Timeout, match=f"{name}: no program connected within 0.05 s"):
                 await listener.accept(**called)
             near, far = await asyncio.gather(linkspan.aio.connect(name, **made), listener.accept(timeout=10))
             for waits, what in [

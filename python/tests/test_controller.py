@@ -65,7 +65,7 @@ def test_words_that_are_no_commands(peer, controller):
 
 
 def test_a_command_in_two_steps(peer, controller):
-    child = start(peer, do_calibrate="say(self.left); sys.stdin.readline(); result = arguments")
+    child = start(peer, do_calibrate="say(self.remaining); sys.stdin.readline(); result = arguments")
     power = known(controller, "RUNNING")
     answer = power.command("calibrate", 7, wait=False, timeout=50)
     assert (answer.outcome, answer.value, answer.error) == (linkspan.Outcome.ACCEPTED, None, None)

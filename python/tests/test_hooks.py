@@ -189,14 +189,14 @@ def test_data_that_cannot_be_sent(peer, controller):
 
 
 def test_a_service_knows_itself(peer, controller):
-    start(peer, do_calibrate="result = [self.name, self.state, self.controller, self.connected, self.cancelled, self.left]")
+    start(peer, do_calibrate="result = [self.name, self.state, self.controller, self.connected, self.cancelled, self.remaining]")
     said = known(controller, "RUNNING").command("calibrate", timeout=50)
     assert said[:-1] == ["power", "RUNNING", "unix:controller", True, False]
     assert 0 < said[-1] <= 50
 
 
-def test_trouble_and_log_are_shown(peer, controller):
-    start(peer, do_calibrate="self.log('calibrated', 'warning'); self.trouble('drifts')")
+def test_problem_and_log_are_shown(peer, controller):
+    start(peer, do_calibrate="self.log('calibrated', 'warning'); self.problem('drifts')")
     power = known(controller, "RUNNING")
     power.command("calibrate")
     until(lambda: power.status()["reason"] == "drifts")
@@ -235,7 +235,7 @@ def test_no_data_are_known_in_the_first_step(peer, controller):
 
 
 def test_a_command_that_takes_longer_than_it_has(peer, controller):
-    child = start(peer, on_pause='say(self.left < 1); sys.stdin.readline()')
+    child = start(peer, on_pause='say(self.remaining < 1); sys.stdin.readline()')
     power = known(controller, "RUNNING")
     with pytest.raises(linkspan.Timeout, match="under way"):
         power.pause(timeout=0.5)

@@ -93,7 +93,7 @@ def test_what_is_wrong_is_said(shared):
     with pytest.raises(linkspan.InvalidEndpoint):
         linkspan.Region("sensors")
     region = linkspan.Region(f"posix:/{name}")
-    with pytest.raises(linkspan.OutOfRange, match="104 bytes are there"):
+    with pytest.raises(linkspan.OutOfRange, match="the memory has 104 bytes"):
         region.bytes(100, 5)
     with pytest.raises(linkspan.OutOfRange):
         region.read("u8 x[200]")

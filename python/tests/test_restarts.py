@@ -37,9 +37,11 @@ def test_a_listener_that_is_killed_loses_nothing(peer, transport):
             assert one.line() == "listens"
             lives += 1
     assert lives == 2
-    # Given but not consumed when it died: that one may come again, and no other.
+    # What it had consumed without an acknowledgement when it died comes again: over shared memory the message that it was given last;
+    # elsewhere at most 64, while more of them lie ready than it takes.
+    unacknowledged = 1 if transport == "shm" else 64
     assert [n for i, n in enumerate(seen) if n not in seen[:i]] == list(range(count))
-    assert len(seen) <= count + lives
+    assert len(seen) <= count + lives * unacknowledged
     near.close()
     assert near.stats()["unacknowledged"] == 0
 

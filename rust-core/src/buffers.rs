@@ -1,32 +1,38 @@
-//! Memory of long blocks that the program has done with, for those that come next: messages of one kind have one length.
+//! A pool of long blocks of memory, shared by all threads: messages of one kind have one length.
 //!
-//! The allocator gives long blocks back to the kernel, which then finds and clears page after page for the next one: for 1 MB
-//! that takes longer than to copy it three times. At most [`PLACES`] blocks with [`BYTES`] together are kept in a process.
+//! The allocator returns long blocks to the kernel, which then finds and clears page after page for
+//! the next one: for 1 MB that takes longer than to copy it three times. At most [`PLACES`] blocks
+//! with [`BYTES`] together are kept in a process. The pool is optional at every point: without a
+//! fitting block, or while another thread has the lock, the allocator is used. So a process that
+//! was forked while a thread held the lock loses the pool and nothing else.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use bytes::Bytes;
 
-/// Shorter blocks stay with the allocator, which does not give them back one by one.
+/// The least capacity of a block that is kept, in bytes: the allocator does not return shorter ones
+/// one by one.
 pub const SHORTEST: usize = 128 << 10;
-/// Longer ones go back to the kernel.
+/// The greatest capacity of a block that is kept, in bytes; longer ones go back to the kernel.
 const LONGEST: usize = 16 << 20;
-/// So many blocks are kept ...
+/// The greatest number of blocks that are kept.
 const PLACES: usize = 8;
-/// ... and so many bytes.
+/// The greatest sum of their capacities, in bytes.
 const BYTES: usize = 32 << 20;
-/// A block serves for one that needs a fraction of it, but not for less.
+/// A block is used for a length of at least this fraction of its capacity.
 const FRACTION: usize = 4;
-/// Room behind a long block for what follows it.
+/// The room behind a long block for what follows it, in bytes.
 const SLACK: usize = 1024;
 
 static SPARE: Mutex<Spare> = Mutex::new(Spare(Vec::new()));
 
-/// What is kept, the oldest first.
+/// The blocks that are kept, the oldest first.
 #[derive(Debug)]
 struct Spare(Vec<Vec<u8>>);
 
 impl Spare {
+    /// Removes and returns the shortest block with room for `length` bytes that is not much too
+    /// long.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let fits = |capacity: usize| (length..=length.saturating_mul(FRACTION)).contains(&capacity);
         let found = self.0.iter().enumerate().filter(|(_, block)| fits(block.capacity()));
@@ -34,25 +40,26 @@ impl Spare {
         Some(self.0.remove(at))
     }
 
-    /// Keeps a block; gives those that have to go for it.
+    /// Adds a block, and returns those that are removed for it.
     fn keep(&mut self, mut block: Vec<u8>) -> Vec<Vec<u8>> {
         block.clear();
-        let mut gone = Vec::new();
+        let mut removed = Vec::new();
         let bytes = |blocks: &[Vec<u8>]| blocks.iter().map(Vec::capacity).sum::<usize>();
         while self.0.len() >= PLACES || bytes(&self.0) + block.capacity() > BYTES {
-            // Lengths that do not come any more make room for those that do.
-            gone.push(self.0.remove(0));
+            // The oldest goes first, so that lengths that are no longer used make room.
+            removed.push(self.0.remove(0));
         }
         self.0.push(block);
-        gone
+        removed
     }
 }
 
-/// None where another thread has it, or had it when this process was forked: then there is nothing to spare.
+/// Locks the pool; `None` where another thread holds the lock, or held it when this process was
+/// forked.
 fn spare() -> Option<MutexGuard<'static, Spare>> {
-    /// Nobody has it for longer than a few instructions.
-    const LOOKS: usize = 100;
-    for _ in 0..LOOKS {
+    /// The number of attempts: a holder keeps the lock for a few instructions.
+    const ATTEMPTS: usize = 100;
+    for _ in 0..ATTEMPTS {
         match SPARE.try_lock() {
             Ok(spare) => return Some(spare),
             Err(TryLockError::Poisoned(spare)) => return Some(spare.into_inner()),
@@ -62,11 +69,12 @@ fn spare() -> Option<MutexGuard<'static, Spare>> {
     None
 }
 
+/// Returns whether blocks of this capacity are kept.
 fn is_kept(capacity: usize) -> bool {
     (SHORTEST..=LONGEST).contains(&capacity)
 }
 
-/// An empty block with room for so many bytes, if one is kept; else one without any room.
+/// Returns an empty block with room for `length` bytes, if one is kept; else one without capacity.
 #[inline]
 pub fn take(length: usize) -> Vec<u8> {
     if !is_kept(length) {
@@ -75,39 +83,43 @@ pub fn take(length: usize) -> Vec<u8> {
     spare().and_then(|mut spare| spare.take(length)).unwrap_or_default()
 }
 
-/// Keeps the memory of a block for [`take`].
+/// Adds the memory of a block to the pool.
 pub fn keep(block: Vec<u8>) {
     if !is_kept(block.capacity()) {
         return;
     }
-    let gone = spare().map(|mut spare| spare.keep(block));
-    // Behind the lock: giving memory back takes time.
-    drop(gone);
+    let removed = spare().map(|mut spare| spare.keep(block));
+    // After the lock is released: freeing memory takes time.
+    drop(removed);
 }
 
-/// Makes room for so many bytes more behind what a block holds; where those are many, in memory that is kept.
+/// Makes room for `more` bytes behind the content of a block, where those are many in memory of the
+/// pool. Returns false where there is no memory for them.
 #[inline]
-pub fn reserve(block: &mut Vec<u8>, more: usize) {
+#[must_use]
+pub fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
     if more < SHORTEST || block.capacity() - block.len() >= more {
-        return;
+        return true;
     }
-    // What follows a long block is short: without room for that the next byte would double everything.
+    // Without some slack the short item behind a long block would double the capacity.
     let more = more.saturating_add(SLACK);
     let mut longer = take(block.len().saturating_add(more));
     if longer.capacity() > 0 {
         longer.extend_from_slice(block);
         keep(std::mem::replace(block, longer));
-    } else {
-        block.reserve_exact(more);
+        return true;
     }
+    block.try_reserve_exact(more).is_ok()
 }
 
-/// The bytes of a block. Its memory is kept once nobody has them any more.
+/// Returns the content of a block as `Bytes`. Its memory goes to the pool when the last view is
+/// dropped.
 #[inline]
 pub fn bytes(block: Vec<u8>) -> Bytes {
     if !is_kept(block.capacity()) {
         return block.into();
     }
+    // A short content must not keep a long block.
     if block.len() < block.capacity() / FRACTION {
         let exact = Bytes::copy_from_slice(&block);
         keep(block);
@@ -116,7 +128,7 @@ pub fn bytes(block: Vec<u8>) -> Bytes {
     Bytes::from_owner(Lent(block))
 }
 
-/// A copy of these bytes.
+/// Returns a copy of these bytes.
 pub fn copy(bytes: &[u8]) -> Bytes {
     if bytes.len() < SHORTEST {
         return Bytes::copy_from_slice(bytes);
@@ -127,7 +139,7 @@ pub fn copy(bytes: &[u8]) -> Bytes {
     self::bytes(block)
 }
 
-/// A block that somebody looks at.
+/// A block of the pool behind `Bytes`; dropped with the last view.
 struct Lent(Vec<u8>);
 
 impl AsRef<[u8]> for Lent {
@@ -153,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn block_that_is_kept_serves_for_one_that_needs_most_of_it() {
+    fn pool_returns_the_shortest_block_that_fits() {
         let mut spare = Spare(Vec::new());
         let (small, large) = (block(1 << 20), block(2 << 20));
         let places = [small.as_ptr(), large.as_ptr()];
@@ -168,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_are_kept_are_bounded_in_number_and_bytes() {
+    fn pool_is_bounded_in_number_and_bytes() {
         let mut spare = Spare(Vec::new());
         for i in 0..100 {
-            let gone = spare.keep(block(SHORTEST + i));
-            assert_eq!(gone.len(), usize::from(i >= PLACES));
+            let removed = spare.keep(block(SHORTEST + i));
+            assert_eq!(removed.len(), usize::from(i >= PLACES));
         }
         let oldest = spare.0[0].capacity();
         assert_eq!((spare.0.len(), oldest), (PLACES, SHORTEST + 100 - PLACES));
@@ -184,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_back_when_nobody_has_them_any_more_and_short_ones_hold_no_long_block() {
+    fn last_view_returns_its_block_and_short_content_keeps_no_long_block() {
         let mut content = block(SHORTEST * 3);
         content.resize(SHORTEST * 3, 5);
         let place = content.as_ptr();
@@ -196,7 +208,7 @@ mod tests {
         assert_eq!(short[..], [7]);
         assert_eq!(copy(&[1; SHORTEST])[..], [1; SHORTEST]);
         let mut grown = vec![9; 10];
-        reserve(&mut grown, SHORTEST);
+        assert!(reserve(&mut grown, SHORTEST));
         assert_eq!(grown, [9; 10]);
     }
 }

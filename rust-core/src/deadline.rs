@@ -1,4 +1,12 @@
-//! Time left: how long a call may wait, and what it does while it waits.
+//! Time-outs and deadlines: how long a call may wait, and what it runs while it waits.
+//!
+//! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`]
+//! with [`Wait::start`], and everything that it waits for shares that one deadline. The loop of
+//! every wait has the same shape: `sleep` says how long the next sleep may last (or that time is
+//! up), the thread sleeps, and `woke` runs the tick if it is due. So a binding can look at its
+//! signals every 100 ms, in one place.
+
+mod peer_clock;
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,6 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub use peer_clock::PeerClock;
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,7 +30,7 @@ pub enum Timeout {
     Default,
     /// At most this long; zero never waits.
     After(Duration),
-    /// For ever, which has to be written out, but for the loops of [`Timeout::Default`].
+    /// Without end. Only the loops in [`Timeout::Default`] do so by default.
     Forever,
 }
 
@@ -31,15 +41,18 @@ impl From<Duration> for Timeout {
 }
 
 impl From<Option<Duration>> for Timeout {
-    /// `None` waits for ever.
+    /// `None` waits without end.
     fn from(duration: Option<Duration>) -> Timeout {
         duration.map_or(Timeout::Forever, Timeout::After)
     }
 }
 
 impl Timeout {
-    /// From seconds, as Python, PHP, Fortran and the shell give them. More than a `Duration` holds, infinity included, is for
-    /// ever; `OutOfRange` for NaN and below zero.
+    /// Returns the time-out of a number of seconds, as Python, PHP, Fortran and the shell give them.
+    /// More than a `Duration` holds, infinity included, is without end.
+    ///
+    /// # Errors
+    /// `OutOfRange` for NaN and below zero.
     pub fn from_seconds(seconds: f64) -> Result<Timeout> {
         // 2^64 seconds are what a `Duration` does not hold any more.
         if seconds >= 18_446_744_073_709_551_616.0 {
@@ -65,13 +78,13 @@ impl Deadline {
     /// Never.
     pub const NEVER: Deadline = Deadline(None);
 
-    /// So long from now.
+    /// Returns the instant this long from now; never, if the clock cannot represent it.
     pub fn after(duration: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
-    /// The time that is left, `None` for ever; zero once it has passed.
-    pub fn left(self) -> Option<Duration> {
+    /// Returns the time that remains: none without end, zero once it has passed.
+    pub fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -80,7 +93,7 @@ impl Deadline {
         self.0.is_some_and(|at| at <= Instant::now())
     }
 
-    /// The earlier of the two.
+    /// Returns the earlier of the two.
     pub fn sooner(self, other: Deadline) -> Deadline {
         match (self.0, other.0) {
             (Some(a), Some(b)) => Deadline(Some(a.min(b))),
@@ -89,10 +102,12 @@ impl Deadline {
     }
 }
 
-/// What runs while a call waits: about every 100 ms, and when a signal interrupts a system call. An error ends the wait.
+/// What runs while a call waits: about every 100 ms, and when a signal interrupts a system call. An
+/// error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// How a call waits: its time-out, and what runs meanwhile. Made from a `Duration`, from `None` (for ever), or in full.
+/// How a call waits: its time-out, and what runs meanwhile. Made from a `Duration`, from `None`
+/// (without end), or with [`Wait::tick`].
 #[derive(Default)]
 pub struct Wait<'a> {
     timeout: Timeout,
@@ -100,10 +115,10 @@ pub struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    /// OwnerRecord how often a tick runs.
+    /// About how often a tick runs.
     pub const TICK: Duration = Duration::from_millis(100);
 
-    /// Waits so long.
+    /// Waits at most this long.
     pub fn new(timeout: impl Into<Timeout>) -> Wait<'a> {
         Wait { timeout: timeout.into(), tick: None }
     }
@@ -120,7 +135,7 @@ impl<'a> Wait<'a> {
         self
     }
 
-    /// Starts the clock: `default` applies where the caller gave no time-out, `on_wait` runs beside the tick.
+    /// Starts the wait. `default` applies if the caller gave no time-out.
     #[inline]
     pub(crate) fn start(self, default: Timeout) -> Waiting<'a> {
         const LAST_RESORT: Duration = Duration::from_secs(30);
@@ -160,16 +175,20 @@ impl From<Timeout> for Wait<'_> {
     }
 }
 
-/// A wait that is under way.
-pub(crate) struct Waiting<'a> {
+/// A wait that is under way. One thread uses it.
+pub struct Waiting<'a> {
     /// Set when it is first asked for: most calls have nothing to wait for, and reading a clock twice a message would
     /// cost as much as bringing it over.
     deadline: Cell<Option<Deadline>>,
+    /// The time-out; none without end.
     duration: Option<Duration>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
+    /// When the tick is due next; none before the first sleep.
     next: Option<Instant>,
+    /// A descriptor that ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// Whether a peer gets no time beyond the deadline.
     is_strict: bool,
 }
 
@@ -177,7 +196,7 @@ pub(crate) struct Waiting<'a> {
 pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
-    /// Runs this beside the tick.
+    /// Adds the callback of an object's options.
     #[inline]
     pub fn on_wait(mut self, on_wait: &Option<OnWait>) -> Waiting<'a> {
         if on_wait.is_some() {
@@ -186,9 +205,9 @@ impl<'a> Waiting<'a> {
         self
     }
 
-    /// A wait without ticks, for what happens inside another.
+    /// Returns a wait without a tick, for a step within another call.
     pub fn until(deadline: Deadline) -> Waiting<'a> {
-        let duration = deadline.left();
+        let duration = deadline.remaining();
         Waiting {
             deadline: Cell::new(Some(deadline)),
             duration,
@@ -200,34 +219,37 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// The same, for a caller who would rather not hear somebody than wait longer: nobody is allowed a moment beyond the deadline.
+    /// The same, for a caller who prefers no answer to a late one: a peer that answers is given no
+    /// time beyond the deadline.
     pub fn strictly_until(deadline: Deadline) -> Waiting<'a> {
         Waiting { is_strict: true, ..Waiting::until(deadline) }
     }
 
-    /// Whether the other side is allowed no moment beyond the deadline.
+    /// Whether a peer gets no time beyond the deadline.
     pub fn is_strict(&self) -> bool {
         self.is_strict
     }
 
-    /// A wait that never sleeps, for a look inside another.
+    /// Returns a wait that never sleeps, to poll within another call.
     pub fn at_once() -> Waiting<'a> {
         Wait::none().start(Timeout::Default)
     }
 
-    /// Each sleep ends as well when this becomes readable: whoever sleeps then looks why.
+    /// Ends each sleep when this becomes readable; the caller then checks why. Only the first
+    /// descriptor counts.
     pub fn wakes_on<W: AsFd + Send + Sync + 'static>(&mut self, wake: &Arc<W>) {
         if self.wake.is_none() {
             self.wake = Some(wake.clone());
         }
     }
 
-    /// What ends each sleep.
+    /// The descriptor that ends each sleep.
     pub fn wake(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
         self.wake.clone()
     }
 
-    /// When it ends. The time runs from the first look at it, which is before the first sleep.
+    /// Returns when it ends. The time runs from the first call of this, which comes before the first
+    /// sleep.
     pub fn deadline(&self) -> Deadline {
         if let Some(deadline) = self.deadline.get() {
             return deadline;
@@ -237,12 +259,12 @@ impl<'a> Waiting<'a> {
         deadline
     }
 
-    /// Whether something is to run while it waits.
+    /// Whether something runs while it waits.
     pub fn is_ticking(&self) -> bool {
         self.tick.is_some() || self.on_wait.is_some()
     }
 
-    /// Whether the caller said not to wait.
+    /// Whether the caller asked not to wait.
     pub fn is_none(&self) -> bool {
         self.duration == Some(Duration::ZERO)
     }
@@ -252,9 +274,12 @@ impl<'a> Waiting<'a> {
         self.duration.is_none()
     }
 
-    /// How long to sleep before looking again; `None` for ever. `Timeout` once the deadline has passed.
+    /// Returns how long the next sleep may last; none without end.
+    ///
+    /// # Errors
+    /// `Timeout` once the deadline has passed.
     pub fn sleep(&mut self) -> Result<Option<Duration>> {
-        let left = self.deadline().left();
+        let left = self.deadline().remaining();
         if left == Some(Duration::ZERO) {
             return Err(self.timed_out());
         }
@@ -266,8 +291,11 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
-    /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever is first. `Timeout` once the deadline has
-    /// passed, or the error that the tick returns.
+    /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever
+    /// is first.
+    ///
+    /// # Errors
+    /// `Timeout` once the deadline has passed; the error of the tick.
     pub fn park(&mut self) -> Result<()> {
         match self.sleep()? {
             Some(left) => thread::park_timeout(left),
@@ -276,7 +304,11 @@ impl<'a> Waiting<'a> {
         self.woke(false)
     }
 
-    /// To be called after each sleep: runs the tick if it is due, or if a signal ended the sleep.
+    /// Called after each sleep: runs the tick if it is due, or if a signal has interrupted the
+    /// sleep.
+    ///
+    /// # Errors
+    /// The error of the tick; `Cancelled` if `on_wait` returned false.
     pub fn woke(&mut self, interrupted: bool) -> Result<()> {
         let due = self.next.is_some_and(|next| next <= Instant::now());
         if !(due || interrupted) {
@@ -311,6 +343,15 @@ impl<'a> Waiting<'a> {
             None => "a wait without a deadline ended".to_owned(),
         };
         Error::new(ErrorKind::Timeout, text)
+    }
+}
+
+impl fmt::Debug for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("deadline", &self.deadline)
+            .field("ticks", &self.is_ticking())
+            .finish_non_exhaustive()
     }
 }
 

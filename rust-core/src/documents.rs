@@ -1,7 +1,12 @@
-//! Holds `docs/` to the code: what stands between two marks there is what a test makes of the code, to the byte.
+//! Compares blocks of `docs/` with the code: the text between two marks there must be what a test
+//! produces from the code, byte for byte.
 //!
-//! `LINKSPAN_WRITE_DOCS=1 cargo test -p linkspan --lib documents` writes it anew; the change is then looked at as a change of
-//! the wire.
+//! In the documents `<!-- checked: NAME -->` begins a block and `<!-- end -->` ends it. Tests all
+//! over the crate call [`check`] with the name of a block and the text that it must have. So an
+//! unintended change of the wire format fails a test.
+//!
+//! `LINKSPAN_WRITE_DOCS=1 cargo test -p linkspan --lib documents` writes the blocks instead; the
+//! change is then reviewed as a change of the wire.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,7 +16,7 @@ const WIRE: &str = "wire-format.md";
 const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 
-/// Each block and the document that it stands in.
+/// Each block and the document that contains it.
 const BLOCKS: [(&str, &str); 33] = [
     ("values", WIRE),
     ("limits", WIRE),
@@ -48,18 +53,22 @@ const BLOCKS: [(&str, &str); 33] = [
     ("views", LIFECYCLE),
 ];
 
+/// Returns the path of a document.
 fn path(document: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "docs", document].iter().collect()
 }
 
+/// Returns the mark that begins a block.
 fn begin(block: &str) -> String {
     format!("<!-- checked: {block} -->\n")
 }
 
+// The mark that ends a block.
 const END: &str = "<!-- end -->\n";
 
-/// What stands between the marks of a block.
+/// Returns the text between the marks of a block, or what is wrong with them.
 fn between<'a>(text: &'a str, block: &str) -> Result<&'a str, String> {
+    // Each block may be in a document once.
     let mark = begin(block);
     let (_, rest) = text.split_once(&mark).ok_or_else(|| format!("there is no line {mark}"))?;
     if rest.contains(&mark) {
@@ -68,15 +77,20 @@ fn between<'a>(text: &'a str, block: &str) -> Result<&'a str, String> {
     rest.split_once(END).map(|(inside, _)| inside).ok_or_else(|| format!("nothing ends {mark}"))
 }
 
-/// Compares a block with what the code makes of it, or writes it.
+/// Compares a block with the text that the code produces, or writes it.
+///
+/// Panics where they differ.
 pub fn check(block: &str, expected: &str) {
-    // Tests run side by side, and several write to one file.
+    // Tests run in parallel, and several write to one file.
     static WRITING: Mutex<()> = Mutex::new(());
+    // Held until the block is written, so that each test reads what the others wrote.
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let document = BLOCKS.iter().find(|(name, _)| *name == block).map(|(_, document)| *document);
     let document = document.unwrap_or_else(|| panic!("{block} is not among the blocks"));
+    // Read anew each time: another test may have written it.
     let text = std::fs::read_to_string(path(document)).unwrap();
     let found = between(&text, block).unwrap_or_else(|why| panic!("docs/{document}: {why}"));
+    // The usual case: nothing is written.
     if found == expected {
         return;
     }
@@ -86,10 +100,10 @@ pub fn check(block: &str, expected: &str) {
         std::fs::write(path(document), new).unwrap();
         return;
     }
-    panic!("docs/{document} no longer says of {block:?} what the code does, which is:\n\n{expected}");
+    panic!("docs/{document} differs from the code in the block {block:?}, which has to be:\n\n{expected}");
 }
 
-/// A table.
+/// Returns a table in Markdown.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut text = String::new();
     let mut line = |cells: &[String]| writeln!(text, "| {} |", cells.join(" | ")).unwrap();
@@ -99,12 +113,12 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
     text
 }
 
-/// A block of text as it stands.
+/// Returns a block of preformatted text.
 pub fn fenced(text: &str) -> String {
     format!("```text\n{text}```\n")
 }
 
-/// Bytes, 16 a line, each line with its offset.
+/// Returns bytes in hexadecimal, 16 a line, each line with its offset.
 pub fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (i, line) in bytes.chunks(16).enumerate() {
@@ -116,13 +130,15 @@ pub fn dump(bytes: &[u8]) -> String {
     text
 }
 
-/// A drawing of fields (offset, bytes, label), 8 bytes a line.
+/// Returns a drawing of fields (offset, bytes, label), 8 bytes a line. Fields are sorted by offset
+/// and do not overlap; a field longer than a line continues in the next.
 pub fn drawing(fields: &[(usize, usize, &str)]) -> String {
     const CELL: usize = 8;
     let mut text = String::from("      ");
     (0..8).for_each(|i| write!(text, "+{i:<w$}", w = CELL - 1).unwrap());
     text.truncate(text.trim_end().len());
     text.push('\n');
+    // The length of the drawn block.
     let whole = fields.iter().map(|(at, size, _)| at + size).max().unwrap_or(0);
     for row in (0..whole).step_by(8) {
         write!(text, "{row:4} ").unwrap();
@@ -130,6 +146,7 @@ pub fn drawing(fields: &[(usize, usize, &str)]) -> String {
             let (from, to) = ((*at).max(row), (at + size).min(row + 8));
             if from < to {
                 let width = (to - from) * CELL - 1;
+                // A field over several lines has its label in the first.
                 let label = if from == *at { label } else { "" };
                 write!(text, "|{label:^width$.width$}").unwrap();
             }
@@ -139,8 +156,8 @@ pub fn drawing(fields: &[(usize, usize, &str)]) -> String {
     text
 }
 
-/// The bytes that are not the same in two blocks of bytes, from the first to behind the last; those of `check`, which
-/// differ whatever else does, do not count.
+/// Returns the range from the first to the last byte that differs between two blocks of equal
+/// length; bytes in `check`, which differ whenever another byte does, are ignored.
 pub fn difference(a: &[u8], b: &[u8], check: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let mut at = (0..a.len()).filter(|i| a[*i] != b[*i] && !check.contains(i));
     let first = at.next().expect("something differs");
@@ -148,7 +165,7 @@ pub fn difference(a: &[u8], b: &[u8], check: std::ops::Range<usize>) -> std::ops
 }
 
 #[test]
-fn no_document_has_a_block_that_nothing_checks() {
+fn every_block_of_a_document_is_checked() {
     for document in [WIRE, TRANSPORTS, LIFECYCLE] {
         let text = std::fs::read_to_string(path(document)).unwrap();
         let named: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("<!-- checked: ")).collect();
@@ -163,7 +180,7 @@ fn no_document_has_a_block_that_nothing_checks() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_of_documents_exist() {
     for document in [WIRE, TRANSPORTS, LIFECYCLE] {
         let text = std::fs::read_to_string(path(document)).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
@@ -176,7 +193,7 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn a_block_that_is_not_there_or_does_not_end_is_told() {
+fn missing_and_unterminated_blocks_are_errors() {
     assert_eq!(between("a\n<!-- checked: x -->\nthis\n<!-- end -->\n", "x").unwrap(), "this\n");
     for text in ["", "<!-- checked: x -->\n", "<!-- checked: x -->\n<!-- checked: x -->\n<!-- end -->\n"] {
         between(text, "x").unwrap_err();

@@ -1,41 +1,49 @@
-//! The 64-byte message header, and where extension and body lie behind it.
+//! The 64-byte message header, and the positions of extension and body behind it.
+//!
+//! A transport moves [`Outgoing`] and returns [`Incoming`]; it never decodes a body. The layout is
+//! in `docs/wire-format.md`, which tests compare with this code, and `tests/vectors/headers.json`
+//! has the bytes for other implementations. A header is checked completely when it is read (magic,
+//! version, check sum, reserved bits), because the bytes may come from a hostile or newer peer.
 
 use bytes::Bytes;
 
+use crate::body::{Body, Split};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes of the header.
+/// The length of the header, in bytes.
 pub const HEADER: usize = 64;
 /// The version of the wire format that this library writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
-/// The most bytes of an extension map that a reader takes.
+/// The greatest length of an extension map that a reader accepts, in bytes.
 pub const MAX_EXTENSION: usize = 4096;
 
+// The first bytes of every message.
 const MAGIC: [u8; 4] = *b"LKSP";
+// The body begins at a multiple of this, counted from the header: a cache line.
 const ALIGN: usize = 64;
 
-/// What a message is for.
+/// The purpose of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
     /// A value that was sent or published.
     Data = 0,
-    /// A request that wants an answer.
+    /// A request that expects a reply.
     Request = 1,
-    /// The answer.
+    /// The reply to a request.
     Reply = 2,
-    /// The answer of a handler that failed.
+    /// The reply of a handler that failed; in place of a hello, the refusal of a connection.
     Error = 3,
-    /// What was consumed up to here.
+    /// The number up to which the receiving program has consumed messages.
     Ack = 4,
-    /// Who is there.
+    /// The description of a program, at connect.
     Hello = 5,
-    /// The sender leaves and sends nothing more.
+    /// The sender closes and sends nothing more.
     Bye = 6,
     /// A command to a service.
     Command = 7,
-    /// Something that happened.
+    /// A message between services, controllers and their clients that expects no answer.
     Event = 8,
 }
 
@@ -52,7 +60,7 @@ impl Kind {
         Kind::Event,
     ];
 
-    /// The kind of this number in a header.
+    /// Returns the kind of this number in a header.
     pub const fn from_number(number: u8) -> Option<Kind> {
         if (number as usize) < Kind::ALL.len() { Some(Kind::ALL[number as usize]) } else { None }
     }
@@ -60,47 +68,49 @@ impl Kind {
 
 /// The bits of [`Header::flags`].
 pub mod flags {
-    /// The field `body_check` holds the CRC-32C of the body.
+    /// The field `body_check` contains the CRC-32C of the body.
     pub const BODY_CHECKED: u16 = 1;
-    /// The body goes on in the next frame.
+    /// The body continues in the next frame. Not sent by this version.
     pub const MORE: u16 = 2;
-    /// The request may be carried out twice.
+    /// A request that may be carried out twice, or its reply.
     pub const IDEMPOTENT: u16 = 4;
-    /// The request wants no answer.
+    /// The request expects no reply. Not sent by this version: such messages are sent as data.
     pub const NO_REPLY: u16 = 8;
-    /// Not new: the value that was there before the subscriber came.
+    /// Not new: the latest value from before the subscriber connected.
     pub const RETAINED: u16 = 16;
     /// Every bit that has a meaning.
     pub const ALL: u16 = 31;
 }
 
-/// The header of one message, field by field as wire-format.md draws it.
+/// The header of one message, field by field as in wire-format.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What the message is for.
+    /// The purpose of the message.
     pub kind: Kind,
-    /// How the body is written.
+    /// The encoding of the body.
     pub encoding: Encoding,
-    /// See [`flags`].
+    /// The bits of [`flags`].
     pub flags: u16,
-    /// Bytes of the extension map, a multiple of 8.
+    /// The length of the extension map in bytes, a multiple of 8.
     pub extension: usize,
-    /// Bytes of the body.
+    /// The length of the body in bytes.
     pub body: u64,
-    /// Counted in the sender's session, from 1; 0 for what has no place in the order (hello, ack, bye).
+    /// The number in the sender's session, from 1; 0 for messages outside the order (hello, ack,
+    /// bye).
     pub sequence: u64,
-    /// The sequence number of the request that this answers, else 0.
+    /// In a reply or an error, the sequence number of the request. In every other kind, the number
+    /// up to which the sender's program has consumed the peer's messages.
     pub correlation: u64,
-    /// When it was sent: nanoseconds since 1970.
+    /// The time of sending: nanoseconds since 1970, by the sender's clock.
     pub sent: i64,
-    /// The first 8 bytes of the schema's fingerprint, 0 for none.
+    /// Of a record in a journal the first 8 bytes of its schema's fingerprint, 0 for none.
     pub schema: u64,
-    /// CRC-32C of the body, when flagged.
+    /// The CRC-32C of the body, where [`flags::BODY_CHECKED`] is set.
     pub body_check: u32,
 }
 
 impl Header {
-    /// A header with everything else zero.
+    /// Returns a header with all other fields zero.
     pub const fn new(kind: Kind, encoding: Encoding) -> Header {
         Header {
             kind,
@@ -116,12 +126,12 @@ impl Header {
         }
     }
 
-    /// Where the body begins, counted from the start of the header: a multiple of 64.
+    /// Returns the offset of the body from the start of the header: a multiple of 64.
     pub const fn body_offset(&self) -> usize {
         (HEADER + self.extension).next_multiple_of(ALIGN)
     }
 
-    /// The 64 bytes.
+    /// Returns the 64 bytes, with their check sum.
     pub fn to_bytes(&self) -> [u8; HEADER] {
         let mut b = [0; HEADER];
         b[0..4].copy_from_slice(&MAGIC);
@@ -141,7 +151,12 @@ impl Header {
         b
     }
 
-    /// Reads the 64 bytes. `VersionMismatch` shows both versions; everything else is `Malformed` with its offset.
+    /// Parses the 64 bytes.
+    ///
+    /// # Errors
+    ///
+    /// `VersionMismatch` for another wire version, with both; `Malformed` with the offset for
+    /// everything else.
     pub fn from_bytes(b: &[u8; HEADER]) -> Result<Header> {
         let malformed = |offset: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(offset));
         if b[0..4] != MAGIC {
@@ -156,11 +171,11 @@ impl Header {
         }
         let mut unchecked = *b;
         unchecked[12..16].fill(0);
-        let (said, found) = (u32_at(b, 12), crc32c::crc32c(&unchecked));
-        if said != found {
+        let (stored, found) = (u32_at(b, 12), crc32c::crc32c(&unchecked));
+        if stored != found {
             return malformed(
                 12,
-                format!("the header's check sum is {said:#010x}, its bytes give {found:#010x}"),
+                format!("the header's check sum is {stored:#010x}, that of its bytes is {found:#010x}"),
             );
         }
         let Some(kind) = Kind::from_number(b[5]) else {
@@ -174,7 +189,7 @@ impl Header {
         }
         let flags = u16_at(b, 8);
         if flags & !flags::ALL != 0 {
-            return malformed(8, format!("the flags {flags:#06x} hold a bit without a meaning"));
+            return malformed(8, format!("the flags {flags:#06x} have a bit without a meaning"));
         }
         let extension = usize::from(u16_at(b, 10)) * 8;
         if extension > MAX_EXTENSION {
@@ -210,33 +225,54 @@ fn u64_at(b: &[u8; HEADER], at: usize) -> u64 {
     u64::from(u32_at(b, at)) | u64::from(u32_at(b, at + 4)) << 32
 }
 
-/// A message on its way out: lent by the sender, copied or written by the transport.
+/// A message to be sent: borrowed from the sender, copied or written by the transport.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
-    /// The header; its lengths agree with the two below.
+    /// The header; its lengths are those of the fields below.
     pub header: Header,
     /// The extension map, padded with zeros to a multiple of 8.
     pub extension: &'a [u8],
-    /// The body.
+    /// The body; where long arrays of it are stored elsewhere, the rest.
     pub body: &'a [u8],
+    /// Those arrays, with their positions in the rest.
+    pub(crate) split: Option<&'a Split>,
 }
 
 impl<'a> Outgoing<'a> {
-    /// A frame without extension; the header's lengths are set.
+    /// Returns a frame without extension, and sets the header's lengths.
     pub fn new(mut header: Header, body: &'a [u8]) -> Outgoing<'a> {
         header.extension = 0;
         header.body = body.len() as u64;
-        Outgoing { header, extension: &[], body }
+        Outgoing { header, extension: &[], body, split: None }
     }
 
-    /// Everything before the body as it stands on a stream: header, extension, padding.
+    /// The same with a body whose long arrays may be stored elsewhere.
+    pub fn of(header: Header, body: &'a Body) -> Outgoing<'a> {
+        match body.split() {
+            None => Outgoing::new(header, body.whole()),
+            Some(split) => {
+                let header = Header { extension: 0, body: body.len() as u64, ..header };
+                Outgoing { header, extension: &[], body: split.rest(), split: Some(split) }
+            }
+        }
+    }
+
+    /// Returns the same frame with its body in one block.
+    pub fn in_one_block(&self) -> Outgoing<'a> {
+        match self.split {
+            None => *self,
+            Some(split) => Outgoing { body: split.whole(), split: None, ..*self },
+        }
+    }
+
+    /// Returns everything in front of the body as on a stream: header, extension, padding.
     pub fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(self.header.body_offset());
         self.append_head(&mut head);
         head
     }
 
-    /// Appends the same to bytes that are there.
+    /// Appends the same to `to`.
     pub fn append_head(&self, to: &mut Vec<u8>) {
         let begin = to.len();
         to.extend_from_slice(&self.header.to_bytes());
@@ -245,7 +281,8 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// A message that has arrived, in memory of our own.
+/// A message that was received, in this process's memory or in views of memory shared with the
+/// sender.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// The header.
@@ -253,7 +290,7 @@ pub struct Incoming {
     /// The extension map with its padding.
     pub extension: Bytes,
     /// The body; begins at an address that is a multiple of 8.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 pub(crate) mod spare;
@@ -281,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_back() {
+    fn header_bytes_round_trip() {
         let header = example();
         assert_eq!(Header::from_bytes(&header.to_bytes()).unwrap(), header);
         assert_eq!(header.body_offset(), 128);
@@ -289,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn every_damaged_bit_is_noticed() {
+    fn header_detects_every_flipped_bit() {
         let good = example().to_bytes();
         for bit in 0..HEADER * 8 {
             let mut bad = good;
@@ -301,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_meaning_is_refused_at_its_offset() {
+    fn header_refuses_undefined_values_at_their_offset() {
         for (at, value) in [(5, 9u8), (6, 5), (7, 1), (9, 0xff), (11, 0xff), (60, 1)] {
             let mut b = example().to_bytes();
             b[at] = value;

@@ -3,7 +3,7 @@
 //! Only there under `cfg(fuzzing)` and in tests, which replay the seeds. The targets that need no more than the public interface
 //! are in `fuzz/`.
 
-pub use crate::channel::greeting::fuzz as hello;
+pub use crate::channel::handshake::fuzz as hello;
 pub use crate::channel::jsonrpc::fuzz as jsonrpc;
 pub use crate::keys::fuzz as keys;
 pub use crate::region::fuzz as layout;

@@ -1,8 +1,10 @@
 //! The keys of TCP beyond this machine: our own, and those of the machines that we trust.
 //!
-//! They lie in `$LINKSPAN_KEYS`, else in `~/.config/linkspan/keys`: `own.key`, which nobody else may read, and one line of text
-//! for each machine in `trusted/NAME.pub`. A connection stands when each side trusts the other's key; no name, no address
-//! and no authority counts.
+//! They are in `$LINKSPAN_KEYS`, else in `~/.config/linkspan/keys`: `own.key`, which only its owner
+//! may read, and one line of text for each machine in `trusted/NAME.pub`. A connection is accepted
+//! when each side trusts the other's key; names, addresses and certificate authorities have no
+//! effect. Files are read each time that a key is needed, so trust and revocation apply to the next
+//! connection. A file or directory that another user could have written is refused, not repaired.
 //!
 //! ```no_run
 //! # fn main() -> linkspan::Result<()> {
@@ -27,29 +29,31 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::error::{Doing, Error, ErrorKind, Result, quoted};
 
-/// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+/// The bytes in front of the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The word in front of a key.
+/// The word in front of a public key.
 const KIND: &str = "ed25519:";
+// The lines around our own key, which is PKCS #8 in PEM.
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
 const END: &str = "\n-----END PRIVATE KEY-----\n";
-/// Why keys are not trusted that others may have written.
-const ADDED: &str = "so that others may add keys; remove what you do not know, then chmod go-w";
-/// The name under which our own key counts as trusted.
+/// The reason in the error for trusted keys that other users may have written.
+const WRITABLE: &str = "so that others may add keys; remove what you do not know, then chmod go-w";
+/// The name under which our own key is trusted.
 const SELF: &str = "self";
 
-/// The public half of a key: what others are told, and what they trust. Written as `ed25519:` and 43 characters.
+/// The public half of a key, which others trust. Written as `ed25519:` and 43 characters of
+/// base64url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// From a SubjectPublicKeyInfo; none where that is of another kind.
+    /// Returns the key of a SubjectPublicKeyInfo; `None` where that is of another kind.
     pub(crate) fn from_spki(der: &[u8]) -> Option<PublicKey> {
         der.strip_prefix(&SPKI)?.try_into().ok().map(PublicKey)
     }
 
-    /// As a SubjectPublicKeyInfo.
+    /// Returns the key as a SubjectPublicKeyInfo.
     pub(crate) fn to_spki(self) -> Vec<u8> {
         [&SPKI[..], &self.0].concat()
     }
@@ -67,7 +71,7 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<PublicKey> {
         let bytes = text.strip_prefix(KIND).and_then(|rest| URL_SAFE_NO_PAD.decode(rest).ok());
         bytes.and_then(|bytes| bytes.try_into().ok()).map(PublicKey).ok_or_else(|| {
-            let text = format!("{text} is no public key; give the line that `linkspan keys show` prints on the other machine", text = quoted(text));
+            let text = format!("{text} is not a public key; give the line that `linkspan keys show` prints on the other machine", text = quoted(text));
             Error::new(ErrorKind::Malformed, text)
         })
     }
@@ -80,7 +84,12 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// The keys of this process: in `$LINKSPAN_KEYS`, else in `linkspan/keys` of `$XDG_CONFIG_HOME` or `~/.config`. Nothing is made.
+    /// Returns the keys of this process: in `$LINKSPAN_KEYS`, else in `linkspan/keys` of
+    /// `$XDG_CONFIG_HOME` or `~/.config`. Nothing is created.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` where none of these variables is set.
     pub fn new() -> Result<Keyring> {
         let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let directory = variable("LINKSPAN_KEYS").or_else(|| {
@@ -93,30 +102,37 @@ impl Keyring {
         })
     }
 
-    /// The keys in this directory.
+    /// Returns the keys in this directory.
     pub fn at(directory: impl Into<PathBuf>) -> Keyring {
         Keyring { directory: directory.into() }
     }
 
-    /// Where they are.
+    /// Returns the directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
+    /// Returns the path of our own key.
     fn own_path(&self) -> PathBuf {
         self.directory.join("own.key")
     }
 
+    /// Returns the directory of the trusted keys.
     fn trusted_path(&self) -> PathBuf {
         self.directory.join("trusted")
     }
 
-    /// Makes our own key; gives its public half. `InvalidState` where there is one: others trust that.
+    /// Creates our own key and returns its public half.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` where one exists, since others may trust it; `PermissionDenied` where other
+    /// users may write to the directory.
     pub fn make(&self) -> Result<PublicKey> {
         let path = self.own_path();
         if self.own()?.is_some() {
             let text = format!(
-                "{} is there already, and others may trust it; remove it first to have another",
+                "{} exists already, and others may trust it; remove it first to create another",
                 path.display()
             );
             return Err(Error::new(ErrorKind::InvalidState, text));
@@ -128,20 +144,24 @@ impl Keyring {
         public(&path, made.as_ref())
     }
 
-    /// The public half of our own key, if there is one.
+    /// Returns the public half of our own key, if there is one.
     pub fn own(&self) -> Result<Option<PublicKey>> {
         self.secret()?.map(|secret| public(&self.own_path(), &secret)).transpose()
     }
 
-    /// Our own key in the form that TLS libraries read. `PermissionDenied` where others might have read it.
+    /// Returns our own key in PKCS #8, as TLS libraries read it. `PermissionDenied` where others
+    /// may have read it.
     pub(crate) fn secret(&self) -> Result<Option<Vec<u8>>> {
         let path = self.own_path();
         let Some(text) = read_private(&path)? else { return Ok(None) };
         secret_in(&text).map(Some).ok_or_else(|| no_key(&path))
     }
 
-    /// Trusts a key, under a name of our own choice: 1 to 64 letters, digits, `.`, `_` and `-`. `AddressInUse` where that
-    /// name is another key's.
+    /// Trusts a key, under a name of our own choice: 1 to 64 letters, digits, `.`, `_` and `-`.
+    ///
+    /// # Errors
+    ///
+    /// `AddressInUse` where the name is another key's, `InvalidEndpoint` for an invalid name.
     pub fn trust(&self, name: &str, key: &PublicKey) -> Result<()> {
         check_name(name)?;
         if let Some((_, other)) = self.trusted()?.into_iter().find(|(n, _)| n == name) {
@@ -156,7 +176,8 @@ impl Keyring {
         write_new(&self.trusted_path().join(format!("{name}.pub")), 0o644, &format!("{key}\n"))
     }
 
-    /// Trusts the key of this name no longer; gives it. What is connected stays so. `Missing` where there is none.
+    /// Removes the key of this name from the trusted ones, and returns it. Connections that exist
+    /// stay. `Missing` where there is none.
     pub fn revoke(&self, name: &str) -> Result<PublicKey> {
         check_name(name)?;
         let path = self.trusted_path().join(format!("{name}.pub"));
@@ -171,7 +192,12 @@ impl Keyring {
         Ok(key)
     }
 
-    /// The names and keys that are trusted, in the order of the names.
+    /// Returns the names and keys that are trusted, in the order of the names.
+    ///
+    /// # Errors
+    ///
+    /// `PermissionDenied` where another user may have written a key, `Corrupt` for a file without a
+    /// key.
     pub fn trusted(&self) -> Result<Vec<(String, PublicKey)>> {
         let folder = self.trusted_path();
         let doing = || format!("reading the trusted keys in {}", folder.display());
@@ -179,15 +205,15 @@ impl Keyring {
             Err(e) if e.kind() == Io::NotFound => return Ok(Vec::new()),
             entries => entries.doing(doing())?,
         };
-        check_ours(&folder, &folder.metadata().doing(doing())?, 0o022, ADDED)?;
+        check_ownership(&folder, &folder.metadata().doing(doing())?, 0o022, WRITABLE)?;
         let mut trusted = Vec::new();
         for entry in entries {
             let path = entry.doing(doing())?.path();
             let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pub"));
             let Some(name) = name.filter(|name| check_name(name).is_ok()) else { continue };
-            // One that was revoked just now is trusted no more.
-            let Some((file, facts)) = open(&path, &doing())? else { continue };
-            check_ours(&path, &facts, 0o022, ADDED)?;
+            // The file may have been removed since the directory was read.
+            let Some((file, metadata)) = open(&path, &doing())? else { continue };
+            check_ownership(&path, &metadata, 0o022, WRITABLE)?;
             let text = read(&path, file, &doing())?;
             let key = text.trim().parse().map_err(|_| no_key(&path))?;
             trusted.push((name.to_owned(), key));
@@ -196,7 +222,7 @@ impl Keyring {
         Ok(trusted)
     }
 
-    /// The name under which a key is trusted; our own is, as "self".
+    /// Returns the name under which a key is trusted; "self" for our own.
     pub(crate) fn name_of(&self, key: &PublicKey) -> Result<Option<String>> {
         if self.own()?.as_ref() == Some(key) {
             return Ok(Some(SELF.to_owned()));
@@ -204,18 +230,20 @@ impl Keyring {
         Ok(self.trusted()?.into_iter().find(|(_, trusted)| trusted == key).map(|(name, _)| name))
     }
 
+    /// Creates a directory that only this user may enter, with its parents.
     fn make_directory(&self, path: &Path) -> Result<()> {
         let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
         made.doing(format_args!("making the directory {}", path.display()))
     }
 }
 
-/// The key in the text of our own key's file.
+/// Returns the key in the text of `own.key`.
 fn secret_in(text: &str) -> Option<Vec<u8>> {
     let body = text.trim().strip_prefix(BEGIN.trim()).and_then(|rest| rest.strip_suffix(END.trim()))?;
     STANDARD.decode(body.replace(['\n', '\r'], "")).ok()
 }
 
+/// Checks a name; `InvalidEndpoint` where it is not allowed.
 fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let fits = (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.');
@@ -223,46 +251,50 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "{name} is no name for a key: 1 to 64 letters, digits, . _ - are, not beginning with a dot, and not self",
+        "{name} is not a name for a key: 1 to 64 letters, digits, . _ - are, not beginning with a dot, and not self",
         name = quoted(name)
     );
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
+/// Returns the error of a file that does not contain a key.
 fn no_key(path: &Path) -> Error {
     let text = format!("{} does not hold a key; remove it and make or trust it again", path.display());
     Error::new(ErrorKind::Corrupt, text)
 }
 
+/// Returns the public half of a key.
 fn public(path: &Path, secret: &[u8]) -> Result<PublicKey> {
     let pair = Ed25519KeyPair::from_pkcs8(secret).map_err(|_| no_key(path))?;
     pair.public_key().as_ref().try_into().map(PublicKey).map_err(|_| no_key(path))
 }
 
-/// Refuses what is another user's, or what others have these rights to.
-fn check_ours(path: &Path, facts: &Metadata, others: u32, because: &str) -> Result<()> {
+/// Refuses a file or directory of another user than this one and root, or whose mode grants
+/// `others`.
+fn check_ownership(path: &Path, metadata: &Metadata, others: u32, because: &str) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
-    let mode = facts.mode() & 0o7777;
-    if (facts.uid() == me || facts.uid() == 0) && mode & others == 0 {
+    let mode = metadata.mode() & 0o7777;
+    if (metadata.uid() == me || metadata.uid() == 0) && mode & others == 0 {
         return Ok(());
     }
-    let text = format!("{} belongs to uid {} with mode {mode:04o}, {because}", path.display(), facts.uid());
+    let text =
+        format!("{} belongs to uid {} with mode {mode:04o}, {because}", path.display(), metadata.uid());
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Opens a file of keys, without waiting for a pipe's other end, and says what the kernel knows of what was opened.
+/// Opens a regular file without blocking, for a pipe either; returns it with its metadata.
 fn open(path: &Path, doing: &str) -> Result<Option<(File, Metadata)>> {
-    // A file that others write to is refused by its owner and mode; a link may well lead to where the keys are kept.
+    // Links are followed: keys may be kept elsewhere. Owner and mode of the target are checked.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(e) if e.kind() == Io::NotFound => return Ok(None),
         file => file.doing(doing)?,
     };
-    let facts = file.metadata().doing(doing)?;
-    if facts.is_file() { Ok(Some((file, facts))) } else { Err(no_key(path)) }
+    let metadata = file.metadata().doing(doing)?;
+    if metadata.is_file() { Ok(Some((file, metadata))) } else { Err(no_key(path)) }
 }
 
-/// Reads a file of keys, and no more than such a file may have.
+/// Reads a file of keys, up to a limit.
 fn read(path: &Path, file: File, doing: &str) -> Result<String> {
     const LIMIT: u64 = 65_536;
     let mut bytes = Vec::new();
@@ -270,29 +302,36 @@ fn read(path: &Path, file: File, doing: &str) -> Result<String> {
     String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT).ok_or_else(|| no_key(path))
 }
 
+/// Reads the file of our own key, which no other user may have access to.
 fn read_private(path: &Path) -> Result<Option<String>> {
     let doing = format!("reading the key {}", path.display());
-    let Some((file, facts)) = open(path, &doing)? else { return Ok(None) };
-    check_ours(path, &facts, 0o077, "so that others may know it; make another with `linkspan keys new`")?;
+    let Some((file, metadata)) = open(path, &doing)? else { return Ok(None) };
+    check_ownership(
+        path,
+        &metadata,
+        0o077,
+        "so that others may know it; make another with `linkspan keys new`",
+    )?;
     read(path, file, &doing).map(Some)
 }
 
-/// Writes a new file under another name and gives it its own: nobody sees half of it, and nothing is replaced.
+/// Writes a new file under a temporary name and renames it: readers never see a part of it, and
+/// nothing is replaced.
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     if let Some(folder) = path.parent() {
         let because = "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)";
-        check_ours(folder, &folder.metadata().doing(doing())?, 0o022, because)?;
+        check_ownership(folder, &folder.metadata().doing(doing())?, 0o022, because)?;
     }
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
-    // What one who was killed at this has left.
+    // A process that was killed here left its temporary file.
     match std::fs::remove_file(&new) {
         Err(e) if e.kind() != Io::NotFound => return Err(e).doing(doing()),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).doing(doing())?;
-    // Whatever the umask says.
+    // The umask does not change this mode.
     file.set_permissions(PermissionsExt::from_mode(mode)).doing(doing())?;
     file.write_all(text.as_bytes()).doing(doing())?;
     file.sync_all().doing(doing())?;
@@ -326,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_key_is_made_once_and_kept_to_ourselves() {
+    fn own_key_is_created_once_and_private() {
         let (_folder, keys) = keyring();
         assert!(keys.own().unwrap().is_none());
         let key = keys.make().unwrap();
@@ -343,25 +382,25 @@ mod tests {
     #[test]
     fn keys_are_trusted_by_name_and_revoked() {
         let (_folder, keys) = keyring();
-        let theirs: Vec<_> = (0..2).map(|_| keyring().1.make().unwrap()).collect();
+        let peer_keys: Vec<_> = (0..2).map(|_| keyring().1.make().unwrap()).collect();
         assert_eq!(keys.trusted().unwrap(), []);
-        keys.trust("lab2", &theirs[0]).unwrap();
-        keys.trust("lab2", &theirs[0]).unwrap();
-        assert_eq!(keys.trust("lab2", &theirs[1]).unwrap_err().kind(), ErrorKind::AddressInUse);
-        keys.trust("lab1", &theirs[1]).unwrap();
-        let listed = [("lab1".to_owned(), theirs[1]), ("lab2".to_owned(), theirs[0])];
+        keys.trust("lab2", &peer_keys[0]).unwrap();
+        keys.trust("lab2", &peer_keys[0]).unwrap();
+        assert_eq!(keys.trust("lab2", &peer_keys[1]).unwrap_err().kind(), ErrorKind::AddressInUse);
+        keys.trust("lab1", &peer_keys[1]).unwrap();
+        let listed = [("lab1".to_owned(), peer_keys[1]), ("lab2".to_owned(), peer_keys[0])];
         assert_eq!(keys.trusted().unwrap(), listed);
-        assert_eq!(keys.name_of(&theirs[0]).unwrap().as_deref(), Some("lab2"));
-        assert_eq!(keys.revoke("lab2").unwrap(), theirs[0]);
-        assert_eq!(keys.name_of(&theirs[0]).unwrap(), None);
+        assert_eq!(keys.name_of(&peer_keys[0]).unwrap().as_deref(), Some("lab2"));
+        assert_eq!(keys.revoke("lab2").unwrap(), peer_keys[0]);
+        assert_eq!(keys.name_of(&peer_keys[0]).unwrap(), None);
         assert_eq!(keys.revoke("lab2").unwrap_err().kind(), ErrorKind::Missing);
         for name in ["", "self", "a/b", ".hidden", &"x".repeat(65)] {
-            assert_eq!(keys.trust(name, &theirs[0]).unwrap_err().kind(), ErrorKind::InvalidEndpoint);
+            assert_eq!(keys.trust(name, &peer_keys[0]).unwrap_err().kind(), ErrorKind::InvalidEndpoint);
         }
     }
 
     #[test]
-    fn a_folder_that_others_write_to_is_not_believed() {
+    fn keys_in_a_directory_writable_by_others_are_refused() {
         let (_folder, keys) = keyring();
         keys.trust("lab", &keyring().1.make().unwrap()).unwrap();
         std::fs::set_permissions(keys.trusted_path(), PermissionsExt::from_mode(0o777)).unwrap();
@@ -369,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_written_through_no_link_and_only_where_others_write_nothing() {
+    fn keys_are_not_written_through_links_or_where_others_may_write() {
         let (folder, keys) = keyring();
         keys.make_directory(keys.directory()).unwrap();
         let elsewhere = folder.path().join("elsewhere");
@@ -389,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_text_and_back() {
+    fn key_text_round_trips() {
         let (_folder, keys) = keyring();
         let key = keys.make().unwrap();
         assert_eq!(key.to_string().len(), KIND.len() + 43);

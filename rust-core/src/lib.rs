@@ -52,7 +52,7 @@
 //! }
 //!
 //! # fn main() -> linkspan::Result<()> {
-//! let out = Publisher::new("lab/temperature", &Options::default().with_limit(1 << 16))?;
+//! let out = Publisher::new("lab/temperature", &Options::default().with_max_message_size(1 << 16))?;
 //! out.send(&Serde(Reading { celsius: 21.4 }))?;
 //!
 //! for message in &Subscriber::new("lab/temperature", &Options::default().with_client_id("plot"))? {
@@ -67,6 +67,8 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `page`, by default | the rules of the controller's page, for a web server that serves it: [`page`] |
+//! | `schema`, by default | types of messages, checked when two programs connect: [`schema`] |
 //! | `tls`, by default | TCP beyond this machine |
 //! | `log` | what [`Channel::events`] and the like tell is written by the crate `log`, target `linkspan`, as it happens |
 //!
@@ -92,6 +94,7 @@
 //! Every error is one of
 //! the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
 
 #[cfg(not(target_os = "linux"))]
@@ -99,6 +102,7 @@ compile_error!(
     "Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll"
 );
 
+mod body;
 mod buffers;
 mod channel;
 pub mod codec;
@@ -116,6 +120,10 @@ mod histories;
 #[cfg(feature = "tls")]
 pub mod keys;
 mod message;
+#[cfg(all(test, not(loom)))]
+mod ninth;
+#[cfg(feature = "page")]
+pub mod page;
 mod publish;
 mod region;
 pub mod registry;
@@ -131,15 +139,18 @@ mod transport;
 pub mod value;
 mod verbs;
 
+pub use body::Body;
 pub use channel::{
-    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Options, PendingReply, RelayCaller,
-    RelayLink, RelayListener, Role, StartAt, Validate,
+    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, Options,
+    PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
 };
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, Quoted, RemoteFailure, Result, quoted};
 pub use message::{Message, Payload};
-pub use publish::{Messages, Publisher, Subscriber, TryMessages, latest, latest_persistent};
+pub use publish::{
+    History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
+};
 pub use region::{Layout, Region};
 pub use request::{Request, Requests, Server};
 pub use service::{

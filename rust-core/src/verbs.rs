@@ -1,4 +1,6 @@
-//! The verbs by themselves, with the options as they are: what most programs need.
+//! The verbs as functions with default options: all that most programs need.
+//!
+//! Each is one call of an associated function with `Options::default()` and the default time-out.
 
 use std::os::fd::BorrowedFd;
 
@@ -9,12 +11,13 @@ use crate::publish::{Publisher, Subscriber};
 use crate::request::Server;
 use crate::sys::poll;
 
-/// Connects if somebody listens and listens otherwise: [`Channel::open`].
+/// Connects if there is a listener, and listens otherwise: [`Channel::open`].
 pub fn open(endpoint: &str) -> Result<Channel> {
     Channel::open(endpoint, &Options::default(), Timeout::Default)
 }
 
-/// Waits for whoever listens, at most 30 s, and connects again when it restarts: [`Channel::connect`].
+/// Connects to a listener, for which it waits up to 30 s, and connects again when the listener
+/// restarts: [`Channel::connect`].
 pub fn connect(endpoint: &str) -> Result<Channel> {
     Channel::connect(endpoint, &Options::default(), Timeout::Default)
 }
@@ -24,21 +27,25 @@ pub fn listen(endpoint: &str) -> Result<Listener> {
     Listener::listen(endpoint, &Options::default())
 }
 
-/// Answers the requests of any number of clients: [`Server::serve`].
+/// Replies to the requests of any number of clients: [`Server::serve`].
 pub fn serve(endpoint: &str) -> Result<Server> {
     Server::serve(endpoint, &Options::default())
 }
 
-/// Says values to whoever listens: [`Publisher::new`].
+/// Publishes values to any number of subscribers: [`Publisher::new`].
 pub fn publisher(endpoint: &str) -> Result<Publisher> {
     Publisher::new(endpoint, &Options::default())
 }
 
-/// Waits until at least one of several objects has something to do, and gives their positions; 30 s where no time-out is given.
-/// `Timeout` where none had in time.
+/// Waits until at least one of several objects is readable, and returns their positions; at most 30
+/// s where no time-out is given.
 ///
-/// A readable object is one to look at with a call that does not wait, such as [`Subscriber::try_recv`], which may still find
-/// nothing: then wait again.
+/// A readable object needs a call that does not wait, such as [`Subscriber::try_recv`], which may
+/// still find nothing: then wait again.
+///
+/// # Errors
+///
+/// `Timeout` where none became readable in time.
 ///
 /// ```no_run
 /// use std::os::fd::AsFd;
@@ -55,7 +62,7 @@ pub fn wait_any<'a>(objects: &[BorrowedFd<'_>], wait: impl Into<Wait<'a>>) -> Re
     poll::wait_first(&mut wait.into().start(Timeout::Default), objects)
 }
 
-/// Hears a publisher, which need not be there yet: [`Subscriber::new`].
+/// Subscribes to a publisher, which need not exist yet: [`Subscriber::new`].
 pub fn subscribe(endpoint: &str) -> Result<Subscriber> {
     Subscriber::new(endpoint, &Options::default())
 }

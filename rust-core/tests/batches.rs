@@ -101,7 +101,7 @@ fn batch_with_a_value_that_has_no_form_sends_those_before_it() {
 #[test]
 fn batch_with_a_message_over_the_limit_sends_those_before_it() {
     for transport in LINKS {
-        let narrow = options(&[("limit", 1000.into())]);
+        let narrow = options(&[("max_message_size", 1000.into())]);
         let (receiver, sender) = pair(&name(transport), &narrow, &Options::default());
         let batch: Vec<_> =
             [10, 1000, 1001, 10].map(|size| Payload::from_bytes(Encoding::Raw, vec![0; size].into())).into();
@@ -178,7 +178,7 @@ fn message_that_is_refused_behind_others_is_told_by_the_next_call() {
     for transport in ["unix", "shm"] {
         let endpoint = name(transport);
         let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
-        let subscriber = Subscriber::new(&endpoint, &options(&[("limit", 100.into())])).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &options(&[("max_message_size", 100.into())])).unwrap();
         let body = |size: usize| Payload::from_bytes(Encoding::Raw, vec![0; size].into());
         assert_eq!(publisher.send_payloads(&[body(1), body(2), body(101), body(4)]).unwrap(), 4);
         let lengths = |wait: Duration| {

@@ -1,28 +1,34 @@
 //! What programs say to each other: channels, publishing, requests, services, over every transport, also with peers that do
 //! not keep the rules.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
 
 mod acknowledgement;
 mod api;
 mod batches;
 mod conformance;
-mod controller;
 mod fifo;
 mod framing;
 mod hostile;
 mod hostile_schemas;
 mod hostile_shm;
+mod loans;
 mod loss;
 mod publish_conformance;
 mod publish_loss;
+mod published_arrays;
 mod registry;
 mod relay;
 mod relay_links;
 mod schema_exchange;
-mod service;
 mod session_room;
 mod sessions;
+mod slots;
 mod support;
 mod tcp;
 mod tcp_keys;

@@ -1,6 +1,11 @@
 //! What a SIGKILL or a power cut leaves. They need strace and are asked for by name: `tests/run kills`, `tests/run power`.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
 
 mod journal_kills;
 mod kills;

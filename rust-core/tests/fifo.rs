@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use linkspan::{Channel, Framing, Options, Server, Value};
 
+use crate::support::programs::program;
 use crate::support::{SOON, name};
 
 fn lines() -> Options {
@@ -74,11 +75,7 @@ fn a_pipe_that_somebody_else_reads_is_waited_for() {
 fn a_killed_peer_is_gone_though_others_keep_its_pipes() {
     let endpoint = name("fifo");
     let survivor = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
-    let mut program = std::env::current_exe().unwrap();
-    program.pop();
-    program.pop();
-    program.push("examples/victim");
-    assert!(program.exists(), "{} is not built: cargo build -p linkspan --examples", program.display());
+    let program = program("test-victim");
     for incarnation in 0..20 {
         let mut victim = Command::new(&program)
             .args(["talk", &endpoint, &incarnation.to_string()])

@@ -452,7 +452,7 @@ fn a_directory_that_was_deleted_is_an_error_and_no_hang() {
 #[test]
 fn over_the_limit_is_said_by_both_sides() {
     let (endpoint, _path, _folder) = place();
-    let small = with(&[("limit", 1000i64.into())]);
+    let small = with(&[("max_message_size", 1000i64.into())]);
     let out = Publisher::new(&endpoint, &small).unwrap();
     out.send_payload(&raw(vec![1; 1000])).unwrap();
     let error = out.send_payload(&raw(vec![1; 1001])).unwrap_err();

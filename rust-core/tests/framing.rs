@@ -124,7 +124,7 @@ fn a_channel_sends_each_value_as_a_line_and_gives_each_line() {
 #[test]
 fn a_line_over_the_limit_is_an_error_about_itself_alone() {
     let mut options = lines();
-    options.limit = 100;
+    options.max_message_size = 100;
     let listener = Listener::listen(&name("unix"), &options).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
@@ -562,7 +562,7 @@ fn a_listing_tells_of_a_plain_name_without_troubling_it() {
         (listed.pattern, listed.pid, listed.encoding.as_deref()),
         (Some("request"), Some(std::process::id()), Some("json"))
     );
-    assert!(listed.trouble.is_none());
+    assert!(listed.problem.is_none());
     assert_eq!(server.next(std::time::Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
     assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 0);
     drop(server);
@@ -686,7 +686,7 @@ fn whatever_strangers_write_every_answer_is_a_line_of_json_rpc_and_the_server_go
     };
     println!("LINKSPAN_SEED={seed}");
     let mut options = lines();
-    options.limit = 2000;
+    options.max_message_size = 2000;
     with_server(&options, |endpoint| {
         let mut chance = Chance(seed);
         for _ in 0..300 {

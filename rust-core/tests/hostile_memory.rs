@@ -8,7 +8,7 @@ use std::thread;
 use linkspan::frame::{Header, Kind};
 use linkspan::{Channel, Encoding, Options, Server, Value};
 
-use crate::support::hellos::{greeting, hello};
+use crate::support::hellos::{hello, hello_map};
 use crate::support::{self, alone::alone};
 use crate::support::{SOON, name};
 
@@ -28,7 +28,7 @@ fn admitted(endpoint: &str, session: i64) -> UnixStream {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.set_write_timeout(Some(SOON)).unwrap();
-    let mut said = greeting();
+    let mut said = hello_map();
     said.insert("session".into(), session.into());
     said.insert("limit".into(), (LIMIT as i64).into());
     stream.write_all(&hello(said)).unwrap();

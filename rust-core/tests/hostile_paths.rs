@@ -204,7 +204,7 @@ fn what_a_member_left_is_told_and_stays() {
     assert_eq!(left.len(), 4, "{cleaned:?}");
     assert!(left.iter().all(|(_, why)| why.text().contains("belongs to uid 1234")), "{left:?}");
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
-    assert!(listed.trouble.unwrap().text().contains("belongs to uid 1234"));
+    assert!(listed.problem.unwrap().text().contains("belongs to uid 1234"));
     for name in staged.iter().chain([&file]) {
         assert!(run.join(name).symlink_metadata().is_ok(), "{name} was swept");
     }

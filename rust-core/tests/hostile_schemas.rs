@@ -24,7 +24,7 @@ fn schema(unit: &str) -> Schema {
 
 fn hello(more: impl IntoIterator<Item = (&'static str, Value)>) -> Vec<u8> {
     let more = more.into_iter().map(|(key, value)| (key.to_owned(), value));
-    hellos::hello(hellos::greeting().into_iter().chain(more).collect())
+    hellos::hello(hellos::hello_map().into_iter().chain(more).collect())
 }
 
 /// One frame: its kind and its body.

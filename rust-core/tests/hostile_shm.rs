@@ -21,6 +21,7 @@ use rustix::net::{
     SendFlags,
 };
 
+use crate::support::alone::alone;
 use crate::support::{SOON, hellos, name};
 
 const PAGE: usize = 4096;
@@ -72,7 +73,7 @@ fn socket_of(endpoint: &str) -> PathBuf {
 }
 
 fn hello(pattern: &str, session: u64) -> Vec<u8> {
-    let mut said = hellos::greeting();
+    let mut said = hellos::hello_map();
     said.insert("pattern".into(), pattern.into());
     said.insert("session".into(), i64::try_from(session).unwrap().into());
     hellos::hello(said)
@@ -365,6 +366,7 @@ fn host(endpoint: &str) -> UnixListener {
 
 #[test]
 fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
+    alone!(subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time);
     let endpoint = name("shm");
     let listener = host(&endpoint);
     let ring = Memory::new(b"LINKPUB1", LAYOUT, SESSION, RING);

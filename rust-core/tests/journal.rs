@@ -10,6 +10,7 @@ use std::time::Duration;
 use linkspan::{ErrorKind, Options, Publisher, Server, Subscriber, Timestamp, Value, latest, registry};
 
 use crate::support::alone::alone;
+use crate::support::programs::program;
 use crate::support::{SOON, name, readable};
 
 fn journal() -> String {
@@ -34,12 +35,7 @@ fn numbers(subscriber: &Subscriber, count: usize) -> Vec<u64> {
 }
 
 fn victim() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/journal_victim");
-    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
-    path
+    program("test-journal-victim")
 }
 
 #[test]
@@ -367,6 +363,40 @@ fn a_directory_of_one_s_own_is_a_journal_too() {
             publisher.send(&Value::from("here")).unwrap();
             assert_eq!(hears.join().unwrap(), Value::from("here"));
         });
+    }
+}
+
+#[test]
+fn subscriber_gets_everything_of_a_journal_that_takes_the_place_of_a_removed_one() {
+    for from in [None, Some("newest".into()), Some("first".into()), Some(Value::Int(2))] {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("log");
+        let endpoint = format!("journal:{}", path.display());
+        let send = |values: &[i64]| {
+            let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+            for value in values {
+                publisher.send(&Value::Int(*value)).unwrap();
+            }
+        };
+        send(&[1, 2, 3]);
+        let set: Vec<_> = from.iter().map(|from: &Value| ("from", from.clone())).collect();
+        let subscriber = Subscriber::new(&endpoint, &options(&set)).unwrap();
+        let next = || subscriber.recv(SOON).unwrap().value().unwrap().clone();
+        while next() != Value::Int(3) {}
+        // Moved away instead of deleted: whoever holds it still reads the old records there.
+        for (round, aside) in [false, true].into_iter().enumerate() {
+            fs::remove_file(path.join("committed")).unwrap();
+            match aside {
+                true => fs::rename(&path, around.path().join("aside")).unwrap(),
+                false => fs::remove_dir_all(&path).unwrap(),
+            }
+            let first = 10 * (round as i64 + 1);
+            send(&[first, first + 1]);
+            if aside {
+                assert_eq!(subscriber.newest(SOON).unwrap().value().unwrap(), &Value::Int(first + 1));
+            }
+            assert_eq!([next(), next()], [first, first + 1].map(Value::Int), "from {from:?}, aside: {aside}");
+        }
     }
 }
 

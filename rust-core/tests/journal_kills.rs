@@ -10,6 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use linkspan::{ErrorKind, Message, Options, Subscriber, Value, registry};
 
 use crate::support::alone::one_at_a_time;
+use crate::support::programs::program;
 use crate::support::{SOON, name};
 
 /// Calls that change what is on a disk, and the one that says that it is there.
@@ -33,12 +34,7 @@ const ENOUGH: usize = 200;
 const FIRST_SYNC: usize = 4;
 
 fn victim() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/journal_victim");
-    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
-    path
+    program("test-journal-victim")
 }
 
 /// One life under strace.

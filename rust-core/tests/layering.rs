@@ -10,9 +10,10 @@ use std::path::Path;
 use crate::support::sources_under;
 
 /// The floors, from the ground up.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     // In tests alone: what holds the documents to the code, and what random histories are made of.
     &["error", "buffers", "documents", "histories"],
+    &["body"],
     &["deadline", "value"],
     &["sys", "codec", "frame", "keys"],
     // A schema's fingerprint is that of CBOR, so it stands above the codecs; transports carry its bytes and know no more of it.
@@ -22,10 +23,10 @@ const FLOORS: [&[&str]; 10] = [
     &["channel"],
     &["request", "publish"],
     &["service", "registry", "verbs"],
-    // Lists what the registry finds, so it stands above it.
-    &["doctor"],
+    // What stands on services: what the registry finds, and the rules of the controller's page.
+    &["doctor", "page"],
     // In tests and under a fuzzer alone: looks into every floor.
-    &["fuzzing"],
+    &["fuzzing", "ninth"],
 ];
 
 /// Siblings that may know each other, each with its reason.

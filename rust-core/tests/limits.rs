@@ -1,10 +1,16 @@
 //! What is bounded and counted: memory, system calls, wake-ups, and the rules of the sources.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
 
 mod allocations;
 #[path = "vectors/counting.rs"]
 mod counting;
+mod cycles;
 mod decode_memory;
 mod fuzz_seeds;
 mod hostile_memory;
@@ -14,3 +20,4 @@ mod page_faults;
 mod rules;
 mod support;
 mod system_calls;
+mod transports;

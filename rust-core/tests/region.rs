@@ -138,7 +138,7 @@ fn a_struct_is_read_as_c_wrote_it() {
         assert_eq!(region.text(region.len().unwrap()).unwrap(), "");
         let beyond = region.bytes(layout.size() as u64 - 3, 4).unwrap_err();
         assert_eq!((beyond.kind(), beyond.endpoint()), (ErrorKind::OutOfRange, Some(&*ours)));
-        assert!(beyond.text().contains(&format!("{} bytes are there", layout.size())), "{beyond}");
+        assert!(beyond.text().contains(&format!("the memory has {} bytes", layout.size())), "{beyond}");
         assert_eq!(region.bytes(u64::MAX, 2).unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(region.bytes(0, 1 << 40).unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(region.read_at(1, &layout).unwrap_err().kind(), ErrorKind::OutOfRange);

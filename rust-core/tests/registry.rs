@@ -13,7 +13,7 @@ fn listed(endpoint: &str) -> Option<Listed> {
 fn look(endpoint: &str) -> (&'static str, Option<u64>, Option<u64>, Option<u64>) {
     let listed = listed(endpoint).unwrap();
     assert_eq!(listed.pid, Some(std::process::id()), "{listed:?}");
-    assert!(listed.trouble.is_none() && listed.program.is_some() && listed.user.is_some(), "{listed:?}");
+    assert!(listed.problem.is_none() && listed.program.is_some() && listed.user.is_some(), "{listed:?}");
     (listed.pattern.unwrap(), listed.messages, listed.peers, listed.behind)
 }
 
@@ -73,10 +73,10 @@ fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
     let endpoint = name("unix");
     let _server = Server::serve(&endpoint, &options).unwrap();
     let listed = listed(&endpoint).unwrap();
-    assert_eq!(listed.trouble.as_ref().unwrap().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(listed.problem.as_ref().unwrap().kind(), ErrorKind::PermissionDenied);
     assert_eq!((listed.pid, listed.pattern), (Some(std::process::id()), None));
     let Value::Map(map) = listed.to_value() else { panic!("{listed:?}") };
-    assert!(map["trouble"].as_text().unwrap().starts_with("PermissionDenied: "), "{map:?}");
+    assert!(map["problem"].as_text().unwrap().starts_with("PermissionDenied: "), "{map:?}");
 }
 
 #[test]

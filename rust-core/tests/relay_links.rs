@@ -19,7 +19,7 @@ fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicB
             thread::sleep(Duration::from_millis(1));
             continue;
         };
-        let Ok((answer, there)) = RelayLink::call(far, &caller.hello("south").unwrap(), SOON) else {
+        let Ok((answer, there)) = RelayLink::call(far, &caller.hello().unwrap(), "south", SOON) else {
             continue;
         };
         let here = caller.answer(&answer, there.is_some(), "north");
@@ -181,6 +181,6 @@ fn refusals_reach_the_caller_and_names_stay_with_their_owner() {
     });
     let error = RelayListener::listen("spool:relay/none", &Options::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let error = RelayLink::call(&name("shm"), b"no frame", SOON).unwrap_err();
+    let error = RelayLink::call(&name("shm"), b"no frame", "south", SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
 }

@@ -157,7 +157,7 @@ fn a_script_serves_with_ls_cat_mv_and_rm() {
 fn what_cannot_be_read_is_kept_and_answered_and_keeps_nobody_waiting() {
     let (endpoint, directory) = place();
     let mut options = json();
-    options.set("limit", &Value::Int(1000)).unwrap();
+    options.set("max_message_size", &Value::Int(1000)).unwrap();
     let server = Server::serve(&endpoint, &options).unwrap();
     let put = |name: &str, body: &[u8]| {
         fs::write(directory.join(format!("server/.{name}")), body).unwrap();

@@ -9,6 +9,7 @@ use linkspan::registry::{clean, list};
 use linkspan::{Channel, ErrorKind, Listener, Server, Value};
 
 use crate::support::alone::alone;
+use crate::support::programs::program;
 use crate::support::spools::{all_names, called, json, names, place, serve_one};
 use crate::support::{SOON, name, told_while_waiting};
 
@@ -137,10 +138,7 @@ fn what_is_durable_has_reached_the_disk_before_send_returns() {
     drop(Channel::connect(&endpoint, &durable(), NOW).unwrap());
     assert!(directory.join(".durable").exists(), "at an absolute path it lies there");
     let (trace, given) = (folder.path().join("trace"), folder.path().join("given"));
-    let mut victim = std::env::current_exe().unwrap();
-    victim.pop();
-    victim.pop();
-    victim.push("examples/victim");
+    let victim = program("test-victim");
     let traced = Command::new("strace")
         .args(["-o", trace.to_str().unwrap(), "-e", "trace=linkat,fsync,write"])
         .arg(&victim)

@@ -16,6 +16,7 @@ use std::thread;
 use linkspan::{Channel, ErrorKind, Options, Server, Value};
 
 use crate::support::alone::one_at_a_time;
+use crate::support::programs::program;
 use crate::support::spools::{all_names, names, place};
 use crate::support::victims::Random;
 use crate::support::{SOON, spools};
@@ -31,12 +32,7 @@ const CALLS: &str = "openat,linkat,unlinkat,renameat,renameat2,mkdirat,write,pwr
 inotify_add_watch,epoll_wait,getdents64";
 
 fn victim() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/victim");
-    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
-    path
+    program("test-victim")
 }
 
 /// One life under strace; true where that killed it.

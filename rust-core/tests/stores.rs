@@ -1,6 +1,11 @@
 //! What is kept and how it is written: values and their encodings, files, journals, spools, regions.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
 
 mod file;
 mod hostile_paths;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::{
@@ -242,13 +242,22 @@ fn listings_show_who_listens_and_forget_who_died() {
         s.spawn(|| server.run(|request| Ok(request.value()?.clone())));
         let client = Channel::connect(&endpoint, &options(), SOON).unwrap();
         client.call(&Value::Int(1), SOON).unwrap();
-        let listed = registry::list().unwrap();
-        let one = listed.iter().find(|one| one.endpoint == endpoint).unwrap();
-        assert!(one.trouble.is_none(), "{one:?}");
+        let begun = Instant::now();
+        // The server counts an answer once it is sent, and the caller may have it before.
+        let one = loop {
+            let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint);
+            let counts = listed.as_ref().is_some_and(|one| one.messages == Some(2));
+            if counts || begun.elapsed() > SOON {
+                break listed;
+            }
+        };
+        // Before anything is asserted: the scope waits for the server's thread.
+        server.close(SOON).unwrap();
+        let one = one.unwrap();
+        assert!(one.problem.is_none(), "{one:?}");
         assert_eq!((one.pattern, one.pid), (Some("request"), Some(std::process::id())));
         assert_eq!((one.program.as_deref(), one.peers, one.messages), (Some("echo"), Some(1), Some(2)));
         assert!(one.user.is_some(), "{one:?}");
-        server.close(SOON).unwrap();
     });
     drop(server);
     assert!(!record.exists());

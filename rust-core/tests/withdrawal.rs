@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use linkspan::{Channel, ErrorKind, Listener, Options, Server, Value};
+use linkspan::{Channel, ErrorKind, EventKind, Listener, Options, Server, Value};
 
 use crate::support::victims::Random;
-use crate::support::{SOON, name};
+use crate::support::{SOON, name, readable};
 
 /// Each with requests and a way back.
 const TRANSPORTS: [&str; 5] = ["unix", "shm", "tcp", "fifo", "spool"];
@@ -160,5 +160,37 @@ fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
         );
         assert_eq!(carried + withdrawn, sent, "{transport}");
         assert!(withdrawn > 0 && answered > 0, "{transport}: {withdrawn} withdrawn, {answered} answered");
+    }
+}
+
+#[test]
+fn descriptor_is_quiet_behind_an_answer_that_nobody_waits_for_and_the_server_s_end_is_an_event() {
+    for transport in ["unix", "shm", "tcp"] {
+        let endpoint = name(transport);
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let fd = client.fileno().unwrap();
+        let asked = client.start_call(&client.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
+        let request = server.next(SOON).unwrap().unwrap();
+        assert_eq!(client.finish_call(asked, PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
+        let look = || assert!(matches!(client.poll(), Err(e) if e.kind() == ErrorKind::InvalidState));
+        // Arms the descriptor.
+        look();
+        request.reply(&Value::from("late")).unwrap();
+        assert!(readable(fd, 20), "{transport}: the answer came");
+        let until = Instant::now() + SOON;
+        while readable(fd, 0) {
+            look();
+            assert!(Instant::now() < until, "{transport}: the descriptor is readable for ever");
+        }
+        assert_eq!(dropped(&client.stats()), 1, "{transport}");
+        client.events();
+        drop(server);
+        assert!(readable(fd, 20), "{transport}: the server has gone");
+        while !client.events().iter().any(|event| event.kind == EventKind::Disconnected) {
+            // Once it is noticed there is no server, of which `InvalidState` is told.
+            let _ = client.poll();
+            assert!(Instant::now() < until, "{transport}: the end is no event");
+        }
     }
 }

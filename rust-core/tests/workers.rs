@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, ErrorKind, Options, Server, Value};
 
+use crate::support::programs::program;
 use crate::support::spools::{names, place};
 use crate::support::victims::Random;
 use crate::support::{SOON, name};
@@ -36,15 +37,12 @@ impl Workers {
 
     /// Starts one; with `times` it holds the request after so many.
     fn start(&mut self, times: Option<i64>) {
-        let mut program = std::env::current_exe().unwrap();
-        program.pop();
-        program.pop();
-        let mut command = Command::new(program.join("examples/victim"));
+        let mut command = Command::new(program("test-victim"));
         command.args(["work", &self.endpoint, &self.started.to_string()]);
         command.args(times.map(|n| n.to_string()));
         command.env("LINKSPAN_GIVEN", &self.notes).stdin(Stdio::null());
         self.started += 1;
-        self.living.push(command.spawn().expect("cargo build --examples makes the worker"));
+        self.living.push(command.spawn().unwrap());
     }
 
     fn kill(&mut self, which: usize) {

@@ -1,5 +1,12 @@
 //! The benchmark's generated code is what its schemas generate.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 use linkspan::schema::Schema;
 use linkspan_schema::generate::{File, Language, generate};
 
@@ -24,6 +31,11 @@ fn kept(folder: &str, schema: &str, language: Language, name: impl Fn(&File) -> 
 fn the_benchmark_has_the_code_that_is_generated() {
     kept("src/ours", "reading", Language::Rust, |_| "reading.rs".into());
     for schema in ["../src/ours/reading", "motor", "imu"] {
-        kept("languages", schema, Language::C, |file| file.name.clone());
+        for language in [Language::C, Language::Cpp, Language::Fortran] {
+            kept("languages", schema, language, |file| file.name.clone());
+        }
+    }
+    for schema in ["motor", "imu"] {
+        kept("src/ours", &format!("../../languages/{schema}"), Language::Rust, |file| file.name.clone());
     }
 }

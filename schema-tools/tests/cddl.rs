@@ -1,5 +1,12 @@
 //! The CDDL that is exported, held against the values of its schema by the crate `cddl`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 mod generated;
 mod vectors;
 

@@ -1,5 +1,12 @@
 //! Imports: real files of other notations, and files that are wrong or say what a schema cannot, refused by name and place.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 #[path = "../../rust-core/tests/vectors/random.rs"]
 mod random;
 mod support;

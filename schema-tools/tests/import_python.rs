@@ -1,5 +1,12 @@
 //! Imports of Python: real files, every kind of annotation, what generated classes say, and files that are refused by name and place.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 #[path = "../../rust-core/tests/vectors/random.rs"]
 mod random;
 mod support;

@@ -1,5 +1,12 @@
 //! Schemas out of messages: each accepts what it was made from, marks what remains in doubt, and only ever gets wider.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 #[allow(dead_code)]
 mod generated;
 mod vectors;

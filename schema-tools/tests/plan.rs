@@ -1,8 +1,15 @@
 //! The plan of a schema: types in order of definition, identifiers of the language, names that collide.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 use linkspan::ErrorKind;
 use linkspan::schema::Schema;
-use linkspan_schema::generate::{Definition, Language, Plan, Shape};
+use linkspan_schema::generate::{Definition, Language, Plan, Shape, generate};
 
 #[test]
 fn types_come_after_those_that_they_name_and_equal_ones_once() {
@@ -65,4 +72,31 @@ fn words_of_packed_code_are_reserved_in_packed_schemas_alone() {
         let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
         assert_eq!(names, expected);
     }
+}
+
+#[test]
+fn types_called_as_what_fortran_makes_are_refused_with_both_names() {
+    let packed = "name = \"imu\"\nlayout = \"packed\"\n[fields.ITS]\ntype = \"record\"\nfields = { x = \"f64\" }\n[fields.on]\ntype = \"bool\"";
+    let plain = "name = \"imu\"\n[fields.ITS]\ntype = \"record\"\nfields = { x = \"f64\" }";
+    let refused = |text: &str, part: &str| {
+        let schema = Schema::parse(&text.replace("ITS", part)).unwrap();
+        generate(&schema, Language::Fortran).err().map(|error| (error.kind(), error.text().to_owned()))
+    };
+    for part in ["size", "block", "pack", "unpack", "check", "fits", "refuse", "fingerprint", "schema"] {
+        let (kind, text) = refused(packed, part).unwrap_or_else(|| panic!("{part} was taken"));
+        assert!(
+            kind == ErrorKind::Unsupported && text.contains(&format!("imu_{part} of imu.{part}")),
+            "{text}"
+        );
+        assert!(text.contains("for imu:") && text.contains("another name"), "{text}");
+    }
+    assert!(refused(plain, "set_defaults").is_some() && refused(plain, "messages").is_some());
+    // What the module does not have for such a schema is free.
+    assert_eq!(
+        (refused(plain, "check"), refused(plain, "pack"), refused(packed, "checks")),
+        (None, None, None)
+    );
+    let union = "name = \"t\"\n[fields.a]\ntype = \"union\"\n[fields.a.variants]\nb = { type = \"record\", fields = { x = \"f64\" } }";
+    let error = generate(&Schema::parse(union).unwrap(), Language::Fortran).unwrap_err();
+    assert!(error.text().contains("t_a_b of t.a.b"), "{error}");
 }

@@ -1,5 +1,12 @@
 //! The `.proto` that is exported, read back by our own import, and what it refuses.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 use linkspan::schema::Schema;
 use linkspan_schema::export::{self, export};
 use linkspan_schema::import::{self, import};

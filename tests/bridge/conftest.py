@@ -12,28 +12,81 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.network import free_port
+from support.tree import DEBUG as TARGET  # noqa: F401 - for the tests
+from support.tree import PROGRAM, ROOT  # noqa: F401 - for the tests
+from support.waiting import until
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-PROGRAM = TARGET / "linkspan"
 #: Only guards against a hang.
 SOON = 30
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def eventually(what: Callable[[], Any], why: str) -> Any:
     """What it gives once that is true."""
-    deadline, last = time.monotonic() + SOON, None
-    while time.monotonic() < deadline:
-        last = what()
-        if last:
-            return last
-        time.sleep(0.05)
-    raise AssertionError(f"{why}: not within {SOON} s; last {last!r}")
+    return until(why, what, SOON)
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+class NatsServer:
+    """A NATS server, with JetStream where nothing else is said; what it keeps outlives its process."""
+
+    def __init__(self, folder: Path, configuration: str = "", port: int | None = None, *, jetstream: bool = True) -> None:
+        folder.mkdir()
+        self.folder, self.port, self.file = folder, port or free_port(), folder / "server.conf"
+        store = f"jetstream {{ store_dir: {json.dumps(str(folder))} }}\n" if jetstream else ""
+        self.file.write_text(f"{store}{configuration}\n")
+        self.process: subprocess.Popen | None = None
+        self.start()
+
+    def start(self) -> None:
+        command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-c", str(self.file)]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        eventually(lambda: accepts(self.port), "the NATS server accepts connections")
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(SOON)
+
+
+class Meeting:
+    """Where bridges meet: with zenoh at the port of one that listens, with NATS at a server."""
+
+    def __init__(self, engine: str, folder: Path) -> None:
+        self.engine, self.ports = engine, [free_port() for _ in range(3)]
+        self.server = NatsServer(folder / "nats-server", port=self.ports[0]) if engine == "nats" else None
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
+
+    def listen(self) -> tuple[str, ...]:
+        """The flags of one bridge."""
+        return ("--listen", f"tcp/127.0.0.1:{self.port}") if self.engine == "zenoh" else self.connect()
+
+    def connect(self, port: int | None = None) -> tuple[str, ...]:
+        """The flags of another one, by way of what is at this port perhaps."""
+        if self.engine == "nats":
+            return ("--engine", "nats", "--server", f"nats://127.0.0.1:{port or self.port}")
+        return ("--peer", f"tcp/127.0.0.1:{port or self.port}")
+
+    def ring(self, at: int) -> list[str]:
+        """The flags of one among those that all meet each other."""
+        if self.engine == "nats":
+            return list(self.connect())
+        peers = [part for port in self.ports[:at] for part in self.connect(port)]
+        return ["--listen", f"tcp/127.0.0.1:{self.ports[at]}", *peers]
 
 
 class Lines:
@@ -60,7 +113,9 @@ class Machine:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         folder.mkdir(mode=0o700)
-        self.env = os.environ | {"LINKSPAN_DIR": str(folder), "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
+        home, state = str(folder), str(folder / "state")
+        own = {"LINKSPAN_DIR": home, "LINKSPAN_STATE_DIR": state, "HOME": home, "XDG_STATE_HOME": home}
+        self.env = os.environ | own
         self.running: list[subprocess.Popen] = []
         self.said = folder.with_suffix(".log")
 
@@ -127,13 +182,21 @@ def machines(tmp_path: Path) -> Iterator[Callable[[str], Machine]]:
         machine.end()
 
 
+@pytest.fixture(params=["zenoh", "nats"])
+def meeting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Meeting]:
+    made = Meeting(request.param, tmp_path)
+    yield made
+    if made.server:
+        made.server.kill()
+
+
 @pytest.fixture
-def pair(machines: Callable[[str], Machine]) -> tuple[Machine, Machine, int]:
+def pair(machines: Callable[[str], Machine], meeting: Meeting) -> tuple[Machine, Machine, int]:
     """North exports lab/*, south imports it."""
-    north, south, port = machines("north"), machines("south"), free_port()
-    north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
-    south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
-    return north, south, port
+    north, south = machines("north"), machines("south")
+    north.bridge("--export", "lab/*", *meeting.listen())
+    south.bridge("--import", "lab/*", *meeting.connect())
+    return north, south, meeting.port
 
 
 def say(process: subprocess.Popen, *values: object) -> None:

@@ -40,6 +40,20 @@ def test_bridge_that_is_not_reached(machines):
     found(south, "is not reached")
 
 
+@pytest.mark.parametrize("meeting", ["nats"], indirect=True)
+def test_server_of_nats_that_is_not_reached(machines, meeting):
+    south = machines("south")
+    south.bridge("--import", "lab/*", *meeting.connect())
+    told = found(south, f"{meeting.server.url} accepts connections, and no other bridge of our realm is known there")
+    assert told["severity"] == "note" and "--realm" in told["remedy"]
+    north = machines("north")
+    north.bridge("--export", "lab/*", *meeting.connect())
+    assert found(south, "the bridge here reaches north")["severity"] == "fine"
+    meeting.server.kill()
+    told = found(south, f"the NATS server at {meeting.server.url} is not reached: Connection refused")
+    assert told["severity"] == "problem" and "start it there" in told["remedy"]
+
+
 def test_listener_to_whom_nobody_comes(machines):
     north, port = machines("north"), free_port()
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")

@@ -7,18 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 import zenoh
-from conftest import SOON, eventually, free_port, say
+from conftest import SOON, eventually, say
+from test_hostile import connected
 
 ROOT = "linkspan/default"
+pytestmark = pytest.mark.parametrize("meeting", ["zenoh"], indirect=True)
 
 
 @pytest.fixture
 def session(pair) -> Iterator[zenoh.Session]:
-    config = zenoh.Config()
-    config.insert_json5("connect/endpoints", json.dumps([f"tcp/127.0.0.1:{pair[2]}"]))
-    config.insert_json5("listen/endpoints", "[]")
-    config.insert_json5("scouting/multicast/enabled", "false")
-    with zenoh.open(config) as opened:
+    with connected(pair[2]) as opened:
         yield opened
 
 
@@ -46,14 +44,10 @@ def test_foreign_program_subscribes_and_asks_for_the_newest(pair, session):
     subscriber.undeclare()
 
 
-def test_foreign_program_publishes(machines):
-    south, port = machines("south"), free_port()
-    south.bridge("--import", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
-    config = zenoh.Config()
-    config.insert_json5("connect/endpoints", json.dumps([f"tcp/127.0.0.1:{port}"]))
-    config.insert_json5("listen/endpoints", "[]")
-    config.insert_json5("scouting/multicast/enabled", "false")
-    with zenoh.open(config) as session:
+def test_foreign_program_publishes(machines, meeting):
+    south, port = machines("south"), meeting.port
+    south.bridge("--import", "lab/*", *meeting.listen())
+    with connected(port) as session:
 
         def there() -> bool:
             session.put(f"{ROOT}/lab/foreign", json.dumps([1, "two"]), encoding="application/json")
@@ -66,6 +60,29 @@ def test_foreign_program_publishes(machines):
         assert south.listed("other/foreign") is None, "it was not to be imported"
         session.delete(f"{ROOT}/lab/foreign")
         eventually(lambda: south.listed("lab/foreign") is None, "it is ended by a delete")
+
+
+@pytest.mark.parametrize("patterns", [("lab/one", "lab/*", "l*"), ("*", "lab/o*", "lab/one"), ("lab/one", "lab/one")])
+def test_value_comes_once_however_many_patterns_are_like_its_name(machines, meeting, patterns):
+    south = machines("south")
+    south.bridge(*(word for pattern in patterns for word in ("--import", pattern)), *meeting.listen())
+    with connected(meeting.port) as session:
+
+        def publish(number: int) -> None:
+            session.put(f"{ROOT}/lab/one", json.dumps(number), encoding="application/json")
+
+        def there() -> bool:
+            publish(0)
+            return south.listed("lab/one") is not None
+
+        eventually(there, "what it publishes is there")
+        lines = south.subscriber("lab/one")
+        taken = [int(lines.next())]
+        for number in range(1, 21):
+            publish(number)
+        while taken[-1] < 20:
+            taken.append(int(lines.next()))
+        assert [number for number in taken if number] == list(range(1, 21)), "each once, and in order"
 
 
 def test_foreign_program_queries_a_server(pair, session):

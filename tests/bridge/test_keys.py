@@ -6,12 +6,11 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zenoh
-from conftest import PROGRAM, SOON, Machine, eventually, free_port, kill, say
+from conftest import PROGRAM, SOON, Machine, eventually, free_port, say
 
 ROOT = "linkspan/default"
 #: What a program of zenoh waits for what is not to come: messages that it may have are there within a fraction of it.

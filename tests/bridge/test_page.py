@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT, SOON, TARGET, Lines, free_port
+from conftest import ROOT, SOON, TARGET, Lines, eventually, free_port
 
 
 def blocks(language: str) -> list[str]:
@@ -49,7 +49,7 @@ def test_two_machines_in_five_minutes(machines):
 
 def test_security(machines):
     port = str(free_port())
-    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[3:])
+    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[8:12])
     north, south = machines("north"), machines("south")
     env = north.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
 
@@ -79,9 +79,64 @@ def test_channel_of_another_machine(pair):
     assert channel.wait(SOON) == 0
 
 
+def test_journal_of_another_machine(machines):
+    port = str(free_port())
+    first, second = (block.replace("7447", port) for block in blocks("sh")[3:5])
+    said = followed(machines("north"), machines("south"), first, second, ["bridge/status"])
+    assert said.splitlines() == ['{"celsius":21.4}'], said
+
+
+def test_services_of_another_machine(machines):
+    port, north, south = str(free_port()), machines("north"), machines("south")
+    controller, service, commands = (block.replace("7447", port) for block in blocks("sh")[5:8])
+    shells = []
+
+    def begin(machine, block: str) -> subprocess.Popen:
+        env = machine.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
+        shells.append(subprocess.Popen(["sh", "-ec", block], env=env, stdout=subprocess.PIPE, start_new_session=True))
+        return shells[-1]
+
+    try:
+        begin(south, controller)
+        south.has("bridge/status")
+        begin(north, service)
+        eventually(lambda: "webcam@north" in south.run("service", "ls"), "the controller has the service")
+        said = begin(south, commands).communicate(timeout=SOON)[0].decode()
+        assert shells[-1].returncode == 0 and "webcam@north" in said, said
+    finally:
+        for shell in shells:
+            if shell.poll() is None or shell is not shells[-1]:
+                try:
+                    os.killpg(shell.pid, 15)
+                except ProcessLookupError:
+                    pass
+            shell.wait(SOON)
+
+
 def test_configuration_file(machines, tmp_path: Path):
     south, file = machines("south"), tmp_path / "bridge.toml"
     file.write_text(blocks("toml")[1], encoding="utf-8")
     said = south.run("bridge", "check", file)
     for line in ("this machine is south", "connects to tcp/127.0.0.1:7447", "exports plant/*", "imports lab/*"):
         assert line in said, said
+
+
+def test_nats_in_place_of_zenoh(machines):
+    port = str(free_port())
+    first, second = (block.replace("4222", port) for block in blocks("sh")[12:])
+    said = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
+    assert said.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], said
+
+
+def test_configuration_file_with_nats(machines, tmp_path: Path):
+    south, file = machines("south"), tmp_path / "bridge.toml"
+    text = blocks("toml")[2]
+    file.write_text(text, encoding="utf-8")
+    said = south.run("bridge", "check", file)
+    assert "goes through the NATS server at tls://nats.example.org:4222" in said and "imports lab/*" in said
+    # What is left out there is known, too.
+    file.write_text(re.sub(r"^# (credentials|ca|bucket)", r"\1", text, flags=re.M), encoding="utf-8")
+    for name in ("ca.pem", "south.creds"):
+        (tmp_path / name).write_text("")
+    said = south.run("bridge", "check", file)
+    assert f"trusts the authority {tmp_path}/ca.pem" in said and f"shows it the credentials in {tmp_path}/south.creds" in said

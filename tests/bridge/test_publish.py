@@ -3,7 +3,7 @@
 import json
 import re
 
-from conftest import eventually, free_port, kill, say
+from conftest import eventually, kill, say
 
 
 def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
@@ -67,10 +67,10 @@ def test_live_local_name_is_never_shadowed(pair):
     assert values and south.listed("lab/mine")["machine"] == "north"
 
 
-def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machines):
-    north, south, port = machines("north"), machines("south"), free_port()
-    exports = ("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
-    imports = ("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
+def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machines, meeting):
+    north, south = machines("north"), machines("south")
+    exports = ("--export", "lab/*", *meeting.listen())
+    imports = ("--import", "lab/*", *meeting.connect())
     bridges = {"north": north.bridge(*exports), "south": south.bridge(*imports)}
     publisher = north.publisher("lab/count")
     say(publisher, 0)
@@ -95,12 +95,10 @@ def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machin
     assert len(taken) + missed == sent + 1, (taken, missed, south.said.read_text())
 
 
-def test_loop_of_three_bridges_neither_echoes_nor_grows(machines):
+def test_loop_of_three_bridges_neither_echoes_nor_grows(machines, meeting):
     ring = [machines(name) for name in ("one", "two", "three")]
-    ports = [free_port() for _ in ring]
     for at, machine in enumerate(ring):
-        peers = [part for port in ports[:at] for part in ("--peer", f"tcp/127.0.0.1:{port}")]
-        machine.bridge("--export", "*", "--import", "*", "--listen", f"tcp/127.0.0.1:{ports[at]}", *peers)
+        machine.bridge("--export", "*", "--import", "*", *meeting.ring(at))
     publishers = [machine.publisher(f"from/{machine.name}") for machine in ring]
     for publisher in publishers:
         say(publisher, 0)

@@ -1,7 +1,13 @@
 """Requests between machines: answers, failures, nobody there, servers and bridges that are killed."""
 
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from conftest import SOON, eventually, free_port, kill
+from conftest import SOON, Lines, eventually, kill
 
 
 def test_request_is_answered_by_the_other_machine(pair):
@@ -34,11 +40,27 @@ def test_nobody_there_is_not_found_and_no_answer_is_timeout(pair):
     assert "NotFound" in south.run("call", "lab/slow", "1", "-t", "0.5", code=4)
 
 
+@pytest.mark.parametrize("what", ["server", "server that has answered", "listener"])
+def test_idle_program_that_is_killed_takes_its_name_with_it(pair, what):
+    """A killed program takes no name away, and nothing else changes in the runtime directory of its machine."""
+    north, south, _ = pair
+    command = ("recv", "lab/idle", "-t", "forever") if what == "listener" else ("reply", "lab/idle", "--command", "cat")
+    program = north.start(*command)
+    south.has("lab/idle")
+    if what == "server that has answered":
+        for value in "123":
+            assert south.run("call", "lab/idle", value, "--json").strip() == value
+    kill(program)
+    eventually(lambda: south.listed("lab/idle") is None, "the name goes with its program")
+    north.start(*command)
+    south.has("lab/idle")
+
+
 @pytest.mark.parametrize("which", ["server", "bridge"])
-def test_request_under_way_ends_where_its_other_end_is_killed(machines, which):
-    north, south, port = machines("north"), machines("south"), free_port()
-    bridge = north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
-    south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
+def test_request_under_way_ends_where_its_other_end_is_killed(machines, meeting, which):
+    north, south = machines("north"), machines("south")
+    bridge = north.bridge("--export", "lab/*", *meeting.listen())
+    south.bridge("--import", "lab/*", *meeting.connect())
     server = north.start("reply", "lab/slow", "--shell", "--command", "sleep 5")
     south.has("lab/slow")
     caller = south.start("call", "lab/slow", "1", "-t", "20")
@@ -46,3 +68,66 @@ def test_request_under_way_ends_where_its_other_end_is_killed(machines, which):
     kill(server if which == "server" else bridge)
     assert caller.wait(SOON) in (1, 4), south.said.read_text()
     assert "Disconnected" in south.said.read_text() or "NotFound" in south.said.read_text()
+
+
+def test_send_to_a_stopped_server_is_no_success_and_the_next_server_gets_it(pair):
+    north, south, _ = pair
+    file = north.folder / "handled"
+
+    def serve() -> subprocess.Popen:
+        return north.start("reply", "lab/log", "--shell", "--command", f"cat >> {file}; echo >> {file}")
+
+    def send(machine, value: int, *more: str) -> int:
+        return machine.start("send", "lab/log", str(value), *more).wait(SOON)
+
+    def handled() -> list[str]:
+        return file.read_text().split() if file.exists() else []
+
+    server = serve()
+    south.has("lab/log")
+    assert send(south, 1) == 0 and "1" in handled(), "it is acknowledged once it has been handled"
+    server.send_signal(signal.SIGSTOP)
+    assert send(north, 2, "-t", "2") != 0, "it does not even answer a hello"
+    assert send(south, 2, "-t", "2") == 3, "Timeout: the bridge there has it, and the server has not handled it"
+    server.send_signal(signal.SIGCONT)
+    assert send(south, 3) == 0 and "3" in handled()
+    server.send_signal(signal.SIGSTOP)
+    waiting = south.start("send", "lab/log", "4", "-t", str(SOON))
+    eventually(lambda: north.status().get("requests_in", 0) >= 4, "the message is on its way to the server")
+    kill(server)
+    server = serve()
+    assert waiting.wait(SOON) == 0 and "4" in handled(), "the next server gets what the one before had not handled"
+
+
+def test_message_that_is_handled_late_is_handled_once_and_keeps_back_no_acknowledgement(machines, meeting):
+    north, south = machines("north"), machines("south")
+    north.bridge("--export", "lab/*", *meeting.listen())
+    file = south.folder / "bridge.toml"
+    file.write_text("request_timeout = 0.5\n")
+    south.bridge("--config", file, "--import", "lab/*", *meeting.connect())
+    handled = north.folder / "handled"
+    # "slow" takes several times as long as its outcome is waited for.
+    work = f"read x; case $x in *slow*) sleep 2;; esac; echo $x >> {handled}; echo $x"
+    north.start("reply", "lab/log", "--shell", "--command", work)
+    south.has("lab/log")
+    command = [sys.executable, str(Path(__file__).with_name("sending_end.py")), "lab/log"]
+    process = subprocess.Popen(command, env=south.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    south.running.append(process)
+    lines = Lines(process)
+
+    def do(line: str) -> dict:
+        process.stdin.write(f"{line}\n".encode())
+        process.stdin.flush()
+        return json.loads(lines.next())
+
+    def is_handled(value: str) -> bool:
+        return handled.exists() and value in handled.read_text()
+
+    assert do("send first")["outcome"] is None
+    eventually(lambda: is_handled("first") and do("call a")["unacknowledged"] == 0, "what was handled is acknowledged")
+    do("send slow")
+    do("send behind")
+    eventually(lambda: is_handled("behind") and do("call c")["unacknowledged"] == 0, "both are acknowledged once they were handled")
+    assert "is not acknowledged yet" in south.said.read_text()
+    assert do("close")["outcome"] is None
+    assert [handled.read_text().count(value) for value in ("first", "slow", "behind")] == [1, 1, 1]

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+from support.compilers import INCLUDE, compiled, fortran_module, shared_library
+from support.tree import DEBUG, PROGRAM, ROOT, php
+
 FIRST = ROOT / "examples/first"
-LIBRARY = [str(TARGET / "debug/liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
 NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
 STEMS = ("channel", "publish", "call", "service", "control")
 #: In PHP, whose programs are pages, there are no services.
@@ -25,33 +24,27 @@ VALGRIND = (
 )
 
 
-def run(*command, **more):
-    return subprocess.run(list(map(str, command)), check=True, cwd=ROOT, **more)
-
-
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """Builds the programs of the compiled languages; gives the command of a stem in a language."""
     out = tmp_path_factory.mktemp("first")
-    run("cargo", "build", "--quiet", "-p", "linkspan-c", "-p", "linkspan-cli", "-p", "linkspan-examples")
-    run("gfortran", "-w", "-c", f"-J{out}", ROOT / "c-api/fortran/linkspan.f90", "-o", out / "linkspan.o")
-    strict, include = ("-Wall", "-Wextra", "-Werror"), f"-I{ROOT / 'c-api/include'}"
+    strict, module = ("-Wall", "-Wextra", "-Werror"), fortran_module("-std=f2018")
     compilers = {
-        "c": ["gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *strict, include],
-        "cpp": ["g++", "-std=c++17", *strict, include],
-        "f90": ["gfortran", "-std=f2018", *strict, f"-I{out}", out / "linkspan.o"],
+        "c": ["gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *strict, INCLUDE],
+        "cpp": ["g++", "-std=c++17", *strict, INCLUDE],
+        "f90": ["gfortran", "-std=f2018", *strict, f"-I{module}", module / "linkspan.o"],
     }
     for stem, (language, compiler) in itertools.product(STEMS, compilers.items()):
-        run(*compiler, FIRST / f"{stem}.{language}", *LIBRARY, "-o", out / f"{stem}-{language}")
+        compiled(*compiler, FIRST / f"{stem}.{language}", *shared_library(), out=out / f"{stem}-{language}")
 
     def command(stem, language):
         match language:
             case "py":
                 return [sys.executable, str(FIRST / f"{stem}.py")]
             case "php":
-                return ["php", "-d", f"extension={TARGET / 'debug/liblinkspan_php.so'}", str(FIRST / f"{stem}.php")]
+                return [*php(), str(FIRST / f"{stem}.php")]
             case "rs":
-                return [str(TARGET / f"debug/first-{stem}")]
+                return [str(DEBUG / f"first-{stem}")]
             case _:
                 return [str(out / f"{stem}-{language}")]
 
@@ -114,7 +107,7 @@ def test_publish(start, publisher):
 
 def test_subscriber_in_tokio_prints_three_readings(start, tmp_path):
     source = start("publish", "py")
-    command = [str(TARGET / "debug/tokio-subscribe")]
+    command = [str(DEBUG / "tokio-subscribe")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     celsius = [float(line) for line in done.stdout.splitlines()]
@@ -133,7 +126,7 @@ def test_call(start, server):
 
 @pytest.mark.parametrize("language", SERVICES)
 def test_service_and_control(start, tmp_path, language):
-    words = [str(TARGET / "debug/linkspan"), "controller", "--no-tcp", "--quiet"]
+    words = [str(PROGRAM), "controller", "--no-tcp", "--quiet"]
     controller = subprocess.Popen(words, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)})
     try:
         for asks in NAMES:
@@ -143,7 +136,7 @@ def test_service_and_control(start, tmp_path, language):
             # `control` tells whoever is there; one that is new has to be there first.
             while f'"pid":{service.pid},' not in record or '"RUNNING"' not in record:
                 assert time.monotonic() < deadline and service.poll() is None, record
-                ask = [str(TARGET / "debug/linkspan"), "service", "status", "lab/counter", "--json"]
+                ask = [str(PROGRAM), "service", "status", "lab/counter", "--json"]
                 env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
                 record = subprocess.run(ask, env=env, capture_output=True, text=True).stdout
             assert printed(start("control", asks)) == "counts\nPAUSED\n"

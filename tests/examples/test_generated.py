@@ -1,13 +1,10 @@
 """What is generated from the schemas of the examples, and committed beside them, is what the generator gives."""
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
+from support.tree import PROGRAM, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 LANGUAGES = {".hpp": "cpp", ".h": "c", ".c": "c", ".f90": "fortran", ".py": "python", ".php": "php", ".rs": "rust"}
 GENERATED = sorted(
     file for file in ROOT.glob("examples/*/generated/*") if file.suffix in LANGUAGES and file.name != "__init__.py"

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.compilers import INCLUDE
+from support.tree import DEBUG, PROGRAM, ROOT, php
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 PAGES = sorted(f"{folder}/{path.name}" for folder in ("how-to", "tutorials") for path in (ROOT / "docs" / folder).glob("*.md"))
 #: A file's name before its block, or a block of commands, or what they print.
 BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -36,7 +36,7 @@ STUBS = {
     # The test is root already.
     "sudo": 'if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi\nexec "$@"\n',
     # The C library as it was built, not as it was installed.
-    "pkg-config": f'test "$*" = "--cflags --libs linkspan" && echo -I{ROOT}/c-api/include {TARGET}/liblinkspan_c.a -lpthread -ldl -lm\n',
+    "pkg-config": f'test "$*" = "--cflags --libs linkspan" && echo {INCLUDE} {DEBUG}/liblinkspan_c.a -lpthread -ldl -lm\n',
     # A container: what it runs has its own processes, System V objects, network, /dev/shm and /tmp.
     "docker": """
 test "$1" = run || exit 125
@@ -73,7 +73,7 @@ exec ip netns exec $name env HOME=/tmp/$name LINKSPAN_DIR=/tmp/$name/run sh -c "
     # Installing takes minutes: what the tests stand on is installed, and built, already.
     "pip": 'test "$*" = "install ./python"\n',
     "make": 'test "$*" = php\n',
-    "php": f'exec {shutil.which("php")} -n -d extension={TARGET}/liblinkspan_php.so "$@"\n',
+    "php": f'exec {" ".join(php())} "$@"\n',
     "cargo": f"""
 command=$1
 shift 2 # with --quiet
@@ -82,7 +82,7 @@ case $command in
     add) test "$*" = "linkspan --path $HOME/linkspan/rust-core" ;;
     run)
         program=$(mktemp -d)/program
-        rustc --edition 2024 src/main.rs -o "$program" --extern linkspan={TARGET}/liblinkspan.rlib -L dependency={TARGET}/deps || exit
+        rustc --edition 2024 src/main.rs -o "$program" --extern linkspan={DEBUG}/liblinkspan.rlib -L dependency={DEBUG}/deps || exit
         if [ "$1" = -- ]; then shift; fi
         exec "$program" "$@"
         ;;
@@ -110,7 +110,7 @@ def machine():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
         (folder / "bin" / name).chmod(0o755)
     # Other users may not look into this tree.
-    shutil.copy(TARGET / "linkspan", folder / "bin")
+    shutil.copy(PROGRAM, folder / "bin")
     work = folder / "work"
     work.mkdir()
     told = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}

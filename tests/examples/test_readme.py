@@ -2,18 +2,18 @@
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+from support.compilers import INCLUDE, fortran_module, shared_library
+from support.compilers import compiled as built
+from support.tree import PROGRAM, ROOT
+from support.tree import php as php_command
+
 PYTHON = str(ROOT / ".venv/bin/python")
-LIBRARIES = [str(TARGET / "liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
-INCLUDE = f"-I{ROOT / 'c-api/include'}"
 #: Only guards against a hang.
 SOON = 60
 #: The page with a first service.
@@ -27,26 +27,20 @@ def block(language: str, position: int = 0, page: str = "README.md") -> str:
     return [text for word, text in blocks if word == language][position]
 
 
-def compiled(folder: Path, name: str, text: str, *command: str) -> list[str]:
+def compiled(folder: Path, name: str, text: str, *command: object) -> list[str]:
     (folder / name).write_text(text, encoding="utf-8")
-    program = folder / "program"
-    words = [*command, str(folder / name), "-o", str(program), *LIBRARIES]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [str(program)]
+    return [str(built(*command, folder / name, *shared_library(), out=folder / "program"))]
 
 
 def fortran(folder: Path) -> list[str]:
-    module = ["gfortran", "-std=f2018", "-c", str(ROOT / "c-api/fortran/linkspan.f90"), "-o", "linkspan.o"]
-    subprocess.run(module, cwd=folder, check=True, capture_output=True)
-    return compiled(folder, "first.f90", block("fortran"), "gfortran", "-std=f2018", "-Wall", "-Werror", "linkspan.o")
+    module = fortran_module("-std=f2018")
+    words = ["gfortran", "-std=f2018", "-Wall", "-Werror", f"-I{module}", module / "linkspan.o"]
+    return compiled(folder, "first.f90", block("fortran"), *words)
 
 
 def php(folder: Path) -> list[str]:
     (folder / "first.php").write_text(block("php"), encoding="utf-8")
-    program = shutil.which("php")
-    assert program, "php is not installed"
-    return [program, "-n", "-d", f"extension={TARGET / 'liblinkspan_php.so'}", str(folder / "first.php")]
+    return [*php_command(), str(folder / "first.php")]
 
 
 PROGRAMS = {
@@ -79,14 +73,12 @@ def test_first_program(language: str, tmp_path: Path) -> None:
 def test_first_service(tmp_path: Path) -> None:
     environment = {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run")}
     shell = {"env": environment, "cwd": tmp_path, "text": True}
-    linkspan = str(TARGET / "linkspan")
+    linkspan = str(PROGRAM)
     controller = subprocess.Popen([linkspan, "controller", "--no-tcp", "--quiet"], **shell)
     service = subprocess.Popen([PYTHON, "-c", block("python", 0, SERVICE)], **shell)
     try:
         (tmp_path / "first.php").write_text(block("php", 0, SERVICE), encoding="utf-8")
-        program = shutil.which("php")
-        assert program, "php is not installed"
-        words = [program, "-n", "-d", f"extension={TARGET / 'liblinkspan_php.so'}", "first.php"]
+        words = [*php_command(), "first.php"]
         # It may come before the service does, and is then told which there are.
         deadline = time.monotonic() + SOON
         while (asked := subprocess.run(words, **shell, capture_output=True, timeout=SOON)).returncode != 0:

@@ -19,10 +19,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-SHARED = TARGET / "liblinkspan_c.so"
-INCLUDE = f"-I{ROOT / 'c-api/include'}"
+from support.compilers import INCLUDE, compiled, fortran_module, rust_program, shared_library
+from support.tree import PROGRAM, ROOT, php
+
 LANGUAGES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
 PUBLISH = ["shm", "unix", "tcp", "file", "journal"]
 BOTH_WAYS = ["shm", "unix", "tcp", "fifo", "spool"]
@@ -63,24 +62,14 @@ def replaced(program: str, language: str, endpoint: str) -> str:
     return text
 
 
-def build(*command: object) -> None:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 class Programs:
     """Each program, compiled once for each endpoint, or once where the environment says which."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.workers = ThreadPoolExecutor(2)
-        # The shared library under the name that programs look for: linking the static one takes a second each time.
-        said = subprocess.run(["readelf", "-d", SHARED], capture_output=True, text=True, check=True).stdout
-        (folder / re.findall(r"SONAME.*\[(.*)\]", said)[0]).symlink_to(SHARED)
-        self.libraries = [SHARED, f"-Wl,-rpath,{folder}"]
-        self.module = self.workers.submit(
-            build, "gfortran", "-w", "-c", f"-J{folder}", ROOT / "c-api/fortran/linkspan.f90", "-o", folder / "linkspan.o"
-        )
+        self.libraries = shared_library()
+        self.module = self.workers.submit(fortran_module, "-std=f2018")
         # The slow ones are built while others run.
         everything = itertools.product(("readme", "publish", "call", "channel"), FROM_ENVIRONMENT)
         self.begun: dict[tuple[str, str], Future] = {
@@ -93,17 +82,14 @@ class Programs:
         text.write_text(replaced(program, language, endpoint), encoding="utf-8")
         match language:
             case "c":
-                build("gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-include", "stdlib.h", INCLUDE, text, *self.libraries, "-o", out)
+                compiled("gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-include", "stdlib.h", INCLUDE, text, *self.libraries, out=out)
             case "cpp":
-                build("g++", "-std=c++17", "-include", "cstdlib", INCLUDE, text, *self.libraries, "-o", out)
+                compiled("g++", "-std=c++17", "-include", "cstdlib", INCLUDE, text, *self.libraries, out=out)
             case "f90":
-                self.module.result()
-                build("gfortran", "-std=f2018", f"-I{self.folder}", text, self.folder / "linkspan.o", *self.libraries, "-o", out)
+                module = self.module.result()
+                compiled("gfortran", "-std=f2018", f"-I{module}", text, module / "linkspan.o", *self.libraries, out=out)
             case "rs":
-                library, others = TARGET / "liblinkspan.rlib", TARGET / "deps"
-                assert library.exists(), f"{library} is not built: cargo build"
-                crate = ["--crate-name", name.replace("-", "_"), "--edition", "2024"]
-                build("rustc", *crate, "--extern", f"linkspan={library}", "-L", f"dependency={others}", text, "-o", out)
+                rust_program(text, out)
         return out
 
     def command(self, program: str, language: str, endpoint: str) -> list[str]:
@@ -116,7 +102,7 @@ class Programs:
         file.write_text(replaced(program, language, endpoint), encoding="utf-8")
         if language == "py":
             return [sys.executable, "-u", str(file)]
-        return ["php", "-n", "-d", f"extension={TARGET / 'liblinkspan_php.so'}", str(file)]
+        return [*php(), str(file)]
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +198,7 @@ def test_shell_of_the_concepts(folders: dict[str, str], transport: str) -> None:
     shown = re.search(r"^```sh\n(.*?)^```$", page, re.M | re.S)
     assert shown, "the page shows what there is in the shell"
     lines = [line.replace("lab/temperature", endpoint) for line in shown[1].splitlines()]
-    environment = {**os.environ, **folders, "PATH": f"{TARGET}:{os.environ['PATH']}"}
+    environment = {**os.environ, **folders, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
     shell = {"shell": True, "env": environment, "text": True}
     publish, subscribe = (next(line for line in lines if line.startswith(f"linkspan {verb} ")) for verb in ("pub", "sub"))
     with subprocess.Popen(f"exec {publish}", **shell) as publisher:

@@ -1,6 +1,7 @@
 //! A program that writes or reads a journal, and says each thing that it was promised: to be killed, starved and counted.
 
-#![allow(clippy::print_stdout, reason = "a program for tests to read")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
 
 use std::io::Write;
 use std::process::exit;

@@ -5,7 +5,8 @@
 //! deadlines between 0.05 and 2 s; then it prints what became of each. `load publish ENDPOINT SUBSCRIBERS COUNT` and
 //! `load subscribe ENDPOINT COUNT` do the same for one and many. `load burn` takes a processor.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for tests to read")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
 
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};

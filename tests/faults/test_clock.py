@@ -26,8 +26,8 @@ ECHO = """
 with linkspan.serve(sys.argv[1]) as server:
     print("ready", flush=True)
     for request in server:
-        # Longer than the client waits.
-        if request.value == "wait": time.sleep(0.4)
+        # Longer than the client waits, also where the client runs late.
+        if request.value == "wait": time.sleep(1.0)
         request.reply([request.value, time.time()])
 """
 

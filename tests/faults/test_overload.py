@@ -11,7 +11,6 @@ import random
 import resource
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from transports import endpoint as endpoint_of
 from transports import publishing
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/examples/load"
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/test-load"
 #: Only a hang takes so long.
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))

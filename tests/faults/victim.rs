@@ -5,14 +5,15 @@
 //! listener at that path has started the thread that answers newcomers by then. What it was given goes to the file that
 //! `LINKSPAN_GIVEN` names, a line each, before it is acknowledged.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for tests to read")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
 
 use std::fs::{File, OpenOptions, read_dir, read_to_string};
 use std::io::{BufRead, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use linkspan::{Channel, Error, ErrorKind, Options, Publisher, Result, Server, Subscriber, Value};
+use linkspan::{Channel, Error, ErrorKind, NdArray, Options, Publisher, Result, Server, Subscriber, Value};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -97,10 +98,14 @@ struct Part {
 }
 
 impl Part {
-    /// Long enough now and then to go in pieces.
+    /// Long enough now and then to go in pieces, or, where memory is shared, beside the ring.
     fn body(&self, i: i64) -> Value {
         let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
-        Value::from(vec![Value::Int(self.incarnation), Value::Int(i), Value::from(vec!["x".repeat(size)])])
+        let mut content = vec![Value::from("x".repeat(size))];
+        if i % 16 == 3 {
+            content.push(Value::NdArray(NdArray::vector(&vec![i; 10_000])));
+        }
+        Value::from(vec![Value::Int(self.incarnation), Value::Int(i), Value::Array(content)])
     }
 
     fn note(&self, value: &Value) {

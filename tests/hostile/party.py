@@ -55,15 +55,6 @@ class Cost:
         return Cost(descriptors, number("Threads"), number("VmRSS"), number("VmHWM"))
 
 
-def until(what: str, happens: Callable[[], Any], patience: float = SOON) -> Any:
-    """Waits for a condition; gives what it gave."""
-    end = time.monotonic() + patience
-    while not (found := happens()):
-        assert time.monotonic() < end, f"in {patience:.0f} s it was not seen that {what}"
-        time.sleep(0.005)
-    return found
-
-
 def busy(parties: "list[Party]") -> "list[Party]":
     """Who takes most of a processor, over and over: one whose peers all wait has nothing to do."""
     for _ in range(int(SOON * 10)):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from party import SOON, Cost, Party, busy, until
+from party import SOON, Cost, Party, busy
+from support.waiting import until
 
 #: What may be left of hostile peers that have all gone, over what was there before them.
 SPARE_DESCRIPTORS, SPARE_THREADS = 4, 4

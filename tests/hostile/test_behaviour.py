@@ -14,7 +14,8 @@ import pytest
 import frames
 import stranger
 import words
-from party import EFFORT, SOON, until
+from party import EFFORT, SOON
+from support.waiting import until
 from peer import ENDED, Host, Meddler, hang_up, ignoring_its_end, looks, meet, path_of, put_bytes
 from scene import Scene
 from stranger import ACK, BYE, DATA, REPLY, REQUEST, Frame, Link

@@ -14,7 +14,8 @@ import pytest
 import frames
 import stranger
 from conftest import PROGRAM
-from party import EFFORT, SOON, Cost, Party, until
+from party import EFFORT, SOON, Cost, Party
+from support.waiting import until
 from peer import hang_up, ignoring_its_end, looks, put_bytes
 from scene import SPARE_DESCRIPTORS
 from stranger import COMMAND, ERROR, EVENT, JSON, REPLY, REQUEST, Link

@@ -1,7 +1,9 @@
 """Hostile peers at named pipes and at a mailslot, beside an honest pair over a socket of the same program."""
 
 import os
+import select
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -10,7 +12,8 @@ import pytest
 
 import frames
 import stranger
-from party import EFFORT, SOON, until
+from party import EFFORT, SOON
+from support.waiting import until
 from peer import ignoring_its_end, path_of
 from scene import Scene
 from stranger import DATA, REQUEST, Frame, Link, Stream
@@ -44,7 +47,8 @@ class Pipes:
         return until("a hostile client is let in", self.try_meet)
 
     def try_meet(self) -> Link | None:
-        """As the strangers' client, which comes once; what it holds is let go of where it is not let in."""
+        """As the strangers' client, which comes once; what it holds is let go of where it is not let in: where another client
+        was given the pair before it."""
         directory = self.honest.directory
         if (role := stranger.try_lock(directory, f"{self.file}#client")) is None:
             return None
@@ -58,9 +62,15 @@ class Pipes:
             held.append(ours)
             stream = Stream(answers, requests, (role, ours), checked=True)
             stream.put(stranger.hello("request", stranger.random())._replace(sequence=number))
-            while (answer := stream.get()).correlation != number:
-                pass
-            return Link(stream, stranger.answered(answer))
+            # The server renames one after the other: they may be of two pairs.
+            pipes = {self.file: requests, f"{self.file}.reply": answers}
+            deadline = time.monotonic() + SOON
+            while time.monotonic() < deadline:
+                if select.select([answers], [], [], 0.05)[0]:
+                    if (answer := stream.get()).correlation == number:
+                        return Link(stream, stranger.answered(answer))
+                elif any((directory / name).stat().st_ino != os.fstat(pipe).st_ino for name, pipe in pipes.items()):
+                    break
         for fd in held:
             os.close(fd)
         return None

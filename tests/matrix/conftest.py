@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,43 +10,28 @@ from pathlib import Path
 
 import pytest
 from play import Case, play
+from support.compilers import INCLUDE, compiled, fortran_module, shared_library
+from support.tree import DEBUG, ROOT, php
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 PEERS = ROOT / "tests/peers"
 LANGUAGES = ["rust", "python", "php", "c", "cpp", "fortran"]
 ENCODINGS = ["cbor", "json", "bson", "smile"]
-LIBRARIES = [str(TARGET / "liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
 STRICT = ["-Wall", "-Wextra", "-Werror", "-O1", "-g"]
-
-
-def run(*command: object) -> None:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The command that is the peer in each language."""
     out = tmp_path_factory.mktemp("peers")
-    include = f"-I{ROOT / 'c-api/include'}"
-    fortran = ROOT / "c-api/fortran/linkspan.f90"
-    run("gcc", "-std=c11", *STRICT, include, PEERS / "peer.c", "-o", out / "c", *LIBRARIES)
-    run("g++", "-std=c++17", *STRICT, include, PEERS / "peer.cpp", "-o", out / "cpp", *LIBRARIES)
-    module = ["-std=f2018", "-J", out, "-c", fortran, "-o", out / "linkspan.o"]
-    run("gfortran", *module)
-    run("gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", "-I", out, PEERS / "peer.f90", out / "linkspan.o", "-o", out / "fortran", *LIBRARIES)
-    php = shutil.which("php")
-    assert php, "php is not installed"
-    extension = TARGET / "liblinkspan_php.so"
-    assert extension.exists(), f"{extension} is not built: cargo build -p linkspan-php"
+    library, module = shared_library(), fortran_module("-std=f2018")
+    fortran = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", f"-I{module}", PEERS / "peer.f90", module / "linkspan.o"]
     return {
-        "rust": [str(TARGET / "examples/peer")],
+        "rust": [str(DEBUG / "test-peer")],
         "python": [str(ROOT / ".venv/bin/python"), str(PEERS / "peer.py")],
-        "php": [php, "-n", "-d", f"extension={extension}", str(PEERS / "peer.php")],
-        "c": [str(out / "c")],
-        "cpp": [str(out / "cpp")],
-        "fortran": [str(out / "fortran")],
+        "php": [*php(), str(PEERS / "peer.php")],
+        "c": [str(compiled("gcc", "-std=c11", *STRICT, INCLUDE, PEERS / "peer.c", *library, out=out / "c"))],
+        "cpp": [str(compiled("g++", "-std=c++17", *STRICT, INCLUDE, PEERS / "peer.cpp", *library, out=out / "cpp"))],
+        "fortran": [str(compiled(*fortran, *library, out=out / "fortran"))],
     }
 
 
@@ -64,7 +48,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The files of vectors by name: our law, and the table."""
     table = tmp_path_factory.mktemp("vectors") / "table.json"
-    run(sys.executable, ROOT / "tests/vectors/table.py", table)
+    subprocess.run([sys.executable, ROOT / "tests/vectors/table.py", table], check=True)
     return {"values": ROOT / "tests/vectors/values.json", "table": table}
 
 

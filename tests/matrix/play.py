@@ -2,13 +2,12 @@
 
 import itertools
 import os
-import random
-import socket
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import linkspan
+from support.network import free_port
 
 #: Only guards against a hang.
 SOON = 90
@@ -36,21 +35,6 @@ class Case(NamedTuple):
 
 #: Names are short: the path of a socket has 107 bytes.
 _numbers = itertools.count()
-# Below the ports that the system gives to those who connect, so that none of them takes one first.
-_ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
-
-
-def free_port() -> int:
-    """A port that nobody holds."""
-    for port in _ports:
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("unreachable")
 
 
 def endpoint_of(transport: str, name: str) -> str:

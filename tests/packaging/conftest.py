@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.tree import DEBUG, PROGRAM, ROOT
+
 C_API = ROOT / "c-api"
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 VECTORS = ROOT / "tests/vectors/values.json"
 TRANSPORTS = ("shm", "unix", "tcp", "fifo", "spool", "dgram", "file", "journal")
 # The programs that a Fortran test starts in pairs over each transport, with a number for their endpoint.
@@ -47,8 +47,8 @@ def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = 
 @pytest.fixture(scope="session")
 def libraries() -> Path:
     """The folder with the libraries as cargo builds them; LINKSPAN_LIBRARIES names others, which are built for a sanitizer, say."""
-    run("cargo", "build", "--quiet", "--manifest-path", ROOT / "Cargo.toml", "-p", "linkspan-c", "-p", "linkspan-cli")
-    return Path(os.environ.get("LINKSPAN_LIBRARIES", TARGET))
+    assert (DEBUG / "liblinkspan_c.a").exists() and PROGRAM.exists(), f"{DEBUG} is not built: tests/run build"
+    return Path(os.environ.get("LINKSPAN_LIBRARIES", DEBUG))
 
 
 @pytest.fixture(scope="session")
@@ -76,13 +76,14 @@ def environment(tmp_path: Path, prefix: Path) -> dict[str, str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "valgrind: takes minutes for what AddressSanitizer finds in seconds")
+    config.addinivalue_line("markers", "features: builds the shell program four times")
 
 
 @contextmanager
 def controller(environment: dict[str, str]) -> Iterator[None]:
     """`linkspan controller` in the test's runtime directory, alone; ended like any program, and then it must have been well."""
     # Not on its usual port: another test, or the user, may have a controller there.
-    listen = [TARGET / "linkspan", "controller", "--listen", "unix:controller"]
+    listen = [PROGRAM, "controller", "--listen", "unix:controller"]
     process = subprocess.Popen(listen, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield

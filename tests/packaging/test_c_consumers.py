@@ -4,19 +4,18 @@ Every program in every language is run with sanitizers (test_sanitizers.py); as 
 in all of them with LINKSPAN_GRID=full (`make test-all`).
 """
 
-import atexit
-import functools
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import pytest
-from conftest import C_API, DEADLINE, PAIRS, ROOT, TRANSPORTS, VECTORS, controller, endpoint, run
+from conftest import C_API, DEADLINE, PAIRS, TRANSPORTS, VECTORS, controller, endpoint, run
+from support.compilers import compiled, fortran_module
+from support.tree import ROOT
 
 STRICT = {
     "c": ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
@@ -30,9 +29,9 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors")
+    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("c", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
+] + [("c", "record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
 
 def in_turn() -> list[tuple[str, str]]:
@@ -59,26 +58,24 @@ def outside(language: str, program: str, folder: Path) -> Path:
     return source
 
 
-@functools.cache
-def fortran_module(source: str) -> Path:
-    """The folder of the compiled module: compiling it takes longer than any program that uses it."""
-    folder = Path(tempfile.mkdtemp(prefix="module-"))
-    atexit.register(shutil.rmtree, folder)
-    strict = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror"]
-    run(*strict, "-J", folder, "-c", source, "-o", folder / "linkspan.o", cwd=folder)
-    return folder
+def fortran_source(environment: dict[str, str]) -> Path:
+    """The source of the module, as it was installed."""
+    return Path(run("pkg-config", "--variable=fortrandir", "linkspan", env=environment).strip()) / "linkspan.f90"
 
 
 def compile_program(language: str, program: str, folder: Path, environment: dict[str, str], libraries: list[str]) -> Path:
     source = outside(language, program, folder)
     extra: list[object] = []
     if language == "fortran":
-        module = fortran_module(run("pkg-config", "--variable=fortrandir", "linkspan", env=environment).strip() + "/linkspan.f90")
+        module = fortran_module("-std=f2018", "-Wall", "-Wextra", "-Werror", source=fortran_source(environment))
         extra = [module / "linkspan.o", "-I", module]
     binary = folder / program
     flags = [*pkg_config(environment, "--cflags"), "-pthread"]
-    run(*STRICT[language], *flags, source, *extra, "-o", binary, *libraries, cwd=folder)
-    return binary
+    command = [*STRICT[language], *flags, source, *extra, *libraries]
+    if any(library.endswith(".a") for library in libraries):
+        run(*command, "-o", binary, cwd=folder)
+        return binary
+    return compiled(*command, out=binary)
 
 
 def try_program(language: str, program: str, binary: Path, environment: dict[str, str]) -> None:
@@ -103,7 +100,7 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "service":
         assert run(binary, env=environment).endswith("ok\n")
         controlled(binary, binary, environment)
-    elif program in ("channel", "publish", "threads", "signals"):
+    elif program in ("channel", "publish", "threads", "signals", "loan"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
     else:
@@ -137,6 +134,27 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     assert left == LEFT.get(program, [])
 
 
+KINDS = ("channel", "listener", "server", "publisher", "subscriber", "service", "controller", "region", "walk", "writer", "reader", "message")
+
+
+@pytest.mark.parametrize(("compiler", "language"), [("gcc", "c"), ("g++", "c++")])
+def test_compiler_refuses_an_object_of_another_kind(compiler, language, tmp_path, environment):
+    lines, refused = ["#include <linkspan.h>"], set()
+    for number, (given, wanted) in enumerate(product(KINDS, repeat=2)):
+        free = f"linkspan_{wanted}_{'release' if wanted == 'message' else 'free'}"
+        lines.append(f"linkspan_status f{number}(linkspan_{given} *object) {{ return {free}(object); }}")
+        if given != wanted:
+            refused.add(len(lines))
+    source = tmp_path / f"kinds.{'c' if language == 'c' else 'cpp'}"
+    source.write_text("\n".join(lines) + "\n")
+    words = [compiler, "-fsyntax-only", *pkg_config(environment, "--cflags"), source]
+    if language == "c":
+        words.insert(1, "-Werror=incompatible-pointer-types")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE)
+    told = {int(line) for line in re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error:", done.stderr, re.M)}
+    assert told == refused, done.stderr[:2000]
+
+
 def test_large_arrays_take_hardly_any_new_pages(tmp_path, environment):
     # Not under valgrind, whose own work takes pages.
     binary = compile_program("c", "page_faults", tmp_path, environment, pkg_config(environment, "--libs"))
@@ -157,7 +175,7 @@ def test_checkpoints_of_sqlite(tmp_path, environment):
     flags = pkg_config(environment, "--cflags", "--libs")
     source = outside("c", "sqlite", tmp_path)
     checked = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    run(*STRICT["c"], *checked, source, "-o", tmp_path / "program", *flags, "-lsqlite3")
+    compiled(*STRICT["c"], *checked, source, *flags, "-lsqlite3", out=tmp_path / "program")
     assert run(tmp_path / "program", tmp_path / "some.db", env=environment).endswith("ok\n")
 
 
@@ -255,11 +273,10 @@ def test_cmake_sibling_folders_that_each_find_the_package(tmp_path, environment,
 
 def test_default_integers_of_eight_bytes(tmp_path, environment):
     """Programs that are compiled with -fdefault-integer-8 compile the module so, too."""
-    source = run("pkg-config", "--variable=fortrandir", "linkspan", env=environment).strip() + "/linkspan.f90"
-    eight = ["gfortran", "-std=f2018", "-fdefault-integer-8", "-Wall", "-Werror", "-Wno-maybe-uninitialized"]
-    run(*eight, "-J", tmp_path, "-c", source, "-o", tmp_path / "linkspan.o", cwd=tmp_path)
-    program = outside("fortran", "values", tmp_path)
-    run(*eight, "-I", tmp_path, program, tmp_path / "linkspan.o", "-o", tmp_path / "values", *pkg_config(environment, "--libs"))
+    eight = ["-std=f2018", "-fdefault-integer-8", "-Wall", "-Werror", "-Wno-maybe-uninitialized"]
+    module = fortran_module(*eight, source=fortran_source(environment))
+    program, libraries = outside("fortran", "values", tmp_path), pkg_config(environment, "--libs")
+    compiled("gfortran", *eight, "-I", module, program, module / "linkspan.o", *libraries, out=tmp_path / "values")
     assert run(tmp_path / "values", env=environment).endswith("ok\n")
 
 
@@ -322,8 +339,8 @@ def test_names_and_symbols_of_the_library(prefix):
 def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, environment):
     compiler, version, language = standard
     source = tmp_path / "alone"
-    kinds = ["options", "error", "item", "array", "channel_state", "message_info"]
-    kinds += ["service_options", "service_state", "command", "instruction"]
+    kinds = ["options", "error", "item", "array", "channel_info", "message_info"]
+    kinds += ["service_options", "service_info", "task", "command_request"]
     uses = "".join(
         f"    linkspan_{k} {k} = LINKSPAN_{k.upper()}_INIT;\n    use(&{k});\n" for k in kinds
     )
@@ -333,12 +350,12 @@ def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_pa
     )
     flags = pkg_config(environment, "--cflags", "--libs")
     strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Werror"]
-    run(compiler, f"-std={version}", *strict, "-x", language, source, "-o", tmp_path / "program", *flags)
+    compiled(compiler, f"-std={version}", *strict, "-x", language, source, *flags, out=tmp_path / "program")
     run(tmp_path / "program", env=environment)
     if language == "c++":
         # All that the templates become, too, in a program that uses them.
         uses = outside("cpp", "message", tmp_path)
-        run(compiler, f"-std={version}", *strict, "-Wno-sign-conversion", uses, "-o", tmp_path / "message", *flags)
+        compiled(compiler, f"-std={version}", *strict, "-Wno-sign-conversion", uses, *flags, out=tmp_path / "message")
         assert run(tmp_path / "message", env=environment).endswith("ok\n")
 
 
@@ -362,7 +379,7 @@ int main() {
 """
     )
     flags = pkg_config(environment, "--cflags", "--libs")
-    run(*STRICT["cpp"], tmp_path / "bridge.cpp", "-o", tmp_path / "bridge", *flags)
+    compiled(*STRICT["cpp"], tmp_path / "bridge.cpp", *flags, out=tmp_path / "bridge")
     run(tmp_path / "bridge", env=environment)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import C_API, PAIRS, TRANSPORTS, VECTORS, endpoint, run
+from support.compilers import compiled, fortran_module
 from test_c_consumers import ALL, SUFFIX, controlled, two_programs
 
 # Not optimized: that takes a third of the time to compile, and sees what an optimizer would take away.
@@ -17,26 +18,16 @@ VALGRIND = [
 
 
 @pytest.fixture(scope="session")
-def build(prefix, tmp_path_factory):
-    """Builds a program with these flags; the Fortran module, which takes longest, once for each set of flags."""
-    modules: dict[tuple[str, ...], Path] = {}
-
-    def module(flags: list[str]) -> Path:
-        if tuple(flags) not in modules:
-            folder = tmp_path_factory.mktemp("module")
-            run(*COMPILER["fortran"], *flags, "-c", C_API / "fortran/linkspan.f90", "-o", folder / "linkspan.o", cwd=folder)
-            modules[tuple(flags)] = folder
-        return modules[tuple(flags)]
+def build(prefix):
+    """Builds a program with these flags."""
 
     def build(language: str, program: str, folder: Path, flags: list[str]) -> Path:
         sources = ["-I", prefix / "include", C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
         if language == "fortran":
-            made = module(flags)
+            made = fortran_module(*COMPILER["fortran"][1:], *flags)
             sources = ["-I", made, *sources, made / "linkspan.o"]
-        binary = folder / program
-        run(*COMPILER[language], *flags, "-pthread", *sources, "-o", binary,
-            "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}", cwd=folder)
-        return binary
+        library = ["-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}"]
+        return compiled(*COMPILER[language], *flags, "-pthread", *sources, *library, out=folder / program)
 
     return build
 
@@ -57,7 +48,7 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
         return [[[binary, transport]] for transport in TRANSPORTS]
     if program in ("message", "region", "release", "service", "values") or (program, language) == ("schema", "fortran"):
         return [[[binary]]]
-    if language == "fortran":
+    if language == "fortran" and program != "loan":
         return [
             [[binary, first, f"{transport}:test/f"], [binary, second, f"{transport}:test/f"]]
             for transport in ("shm", "unix")

@@ -35,16 +35,16 @@ static void serve(const char *endpoint, const char *encoding) {
     const linkspan_options options = options_of(encoding);
     linkspan_server *server;
     linkspan_message *request, *sent, *nothing, *list;
-    need(linkspan_serve(endpoint, &options, &server), "serve");
+    need(linkspan_server_serve(endpoint, &options, &server), "serve");
     need(linkspan_message_new(&sent), "new");
     need(linkspan_message_begin_array(sent, NULL), "begin");
     need(linkspan_message_new(&nothing), "new");
     puts("ready");
     fflush(stdout);
-    for (int going = 1; going && linkspan_next(server, LINKSPAN_FOREVER, &request) == LINKSPAN_OK && request != NULL;) {
+    for (int going = 1; going && linkspan_server_next(server, LINKSPAN_FOREVER, &request) == LINKSPAN_OK && request != NULL;) {
         linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
         const char *word = asked(request);
-        need(linkspan_message_look(request, &info), "look");
+        need(linkspan_message_get_info(request, &info), "look");
         if (!info.is_request) {
             uint8_t *bytes;
             size_t length;
@@ -53,7 +53,7 @@ static void serve(const char *endpoint, const char *encoding) {
             linkspan_free(bytes, length);
         } else if (strcmp(word, "sent") == 0) {
             need(linkspan_message_end(sent), "end");
-            need(linkspan_reply(request, sent), "reply");
+            need(linkspan_request_reply(request, sent), "reply");
             need(linkspan_message_clear(sent), "clear");
             need(linkspan_message_begin_array(sent, NULL), "begin");
         } else if (strcmp(word, "fail") == 0) {
@@ -62,20 +62,20 @@ static void serve(const char *endpoint, const char *encoding) {
             need(linkspan_message_put_i64(list, NULL, 1), "put");
             need(linkspan_message_put_i64(list, NULL, 2), "put");
             need(linkspan_message_end(list), "end");
-            need(linkspan_fail(request, 7, "peer.fail", "asked to fail", list), "fail");
+            need(linkspan_request_fail(request, 7, "peer.fail", "asked to fail", list), "fail");
             linkspan_message_release(list);
         } else if (strcmp(word, "stop") == 0) {
-            need(linkspan_reply(request, nothing), "reply");
+            need(linkspan_request_reply(request, nothing), "reply");
             going = 0;
         } else if (strcmp(word, "drop") != 0) {
-            need(linkspan_reply(request, request), "reply");
+            need(linkspan_request_reply(request, request), "reply");
         }
         linkspan_message_release(request);
     }
     linkspan_message_release(sent);
     linkspan_message_release(nothing);
-    need(linkspan_close(server, LINKSPAN_DEFAULT), "close");
-    linkspan_release(server);
+    need(linkspan_server_close(server, LINKSPAN_DEFAULT), "close");
+    linkspan_server_free(server);
 }
 
 static void same(const char *name, const uint8_t *got, size_t length, const uint8_t *expected, size_t expected_length) {
@@ -115,7 +115,7 @@ static linkspan_message *ask(const char *word) {
 
 static void must_fail(const linkspan_channel *channel, const char *word, const char *type) {
     linkspan_message *request = ask(word), *reply;
-    linkspan_status status = linkspan_call(channel, request, LINKSPAN_DEFAULT, &reply);
+    linkspan_status status = linkspan_channel_call(channel, request, LINKSPAN_DEFAULT, &reply);
     if (status != LINKSPAN_REMOTE || strstr(linkspan_last_error_text(), type) == NULL) {
         printf("%s: another outcome came: %d %s\n", word, (int)status, linkspan_last_error_text());
         exit(1);
@@ -163,21 +163,21 @@ static void call(const char *endpoint, const char *encoding, const char *vectors
     size_t count, arrived;
     linkspan_message *cases = read_vectors(vectors, &count), *request, *reply;
     linkspan_channel *channel;
-    need(linkspan_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
+    need(linkspan_channel_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
     // First each is called with, then each is sent.
     for (size_t i = 0; i < 2 * count; i++) {
         linkspan_message *value = value_of(cases, i % count, encoding);
         if (i < count) {
-            need(linkspan_call(channel, value, LINKSPAN_DEFAULT, &reply), "call");
+            need(linkspan_channel_call(channel, value, LINKSPAN_DEFAULT, &reply), "call");
             same_value(cases, i, reply);
             linkspan_message_release(reply);
         } else {
-            need(linkspan_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
+            need(linkspan_channel_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
         }
         linkspan_message_release(value);
     }
     request = ask("sent");
-    need(linkspan_call(channel, request, LINKSPAN_DEFAULT, &reply), "call");
+    need(linkspan_channel_call(channel, request, LINKSPAN_DEFAULT, &reply), "call");
     need(linkspan_message_count(reply, "", &arrived), "count");
     if (arrived != count) {
         printf("%zu were sent, %zu arrived\n", count, arrived);
@@ -197,8 +197,8 @@ static void call(const char *endpoint, const char *encoding, const char *vectors
     linkspan_message_release(request);
     must_fail(channel, "fail", "peer.fail");
     must_fail(channel, "drop", "linkspan.unanswered");
-    need(linkspan_close(channel, LINKSPAN_DEFAULT), "close");
-    linkspan_release(channel);
+    need(linkspan_channel_close(channel, LINKSPAN_DEFAULT), "close");
+    linkspan_channel_free(channel);
     linkspan_message_release(cases);
     printf("%zu called, %zu sent, 2 failed\n", count, count);
 }
@@ -208,14 +208,14 @@ static void send_all(const char *endpoint, const char *encoding, const char *vec
     size_t count;
     linkspan_message *cases = read_vectors(vectors, &count);
     linkspan_channel *channel;
-    need(linkspan_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
+    need(linkspan_channel_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
     for (size_t i = 0; i < count; i++) {
         linkspan_message *value = value_of(cases, i, encoding);
-        need(linkspan_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
+        need(linkspan_channel_send(channel, value, LINKSPAN_DEFAULT, NULL), "send");
         linkspan_message_release(value);
     }
-    need(linkspan_close(channel, LINKSPAN_DEFAULT), "close");
-    linkspan_release(channel);
+    need(linkspan_channel_close(channel, LINKSPAN_DEFAULT), "close");
+    linkspan_channel_free(channel);
     linkspan_message_release(cases);
 }
 
@@ -224,17 +224,17 @@ static void receive_all(const char *endpoint, const char *encoding, const char *
     size_t count;
     linkspan_message *cases = read_vectors(vectors, &count), *sent;
     linkspan_server *server;
-    need(linkspan_serve(endpoint, &options, &server), "serve");
+    need(linkspan_server_serve(endpoint, &options, &server), "serve");
     puts("ready");
     fflush(stdout);
     for (size_t i = 0; i < count; i++) {
-        need(linkspan_next(server, 20 * INT64_C(1000000000), &sent), "next");
+        need(linkspan_server_next(server, 20 * INT64_C(1000000000), &sent), "next");
         if (sent == NULL) exit(1);
         same_value(cases, i, sent);
         linkspan_message_release(sent);
     }
-    need(linkspan_close(server, LINKSPAN_DEFAULT), "close");
-    linkspan_release(server);
+    need(linkspan_server_close(server, LINKSPAN_DEFAULT), "close");
+    linkspan_server_free(server);
     linkspan_message_release(cases);
     printf("%zu received\n", count);
 }
@@ -248,7 +248,7 @@ static void publish(const char *endpoint, const char *encoding, const char *vect
     for (size_t i = 0; i < count; i++) {
         char line[400] = "";
         linkspan_message *value = value_of(cases, i, encoding);
-        need(linkspan_send(publisher, value, LINKSPAN_DEFAULT, NULL), "publish");
+        need(linkspan_publisher_send(publisher, value, NULL), "publish");
         linkspan_message_release(value);
         if (i == 0) {
             puts("ready");
@@ -259,8 +259,8 @@ static void publish(const char *endpoint, const char *encoding, const char *vect
             exit(1);
         }
     }
-    need(linkspan_close(publisher, LINKSPAN_DEFAULT), "close");
-    linkspan_release(publisher);
+    need(linkspan_publisher_close(publisher, LINKSPAN_DEFAULT), "close");
+    linkspan_publisher_free(publisher);
     linkspan_message_release(cases);
     printf("%zu published\n", count);
 }
@@ -270,16 +270,16 @@ static void subscribe(const char *endpoint, const char *encoding, const char *ve
     size_t count;
     linkspan_message *cases = read_vectors(vectors, &count), *heard;
     linkspan_subscriber *subscriber;
-    need(linkspan_subscribe(endpoint, &options, &subscriber), "subscribe");
+    need(linkspan_subscriber_new(endpoint, &options, &subscriber), "subscribe");
     for (size_t i = 0; i < count; i++) {
-        need(linkspan_recv(subscriber, LINKSPAN_DEFAULT, &heard), "recv");
+        need(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &heard), "recv");
         same_value(cases, i, heard);
         linkspan_message_release(heard);
         puts("heard");
         fflush(stdout);
     }
-    need(linkspan_close(subscriber, LINKSPAN_DEFAULT), "close");
-    linkspan_release(subscriber);
+    need(linkspan_subscriber_close(subscriber), "close");
+    linkspan_subscriber_free(subscriber);
     linkspan_message_release(cases);
 }
 

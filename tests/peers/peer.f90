@@ -219,7 +219,7 @@ contains
       integer :: i, count, stat
       call read_vectors(path, vectors)
       count = int(vectors%count(""))
-      call publisher%publish(endpoint, options_of(encoding))
+      call publisher%open(endpoint, options_of(encoding))
       do i = 0, count - 1
          call value_of(vectors, i, encoding, value)
          call publisher%send(value)

@@ -1,6 +1,7 @@
 //! The peer in Rust: see README.md here.
 
-#![allow(clippy::print_stdout, reason = "a program for people and tests to read")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for people and tests to read")]
 
 use std::io::BufRead;
 use std::process::exit;

@@ -1,17 +1,14 @@
 """The program, the schemas of the vectors, and random values for them with the verdict of each schema."""
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.tree import DEBUG, PROGRAM, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-PROGRAM = TARGET / "debug/linkspan"
 SCHEMAS = sorted((ROOT / "tests/vectors/schemas").glob("*.schema.toml"))
 #: How many values are made in all.
 VALUES = 10_000
@@ -61,12 +58,12 @@ def export(to: str, schema: Path) -> Exported:
 @pytest.fixture(scope="session")
 def cases(request) -> dict[Path, list[Case]]:
     """Values for each schema: accepted ones, and others with one thing changed."""
-    command = ["cargo", "build", "-q", "-p", "linkspan-schema", "--example", "generated_values"]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=1200)
+    program = DEBUG / "examples/generated_values"
+    assert program.exists(), f"{program} is not built: tests/run build"
     found = {}
     for schema in SCHEMAS:
         count = str(-(-VALUES // len(SCHEMAS)))
-        command = [TARGET / "debug/examples/generated_values", schema, count]
+        command = [program, schema, count]
         done = subprocess.run(command, check=True, capture_output=True, timeout=SOON)
         seed, *lines = done.stdout.decode().splitlines()
         print(schema.name, seed)

@@ -1,6 +1,5 @@
 """Code generated in each language, compiled with its strict settings; and the peers on it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,41 +8,14 @@ from pathlib import Path
 
 import linkspan
 import pytest
+from support.compilers import run, rust_program
+from support.tree import PROGRAM, php
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-PROGRAM = TARGET / "debug/linkspan"
 SCHEMA = HERE / "schemas/everything.schema.toml"
 
-MANIFEST = f"""\
-[package]
-name = "schemas-peer"
-version = "0.1.0"
-edition = "2024"
-
-[[bin]]
-name = "schemas-peer"
-path = "src/main.rs"
-
-[dependencies]
-linkspan = {{ path = "{ROOT / 'rust-core'}" }}
-
-[lints.rust]
-warnings = "deny"
-
-[lints.clippy]
-all = "deny"
-pedantic = "deny"
-
-[workspace]
-"""
-
-
-def run(*command: object, **more: object) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **more)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stdout + done.stderr
-    return str(done.stdout)
+#: Every warning is an error in generated Rust, and so is what clippy's strict groups say.
+STRICT_RUST = ["-Dwarnings", "-Dclippy::all", "-Dclippy::pedantic"]
 
 
 def generate(language: str, schema: Path, out: Path) -> list[Path]:
@@ -52,22 +24,15 @@ def generate(language: str, schema: Path, out: Path) -> list[Path]:
 
 
 def crate(name: str, schema: Path, program: str, out: Path) -> Path:
-    """The program, built with the code of the schema; clippy's strict groups are errors."""
-    (out / "src").mkdir()
-    generate("rust", schema, out / "src")
+    """The program, built with the code of the schema."""
+    generate("rust", schema, out)
     return crate_of(name, program, out)
 
 
 def crate_of(name: str, program: str, out: Path) -> Path:
-    """The program, built with what lies in `src` already; clippy's strict groups are errors."""
-    (out / "Cargo.toml").write_text(MANIFEST.replace("schemas-peer", name))
-    # The versions that everything else is built with.
-    shutil.copy(ROOT / "Cargo.lock", out)
-    (out / "src/main.rs").write_text(program)
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET / "schemas")}
-    run("cargo", "clippy", "--quiet", cwd=out, env=environment)
-    run("cargo", "build", "--quiet", cwd=out, env=environment)
-    return TARGET / "schemas/debug" / name
+    """The program, built with the modules that lie in the folder already."""
+    (out / "main.rs").write_text(program)
+    return rust_program(out / "main.rs", out / name, *STRICT_RUST)
 
 
 def rust(out: Path) -> list[str]:
@@ -82,12 +47,10 @@ def python(out: Path) -> list[str]:
 
 
 def php_command() -> list[str]:
-    program, extension = shutil.which("php"), TARGET / "debug/liblinkspan_php.so"
-    assert program, "php is not installed"
-    return [program, "-n", "-d", f"extension={extension}", "-d", "error_reporting=-1", "-d", "display_errors=stderr"]
+    return php("-d", "error_reporting=-1", "-d", "display_errors=stderr")
 
 
-def php(out: Path) -> list[str]:
+def php_peer(out: Path) -> list[str]:
     files = generate("php", SCHEMA, out)
     command = php_command()
     for file in files:
@@ -97,7 +60,7 @@ def php(out: Path) -> list[str]:
 
 
 #: How the peer of each language is made.
-PEERS: dict[str, Callable[[Path], list[str]]] = {"rust": rust, "python": python, "php": php}
+PEERS: dict[str, Callable[[Path], list[str]]] = {"rust": rust, "python": python, "php": php_peer}
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,9 @@ foreach ($server as $request) {
     try {
         $value = GridEverything::decode($request);
         if ($next !== null) {
-            $value = GridEverything::decode($next->call($value->toWire()));
+            $value = GridEverything::decode($next->call($value));
         }
+        // Both ways to send an instance are held to the other languages: as it is to the next peer, and as its value in the reply.
         $request->reply($value->toWire());
     } catch (LinkspanException $error) {
         $request->fail($error->getMessage(), type: preg_replace('/^Linkspan.(.*)Exception$/', '$1', $error::class));

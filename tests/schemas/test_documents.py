@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, ROOT, crate, generate, php_command, run
-from test_native import FORTRAN, LIBRARIES, STRICT
+from conftest import crate, generate, php_command, run
+from support.compilers import INCLUDE, compiled, fortran_module, shared_library
+from support.tree import PROGRAM, ROOT
+from test_native import FORTRAN, STRICT
 
 PAGE = (ROOT / "docs/schema.md").read_text(encoding="utf-8")
 SCHEMA = next(iter(re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)))
@@ -34,18 +36,17 @@ def php(schema: Path, program: str, out: Path) -> str:
     return run(*php_command(), "program.php", cwd=out)
 
 
-def compiled(language: str, schema: Path, program: str, out: Path) -> str:
+def native(language: str, schema: Path, program: str, out: Path) -> str:
     generate(language, schema, out)
     source = out / {"c": "meter.c", "cpp": "meter.cpp", "fortran": "meter.f90"}[language]
     source.write_text(program)
-    include = [f"-I{ROOT / 'c-api/include'}", f"-I{out}"]
+    include, module = [INCLUDE, f"-I{out}"], fortran_module("-std=f2018")
     command = {
         "c": ["gcc", "-std=c11", *STRICT, *include, out / "power_reading.c", source],
         "cpp": ["g++", "-std=c++17", *STRICT, *include, source],
-        "fortran": ["gfortran", *FORTRAN, f"-J{out}", ROOT / "c-api/fortran/linkspan.f90", out / "power_reading.f90", source],
+        "fortran": ["gfortran", *FORTRAN, f"-I{module}", module / "linkspan.o", out / "power_reading.f90", source],
     }[language]
-    run(*command, "-o", out / "meter", *LIBRARIES)
-    return run(out / "meter")
+    return run(compiled(*command, *shared_library(), out=out / "meter"))
 
 
 #: How the program of each block is run.
@@ -53,7 +54,7 @@ PROGRAMS: dict[str, Callable[[Path, str, Path], str]] = {
     "rust": rust,
     "python": python,
     "php": php,
-    **{language: partial(compiled, language) for language in ("c", "cpp", "fortran")},
+    **{language: partial(native, language) for language in ("c", "cpp", "fortran")},
 }
 
 

@@ -57,9 +57,9 @@ def test_other_languages_read_and_write_the_same_bytes(motor: ModuleType, packed
 @pytest.mark.parametrize(
     ("change", "kind", "path", "says"),
     [
-        ((0, b"\x02"), linkspan.Malformed, "on", "truth value"),
-        ((16, b"\x03"), linkspan.Malformed, "mode", "below 3"),
-        ((73, b"\x02"), linkspan.Malformed, "switches", "truth value"),
+        ((0, b"\x02"), linkspan.OutOfRange, "on", "truth value"),
+        ((16, b"\x03"), linkspan.OutOfRange, "mode", "below 3"),
+        ((73, b"\x02"), linkspan.OutOfRange, "switches", "truth value"),
     ],
 )
 def test_bytes_that_do_not_fit_are_refused_with_a_path(
@@ -108,3 +108,54 @@ def test_numpy_views_records_behind_each_other(motor: ModuleType) -> None:
     assert records["place"]["y"].tolist() == flat["y"].tolist() == [np.pi] * 3
     assert records["speed"].tolist() == [-3000] * 3
     assert records["at"][0] == np.datetime64(-1, "ns")
+
+
+def test_instances_of_other_classes_go_by_their_own_attributes(motor: ModuleType) -> None:
+    class Louder(motor.MotorState):  # type: ignore[misc, name-defined]
+        @property
+        def last(self) -> int:
+            return 7
+
+        @last.setter
+        def last(self, value: int) -> None:
+            pass
+
+    louder = Louder.unpack(bytes(packed_record()))
+    assert type(louder) is Louder and louder.speed == -3000
+    assert louder.pack() == bytes(packed_record())[:75] + bytes([7]) + bytes(4)
+
+    class Place(motor.MotorStatePlace):  # type: ignore[misc, name-defined]
+        x = 2.5
+
+    record = state(motor)
+    record.place = Place.__new__(Place)
+    record.place.y = np.pi
+    assert np.frombuffer(record.pack(), PACKED)["x"] == 2.5
+
+
+def test_integers_stand_for_floats_that_hold_them(motor: ModuleType) -> None:
+    record = state(motor)
+    record.place.x, record.place.y = 1 << 24, -(1 << 53)
+    assert motor.MotorState.unpack(record.pack()).place.y == -(2.0**53)
+    record.place.x = (1 << 24) + 1
+    with pytest.raises(linkspan.OutOfRange) as raised:
+        record.pack()
+    assert raised.value.path == "place/x"
+
+
+def test_attributes_that_are_not_set_are_what_python_says_of_them(motor: ModuleType) -> None:
+    record = motor.MotorState.__new__(motor.MotorState)
+    with pytest.raises(AttributeError, match="on"):
+        record.pack()
+
+
+def test_nothing_is_kept_of_values_that_come_and_go(motor: ModuleType) -> None:
+    record, block = state(motor), bytes(packed_record())
+    at, place = record.at, record.place
+    held = sys.getrefcount(at), sys.getrefcount(place), sys.getrefcount(motor.MotorState), sys.getrefcount(motor.MotorStateMode.FAST)
+    for _ in range(1000):
+        record.pack()
+        motor.MotorState.unpack(block)
+    assert held == (
+        sys.getrefcount(at), sys.getrefcount(place), sys.getrefcount(motor.MotorState), sys.getrefcount(motor.MotorStateMode.FAST)
+    )  # fmt: skip

@@ -1,53 +1,40 @@
 """A controller of its own for each test, and the services and controllers of this folder in each language."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.compilers import INCLUDE, compiled, fortran_module, shared_library
+from support.tree import DEBUG, PROGRAM, php
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 HERE = Path(__file__).resolve().parent
-PROGRAM = TARGET / "linkspan"
-LIBRARIES = [str(TARGET / "liblinkspan_c.a"), "-lpthread", "-ldl", "-lm"]
 STRICT = ["-Wall", "-Wextra", "-Werror", "-O1", "-g"]
 #: Only guards against a hang.
 SOON = 60
-
-
-def run(*command: object) -> None:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
     """The command that is the service, and the one that is the controller, in each language."""
     out = tmp_path_factory.mktemp("peers")
-    include = f"-I{ROOT / 'c-api/include'}"
-    run("gfortran", "-std=f2018", "-J", out, "-c", ROOT / "c-api/fortran/linkspan.f90", "-o", out / "linkspan.o")
+    module = fortran_module("-std=f2018")
     compilers = {
-        "c": ["gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *STRICT, include],
-        "cpp": ["g++", "-std=c++17", *STRICT, include],
-        "f90": ["gfortran", "-std=f2018", *STRICT, "-I", str(out), str(out / "linkspan.o")],
+        "c": ["gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", *STRICT, INCLUDE],
+        "cpp": ["g++", "-std=c++17", *STRICT, INCLUDE],
+        "f90": ["gfortran", "-std=f2018", *STRICT, f"-I{module}", module / "linkspan.o"],
     }
     names = {"c": "c", "cpp": "cpp", "f90": "fortran"}
-    php = shutil.which("php")
-    assert php, "php is not installed"
-    extension = TARGET / "liblinkspan_php.so"
-    assert extension.exists(), f"{extension} is not built: cargo build -p linkspan-php"
     built: dict[str, dict[str, list[str]]] = {}
     for role in ("service", "controller"):
         for suffix, compiler in compilers.items():
-            run(*compiler, HERE / f"{role}.{suffix}", "-o", out / f"{role}-{suffix}", *LIBRARIES)
+            compiled(*compiler, HERE / f"{role}.{suffix}", *shared_library(), out=out / f"{role}-{suffix}")
         built[role] = {names[suffix]: [str(out / f"{role}-{suffix}")] for suffix in compilers}
-        built[role]["rust"] = [str(TARGET / f"examples/grid-{role}")]
+        built[role]["rust"] = [str(DEBUG / f"test-grid-{role}")]
         built[role]["python"] = [sys.executable, str(HERE / f"{role}.py")]
-    built["controller"]["php"] = [php, "-n", "-d", f"extension={extension}", str(HERE / "controller.php")]
+    built["controller"]["php"] = [*php(), str(HERE / "controller.php")]
     return built
 
 

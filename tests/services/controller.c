@@ -30,7 +30,7 @@ static linkspan_status carry_out(const linkspan_controller *controller, char *li
 int main(void) {
     static char line[65536];
     linkspan_controller *controller;
-    if (linkspan_controller_open(NULL, NULL, LINKSPAN_DEFAULT, &controller) != LINKSPAN_OK) {
+    if (linkspan_controller_connect(NULL, NULL, LINKSPAN_DEFAULT, &controller) != LINKSPAN_OK) {
         fprintf(stderr, "%s\n", linkspan_last_error_text());
         return 1;
     }
@@ -43,6 +43,6 @@ int main(void) {
         }
         fflush(stdout);
     }
-    linkspan_release(controller);
+    linkspan_controller_free(controller);
     return 0;
 }

@@ -2,6 +2,13 @@
 //!
 //! Each takes the command `add` with a number, and gives all the numbers that it was ever given, in their order, as its data.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
 use std::process::ExitCode;
 use std::thread;
 

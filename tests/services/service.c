@@ -23,29 +23,29 @@ static const char *gates;
 static bool pass(const linkspan_service *service, const char *name) {
     char path[4096];
     const struct timespec moment = {0, 5000000};
-    linkspan_service_state state = LINKSPAN_SERVICE_STATE_INIT;
+    linkspan_service_info state = LINKSPAN_SERVICE_INFO_INIT;
     snprintf(path, sizeof path, "%s/%s", gates, name);
     while (access(path, F_OK) == 0) {
-        OK(linkspan_service_look(service, &state));
+        OK(linkspan_service_get_info(service, &state));
         if (state.is_cancelled) return false;
         nanosleep(&moment, NULL);
     }
     return true;
 }
 
-static void answer_with_data(const linkspan_service *service, const linkspan_command *command, uint64_t steps) {
+static void answer_with_data(const linkspan_service *service, const linkspan_task *task, uint64_t steps) {
     linkspan_message *data;
     OK(linkspan_message_new(&data));
     OK(linkspan_message_put_text(data, "language", LINKSPAN_ZSTR("c")));
     OK(linkspan_message_put_u64(data, "steps", steps));
-    OK(linkspan_service_done(service, command, data));
+    OK(linkspan_service_task_done(service, task, data));
     linkspan_message_release(data);
 }
 
 int main(int count, char **words) {
     const char *const commands[] = {"CONFIG", "BACKUP", "echo", "fail", "break"};
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
-    linkspan_command command = LINKSPAN_COMMAND_INIT;
+    linkspan_task task = LINKSPAN_TASK_INIT;
     linkspan_service *service;
     uint64_t steps = 0;
     bool breaks = false;
@@ -58,28 +58,28 @@ int main(int count, char **words) {
     OK(linkspan_service_start(words[1], &options, &service));
     pass(service, "START");
     for (;;) {
-        OK(linkspan_service_next(service, LINKSPAN_DEFAULT, &command));
-        if (command.verb == LINKSPAN_END) break;
-        if (!pass(service, command.name)) {
-            OK(linkspan_service_failed(service, &command, LINKSPAN_CANCELLED, "the wait at a gate was cancelled"));
-            if (command.verb == LINKSPAN_SHUTDOWN) {
-                linkspan_release(service);
+        OK(linkspan_service_next(service, LINKSPAN_DEFAULT, &task));
+        if (task.command == LINKSPAN_COMMAND_END) break;
+        if (!pass(service, task.name)) {
+            OK(linkspan_service_task_failed(service, &task, LINKSPAN_CANCELLED, "the wait at a gate was cancelled"));
+            if (task.command == LINKSPAN_COMMAND_SHUTDOWN) {
+                linkspan_service_free(service);
                 return 1;
             }
-        } else if (command.verb == LINKSPAN_STEP && breaks) {
+        } else if (task.command == LINKSPAN_COMMAND_STEP && breaks) {
             breaks = false;
-            OK(linkspan_service_failed(service, &command, LINKSPAN_REMOTE, "asked to break"));
-        } else if (command.verb == LINKSPAN_GET_DATA) {
-            answer_with_data(service, &command, steps);
-        } else if (strcmp(command.name, "fail") == 0) {
-            OK(linkspan_service_failed(service, &command, LINKSPAN_REMOTE, "asked to fail"));
+            OK(linkspan_service_task_failed(service, &task, LINKSPAN_REMOTE, "asked to break"));
+        } else if (task.command == LINKSPAN_COMMAND_GET_DATA) {
+            answer_with_data(service, &task, steps);
+        } else if (strcmp(task.name, "fail") == 0) {
+            OK(linkspan_service_task_failed(service, &task, LINKSPAN_REMOTE, "asked to fail"));
         } else {
-            steps += command.verb == LINKSPAN_STEP;
-            breaks |= strcmp(command.name, "break") == 0;
-            const bool gives = command.verb >= LINKSPAN_CONFIG && !breaks;
-            OK(linkspan_service_done(service, &command, gives ? command.arguments : NULL));
+            steps += task.command == LINKSPAN_COMMAND_STEP;
+            breaks |= strcmp(task.name, "break") == 0;
+            const bool gives = task.command >= LINKSPAN_COMMAND_CONFIG && !breaks;
+            OK(linkspan_service_task_done(service, &task, gives ? task.arguments : NULL));
         }
     }
-    linkspan_release(service);
+    linkspan_service_free(service);
     return 0;
 }

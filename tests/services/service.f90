@@ -4,7 +4,7 @@ program service_peer
    implicit none
    type(linkspan_service) :: service
    type(linkspan_service_options) :: options
-   type(linkspan_command) :: command
+   type(linkspan_task) :: task
    type(linkspan_message) :: arguments, value
    character(4096) :: name, gates, how
    integer :: steps = 0
@@ -18,36 +18,36 @@ program service_peer
    options%commands = [character(6) :: "CONFIG", "BACKUP", "echo", "fail", "break"]
    call service%start(trim(name), options)
    if (.not. passed("START")) continue
-   do while (service%next(command))
-      if (.not. passed(command%name)) then
-         call service%failed(command, linkspan_cancelled, "the wait at a gate was cancelled")
-         if (command%verb == linkspan_shutdown) then
+   do while (service%next(task))
+      if (.not. passed(task%name)) then
+         call service%task_failed(task, linkspan_cancelled, "the wait at a gate was cancelled")
+         if (task%command == linkspan_command_shutdown) then
             call service%close()
             stop 1, quiet=.true.
          end if
          cycle
       end if
-      select case (command%verb)
-      case (linkspan_step)
+      select case (task%command)
+      case (linkspan_command_step)
          if (breaks) then
             breaks = .false.
-            call service%failed(command, linkspan_remote, "asked to break")
+            call service%task_failed(task, linkspan_remote, "asked to break")
          else
             steps = steps + 1
-            call service%done(command)
+            call service%task_done(task)
          end if
-      case (linkspan_get_data)
+      case (linkspan_command_get_data)
          call value%clear()
          call value%put("language", "fortran")
          call value%put("steps", steps)
-         call service%done(command, value)
-      case (linkspan_config, linkspan_backup)
-         call command%arguments(arguments)
-         call service%done(command, arguments)
-      case (linkspan_own)
+         call service%task_done(task, value)
+      case (linkspan_command_config, linkspan_command_backup)
+         call task%arguments(arguments)
+         call service%task_done(task, arguments)
+      case (linkspan_command_own)
          call carry_out()
       case default
-         call service%done(command)
+         call service%task_done(task)
       end select
    end do
    call service%close()
@@ -55,15 +55,15 @@ program service_peer
 contains
 
    subroutine carry_out()
-      select case (command%name)
+      select case (task%name)
       case ("fail")
-         call service%failed(command, linkspan_remote, "asked to fail")
+         call service%task_failed(task, linkspan_remote, "asked to fail")
       case ("break")
          breaks = .true.
-         call service%done(command)
+         call service%task_done(task)
       case default
-         call command%arguments(arguments)
-         call service%done(command, arguments)
+         call task%arguments(arguments)
+         call service%task_done(task, arguments)
       end select
    end subroutine
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, SOON
+from conftest import SOON
+from support.tree import PROGRAM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
 OWNER, STRANGER = 12_345, 23_456

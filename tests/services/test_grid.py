@@ -14,7 +14,8 @@ from pathlib import Path
 
 import linkspan
 import pytest
-from conftest import PROGRAM, ROOT, SOON, Bench
+from conftest import SOON, Bench
+from support.tree import PROGRAM, ROOT
 
 SERVICES = ["rust", "python", "c", "cpp", "fortran"]
 CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
@@ -22,7 +23,7 @@ CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
 HOOKS = {"rust", "python", "cpp"}
 STATES = ["STARTING", "READY", "RUNNING", "PAUSING", "PAUSED", "CHECKPOINTING", "STOPPING"]
 #: In a state that lasts until a gate opens, time enough for a refusal, and not so much that an answer at the deadline takes long.
-WITHIN = 1.2
+WITHIN = 2.5
 
 
 def table() -> dict[str, dict[str, str]]:

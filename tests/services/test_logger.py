@@ -19,9 +19,9 @@ from pathlib import Path
 
 import linkspan
 import pytest
+from support.compilers import INCLUDE, compiled, shared_library
+from support.tree import PROGRAM, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 EXAMPLE = ROOT / "examples/logger"
 #: Only guards against a hang.
 SOON = 60
@@ -32,12 +32,8 @@ LOGGERS_AT_ONCE = 4
 
 
 def cpp(folder: Path) -> list[str]:
-    program = folder / "logger"
-    words = ["g++", "-std=c++17", "-O1", str(EXAMPLE / "logger.cpp"), "-I", str(ROOT / "c-api/include"), "-o", str(program)]
-    words += [str(TARGET / "liblinkspan_c.a"), "-lsqlite3", "-lpthread", "-ldl", "-lm"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return [str(program)]
+    words = ["g++", "-std=c++17", "-O1", EXAMPLE / "logger.cpp", INCLUDE, "-lsqlite3", *shared_library()]
+    return [str(compiled(*words, out=folder / "logger"))]
 
 
 #: The command that starts a logger, made in a folder of its own.
@@ -141,7 +137,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("LINKSPAN_DIR", str(runtime))
     monkeypatch.delenv("LINKSPAN_CONTROLLER", raising=False)
-    command = [str(TARGET / "linkspan"), "controller", "--no-tcp"]
+    command = [str(PROGRAM), "controller", "--no-tcp"]
     hub = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield
     hub.kill()

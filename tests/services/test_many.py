@@ -8,7 +8,8 @@ import threading
 import time
 
 import linkspan
-from conftest import PROGRAM, SOON, TARGET
+from conftest import SOON
+from support.tree import DEBUG, PROGRAM
 
 SERVICES = 200
 PROCESSES = 4
@@ -55,7 +56,7 @@ def test_no_command_is_lost_and_none_is_done_twice(bench, capsys):
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(2**32)))
     chance = random.Random(seed)
     share = SERVICES // PROCESSES
-    crowds = [bench.start([str(TARGET / "examples/crowd")], str(n * share), str(share)) for n in range(PROCESSES)]
+    crowds = [bench.start([str(DEBUG / "test-crowd")], str(n * share), str(share)) for n in range(PROCESSES)]
     controller = linkspan.Controller(endpoint)
     deadline = time.monotonic() + SOON
     while sum(one["state"] == "RUNNING" for one in controller.services()) < SERVICES:

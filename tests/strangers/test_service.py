@@ -3,12 +3,12 @@
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import until
 
 from conftest import Start
 from service import Client, Service
@@ -76,17 +76,10 @@ def shell(linkspan: Start) -> Callable[..., Any]:
     return call
 
 
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + SOON
-    while not what():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
-
-
 def test_it_is_driven_through_its_commands(service: Service, controller: Any, shell: Any) -> None:
     program = Program(service)  # It is there before its controller.
     controller()
-    until(lambda: service.connections == 1)
+    until("connections: 1", lambda: service.connections == 1)
     name = "lab/stranger"
     status = shell("status", name)
     told = {key: status[key] for key in ("view", "state", "epoch", "program", "commands")}
@@ -120,12 +113,12 @@ def test_it_is_driven_through_its_commands(service: Service, controller: Any, sh
 def test_it_comes_back_to_the_next_controller(service: Service, controller: Any, shell: Any) -> None:
     Program(service)
     first = controller()
-    until(lambda: service.connections == 1)
+    until("connections: 1", lambda: service.connections == 1)
     shell("run", "lab/stranger", "--wait")
     first.kill()
     first.wait()
     controller()
-    until(lambda: service.connections == 2)
+    until("connections: 2", lambda: service.connections == 2)
     status = shell("status", "lab/stranger")
     assert (status["state"], status["epoch"]) == ("RUNNING", service.epoch)
     shell("pause", "lab/stranger", "--wait")
@@ -134,7 +127,7 @@ def test_it_comes_back_to_the_next_controller(service: Service, controller: Any,
 
 def test_control_is_answered_in_a_long_step(run: Path, service: Service, controller: Any, shell: Any) -> None:
     controller()
-    until(lambda: service.connections == 1)
+    until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     service.busy("STEP")
     # The program takes nothing meanwhile, and yet there are answers.
@@ -156,7 +149,7 @@ def test_control_is_answered_in_a_long_step(run: Path, service: Service, control
 
 def test_what_was_sent_before_the_line_broke_is_carried_out_once(run: Path, service: Service, controller: Any) -> None:
     controller()
-    until(lambda: service.connections == 1)
+    until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     command = {"service": "lab/stranger", "id": "once", "command": "RUN", "within": float(SOON)}
     client.ask("command", wait="accepted", **command)
@@ -164,7 +157,7 @@ def test_what_was_sent_before_the_line_broke_is_carried_out_once(run: Path, serv
     # The line breaks while the program is at it; the controller gives the command again, and gets the one answer.
     assert service.link is not None
     service.link.stream.keeps.shutdown(2)
-    until(lambda: service.connections == 2)
+    until("connections: 2", lambda: service.connections == 2)
     service.finish(order)
     assert client.ask("command", **command)["outcome"] == "DONE"
     assert service.begun == ["once"] and service.tasks.empty()
@@ -172,13 +165,13 @@ def test_what_was_sent_before_the_line_broke_is_carried_out_once(run: Path, serv
 
 def test_a_second_one_of_its_name_is_refused(run: Path, service: Service, controller: Any, shell: Any) -> None:
     controller()
-    until(lambda: service.connections == 1)
+    until("connections: 1", lambda: service.connections == 1)
     second = Service(run, "lab/stranger")
     try:
-        until(lambda: second.refused is not None)
+        until("the second is refused", lambda: second.refused is not None)
         assert second.refused is not None and second.refused[0] == 105
         status = shell("status", "lab/stranger")
-        assert status["epoch"] == service.epoch and "another program" in status["trouble"], status
+        assert status["epoch"] == service.epoch and "another program" in status["problem"], status
     finally:
         second.close()
 
@@ -186,7 +179,7 @@ def test_a_second_one_of_its_name_is_refused(run: Path, service: Service, contro
 def test_a_client_watches_data(run: Path, service: Service, controller: Any) -> None:
     Program(service)
     controller()
-    until(lambda: service.connections == 1)
+    until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     (record,) = client.ask("services", after="")["services"]
     assert record["name"] == "lab/stranger" and "PAUSE" in record["allowed"]

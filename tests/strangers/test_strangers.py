@@ -4,12 +4,12 @@ import json
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import until
 
 import shared_memory
 import stranger
@@ -37,16 +37,9 @@ def heard(server: subprocess.Popen[str], count: int) -> list[object]:
     return [json.loads(server.stdout.readline()) for _ in range(count)]
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    until = time.monotonic() + SOON
-    while not what():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.01)
-
-
 def test_it_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start) -> None:
     server = stays(linkspan, "unix:lab/echo", '{"done": true}')
-    wait_for((run / "lab@echo.unix").exists)
+    until("lab@echo.unix", (run / "lab@echo.unix").exists)
     assert stranger.is_locked(run, "lab@echo.unix")
     link = stranger.connect_unix(run / "lab@echo.unix", "channel", client_id="panel")
     assert link.theirs["pid"] == server.pid
@@ -61,7 +54,7 @@ def test_it_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start) -> No
 
 def test_it_is_refused_in_words(run: Path, linkspan: Start) -> None:
     linkspan("pub", "unix:lab/t", "1", "--for", "60")
-    wait_for((run / "lab@t.unix").exists)
+    until("lab@t.unix", (run / "lab@t.unix").exists)
     with pytest.raises(stranger.Refused) as refused:
         stranger.connect_unix(run / "lab@t.unix", "channel")
     assert refused.value.args == (106, "is a publisher, subscribe to it")
@@ -72,7 +65,7 @@ def test_it_is_refused_in_words(run: Path, linkspan: Start) -> None:
 
 def test_it_subscribes_and_asks(run: Path, linkspan: Start) -> None:
     publisher = linkspan("pub", "unix:lab/t", '{"celsius": 21.5}', "--for", "60")
-    wait_for((run / "lab@t.unix").exists)
+    until("lab@t.unix", (run / "lab@t.unix").exists)
     frame = stranger.connect_unix(run / "lab@t.unix", "publish").receive()
     while frame.kind != stranger.DATA:
         frame = stranger.connect_unix(run / "lab@t.unix", "publish", once=True).receive()
@@ -83,7 +76,7 @@ def test_it_subscribes_and_asks(run: Path, linkspan: Start) -> None:
 
     assert told()["pid"] == publisher.pid
     # A value is counted once all who were there have been given it.
-    wait_for(lambda: told()["state"]["messages"] == 1)
+    until("one message", lambda: told()["state"]["messages"] == 1)
 
 
 def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
@@ -108,7 +101,7 @@ def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
 def test_it_calls_through_shared_memory(run: Path, linkspan: Start) -> None:
     reply = {"text": "x" * 100_000}
     server = stays(linkspan, "shm:lab/echo", json.dumps(reply))
-    wait_for((run / "lab@echo.shm").exists)
+    until("lab@echo.shm", (run / "lab@echo.shm").exists)
     link = shared_memory.connect_shm(run / "lab@echo.shm", "request")
     # Round the rings more than once, in records of every size, some of them in pieces.
     sent = [{"n": n, "text": "y" * (n * 997 % 20_000)} for n in range(60)]
@@ -129,7 +122,7 @@ def test_it_follows_a_publisher_through_shared_memory(run: Path, linkspan: Start
         publisher.stdin.flush()
 
     publish(0)
-    wait_for((run / "lab@t.shm").exists)
+    until("lab@t.shm", (run / "lab@t.shm").exists)
     subscriber = shared_memory.Subscriber(run / "lab@t.shm")
     # More than the ring holds at once: a pad ends each lap, and the publisher overwrites what was read.
     for n in range(100):
@@ -142,7 +135,7 @@ def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = stays(linkspan, f"tcp://127.0.0.1:{port}", "42")
-    wait_for((run / f".owner.127.0.0.1:{port}.tcp").exists)
+    until(f".owner.127.0.0.1:{port}.tcp", (run / f".owner.127.0.0.1:{port}.tcp").exists)
     link = stranger.connect_tcp(run, port, "request")
     assert link.call("what is it") == 42
     link.send(stranger.DATA, "bye")
@@ -152,7 +145,7 @@ def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) 
 
 def test_it_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
     server = stays(linkspan, "fifo:lab/valve", "42")
-    wait_for((run / "lab@valve.fifo").exists)
+    until("lab@valve.fifo", (run / "lab@valve.fifo").exists)
     link = stranger.connect_fifo(run, "lab@valve.fifo", "request")
     assert link.call({"turn": 7}) == 42
     link.send(stranger.DATA, None)
@@ -162,7 +155,7 @@ def test_it_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
 
 def test_it_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
     reader = linkspan("recv", "dgram:lab/events", "--count", "2", "--json", "--full")
-    wait_for((run / "lab@events.dgram").exists)
+    until("lab@events.dgram", (run / "lab@events.dgram").exists)
     stranger.write_dgram(run / "lab@events.dgram", stranger.random(), range(1, 5, 3), {"x": 7})
     messages = said(reader)
     assert [message["value"] for message in messages] == [{"x": 7}, {"x": 7}]
@@ -172,10 +165,10 @@ def test_it_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
 def test_it_asks_by_a_file(run: Path, linkspan: Start) -> None:
     linkspan("recv", "spool:lab/jobs", "--count", "1", "--reply", '{"done": true}')
     spool = run / "lab@jobs.spool"
-    wait_for((spool / "hello/server").exists)
+    until("hello/server", (spool / "hello/server").exists)
     assert json.loads(stranger.call_spool(spool, 42, b'{"op": "scan"}')) == {"done": True}
     # The answer is there before the request goes.
-    wait_for(lambda: not any((spool / "server").iterdir()))
+    until("an empty spool", lambda: not any((spool / "server").iterdir()))
 
 
 def test_it_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Path) -> None:

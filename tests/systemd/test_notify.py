@@ -122,18 +122,24 @@ def test_an_adopted_program_is_its_wrappers_affair(supervisor, tmp_path):
     program.send_signal(signal.SIGTERM)
     supervisor.until("STOPPING=1")
     assert program.wait(PATIENCE) == 0
-    assert supervisor.all()[-1] == "STATUS=STOPPED"
+    # The watchdog is fed until the end: how often beside the last state is a matter of time.
+    assert [word for word in supervisor.all() if word != "WATCHDOG=1"][-1] == "STATUS=STOPPED"
     variables = (tmp_path / "variables").read_text()
     assert "NOTIFY_SOCKET" not in variables and "WATCHDOG" not in variables
 
 
 def test_one_that_cannot_go_on_says_why(supervisor):
     options = ["--restart", "on-failure", "--restart-delay", "0.01", "--restart-limit", "1/60s"]
-    program = supervisor.start(PROGRAM, "service", "run", *options, "--", "sh", "-c", "exit 3", stderr=subprocess.DEVNULL)
-    supervisor.until("STATUS=FAILED: the program ended with exit code 3, after 1 restarts in 60 s")
-    program.send_signal(signal.SIGTERM)
-    supervisor.until("STOPPING=1")
-    assert program.wait(PATIENCE) == 3
+    # The signal comes while the notification of the failure has just been sent: no end may overtake its own notification.
+    for _ in range(12):
+        program = supervisor.start(
+            PROGRAM, "service", "run", *options, "--", "sh", "-c", "exit 3", stderr=subprocess.DEVNULL
+        )
+        supervisor.until("STATUS=FAILED: the program ended with exit code 3, after 1 restarts in 60 s")
+        program.send_signal(signal.SIGTERM)
+        supervisor.until("STOPPING=1")
+        assert program.wait(PATIENCE) == 3
+        supervisor.all()
 
 
 def test_who_supervises_and_sleeps_costs_nothing(supervisor):

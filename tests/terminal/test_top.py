@@ -1,5 +1,6 @@
 """linkspan top in a terminal: what it shows, what the keys do, and what it leaves."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def is_open(lines):
 def test_rates_states_and_keys(laboratory, terminal):
     terminal.open(100, 30)
     before = terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}")
-    terminal.write(f"stty -g > {terminal.words[2]}.before; {PROGRAM} top --every 0.3\n")
+    terminal.write(f"stty -g > {shlex.quote(terminal.words[2])}.before; {PROGRAM} top --every 0.3\n")
 
     # Names, and rates that have become something.
     lines = terminal.wait_for(lambda lines: number(lines, "shm:lab/traffic", 5) > 0, "a rate of messages")
@@ -110,7 +111,7 @@ def test_rates_states_and_keys(laboratory, terminal):
     terminal.write("q")
     terminal.wait_for(lambda lines: not is_open(lines) and any("ready>" in line for line in lines), "the shell")
     assert terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}") == before
-    terminal.write(f"stty -g > {terminal.words[2]}.after; echo ended with $?\n")
+    terminal.write(f"stty -g > {shlex.quote(terminal.words[2])}.after; echo ended with $?\n")
     terminal.wait_for(lambda lines: any(line.startswith("ended with 0") for line in lines), "an answer")
     assert Path(terminal.words[2] + ".after").read_text() == Path(terminal.words[2] + ".before").read_text()
 

@@ -1,5 +1,7 @@
 """The observatory, running, and a browser that looks at it. Screenshots are kept in target/screenshots."""
 
+import fcntl
+import functools
 import os
 import re
 import shutil
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN = [sys.executable, str(ROOT / "examples/observatory/run"), "--debug"]
+from support.tree import ROOT, TARGET
+
+OBSERVATORY = ROOT / "examples/observatory"
 PARTS = ("sensors", "seismogram", "spectrum", "statistics")
 PATIENCE = 60  # seconds; only a hang takes so long
 CHROMIUM = (
@@ -49,10 +52,20 @@ class Observatory:
         self.process.send_signal(signal.SIGUSR1)
 
 
-def launch(extra=(), **env):
-    """Starts it and waits for its one address."""
+@functools.cache
+def build():
+    """Builds its programs against the libraries of `tests/run build`: what has changed, one worker at a time."""
+    with (TARGET / "observatory.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([OBSERVATORY / "build", "debug", "programs"], check=True, timeout=600)
+
+
+def launch(script="run", **env):
+    """Starts it, on one machine or with the script of several, and waits for its one address."""
+    build()
     process = subprocess.Popen(
-        [*RUN, *extra], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        [sys.executable, str(OBSERVATORY / script), "--debug", "--built"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
         env={**{k: v for k, v in os.environ.items() if k != "LINKSPAN_DIR"}, **env},
     )
     lines = []

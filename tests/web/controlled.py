@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import PATIENCE, ROOT
+from support.network import free_port
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PROGRAM = TARGET / "debug/linkspan"
@@ -120,13 +121,6 @@ class Desk:
             ended(process)
         codes = [ended(server) for server in (*self.servers, self.controller)]
         assert kind is not None or not any(codes), codes
-
-
-def free_port():
-    """A port that nobody listens at; PHP's server does not say which one it took."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start_controller(folder, port=0):

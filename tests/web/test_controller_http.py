@@ -276,9 +276,6 @@ def test_a_command_that_is_only_begun_is_accepted_and_asked_for_later(desk):
 
 
 def test_a_repeated_id_is_the_same_command(desk):
-    if desk.kind == "php":
-        problem(desk.command("bench/ready", "GET_DATA", id="mine"), 422, "Unsupported")
-        return
     first = desk.command("bench/ready", "CONFIG", arguments={"offset": 3}, id="mine")
     again = desk.command("bench/ready", "CONFIG", arguments={"offset": 4}, id="mine")
     assert first[2]["value"] == again[2]["value"] == {"offset": 3.0}

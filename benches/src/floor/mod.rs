@@ -9,8 +9,8 @@ mod queue;
 pub mod system_v;
 mod writers;
 
-use crate::Result;
 use crate::cpu::Placement;
+use crate::{Result, oversubscribed};
 
 pub use begin::socket_path;
 pub use kernel::echo_alone;
@@ -45,6 +45,7 @@ pub fn work(words: &[&str]) -> Result<()> {
             files::exchange(bytes.parse()?, Placement::from_name(placement)?, files::After::Goes)
         }
         ["append", bytes] => files::append(bytes.parse()?),
+        ["oversubscribed", pace] => oversubscribed::beside_pipes(pace),
         ["eventfd", placement] => kernel::eventfd(Placement::from_name(placement)?),
         ["queue", placement] => queue::stream(Placement::from_name(placement)?),
         _ => Err(format!("no floor is called {words:?}").into()),

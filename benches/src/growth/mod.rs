@@ -3,151 +3,19 @@
 mod connections;
 mod journal;
 mod plot;
+mod plots;
 mod run;
 mod sizes;
 mod spool;
 mod subscribers;
 
 pub use plot::{amount, draw};
+pub use plots::all;
 #[cfg(test)]
 pub use run::Curve;
 pub use run::{Measured, conduct};
 
 use crate::Result;
-
-/// What a number on the horizontal axis is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Axis {
-    /// So many things.
-    Number,
-    /// So many bytes.
-    Bytes,
-}
-
-/// One curve: what the worker does, with the point of the horizontal axis as its last word.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// How the legend calls it.
-    pub label: &'static str,
-    /// The worker's words.
-    pub words: &'static str,
-    /// Whether it is ours, whose slope is judged; otherwise it is a floor.
-    pub ours: bool,
-}
-
-/// One picture.
-#[derive(Clone, Debug)]
-pub struct Plot {
-    /// What grows.
-    pub what: &'static str,
-    /// The name of the picture's file.
-    pub file: &'static str,
-    /// The horizontal axis.
-    pub axis: Axis,
-    /// The points measured, ascending.
-    pub points: Vec<u64>,
-    /// How many of them a quick run measures.
-    pub quick: usize,
-    /// The curves.
-    pub lines: Vec<Line>,
-}
-
-const fn ours(label: &'static str, words: &'static str) -> Line {
-    Line { label, words, ours: true }
-}
-
-const fn floor(label: &'static str, words: &'static str) -> Line {
-    Line { label, words, ours: false }
-}
-
-/// Points from the first on, each so many times the one before, and the last.
-fn points(first: u64, factor: u64, last: u64) -> Vec<u64> {
-    let growing = std::iter::successors(Some(first), |x| x.checked_mul(factor)).take_while(|x| *x < last);
-    growing.chain([last]).collect()
-}
-
-const MEGABYTE: u64 = 1 << 20;
-
-/// Every picture.
-pub fn all() -> Vec<Plot> {
-    vec![
-        Plot {
-            what: "growth: connections opened, all together",
-            file: "connections-opened.svg",
-            axis: Axis::Number,
-            points: points(1, 4, 1000),
-            quick: 4,
-            lines: vec![
-                ours("shm", "open shm"),
-                ours("unix", "open unix"),
-                floor("connect of sockets", "open-floor"),
-            ],
-        },
-        Plot {
-            what: "growth: a call on each of so many connections, all together",
-            file: "connections-called.svg",
-            axis: Axis::Number,
-            points: points(1, 4, 1000),
-            quick: 4,
-            lines: vec![
-                ours("shm", "call shm"),
-                ours("unix", "call unix"),
-                floor("sockets and epoll", "call-floor"),
-            ],
-        },
-        Plot {
-            what: "growth: round trip of a message of so many bytes, parked",
-            file: "message-size.svg",
-            axis: Axis::Bytes,
-            points: points(8, 8, 1 << 30),
-            quick: 7,
-            lines: vec![
-                ours("shm", "size shm"),
-                ours("unix", "size unix"),
-                floor("write and read of a socket", "size-floor"),
-            ],
-        },
-        Plot {
-            what: "growth: one message to so many parked subscribers, until all have it",
-            file: "subscribers.svg",
-            axis: Axis::Number,
-            points: points(1, 2, 256),
-            quick: 5,
-            lines: vec![
-                ours("shm", "subscribers shm"),
-                ours("unix", "subscribers unix"),
-                floor("write to each of so many sockets", "subscribers-floor"),
-            ],
-        },
-        Plot {
-            what: "growth: a spool's backlog, all of it",
-            file: "spool-backlog.svg",
-            axis: Axis::Number,
-            points: [points(1, 8, 4096), vec![100_000]].concat(),
-            quick: 3,
-            lines: vec![
-                ours("sent", "spool-sent"),
-                ours("received", "spool-received"),
-                ours("the first received", "spool-first"),
-                floor("files listed, read, unlinked", "spool-floor"),
-            ],
-        },
-        Plot {
-            what: "growth: a journal, all of it",
-            file: "journal-size.svg",
-            axis: Axis::Bytes,
-            points: points(MEGABYTE, 8, 4096 * MEGABYTE),
-            quick: 2,
-            lines: vec![
-                ours("published", "journal-published"),
-                ours("read from the first message", "journal-read"),
-                ours("the newest message read", "journal-newest"),
-                floor("written with fdatasync", "journal-floor-written"),
-                floor("read with read", "journal-floor-read"),
-            ],
-        },
-    ]
-}
 
 /// `work growth …`.
 pub fn work(words: &[&str]) -> Result<()> {
@@ -172,19 +40,5 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["journal-floor-written"] => journal::floor_written(count),
         ["journal-floor-read"] => journal::floor_read(count),
         _ => Err(format!("no growth is called {words:?}").into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn points_ascend_and_end_with_the_last() {
-        assert_eq!(points(1, 4, 1000), [1, 4, 16, 64, 256, 1000]);
-        for plot in all() {
-            assert!(plot.points.windows(2).all(|pair| pair[0] < pair[1]), "{}", plot.what);
-            assert!(plot.points.len() >= 5, "{}: too few points for a slope", plot.what);
-        }
     }
 }

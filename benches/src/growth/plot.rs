@@ -4,7 +4,8 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::{Axis, Measured};
+use super::plots::Axis;
+use super::run::Measured;
 use crate::Result;
 use crate::report::time;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Plot;
+use super::plots::Plot;
 use crate::conductor::Plan;
 use crate::player::{Patience, Player};
 use crate::rows::own;

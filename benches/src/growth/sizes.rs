@@ -40,7 +40,7 @@ pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
         return Ok(());
     }
     let endpoint = endpoint(transport);
-    let options = options(0)?.with_limit(1 << 31);
+    let options = options(0)?.with_max_message_size(1 << 31);
     fork_far(|| echo(&endpoint, Placement::Together, &options))?;
     let channel = Channel::connect(&endpoint, &options, START)?;
     let mut work = RoundTrip { channel, payload: content(bytes) };

@@ -3,7 +3,7 @@
 use linkspan::schema::{Schema, Side};
 use linkspan::value::ValueBuilder;
 use linkspan::value::typed::Typed;
-use linkspan::{Encoding, Limits, Value, codec};
+use linkspan::{Encoding, Limits, Map, Value, codec};
 
 use super::reading::{self, BoilerReading};
 use crate::Result;
@@ -27,7 +27,8 @@ impl<F: FnMut() -> Result<()>> Work for Closure<F> {
     }
 }
 
-fn alone<F: FnMut() -> Result<()>>(work: F) -> Result<()> {
+/// Serves this work, once for each operation that is asked for.
+pub(super) fn alone<F: FnMut() -> Result<()>>(work: F) -> Result<()> {
     pin(Placement::Apart, End::Near)?;
     serve(Closure(work))
 }
@@ -101,18 +102,21 @@ pub fn tree_encode() -> Result<()> {
     let record = record()?;
     alone(|| {
         let from = std::hint::black_box(&record);
-        let value = Value::map([
-            ("id", Value::from(from.id)),
-            ("name", from.name.as_str().into()),
-            ("temperature", from.temperature.into()),
-            ("pressure", from.pressure.into()),
-            ("unit", from.unit.as_str().into()),
-            ("ok", from.ok.into()),
-            ("station", from.station.as_str().into()),
-            ("count", from.count.into()),
-            ("time", from.time.into()),
-            ("note", from.note.as_deref().map_or(Value::Null, Value::from)),
-        ]);
+        // As many entries as the record has fields that are there.
+        let mut value = Map::with_capacity(10);
+        value.insert("id".to_owned(), from.id.into());
+        value.insert("name".to_owned(), from.name.as_str().into());
+        value.insert("temperature".to_owned(), from.temperature.into());
+        value.insert("pressure".to_owned(), from.pressure.into());
+        value.insert("unit".to_owned(), from.unit.as_str().into());
+        value.insert("ok".to_owned(), from.ok.into());
+        value.insert("station".to_owned(), from.station.as_str().into());
+        value.insert("count".to_owned(), from.count.into());
+        value.insert("time".to_owned(), from.time.into());
+        if let Some(note) = &from.note {
+            value.insert("note".to_owned(), note.as_str().into());
+        }
+        let value = Value::Map(value);
         std::hint::black_box(codec::encode(&value, Encoding::Cbor)?);
         Ok(())
     })

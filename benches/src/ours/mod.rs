@@ -6,13 +6,18 @@ pub mod codec;
 #[rustfmt::skip]
 mod reading;
 pub mod fanout;
+#[rustfmt::skip]
+mod imu_sample;
+#[rustfmt::skip]
+mod motor_state;
+pub mod packed;
 pub mod resources;
 pub mod stored;
 pub mod stream;
 pub mod writers;
 
-use crate::Result;
 use crate::cpu::Placement;
+use crate::{Result, oversubscribed};
 
 /// `work ours …`.
 pub fn work(words: &[&str]) -> Result<()> {
@@ -42,6 +47,9 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["latest", transport] => begin::latest(transport),
         ["restart", transport] => begin::restart(transport),
         ["memory", what, transport] => resources::memory(what, transport),
+        ["oversubscribed", transport, spin, pace] => {
+            oversubscribed::beside_channel(transport, spin.parse()?, pace)
+        }
         ["idle"] => resources::idle(),
         ["size", file] => resources::size(file),
         ["journal", bytes] => stored::journal(bytes.parse()?),
@@ -60,6 +68,11 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["record-copy"] => codec::record_copy(),
         ["tree-encode"] => codec::tree_encode(),
         ["tree-decode"] => codec::tree_decode(),
+        ["pack"] => packed::pack(),
+        ["unpack"] => packed::unpack(),
+        ["copy"] => packed::copy(),
+        ["unpack-numbers"] => packed::unpack_numbers(),
+        ["copy-numbers"] => packed::copy_numbers(),
         ["peer-encode", encoding] => codec::peer_encode(encoding),
         ["peer-decode", encoding] => codec::peer_decode(encoding),
         _ => Err(format!("nothing of ours is called {words:?}").into()),

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{columns, time};
+use super::columns::columns;
+use super::units::time;
 use crate::growth::{Measured, amount};
 
 const HEAD: [&str; 5] = ["what grows", "curve", "from, to", "slope", "missing"];

@@ -22,7 +22,7 @@ pub fn time(nanoseconds: f64) -> String {
 /// A figure in its row's unit.
 pub fn amount(unit: Unit, value: f64) -> String {
     match unit {
-        Unit::Time => time(value),
+        Unit::Time | Unit::TimeOfItsOwn => time(value),
         Unit::CpuPerMillion => format!("{} s", digits(value / 1e3)),
         Unit::Bytes if value >= 1048576.0 => format!("{} MiB", digits(value / 1048576.0)),
         Unit::Bytes => format!("{} KiB", digits(value / 1024.0)),

@@ -1,6 +1,6 @@
 //! What a connection costs besides the time of a message: its beginning, processor time, memory, wake-ups, sizes of binaries.
 
-use super::{Row, Unit, own};
+use super::row::{Row, Unit, own};
 
 fn beginnings(rows: &mut Vec<Row>) {
     for transport in ["shm", "unix"] {
@@ -68,6 +68,27 @@ fn memory(rows: &mut Vec<Row>) {
     );
 }
 
+/// Time of the other programs, of which there is one more than processors: a mark of 1.05 is a loss of five hundredths.
+fn guests(rows: &mut Vec<Row>) {
+    for (transport, pace, what) in [
+        ("shm", "paced", "1,000 round trips a second"),
+        ("shm", "busy", "round trips without pause"),
+        ("unix", "paced", "1,000 round trips a second"),
+    ] {
+        rows.push(
+            Row::new(
+                format!(
+                    "other programs' work beside {what}, {transport}, spinning, processors oversubscribed"
+                ),
+                own("channel", &format!("ours oversubscribed {transport} 20 {pace}")),
+                own("two pipes", &format!("floor oversubscribed {pace}")),
+            )
+            .measured_by_itself()
+            .mark(1.05, 1.0),
+        );
+    }
+}
+
 fn sizes(rows: &mut Vec<Row>) {
     for (what, file) in [
         ("the program linkspan", "linkspan"),
@@ -89,6 +110,7 @@ pub fn rows() -> Vec<Row> {
     beginnings(&mut rows);
     processor_time(&mut rows);
     memory(&mut rows);
+    guests(&mut rows);
     sizes(&mut rows);
     rows
 }

@@ -1,6 +1,6 @@
 //! Round trips and one-way traffic of a channel on each transport.
 
-use super::{Case, Row, SIZES, own, peer};
+use super::row::{Case, Row, SIZES, own, peer};
 
 /// The peers that exchange messages of any size, both ends on one processor.
 fn sleepers(bytes: usize) -> Vec<Case> {

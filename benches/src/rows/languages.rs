@@ -1,6 +1,6 @@
 //! C, C++, Fortran, Python and PHP on the work of the other rows.
 
-use super::{Case, Row, own, peer, php, python, this};
+use super::row::{Case, Row, own, peer, php, python, this};
 
 fn python_rows(rows: &mut Vec<Row>) {
     rows.push(
@@ -42,6 +42,92 @@ fn python_rows(rows: &mut Vec<Row>) {
     }
 }
 
+/// Records by generated code in a language that makes objects while a program runs: each way beside what a program does without it.
+struct Records {
+    language: &'static str,
+    worker: fn(&str, &str) -> Case,
+    /// How cases of packed records begin.
+    packed: &'static str,
+    /// What is sent without generated code.
+    map: &'static str,
+    encode_floor: (&'static str, &'static str),
+    decode_floor: (&'static str, &'static str),
+    /// The language's own way to make bytes of an object, and an object of bytes.
+    own: [&'static str; 2],
+    /// The language's own functions on packed bytes.
+    pack: (&'static str, &'static str),
+    unpack: (&'static str, &'static str),
+}
+
+const RECORDS: [Records; 2] = [
+    Records {
+        language: "Python",
+        worker: python,
+        packed: "record",
+        map: "dict",
+        encode_floor: ("through a dict", "through-dict-encode"),
+        decode_floor: ("through a dict", "through-dict"),
+        own: ["pickle", "unpickle"],
+        pack: ("struct.pack", "struct-pack"),
+        unpack: ("struct.unpack", "struct-unpack"),
+    },
+    Records {
+        language: "PHP",
+        worker: php,
+        packed: "packed",
+        map: "array",
+        encode_floor: ("through an array", "through-array-encode"),
+        decode_floor: ("through an array", "through-array"),
+        own: ["serialize", "unserialize"],
+        pack: ("PHP's pack", "pack-alone"),
+        unpack: ("PHP's unpack", "unpack-alone"),
+    },
+];
+
+impl Records {
+    /// The floors of encoding and decoding are what a program does without plans, of which a third is the aim; what the constructor takes is the least that
+    /// decoding could take.
+    fn rows(&self) -> [Row; 4] {
+        let language = self.language;
+        let of = |label: &str, what: &str| (self.worker)(label, &format!("record {what}"));
+        let packed = |label: &str, what: &str| (self.worker)(label, &format!("{} {what}", self.packed));
+        let map = |verb: &str| of(&format!("{} alone", self.map), &format!("{}-{verb}", self.map));
+        [
+            Row::new(
+                format!("{language} record of 10 fields to cbor, generated code"),
+                of("generated", "encode"),
+                of(self.encode_floor.0, self.encode_floor.1),
+            )
+            .mark(1.0 / 3.0, 0.2)
+            .beside([map("encode"), of(self.own[0], self.own[0])]),
+            Row::new(
+                format!("{language} record of 10 fields from cbor, generated code"),
+                of("generated", "decode"),
+                of(self.decode_floor.0, self.decode_floor.1),
+            )
+            .mark(1.0 / 3.0, 0.2)
+            .beside([
+                map("decode"),
+                of("the constructor alone", "construct"),
+                of(self.own[1], self.own[1]),
+            ]),
+            Row::new(
+                format!("{language} record of 10 fields packed, generated code"),
+                packed("generated", "pack"),
+                packed(self.pack.0, self.pack.1),
+            )
+            .mark(1.5, 1.0),
+            Row::new(
+                format!("{language} record of 10 fields unpacked, generated code"),
+                packed("generated", "unpack"),
+                packed(self.unpack.0, self.unpack.1),
+            )
+            .mark(1.5, 1.0)
+            .beside([packed("the constructor alone", "construct-packed")]),
+        ]
+    }
+}
+
 /// A worker in C, C++ or Fortran, with this program as its far end.
 fn compiled(name: &str, placement: &str, spin: &str) -> Case {
     let mut case = peer("send and recv", name);
@@ -69,6 +155,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     compiled_rows(&mut rows);
     python_rows(&mut rows);
+    rows.extend(RECORDS.iter().flat_map(Records::rows));
     for (transport, parked) in [("shm", ", parked"), ("unix", "")] {
         rows.push(
             Row::new(

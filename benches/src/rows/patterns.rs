@@ -1,6 +1,6 @@
 //! Publishing, fan-out, calls to a server, many writers, and what is kept: files, mailslots, journals.
 
-use super::{Row, SIZES, own, peer};
+use super::row::{Row, SIZES, own, peer};
 
 fn published(rows: &mut Vec<Row>) {
     rows.push(

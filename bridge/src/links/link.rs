@@ -1,4 +1,4 @@
-//! One link: a program of this machine, and what goes between it and the one on the other machine.
+//! One link: the program of this machine, and the units exchanged with the bridge of the other machine.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -6,73 +6,92 @@ use std::time::Instant;
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, RelayCaller, RelayLink, Result};
 
-use super::CALL;
 use super::order::Order;
+use crate::engine::Bridge;
 
-/// The answer to a hello: whether it was let in, and the frame; without a frame the caller is hung up on.
+/// The first unit of a link: the name that the program connects to, and its hello.
+pub const CALL: u8 = 0;
+/// The answer to a hello: one byte, 1 if the caller is admitted, then the answering frame. Without a frame the caller's connection is closed.
 const ANSWER: u8 = 1;
-/// A frame of a program, or the last piece of one.
+/// A frame, or the last piece of one.
 const FRAME: u8 = 2;
-/// The program has gone, and has consumed what it said before.
+/// The end of the link: the program has disconnected. Sent after its last frame.
 const END: u8 = 3;
 
-/// A piece of a frame, of which more follow: what is longer than the engine's own batches is likely to be lost.
+/// A piece of a frame, not the last. Frames are cut because an engine that drops messages drops long ones most often.
 const PIECE: u8 = 4;
 const PIECE_SIZE: usize = 48 << 10;
 
-/// Units of one link before the others have their turn.
+/// The first unit of a stream: the name that it is about.
+pub const STREAM: u8 = 5;
+/// The most bytes of a message of a stream: the longest message, and what stands in front of it.
+const LONGEST: usize = (256 << 20) + (1 << 16);
+
+/// The most units of one link that are handled in a row.
 const IN_TURN: usize = 128;
 
-/// What came of a call to a program of this machine.
+/// What has arrived.
+pub enum Received {
+    /// A message.
+    Message(Bytes),
+    /// Nothing more yet.
+    Nothing,
+    /// Nothing will arrive any more.
+    End,
+}
+
+/// The outcome of connecting to a program of this machine.
 pub enum CallOutcome {
-    /// Nobody answered.
+    /// No program answered.
     Nobody,
-    /// The answer, and the link where the caller was let in.
+    /// The answering frame, and the link if the caller was admitted.
     Answered(Vec<u8>, Option<Box<RelayLink>>),
 }
 
 /// The program of this machine.
 enum LocalEnd {
-    /// It has called, and waits for the answer of this machine's program.
+    /// It has connected, and waits for the answer from the other machine.
     Caller(Box<RelayCaller>, String),
-    /// It is being called.
+    /// The bridge is connecting to it.
     BeingCalled,
-    /// Frames go to it and come from it.
+    /// It is connected.
     Open(Box<RelayLink>, OwnedFd),
-    /// It has gone.
+    /// There is none: the bridges exchange messages of their own.
+    Stream,
+    /// It has disconnected.
     Gone,
 }
 
 /// A link.
 pub struct Link {
     /// The bridge of the other machine.
-    pub peer: u64,
-    /// What goes between the two bridges.
+    pub peer: Bridge,
+    /// The units exchanged with the other bridge.
     pub order: Order,
     local_end: LocalEnd,
-    /// Whether the other side ends: nothing more goes there.
+    /// Whether the other side has ended the link: nothing more is sent to it.
     ends: bool,
-    /// Whether the program takes nothing any more; what it has said is still read.
+    /// Whether the program has closed its receiving side; what it sent before is still read.
     discards: bool,
-    /// The pieces of a frame that have come.
+    /// The received pieces of a frame that is not complete.
     pieces: Vec<u8>,
 }
 
 impl Link {
-    /// One that a program of this machine asks for.
-    pub fn calling(peer: u64, machine: &str, caller: RelayCaller) -> Link {
+    /// Creates a link for a program of this machine that has connected.
+    pub fn calling(peer: Bridge, caller: RelayCaller) -> Link {
         Link {
-            peer,
             order: Order::new(),
-            local_end: LocalEnd::Caller(Box::new(caller), machine.to_owned()),
+            local_end: LocalEnd::Caller(Box::new(caller), peer.machine.clone()),
+            peer,
             ends: false,
             discards: false,
             pieces: Vec::new(),
         }
     }
 
-    /// One that a program of another machine asks for.
-    pub fn called(peer: u64) -> Link {
+    /// Creates a link for a program of another machine.
+    pub fn called(peer: Bridge) -> Link {
         Link {
             peer,
             order: Order::new(),
@@ -83,17 +102,22 @@ impl Link {
         }
     }
 
-    /// Whether frames go over it.
+    /// Creates a link without a program at either end.
+    pub fn stream(peer: Bridge) -> Link {
+        Link { local_end: LocalEnd::Stream, ..Link::called(peer) }
+    }
+
+    /// Returns whether the program of this machine is connected.
     pub fn is_open(&self) -> bool {
         matches!(self.local_end, LocalEnd::Open(..))
     }
 
-    /// Whether nothing is left to be done.
+    /// Returns whether the link can be removed.
     pub fn is_over(&self) -> bool {
         matches!(self.local_end, LocalEnd::Gone) && (self.ends || self.order.is_received())
     }
 
-    /// What is to be waited for.
+    /// Returns the descriptor to wait for.
     pub fn descriptor(&self) -> Option<&OwnedFd> {
         match &self.local_end {
             LocalEnd::Open(_, descriptor) => Some(descriptor),
@@ -101,19 +125,19 @@ impl Link {
         }
     }
 
-    /// When something is to be done without anything having happened.
+    /// Returns when the next timer expires.
     pub fn deadline(&self) -> Option<Instant> {
         self.order.deadline()
     }
 
-    /// The other bridge has gone, or does not know it: what has come is still given.
+    /// Ends the link because the other bridge is gone or does not know it. Units received before are still delivered.
     pub fn end(&mut self) {
         if !self.ends {
             self.order.end((END, Bytes::new()));
         }
     }
 
-    /// What came of the call to the program of this machine.
+    /// Takes the outcome of connecting to the program of this machine.
     pub fn was_called(&mut self, called: CallOutcome) {
         if !matches!(self.local_end, LocalEnd::BeingCalled) {
             return;
@@ -142,7 +166,7 @@ impl Link {
         Ok(())
     }
 
-    /// The program of this machine has gone.
+    /// Ends the link because the program of this machine has disconnected.
     fn gone(&mut self) {
         self.local_end = LocalEnd::Gone;
         if !self.ends {
@@ -150,9 +174,12 @@ impl Link {
         }
     }
 
-    /// Brings away what has come, and takes what the program has said. True where there is more at once.
+    /// Delivers received units to the program and reads its frames. Returns true if more can be done at once.
     pub fn work(&mut self, now: Instant) -> bool {
         let mut left = IN_TURN;
+        if matches!(self.local_end, LocalEnd::Stream) {
+            return false;
+        }
         loop {
             let blocked = self.give(&mut left, now);
             self.take(&mut left);
@@ -160,14 +187,14 @@ impl Link {
                 return self.order.front().is_some() && left == 0;
             };
             let reads = self.order.has_room() && !self.ends;
-            // One that has gone has no need of the rest of a frame.
+            // A failed flush means that the program has disconnected; the rest of the frame is of no use then.
             let blocked = blocked || !link.flush().unwrap_or(true);
             match link.arm(reads, blocked) {
                 Ok(false) if left > 0 || !blocked => return left == 0,
                 Ok(_) if left == 0 => return true,
                 Ok(_) => {}
                 Err(_) => {
-                    // What it has said before is still there.
+                    // Frames that it sent before can still be read.
                     self.take(&mut left);
                     self.gone();
                 }
@@ -175,19 +202,19 @@ impl Link {
         }
     }
 
-    /// Gives the program what has come. True where it has no room.
+    /// Delivers received units to the program. Returns true if it has no room.
     fn give(&mut self, left: &mut usize, now: Instant) -> bool {
         while *left > 0
             && let Some((kind, body)) = self.order.front().cloned()
         {
             let is_given = match (&mut self.local_end, kind) {
-                // It has not been called yet, and what is behind the call waits.
+                // Units after the call wait until the program is connected.
                 (LocalEnd::BeingCalled, CALL) => Ok(true),
                 (LocalEnd::BeingCalled, END) => {
                     self.local_end = LocalEnd::Gone;
                     continue;
                 }
-                (LocalEnd::BeingCalled, _) => return false,
+                (LocalEnd::BeingCalled | LocalEnd::Stream, _) => return false,
                 (LocalEnd::Caller(..), ANSWER) => self.answer(&body),
                 (LocalEnd::Open(..), FRAME | PIECE) if self.discards => Ok(true),
                 (LocalEnd::Open(..), PIECE) => {
@@ -196,7 +223,7 @@ impl Link {
                 }
                 (LocalEnd::Open(link, _), FRAME) if self.pieces.is_empty() => link.try_send(&body),
                 (LocalEnd::Open(link, _), FRAME) => {
-                    // Whether it goes or not, its last piece is with the others only while this is tried.
+                    // The last piece is removed again if the program has no room.
                     let before = self.pieces.len();
                     self.pieces.extend_from_slice(&body);
                     let sent = link.try_send(&self.pieces);
@@ -216,7 +243,7 @@ impl Link {
                     Ok(true)
                 }
                 (LocalEnd::Gone, _) => Ok(true),
-                // Nobody says that.
+                // The protocol has no such unit in this state.
                 (LocalEnd::Caller(..) | LocalEnd::Open(..), _) => {
                     self.gone();
                     Ok(true)
@@ -253,7 +280,7 @@ impl Link {
         self.open(link.map(Box::new)).map(|()| true)
     }
 
-    /// Takes what the program has said, as far as the window has room.
+    /// Reads frames of the program, as far as the window has room.
     fn take(&mut self, left: &mut usize) {
         while *left > 0
             && !self.ends
@@ -262,16 +289,50 @@ impl Link {
         {
             match link.try_recv() {
                 Ok(Some(frame)) => {
-                    let mut rest = Bytes::from(frame);
-                    while rest.len() > PIECE_SIZE {
-                        self.order.send((PIECE, rest.split_to(PIECE_SIZE)));
-                    }
-                    self.order.send((FRAME, rest));
+                    self.send_message(frame.into());
                     *left -= 1;
                 }
                 Ok(None) => return,
                 Err(_) => self.gone(),
             }
+        }
+    }
+
+    /// Queues a frame, or a message of a stream, in pieces.
+    pub fn send_message(&mut self, mut rest: Bytes) {
+        while rest.len() > PIECE_SIZE {
+            self.order.send((PIECE, rest.split_to(PIECE_SIZE)));
+        }
+        self.order.send((FRAME, rest));
+    }
+
+    /// Takes the next message of a stream.
+    pub fn receive(&mut self, now: Instant) -> Received {
+        while let LocalEnd::Stream = self.local_end {
+            let Some((kind, body)) = self.order.pop(now) else { return Received::Nothing };
+            match kind {
+                STREAM => {}
+                PIECE if self.pieces.len() < LONGEST => self.pieces.extend_from_slice(&body),
+                FRAME if self.pieces.is_empty() => return Received::Message(body),
+                FRAME => {
+                    self.pieces.extend_from_slice(&body);
+                    return Received::Message(std::mem::take(&mut self.pieces).into());
+                }
+                // The end, or a unit that streams do not have.
+                _ => {
+                    self.ends |= kind == END;
+                    self.order.tell_now(now);
+                    self.gone();
+                }
+            }
+        }
+        Received::End
+    }
+
+    /// Ends a stream.
+    pub fn close(&mut self) {
+        if let LocalEnd::Stream = self.local_end {
+            self.gone();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Units in order and once between two bridges, whatever the engine loses: numbers, acknowledgement, sending again, a window. No clock, no socket.
+//! Delivers units in order and exactly once between two bridges over an engine that loses packets: numbers, acknowledgement,
+//! retransmission, a window. Uses neither clock nor socket.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,20 +8,20 @@ use bytes::Bytes;
 
 use super::packet::{Packet, What};
 
-/// Bytes that were sent and that the other side has not passed on to its program; one longer unit goes alone.
+/// The most bytes sent that the other side has not delivered to its program; a longer unit is sent alone.
 pub const WINDOW: usize = 1 << 20;
-/// Bytes that are on their way at once, as few as the engine's queue takes, and where some have been lost.
+/// The most bytes in flight: what fits the engine's queue, and less after a loss.
 const ON_THE_WAY: usize = 512 << 10;
 const BURST: usize = 128 << 10;
-/// The other side is told at once after so many bytes that were passed on.
+/// An acknowledgement is sent at once after this many bytes were delivered.
 const OFTEN: usize = 64 << 10;
-/// How long an acknowledgement is waited for, at first and at most, before something is sent again.
+/// The retransmission time-out, at first and at most.
 const PATIENCE: Duration = Duration::from_millis(300);
 const MOST_PATIENCE: Duration = Duration::from_secs(2);
-/// How long it may take to say how far we have come, where nothing goes back that says it in passing.
+/// How long an acknowledgement may wait for a unit that can carry it.
 const SOON: Duration = Duration::from_millis(20);
 
-/// What is carried: its kind, for the layer above, and its bytes.
+/// A unit: its kind, for the layer above, and its bytes.
 pub type Unit = (u8, Bytes);
 
 /// Both directions of one link between two bridges.
@@ -29,34 +30,34 @@ pub struct Order {
     /// Sent and not acknowledged, the last of them with the number `next - 1`.
     kept: VecDeque<Unit>,
     next: u64,
-    /// The next that goes over the network: below `next` where some were lost, or wait.
+    /// The number of the next unit to send over the network: below `next` if units were lost, or wait.
     resend: u64,
     recovers: bool,
-    /// What the other side has received, and what it has passed on to its program.
+    /// The last number that the other side has received, and the last that it has delivered to its program.
     received: u64,
     handed: u64,
-    /// The sizes of those that it has not passed on.
+    /// The sizes of the units that it has not delivered.
     open: VecDeque<usize>,
     open_bytes: usize,
     retry: Option<Instant>,
     patience: Duration,
-    /// The number of the last that came, those that are still to be passed on, and their bytes.
+    /// The number of the last unit received, the units not delivered yet, and their bytes.
     came: u64,
     inward: VecDeque<Unit>,
     inward_bytes: usize,
-    /// Bytes that were passed on, and that came, of which the other side was not told, and when it is to be.
+    /// The bytes delivered and the bytes received that were not acknowledged, and when the acknowledgement is due.
     unsaid: usize,
     arrived: usize,
     tell: Option<Instant>,
-    /// What was missing when the other side was asked for it last, and when that was.
+    /// The last number received when a retransmission was requested last, and when that was.
     asked: Option<(u64, Instant)>,
     asks: bool,
-    /// Whether the other bridge has gone, or does not know this.
+    /// Whether the other bridge is gone, or does not know this link.
     over: bool,
 }
 
 impl Order {
-    /// Nothing sent, nothing received.
+    /// Creates the state of a new link.
     pub fn new() -> Order {
         Order {
             kept: VecDeque::new(),
@@ -81,22 +82,22 @@ impl Order {
         }
     }
 
-    /// Whether the window has room.
+    /// Returns whether the window has room.
     pub fn has_room(&self) -> bool {
         self.open_bytes < WINDOW
     }
 
-    /// Whether the other side has received everything.
+    /// Returns whether the other side has received everything.
     pub fn is_received(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Whether the other side has received anything.
+    /// Returns whether the other side has received anything.
     pub fn is_known(&self) -> bool {
         self.received > 0
     }
 
-    /// Sends this behind all before it.
+    /// Queues a unit.
     pub fn send(&mut self, unit: Unit) {
         self.open_bytes += unit.1.len();
         self.open.push_back(unit.1.len());
@@ -104,7 +105,7 @@ impl Order {
         self.next += 1;
     }
 
-    /// Its state without the bytes.
+    /// Returns the state without the bytes, for messages of tests.
     #[cfg(test)]
     pub fn shown(&self) -> String {
         let Order { next, resend, recovers, received, handed, came, retry, tell, .. } = self;
@@ -114,18 +115,18 @@ impl Order {
         )
     }
 
-    /// Bytes that have come and were not passed on.
+    /// Returns the bytes received and not delivered.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.inward_bytes
     }
 
-    /// The next that came.
+    /// Returns the next unit to deliver.
     pub fn front(&self) -> Option<&Unit> {
         self.inward.front()
     }
 
-    /// It has been passed on.
+    /// Removes the next unit, which has been delivered.
     pub fn pop(&mut self, now: Instant) -> Option<Unit> {
         let unit = self.inward.pop_front()?;
         self.inward_bytes -= unit.1.len();
@@ -134,7 +135,7 @@ impl Order {
         Some(unit)
     }
 
-    /// Puts something behind all that has come: nothing more comes, and nothing more goes.
+    /// Appends a last unit to those received. Nothing is received or sent after it.
     pub fn end(&mut self, unit: Unit) {
         self.inward_bytes += unit.1.len();
         self.inward.push_back(unit);
@@ -142,12 +143,12 @@ impl Order {
         self.kept.clear();
     }
 
-    /// Says at once how far we have come.
+    /// Sends an acknowledgement with the next packets.
     pub fn tell_now(&mut self, now: Instant) {
         self.tell_within(Duration::ZERO, now);
     }
 
-    /// Takes what came over the network. False where the other side says what cannot be.
+    /// Handles a packet. Returns false if it contradicts what was sent.
     pub fn take(&mut self, packet: Packet, now: Instant) -> bool {
         if self.over {
             return true;
@@ -199,7 +200,7 @@ impl Order {
         self.tell = Some(self.tell.map_or(at, |before| before.min(at)));
     }
 
-    /// When [`Order::due`] has something without anything having happened.
+    /// Returns when [`Order::due`] has packets because a timer expires.
     pub fn deadline(&self) -> Option<Instant> {
         if self.over {
             return None;
@@ -207,7 +208,7 @@ impl Order {
         self.retry.into_iter().chain(self.tell).min()
     }
 
-    /// What goes over the network now.
+    /// Returns the packets to send now.
     pub fn due(&mut self, now: Instant) -> Vec<Packet> {
         if self.over {
             return Vec::new();
@@ -215,7 +216,7 @@ impl Order {
         if self.retry.is_some_and(|at| at <= now) {
             (self.recovers, self.resend, self.retry) = (true, self.received + 1, None);
             self.patience = (self.patience * 2).min(MOST_PATIENCE);
-            // All was received: that it was passed on may have been said and lost.
+            // Everything was received, so the acknowledgement of the delivery may have been lost.
             self.asks |= self.kept.is_empty();
         }
         let mut packets = Vec::new();
@@ -242,7 +243,7 @@ impl Order {
         packets
     }
 
-    /// How many of those that are kept have been sent over the network.
+    /// Returns how many of the kept units have been sent over the network.
     fn sent(&self) -> usize {
         (self.resend - self.received - 1) as usize
     }

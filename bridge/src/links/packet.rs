@@ -1,45 +1,47 @@
-//! What two bridges say to each other of one link, in bytes: a head of fixed width, little-endian, and the bytes of a unit behind it.
+//! The packets between two bridges: a header of fixed width, little-endian, then the bytes of a unit.
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 0 | what: 0 a unit, 1 how far the sender has come, 2 it does not know the link, 3 the links that it knows |
+//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender does not know the link, 3 the links that it knows, 4 its clock |
 //! | 1 | the kind of the unit |
-//! | 2 | 1 where something is missing, or an answer is wanted |
+//! | 2 | 1 to request a retransmission, or an acknowledgement; of type 4, the clock of the receiver |
 //! | 3–7 | zero |
-//! | 8–15 | the bridge that sends this |
-//! | 16–23 | the bridge whose program called |
+//! | 8–15 | the sending bridge |
+//! | 16–23 | the bridge whose program connected |
 //! | 24–31 | the number of the link among those |
-//! | 32–39 | the number of the unit |
+//! | 32–39 | the number of the unit; of type 4, the nanoseconds that the sender's clock shows |
 //! | 40–47 | the number up to which all units have been received |
-//! | 48–55 | the number up to which all have been passed on to the program |
+//! | 48–55 | the number up to which all have been delivered to the program |
+
+use std::time::Duration;
 
 use bytes::Bytes;
 
 const HEAD: usize = 56;
 
-/// A link between two bridges: the bridge whose program called, and its number there.
+/// Identifies a link between two bridges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {
-    /// The bridge whose program called.
+    /// The bridge whose program connected.
     pub caller: u64,
-    /// Counted there.
+    /// The link's number at that bridge.
     pub number: u64,
 }
 
-/// What is said of the order of one link.
+/// A packet of one link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The number up to which all units have been received.
     pub received: u64,
-    /// The number up to which all have been passed on.
+    /// The number up to which all have been delivered.
     pub handed: u64,
-    /// Whether something is missing behind those, or the other side is to say how far it has come.
+    /// Whether it requests a retransmission of the units after those, or an acknowledgement.
     pub asks: bool,
-    /// What else.
+    /// The content.
     pub what: What,
 }
 
-/// What goes beside that.
+/// The content of a packet beside its acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A unit: its number, its kind, its bytes.
@@ -48,33 +50,40 @@ pub enum What {
     State,
 }
 
-/// What one bridge says to another.
+/// A message of one bridge to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// Something of a link.
+    /// A packet of a link.
     Of(Id, Packet),
-    /// It does not know this link.
+    /// The sender does not know this link.
     Unknown(Id),
-    /// The links with the other one that it knows.
+    /// The links with the receiver that the sender knows.
     Known(Vec<Id>),
+    /// What the clock of the sender's machine shows, and whether the receiver is to send what its own shows.
+    Clock(Duration, bool),
 }
 
 impl Said {
-    /// The bytes.
+    /// Returns the encoded message.
     pub fn to_bytes(&self, from: u64) -> Vec<u8> {
         let none = Id { caller: 0, number: 0 };
         let (what, id, packet) = match self {
             Said::Of(id, packet) => (u8::from(packet.what == What::State), *id, Some(packet)),
             Said::Unknown(id) => (2, *id, None),
             Said::Known(_) => (3, none, None),
+            Said::Clock(..) => (4, none, None),
         };
+        let mut asks = packet.is_some_and(|packet| packet.asks);
         let (received, handed) = packet.map_or((0, 0), |packet| (packet.received, packet.handed));
         let mut unit = (0, 0, Bytes::new());
         if let Some(Packet { what: What::Unit(number, kind, body), .. }) = packet {
             unit = (*number, *kind, body.clone());
         }
+        if let Said::Clock(clock, wants_ours) = self {
+            (unit.0, asks) = (u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX), *wants_ours);
+        }
         let mut bytes = Vec::with_capacity(HEAD + unit.2.len());
-        bytes.extend([what, unit.1, packet.is_some_and(|packet| packet.asks).into(), 0, 0, 0, 0, 0]);
+        bytes.extend([what, unit.1, asks.into(), 0, 0, 0, 0, 0]);
         for field in [from, id.caller, id.number, unit.0, received, handed] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
@@ -87,7 +96,7 @@ impl Said {
         bytes
     }
 
-    /// The bridge that sent this, and what it says; none where nobody says such a thing.
+    /// Returns the sending bridge and its message, or `None` if it is malformed.
     pub fn from_bytes(bytes: &Bytes) -> Option<(u64, Said)> {
         let field = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
         let body = (bytes.len() >= HEAD).then(|| bytes.slice(HEAD..))?;
@@ -105,6 +114,7 @@ impl Said {
                 let id = |at: usize| Some(Id { caller: field(at)?, number: field(at + 8)? });
                 Said::Known(known.map(id).collect::<Option<_>>()?)
             }
+            4 => Said::Clock(Duration::from_nanos(field(32)?), bytes[2] == 1),
             _ => return None,
         };
         Some((from, said))
@@ -124,12 +134,14 @@ mod tests {
             Said::Of(id, packet(What::Unit(9, 2, Bytes::new()))),
             Said::Of(id, packet(What::State)),
             Said::Unknown(id),
+            Said::Clock(Duration::from_nanos(u64::MAX - 1), true),
+            Said::Clock(Duration::from_nanos(1), false),
             Said::Known(vec![id, Id { caller: 1, number: 2 }]),
         ] {
             let bytes = Bytes::from(said.to_bytes(11));
             assert_eq!(Said::from_bytes(&bytes), Some((11, said.clone())), "{said:?}");
             assert_eq!(Said::from_bytes(&bytes.slice(..HEAD - 1)), None);
         }
-        assert_eq!(Said::from_bytes(&Bytes::from(vec![4; HEAD])), None);
+        assert_eq!(Said::from_bytes(&Bytes::from(vec![5; HEAD])), None);
     }
 }

@@ -6,8 +6,10 @@
 
 #include <complex>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace linkspan {
@@ -69,7 +71,7 @@ inline const char *dtype_name(linkspan_dtype d) {
 /// Whether `T` can be the element of an N-d array.
 template <class T> inline constexpr bool is_element = detail::dtype_of<T>() >= 0;
 
-/// An N-d array in somebody's memory, without gaps. What a message gave is valid until the message is changed or
+/// An N-d array in memory that it does not own, without gaps. An array from a message is valid until the message is changed or
 /// its last reference goes.
 template <class T> class array_view {
     static_assert(is_element<T>, "an array's elements are bool, integers, float, double or std::complex of those");
@@ -161,6 +163,70 @@ private:
     linkspan_array c_ = LINKSPAN_ARRAY_INIT;
     std::size_t size_ = 0;
 };
+
+/// Memory that a channel, a request or a publisher has lent for an array: the program writes it and moves it into a message. One that is
+/// dropped gives its memory back. Also when the channel has been closed it is there.
+template <class T> class loan {
+    static_assert(is_element<T> && !std::is_const_v<T>, "a loan's elements are numbers, which are written");
+
+public:
+    using value_type = T;
+    using size_type = std::size_t;
+    using iterator = T *;
+    using const_iterator = const T *;
+
+    /// Takes a loan over from C.
+    explicit loan(const linkspan_array &c) : c_(c) {}
+    loan(loan &&other) noexcept : c_(other.c_) { other.c_ = LINKSPAN_ARRAY_INIT; }
+    loan &operator=(loan &&other) noexcept {
+        std::swap(c_, other.c_);
+        return *this;
+    }
+    loan(const loan &) = delete;
+    loan &operator=(const loan &) = delete;
+    ~loan() { linkspan_loan_free(&c_); }
+
+    T *data() noexcept { return static_cast<T *>(const_cast<void *>(c_.data)); }
+    const T *data() const noexcept { return static_cast<const T *>(c_.data); }
+    /// How many elements; 0 for one that was moved.
+    std::size_t size() const noexcept { return c_.length / sizeof(T); }
+    bool empty() const noexcept { return size() == 0; }
+    /// The lengths of all dimensions.
+    std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
+    linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
+
+    iterator begin() noexcept { return data(); }
+    iterator end() noexcept { return data() + size(); }
+    const_iterator begin() const noexcept { return data(); }
+    const_iterator end() const noexcept { return data() + size(); }
+    /// In the order of memory.
+    T &operator[](std::size_t i) noexcept { return data()[i]; }
+    const T &operator[](std::size_t i) const noexcept { return data()[i]; }
+    /// The element at these indices; std::out_of_range for a wrong rank or index.
+    template <class... I> T &operator()(I... indices) { return const_cast<T &>(view()(indices...)); }
+    template <class... I> const T &operator()(I... indices) const { return view()(indices...); }
+    /// The array so far, as long as the loan is there.
+    array_view<T> view() const { return array_view<T>(c_); }
+
+    /// What C calls it.
+    linkspan_array *c() noexcept { return &c_; }
+
+private:
+    linkspan_array c_;
+};
+
+namespace detail {
+
+/// Borrows memory from `call`, a C function.
+template <class T, class F> loan<T> lent(const std::vector<std::size_t> &shape, linkspan::order o, F &&call) {
+    const std::vector<std::uint64_t> dims(shape.begin(), shape.end());
+    linkspan_array array;
+    check(call(dtype_of<T>(), dims.size(), dims.data(), &array));
+    array.order = static_cast<linkspan_order>(o);
+    return loan<T>(array);
+}
+
+} // namespace detail
 
 } // namespace linkspan
 

@@ -26,7 +26,7 @@ struct message_info {
 /// Where a message came from; `invalid_state` for one that was built or decoded here.
 inline message_info info(const message &m) {
     linkspan_message_info c = LINKSPAN_MESSAGE_INFO_INIT;
-    check(linkspan_message_look(m.c(), &c));
+    check(linkspan_message_get_info(m.c(), &c));
     return {c.sequence,
             timestamp(std::chrono::nanoseconds(c.sent)),
             c.missed,
@@ -38,17 +38,17 @@ inline message_info info(const message &m) {
 
 namespace detail {
 
-/// Sends what lies from `first` on; gives how many those were.
-template <class Iterator>
-std::size_t send_many(const void *object, Iterator first, Iterator last, std::int64_t timeout) {
+/// Sends each message of a range with `call`, a C function; gives how many those were.
+template <class Messages, class F> std::size_t send_many(const Messages &range, F &&call) {
     std::vector<const linkspan_message *> messages;
-    for (; first != last; ++first) messages.push_back(first->c());
+    for (auto it = std::begin(range); it != std::end(range); ++it) messages.push_back(it->c());
     std::size_t sent;
-    check(linkspan_send_many(object, messages.data(), messages.size(), timeout, &sent));
+    check(call(messages.data(), messages.size(), &sent));
     return sent;
 }
 
-inline std::vector<message> recv_many(const void *object, std::size_t max, std::int64_t timeout) {
+/// Receives with `call`, a C function, at most `max` messages.
+template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
     // So many at most come at once: a large `max` says that all is wanted.
     constexpr std::size_t most = 1024;
     std::vector<linkspan_message *> room(max < most ? max : most);
@@ -56,7 +56,7 @@ inline std::vector<message> recv_many(const void *object, std::size_t max, std::
     messages.reserve(room.size());
     std::size_t count;
     linkspan_message *none;
-    check(linkspan_recv_many(object, room.size(), timeout, room.empty() ? &none : room.data(), &count));
+    check(call(room.size(), room.empty() ? &none : room.data(), &count));
     for (std::size_t i = 0; i < count; ++i) messages.push_back(message(room[i]));
     return messages;
 }
@@ -70,60 +70,72 @@ enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector =
 /// a time may receive, another one that receives, or calls meanwhile, gets `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
-    /// Connects where somebody listens, and listens otherwise.
+    /// Connects where a program listens, and listens otherwise.
     static channel open(zstring endpoint, const options &o = {}, timeout_value t = {}) {
         return channel(detail::opened<linkspan_channel>(
-            o, [&](auto *c, auto **to) { return linkspan_open(endpoint.c_str(), c, t.nanoseconds(), to); }));
+            o, [&](auto *c, auto **to) { return linkspan_channel_open(endpoint.c_str(), c, t.nanoseconds(), to); }));
     }
-    /// Connects: waits until somebody listens, and re-dials when the other side restarts.
+    /// Connects: waits until a program listens, and connects again when the other side restarts.
     static channel connect(zstring endpoint, const options &o = {}, timeout_value t = {}) {
         return channel(detail::opened<linkspan_channel>(
-            o, [&](auto *c, auto **to) { return linkspan_connect(endpoint.c_str(), c, t.nanoseconds(), to); }));
+            o, [&](auto *c, auto **to) { return linkspan_channel_connect(endpoint.c_str(), c, t.nanoseconds(), to); }));
     }
 
+    /// Lends memory for an array, to be filled and moved into the message that is sent: over `shm:` the other side views it where it lies,
+    /// and nothing is copied. `auto wave = channel.loan<double>({3, 4096});`. Where nothing can be lent, as `linkspan_channel_loan` says, it
+    /// is ordinary memory.
+    template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
+        return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
+            return linkspan_channel_loan(c(), d, rank, dims, to);
+        });
+    }
     /// Sends, and gives the message's number. A send that fails leaves the message as it was.
     std::uint64_t send(const message &m, timeout_value t = {}) const {
         std::uint64_t sequence;
-        check(linkspan_send(c(), m.c(), t.nanoseconds(), &sequence));
+        check(linkspan_channel_send(c(), m.c(), t.nanoseconds(), &sequence));
         return sequence;
     }
     /// Sends without waiting; throws `full`.
     std::uint64_t try_send(const message &m) const {
         std::uint64_t sequence;
-        check(linkspan_try_send(c(), m.c(), &sequence));
+        check(linkspan_channel_try_send(c(), m.c(), &sequence));
         return sequence;
     }
     /// Sends each message of a range in its order, with one wake-up or one system call for up to 64 short ones where the transport can;
     /// gives how many those were. `error::sent` says how many were sent before an error.
     template <class Messages> std::size_t send_many(const Messages &messages, timeout_value t = {}) const {
-        return detail::send_many(c(), std::begin(messages), std::end(messages), t.nanoseconds());
+        return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
+            return linkspan_channel_send_many(c(), all, count, t.nanoseconds(), sent);
+        });
     }
     message recv(timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_recv(c(), t.nanoseconds(), &m));
+        check(linkspan_channel_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
     /// Waits for a message, and takes those along that have come behind it: at most `max` in all. They count as consumed with the next
     /// call that receives.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
-        return detail::recv_many(c(), max, t.nanoseconds());
+        return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
+            return linkspan_channel_recv_many(c(), most, t.nanoseconds(), room, count);
+        });
     }
     /// Receives without waiting; throws `empty`.
     message try_recv() const {
         linkspan_message *m;
-        check(linkspan_try_recv(c(), &m));
+        check(linkspan_channel_try_recv(c(), &m));
         return message(m);
     }
     /// Whether a message is there.
     bool poll() const {
         bool there;
-        check(linkspan_poll(c(), &there));
+        check(linkspan_channel_poll(c(), &there));
         return there;
     }
     /// Sends a request and waits for its reply.
     message call(const message &request, timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_call(c(), request.c(), t.nanoseconds(), &m));
+        check(linkspan_channel_call(c(), request.c(), t.nanoseconds(), &m));
         return message(m);
     }
     /// Answers a request that `recv` gave.
@@ -131,42 +143,42 @@ public:
         check(linkspan_channel_reply(c(), request.c(), answer.c(), t.nanoseconds()));
     }
     /// With the option `ack` `"manual"`: says that everything which was received so far has been consumed.
-    void ack() const { check(linkspan_ack(c())); }
+    void ack() const { check(linkspan_channel_ack(c())); }
     /// What has happened since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
     message events() const {
         linkspan_message *m;
-        check(linkspan_events(c(), &m));
+        check(linkspan_channel_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_stats(c(), &m));
+        check(linkspan_channel_stats(c(), &m));
         return message(m);
     }
-    linkspan::role role() const { return static_cast<linkspan::role>(look().role); }
-    bool readable() const { return look().readable; }
-    bool writable() const { return look().writable; }
+    linkspan::role role() const { return static_cast<linkspan::role>(info().role); }
+    bool readable() const { return info().readable; }
+    bool writable() const { return info().writable; }
     std::string_view endpoint() const {
-        const auto state = look();
-        return {state.endpoint, state.endpoint_length};
+        const auto now = info();
+        return {now.endpoint, now.endpoint_length};
     }
     /// A descriptor that is readable while `recv` would not wait. It stays the channel's.
     int fileno() const {
         int fd;
-        check(linkspan_fileno(c(), &fd));
+        check(linkspan_channel_fileno(c(), &fd));
         return fd;
     }
     /// Closes once what was sent has been taken over.
-    void close(timeout_value t = {}) const { check(linkspan_close(c(), t.nanoseconds())); }
+    void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
 
 private:
     friend class listener;
     explicit channel(std::pair<linkspan_channel *, std::unique_ptr<detail::on_wait>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
-    linkspan_channel_state look() const {
-        linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
-        check(linkspan_channel_look(c(), &state));
-        return state;
+    linkspan_channel_info info() const {
+        linkspan_channel_info now = LINKSPAN_CHANNEL_INFO_INIT;
+        check(linkspan_channel_get_info(c(), &now));
+        return now;
     }
 };
 
@@ -175,20 +187,20 @@ class listener : public detail::handle<linkspan_listener> {
 public:
     static listener listen(zstring endpoint, const options &o = {}) {
         return listener(detail::opened<linkspan_listener>(
-            o, [&](auto *c, auto **to) { return linkspan_listen(endpoint.c_str(), c, to); }));
+            o, [&](auto *c, auto **to) { return linkspan_listener_listen(endpoint.c_str(), c, to); }));
     }
     channel accept(timeout_value t = {}) const {
         linkspan_channel *ch;
-        check(linkspan_accept(c(), t.nanoseconds(), &ch));
+        check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
         return channel({ch, nullptr});
     }
     /// A descriptor that is readable while `accept` would not wait. It stays the listener's.
     int fileno() const {
         int fd;
-        check(linkspan_fileno(c(), &fd));
+        check(linkspan_listener_fileno(c(), &fd));
         return fd;
     }
-    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
+    void close() const { check(linkspan_listener_close(c())); }
 
 private:
     explicit listener(std::pair<linkspan_listener *, std::unique_ptr<detail::on_wait>> made) noexcept
@@ -233,22 +245,29 @@ public:
 
     static server serve(zstring endpoint, const options &o = {}) {
         return server(detail::opened<linkspan_server>(
-            o, [&](auto *c, auto **to) { return linkspan_serve(endpoint.c_str(), c, to); }));
+            o, [&](auto *c, auto **to) { return linkspan_server_serve(endpoint.c_str(), c, to); }));
     }
-    /// The next request; nothing at close and at a stop signal, as `linkspan_next` says which. Waits for ever unless told
+    /// The next request; nothing at close and at a stop signal, as `linkspan_server_next` says which. Waits for ever unless told
     /// otherwise, whatever the options say. A request that is dropped unanswered is answered `remote`.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_next(c(), t.nanoseconds(), &m));
+        check(linkspan_server_next(c(), t.nanoseconds(), &m));
         return m == nullptr ? std::nullopt : std::optional<message>(message(m));
     }
+    /// Lends memory for an array of the reply to this request, as `channel::loan` does for a message.
+    template <class T>
+    linkspan::loan<T> loan(const message &request, const std::vector<std::size_t> &shape, order o = order::row) const {
+        return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
+            return linkspan_request_loan(request.c(), d, rank, dims, to);
+        });
+    }
     void reply(const message &request, const message &answer) const {
-        check(linkspan_reply(request.c(), answer.c()));
+        check(linkspan_request_reply(request.c(), answer.c()));
     }
     /// Answers with an error: a code, a dotted type, a text for a person, a value for the program.
     void fail(const message &request, std::int64_t code, zstring type, zstring text,
               const message *data = nullptr) const {
-        check(linkspan_fail(request.c(), code, type.c_str(), text.c_str(), data == nullptr ? nullptr : data->c()));
+        check(linkspan_request_fail(request.c(), code, type.c_str(), text.c_str(), data == nullptr ? nullptr : data->c()));
     }
     /// With the option `ack` `"manual"`: says that this request, and what its sender sent before it, has been consumed,
     /// before it is answered.
@@ -270,21 +289,21 @@ public:
     iterator end() const { return {}; }
     message events() const {
         linkspan_message *m;
-        check(linkspan_events(c(), &m));
+        check(linkspan_server_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_stats(c(), &m));
+        check(linkspan_server_stats(c(), &m));
         return message(m);
     }
     /// A descriptor that is readable while `next` would not wait. It stays the server's.
     int fileno() const {
         int fd;
-        check(linkspan_fileno(c(), &fd));
+        check(linkspan_server_fileno(c(), &fd));
         return fd;
     }
-    void close(timeout_value t = {}) const { check(linkspan_close(c(), t.nanoseconds())); }
+    void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
 
 private:
     explicit server(std::pair<linkspan_server *, std::unique_ptr<detail::on_wait>> made) noexcept

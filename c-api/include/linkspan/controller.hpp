@@ -1,4 +1,4 @@
-// Controllers: what a program asks and tells services through `linkspan controller`.
+// Controllers: how a program queries and commands services, through `linkspan controller`.
 #ifndef LINKSPAN_CONTROLLER_HPP
 #define LINKSPAN_CONTROLLER_HPP
 
@@ -7,7 +7,7 @@
 namespace linkspan {
 
 /// A command in full.
-struct instruction {
+struct command_request {
     /// For which service.
     std::string service;
     /// Its name: `"PAUSE"`, or one of the service's own.
@@ -48,10 +48,10 @@ public:
     message command(zstring service, zstring command, const message &arguments, timeout_value t = {}) const {
         return carried_out(service, command, arguments.c(), t);
     }
-    /// Gives a service a command, and waits until it is accepted or refused, or done where the instruction says so. How far it has
+    /// Gives a service a command, and waits until it is accepted or refused, or done where the request says so. How far it has
     /// come is in the answer, also that it failed; its `id` is what `answer` asks for.
-    message begin(const instruction &o, timeout_value t = {}) const {
-        linkspan_instruction whole = LINKSPAN_INSTRUCTION_INIT;
+    message begin(const command_request &o, timeout_value t = {}) const {
+        linkspan_command_request whole = LINKSPAN_COMMAND_REQUEST_INIT;
         whole.service = o.service.c_str();
         whole.command = o.command.c_str();
         whole.arguments = o.arguments == nullptr ? nullptr : o.arguments->c();
@@ -63,7 +63,7 @@ public:
     }
     /// Begins with a command, and does not wait for its end.
     message begin(zstring service, zstring command, timeout_value t = {}) const {
-        instruction o;
+        command_request o;
         o.service = service.c_str();
         o.command = command.c_str();
         return begin(o, t);
@@ -90,7 +90,7 @@ public:
     /// What has happened next, for ever unless told otherwise: a map whose `what` is `service`, `gone`, `data`, `log` or
     /// `missed`.
     message next(timeout_value t = {}) const {
-        return given([&](auto **to) { return linkspan_next(c(), t.nanoseconds(), to); });
+        return given([&](auto **to) { return linkspan_controller_next(c(), t.nanoseconds(), to); });
     }
     /// Makes the controller forget a service that is away.
     void forget(zstring service, timeout_value t = {}) const {
@@ -98,22 +98,22 @@ public:
     }
     /// The controller's counters.
     message stats() const {
-        return given([&](auto **to) { return linkspan_stats(c(), to); });
+        return given([&](auto **to) { return linkspan_controller_stats(c(), to); });
     }
     /// A descriptor that is readable while `next` would not wait. It stays the controller's.
     int fileno() const {
         int fd;
-        check(linkspan_fileno(c(), &fd));
+        check(linkspan_controller_fileno(c(), &fd));
         return fd;
     }
-    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
+    void close() const { check(linkspan_controller_close(c())); }
 
 private:
     using made = std::pair<linkspan_controller *, std::unique_ptr<detail::on_wait>>;
     explicit controller(made m) noexcept : handle(m.first, std::move(m.second)) {}
     static made opened(const char *endpoint, const options &o, timeout_value t) {
         return detail::opened<linkspan_controller>(
-            o, [&](auto *c, auto **to) { return linkspan_controller_open(endpoint, c, t.nanoseconds(), to); });
+            o, [&](auto *c, auto **to) { return linkspan_controller_connect(endpoint, c, t.nanoseconds(), to); });
     }
 
     template <class F> message given(F &&call) const {

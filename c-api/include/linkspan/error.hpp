@@ -73,41 +73,41 @@ private:
     remote_failure remote_;
 };
 
-/// This system can't do that transport.
+/// This system does not support that transport.
 class transport_unavailable : public error { using error::error; };
-/// The other side went away.
+/// The connection to the other side ended.
 class disconnected : public error { using error::error; };
-/// Nobody listens at that name.
+/// No program listens at that name.
 class not_found : public error { using error::error; };
 /// No value at that path.
 class missing : public error { using error::error; };
-/// Somebody else listens at that name.
+/// Another program listens at that name.
 class address_in_use : public error { using error::error; };
-/// The object can't do that now (closed, wrong role, other side of a fork).
+/// The object does not allow this call now (closed, wrong pattern, other side of a fork).
 class invalid_state : public error { using error::error; };
 /// The name or port is malformed.
 class invalid_endpoint : public error { using error::error; };
 /// Memory, descriptors or space in the memory file ran out.
 class out_of_memory : public error { using error::error; };
-/// Another type is there; says both.
+/// A value of another type was found; the text has both types.
 class wrong_type : public error { using error::error; };
 /// The deadline passed; nothing was lost.
 class timeout : public error { using error::error; };
-/// The queue is full and the call was not to wait.
+/// The queue is full and the call does not wait.
 class full : public error { using error::error; };
-/// Nothing there and the call was not to wait.
+/// No message is available and the call does not wait.
 class empty : public error { using error::error; };
-/// Mode, owner or peer credentials refuse.
+/// The mode, the owner or the peer's credentials forbid it.
 class permission_denied : public error { using error::error; };
-/// Over a limit; says which, its value, the size asked.
+/// Over a limit; the text has the limit, its value and the size.
 class too_large : public error { using error::error; };
-/// Bytes that are not a valid message; says the offset.
+/// Bytes that are not a valid message; carries the offset.
 class malformed : public error { using error::error; };
-/// The value has no form in that encoding; says the path.
+/// The value has no form in that encoding; carries the path.
 class unsupported : public error { using error::error; };
-/// The two sides' schemas differ; shows the difference.
+/// The schemas of the two sides differ; the text has the differences.
 class schema_mismatch : public error { using error::error; };
-/// Protocol versions don't overlap; shows both.
+/// The protocol versions do not overlap; the text has both.
 class version_mismatch : public error { using error::error; };
 /// Cancelled by the caller.
 class cancelled : public error { using error::error; };
@@ -115,7 +115,7 @@ class cancelled : public error { using error::error; };
 class interrupted : public error { using error::error; };
 /// The other side is alive but holds a lock or does not answer.
 class stalled : public error { using error::error; };
-/// The other side's handler answered with an error; carries its code, type, text, data.
+/// The other side's handler failed; carries its code, type, text, data.
 class remote : public error { using error::error; };
 /// A number does not fit the type asked for.
 class out_of_range : public error { using error::error; };
@@ -123,9 +123,9 @@ class out_of_range : public error { using error::error; };
 class no_space : public error { using error::error; };
 /// A subscriber was overtaken; carries how many were missed.
 class lagged : public error { using error::error; };
-/// A stored file fails its check sum; says which and where.
+/// A stored file fails its check sum; the text has the file and the place.
 class corrupt : public error { using error::error; };
-/// A defect in Linkspan; carries a backtrace when asked for.
+/// A defect in Linkspan: please report it.
 class internal : public error { using error::error; };
 
 namespace detail {

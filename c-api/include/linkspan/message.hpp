@@ -28,7 +28,7 @@ inline timestamp now() {
 /// 16 bytes, most significant first.
 using uuid = std::array<std::uint8_t, 16>;
 
-/// Bytes in somebody's memory.
+/// Bytes in memory that it does not own.
 struct bytes_view {
     const std::uint8_t *first = nullptr;
     std::size_t length = 0;
@@ -163,7 +163,7 @@ public:
     walk(walk &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
     walk(const walk &) = delete;
     walk &operator=(const walk &) = delete;
-    ~walk() { linkspan_release(c_); }
+    ~walk() { linkspan_walk_free(c_); }
     iterator begin() { return iterator(c_); }
     iterator end() { return {}; }
 
@@ -215,6 +215,13 @@ public:
     /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
     template <class T> message &put(const T &value) & { return put_at(nullptr, value); }
     template <class T> message &&put(const T &value) && { return std::move(put(value)); }
+    /// Moves a loan into the message; nothing is copied. After an error it is the caller's still.
+    template <class E> message &put(zstring key, loan<E> &&value) & {
+        return done(linkspan_message_put_loan(c_, key.c_str(), value.c()));
+    }
+    template <class E> message &&put(zstring key, loan<E> &&value) && { return std::move(put(key, std::move(value))); }
+    template <class E> message &put(loan<E> &&value) & { return done(linkspan_message_put_loan(c_, nullptr, value.c())); }
+    template <class E> message &&put(loan<E> &&value) && { return std::move(put(std::move(value))); }
     message &begin_map(zstring key) & { return done(linkspan_message_begin_map(c_, key.c_str())); }
     message &&begin_map(zstring key) && { return std::move(begin_map(key)); }
     message &begin_map() & { return done(linkspan_message_begin_map(c_, nullptr)); }
@@ -283,7 +290,7 @@ public:
     }
     linkspan::walk walk(zstring path = "") const {
         linkspan_walk *w;
-        check(linkspan_walk_begin(c_, path.c_str(), &w));
+        check(linkspan_walk_new(c_, path.c_str(), &w));
         return linkspan::walk(w);
     }
 

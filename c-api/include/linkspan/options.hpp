@@ -44,14 +44,14 @@ private:
 /// What an endpoint is opened with; what is not named has its default.
 struct options {
     std::optional<linkspan::encoding> encoding;
-    /// What a call waits that is not told otherwise; zero for calls that do not wait.
+    /// The default time-out of calls; zero for calls that do not wait.
     timeout_value timeout;
     /// A name that stays the same across restarts.
     std::string client_id;
     /// How many bytes may wait to be read.
     std::uint64_t buffer = 0;
     /// How many bytes a message may have.
-    std::uint64_t limit = 0;
+    std::uint64_t max_message_size = 0;
     /// `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
     std::string delivery;
     /// `"auto"` or `"manual"`.
@@ -77,7 +77,7 @@ struct options {
     std::uint64_t replay_count = 0;
     /// How many bytes of them.
     std::uint64_t replay_bytes = 0;
-    /// For how many clients that are away a listener keeps messages; more are forgotten, which `events` tells.
+    /// For how many disconnected clients a listener keeps messages; beyond that it drops those of the oldest, and `events` reports it.
     std::uint64_t absent_clients = 0;
     /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message as
     /// `std::to_string` writes it, or a time such as `"2026-11-20T12:00:00Z"`.
@@ -136,7 +136,7 @@ public:
         c_.timeout = o.timeout.nanoseconds();
         c_.client_id = text(o.client_id);
         c_.buffer = o.buffer;
-        c_.limit = o.limit;
+        c_.max_message_size = o.max_message_size;
         c_.delivery = text(o.delivery);
         c_.ack = text(o.ack);
         c_.framing = text(o.framing);
@@ -177,7 +177,17 @@ private:
     linkspan_options c_ = LINKSPAN_OPTIONS_INIT;
 };
 
-/// An object that C handed out: moved, not copied; released at its end.
+/// The C function that frees an object of each kind. NULL is allowed.
+inline void free(linkspan_channel *c) noexcept { static_cast<void>(linkspan_channel_free(c)); }
+inline void free(linkspan_listener *c) noexcept { static_cast<void>(linkspan_listener_free(c)); }
+inline void free(linkspan_server *c) noexcept { static_cast<void>(linkspan_server_free(c)); }
+inline void free(linkspan_publisher *c) noexcept { static_cast<void>(linkspan_publisher_free(c)); }
+inline void free(linkspan_subscriber *c) noexcept { static_cast<void>(linkspan_subscriber_free(c)); }
+inline void free(linkspan_service *c) noexcept { static_cast<void>(linkspan_service_free(c)); }
+inline void free(linkspan_controller *c) noexcept { static_cast<void>(linkspan_controller_free(c)); }
+inline void free(linkspan_region *c) noexcept { static_cast<void>(linkspan_region_free(c)); }
+
+/// An object that C handed out: moved, not copied; freed at its end.
 template <class C> class handle {
 public:
     handle(handle &&other) noexcept
@@ -189,7 +199,7 @@ public:
     }
     handle(const handle &) = delete;
     handle &operator=(const handle &) = delete;
-    ~handle() { linkspan_release(c_); }
+    ~handle() { free(c_); }
 
     /// What C calls it; it stays this object's.
     C *c() const noexcept { return c_; }

@@ -13,34 +13,42 @@ public:
         : publisher(detail::opened<linkspan_publisher>(
               o, [&](auto *c, auto **to) { return linkspan_publisher_new(endpoint.c_str(), c, to); })) {}
 
+    /// Memory for an array to be published, as `channel::loan` gives it: over `shm:` all subscribers view it where it lies.
+    template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
+        return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
+            return linkspan_publisher_loan(c(), d, rank, dims, to);
+        });
+    }
     /// Publishes, and gives the message's number.
     std::uint64_t send(const message &m) const {
         std::uint64_t sequence;
-        check(linkspan_send(c(), m.c(), LINKSPAN_DEFAULT, &sequence));
+        check(linkspan_publisher_send(c(), m.c(), &sequence));
         return sequence;
     }
     /// Publishes each message of a range in its order, with one wake-up or one system call for each subscriber and up to 64 of them;
     /// gives how many those were. `error::sent` says how many were published before an error.
     template <class Messages> std::size_t send_many(const Messages &messages) const {
-        return detail::send_many(c(), std::begin(messages), std::end(messages), LINKSPAN_DEFAULT);
+        return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
+            return linkspan_publisher_send_many(c(), all, count, sent);
+        });
     }
     /// How many subscribers there are now.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
     /// Waits until so many are there, so that they miss none of what follows; throws `timeout` where fewer came.
     void wait_for_subscribers(std::size_t count = 1, timeout_value t = {}) const {
-        check(linkspan_publisher_wait(c(), count, t.nanoseconds()));
+        check(linkspan_publisher_wait_for_subscribers(c(), count, t.nanoseconds()));
     }
     message events() const {
         linkspan_message *m;
-        check(linkspan_events(c(), &m));
+        check(linkspan_publisher_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_stats(c(), &m));
+        check(linkspan_publisher_stats(c(), &m));
         return message(m);
     }
-    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
+    void close() const { check(linkspan_publisher_close(c(), LINKSPAN_DEFAULT)); }
 
 private:
     explicit publisher(std::pair<linkspan_publisher *, std::unique_ptr<detail::on_wait>> made) noexcept
@@ -56,30 +64,32 @@ public:
     /// Subscribes at once: the publisher may come later, and come back.
     explicit subscriber(zstring endpoint, const options &o = {})
         : subscriber(detail::opened<linkspan_subscriber>(
-              o, [&](auto *c, auto **to) { return linkspan_subscribe(endpoint.c_str(), c, to); })) {}
+              o, [&](auto *c, auto **to) { return linkspan_subscriber_new(endpoint.c_str(), c, to); })) {}
 
     /// The next message; throws `lagged` once where messages were missed, and goes on.
     message recv(timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_recv(c(), t.nanoseconds(), &m));
+        check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
     /// Waits for a message, and takes those along that have come behind it: at most `max` in all.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
-        return detail::recv_many(c(), max, t.nanoseconds());
+        return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
+            return linkspan_subscriber_recv_many(c(), most, t.nanoseconds(), room, count);
+        });
     }
     /// Receives without waiting; throws `empty`.
     message try_recv() const {
         linkspan_message *m;
-        check(linkspan_try_recv(c(), &m));
+        check(linkspan_subscriber_try_recv(c(), &m));
         return message(m);
     }
     /// The next message, for ever unless told otherwise, whatever the options say; nothing at close and at a stop signal, as
-    /// `linkspan_next` says which. It goes on where messages
+    /// `linkspan_subscriber_next` says which. It goes on where messages
     /// were missed: `info(m).missed` says how many just before this one.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_next(c(), t.nanoseconds(), &m));
+        check(linkspan_subscriber_next(c(), t.nanoseconds(), &m));
         return m == nullptr ? std::nullopt : std::optional<message>(message(m));
     }
     iterator begin() const { return iterator(this); }
@@ -87,28 +97,28 @@ public:
     /// Whether a message is there.
     bool poll() const {
         bool there;
-        check(linkspan_poll(c(), &there));
+        check(linkspan_subscriber_poll(c(), &there));
         return there;
     }
     /// With the option `ack` `"manual"`: says that everything which was received so far has been consumed.
-    void ack() const { check(linkspan_ack(c())); }
+    void ack() const { check(linkspan_subscriber_ack(c())); }
     message events() const {
         linkspan_message *m;
-        check(linkspan_events(c(), &m));
+        check(linkspan_subscriber_events(c(), &m));
         return message(m);
     }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_stats(c(), &m));
+        check(linkspan_subscriber_stats(c(), &m));
         return message(m);
     }
     /// A descriptor that is readable while `recv` would not wait. It stays the subscriber's.
     int fileno() const {
         int fd;
-        check(linkspan_fileno(c(), &fd));
+        check(linkspan_subscriber_fileno(c(), &fd));
         return fd;
     }
-    void close() const { check(linkspan_close(c(), LINKSPAN_DEFAULT)); }
+    void close() const { check(linkspan_subscriber_close(c())); }
 
 private:
     explicit subscriber(std::pair<linkspan_subscriber *, std::unique_ptr<detail::on_wait>> made) noexcept
@@ -119,7 +129,7 @@ private:
 inline subscriber subscribe(zstring endpoint, const options &o = {}) { return subscriber(endpoint, o); }
 
 /// The newest value that a publisher sent, without subscribing. Throws `empty` where nothing was published yet,
-/// `not_found` where nobody publishes.
+/// `not_found` where no program publishes.
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;
@@ -129,7 +139,7 @@ inline message latest(zstring endpoint, const options &o = {}, timeout_value t =
 
 /// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
 /// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md. Waits at most 3 s. Throws `not_found`
-/// where nobody listens, `missing` where no schema was given.
+/// where no program listens, `missing` where no schema was given.
 inline message schema(zstring endpoint) {
     linkspan_message *m;
     check(linkspan_schema(endpoint.c_str(), &m));

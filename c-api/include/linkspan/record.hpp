@@ -1,4 +1,4 @@
-// What generated structs go through: writers and readers that take values event by event, without a tree.
+// Writers and readers that take values event by event, without a tree, and N-d arrays that a struct owns.
 #ifndef LINKSPAN_RECORD_HPP
 #define LINKSPAN_RECORD_HPP
 
@@ -7,7 +7,6 @@
 #include <cstring>
 #include <map>
 #include <memory>
-#include <variant>
 
 namespace linkspan {
 
@@ -33,7 +32,7 @@ public:
     }
     writer(const writer &) = delete;
     writer &operator=(const writer &) = delete;
-    ~writer() { linkspan_release(c_); }
+    ~writer() { linkspan_writer_free(c_); }
 
     // The key of a value in a map; null for the values of an array and for the whole value.
 
@@ -125,7 +124,7 @@ public:
     }
     reader(const reader &) = delete;
     reader &operator=(const reader &) = delete;
-    ~reader() { linkspan_release(c_); }
+    ~reader() { linkspan_reader_free(c_); }
 
     /// Begins with the value of a message.
     void begin(const message &from) { linkspan_reader_message(c_, from.c()); }

@@ -1,4 +1,4 @@
-// Regions: somebody else's shared memory, read-only.
+// Regions: shared memory of other programs, read-only.
 #ifndef LINKSPAN_REGION_HPP
 #define LINKSPAN_REGION_HPP
 

@@ -1,4 +1,4 @@
-// Services: headless programs that do their work step by step, and what their controller tells them between the steps.
+// Services: headless programs that work in steps, and take commands from a controller between the steps.
 #ifndef LINKSPAN_SERVICE_HPP
 #define LINKSPAN_SERVICE_HPP
 
@@ -21,17 +21,17 @@ enum class state : linkspan_state {
 /// The name of a state: `"RUNNING"`.
 inline const char *name(state s) noexcept { return linkspan_state_name(static_cast<linkspan_state>(s)); }
 
-/// What a service is told to do.
-enum class verb : linkspan_verb {
-    step = LINKSPAN_STEP,
-    get_data = LINKSPAN_GET_DATA,
-    pause = LINKSPAN_PAUSE,
-    run = LINKSPAN_RUN,
-    checkpoint = LINKSPAN_CHECKPOINT,
-    shutdown = LINKSPAN_SHUTDOWN,
-    config = LINKSPAN_CONFIG,
-    backup = LINKSPAN_BACKUP,
-    own = LINKSPAN_OWN
+/// The commands for a service.
+enum class command : linkspan_command {
+    step = LINKSPAN_COMMAND_STEP,
+    get_data = LINKSPAN_COMMAND_GET_DATA,
+    pause = LINKSPAN_COMMAND_PAUSE,
+    run = LINKSPAN_COMMAND_RUN,
+    checkpoint = LINKSPAN_COMMAND_CHECKPOINT,
+    shutdown = LINKSPAN_COMMAND_SHUTDOWN,
+    config = LINKSPAN_COMMAND_CONFIG,
+    backup = LINKSPAN_COMMAND_BACKUP,
+    own = LINKSPAN_COMMAND_OWN
 };
 
 /// How a service is set up; what is not named has its default.
@@ -40,9 +40,9 @@ struct service_options {
     std::string controller;
     /// The period of its steps, zero for one after the other; nothing for a service that has no steps of its own.
     std::optional<std::chrono::nanoseconds> every;
-    /// Whether it waits in READY until it is told to RUN.
+    /// Whether it waits in READY for the command RUN.
     bool paused = false;
-    /// A line about it for people.
+    /// A description in one line.
     std::string description;
     /// What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
     std::vector<std::string> commands;
@@ -67,24 +67,24 @@ public:
     task &operator=(const task &) = delete;
     ~task() {
         if (service_ == nullptr) return;
-        // There is nobody to tell of a failure: the service is gone then.
-        if (c_.verb == LINKSPAN_STEP) {
-            static_cast<void>(linkspan_service_done(service_, &c_, nullptr));
+        // A destructor cannot report a failure, after which the service is gone as well.
+        if (c_.command == LINKSPAN_COMMAND_STEP) {
+            static_cast<void>(linkspan_service_task_done(service_, &c_, nullptr));
         } else {
-            static_cast<void>(linkspan_service_failed(service_, &c_, LINKSPAN_INTERNAL, "the program left it unanswered"));
+            static_cast<void>(linkspan_service_task_failed(service_, &c_, LINKSPAN_INTERNAL, "the program left it unanswered"));
         }
     }
 
     /// What is to be done.
-    linkspan::verb verb() const noexcept { return static_cast<linkspan::verb>(c_.verb); }
+    linkspan::command command() const noexcept { return static_cast<linkspan::command>(c_.command); }
     /// Its name: `"PAUSE"`, or one of the service's own. A view that lives until the answer, as `id` is.
     std::string_view name() const noexcept { return c_.name; }
-    /// The id that its sender chose; `""` for a step, and for what a signal asked.
+    /// The id that its sender chose; `""` for a step, and for a shutdown by a signal.
     std::string_view id() const noexcept { return c_.id; }
     /// The state that the service comes from: for SHUTDOWN, `paused` means that everything is closed already.
     state before() const noexcept { return static_cast<state>(c_.before); }
-    /// How much time was left for it when it was given; the maximum for no end.
-    std::chrono::nanoseconds left() const noexcept { return std::chrono::nanoseconds(c_.left); }
+    /// How much time remained for it when it was given; the maximum for no end.
+    std::chrono::nanoseconds remaining() const noexcept { return std::chrono::nanoseconds(c_.remaining); }
     /// With what; null for nothing.
     message arguments() const {
         auto *arguments = const_cast<linkspan_message *>(c_.arguments);
@@ -93,29 +93,29 @@ public:
     }
 
     /// It is done.
-    void done() { answer(linkspan_service_done(service_, &c_, nullptr)); }
-    /// It is done, and whoever asked is given this.
-    void done(const message &value) { answer(linkspan_service_done(service_, &c_, value.c())); }
+    void done() { answer(linkspan_service_task_done(service_, &c_, nullptr)); }
+    /// Completes the command; its sender receives this value.
+    void done(const message &value) { answer(linkspan_service_task_done(service_, &c_, value.c())); }
     /// It could not be done: a status and a text for a person; `LINKSPAN_REMOTE` for what is no error of Linkspan's.
     void failed(linkspan_status status, zstring text) {
-        answer(linkspan_service_failed(service_, &c_, status, text.c_str()));
+        answer(linkspan_service_task_failed(service_, &c_, status, text.c_str()));
     }
     void failed(const error &why) { failed(why.code(), why.what()); }
     void failed(const std::exception &why) { failed(LINKSPAN_REMOTE, why.what()); }
 
     /// What C calls it; it stays this task's.
-    const linkspan_command &c() const noexcept { return c_; }
+    const linkspan_task &c() const noexcept { return c_; }
 
 private:
     friend class service;
-    task(linkspan_service *service, const linkspan_command &c) noexcept : service_(service), c_(c) {}
+    task(linkspan_service *service, const linkspan_task &c) noexcept : service_(service), c_(c) {}
     void answer(linkspan_status status) {
         check(status);
         service_ = nullptr;
     }
 
     linkspan_service *service_;
-    linkspan_command c_;
+    linkspan_task c_;
 };
 
 namespace detail {
@@ -146,42 +146,42 @@ public:
     /// The next task, for ever unless told otherwise; nothing once the service is STOPPED. With the first call it is READY,
     /// and RUNNING unless it was to be paused.
     std::optional<task> next(timeout_value t = {}) const {
-        linkspan_command command = LINKSPAN_COMMAND_INIT;
-        check(linkspan_service_next(c(), t.nanoseconds(), &command));
-        return command.verb == LINKSPAN_END ? std::nullopt : std::optional<task>(task(c(), command));
+        linkspan_task next = LINKSPAN_TASK_INIT;
+        check(linkspan_service_next(c(), t.nanoseconds(), &next));
+        return next.command == LINKSPAN_COMMAND_END ? std::nullopt : std::optional<task>(task(c(), next));
     }
     /// It cannot go on: FAILED, with this as the reason.
-    void fail(linkspan_status status, zstring text) const { check(linkspan_service_fail(c(), status, text.c_str())); }
+    void fail(linkspan_status status, zstring text) const { check(linkspan_service_set_failed(c(), status, text.c_str())); }
     void fail(const error &why) const { fail(why.code(), why.what()); }
     void fail(const std::exception &why) const { fail(LINKSPAN_REMOTE, why.what()); }
     /// What is wrong although it goes on; `""` for nothing any more.
-    void reason(zstring text) const { check(linkspan_service_reason(c(), text.c_str())); }
+    void set_reason(zstring text) const { check(linkspan_service_set_reason(c(), text.c_str())); }
     /// Adds a line to its log, of the level `debug`, `info`, `warning` or `error`; throws `out_of_range` for another.
     void log(zstring text, zstring level = "info") const {
         check(linkspan_service_log(c(), text.c_str(), level.c_str()));
     }
     /// As a signal to stop would; the second time, what is under way is given up.
     void shutdown() const { check(linkspan_service_shutdown(c())); }
-    linkspan::state state() const { return static_cast<linkspan::state>(look().state); }
+    linkspan::state state() const { return static_cast<linkspan::state>(info().state); }
     /// Whether what the program does now is to be given up.
-    bool is_cancelled() const { return look().is_cancelled; }
-    /// Whether a controller knows of it now.
-    bool is_connected() const { return look().is_connected; }
+    bool is_cancelled() const { return info().is_cancelled; }
+    /// Whether it is connected to a controller.
+    bool is_connected() const { return info().is_connected; }
     /// The number that was drawn for this incarnation.
-    std::uint64_t epoch() const { return look().epoch; }
+    std::uint64_t epoch() const { return info().epoch; }
     message stats() const {
         linkspan_message *m;
-        check(linkspan_stats(c(), &m));
+        check(linkspan_service_stats(c(), &m));
         return message(m);
     }
     /// A descriptor that is readable while `next` may have something. It stays the service's.
     int fileno() const {
         int fd;
-        check(linkspan_fileno(c(), &fd));
+        check(linkspan_service_fileno(c(), &fd));
         return fd;
     }
     /// Says goodbye in the state in which it is.
-    void close(timeout_value t = {}) const { check(linkspan_close(c(), t.nanoseconds())); }
+    void close(timeout_value t = {}) const { check(linkspan_service_close(c(), t.nanoseconds())); }
 
 private:
     struct made {
@@ -215,15 +215,15 @@ private:
         m.on_wait = std::move(channel.callback);
         return m;
     }
-    linkspan_service_state look() const {
-        linkspan_service_state s = LINKSPAN_SERVICE_STATE_INIT;
-        check(linkspan_service_look(c(), &s));
-        return s;
+    linkspan_service_info info() const {
+        linkspan_service_info now = LINKSPAN_SERVICE_INFO_INIT;
+        check(linkspan_service_get_info(c(), &now));
+        return now;
     }
 };
 
-/// What a service does, and what it does when it is told to: derive from this, and `run` it. All of it happens in the thread
-/// that calls `run`. What a hook throws is told to whoever gave the command, and the state stays; a start, a step or a stop
+/// The work of a service and its reactions to commands: derive from this, and `run` it. All hooks run in the thread
+/// that calls `run`. What a hook throws is sent to the sender of the command, and the state stays; a start, a step or a stop
 /// that throws makes the service FAILED and ends `run`.
 class service_hooks {
 public:
@@ -241,7 +241,7 @@ public:
     virtual void on_checkpoint() {}
     /// Ends; what it writes was not closed by a pause before.
     virtual void on_stop() { on_pause(); }
-    /// Its data for whoever asks; changes nothing.
+    /// Its data, for controllers; changes nothing.
     virtual message data() { return message(); }
     /// Takes settings, and gives those in force: for `"CONFIG"` among the commands of the options.
     virtual message on_config(const message &settings) { return command("CONFIG", settings); }
@@ -259,8 +259,8 @@ public:
 protected:
     /// The service that runs, to log and to look at; only within hooks.
     const linkspan::service &running() const { return *service_; }
-    /// How much time is left for the command that a hook carries out.
-    std::chrono::nanoseconds left() const {
+    /// The time that remains for the command that a hook carries out.
+    std::chrono::nanoseconds remaining() const {
         if (deadline_ == clock::time_point::max()) return std::chrono::nanoseconds::max();
         return std::max<std::chrono::nanoseconds>(deadline_ - clock::now(), std::chrono::nanoseconds(0));
     }
@@ -270,22 +270,22 @@ private:
     friend void run(service_hooks &hooks, zstring name, service_options options);
 
     message carry_out(const task &t) {
-        deadline_ = t.left() == std::chrono::nanoseconds::max() ? clock::time_point::max() : clock::now() + t.left();
-        switch (t.verb()) {
-        case verb::step: step(); break;
-        case verb::get_data: return data();
-        case verb::pause: on_pause(); break;
-        case verb::run:
+        deadline_ = t.remaining() == std::chrono::nanoseconds::max() ? clock::time_point::max() : clock::now() + t.remaining();
+        switch (t.command()) {
+        case linkspan::command::step: step(); break;
+        case linkspan::command::get_data: return data();
+        case linkspan::command::pause: on_pause(); break;
+        case linkspan::command::run:
             if (t.before() == state::failed) on_start();
             if (t.before() == state::paused) on_resume();
             break;
-        case verb::checkpoint: on_checkpoint(); break;
-        case verb::shutdown:
+        case linkspan::command::checkpoint: on_checkpoint(); break;
+        case linkspan::command::shutdown:
             if (t.before() != state::paused) on_stop();
             break;
-        case verb::config: return on_config(t.arguments());
-        case verb::backup: return on_backup(t.arguments());
-        case verb::own: return command(t.name(), t.arguments());
+        case linkspan::command::config: return on_config(t.arguments());
+        case linkspan::command::backup: return on_backup(t.arguments());
+        case linkspan::command::own: return command(t.name(), t.arguments());
         }
         return message();
     }
@@ -297,22 +297,22 @@ private:
 namespace detail {
 
 /// Tells `to` what is thrown at this moment: `to.failed(…)`, `to.fail(…)`.
-template <class F> void tell_thrown(F &&tell) {
+template <class F> void report_thrown(F &&report) {
     try {
         throw;
     } catch (const error &e) {
-        tell(e.code(), e.what());
+        report(e.code(), e.what());
     } catch (const std::exception &e) {
-        tell(LINKSPAN_REMOTE, e.what());
+        report(LINKSPAN_REMOTE, e.what());
     } catch (...) {
-        tell(LINKSPAN_REMOTE, "something that is no std::exception was thrown");
+        report(LINKSPAN_REMOTE, "an object that is not a std::exception was thrown");
     }
 }
 
 } // namespace detail
 
 /// Runs a service until it is shut down, by its controller or by a signal; a step each second where the options say nothing.
-/// What a start, a step or a stop threw comes out, after the controller has been told of it.
+/// Throws what a start, a step or a stop threw, after it was reported to the controller.
 inline void run(service_hooks &hooks, zstring name, service_options options = {}) {
     if (!options.every) options.every = std::chrono::seconds(1);
     const service running(name, options);
@@ -324,14 +324,14 @@ inline void run(service_hooks &hooks, zstring name, service_options options = {}
                 t->done(hooks.carry_out(*t));
             } catch (...) {
                 // A step that was given up is no failure; an end that was not reached is one, whoever gave it up.
-                const bool fatal = t->verb() == verb::shutdown || (t->verb() == verb::step && !running.is_cancelled());
-                detail::tell_thrown([&](linkspan_status status, const char *text) { t->failed(status, text); });
+                const bool fatal = t->command() == linkspan::command::shutdown || (t->command() == linkspan::command::step && !running.is_cancelled());
+                detail::report_thrown([&](linkspan_status status, const char *text) { t->failed(status, text); });
                 if (fatal) throw;
             }
         }
     } catch (...) {
         if (running.state() != state::failed) {
-            detail::tell_thrown([&](linkspan_status status, const char *text) { running.fail(status, text); });
+            detail::report_thrown([&](linkspan_status status, const char *text) { running.fail(status, text); });
         }
         throw;
     }

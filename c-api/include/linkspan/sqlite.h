@@ -20,7 +20,7 @@ extern "C" {
 typedef struct linkspan_sqlite_outcome {
     /* How many frames the log held, and how many of them could not be taken out of it. */
     int frames, left;
-    /* Why it failed, for linkspan_service_failed; "" where it did not. */
+    /* Why it failed, for linkspan_service_task_failed; "" where it did not. */
     char text[512];
 } linkspan_sqlite_outcome;
 

@@ -8,9 +8,10 @@ use linkspan::{Error, ErrorKind, Order};
 
 use super::{Names, get, linkspan_reader, out_of_range, step, view, wrong};
 use crate::argument::{Nothing, is_null, out};
-use crate::array::{LINKSPAN_COLUMN, LINKSPAN_ROW, linkspan_array, linkspan_dtype, linkspan_order};
+use crate::array::{
+    LINKSPAN_COLUMN, LINKSPAN_ROW, array_fits, linkspan_array, linkspan_dtype, linkspan_order,
+};
 use crate::message::linkspan_message;
-use crate::record::array_fits;
 use crate::status::linkspan_status;
 use crate::tape::Event;
 

@@ -1,14 +1,16 @@
-//! A Sink that fills a struct of the program.
+//! A Sink that fills a struct of the program; fields that do not come get their defaults.
 
 use std::marker::PhantomData;
 
-use linkspan::value::typed::{Any, Build, Decode, Event, Slot, Uuid};
-use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, repeated_key};
-use linkspan::{DType, Error, ErrorKind, Order, Result, Timestamp, quoted};
+use linkspan::value::typed::{Any, Build, Event};
+use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Source, repeated_key};
+use linkspan::{Error, ErrorKind, Result, Timestamp, quoted};
 
-use super::layout::{Field, Fields, Kind, Layout, PAIR};
+use super::access::Through;
+use super::layout::{Entries, Field, Fields, Kind, Layout, Reach};
 use super::memory;
-use crate::array::{copy_elements, linkspan_array};
+use super::put::{put, put_bytes, put_number, put_pair, take};
+use crate::field_set::FieldSet;
 use crate::message::linkspan_message;
 
 /// Fills a struct from the events of its value.
@@ -23,7 +25,8 @@ pub(crate) struct Filler<'a> {
 /// A value of any kind, and where the message that has it goes.
 struct Building {
     builder: Any,
-    to: *mut *mut linkspan_message,
+    to: *mut u8,
+    through: Option<Through>,
 }
 
 /// Where the next value goes.
@@ -36,8 +39,12 @@ enum Frame<'a> {
     Fields(Open<'a>),
     /// Into the items of a list.
     Items(&'a Layout, Room),
+    /// Into the truth values of a list that have no place of their own: where the list lies, the next position, how many there are.
+    Bools(Through, *mut u8, usize, usize),
     /// Into the entries of a map, behind their keys.
-    Entries(&'a Layout, Room),
+    Entries(&'a Entries, Room),
+    /// Into values of a map that functions add to it, once their keys have come.
+    Inserted(&'a Entries, Through, *mut u8, Option<*mut u8>),
     /// Nowhere: a value that nobody asked for, this deep.
     Skipped(usize),
 }
@@ -53,8 +60,13 @@ impl Room {
     /// Memory for so many, to which `at` points from now on.
     ///
     /// # Safety
-    /// A pointer and a length may be written at `at`.
-    unsafe fn make(at: *mut u8, count: usize, size: usize) -> Result<Room> {
+    /// A pointer and a length may be written at `at`, or it is where a value of these functions lies.
+    unsafe fn make(through: Option<Through>, at: *mut u8, count: usize, size: usize) -> Result<Room> {
+        if let Some(through) = through {
+            // SAFETY: as the caller promises.
+            let next = unsafe { through.resize(at, count) }?;
+            return Ok(Room { next, size, left: count });
+        }
         let next = memory::items(count, size)?;
         // SAFETY: as the caller promises.
         unsafe { put_pair(at, next, count) };
@@ -65,13 +77,18 @@ impl Room {
     #[inline]
     fn take(&mut self) -> Result<*mut u8> {
         let Some(left) = self.left.checked_sub(1) else {
-            return Err(Error::new(ErrorKind::Internal, "more values came than were announced"));
+            return Err(too_many());
         };
         let here = self.next;
         // SAFETY: one is left, so its end lies within the memory or right behind it.
         (self.left, self.next) = (left, unsafe { here.add(self.size) });
         Ok(here)
     }
+}
+
+#[cold]
+fn too_many() -> Error {
+    Error::new(ErrorKind::Internal, "more values came than were announced")
 }
 
 /// A struct or a union whose fields come.
@@ -82,49 +99,11 @@ struct Open<'a> {
     next: usize,
     /// The field whose value comes next; none for one that is not known.
     current: Option<&'a Field>,
-    seen: Seen,
+    seen: FieldSet,
     /// A bit for each of the first 64 fields that came under its own name.
     named: u64,
-    /// The bytes of the number that says which variant there is; 0 for a struct.
-    union: usize,
-}
-
-/// The positions of fields that came.
-#[derive(Default)]
-pub(crate) struct Seen {
-    first: u64,
-    /// The positions from 64 on.
-    rest: Vec<u64>,
-}
-
-impl Seen {
-    /// Notes a position; false where it was noted before.
-    #[inline]
-    pub fn insert(&mut self, position: usize) -> bool {
-        let bit = 1 << (position % 64);
-        let word = match position / 64 {
-            0 => &mut self.first,
-            word => {
-                if self.rest.len() < word {
-                    self.rest.resize(word, 0);
-                }
-                &mut self.rest[word - 1]
-            }
-        };
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-
-    /// Whether a position was noted.
-    #[inline]
-    pub fn contains(&self, position: usize) -> bool {
-        let word = match position / 64 {
-            0 => self.first,
-            word => self.rest.get(word - 1).copied().unwrap_or(0),
-        };
-        word & 1 << (position % 64) != 0
-    }
+    /// The bytes of the number that says which variant there is; 0 where functions know, none for a struct.
+    union: Option<usize>,
 }
 
 #[cold]
@@ -149,13 +128,15 @@ impl Open<'_> {
 
     /// Takes a key that the map does not have twice.
     fn key(&mut self, key: &str) -> Result<()> {
-        if self.union > 0 {
+        if let Some(size) = self.union {
             let position = self.fields.position(key.as_bytes()).ok_or_else(|| {
                 let text = format!("{} is expected, {} was found", self.variants(), quoted(key));
                 Error::new(ErrorKind::WrongType, text)
             })?;
-            // SAFETY: the number lies at the beginning of the union's struct, which was promised to the filler.
-            unsafe { put_number(self.at, self.union, position) };
+            if size > 0 {
+                // SAFETY: the number lies at the beginning of the union's struct, which was promised to the filler.
+                unsafe { put_number(self.at, size, position) };
+            }
             self.enter(position);
             return Ok(());
         }
@@ -175,7 +156,7 @@ impl Open<'_> {
     /// Takes the name of one of the first 64 fields; false for another key.
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
-        let Some(position) = self.named(key).filter(|position| *position < 64 && self.union == 0) else {
+        let Some(position) = self.named(key).filter(|position| *position < 64 && self.union.is_none()) else {
             return Ok(false);
         };
         if !self.seen.insert(position) {
@@ -193,178 +174,22 @@ impl Open<'_> {
 
     /// What the end of the map asks for: defaults, or `Missing`.
     fn end(&self) -> Result<()> {
-        if self.union > 0 {
+        if self.union.is_some() {
             return Ok(());
         }
         for (position, field) in self.fields.all.iter().enumerate() {
             if self.seen.contains(position) {
                 continue;
             }
-            if field.presence.is_none() && field.default.is_none() {
+            if !field.optional && field.default.is_none() {
                 let text = format!("the field {} is missing", field.key);
                 return Err(Error::new(ErrorKind::Missing, text));
             }
-            // SAFETY: the struct was promised to the filler; the field did not come, so it is all zero.
-            unsafe { memory::default(field, self.at) }?;
+            // SAFETY: the struct was promised to the filler; the field did not come, so it is all zero, or as the program made it.
+            unsafe { default(field, self.at) }?;
         }
         Ok(())
     }
-}
-
-/// A scalar from its event, as generated Rust takes it.
-#[inline]
-fn take<T: Decode<Builder = Slot<T>>>(event: Event<'_>) -> Result<T>
-where
-    Slot<T>: Build<Output = T>,
-{
-    let mut slot = Slot::<T>::default();
-    slot.event(event)?;
-    slot.finish()
-}
-
-/// Writes the number of an enum that has so many bytes.
-///
-/// # Safety
-/// So many bytes, 1, 2, 4 or 8, may be written at `at`.
-unsafe fn put_number(at: *mut u8, size: usize, number: usize) {
-    // SAFETY: as the caller promises; the numbers are little-endian or the bytes are counted from the other end.
-    unsafe {
-        match size {
-            1 => at.write(number as u8),
-            2 => at.cast::<u16>().write_unaligned(number as u16),
-            4 => at.cast::<u32>().write_unaligned(number as u32),
-            _ => at.cast::<u64>().write_unaligned(number as u64),
-        }
-    }
-}
-
-/// Writes a pointer and a length.
-///
-/// # Safety
-/// A struct of both may be written at `at`.
-#[inline]
-unsafe fn put_pair(at: *mut u8, data: *mut u8, length: usize) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        at.cast::<*mut u8>().write_unaligned(data);
-        at.add(size_of::<*mut u8>()).cast::<usize>().write_unaligned(length);
-    }
-}
-
-/// Writes a value that is one event.
-///
-/// # Safety
-/// A value of this layout lies at `at`, all zero.
-#[inline]
-unsafe fn put(of: &Layout, unknown: Option<usize>, at: *mut u8, event: Event<'_>) -> Result<()> {
-    macro_rules! write {
-        ($kind:ty) => {
-            // SAFETY: as the caller promises; the layout was checked to lie within the struct.
-            unsafe { at.cast::<$kind>().write_unaligned(take::<$kind>(event)?) }
-        };
-    }
-    match &of.kind {
-        Kind::Bool => write!(bool),
-        Kind::I8 => write!(i8),
-        Kind::I16 => write!(i16),
-        Kind::I32 => write!(i32),
-        Kind::I64 => write!(i64),
-        Kind::U8 => write!(u8),
-        Kind::U16 => write!(u16),
-        Kind::U32 => write!(u32),
-        Kind::U64 => write!(u64),
-        Kind::F32 => write!(f32),
-        Kind::F64 => write!(f64),
-        // SAFETY: as above.
-        Kind::Timestamp => unsafe {
-            at.cast::<i64>().write_unaligned(take::<Timestamp>(event)?.nanoseconds());
-        },
-        // SAFETY: as above.
-        Kind::Uuid => unsafe { at.cast::<[u8; 16]>().write_unaligned(take::<Uuid>(event)?.0) },
-        Kind::Text => match event {
-            // SAFETY: as above.
-            Event::Text(text) => unsafe { put_pair(at, memory::copy(text.as_bytes())?, text.len()) },
-            other => return Err(other.unexpected("text")),
-        },
-        Kind::Bytes => match event {
-            // SAFETY: as above.
-            Event::Bytes(bytes, _) => unsafe { put_pair(at, memory::copy(bytes)?, bytes.len()) },
-            other => return Err(other.unexpected("bytes")),
-        },
-        Kind::Decimal => match event {
-            // SAFETY: as above.
-            Event::Decimal(number) => unsafe {
-                let text = number.as_str();
-                put_pair(at, memory::copy(text.as_bytes())?, text.len());
-            },
-            other => return Err(other.unexpected("a decimal number")),
-        },
-        Kind::Enum(names) => {
-            let expected = || format!("one of {}", names.join(", "));
-            let Event::Text(name) = event else { return Err(event.unexpected(&expected())) };
-            let Some(number) = names.iter().position(|known| *known == name).or(unknown) else {
-                let text = format!("{} is expected, {} was found", expected(), quoted(name));
-                return Err(Error::new(ErrorKind::WrongType, text));
-            };
-            // SAFETY: as above.
-            unsafe { put_number(at, of.size, number) };
-        }
-        Kind::Array { dtype, order, lengths } => {
-            let Event::NdArray(array, _) = event else { return Err(event.unexpected("an N-d array")) };
-            array_fits(&array, *dtype, *order, lengths.as_deref())?;
-            let data = memory::copy(array.data)?;
-            let owned = linkspan_array { data: data.cast(), ..linkspan_array::unaligned(array) };
-            // SAFETY: as above.
-            unsafe { at.cast::<linkspan_array>().write_unaligned(owned) };
-        }
-        Kind::Elements { dtype, lengths } => {
-            let Event::NdArray(array, _) = event else { return Err(event.unexpected("an N-d array")) };
-            array_fits(&array, *dtype, None, Some(lengths))?;
-            // SAFETY: as above; all zero is a value of bytes.
-            let room = unsafe { std::slice::from_raw_parts_mut(at, of.size) };
-            copy_elements(array, *dtype, Order::Row, room)?;
-        }
-        Kind::List(_) => return Err(event.unexpected("an array")),
-        Kind::Map(..) | Kind::Struct(_) | Kind::Union(..) => return Err(event.unexpected("a map")),
-        Kind::Any => return Err(Error::new(ErrorKind::Internal, "a value of any kind was not begun")),
-    }
-    Ok(())
-}
-
-/// Checks an array against what is asked of it; `u64::MAX` in `lengths` stands for any length.
-pub(crate) fn array_fits(
-    array: &NdArrayRef<'_>,
-    dtype: DType,
-    order: Option<Order>,
-    lengths: Option<&[u64]>,
-) -> Result<()> {
-    // In an array of one dimension, both orders are the same memory.
-    let one_order = order.is_none_or(|order| order == array.order)
-        || array.shape.iter().filter(|length| **length > 1).count() < 2;
-    let fits = array.dtype == dtype
-        && one_order
-        && lengths.is_none_or(|lengths| {
-            lengths.len() == array.shape.len()
-                && lengths.iter().zip(array.shape).all(|(asked, is)| *asked == u64::MAX || asked == is)
-        });
-    if fits {
-        return Ok(());
-    }
-    let shown = lengths.map_or(String::new(), |lengths| {
-        let lengths: Vec<_> = lengths
-            .iter()
-            .map(|length| if *length == u64::MAX { "*".into() } else { length.to_string() })
-            .collect();
-        format!(" [{}]", lengths.join(", "))
-    });
-    let text = format!(
-        "an N-d array of {}{shown} is expected, one of {} {:?} in {} order was found",
-        dtype.name(),
-        array.dtype.name(),
-        array.shape,
-        array.order.name()
-    );
-    Err(Error::new(ErrorKind::WrongType, text))
 }
 
 impl<'a> Filler<'a> {
@@ -390,44 +215,73 @@ impl<'a> Filler<'a> {
                 let Some(field) = open.current else { return Ok(None) };
                 // SAFETY: the struct was promised to `new`; the field and what says that it is there lie within it.
                 unsafe {
-                    if let Some(presence) = field.presence {
-                        if matches!(event, Event::Null) {
-                            return memory::default(field, open.at).map(|()| None);
-                        }
-                        open.at.add(presence).cast::<bool>().write(true);
+                    if field.optional && matches!(event, Event::Null) {
+                        return default(field, open.at).map(|()| None);
                     }
-                    Some((&field.of, field.unknown, open.at.add(field.offset)))
+                    let here = open.at.add(field.offset);
+                    let here = match field.reach {
+                        Reach::There => here,
+                        Reach::Flag(presence) => {
+                            open.at.add(presence).cast::<bool>().write(true);
+                            here
+                        }
+                        Reach::Through(through) => through.make(here)?,
+                    };
+                    Some((&field.of, field.unknown, here))
                 }
             }
             Frame::Items(of, room) => Some((of, None, room.take()?)),
-            // SAFETY: behind the key, the value lies within the entry.
-            Frame::Entries(of, room) => Some((of, None, unsafe { room.take()?.add(PAIR) })),
+            // SAFETY: the value lies within the entry.
+            Frame::Entries(of, room) => Some((&of.value, None, unsafe { room.take()?.add(of.offset) })),
+            Frame::Inserted(of, .., value) => value.take().map(|value| (&of.value, None, value)),
             Frame::Whole(of, at) => {
                 let place = (*of, None, *at);
                 self.top = Frame::Done;
                 Some(place)
             }
-            Frame::Skipped(_) | Frame::Done => None,
+            Frame::Bools(..) | Frame::Skipped(_) | Frame::Done => None,
         })
     }
 
-    /// Takes a value that is one event.
+    /// The type and the place of the value that comes next, where that is a field which is always there.
     #[inline]
+    fn plain(&self) -> Option<(&'a Layout, *mut u8)> {
+        match &self.top {
+            Frame::Fields(Open { current: Some(field), at, .. })
+                if self.any.is_none() && matches!(field.reach, Reach::There) =>
+            {
+                // SAFETY: the struct was promised to `new`, and the field lies within it.
+                Some((&field.of, unsafe { at.add(field.offset) }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a value that is one event.
     fn scalar(&mut self, event: Event<'_>) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
         }
+        if let Frame::Bools(through, list, next, count) = &mut self.top {
+            let position = *next;
+            if position >= *count {
+                return Err(too_many());
+            }
+            *next += 1;
+            // SAFETY: the list was promised to `new`, and has so many.
+            return unsafe { through.put_bool(*list, position, take::<bool>(event)?) };
+        }
         let Some((of, unknown, at)) = self.place(&event)? else { return Ok(()) };
         if let Kind::Any = of.kind {
-            return self.begin_any(at, event);
+            return self.begin_any(of, at, event);
         }
         // SAFETY: the struct was promised to `new`, and each place in it is written once.
         unsafe { put(of, unknown, at, event) }
     }
 
     #[cold]
-    fn begin_any(&mut self, at: *mut u8, event: Event<'_>) -> Result<()> {
-        self.any = Some(Box::new(Building { builder: Any::default(), to: at.cast() }));
+    fn begin_any(&mut self, of: &Layout, at: *mut u8, event: Event<'_>) -> Result<()> {
+        self.any = Some(Box::new(Building { builder: Any::default(), to: at, through: of.through }));
         self.build(event)
     }
 
@@ -439,8 +293,13 @@ impl<'a> Filler<'a> {
             && let Some(any) = self.any.take()
         {
             let message = linkspan_message::of(any.builder.finish()?);
-            // SAFETY: the struct was promised to `new`; no message was there.
-            unsafe { any.to.write_unaligned(message) };
+            // SAFETY: the struct was promised to `new`; no message was there, or functions take it.
+            unsafe {
+                match any.through {
+                    Some(through) => through.take_message(any.to, message)?,
+                    None => any.to.cast::<*mut linkspan_message>().write_unaligned(message),
+                }
+            }
         }
         Ok(())
     }
@@ -458,18 +317,31 @@ impl<'a> Filler<'a> {
             None => Frame::Skipped(0),
             // SAFETY: as for `scalar`.
             Some((of, _, at)) => match (&of.kind, &event) {
-                (Kind::Any, _) => return self.begin_any(at, event),
+                (Kind::Any, _) => return self.begin_any(of, at, event),
                 (Kind::List(items), Event::BeginArray(_)) => {
                     // SAFETY: as above.
-                    Frame::Items(items, unsafe { Room::make(at, count, items.size) }?)
+                    Frame::Items(items, unsafe { Room::make(of.through, at, count, items.size) }?)
                 }
-                (Kind::Map(size, values), Event::BeginMap(_)) => {
+                (Kind::Bools, Event::BeginArray(_)) => {
+                    let through = of.through.ok_or_else(too_many)?;
                     // SAFETY: as above.
-                    Frame::Entries(values, unsafe { Room::make(at, count, *size) }?)
+                    unsafe { through.resize(at, count) }?;
+                    Frame::Bools(through, at, 0, count)
                 }
-                (Kind::Struct(fields), Event::BeginMap(_)) => Frame::Fields(open(fields, at, 0)),
+                (Kind::Map(entries), Event::BeginMap(_)) => match of.through {
+                    Some(through) if through.inserts() => {
+                        // SAFETY: as above.
+                        unsafe { through.resize(at, 0) }?;
+                        Frame::Inserted(entries, through, at, None)
+                    }
+                    through => {
+                        // SAFETY: as above.
+                        Frame::Entries(entries, unsafe { Room::make(through, at, count, entries.size) }?)
+                    }
+                },
+                (Kind::Struct(fields), Event::BeginMap(_)) => Frame::Fields(open(fields, at, None)),
                 (Kind::Union(size, fields), Event::BeginMap(_)) => {
-                    let open = open(fields, at, *size);
+                    let open = open(fields, at, Some(*size));
                     if count != 1 {
                         let text = format!("{} is expected, {count} keys were found", open.variants());
                         return Err(Error::new(ErrorKind::WrongType, text));
@@ -508,6 +380,15 @@ impl<'a> Filler<'a> {
         }
         match &mut self.top {
             Frame::Fields(open) => open.key(key),
+            Frame::Inserted(_, through, map, value) => {
+                // SAFETY: the map was promised to `new`.
+                *value = Some(unsafe { through.insert(*map, key) }?);
+                Ok(())
+            }
+            Frame::Entries(Entries { key: Some((offset, of)), .. }, room) if room.left > 0 => {
+                // SAFETY: there is room for one more entry, in which the key lies.
+                unsafe { put_bytes(of, room.next.add(*offset), key.as_bytes()) }
+            }
             Frame::Entries(_, room) if room.left > 0 => {
                 if key.contains('\0') {
                     let text = "a key has a NUL character inside, where C's texts end";
@@ -522,8 +403,47 @@ impl<'a> Filler<'a> {
     }
 }
 
-fn open(fields: &Fields, at: *mut u8, union: usize) -> Open<'_> {
-    Open { fields, at, next: 0, current: None, seen: Seen::default(), named: 0, union }
+/// Sets the fields of a value that is all zero to their defaults.
+///
+/// # Safety
+/// A value of this layout lies at `at`, all zero.
+pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
+    if let (true, Kind::Struct(fields)) = (of.has_defaults, &of.kind) {
+        for field in &fields.all {
+            // SAFETY: as the caller promises.
+            unsafe { default(field, at) }?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets a field to its default, where it has one, or its own fields to theirs.
+///
+/// # Safety
+/// `at` is where its struct lies, in which the field is all zero.
+unsafe fn default(field: &Field, at: *mut u8) -> Result<()> {
+    // SAFETY: the caller promises the struct, within which the field lies.
+    let mut at = unsafe { at.add(field.offset) };
+    let Some(value) = &field.default else {
+        return match field.reach {
+            // What is not there has no parts.
+            Reach::Through(_) => Ok(()),
+            // SAFETY: as the caller promises.
+            _ => unsafe { defaults(&field.of, at) },
+        };
+    };
+    if let Reach::Through(through) = field.reach {
+        // SAFETY: as the caller promises.
+        at = unsafe { through.make(at) }?;
+    }
+    // SAFETY: as the caller promises.
+    let mut filler = unsafe { Filler::new(&field.of, at) };
+    value.walk(&mut filler)?;
+    filler.finish()
+}
+
+fn open(fields: &Fields, at: *mut u8, union: Option<usize>) -> Open<'_> {
+    Open { fields, at, next: 0, current: None, seen: FieldSet::default(), named: 0, union }
 }
 
 /// Each method hands its event on.
@@ -539,12 +459,8 @@ macro_rules! events {
 impl Sink for Filler<'_> {
     events! {
         null() => scalar(Event::Null),
-        bool(value: bool) => scalar(Event::Bool(value)),
-        int(value: i64) => scalar(Event::Int(value)),
         uint(value: u64) => scalar(Event::Uint(value)),
         big_int(value: &BigInt) => scalar(Event::BigInt(value)),
-        float(value: f64) => scalar(Event::Float(value)),
-        text(value: &str) => scalar(Event::Text(value)),
         bytes(value: &[u8]) => scalar(Event::Bytes(value, None)),
         timestamp(value: Timestamp) => scalar(Event::Timestamp(value)),
         uuid(value: [u8; 16]) => scalar(Event::Uuid(value)),
@@ -553,6 +469,54 @@ impl Sink for Filler<'_> {
         key(key: &str) => next_key(key),
         end_array() => end(Event::EndArray),
         end_map() => end(Event::EndMap),
+    }
+    // The kinds that records have most of go straight to their places; anything else, and what does not fit, goes the long way.
+    #[inline]
+    fn bool(&mut self, value: bool) -> Result<()> {
+        match self.plain() {
+            // SAFETY: a field of this kind lies there.
+            Some((Layout { kind: Kind::Bool, .. }, at)) => unsafe { at.cast::<bool>().write(value) },
+            _ => return self.scalar(Event::Bool(value)),
+        }
+        Ok(())
+    }
+    #[inline]
+    fn int(&mut self, value: i64) -> Result<()> {
+        if let Some((of, at)) = self.plain() {
+            // SAFETY: a field of this kind lies there.
+            unsafe {
+                match (&of.kind, u32::try_from(value), i32::try_from(value)) {
+                    (Kind::I64, ..) => at.cast::<i64>().write_unaligned(value),
+                    (Kind::U64, ..) if value >= 0 => at.cast::<i64>().write_unaligned(value),
+                    (Kind::U32, Ok(value), _) => at.cast::<u32>().write_unaligned(value),
+                    (Kind::I32, _, Ok(value)) => at.cast::<i32>().write_unaligned(value),
+                    _ => return self.scalar(Event::Int(value)),
+                }
+            }
+            return Ok(());
+        }
+        self.scalar(Event::Int(value))
+    }
+    #[inline]
+    fn float(&mut self, value: f64) -> Result<()> {
+        match self.plain() {
+            // SAFETY: a field of this kind lies there.
+            Some((Layout { kind: Kind::F64, .. }, at)) => unsafe {
+                at.cast::<f64>().write_unaligned(value);
+            },
+            _ => return self.scalar(Event::Float(value)),
+        }
+        Ok(())
+    }
+    #[inline]
+    fn text(&mut self, value: &str) -> Result<()> {
+        match self.plain() {
+            // SAFETY: a field of this kind lies there, or is reached from there.
+            Some((of @ Layout { kind: Kind::Text, .. }, at)) => unsafe {
+                put_bytes(of, at, value.as_bytes())
+            },
+            _ => self.scalar(Event::Text(value)),
+        }
     }
     fn begin_array(&mut self, len: usize) -> Result<()> {
         self.begin(Event::BeginArray(len), len)

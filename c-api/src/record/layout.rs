@@ -2,12 +2,15 @@
 
 use std::ffi::c_char;
 
-use linkspan::value::NdArrayRef;
+use linkspan::value::{Keys, NdArrayRef};
 use linkspan::{DType, Encoding, Order, Result, Value, codec};
 
-use super::*;
-use crate::argument::{block, c_text};
+use super::access::Through;
+use super::error::wrong_table;
+use super::table::*;
+use crate::argument::{block, c_text, is_null};
 use crate::array::linkspan_array;
+use crate::message::linkspan_message;
 
 /// The bytes of a `linkspan_text` or `linkspan_bytes`, and of a list or map: a pointer and a length.
 pub(crate) const PAIR: usize = size_of::<*mut u8>() + size_of::<usize>();
@@ -27,6 +30,10 @@ pub(crate) struct Layout {
     pub has_arrays: bool,
     /// Whether there are structs with defaults.
     pub has_defaults: bool,
+    /// Whether there are values, or fields, that are reached by functions of the program.
+    pub is_reached: bool,
+    /// How the value is reached, where it has no layout of its own.
+    pub through: Option<Through>,
     pub kind: Kind,
 }
 
@@ -51,10 +58,17 @@ pub(crate) enum Kind {
     Any,
     Enum(Vec<&'static str>),
     List(Box<Layout>),
-    /// Values behind a `linkspan_text`, in entries of so many bytes.
-    Map(usize, Box<Layout>),
+    /// Truth values that functions give one by one.
+    Bools,
+    /// A truth value of another size than one byte, and the number that is true.
+    Logical(usize),
+    /// Integers without a sign, each in one with a sign that has twice the bytes.
+    WideU8,
+    WideU16,
+    WideU32,
+    Map(Box<Entries>),
     Struct(Fields),
-    /// The bytes of the number that says which field there is.
+    /// The bytes of the number that says which field there is; 0 where that is the one that is found.
     Union(usize, Fields),
     Array {
         dtype: DType,
@@ -63,8 +77,20 @@ pub(crate) enum Kind {
     },
     Elements {
         dtype: DType,
+        order: Order,
         lengths: Vec<u64>,
     },
+}
+
+/// The entries of a map.
+pub(crate) struct Entries {
+    /// The bytes of one, where they lie side by side.
+    pub size: usize,
+    /// A text, and where it lies in an entry; none is a `linkspan_text` at the beginning.
+    pub key: Option<(usize, Layout)>,
+    /// Where the value lies.
+    pub offset: usize,
+    pub value: Layout,
 }
 
 /// The fields of a struct, or the variants of a union.
@@ -77,12 +103,22 @@ pub(crate) struct Fields {
 pub(crate) struct Field {
     pub key: &'static str,
     pub offset: usize,
-    /// Where the truth value lies that says whether an optional field is there.
-    pub presence: Option<usize>,
+    pub optional: bool,
+    pub reach: Reach,
     pub default: Option<Value>,
     /// The number of an enum's value that stands for names which are not known.
     pub unknown: Option<usize>,
     pub of: Layout,
+}
+
+/// How a field says whether it is there.
+pub(crate) enum Reach {
+    /// It always is.
+    There,
+    /// By the truth value that lies here.
+    Flag(usize),
+    /// By functions, which give its place, too.
+    Through(Through),
 }
 
 impl Fields {
@@ -98,6 +134,11 @@ impl Fields {
 }
 
 impl Layout {
+    /// Whether a struct can have a key twice in one map.
+    pub fn keys(&self) -> Keys {
+        if self.has_maps { Keys::Check } else { Keys::Trust }
+    }
+
     /// Reads a table.
     ///
     /// # Safety
@@ -125,14 +166,19 @@ impl Layout {
         let fields = || unsafe { read_fields(of, depth) };
         // SAFETY: as the caller promises.
         let lengths = || unsafe { read_lengths(of) };
+        // SAFETY: as the caller promises.
+        let through = unsafe { Through::of(of.access, of.which) };
         let kind = match of.kind {
             LINKSPAN_RECORD_BOOL => Kind::Bool,
             LINKSPAN_RECORD_I8 => Kind::I8,
             LINKSPAN_RECORD_I16 => Kind::I16,
             LINKSPAN_RECORD_I32 => Kind::I32,
             LINKSPAN_RECORD_I64 => Kind::I64,
+            LINKSPAN_RECORD_U8 if of.size == 2 => Kind::WideU8,
             LINKSPAN_RECORD_U8 => Kind::U8,
+            LINKSPAN_RECORD_U16 if of.size == 4 => Kind::WideU16,
             LINKSPAN_RECORD_U16 => Kind::U16,
+            LINKSPAN_RECORD_U32 if of.size == 8 => Kind::WideU32,
             LINKSPAN_RECORD_U32 => Kind::U32,
             LINKSPAN_RECORD_U64 => Kind::U64,
             LINKSPAN_RECORD_F32 => Kind::F32,
@@ -145,6 +191,8 @@ impl Layout {
             LINKSPAN_RECORD_ANY => Kind::Any,
             // SAFETY: as the caller promises.
             LINKSPAN_RECORD_ENUM => Kind::Enum(unsafe { read_names(of.names, Some(of.count)) }?),
+            LINKSPAN_RECORD_BOOLS => Kind::Bools,
+            LINKSPAN_RECORD_LOGICAL => Kind::Logical(of.count),
             LINKSPAN_RECORD_LIST => {
                 let items = inner()?;
                 holds(of.item_size, 0, items.size, "an item of a list")?;
@@ -156,17 +204,19 @@ impl Layout {
                 Kind::List(Box::new(items))
             }
             LINKSPAN_RECORD_MAP => {
-                let values = inner()?;
-                holds(of.item_size, PAIR, values.size, "the value of an entry")?;
-                Kind::Map(of.item_size, Box::new(values))
+                // SAFETY: as the caller promises.
+                Kind::Map(Box::new(unsafe { read_entries(of, depth) }?))
             }
             LINKSPAN_RECORD_STRUCT => Kind::Struct(fields()?),
             LINKSPAN_RECORD_UNION => {
+                let fields = fields()?;
                 holds(of.size, 0, of.kind_size, "what says which variant there is")?;
-                if !matches!(of.kind_size, 1 | 2 | 4 | 8) {
+                let is_found = of.kind_size == 0
+                    && fields.all.iter().all(|field| matches!(field.reach, Reach::Through(_)));
+                if !is_found && !matches!(of.kind_size, 1 | 2 | 4 | 8) {
                     return Err(wrong_table(format!("has an enum of {} bytes", of.kind_size)));
                 }
-                Kind::Union(of.kind_size, fields()?)
+                Kind::Union(of.kind_size, fields)
             }
             LINKSPAN_RECORD_ARRAY => {
                 let order = match of.order {
@@ -177,7 +227,8 @@ impl Layout {
                 Kind::Array { dtype: dtype(of)?, order, lengths: lengths()? }
             }
             LINKSPAN_RECORD_ELEMENTS => {
-                Kind::Elements { dtype: dtype(of)?, lengths: lengths()?.unwrap_or_default() }
+                let order = if of.order == 1 { Order::Column } else { Order::Row };
+                Kind::Elements { dtype: dtype(of)?, order, lengths: lengths()?.unwrap_or_default() }
             }
             other => {
                 return Err(wrong_table(format!(
@@ -185,26 +236,32 @@ impl Layout {
                 )));
             }
         };
-        let size = kind.size(of)?;
+        if through.is_none() && matches!(kind, Kind::Bools) {
+            return Err(wrong_table("has a list of truth values that no function reaches".into()));
+        }
+        // How long those are that functions reach, the program says.
+        let size = if through.is_some() { of.size } else { kind.size(of)? };
         if size != of.size {
             let text = format!("has a value of {} bytes, where its kind {} takes {size}", of.size, of.kind);
             return Err(wrong_table(text));
         }
         let any = |what: fn(&Layout) -> bool| match &kind {
-            Kind::List(of) | Kind::Map(_, of) => what(of),
+            Kind::List(of) => what(of),
+            Kind::Map(entries) => what(&entries.value),
             Kind::Struct(fields) | Kind::Union(_, fields) => fields.all.iter().any(|field| what(&field.of)),
             _ => false,
         };
-        let owns = matches!(
-            kind,
-            Kind::Text
-                | Kind::Bytes
-                | Kind::Decimal
-                | Kind::Any
-                | Kind::List(_)
-                | Kind::Map(..)
-                | Kind::Array { .. }
-        );
+        let owns = through.is_none()
+            && matches!(
+                kind,
+                Kind::Text
+                    | Kind::Bytes
+                    | Kind::Decimal
+                    | Kind::Any
+                    | Kind::List(_)
+                    | Kind::Map(..)
+                    | Kind::Array { .. }
+            );
         let is_array = matches!(kind, Kind::Array { .. } | Kind::Elements { .. } | Kind::Any);
         let has_defaults = match &kind {
             Kind::Struct(fields) => {
@@ -212,9 +269,20 @@ impl Layout {
             }
             _ => false,
         };
+        let is_reached = through.is_some()
+            || any(|of| of.is_reached)
+            || match &kind {
+                Kind::Map(entries) => entries.key.is_some(),
+                Kind::Struct(fields) | Kind::Union(_, fields) => {
+                    fields.all.iter().any(|field| matches!(field.reach, Reach::Through(_)))
+                }
+                _ => false,
+            };
         Ok(Layout {
             has_defaults,
             size,
+            is_reached,
+            through,
             owns: owns || any(|of| of.owns),
             has_maps: matches!(kind, Kind::Map(..) | Kind::Any) || any(|of| of.has_maps),
             has_arrays: is_array || any(|of| of.has_arrays),
@@ -228,19 +296,19 @@ impl Kind {
     fn size(&self, of: &linkspan_record_type) -> Result<usize> {
         Ok(match self {
             Kind::Bool | Kind::I8 | Kind::U8 => 1,
-            Kind::I16 | Kind::U16 => 2,
-            Kind::I32 | Kind::U32 | Kind::F32 => 4,
-            Kind::I64 | Kind::U64 | Kind::F64 | Kind::Timestamp => 8,
+            Kind::I16 | Kind::U16 | Kind::WideU8 => 2,
+            Kind::I32 | Kind::U32 | Kind::F32 | Kind::WideU16 => 4,
+            Kind::I64 | Kind::U64 | Kind::F64 | Kind::Timestamp | Kind::WideU32 => 8,
             Kind::Uuid => 16,
             Kind::Any => size_of::<*mut linkspan_message>(),
-            Kind::Text | Kind::Bytes | Kind::Decimal | Kind::List(_) | Kind::Map(..) => PAIR,
+            Kind::Text | Kind::Bytes | Kind::Decimal | Kind::List(_) | Kind::Map(_) => PAIR,
             Kind::Array { .. } => size_of::<linkspan_array>(),
-            Kind::Elements { dtype, lengths } => NdArrayRef::byte_length(*dtype, lengths)? as usize,
-            Kind::Enum(_) if !matches!(of.size, 1 | 2 | 4 | 8) => {
-                return Err(wrong_table(format!("has an enum of {} bytes", of.size)));
+            Kind::Elements { dtype, lengths, .. } => NdArrayRef::byte_length(*dtype, lengths)? as usize,
+            Kind::Enum(_) | Kind::Logical(_) if !matches!(of.size, 1 | 2 | 4 | 8) => {
+                return Err(wrong_table(format!("has an enum or a truth value of {} bytes", of.size)));
             }
             // The compiler says how long these are; that all fields lie inside was looked at.
-            Kind::Enum(_) | Kind::Struct(_) | Kind::Union(..) => of.size,
+            Kind::Enum(_) | Kind::Logical(_) | Kind::Struct(_) | Kind::Union(..) | Kind::Bools => of.size,
         })
     }
 }
@@ -298,6 +366,32 @@ unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Resul
     }
 }
 
+/// The entries of a map: a `linkspan_text` and a value, or two fields, of which the first is reached as a text.
+///
+/// # Safety
+/// As for [`Layout::read`].
+unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entries> {
+    let size = of.item_size;
+    if of.fields.is_null() {
+        // SAFETY: as the caller promises.
+        let value = unsafe { Layout::of(of.of, depth + 1) }?;
+        // Entries that are inserted lie where the program puts them.
+        if of.access.is_null() {
+            holds(size, PAIR, value.size, "the value of an entry")?;
+        }
+        return Ok(Entries { size, key: None, offset: PAIR, value });
+    }
+    let entry = linkspan_record_type { size, ..*of };
+    // SAFETY: as the caller promises.
+    let fields = unsafe { read_fields(&entry, depth) }?.all;
+    match <[Field; 2]>::try_from(fields) {
+        Ok([key, value]) if matches!(key.of.kind, Kind::Text) && key.of.through.is_some() => {
+            Ok(Entries { size, key: Some((key.offset, key.of)), offset: value.offset, value: value.of })
+        }
+        _ => Err(wrong_table("has a map whose entries are no key and value".into())),
+    }
+}
+
 /// # Safety
 /// As for [`Layout::read`].
 unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields> {
@@ -312,9 +406,17 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
         let layout = unsafe { Layout::of(field.of, depth + 1) }?;
         // SAFETY: as the caller promises.
         let key = unsafe { c_text(field.key, "a key in the table of a record") }?;
-        holds(of.size, field.offset, layout.size, &format!("the field {key}"))?;
-        if field.optional {
-            holds(of.size, field.presence, 1, &format!("what says whether {key} is there"))?;
+        // SAFETY: as the caller promises.
+        let reach = match unsafe { Through::of(field.access, field.which) } {
+            Some(through) => Reach::Through(through),
+            None if field.optional => Reach::Flag(field.presence),
+            None => Reach::There,
+        };
+        // Functions give the place of a value; else it lies in the struct.
+        let length = if let Reach::Through(_) = reach { 0 } else { layout.size };
+        holds(of.size, field.offset, length, &format!("the field {key}"))?;
+        if let Reach::Flag(presence) = reach {
+            holds(of.size, presence, 1, &format!("what says whether {key} is there"))?;
         }
         // SAFETY: as the caller promises.
         let default = match unsafe { block(field.default_value, field.default_length, "a default") }? {
@@ -328,8 +430,8 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
         // SAFETY: as the caller promises.
         let aliases = unsafe { read_names(field.aliases, None) }?;
         fields.aliases.extend(aliases.into_iter().map(|alias| (alias, position)));
-        let presence = field.optional.then_some(field.presence);
-        fields.all.push(Field { key, offset: field.offset, presence, default, unknown, of: layout });
+        let (offset, optional) = (field.offset, field.optional);
+        fields.all.push(Field { key, offset, optional, reach, default, unknown, of: layout });
     }
     Ok(fields)
 }

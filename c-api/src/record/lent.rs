@@ -3,11 +3,12 @@
 use std::marker::PhantomData;
 
 use linkspan::value::{Decimal, NdArrayRef, Sink, Source};
-use linkspan::{Error, ErrorKind, Order, Result, Timestamp};
+use linkspan::{DType, Error, ErrorKind, Order, Result, Timestamp};
 
-use super::layout::{Field, Fields, Kind, Layout, PAIR};
+use super::error::no_array;
+use super::layout::{Entries, Field, Fields, Kind, Layout, Reach};
 use crate::argument::{block, handle, utf8};
-use crate::array::linkspan_array;
+use crate::array::{copy_elements, linkspan_array};
 use crate::message::linkspan_message;
 
 /// A struct that is only read.
@@ -55,6 +56,20 @@ fn no_value() -> Error {
     Error::new(ErrorKind::OutOfRange, "the number is none of this enum's values")
 }
 
+/// The bytes of a text, of bytes or of a decimal number.
+///
+/// # Safety
+/// As for [`send`].
+#[inline]
+unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result<&'a [u8]> {
+    match of.through {
+        // SAFETY: as the caller promises.
+        Some(through) => unsafe { through.bytes(at, what) },
+        // SAFETY: as the caller promises.
+        None => unsafe { pair(at, what) },
+    }
+}
+
 /// The bytes that a pointer and a length say.
 ///
 /// # Safety
@@ -91,21 +106,35 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
         Kind::U16 => sink.int(read!(u16).into()),
         Kind::U32 => sink.int(read!(u32).into()),
         Kind::U64 => read!(u64).walk(sink),
+        Kind::WideU8 => sink.int(read!(i16).into()),
+        Kind::WideU16 => sink.int(read!(i32).into()),
+        Kind::WideU32 => sink.int(read!(i64)),
+        // SAFETY: as above.
+        Kind::Logical(_) => sink.bool(unsafe { number(at, of.size) } != 0),
         Kind::F32 => sink.float(read!(f32).into()),
         Kind::F64 => sink.float(read!(f64)),
         Kind::Timestamp => sink.timestamp(Timestamp(read!(i64))),
+        // SAFETY: as above.
+        Kind::Uuid if of.through.is_some() => match unsafe { bytes(of, at, "a UUID") }?.try_into() {
+            Ok(id) => sink.uuid(id),
+            Err(_) => Err(Error::new(ErrorKind::WrongType, "a UUID has 16 bytes")),
+        },
         Kind::Uuid => sink.uuid(read!([u8; 16])),
         // SAFETY: as above.
-        Kind::Text => sink.text(utf8(unsafe { pair(at, "text") }?, "text")?),
+        Kind::Text => sink.text(utf8(unsafe { bytes(of, at, "text") }?, "text")?),
         // SAFETY: as above.
-        Kind::Bytes => sink.bytes(unsafe { pair(at, "bytes") }?),
+        Kind::Bytes => sink.bytes(unsafe { bytes(of, at, "bytes") }?),
         Kind::Decimal => {
             // SAFETY: as above.
-            let text = utf8(unsafe { pair(at, "text") }?, "a decimal number")?;
+            let text = utf8(unsafe { bytes(of, at, "text") }?, "a decimal number")?;
             sink.decimal(&text.parse::<Decimal>()?)
         }
         Kind::Any => {
-            let message = read!(*const linkspan_message);
+            let message = match of.through {
+                // SAFETY: as above.
+                Some(through) => unsafe { through.find(at) }?.cast(),
+                None => read!(*const linkspan_message),
+            };
             // SAFETY: the caller promises NULL or a live message.
             if message.is_null() { sink.null() } else { unsafe { handle(message) }?.walk(sink) }
         }
@@ -116,7 +145,7 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
         }
         Kind::List(items) => {
             // SAFETY: as above.
-            let (first, count) = unsafe { items_at(at, items.size) }?;
+            let (first, count) = unsafe { items_at(of, at, items.size) }?;
             sink.begin_array(count)?;
             for position in 0..count {
                 // SAFETY: the caller promises so many items.
@@ -125,40 +154,148 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
             }
             sink.end_array()
         }
-        Kind::Map(size, values) => {
+        Kind::Bools => {
+            let through = of.through.ok_or_else(no_value)?;
             // SAFETY: as above.
-            let (first, count) = unsafe { items_at(at, *size) }?;
-            sink.begin_map(count)?;
+            let (_, count) = unsafe { through.view(at) }?;
+            sink.begin_array(count)?;
             for position in 0..count {
-                // SAFETY: the caller promises so many entries, each a text and a value.
-                unsafe {
-                    let entry = first.add(position * size);
-                    let key = utf8(pair(entry, "a key")?, "a key")?;
-                    let sent = sink.key(key).and_then(|()| send(values, entry.add(PAIR), sink));
-                    sent.map_err(|error| error.under_key(key))?;
-                }
+                // SAFETY: there are so many.
+                sink.bool(unsafe { through.get_bool(at, position) }?)?;
             }
-            sink.end_map()
+            sink.end_array()
         }
+        // SAFETY: as above.
+        Kind::Map(entries) => unsafe { send_entries(of, entries, at, sink) },
         // SAFETY: as above.
         Kind::Struct(fields) => unsafe { send_fields(fields, at, sink) },
         Kind::Union(size, fields) => {
             // SAFETY: as above.
-            let variant = fields.all.get(unsafe { number(at, *size) }).ok_or_else(no_value)?;
+            let variant = unsafe { variant(*size, fields, at) }?;
             sink.begin_map(1)?;
             // SAFETY: as above.
             unsafe { send_field(variant, at, sink) }?;
             sink.end_map()
         }
+        Kind::Array { dtype, order, .. } if of.through.is_some() => {
+            let mut array = linkspan_array { dtype: *dtype as i32, ..linkspan_array::NOTHING };
+            // SAFETY: as above.
+            if !unsafe { of.through.ok_or_else(no_value)?.view_array(at, &mut array) }? {
+                return Err(no_array());
+            }
+            let bytes = array.length;
+            // SAFETY: so many bytes are there; whether the array has as many is looked at before its elements are.
+            let array = unsafe { fits(&array, *dtype, bytes)?.lend() }?;
+            send_array(array, order.unwrap_or(array.order), sink)
+        }
         Kind::Array { .. } => {
             // SAFETY: the caller promises an array, whose elements are there. It may lie unaligned as little as any value of C.
             sink.ndarray(unsafe { (*at.cast::<linkspan_array>()).lend() }?)
         }
-        Kind::Elements { dtype, lengths } => {
+        Kind::Elements { dtype, order, lengths } => {
             // SAFETY: the elements lie within the struct.
             let data = unsafe { block(at, of.size, "elements") }?;
-            sink.ndarray(NdArrayRef::new(*dtype, Order::Row, lengths, data)?)
+            sink.ndarray(NdArrayRef::new(*dtype, *order, lengths, data)?)
         }
+    }
+}
+
+/// Sends an array, in this order.
+fn send_array<S: Sink + ?Sized>(array: NdArrayRef<'_>, order: Order, sink: &mut S) -> Result<()> {
+    if array.order == order || array.shape.iter().filter(|length| **length > 1).count() < 2 {
+        return sink.ndarray(array);
+    }
+    let mut turned = vec![0; array.data.len()];
+    copy_elements(array, array.dtype, order, &mut turned)?;
+    sink.ndarray(NdArrayRef::new(array.dtype, order, array.shape, &turned)?)
+}
+
+/// Refuses an array of other elements than its type asks for, or of another number of them than its shape says.
+fn fits(array: &linkspan_array, asked: DType, bytes: usize) -> Result<&linkspan_array> {
+    let (dtype, dims) = array.shape()?;
+    if dtype != asked {
+        let text = format!("an array of {} is expected, one of {} was found", asked.name(), dtype.name());
+        return Err(Error::new(ErrorKind::WrongType, text));
+    }
+    if NdArrayRef::byte_length(dtype, dims)? == bytes as u64 {
+        return Ok(array);
+    }
+    let text = "the array has another number of elements than its shape says";
+    Err(Error::new(ErrorKind::OutOfRange, text))
+}
+
+/// # Safety
+/// As for [`send`].
+unsafe fn send_entries<S: Sink + ?Sized>(
+    of: &Layout,
+    entries: &Entries,
+    at: *const u8,
+    sink: &mut S,
+) -> Result<()> {
+    let values = &entries.value;
+    // SAFETY: as the caller promises: so many entries, each a key and a value.
+    unsafe {
+        if let Some(through) = of.through.filter(|through| through.inserts()) {
+            sink.begin_map(through.view(at)?.1)?;
+            through.each(at, &mut |key, value| send_entry(key, values, value, sink))?;
+        } else {
+            let (first, count) = items_at(of, at, entries.size)?;
+            sink.begin_map(count)?;
+            for position in 0..count {
+                let here = first.add(position * entries.size);
+                let key = match &entries.key {
+                    Some((offset, key)) => bytes(key, here.add(*offset), "a key")?,
+                    None => pair(here, "a key")?,
+                };
+                send_entry(key, values, here.add(entries.offset), sink)?;
+            }
+        }
+    }
+    sink.end_map()
+}
+
+/// # Safety
+/// As for [`send`].
+unsafe fn send_entry<S: Sink + ?Sized>(key: &[u8], of: &Layout, at: *const u8, sink: &mut S) -> Result<()> {
+    let key = utf8(key, "a key")?;
+    // SAFETY: as the caller promises.
+    let sent = sink.key(key).and_then(|()| unsafe { send(of, at, sink) });
+    sent.map_err(|error| error.under_key(key))
+}
+
+/// The variant that there is.
+///
+/// # Safety
+/// As for [`send`].
+unsafe fn variant(size: usize, fields: &Fields, at: *const u8) -> Result<&Field> {
+    if size > 0 {
+        // SAFETY: as the caller promises.
+        return fields.all.get(unsafe { number(at, size) }).ok_or_else(no_value);
+    }
+    for field in &fields.all {
+        // SAFETY: as the caller promises.
+        if unsafe { place(field, at) }?.is_some() {
+            return Ok(field);
+        }
+    }
+    let text = format!("it holds none of its variants, which are {}", fields.list());
+    Err(Error::new(ErrorKind::OutOfRange, text))
+}
+
+/// Where the value of a field lies, if it is there.
+///
+/// # Safety
+/// As for [`send`]; `at` is where the struct lies.
+#[inline]
+unsafe fn place(field: &Field, at: *const u8) -> Result<Option<*const u8>> {
+    // SAFETY: as the caller promises; the field lies within the struct. A truth value is looked at as the byte that it is.
+    unsafe {
+        let here = at.add(field.offset);
+        Ok(match field.reach {
+            Reach::There => Some(here),
+            Reach::Flag(presence) => (at.add(presence).read() != 0).then_some(here),
+            Reach::Through(through) => Some(through.find(here)?).filter(|value| !value.is_null()),
+        })
     }
 }
 
@@ -166,9 +303,12 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
 ///
 /// # Safety
 /// As for [`send`].
-unsafe fn items_at(at: *const u8, size: usize) -> Result<(*const u8, usize)> {
+unsafe fn items_at(of: &Layout, at: *const u8, size: usize) -> Result<(*const u8, usize)> {
     // SAFETY: as the caller promises.
     unsafe {
+        if let Some(through) = of.through {
+            return through.view(at);
+        }
         let first = at.cast::<*const u8>().read_unaligned();
         let count = at.add(size_of::<*const u8>()).cast::<usize>().read_unaligned();
         block(first, count.saturating_mul(size), "the items")?;
@@ -180,21 +320,28 @@ unsafe fn items_at(at: *const u8, size: usize) -> Result<(*const u8, usize)> {
 /// As for [`send`].
 #[inline]
 unsafe fn send_fields<S: Sink + ?Sized>(fields: &Fields, at: *const u8, sink: &mut S) -> Result<()> {
-    // SAFETY: as the caller promises. A truth value is looked at as the byte that it is.
-    let there = |field: &Field| field.presence.is_none_or(|presence| unsafe { at.add(presence).read() } != 0);
-    sink.begin_map(fields.all.iter().filter(|field| there(field)).count())?;
-    for field in fields.all.iter().filter(|field| there(field)) {
+    let mut count = 0;
+    for field in &fields.all {
+        // SAFETY: as the caller promises.
+        count += usize::from(unsafe { place(field, at) }?.is_some());
+    }
+    sink.begin_map(count)?;
+    for field in &fields.all {
         // SAFETY: as the caller promises.
         unsafe { send_field(field, at, sink) }?;
     }
     sink.end_map()
 }
 
+/// Sends the key and the value of a field, if it is there.
+///
 /// # Safety
 /// As for [`send`]; `at` is where the struct lies.
 #[inline]
 unsafe fn send_field<S: Sink + ?Sized>(field: &Field, at: *const u8, sink: &mut S) -> Result<()> {
-    // SAFETY: as the caller promises; the field lies within the struct.
-    let sent = sink.key(field.key).and_then(|()| unsafe { send(&field.of, at.add(field.offset), sink) });
+    // SAFETY: as the caller promises.
+    let Some(value) = unsafe { place(field, at) }? else { return Ok(()) };
+    // SAFETY: as the caller promises; the value lies there.
+    let sent = sink.key(field.key).and_then(|()| unsafe { send(&field.of, value, sink) });
     sent.map_err(|error| error.under_key(field.key))
 }

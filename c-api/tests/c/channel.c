@@ -22,32 +22,32 @@ static int serve(const char *endpoint) {
     linkspan_message *request, *reply;
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     options.encoding = "json";
-    OK(linkspan_serve(endpoint, &options, &server));
+    OK(linkspan_server_serve(endpoint, &options, &server));
     OK(linkspan_message_new(&reply));
     bool more = true;
-    while (more && linkspan_next(server, LINKSPAN_DEFAULT, &request) == LINKSPAN_OK && request != NULL) {
+    while (more && linkspan_server_next(server, LINKSPAN_DEFAULT, &request) == LINKSPAN_OK && request != NULL) {
         int64_t n;
         linkspan_type type;
         if (linkspan_message_get_i64(request, "n", &n) == LINKSPAN_OK) {
             OK(linkspan_message_clear(reply));
             OK(linkspan_message_put_i64(reply, "twice", 2 * n));
-            OK(linkspan_reply(request, reply));
-            CHECK(linkspan_reply(request, reply) == LINKSPAN_INVALID_STATE);
+            OK(linkspan_request_reply(request, reply));
+            CHECK(linkspan_request_reply(request, reply) == LINKSPAN_INVALID_STATE);
         } else if (linkspan_message_get_type(request, "echo", &type) == LINKSPAN_OK) {
-            OK(linkspan_reply(request, request));
+            OK(linkspan_request_reply(request, request));
         } else if (linkspan_message_get_type(request, "quit", &type) == LINKSPAN_OK) {
-            OK(linkspan_reply(request, request));
+            OK(linkspan_request_reply(request, request));
             more = false;
         } else if (linkspan_message_get_type(request, "drop", &type) != LINKSPAN_OK) {
             OK(linkspan_message_clear(reply));
             OK(linkspan_message_put_text(reply, "known", LINKSPAN_ZSTR("n, echo, drop, quit")));
-            OK(linkspan_fail(request, -32601, "test.unknown", "no such operation", reply));
+            OK(linkspan_request_fail(request, -32601, "test.unknown", "no such operation", reply));
         }
         linkspan_message_release(request);
     }
     linkspan_message_release(reply);
-    OK(linkspan_close(server, 5000000000));
-    linkspan_release(server);
+    OK(linkspan_server_close(server, 5000000000));
+    linkspan_server_free(server);
     return 0;
 }
 
@@ -58,7 +58,7 @@ static linkspan_status ask(linkspan_channel *channel, const char *key, int64_t v
     const double wave[4] = {1, 2, 3, 4};
     const linkspan_array array = {LINKSPAN_F64, LINKSPAN_COLUMN, 2, {2, 2}, wave, 0};
     OK(linkspan_message_put_array(request, "wave", &array));
-    const linkspan_status status = linkspan_call(channel, request, 10000000000, reply);
+    const linkspan_status status = linkspan_channel_call(channel, request, 10000000000, reply);
     linkspan_message_release(request);
     return status;
 }
@@ -66,9 +66,9 @@ static linkspan_status ask(linkspan_channel *channel, const char *key, int64_t v
 static void call(const char *endpoint) {
     linkspan_channel *channel;
     linkspan_message *reply;
-    OK(linkspan_connect(endpoint, NULL, 10000000000, &channel));
-    linkspan_channel_state state = LINKSPAN_CHANNEL_STATE_INIT;
-    OK(linkspan_channel_look(channel, &state));
+    OK(linkspan_channel_connect(endpoint, NULL, 10000000000, &channel));
+    linkspan_channel_info state = LINKSPAN_CHANNEL_INFO_INIT;
+    OK(linkspan_channel_get_info(channel, &state));
     CHECK(state.role == LINKSPAN_ROLE_CONNECTOR && state.writable && !state.readable);
     CHECK(state.endpoint_length == strlen(endpoint) && memcmp(state.endpoint, endpoint, state.endpoint_length) == 0);
 
@@ -84,7 +84,7 @@ static void call(const char *endpoint) {
     OK(linkspan_message_get_array(reply, "wave", &a));
     CHECK(a.order == LINKSPAN_COLUMN && a.rank == 2 && a.dims[1] == 2 && ((const double *)a.data)[3] == 4.0);
     linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
-    OK(linkspan_message_look(reply, &info));
+    OK(linkspan_message_get_info(reply, &info));
     CHECK(info.sequence > 0 && info.sent > 0 && info.encoding == LINKSPAN_CBOR && info.body_length > 32);
     CHECK(linkspan_message_put_i64(reply, "x", 1) == LINKSPAN_INVALID_STATE);
     linkspan_message_release(reply);
@@ -103,18 +103,18 @@ static void call(const char *endpoint) {
     linkspan_message_release(known);
     CHECK(ask(channel, "drop", 1, &reply) == LINKSPAN_REMOTE);
 
-    OK(linkspan_events(channel, &reply));
+    OK(linkspan_channel_events(channel, &reply));
     OK(linkspan_message_get_text(reply, "0/kind", &text, &length));
     CHECK(length == 9 && memcmp(text, "connected", 9) == 0);
     linkspan_message_release(reply);
-    OK(linkspan_stats(channel, &reply));
+    OK(linkspan_channel_stats(channel, &reply));
     OK(linkspan_message_count(reply, "", &length));
     CHECK(length > 0);
     linkspan_message_release(reply);
     OK(ask(channel, "quit", 1, &reply));
     linkspan_message_release(reply);
-    OK(linkspan_close(channel, 5000000000));
-    linkspan_release(channel);
+    OK(linkspan_channel_close(channel, 5000000000));
+    linkspan_channel_free(channel);
 }
 
 static void a_server_answers_and_fails(const char *endpoint) {
@@ -137,50 +137,50 @@ static void messages_go_both_ways(const char *endpoint) {
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        OK(linkspan_connect(endpoint, NULL, 10000000000, &there));
-        OK(linkspan_recv(there, 10000000000, &got));
-        OK(linkspan_send(there, got, 10000000000, NULL));
+        OK(linkspan_channel_connect(endpoint, NULL, 10000000000, &there));
+        OK(linkspan_channel_recv(there, 10000000000, &got));
+        OK(linkspan_channel_send(there, got, 10000000000, NULL));
         linkspan_message_release(got);
-        OK(linkspan_recv(there, 10000000000, &got));
+        OK(linkspan_channel_recv(there, 10000000000, &got));
         linkspan_message_release(got);
-        OK(linkspan_close(there, 10000000000));
-        linkspan_release(there);
+        OK(linkspan_channel_close(there, 10000000000));
+        linkspan_channel_free(there);
         _exit(0);
     }
-    OK(linkspan_listen(endpoint, NULL, &listener));
+    OK(linkspan_listener_listen(endpoint, NULL, &listener));
     linkspan_listener *second;
-    CHECK(linkspan_listen(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
-    OK(linkspan_fileno(listener, &fd));
+    CHECK(linkspan_listener_listen(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
+    OK(linkspan_listener_fileno(listener, &fd));
     struct pollfd ready = {fd, POLLIN, 0};
     CHECK(poll(&ready, 1, 10000) == 1);
-    OK(linkspan_accept(listener, 10000000000, &here));
-    CHECK(linkspan_try_recv(here, &got) == LINKSPAN_EMPTY && got == NULL);
-    OK(linkspan_poll(here, &is_there));
+    OK(linkspan_listener_accept(listener, 10000000000, &here));
+    CHECK(linkspan_channel_try_recv(here, &got) == LINKSPAN_EMPTY && got == NULL);
+    OK(linkspan_channel_poll(here, &is_there));
     CHECK(!is_there);
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_text(m, NULL, LINKSPAN_ZSTR("hello")));
-    OK(linkspan_send(here, m, LINKSPAN_DEFAULT, &sequence));
+    OK(linkspan_channel_send(here, m, LINKSPAN_DEFAULT, &sequence));
     CHECK(sequence == 1);
-    OK(linkspan_fileno(here, &fd));
+    OK(linkspan_channel_fileno(here, &fd));
     ready.fd = fd;
     CHECK(poll(&ready, 1, 10000) == 1);
-    OK(linkspan_poll(here, &is_there));
+    OK(linkspan_channel_poll(here, &is_there));
     CHECK(is_there);
-    OK(linkspan_recv(here, 0, &got));
+    OK(linkspan_channel_recv(here, 0, &got));
     const char *text;
     size_t length;
     OK(linkspan_message_get_text(got, "", &text, &length));
     CHECK(length == 5 && memcmp(text, "hello", 5) == 0);
     linkspan_message_release(got);
-    CHECK(linkspan_recv(here, 1000000, &got) == LINKSPAN_TIMEOUT);
-    CHECK(linkspan_recv(here, -2, &got) == LINKSPAN_OUT_OF_RANGE);
-    OK(linkspan_try_send(here, m, NULL));
+    CHECK(linkspan_channel_recv(here, 1000000, &got) == LINKSPAN_TIMEOUT);
+    CHECK(linkspan_channel_recv(here, -2, &got) == LINKSPAN_OUT_OF_RANGE);
+    OK(linkspan_channel_try_send(here, m, NULL));
     linkspan_message_release(m);
-    OK(linkspan_close(here, 10000000000));
-    CHECK(linkspan_recv(here, 0, &got) == LINKSPAN_INVALID_STATE);
-    linkspan_release(here);
-    OK(linkspan_close(listener, LINKSPAN_DEFAULT));
-    linkspan_release(listener);
+    OK(linkspan_channel_close(here, 10000000000));
+    CHECK(linkspan_channel_recv(here, 0, &got) == LINKSPAN_INVALID_STATE);
+    linkspan_channel_free(here);
+    OK(linkspan_listener_close(listener));
+    linkspan_listener_free(listener);
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
@@ -190,21 +190,21 @@ static void options_are_checked_and_a_wait_can_be_ended(void) {
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     linkspan_error e = LINKSPAN_ERROR_INIT;
     options.encoding = "xml";
-    CHECK(linkspan_connect("unix:nobody", &options, 0, &channel) == LINKSPAN_UNSUPPORTED);
+    CHECK(linkspan_channel_connect("unix:nobody", &options, 0, &channel) == LINKSPAN_UNSUPPORTED);
     linkspan_last_error(&e);
     CHECK(strcmp(e.path, "encoding") == 0);
     options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
     options.size = 3;
-    CHECK(linkspan_connect("unix:nobody", &options, 0, &channel) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_channel_connect("unix:nobody", &options, 0, &channel) == LINKSPAN_INVALID_STATE);
     options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
     options.on_wait = give_up_at_the_second_tick;
     options.on_wait_context = &ticks;
-    CHECK(linkspan_connect("unix:nobody", &options, LINKSPAN_FOREVER, &channel) == LINKSPAN_CANCELLED);
+    CHECK(linkspan_channel_connect("unix:nobody", &options, LINKSPAN_FOREVER, &channel) == LINKSPAN_CANCELLED);
     CHECK(channel == NULL && ticks == 2);
-    CHECK(linkspan_connect("unix:nobody", NULL, 0, &channel) == LINKSPAN_NOT_FOUND);
+    CHECK(linkspan_channel_connect("unix:nobody", NULL, 0, &channel) == LINKSPAN_NOT_FOUND);
     linkspan_last_error(&e);
     CHECK(e.retryable && e.endpoint != NULL && strcmp(e.endpoint, "unix:nobody") == 0);
-    CHECK(linkspan_connect("unix:../etc", NULL, 0, &channel) == LINKSPAN_INVALID_ENDPOINT);
+    CHECK(linkspan_channel_connect("unix:../etc", NULL, 0, &channel) == LINKSPAN_INVALID_ENDPOINT);
 }
 
 /* Several messages a call, in one process. */
@@ -216,20 +216,20 @@ static void batches_go_and_come(const char *endpoint) {
     linkspan_error e = LINKSPAN_ERROR_INIT;
     size_t count, got = 0;
     few.replay_count = COUNT;
-    OK(linkspan_open(endpoint, NULL, LINKSPAN_DEFAULT, &there));
-    OK(linkspan_connect(endpoint, &few, LINKSPAN_DEFAULT, &here));
+    OK(linkspan_channel_open(endpoint, NULL, LINKSPAN_DEFAULT, &there));
+    OK(linkspan_channel_connect(endpoint, &few, LINKSPAN_DEFAULT, &here));
     for (int i = 0; i < COUNT; i++) {
         OK(linkspan_message_new(&sent[i]));
         OK(linkspan_message_put_i64(sent[i], "n", i));
     }
-    OK(linkspan_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count));
+    OK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count));
     CHECK(count == COUNT);
     /* Nobody has taken them, and no more are kept. */
-    CHECK(linkspan_send_many(here, (const linkspan_message *const *)sent, 3, 0, &count) == LINKSPAN_FULL);
+    CHECK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, 3, 0, &count) == LINKSPAN_FULL);
     linkspan_last_error(&e);
     CHECK(count == 0 && e.sent == 0);
     while (got < COUNT) {
-        OK(linkspan_recv_many(there, ROOM, 5000000000, taken, &count));
+        OK(linkspan_channel_recv_many(there, ROOM, 5000000000, taken, &count));
         CHECK(count >= 1 && count <= ROOM);
         for (size_t i = 0; i < count; i++, got++) {
             int64_t n;
@@ -238,24 +238,24 @@ static void batches_go_and_come(const char *endpoint) {
             linkspan_message_release(taken[i]);
         }
     }
-    CHECK(linkspan_recv_many(there, ROOM, 0, taken, &count) == LINKSPAN_TIMEOUT && count == 0);
-    CHECK(linkspan_recv_many(there, 0, 0, taken, &count) == LINKSPAN_OUT_OF_RANGE);
-    CHECK(linkspan_recv_many(there, ROOM, 0, NULL, &count) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_channel_recv_many(there, ROOM, 0, taken, &count) == LINKSPAN_TIMEOUT && count == 0);
+    CHECK(linkspan_channel_recv_many(there, 0, 0, taken, &count) == LINKSPAN_OUT_OF_RANGE);
+    CHECK(linkspan_channel_recv_many(there, ROOM, 0, NULL, &count) == LINKSPAN_INVALID_STATE);
     /* One that has no form ends the batch. */
     linkspan_message_release(sent[2]);
     OK(linkspan_message_new(&sent[2]));
     OK(linkspan_message_begin_map(sent[2], "open"));
-    CHECK(linkspan_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count) != LINKSPAN_OK);
+    CHECK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count) != LINKSPAN_OK);
     linkspan_last_error(&e);
     CHECK(count == 2 && e.sent == 2);
-    OK(linkspan_recv_many(there, ROOM, 5000000000, taken, &count));
+    OK(linkspan_channel_recv_many(there, ROOM, 5000000000, taken, &count));
     CHECK(count == 2);
     for (size_t i = 0; i < count; i++) linkspan_message_release(taken[i]);
-    OK(linkspan_send_many(here, NULL, 0, LINKSPAN_DEFAULT, NULL));
-    CHECK(linkspan_send_many(here, NULL, 1, LINKSPAN_DEFAULT, &count) == LINKSPAN_INVALID_STATE);
+    OK(linkspan_channel_send_many(here, NULL, 0, LINKSPAN_DEFAULT, NULL));
+    CHECK(linkspan_channel_send_many(here, NULL, 1, LINKSPAN_DEFAULT, &count) == LINKSPAN_INVALID_STATE);
     for (int i = 0; i < COUNT; i++) linkspan_message_release(sent[i]);
-    linkspan_release(here);
-    linkspan_release(there);
+    linkspan_channel_free(here);
+    linkspan_channel_free(there);
 }
 
 int main(int count, char **arguments) {

@@ -122,7 +122,7 @@ static void walks_visit_everything_once(linkspan_message *m) {
     char seen[256] = "";
     int values = 0;
     linkspan_status status;
-    OK(linkspan_walk_begin(m, "", &walk));
+    OK(linkspan_walk_new(m, "", &walk));
     while ((status = linkspan_walk_next(walk, &item)) == LINKSPAN_OK) {
         ++values;
         char part[64];
@@ -131,15 +131,15 @@ static void walks_visit_everything_once(linkspan_message *m) {
     }
     CHECK(status == LINKSPAN_EMPTY);
     CHECK(linkspan_walk_next(walk, &item) == LINKSPAN_EMPTY);
-    linkspan_release(walk);
+    linkspan_walk_free(walk);
     CHECK(values == 18);
     CHECK(strcmp(seen, "0 1celsius 1count 1large 1ok 1none 1name 1raw 1at 1id 1price 1big 1rows 2 3x 3a/b 2 1wave ") == 0);
-    OK(linkspan_walk_begin(m, "rows/1", &walk));
+    OK(linkspan_walk_new(m, "rows/1", &walk));
     OK(linkspan_walk_next(walk, &item));
     CHECK(item.depth == 0 && item.type == LINKSPAN_TYPE_INT && item.integer == 8);
     CHECK(linkspan_walk_next(walk, &item) == LINKSPAN_EMPTY);
-    linkspan_release(walk);
-    CHECK(linkspan_walk_begin(m, "nowhere", &walk) == LINKSPAN_MISSING && walk == NULL);
+    linkspan_walk_free(walk);
+    CHECK(linkspan_walk_new(m, "nowhere", &walk) == LINKSPAN_MISSING && walk == NULL);
 }
 
 static void errors_say_what_and_where(linkspan_message *m) {

@@ -23,13 +23,13 @@ static void large_arrays_take_hardly_any_new_pages(const char *endpoint) {
         array.data = wave;
         OK(linkspan_message_new(&m));
         OK(linkspan_message_put_array(m, "wave", &array));
-        OK(linkspan_send(p, m, LINKSPAN_DEFAULT, NULL));
+        OK(linkspan_publisher_send(p, m, NULL));
         linkspan_message_release(m);
     }
     CHECK(getrusage(RUSAGE_SELF, &after) == 0);
     CHECK(after.ru_minflt - before.ru_minflt < ROUNDS * PAGES_OF_A_COPY / 4);
-    OK(linkspan_close(p, LINKSPAN_DEFAULT));
-    linkspan_release(p);
+    OK(linkspan_publisher_close(p, LINKSPAN_DEFAULT));
+    linkspan_publisher_free(p);
 }
 
 int main(void) {

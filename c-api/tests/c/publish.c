@@ -25,35 +25,35 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     linkspan_message *m;
     bool there;
     int fd;
-    OK(linkspan_subscribe(endpoint, NULL, &s));
-    OK(linkspan_recv(s, 20 * SECONDS, &m));
+    OK(linkspan_subscriber_new(endpoint, NULL, &s));
+    OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
     /* The newest value comes first, however late one is. */
     int64_t n = number_of(m);
     CHECK(n == 3);
     linkspan_message_release(m);
-    CHECK(linkspan_try_recv(s, &m) == LINKSPAN_EMPTY && m == NULL);
-    OK(linkspan_poll(s, &there));
+    CHECK(linkspan_subscriber_try_recv(s, &m) == LINKSPAN_EMPTY && m == NULL);
+    OK(linkspan_subscriber_poll(s, &there));
     CHECK(!there);
-    OK(linkspan_fileno(s, &fd));
+    OK(linkspan_subscriber_fileno(s, &fd));
     CHECK(write(ready, "1", 1) == 1);
     struct pollfd wait = {fd, POLLIN, 0};
     CHECK(poll(&wait, 1, 20000) == 1);
     while (n < last) {
-        OK(linkspan_next(s, LINKSPAN_DEFAULT, &m));
+        OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
         CHECK(m != NULL && number_of(m) == n + 1);
         ++n;
         linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
-        OK(linkspan_message_look(m, &info));
+        OK(linkspan_message_get_info(m, &info));
         CHECK(info.missed == 0 && info.sequence == (uint64_t)n);
         linkspan_message_release(m);
     }
-    CHECK(linkspan_next(s, 0, &m) == LINKSPAN_TIMEOUT);
+    CHECK(linkspan_subscriber_next(s, 0, &m) == LINKSPAN_TIMEOUT);
     CHECK(write(ready, "2", 1) == 1);
     /* Ends with nothing when the program is asked to stop. */
-    OK(linkspan_next(s, LINKSPAN_DEFAULT, &m));
+    OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
     CHECK(m == NULL);
-    OK(linkspan_close(s, LINKSPAN_DEFAULT));
-    linkspan_release(s);
+    OK(linkspan_subscriber_close(s));
+    linkspan_subscriber_free(s);
     return 0;
 }
 
@@ -62,7 +62,7 @@ static void publish(linkspan_publisher *p, int64_t n) {
     uint64_t sequence;
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_i64(m, "n", n));
-    OK(linkspan_send(p, m, LINKSPAN_DEFAULT, &sequence));
+    OK(linkspan_publisher_send(p, m, &sequence));
     CHECK(sequence == (uint64_t)n);
     linkspan_message_release(m);
 }
@@ -85,8 +85,8 @@ int main(int count, char **arguments) {
         exit(subscriber(endpoint, 10, ready[1]));
     }
     OK(linkspan_publisher_new(endpoint, NULL, &p));
-    OK(linkspan_publisher_wait(p, 0, 0));
-    CHECK(linkspan_publisher_wait(p, 1, 1000000) == LINKSPAN_TIMEOUT);
+    OK(linkspan_publisher_wait_for_subscribers(p, 0, 0));
+    CHECK(linkspan_publisher_wait_for_subscribers(p, 1, 1000000) == LINKSPAN_TIMEOUT);
     CHECK(linkspan_publisher_new(endpoint, NULL, &second) == LINKSPAN_ADDRESS_IN_USE && second == NULL);
     CHECK(linkspan_latest(endpoint, NULL, 5 * SECONDS, &m) == LINKSPAN_EMPTY);
     for (int64_t n = 1; n <= 3; ++n) publish(p, n);
@@ -95,10 +95,10 @@ int main(int count, char **arguments) {
     linkspan_message_release(m);
     CHECK(write(go[1], "1", 1) == 1);
     CHECK(read(ready[0], &byte, 1) == 1 && byte == '1');
-    OK(linkspan_publisher_wait(p, 1, 20 * SECONDS));
+    OK(linkspan_publisher_wait_for_subscribers(p, 1, 20 * SECONDS));
     linkspan_message *stats;
     uint64_t subscribers;
-    OK(linkspan_stats(p, &stats));
+    OK(linkspan_publisher_stats(p, &stats));
     OK(linkspan_message_get_u64(stats, "subscribers", &subscribers));
     CHECK(subscribers == 1);
     linkspan_message_release(stats);
@@ -107,12 +107,12 @@ int main(int count, char **arguments) {
     CHECK(kill(child, SIGTERM) == 0);
     int status;
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    OK(linkspan_stats(p, &m));
+    OK(linkspan_publisher_stats(p, &m));
     OK(linkspan_message_count(m, "", &subscribers));
     CHECK(subscribers > 0);
     linkspan_message_release(m);
-    OK(linkspan_close(p, LINKSPAN_DEFAULT));
-    linkspan_release(p);
+    OK(linkspan_publisher_close(p, LINKSPAN_DEFAULT));
+    linkspan_publisher_free(p);
     CHECK(linkspan_latest(endpoint, NULL, 0, &m) == LINKSPAN_NOT_FOUND);
     puts("ok");
     return 0;

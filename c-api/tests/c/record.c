@@ -183,8 +183,8 @@ static void structs_are_parts_of_other_values(void) {
     CHECK(strstr(linkspan_last_error_text(), "it/sums") != NULL);
     CHECK(linkspan_record_encode(&record, &value, LINKSPAN_CBOR, &bytes, &length) == LINKSPAN_MALFORMED);
     value.sums.items[1].key.length = 0;
-    linkspan_release(writer);
-    linkspan_release(reader);
+    linkspan_writer_free(writer);
+    linkspan_reader_free(reader);
     OK(linkspan_record_free(&record, &value));
     OK(linkspan_record_free(&record, &back));
 }
@@ -197,14 +197,14 @@ static void what_does_not_fit_is_refused(void) {
     } refused[] = {
         {"[1]", LINKSPAN_WRONG_TYPE, "a map is expected"},
         {"{\"count\":2147483648}", LINKSPAN_OUT_OF_RANGE, "count"},
-        {"{\"count\":1,\"count\":1}", LINKSPAN_MALFORMED, "stands twice"},
-        {"{\"n\":1,\"n\":1}", LINKSPAN_MALFORMED, "stands twice"},
+        {"{\"count\":1,\"count\":1}", LINKSPAN_MALFORMED, "occurs twice"},
+        {"{\"n\":1,\"n\":1}", LINKSPAN_MALFORMED, "occurs twice"},
         {"{\"n\":1,\"number\":1}", LINKSPAN_WRONG_TYPE, "count comes twice"},
         {"{\"n\":1,\"count\":1}", LINKSPAN_WRONG_TYPE, "count comes twice"},
-        {"{\"newer\":1,\"newer\":1}", LINKSPAN_MALFORMED, "stands twice"},
+        {"{\"newer\":1,\"newer\":1}", LINKSPAN_MALFORMED, "occurs twice"},
         {"{\"path\":[{\"x\":1},{}]}", LINKSPAN_MISSING, "path/1"},
         {"{\"path\":[{\"x\":1,\"note\":1}]}", LINKSPAN_WRONG_TYPE, "path/0/note"},
-        {"{\"sums\":{\"a\":1,\"a\":1}}", LINKSPAN_MALFORMED, "stands twice"},
+        {"{\"sums\":{\"a\":1,\"a\":1}}", LINKSPAN_MALFORMED, "occurs twice"},
         {"{\"sums\":{\"a\\u0000\":1}}", LINKSPAN_UNSUPPORTED, "NUL"},
         {"{\"limits\":{\"$ndarray\":{\"dtype\":\"u16\",\"shape\":[1],\"data\":\"AQA=\"}}}", LINKSPAN_WRONG_TYPE, "limits"},
         {"{\"path\":[{\"x\":1", LINKSPAN_MALFORMED, ""},

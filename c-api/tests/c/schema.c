@@ -24,28 +24,28 @@ static void on(const char *endpoint) {
     OK(linkspan_publisher_new(endpoint, &options, &out));
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_f64(m, "watts", 230.5));
-    OK(linkspan_send(out, m, LINKSPAN_DEFAULT, NULL));
+    OK(linkspan_publisher_send(out, m, NULL));
     linkspan_message_release(m);
 
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_text(m, "watts", "much", 4));
-    CHECK(linkspan_send(out, m, LINKSPAN_DEFAULT, NULL) == LINKSPAN_WRONG_TYPE);
+    CHECK(linkspan_publisher_send(out, m, NULL) == LINKSPAN_WRONG_TYPE);
     CHECK(strstr(linkspan_last_error_text(), "f64 in W is expected") != NULL);
     linkspan_message_release(m);
 
     options.schema = KILOWATTS;
-    OK(linkspan_subscribe(endpoint, &options, &in));
-    CHECK(linkspan_recv(in, SOON, &m) == LINKSPAN_SCHEMA_MISMATCH);
+    OK(linkspan_subscriber_new(endpoint, &options, &in));
+    CHECK(linkspan_subscriber_recv(in, SOON, &m) == LINKSPAN_SCHEMA_MISMATCH);
     CHECK(strstr(linkspan_last_error_text(), "watts: the unit is W there and kW here") != NULL);
-    linkspan_release(in);
+    linkspan_subscriber_free(in);
 
     options.schema = NEWER;
-    OK(linkspan_subscribe(endpoint, &options, &in));
-    OK(linkspan_recv(in, SOON, &m));
+    OK(linkspan_subscriber_new(endpoint, &options, &in));
+    OK(linkspan_subscriber_recv(in, SOON, &m));
     OK(linkspan_message_get_f64(m, "watts", &watts));
     CHECK(watts == 230.5);
     linkspan_message_release(m);
-    linkspan_release(in);
+    linkspan_subscriber_free(in);
 
     OK(linkspan_schema(endpoint, &m));
     const char *unit;
@@ -55,14 +55,14 @@ static void on(const char *endpoint) {
     linkspan_message_release(m);
     CHECK(linkspan_schema("unix:test/nobody", &m) == LINKSPAN_NOT_FOUND);
 
-    OK(linkspan_events(out, &m));
+    OK(linkspan_publisher_events(out, &m));
     const char *kind;
     size_t length;
     OK(linkspan_message_get_text(m, "0/kind", &kind, &length));
     CHECK(length == strlen("schema_mismatch") && memcmp(kind, "schema_mismatch", length) == 0);
     linkspan_message_release(m);
-    OK(linkspan_close(out, LINKSPAN_DEFAULT));
-    linkspan_release(out);
+    OK(linkspan_publisher_close(out, LINKSPAN_DEFAULT));
+    linkspan_publisher_free(out);
 }
 
 #define LEVEL "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n"
@@ -77,17 +77,17 @@ static void replies(void) {
     size_t length;
     options.schema = WATTS;
     options.reply_schema = LEVEL;
-    OK(linkspan_serve("unix:test/tank", &options, &server));
+    OK(linkspan_server_serve("unix:test/tank", &options, &server));
     OK(linkspan_reply_schema("unix:test/tank", &m));
     OK(linkspan_message_get_text(m, "type/fields/0/type/unit", &unit, &length));
     CHECK(length == 1 && unit[0] == 'm');
     linkspan_message_release(m);
-    OK(linkspan_connect("unix:test/tank", &options, SOON, &client));
-    linkspan_release(client);
+    OK(linkspan_channel_connect("unix:test/tank", &options, SOON, &client));
+    linkspan_channel_free(client);
     options.reply_schema = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"cm\"\n";
-    CHECK(linkspan_connect("unix:test/tank", &options, SOON, &client) == LINKSPAN_SCHEMA_MISMATCH);
+    CHECK(linkspan_channel_connect("unix:test/tank", &options, SOON, &client) == LINKSPAN_SCHEMA_MISMATCH);
     CHECK(strstr(linkspan_last_error_text(), "the unit is m there and cm here") != NULL);
-    linkspan_release(server);
+    linkspan_server_free(server);
     CHECK(linkspan_reply_schema("unix:test/tank", &m) == LINKSPAN_NOT_FOUND);
 }
 
@@ -103,23 +103,23 @@ static void records(void) {
         OK(linkspan_publisher_new("journal:test/power", &options, &out));
         OK(linkspan_message_new(&m));
         OK(linkspan_message_put_f64(m, "watts", 1.0));
-        OK(linkspan_send(out, m, LINKSPAN_DEFAULT, NULL));
+        OK(linkspan_publisher_send(out, m, NULL));
         CHECK(linkspan_schema_of("journal:test/power", m, &schema) == LINKSPAN_INVALID_STATE);
         linkspan_message_release(m);
-        linkspan_release(out);
+        linkspan_publisher_free(out);
     }
     options.from = "first";
-    OK(linkspan_subscribe("journal:test/power", &options, &in));
+    OK(linkspan_subscriber_new("journal:test/power", &options, &in));
     for (int i = 0; i < 2; ++i) {
         const char *name;
         size_t length;
-        OK(linkspan_recv(in, SOON, &m));
+        OK(linkspan_subscriber_recv(in, SOON, &m));
         OK(linkspan_schema_of("journal:test/power", m, &schema));
         CHECK(linkspan_message_get_text(schema, "type/fields/1/name", &name, &length) == (i == 0 ? LINKSPAN_MISSING : LINKSPAN_OK));
         linkspan_message_release(schema);
         linkspan_message_release(m);
     }
-    linkspan_release(in);
+    linkspan_subscriber_free(in);
 }
 
 int main(void) {

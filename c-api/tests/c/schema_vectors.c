@@ -65,7 +65,7 @@ static void check_text(void) {
     linkspan_publisher *out = NULL;
     options.schema = text("toml");
     expect(code(), linkspan_publisher_new(AT, &options, &out), text("text"));
-    linkspan_release(out);
+    linkspan_publisher_free(out);
 }
 
 static void check_pair(void) {
@@ -76,14 +76,14 @@ static void check_pair(void) {
     const char *difference = text("differences/0");
     options.schema = text("reader");
     OK(linkspan_message_new(&message));
-    OK(linkspan_send(out, message, SOON, NULL));
+    OK(linkspan_publisher_send(out, message, NULL));
     linkspan_message_release(message);
-    OK(linkspan_subscribe(AT, &options, &in));
-    const linkspan_status status = linkspan_recv(in, SOON, &message);
+    OK(linkspan_subscriber_new(AT, &options, &in));
+    const linkspan_status status = linkspan_subscriber_recv(in, SOON, &message);
     expect(difference == NULL ? LINKSPAN_OK : LINKSPAN_SCHEMA_MISMATCH, status, difference);
     if (status == LINKSPAN_OK) linkspan_message_release(message);
-    linkspan_release(in);
-    linkspan_release(out);
+    linkspan_subscriber_free(in);
+    linkspan_publisher_free(out);
 }
 
 static void check_value(void) {
@@ -93,7 +93,7 @@ static void check_value(void) {
     const char *json = text("json"), *path = text("path");
     if (row == 0) out = publisher(text("schema"), "send");
     OK(linkspan_decode((const uint8_t *)json, strlen(json), LINKSPAN_JSON, &message));
-    const linkspan_status status = linkspan_send(out, message, SOON, NULL);
+    const linkspan_status status = linkspan_publisher_send(out, message, NULL);
     expect(code(), status, text("text"));
     linkspan_last_error(&error);
     if (code() != LINKSPAN_OK) {
@@ -106,7 +106,7 @@ static void check_value(void) {
     linkspan_message_release(message);
     size_t rows;
     OK(linkspan_message_count(law, "", &rows));
-    if (row + 1 == rows) linkspan_release(out);
+    if (row + 1 == rows) linkspan_publisher_free(out);
 }
 
 static void rows_of(const char *directory, const char *name, void (*check)(void)) {

@@ -14,14 +14,14 @@
 #define SOON 20000000000
 
 static linkspan_state state_of(const linkspan_service *service) {
-    linkspan_service_state state = LINKSPAN_SERVICE_STATE_INIT;
-    OK(linkspan_service_look(service, &state));
+    linkspan_service_info state = LINKSPAN_SERVICE_INFO_INIT;
+    OK(linkspan_service_get_info(service, &state));
     return state.state;
 }
 
-static void next_is(const linkspan_service *service, linkspan_command *command, linkspan_verb verb) {
-    OK(linkspan_service_next(service, SOON, command));
-    CHECK(command->verb == verb);
+static void next_is(const linkspan_service *service, linkspan_task *task, linkspan_command command) {
+    OK(linkspan_service_next(service, SOON, task));
+    CHECK(task->command == command);
 }
 
 static void what_cannot_be_is_refused(void) {
@@ -43,7 +43,7 @@ static void what_cannot_be_is_refused(void) {
 static void steps_come_until_a_signal_stops_them(void) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
-    linkspan_command command = LINKSPAN_COMMAND_INIT;
+    linkspan_task task = LINKSPAN_TASK_INIT;
     linkspan_message *m;
     linkspan_type type;
     options.every = 1;
@@ -51,41 +51,40 @@ static void steps_come_until_a_signal_stops_them(void) {
     CHECK(state_of(service) == LINKSPAN_STATE_STARTING);
     CHECK(strcmp(linkspan_state_name(state_of(service)), "STARTING") == 0);
     for (int i = 0; i < 3; ++i) {
-        next_is(service, &command, LINKSPAN_STEP);
-        CHECK(state_of(service) == LINKSPAN_STATE_RUNNING && command.before == LINKSPAN_STATE_RUNNING);
-        CHECK(strcmp(command.name, "STEP") == 0 && command.id[0] == '\0' && command.left == LINKSPAN_FOREVER);
-        OK(linkspan_message_get_type(command.arguments, "", &type));
+        next_is(service, &task, LINKSPAN_COMMAND_STEP);
+        CHECK(state_of(service) == LINKSPAN_STATE_RUNNING && task.before == LINKSPAN_STATE_RUNNING);
+        CHECK(strcmp(task.name, "STEP") == 0 && task.id[0] == '\0' && task.remaining == LINKSPAN_FOREVER);
+        OK(linkspan_message_get_type(task.arguments, "", &type));
         CHECK(type == LINKSPAN_TYPE_NULL);
         /* One at a time, and each is answered once. */
-        CHECK(linkspan_service_next(service, 0, &command) == LINKSPAN_INVALID_STATE && command.verb == LINKSPAN_STEP);
-        CHECK(linkspan_service_failed(service, &command, 7, "no such status") == LINKSPAN_OUT_OF_RANGE);
-        OK(linkspan_service_done(service, &command, NULL));
-        CHECK(linkspan_service_done(service, &command, NULL) == LINKSPAN_INVALID_STATE);
+        CHECK(linkspan_service_next(service, 0, &task) == LINKSPAN_INVALID_STATE && task.command == LINKSPAN_COMMAND_STEP);
+        CHECK(linkspan_service_task_failed(service, &task, 7, "no such status") == LINKSPAN_OUT_OF_RANGE);
+        OK(linkspan_service_task_done(service, &task, NULL));
+        CHECK(linkspan_service_task_done(service, &task, NULL) == LINKSPAN_INVALID_STATE);
     }
     OK(linkspan_service_log(service, "three steps", "info"));
     CHECK(linkspan_service_log(service, "info", "three steps") == LINKSPAN_OUT_OF_RANGE);
     CHECK(strstr(linkspan_last_error_text(), "debug, info, warning and error") != NULL);
-    OK(linkspan_service_reason(service, "the sensor is noisy"));
-    OK(linkspan_service_reason(service, NULL));
-    OK(linkspan_stats(service, &m));
+    OK(linkspan_service_set_reason(service, "the sensor is noisy"));
+    OK(linkspan_service_set_reason(service, NULL));
+    OK(linkspan_service_stats(service, &m));
     uint64_t steps;
     OK(linkspan_message_get_u64(m, "steps", &steps));
     CHECK(steps == 3);
     linkspan_message_release(m);
-    CHECK(linkspan_recv(service, 0, &m) == LINKSPAN_UNSUPPORTED && linkspan_events(service, &m) == LINKSPAN_UNSUPPORTED);
 
     CHECK(raise(SIGTERM) == 0);
     do { /* a step may have been due first */
-        OK(linkspan_service_next(service, SOON, &command));
-        if (command.verb == LINKSPAN_STEP) OK(linkspan_service_done(service, &command, NULL));
-    } while (command.verb == LINKSPAN_STEP);
-    CHECK(command.verb == LINKSPAN_SHUTDOWN && command.before == LINKSPAN_STATE_RUNNING);
+        OK(linkspan_service_next(service, SOON, &task));
+        if (task.command == LINKSPAN_COMMAND_STEP) OK(linkspan_service_task_done(service, &task, NULL));
+    } while (task.command == LINKSPAN_COMMAND_STEP);
+    CHECK(task.command == LINKSPAN_COMMAND_SHUTDOWN && task.before == LINKSPAN_STATE_RUNNING);
     CHECK(state_of(service) == LINKSPAN_STATE_STOPPING);
-    OK(linkspan_service_done(service, &command, NULL));
-    next_is(service, &command, LINKSPAN_END);
-    CHECK(command.arguments == NULL && command.name[0] == '\0' && state_of(service) == LINKSPAN_STATE_STOPPED);
-    next_is(service, &command, LINKSPAN_END);
-    linkspan_release(service);
+    OK(linkspan_service_task_done(service, &task, NULL));
+    next_is(service, &task, LINKSPAN_COMMAND_END);
+    CHECK(task.arguments == NULL && task.name[0] == '\0' && state_of(service) == LINKSPAN_STATE_STOPPED);
+    next_is(service, &task, LINKSPAN_COMMAND_END);
+    linkspan_service_free(service);
 }
 
 static void given_up(void *context) { sem_post(context); }
@@ -93,8 +92,8 @@ static void given_up(void *context) { sem_post(context); }
 static void what_is_under_way_is_given_up(void) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
-    linkspan_command command = LINKSPAN_COMMAND_INIT;
-    linkspan_service_state state = LINKSPAN_SERVICE_STATE_INIT;
+    linkspan_task task = LINKSPAN_TASK_INIT;
+    linkspan_service_info state = LINKSPAN_SERVICE_INFO_INIT;
     sem_t told;
     CHECK(sem_init(&told, 0, 0) == 0);
     options.every = 1;
@@ -102,54 +101,54 @@ static void what_is_under_way_is_given_up(void) {
     options.on_cancel = given_up;
     options.on_cancel_context = &told;
     OK(linkspan_service_start("power", &options, &service));
-    next_is(service, &command, LINKSPAN_STEP);
+    next_is(service, &task, LINKSPAN_COMMAND_STEP);
     OK(linkspan_service_shutdown(service));
-    OK(linkspan_service_look(service, &state));
+    OK(linkspan_service_get_info(service, &state));
     CHECK(state.state == LINKSPAN_STATE_STOPPING && !state.is_cancelled && !state.is_connected && state.epoch != 0);
     OK(linkspan_service_shutdown(service));
-    OK(linkspan_service_look(service, &state));
+    OK(linkspan_service_get_info(service, &state));
     CHECK(state.is_cancelled);
     struct timespec until;
     CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
     until.tv_sec += 20;
     CHECK(sem_timedwait(&told, &until) == 0);
     /* It leaves with the step open, as a program would that was told to hurry. */
-    OK(linkspan_close(service, SOON));
-    linkspan_release(service);
+    OK(linkspan_service_close(service, SOON));
+    linkspan_service_free(service);
     CHECK(sem_destroy(&told) == 0);
 }
 
 static void a_service_waits_and_fails(void) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
-    linkspan_command command = LINKSPAN_COMMAND_INIT;
+    linkspan_task task = LINKSPAN_TASK_INIT;
     int fd;
     options.every = 1;
     options.paused = true;
     OK(linkspan_service_start("power", &options, &service));
-    CHECK(linkspan_service_next(service, 0, &command) == LINKSPAN_TIMEOUT && state_of(service) == LINKSPAN_STATE_READY);
-    OK(linkspan_fileno(service, &fd));
-    OK(linkspan_service_fail(service, LINKSPAN_NO_SPACE, "the disk is full"));
+    CHECK(linkspan_service_next(service, 0, &task) == LINKSPAN_TIMEOUT && state_of(service) == LINKSPAN_STATE_READY);
+    OK(linkspan_service_fileno(service, &fd));
+    OK(linkspan_service_set_failed(service, LINKSPAN_NO_SPACE, "the disk is full"));
     CHECK(state_of(service) == LINKSPAN_STATE_FAILED);
-    CHECK(linkspan_service_next(service, 0, &command) == LINKSPAN_TIMEOUT);
+    CHECK(linkspan_service_next(service, 0, &task) == LINKSPAN_TIMEOUT);
     OK(linkspan_service_shutdown(service));
     struct pollfd ready = {fd, POLLIN, 0};
     CHECK(poll(&ready, 1, 20000) == 1);
-    next_is(service, &command, LINKSPAN_SHUTDOWN);
-    CHECK(command.before == LINKSPAN_STATE_FAILED);
+    next_is(service, &task, LINKSPAN_COMMAND_SHUTDOWN);
+    CHECK(task.before == LINKSPAN_STATE_FAILED);
     /* This thread's last error is what failed. */
     linkspan_message *m;
     CHECK(linkspan_decode((const uint8_t *)"x", 1, LINKSPAN_JSON, &m) == LINKSPAN_MALFORMED);
-    OK(linkspan_service_failed(service, &command, linkspan_last_error(NULL), NULL));
+    OK(linkspan_service_task_failed(service, &task, linkspan_last_error(NULL), NULL));
     CHECK(state_of(service) == LINKSPAN_STATE_FAILED);
-    linkspan_release(service);
+    linkspan_service_free(service);
 }
 
 /* Counts steps; doubles, holds until it is given up, breaks, and is odd. */
 static void serve(const char *name) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
-    linkspan_command command = LINKSPAN_COMMAND_INIT;
+    linkspan_task task = LINKSPAN_TASK_INIT;
     const char *const commands[] = {"double", "hold", "break", "odd", "CONFIG"};
     uint64_t steps = 0, checkpoints = 0;
     bool open = true;
@@ -163,37 +162,37 @@ static void serve(const char *name) {
     options.on_cancel_context = &told;
     OK(linkspan_service_start(name, &options, &service));
     OK(linkspan_service_log(service, "it counts", NULL));
-    while (linkspan_service_next(service, LINKSPAN_DEFAULT, &command) == LINKSPAN_OK && command.verb != LINKSPAN_END) {
+    while (linkspan_service_next(service, LINKSPAN_DEFAULT, &task) == LINKSPAN_OK && task.command != LINKSPAN_COMMAND_END) {
         linkspan_message *value = NULL;
         linkspan_status status = LINKSPAN_OK;
         const char *why = NULL;
         int64_t n;
-        switch (command.verb) {
-        case LINKSPAN_STEP: ++steps; break;
-        case LINKSPAN_PAUSE: open = false; break;
-        case LINKSPAN_RUN: open = open || command.before == LINKSPAN_STATE_PAUSED; break;
-        case LINKSPAN_CHECKPOINT: ++checkpoints; break;
-        case LINKSPAN_SHUTDOWN: break;
-        case LINKSPAN_GET_DATA:
+        switch (task.command) {
+        case LINKSPAN_COMMAND_STEP: ++steps; break;
+        case LINKSPAN_COMMAND_PAUSE: open = false; break;
+        case LINKSPAN_COMMAND_RUN: open = open || task.before == LINKSPAN_STATE_PAUSED; break;
+        case LINKSPAN_COMMAND_CHECKPOINT: ++checkpoints; break;
+        case LINKSPAN_COMMAND_SHUTDOWN: break;
+        case LINKSPAN_COMMAND_GET_DATA:
             OK(linkspan_message_new(&value));
             OK(linkspan_message_put_u64(value, "steps", steps));
             OK(linkspan_message_put_u64(value, "checkpoints", checkpoints));
             OK(linkspan_message_put_bool(value, "open", open));
             break;
-        case LINKSPAN_CONFIG: OK(linkspan_message_get_message(command.arguments, "", &value)); break;
+        case LINKSPAN_COMMAND_CONFIG: OK(linkspan_message_get_message(task.arguments, "", &value)); break;
         default:
-            CHECK(command.verb == LINKSPAN_OWN && command.id[0] != '\0' && command.left > 0);
-            if (strcmp(command.name, "double") == 0) {
-                status = linkspan_message_get_i64(command.arguments, "n", &n);
+            CHECK(task.command == LINKSPAN_COMMAND_OWN && task.id[0] != '\0' && task.remaining > 0);
+            if (strcmp(task.name, "double") == 0) {
+                status = linkspan_message_get_i64(task.arguments, "n", &n);
                 if (status == LINKSPAN_OK) {
                     OK(linkspan_message_new(&value));
                     OK(linkspan_message_put_i64(value, "twice", 2 * n));
                 }
-            } else if (strcmp(command.name, "hold") == 0) {
+            } else if (strcmp(task.name, "hold") == 0) {
                 CHECK(sem_wait(&told) == 0);
                 status = LINKSPAN_CANCELLED;
                 why = "it was held, and given up";
-            } else if (strcmp(command.name, "break") == 0) {
+            } else if (strcmp(task.name, "break") == 0) {
                 status = LINKSPAN_NO_SPACE;
                 why = "the disk is full";
             } else {
@@ -201,12 +200,12 @@ static void serve(const char *name) {
                 why = "the sensor is odd";
             }
         }
-        if (status == LINKSPAN_OK) OK(linkspan_service_done(service, &command, value));
-        else OK(linkspan_service_failed(service, &command, status, why));
+        if (status == LINKSPAN_OK) OK(linkspan_service_task_done(service, &task, value));
+        else OK(linkspan_service_task_failed(service, &task, status, why));
         linkspan_message_release(value);
     }
-    CHECK(command.verb == LINKSPAN_END);
-    linkspan_release(service);
+    CHECK(task.command == LINKSPAN_COMMAND_END);
+    linkspan_service_free(service);
     CHECK(sem_destroy(&told) == 0);
 }
 
@@ -251,7 +250,7 @@ static void becomes(const char *path, const char *word) {
     bool so = false;
     while (!so) {
         linkspan_message *push;
-        OK(linkspan_next(controller, SOON, &push));
+        OK(linkspan_controller_next(controller, SOON, &push));
         so = is(push, "what", "service") && is(push, "service/name", name) && is(push, path, word);
         linkspan_message_release(push);
     }
@@ -303,7 +302,7 @@ static void commands_are_done_or_fail(void) {
     CHECK(linkspan_controller_status(controller, "lab/nobody", SOON, &value) == LINKSPAN_NOT_FOUND && value == NULL);
 
     /* One that is begun, and asked for later. */
-    linkspan_instruction order = LINKSPAN_INSTRUCTION_INIT;
+    linkspan_command_request order = LINKSPAN_COMMAND_REQUEST_INIT;
     order.service = name;
     order.command = "double";
     order.arguments = m;
@@ -354,14 +353,14 @@ static void control(void) {
     linkspan_message *m;
     size_t count;
     const char *const services[] = {name};
-    OK(linkspan_controller_open(NULL, NULL, SOON, &controller));
-    CHECK(linkspan_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
+    OK(linkspan_controller_connect(NULL, NULL, SOON, &controller));
+    CHECK(linkspan_controller_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
     OK(linkspan_controller_watch(controller, 20000000, services, 1));
     becomes("service/state", "RUNNING");
     bool counts = false;
     while (!counts) {
         uint64_t steps;
-        OK(linkspan_next(controller, SOON, &m));
+        OK(linkspan_controller_next(controller, SOON, &m));
         counts = is(m, "what", "data") && is(m, "name", name) &&
                  linkspan_message_get_u64(m, "value/steps", &steps) == LINKSPAN_OK && steps > 0;
         linkspan_message_release(m);
@@ -384,7 +383,7 @@ static void control(void) {
     }
     CHECK(logged);
     linkspan_message_release(m);
-    OK(linkspan_stats(controller, &m));
+    OK(linkspan_controller_stats(controller, &m));
     OK(linkspan_message_get_u64(m, "services", &count));
     CHECK(count == 1);
     linkspan_message_release(m);
@@ -392,9 +391,9 @@ static void control(void) {
     done("SHUTDOWN");
     becomes("service/view", "GONE");
     OK(linkspan_controller_forget(controller, name, SOON));
-    OK(linkspan_close(controller, SOON));
-    CHECK(linkspan_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
-    linkspan_release(controller);
+    OK(linkspan_controller_close(controller));
+    CHECK(linkspan_controller_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
+    linkspan_controller_free(controller);
 }
 
 int main(int count, char **arguments) {

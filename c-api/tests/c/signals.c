@@ -33,7 +33,13 @@ static bool waits(void *flag) {
 
 static volatile bool said;
 
-static void *made(void) {
+/* Whose loop it is: one of the two. */
+struct looping {
+    linkspan_server *server;
+    linkspan_subscriber *subscriber;
+};
+
+static struct looping made(void) {
     char endpoint[64];
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     options.on_wait = waits;
@@ -41,25 +47,34 @@ static void *made(void) {
     snprintf(endpoint, sizeof endpoint, "%s:test/signals-%s", transport, kind);
     if (strcmp(kind, "server") == 0) {
         linkspan_server *server;
-        OK(linkspan_serve(endpoint, &options, &server));
-        return server;
+        OK(linkspan_server_serve(endpoint, &options, &server));
+        return (struct looping){server, NULL};
     }
     linkspan_subscriber *subscriber;
-    OK(linkspan_subscribe(endpoint, &options, &subscriber));
-    return subscriber;
+    OK(linkspan_subscriber_new(endpoint, &options, &subscriber));
+    return (struct looping){NULL, subscriber};
 }
 
-static void loop(void *object, int64_t timeout) {
+static void loop(struct looping of, int64_t timeout) {
     linkspan_message *m = NULL;
-    OK(linkspan_next(object, timeout, &m));
+    OK(of.server != NULL ? linkspan_server_next(of.server, timeout, &m) : linkspan_subscriber_next(of.subscriber, timeout, &m));
     CHECK(m == NULL);
 }
 
+static void close_one(struct looping of) {
+    OK(of.server != NULL ? linkspan_server_close(of.server, LINKSPAN_DEFAULT) : linkspan_subscriber_close(of.subscriber));
+}
+
+static void free_one(struct looping of) {
+    OK(linkspan_server_free(of.server));
+    OK(linkspan_subscriber_free(of.subscriber));
+}
+
 static void ends_well(void) {
-    void *object = made();
-    loop(object, LINKSPAN_DEFAULT);
-    OK(linkspan_close(object, LINKSPAN_DEFAULT));
-    linkspan_release(object);
+    struct looping of = made();
+    loop(of, LINKSPAN_DEFAULT);
+    close_one(of);
+    free_one(of);
     exit(GOES_ON);
 }
 
@@ -69,17 +84,17 @@ static void does_not_leave(void) {
     for (;;) pause();
 }
 
-static void *closes(void *object) {
+static void *closes(void *of) {
     while (!said) nanosleep(&(struct timespec){0, 1000000}, NULL);
-    OK(linkspan_close(object, LINKSPAN_DEFAULT));
+    close_one(*(struct looping *)of);
     return NULL;
 }
 
 static void closed_before(void) {
-    void *object = made();
+    struct looping of = made();
     pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, closes, object) == 0);
-    loop(object, LINKSPAN_DEFAULT);
+    CHECK(pthread_create(&thread, NULL, closes, &of) == 0);
+    loop(of, LINKSPAN_DEFAULT);
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(write(ready, "e", 1) == 1);
     for (;;) pause();
@@ -87,7 +102,7 @@ static void closed_before(void) {
 
 /* Takes over the name that those have left which were killed. */
 static void takes_over(void) {
-    linkspan_release(made());
+    free_one(made());
     exit(GOES_ON);
 }
 
@@ -122,9 +137,9 @@ static void handles_itself(void) {
     options.on_wait = until_heard;
     options.on_wait_context = (void *)&said;
     snprintf(endpoint, sizeof endpoint, "%s:test/signals-own", transport);
-    OK(linkspan_serve(endpoint, &options, &server));
-    CHECK(linkspan_next(server, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && heard);
-    linkspan_release(server);
+    OK(linkspan_server_serve(endpoint, &options, &server));
+    CHECK(linkspan_server_next(server, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && heard);
+    linkspan_server_free(server);
     CHECK(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == hears);
     exit(GOES_ON);
 }

@@ -13,14 +13,14 @@
 
 static void *take_requests(void *server) {
     linkspan_message *request;
-    OK(linkspan_next(server, LINKSPAN_FOREVER, &request));
+    OK(linkspan_server_next(server, LINKSPAN_FOREVER, &request));
     CHECK(request == NULL);
     return NULL;
 }
 
 static void *take_messages(void *subscriber) {
     linkspan_message *message;
-    OK(linkspan_next(subscriber, LINKSPAN_FOREVER, &message));
+    OK(linkspan_subscriber_next(subscriber, LINKSPAN_FOREVER, &message));
     CHECK(message == NULL);
     return NULL;
 }
@@ -34,7 +34,7 @@ static void *receive(void *argument) {
     struct received *r = argument;
     linkspan_message *message;
     /* Either of the two may be the one that comes second. */
-    do r->status = linkspan_recv(r->channel, 30 * SECONDS, &message);
+    do r->status = linkspan_channel_recv(r->channel, 30 * SECONDS, &message);
     while (r->status == LINKSPAN_INVALID_STATE);
     linkspan_message_release(message);
     return NULL;
@@ -46,21 +46,21 @@ static void closing_ends_the_waits_of_others(const char *transport) {
     linkspan_server *server;
     linkspan_subscriber *subscriber;
     snprintf(endpoint, sizeof endpoint, "%s:test/threads", transport);
-    OK(linkspan_serve(endpoint, NULL, &server));
+    OK(linkspan_server_serve(endpoint, NULL, &server));
     CHECK(pthread_create(&thread, NULL, take_requests, server) == 0);
-    OK(linkspan_close(server, 5 * SECONDS));
+    OK(linkspan_server_close(server, 5 * SECONDS));
     CHECK(pthread_join(thread, NULL) == 0);
-    linkspan_release(server);
-    OK(linkspan_subscribe(endpoint, NULL, &subscriber));
+    linkspan_server_free(server);
+    OK(linkspan_subscriber_new(endpoint, NULL, &subscriber));
     CHECK(pthread_create(&thread, NULL, take_messages, subscriber) == 0);
-    OK(linkspan_close(subscriber, LINKSPAN_DEFAULT));
+    OK(linkspan_subscriber_close(subscriber));
     CHECK(pthread_join(thread, NULL) == 0);
-    linkspan_release(subscriber);
+    linkspan_subscriber_free(subscriber);
 }
 
 static void *connect_to(void *endpoint) {
     linkspan_channel *channel;
-    OK(linkspan_connect(endpoint, NULL, 20 * SECONDS, &channel));
+    OK(linkspan_channel_connect(endpoint, NULL, 20 * SECONDS, &channel));
     return channel;
 }
 
@@ -72,9 +72,9 @@ static void one_thread_a_direction(const char *transport) {
     linkspan_channel *here;
     linkspan_message *m;
     snprintf(endpoint, sizeof endpoint, "%s:test/directions", transport);
-    OK(linkspan_listen(endpoint, NULL, &listener));
+    OK(linkspan_listener_listen(endpoint, NULL, &listener));
     CHECK(pthread_create(&thread, NULL, connect_to, endpoint) == 0);
-    OK(linkspan_accept(listener, 20 * SECONDS, &here));
+    OK(linkspan_listener_accept(listener, 20 * SECONDS, &here));
     CHECK(pthread_join(thread, &connected) == 0);
     linkspan_channel *there = connected;
 
@@ -82,27 +82,27 @@ static void one_thread_a_direction(const char *transport) {
     CHECK(pthread_create(&thread, NULL, receive, &r) == 0);
     /* Until the other thread has begun to wait, this one finds nothing; then it is refused. */
     linkspan_status status;
-    while ((status = linkspan_try_recv(here, &m)) == LINKSPAN_EMPTY) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    while ((status = linkspan_channel_try_recv(here, &m)) == LINKSPAN_EMPTY) nanosleep(&(struct timespec){0, 1000000}, NULL);
     CHECK(status == LINKSPAN_INVALID_STATE);
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_i64(m, "n", 1));
     /* The other direction is free. */
-    OK(linkspan_send(here, m, 20 * SECONDS, NULL));
-    OK(linkspan_send(there, m, 20 * SECONDS, NULL));
+    OK(linkspan_channel_send(here, m, 20 * SECONDS, NULL));
+    OK(linkspan_channel_send(there, m, 20 * SECONDS, NULL));
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(r.status == LINKSPAN_OK);
     linkspan_message_release(m);
-    OK(linkspan_recv(there, 20 * SECONDS, &m));
+    OK(linkspan_channel_recv(there, 20 * SECONDS, &m));
     linkspan_message_release(m);
-    linkspan_release(there);
-    linkspan_release(here);
-    linkspan_release(listener);
+    linkspan_channel_free(there);
+    linkspan_channel_free(here);
+    linkspan_listener_free(listener);
 }
 
 static void *answer(void *server) {
     linkspan_message *request;
-    while (linkspan_next(server, LINKSPAN_FOREVER, &request) == LINKSPAN_OK && request != NULL) {
-        OK(linkspan_reply(request, request));
+    while (linkspan_server_next(server, LINKSPAN_FOREVER, &request) == LINKSPAN_OK && request != NULL) {
+        OK(linkspan_request_reply(request, request));
         linkspan_message_release(request);
     }
     return NULL;
@@ -120,7 +120,7 @@ static void *call_often(void *argument) {
         int64_t got;
         OK(linkspan_message_new(&request));
         OK(linkspan_message_put_i64(request, "n", n));
-        OK(linkspan_call(c->channel, request, 30 * SECONDS, &reply));
+        OK(linkspan_channel_call(c->channel, request, 30 * SECONDS, &reply));
         OK(linkspan_message_get_i64(reply, "n", &got));
         CHECK(got == n);
         linkspan_message_release(reply);
@@ -136,19 +136,19 @@ static void threads_call_in_turn(const char *transport) {
     linkspan_server *server;
     linkspan_channel *channel;
     snprintf(endpoint, sizeof endpoint, "%s:test/turns", transport);
-    OK(linkspan_serve(endpoint, NULL, &server));
+    OK(linkspan_server_serve(endpoint, NULL, &server));
     CHECK(pthread_create(&answers, NULL, answer, server) == 0);
-    OK(linkspan_connect(endpoint, NULL, 20 * SECONDS, &channel));
+    OK(linkspan_channel_connect(endpoint, NULL, 20 * SECONDS, &channel));
     for (int i = 0; i < 4; ++i) {
         callers[i] = (struct caller){channel, 1000 * i};
         CHECK(pthread_create(&threads[i], NULL, call_often, &callers[i]) == 0);
     }
     for (int i = 0; i < 4; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
-    OK(linkspan_close(channel, 5 * SECONDS));
-    linkspan_release(channel);
-    OK(linkspan_close(server, 5 * SECONDS));
+    OK(linkspan_channel_close(channel, 5 * SECONDS));
+    linkspan_channel_free(channel);
+    OK(linkspan_server_close(server, 5 * SECONDS));
     CHECK(pthread_join(answers, NULL) == 0);
-    linkspan_release(server);
+    linkspan_server_free(server);
 }
 
 static void *read_and_release(void *message) {

@@ -61,14 +61,14 @@ static void zero_does_not_wait(const char *endpoint) {
     linkspan_publisher *publisher;
     linkspan_message *m;
     OK(linkspan_publisher_new(endpoint, NULL, &publisher));
-    OK(linkspan_subscribe(endpoint, &options, &subscriber));
-    CHECK(linkspan_recv(subscriber, LINKSPAN_DEFAULT, &m) == LINKSPAN_TIMEOUT && !waited);
+    OK(linkspan_subscriber_new(endpoint, &options, &subscriber));
+    CHECK(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &m) == LINKSPAN_TIMEOUT && !waited);
     /* What the call says goes before. */
-    CHECK(linkspan_recv(subscriber, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && waited);
-    OK(linkspan_release(subscriber));
-    OK(linkspan_release(publisher));
+    CHECK(linkspan_subscriber_recv(subscriber, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && waited);
+    OK(linkspan_subscriber_free(subscriber));
+    OK(linkspan_publisher_free(publisher));
     options.timeout = -5;
-    CHECK(linkspan_subscribe(endpoint, &options, &subscriber) == LINKSPAN_OUT_OF_RANGE);
+    CHECK(linkspan_subscriber_new(endpoint, &options, &subscriber) == LINKSPAN_OUT_OF_RANGE);
     CHECK(strstr(linkspan_last_error_text(), "-5 ns") != NULL);
 }
 
@@ -80,25 +80,25 @@ static void slow_loop_goes_on(const char *endpoint) {
     linkspan_message *m;
     static const uint8_t body[4000];
     OK(linkspan_publisher_new(endpoint, &options, &publisher));
-    OK(linkspan_subscribe(endpoint, NULL, &subscriber));
-    CHECK(linkspan_try_recv(subscriber, &m) == LINKSPAN_EMPTY);
+    OK(linkspan_subscriber_new(endpoint, NULL, &subscriber));
+    CHECK(linkspan_subscriber_try_recv(subscriber, &m) == LINKSPAN_EMPTY);
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_bytes(m, NULL, body, sizeof body));
-    for (int i = 0; i < 500; ++i) OK(linkspan_send(publisher, m, LINKSPAN_DEFAULT, NULL));
+    for (int i = 0; i < 500; ++i) OK(linkspan_publisher_send(publisher, m, NULL));
     OK(linkspan_message_release(m));
     uint64_t got = 0, missed = 0, last = 0;
     while (last < 500) {
         linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
-        OK(linkspan_next(subscriber, INT64_C(60000000000), &m));
-        OK(linkspan_message_look(m, &info));
+        OK(linkspan_subscriber_next(subscriber, INT64_C(60000000000), &m));
+        OK(linkspan_message_get_info(m, &info));
         got += 1;
         missed += info.missed;
         last = info.sequence;
         OK(linkspan_message_release(m));
     }
     CHECK(missed > 0 && got + missed == 500);
-    OK(linkspan_release(subscriber));
-    OK(linkspan_release(publisher));
+    OK(linkspan_subscriber_free(subscriber));
+    OK(linkspan_publisher_free(publisher));
 }
 
 int main(void) {

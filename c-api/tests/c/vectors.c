@@ -61,7 +61,7 @@ static bool rebuild(linkspan_message *from, linkspan_message *to) {
     size_t wanted[70];
     size_t depth = 0;
     bool whole = true;
-    need(linkspan_walk_begin(from, "", &walk));
+    need(linkspan_walk_new(from, "", &walk));
     while (whole && linkspan_walk_next(walk, &item) == LINKSPAN_OK) {
         char *copy = NULL;
         if (item.key != NULL) {
@@ -96,7 +96,7 @@ static bool rebuild(linkspan_message *from, linkspan_message *to) {
             --depth;
         }
     }
-    linkspan_release(walk);
+    linkspan_walk_free(walk);
     return whole;
 }
 

@@ -48,8 +48,8 @@ void tasks_are_pulled() {
     CHECK(other.state() == linkspan::state::starting && std::string_view(name(other.state())) == "STARTING");
     {
         auto task = other.next(10s);
-        CHECK(task && task->verb() == linkspan::verb::step && task->name() == "STEP" && task->id().empty());
-        CHECK(task->before() == linkspan::state::running && task->left() == std::chrono::nanoseconds::max());
+        CHECK(task && task->command() == linkspan::command::step && task->name() == "STEP" && task->id().empty());
+        CHECK(task->before() == linkspan::state::running && task->remaining() == std::chrono::nanoseconds::max());
         CHECK(task->arguments().type_at() == linkspan::type::null);
         thrown<linkspan::invalid_state>([&] { other.next(0s); });
         auto moved = std::move(*task);
@@ -59,7 +59,7 @@ void tasks_are_pulled() {
     CHECK(other.stats().get<int>("steps") == 2 && other.epoch() != 0 && !other.is_connected() && other.fileno() >= 0);
     other.log("two steps");
     thrown<linkspan::out_of_range>([&] { other.log("two steps", "loud"); });
-    other.reason("noisy");
+    other.set_reason("noisy");
     auto task = other.next(10s);
     other.shutdown();
     other.shutdown();
@@ -68,7 +68,7 @@ void tasks_are_pulled() {
     CHECK(changed.wait_for(lock, 20s, [&] { return given_up; }));
     task->done();
     task = other.next();
-    CHECK(task->verb() == linkspan::verb::shutdown && task->before() == linkspan::state::running);
+    CHECK(task->command() == linkspan::command::shutdown && task->before() == linkspan::state::running);
     task->done();
     CHECK(!other.next() && other.state() == linkspan::state::stopped);
     service.close();
@@ -83,7 +83,7 @@ struct counting : linkspan::service_hooks {
     void step() override {
         if (++steps == fails_at) throw std::runtime_error("the sensor is gone");
         if (steps == 1) seen = running().state();
-        CHECK(left() == std::chrono::nanoseconds::max());
+        CHECK(remaining() == std::chrono::nanoseconds::max());
         if (steps == 3) std::raise(SIGTERM);
     }
     void on_pause() override { ++pauses; }
@@ -114,7 +114,7 @@ public:
     }
     linkspan::message on_config(const linkspan::message &settings) override { return settings.share(); }
     linkspan::message command(std::string_view name, const linkspan::message &arguments) override {
-        CHECK(left() > 0s && left() < 1h);
+        CHECK(remaining() > 0s && remaining() < 1h);
         if (name == "double") return linkspan::message().put("twice", 2 * arguments.get<int>("n"));
         if (name == "hold") {
             std::unique_lock lock(mutex_);
@@ -196,7 +196,7 @@ void control(const std::string &name) {
     fails<linkspan::unsupported>("BACKUP", [&] { tell("BACKUP"); });
     fails<linkspan::not_found>(name.c_str(), [&] { controller.command("lab/nobody", "PAUSE"); });
     const auto begun = controller.begin(name, "GET_DATA");
-    linkspan::instruction order;
+    linkspan::command_request order;
     order.service = name;
     order.command = "double";
     order.arguments = &n;

@@ -150,7 +150,7 @@ contains
       end do
       call there%recv_many(taken, number, timeout=0.0_real64, stat=stat)
       if (stat /= linkspan_timeout .or. number /= 0) error stop "nothing more"
-      call out%publish(name//"/values")
+      call out%open(name//"/values")
       call in%subscribe(name//"/values")
       call out%send_many(batch(:7), sent)
       if (sent /= 7) error stop "published"
@@ -170,7 +170,7 @@ contains
       type(linkspan_subscriber) :: done
       type(linkspan_message) :: reading
       integer :: i, stat
-      call out%publish(name)
+      call out%open(name)
       call reading%put("celsius", 0)
       call out%send(reading)
       call done%subscribe(name//"/done")
@@ -200,7 +200,7 @@ contains
       call linkspan_latest(name, reading, timeout=10.0_real64)
       call reading%get("celsius", celsius)
       if (celsius /= 0) error stop "latest"
-      call done%publish(name//"/done")
+      call done%open(name//"/done")
       call done%send(reading)
       do i = 1, 5
          call readings%recv(reading, timeout=10.0_real64)

@@ -28,7 +28,7 @@ contains
       integer :: stat
       options%schema = watts
       options%validate = "both"
-      call out%publish(name, options)
+      call out%open(name, options)
       call reading%put("watts", 230.5_real64)
       call out%send(reading)
       call reading%put("watts", "much")
@@ -81,7 +81,7 @@ contains
       integer :: i, stat
       do i = 1, 2
          options%schema = merge(watts // repeat(nl, len(newer) - len(watts)), newer, i == 1)
-         call out%publish("journal:test/power", options)
+         call out%open("journal:test/power", options)
          call reading%clear()
          call reading%put("watts", 1.0_real64)
          call out%send(reading)

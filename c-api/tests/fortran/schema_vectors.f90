@@ -89,7 +89,7 @@ contains
       character(:), allocatable :: why
       integer :: stat
       options%schema = text("toml")
-      call out%publish(at, options, stat=stat, errmsg=why)
+      call out%open(at, options, stat=stat, errmsg=why)
       call expect(code(), text("text"), stat, why)
       if (stat == linkspan_ok) call out%close()
    end subroutine
@@ -102,7 +102,7 @@ contains
       character(:), allocatable :: why, difference
       integer :: stat
       options%schema = text("writer")
-      call out%publish(at, options)
+      call out%open(at, options)
       call message%put("a", 1)
       call out%send(message)
       options%schema = text("reader")
@@ -122,7 +122,7 @@ contains
       integer :: stat
       options%schema = text("schema")
       options%validate = "send"
-      call out%publish(at, options)
+      call out%open(at, options)
       call linkspan_decode(transfer(text("json"), [0_int8]), linkspan_json, message)
       call out%send(message, stat=stat, errmsg=why)
       call expect(code(), text("text"), stat, why)

@@ -42,7 +42,7 @@ contains
    subroutine works_alone()
       type(linkspan_service) :: service
       type(linkspan_service_options) :: options
-      type(linkspan_command) :: command
+      type(linkspan_task) :: task
       type(linkspan_message) :: message
       integer(c_int), target, volatile :: calls
       integer :: i, steps, stat
@@ -62,34 +62,34 @@ contains
       call check(service%state() == linkspan_state_starting, "starting")
       call check(linkspan_state_name(service%state()) == "STARTING", "its name")
       do i = 1, 3
-         call check(service%next(command, timeout=20.0_real64), "a step")
-         call check(command%verb == linkspan_step .and. command%name == "STEP" .and. command%id == "", "a step")
-         call check(command%before == linkspan_state_running .and. command%left == linkspan_forever, "no end")
-         call command%arguments(message)
+         call check(service%next(task, timeout=20.0_real64), "a step")
+         call check(task%command == linkspan_command_step .and. task%name == "STEP" .and. task%id == "", "a step")
+         call check(task%before == linkspan_state_running .and. task%remaining == linkspan_forever, "no end")
+         call task%arguments(message)
          call check(message%type_at("") == linkspan_type_null, "no arguments")
-         call check(.not. service%next(command, timeout=0.0_real64, stat=stat) .or. stat /= 0, "one at a time")
+         call check(.not. service%next(task, timeout=0.0_real64, stat=stat) .or. stat /= 0, "one at a time")
          call check(stat == linkspan_invalid_state, "one at a time")
-         call service%done(command)
-         call service%done(command, stat=stat, errmsg=why)
+         call service%task_done(task)
+         call service%task_done(task, stat=stat, errmsg=why)
          call check(stat == linkspan_invalid_state .and. index(why, "answered") > 0, "answered once")
       end do
       call service%log("three steps")
-      call service%reason("noisy")
+      call service%set_reason("noisy")
       call service%stats(message)
       call message%get("steps", steps)
       call check(steps == 3, "three steps")
-      call check(service%next(command), "one more")
+      call check(service%next(task), "one more")
       call service%shutdown()
       call check(service%state() == linkspan_state_stopping .and. .not. service%is_cancelled(), "stopping")
       call service%shutdown()
       call check(service%is_cancelled() .and. .not. service%is_connected() .and. service%epoch() /= 0, "cancelled")
       do while (calls == 0)
       end do
-      call service%done(command)
-      call check(service%next(command), "a shutdown")
-      call check(command%verb == linkspan_shutdown, "a shutdown")
-      call service%done(command)
-      call check(.not. service%next(command), "the end")
+      call service%task_done(task)
+      call check(service%next(task), "a shutdown")
+      call check(task%command == linkspan_command_shutdown, "a shutdown")
+      call service%task_done(task)
+      call check(.not. service%next(task), "the end")
       call check(service%state() == linkspan_state_stopped, "stopped")
       call service%close()
    end subroutine
@@ -97,19 +97,19 @@ contains
    subroutine waits_and_fails()
       type(linkspan_service) :: service
       type(linkspan_service_options) :: options
-      type(linkspan_command) :: command
+      type(linkspan_task) :: task
       integer :: stat
       options%paused = .true.
       options%every = 1.0_real64
       call service%start("power", options)
-      call check(.not. service%next(command, timeout=0.0_real64, stat=stat), "nothing to do")
+      call check(.not. service%next(task, timeout=0.0_real64, stat=stat), "nothing to do")
       call check(stat == linkspan_timeout .and. service%state() == linkspan_state_ready, "ready")
-      call service%fail(linkspan_no_space, "the disk is full")
+      call service%set_failed(linkspan_no_space, "the disk is full")
       call check(service%state() == linkspan_state_failed, "failed")
       call service%shutdown()
-      call check(service%next(command), "a shutdown")
-      call check(command%verb == linkspan_shutdown .and. command%before == linkspan_state_failed, "before")
-      call service%failed(command, linkspan_remote, "it does not close")
+      call check(service%next(task), "a shutdown")
+      call check(task%command == linkspan_command_shutdown .and. task%before == linkspan_state_failed, "before")
+      call service%task_failed(task, linkspan_remote, "it does not close")
       call check(service%state() == linkspan_state_failed, "still failed")
       call service%close()
    end subroutine
@@ -119,7 +119,7 @@ contains
       character(*), intent(in) :: name
       type(linkspan_service) :: service
       type(linkspan_service_options) :: options
-      type(linkspan_command) :: command
+      type(linkspan_task) :: task
       type(linkspan_message) :: value, arguments
       integer :: steps, checkpoints, n, stat
       logical :: is_open
@@ -132,29 +132,29 @@ contains
       options%commands = [character(9) :: "double", "hold", "break", "odd", "CONFIG"]
       call service%start(name, options)
       call service%log("it counts")
-      do while (service%next(command))
+      do while (service%next(task))
          stat = linkspan_ok
          call value%clear()
-         select case (command%verb)
-         case (linkspan_step)
+         select case (task%command)
+         case (linkspan_command_step)
             steps = steps + 1
-         case (linkspan_pause)
+         case (linkspan_command_pause)
             is_open = .false.
-         case (linkspan_run)
-            if (command%before == linkspan_state_paused) is_open = .true.
-         case (linkspan_checkpoint)
+         case (linkspan_command_run)
+            if (task%before == linkspan_state_paused) is_open = .true.
+         case (linkspan_command_checkpoint)
             checkpoints = checkpoints + 1
-         case (linkspan_get_data)
+         case (linkspan_command_get_data)
             call value%put("steps", steps)
             call value%put("checkpoints", checkpoints)
             call value%put("open", is_open)
-         case (linkspan_config)
-            call command%arguments(value)
-         case (linkspan_own)
-            call check(command%left > 0 .and. len(command%id) > 0, "it has a deadline and an id")
-            select case (command%name)
+         case (linkspan_command_config)
+            call task%arguments(value)
+         case (linkspan_command_own)
+            call check(task%remaining > 0 .and. len(task%id) > 0, "it has a deadline and an id")
+            select case (task%name)
             case ("double")
-               call command%arguments(arguments)
+               call task%arguments(arguments)
                call arguments%get("n", n, stat=stat, errmsg=why)
                if (stat == linkspan_ok) call value%put("twice", 2*n)
             case ("hold")
@@ -171,9 +171,9 @@ contains
             end select
          end select
          if (stat == linkspan_ok) then
-            call service%done(command, value)
+            call service%task_done(task, value)
          else
-            call service%failed(command, stat, why)
+            call service%task_failed(task, stat, why)
          end if
       end do
       call service%close()

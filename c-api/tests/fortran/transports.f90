@@ -211,7 +211,7 @@ contains
       options%durable = transport == "journal"
       if (transport == "journal") options%retain_seconds = 3600
       call told%serve(done)
-      call out%publish(name, options)
+      call out%open(name, options)
       call make(table)
       call out%send(table)
       if (.not. told%next(table, timeout=soon)) error stop "nobody read"

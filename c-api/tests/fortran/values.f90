@@ -177,7 +177,7 @@ contains
       character(:), allocatable :: errmsg
       real(real64) :: no_number, infinite
       integer :: stat
-      call out%publish("shm:test/zero")
+      call out%open("shm:test/zero")
       call in%subscribe("shm:test/zero")
       call in%recv(m, timeout=-1.0_real64, stat=stat, errmsg=errmsg)
       call check(stat == linkspan_out_of_range .and. index(errmsg, "linkspan_forever") > 0, "below zero is refused")
@@ -264,7 +264,7 @@ contains
       integer :: i, stat
       body = 0
       small%buffer = 65536
-      call out%publish("shm:test/slow", small)
+      call out%open("shm:test/slow", small)
       call in%subscribe("shm:test/slow")
       call in%try_recv(m, stat=stat)
       call check(stat == linkspan_empty, "nothing was published")

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use linkspan::page::{self, Event, SNAPSHOT_LOG_LINES};
 use linkspan::service::WatchOptions;
 use linkspan::{Encoding, Error, ErrorKind, Result, Value, Wait, codec};
 use tokio::sync::watch;
@@ -15,15 +16,11 @@ use super::pool::connect;
 
 /// How often a service is asked for its data while somebody looks.
 const DATA_EVERY: Duration = Duration::from_secs(1);
-/// How long watching goes on when nobody looks any more: pages are opened again.
+/// How long watching goes on when no browser is connected any more: pages are opened again.
 const LINGER: Duration = Duration::from_secs(30);
 /// Events that are kept, and their bytes at most.
 const KEPT: usize = 2000;
 const KEPT_BYTES: usize = 4 << 20;
-/// Lines of the log that a new page is given.
-const LINES: usize = 300;
-/// Data larger than this is not shown: a page is no place for it.
-const SHOWN: usize = 64 << 10;
 /// How long the controller may take for a question.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long until the controller is tried again.
@@ -91,7 +88,7 @@ impl Feed {
     pub fn start(endpoint: &str) -> Arc<Feed> {
         let feed = Arc::new(Feed {
             endpoint: endpoint.to_owned(),
-            life: super::token::id().unwrap_or_default(),
+            life: page::random_id().unwrap_or_default(),
             known: Mutex::default(),
             looked_at: Condvar::new(),
             changed: watch::Sender::new(0),
@@ -219,7 +216,7 @@ impl Feed {
         let known = self.known();
         let unseen = known.unseen_since.is_some_and(|since| since.elapsed() > LINGER);
         match known.stop || unseen {
-            true => Err(Error::new(ErrorKind::Cancelled, "nobody looks any more")),
+            true => Err(Error::new(ErrorKind::Cancelled, "no browser is connected any more")),
             false => Ok(()),
         }
     }
@@ -228,7 +225,7 @@ impl Feed {
         let controller = connect(&self.endpoint)?;
         controller.watch(&WatchOptions { data_every: Some(DATA_EVERY), services: Vec::new() })?;
         let services = controller.services(PATIENCE)?;
-        let log = controller.log(None, LINES, PATIENCE)?;
+        let log = controller.log(None, SNAPSHOT_LOG_LINES, PATIENCE)?;
         self.begin(&services, &log)?;
         loop {
             let mut tick = || self.wanted();
@@ -262,8 +259,9 @@ impl Feed {
     }
 
     fn hear(&self, pushed: &Value) -> Result<()> {
-        let what = pushed.at("what")?.as_text()?;
-        let json = text(pushed);
+        // What this page does not show, of a later controller.
+        let Some(Event { name: what, json }) = Event::of(pushed)? else { return Ok(()) };
+        let json: Arc<str> = json.into();
         match what {
             "service" => {
                 let record = pushed.at("service")?;
@@ -283,7 +281,6 @@ impl Feed {
             }
             "data" => {
                 let name = pushed.at("name")?.as_text()?.to_owned();
-                let json = if json.len() > SHOWN { too_large(pushed, json.len())? } else { json };
                 self.tell(|known| {
                     known.readings.insert(name, json.clone());
                     Some(("data", json))
@@ -293,28 +290,16 @@ impl Feed {
                 let entry = text(pushed.at("entry")?);
                 self.tell(|known| {
                     known.log.push_back(entry);
-                    if known.log.len() > LINES {
+                    if known.log.len() > SNAPSHOT_LOG_LINES {
                         known.log.pop_front();
                     }
                     Some(("log", json))
                 });
             }
-            "missed" => self.tell(|_| Some(("missed", json))),
-            // A later controller says more; what this page does not know it does not show.
-            _ => {}
+            _ => self.tell(|_| Some((what, json))),
         }
         Ok(())
     }
-}
-
-/// In place of data that nobody wants to see whole.
-fn too_large(pushed: &Value, size: usize) -> Result<Arc<str>> {
-    Ok(text(&Value::map([
-        ("what", Value::from("data")),
-        ("name", pushed.at("name")?.clone()),
-        ("at", pushed.at("at")?.clone()),
-        ("too_large", (size as u64).into()),
-    ])))
 }
 
 fn text(value: &Value) -> Arc<str> {

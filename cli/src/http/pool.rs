@@ -42,7 +42,7 @@ impl Pool {
         question: impl FnOnce(&Controller) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Problem> {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
-            let text = "as many requests are under way as the page's server takes at once; try again when one is done";
+            let text = "too many concurrent requests to the page's server; try again when one is done";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Full, text));
         };
         let pool = self.clone();
@@ -51,7 +51,7 @@ impl Pool {
             let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let controller = match idle {
                 Some(controller) => controller,
-                None => connect(&pool.endpoint).map_err(|e| Problem::controller_is_away(&e))?,
+                None => connect(&pool.endpoint).map_err(|e| Problem::unreachable(&e))?,
             };
             let answer = question(&controller);
             // One that may be broken is not used again.

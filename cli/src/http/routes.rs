@@ -34,7 +34,7 @@ fn routes() -> [Route; 8] {
     [
         Route { method: "GET", path: "/api", handler: || get(index) },
         Route { method: "GET", path: "/api/services", handler: || get(api::services) },
-        Route { method: "GET", path: "/api/services/{name}", handler: || get(api::status) },
+        Route { method: "GET", path: "/api/services/{name}", handler: || get(api::service) },
         Route { method: "POST", path: "/api/services/{name}/commands", handler: || post(api::command) },
         Route { method: "GET", path: "/api/services/{name}/commands/{id}", handler: || get(api::answer) },
         Route { method: "GET", path: "/metrics", handler: || get(api::metrics) },

@@ -10,6 +10,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use linkspan::page::{Origin, Token};
 use linkspan::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -21,7 +22,7 @@ use super::feed::Feed;
 use super::guard::Access;
 use super::routes;
 use super::stream::Patient;
-use super::token::{AddressFile, Token};
+use super::token::{AddressFile, kept};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -112,8 +113,8 @@ pub fn start(settings: &Settings) -> Result<Running> {
     listener.set_nonblocking(true).map_err(doing)?;
     rustix::net::listen(&listener, BACKLOG).map_err(|e| doing(e.into()))?;
     let address = listener.local_addr().map_err(doing)?;
-    let token = settings.token.as_deref().map_or_else(Token::draw, Token::kept)?;
-    let reading = settings.reading.as_deref().map(Token::kept).transpose()?;
+    let token = settings.token.as_deref().map_or_else(Token::draw, kept)?;
+    let reading = settings.reading.as_deref().map(kept).transpose()?;
     if reading.as_ref().is_some_and(|reading| reading.is_same(&token)) {
         let text = "the token that only reads is the one that commands: give each a file of its own";
         return Err(Error::new(ErrorKind::InvalidState, text));
@@ -124,7 +125,8 @@ pub fn start(settings: &Settings) -> Result<Running> {
     };
     let page = token.address(&shown.to_string());
     let file = AddressFile::write(&linkspan::registry::directory()?, &page)?;
-    let access = Arc::new(Access { port: address.port(), remote: settings.allow_remote, token, reading });
+    let origin = Origin { port: address.port(), remote: settings.allow_remote, hosts: Vec::new() };
+    let access = Arc::new(Access { origin, token, reading });
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(WAITING)

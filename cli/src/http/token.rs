@@ -1,97 +1,32 @@
 //! The token of one start: 32 random bytes, told in the page's address and in a file that its owner alone may read.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use linkspan::page::{Token, random_id, read_private};
 use linkspan::{Error, ErrorKind, Result};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-use subtle::ConstantTimeEq;
 
 /// The file in the runtime directory that holds the page's address.
 const NAME: &str = ".http-token";
-const LENGTH: usize = 32;
-/// The longest file that may hold an address.
-const LONGEST: u64 = 4096;
 /// How long the page's server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a browser has to know.
-pub struct Token(String);
-
-/// So many bytes drawn by chance, in hexadecimal digits.
-fn random<const N: usize>() -> Result<String> {
-    let mut bytes = [0; N];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(got) if got == N => Ok(bytes.iter().map(|b| format!("{b:02x}")).collect()),
-        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random bytes for the page")),
+/// Reads the token that this file keeps. Where there is no file it is made, with a new token. `PermissionDenied` where others may
+/// have read it, `Malformed` where it holds something else.
+pub fn kept(path: &Path) -> Result<Token> {
+    if let Some(token) = Token::from_file(path)? {
+        return Ok(token);
     }
-}
-
-/// A name that nothing else has.
-pub fn id() -> Result<String> {
-    random::<12>()
-}
-
-impl Token {
-    /// A new one.
-    pub fn draw() -> Result<Token> {
-        random::<LENGTH>().map(Token)
-    }
-
-    /// The one that this file keeps, which is made with a new one where there is none. `PermissionDenied` where others may have read
-    /// it, `Malformed` where it holds something else.
-    pub fn kept(path: &Path) -> Result<Token> {
-        if read_kept(path)?.is_none() {
-            make_kept(path, &Token::draw()?)?;
-        }
-        // Of two that start at once one has made it, and both have that.
-        read_kept(path)?.ok_or_else(|| {
-            let text = format!("{} was removed while it was made", path.display());
-            Error::new(ErrorKind::NotFound, text)
-        })
-    }
-
-    /// Whether this is it; how long the answer takes tells nothing.
-    pub fn is(&self, said: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(said).into()
-    }
-
-    /// Whether both are the same.
-    pub fn is_same(&self, other: &Token) -> bool {
-        self.is(other.0.as_bytes())
-    }
-
-    /// The page's address with it. What follows the `#` is sent to no server and stands in no log.
-    pub fn address(&self, host: &str) -> String {
-        format!("http://{host}/#token={}", self.0)
-    }
-}
-
-fn read_kept(path: &Path) -> Result<Option<Token>> {
-    let Some((text, mode)) = read_own_with_mode(path)? else { return Ok(None) };
-    if mode & 0o077 != 0 {
-        let text = format!(
-            "{} has mode {:04o}, so that others may know the token in it; remove it, and a new one is made with mode 0600",
-            path.display(),
-            mode & 0o7777
-        );
-        return Err(Error::new(ErrorKind::PermissionDenied, text));
-    }
-    let token = text.trim_end();
-    if token.len() != 2 * LENGTH || !token.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        let text = format!(
-            "{} holds no token, which is {} digits and letters from a to f; remove it, and a new one is made",
-            path.display(),
-            2 * LENGTH
-        );
-        return Err(Error::new(ErrorKind::Malformed, text));
-    }
-    Ok(Some(Token(token.to_owned())))
+    make_kept(path, &Token::draw()?)?;
+    // Of two that start at once one has made it, and both have that.
+    Token::from_file(path)?.ok_or_else(|| {
+        let text = format!("{} was removed while it was made", path.display());
+        Error::new(ErrorKind::NotFound, text)
+    })
 }
 
 /// Puts a token into a file that is not there yet: it appears whole, on the disk, and in the place of nothing.
@@ -100,10 +35,10 @@ fn make_kept(path: &Path, token: &Token) -> Result<()> {
         Error::os(format!("making the token {}", path.display()), e.raw_os_error().unwrap_or(0))
     };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let unfinished = path.with_file_name(format!(".new.{}.{name}", id()?));
+    let unfinished = path.with_file_name(format!(".new.{}.{name}", random_id()?));
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(doing)?;
-    let written = file.write_all(format!("{}\n", token.0).as_bytes()).and_then(|()| file.sync_all());
+    let written = file.write_all(format!("{}\n", token.digits()).as_bytes()).and_then(|()| file.sync_all());
     let made = written.and_then(|()| fs::hard_link(&unfinished, path));
     let removed = fs::remove_file(&unfinished);
     match made {
@@ -181,43 +116,8 @@ pub fn address() -> Result<String> {
     }
 }
 
-/// The file's text, where it is there and ours. In a directory that a group shares its other members may put there what they like: a
-/// page of their own, a link, a pipe that nobody writes to.
 fn read_own(path: &Path) -> Result<Option<String>> {
-    Ok(read_own_with_mode(path)?.map(|(text, _)| text))
-}
-
-fn read_own_with_mode(path: &Path) -> Result<Option<(String, u32)>> {
-    let doing = |e: std::io::Error| {
-        let what = format!("reading {}", path.display());
-        Error::os(what, e.raw_os_error().unwrap_or(0))
-    };
-    let foreign = |what: &str| {
-        let text = format!(
-            "{} {what}, so it is not taken for yours: another user of this directory may have put it there; remove it and start the controller again",
-            path.display()
-        );
-        Error::new(ErrorKind::PermissionDenied, text)
-    };
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) if Errno::from_io_error(&e) == Some(Errno::LOOP) => return Err(foreign("is a link")),
-        Err(e) if Errno::from_io_error(&e) == Some(Errno::AGAIN) => return Err(foreign("is under a lease")),
-        Err(e) => return Err(doing(e)),
-    };
-    let facts = file.metadata().map_err(doing)?;
-    if !facts.is_file() || facts.len() > LONGEST {
-        return Err(foreign("is not the file that the controller writes"));
-    }
-    if facts.uid() != rustix::process::geteuid().as_raw() {
-        return Err(foreign(&format!("belongs to uid {}", facts.uid())));
-    }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).map_err(|_| foreign("holds no text"))?;
-    Ok(Some((text, facts.mode())))
+    Ok(read_private(path)?.map(|(text, _)| text))
 }
 
 #[cfg(test)]
@@ -225,18 +125,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-
-    #[test]
-    fn each_start_has_its_own_and_only_the_whole_of_it_counts() {
-        let (one, other) = (Token::draw().unwrap(), Token::draw().unwrap());
-        let address = one.address("127.0.0.1:8017");
-        let said = address.strip_prefix("http://127.0.0.1:8017/#token=").unwrap().as_bytes();
-        assert_eq!(said.len(), 2 * LENGTH);
-        assert!(one.is(said) && !other.is(said));
-        for wrong in [&said[1..], &said[..63], b"", &[said, b"0"].concat()] {
-            assert!(!one.is(wrong));
-        }
-    }
 
     #[test]
     fn what_another_user_put_in_its_place_is_told_and_not_read() {
@@ -270,24 +158,13 @@ mod tests {
     fn kept_token_is_made_once_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let first = Token::kept(&path).unwrap();
+        let first = kept(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert!(Token::kept(&path).unwrap().is(first.0.as_bytes()));
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", first.0));
+        assert!(kept(&path).unwrap().is_same(&first));
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", first.digits()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        for mode in [0o640, 0o604, 0o644] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = Token::kept(&path).err().unwrap();
-            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-        }
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        for wrong in ["", "short", &"g".repeat(64), &"A".repeat(64), &"a".repeat(65)] {
-            fs::write(&path, wrong).unwrap();
-            assert_eq!(Token::kept(&path).err().unwrap().kind(), ErrorKind::Malformed, "{wrong}");
-        }
-        fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-        assert_eq!(Token::kept(&path).err().unwrap().kind(), ErrorKind::PermissionDenied);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(kept(&path).unwrap_err().kind(), ErrorKind::PermissionDenied);
     }
 
     fn path_is_there(path: &Path) -> bool {

@@ -1,9 +1,10 @@
-//! `linkspan schema generate`: source text from a schema, into a directory or to standard output.
+//! `linkspan schema generate`: source text from a schema, into a directory or to standard output, or compared with what is there.
 
+use std::io::Read;
 use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use linkspan::schema::Schema;
+use linkspan::schema::{Schema, open_file};
 use linkspan::{Error, ErrorKind};
 use linkspan_schema::generate::{Language, generate as files};
 
@@ -42,4 +43,66 @@ pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Ex
         std::fs::write(&path, file.text).map_err(|why| refused("writing the file", &path, why))?;
     }
     Ok(())
+}
+
+/// Says which files in a directory are other ones than the schema makes, and where; writes none.
+pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), Exit> {
+    if within == Path::new("-") {
+        let text = "--check compares with files in a directory: name it with --output";
+        return Err(Error::new(ErrorKind::Unsupported, text).into());
+    }
+    let mut out = String::new();
+    for file in files(schema, language)? {
+        let path = within.join(&file.name);
+        let shown = path.display();
+        if !path.exists() {
+            out += &format!("{shown}: does not exist\n");
+            continue;
+        }
+        let name = path.to_str().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, format!("the path {shown} is not UTF-8: rename the directory"))
+        })?;
+        let mut found = Vec::new();
+        // More is not looked at: it is another file then in any case.
+        let most = file.text.len() as u64 + LONGEST as u64;
+        open_file(name)?
+            .take(most)
+            .read_to_end(&mut found)
+            .map_err(|why| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0)))?;
+        if let Some((line, stands, expected)) = difference(&found, file.text.as_bytes()) {
+            out += &format!("{shown}:{line}: found {}, expected {}\n", quoted(stands), quoted(expected));
+        }
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    output::write(out.as_bytes())?;
+    Err(Exit::ProblemFound)
+}
+
+/// So much of a line is printed.
+const LONGEST: usize = 100;
+
+/// A line of a text, none behind its end.
+type Line<'t> = Option<&'t [u8]>;
+
+/// The first line in which two texts differ, counted from 1, and what stands there in each.
+fn difference<'t>(found: &'t [u8], expected: &'t [u8]) -> Option<(usize, Line<'t>, Line<'t>)> {
+    let lines = |text: &'t [u8]| text.split_inclusive(|byte| *byte == b'\n');
+    let (mut found, mut expected) = (lines(found), lines(expected));
+    (1..).map(|line| (line, found.next(), expected.next())).find_map(|(line, stands, wanted)| {
+        match (stands, wanted) {
+            // Past the end of both, nothing differs.
+            (None, None) => Some(None),
+            (stands, wanted) if stands != wanted => Some(Some((line, stands, wanted))),
+            _ => None,
+        }
+    })?
+}
+
+fn quoted(line: Line<'_>) -> String {
+    let Some(line) = line else { return "the end of the file".to_owned() };
+    let text = String::from_utf8_lossy(line);
+    let cut: String = text.trim_end_matches('\n').chars().take(LONGEST).collect();
+    format!("{cut:?}")
 }

@@ -20,7 +20,7 @@ pub struct Import {
     /// The message or class, where a file defines several
     #[arg(long, visible_alias = "class", value_name = "NAME")]
     pub message: Option<String>,
-    /// Look for further files here, too; may be given several times
+    /// A directory to search for included files; may be repeated
     #[arg(long, value_name = "DIR")]
     pub include: Vec<PathBuf>,
 }

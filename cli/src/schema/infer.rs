@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use linkspan::schema::open_file;
 use linkspan::{Encoding, Error, ErrorKind, Limits, Options, Subscriber, Timeout, Value, Wait, codec};
 use linkspan_schema::infer::{Evidence, Proposal, Widening, propose};
 
@@ -18,22 +19,22 @@ use crate::stderr;
 /// `linkspan schema infer`
 #[derive(Args, Debug)]
 pub struct Infer {
-    /// The messages: an endpoint, a file, or - for JSON texts from standard input, one a line
+    /// The messages: an endpoint, a file, or - for JSON texts on standard input, one a line
     #[arg(value_name = "NAME|FILE")]
     pub from: String,
-    /// Read at most so many messages; 0 reads all that there are
+    /// Read at most this many messages; 0 reads all
     #[arg(long, short = 'n', value_name = "N", default_value = "1000")]
     pub count: u64,
-    /// From an endpoint: end once no message came for so many seconds
+    /// From an endpoint: end when no message has arrived for this long
     #[arg(long, short, value_name = "SECONDS", default_value = "5", value_parser = timeout)]
     pub timeout: Timeout,
-    /// Widen this schema just so far that it accepts the messages
+    /// Widen this schema just enough to accept the messages
     #[arg(long, value_name = "OLD")]
     pub widen: Option<PathBuf>,
-    /// The name of the schema; left out, that of the endpoint or the file
+    /// The name of the schema; default: that of the endpoint or the file
     #[arg(long, conflicts_with = "widen")]
     pub name: Option<String>,
-    /// The encoding of a file; left out, JSON or CBOR, by its first byte
+    /// The encoding of a file; default: JSON or CBOR, by its first byte
     #[arg(long, short, value_name = "ENCODING", value_parser = crate::args::encodings())]
     pub encoding: Option<Encoding>,
 }
@@ -134,6 +135,13 @@ fn live(asked: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(),
     }
 }
 
+fn open(path: &Path) -> Result<File, Error> {
+    let shown = path.to_str().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", path.display()))
+    })?;
+    open_file(shown)
+}
+
 /// One message, lines of JSON, or a CBOR sequence.
 fn file(
     path: &Path,
@@ -144,7 +152,7 @@ fn file(
     let shown = path.display();
     let refused =
         |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
-    let mut reader = BufReader::new(File::open(path).map_err(refused)?);
+    let mut reader = BufReader::new(open(path)?);
     let is_json = |first: &u8| first.is_ascii_graphic() || first.is_ascii_whitespace();
     let looks_like = |bytes: &[u8]| match bytes.first() {
         // A map, a list or a tag of CBOR begins with a byte that is no character of ASCII.
@@ -159,7 +167,7 @@ fn file(
         return Ok(());
     }
     let mut bytes = Vec::new();
-    let mut reader = BufReader::new(File::open(path).map_err(refused)?);
+    let mut reader = BufReader::new(open(path)?);
     reader.by_ref().take(MOST + 1).read_to_end(&mut bytes).map_err(refused)?;
     if bytes.len() as u64 > MOST {
         let text = format!(
@@ -169,20 +177,43 @@ fn file(
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     if encoding != Encoding::Cbor {
-        messages.add(&codec::decode(&bytes, encoding).map_err(|error| error.on(&shown))?);
+        messages.add(&codec::decode(&bytes, encoding).map_err(|error| match encoding {
+            Encoding::Json => at_place(&shown, &bytes, 1, &error),
+            _ => error.on(&shown),
+        })?);
         return Ok(());
     }
     let mut at = 0;
     while at < bytes.len() {
         signals.check()?;
         let (value, length) = codec::decode_first(&bytes[at..])
-            .map_err(|error| error.on(format_args!("{shown}, in the message that begins at byte {at}")))?;
+            .map_err(|error| in_sequence(&shown, messages.count + 1, at, &error))?;
         at += length;
         if !messages.add(&value) {
             break;
         }
     }
     Ok(())
+}
+
+/// An error of a message in a file with the file, which message it is, the path in it, and the byte, counted from the file's beginning.
+fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, error: &Error) -> Error {
+    let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+    let mut placed = Error::new(error.kind(), error.text()).at(begins + offset);
+    if let Some(path) = error.path() {
+        placed = placed.with_path(path);
+    }
+    placed.on(format_args!("{shown}, message {message}"))
+}
+
+/// An error of this JSON text with file, line and column, where the text begins in this line.
+fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Error) -> Error {
+    let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0).min(text.len());
+    let before = &text[..offset];
+    let line = first + before.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    Error::new(error.kind(), format!("{shown}:{line}:{column}: {}", error.text()))
 }
 
 /// The longest file that is read as a whole.
@@ -206,7 +237,10 @@ fn lines(
             break;
         }
         if line.len() as u64 > limit {
-            let text = format!("{shown}:{number}: the line has more than {limit} bytes");
+            let text = format!(
+                "{shown}:{number}:{}: the line crosses the limit of {limit} bytes here: leave this message out",
+                limit + 1
+            );
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -216,7 +250,7 @@ fn lines(
             Ok(value) if !messages.add(&value) => break,
             Ok(_) => {}
             Err(_) if messages.count == 0 => return Ok(false),
-            Err(error) => return Err(error.on(format_args!("{shown}, line {number}"))),
+            Err(error) => return Err(at_place(shown, &line, number, &error)),
         }
     }
     Ok(true)

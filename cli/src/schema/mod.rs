@@ -1,4 +1,4 @@
-//! `linkspan schema`: what messages mean; checked, shown, compared, held against values, written in other notations and languages.
+//! `linkspan schema`: checks, shows, compares and converts schemas, generates code, and validates values.
 
 pub mod export;
 mod file;
@@ -16,14 +16,14 @@ use crate::exit::Exit;
 use crate::signals::Signals;
 use crate::{input, output};
 
-/// What is to be done with schemas.
+/// The commands for schemas.
 #[derive(Subcommand, Debug)]
 pub enum What {
-    /// Say whether a file holds a schema; with a second one, which of both can read what the other one writes
+    /// Check a schema file; with a second one, check in which direction they are compatible
     #[command(
         after_help = "With one file: prints nothing and ends with 0, or prints file, line and column of the first error and ends with 1.
 With two, prints `backward` where programs with NEW read what programs with OLD write, and `forward` where programs with OLD read what
-programs with NEW write, each with the differences where it is not so. Ends with 1 unless what --require asks for is so: for a commit hook.
+programs with NEW write, or else the differences that prevent it. Ends with 1 unless the direction of --require is compatible: for a commit hook.
 
 Examples:
   linkspan schema check power.schema.toml
@@ -41,8 +41,8 @@ Examples:
 
     /// Print a schema with every name resolved: that of a file, or the one that was given for an endpoint
     #[command(
-        after_help = "What is no file, and does not end in .toml, is an endpoint. Whoever listens there is asked for its schema; a spool and a journal
-have theirs stored. All commands take an endpoint in the place of a file.
+        after_help = "An argument that is not a file and does not end in .toml is an endpoint. Its listener sends the schema; a spool and a journal
+store theirs. All commands take an endpoint in place of a file.
 
 Examples:
   linkspan schema show power.schema.toml
@@ -55,17 +55,17 @@ Examples:
         /// The schema: a file, or an endpoint
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
-        /// Of an endpoint, the schema of what is replied there
+        /// Print the schema of an endpoint's replies
         #[arg(long, conflicts_with = "all")]
         reply: bool,
-        /// Of a journal, each schema that its records were written with, the oldest first, as one TOML file behind the other
+        /// Print every schema that the records of a journal were written with, the oldest first, one TOML file after another
         #[arg(long)]
         all: bool,
     },
 
-    /// Print what differs between two schemas, in both directions
+    /// Print the differences between two schemas, in both directions
     #[command(
-        after_help = "Ends with 0 where nothing differs for programs that exchange messages, else with 1.
+        after_help = "Ends with 0 where the differences do not affect programs that exchange messages, else with 1.
 
 Examples:
   linkspan schema diff old.schema.toml new.schema.toml"
@@ -79,7 +79,7 @@ Examples:
 
     /// Print the fingerprint of a schema: SHA-256 of its canonical form, in hexadecimal digits
     #[command(
-        after_help = "Descriptions (`doc`) and the layout of the file are not in it; units, ranges, defaults and aliases are.
+        after_help = "It covers units, ranges, defaults and aliases, but not descriptions (`doc`) and the layout of the file.
 
 Examples:
   linkspan schema fingerprint power.schema.toml"
@@ -91,8 +91,8 @@ Examples:
 
     /// Write a schema in another notation
     #[command(
-        after_help = "What the notation cannot say is told on standard error: `looser` where it accepts values that the schema refuses, `narrower` where it
-refuses values that the schema accepts.
+        after_help = "Prints to standard error where the notation cannot express the schema: `looser` where it accepts values that the schema refuses,
+`narrower` where it refuses values that the schema accepts.
 
 Examples:
   linkspan schema export --to cddl power.schema.toml > power.cddl
@@ -106,25 +106,32 @@ Examples:
     #[command(
         after_help = "The files are named after the schema. With `--output -` their text goes to standard output.
 
+With --check it writes nothing, prints each file in DIR that is missing or was changed by hand, with the first line that differs, and then
+ends with 1: for a commit hook.
+
 Examples:
   linkspan schema generate --lang rust power.schema.toml --output src
+  linkspan schema generate --check --lang rust power.schema.toml --output src
   linkspan schema generate --lang python lab/power --output -"
     )]
     Generate {
         /// The language
         #[arg(long, value_parser = generate::language())]
         lang: linkspan_schema::generate::Language,
-        /// The directory for the files, made if it is not there; `-` for standard output
+        /// The directory for the files, which is made where it does not exist; `-` for standard output
         #[arg(long, value_name = "DIR|-", default_value = ".")]
         output: PathBuf,
+        /// Print which files in the directory differ from the generated ones, and write nothing
+        #[arg(long)]
+        check: bool,
         /// The schema: a file, or an endpoint
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
-    /// Make a schema out of another notation
+    /// Convert a file in another notation into a schema
     #[command(
-        after_help = "What a schema cannot express is refused with file, line and column. Where the schema accepts more than the file does,
-standard error says so.
+        after_help = "Refuses what a schema cannot express, with file, line and column. Prints to standard error where the schema accepts more than
+the file does.
 
 Examples:
   linkspan schema import --from proto addressbook.proto --message Person > person.schema.toml
@@ -132,12 +139,12 @@ Examples:
     )]
     Import(import::Import),
 
-    /// Propose a schema from messages: of a live name, a journal, or a file
+    /// Propose a schema for the messages of an endpoint, a journal, or a file
     #[command(
-        after_help = "Prints a schema that accepts every message read, with a comment at each thing that they leave in doubt: `optional?`, `integer or float?`.
-A file holds one message, JSON texts one a line, or a CBOR sequence. A journal is read from its first message on, and nothing is noted in it.
+        after_help = "Prints a schema that accepts every message read, with a comment wherever the messages leave a question open: `optional?`, `integer or float?`.
+A file holds one message, JSON texts one a line, or a CBOR sequence. A journal is read from its first message; that changes nothing in it.
 
-With --widen prints that schema, made just wide enough for the messages. It reads all that the old one did.
+With --widen, prints that schema, widened just enough to accept the messages. It accepts all that the old one did.
 
 Examples:
   linkspan schema infer lab/power > power.schema.toml
@@ -148,7 +155,7 @@ Examples:
 
     /// Check values from standard input, one JSON text a line, against a schema
     #[command(
-        after_help = "Each value that does not fit is an error with its line, its path, what is expected and what was found; then it ends with 1.
+        after_help = "Prints an error for each value that does not match, with its line, its path, the expected type and the value found, and then ends with 1.
 
 Examples:
   linkspan sub lab/power --json | linkspan schema validate power.schema.toml"
@@ -168,7 +175,7 @@ pub enum Direction {
     Forward,
     /// Both
     Both,
-    /// None: the answer is printed, and the program ends with 0
+    /// None: prints the result, and ends with 0
     None,
 }
 
@@ -186,7 +193,8 @@ pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
         What::Export(asked) => export::print(asked),
-        What::Generate { lang, output, file } => generate::generate(&load(file)?, *lang, output),
+        What::Generate { lang, output, check: true, file } => generate::check(&load(file)?, *lang, output),
+        What::Generate { lang, output, file, .. } => generate::generate(&load(file)?, *lang, output),
         What::Import(asked) => import::print(asked),
         What::Infer(asked) => infer::print(asked, signals),
         What::Validate { file } => validate(&load(file)?, signals),

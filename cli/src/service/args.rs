@@ -4,12 +4,12 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::connection::QueryArgs;
 
-/// What is to be asked, or told.
+/// The queries and commands for services.
 #[derive(Subcommand, Debug)]
 pub enum ServiceCommand {
-    /// List the services: their states, what they do, what is wrong with them
+    /// List the services: states, current work, problems
     #[command(
-        after_help = "VIEW is how well the controller knows the service: CONNECTED, STALE (silent for too long), DISCONNECTED, GONE. BUSY is how long it has been at what it does now.
+        after_help = "VIEW is the state of the service's connection to the controller: CONNECTED, STALE (no message for too long), DISCONNECTED, GONE. BUSY is the time since its current work began.
 
 Examples:
   linkspan service ls
@@ -17,15 +17,15 @@ Examples:
     )]
     Ls(QueryArgs),
 
-    /// Print all that the controller knows of a service
+    /// Print the controller's record of a service
     #[command(after_help = "Examples:
   linkspan service status power
   linkspan service status power --json | jq .busy")]
     Status(ServiceArgs),
 
-    /// Print the data of a service; changes nothing
+    /// Print the current data of a service, without changing anything
     #[command(
-        after_help = "While a step takes long, the newest data that is known is printed when the time is nearly over.
+        after_help = "While a step of the service takes long, the command waits until shortly before the time-out and then prints the newest data that the controller has.
 
 Examples:
   linkspan service get power
@@ -33,9 +33,9 @@ Examples:
     )]
     Get(ServiceArgs),
 
-    /// Have services finish their step, checkpoint, close their databases and files, and wait
+    /// Pause services: they finish their step, checkpoint, close their databases and files, and wait
     #[command(
-        after_help = "Ends when each has accepted; with --wait when each is PAUSED. Ends with the highest of 1 where one refused or failed, 3 where its time passed, 4 where it is not there.
+        after_help = "Ends when every service has accepted; with --wait when every service is PAUSED. The exit code is the highest of 1 (refused or failed), 3 (timed out) and 4 (not found) over the services.
 
 Examples:
   linkspan service pause power --wait && cp power.db /backup/
@@ -43,9 +43,9 @@ Examples:
     )]
     Pause(CommandArgs),
 
-    /// Have services open again and go on; with -- PROGRAM: run any program as a service
+    /// Resume services; with -- PROGRAM: run any program as a service
     #[command(
-        after_help = "A program that knows nothing of Linkspan is run with `--` in front of it; the controller then pauses, runs and ends it by signals, or by commands that are given. `linkspan service run --help -- PROGRAM` prints the options for that.
+        after_help = "A program without Linkspan is run with `--` in front of it; the controller then pauses, resumes and ends it by signals, or by the commands in the options. `linkspan service run --help -- PROGRAM` prints those options.
 
 Examples:
   linkspan service run power --wait
@@ -54,13 +54,13 @@ Examples:
     )]
     Run(RunArgs),
 
-    /// Have services stand still, checkpoint, and go on
+    /// Checkpoint services: they finish their step, checkpoint, and continue
     #[command(after_help = "Examples:
   linkspan service checkpoint power --wait
   linkspan service checkpoint --all --wait --json")]
     Checkpoint(CommandArgs),
 
-    /// Have services checkpoint, close, and end; a second time gives up what is under way
+    /// Shut services down: they checkpoint, close, and end; a second shutdown cancels the current work
     #[command(after_help = "Examples:
   linkspan service shutdown power --wait
   linkspan service shutdown --all --wait --timeout 60")]
@@ -73,22 +73,24 @@ Examples:
   linkspan service logs power --follow --json | jq -r .text")]
     Logs(LogsArgs),
 
-    /// Print what changes: states, what goes wrong, who comes and goes; with --data the data as well
+    /// Print changes as they happen: states, problems, connections; with --data the data too
     #[command(after_help = "Examples:
   linkspan service watch
   linkspan service watch power --data 5 --json | jq 'select(.what == \"data\") | .value'")]
     Watch(WatchArgs),
 
     /// Print the address of the page that `linkspan controller --http` serves here, with its token
-    #[command(after_help = "Whoever knows the address may see and command the services, and nobody else can.
+    #[command(
+        after_help = "The address contains the token of the page: every user who has it can see and command the services.
 
 Examples:
-  xdg-open \"$(linkspan service page)\"")]
+  xdg-open \"$(linkspan service page)\""
+    )]
     Page,
 
-    /// Have a service write a copy of what it keeps, and print what it answers
+    /// Have a service back up its data, and print its reply
     #[command(
-        after_help = "What the value means is the service's own affair. `linkspan service describe NAME` says whether it takes BACKUP; the data logger of the examples takes the path of the copy.
+        after_help = "The service defines what the value means. `linkspan service describe NAME` shows whether it supports BACKUP; the data logger of the examples takes the path of the copy.
 
 Examples:
   linkspan service backup power '{\"path\": \"/backup/power.db\"}'"
@@ -101,23 +103,23 @@ Examples:
   linkspan service config power '{\"every\": 0.5}'")]
     Config(ValueArgs),
 
-    /// Give up a command that is under way, or with no ID whatever a service does now
-    #[command(after_help = "A command's ID is printed by --json.
+    /// Cancel a command that is in progress, or without an ID the current work of a service
+    #[command(after_help = "The output of --json has the ID of a command.
 
 Examples:
   linkspan service cancel power
   linkspan service cancel power 5f0c9a31")]
     Cancel(CancelArgs),
 
-    /// Send a service a command of its own, and print what it answers
-    #[command(after_help = "`linkspan service describe NAME` says which commands it takes.
+    /// Send a command to a service, and print its reply
+    #[command(after_help = "`linkspan service describe NAME` lists the commands that it supports.
 
 Examples:
   linkspan service call power calibrate '{\"volts\": 230.0}'
   linkspan service call power STATUS --json")]
     Call(CallArgs),
 
-    /// Print what a service is and which commands it takes
+    /// Print the description of a service and its commands
     #[command(after_help = "Examples:
   linkspan service describe power")]
     Describe(ServiceArgs),
@@ -128,30 +130,30 @@ Examples:
   linkspan service stats --json")]
     Stats(StatsArgs),
 
-    /// Have the controller forget services that are not connected
+    /// Remove disconnected services from the controller's list
     #[command(after_help = "Examples:
   linkspan service forget old-camera")]
     Forget(ForgetArgs),
 }
 
-/// A question to one service.
+/// A query of one service.
 #[derive(Args, Debug)]
 pub struct ServiceArgs {
     /// The service
     pub name: String,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
 
-/// A question with something to go by.
+/// A query with arguments.
 #[derive(Args, Debug)]
 pub struct ValueArgs {
     /// The service
     pub name: String,
-    /// What it is to be done with, as JSON; - reads it from standard input
+    /// The arguments of the command, as JSON; - reads them from standard input
     pub value: Option<String>,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -163,35 +165,35 @@ pub struct CallArgs {
     pub name: String,
     /// The command
     pub verb: String,
-    /// What it is to be done with, as JSON; - reads it from standard input
+    /// The arguments of the command, as JSON; - reads them from standard input
     pub value: Option<String>,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
 
-/// An order to one or many.
+/// A command for one service or several.
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("who").args(["names", "all"]).required(true)))]
 pub struct CommandArgs {
-    /// Which, and how.
+    /// The services, and the form of the output.
     #[command(flatten)]
     pub target: TargetArgs,
 }
 
-/// Whom an order is for.
+/// The services that a command is for.
 #[derive(Args, Debug)]
 pub struct TargetArgs {
     /// The services
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// All whose state allows it; the others are named on standard error
+    /// All services whose state allows the command; the others are named on standard error
     #[arg(long, conflicts_with = "names")]
     pub all: bool,
-    /// Wait until it is done
+    /// Wait until the command is done
     #[arg(long)]
     pub wait: bool,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -200,7 +202,7 @@ pub struct TargetArgs {
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("who").args(["names", "all"]).required(true)))]
 pub struct RunArgs {
-    /// Which services are to go on.
+    /// The services to resume.
     #[command(flatten)]
     pub target: TargetArgs,
 }
@@ -210,9 +212,9 @@ pub struct RunArgs {
 pub struct CancelArgs {
     /// The service
     pub name: String,
-    /// The command that is to be given up
+    /// The ID of the command to cancel
     pub id: Option<String>,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -220,9 +222,9 @@ pub struct CancelArgs {
 /// `linkspan service stats`
 #[derive(Args, Debug)]
 pub struct StatsArgs {
-    /// The service; left out, the controller itself
+    /// The service; default: the controller itself
     pub name: Option<String>,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -233,7 +235,7 @@ pub struct ForgetArgs {
     /// The services
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -241,15 +243,15 @@ pub struct ForgetArgs {
 /// `linkspan service logs`
 #[derive(Args, Debug)]
 pub struct LogsArgs {
-    /// The service; left out, all
+    /// The service; default: all
     pub name: Option<String>,
-    /// Print the last so many lines
+    /// Print this many of the last lines
     #[arg(long, value_name = "N", default_value = "100")]
     pub lines: usize,
-    /// Stay, and print what is logged from now on
+    /// Continue to print lines as they are logged
     #[arg(long, short)]
     pub follow: bool,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -257,13 +259,13 @@ pub struct LogsArgs {
 /// `linkspan service watch`
 #[derive(Args, Debug)]
 pub struct WatchArgs {
-    /// The services; left out, all
+    /// The services; default: all
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Ask for the data so often, and print it too
+    /// Get the data at this interval, and print it too
     #[arg(long, value_name = "SECONDS", value_parser = crate::args::interval)]
     pub data: Option<std::time::Duration>,
-    /// The connection, and the form of the answer.
+    /// The connection, and the form of the output.
     #[command(flatten)]
     pub query: QueryArgs,
 }

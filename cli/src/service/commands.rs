@@ -72,8 +72,8 @@ fn send_to(
     signals: &Signals,
 ) -> Result<Answer, Error> {
     let mut check = || signals.check();
-    let controller = args.query.at.connect(Wait::new(deadline.left()).tick(&mut check))?;
-    let left = deadline.left();
+    let controller = args.query.at.connect(Wait::new(deadline.remaining()).tick(&mut check))?;
+    let left = deadline.remaining();
     // The service's own word that its time is over comes before ours.
     let within = left.map_or(FOREVER, |left| left.saturating_sub((left / 10).min(MARGIN)));
     let answer = controller.begin(name, command, &Value::Null, within, Wait::new(left).tick(&mut check))?;
@@ -88,7 +88,7 @@ fn send_to(
         within,
         epoch: None,
     };
-    controller.request(name, &order, Wait::new(deadline.left()).tick(&mut check))
+    controller.request(name, &order, Wait::new(deadline.remaining()).tick(&mut check))
 }
 
 /// The deadline of a command whose sender waits for ever.
@@ -104,7 +104,7 @@ fn services_that_allow(
     signals: &Signals,
 ) -> Result<Vec<String>, Exit> {
     let mut check = || signals.check();
-    let services = controller.services(Wait::new(deadline.left()).tick(&mut check))?;
+    let services = controller.services(Wait::new(deadline.remaining()).tick(&mut check))?;
     let mut names = Vec::new();
     for service in services.as_array()? {
         let name = service.at("name")?.as_text()?.to_owned();
@@ -205,7 +205,7 @@ pub fn cancel(args: &CancelArgs, signals: &Signals) -> Result<(), Exit> {
         Some(id) => Value::map([("id", id.as_str())]),
         None => Value::Null,
     };
-    let wait = Wait::new(deadline.left()).tick(&mut check);
+    let wait = Wait::new(deadline.remaining()).tick(&mut check);
     let value = controller.command(&args.name, &Command::Cancel, &which, wait);
     super::record::print(&value.map_err(|e| e.on(&args.name))?, &args.query)
 }
@@ -216,7 +216,7 @@ pub fn forget(args: &ForgetArgs, signals: &Signals) -> Result<(), Exit> {
     let mut exit_code = ExitCode::default();
     for name in distinct(&args.names) {
         let mut check = || signals.check();
-        match controller.forget(&name, Wait::new(deadline.left()).tick(&mut check)) {
+        match controller.forget(&name, Wait::new(deadline.remaining()).tick(&mut check)) {
             Err(error) => exit_code.record(error.on(&name))?,
             Ok(_) if args.query.json => output::json(&Value::map([("forgotten", name)]))?,
             Ok(_) => output::write(format!("{name} is forgotten\n").as_bytes())?,

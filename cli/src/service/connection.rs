@@ -56,7 +56,7 @@ impl QueryArgs {
         let mut check = || signals.check();
         let deadline = deadline(self.timeout.unwrap_or(ANSWER_TIMEOUT.into()));
         let connect_timeout = match self.timeout {
-            Some(_) => deadline.left(),
+            Some(_) => deadline.remaining(),
             None => Some(CONNECT_TIMEOUT),
         };
         let controller = self.at.connect(Wait::new(connect_timeout).tick(&mut check))?;

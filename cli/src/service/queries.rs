@@ -13,7 +13,7 @@ use crate::{input, output, table};
 pub fn list(args: &QueryArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.connect(signals)?;
     let mut check = || signals.check();
-    let services = controller.services(Wait::new(deadline.left()).tick(&mut check))?;
+    let services = controller.services(Wait::new(deadline.remaining()).tick(&mut check))?;
     let services = services.as_array()?;
     if args.json {
         return services.iter().try_for_each(output::json);
@@ -23,7 +23,7 @@ pub fn list(args: &QueryArgs, signals: &Signals) -> Result<(), Exit> {
     rows.extend(services.iter().map(row));
     let mut text = table::text(&rows);
     for service in services {
-        for (key, what) in [("trouble", ""), ("reason", "it says ")] {
+        for (key, what) in [("problem", ""), ("reason", "it says ")] {
             let wrong = word(service, key);
             if !wrong.is_empty() {
                 text += &format!("{}: {what}{wrong}\n", word(service, "name"));
@@ -58,7 +58,7 @@ fn row(service: &Value) -> Vec<String> {
 pub fn status(args: &ServiceArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
-    let record = controller.status(&args.name, Wait::new(deadline.left()).tick(&mut check))?;
+    let record = controller.status(&args.name, Wait::new(deadline.remaining()).tick(&mut check))?;
     print(&record, &args.query)
 }
 
@@ -66,7 +66,7 @@ pub fn status(args: &ServiceArgs, signals: &Signals) -> Result<(), Exit> {
 pub fn stats(args: &StatsArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
-    let wait = Wait::new(deadline.left()).tick(&mut check);
+    let wait = Wait::new(deadline.remaining()).tick(&mut check);
     let stats = match &args.name {
         Some(name) => controller.command(name, &Command::Stats, &Value::Null, wait),
         None => controller.stats(wait),
@@ -104,7 +104,7 @@ fn command_of(
 ) -> Result<(), Exit> {
     let (controller, deadline) = query.connect(signals)?;
     let mut check = || signals.check();
-    let wait = Wait::new(deadline.left()).tick(&mut check);
+    let wait = Wait::new(deadline.remaining()).tick(&mut check);
     let value = controller.command(service, command, arguments, wait);
     print(&value.map_err(|e| e.on(service))?, query)
 }

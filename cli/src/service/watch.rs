@@ -22,7 +22,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
         controller.watch(&WatchOptions { services, ..WatchOptions::default() })?;
     }
     let name = args.name.as_deref();
-    let entries = match controller.log(name, args.lines, Wait::new(deadline.left()).tick(&mut check)) {
+    let entries = match controller.log(name, args.lines, Wait::new(deadline.remaining()).tick(&mut check)) {
         // It may come: that is told, and waited for.
         Err(error) if args.follow && error.kind() == ErrorKind::NotFound => {
             stderr::print_note(error.text());
@@ -84,7 +84,7 @@ fn line(push: &Value) -> Option<(String, String)> {
             let record = push.at("service").ok()?;
             let mut words = vec![word(record, "name"), shown_state(record), word(record, "view")];
             words.extend(
-                ["trouble", "reason"]
+                ["problem", "reason"]
                     .map(|key| word(record, key))
                     .into_iter()
                     .filter(|text| !text.is_empty()),

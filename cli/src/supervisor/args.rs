@@ -8,19 +8,19 @@ use clap::{Parser, ValueEnum};
 use linkspan::{Error, ErrorKind, Result};
 use rustix::process::Signal;
 
-/// Run a program that knows nothing of Linkspan as a service: paused, resumed and ended by its controller
+/// Run a program without Linkspan as a service: its controller pauses, resumes and ends it
 ///
-/// PAUSE stops the program with all that it started (SIGSTOP), RUN lets it go on (SIGCONT), SHUTDOWN asks it to end
-/// (SIGTERM) and after the grace kills it (SIGKILL). Commands that are given do better: --checkpoint, --pause and
-/// --resume, --data, --backup. They are run by `sh -c` with LINKSPAN_PID, the program's process, and
-/// LINKSPAN_ARGUMENTS, what came with the command as JSON, in their environment.
+/// PAUSE stops the program and all processes that it started (SIGSTOP), RUN resumes them (SIGCONT), SHUTDOWN sends SIGTERM and,
+/// after the time of --grace, SIGKILL. Commands of your own replace the signals: --checkpoint, --pause and --resume,
+/// --data, --backup. `sh -c` runs them, with the program's process ID in the environment variable LINKSPAN_PID and the
+/// arguments of the controller's command, as JSON, in LINKSPAN_ARGUMENTS.
 ///
-/// What the program prints goes to standard output and standard error as before, and into the service's log. It reads
-/// standard input, unless that is a terminal. It should stay in the foreground: when it ends, what it started is ended too.
-/// It dies with this program, even where that is killed; only what has left its process group (setsid) survives a SIGKILL.
+/// The program's output goes to standard output and standard error, and into the service's log. The program reads
+/// standard input, unless that is a terminal. It should run in the foreground: when it ends, the processes that it started are
+/// ended too. It ends with this program, even if that is killed; only processes outside its process group (setsid) survive a SIGKILL.
 ///
-/// Ends with 0 after SHUTDOWN or SIGTERM, with 137 where the program had to be killed for it, with the program's own
-/// exit code (128 and the signal's number) where it ended by itself and is not restarted, with 126 or 127 where it could
+/// Exit codes: 0 after SHUTDOWN or SIGTERM, 137 where the program had to be killed then, the program's own
+/// exit code (or 128 plus the signal's number) where it ended on its own and is not restarted, 126 or 127 where it could
 /// not be started.
 #[derive(Parser, Debug)]
 #[command(
@@ -31,78 +31,78 @@ use rustix::process::Signal;
   linkspan service run --name db --checkpoint 'sqlite3 power.db \"pragma wal_checkpoint(truncate)\"' -- ./logger power.db"
 )]
 pub struct RunArgs {
-    /// The service's name; left out, the program's
+    /// The service's name; default: the program's
     #[arg(long)]
     pub name: Option<String>,
-    /// Where the controller listens; left out, $LINKSPAN_CONTROLLER, else unix:controller
+    /// The controller's endpoint; default: $LINKSPAN_CONTROLLER, else unix:controller
     #[arg(long, value_name = "ENDPOINT")]
     pub controller: Option<String>,
-    /// A line about it for people
+    /// A description in one line
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
-    /// Pauses by this command, and not by SIGSTOP
+    /// Pause by this command instead of SIGSTOP
     #[arg(long, value_name = "COMMAND", requires = "resume")]
     pub pause: Option<String>,
-    /// Goes on by this command, and not by SIGCONT
+    /// Resume by this command instead of SIGCONT
     #[arg(long, value_name = "COMMAND", requires = "pause")]
     pub resume: Option<String>,
-    /// Checkpoints by this command, also before it ends; without it, CHECKPOINT fails
+    /// Checkpoint by this command, also before the end; without it, CHECKPOINT fails
     #[arg(long, value_name = "COMMAND")]
     pub checkpoint: Option<String>,
-    /// The data is what this command prints: a value as JSON, else text; without it, what is known of the process
+    /// The data is the output of this command: a value as JSON, else text; default: facts about the process
     #[arg(long, value_name = "COMMAND")]
     pub data: Option<String>,
-    /// Takes BACKUP, which is done by this command
+    /// Support BACKUP, by this command
     #[arg(long, value_name = "COMMAND")]
     pub backup: Option<String>,
-    /// Kill such a command with all that it started after so many seconds, or before the time of whoever asked has passed
+    /// Kill such a command, with all processes that it started, after this time, or before the caller's time-out
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub command_timeout: Duration,
-    /// The signal that asks the program to end
+    /// The signal that ends the program
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = signal)]
     pub shutdown_signal: Signal,
-    /// Kill it so many seconds after that
+    /// Kill it this long after that signal
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
-    /// Start it again when it has ended by itself
+    /// Restart the program when it has ended on its own
     #[arg(long, value_enum, default_value = "no")]
     pub restart: Policy,
-    /// Wait so many seconds before that; twice as many each further time
+    /// Wait this long before the first restart, and twice as long before each further one
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub restart_delay: Duration,
-    /// Start it again at most so often in so many seconds, and then be FAILED until RUN; 0/1s never gives up
+    /// Restart at most this often in this time, then be FAILED until RUN; 0/1s sets no limit
     #[arg(long, value_name = "TIMES/SECONDSs", default_value = "5/60s", value_parser = limit)]
     pub restart_limit: Limit,
     /// Do not start it before RUN
     #[arg(long)]
     pub paused: bool,
-    /// Run it, and the given commands, in this directory
+    /// Run the program and the commands in this directory
     #[arg(long, value_name = "DIRECTORY")]
     pub cwd: Option<PathBuf>,
-    /// The program and its arguments, behind --
+    /// The program and its arguments, after --
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
 }
 
-/// Whether a program that has ended by itself is started again.
+/// Whether a program that has ended on its own is restarted.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Never
     No,
-    /// Where it was ended by a signal, or with another code than 0
+    /// If a signal ended it, or its exit code was not 0
     OnFailure,
     /// However it ended
     Always,
 }
 
-/// So many restarts in this time.
+/// The limit of restarts in a time window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub count: u32,
     pub window: Duration,
 }
 
-/// `service run … -- PROGRAM` on the command line; none where something else is there. A malformed one ends here, with 2.
+/// Parses `service run … -- PROGRAM`; returns none for any other command line. Ends the process with 2 where it is malformed.
 pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Option<RunArgs> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let is_it = matches!(&arguments[..], [_, a, b, ..] if a == "service" && b == "run");
@@ -112,7 +112,7 @@ pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Optio
 }
 
 impl RunArgs {
-    /// The service's name, from the program's where none is given.
+    /// Returns the service's name; default: that of the program.
     pub fn service_name(&self) -> String {
         if let Some(name) = &self.name {
             return name.clone();
@@ -129,10 +129,10 @@ impl RunArgs {
 }
 
 fn seconds(text: &str) -> Result<Duration> {
-    // Beyond that no clock counts.
+    // No clock counts further.
     let number = text.parse().ok().filter(|seconds: &f64| (0.0..=1e9).contains(seconds));
     let number = number.ok_or_else(|| {
-        Error::new(ErrorKind::WrongType, format!("{text:?} is no number of seconds from 0 to a billion"))
+        Error::new(ErrorKind::WrongType, format!("{text:?} is not a number of seconds from 0 to a billion"))
     })?;
     Ok(Duration::from_secs_f64(number))
 }
@@ -143,7 +143,7 @@ fn limit(text: &str) -> Result<Limit> {
         Some(Limit { count: count.parse().ok()?, window })
     });
     parts.ok_or_else(|| {
-        let text = format!("{text:?} is no limit: 5/60s is five times in 60 seconds");
+        let text = format!("{text:?} is not a limit: write it as 5/60s, which is five times in 60 seconds");
         Error::new(ErrorKind::WrongType, text)
     })
 }

@@ -32,7 +32,7 @@ pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     }
     let mut supervisor = Supervisor::new(args, signals)?;
     if args.paused {
-        supervisor.service.log("info", "it is started by RUN");
+        supervisor.service.log("info", "waiting for RUN");
     } else if let Err(error) = supervisor.start() {
         let why = Error::os(format!("starting {}", args.program_name()), error.raw_os_error().unwrap_or(0));
         supervisor.service.fail(&why);
@@ -64,9 +64,9 @@ const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl<'a> Supervisor<'a> {
     fn new(args: &'a RunArgs, signals: &'a Signals) -> Result<Supervisor<'a>> {
-        let (wake, wake_sender) = UnixStream::pair().map_err(|e| os_error("making a wake", &e))?;
+        let (wake, wake_sender) = UnixStream::pair().map_err(|e| os_error("making a wake-up socket", &e))?;
         for end in [&wake, &wake_sender] {
-            end.set_nonblocking(true).map_err(|e| os_error("making a wake", &e))?;
+            end.set_nonblocking(true).map_err(|e| os_error("making a wake-up socket", &e))?;
         }
         let children =
             wake_sender.try_clone().and_then(|end| signal_hook::low_level::pipe::register(SIGCHLD, end));
@@ -99,7 +99,8 @@ impl<'a> Supervisor<'a> {
         let service = ServiceLoop::start(&args.service_name(), &options)?;
         let watchdog = Watchdog::start();
         if let Err(error) = &watchdog {
-            service.log("warning", &format!("what the program starts may survive us: {error}"));
+            service
+                .log("warning", &format!("processes that the program starts may outlive this one: {error}"));
         }
         Ok(Supervisor {
             args,
@@ -174,7 +175,7 @@ impl<'a> Supervisor<'a> {
             watchdog.pid = None;
         }
         self.service
-            .log("warning", "the watchdog of the program's process group was killed, there is a new one");
+            .log("warning", "the watchdog of the program's process group was killed; a new one was started");
         self.watchdog = Watchdog::start().ok();
         let group = self.state.group();
         if let Some(watchdog) = &mut self.watchdog {
@@ -196,7 +197,7 @@ impl<'a> Supervisor<'a> {
     fn run_timers(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
-            self.kill("its grace is over");
+            self.kill("the time of --grace is over");
         }
         if let Some(hook) = self.active.as_mut().and_then(ActiveTask::hook_mut)
             && hook.due.is_some_and(|due| due <= now)

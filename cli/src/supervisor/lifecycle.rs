@@ -94,12 +94,12 @@ impl Supervisor<'_> {
                 self.service.shutdown();
             }
             _ if is_paused => {
-                let text = format!("the program {what} while it was paused: RUN starts it anew");
+                let text = format!("the program {what} while it was paused: RUN starts it again");
                 self.log("warning", &text);
                 self.service.set_reason(&text);
             }
             Decision::Restart(after) => {
-                let text = format!("the program {what}, it is started again in {} s", after.as_secs_f64());
+                let text = format!("the program {what}; it is restarted in {} s", after.as_secs_f64());
                 self.log("warning", &text);
                 self.service.set_reason(&text);
                 self.state = ProgramState::RestartAt(Instant::now() + after);
@@ -107,7 +107,7 @@ impl Supervisor<'_> {
             Decision::GiveUp => {
                 let limit = self.args.restart_limit;
                 let text = format!(
-                    "the program {what}, after {} restarts in {} s: RUN starts it anew",
+                    "the program {what}, after {} restarts in {} s: RUN starts it again",
                     limit.count,
                     limit.window.as_secs_f64()
                 );

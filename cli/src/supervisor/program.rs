@@ -101,8 +101,8 @@ pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     if let Some(err) = &child.stderr {
         rustix::io::ioctl_fionbio(err, true)?;
     }
-    let pid = Pid::from_raw(child.id().cast_signed())
-        .ok_or_else(|| io::Error::other("a process without a number"))?;
+    let pid =
+        Pid::from_raw(child.id().cast_signed()).ok_or_else(|| io::Error::other("a process without an ID"))?;
     Ok((child, pid))
 }
 

@@ -32,7 +32,7 @@ impl Supervisor<'_> {
             Command::Run => self.begin_run(task),
             Command::Shutdown => self.begin_shutdown(task),
             other => {
-                let text = format!("{} is no command of a program that knows nothing of it", other.name());
+                let text = format!("{} is not a command of a program without Linkspan", other.name());
                 task.failed(&Error::new(ErrorKind::Unsupported, text))
             }
         }
@@ -40,7 +40,7 @@ impl Supervisor<'_> {
 
     fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
         // A little before its time has passed, so that the answer can say what it printed.
-        let left = task.left().map(|left| left - (left / 10).min(Duration::from_millis(500)));
+        let left = task.remaining().map(|left| left - (left / 10).min(Duration::from_millis(500)));
         let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
         let due = Instant::now() + within;
         let hook = Hook::start(self.args, option, command, self.state.pid(), task.arguments(), due);
@@ -85,7 +85,7 @@ impl Supervisor<'_> {
                 task.done(&Value::Null)
             }
             ProgramState::Draining { .. } => {
-                let text = "what the program has left behind is still ending: try again when that is done";
+                let text = "processes that the program started are still ending: try again later";
                 task.failed(&Error::new(ErrorKind::InvalidState, text))
             }
             ProgramState::NotRunning | ProgramState::RestartAt(_) => {
@@ -183,13 +183,13 @@ impl Supervisor<'_> {
         let Some(mut open) = self.active.take() else { return Ok(()) };
         let is_shutdown = *open.task.command() == Command::Shutdown;
         match &mut open.phase {
-            Phase::Hook(hook) => hook.kill(Error::new(ErrorKind::Cancelled, "it was given up while it ran")),
+            Phase::Hook(hook) => hook.kill(Error::new(ErrorKind::Cancelled, "it was cancelled while it ran")),
             Phase::Stopping => {
                 if let ProgramState::Running(program) = &mut self.state {
                     program.is_stopped = false;
                     signal_group(program.pid, Signal::CONT);
                 }
-                return open.task.failed(&Error::new(ErrorKind::Cancelled, "it was given up"));
+                return open.task.failed(&Error::new(ErrorKind::Cancelled, "it was cancelled"));
             }
             Phase::Exit(_) => {}
         }

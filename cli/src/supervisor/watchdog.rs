@@ -37,7 +37,7 @@ impl Watchdog {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let pid = Pid::from_raw(child.id().cast_signed())
-            .ok_or_else(|| io::Error::other("a process without a number"))?;
+            .ok_or_else(|| io::Error::other("a process without an ID"))?;
         Ok(Watchdog { pid: Some(pid), stdin: child.stdin.take() })
     }
 

@@ -10,16 +10,16 @@ use crate::service::ControllerArgs;
 /// `linkspan top`
 #[derive(Args, Debug)]
 pub struct TopArgs {
-    /// Look so often
+    /// The refresh interval
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     pub every: Duration,
-    /// Print one look as text, with the rates between two looks, and end
+    /// Print one snapshot as text, with the rates since the one before, and end
     #[arg(long)]
     pub once: bool,
-    /// Print each look as one line of JSON instead
+    /// Print each snapshot as one line of JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the controller is
+    /// The controller's endpoint
     #[command(flatten)]
     pub at: ControllerArgs,
 }

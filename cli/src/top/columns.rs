@@ -57,6 +57,7 @@ const ENDPOINTS: &[Column] = &[
     column("MSG/S", "messages", Cells::Rate, 9, 1),
     column("PEERS", "peers", Cells::Count, 5, 3),
     column("BEHIND", "behind", Cells::Count, 6, 2),
+    column("MACHINE", "machine", Cells::Text, 10, 7),
 ];
 
 const SERVICES: &[Column] = &[
@@ -67,7 +68,7 @@ const SERVICES: &[Column] = &[
     column("STEPS", "steps", Cells::Count, 9, 4),
     column("STEPS/S", "steps", Cells::Rate, 9, 1),
     column("PID", "pid", Cells::Count, 7, 6),
-    column("TROUBLE", "trouble", Cells::Wrong, 21, 5),
+    column("PROBLEM", "problem", Cells::Wrong, 21, 5),
 ];
 
 impl Table {
@@ -105,9 +106,9 @@ pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
 
 /// What is wrong with it: what was found from outside, else what it tells itself.
 pub fn wrong(record: &Value) -> &str {
-    match text(record, "trouble") {
+    match text(record, "problem") {
         "" => text(record, "reason"),
-        trouble => trouble,
+        problem => problem,
     }
 }
 

@@ -123,7 +123,7 @@ impl Samples {
         Row {
             name: display::escaped(&kind.identity(record).0, false),
             state: text(record, "state").to_owned(),
-            trouble: display::escaped(wrong(record), false),
+            problem: display::escaped(wrong(record), false),
             cells,
         }
     }
@@ -163,7 +163,7 @@ pub struct Row {
     /// The state of a service; empty for an endpoint.
     pub state: String,
     /// What is wrong with it; empty for nothing.
-    pub trouble: String,
+    pub problem: String,
     /// One for each column.
     pub cells: Vec<Cell>,
 }
@@ -172,7 +172,7 @@ impl Row {
     /// Whether one of its words has the filter in it; capitals and small letters are the same.
     fn passes(&self, filter: &str) -> bool {
         let has = |text: &str| text.to_lowercase().contains(filter);
-        has(&self.trouble) || self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if has(text)))
+        has(&self.problem) || self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if has(text)))
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
             ("epoch", epoch.into()),
             ("steps", steps.into()),
             ("last_seen", Timestamp::from_parts(seen, 0).unwrap().into()),
-            ("trouble", "".into()),
+            ("problem", "".into()),
         ])
     }
 
@@ -327,10 +327,10 @@ mod tests {
     #[test]
     fn control_characters_of_others_are_not_shown() {
         let mut samples = Samples::default();
-        let record = Value::map([("endpoint", "shm:a"), ("program", "x\u{1b}[2J"), ("trouble", "\u{7}bell")]);
+        let record = Value::map([("endpoint", "shm:a"), ("program", "x\u{1b}[2J"), ("problem", "\u{7}bell")]);
         samples.take(Table::Endpoints, vec![record], 0.0);
         let row = &samples.rows(Table::Endpoints)[0];
-        let shown: String = row.cells.iter().map(Cell::shown).collect::<String>() + &row.trouble;
+        let shown: String = row.cells.iter().map(Cell::shown).collect::<String>() + &row.problem;
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
 }

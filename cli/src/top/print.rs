@@ -24,15 +24,15 @@ pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
         let known =
             read_services(args, &mut controller, signals).map_err(|e| sampler::no_controller(&args.at, e));
         signals.check()?;
-        let (records, trouble) = match known {
+        let (records, problem) = match known {
             Ok(records) => (records, None),
             Err(error) => (Vec::new(), Some(error)),
         };
         services.take(Table::Services, records, started_at.elapsed().as_secs_f64());
         if number > 0 || !args.once {
             match args.json {
-                true => output::json(&line(&endpoints, &services, trouble.as_ref()))?,
-                false => output::write(text(&endpoints, &services, trouble.as_ref()).as_bytes())?,
+                true => output::json(&line(&endpoints, &services, problem.as_ref()))?,
+                false => output::write(text(&endpoints, &services, problem.as_ref()).as_bytes())?,
             }
             if args.once {
                 break;
@@ -60,24 +60,24 @@ fn read_services(
     Ok(records)
 }
 
-fn line(endpoints: &Samples, services: &Samples, trouble: Option<&Error>) -> Value {
+fn line(endpoints: &Samples, services: &Samples, problem: Option<&Error>) -> Value {
     Value::map([
         ("at", Value::from(Timestamp::now())),
         ("endpoints", endpoints.to_value(Table::Endpoints)),
         ("services", services.to_value(Table::Services)),
-        ("trouble", trouble.map(error_line).into()),
+        ("problem", problem.map(error_line).into()),
     ])
 }
 
-fn text(endpoints: &Samples, services: &Samples, trouble: Option<&Error>) -> String {
+fn text(endpoints: &Samples, services: &Samples, problem: Option<&Error>) -> String {
     let lines = |kind: Table, samples: &Samples| {
         let mut rows = vec![kind.columns().iter().map(|column| column.title.to_owned()).collect::<Vec<_>>()];
         let arranged = arranged(&samples.rows(kind), "", 0, false);
         rows.extend(arranged.iter().map(|row| row.cells.iter().map(Cell::shown).collect()));
         table::text(&rows)
     };
-    let services = match trouble {
-        Some(trouble) => format!("{}\n", error_line(trouble)),
+    let services = match problem {
+        Some(problem) => format!("{}\n", error_line(problem)),
         None => lines(Table::Services, services),
     };
     format!("{}\n{services}", lines(Table::Endpoints, endpoints))

@@ -20,9 +20,9 @@ const HELP: [&str; 8] = [
     "↑ ↓ PgUp PgDn  scroll",
     "Home End       first, last",
     "Tab            the other table",
-    "s, r           next order, turn it",
+    "s, r           sort, reverse",
     "/              filter, Esc ends it",
-    "p              hold the view",
+    "p              pause",
     "?              this",
 ];
 
@@ -83,7 +83,7 @@ fn status(screen: &Screen, every: f64) -> Line<'static> {
         spans.push(Span::styled(format!("  only {}", screen.filter), Style::new().fg(Color::Yellow)));
     }
     match &screen.problem {
-        Some(trouble) => spans.push(Span::styled(format!("  {trouble}"), Style::new().fg(Color::Red))),
+        Some(problem) => spans.push(Span::styled(format!("  {problem}"), Style::new().fg(Color::Red))),
         None => spans.push(Span::styled(format!("  every {every} s"), dim())),
     }
     Line::from(spans)
@@ -118,7 +118,7 @@ fn table(frame: &mut Frame, screen: &mut Screen, kind: Table, area: Rect) {
 fn nothing(screen: &Screen, kind: Table) -> String {
     match (kind, &screen.no_controller) {
         (Table::Services, Some(why)) => why.clone(),
-        _ if screen.count(kind) > 0 => format!("no {} is like that", kind.noun(1)),
+        _ if screen.count(kind) > 0 => format!("no {} matches", kind.noun(1)),
         _ => format!("no {}", kind.noun(0)),
     }
 }
@@ -154,8 +154,8 @@ fn row_line(kind: Table, row: &Row, columns: &[(usize, u16)]) -> Line<'static> {
         let style = match column.title {
             "STATE" => of_state(&row.state),
             "VIEW" => of_view(&row.cells[*at].shown()),
-            "TROUBLE" => Style::new().fg(Color::Red),
-            "ENDPOINT" | "NAME" if !row.trouble.is_empty() => Style::new().fg(Color::Red),
+            "PROBLEM" => Style::new().fg(Color::Red),
+            "ENDPOINT" | "NAME" if !row.problem.is_empty() => Style::new().fg(Color::Red),
             _ => Style::new(),
         };
         Span::styled(text, style)
@@ -226,8 +226,8 @@ fn cut(text: &str, width: usize) -> String {
 
 fn wrong(screen: &Screen) -> Line<'static> {
     match screen.selected() {
-        Some(row) if !row.trouble.is_empty() => {
-            Line::styled(format!("{}: {}", row.name, row.trouble), Style::new().fg(Color::Red))
+        Some(row) if !row.problem.is_empty() => {
+            Line::styled(format!("{}: {}", row.name, row.problem), Style::new().fg(Color::Red))
         }
         _ => Line::default(),
     }
@@ -237,7 +237,7 @@ fn keys(screen: &Screen) -> Line<'static> {
     if screen.editing_filter {
         return Line::from(format!("filter: {}▏", screen.filter));
     }
-    Line::styled("q quit  ? keys  Tab table  s order  / filter  p hold", dim())
+    Line::styled("q quit  ? keys  Tab table  s sort  / filter  p pause", dim())
 }
 
 fn help(frame: &mut Frame, area: Rect) {

@@ -67,7 +67,7 @@ impl Screen {
             editing_filter: false,
             paused: false,
             help: false,
-            no_controller: Some("looking for a controller".into()),
+            no_controller: Some("searching for a controller".into()),
             problem: None,
         }
     }

@@ -44,7 +44,9 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_linkspan"));
+        // A shell without job control starts a test in the background with SIGINT ignored, and so would this be.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,QUIT").arg(env!("CARGO_BIN_EXE_linkspan"));
         command.args(arguments).env("LINKSPAN_DIR", self.path());
         command.env("LINKSPAN_STATE_DIR", self.path().join("state"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

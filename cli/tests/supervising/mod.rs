@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use linkspan::service::{ControllerServer, ControllerServerOptions, StopHandle, WatchOptions};
+use linkspan::WatchOptions;
 use linkspan::{Command, Controller, Options, Result, Timeout, Value};
+use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle};
 
 use crate::program::{Place, Running, Said};
 

@@ -6,7 +6,7 @@
 #ifndef LOGGER_READING_HPP
 #define LOGGER_READING_HPP
 
-#include <linkspan/record.hpp>
+#include <linkspan/table.hpp>
 
 #include <array>
 #include <complex>
@@ -30,36 +30,31 @@ struct LoggerReadingMeasurements {
 
     /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
     void write(linkspan::writer &writer_, const char *key_) const {
-        writer_.begin_map(key_);
-        writer_.put_text("name", name);
-        writer_.put_text("unit", unit);
-        writer_.put_f64("value", value);
-        writer_.end();
+        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
 
     /// Reads the next value of a reader; `finish` throws the error.
     void read(linkspan::reader &reader_) {
         *this = LoggerReadingMeasurements{};
-        reader_.begin_map();
-        static constexpr char names_[][6] = {"name", "unit", "value"};
-        static constexpr std::int32_t rules_[] = {LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED};
-        static constexpr linkspan::name_table table_ = {names_[0], 6, 3, rules_};
-        for (std::int32_t field_ = reader_.get_field(table_); field_ >= 0; field_ = reader_.get_field(table_)) {
-            switch (field_) {
-                case 0: // name
-                    name = reader_.get_text();
-                    break;
-                case 1: // unit
-                    unit = reader_.get_text();
-                    break;
-                case 2: // value
-                    value = reader_.get_f64();
-                    break;
-                default:
-                    break;
-            }
-        }
-        reader_.end();
+        linkspan_reader_get_record(reader_.c(), table_(), this);
+    }
+
+    /// How the library reads and fills it.
+    static linkspan_record *table_() {
+        static linkspan_record record_ = linkspan::record::table(layout_());
+        return &record_;
+    }
+
+    /// Where the fields lie, for the library.
+    static const linkspan_record_type *layout_() {
+        static const LoggerReadingMeasurements at_{};
+        static const linkspan_record_field fields_[] = {
+            linkspan::record::required<linkspan::record::text>("name", &at_, at_.name),
+            linkspan::record::required<linkspan::record::text>("unit", &at_, at_.unit),
+            linkspan::record::required<linkspan::record::f64>("value", &at_, at_.value),
+        };
+        static const linkspan_record_type type_ = linkspan::record::of_fields<LoggerReadingMeasurements>(LINKSPAN_RECORD_STRUCT, fields_);
+        return &type_;
     }
 };
 
@@ -109,64 +104,61 @@ struct LoggerReading {
         return text_;
     }
 
-    /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
-    void encode(linkspan::writer &writer_, linkspan::message &message_) const {
-        write(writer_, nullptr);
-        writer_.finish(message_);
+    /// Makes `message` one that holds this value.
+    void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
+
+    /// The same; the writer is not needed.
+    void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
+
+    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one.
+    static LoggerReading decode(const linkspan::message &message_) {
+        LoggerReading result_;
+        linkspan::record::get(table_(), &result_, message_);
+        return result_;
     }
 
-    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one. A
-    /// reader may be used for any number of messages, one after the other.
-    static LoggerReading decode(linkspan::reader &reader_, const linkspan::message &message_) {
+    /// The same; the reader is not needed.
+    static LoggerReading decode(linkspan::reader &, const linkspan::message &message_) { return decode(message_); }
+
+    /// Encodes this value.
+    std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {
+        return linkspan::record::encode(table_(), this, encoding_);
+    }
+
+    /// The value that bytes of an encoding hold; throws as `decode` does.
+    static LoggerReading from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {
         LoggerReading result_;
-        reader_.begin(message_);
-        result_.read(reader_);
-        reader_.finish();
+        linkspan::record::decode(table_(), &result_, bytes_, encoding_);
         return result_;
     }
 
     /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
     void write(linkspan::writer &writer_, const char *key_) const {
-        writer_.begin_map(key_);
-        writer_.put_u64("number", number);
-        writer_.put_timestamp("at", at);
-        writer_.begin_array("measurements");
-        for (const auto &item0_ : measurements) {
-            item0_.write(writer_, nullptr);
-        }
-        writer_.end();
-        writer_.end();
+        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
 
     /// Reads the next value of a reader; `finish` throws the error.
     void read(linkspan::reader &reader_) {
         *this = LoggerReading{};
-        reader_.begin_map();
-        static constexpr char names_[][13] = {"number", "at", "measurements"};
-        static constexpr std::int32_t rules_[] = {LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED};
-        static constexpr linkspan::name_table table_ = {names_[0], 13, 3, rules_};
-        for (std::int32_t field_ = reader_.get_field(table_); field_ >= 0; field_ = reader_.get_field(table_)) {
-            switch (field_) {
-                case 0: // number
-                    number = reader_.get_integer<std::uint64_t>();
-                    break;
-                case 1: // at
-                    at = reader_.get_timestamp();
-                    break;
-                case 2: // measurements
-                    measurements.clear();
-                    for (std::size_t left0_ = reader_.begin_array(); left0_ > 0; left0_--) {
-                        LoggerReadingMeasurements item0_{};
-                        item0_.read(reader_);
-                        measurements.push_back(std::move(item0_));
-                    }
-                    reader_.end();
-                    break;
-                default:
-                    break;
-            }
-        }
-        reader_.end();
+        linkspan_reader_get_record(reader_.c(), table_(), this);
+    }
+
+    /// How the library reads and fills it.
+    static linkspan_record *table_() {
+        static linkspan_record record_ = linkspan::record::table(layout_());
+        return &record_;
+    }
+
+    /// Where the fields lie, for the library.
+    static const linkspan_record_type *layout_() {
+        static const LoggerReading at_{};
+        static const linkspan_record_field fields_[] = {
+            linkspan::record::required<linkspan::record::u64>("number", &at_, at_.number),
+            linkspan::record::required<linkspan::record::instant>("at", &at_, at_.at),
+            linkspan::record::required<linkspan::record::list<linkspan::record::structure<LoggerReadingMeasurements>>>("measurements", &at_, at_.measurements),
+        };
+        static const linkspan_record_type type_ = linkspan::record::of_fields<LoggerReading>(LINKSPAN_RECORD_STRUCT, fields_);
+        return &type_;
     }
 };
 

@@ -75,6 +75,13 @@ class LoggerReadingMeasurements:
         )
 
 
+_PLAN__LOGGER_READING_MEASUREMENTS = read.Plan.record(LoggerReadingMeasurements, [
+    ("name", ["name"], "text", False),
+    ("unit", ["unit"], "text", False),
+    ("value", ["value"], "f64", False),
+])
+
+
 _LOGGER_READING_MEASUREMENTS = read.items(LoggerReadingMeasurements.from_value)
 
 
@@ -112,4 +119,12 @@ class LoggerReading:
     @classmethod
     def decode(cls, message: Message) -> LoggerReading:
         """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
-        return cls.from_value(message.value)
+        made = _PLAN__LOGGER_READING.decode(cls, message)
+        return cls.from_value(message.value) if made is None else made
+
+
+_PLAN__LOGGER_READING = read.Plan.record(LoggerReading, [
+    ("number", ["number"], "u64", False),
+    ("at", ["at"], "timestamp", False),
+    ("measurements", ["measurements"], read.Plan.list(_PLAN__LOGGER_READING_MEASUREMENTS), False),
+])

@@ -6,7 +6,7 @@
 #ifndef OBSERVATORY_SENSORS_HPP
 #define OBSERVATORY_SENSORS_HPP
 
-#include <linkspan/record.hpp>
+#include <linkspan/table.hpp>
 
 #include <array>
 #include <complex>
@@ -41,53 +41,34 @@ struct ObservatorySensorsReadings {
 
     /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
     void write(linkspan::writer &writer_, const char *key_) const {
-        writer_.begin_map(key_);
-        writer_.put_f64("cpu", cpu);
-        writer_.put_f64("load", load);
-        writer_.put_f64("memory", memory);
-        writer_.put_f64("network", network);
-        writer_.put_f64("disk", disk);
-        if (temperature.has_value()) {
-            writer_.put_f64("temperature", (*temperature));
-        }
-        writer_.end();
+        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
 
     /// Reads the next value of a reader; `finish` throws the error.
     void read(linkspan::reader &reader_) {
         *this = ObservatorySensorsReadings{};
-        reader_.begin_map();
-        static constexpr char names_[][12] = {"cpu", "load", "memory", "network", "disk", "temperature"};
-        static constexpr std::int32_t rules_[] = {LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_OPTIONAL};
-        static constexpr linkspan::name_table table_ = {names_[0], 12, 6, rules_};
-        for (std::int32_t field_ = reader_.get_field(table_); field_ >= 0; field_ = reader_.get_field(table_)) {
-            switch (field_) {
-                case 0: // cpu
-                    cpu = reader_.get_f64();
-                    break;
-                case 1: // load
-                    load = reader_.get_f64();
-                    break;
-                case 2: // memory
-                    memory = reader_.get_f64();
-                    break;
-                case 3: // network
-                    network = reader_.get_f64();
-                    break;
-                case 4: // disk
-                    disk = reader_.get_f64();
-                    break;
-                case 5: // temperature
-                    if (!reader_.get_null()) {
-                        temperature.emplace();
-                        (*temperature) = reader_.get_f64();
-                    }
-                    break;
-                default:
-                    break;
-            }
-        }
-        reader_.end();
+        linkspan_reader_get_record(reader_.c(), table_(), this);
+    }
+
+    /// How the library reads and fills it.
+    static linkspan_record *table_() {
+        static linkspan_record record_ = linkspan::record::table(layout_());
+        return &record_;
+    }
+
+    /// Where the fields lie, for the library.
+    static const linkspan_record_type *layout_() {
+        static const ObservatorySensorsReadings at_{};
+        static const linkspan_record_field fields_[] = {
+            linkspan::record::required<linkspan::record::f64>("cpu", &at_, at_.cpu),
+            linkspan::record::required<linkspan::record::f64>("load", &at_, at_.load),
+            linkspan::record::required<linkspan::record::f64>("memory", &at_, at_.memory),
+            linkspan::record::required<linkspan::record::f64>("network", &at_, at_.network),
+            linkspan::record::required<linkspan::record::f64>("disk", &at_, at_.disk),
+            linkspan::record::optional<linkspan::record::f64>("temperature", &at_, at_.temperature),
+        };
+        static const linkspan_record_type type_ = linkspan::record::of_fields<ObservatorySensorsReadings>(LINKSPAN_RECORD_STRUCT, fields_);
+        return &type_;
     }
 };
 
@@ -153,50 +134,60 @@ struct ObservatorySensors {
         return text_;
     }
 
-    /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
-    void encode(linkspan::writer &writer_, linkspan::message &message_) const {
-        write(writer_, nullptr);
-        writer_.finish(message_);
+    /// Makes `message` one that holds this value.
+    void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
+
+    /// The same; the writer is not needed.
+    void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
+
+    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one.
+    static ObservatorySensors decode(const linkspan::message &message_) {
+        ObservatorySensors result_;
+        linkspan::record::get(table_(), &result_, message_);
+        return result_;
     }
 
-    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one. A
-    /// reader may be used for any number of messages, one after the other.
-    static ObservatorySensors decode(linkspan::reader &reader_, const linkspan::message &message_) {
+    /// The same; the reader is not needed.
+    static ObservatorySensors decode(linkspan::reader &, const linkspan::message &message_) { return decode(message_); }
+
+    /// Encodes this value.
+    std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {
+        return linkspan::record::encode(table_(), this, encoding_);
+    }
+
+    /// The value that bytes of an encoding hold; throws as `decode` does.
+    static ObservatorySensors from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {
         ObservatorySensors result_;
-        reader_.begin(message_);
-        result_.read(reader_);
-        reader_.finish();
+        linkspan::record::decode(table_(), &result_, bytes_, encoding_);
         return result_;
     }
 
     /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
     void write(linkspan::writer &writer_, const char *key_) const {
-        writer_.begin_map(key_);
-        writer_.put_timestamp("at", at);
-        readings.write(writer_, "readings");
-        writer_.end();
+        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
 
     /// Reads the next value of a reader; `finish` throws the error.
     void read(linkspan::reader &reader_) {
         *this = ObservatorySensors{};
-        reader_.begin_map();
-        static constexpr char names_[][9] = {"at", "readings"};
-        static constexpr std::int32_t rules_[] = {LINKSPAN_REQUIRED, LINKSPAN_REQUIRED};
-        static constexpr linkspan::name_table table_ = {names_[0], 9, 2, rules_};
-        for (std::int32_t field_ = reader_.get_field(table_); field_ >= 0; field_ = reader_.get_field(table_)) {
-            switch (field_) {
-                case 0: // at
-                    at = reader_.get_timestamp();
-                    break;
-                case 1: // readings
-                    readings.read(reader_);
-                    break;
-                default:
-                    break;
-            }
-        }
-        reader_.end();
+        linkspan_reader_get_record(reader_.c(), table_(), this);
+    }
+
+    /// How the library reads and fills it.
+    static linkspan_record *table_() {
+        static linkspan_record record_ = linkspan::record::table(layout_());
+        return &record_;
+    }
+
+    /// Where the fields lie, for the library.
+    static const linkspan_record_type *layout_() {
+        static const ObservatorySensors at_{};
+        static const linkspan_record_field fields_[] = {
+            linkspan::record::required<linkspan::record::instant>("at", &at_, at_.at),
+            linkspan::record::required<linkspan::record::structure<ObservatorySensorsReadings>>("readings", &at_, at_.readings),
+        };
+        static const linkspan_record_type type_ = linkspan::record::of_fields<ObservatorySensors>(LINKSPAN_RECORD_STRUCT, fields_);
+        return &type_;
     }
 };
 

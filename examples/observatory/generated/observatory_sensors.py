@@ -109,6 +109,16 @@ class ObservatorySensorsReadings:
         )
 
 
+_PLAN__OBSERVATORY_SENSORS_READINGS = read.Plan.record(ObservatorySensorsReadings, [
+    ("cpu", ["cpu"], "f64", False),
+    ("load", ["load"], "f64", False),
+    ("memory", ["memory"], "f64", False),
+    ("network", ["network"], "f64", False),
+    ("disk", ["disk"], "f64", False),
+    ("temperature", ["temperature"], "f64", True),
+])
+
+
 @dataclass(slots=True, kw_only=True)
 class ObservatorySensors:
     """One reading of this machine's sensors."""
@@ -138,4 +148,11 @@ class ObservatorySensors:
     @classmethod
     def decode(cls, message: Message) -> ObservatorySensors:
         """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
-        return cls.from_value(message.value)
+        made = _PLAN__OBSERVATORY_SENSORS.decode(cls, message)
+        return cls.from_value(message.value) if made is None else made
+
+
+_PLAN__OBSERVATORY_SENSORS = read.Plan.record(ObservatorySensors, [
+    ("at", ["at"], "timestamp", False),
+    ("readings", ["readings"], _PLAN__OBSERVATORY_SENSORS_READINGS, False),
+])

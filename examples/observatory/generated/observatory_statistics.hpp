@@ -6,7 +6,7 @@
 #ifndef OBSERVATORY_STATISTICS_HPP
 #define OBSERVATORY_STATISTICS_HPP
 
-#include <linkspan/record.hpp>
+#include <linkspan/table.hpp>
 
 #include <array>
 #include <complex>
@@ -33,44 +33,33 @@ struct ObservatoryStatisticsStatistics {
 
     /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
     void write(linkspan::writer &writer_, const char *key_) const {
-        writer_.begin_map(key_);
-        writer_.put_i64("count", count);
-        writer_.put_f64("mean", mean);
-        writer_.put_f64("sd", sd);
-        writer_.put_f64("min", min);
-        writer_.put_f64("max", max);
-        writer_.end();
+        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
 
     /// Reads the next value of a reader; `finish` throws the error.
     void read(linkspan::reader &reader_) {
         *this = ObservatoryStatisticsStatistics{};
-        reader_.begin_map();
-        static constexpr char names_[][6] = {"count", "mean", "sd", "min", "max"};
-        static constexpr std::int32_t rules_[] = {LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED};
-        static constexpr linkspan::name_table table_ = {names_[0], 6, 5, rules_};
-        for (std::int32_t field_ = reader_.get_field(table_); field_ >= 0; field_ = reader_.get_field(table_)) {
-            switch (field_) {
-                case 0: // count
-                    count = reader_.get_integer<std::int64_t>();
-                    break;
-                case 1: // mean
-                    mean = reader_.get_f64();
-                    break;
-                case 2: // sd
-                    sd = reader_.get_f64();
-                    break;
-                case 3: // min
-                    min = reader_.get_f64();
-                    break;
-                case 4: // max
-                    max = reader_.get_f64();
-                    break;
-                default:
-                    break;
-            }
-        }
-        reader_.end();
+        linkspan_reader_get_record(reader_.c(), table_(), this);
+    }
+
+    /// How the library reads and fills it.
+    static linkspan_record *table_() {
+        static linkspan_record record_ = linkspan::record::table(layout_());
+        return &record_;
+    }
+
+    /// Where the fields lie, for the library.
+    static const linkspan_record_type *layout_() {
+        static const ObservatoryStatisticsStatistics at_{};
+        static const linkspan_record_field fields_[] = {
+            linkspan::record::required<linkspan::record::i64>("count", &at_, at_.count),
+            linkspan::record::required<linkspan::record::f64>("mean", &at_, at_.mean),
+            linkspan::record::required<linkspan::record::f64>("sd", &at_, at_.sd),
+            linkspan::record::required<linkspan::record::f64>("min", &at_, at_.min),
+            linkspan::record::required<linkspan::record::f64>("max", &at_, at_.max),
+        };
+        static const linkspan_record_type type_ = linkspan::record::of_fields<ObservatoryStatisticsStatistics>(LINKSPAN_RECORD_STRUCT, fields_);
+        return &type_;
     }
 };
 
@@ -127,65 +116,61 @@ struct ObservatoryStatistics {
         return text_;
     }
 
-    /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
-    void encode(linkspan::writer &writer_, linkspan::message &message_) const {
-        write(writer_, nullptr);
-        writer_.finish(message_);
+    /// Makes `message` one that holds this value.
+    void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
+
+    /// The same; the writer is not needed.
+    void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
+
+    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one.
+    static ObservatoryStatistics decode(const linkspan::message &message_) {
+        ObservatoryStatistics result_;
+        linkspan::record::get(table_(), &result_, message_);
+        return result_;
     }
 
-    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one. A
-    /// reader may be used for any number of messages, one after the other.
-    static ObservatoryStatistics decode(linkspan::reader &reader_, const linkspan::message &message_) {
+    /// The same; the reader is not needed.
+    static ObservatoryStatistics decode(linkspan::reader &, const linkspan::message &message_) { return decode(message_); }
+
+    /// Encodes this value.
+    std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {
+        return linkspan::record::encode(table_(), this, encoding_);
+    }
+
+    /// The value that bytes of an encoding hold; throws as `decode` does.
+    static ObservatoryStatistics from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {
         ObservatoryStatistics result_;
-        reader_.begin(message_);
-        result_.read(reader_);
-        reader_.finish();
+        linkspan::record::decode(table_(), &result_, bytes_, encoding_);
         return result_;
     }
 
     /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
     void write(linkspan::writer &writer_, const char *key_) const {
-        writer_.begin_map(key_);
-        writer_.put_timestamp("at", at);
-        writer_.put_f64("seconds", seconds);
-        writer_.begin_map("statistics");
-        for (const auto &[key0_, item0_] : statistics) {
-            item0_.write(writer_, linkspan::zstring(key0_).c_str());
-        }
-        writer_.end();
-        writer_.end();
+        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
 
     /// Reads the next value of a reader; `finish` throws the error.
     void read(linkspan::reader &reader_) {
         *this = ObservatoryStatistics{};
-        reader_.begin_map();
-        static constexpr char names_[][11] = {"at", "seconds", "statistics"};
-        static constexpr std::int32_t rules_[] = {LINKSPAN_REQUIRED, LINKSPAN_REQUIRED, LINKSPAN_REQUIRED};
-        static constexpr linkspan::name_table table_ = {names_[0], 11, 3, rules_};
-        for (std::int32_t field_ = reader_.get_field(table_); field_ >= 0; field_ = reader_.get_field(table_)) {
-            switch (field_) {
-                case 0: // at
-                    at = reader_.get_timestamp();
-                    break;
-                case 1: // seconds
-                    seconds = reader_.get_f64();
-                    break;
-                case 2: // statistics
-                    statistics.clear();
-                    for (std::size_t left0_ = reader_.begin_entries(); left0_ > 0; left0_--) {
-                        std::string key0_ = reader_.get_key();
-                        ObservatoryStatisticsStatistics item0_{};
-                        item0_.read(reader_);
-                        statistics.insert_or_assign(std::move(key0_), std::move(item0_));
-                    }
-                    reader_.end();
-                    break;
-                default:
-                    break;
-            }
-        }
-        reader_.end();
+        linkspan_reader_get_record(reader_.c(), table_(), this);
+    }
+
+    /// How the library reads and fills it.
+    static linkspan_record *table_() {
+        static linkspan_record record_ = linkspan::record::table(layout_());
+        return &record_;
+    }
+
+    /// Where the fields lie, for the library.
+    static const linkspan_record_type *layout_() {
+        static const ObservatoryStatistics at_{};
+        static const linkspan_record_field fields_[] = {
+            linkspan::record::required<linkspan::record::instant>("at", &at_, at_.at),
+            linkspan::record::required<linkspan::record::f64>("seconds", &at_, at_.seconds),
+            linkspan::record::required<linkspan::record::map<linkspan::record::structure<ObservatoryStatisticsStatistics>>>("statistics", &at_, at_.statistics),
+        };
+        static const linkspan_record_type type_ = linkspan::record::of_fields<ObservatoryStatistics>(LINKSPAN_RECORD_STRUCT, fields_);
+        return &type_;
     }
 };
 

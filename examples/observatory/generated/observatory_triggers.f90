@@ -4,7 +4,8 @@
 ! What the trigger says of the samples that were heard last
 
 module observatory_triggers_messages
-   use, intrinsic :: iso_c_binding, only: c_bool
+   use, intrinsic :: iso_c_binding, only: c_f_pointer, c_funloc, c_loc, c_null_ptr, c_ptr, &
+      c_size_t, c_sizeof
    use linkspan
    implicit none
    private
@@ -30,10 +31,36 @@ module observatory_triggers_messages
       procedure :: encode => observatory_triggers_encode
       ! Takes the value of a message: decode(reader, message, stat, errmsg).
       procedure :: decode => observatory_triggers_decode
+      ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
+      procedure :: to_bytes => observatory_triggers_to_bytes
+      ! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+      procedure :: from_bytes => observatory_triggers_from_bytes
       procedure :: set_defaults => observatory_triggers_set_defaults
       procedure :: write => observatory_triggers_write
       procedure :: read => observatory_triggers_read
    end type
+
+   type(linkspan_record_type), target, save :: observatory_triggers__type
+   ! By which the library reads and fills observatory_triggers.
+   type(linkspan_record_type), target, save :: observatory_triggers__types(4)
+   type(linkspan_record_type), target, save :: observatory_triggers__items(4)
+   type(linkspan_record_field), target, save :: observatory_triggers__fields(4)
+   type(linkspan_record_access), target, save :: observatory_triggers__access
+   character(len=3), target, save :: observatory_triggers__key_1 = &
+      "at"// &
+      char(0)
+   character(len=6), target, save :: observatory_triggers__key_2 = &
+      "first"// &
+      char(0)
+   character(len=6), target, save :: observatory_triggers__key_3 = &
+      "ratio"// &
+      char(0)
+   integer(int64), target, save :: observatory_triggers__dims_3(1) = [-1_int64]
+   character(len=3), target, save :: observatory_triggers__key_4 = &
+      "on"// &
+      char(0)
+   integer(int64), target, save :: observatory_triggers__dims_4(1) = [-1_int64]
+   type(linkspan_record), target, save :: observatory_triggers__record
 
 contains
 
@@ -73,66 +100,130 @@ contains
       if (.false.) call self%set_defaults()
    end subroutine
 
+   function observatory_triggers__view_array(at, which, array) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      type(c_ptr), value :: array
+      logical(c_bool) :: found
+      type(observatory_triggers), pointer :: self
+      call c_f_pointer(at, self)
+      found = .false._c_bool
+      select case (which)
+      case (3)
+         if (allocated(self%ratio)) then
+            found = linkspan_view_array(array, self%ratio)
+         end if
+      case (4)
+         if (allocated(self%on)) then
+            found = linkspan_view_array(array, self%on)
+         end if
+      end select
+   end function
+
+   function observatory_triggers__resize_array(at, which, array) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      type(c_ptr), value :: array
+      integer(int64) :: n(15)
+      integer :: stat
+      type(c_ptr) :: found
+      type(observatory_triggers), pointer :: self
+      call c_f_pointer(at, self)
+      found = c_null_ptr
+      n = linkspan_array_lengths(array)
+      select case (which)
+      case (3)
+         deallocate (self%ratio, stat=stat)
+         allocate (self%ratio(n(1)), stat=stat)
+         if (stat == 0) found = linkspan_array_place(array, self%ratio)
+      case (4)
+         deallocate (self%on, stat=stat)
+         allocate (self%on(n(1)), stat=stat)
+         if (stat == 0) found = linkspan_array_place(array, self%on)
+      end select
+   end function
+
+   subroutine observatory_triggers__fill() bind(C, name="")
+      type(observatory_triggers), target, save :: at
+      observatory_triggers__access%view_array = &
+         c_funloc(observatory_triggers__view_array)
+      observatory_triggers__access%resize_array = &
+         c_funloc(observatory_triggers__resize_array)
+      associate (f => observatory_triggers__fields, &
+         t => observatory_triggers__types, &
+         i => observatory_triggers__items)
+      f(1)%key = c_loc(observatory_triggers__key_1)
+      f(1)%offset = linkspan_offset(c_loc(at), c_loc(at%at))
+      f(1)%of = c_loc(t(1))
+      t(1)%kind = linkspan_record_timestamp
+      t(1)%size = int(storage_size(at%at)/8, c_size_t)
+      f(2)%key = c_loc(observatory_triggers__key_2)
+      f(2)%offset = linkspan_offset(c_loc(at), c_loc(at%first))
+      f(2)%of = c_loc(t(2))
+      t(2)%kind = linkspan_record_i32
+      t(2)%size = int(storage_size(at%first)/8, c_size_t)
+      f(3)%key = c_loc(observatory_triggers__key_3)
+      f(3)%of = c_loc(t(3))
+      t(3)%kind = linkspan_record_array
+      t(3)%access = c_loc(observatory_triggers__access)
+      t(3)%which = 3_c_size_t
+      t(3)%dtype = linkspan_f64
+      t(3)%order = -1
+      t(3)%rank = 1
+      t(3)%dims = c_loc(observatory_triggers__dims_3)
+      f(4)%key = c_loc(observatory_triggers__key_4)
+      f(4)%of = c_loc(t(4))
+      t(4)%kind = linkspan_record_array
+      t(4)%access = c_loc(observatory_triggers__access)
+      t(4)%which = 4_c_size_t
+      t(4)%dtype = linkspan_bool
+      t(4)%order = -1
+      t(4)%rank = 1
+      t(4)%dims = c_loc(observatory_triggers__dims_4)
+      end associate
+      observatory_triggers__type%kind = linkspan_record_struct
+      observatory_triggers__type%size = int(storage_size(at)/8, c_size_t)
+      observatory_triggers__type%fields = &
+         c_loc(observatory_triggers__fields)
+      observatory_triggers__type%count = 4_c_size_t
+      observatory_triggers__record%of = c_loc(observatory_triggers__type)
+      observatory_triggers__record%size = &
+         c_sizeof(observatory_triggers__record)
+   end subroutine
+
+   function observatory_triggers__table() result(table)
+      type(c_ptr) :: table
+      table = linkspan_table(observatory_triggers__record, &
+         c_funloc(observatory_triggers__fill))
+   end function
+
    ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
-   recursive subroutine observatory_triggers_write(self, writer, key)
+   subroutine observatory_triggers_write(self, writer, key)
       class(observatory_triggers), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
       character(*), intent(in), optional :: key
-      call writer%begin_map(key)
-      call writer%put_timestamp(self%at, "at")
-      call writer%put_i64(int(self%first, int64), "first")
-      if (allocated(self%ratio)) then
-         call writer%put_elements(linkspan_f64, self%ratio, "ratio")
-      else
-         call writer%refuse(linkspan_missing, "an array is not allocated")
-      end if
-      if (allocated(self%on)) then
-         call writer%put_elements(linkspan_bool, self%on, "on")
-      else
-         call writer%refuse(linkspan_missing, "an array is not allocated")
-      end if
-      call writer%end()
+      call observatory_triggers__put_part(self, writer, key)
+   end subroutine
+
+   subroutine observatory_triggers__put_part(self, writer, key)
+      type(observatory_triggers), intent(in), target :: self
+      type(linkspan_writer), intent(inout) :: writer
+      character(*), intent(in), optional :: key
+      call linkspan_write_record(writer, observatory_triggers__table(), c_loc(self), key)
    end subroutine
 
    ! Takes the next value of a reader.
-   recursive subroutine observatory_triggers_read(self, reader)
+   subroutine observatory_triggers_read(self, reader)
       class(observatory_triggers), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader
-      character(len=5), parameter :: names(4) = [character(len=5) :: "at", "first", "ratio", "on"]
-      integer, parameter :: rules(4) = [linkspan_required, linkspan_required, linkspan_required, &
-         linkspan_required]
-      integer :: position
-      integer(int64) :: left
       call self%set_defaults()
-      left = reader%begin_map()
-      do
-         position = reader%get_field(names, rules)
-         select case (position)
-            case (0)
-               exit
-            case (1) ! at
-               self%at = reader%get_timestamp()
-            case (2) ! first
-               self%first = int(reader%get_i64(-2147483648_int64, 2147483647_int64), int32)
-            case (3) ! ratio
-               block
-                  integer(int64) :: lengths(1)
-                  lengths = reader%get_shape(linkspan_f64, -1, [-1_int64])
-                  if (allocated(self%ratio)) deallocate (self%ratio)
-                  allocate (self%ratio(lengths(1)))
-                  call reader%get_elements(self%ratio)
-               end block
-            case (4) ! on
-               block
-                  integer(int64) :: lengths(1)
-                  lengths = reader%get_shape(linkspan_bool, -1, [-1_int64])
-                  if (allocated(self%on)) deallocate (self%on)
-                  allocate (self%on(lengths(1)))
-                  call reader%get_elements(self%on)
-               end block
-         end select
-      end do
-      call reader%end()
+      call observatory_triggers__get_part(self, reader)
+   end subroutine
+
+   subroutine observatory_triggers__get_part(self, reader)
+      type(observatory_triggers), intent(inout), target :: self
+      type(linkspan_reader), intent(inout) :: reader
+      call linkspan_read_record(reader, observatory_triggers__table(), c_loc(self))
    end subroutine
 
    subroutine observatory_triggers_encode(self, writer, message, stat, errmsg)
@@ -143,12 +234,22 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call self%write(writer)
-      call writer%finish(message, outcome, text)
+      associate (unused => writer)
+      end associate
+      call observatory_triggers__put(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_triggers__put(self, message, outcome, text)
+      type(observatory_triggers), intent(in), target :: self
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_put_record(observatory_triggers__table(), c_loc(self), &
+         message, outcome, text)
    end subroutine
 
    subroutine observatory_triggers_decode(self, reader, message, stat, errmsg)
@@ -159,12 +260,73 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call reader%begin(message)
-      call self%read(reader)
-      call reader%finish(outcome, text)
+      associate (unused => reader)
+      end associate
+      call self%set_defaults()
+      call observatory_triggers__get(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_triggers__get(self, message, outcome, text)
+      type(observatory_triggers), intent(inout), target :: self
+      type(linkspan_message), intent(in) :: message
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_get_record(observatory_triggers__table(), c_loc(self), &
+         message, outcome, text)
+   end subroutine
+
+   subroutine observatory_triggers_to_bytes(self, encoding, bytes, stat, errmsg)
+      class(observatory_triggers), intent(in) :: self
+      integer, intent(in) :: encoding
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call observatory_triggers__put_bytes(self, encoding, bytes, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_triggers__put_bytes(self, encoding, bytes, outcome, text)
+      type(observatory_triggers), intent(in), target :: self
+      integer, intent(in) :: encoding
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_encode_record(observatory_triggers__table(), c_loc(self), &
+         encoding, bytes, outcome, text)
+   end subroutine
+
+   subroutine observatory_triggers_from_bytes(self, bytes, encoding, stat, errmsg)
+      class(observatory_triggers), intent(inout) :: self
+      integer(int8), intent(in), contiguous :: bytes(:)
+      integer, intent(in) :: encoding
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call self%set_defaults()
+      call observatory_triggers__get_bytes(self, bytes, encoding, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_triggers__get_bytes(self, bytes, encoding, outcome, text)
+      type(observatory_triggers), intent(inout), target :: self
+      integer(int8), intent(in), contiguous :: bytes(:)
+      integer, intent(in) :: encoding
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_decode_record(observatory_triggers__table(), c_loc(self), &
+         bytes, encoding, outcome, text)
    end subroutine
 end module observatory_triggers_messages

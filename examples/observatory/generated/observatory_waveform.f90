@@ -4,7 +4,8 @@
 ! A block of samples of three components of ground motion
 
 module observatory_waveform_messages
-   use, intrinsic :: iso_c_binding, only: c_bool
+   use, intrinsic :: iso_c_binding, only: c_f_pointer, c_funloc, c_loc, c_null_ptr, c_ptr, &
+      c_size_t, c_sizeof
    use linkspan
    implicit none
    private
@@ -38,10 +39,48 @@ module observatory_waveform_messages
       procedure :: encode => observatory_waveform_encode
       ! Takes the value of a message: decode(reader, message, stat, errmsg).
       procedure :: decode => observatory_waveform_decode
+      ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
+      procedure :: to_bytes => observatory_waveform_to_bytes
+      ! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+      procedure :: from_bytes => observatory_waveform_from_bytes
       procedure :: set_defaults => observatory_waveform_set_defaults
       procedure :: write => observatory_waveform_write
       procedure :: read => observatory_waveform_read
    end type
+
+   ! By which the library reads and fills observatory_waveform_components_item.
+   type(linkspan_record_type), target, save :: observatory_waveform_components_item__types(1)
+   type(linkspan_record_type), target, save :: observatory_waveform_components_item__items(1)
+   type(linkspan_record_field), target, save :: observatory_waveform_components_item__fields(1)
+   type(linkspan_record_access), target, save :: observatory_waveform_components_item__access
+   character(len=1), target, save :: observatory_waveform_components_item__key_1 = &
+      char(0)
+   type(linkspan_record_type), target, save :: observatory_waveform__type
+   ! By which the library reads and fills observatory_waveform.
+   type(linkspan_record_type), target, save :: observatory_waveform__types(6)
+   type(linkspan_record_type), target, save :: observatory_waveform__items(6)
+   type(linkspan_record_field), target, save :: observatory_waveform__fields(6)
+   type(linkspan_record_access), target, save :: observatory_waveform__access
+   character(len=3), target, save :: observatory_waveform__key_1 = &
+      "at"// &
+      char(0)
+   character(len=5), target, save :: observatory_waveform__key_2 = &
+      "rate"// &
+      char(0)
+   character(len=6), target, save :: observatory_waveform__key_3 = &
+      "first"// &
+      char(0)
+   character(len=8), target, save :: observatory_waveform__key_4 = &
+      "restart"// &
+      char(0)
+   character(len=11), target, save :: observatory_waveform__key_5 = &
+      "components"// &
+      char(0)
+   character(len=8), target, save :: observatory_waveform__key_6 = &
+      "samples"// &
+      char(0)
+   integer(int64), target, save :: observatory_waveform__dims_6(2) = [3_int64, -1_int64]
+   type(linkspan_record), target, save :: observatory_waveform__record
 
 contains
 
@@ -90,80 +129,225 @@ contains
       if (.false.) call self%set_defaults()
    end subroutine
 
+   function observatory_waveform_components_item__view(at, which, count) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      integer(c_size_t), intent(out) :: count
+      type(c_ptr) :: found
+      type(observatory_waveform_components_item), pointer :: self
+      call c_f_pointer(at, self)
+      found = c_null_ptr
+      count = 0
+      select case (which)
+      case (1)
+         if (allocated(self%value)) then
+            count = len(self%value, c_size_t)
+            if (count > 0) found = c_loc(self%value)
+         end if
+      end select
+   end function
+
+   function observatory_waveform_components_item__resize(at, which, count) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      integer(c_size_t), value :: count
+      integer :: stat
+      type(c_ptr) :: found
+      type(observatory_waveform_components_item), pointer :: self
+      call c_f_pointer(at, self)
+      found = c_null_ptr
+      select case (which)
+      case (1)
+         deallocate (self%value, stat=stat)
+         allocate (character(len=count) :: self%value, stat=stat)
+         if (stat == 0 .and. count > 0) found = c_loc(self%value)
+      end select
+   end function
+
+   subroutine observatory_waveform_components_item__fill() bind(C, name="")
+      type(observatory_waveform_components_item), target, save :: at
+      observatory_waveform_components_item__access%view = &
+         c_funloc(observatory_waveform_components_item__view)
+      observatory_waveform_components_item__access%resize = &
+         c_funloc(observatory_waveform_components_item__resize)
+      associate (f => observatory_waveform_components_item__fields, &
+         t => observatory_waveform_components_item__types, &
+         i => observatory_waveform_components_item__items)
+      f(1)%key = c_loc(observatory_waveform_components_item__key_1)
+      f(1)%of = c_loc(t(1))
+      t(1)%kind = linkspan_record_text
+      t(1)%access = c_loc(observatory_waveform_components_item__access)
+      t(1)%which = 1_c_size_t
+      end associate
+      observatory_waveform_components_item__types(1)%size = int(storage_size(at)/8, c_size_t)
+   end subroutine
+
+   function observatory_waveform__view(at, which, count) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      integer(c_size_t), intent(out) :: count
+      type(c_ptr) :: found
+      type(observatory_waveform), pointer :: self
+      call c_f_pointer(at, self)
+      found = c_null_ptr
+      count = 0
+      select case (which)
+      case (5)
+         if (allocated(self%components)) then
+            count = size(self%components, kind=c_size_t)
+            if (count > 0) found = c_loc(self%components)
+         end if
+      end select
+   end function
+
+   function observatory_waveform__resize(at, which, count) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      integer(c_size_t), value :: count
+      integer :: stat
+      type(c_ptr) :: found
+      type(observatory_waveform), pointer :: self
+      call c_f_pointer(at, self)
+      found = c_null_ptr
+      select case (which)
+      case (5)
+         deallocate (self%components, stat=stat)
+         allocate (self%components(count), stat=stat)
+         if (stat == 0 .and. count > 0) found = c_loc(self%components)
+      end select
+   end function
+
+   function observatory_waveform__view_array(at, which, array) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      type(c_ptr), value :: array
+      logical(c_bool) :: found
+      type(observatory_waveform), pointer :: self
+      call c_f_pointer(at, self)
+      found = .false._c_bool
+      select case (which)
+      case (6)
+         if (allocated(self%samples)) then
+            found = linkspan_view_array(array, self%samples)
+         end if
+      end select
+   end function
+
+   function observatory_waveform__resize_array(at, which, array) bind(C, name="") result(found)
+      type(c_ptr), value :: at
+      integer(c_size_t), value :: which
+      type(c_ptr), value :: array
+      integer(int64) :: n(15)
+      integer :: stat
+      type(c_ptr) :: found
+      type(observatory_waveform), pointer :: self
+      call c_f_pointer(at, self)
+      found = c_null_ptr
+      n = linkspan_array_lengths(array)
+      select case (which)
+      case (6)
+         deallocate (self%samples, stat=stat)
+         allocate (self%samples(n(1), n(2)), stat=stat)
+         if (stat == 0) found = linkspan_array_place(array, self%samples)
+      end select
+   end function
+
+   subroutine observatory_waveform__fill() bind(C, name="")
+      type(observatory_waveform), target, save :: at
+      call observatory_waveform_components_item__fill()
+      observatory_waveform__access%view = &
+         c_funloc(observatory_waveform__view)
+      observatory_waveform__access%resize = &
+         c_funloc(observatory_waveform__resize)
+      observatory_waveform__access%view_array = &
+         c_funloc(observatory_waveform__view_array)
+      observatory_waveform__access%resize_array = &
+         c_funloc(observatory_waveform__resize_array)
+      associate (f => observatory_waveform__fields, &
+         t => observatory_waveform__types, &
+         i => observatory_waveform__items)
+      f(1)%key = c_loc(observatory_waveform__key_1)
+      f(1)%offset = linkspan_offset(c_loc(at), c_loc(at%at))
+      f(1)%of = c_loc(t(1))
+      t(1)%kind = linkspan_record_timestamp
+      t(1)%size = int(storage_size(at%at)/8, c_size_t)
+      f(2)%key = c_loc(observatory_waveform__key_2)
+      f(2)%offset = linkspan_offset(c_loc(at), c_loc(at%rate))
+      f(2)%of = c_loc(t(2))
+      t(2)%kind = linkspan_record_f64
+      t(2)%size = int(storage_size(at%rate)/8, c_size_t)
+      f(3)%key = c_loc(observatory_waveform__key_3)
+      f(3)%offset = linkspan_offset(c_loc(at), c_loc(at%first))
+      f(3)%of = c_loc(t(3))
+      t(3)%kind = linkspan_record_i32
+      t(3)%size = int(storage_size(at%first)/8, c_size_t)
+      f(4)%key = c_loc(observatory_waveform__key_4)
+      f(4)%offset = linkspan_offset(c_loc(at), c_loc(at%restart))
+      f(4)%of = c_loc(t(4))
+      t(4)%kind = linkspan_record_logical
+      t(4)%size = int(storage_size(at%restart)/8, c_size_t)
+      t(4)%count = int(transfer(.true., 0), c_size_t)
+      f(5)%key = c_loc(observatory_waveform__key_5)
+      f(5)%of = c_loc(t(5))
+      t(5)%kind = linkspan_record_list
+      t(5)%access = c_loc(observatory_waveform__access)
+      t(5)%which = 5_c_size_t
+      t(5)%item_size = int(storage_size(at%components)/8, c_size_t)
+      t(5)%of = &
+         c_loc(observatory_waveform_components_item__types)
+      f(6)%key = c_loc(observatory_waveform__key_6)
+      f(6)%of = c_loc(t(6))
+      t(6)%kind = linkspan_record_array
+      t(6)%access = c_loc(observatory_waveform__access)
+      t(6)%which = 6_c_size_t
+      t(6)%dtype = linkspan_f64
+      t(6)%order = -1
+      t(6)%rank = 2
+      t(6)%dims = c_loc(observatory_waveform__dims_6)
+      end associate
+      observatory_waveform__type%kind = linkspan_record_struct
+      observatory_waveform__type%size = int(storage_size(at)/8, c_size_t)
+      observatory_waveform__type%fields = &
+         c_loc(observatory_waveform__fields)
+      observatory_waveform__type%count = 6_c_size_t
+      observatory_waveform__record%of = c_loc(observatory_waveform__type)
+      observatory_waveform__record%size = &
+         c_sizeof(observatory_waveform__record)
+   end subroutine
+
+   function observatory_waveform__table() result(table)
+      type(c_ptr) :: table
+      table = linkspan_table(observatory_waveform__record, &
+         c_funloc(observatory_waveform__fill))
+   end function
+
    ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
-   recursive subroutine observatory_waveform_write(self, writer, key)
+   subroutine observatory_waveform_write(self, writer, key)
       class(observatory_waveform), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
       character(*), intent(in), optional :: key
-      integer :: at_1
-      call writer%begin_map(key)
-      call writer%put_timestamp(self%at, "at")
-      call writer%put_f64(self%rate, "rate")
-      call writer%put_i64(int(self%first, int64), "first")
-      call writer%put_bool(self%restart, "restart")
-      call writer%begin_array("components")
-      if (allocated(self%components)) then
-         do at_1 = 1, size(self%components)
-            if (allocated(self%components(at_1)%value)) then
-               call writer%put_text(self%components(at_1)%value)
-            else
-               call writer%put_text("")
-            end if
-         end do
-      end if
-      call writer%end()
-      if (allocated(self%samples)) then
-         call writer%put_elements(linkspan_f64, self%samples, "samples")
-      else
-         call writer%refuse(linkspan_missing, "an array is not allocated")
-      end if
-      call writer%end()
+      call observatory_waveform__put_part(self, writer, key)
+   end subroutine
+
+   subroutine observatory_waveform__put_part(self, writer, key)
+      type(observatory_waveform), intent(in), target :: self
+      type(linkspan_writer), intent(inout) :: writer
+      character(*), intent(in), optional :: key
+      call linkspan_write_record(writer, observatory_waveform__table(), c_loc(self), key)
    end subroutine
 
    ! Takes the next value of a reader.
-   recursive subroutine observatory_waveform_read(self, reader)
+   subroutine observatory_waveform_read(self, reader)
       class(observatory_waveform), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader
-      character(len=10), parameter :: names(6) = [character(len=10) :: "at", "rate", "first", &
-         "restart", "components", "samples"]
-      integer, parameter :: rules(6) = [linkspan_required, linkspan_required, linkspan_required, &
-         linkspan_required, linkspan_required, linkspan_required]
-      integer :: position
-      integer(int64) :: left
-      integer :: at_1
       call self%set_defaults()
-      left = reader%begin_map()
-      do
-         position = reader%get_field(names, rules)
-         select case (position)
-            case (0)
-               exit
-            case (1) ! at
-               self%at = reader%get_timestamp()
-            case (2) ! rate
-               self%rate = reader%get_f64()
-            case (3) ! first
-               self%first = int(reader%get_i64(-2147483648_int64, 2147483647_int64), int32)
-            case (4) ! restart
-               self%restart = reader%get_bool()
-            case (5) ! components
-               if (allocated(self%components)) deallocate (self%components)
-               allocate (self%components(reader%begin_array()))
-               do at_1 = 1, size(self%components)
-                  call reader%get_text(self%components(at_1)%value)
-               end do
-               call reader%end()
-            case (6) ! samples
-               block
-                  integer(int64) :: lengths(2)
-                  lengths = reader%get_shape(linkspan_f64, -1, [3_int64, -1_int64])
-                  if (allocated(self%samples)) deallocate (self%samples)
-                  allocate (self%samples(lengths(1), lengths(2)))
-                  call reader%get_elements(self%samples)
-               end block
-         end select
-      end do
-      call reader%end()
+      call observatory_waveform__get_part(self, reader)
+   end subroutine
+
+   subroutine observatory_waveform__get_part(self, reader)
+      type(observatory_waveform), intent(inout), target :: self
+      type(linkspan_reader), intent(inout) :: reader
+      call linkspan_read_record(reader, observatory_waveform__table(), c_loc(self))
    end subroutine
 
    subroutine observatory_waveform_encode(self, writer, message, stat, errmsg)
@@ -174,12 +358,22 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call self%write(writer)
-      call writer%finish(message, outcome, text)
+      associate (unused => writer)
+      end associate
+      call observatory_waveform__put(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_waveform__put(self, message, outcome, text)
+      type(observatory_waveform), intent(in), target :: self
+      type(linkspan_message), intent(inout) :: message
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_put_record(observatory_waveform__table(), c_loc(self), &
+         message, outcome, text)
    end subroutine
 
    subroutine observatory_waveform_decode(self, reader, message, stat, errmsg)
@@ -190,12 +384,73 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call reader%begin(message)
-      call self%read(reader)
-      call reader%finish(outcome, text)
+      associate (unused => reader)
+      end associate
+      call self%set_defaults()
+      call observatory_waveform__get(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_waveform__get(self, message, outcome, text)
+      type(observatory_waveform), intent(inout), target :: self
+      type(linkspan_message), intent(in) :: message
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_get_record(observatory_waveform__table(), c_loc(self), &
+         message, outcome, text)
+   end subroutine
+
+   subroutine observatory_waveform_to_bytes(self, encoding, bytes, stat, errmsg)
+      class(observatory_waveform), intent(in) :: self
+      integer, intent(in) :: encoding
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call observatory_waveform__put_bytes(self, encoding, bytes, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_waveform__put_bytes(self, encoding, bytes, outcome, text)
+      type(observatory_waveform), intent(in), target :: self
+      integer, intent(in) :: encoding
+      integer(int8), allocatable, intent(out) :: bytes(:)
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_encode_record(observatory_waveform__table(), c_loc(self), &
+         encoding, bytes, outcome, text)
+   end subroutine
+
+   subroutine observatory_waveform_from_bytes(self, bytes, encoding, stat, errmsg)
+      class(observatory_waveform), intent(inout) :: self
+      integer(int8), intent(in), contiguous :: bytes(:)
+      integer, intent(in) :: encoding
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call self%set_defaults()
+      call observatory_waveform__get_bytes(self, bytes, encoding, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   subroutine observatory_waveform__get_bytes(self, bytes, encoding, outcome, text)
+      type(observatory_waveform), intent(inout), target :: self
+      integer(int8), intent(in), contiguous :: bytes(:)
+      integer, intent(in) :: encoding
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_decode_record(observatory_waveform__table(), c_loc(self), &
+         bytes, encoding, outcome, text)
    end subroutine
 end module observatory_waveform_messages

@@ -106,4 +106,15 @@ class ObservatoryWaveform:
     @classmethod
     def decode(cls, message: Message) -> ObservatoryWaveform:
         """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
-        return cls.from_value(message.value)
+        made = _PLAN__OBSERVATORY_WAVEFORM.decode(cls, message)
+        return cls.from_value(message.value) if made is None else made
+
+
+_PLAN__OBSERVATORY_WAVEFORM = read.Plan.record(ObservatoryWaveform, [
+    ("at", ["at"], "timestamp", False),
+    ("rate", ["rate"], "f64", False),
+    ("first", ["first"], "i32", False),
+    ("restart", ["restart"], "bool", False),
+    ("components", ["components"], read.Plan.list("text"), False),
+    ("samples", ["samples"], read.Plan.ndarray("f64", [3, None], None), False),
+])

@@ -1,65 +1,59 @@
-//! Calling a listener until it answers: the side that connects, and connects again.
+//! The side that connects: calls a listener until it answers, and connects again after each broken
+//! link.
+//!
+//! A call has one of three outcomes: an answer, nobody listens, or busy (the listener is there and
+//! cannot take the connection now). When nobody listens, the wait is event-driven where that is
+//! possible: an inotify watch reports a name that appears in the runtime directory. Over TCP a timer
+//! with growing pauses stands in for it. The watch is set up before the listener is tried once more,
+//! so that no appearance is missed between the two.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::agreement::Agreement;
-use super::greeting::{self, Greeting};
+use super::handshake::{self, Hello};
 use super::options::Options;
+use super::schema_negotiation::SchemaNegotiation;
 use super::session::redial::{Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::directory::Directory;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::Lock;
 use crate::sys::poll::{is_readable, wait_readable};
 use crate::sys::timer::Timer;
-use crate::transport::endpoint::{Endpoint, Transport};
-use crate::transport::fifo;
-use crate::transport::hello::{self, Call, Called};
-use crate::transport::place::Place;
+use crate::transport::driver::{Appears, Target};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::{AnsweredCall, Call};
 use crate::transport::stream::Stream;
-use crate::transport::tcp::{self, Address};
 
-/// Where to call, and what tells of a listener that appears while there is none.
+/// Where to connect, and what reports that trying again may succeed.
 pub struct Dialler {
     endpoint: Endpoint,
-    target: Target,
+    target: Box<dyn Target>,
+    /// Exists while nobody listens.
     listener_watch: Mutex<Option<ListenerWatch>>,
-    /// How often nobody listened in a row.
+    /// Failed attempts in a row, over a transport whose listeners cannot be watched for.
     redial: Mutex<Redial>,
-    /// When somebody was reached last who said nothing.
+    /// When a listener without a hello was reached last.
     reached: Mutex<Option<Instant>>,
-    /// What is known of the schemas there; none where the program has none.
-    agreement: Option<Agreement>,
+    /// Which schemas of listeners fit; none if the program has none.
+    schema_negotiation: Option<SchemaNegotiation>,
 }
 
-/// Where somebody listens, or will.
-enum Target {
-    /// At a name in a directory.
-    Place(Place),
-    /// At a named pipe.
-    Pipe(Place),
-    /// At an address.
-    Address(Address),
-}
-
-/// What tells that calling again may help; there is one only while nobody listens.
+/// What reports that trying again may succeed.
 enum ListenerWatch {
-    /// A name has appeared.
+    /// An inotify watch of the directory: a name has appeared.
     Name(Watch),
-    /// It is time to try again, or a name has appeared: a TCP listener inside this machine tells of itself in its runtime directory,
-    /// which need not be ours. Of others nothing tells but calling them.
-    Moment(Timer, Option<Watch>),
+    /// A timer, and a watch for a file from which a listener can be told.
+    Timed(Timer, Option<Watch>),
 }
 
 impl ListenerWatch {
-    /// Takes what it has told.
+    /// Takes what was reported.
     fn drain(&self) {
         match self {
             ListenerWatch::Name(watch) => watch.drain(),
-            ListenerWatch::Moment(timer, watch) => {
+            ListenerWatch::Timed(timer, watch) => {
                 timer.drain();
                 if let Some(watch) = watch {
                     watch.drain();
@@ -68,10 +62,11 @@ impl ListenerWatch {
         }
     }
 
+    /// The descriptors that report it.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             ListenerWatch::Name(watch) => watch.descriptors().to_vec(),
-            ListenerWatch::Moment(timer, watch) => {
+            ListenerWatch::Timed(timer, watch) => {
                 let mut descriptors = vec![timer.as_fd()];
                 descriptors.extend(watch.iter().flat_map(Watch::descriptors));
                 descriptors
@@ -80,131 +75,124 @@ impl ListenerWatch {
     }
 }
 
-/// How long to wait after a listener that was there could not take us: out of descriptors, or just ending.
+/// Pause before trying again at a listener that could not take the connection: out of descriptors,
+/// or just ending.
 const BUSY: Duration = Duration::from_millis(20);
-/// How long a refusal because of our predecessor is not believed: one that was just killed may still look alive to the listener,
-/// because the kernel of a busy machine brings the news of it late.
-const LEAVING: Duration = Duration::from_millis(100);
+/// How long `AddressInUse` is not believed. The predecessor of this program may have been killed
+/// just before, and the kernel of a busy machine reports that to the listener late.
+const STALE_REFUSAL: Duration = Duration::from_millis(100);
 
-/// How often schemas are compared in one call: a listener has one, and several that share a name have a few.
-const COMPARISONS: usize = 8;
+/// How often schemas are compared in one call, at most: several processes that share a name may have
+/// different ones.
+const MAX_COMPARISONS: usize = 8;
 
 impl Dialler {
-    /// Will call this endpoint.
+    /// Returns a dialler for this endpoint, which has not tried it.
     pub fn new(endpoint: &Endpoint, options: &Options) -> Result<Dialler> {
-        let target = match endpoint.transport() {
-            Transport::Shm | Transport::Unix => Place::of(endpoint).map(Target::Place),
-            Transport::Fifo => Place::of(endpoint).map(Target::Pipe),
-            Transport::Tcp => Address::of(endpoint).map(Target::Address),
-            other => Err(other.unavailable()),
-        };
-        let target = target.map_err(|e| e.on(endpoint))?;
+        let connections = endpoint.transport().connections();
+        let target = connections.and_then(|driver| driver.target(endpoint)).map_err(|e| e.on(endpoint))?;
         let endpoint = endpoint.clone();
         let (listener_watch, redial, reached) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Dialler { endpoint, target, listener_watch, redial, reached, agreement: Agreement::of(options) })
+        Ok(Dialler {
+            endpoint,
+            target,
+            listener_watch,
+            redial,
+            reached,
+            schema_negotiation: SchemaNegotiation::of(options),
+        })
     }
 
-    /// Says hello until somebody answers. `offer` gives the descriptors that go along, anew for every call. None where one
-    /// of `wakers` became readable while nobody listened.
+    /// Sends a hello until a listener answers. `offer` makes the descriptors that go with it, anew
+    /// for every attempt. Returns the connection, the peer's hello and what `offer` returned; none
+    /// if one of `wakers` ended the wait for a listener.
     ///
-    /// `NotFound` where nobody listened until the deadline; `SchemaMismatch` where the two sides' schemas do not fit. Any refusal is
-    /// given as it is.
+    /// # Errors
+    /// `NotFound` if nobody listened until the deadline; `SchemaMismatch` if the schemas do not fit;
+    /// any refusal as it is.
     pub fn dial<T>(
         &self,
-        hello: &Greeting,
+        hello: &Hello,
         mut offer: impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
-    ) -> Result<Option<(Called, Greeting, T)>> {
-        let Some(agreement) = &self.agreement else {
+    ) -> Result<Option<(AnsweredCall, Hello, T)>> {
+        let Some(schema_negotiation) = &self.schema_negotiation else {
             return self.dial_with(&hello.to_frame()?, &mut offer, wakers, waiting);
         };
-        for _ in 0..COMPARISONS {
-            let dialled = self.dial_with(&agreement.say(hello).to_frame()?, &mut offer, wakers, waiting)?;
-            let Some((called, theirs, own)) = dialled else { return Ok(None) };
-            if agreement.fits(&theirs).map_err(|e| e.on(&self.endpoint))? {
-                return Ok(Some((called, theirs, own)));
+        for _ in 0..MAX_COMPARISONS {
+            let dialled = self.dial_with(
+                &schema_negotiation.with_fingerprints(hello).to_frame()?,
+                &mut offer,
+                wakers,
+                waiting,
+            )?;
+            let Some((called, peer_hello, own)) = dialled else { return Ok(None) };
+            if schema_negotiation.fits(&peer_hello).map_err(|e| e.on(&self.endpoint))? {
+                return Ok(Some((called, peer_hello, own)));
             }
-            // The listener has let us in nowhere; a pipe has one caller at a time.
+            // The listener has not admitted this side. Released first, because a pipe has one caller at a time.
             drop((called, own));
-            let ask = |asking: &Greeting| self.ask(asking, wakers, waiting);
-            agreement.compare(&theirs, ask).map_err(|e| e.on(&self.endpoint))?;
+            let ask = |query: &Hello| self.query(query, wakers, waiting);
+            schema_negotiation.compare(&peer_hello, ask).map_err(|e| e.on(&self.endpoint))?;
         }
         let text = "whoever listens there gave another schema at each call; try again";
         Err(Error::new(ErrorKind::Stalled, text).on(&self.endpoint))
     }
 
-    /// The answer to a hello that only asks; none where nobody can answer just now.
-    fn ask(
+    /// Returns the answer to a query; none if the listener cannot answer now.
+    fn query(
         &self,
-        asking: &Greeting,
+        query: &Hello,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Greeting>> {
-        match self.call(&asking.to_frame()?, &[], wakers, waiting)? {
-            Call::Answered(called) => greeting::read_answer(&called.answer).map(Some),
-            Call::Nobody | Call::Busy => Ok(None),
+    ) -> Result<Option<Hello>> {
+        match self.target.call(&query.to_frame()?, &[], wakers, waiting)? {
+            Call::Answered(called) => handshake::read_answer(&called.answer).map(Some),
+            Call::NotListening | Call::Busy => Ok(None),
         }
     }
 
-    fn call(
-        &self,
-        frame: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Call> {
-        match &self.target {
-            Target::Place(place) => {
-                hello::call(place, self.endpoint.transport().carries(), frame, descriptors, waiting)
-            }
-            Target::Pipe(place) => fifo::call(place, frame, waiting),
-            Target::Address(address) => tcp::call(address, frame, wakers, waiting),
-        }
-    }
-
+    /// [`Dialler::dial`] with a hello whose fingerprints are final.
     fn dial_with<T>(
         &self,
         frame: &[u8],
         offer: &mut impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
-    ) -> Result<Option<(Called, Greeting, T)>> {
-        let begun = Instant::now();
+    ) -> Result<Option<(AnsweredCall, Hello, T)>> {
+        let started = Instant::now();
         let call = |waiting: &mut Waiting<'_>| {
             let (own, descriptors) = offer()?;
-            let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            Ok(match self.call(frame, &lent, wakers, waiting)? {
-                Call::Answered(called) => match greeting::read_answer(&called.answer) {
+            let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            Ok(match self.target.call(frame, &borrowed, wakers, waiting)? {
+                Call::Answered(called) => match handshake::read_answer(&called.answer) {
                     Err(e)
                         if e.kind() == ErrorKind::AddressInUse
-                            && begun.elapsed() < LEAVING
-                            && waiting.deadline().left().is_none_or(|left| left > BUSY) =>
+                            && started.elapsed() < STALE_REFUSAL
+                            && waiting.deadline().remaining().is_none_or(|left| left > BUSY) =>
                     {
                         Call::Busy
                     }
-                    greeting => Call::Answered((called, greeting?, own)),
+                    hello => Call::Answered((called, hello?, own)),
                 },
-                Call::Nobody => Call::Nobody,
+                Call::NotListening => Call::NotListening,
                 Call::Busy => Call::Busy,
             })
         };
         self.until_answered(call, wakers, waiting)
     }
 
-    /// Connects to whoever listens without a hello, as soon as somebody does; otherwise like [`Dialler::dial`].
+    /// Connects to a listener without a hello, as soon as there is one; otherwise like
+    /// [`Dialler::dial`].
     pub fn reach(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
         let reach = |waiting: &mut Waiting<'_>| {
             let mut last = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-            // A listener that hangs up on us at once cannot say why: it is not to be called as fast as we can.
+            // A listener without a hello that refuses just closes, so reconnecting at once could spin.
             if last.is_some_and(|last| last.elapsed() < BUSY) {
                 pause(waiting)?;
             }
-            let reached = match &self.target {
-                Target::Place(place) => hello::reach(place, self.endpoint.transport().carries(), waiting),
-                Target::Pipe(place) => fifo::reach(place),
-                Target::Address(address) => tcp::reach(address, wakers, waiting),
-            }?;
+            let reached = self.target.connect(wakers, waiting)?;
             if matches!(reached, Call::Answered(_)) {
                 *last = Some(Instant::now());
             }
@@ -213,6 +201,7 @@ impl Dialler {
         self.until_answered(reach, wakers, waiting)
     }
 
+    /// Repeats `call` until it is answered, with the waits in between.
     fn until_answered<T>(
         &self,
         mut call: impl FnMut(&mut Waiting<'_>) -> Result<Call<T>>,
@@ -221,7 +210,7 @@ impl Dialler {
     ) -> Result<Option<T>> {
         let mut dialled = || -> Result<_> {
             loop {
-                // Before the look, so that what happens after it wakes the next sleep.
+                // Drained before the attempt, so that what happens after the attempt ends the next wait.
                 if let Some(listener_watch) = self.listener_watch().as_ref() {
                     listener_watch.drain();
                 }
@@ -231,77 +220,76 @@ impl Dialler {
                         self.redial().succeeded();
                         return Ok(Some(answer));
                     }
-                    Call::Nobody if self.begin_waiting()? => {}
-                    Call::Nobody if self.wait_for_listener(wakers, waiting)? => {}
-                    Call::Nobody => return Ok(None),
+                    Call::NotListening if self.start_watching()? => {}
+                    Call::NotListening if self.wait_for_listener(wakers, waiting)? => {}
+                    Call::NotListening => return Ok(None),
                     Call::Busy => pause(waiting)?,
                 }
             }
         };
         dialled().map_err(|e| match e.kind() {
-            ErrorKind::Timeout => self.nobody(waiting).on(&self.endpoint),
+            ErrorKind::Timeout => self.not_found(waiting).on(&self.endpoint),
             _ => e.on(&self.endpoint),
         })
     }
 
-    /// Says beside the name that somebody waits there for a publisher, as long as this is kept; see
-    /// [`Place::is_awaited`]. None where nothing can be said.
-    pub fn mark(&self) -> Option<Lock> {
-        match &self.target {
-            // Without a mark it waits all the same.
-            Target::Place(place) => place.await_owner().ok(),
-            Target::Address(address) => told_of(address)?.await_owner().ok(),
-            Target::Pipe(_) => None,
-        }
+    /// Marks beside the name that a subscriber waits there for a publisher, until the returned lock
+    /// is dropped. None if the transport has no place for that.
+    pub fn mark_waiting(&self) -> Option<Lock> {
+        self.target.mark()
     }
 
-    /// What wakes an epoll set once calling again may help.
+    /// Calls `f` with the descriptors that report that trying again may succeed; none while a
+    /// listener is there.
     pub fn with_descriptors<R>(&self, f: impl FnOnce(Vec<BorrowedFd<'_>>) -> R) -> Option<R> {
         self.listener_watch().as_ref().map(|listener_watch| f(listener_watch.descriptors()))
     }
 
+    /// Locks the watch.
     fn listener_watch(&self) -> MutexGuard<'_, Option<ListenerWatch>> {
         self.listener_watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Locks the count of failed attempts.
     fn redial(&self) -> MutexGuard<'_, Redial> {
         self.redial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True where it was not watching yet and has to look once more before it sleeps: the name may have appeared just
-    /// before. A timer is set anew after each call.
-    fn begin_waiting(&self) -> Result<bool> {
-        let watched = !matches!(self.target, Target::Address(_));
-        let next = self.redial().failed(watched, greeting::random()?);
+    /// Makes the watch, or arms the timer again. True if the watch is new, so that the listener has
+    /// to be tried once more before the wait: it may have appeared just before.
+    fn start_watching(&self) -> Result<bool> {
+        let appears = self.target.appears();
+        let watched = !matches!(appears, Appears::Polled(_));
+        let next = self.redial().failed(watched, handshake::random()?);
         let mut listener_watch = self.listener_watch();
-        if let (Pause::For(pause), Target::Address(address)) = (next, &self.target) {
-            let (timer, watch, is_new) = match listener_watch.take() {
-                Some(ListenerWatch::Moment(timer, watch)) => (timer, watch, false),
-                // Without a watch it is called now and then all the same.
-                _ => {
-                    let watch = told_of(address).and_then(|place| Watch::new(&place.directory).ok());
-                    let is_new = watch.is_some();
-                    (Timer::new()?, watch, is_new)
-                }
-            };
-            timer.arm(pause)?;
-            *listener_watch = Some(ListenerWatch::Moment(timer, watch));
-            return Ok(is_new);
-        }
-        match (&self.target, &mut *listener_watch) {
-            (Target::Place(place) | Target::Pipe(place), none @ None) => {
+        match (appears, &mut *listener_watch) {
+            (Appears::Polled(record), current) => {
+                let Pause::For(pause) = next else { return Ok(false) };
+                let (timer, watch, is_new) = match current.take() {
+                    Some(ListenerWatch::Timed(timer, watch)) => (timer, watch, false),
+                    // Without a watch the timer alone does.
+                    _ => {
+                        let watch = record.and_then(|place| Watch::new(&place.directory).ok());
+                        let is_new = watch.is_some();
+                        (Timer::new()?, watch, is_new)
+                    }
+                };
+                timer.arm(pause)?;
+                *current = Some(ListenerWatch::Timed(timer, watch));
+                Ok(is_new)
+            }
+            (Appears::Name(place) | Appears::Opened(place), none @ None) => {
                 *none = Some(ListenerWatch::Name(Watch::new(&place.directory)?));
                 Ok(true)
             }
-            // A pipe may have been there long before somebody opens it to read.
-            (Target::Pipe(place), Some(ListenerWatch::Name(watch))) => {
+            (Appears::Opened(place), Some(ListenerWatch::Name(watch))) => {
                 watch.opening(&place.directory, &place.file)
             }
             _ => Ok(false),
         }
     }
 
-    /// False where a waker ended the wait.
+    /// Waits for the watch; false if a waker ended the wait.
     fn wait_for_listener(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
         let listener_watch = self.listener_watch();
         let Some(listener_watch) = listener_watch.as_ref() else { return Ok(true) };
@@ -311,36 +299,29 @@ impl Dialler {
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 
-    fn nobody(&self, waiting: &Waiting<'_>) -> Error {
+    /// The error for a listener that did not appear.
+    fn not_found(&self, waiting: &Waiting<'_>) -> Error {
         let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
-        let text = match &self.target {
-            Target::Place(place) | Target::Pipe(place) => format!(
-                "nobody listens: {} {how}; start the other side, and see that both use the same directory (LINKSPAN_DIR)",
-                place.path().display()
-            ),
-            Target::Address(address) => {
-                format!(
-                    "nobody listens: {address} {how}; start the other side, and see that both use the same port"
-                )
-            }
+        let shared = match self.target.appears() {
+            Appears::Polled(_) => "port",
+            Appears::Name(_) | Appears::Opened(_) => "directory (LINKSPAN_DIR)",
         };
+        let text = format!(
+            "nobody listens: {} {how}; start the other side, and see that both use the same {shared}",
+            self.target.shown()
+        );
         Error::new(ErrorKind::NotFound, text)
     }
 }
 
-/// Where a listener at an address inside this machine tells of itself, to programs with the same runtime directory.
-fn told_of(address: &Address) -> Option<Place> {
-    let file = Endpoint::of_address(address.inside()?).file_name();
-    Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
-}
-
+/// Waits for [`BUSY`], or fails with `Stalled` at the deadline.
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
     if waiting.deadline().has_passed() {
         let text = "somebody listens there but could not take the connection in time; try again";
         return Err(Error::new(ErrorKind::Stalled, text));
     }
     waiting.sleep()?;
-    let moment = Deadline::after(BUSY).sooner(waiting.deadline()).left().unwrap_or(BUSY);
-    std::thread::sleep(moment);
+    let pause_time = Deadline::after(BUSY).sooner(waiting.deadline()).remaining().unwrap_or(BUSY);
+    std::thread::sleep(pause_time);
     waiting.woke(false)
 }

@@ -1,9 +1,19 @@
-//! One direction of a channel: a thread of the program has it for a call at a time, and the library borrows it in between.
+//! One direction of a channel: a thread of the program holds it for a call, and the library borrows
+//! it in between.
+//!
+//! The exclusive use has two parts (`sys::claim`): the *claim*, which a thread of the program keeps
+//! for the whole of its call, and the *state*, which it may release while it waits, so that the
+//! library can use the direction meanwhile (a sending thread that waits for room lets another thread
+//! send an acknowledgement). The claim keeps messages of different calls in order; the state keeps
+//! memory safe.
+//!
+//! Senders take turns ([`Direction::take_in_turn`]); receivers do not: a second one gets
+//! `InvalidState` at once, because it could take the answer to the first one's call.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
-use super::turns::{already_in, in_vain};
+use super::turns::{reentrant_call, turn_error};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::claim::ClaimCell;
@@ -11,72 +21,89 @@ use crate::sys::eventfd::EventFd;
 
 pub use crate::sys::claim::{Borrowed, Claim, Guard as DirectionGuard};
 
-/// A direction and what is known of it.
+/// A direction with its state `T`.
 pub struct Direction<T>(ClaimCell<T>);
 
 impl<T> Direction<T> {
+    /// Returns a direction that no thread holds.
     pub fn new(state: T) -> Direction<T> {
         Direction(ClaimCell::new(state))
     }
 
-    /// Claims the direction for a call of the program, and its state. `InvalidState` where another thread is in such a call. Where the
-    /// library has borrowed the state, `knock` asks for it back.
+    /// Claims the direction for a call of the program, together with its state. If the library has
+    /// borrowed the state, calls `interrupt` and waits for it.
+    ///
+    /// # Errors
+    /// `InvalidState` if another thread is in such a call.
     #[inline]
-    pub fn take(&self, does: Does, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+    pub fn take(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
         match self.0.try_take() {
             Some(taken) => Ok(taken),
-            None => self.take_back(does, interrupt),
+            None => self.take_back(operation, interrupt),
         }
     }
 
-    /// The same where nobody has it, nor waits for it.
+    /// The same if no thread holds or waits for it; none otherwise.
     #[inline]
-    pub fn take_at_once(&self) -> Option<DirectionGuard<'_, T>> {
+    pub fn try_take(&self) -> Option<DirectionGuard<'_, T>> {
         self.0.try_take()
     }
 
+    /// [`Direction::take`] for a direction that is not free.
     #[cold]
-    fn take_back(&self, does: Does, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
-        let claim = self.claim(does)?;
+    fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+        let claim = self.claim(operation)?;
         if claim.is_borrowed() {
             interrupt();
         }
         Ok(claim.take())
     }
 
-    /// Claims the direction alone, for a call of the program. `InvalidState` where another thread is in such a call.
-    fn claim(&self, does: Does) -> Result<Claim<'_, T>> {
-        self.0.try_claim().ok_or_else(|| in_use(does))
+    /// Claims the direction without its state.
+    fn claim(&self, operation: Operation) -> Result<Claim<'_, T>> {
+        self.0.try_claim().ok_or_else(|| in_use(operation))
     }
 
-    /// [`Direction::take`] for a call of the program that waits for its turn, after those that came before. `Timeout` where it has not
-    /// come by the deadline, `InvalidState` where this very thread is in such a call.
+    /// [`Direction::take`] for a call that waits for its turn behind those that came before.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
     #[inline]
-    pub fn take_in_turn(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+    pub fn take_in_turn(
+        &self,
+        operation: Operation,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<DirectionGuard<'_, T>> {
         match self.0.try_take() {
             Some(taken) => Ok(taken),
-            None => self.queue(does, waiting),
+            None => self.wait_turn(operation, waiting),
         }
     }
 
+    /// [`Direction::take_in_turn`] for a direction that is not free.
     #[cold]
-    fn queue(&self, does: Does, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
-        if self.is_claimed_here() {
-            return Err(already_in(does.word()));
+    fn wait_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+        if self.is_claimed_by_this_thread() {
+            return Err(reentrant_call(operation.verb()));
         }
         let claim = match self.0.try_claim() {
             Some(claim) => claim,
-            None => self.0.claim_in_line(waiting).map_err(|error| in_vain(error, does.word(), waiting))?,
+            None => {
+                self.0.claim_in_line(waiting).map_err(|error| turn_error(error, operation.verb(), waiting))?
+            }
         };
         Ok(claim.take())
     }
 
-    /// For a call that has told the thread which is in another to leave. `InvalidState` where that has not by the deadline.
-    pub fn take_next(&self, does: Does, waiting: &Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+    /// For a closing call, which has told the thread in another call to leave: waits until it has.
+    ///
+    /// # Errors
+    /// `InvalidState` if it has not by the deadline.
+    pub fn take_next(&self, operation: Operation, waiting: &Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
         loop {
-            match self.claim(does) {
+            match self.claim(operation) {
                 Err(_) if !waiting.deadline().has_passed() => {
-                    // It lets go of the state first, and of its claim right behind that.
+                    // A leaving thread releases the state first and its claim right after, so this wait is short.
                     drop(self.lock());
                     thread::yield_now();
                 }
@@ -85,43 +112,49 @@ impl<T> Direction<T> {
         }
     }
 
-    /// Readable once the call of the program that is in it now has ended, for a thread that does its work meanwhile.
+    /// Returns an eventfd that becomes readable when the call that holds the direction now has
+    /// ended.
     pub fn await_end(&self) -> Result<&EventFd> {
         self.0.await_end()
     }
 
-    /// Whether a thread of the program is in a call that uses it, or waits for its state.
+    /// Whether a thread of the program is in a call, or waits for the state.
     pub fn is_claimed(&self) -> bool {
         self.0.is_claimed()
     }
 
-    /// Whether this very thread is in such a call, whose callback or signal handler runs.
-    pub fn is_claimed_here(&self) -> bool {
+    /// Whether the calling thread is in such a call, so that it runs in a callback or a signal
+    /// handler.
+    pub fn is_claimed_by_this_thread(&self) -> bool {
         self.0.is_claimed_here()
     }
 
-    /// The state, once nobody else has it.
+    /// Waits for the state and borrows it for the library.
     pub fn lock(&self) -> Borrowed<'_, T> {
         self.0.borrow()
     }
 
-    /// The state, for the library's own ends; none where somebody has it.
+    /// Borrows the state for the library; none if a thread holds it.
     pub fn borrow(&self) -> Option<Borrowed<'_, T>> {
         self.0.try_borrow()
     }
 
+    /// The state, for the owner of the direction.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
     }
 }
 
-/// Locks what only one thread of the program may use at a time, where the library borrows nothing in between.
-pub fn only_one<'a, T>(state: &'a Mutex<T>, does: Does) -> Result<MutexGuard<'a, T>> {
-    unless_held(state).ok_or_else(|| in_use(does))
+/// Locks what only one thread may use at a time, of an object without claims.
+///
+/// # Errors
+/// `InvalidState` if another thread holds it.
+pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Result<MutexGuard<'a, T>> {
+    unless_held(state).ok_or_else(|| in_use(operation))
 }
 
-/// The state, unless somebody has it. A panic in a caller's callback has left no half-done state behind: each step is
-/// complete in itself.
+/// Locks unless another thread holds it. A panic in a callback of the program leaves no half-done
+/// state: each step is complete in itself, so a poisoned lock is used.
 fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match state.try_lock() {
         Ok(state) => Some(state),
@@ -130,45 +163,46 @@ fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// What one thread at a time may do with an object.
+/// What only one thread at a time may do with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Does {
-    /// Puts messages into a channel.
-    Sends,
-    /// Takes messages, and the answers to its calls, out of a channel.
-    Receives,
-    /// Takes a subscriber's messages.
-    ReceivesPublished,
-    /// Takes a server's requests.
-    TakesRequests,
+pub enum Operation {
+    /// Sends to a channel.
+    Send,
+    /// Receives from a channel, or waits for the answer to a call.
+    Receive,
+    /// Receives from a subscriber.
+    ReceivePublished,
+    /// Takes requests from a server.
+    TakeRequests,
 }
 
-impl Does {
-    /// What it does, for a text.
-    pub const fn word(self) -> &'static str {
+impl Operation {
+    /// The verb, for error texts.
+    pub const fn verb(self) -> &'static str {
         match self {
-            Does::Sends => "sends",
-            Does::Receives | Does::ReceivesPublished => "receives",
-            Does::TakesRequests => "takes requests",
+            Operation::Send => "sends",
+            Operation::Receive | Operation::ReceivePublished => "receives",
+            Operation::TakeRequests => "takes requests",
         }
     }
 
-    /// What another thread can do instead.
-    const fn instead(self) -> &'static str {
+    /// What another thread can do instead, for error texts.
+    const fn advice(self) -> &'static str {
         match self {
-            Does::Sends => "come again once that call has ended",
-            Does::Receives => {
+            Operation::Send => "come again once that call has ended",
+            Operation::Receive => {
                 "one thread at a time receives or calls: let it hand on what it gets, or connect anew for each thread"
             }
-            Does::ReceivesPublished => {
+            Operation::ReceivePublished => {
                 "give each thread a subscriber of its own, or let this one hand on what it gets"
             }
-            Does::TakesRequests => "let it hand its requests on: any thread may answer one",
+            Operation::TakeRequests => "let it hand its requests on: any thread may answer one",
         }
     }
 }
 
-fn in_use(does: Does) -> Error {
-    let text = format!("another thread {} on this object; {}", does.word(), does.instead());
+/// The error for an object that another thread uses.
+fn in_use(operation: Operation) -> Error {
+    let text = format!("another thread {} on this object; {}", operation.verb(), operation.advice());
     Error::new(ErrorKind::InvalidState, text)
 }

@@ -1,48 +1,71 @@
 //! The channel: two ends, messages both ways, requests and replies.
+//!
+//! A [`Channel`] puts together what the modules beside it provide: the `reconnector` makes links,
+//! `sending` and `receiving` use their halves, `session_state` numbers and acknowledges. This file
+//! decides in which order: which lock or direction a call takes, when it falls back from the fast
+//! path, and what an error means to the caller.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | connect, listen, receive, event loops | here |
+//! | sending one message | `send` |
+//! | several messages a call | `batch` |
+//! | calls and replies | `call` |
+//! | closing | `close` |
+//! | for one thread with many channels | `poll` |
+//! | waiting for room | `room` |
+//! | the error for lost messages | `losses` |
+//!
+//! Every public method first checks the process (a channel does not survive `fork`) and that the
+//! channel is open, then takes a direction. After it has released the sending direction, it calls
+//! `flush_deferred`, because a receiving thread may have left it an acknowledgement.
 
 pub(crate) mod batch;
 mod call;
 mod close;
+mod losses;
 mod poll;
 mod room;
+mod send;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::acceptor::{ChannelAcceptor, Link};
+use super::acceptor::ChannelAcceptor;
 use super::dial::Dialler;
-use super::direction::{Direction, DirectionGuard, Does};
-use super::greeting::Pattern;
+use super::direction::{Direction, DirectionGuard, Operation};
+use super::link::Link;
 use super::options::{Options, Use};
-use super::receiving::{Receiving, Taken};
+use super::pattern::Pattern;
+use super::receiving::{ReceivedFrame, Receiving};
 use super::reconnector::{Origin, Reconnector};
 use super::record::{Event, Record};
-use super::sending::{AckSender, Draft, Sending, is_time_to_gather};
-use super::session::RetransmitClass;
+use super::sending::{AckSender, Sending};
 use super::session::inbox::AckTrigger;
-use super::session_state::{SessionState, class};
+use super::session_state::SessionState;
 use super::turns::Turns;
-use crate::buffers;
+use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
-use crate::message::{Message, Payload};
+use crate::message::Message;
 use crate::sys::fork;
+use crate::transport::WritableSlot;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::tcp;
-use crate::value::{Source, Value};
+use crate::transport::table;
+use crate::value::Value;
 
 pub use call::PendingReply;
 pub use close::LINGER;
 pub use poll::RequestInfo;
 
-/// Which side of a channel this is; fixed for its life.
+/// The side of a channel that this is; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// It holds the name; the other side comes, goes and comes again.
+    /// It holds the name; the peer connects, and connects again.
     Listener,
-    /// It connects, and connects again when the other side has started anew.
+    /// It connects, and connects again when the listener was restarted.
     Connector,
 }
 
@@ -56,67 +79,87 @@ impl Role {
     }
 }
 
-/// One of two ends. Any number of threads may [`send`](Channel::send) and [`call`](Channel::call): they take turns, in the order in
-/// which they come, each within its own time-out. One thread at a time may [`recv`](Channel::recv); another one that receives, or
-/// calls meanwhile, gets `InvalidState` at once, because the answer to its call could be taken by the first.
+/// One end of a connection between two programs, which both can send and receive.
+///
+/// Any number of threads may [`send`](Channel::send) and [`call`](Channel::call): they take turns, in the order in which they
+/// come, each within its own time-out. One thread at a time may [`recv`](Channel::recv); another thread that receives or calls
+/// meanwhile gets `InvalidState` at once, because the first could take the answer to its call.
+///
+/// The channel outlives its link: when the peer restarts, or the link breaks, the channel connects again, and unacknowledged
+/// messages are sent again.
 pub struct Channel {
     endpoint: Endpoint,
+    /// The endpoint as text, for errors.
     shown: String,
     options: Options,
     role: Role,
     reconnector: Reconnector,
+    /// The state for sending; threads take turns.
     sending: Direction<Sending>,
+    /// The state for receiving; one thread at a time.
     receiving: Direction<Receiving>,
-    /// Threads that call do so one after the other.
+    /// Calling threads take turns, because only one may wait for its answer.
     calls: Turns,
     record: Arc<Record>,
+    /// The epoll set of the receiving direction, for `fileno`.
     descriptor: Arc<OwnedFd>,
-    born: u64,
-    /// Whether this end of the endpoint sends, and receives: looked up once, because every call asks.
+    /// The process that made the channel, as a count of forks: another one must not use it.
+    fork_generation: u64,
+    /// Whether this end of the endpoint can send, and receive: some transports have one way only.
+    /// Cached, because every call asks.
     sends: bool,
     receives: bool,
 }
 
 impl Channel {
-    /// Connects to whoever listens, and waits until somebody does; connects again whenever the other side has gone and
-    /// come back. `NotFound` where nobody listened until the deadline.
+    /// Connects to the listener at this endpoint, and waits until there is one. Connects again whenever the listener was
+    /// restarted.
+    ///
+    /// # Errors
+    /// `NotFound` if nobody listened until the deadline; otherwise why the listener or the transport refused.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
         channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
         Ok(channel)
     }
 
-    /// The same without waiting: it connects when it is first used. For event loops, where [`Channel::poll`] tries and
-    /// [`Channel::fileno`] is readable when trying again may help.
+    /// Returns a channel that connects when it is first used. For event loops, where [`Channel::poll`] tries to connect and
+    /// [`Channel::fileno`] becomes readable when trying again may succeed.
     pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
         Channel::connector(&endpoint.parse()?, options)
     }
 
+    /// Returns a channel that connects when it is first used.
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
-        let origin = if endpoint.transport().is_connectionless() {
+        let origin = if endpoint.transport().capabilities().connectionless {
             Origin::Place
         } else {
             Origin::Dial(Dialler::new(endpoint, options)?)
         };
-        let session_state = SessionState::new(super::greeting::random()?, options);
+        let session_state = SessionState::new(super::handshake::random()?, options);
         let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
         Channel::over(reconnector, None, endpoint, options, Role::Connector)
     }
 
-    /// Connects if somebody listens and listens otherwise: of two that start at the same instant exactly one listens.
-    /// A listener does not wait for its peer here. `AddressInUse` where the one who listens has its peer already.
+    /// Connects if there is a listener, and listens otherwise: of two programs that start at the same instant exactly one
+    /// listens. The one that listens returns without waiting for its peer.
+    ///
+    /// # Errors
+    /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
         let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
-        let mut patience = Wait::TICK;
-        if !tcp::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
+        // How long a program that holds the name gets to answer, before this side tries to listen
+        // again.
+        let mut answer_time = Wait::TICK;
+        if !table::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
             let channel = Channel::connector(&endpoint, options)?;
             channel.first_link(&mut waiting)?;
             return Ok(channel);
         }
         loop {
-            let session_state = SessionState::new(super::greeting::random()?, options);
+            let session_state = SessionState::new(super::handshake::random()?, options);
             match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
                 Ok(acceptor) => {
                     let endpoint = acceptor.endpoint.clone();
@@ -129,17 +172,17 @@ impl Channel {
                 Err(e) => return Err(e.on(&endpoint)),
             }
             let channel = Channel::connector(&endpoint, options)?;
-            // Whoever holds the name may end before it answers: then it is ours to take.
-            let mut turn = Waiting::until(Deadline::after(patience).sooner(waiting.deadline()));
+            // The program that holds the name may end before it answers; then this side listens.
+            let mut turn = Waiting::until(Deadline::after(answer_time).sooner(waiting.deadline()));
             match channel.first_link(&mut turn) {
                 Ok(()) => return Ok(channel),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {
                     waiting.sleep().map_err(|e| e.on(&endpoint))?;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
-                // It lives and is slow: it gets longer to answer, as long as we have time.
+                // It lives and is slow, so it gets longer to answer, within the deadline.
                 Err(e) if e.kind() == ErrorKind::Stalled && !waiting.deadline().has_passed() => {
-                    patience = Wait::TICK * 20;
+                    answer_time = Wait::TICK * 20;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
                 Err(e) => return Err(e),
@@ -147,6 +190,8 @@ impl Channel {
         }
     }
 
+    /// Returns a channel over this reconnector, with `link` as its first link if it was accepted
+    /// already.
     pub(super) fn over(
         reconnector: Reconnector,
         link: Option<Link>,
@@ -157,7 +202,7 @@ impl Channel {
         let receiving = Receiving::new(options, &reconnector)?;
         let record = Arc::new(Record::default());
         if let Origin::Acceptor(acceptor) = &reconnector.origin {
-            acceptor.tells_of(&record);
+            acceptor.answer_with(&record);
         }
         if let Some(link) = link {
             record.connected(&link.peer.source);
@@ -174,236 +219,124 @@ impl Channel {
             receiving: Direction::new(receiving),
             calls: Turns::default(),
             record,
-            born: fork::generation(),
-            sends: endpoint.check_way(role == Role::Connector, "send").is_ok(),
-            receives: endpoint.check_way(role == Role::Listener, "recv").is_ok(),
+            fork_generation: fork::generation(),
+            sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
+            receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
         })
     }
 
+    /// Makes the first link within the deadline.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.sending()?.join(&self.reconnector, &self.record, waiting)
     }
 
+    /// Fails with `InvalidState` in another process than the one that made the channel, and once it
+    /// is closed.
     fn check(&self) -> Result<()> {
-        fork::check(self.born)?;
+        fork::check(self.fork_generation)?;
         self.reconnector.check_open()
     }
 
+    /// The same, and `Unsupported` if this end cannot send.
     fn check_sends(&self) -> Result<()> {
         self.check()?;
-        if self.sends { Ok(()) } else { self.endpoint.check_way(self.role == Role::Connector, "send") }
+        if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
-    /// Whether this process may use it, and has not closed it.
+    /// Whether this process may use the channel, and it is open.
     #[inline]
     fn is_usable(&self) -> bool {
-        fork::generation() == self.born && !self.reconnector.is_closed()
+        fork::generation() == self.fork_generation && !self.reconnector.is_closed()
     }
 
-    /// The direction, where nobody has it and the program has nothing to be told first: what is in the way is seen elsewhere.
+    /// Returns the sending direction if no thread holds it and the program has no loss to be told.
+    /// None for any obstacle: the general path finds out which.
     #[inline]
-    fn sending_at_once(&self) -> Option<DirectionGuard<'_, Sending>> {
-        let free = self.is_usable() && self.sends && !self.reconnector.session_state.has_untold();
-        let sending = if free { self.sending.take_at_once()? } else { return None };
+    fn try_sending(&self) -> Option<DirectionGuard<'_, Sending>> {
+        let free = self.is_usable() && self.sends && !self.reconnector.session_state.has_unreported_losses();
+        let sending = if free { self.sending.try_take()? } else { return None };
         self.is_usable().then_some(sending)
     }
 
-    /// The same for the other direction.
+    /// The same for the receiving direction.
     #[inline]
-    fn receiving_at_once(&self) -> Option<DirectionGuard<'_, Receiving>> {
+    fn try_receiving(&self) -> Option<DirectionGuard<'_, Receiving>> {
         let receiving =
-            if self.is_usable() && self.receives { self.receiving.take_at_once()? } else { return None };
+            if self.is_usable() && self.receives { self.receiving.try_take()? } else { return None };
         (self.is_usable() && !self.reconnector.is_interrupted()).then_some(receiving)
     }
 
+    /// Returns the sending direction; `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<DirectionGuard<'_, Sending>> {
         self.check_sends()?;
-        self.sending.take(Does::Sends, || {})
+        self.sending.take(Operation::Send, || {})
     }
 
-    /// After the other threads that send.
+    /// Returns the sending direction after the threads that came before.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, Sending>> {
         self.check_sends()?;
-        let turn = self.sending.take_in_turn(Does::Sends, waiting)?;
+        let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
         self.check()?;
         Ok(turn)
     }
 
+    /// Returns the receiving direction; `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<DirectionGuard<'_, Receiving>> {
         self.check()?;
         if !self.receives {
-            self.endpoint.check_way(self.role == Role::Listener, "recv")?;
+            self.endpoint.check_direction(self.role == Role::Listener, "recv")?;
         }
-        let turn = self.receiving.take(Does::Receives, || self.reconnector.interrupt())?;
-        self.reconnector.let_in();
+        let turn = self.receiving.take(Operation::Receive, || self.reconnector.interrupt())?;
+        self.reconnector.clear_interrupt();
         self.check()?;
         Ok(turn)
     }
 
+    /// Begins a call: its deadline, and the callback of the options.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
     }
 
-    /// Encodes a value as this channel sends it.
-    pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        let options = &self.options;
-        Payload::held_to(options.checks_sent(), value, options.encoding(), &options.limits())
-            .map_err(|e| e.on(&self.shown))
+    /// For [`Channel::loan`]: fails in another process, and once the channel is closed.
+    pub(super) fn check_open_here(&self) -> Result<()> {
+        self.check().map_err(|e| e.on(&self.shown))
     }
 
-    /// Sends a value; gives its sequence number. Waits while the other side is away or takes nothing; an error leaves
-    /// the message with the caller.
-    ///
-    /// What was not consumed when the other side went is sent again to the next one that comes in its place: the next listener,
-    /// the same `client_id`, and, where this side made the channel with [`Channel::open`], whoever of the same user connects next. A
-    /// client without a `client_id` that a [`Listener`](super::Listener) accepted cannot come back: what was kept for it is lost, and
-    /// the next `send`, or `close`, is `Disconnected` with the number of messages in [`Error::missed`], once.
-    pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_payload(&self.encode(value)?, wait)
+    /// Bytes of the longest message that this side sends.
+    pub(super) fn max_message_size(&self) -> u64 {
+        self.options.max_message_size
     }
 
-    /// Sends what is encoded already.
-    pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        let Some(mut sending) = self.sending_at_once() else {
-            return self.put(Kind::Data, 0, payload, &mut self.start(wait));
-        };
-        if let Some(number) = sending.send_in_place(payload, &self.reconnector, &self.record) {
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            return Ok(number);
-        }
-        let draft = Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload };
-        let put = self.put_holding(sending, &draft, &mut self.start(wait));
-        let put = if put.is_ok() { put } else { self.with_losses(put) };
-        put.map_err(|e| e.on(&self.shown))
+    /// Returns memory of a slot to be written; none without shared memory, or if no slot is free.
+    pub(super) fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+        let lender = self.reconnector.session_state.lender(&self.record);
+        if self.options.encoding() == Encoding::Cbor { lender.lend_writable(length) } else { None }
     }
 
-    /// Sends without waiting: `Full` where the other side has no room.
-    pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
-        self.try_send_payload(&self.encode(value)?)
-    }
-
-    /// The same with what is encoded already.
-    pub fn try_send_payload(&self, payload: &Payload) -> Result<u64> {
-        self.send_payload(payload, Wait::none()).map_err(|e| instead(e, ErrorKind::Full))
-    }
-
-    /// Sends what is neither data nor a request: a command, an event.
-    pub(crate) fn send_as<'a>(
-        &self,
-        kind: Kind,
-        payload: &Payload,
-        wait: impl Into<Wait<'a>>,
-    ) -> Result<u64> {
-        self.put(kind, 0, payload, &mut self.start(wait))
-    }
-
-    fn put(&self, kind: Kind, correlation: u64, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<u64> {
-        self.put_flagged(&Draft { kind, correlation, flags: 0, to: 0, payload }, waiting)
-            .map_err(|e| e.on(&self.shown))
-    }
-
-    fn put_flagged(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        if draft.kind != Kind::Data {
-            return self.put_now(draft, waiting);
-        }
-        // Before this one takes the place of what is lost, the program is told.
-        let lost = self.reconnector.session_state.take_untold();
-        if lost > 0 {
-            return Err(close::lost_before(lost));
-        }
-        let put = self.put_now(draft, waiting);
-        if put.is_ok() { put } else { self.with_losses(put) }
-    }
-
-    fn put_now(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        let sending = self.sending_in_turn(waiting)?;
-        self.put_holding(sending, draft, waiting)
-    }
-
-    fn put_holding(
-        &self,
-        mut sending: DirectionGuard<'_, Sending>,
-        draft: &Draft<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<u64> {
-        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record) {
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            return Ok(number);
-        }
-        self.put_slowly(sending, draft, waiting)
-    }
-
-    /// The same where something is in the way: a link that is to be made, messages that are to be sent again, no room.
-    #[cold]
-    fn put_slowly(
-        &self,
-        sending: DirectionGuard<'_, Sending>,
-        draft: &Draft<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<u64> {
-        let (class, bytes) = (class(draft.kind, draft.flags), draft.payload.body().len());
-        // The claim is kept while the state is let go of: messages of other threads do not come in between.
-        let (_claim, mut sending) = sending.split();
-        loop {
-            let (room, open) = {
-                let mut halves = self.reconnector.session_state.halves();
-                let room = halves.has_room(class, bytes);
-                // The memory of a long one that was consumed is for this one.
-                if is_time_to_gather(halves.outbox.kept_count()) || bytes >= buffers::SHORTEST {
-                    halves.look();
-                }
-                if let Some(error) = halves.violation() {
-                    sending.condemn(&error);
-                    return Err(error);
-                }
-                (room, halves.outbox.kept_count())
-            };
-            if room {
-                let sent = sending.send(draft, &self.reconnector, &self.record, &|| self.gather(), waiting);
-                drop(sending);
-                self.ack_sender().flush_deferred();
-                let number = sent?;
-                if class == RetransmitClass::Data && is_time_to_gather(open) {
-                    self.gather();
-                }
-                return Ok(number);
-            }
-            // Where nothing is there to be sent to, the peer cannot acknowledge either.
-            let joined = sending.join(&self.reconnector, &self.record, waiting);
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            joined?;
-            self.await_room(class, bytes, waiting)?;
-            sending = self.sending.lock();
-            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record) {
-                drop(sending);
-                self.ack_sender().flush_deferred();
-                return Ok(number);
-            }
-        }
-    }
-
+    /// Access to the other direction, for acknowledgements.
     fn ack_sender(&self) -> AckSender<'_> {
         AckSender { sending: &self.sending, reconnector: &self.reconnector, record: &self.record }
     }
 
-    /// Says that everything which was received so far has been consumed: for a channel with `ack="manual"`. A message
-    /// that was not acknowledged when this program ends is sent to its next incarnation.
+    /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is not acknowledged
+    /// when this program ends is sent to its next incarnation.
     pub fn ack(&self) -> Result<()> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
         let session = self.reconnector.session_state.halves().inbox.session();
         self.reconnector.session_state.acknowledge(session, u64::MAX);
-        self.ack_sender().send_ack(AckTrigger::Leaving);
+        self.ack_sender().send_ack(AckTrigger::Close);
         drop(receiving);
         Ok(())
     }
 
-    /// Receives the next message. While the other side is away, waits for it to come back.
+    /// Receives the next message. While the peer is disconnected, waits for it to come back.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed; `Disconnected` if
+    /// the peer cannot come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let receiving = match self.receiving_at_once() {
+        let receiving = match self.try_receiving() {
             Some(mut receiving) => match receiving.take_ready(&self.ack_sender()) {
                 Some(message) => return Ok(message),
                 None => Ok(receiving),
@@ -411,84 +344,102 @@ impl Channel {
             None => self.receiving(),
         };
         let mut waiting = self.start(wait);
-        receiving.and_then(|held| self.recv_holding(held, &mut waiting)).map_err(|e| e.on(&self.shown))
+        receiving.and_then(|held| self.recv_with_guard(held, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
 
-    fn recv_holding(
+    /// Receives with the direction held.
+    fn recv_with_guard(
         &self,
         mut receiving: DirectionGuard<'_, Receiving>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        receiving.program_calls(&self.ack_sender());
-        let message = self.take_given(&mut receiving, waiting)?;
-        self.note_given(&receiving, &message);
+        receiving.program_receives(&self.ack_sender());
+        let message = self.receive_for_program(&mut receiving, waiting)?;
+        self.note_delivered(&receiving, &message);
         Ok(message)
     }
 
-    /// The program is given this message. What comes from the link right now was noted as given when it came.
-    fn note_given(&self, receiving: &Receiving, message: &Message) {
-        if receiving.took_kept {
-            self.reconnector.session_state.halves().inbox.given(message.session(), message.sequence());
+    /// Records that the program is given this message. One that comes from the link was recorded
+    /// when it was received.
+    fn note_delivered(&self, receiving: &Receiving, message: &Message) {
+        if receiving.from_inbox {
+            self.reconnector.session_state.halves().inbox.delivered(message.session(), message.sequence());
         }
     }
 
-    /// The next message, which the program is given at once.
-    fn take_given(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
-        receiving.gives = true;
-        let taken = self.take(receiving, waiting);
-        receiving.gives = false;
-        receiving.note_consumed(&self.ack_sender());
+    /// Receives the next message, which is delivered in the same step.
+    fn receive_for_program(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
+        receiving.delivers = true;
+        let taken = self.next_message(receiving, waiting);
+        receiving.delivers = false;
+        receiving.apply_consume(&self.ack_sender());
         taken
     }
 
-    /// Receives without waiting: `Empty` where nothing is there.
+    /// Receives without waiting. Fails with `Empty` if there is no message.
     pub fn try_recv(&self) -> Result<Message> {
-        self.recv(Wait::none()).map_err(|e| instead(e, ErrorKind::Empty))
+        self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    fn take(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
+    /// Receives the next message that the program asked for: answers to calls that ended are
+    /// dropped, and withdrawn requests too.
+    fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             match receiving.next(&self.ack_sender(), waiting)? {
-                Taken::Message(message) if matches!(message.header().kind, Kind::Reply | Kind::Error) => {
+                ReceivedFrame::Message(message)
+                    if matches!(message.header().kind, Kind::Reply | Kind::Error) =>
+                {
                     // Its caller gave up before it came.
                     self.drop_answer(&message);
                 }
-                // So did the caller of this request, before the program took it.
-                Taken::Message(message) if receiving.is_withdrawn(&message, &self.ack_sender()) => {
+                // Its caller withdrew it before the program received it.
+                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message, &self.ack_sender()) => {
                     self.drop_answer(&message);
                 }
-                Taken::Message(message) => return Ok(message),
-                Taken::Bye => self.ack_sender().send_ack(AckTrigger::Asked),
-                Taken::Ack => {}
+                ReceivedFrame::Message(message) => return Ok(message),
+                ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
+                ReceivedFrame::Ack => {}
             }
         }
     }
 
+    /// Counts a message that no call waits for as dropped and consumed.
     fn drop_answer(&self, message: &Message) {
         self.record.count(&self.record.dropped);
         self.reconnector.session_state.finished(message.session(), message.sequence());
     }
 
-    /// Whether a message can be received at once.
+    /// Whether a message can be received without waiting. A server sends no messages by itself, so with a server as the peer
+    /// this fails with `InvalidState`; late answers are dropped and its end becomes an event meanwhile, so that the descriptor
+    /// of [`Channel::fileno`] does not stay readable.
     pub fn poll(&self) -> Result<bool> {
+        let peeked = self.peek();
+        if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
+            self.drop_late_answers();
+        }
+        peeked
+    }
+
+    /// Whether a message can be received now; one that is found goes to the inbox.
+    fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        receiving.program_calls(&self.ack_sender());
-        receiving.note_consumed(&self.ack_sender());
+        receiving.program_receives(&self.ack_sender());
+        receiving.apply_consume(&self.ack_sender());
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
         let mut waiting = self.start(Wait::none());
-        match self.take(&mut receiving, &mut waiting) {
+        match self.next_message(&mut receiving, &mut waiting) {
             Ok(message) => {
                 receiving.keep_first(message);
                 Ok(true)
             }
-            Err(e) if is_not_now(&e) => Ok(false),
+            Err(e) if is_not_ready(&e) => Ok(false),
             Err(e) => Err(e.on(&self.shown)),
         }
     }
 
-    /// What happened since the last call.
+    /// Returns what happened since the last call, oldest first; at most the newest 256 events.
     pub fn events(&self) -> Vec<Event> {
         self.record.take()
     }
@@ -508,42 +459,43 @@ impl Channel {
         &self.shown
     }
 
-    /// A descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
+    /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         self.receiving()?.watch()?;
-        // Looking once arms it: from now on what comes makes it readable.
-        match self.poll() {
-            // A server sends nothing on its own; looking for its answer arms it, too.
+        // A first read arms the link: what comes from now on makes the descriptor readable.
+        match self.peek() {
+            // A server sends nothing by itself; the read has armed the link all the same.
             Err(e) if e.kind() == ErrorKind::InvalidState && !self.is_closed() => {}
-            looked => drop(looked?),
+            peeked => drop(peeked?),
         }
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Whether a message can be received at once.
+    /// Whether a message can be received without waiting: see [`Channel::poll`].
     pub fn readable(&self) -> Result<bool> {
         self.poll()
     }
 
-    /// Whether a small message can be sent at once, as far as is known.
+    /// Whether a small message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
         let writable = self.sending()?.is_writable();
         self.ack_sender().flush_deferred();
         Ok(writable)
     }
 
-    /// Counters and state, as a map.
+    /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
         let mut stats = self.record.stats();
         stats.insert("endpoint".into(), self.endpoint.to_string().into());
         stats.insert("role".into(), self.role.name().into());
-        self.reconnector.session_state.add_to(&mut stats);
+        self.reconnector.session_state.add_stats(&mut stats);
+        self.record.add_arrays(&mut stats);
         Value::Map(stats)
     }
 }
 
-/// The descriptor of [`Channel::fileno`]. Where that fails, because the channel is closed or another thread receives on it, the
-/// descriptor never becomes readable, and the next call says why.
+/// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread receives, the descriptor
+/// never becomes readable, and the next call reports the reason.
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();
@@ -567,16 +519,16 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// Whether an error of a call that was not to wait says no more than "not now": nothing there, nobody there, or one there
-/// that has no place for us this instant, because it is just ending or overloaded.
-pub fn is_not_now(error: &Error) -> bool {
+/// Whether the error of a call that does not wait says only "not now": no message, no peer, or a
+/// peer without room for a connection.
+pub fn is_not_ready(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Stalled)
 }
 
-/// For calls that are not to wait: what a deadline that has passed, or nobody there, is called.
-pub fn instead(error: Error, kind: ErrorKind) -> Error {
+/// Renames such an error to `kind`, `Empty` or `Full`, which a call that does not wait returns.
+pub fn if_not_ready(error: Error, kind: ErrorKind) -> Error {
     match error.kind() {
-        _ if is_not_now(&error) => {
+        _ if is_not_ready(&error) => {
             let text = match kind {
                 ErrorKind::Empty => "nothing is there, and the call was not to wait",
                 _ => "there is no room, and the call was not to wait",

@@ -1,13 +1,14 @@
-//! Listeners: take one peer after the other, each a channel of its own.
+//! Listeners: accept one peer after the other, each as a channel of its own.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::acceptor::{ChannelAcceptor, Peer};
+use super::acceptor::ChannelAcceptor;
 use super::ends::{Channel, Role};
-use super::greeting::random;
+use super::handshake::random;
+use super::link::Peer;
 use super::options::Options;
 use super::reconnector::{Origin, Reconnector};
 use super::record::{Event, Record};
@@ -18,55 +19,74 @@ use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// Listens at an endpoint and gives a [`Channel`] for each peer that connects.
+/// Listens at an endpoint and returns a [`Channel`] for each peer that connects.
 ///
-/// Newcomers are answered while the program works; up to 128 wait to be accepted, later ones get `Full`. Any number of threads may
-/// accept, each peer goes to one of them; any thread may close it.
+/// Connections are answered while the program works; up to 128 wait to be accepted, and later ones
+/// are refused with `Full`. Any number of threads may accept; each peer goes to one of them. Any
+/// thread may close it.
 pub struct Listener {
     endpoint: Endpoint,
     options: Options,
+    /// Holds the name and the queue of links.
     acceptor: ChannelAcceptor,
+    /// Counts losses of messages for disconnected clients.
     record: Arc<Record>,
-    born: u64,
+    /// The process that made the listener, as a count of forks.
+    fork_generation: u64,
 }
 
 impl Listener {
-    /// Listens. `AddressInUse` where a living process does.
+    /// Binds the name.
+    ///
+    /// # Errors
+    /// `AddressInUse` if a living process holds it; `Unsupported` for options that the transport
+    /// cannot fulfil.
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
         let acceptor =
             ChannelAcceptor::open(&endpoint, options.pattern, options, None).map_err(|e| e.on(&endpoint))?;
         let endpoint = acceptor.endpoint.clone();
         let record = Arc::<Record>::default();
-        acceptor.tells_losses_to(&record);
-        Ok(Listener { endpoint, options: options.clone(), acceptor, record, born: fork::generation() })
+        acceptor.report_losses_to(&record);
+        Ok(Listener {
+            endpoint,
+            options: options.clone(),
+            acceptor,
+            record,
+            fork_generation: fork::generation(),
+        })
     }
 
-    /// What happened since the last call: [`EventKind::Forgotten`](super::EventKind::Forgotten) where messages are lost that were
-    /// kept for a client that is away. What happens to a peer that is here is told by its channel.
+    /// Returns what happened since the last call:
+    /// [`EventKind::Forgotten`](super::EventKind::Forgotten) if messages are lost that were kept for
+    /// a disconnected client. Events of a connected peer are those of its channel.
     pub fn events(&self) -> Vec<Event> {
         self.record.take()
     }
 
-    /// Counters: `forgotten`, messages that were kept for clients that are away and are lost; `dropped`, those and what was kept
-    /// for clients that could not come back.
+    /// Returns counters: `forgotten`, messages that were kept for disconnected clients and are lost;
+    /// `dropped`, those and what was kept for clients that could not come back.
     pub fn stats(&self) -> Value {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         Value::map([("forgotten", of(&self.record.forgotten)), ("dropped", of(&self.record.dropped))])
     }
 
-    /// Takes the next peer; `Timeout` where none came.
+    /// Waits for the next peer and returns its channel.
+    ///
+    /// # Errors
+    /// `Timeout` if none connected; `InvalidState` once the listener is closed.
     pub fn accept<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         self.accept_with_peer(wait.into()).map(|(channel, _)| channel)
     }
 
-    /// The same, and who it is.
+    /// The same, with the peer.
     pub(crate) fn accept_with_peer(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
         self.try_accept(wait).map_err(|e| e.on(&self.endpoint))
     }
 
+    /// [`Listener::accept_with_peer`] without the endpoint in its errors.
     fn try_accept(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
-        fork::check(self.born)?;
+        fork::check(self.fork_generation)?;
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
         let link = self.acceptor.queue.wait(&mut waiting)?;
         let session_state = match &link.negotiated {
@@ -85,26 +105,26 @@ impl Listener {
         self.endpoint.to_string()
     }
 
-    /// A descriptor that is readable while somebody waits to be accepted.
+    /// Returns a descriptor that is readable while a peer waits to be accepted.
     pub fn fileno(&self) -> RawFd {
         self.acceptor.queue.waker().as_fd().as_raw_fd()
     }
 
-    /// The same, for a loop of the library's own.
+    /// The same, for the library's own loops.
     pub(crate) fn waker(&self) -> BorrowedFd<'_> {
         self.acceptor.queue.waker().as_fd()
     }
 
-    /// Listens no more: the name is free, and a thread that waits in [`Listener::accept`] gets `InvalidState`. Channels that
-    /// were accepted stay.
+    /// Stops listening: the name is free, and a thread that waits in [`Listener::accept`] gets
+    /// `InvalidState`. Accepted channels stay open.
     pub fn close(&self) {
-        if self.born == fork::generation() {
+        if self.fork_generation == fork::generation() {
             self.acceptor.close();
         }
     }
 }
 
-/// Readable while somebody waits to be accepted.
+/// Readable while a peer waits to be accepted.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.waker()

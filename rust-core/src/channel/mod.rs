@@ -1,47 +1,59 @@
-//! Channels: two ends, messages both ways, whatever the transport; and what every object above a link is made of.
+//! Channels: two ends, messages both ways, over any transport; and the parts that servers,
+//! publishers and services share.
+//!
+//! A transport moves opaque frames over one connection. This layer adds what makes a channel of it:
+//! hellos, sessions whose messages survive broken links and restarts, turns of threads, deadlines,
+//! events and counters. `request`, `publish` and `service` stand on it.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the public channel: open, connect, send, recv, call | `ends` |
 //! | the public listener | `listener` |
-//! | its options, its events and counters | `options`, `record` |
-//! | the first words on a connection | `greeting` |
-//! | who calls, who is called | `dial`, `acceptor` |
-//! | schemas at connect: which, who compares, who is let in | `agreement` |
-//! | a link that is made anew when it breaks | `reconnector` |
-//! | links to programs that know nothing of Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
-//! | numbers, acknowledgement, replay, as pure state | `session` |
-//! | what we and one peer remember of each other | `session_state` |
-//! | what a listener remembers of its peers | `session_registry` |
-//! | what outlives a call | `persistent` |
+//! | memory that is lent for arrays | `loan` |
+//! | options; events and counters | `options`, `record` |
+//! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
+//! | connecting; accepting, admitting, the queue of those admitted | `dial`, `acceptor`, `admission`, `accept_queue` |
+//! | a connected link and its peer | `link` |
+//! | schemas at connect: who compares, who is admitted | `schema_negotiation` |
+//! | making a new link when one breaks | `reconnector` |
+//! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
+//! | numbers, acknowledgement, replay, as pure state machines | `session` |
+//! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
+//! | objects that outlive a call | `persistent` |
 //! | links of which one end is on another machine | `relay` |
-//! | sending, receiving over it, and whose turn it is | `sending`, `receiving`, `direction`, `turns` |
+//! | the two directions of a link, and whose turn it is | `sending`, `receiving`, `direction`, `turns` |
 
+mod accept_queue;
 pub(crate) mod acceptor;
-pub(crate) mod agreement;
+pub(crate) mod admission;
 pub(crate) mod dial;
 mod direction;
 mod ends;
-pub(crate) mod greeting;
+pub(crate) mod handshake;
 pub(crate) mod jsonrpc;
+pub(crate) mod link;
 mod listener;
+mod loan;
 mod options;
+pub(crate) mod pattern;
 pub(crate) mod persistent;
 pub(crate) mod plain;
 mod receiving;
 mod reconnector;
 pub(crate) mod record;
 mod relay;
+pub(crate) mod schema_negotiation;
 mod sending;
 pub(crate) mod session;
 mod session_registry;
 pub(crate) mod session_state;
 pub(crate) mod turns;
 
-pub(crate) use direction::{Does, only_one};
-pub use ends::{Channel, PendingReply, Role};
-pub(crate) use ends::{LINGER, RequestInfo, batch, instead, is_not_now};
+pub(crate) use direction::{Operation, lock_exclusive};
+pub use ends::{Channel, PendingReply, RequestInfo, Role};
+pub(crate) use ends::{LINGER, batch, if_not_ready, is_not_ready};
 pub use listener::Listener;
+pub use loan::{Loan, LoanMemory};
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
 pub use record::{Event, EventKind};

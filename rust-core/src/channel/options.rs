@@ -1,4 +1,10 @@
-//! What a program may say about an object when it makes it: the same names in every language.
+//! The options of channels, listeners, servers, publishers and subscribers: the same names in every
+//! language.
+//!
+//! Bindings pass options by name ([`Options::set`]), Rust programs with builders (`builder`). Values
+//! are checked when they are set by name, and again, together with what the transport can do, when
+//! an object is made ([`Options::check`]): a program learns at once that an option cannot take
+//! effect, rather than have it ignored.
 
 mod builder;
 mod nearest;
@@ -9,13 +15,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::greeting::Pattern;
+use super::pattern::Pattern;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::schema::Held;
+use crate::schema::PreparedSchema;
 use crate::transport::capability::Capabilities;
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::Transport;
 use crate::transport::place::Access;
 use crate::value::{Limits, Timestamp, Value};
 
@@ -24,11 +31,11 @@ use crate::value::{Limits, Timestamp, Value};
 pub enum Delivery {
     /// A reader sees the newest value; older ones may be skipped.
     Latest,
-    /// In order, never twice; what is lost is counted and told.
+    /// In order, never twice; losses are counted and reported.
     BestEffort,
     /// In order; sent again to the receiver's next incarnation until it has consumed it.
     AtLeastOnce,
-    /// The same, and survives the death of both ends and of the machine.
+    /// The same, and it survives the death of both programs and of the machine.
     Durable,
 }
 
@@ -41,12 +48,12 @@ pub enum Acknowledge {
     Manual,
 }
 
-/// How messages stand on a stream of bytes.
+/// How messages are divided on a stream of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
     /// With Linkspan's header.
     Linkspan,
-    /// One JSON text a line, for programs that know nothing of Linkspan.
+    /// One JSON text a line, for programs without Linkspan.
     Lines,
     /// Bytes as they come.
     Raw,
@@ -66,7 +73,7 @@ pub enum Validate {
 /// Where a subscriber to a journal begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StartAt {
-    /// At the oldest message that is left.
+    /// At the oldest message that is kept.
     First,
     /// At the newest.
     Newest,
@@ -99,80 +106,92 @@ impl Delivery {
     }
 }
 
-/// The options of a channel, listener, server, publisher or subscriber. [`Options::set`] takes them by name.
+/// The options of a channel, listener, server, publisher or subscriber. [`Options::set`] sets them
+/// by name.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// How values are written: CBOR; JSON with `framing="lines"`, as they are with `"raw"`.
+    /// The encoding of values: CBOR by default, JSON with `framing="lines"`, raw bytes with
+    /// `framing="raw"`.
     pub encoding: Encoding,
     /// Whether the encoding was given by name, so that it is not chosen by the framing.
     pub(crate) encoding_given: bool,
-    /// How long a call waits that is not told otherwise: 30 s.
+    /// How long a call waits if it is given no time-out: 30 s.
     pub timeout: Timeout,
-    /// A name that stays the same when the program starts again; none by default.
+    /// A name that stays the same when the program is restarted; none by default.
     pub client_id: Option<String>,
     /// Bytes of a shared-memory ring, rounded up to a power of two: 256 KiB a direction, 1 MiB for a publisher.
     pub buffer: Option<usize>,
-    /// The longest message in bytes that is sent or taken: 64 MiB.
-    pub limit: u64,
-    /// What is promised about each message; what it is where nothing is said depends on the pattern.
+    /// Bytes of the longest message that is sent or accepted: 64 MiB.
+    pub max_message_size: u64,
+    /// What is promised about each message; the default depends on the pattern.
     pub delivery: Option<Delivery>,
     /// The mode of the socket's file: 0600, or 0660 in a directory that a group shares.
     pub mode: Option<u32>,
-    /// The users that may connect; none means all whom the mode admits.
+    /// The users that may connect; empty for all whom the mode admits.
     pub allow_uids: Vec<u32>,
-    /// The groups that may connect; none means all whom the mode admits.
+    /// The groups that may connect; empty for all whom the mode admits.
     pub allow_gids: Vec<u32>,
-    /// How long a receiver looks into shared memory before it sleeps, at most: 20 µs.
+    /// How long a receiver polls shared memory before it parks, at most: 20 µs.
     pub spin: Duration,
     /// When a message counts as consumed: at the next `recv`.
     pub ack: Acknowledge,
     /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
     pub idempotent: bool,
-    /// How many messages that are not acknowledged are kept to be sent again, at most: 65,536. Then `send` waits.
+    /// How many unacknowledged messages are kept to be sent again, at most: 65,536. Beyond, `send`
+    /// waits.
     pub replay_count: usize,
-    /// Bytes of them, at most: 64 MiB. One message is always taken.
+    /// Bytes of those messages, at most: 64 MiB. A single longer message is kept alone.
     pub replay_bytes: u64,
-    /// How many clients that are away a listener keeps messages for; then those for whom nothing is kept are forgotten, and
-    /// after them the oldest, which is told in `events()` and counted.
+    /// How many disconnected clients a listener keeps sessions for: 256. Beyond, those with nothing
+    /// kept are dropped first, then the longest disconnected, which `events()` reports and `stats()`
+    /// counts.
     pub absent_clients: usize,
     /// How messages stand on a stream of bytes.
     pub framing: Framing,
-    /// Whether what was accepted is to survive the death of both ends and of the machine.
+    /// Whether accepted messages survive the death of both programs and of the machine.
     pub durable: bool,
-    /// The group of what is made in the file system.
+    /// The group of what is created in the file system.
     pub group: Option<u32>,
-    /// Where a subscriber to a journal begins. One with a `client_id` goes on where it stopped, and begins here only when its
-    /// name is new. Where nothing is said, a new name begins with the first message, one without a name with the newest. By
-    /// name it is a number, a timestamp (or its text as RFC 3339 has it), "first" or "newest".
+    /// Where a subscriber to a journal begins. One with a `client_id` continues where it stopped,
+    /// and begins here only if its name is new. By default a new name begins with the first message,
+    /// and a subscriber without a name with the newest. By name it is a number, a timestamp (or its
+    /// text in RFC 3339), "first" or "newest".
     pub from: Option<StartAt>,
-    /// Bytes of a journal's segment: 32 MiB, less where `retain_bytes` is small. Only whole segments are ever deleted.
+    /// Bytes of a journal's segment: 32 MiB, less if `retain_bytes` is small. Only whole segments
+    /// are deleted.
     pub segment_bytes: Option<u64>,
-    /// Bytes of a journal: the oldest segments go while all have more. None keeps all.
+    /// Bytes of a journal: the oldest segments are deleted while all together have more. None keeps
+    /// all.
     pub retain_bytes: Option<u64>,
-    /// How long a journal keeps its messages: segments go whose newest message is older. None keeps all.
+    /// How long a journal keeps its messages: a segment is deleted when its newest message is older.
+    /// None keeps all.
     pub retain_seconds: Option<Duration>,
-    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     pub retain_consumed: bool,
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that only
+    /// use fcntl locks.
     pub locked: bool,
     /// Whether several processes may serve a name, each with this option: they share its requests.
     pub shared: bool,
-    /// What the messages at the name mean: see [`Options::with_schema`]. By name it is the path of a file, or the notation itself.
-    pub(crate) schema: Option<Arc<Held>>,
-    /// What is replied to requests: see [`Options::with_reply_schema`].
-    pub(crate) reply_schema: Option<Arc<Held>>,
+    /// The schema of messages: see [`Options::with_schema`]. By name it is the path of a file, or
+    /// the schema's text.
+    pub(crate) schema: Option<Arc<PreparedSchema>>,
+    /// The schema of replies: see [`Options::with_reply_schema`].
+    pub(crate) reply_schema: Option<Arc<PreparedSchema>>,
     /// Which values are checked against the schema; none by default.
     pub validate: Option<Validate>,
-    /// Of a name that stands for one of another machine: that machine. See [`Options::with_machine`].
+    /// The machine that the name belongs to, if it stands for a name of another machine. See
+    /// [`Options::with_machine`].
     pub(crate) machine: Option<Arc<str>>,
-    /// Runs while a call waits.
+    /// Called about every 100 ms while a call waits.
     pub on_wait: Option<OnWait>,
-    /// How many newcomers wait to be accepted, at most: the floors above may want more.
+    /// How many connections wait to be accepted, at most: 128. Layers above may want more.
     pub(crate) queue: usize,
-    /// What a channel's or listener's name is used for: the floors above say it.
+    /// The pattern of a channel's or listener's name. Layers above set it.
     pub(crate) pattern: Pattern,
-    /// Whether a channel that connects ends with its first link: the floor above makes the next one.
+    /// Whether a channel that connects ends with its first link, because the layer above makes the
+    /// next one.
     pub(crate) once: bool,
 }
 
@@ -184,7 +203,7 @@ impl Default for Options {
             timeout: Timeout::After(Duration::from_secs(30)),
             client_id: None,
             buffer: None,
-            limit: Limits::default().message,
+            max_message_size: Limits::default().message,
             delivery: None,
             mode: None,
             allow_uids: Vec::new(),
@@ -224,7 +243,7 @@ impl fmt::Debug for Options {
             .field("timeout", &self.timeout)
             .field("client_id", &self.client_id)
             .field("buffer", &self.buffer)
-            .field("limit", &self.limit)
+            .field("max_message_size", &self.max_message_size)
             .field("delivery", &self.delivery)
             .field("mode", &self.mode)
             .field("allow_uids", &self.allow_uids)
@@ -251,22 +270,27 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
-    /// The limits of one message.
+    /// Returns the limits for decoding one message.
     pub fn limits(&self) -> Limits {
-        Limits::for_message(self.limit)
+        Limits::for_message(self.max_message_size)
     }
 
-    /// Sets an option by its name. `WrongType` for another type, `OutOfRange` for an impossible number, `Unsupported`
-    /// for an option that does not exist (the text names the nearest one) or that this version does not have.
+    /// Sets an option by its name.
+    ///
+    /// # Errors
+    /// `WrongType` for a value of another type, `OutOfRange` for an impossible number, `Unsupported`
+    /// for an option that does not exist (the text names the nearest one) or that this version does
+    /// not have.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         self.set_beside(&[], name, value)
     }
 
-    /// The same for an object that takes more options than these, which a mistyped name may have meant.
+    /// The same for an object with further options, which a mistyped name may mean.
     pub(crate) fn set_beside(&mut self, more: &[&str], name: &str, value: &Value) -> Result<()> {
         self.try_set(more, name, value).map_err(|e| e.under_key(name))
     }
 
+    /// [`Options::set`] without the option's name in its errors.
     fn try_set(&mut self, more: &[&str], name: &str, value: &Value) -> Result<()> {
         match name {
             "encoding" => {
@@ -281,7 +305,7 @@ impl Options {
             }
             "client_id" => self.client_id = Some(client_id(value.as_text()?)?),
             "buffer" => self.buffer = Some(buffer(value)?),
-            "limit" => self.limit = within(value, 1, 1 << 32)?,
+            "max_message_size" => self.max_message_size = within(value, 1, 1 << 32)?,
             "delivery" => self.delivery = Some(delivery(value.as_text()?)?),
             "mode" => self.mode = Some(mode(value)?),
             "allow_uids" => self.allow_uids = numbers(value)?,
@@ -321,8 +345,8 @@ impl Options {
             "retain_consumed" => self.retain_consumed = value.as_bool()?,
             "locked" => self.locked = value.as_bool()?,
             "shared" => self.shared = value.as_bool()?,
-            "schema" => self.schema = Some(Held::of_option(value.as_text()?)?),
-            "reply_schema" => self.reply_schema = Some(Held::of_option(value.as_text()?)?),
+            "schema" => self.schema = Some(PreparedSchema::from_option(value.as_text()?)?),
+            "reply_schema" => self.reply_schema = Some(PreparedSchema::from_option(value.as_text()?)?),
             "validate" => {
                 let all =
                     [("send", Validate::Send), ("receive", Validate::Receive), ("both", Validate::Both)];
@@ -338,7 +362,7 @@ impl Options {
     }
 }
 
-/// How an object uses its transport.
+/// What an object does with its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     Channel,
@@ -348,12 +372,12 @@ pub enum Use {
 }
 
 impl Options {
-    /// Who may use what is made.
+    /// Who may use the files that are created.
     pub fn access(&self) -> Access {
         Access { mode: self.mode, group: self.group, ..Access::default() }
     }
 
-    /// Refuses what `set` refuses, where it was said without it.
+    /// Checks the values that were set without [`Options::set`], which checks them too.
     fn check_values(&self) -> Result<()> {
         let under = |name: &'static str| move |e: Error| e.under_key(name);
         if let Some(name) = &self.client_id {
@@ -377,28 +401,29 @@ impl Options {
         Ok(())
     }
 
-    /// The schema against which what is sent is checked, if it is.
-    pub(crate) fn checks_sent(&self) -> Option<&Arc<Held>> {
+    /// The schema that sent values are checked against, if they are.
+    pub(crate) fn checks_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// The schema against which what is replied is checked, if it is.
-    pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<Held>> {
+    /// The schema that replies are checked against when they are sent, if they are.
+    pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.reply_schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// The schema against which the replies to own calls are checked, if they are.
-    pub(crate) fn checks_replies_received(&self) -> Option<&Arc<Held>> {
+    /// The schema that replies to own calls are checked against, if they are.
+    pub(crate) fn checks_replies_received(&self) -> Option<&Arc<PreparedSchema>> {
         let checks = matches!(self.validate, Some(Validate::Receive | Validate::Both));
         self.reply_schema.as_ref().filter(|_| checks)
     }
 
-    /// The schema against which what is received is checked, if it is.
-    pub(crate) fn checks_received(&self) -> Option<&Arc<Held>> {
+    /// The schema that received values are checked against, if they are.
+    pub(crate) fn checks_received(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
     }
 
-    /// Refuses, before anything is made or sent, what the transport cannot do, with the reason.
+    /// Fails with `Unsupported`, before anything is created or sent, if the transport cannot do what
+    /// the options ask, and says why.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
         self.check_values()?;
         let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;
@@ -414,23 +439,19 @@ impl Options {
             Use::Publish => require(can.publish, "publish and subscribe")?,
             Use::Subscribe => {
                 require(can.publish, "publish and subscribe")?;
-                // A file's framing is how its value is written.
-                let told = self.framing == Framing::Linkspan || transport == Transport::File;
+                // The framing of a file is only the form of its value.
+                let told = self.framing == Framing::Linkspan || can.single_value;
                 require(told, "subscribe to lines (connect, and recv gives each)")?;
             }
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
         require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
-        // A file keeps no message but the last; that one can be brought to the disk before the call returns.
-        let durable =
-            self.durable && transport != Transport::File || self.delivery == Some(Delivery::Durable);
+        // A file keeps only the last value, which can be synced before the call returns.
+        let durable = self.durable && !can.single_value || self.delivery == Some(Delivery::Durable);
         require(can.durable || !durable, "durable delivery")?;
-        require(
-            transport != Transport::Tcp || self.mode.is_none() && self.group.is_none(),
-            "the options mode and group",
-        )?;
-        require(transport == Transport::File || !self.locked, "the option locked")?;
-        require(transport == Transport::Journal || self.from.is_none(), "the option from")?;
+        require(can.modes || self.mode.is_none() && self.group.is_none(), "the options mode and group")?;
+        require(can.single_value || !self.locked, "the option locked")?;
+        require(can.history || self.from.is_none(), "the option from")?;
         if self.reply_schema.is_some() {
             let text = "the option reply_schema is for servers and for those who call them, where a reply comes back";
             let replies = matches!(used, Use::Channel | Use::Request) && can.replies;
@@ -442,7 +463,7 @@ impl Options {
             || self.retain_seconds.is_some()
             || self.retain_consumed;
         transport.require(
-            transport == Transport::Journal || !kept,
+            can.history || !kept,
             "the options segment_bytes, retain_bytes, retain_seconds and retain_consumed",
         )?;
         let again = self.delivery == Some(Delivery::AtLeastOnce);
@@ -465,10 +486,10 @@ impl Options {
         }
     }
 
-    /// Refuses to share what cannot be.
+    /// Fails if the option `shared` is given where it has no meaning.
     fn check_shared(&self, transport: Transport, used: Use) -> Result<()> {
         let is_serving = used == Use::Request && self.framing == Framing::Linkspan;
-        let can = matches!(transport, Transport::Spool | Transport::Unix | Transport::Shm);
+        let can = transport.capabilities().shared;
         if !self.shared || is_serving && can {
             return Ok(());
         }
@@ -476,14 +497,14 @@ impl Options {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    /// Refuses what needs a way back where there is none.
+    /// Fails with `Unsupported` if the transport has no way back for a reply.
     pub(crate) fn check_replies(&self, endpoint: &Endpoint, what: &str) -> Result<()> {
         let transport = endpoint.transport();
         let can = self.capabilities(transport);
         if can.replies { Ok(()) } else { Err(transport.unsupported_because(what, can.because).on(endpoint)) }
     }
 
-    /// What these options leave of a transport's capabilities.
+    /// The transport's capabilities as far as the framing leaves them.
     pub(crate) fn capabilities(&self, transport: Transport) -> Capabilities {
         let can = *transport.capabilities();
         match self.framing {
@@ -493,7 +514,7 @@ impl Options {
         }
     }
 
-    /// How values are written: what was chosen, or what the framing carries.
+    /// The encoding of values: the one that was chosen, or that of the framing.
     pub fn encoding(&self) -> Encoding {
         match self.framing {
             _ if self.encoding_given || self.encoding != Encoding::Cbor => self.encoding,
@@ -503,7 +524,7 @@ impl Options {
         }
     }
 
-    /// Refuses an encoding that the framing has no form for.
+    /// Fails if the framing cannot carry the encoding that was chosen.
     fn check_encoding(&self) -> Result<()> {
         let (carries, name) = match self.framing {
             Framing::Linkspan => return Ok(()),
@@ -518,7 +539,7 @@ impl Options {
         Err(Error::new(ErrorKind::Unsupported, text).with_path("encoding"))
     }
 
-    /// The delivery of a channel or server.
+    /// The delivery of a channel or server: what was chosen, else the best that the framing allows.
     pub fn channel_delivery(&self) -> Delivery {
         let most =
             if self.framing == Framing::Linkspan { Delivery::AtLeastOnce } else { Delivery::BestEffort };
@@ -526,6 +547,7 @@ impl Options {
     }
 }
 
+/// Reads a number within these bounds, both included.
 fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
     let number = value.as_u64()?;
     if (least..=most).contains(&number) {
@@ -534,11 +556,12 @@ fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
     Err(Error::new(ErrorKind::OutOfRange, format!("{number} is not between {least} and {most}")))
 }
 
+/// Reads the size of a buffer in bytes.
 fn buffer(value: &Value) -> Result<usize> {
     within(value, 4 << 10, 1 << 30).map(|bytes| bytes as usize)
 }
 
-/// A mode. The number 660 is what a person writes who means 0o660.
+/// Reads a mode. For a decimal number such as 660 the error proposes the octal one.
 fn mode(value: &Value) -> Result<u32> {
     let number = value.as_u64()?;
     if number <= 0o777 {
@@ -555,6 +578,7 @@ fn mode(value: &Value) -> Result<u32> {
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 
+/// Reads an array of user or group numbers.
 fn numbers(value: &Value) -> Result<Vec<u32>> {
     let one = |(i, v): (usize, &Value)| {
         within(v, 0, u32::MAX.into()).map(|n| n as u32).map_err(|e| e.under_index(i))
@@ -562,6 +586,7 @@ fn numbers(value: &Value) -> Result<Vec<u32>> {
     value.as_array()?.iter().enumerate().map(one).collect()
 }
 
+/// Checks a `client_id`. `InvalidEndpoint` unless it has 1 to 64 letters, digits, `.`, `_` and `-`.
 pub(super) fn client_id(name: &str) -> Result<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
@@ -571,6 +596,7 @@ pub(super) fn client_id(name: &str) -> Result<String> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
+/// Reads a delivery by its name.
 fn delivery(name: &str) -> Result<Delivery> {
     let all = [Delivery::Latest, Delivery::BestEffort, Delivery::AtLeastOnce, Delivery::Durable];
     all.into_iter().find(|d| d.name() == name).ok_or_else(|| {
@@ -582,6 +608,7 @@ fn delivery(name: &str) -> Result<Delivery> {
     })
 }
 
+/// Reads a word, and returns the value that goes with it.
 fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result<T> {
     let word = value.as_text()?;
     all.iter().find(|(name, _)| *name == word).map(|(_, it)| *it).ok_or_else(|| {
@@ -593,7 +620,7 @@ fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result
     })
 }
 
-/// A group by its number or its name.
+/// Reads a group by its number or its name.
 fn group(value: &Value) -> Result<u32> {
     let Value::Text(name) = value else { return Ok(within(value, 0, u32::MAX.into())? as u32) };
     crate::sys::user::group_of_name(name).ok_or_else(|| {

@@ -1,4 +1,7 @@
-//! Objects that outlive the call that made them, for programs that begin anew with every request: PHP-FPM's workers.
+//! Objects that outlive the call that made them, for programs that start anew with every request, such as PHP-FPM's workers.
+//!
+//! A worker process handles many requests, and each would have to connect. So the process keeps its connections here, by
+//! thread, endpoint and options; nothing closes them but the end of the process, or an object that is found unusable.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +13,7 @@ use crate::deadline::Wait;
 use crate::error::Result;
 use crate::sys::fork;
 
-/// Who may use a kept object: this thread of this process, with the same options. A forked worker makes its own.
+/// What a call has to have in common with the call that made the object. A forked worker makes its own objects.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     generation: u64,
@@ -19,16 +22,17 @@ struct Key {
     options: String,
 }
 
-/// Kept objects of one type.
-pub struct Kept<T>(Mutex<Option<HashMap<Key, Arc<T>>>>);
+/// The persistent objects of one type, for a `static`.
+pub struct PersistentObjects<T>(Mutex<Option<HashMap<Key, Arc<T>>>>);
 
-impl<T> Kept<T> {
-    pub const fn new() -> Kept<T> {
-        Kept(Mutex::new(None))
+impl<T> PersistentObjects<T> {
+    /// Returns an empty set.
+    pub const fn new() -> PersistentObjects<T> {
+        PersistentObjects(Mutex::new(None))
     }
 
-    /// The object for this endpoint and these options; made by `make` where there is none, or where `is_usable` says
-    /// that it can't be used any more.
+    /// Returns the object for this endpoint and these options. `make` makes it if there is none, or none that `is_usable`.
+    /// `make` runs without the lock, because it may wait.
     pub fn get(
         &self,
         endpoint: &str,
@@ -51,18 +55,18 @@ impl<T> Kept<T> {
         let made = Arc::new(make()?);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all = all.get_or_insert_default();
-        // What a parent made is of no use here.
+        // Objects of the parent process cannot be used after a fork.
         all.retain(|k, _| k.generation == key.generation);
         all.insert(key, made.clone());
         Ok(made)
     }
 }
 
-static CHANNELS: Kept<Channel> = Kept::new();
+static CHANNELS: PersistentObjects<Channel> = PersistentObjects::new();
 
 impl Channel {
-    /// Connects like [`Channel::connect`], or gives the channel that an earlier call with the same endpoint and options
-    /// made in this thread.
+    /// Connects like [`Channel::connect`], or returns the channel that an earlier call with the same endpoint and options made
+    /// in this thread.
     pub fn persistent<'a>(
         endpoint: &str,
         options: &Options,

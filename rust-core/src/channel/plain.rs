@@ -1,13 +1,19 @@
-//! Links to programs that know nothing of Linkspan: no hello, so what is known of the other side is what the kernel says.
+//! Links to programs without Linkspan: no hello is exchanged, so only what the kernel reports of the
+//! peer is known.
+//!
+//! With `framing="lines"` or `"raw"` the bytes of a stream are divided without Linkspan's header.
+//! There is no session either: nothing is acknowledged or sent again, and a message has the source
+//! that the kernel's credentials give.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::acceptor::{ConnectionGuard, Link, Peer};
-use super::greeting::{Greeting, Pattern};
+use super::handshake::Hello;
 use super::jsonrpc::JsonRpc;
+use super::link::{ConnectionGuard, Link, Peer};
 use super::options::{Framing, Options};
+use super::pattern::Pattern;
 use super::session::Owner;
 use crate::error::Result;
 use crate::sys::peer::Credentials;
@@ -19,8 +25,9 @@ use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 use crate::value::{Map, Value};
 
-/// What divides the bytes of a link. `numbers` counts what comes: links that follow each other share it, so that an answer
-/// to a request of an earlier one is never taken for another's.
+/// Returns how the bytes of a link are divided into messages. `numbers` numbers what is received;
+/// links that replace each other share it, so that the answer to a request of an earlier link is
+/// never taken for another's.
 pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -> Division {
     match options.framing {
         Framing::Raw => Division::Raw,
@@ -31,7 +38,7 @@ pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -
     }
 }
 
-/// A link of our pattern over a connection that was made, taken as it is: one that we `dialled`, or one that came to us.
+/// Makes a link over a connected stream: one that this side `dialled`, or one that was accepted.
 pub fn link(
     stream: Stream,
     pattern: Pattern,
@@ -42,27 +49,38 @@ pub fn link(
     let credentials = stream.credentials()?;
     let owner = Owner::of(&stream, credentials.as_ref());
     let source = match &credentials {
-        Some(who) => owner.mark(name(who)),
+        Some(credentials) => owner.qualify(program_name(credentials)),
         None => stream.peer_address(),
     };
     let guard = Arc::new(ConnectionGuard::new(stream.clone()));
-    let (tx, rx) = plain::link(stream, division(pattern, options, numbers), options.limit, dialled);
-    // Whether it answers is not known before it does.
+    let (tx, rx) =
+        plain::link(stream, division(pattern, options, numbers), options.max_message_size, dialled);
+    // Whether it answers calls is not known before it does.
     let (source, pattern) = (source.into(), Pattern::Channel);
-    let peer = Peer { source, pattern, limit: options.limit, session: 0, owner, relayed: false };
+    let peer = Peer {
+        source,
+        pattern,
+        max_message_size: options.max_message_size,
+        session: 0,
+        owner,
+        machine: None,
+        deadlines: false,
+    };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, guard: Some(guard), negotiated: None })
 }
 
-/// The program's name and number, as a hello would say them; neither where it runs in a container of its own, whose processes
-/// have no number here.
-fn name(who: &Credentials) -> String {
-    let Some(pid) = who.pid else { return "process".to_owned() };
+/// Returns the name and process number of the peer, as a hello would have them. Only "process" if
+/// the peer runs in a container of its own, whose processes have no number here.
+fn program_name(credentials: &Credentials) -> String {
+    let Some(pid) = credentials.pid else { return "process".to_owned() };
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(32).collect();
     format!("{}-{pid}", if name.is_empty() { "process" } else { &name })
 }
 
-/// What tells of a name at which no hello is said, to those who list the runtime directory; written under its lock.
+/// Writes the record that describes a name without a hello to listings. Called while the lock of the
+/// name is held; the record is removed when the returned value is dropped. None for a name that
+/// answers queries itself, and for a path outside the runtime directory.
 pub fn owner_record(
     endpoint: &Endpoint,
     place: &Place,
@@ -72,7 +90,7 @@ pub fn owner_record(
     if options.framing == Framing::Linkspan || endpoint.absolute().is_some() {
         return Ok(None);
     }
-    let program = Greeting::new(pattern, options.client_id.clone(), options.limit)?;
+    let program = Hello::new(pattern, options.client_id.clone(), options.max_message_size)?;
     let program = program.client_id.unwrap_or(program.title);
     let more = Map::from_iter([
         ("encoding".to_owned(), Value::from(options.encoding().name())),

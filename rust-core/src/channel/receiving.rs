@@ -1,13 +1,33 @@
-//! Receiving over a link that may break: the next frame, a sleep until there is one, a new link.
+//! The receiving direction of a channel: the next frame of a link that may break, a wait until there
+//! is one, and a new link.
+//!
+//! Frames come from the link and become messages, acknowledgements or byes ([`ReceivedFrame`]). A
+//! message that a thread meets while it waits for something else (an answer, an acknowledgement)
+//! goes to the inbox and is received first by the next call. A link that broke is read to its end
+//! before a newer one is: what the peer sent last is not lost.
+//!
+//! Consuming: a program that receives again has consumed what it was given. That is recorded
+//! together with the next message, under one lock, if a message lies ready; else before the wait.
+//! `pending_consume` holds it in between.
+//!
+//! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
+//! then the epoll set, which holds the link, `waker` and the wake-up of [`Reconnector::wake`].
+//! Before it parks, the thread sends the acknowledgement that is due, so that a receiver which is
+//! killed while it waits has acknowledged what its program consumed. The same epoll set is the
+//! descriptor that a program's event loop watches (`fileno`); from then on it is kept readable
+//! exactly while a message or an event can be received.
+//!
+//! The direction is held by one thread at a time (`direction`); the library borrows it to collect
+//! acknowledgements while a program only sends.
 
 mod in_place;
+mod wait;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::greeting::Pattern;
 use super::options::Options;
+use super::pattern::Pattern;
 use super::reconnector::{Origin, Reconnector, RxPart};
 use super::record::Record;
 use super::sending::AckSender;
@@ -17,80 +37,88 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, withdrawal};
-use crate::schema::Held;
+use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::transport::{Losses, extension};
 use crate::value::Limits;
 
-/// The receiving direction of a channel.
+/// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.
 pub struct Receiving {
+    /// The receiving half of the link; none before the first and after one ended.
     part: Option<RxPart>,
+    /// The generation of that link.
     pub generation: u64,
-    /// Messages that came while a caller waited for another one.
+    /// Messages that came while a thread waited for something else, in their order.
     pub inbox: VecDeque<Message>,
+    /// Whether the transport was told to wake this side.
     parked: bool,
-    /// Requests in the inbox, or the one that is about to be given, that their callers have withdrawn.
+    /// Numbers of requests that their callers withdrew: those in the inbox, and `current_request`.
     withdrawn: HashSet<u64>,
-    /// The request that is about to be given; 0 for none.
-    in_hand: u64,
-    /// What was wrong with a frame behind those in the inbox.
-    behind: Option<Error>,
+    /// The number of the request that is about to be delivered; 0 for none.
+    current_request: u64,
+    /// An error that was met behind the messages of the inbox, for the call that has emptied it.
+    deferred_error: Option<Error>,
     /// Frames in a row that were no messages.
     empty_polls: u32,
-    /// Whether the program sleeps on our descriptor itself.
+    /// Whether the program's event loop watches the descriptor.
     watched: bool,
-    /// Whether the channel is taking its leave: it is closed, and reads on until that is answered.
-    leaving: bool,
-    /// Whether it is read on the library's behalf.
-    lent: bool,
-    /// Whether the other side takes its leave, and waits to hear how far we have come.
-    pub asked: bool,
-    /// Whether the program is given what comes from the link now.
-    pub gives: bool,
-    /// Whether the program is given several messages at once: those before the one that is looked for now are not consumed yet.
-    pub gives_more: bool,
-    /// Why the program's call is to be noted as one that consumes what was given before it: with the next message, under the same
-    /// lock, or before the sleep where none is there.
-    consumes: Option<AckTrigger>,
-    /// Whether the message that was taken last had been kept.
-    pub took_kept: bool,
+    /// Whether the channel is closed and still reads for acknowledgements.
+    closing: bool,
+    /// Whether the library receives, to collect acknowledgements, and not the program.
+    for_library: bool,
+    /// Whether the peer closes and waits for the acknowledgement.
+    pub bye_received: bool,
+    /// Whether a message from the link is delivered to the program in the same step.
+    pub delivers: bool,
+    /// Whether the program gets several messages in one call: those before the next one are not
+    /// consumed yet.
+    pub delivers_more: bool,
+    /// The occasion on which what was delivered before is recorded as consumed, if that is still to
+    /// be done.
+    pending_consume: Option<AckTrigger>,
+    /// Whether the message that was received last came from the inbox.
+    pub from_inbox: bool,
     limits: Limits,
-    /// What messages and requests are checked against while they are decoded; answers are not.
-    schema: Option<Arc<Held>>,
-    reply_schema: Option<Arc<Held>>,
+    /// The schema against which messages and requests are checked while they are decoded.
+    schema: Option<Arc<PreparedSchema>>,
+    /// The same for replies.
+    reply_schema: Option<Arc<PreparedSchema>>,
     epoll: Epoll,
-    /// Rung while messages wait on our side of the descriptor.
+    /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
+    /// Reused for each wait.
     ready: Vec<Ready>,
 }
 
 /// What a received frame means to the channel.
-pub enum Taken {
+pub enum ReceivedFrame {
     /// A message.
     Message(Message),
-    /// The other side takes its leave and waits to hear that all before it has been consumed.
+    /// The peer closes, and waits for the acknowledgement of all that it sent.
     Bye,
-    /// The other side has said how far it has come.
+    /// The peer acknowledges.
     Ack,
 }
 
-/// Messages that wait to be received while a thread reads for acknowledgements, at most.
-const FULL: usize = 1 << 16;
+/// Messages in the inbox, at most, while a thread reads for acknowledgements.
+const MAX_INBOX: usize = 1 << 16;
 
-/// Messages that are read behind a request to see whether it was withdrawn, at most.
-const AHEAD: usize = 256;
+/// Messages that are read behind a request, at most, to find out whether it was withdrawn.
+const MAX_READ_AHEAD: usize = 256;
 
-/// After so many frames in a row that are no messages the clock is looked at; and so many are read by who does not wait.
+/// After this many frames in a row that were no messages, the deadline is checked.
 const MAX_EMPTY_POLLS: u32 = 64;
+/// The same for a call that does not wait.
 const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
-/// How long one who has just said something waits for an answer before it says how far it has come: beyond the next tick of the
-/// kernel's clock, because an earlier one has to be set in the hardware.
-const PAUSE: Duration = Duration::from_micros(4500);
+/// Token of the link, the waker and the wake-up in the epoll set.
 const LINK: u64 = 1;
+/// Token of what reports that a new link may be made.
 const ORIGIN: u64 = 2;
 
 impl Receiving {
+    /// Returns the state with its epoll set, without a link. Fails with `OutOfMemory` if the process
+    /// has no descriptors left.
     pub fn new(options: &Options, reconnector: &Reconnector) -> Result<Receiving> {
         let epoll = Epoll::new()?;
         let waker = ReadinessFlag::new()?;
@@ -104,18 +132,18 @@ impl Receiving {
             generation: 0,
             inbox: VecDeque::new(),
             withdrawn: HashSet::new(),
-            in_hand: 0,
-            behind: None,
+            current_request: 0,
+            deferred_error: None,
             parked: false,
             empty_polls: 0,
             watched: false,
-            leaving: false,
-            lent: false,
-            asked: false,
-            gives: false,
-            gives_more: false,
-            consumes: None,
-            took_kept: false,
+            closing: false,
+            for_library: false,
+            bye_received: false,
+            delivers: false,
+            delivers_more: false,
+            pending_consume: None,
+            from_inbox: false,
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
@@ -125,127 +153,132 @@ impl Receiving {
         })
     }
 
-    /// The descriptor that a program's own event loop sleeps on.
+    /// The epoll set, which a program's event loop watches.
     pub fn epoll(&self) -> &Epoll {
         &self.epoll
     }
 
-    /// From now on keeps the descriptor readable exactly while something can be received.
+    /// Keeps the descriptor readable, from now on, exactly while something can be received.
     pub fn watch(&mut self) -> Result<()> {
         self.watched = true;
-        self.tell(false);
+        self.update_readiness(false);
         Ok(())
     }
 
-    /// Keeps a message that was only looked for; the descriptor goes on saying that it is there.
+    /// Adds a message that was received but not asked for to the inbox.
     pub fn keep(&mut self, message: Message) {
         self.inbox.push_back(message);
-        self.tell(false);
+        self.update_readiness(false);
     }
 
-    /// The same for one that comes before all others.
+    /// The same, in front of all others.
     pub fn keep_first(&mut self, message: Message) {
         self.inbox.push_front(message);
-        self.tell(false);
+        self.update_readiness(false);
     }
 
-    /// Whether this is a request that its caller has withdrawn by now. What has come behind it is read for that.
+    /// Whether the caller of this request has withdrawn it by now. Reads what has come behind the
+    /// request to find out, without waiting.
     pub fn is_withdrawn(&mut self, request: &Message, ack_sender: &AckSender<'_>) -> bool {
         if !request.is_request() {
             return false;
         }
-        self.in_hand = request.sequence();
-        // What is read here is kept, and not given yet.
-        let gives = std::mem::replace(&mut self.gives, false);
+        self.current_request = request.sequence();
+        // What is read here goes to the inbox and is not delivered yet.
+        let delivers = std::mem::replace(&mut self.delivers, false);
         let mut at_once = Waiting::at_once();
-        while self.inbox.len() < AHEAD && self.behind.is_none() && self.may_hold_more() {
+        while self.inbox.len() < MAX_READ_AHEAD && self.deferred_error.is_none() && self.may_hold_more() {
             match self.link_next(ack_sender, &mut at_once, false) {
-                Ok(Taken::Message(message)) => self.keep(message),
-                Ok(Taken::Bye) => ack_sender.send_ack(AckTrigger::Asked),
-                Ok(Taken::Ack) => {}
+                Ok(ReceivedFrame::Message(message)) => self.keep(message),
+                Ok(ReceivedFrame::Bye) => ack_sender.send_ack(AckTrigger::Requested),
+                Ok(ReceivedFrame::Ack) => {}
                 Err(e) if e.kind() == ErrorKind::Timeout || self.part.is_none() => break,
-                Err(e) => self.behind = Some(e),
+                Err(e) => self.deferred_error = Some(e),
             }
         }
-        (self.in_hand, self.gives) = (0, gives);
+        (self.current_request, self.delivers) = (0, delivers);
         self.withdrawn.remove(&request.sequence())
     }
 
-    /// Whether another look may give a message at once.
+    /// Whether another call may return a message without waiting.
     pub fn may_have_more(&self) -> bool {
         !self.inbox.is_empty()
-            || self.behind.is_none() && self.part.as_ref().is_some_and(|part| part.rx.may_hold_more())
+            || self.deferred_error.is_none() && self.part.as_ref().is_some_and(|part| part.rx.may_hold_more())
     }
 
     /// Keeps an error for the next call that receives.
-    pub fn tell_later(&mut self, error: Error) {
-        self.behind.get_or_insert(error);
+    pub fn defer_error(&mut self, error: Error) {
+        self.deferred_error.get_or_insert(error);
         if self.watched {
             self.waker.wake();
         }
     }
 
-    /// Whether the link, where it is one with a session, may have more than was read.
+    /// Whether the link has a session and may hold more than was read.
     fn may_hold_more(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.rx.may_hold_more())
     }
 
-    /// Notes that a request was withdrawn that has not been given.
+    /// Notes that a request was withdrawn, if it was received and not delivered.
     fn withdraw(&mut self, request: u64) {
         let is_it = |message: &Message| message.is_request() && message.sequence() == request;
-        if self.in_hand == request || self.inbox.iter().any(is_it) {
+        if self.current_request == request || self.inbox.iter().any(is_it) {
             self.withdrawn.insert(request);
         }
     }
 
-    /// The program calls to receive: what it was given before has been consumed. Where a message lies ready in the link, that is noted
-    /// when it is taken, which spares a lock and a fence; else at once.
+    /// Records that the program calls to receive, which consumes what was delivered before. If a
+    /// message lies ready in the link, the record is made together with that message, which saves a
+    /// lock and a fence; else now.
     #[inline]
-    pub fn program_calls(&mut self, ack_sender: &AckSender<'_>) {
-        let trigger = if self.asked { AckTrigger::Asked } else { AckTrigger::Passing };
-        self.consumes = Some(trigger);
-        if !self.inbox.is_empty() || self.behind.is_some() || !self.may_hold_more() {
-            self.note_consumed(ack_sender);
+    pub fn program_receives(&mut self, ack_sender: &AckSender<'_>) {
+        let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
+        self.pending_consume = Some(trigger);
+        if !self.inbox.is_empty() || self.deferred_error.is_some() || !self.may_hold_more() {
+            self.apply_consume(ack_sender);
         }
     }
 
-    /// Notes what [`Receiving::program_calls`] left to be noted.
+    /// Makes the record that [`Receiving::program_receives`] has postponed.
     #[inline]
-    pub fn note_consumed(&mut self, ack_sender: &AckSender<'_>) {
-        if let Some(trigger) = self.consumes.take() {
+    pub fn apply_consume(&mut self, ack_sender: &AckSender<'_>) {
+        if let Some(trigger) = self.pending_consume.take() {
             self.consume(trigger, ack_sender);
         }
     }
 
+    /// Records that what was delivered is consumed, and acknowledges if that is due.
     fn consume(&mut self, trigger: AckTrigger, ack_sender: &AckSender<'_>) {
         match &mut self.part {
-            // What stays in the inbox has been copied out of the ring.
+            // The ring keeps nothing for the inbox: its messages were copied.
             Some(part) if part.negotiated.is_some() => {
-                let owes = ack_sender.reconnector.session_state.halves().consumed(&mut part.rx, trigger);
-                ack_sender.send_ack_if(owes, trigger);
+                let is_ack_due =
+                    ack_sender.reconnector.session_state.halves().consumed(&mut part.rx, trigger);
+                ack_sender.send_ack_if(is_ack_due, trigger);
             }
             _ => ack_sender.consumed(trigger),
         }
     }
 
-    /// The next message, in the inbox or from the link.
-    pub fn next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
+    /// Returns the next frame for the program: from the inbox, else from the link.
+    pub fn next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<ReceivedFrame> {
         let next = self.find_next(ack_sender, waiting);
         if self.watched && next.is_err() && self.part.is_none() {
-            // The caller is told now that the link has ended, and the inbox is empty.
+            // The caller gets the end of the link now, and the inbox is empty.
             self.waker.drain();
         }
         next
     }
 
-    fn find_next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<Taken> {
+    /// [`Receiving::next`] without the upkeep of the descriptor.
+    fn find_next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<ReceivedFrame> {
         let kept = self.inbox.pop_front();
-        self.took_kept = kept.is_some();
+        self.from_inbox = kept.is_some();
         if let Some(message) = kept {
-            self.tell(false);
-            return Ok(Taken::Message(message));
+            self.update_readiness(false);
+            return Ok(ReceivedFrame::Message(message));
         }
-        if let Some(error) = self.behind.take() {
+        if let Some(error) = self.deferred_error.take() {
             return Err(error);
         }
         if self.part.is_none() {
@@ -257,41 +290,50 @@ impl Receiving {
         self.link_next(ack_sender, waiting, true)
     }
 
-    /// The next message from the link. Without `renew`, a link that has broken is `Disconnected` at once.
+    /// Whether the peer is a server, which sends nothing but answers.
+    pub fn is_of_server(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| check_pattern(part).is_err())
+    }
+
+    /// Returns the next frame of the link that means something to the channel. Without `reconnect`,
+    /// the end of the link is `Disconnected` at once; with it, a link that may be replaced is.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; `InvalidState` once the channel is closed; an error about a single
+    /// frame, which was skipped, and after which receiving goes on; `Malformed` for a protocol
+    /// violation, which ends the link.
     pub fn link_next(
         &mut self,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
         reconnect: bool,
-    ) -> Result<Taken> {
+    ) -> Result<ReceivedFrame> {
         let AckSender { reconnector, record, .. } = *ack_sender;
-        self.rouse();
-        if self.gives_more {
-            // With the next call.
-        } else if self.consumes.is_some() {
-            // With the message that lies ready.
-        } else if !reconnector.is_acknowledged_by_hand()
-            || !self.part.as_ref().is_some_and(|part| part.rx.keeps())
-        {
+        self.unpark();
+        if self.delivers_more {
+            // The next call consumes all of them.
+        } else if self.pending_consume.is_some() {
+            // Recorded together with the message that lies ready.
+        } else if !reconnector.is_manual_ack() || !self.part.as_ref().is_some_and(|part| part.rx.keeps()) {
             self.consumed();
         }
         if !waiting.is_none()
             && !self.watched
             && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty())
         {
-            // To look in vain and then sleep costs a system call more than to sleep at once. A time-out is told below,
-            // after a look.
-            self.sleep(ack_sender, waiting)
+            // Reading an empty link before the wait would cost one more system call. A time-out is reported below, after
+            // the link was read once.
+            self.wait_for_frame(ack_sender, waiting)
                 .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
         loop {
-            // A newer link waits until this one has given all that a peer which went had sent.
+            // A newer link is taken only after this one was read to its end.
             if self.part.is_none() {
                 self.connect(reconnector, record, waiting)?;
             }
-            if let Some(message) = self.take_small(ack_sender, |_| true) {
+            if let Some(message) = self.take_in_place(ack_sender, |_| true) {
                 self.empty_polls = 0;
-                return Ok(Taken::Message(message));
+                return Ok(ReceivedFrame::Message(message));
             }
             let Some(part) = &mut self.part else { continue };
             let got = part.rx.try_recv();
@@ -299,44 +341,44 @@ impl Receiving {
             if losses != Losses::default() {
                 record.lost(losses);
             }
-            if self.consumes.is_some() && !matches!(got, Ok(Some(_))) {
-                // Before the link is let go of, and its session with it.
-                self.note_consumed(ack_sender);
+            if self.pending_consume.is_some() && !matches!(got, Ok(Some(_))) {
+                // Before the link is released, and its session with it.
+                self.apply_consume(ack_sender);
             }
             match got {
                 Ok(Some(frame)) => {
-                    match self.sort(frame, ack_sender) {
-                        Ok(None) => self.in_vain(waiting)?,
+                    match self.dispatch(frame, ack_sender) {
+                        Ok(None) => self.count_empty_poll(waiting)?,
                         Ok(Some(taken)) => {
                             match taken {
-                                Taken::Message(_) => self.empty_polls = 0,
-                                Taken::Bye | Taken::Ack => self.in_vain(waiting)?,
+                                ReceivedFrame::Message(_) => self.empty_polls = 0,
+                                ReceivedFrame::Bye | ReceivedFrame::Ack => self.count_empty_poll(waiting)?,
                             }
                             return Ok(taken);
                         }
-                        // What it says cannot be: nothing that follows is to be relied on.
+                        // A protocol violation: nothing that follows can be relied on.
                         Err(e) => {
-                            self.note_consumed(ack_sender);
-                            self.lose(reconnector, record, &e);
+                            self.apply_consume(ack_sender);
+                            self.link_lost(reconnector, record, &e);
                             return Err(e);
                         }
                     }
                 }
                 Ok(None) => {
-                    self.sleep(ack_sender, waiting)?;
-                    if self.lent && reconnector.is_interrupted() {
-                        return Ok(Taken::Ack);
+                    self.wait_for_frame(ack_sender, waiting)?;
+                    if self.for_library && reconnector.is_interrupted() {
+                        return Ok(ReceivedFrame::Ack);
                     }
-                    if !self.leaving {
+                    if !self.closing {
                         reconnector.check_open()?;
                     }
                 }
-                // These are about one frame, which was skipped.
+                // An error about one frame, which the transport has skipped.
                 Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
                 Err(e) => {
-                    self.lose(reconnector, record, &e);
+                    self.link_lost(reconnector, record, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;
-                    if lasting || !reconnect || !reconnector.goes_on() {
+                    if lasting || !reconnect || !reconnector.reconnects() {
                         return Err(e);
                     }
                 }
@@ -344,19 +386,20 @@ impl Receiving {
         }
     }
 
-    /// A frame came that is no message. However many do, the caller comes back at its deadline.
-    fn in_vain(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// Counts a frame that is no message, and checks the deadline now and then, so that no peer can
+    /// keep the caller by such frames.
+    fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.empty_polls += 1;
         if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
             return Ok(());
         }
         self.empty_polls = 0;
-        // What is left of them is looked at again, by an event loop, too.
-        waiting.sleep().map(drop).inspect_err(|_| self.tell(true))
+        // Frames may be left, so an event loop has to be woken for them.
+        waiting.sleep().map(drop).inspect_err(|_| self.update_readiness(true))
     }
 
-    /// What one frame means; none where it means nothing to the program.
-    fn sort(&mut self, frame: Incoming, ack_sender: &AckSender<'_>) -> Result<Option<Taken>> {
+    /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
+    fn dispatch(&mut self, frame: Incoming, ack_sender: &AckSender<'_>) -> Result<Option<ReceivedFrame>> {
         let AckSender { reconnector, record, .. } = *ack_sender;
         let Header { kind, sequence, correlation, flags, .. } = frame.header;
         Ok(match kind {
@@ -367,11 +410,12 @@ impl Receiving {
                         reconnector.session_state.acknowledged(correlation)?;
                     }
                     let mut halves = reconnector.session_state.halves();
-                    let due = self.consumes.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
+                    let due =
+                        self.pending_consume.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
                     let (urgency, bytes) = (urgency(kind, flags), frame.body.len());
-                    let verdict = match self.gives {
-                        true => halves.inbox.take_and_give(sequence, bytes, urgency),
-                        false => halves.inbox.take(sequence, bytes, urgency),
+                    let verdict = match self.delivers {
+                        true => halves.inbox.receive_and_deliver(sequence, bytes, urgency),
+                        false => halves.inbox.receive(sequence, bytes, urgency),
                     };
                     session = halves.inbox.session();
                     drop(halves);
@@ -384,17 +428,17 @@ impl Receiving {
                         Verdict::New { missed } => record.lagged(missed),
                     }
                 }
-                record.count_alone(&record.received);
-                // A frame's own word counts only where nobody said a hello.
-                let known =
+                record.count_exclusive(&record.received);
+                // The sender that a frame names counts only on a link without a hello.
+                let peer_source =
                     self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
-                let said;
-                let source = match known {
-                    Some(known) => known,
+                let frame_source;
+                let source = match peer_source {
+                    Some(source) => source,
                     None => {
                         let sender = extension::read(&frame.extension).ok().flatten();
-                        said = sender.map_or_else(|| "".into(), |sender| sender.source);
-                        &said
+                        frame_source = sender.map_or_else(|| "".into(), |sender| sender.source);
+                        &frame_source
                     }
                 };
                 let schema = match kind {
@@ -402,31 +446,31 @@ impl Receiving {
                     Kind::Reply => self.reply_schema.as_ref(),
                     _ => None,
                 };
-                let message = Message::new(frame, source, self.limits, session).held_to(schema);
-                self.tell(true);
-                Some(Taken::Message(message))
+                let message = Message::new(frame, source, self.limits, session).with_schema(schema);
+                self.update_readiness(true);
+                Some(ReceivedFrame::Message(message))
             }
             Kind::Bye => {
-                // The other side is told next how far the program has come, which includes this call.
-                self.note_consumed(ack_sender);
+                // The acknowledgement that follows includes what this call consumes.
+                self.apply_consume(ack_sender);
                 if let Some(part) = &mut self.part {
                     part.rx.consumed();
                 }
-                self.asked = true;
-                Some(Taken::Bye)
+                self.bye_received = true;
+                Some(ReceivedFrame::Bye)
             }
             Kind::Ack => {
                 reconnector.session_state.acknowledged(correlation)?;
                 if let Some(request) = withdrawal::read(&frame) {
                     self.withdraw(request);
                 }
-                Some(Taken::Ack)
+                Some(ReceivedFrame::Ack)
             }
             Kind::Hello => None,
         })
     }
 
-    /// Takes the receiving half of the newest link where it has none, waiting for one if need be.
+    /// Takes the receiving half of the newest link if there is none, and waits for one if need be.
     pub fn join(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.part.is_some() {
             return Ok(());
@@ -434,6 +478,7 @@ impl Receiving {
         self.connect(ack_sender.reconnector, ack_sender.record, waiting)
     }
 
+    /// Releases the link and takes the receiving half of the next one.
     fn connect(
         &mut self,
         reconnector: &Reconnector,
@@ -441,22 +486,22 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         self.drop_part();
-        let renewed = reconnector.reconnect_rx(&mut self.generation, record, waiting);
+        let reconnected = reconnector.reconnect_rx(&mut self.generation, record, waiting);
         if self.watched
-            && let (Err(_), Origin::Dial(dialler)) = (&renewed, &reconnector.origin)
+            && let (Err(_), Origin::Dial(dialler)) = (&reconnected, &reconnector.origin)
         {
-            // Nobody listens: the program's event loop is woken when a name appears.
+            // Without a listener, the program's event loop is woken when the name appears.
             dialler.with_descriptors(|fds| {
                 for fd in fds {
-                    // One that is in the set already stays.
+                    // Fails for a descriptor that is in the set already.
                     let _ = self.epoll.add(fd, ORIGIN, Interest::IN);
                 }
             });
         }
-        let part = renewed?;
-        self.asked = false;
+        let part = reconnected?;
+        self.bye_received = false;
         if let Some(negotiated) = &part.negotiated {
-            reconnector.session_state.begin(negotiated);
+            reconnector.session_state.begin_receiving(negotiated);
         }
         for fd in part.rx.descriptors() {
             self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
@@ -465,155 +510,93 @@ impl Receiving {
         Ok(())
     }
 
-    /// Sleeps until the link may have something, unless it has it already.
-    ///
-    /// What is to be acknowledged is acknowledged first, before the spin: a receiver that is killed while its messages keep
-    /// coming would otherwise have consumed some whose sender does not know it, and its next incarnation gets them again. In a
-    /// dialogue that is one message, and the acknowledgement waits for a moment: the next thing that we send says it in passing.
-    fn sleep(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.note_consumed(ack_sender);
-        let pauses = !waiting.is_none() && !self.lent;
-        ack_sender.send_ack(if pauses { AckTrigger::Pausing } else { AckTrigger::Sleeping });
-        if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
-            // What the library has lent itself it gives back when the program knocks, which only epoll hears.
-            if part.rx.spin() || !self.lent && part.rx.sleep_briefly(waiting)? {
-                return Ok(());
-            }
-        }
-        let Some(part) = &mut self.part else { return Ok(()) };
-        if waiting.is_none() && !self.watched {
-            return Err(waiting.timed_out());
-        }
-        self.waker.drain();
-        self.parked = true;
-        if part.rx.park()? {
-            self.rouse();
-            return Ok(());
-        }
-        if waiting.is_none() {
-            // Stays parked: the program sleeps on our descriptor.
-            return Err(waiting.timed_out());
-        }
-        let slept = self.sleep_in_epoll(ack_sender, waiting);
-        self.rouse();
-        slept
-    }
-
-    fn sleep_in_epoll(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        if ack_sender.owes(AckTrigger::Sleeping) {
-            if self.epoll.wait_at_most(PAUSE, waiting, &mut self.ready)? {
-                return Ok(());
-            }
-            ack_sender.send_ack(AckTrigger::Sleeping);
-        }
-        self.epoll.wait(waiting, &mut self.ready)
-    }
-
-    fn rouse(&mut self) {
-        if let Some(part) = self.part.as_mut().filter(|_| self.parked) {
-            part.rx.unpark();
-        }
-        self.parked = false;
-    }
-
-    /// Keeps the descriptor readable while something waits on our side of it. `link` looks into the link, too.
-    fn tell(&mut self, link: bool) {
-        if !self.watched {
-            return;
-        }
-        let more = match &mut self.part {
-            Some(part) if link => part.rx.park().unwrap_or(true),
-            _ => false,
-        };
-        self.parked |= link;
-        if more || !self.inbox.is_empty() {
-            self.waker.wake();
-        } else if link {
-            self.waker.drain();
-        }
-    }
-
-    fn lose(&mut self, reconnector: &Reconnector, record: &Record, why: &Error) {
+    /// Records that the link has ended with this error, and releases it.
+    fn link_lost(&mut self, reconnector: &Reconnector, record: &Record, why: &Error) {
         record.disconnected(why.to_string());
-        // Not while it is closed: that tells how many the other side has not consumed.
-        if !self.leaving {
+        // A close reports by itself how many messages were not acknowledged.
+        if !self.closing {
             reconnector.lost(record);
         }
         self.drop_part();
         if self.watched {
-            // It may be a call that sends which notices it: an event loop has to receive to be told, or to connect again.
+            // A call that sends may be the one that notices it: an event loop has to receive to get the event and to connect.
             self.waker.wake();
         }
     }
 
-    /// Reads what is there without waiting, for the acknowledgements among it; messages go into the inbox.
-    pub fn gather(&mut self, ack_sender: &AckSender<'_>) {
+    /// Receives what is there without waiting, for the acknowledgements among it; messages go to the
+    /// inbox.
+    pub fn collect_acks(&mut self, ack_sender: &AckSender<'_>) {
         if self.part.is_none() && !ack_sender.reconnector.is_newer(self.generation) {
             return;
         }
         let mut at_once = Waiting::at_once();
-        // An error is met again by the next call that receives.
+        // The next call that receives meets the same error and reports it.
         while let Ok(taken) = self.link_next(ack_sender, &mut at_once, false) {
-            if let Taken::Message(message) = taken {
+            if let ReceivedFrame::Message(message) = taken {
                 self.keep(message);
             }
-            if self.inbox.len() >= FULL {
+            if self.inbox.len() >= MAX_INBOX {
                 break;
             }
         }
     }
 
-    /// Reads until `enough`, at the latest at the deadline; messages go into the inbox.
+    /// Receives until `enough` is true, at the latest until the deadline; messages go to the inbox.
+    ///
+    /// # Errors
+    /// `Full` if the inbox holds [`MAX_INBOX`] messages.
     pub fn read_until(
         &mut self,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
         enough: impl FnMut() -> bool,
     ) -> Result<()> {
-        self.lent = true;
-        let read = self.read_on(ack_sender, waiting, enough);
-        self.lent = false;
+        self.for_library = true;
+        let read = self.read_loop(ack_sender, waiting, enough);
+        self.for_library = false;
         read
     }
 
-    fn read_on(
+    /// [`Receiving::read_until`] without its flag.
+    fn read_loop(
         &mut self,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
         mut enough: impl FnMut() -> bool,
     ) -> Result<()> {
         while !enough() {
-            if self.inbox.len() >= FULL {
+            if self.inbox.len() >= MAX_INBOX {
                 let text = format!(
-                    "{FULL} messages wait to be received, and the other side has not consumed what was sent; receive them first"
+                    "{MAX_INBOX} messages wait to be received, and the other side has not consumed what was sent; receive them first"
                 );
                 return Err(Error::new(ErrorKind::Full, text));
             }
             match self.link_next(ack_sender, waiting, true)? {
-                Taken::Message(message) => {
+                ReceivedFrame::Message(message) => {
                     self.keep(message);
-                    ack_sender.send_ack(AckTrigger::Asked);
+                    ack_sender.send_ack(AckTrigger::Requested);
                 }
-                Taken::Bye => ack_sender.send_ack(AckTrigger::Asked),
-                Taken::Ack => {}
+                ReceivedFrame::Bye => ack_sender.send_ack(AckTrigger::Requested),
+                ReceivedFrame::Ack => {}
             }
         }
         Ok(())
     }
 
-    /// From now on reads although the channel is closed: it takes its leave.
-    pub fn leave(&mut self) {
-        self.leaving = true;
+    /// From now on receives although the channel is closed.
+    pub fn begin_close(&mut self) {
+        self.closing = true;
     }
 
-    /// Tells the link that what the program was given has been consumed; what waits in the inbox has not.
+    /// Tells the link that what the program was given is consumed; what is in the inbox is not.
     pub fn consumed(&mut self) {
         if let Some(part) = &mut self.part {
             part.rx.consumed_but(self.inbox.len());
         }
     }
 
-    /// Lets go of the link.
+    /// Releases the link.
     pub fn drop_part(&mut self) {
         let Some(part) = self.part.take() else { return };
         for fd in part.rx.descriptors() {
@@ -623,7 +606,8 @@ impl Receiving {
     }
 }
 
-/// A server sends nothing on its own: who waits for that waits in vain.
+/// Fails for a server, which sends nothing by itself: a program that received from it would wait
+/// without end.
 fn check_pattern(part: &RxPart) -> Result<()> {
     if part.peer.pattern == Pattern::Request {
         let text = "is a server, call it: it sends nothing on its own";

@@ -1,40 +1,55 @@
-//! A link that is made anew when it breaks, for two threads that use its halves independently.
+//! Makes a new link whenever the old one breaks, for two threads that use its halves independently.
+//!
+//! A link has a generation number. Each direction holds its half and the number; it takes the half
+//! of the newest link when it sees a higher number ([`Reconnector::is_newer`]) or when its own half
+//! has ended. So the sending half may be on a newer link than the receiving half, which first reads
+//! the older link to its end.
+//!
+//! The first thread that needs a link makes it, without holding the lock; others wait for it in
+//! `changed`. What "make" means depends on the [`Origin`].
+//!
+//! Closing has two steps. [`Reconnector::close`] ends all waits and refuses new calls;
+//! [`Reconnector::begin_close`] lets the closing thread alone go on making links, to get its
+//! messages acknowledged; [`Reconnector::finish_close`] then gives the name away.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::acceptor::{ChannelAcceptor, ConnectionGuard, Link, Negotiated, Peer, connect_options};
-use super::agreement;
+use super::acceptor::{ChannelAcceptor, connect_options};
 use super::dial::Dialler;
-use super::greeting::Greeting;
+use super::handshake::Hello;
+use super::link::{ConnectionGuard, Link, Peer};
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
 use super::record::Record;
+use super::schema_negotiation;
 use super::session::{Identity, Owner};
-use super::session_state::SessionState;
+use super::session_state::{Negotiated, SessionHalves, SessionState};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::wait_readable;
-use crate::transport::connectionless::{self, ConnectionlessLink};
+use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::{Offer, Rx, Tx};
+use crate::transport::{Rx, Tx};
 
-/// Where a link comes from.
+/// Where links come from.
 pub enum Origin {
-    /// It is dialled, and dialled again.
+    /// This side connects, and connects again.
     Dial(Dialler),
-    /// The other side dials; we hold the name.
+    /// The peer connects; this side holds the name.
     Acceptor(ChannelAcceptor),
-    /// It was accepted from a listener, and is not replaced.
+    /// A listener accepted the link; it is not replaced.
     Accepted,
-    /// The name is a place: whoever is there reads and writes in it.
+    /// A connectionless transport: the link leads to a place in the file system, whichever programs
+    /// use it.
     Place,
 }
 
-/// The receiving half and what belongs to it.
+/// The receiving half of a link. It holds the guard of the connection: the link ends for the
+/// acceptor when this half is dropped.
 pub struct RxPart {
     pub rx: Rx,
     pub peer: Peer,
@@ -42,7 +57,7 @@ pub struct RxPart {
     _guard: Option<Arc<ConnectionGuard>>,
 }
 
-/// The sending half and what belongs to it.
+/// The sending half of a link.
 pub struct TxPart {
     pub tx: Tx,
     pub peer: Peer,
@@ -50,7 +65,7 @@ pub struct TxPart {
 }
 
 impl TxPart {
-    /// The session of the one at the other end; 0 where there is none.
+    /// The peer's session; 0 without one.
     pub fn session(&self) -> u64 {
         self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session)
     }
@@ -72,50 +87,57 @@ impl Drop for RxPart {
     }
 }
 
-/// Gives each half its part of the newest link.
+/// Provides the two directions of a channel with the halves of the newest link. Shared by all
+/// threads of the channel.
 pub struct Reconnector {
     pub origin: Origin,
-    /// What we and the peer remember of each other, across links.
+    /// The session with the peer, across links.
     pub session_state: Arc<SessionState>,
     endpoint: Endpoint,
     options: Options,
-    /// Counts links; each half knows the number of the one it holds. Raised under the lock below, and looked at without
-    /// it before every message.
+    /// The number of the newest link. Raised under the lock of `new_link`, and read without it
+    /// before every message.
     generation: AtomicU64,
-    fresh: Mutex<NewLink>,
+    /// The halves of the newest link that no direction has taken.
+    new_link: Mutex<NewLink>,
+    /// Signalled when a link was made or could not be made.
     changed: Condvar,
+    /// Set once, by [`Reconnector::close`].
     closed: AtomicBool,
-    /// Counts what comes over links that do not count it themselves.
+    /// Numbers what is received on links without a header.
     numbers: Arc<AtomicU64>,
-    /// Whether the newest link may be cut while both sides live, because a bridge hands on what they say.
+    /// Whether a bridge relays the newest link, so that it may break while both sides live.
     relayed: AtomicBool,
-    /// Whether the thread that closes still makes links, to bring away what was not acknowledged.
-    leaving: AtomicBool,
-    /// Whether a thread of the program waits for one that reads on the library's behalf to let it in.
+    /// Whether the closing thread still makes links, to get its messages acknowledged.
+    closing: AtomicBool,
+    /// Whether a thread of the program waits for the library to return the receiving direction.
     interrupted: AtomicBool,
-    /// Rung when the channel is closed: wakes a thread that waits in it.
+    /// Signalled on close and on interrupt: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
 }
 
 #[derive(Default)]
 struct NewLink {
-    /// Whether a thread is making a new one.
-    in_hand: bool,
+    /// Whether a thread is making a link.
+    connecting: bool,
     tx: Option<TxPart>,
     rx: Option<RxPart>,
 }
 
-/// A thread makes a link; the others may try again once it is done, even if a callback of the program panicked in it.
+/// PreparedSchema by the thread that makes a link. Its drop lets the others try again, even if a callback of
+/// the program panicked.
 struct InProgress<'a>(&'a Reconnector);
 
 impl Drop for InProgress<'_> {
     fn drop(&mut self) {
-        self.0.fresh().in_hand = false;
+        self.0.new_link().connecting = false;
         self.0.changed.notify_all();
     }
 }
 
 impl Reconnector {
+    /// Returns a reconnector without a link. Fails with `OutOfMemory` if the process has no
+    /// descriptors left.
     pub fn new(
         origin: Origin,
         session_state: Arc<SessionState>,
@@ -128,97 +150,98 @@ impl Reconnector {
             endpoint,
             options,
             generation: AtomicU64::new(0),
-            fresh: Mutex::default(),
+            new_link: Mutex::default(),
             changed: Condvar::new(),
             closed: AtomicBool::new(false),
             numbers: Arc::default(),
             relayed: AtomicBool::new(false),
-            leaving: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             wake: Arc::new(EventFd::new()?),
         })
     }
 
-    /// Nobody waits in it any longer, and no call begins.
+    /// Ends all waits in the channel and refuses further calls.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake.wake();
     }
 
-    /// Asks the thread that reads on the library's behalf to let us in.
+    /// Asks the thread that receives for the library to return the direction.
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         self.wake.wake();
     }
 
-    /// Whether somebody knocks.
+    /// Whether a thread of the program asks for the receiving direction.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
     }
 
-    /// We are in.
-    pub fn let_in(&self) {
+    /// Called by that thread once it has the direction.
+    pub fn clear_interrupt(&self) {
         if self.is_interrupted() && self.interrupted.swap(false, Ordering::AcqRel) {
             self.wake.drain();
             if self.is_closed() {
-                // It was woken for that, too.
+                // The close signalled the same eventfd, which was just drained.
                 self.wake.wake();
             }
         }
     }
 
-    /// The thread that closes it has it for itself now, and still makes links.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Release);
-        // It was woken for others, who have gone.
+    /// Called by the closing thread once it has both directions: from now on it makes links.
+    pub fn begin_close(&self) {
+        self.closing.store(true, Ordering::Release);
+        // The wake-up was for other threads, which have left the channel by now.
         self.wake.drain();
     }
 
-    /// No links any more: the name is given away.
-    pub fn seal(&self) {
-        self.leaving.store(false, Ordering::Release);
+    /// Makes no links any more: removes the name and drops halves that were not taken.
+    pub fn finish_close(&self) {
+        self.closing.store(false, Ordering::Release);
         if let Origin::Acceptor(acceptor) = &self.origin {
             acceptor.close();
         }
         self.drop_parts();
     }
 
-    /// Whether a peer that went may come back as another incarnation.
-    pub fn may_return(&self) -> bool {
-        let lasts = |halves: &super::session_state::SessionHalves| {
-            halves.outbox.peer().is_some_and(|(identity, _)| identity.is_lasting())
-        };
+    /// Whether a peer that disconnected may come back as another incarnation.
+    pub fn may_reconnect(&self) -> bool {
+        let is_lasting =
+            |halves: &SessionHalves| halves.outbox.peer().is_some_and(|(identity, _)| identity.is_lasting());
         match self.origin {
             Origin::Dial(_) => true,
-            Origin::Acceptor(_) => lasts(&self.session_state.halves()),
+            Origin::Acceptor(_) => is_lasting(&self.session_state.halves()),
             Origin::Accepted | Origin::Place => false,
         }
     }
 
-    /// The link has ended. What is kept for a peer that cannot come back is dropped and counted.
+    /// Records that the link has ended. What is kept for a peer that cannot come back is dropped and
+    /// counted. A link that may break while both sides live (TCP, a relayed link) says nothing about
+    /// the peer, so nothing is dropped then.
     pub fn lost(&self, record: &Record) {
         let cuts = self.endpoint.transport().capabilities().cuts || self.relayed.load(Ordering::Acquire);
-        if self.may_return() || cuts {
+        if self.may_reconnect() || cuts {
             return;
         }
-        let lasts =
+        let is_lasting =
             self.session_state.halves().outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
-        if !lasts {
+        if !is_lasting {
             self.session_state.drop_kept(record);
         }
     }
 
-    /// Refuses to go on making and using links once it is closed, but for the thread that closes it.
+    /// Fails with `InvalidState` once the channel is closed, except for the closing thread.
     pub fn check_links(&self) -> Result<()> {
-        if self.leaving.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
+        if self.closing.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
-    /// Whether the program says itself what it has consumed.
-    pub fn is_acknowledged_by_hand(&self) -> bool {
+    /// Whether the program acknowledges by hand.
+    pub fn is_manual_ack(&self) -> bool {
         self.options.ack == Acknowledge::Manual
     }
 
-    /// Refuses once it is closed.
+    /// Fails with `InvalidState` once the channel is closed.
     pub fn check_open(&self) -> Result<()> {
         if self.is_closed() {
             return Err(Error::new(ErrorKind::InvalidState, "the channel is closed"));
@@ -226,49 +249,57 @@ impl Reconnector {
         Ok(())
     }
 
-    /// Whether it is closed.
+    /// Whether the channel is closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Puts a first link in.
+    /// Makes a link the newest one, with the next generation.
     pub fn put(&self, link: Link) {
-        let mut fresh = self.fresh();
+        let mut new_link = self.new_link();
         self.generation.fetch_add(1, Ordering::Release);
-        // Whoever comes to send or receive next looks whether something is to be sent again.
+        // The next call that sends or receives checks whether something has to be replayed.
         self.session_state.replays.store(link.negotiated.is_some(), Ordering::Release);
-        self.relayed.store(link.peer.relayed, Ordering::Release);
-        fresh.tx = Some(TxPart { tx: link.tx, peer: link.peer.clone(), negotiated: link.negotiated.clone() });
-        fresh.rx =
+        self.relayed.store(link.peer.machine.is_some(), Ordering::Release);
+        new_link.tx =
+            Some(TxPart { tx: link.tx, peer: link.peer.clone(), negotiated: link.negotiated.clone() });
+        new_link.rx =
             Some(RxPart { rx: link.rx, peer: link.peer, negotiated: link.negotiated, _guard: link.guard });
         self.changed.notify_all();
     }
 
-    fn fresh(&self) -> MutexGuard<'_, NewLink> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the halves of the newest link.
+    fn new_link(&self) -> MutexGuard<'_, NewLink> {
+        self.new_link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a newer link than this one is there.
+    /// Whether there is a link of a higher generation than this.
     pub fn is_newer(&self, than: u64) -> bool {
         self.generation.load(Ordering::Acquire) > than
     }
 
-    /// Lets go of halves that were never used: the other side is to see that the link has ended.
+    /// Drops halves that no direction took, so that the peer sees the end of the link.
     fn drop_parts(&self) {
-        let mut fresh = self.fresh();
-        (fresh.tx, fresh.rx) = (None, None);
+        let mut new_link = self.new_link();
+        (new_link.tx, new_link.rx) = (None, None);
     }
 
-    /// The sending half of a newer link than `held`; makes one if need be.
+    /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if
+    /// need be.
+    ///
+    /// # Errors
+    /// `NotFound` or `Timeout` if there is no peer until the deadline, `Disconnected` if there was
+    /// one before, `InvalidState` once the channel is closed, and what refuses the connection.
     pub fn reconnect_tx(&self, held: &mut u64, record: &Record, waiting: &mut Waiting<'_>) -> Result<TxPart> {
-        self.reconnect(held, record, waiting, |fresh| fresh.tx.take())
+        self.reconnect(held, record, waiting, |new_link| new_link.tx.take())
     }
 
-    /// The receiving half of a newer link than `held`; makes one if need be.
+    /// The same for the receiving half.
     pub fn reconnect_rx(&self, held: &mut u64, record: &Record, waiting: &mut Waiting<'_>) -> Result<RxPart> {
-        self.reconnect(held, record, waiting, |fresh| fresh.rx.take())
+        self.reconnect(held, record, waiting, |new_link| new_link.rx.take())
     }
 
+    /// Takes a half of the newest link with `take`, or makes a link and tries again.
     fn reconnect<T>(
         &self,
         held: &mut u64,
@@ -276,57 +307,60 @@ impl Reconnector {
         waiting: &mut Waiting<'_>,
         take: impl Fn(&mut NewLink) -> Option<T>,
     ) -> Result<T> {
-        let mut fresh = self.fresh();
+        let mut new_link = self.new_link();
         loop {
             let generation = self.generation.load(Ordering::Acquire);
             if generation > *held {
                 *held = generation;
-                if let Some(part) = take(&mut fresh) {
+                if let Some(part) = take(&mut new_link) {
                     return Ok(part);
                 }
             }
-            if fresh.in_hand {
+            if new_link.connecting {
                 let step = waiting.sleep()?.map_or(Wait::TICK, |left| left.min(Wait::TICK));
-                fresh = self.pause(fresh, step);
+                new_link = self.pause(new_link, step);
                 waiting.woke(false)?;
                 continue;
             }
-            fresh.in_hand = true;
-            drop(fresh);
-            let in_hand = InProgress(self);
-            let link = self.make(record, waiting)?;
+            new_link.connecting = true;
+            drop(new_link);
+            let connecting = InProgress(self);
+            let link = self.connect(record, waiting)?;
             record.connected(&link.peer.source);
-            // Before another thread may make one: it would wait for a further peer, and this one has come.
+            // Before another thread may make one, which would wait for a second peer although this one has come.
             self.put(link);
-            drop(in_hand);
-            fresh = self.fresh();
+            drop(connecting);
+            new_link = self.new_link();
         }
     }
 
-    fn pause<'a>(&self, fresh: MutexGuard<'a, NewLink>, step: Duration) -> MutexGuard<'a, NewLink> {
-        self.changed.wait_timeout(fresh, step).unwrap_or_else(PoisonError::into_inner).0
+    /// Waits until another thread has made a link, at most this long, so that callbacks and
+    /// deadlines are checked in between.
+    fn pause<'a>(&self, new_link: MutexGuard<'a, NewLink>, step: Duration) -> MutexGuard<'a, NewLink> {
+        self.changed.wait_timeout(new_link, step).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Whether a link that has ended is followed by another one.
-    pub fn goes_on(&self) -> bool {
+    /// Whether another link follows one that has ended.
+    pub fn reconnects(&self) -> bool {
         !(self.options.once || matches!(self.origin, Origin::Accepted))
     }
 
-    fn make(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
-        let made = match &self.origin {
+    /// Makes a link, as the origin says.
+    fn connect(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
+        let connected = match &self.origin {
             Origin::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the other side went away"))
             }
             Origin::Dial(dialler) => self.dial(dialler, waiting),
             Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
-            Origin::Place => self.join_place(waiting),
+            Origin::Place => self.connect_place(waiting),
             Origin::Accepted => {
                 let text = "the other side went away; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
             }
         };
-        made.map_err(|e| match e.kind() {
-            // Where there was somebody once, "nobody listens" is told as what it means to the caller.
+        connected.map_err(|e| match e.kind() {
+            // For a peer that was connected before, "nobody listens" means that it has gone.
             ErrorKind::NotFound | ErrorKind::Timeout if record.was_connected() && !waiting.is_none() => {
                 let text = "the other side went away and did not come back within the time given; try again, or see why it ended";
                 Error::new(ErrorKind::Disconnected, text).on(&self.endpoint)
@@ -335,6 +369,7 @@ impl Reconnector {
         })
     }
 
+    /// Waits for the next link of the acceptor.
     fn next_in_queue(&self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Link> {
         loop {
             self.check_links()?;
@@ -348,62 +383,72 @@ impl Reconnector {
         }
     }
 
-    fn join_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
+    /// Opens the place of a connectionless transport.
+    fn connect_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
         let connect_options = connect_options(&self.options, self.options.pattern)?;
         let ConnectionlessLink { tx, rx, place, .. } =
-            connectionless::connect(&self.endpoint, &connect_options, waiting)?;
+            self.endpoint.transport().connectionless()?.connect(&self.endpoint, &connect_options, waiting)?;
         if let Some(place) = &place {
-            agreement::stored::check_kept(&self.options, place)?;
+            schema_negotiation::stored::check_kept(&self.options, place)?;
         }
         Ok(Link {
             tx,
             rx,
-            peer: Peer::anybody(self.options.pattern, &self.options),
+            peer: Peer::unknown(self.options.pattern, &self.options),
             guard: None,
             negotiated: None,
         })
     }
 
-    /// Why a wait was ended that found nobody: the channel was closed.
-    fn ended(&self) -> Error {
+    /// The error for a wait that `wake` has ended: the channel was closed.
+    fn wait_ended(&self) -> Error {
         let text = "a wait was ended although the channel is open";
         self.check_open().err().unwrap_or_else(|| Error::new(ErrorKind::Internal, text))
     }
 
+    /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing.
     fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Link> {
         let options = &self.options;
         if options.framing != Framing::Linkspan {
             let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
-                return Err(self.ended());
+                return Err(self.wait_ended());
             };
             return plain::link(stream, options.pattern, options, &self.numbers, true);
         }
         let id = options.client_id.clone();
-        let ours = Greeting::of_session(options.pattern, id, options.limit, self.session_state.hello())?;
+        let mut own_hello =
+            Hello::of_session(options.pattern, id, options.max_message_size, self.session_state.hello())?;
+        own_hello.slots = self.endpoint.transport().capabilities().slots;
         let offer = || {
-            let offer = Offer::new(self.endpoint.transport(), ours.session, options.buffer)?;
+            let offer = self.endpoint.transport().connections()?.offer(own_hello.session, options.buffer)?;
             let descriptors = offer.descriptors()?;
             Ok((offer, descriptors))
         };
-        let dialled = dialler.dial(&ours, offer, &[self.wake.as_fd()], waiting)?;
-        let Some((called, theirs, offer)) = dialled else {
-            return Err(self.ended());
+        let dialled = dialler.dial(&own_hello, offer, &[self.wake.as_fd()], waiting)?;
+        let Some((called, peer_hello, offer)) = dialled else {
+            return Err(self.wait_ended());
         };
         let guard = Arc::new(ConnectionGuard::new(called.stream.clone()));
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
-        let peer = Peer::new(&theirs, options, owner);
+        let peer = Peer::new(&peer_hello, options, owner);
         let (tx, rx) = offer.join(
             called.stream,
-            // Where several listen, the kernel names the one that was first.
-            called.process.filter(|_| !theirs.shared),
-            theirs.session,
+            // With several processes at one socket, the kernel reports the process that bound it, which may not be this one.
+            called.process.filter(|_| !peer_hello.shared),
+            peer_hello.session,
             called.descriptors,
-            options.limit,
+            options.max_message_size,
+            own_hello.slots_with(&peer_hello),
             options.spin,
         )?;
-        let (hello, session_state) = (theirs.hello(), self.session_state.clone());
-        let negotiated =
-            Some(Negotiated { hello, identity: Identity::Listener, session_state, account: tx.account() });
+        let (hello, session_state) = (peer_hello.hello(), self.session_state.clone());
+        let negotiated = Some(Negotiated {
+            hello,
+            identity: Identity::Listener,
+            session_state,
+            ack_words: tx.ack_words(),
+            slots: tx.slots(),
+        });
         Ok(Link { tx, rx, peer, guard: Some(guard), negotiated })
     }
 }

@@ -1,4 +1,9 @@
 //! What happened to an object: events for the program to read, and counters.
+//!
+//! Every object (channel, server, publisher, subscriber) has one [`Record`], shared by its threads
+//! and the acceptor. Counters are relaxed atomics: each is correct by itself, and two of them are
+//! not a snapshot. Events are kept for the program until it reads them; with the feature `log` they
+//! are written to the log too.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,21 +12,22 @@ use std::sync::{Mutex, PoisonError};
 use crate::transport::Losses;
 use crate::value::{Map, Timestamp, Value};
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
-    /// The other side is there for the first time.
+    /// The peer connected for the first time.
     Connected,
-    /// It went away.
+    /// The peer disconnected.
     Disconnected,
-    /// Messages were overwritten before they were read, or did not come through.
+    /// Messages were overwritten before they were read, or were lost on the way.
     Lagged,
-    /// It is there again.
+    /// The peer connected again.
     Back,
-    /// Messages that were sent are lost: the client for which they were kept cannot come back, because it has no `client_id`, or
-    /// they are kept no longer, because too many others are away or too much is kept for them.
+    /// Messages that were sent are lost: their client cannot come back because it has no
+    /// `client_id`, or the bounds for disconnected clients (`absent_clients`, `replay_bytes`) were
+    /// reached.
     Forgotten,
-    /// A program called whose schema does not fit; it was not let in.
+    /// A program with a schema that does not fit wanted to connect; it was refused.
     SchemaMismatch,
 }
 
@@ -42,55 +48,67 @@ impl EventKind {
 /// Something that happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What.
+    /// What happened.
     pub kind: EventKind,
     /// When.
     pub at: Timestamp,
-    /// How many messages were missed, for [`EventKind::Lagged`], or are lost, for [`EventKind::Forgotten`].
+    /// Number of messages: missed ones for [`EventKind::Lagged`], lost ones for
+    /// [`EventKind::Forgotten`], otherwise 0.
     pub missed: u64,
-    /// More for a person: who came, why it went.
+    /// Details for a person: the peer's source, or a reason.
     pub text: String,
 }
 
-/// Events not yet read, at most: the oldest go first, and the counters still tell of them.
+/// Events that wait to be read, at most. The oldest are dropped; the counters still include them.
 const KEPT: usize = 256;
 
+/// Events and counters of one object.
 #[derive(Default)]
 pub struct Record {
     events: Mutex<VecDeque<Event>>,
+    /// How often a peer connected.
     connected: AtomicU64,
     pub sent: AtomicU64,
     pub received: AtomicU64,
+    /// Messages that were received by nobody: overwritten, or lost on the way.
     pub missed: AtomicU64,
-    /// Requests and answers whose caller had given up, and messages that were meant for a peer that had gone.
+    /// Requests and answers whose caller had given up, and messages for a peer that had
+    /// disconnected.
     pub dropped: AtomicU64,
-    /// Of those, the ones that were kept for a client that may still come back.
+    /// Those of `dropped` that were kept for a client which might have come back.
     pub forgotten: AtomicU64,
-    /// How many are connected now, where there may be several.
+    /// Long arrays that were encoded into a slot, and those for which no slot was free.
+    pub arrays_in_slots: AtomicU64,
+    pub arrays_without_slot: AtomicU64,
+    /// How many peers are connected now, where there may be several.
     pub present: AtomicU64,
-    /// What the last program said whose schema does not fit, and how many said so.
+    /// The last report of a schema that does not fit, and the number of such reports.
     mismatch: Mutex<Option<String>>,
     pub mismatches: AtomicU64,
-    /// Whether a server's program works on a request, and does not ask for the next one.
+    /// Whether a server's program handles a request.
     pub busy: AtomicBool,
 }
 
 impl Record {
+    /// Records that a peer connected.
     pub fn connected(&self, who: &str) {
         let first = self.connected.fetch_add(1, Ordering::Relaxed) == 0;
         self.push(if first { EventKind::Connected } else { EventKind::Back }, 0, who.to_owned());
     }
 
+    /// Records that a peer disconnected, and why.
     pub fn disconnected(&self, why: String) {
         self.push(EventKind::Disconnected, 0, why);
     }
 
+    /// Records missed messages.
     pub fn lagged(&self, missed: u64) {
         self.missed.fetch_add(missed, Ordering::Relaxed);
         self.push(EventKind::Lagged, missed, format!("{missed} messages missed"));
     }
 
-    /// Messages that were kept for a client that is away are lost.
+    /// Records that messages kept for a disconnected client are lost because the bounds were
+    /// reached.
     pub fn forgot(&self, client: &str, messages: u64) {
         self.dropped.fetch_add(messages, Ordering::Relaxed);
         self.forgotten.fetch_add(messages, Ordering::Relaxed);
@@ -100,28 +118,28 @@ impl Record {
         self.push(EventKind::Forgotten, messages, text);
     }
 
-    /// A program called whose schema does not fit.
+    /// Records the report of a program whose schema does not fit.
     pub fn mismatched(&self, said: String) {
         self.mismatches.fetch_add(1, Ordering::Relaxed);
         *self.mismatch.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.clone());
         self.push(EventKind::SchemaMismatch, 0, said);
     }
 
-    /// What a listing shows of the last such program; nothing where there was none.
+    /// Adds the last such report to what listings show.
     pub fn add_mismatch(&self, state: &mut Map) {
         if let Some(said) = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             state.insert("mismatch".into(), said.into());
         }
     }
 
-    /// Messages that were kept for a peer that cannot come back are lost.
-    pub fn gave_up(&self, messages: u64) {
+    /// Records that messages kept for a peer that cannot come back are lost.
+    pub fn lost_for_peer(&self, messages: u64) {
         let text =
             format!("{messages} messages that the other side had not said to have consumed before it went");
         self.push(EventKind::Forgotten, messages, text);
     }
 
-    /// Counts what did not come through where nothing is sent again.
+    /// Records losses of a link without replay.
     pub fn lost(&self, losses: Losses) {
         if losses.missed > 0 {
             self.lagged(losses.missed);
@@ -129,11 +147,12 @@ impl Record {
         self.dropped.fetch_add(losses.refused, Ordering::Relaxed);
     }
 
-    /// Whether the other side was ever there.
+    /// Whether a peer has ever connected.
     pub fn was_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed) > 0
     }
 
+    /// Adds an event.
     fn push(&self, kind: EventKind, missed: u64, text: String) {
         #[cfg(feature = "log")]
         {
@@ -148,27 +167,39 @@ impl Record {
         events.push_back(Event { kind, at: Timestamp::now(), missed, text });
     }
 
-    /// What happened since the last call.
+    /// Returns the events since the last call, oldest first.
     pub fn take(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
-    /// Counts where the caller holds the direction that alone raises this counter, which spares an atomic exchange.
+    /// Raises a counter that only the caller's thread writes, because it holds the direction or lock
+    /// that goes with it. Cheaper than an atomic addition.
     #[inline]
-    pub fn count_alone(&self, counter: &AtomicU64) {
+    pub fn count_exclusive(&self, counter: &AtomicU64) {
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// The same for several at once.
     #[inline]
-    pub fn count_alone_by(&self, counter: &AtomicU64, count: u64) {
+    pub fn add_exclusive(&self, counter: &AtomicU64, count: u64) {
         counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
 
+    /// Raises a counter that several threads write.
     pub fn count(&self, counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds the counters of an object that sends long arrays over links with slots.
+    pub fn add_arrays(&self, stats: &mut Map) {
+        for (name, count) in
+            [("arrays_in_slots", &self.arrays_in_slots), ("arrays_without_slot", &self.arrays_without_slot)]
+        {
+            stats.insert(name.into(), Value::from(count.load(Ordering::Relaxed)));
+        }
+    }
+
+    /// Returns the counters that every object has.
     pub fn stats(&self) -> Map {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         Map::from_iter([

@@ -1,11 +1,16 @@
-//! Links of which one end is on another machine: a bridge takes the frames of a program here and hands them on as they are.
+//! Links of which one end is on another machine: a bridge relays the frames of a program here as they are.
 //!
-//! The sessions of the two programs reach from end to end. A bridge has no part in them: it hands on the hellos, so that each side learns how
-//! far the other one has come, and then frames in order, in both directions. A link that it cuts is made anew by the program that
-//! called, and what was lost on the way is sent again under its old numbers.
+//! The sessions of the two programs reach from end to end, and a bridge has no part in them: it relays the
+//! hellos, so that each side learns how far the other has come, and then frames in order, in both directions.
+//! If it breaks a link, the program that connected makes a new one, and what was lost on the way is sent again
+//! under its old numbers.
 //!
-//! Shared memory says how far a program has come in a word of its page; this turns the word into `ack` frames and back, so that the
-//! two ends may use different transports.
+//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] turns
+//! that number into acknowledgement frames and back, so that the two ends may use different transports.
+//!
+//! A bridge holds a [`RelayListener`] for each name of another machine. It takes a [`RelayCaller`] from it and
+//! sends the hello to the other machine, where [`RelayLink::call`] presents it to the listener; the answer goes
+//! back to [`RelayCaller::answer`]. From then on the two machines copy frames between their `RelayLink`s.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,9 +20,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::acceptor::{check_allowed, claim, told};
-use super::greeting::{self, Greeting, Pattern};
+use super::acceptor::bind;
+use super::admission::{answer_with_state, check_allowed};
+use super::handshake::{self, Hello};
 use super::options::{Options, Use};
+use super::pattern::Pattern;
 use crate::codec::Encoding;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -26,19 +33,21 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{self, Call};
+use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
-use crate::transport::{Account, Offer, Rx, Sent, Tx};
+use crate::transport::{AckWords, Rx, Sent, Tx};
 use crate::value::Map;
 
-/// A name of this machine at which a bridge lets programs in to a channel of another machine. Its end takes the name away.
+/// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the name.
 pub struct RelayListener {
     queue: Arc<Queue>,
-    _berth: ListenerRegistration,
+    _registration: ListenerRegistration,
 }
 
+/// Callers that wait for an answer from the other machine. The acceptor's thread pushes, the bridge pops.
 #[derive(Debug)]
 struct Queue {
     callers: Mutex<VecDeque<RelayCaller>>,
@@ -52,23 +61,32 @@ impl Queue {
 }
 
 impl RelayListener {
-    /// Takes a name over `shm:` or `unix:` for a channel of the machine that the options name ([`Options::with_machine`]).
-    /// `AddressInUse` where a living program has it.
+    /// Binds a name over `shm:` or `unix:` for a channel of the machine in [`Options::with_machine`].
+    ///
+    /// # Errors
+    /// `AddressInUse` if a living program holds the name; `Unsupported` over another transport.
     pub fn listen(endpoint: &str, options: &Options) -> Result<RelayListener> {
         let endpoint: Endpoint = endpoint.parse()?;
-        Self::open(&endpoint, options).map_err(|e| e.on(&endpoint))
+        Self::open(&endpoint, Pattern::Channel, options).map_err(|e| e.on(&endpoint))
     }
 
-    fn open(endpoint: &Endpoint, options: &Options) -> Result<RelayListener> {
+    /// Binds the name of the controller of another machine, for the services of this machine. Clients of a controller get
+    /// `PermissionDenied`: they connect on its machine. Errors as for [`RelayListener::listen`].
+    pub fn listen_for_services(endpoint: &str, options: &Options) -> Result<RelayListener> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        Self::open(&endpoint, Pattern::Controller, options).map_err(|e| e.on(&endpoint))
+    }
+
+    fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options) -> Result<RelayListener> {
         check_transport(endpoint)?;
         options.check(endpoint.transport(), Use::Channel)?;
         let queue = Arc::new(Queue { callers: Mutex::default(), waker: EventFd::new()? });
-        let (claim, endpoint) = claim(endpoint, Pattern::Channel, options, false)?;
-        let handler = RelayHandler { endpoint, options: options.clone(), queue: queue.clone() };
-        Ok(RelayListener { queue, _berth: acceptor::open(claim, Arc::new(handler))? })
+        let (source, endpoint) = bind(endpoint, pattern, options, false)?;
+        let handler = RelayHandler { endpoint, pattern, options: options.clone(), queue: queue.clone() };
+        Ok(RelayListener { queue, _registration: acceptor::open(source, Arc::new(handler))? })
     }
 
-    /// The next program that has called and was not answered yet.
+    /// Returns the next program that waits for an answer, without waiting for one.
     pub fn next_caller(&self) -> Option<RelayCaller> {
         let mut callers = self.queue.callers();
         let caller = callers.pop_front();
@@ -79,7 +97,7 @@ impl RelayListener {
     }
 }
 
-/// Readable while a program waits to be answered.
+/// Readable while a program waits for an answer.
 impl AsFd for RelayListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.waker.as_fd()
@@ -92,16 +110,17 @@ impl fmt::Debug for RelayListener {
     }
 }
 
-/// Takes callers into the queue; those who only ask for counters it answers itself.
+/// Queues callers, and answers queries for counters by itself.
 struct RelayHandler {
     endpoint: Endpoint,
+    pattern: Pattern,
     options: Options,
     queue: Arc<Queue>,
 }
 
 impl RelayHandler {
-    fn tell(&self, theirs: &Greeting) -> Result<Answer> {
-        if theirs.shared {
+    fn answer_query(&self, peer_hello: &Hello) -> Result<Answer> {
+        if peer_hello.shared {
             let text = "the bridge to another machine has the name; nobody can serve it beside that";
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
@@ -109,7 +128,7 @@ impl RelayHandler {
         if let Some(machine) = &self.options.machine {
             state.insert("machine".into(), (**machine).into());
         }
-        told(Greeting::new(Pattern::Channel, None, self.options.limit)?, state)
+        answer_with_state(Hello::new(self.pattern, None, self.options.max_message_size)?, state)
     }
 }
 
@@ -119,16 +138,17 @@ impl HandshakeHandler for RelayHandler {
     }
 
     fn check_hello(&self, hello: &Incoming) -> Result<()> {
-        Greeting::from_frame(hello).map(drop)
+        Hello::from_frame(hello).map(drop)
     }
 
     fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
-        let theirs = Greeting::from_frame(&handshake.hello)?;
-        if theirs.ask && theirs.schema_at.is_none() && theirs.mismatch.is_none() {
-            return self.tell(&theirs);
+        let peer_hello = Hello::from_frame(&handshake.hello)?;
+        if peer_hello.ask && peer_hello.schema_at.is_none() && peer_hello.mismatch.is_none() {
+            return self.answer_query(&peer_hello);
         }
-        Pattern::Channel.admits(theirs.pattern)?;
-        if theirs.machine.is_some() {
+        self.pattern.admits(peer_hello.pattern)?;
+        refuse_client(&peer_hello, self.options.machine.as_deref())?;
+        if peer_hello.machine.is_some() {
             let text = "the name is of another machine, and so is the caller: call the name on the machine that it is of";
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
@@ -142,7 +162,7 @@ impl HandshakeHandler for RelayHandler {
             stream: handshake.stream,
             process: handshake.process,
             descriptors: handshake.descriptors,
-            greeting: theirs,
+            hello: peer_hello,
             buffer: self.options.buffer,
         };
         let queue = self.queue.clone();
@@ -154,141 +174,162 @@ impl HandshakeHandler for RelayHandler {
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {
-        greeting::refusal(error)
+        handshake::refusal(error)
     }
 }
 
-/// A program that has said hello at a [`RelayListener`], and waits for its answer. Dropped, it is hung up on, and calls again.
+/// A program that has sent its hello to a [`RelayListener`] and waits for the answer. Dropping it closes the connection, and the
+/// program connects again.
 pub struct RelayCaller {
     transport: Transport,
     stream: Stream,
     process: Option<Arc<OwnedFd>>,
     descriptors: Vec<OwnedFd>,
-    greeting: Greeting,
+    hello: Hello,
     buffer: Option<usize>,
 }
 
 impl RelayCaller {
-    /// What it says, as a frame for [`RelayLink::call`] on the other machine; `machine` is the name of this one.
-    pub fn hello(&self, machine: &str) -> Result<Vec<u8>> {
-        Greeting { machine: Some(machine.to_owned()), ..self.greeting.clone() }.to_frame()
+    /// Returns its hello as a frame, for [`RelayLink::call`] on the other machine.
+    pub fn hello(&self) -> Result<Vec<u8>> {
+        self.hello.to_frame()
     }
 
-    /// Gives it the answer that [`RelayLink::call`] had on the other machine of this name. The link, where it was let in there.
+    /// Sends it the answer that [`RelayLink::call`] returned on the machine of this name. Returns the link if the answer admits
+    /// the caller (`joined`), and none for a refusal or the answer to a query.
     pub fn answer(self, answer: &[u8], joined: bool, machine: &str) -> Result<Option<RelayLink>> {
         let frame = read_frame(answer)?;
         if frame.header.kind == Kind::Error {
             send_whole(&self.stream, answer, &[])?;
             return Ok(None);
         }
-        let mut theirs = Greeting::from_frame(&frame)?;
-        theirs.machine = Some(machine.to_owned());
-        let answer = theirs.to_frame()?;
+        let mut peer_hello = Hello::from_frame(&frame)?;
+        peer_hello.machine = Some(machine.to_owned());
+        let answer = peer_hello.to_frame()?;
         if !joined {
             send_whole(&self.stream, &answer, &[])?;
             return Ok(None);
         }
-        let offer = Offer::new(self.transport, theirs.session, self.buffer)?;
+        let offer = self.transport.connections()?.offer(peer_hello.session, self.buffer)?;
         let descriptors = offer.descriptors()?;
-        let (stream, session) = (self.stream.clone(), self.greeting.session);
-        let (tx, rx) =
-            offer.join(stream, self.process, session, self.descriptors, theirs.limit, Duration::ZERO)?;
-        let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        send_whole(&self.stream, &answer, &lent)?;
+        let (stream, session) = (self.stream.clone(), self.hello.session);
+        let (tx, rx) = offer.join(
+            stream,
+            self.process,
+            session,
+            self.descriptors,
+            peer_hello.max_message_size,
+            None,
+            Duration::ZERO,
+        )?;
+        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        send_whole(&self.stream, &answer, &borrowed)?;
         RelayLink::over(tx, rx).map(Some)
     }
 
-    /// Says why it is not let in.
+    /// Refuses it with this error.
     pub fn refuse(self, error: &Error) {
-        // One that has gone meanwhile has no need of it.
-        let _ = self.stream.write_with(&greeting::refusal(error), &[]);
+        // Fails only for a caller that has disconnected meanwhile.
+        let _ = self.stream.write_with(&handshake::refusal(error), &[]);
     }
 }
 
 impl fmt::Debug for RelayCaller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayCaller").field("source", &self.greeting.source()).finish_non_exhaustive()
+        f.debug_struct("RelayCaller").field("source", &self.hello.source()).finish_non_exhaustive()
     }
 }
 
-/// How long a listener is given to let go of a peer that has just gone, and how often it is called meanwhile.
-const LEAVING: Duration = Duration::from_secs(1);
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long a refusal because of a predecessor, which may just have disconnected, is not final.
+const RETRY_TIME: Duration = Duration::from_secs(1);
+/// The pause between attempts meanwhile.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A link to a program of this machine whose frames a bridge hands on, one after the other, as bytes: header, extension, body.
+/// A link to a program of this machine whose frames a bridge relays. A frame is given and taken as bytes: header, extension and
+/// body. Used by one thread.
 pub struct RelayLink {
     tx: Tx,
     rx: Rx,
-    account: Option<Arc<Account>>,
+    /// The pages of the two sides, over shared memory.
+    ack_words: Option<Arc<AckWords>>,
     epoll: Epoll,
+    /// Whether the link's descriptors are in the epoll set.
     reads: bool,
+    /// The descriptor that reports room, while it is in the epoll set.
     room: Option<OwnedFd>,
+    /// Whether the link was told to wake this side.
     parked: bool,
-    /// The number of the last message that the program was sent, and up to which it is known to have consumed them.
+    /// The number of the last message that was sent to the program.
     sent: u64,
-    said: u64,
+    /// The number up to which the program has consumed, as far as it was relayed.
+    acked: u64,
+    /// The number from which on the program was asked for a frame; 0 for none.
     wanted: u64,
 }
 
 impl RelayLink {
-    /// Says the hello of a program of another machine ([`RelayCaller::hello`]) to whoever listens at this endpoint, over `shm:` or `unix:`.
-    /// Gives the answer, a frame, and the link where it was let in. `NotFound` where nobody listens, `Stalled` where somebody does not answer in time.
+    /// Presents the hello of a program of another machine ([`RelayCaller::hello`]) to the listener at this endpoint, over `shm:` or
+    /// `unix:`. `machine` is the machine that the hello came from, whatever the hello itself says; the listener shows it. Returns
+    /// the answer as a frame, and the link if the listener has admitted the program.
+    ///
+    /// # Errors
+    /// `NotFound` if nobody listens; `Stalled` if the listener does not answer in time.
     pub fn call<'a>(
         endpoint: &str,
         hello: &[u8],
+        machine: &str,
         wait: impl Into<Wait<'a>>,
     ) -> Result<(Vec<u8>, Option<RelayLink>)> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let mut waiting = wait.into().start(LEAVING.into());
-        Self::dial(&endpoint, hello, &mut waiting).map_err(|e| e.on(&endpoint))
+        let mut waiting = wait.into().start(RETRY_TIME.into());
+        Self::dial(&endpoint, hello, machine, &mut waiting).map_err(|e| e.on(&endpoint))
     }
 
     fn dial(
         endpoint: &Endpoint,
         hello: &[u8],
+        machine: &str,
         waiting: &mut Waiting<'_>,
     ) -> Result<(Vec<u8>, Option<RelayLink>)> {
         check_transport(endpoint)?;
         let place = Place::of(endpoint)?;
-        let ours = Greeting::from_frame(&read_frame(hello)?)?;
-        if ours.machine.is_none() {
-            let text =
-                "the hello of another machine's program says which machine it is of; this one does not";
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        let (frame, transport) = (ours.to_frame()?, endpoint.transport());
-        let began = std::time::Instant::now();
+        let hello = Hello::from_frame(&read_frame(hello)?)?;
+        let own_hello = Hello { machine: Some(machine.to_owned()), ..hello };
+        refuse_client(&own_hello, None)?;
+        let (frame, transport) = (own_hello.to_frame()?, endpoint.transport());
+        let started = std::time::Instant::now();
         loop {
-            let offer = Offer::new(transport, ours.session, None)?;
-            let descriptors = if ours.ask { Vec::new() } else { offer.descriptors()? };
-            let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            match hello::call(&place, transport.carries(), &frame, &lent, waiting)? {
-                Call::Nobody => return Err(Error::new(ErrorKind::NotFound, "nobody listens there")),
+            let offer = transport.connections()?.offer(own_hello.session, None)?;
+            let descriptors = if own_hello.ask { Vec::new() } else { offer.descriptors()? };
+            let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            match hello::call(&place, transport.carries(), &frame, &borrowed, waiting)? {
+                Call::NotListening => return Err(Error::new(ErrorKind::NotFound, "nobody listens there")),
                 Call::Busy => {}
                 Call::Answered(called) => {
                     let answer = write_frame(&called.answer);
-                    let theirs = match greeting::read_answer(&called.answer) {
-                        Ok(theirs) => theirs,
-                        // Its last peer may have just gone.
-                        Err(e) if e.kind() == ErrorKind::AddressInUse && began.elapsed() < LEAVING => {
+                    let peer_hello = match handshake::read_answer(&called.answer) {
+                        Ok(peer_hello) => peer_hello,
+                        // Its last peer may have disconnected just now.
+                        Err(e) if e.kind() == ErrorKind::AddressInUse && started.elapsed() < RETRY_TIME => {
                             pause(waiting)?;
                             continue;
                         }
                         Err(_) => return Ok((answer, None)),
                     };
-                    // A listener with a schema that the caller has not compared lets it in nowhere.
-                    let agreed = ours.schemas.is_empty()
-                        || theirs.schemas.first().is_none_or(|one| ours.schemas.contains(one));
-                    if ours.ask || !agreed {
+                    // A listener with a schema that the caller has not compared yet does not admit it.
+                    let schemas_fit = own_hello.schemas.is_empty()
+                        || peer_hello.schemas.first().is_none_or(|one| own_hello.schemas.contains(one));
+                    if own_hello.ask || !schemas_fit {
                         return Ok((answer, None));
                     }
-                    let process = called.process.filter(|_| !theirs.shared);
+                    let process = called.process.filter(|_| !peer_hello.shared);
                     let (tx, rx) = offer.join(
                         called.stream,
                         process,
-                        theirs.session,
+                        peer_hello.session,
                         called.descriptors,
-                        ours.limit,
+                        own_hello.max_message_size,
+                        None,
                         Duration::ZERO,
                     )?;
                     return Ok((answer, Some(RelayLink::over(tx, rx)?)));
@@ -298,64 +339,68 @@ impl RelayLink {
         }
     }
 
+    /// Returns a link over these halves.
     fn over(tx: Tx, rx: Rx) -> Result<RelayLink> {
-        let account = tx.account();
+        let ack_words = tx.ack_words();
         let epoll = Epoll::new()?;
         let (reads, parked) = (false, false);
-        Ok(RelayLink { tx, rx, account, epoll, reads, room: None, parked, sent: 0, said: 0, wanted: 0 })
+        Ok(RelayLink { tx, rx, ack_words, epoll, reads, room: None, parked, sent: 0, acked: 0, wanted: 0 })
     }
 
-    /// The next frame of the program; none now. An error once it has gone, behind all that it had sent and consumed.
+    /// Returns the next frame of the program, or an acknowledgement made of its page; none if there is nothing now. Fails once the
+    /// program has disconnected, after everything that it had sent and acknowledged.
     pub fn try_recv(&mut self) -> Result<Option<Vec<u8>>> {
-        self.rouse();
-        if let Some(ack) = self.take_told() {
+        self.unpark();
+        if let Some(ack) = self.new_acknowledgement() {
             return Ok(Some(ack));
         }
         match self.rx.try_recv() {
             Ok(Some(frame)) => {
                 self.rx.consumed();
                 if frame.header.kind == Kind::Ack {
-                    self.said = self.said.max(frame.header.correlation);
+                    self.acked = self.acked.max(frame.header.correlation);
                 }
                 Ok(Some(write_frame(&frame)))
             }
-            Ok(None) => Ok(self.want()),
-            Err(e) => self.take_told().map_or(Err(e), |ack| Ok(Some(ack))),
+            Ok(None) => Ok(self.request_ack()),
+            Err(e) => self.new_acknowledgement().map_or(Err(e), |ack| Ok(Some(ack))),
         }
     }
 
-    /// Sends the program a frame of the other machine's; false where it has no room, or still has to take one before it.
+    /// Sends the program a frame of the other machine. False if there is no room, or an earlier frame is still going out: then
+    /// the caller keeps the frame.
     pub fn try_send(&mut self, frame: &[u8]) -> Result<bool> {
         if !self.tx.flush()? {
             return Ok(false);
         }
         let frame = read_frame(frame)?;
         let Header { kind, sequence, correlation, .. } = frame.header;
-        let says = match kind {
+        let acknowledged = match kind {
             Kind::Hello => return Err(Error::new(ErrorKind::Malformed, "a second hello came over a link")),
             Kind::Reply | Kind::Error => 0,
             _ => correlation,
         };
-        let out = Outgoing { header: frame.header, extension: &frame.extension, body: &frame.body };
+        let (header, extension) = (frame.header, &frame.extension[..]);
+        let out = Outgoing { header, extension, body: frame.body.whole(), split: None };
         match self.tx.try_send(&out)? {
             Sent::Blocked => return Ok(false),
             Sent::Part => self.tx.adopt(&out),
             Sent::Whole => {}
         }
         self.sent = self.sent.max(sequence);
-        if let Some(account) = self.account.as_ref().filter(|_| says > 0) {
-            account.tell(says);
+        if let Some(ack_words) = self.ack_words.as_ref().filter(|_| acknowledged > 0) {
+            ack_words.publish(acknowledged);
         }
         Ok(true)
     }
 
-    /// Whether all that was sent is with the transport; brings the rest there as far as it goes.
+    /// Flushes what the transport has adopted; true if nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         self.tx.flush()
     }
 
-    /// OwnerRecord to sleep on the descriptor: it wakes where a frame has come (with `reads`) and where there is room (with `writes`). True where
-    /// there is something at once.
+    /// Prepares a wait on the descriptor: it becomes readable for a frame (with `reads`) and for room (with `writes`). True if there
+    /// is something already, so that the caller must not wait.
     pub fn arm(&mut self, reads: bool, writes: bool) -> Result<bool> {
         if let Some(room) = self.room.take() {
             self.epoll.remove(&room);
@@ -374,7 +419,7 @@ impl RelayLink {
                 return Ok(true);
             }
             let (descriptor, what) = self.tx.room_descriptor()?;
-            // Its own, because the link's may be watched already.
+            // A duplicate, because the link's own descriptor may be in the epoll set already.
             let own = descriptor.try_clone_to_owned().doing("duplicating a descriptor")?;
             self.epoll.add(&own, 1, what)?;
             self.room = Some(own);
@@ -386,39 +431,41 @@ impl RelayLink {
         self.rx.park()
     }
 
-    fn rouse(&mut self) {
+    /// Takes back the request to be woken.
+    fn unpark(&mut self) {
         if std::mem::take(&mut self.parked) {
             self.rx.unpark();
         }
     }
 
-    /// How far the program has come, where it says so in its page and has not been asked since it did.
-    fn take_told(&mut self) -> Option<Vec<u8>> {
-        let told = self.account.as_ref()?.told();
-        if told <= self.said {
+    /// Returns an acknowledgement frame if the program's page has a higher number than was relayed.
+    fn new_acknowledgement(&mut self) -> Option<Vec<u8>> {
+        let acknowledged = self.ack_words.as_ref()?.acknowledged();
+        if acknowledged <= self.acked {
             return None;
         }
-        self.said = told;
-        let ack = Header { correlation: told, ..Header::new(Kind::Ack, Encoding::Raw) };
+        self.acked = acknowledged;
+        let ack = Header { correlation: acknowledged, ..Header::new(Kind::Ack, Encoding::Raw) };
         Some(Outgoing::new(ack, &[]).head())
     }
 
-    /// Asks for a frame once the program has come further, where it says so in its page alone.
-    fn want(&mut self) -> Option<Vec<u8>> {
-        /// As often as a program that receives over a stream says it.
-        const OFTEN: u64 = 64;
-        let account = self.account.as_ref()?;
-        let open = self.sent.saturating_sub(self.said);
-        let wanted = if open == 0 { 0 } else { self.said + (open / 4).clamp(1, OFTEN) };
+    /// Asks a program that acknowledges in its page for a frame after it has consumed a quarter of what is
+    /// open, so that this side is woken; then checks the page once more.
+    fn request_ack(&mut self) -> Option<Vec<u8>> {
+        /// At most as many messages as after which a receiver over a stream acknowledges.
+        const MAX_STEP: u64 = 64;
+        let ack_words = self.ack_words.as_ref()?;
+        let open = self.sent.saturating_sub(self.acked);
+        let wanted = if open == 0 { 0 } else { self.acked + (open / 4).clamp(1, MAX_STEP) };
         if wanted != self.wanted {
             self.wanted = wanted;
-            account.want(wanted);
+            ack_words.want(wanted);
         }
-        self.take_told()
+        self.new_acknowledgement()
     }
 }
 
-/// Readable where [`RelayLink::arm`] says so.
+/// Readable as [`RelayLink::arm`] has arranged.
 impl AsFd for RelayLink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
@@ -431,22 +478,35 @@ impl fmt::Debug for RelayLink {
     }
 }
 
+/// Fails with `Unsupported` for a transport whose links cannot be relayed.
 fn check_transport(endpoint: &Endpoint) -> Result<()> {
-    match endpoint.transport() {
-        Transport::Shm | Transport::Unix => Ok(()),
-        _ => {
-            let text = "only channels over shm: and unix: are handed on to other machines; use one of those";
-            Err(Error::new(ErrorKind::Unsupported, text))
-        }
+    if endpoint.transport().capabilities().relays_links {
+        return Ok(());
     }
+    let text = "only channels over shm: and unix: are handed on to other machines; use one of those";
+    Err(Error::new(ErrorKind::Unsupported, text))
 }
 
+/// Refuses a client of a controller of another machine, whose commands would reach every service there.
+fn refuse_client(hello: &Hello, machine: Option<&str>) -> Result<()> {
+    if hello.pattern != Pattern::Controller || hello.ask {
+        return Ok(());
+    }
+    let machine = machine.unwrap_or("another machine");
+    let text = format!(
+        "the controller is on {machine}, and takes services of other machines alone; give the command there"
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+/// Waits for [`RETRY_INTERVAL`] within the deadline.
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
     waiting.sleep()?;
-    std::thread::sleep(AGAIN);
+    std::thread::sleep(RETRY_INTERVAL);
     waiting.woke(false)
 }
 
+/// Sends the answer to a hello with its descriptors. A new connection has room for it, so this does not wait.
 fn send_whole(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     match stream.write_with(frame, descriptors)? {
         Some(sent) if sent == frame.len() => Ok(()),
@@ -454,16 +514,17 @@ fn send_whole(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
 }
 
-/// A frame as it stands on a stream. A check sum of its body belongs to the link that it came over.
+/// Returns a frame as it stands on a stream, without the checksum, which belongs to the link that it came over.
 fn write_frame(frame: &Incoming) -> Vec<u8> {
     let mut header = frame.header;
     header.flags &= !flags::BODY_CHECKED;
     (header.extension, header.body) = (frame.extension.len(), frame.body.len() as u64);
     header.body_check = 0;
-    let out = Outgoing { header, extension: &frame.extension, body: &frame.body };
-    let mut bytes = Vec::with_capacity(header.body_offset() + frame.body.len());
+    let body = frame.body.whole();
+    let out = Outgoing { header, extension: &frame.extension, body, split: None };
+    let mut bytes = Vec::with_capacity(header.body_offset() + body.len());
     out.append_head(&mut bytes);
-    bytes.extend_from_slice(&frame.body);
+    bytes.extend_from_slice(body);
     bytes
 }
 
@@ -476,5 +537,5 @@ fn read_frame(bytes: &[u8]) -> Result<Incoming> {
         return Err(malformed());
     }
     let extension = Bytes::copy_from_slice(&bytes[HEADER..HEADER + header.extension]);
-    Ok(Incoming { header, extension, body: Bytes::copy_from_slice(body) })
+    Ok(Incoming { header, extension, body: Bytes::copy_from_slice(body).into() })
 }

@@ -1,4 +1,21 @@
-//! Sending over a link that may break: whole, or not at all, or adopted; and again what the peer has not acknowledged.
+//! The sending direction of a channel: new messages, replays and acknowledgements over a link that
+//! may break.
+//!
+//! A frame goes over a link whole or not at all, as far as the session is concerned: once the
+//! transport has taken a part of it, it *adopts* the rest, which goes out with later calls even if
+//! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
+//! link breaks, the message goes over the next one.
+//!
+//! There are three ways to send a message, from the fastest to the most general; each faster one
+//! returns without effect where anything is in its way, and the next one finds out what:
+//! - [`Sending::send_in_place`]: data over shared memory, written where it is received, under one
+//!   lock;
+//! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;
+//! - [`Sending::send`]: connects, replays, waits for room.
+//!
+//! The direction is held by one thread at a time (`direction`). A thread that receives and has an
+//! acknowledgement to send borrows it; if another thread holds it, that thread sends the
+//! acknowledgement when it releases the direction ([`AckSender`]).
 
 use std::sync::atomic::Ordering;
 
@@ -8,36 +25,42 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Payload, withdrawal};
-use crate::sys::clock;
+use crate::sys::clock::{self, since_boot};
 use crate::sys::poll::Interest;
-use crate::transport::Sent;
+use crate::transport::{Sent, extension};
 
 use super::direction::Direction;
 use super::reconnector::{Reconnector, TxPart};
 use super::record::Record;
 use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
-use super::session_state::{Kept, SessionHalves, SessionState, class};
+use super::session_state::{SessionHalves, SessionState, StoredMessage, class};
 
-/// The sending direction of a channel.
+/// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
 #[derive(Default)]
 pub struct Sending {
+    /// The sending half of the link; none before the first and after one broke.
     part: Option<TxPart>,
+    /// The generation of that link, by which [`Reconnector::is_newer`] tells that there is another.
     pub generation: u64,
 }
 
-/// What is to be sent, before it has its number.
+/// A message before it has a number.
 pub struct Draft<'a> {
     pub kind: Kind,
+    /// The number of the request that it answers; 0 otherwise.
     pub correlation: u64,
     pub flags: u16,
-    /// The session that an answer is for: to another one the number of its request means another request. 0 for any.
+    /// The peer's session that an answer is for: in another session the number of the request means
+    /// another request. 0 for any.
     pub to: u64,
     pub payload: &'a Payload,
+    /// Whether nobody wants its outcome after the wait in which it is sent: a bridge to the server of another machine is told so.
+    pub has_deadline: bool,
 }
 
 impl Draft<'_> {
-    /// Its header, sent now and without a number.
+    /// Returns its header, with the current time and without a number.
     fn header(&self) -> Header {
         Header {
             correlation: self.correlation,
@@ -48,26 +71,29 @@ impl Draft<'_> {
     }
 }
 
-/// After so many messages that nobody acknowledged, a program that only sends looks for acknowledgements.
-const GATHER: usize = 64;
+/// After this many unacknowledged messages a program that only sends checks for acknowledgements.
+const ACK_CHECK_INTERVAL: usize = 64;
 
-/// Whether it is time to look, with so many kept.
-pub fn is_time_to_gather(kept: usize) -> bool {
-    kept > 0 && kept.is_multiple_of(GATHER)
+/// Whether to check, with so many messages kept.
+pub fn is_ack_check_due(kept: usize) -> bool {
+    kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
 }
 
 impl Sending {
-    /// Sends one message, over a new link if the old one has broken, behind whatever is to be sent again. Gives its
-    /// sequence number.
+    /// Sends one message and returns its number. Connects if need be, and sends replays first. If a
+    /// link breaks, calls `read_rest`, which receives what the peer sent last over it, and goes on
+    /// with the next link.
     ///
-    /// An error means that the message is still the caller's alone. When a link has broken, `read_on` reads what the
-    /// other side has said last over it.
+    /// # Errors
+    /// The message is then still the caller's. `Timeout`, or `Full` for a call that does not wait,
+    /// if the peer takes nothing; `Disconnected` for an answer whose client has disconnected; what
+    /// connecting fails with.
     pub fn send(
         &mut self,
         draft: &Draft<'_>,
         reconnector: &Reconnector,
         record: &Record,
-        read_on: &dyn Fn(),
+        read_rest: &dyn Fn(),
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
         let header = draft.header();
@@ -75,41 +101,46 @@ impl Sending {
             self.join(reconnector, record, waiting)?;
             let Some(part) = &mut self.part else { continue };
             if draft.to != 0 && part.session() != draft.to {
-                let text =
-                    "the one that asked has gone, and another is in its place: nobody waits for this answer";
+                let text = "the client that sent the request has disconnected, and another one has connected: nobody waits for this answer";
                 return Err(Error::new(ErrorKind::Disconnected, text));
             }
-            // Where there is no session nobody would acknowledge.
+            // A peer without a session acknowledges nothing, so nothing is kept for it.
             let class = if part.negotiated.is_some() {
                 class(draft.kind, draft.flags)
             } else {
                 RetransmitClass::Answer
             };
-            draft.payload.check(part.peer.limit)?;
+            draft.payload.check(part.peer.max_message_size)?;
             let pushed = replay(part, reconnector, waiting).and_then(|()| {
                 let mut halves = reconnector.session_state.halves();
-                let number = halves.outbox.offer();
-                let (header, said) = numbered(header, number, &halves, part.session());
+                let number = halves.outbox.assign_number();
+                let (header, acked) = with_number(header, number, &halves, part.session());
                 drop(halves);
-                push(part, &Outgoing::new(header, draft.payload.body()), reconnector, waiting).map(|()| said)
+                let until = if asks_until(part, draft) { waiting.deadline().remaining() } else { None };
+                let extension =
+                    until.map_or(Ok(Vec::new()), |left| extension::write_until(since_boot() + left))?;
+                let mut frame = Outgoing::of(header, draft.payload.memory());
+                (frame.header.extension, frame.extension) = (extension.len(), &extension);
+                push(part, &frame, reconnector, waiting).map(|()| acked)
             });
             match pushed {
-                Ok(said) => {
+                Ok(acked) => {
                     let mut halves = reconnector.session_state.halves();
-                    let keep = || Kept::new(&header, draft.payload);
-                    let number = halves.outbox.sent(class, draft.payload.body().len(), keep);
-                    if has_place(draft.kind) {
-                        halves.inbox.said_in_passing(part.session(), said);
+                    let keep = || StoredMessage::new(&header, draft.payload);
+                    let number = halves.outbox.sent(class, draft.payload.len(), keep);
+                    if carries_ack(draft.kind) {
+                        halves.inbox.piggybacked(part.session(), acked);
                     }
                     drop(halves);
-                    record.count_alone(&record.sent);
+                    record.count_exclusive(&record.sent);
                     return Ok(number);
                 }
-                // The link has broken, and none of the frame will arrive: it goes over the next one.
+                // The link has broken, and the peer drops a frame that came in part: the message goes over the next link.
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.part = None;
-                    read_on();
-                    // A reply belongs to the client that asked, who is gone with the link; unless it asks again.
+                    read_rest();
+                    // A reply belongs to the client that sent the request, which ended with the link, unless the request is
+                    // idempotent: then the client sends it again.
                     if class == RetransmitClass::Answer && matches!(draft.kind, Kind::Reply | Kind::Error) {
                         return Err(e);
                     }
@@ -119,50 +150,52 @@ impl Sending {
         }
     }
 
-    /// The same for a message that the link takes whole without the kernel, where nothing is in the way: under one lock. None
-    /// where something may be, and then nothing was sent: [`Sending::send`] sees what it is.
+    /// The same for a message that the link takes whole without a system call that waits, under one
+    /// lock. None if anything is in the way; then nothing was sent.
     pub fn send_at_once(
         &mut self,
         draft: &Draft<'_>,
         reconnector: &Reconnector,
         record: &Record,
     ) -> Option<u64> {
-        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.body().len()))?;
+        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.len()))?;
         let session = part.session();
         if reconnector.is_newer(self.generation)
             || reconnector.session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
             || draft.to != 0 && draft.to != session
-            || draft.payload.check(part.peer.limit).is_err()
+            || draft.payload.check(part.peer.max_message_size).is_err()
+            || asks_until(part, draft)
         {
             return None;
         }
         let header = draft.header();
         let class = class(draft.kind, draft.flags);
+        // A short body lies in one block.
         let body = draft.payload.body();
         let mut halves = reconnector.session_state.halves();
         let before = halves.outbox.kept_count();
-        // Whoever keeps much looks how far the other side has come.
-        if halves.has_violation() || !halves.outbox.has_room(class, body.len()) || is_time_to_gather(before) {
+        // With many messages kept, the general way checks for acknowledgements first.
+        if halves.has_violation() || !halves.outbox.has_room(class, body.len()) || is_ack_check_due(before) {
             return None;
         }
-        let number = halves.outbox.offer();
-        let (numbered, said) = numbered(header, number, &halves, session);
-        if !matches!(part.tx.try_send(&Outgoing::new(numbered, body)), Ok(Sent::Whole)) {
+        let number = halves.outbox.assign_number();
+        let (with_number, acked) = with_number(header, number, &halves, session);
+        if !matches!(part.tx.try_send(&Outgoing::new(with_number, body)), Ok(Sent::Whole)) {
             return None;
         }
-        let keep = || Kept::new(&header, draft.payload);
+        let keep = || StoredMessage::new(&header, draft.payload);
         let number = halves.outbox.sent(class, body.len(), keep);
-        if has_place(draft.kind) {
-            halves.inbox.said_in_passing(session, said);
+        if carries_ack(draft.kind) {
+            halves.inbox.piggybacked(session, acked);
         }
         drop(halves);
-        record.count_alone(&record.sent);
+        record.count_exclusive(&record.sent);
         Some(number)
     }
 
-    /// Sends a message of data over shared memory in the shortest way: its record is written, and what is kept of it noted, under one
-    /// lock. None where anything is in the way, and then nothing was sent: [`Sending::send`] sees what it is.
+    /// Sends data over shared memory: writes its record into the ring and keeps it, under one lock.
+    /// None if anything is in the way; then nothing was sent.
     #[inline]
     pub fn send_in_place(
         &mut self,
@@ -170,40 +203,44 @@ impl Sending {
         reconnector: &Reconnector,
         record: &Record,
     ) -> Option<u64> {
-        let (session_state, body) = (&reconnector.session_state, payload.body());
-        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(body.len()))?;
+        let session_state = &reconnector.session_state;
+        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(payload.len()))?;
+        // A short body lies in one block.
+        let body = payload.body();
         let session = part.session();
         if reconnector.is_newer(self.generation)
             || session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
-            || body.len() as u64 > part.peer.limit
+            || body.len() as u64 > part.peer.max_message_size
         {
             return None;
         }
         let sent = clock::now();
         let mut halves = session_state.halves();
-        // Whoever keeps much looks how far the other side has come.
+        // With many messages kept, the general way checks for acknowledgements first.
         if halves.has_violation()
             || halves.to_piggyback(session) != 0
             || !halves.outbox.has_room(RetransmitClass::Data, body.len())
-            || is_time_to_gather(halves.outbox.kept_count())
+            || is_ack_check_due(halves.outbox.kept_count())
         {
             return None;
         }
-        let sequence = halves.outbox.offer();
+        let sequence = halves.outbox.assign_number();
         let header = Header { sent, sequence, ..Header::new(Kind::Data, payload.encoding()) };
         if !part.tx.try_send_next(&header, body) {
             return None;
         }
-        let number = halves.outbox.sent(RetransmitClass::Data, body.len(), || Kept::data(payload, sent));
-        halves.inbox.said_in_passing(session, 0);
+        let number =
+            halves.outbox.sent(RetransmitClass::Data, body.len(), || StoredMessage::data(payload, sent));
+        halves.inbox.piggybacked(session, 0);
         drop(halves);
-        record.count_alone(&record.sent);
+        record.count_exclusive(&record.sent);
         Some(number)
     }
 
-    /// Sends as many of these data messages as go at once, where nothing is in the way: with one fence and one wake-up, or one
-    /// system call. 0 where something may be, and then nothing was sent: [`Sending::send`] sees what it is.
+    /// Sends as many of these data messages as the link takes now, with one fence and one wake-up,
+    /// or one system call. Returns how many; 0 if anything is in the way. A last message that was
+    /// taken in part is completed within `waiting`.
     pub fn send_many_at_once(
         &mut self,
         payloads: &[Payload],
@@ -212,7 +249,7 @@ impl Sending {
         waiting: &mut Waiting<'_>,
     ) -> usize {
         let Some(part) = self.part.as_mut() else { return 0 };
-        let (session, limit) = (part.session(), part.peer.limit);
+        let (session, limit) = (part.session(), part.peer.max_message_size);
         if reconnector.is_newer(self.generation)
             || reconnector.session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
@@ -220,51 +257,51 @@ impl Sending {
             return 0;
         }
         let mut halves = reconnector.session_state.halves();
-        if is_time_to_gather(halves.outbox.kept_count()) {
-            halves.look();
+        if is_ack_check_due(halves.outbox.kept_count()) {
+            halves.read_peer_page();
         }
-        let taken = payloads.iter().take_while(|payload| payload.check(limit).is_ok());
-        let lengths = taken.map(|payload| payload.body().len());
+        let fits = |payload: &&Payload| payload.check(limit).is_ok() && payload.memory().split().is_none();
+        let lengths = payloads.iter().take_while(fits).map(Payload::len);
         let Some(first_length) = lengths.clone().next() else { return 0 };
-        // Looks in the other side's page if there seems to be none.
+        // Reads the peer's page if there seems to be no room.
         if !halves.has_room(RetransmitClass::Data, first_length) || halves.has_violation() {
             return 0;
         }
         let count = halves.outbox.room_for(lengths);
         let payloads = &payloads[..count];
-        let first = halves.outbox.offer_many(count);
-        let said = halves.to_piggyback(session);
+        let first = halves.outbox.assign_numbers(count);
+        let acked = halves.to_piggyback(session);
         drop(halves);
         let sent = clock::now();
         let headers = (first..).zip(payloads).map(|(sequence, payload)| Header {
             sequence,
             sent,
-            // Once is enough.
-            correlation: if sequence == first { said } else { 0 },
+            // One message of the batch carries the acknowledgement.
+            correlation: if sequence == first { acked } else { 0 },
             ..Header::new(Kind::Data, payload.encoding())
         });
         let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
-        // An error is met again by the next frame.
-        let taken = part.tx.try_send_many(frames).unwrap_or(0);
+        // The next frame meets the same error and reports it.
+        let sent_count = part.tx.try_send_many(frames).unwrap_or(0);
         let mut halves = reconnector.session_state.halves();
-        for payload in &payloads[..taken] {
+        for payload in &payloads[..sent_count] {
             let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
-            let keep = || Kept::new(&header, payload);
-            halves.outbox.sent(RetransmitClass::Data, payload.body().len(), keep);
+            let keep = || StoredMessage::new(&header, payload);
+            halves.outbox.sent(RetransmitClass::Data, payload.len(), keep);
         }
-        halves.outbox.took_back();
-        if taken > 0 {
-            halves.inbox.said_in_passing(session, said);
+        halves.outbox.release_numbers();
+        if sent_count > 0 {
+            halves.inbox.piggybacked(session, acked);
         }
         drop(halves);
-        record.count_alone_by(&record.sent, taken as u64);
+        record.add_exclusive(&record.sent, sent_count as u64);
         if part.tx.has_rest() {
-            flush_out(part, reconnector, waiting);
+            flush_rest(part, reconnector, waiting);
         }
-        taken
+        sent_count
     }
 
-    /// Takes the sending half of the newest link, waiting for one if need be.
+    /// Takes the sending half of the newest link, and waits for one if there is none.
     pub fn join(
         &mut self,
         reconnector: &Reconnector,
@@ -285,34 +322,37 @@ impl Sending {
         Ok(())
     }
 
-    /// Says what is due to be said without the program: what is to be sent again after a new link, and how far the
-    /// program has come with what was received. Waits for nothing: what the link does not take now, a later call says.
+    /// Sends what is due without the program: replays after a new link, withdrawals, and the
+    /// acknowledgement if `trigger` makes it due. Does not wait; what the link does not take now is
+    /// sent by a later call.
     pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, record: &Record) {
         let mut at_once = Waiting::at_once();
         if reconnector.is_newer(self.generation) && self.join(reconnector, record, &mut at_once).is_err() {
             return;
         }
         let Some(part) = &mut self.part else { return };
-        // A link that breaks here is noticed by the next call that receives or sends.
+        // The next call that sends or receives notices a link that breaks here.
         let _ = replay(part, reconnector, &mut at_once);
         let session = part.session();
         self.send_withdrawals(&reconnector.session_state);
         let Some(part) = &mut self.part else { return };
         let Some(number) = reconnector.session_state.halves().ack_due(trigger, session) else { return };
-        if tell(part, Kind::Ack, number) {
-            reconnector.session_state.halves().inbox.said_alone(session, number);
+        if send_control(part, Kind::Ack, number) {
+            reconnector.session_state.halves().inbox.ack_frame_sent(session, number);
         }
     }
 
-    /// Sends again what is to be, then says that we leave and wait for what is not acknowledged.
-    pub fn say_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// Sends the replays, then a bye frame, by which the peer knows that this side closes and waits
+    /// for its acknowledgement.
+    pub fn send_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = &mut self.part else { return Ok(()) };
         replay(part, reconnector, waiting)?;
         push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), reconnector, waiting)
     }
 
-    /// Brings away what the kernel has not yet taken, where nobody will say that it was consumed.
-    pub fn see_out(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// On a link without a session, where nothing is acknowledged: waits until the kernel has taken
+    /// everything.
+    pub fn flush_plain(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
         let bye = Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]);
         push(part, &bye, reconnector, waiting).map_err(|e| match e.kind() {
@@ -324,70 +364,73 @@ impl Sending {
         })
     }
 
-    /// Withdraws requests whose callers have given up: where the transport still has one it is taken back, elsewhere the
-    /// other side is told. What the link does not take now is told later.
+    /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else
+    /// by telling the peer. What the link does not take now stays noted.
     pub fn send_withdrawals(&mut self, session_state: &SessionState) {
         let Some(part) = &mut self.part else { return };
         let mut withdrawn = session_state.withdrawn();
         withdrawn.retain(|request| {
             part.tx.withdraw(*request);
-            // Where nothing is said of sessions, nobody would understand it.
             part.negotiated.is_some()
-                && withdrawal::frame(*request).is_ok_and(|(header, body)| !offer(part, header, &body))
+                && withdrawal::frame(*request)
+                    .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
         });
     }
 
-    /// Whether a small message can be sent at once, as far as is known.
+    /// Whether a small message can be sent now, as far as is known.
     pub fn is_writable(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }
 
-    /// Brings away what the link has taken over. Where that does not go at once, or with `blocked` in any case: what becomes
-    /// ready once there is room, and for what; none where there is room after all.
+    /// Flushes what the link has adopted. If that does not succeed at once, or with `blocked` in any
+    /// case, returns a descriptor and the event that reports room; none if there is room after all.
     pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let Some(part) = &mut self.part else { return Ok(None) };
         if part.tx.flush()? && !blocked || part.tx.park_room()? {
             return Ok(None);
         }
         let (fd, what) = part.tx.room_descriptor()?;
-        // Its own, because the link's may be watched already.
+        // A duplicate, because the link's own descriptor may be in the epoll set already.
         let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
         Ok(Some((own, what)))
     }
 
-    /// Brings away what the link has taken over, until the deadline.
+    /// Flushes what the link has adopted, until the deadline.
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) {
         let Some(part) = &mut self.part else { return };
         while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
     }
 
-    /// Ends the link, because of what the other side said.
-    pub fn condemn(&mut self, error: &Error) {
+    /// Ends the link because of a protocol violation of the peer; the transport closes it with this
+    /// error.
+    pub fn end_link(&mut self, error: &Error) {
         if let Some(part) = &mut self.part {
-            part.tx.condemn(error);
+            part.tx.end_link(error);
         }
     }
 
-    /// Lets go of the link.
+    /// Releases the link.
     pub fn drop_part(&mut self) {
         self.part = None;
     }
 }
 
-/// The header with its number, and with what it says in passing of how far we have come with the session `to`, which is
-/// given beside it: only messages that answer nothing have the place for that. 0 says nothing.
-fn numbered(header: Header, number: u64, halves: &SessionHalves, to: u64) -> (Header, u64) {
-    let said = if has_place(header.kind) { halves.to_piggyback(to) } else { 0 };
-    let correlation = if said > 0 { said } else { header.correlation };
-    (Header { sequence: number, correlation, ..header }, said)
+/// Returns the header with its number and, for a kind that carries one, with the acknowledgement for
+/// the session `to`; and that acknowledgement, 0 for none.
+fn with_number(header: Header, number: u64, halves: &SessionHalves, to: u64) -> (Header, u64) {
+    let acked = if carries_ack(header.kind) { halves.to_piggyback(to) } else { 0 };
+    let correlation = if acked > 0 { acked } else { header.correlation };
+    (Header { sequence: number, correlation, ..header }, acked)
 }
 
-/// Whether a message has a place to say in passing how far we have come.
-fn has_place(kind: Kind) -> bool {
+/// Whether a message of this kind carries an acknowledgement: answers use that field for the number
+/// of their request.
+fn carries_ack(kind: Kind) -> bool {
     matches!(kind, Kind::Data | Kind::Request)
 }
 
-/// Sends again what this link is to have and has not.
+/// Sends what this link still has to get. The lock is released while a frame goes out, so the next
+/// message to replay is looked up anew each time.
 fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
     if !reconnector.session_state.replays.load(Ordering::Acquire) {
         return Ok(());
@@ -399,20 +442,20 @@ fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_
             reconnector.session_state.replays.store(false, Ordering::Release);
             return Ok(());
         };
-        let (header, _) = numbered(kept.header(number), number, &halves, part.session());
+        let (header, _) = with_number(kept.header(number), number, &halves, part.session());
         drop(halves);
-        push(part, &Outgoing::new(header, kept.payload.body()), reconnector, waiting)?;
+        push(part, &Outgoing::of(header, kept.payload.memory()), reconnector, waiting)?;
         reconnector.session_state.halves().outbox.replayed(number);
     }
 }
 
-/// Sends a frame that is nothing but its kind and a number; false where there is no room for it now.
-fn tell(part: &mut TxPart, kind: Kind, number: u64) -> bool {
-    offer(part, Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) }, &[])
+/// Sends a frame that consists of its kind and a number; false if there is no room for it now.
+fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
+    try_send_frame(part, Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) }, &[])
 }
 
-/// Sends a frame without waiting; false where there is no room for it now.
-fn offer(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
+/// Sends a frame without waiting; false if there is no room for it now.
+fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
     let frame = Outgoing::new(header, body);
     match part.tx.try_send(&frame) {
         Ok(Sent::Whole) => true,
@@ -424,29 +467,33 @@ fn offer(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
     }
 }
 
-/// Brings one frame to the transport. `Timeout`, or `Full` for a call that is not to wait, when none of it went.
+/// Gives one frame to the transport, waiting for room.
+///
+/// # Errors
+/// `Timeout`, or `Full` for a call that does not wait, if nothing of it went; `Disconnected` if the
+/// link broke.
 fn push(
     part: &mut TxPart,
     frame: &Outgoing<'_>,
     reconnector: &Reconnector,
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
-    let mut begun = false;
+    let mut partly_sent = false;
     loop {
         match part.tx.try_send(frame)? {
             Sent::Whole => return Ok(()),
-            Sent::Part => begun = true,
+            Sent::Part => partly_sent = true,
             Sent::Blocked if waiting.is_none() => {
                 let text = "the other side has not taken what was sent before, and the call was not to wait";
                 return Err(Error::new(ErrorKind::Full, text));
             }
             Sent::Blocked => {}
         }
-        if begun && waiting.is_none() {
+        if partly_sent && waiting.is_none() {
             part.tx.adopt(frame);
             return Ok(());
         }
-        // A thread that closes the channel ends this; its own waits, in which it takes its leave, go on.
+        // Closing the channel ends the waits of other threads; those of the closing thread itself go on.
         let waited = if reconnector.is_closed() {
             reconnector.check_links().and_then(|()| part.tx.wait_room(waiting))
         } else {
@@ -456,10 +503,10 @@ fn push(
         match waited {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
-            // Once the transport has some of it, it is sent, whatever the program does next.
-            Err(_) if begun => {
+            // The peer has a part of the frame, so the rest has to follow, whatever the program does next.
+            Err(_) if partly_sent => {
                 part.tx.adopt(frame);
-                part.tx.see_off();
+                part.tx.flush_in_background();
                 return Ok(());
             }
             Err(e) => return Err(e),
@@ -467,18 +514,19 @@ fn push(
     }
 }
 
-/// Brings away the rest of a message that went in part, until the deadline; what is left then goes out without the program.
-fn flush_out(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) {
-    // A link that has broken is noticed by the next call; the message is sent again with the others.
+/// Flushes the rest of a message of which a part went, until the deadline; then the transport sends
+/// what is left by itself.
+fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) {
+    // The next call notices a link that breaks here; the message is then replayed with the others.
     while matches!(part.tx.flush(), Ok(false)) {
         waiting.wakes_on(&reconnector.wake);
         if waiting.is_none() || part.tx.wait_room(waiting).and_then(|()| reconnector.check_links()).is_err() {
-            return part.tx.see_off();
+            return part.tx.flush_in_background();
         }
     }
 }
 
-/// What a thread that receives says over the other direction.
+/// What a receiving thread sends over the other direction.
 pub struct AckSender<'a> {
     pub sending: &'a Direction<Sending>,
     pub reconnector: &'a Reconnector,
@@ -486,50 +534,56 @@ pub struct AckSender<'a> {
 }
 
 impl AckSender<'_> {
-    /// Whether something would be due on this occasion.
-    pub fn owes(&self, trigger: AckTrigger) -> bool {
-        self.reconnector.session_state.halves().owes(trigger)
+    /// Whether an acknowledgement would be due on this occasion.
+    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
+        self.reconnector.session_state.halves().is_ack_due(trigger)
     }
 
-    /// Says what is due. Where another thread sends, that one says it when it lets go of the direction.
+    /// Sends what is due; if another thread is sending, leaves it to that thread.
     pub fn send_ack(&self, trigger: AckTrigger) {
         let replays = self.reconnector.session_state.replays.load(Ordering::Acquire);
-        if replays || self.owes(trigger) {
+        if replays || self.is_ack_due(trigger) {
             self.send_ack_now(trigger);
         }
     }
 
-    /// The program calls again: what it was given has been consumed. Says so where that is due.
+    /// Records that the program receives again, and acknowledges if that is due.
     pub fn consumed(&self, trigger: AckTrigger) {
         self.send_ack_if(self.reconnector.session_state.consumed(trigger), trigger);
     }
 
-    /// Says on this occasion what is due, where something is, or where something is to be sent again.
+    /// Sends the acknowledgement if one is due, or what is to be replayed.
     #[inline]
-    pub fn send_ack_if(&self, owes: bool, trigger: AckTrigger) {
-        if owes || self.reconnector.session_state.replays.load(Ordering::Acquire) {
+    pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
+        if is_ack_due || self.reconnector.session_state.replays.load(Ordering::Acquire) {
             self.send_ack_now(trigger);
         }
     }
 
+    /// Sends what is due, or defers it. Not inlined: most messages need no frame.
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
         let session_state = &self.reconnector.session_state;
         if let Some(mut sending) = self.sending.borrow() {
             return sending.send_ack(trigger, self.reconnector, self.record);
         }
-        session_state.leave_unsaid(trigger);
-        // It may have let go in between, without having seen that.
+        session_state.defer_ack(trigger);
+        // The other thread may have released the direction just before the flag was set.
         self.flush_deferred();
     }
 
-    /// Says what a thread that receives left to the one that sends, which has just let go of the direction.
+    /// Sends what was deferred. Called by every thread that has just released the direction.
     pub fn flush_deferred(&self) {
-        while self.reconnector.session_state.is_unsaid() {
-            // Who has the direction now looks here when it lets go.
+        while self.reconnector.session_state.has_deferred_ack() {
+            // A thread that holds the direction now calls this function when it releases it.
             let Some(mut sending) = self.sending.borrow() else { return };
-            let Some(trigger) = self.reconnector.session_state.take_unsaid() else { return };
+            let Some(trigger) = self.reconnector.session_state.take_deferred_ack() else { return };
             sending.send_ack(trigger, self.reconnector, self.record);
         }
     }
+}
+
+/// Returns whether the other side is to be told until when the caller waits.
+fn asks_until(part: &TxPart, draft: &Draft<'_>) -> bool {
+    draft.has_deadline && part.peer.deadlines
 }

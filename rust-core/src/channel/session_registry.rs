@@ -1,52 +1,71 @@
-//! What a listener remembers of its peers: those that are here, and those that are away and may come back.
+//! The sessions of a listener's clients: of those that are connected, and of those that may reconnect.
+//!
+//! A session outlives its connection. When a client disconnects, its state moves to
+//! [`DisconnectedPeers`](super::session::peers), which is bounded by `absent_clients` and `replay_bytes`; when
+//! the client connects again under the same identity, it gets the same state, and unacknowledged messages are
+//! sent again. A client without a `client_id` is identified by its session number, so that a broken link
+//! resumes but a restarted program does not.
+//!
+//! Calls come in this order: `recall` while a hello is answered, `connected` once the link exists, and
+//! `disconnected` from the drop of its [`ConnectionGuard`]. A hello after which no link is made leaves the
+//! registry as it was.
+//!
+//! No lock of a [`SessionState`] is taken before the registry's own, so that the two orders never meet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::acceptor::ConnectionGuard;
-use super::greeting;
+use super::handshake;
+use super::link::ConnectionGuard;
 use super::options::Options;
 use super::session::Identity;
-use super::session::peers::{Kept, PeerLimits, Peers};
+use super::session::peers::{DisconnectedPeers, KeptSize, PeerLimits};
 use super::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// The memories of one listener's peers.
+/// The sessions of one listener. Shared by its handshake handler, on the acceptor thread, and by the guards of
+/// its links, on any thread.
 pub struct SessionRegistry {
     options: Options,
-    known: Mutex<Sessions>,
+    sessions: Mutex<Sessions>,
 }
 
 struct Sessions {
-    here: HashMap<Identity, Connected>,
-    away: Peers<Arc<SessionState>>,
+    connected: HashMap<Identity, Connected>,
+    disconnected: DisconnectedPeers<Arc<SessionState>>,
 }
 
 struct Connected {
     session_state: Arc<SessionState>,
+    /// Of the newest link of this client: an older one may end later.
     guard: Weak<ConnectionGuard>,
 }
 
 impl SessionRegistry {
+    /// Returns an empty registry, bounded by `absent_clients` and `replay_bytes`.
     pub fn new(options: &Options) -> Arc<SessionRegistry> {
         let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
         let limits = PeerLimits { count: options.absent_clients, bytes };
-        let known = Sessions { here: HashMap::new(), away: Peers::new(limits) };
-        Arc::new(SessionRegistry { options: options.clone(), known: Mutex::new(known) })
+        let sessions = Sessions { connected: HashMap::new(), disconnected: DisconnectedPeers::new(limits) };
+        Arc::new(SessionRegistry { options: options.clone(), sessions: Mutex::new(sessions) })
     }
 
-    fn known(&self) -> MutexGuard<'_, Sessions> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The memory of one who says hello with this session. `AddressInUse` where another living program has the name.
+    /// Returns the state for a client whose hello carries this session: what was kept for it, or a new one.
+    ///
+    /// # Errors
+    /// `AddressInUse` if another living program is connected under the same `client_id`.
     pub fn recall(&self, identity: &Identity, session: u64) -> Result<Arc<SessionState>> {
-        let here = {
-            let known = self.known();
-            known.here.get(identity).map(|here| (here.session_state.clone(), here.guard.upgrade()))
+        let connected = {
+            let sessions = self.sessions();
+            let connected = sessions.connected.get(identity);
+            connected.map(|client| (client.session_state.clone(), client.guard.upgrade()))
         };
-        // Without the lock: the guard may have no other owner by now, and its end asks for it.
-        if let Some((session_state, guard)) = here {
+        // The lock is released here: `guard` may be the last reference by now, and its drop takes the lock.
+        if let Some((session_state, guard)) = connected {
             let same = session_state.halves().outbox.peer().is_some_and(|(_, s)| s == session);
             if let Some(guard) = guard
                 && !guard.is_abandoned()
@@ -59,50 +78,51 @@ impl SessionRegistry {
                     );
                     return Err(Error::new(ErrorKind::AddressInUse, text));
                 }
-                // It knows that its last link is cut, and we do not yet.
-                guard.hang_up();
+                // The same program connects again, so its last link has broken before this side noticed.
+                guard.disconnect();
             }
             return Ok(session_state);
         }
-        let known = self.known();
-        // It is away until its new link is up.
-        if let Some(session_state) = known.away.get(identity) {
+        let sessions = self.sessions();
+        // Only `connected` removes the state from there: a client that does not complete its connection stays
+        // counted among the disconnected ones.
+        if let Some(session_state) = sessions.disconnected.get(identity) {
             return Ok(session_state.clone());
         }
-        Ok(SessionState::new(greeting::random()?, &self.options))
+        Ok(SessionState::new(handshake::random()?, &self.options))
     }
 
-    /// Its link is up.
-    pub fn arrive(
+    /// Records that a client's link exists.
+    pub fn connected(
         &self,
         identity: &Identity,
         session_state: &Arc<SessionState>,
         guard: &Arc<ConnectionGuard>,
     ) {
-        let mut known = self.known();
-        known.away.take_back(identity);
-        let here = Connected { session_state: session_state.clone(), guard: Arc::downgrade(guard) };
-        known.here.insert(identity.clone(), here);
+        let mut sessions = self.sessions();
+        sessions.disconnected.remove(identity);
+        let client = Connected { session_state: session_state.clone(), guard: Arc::downgrade(guard) };
+        sessions.connected.insert(identity.clone(), client);
     }
 
-    /// The link that this guard was taken for has ended. Gives those for whom what was kept is lost by that, each with how many
-    /// messages.
-    pub fn leave(&self, identity: &Identity, guard: *const ConnectionGuard) -> Vec<(Identity, u64)> {
-        let mut known = self.known();
-        if known.here.get(identity).is_none_or(|here| here.guard.as_ptr() != guard) {
+    /// Records that the link with this guard has ended, unless a newer link of the client has replaced it.
+    /// Returns the clients whose kept messages are lost because the bounds are reached, each with their number.
+    pub fn disconnected(&self, identity: &Identity, guard: *const ConnectionGuard) -> Vec<(Identity, u64)> {
+        let mut sessions = self.sessions();
+        if sessions.connected.get(identity).is_none_or(|client| client.guard.as_ptr() != guard) {
             return Vec::new();
         }
-        let Some(gone) = known.here.remove(identity) else { return Vec::new() };
+        let Some(client) = sessions.connected.remove(identity) else { return Vec::new() };
         let kept = {
-            let mut halves = gone.session_state.halves();
-            halves.look();
-            Kept { count: halves.outbox.kept_count(), bytes: halves.outbox.unacknowledged().bytes }
+            let mut halves = client.session_state.halves();
+            halves.read_peer_page();
+            KeptSize { count: halves.outbox.kept_count(), bytes: halves.outbox.unacknowledged().bytes }
         };
-        let forgotten = known.away.put_away(identity.clone(), gone.session_state, kept);
-        let lost = |(who, session_state): (Identity, Arc<SessionState>)| {
-            (who, session_state.halves().outbox.drop_kept() as u64)
+        let evicted = sessions.disconnected.insert(identity.clone(), client.session_state, kept);
+        let lost = |(client, session_state): (Identity, Arc<SessionState>)| {
+            (client, session_state.halves().outbox.drop_kept() as u64)
         };
-        forgotten.into_iter().map(lost).filter(|(_, lost)| *lost > 0).collect()
+        evicted.into_iter().map(lost).filter(|(_, lost)| *lost > 0).collect()
     }
 }
 
@@ -112,18 +132,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_who_says_hello_and_does_not_come_leaves_what_is_kept_for_it_counted() {
+    fn recall_without_connection_keeps_the_count_of_bytes() {
         let options = Options::default();
         let session_registry = SessionRegistry::new(&options);
         let panel = Identity::of_dialler(Owner::Anyone, Some("panel"), 1);
         let session_state = SessionState::new(7, &options);
-        session_registry.known().away.put_away(
+        session_registry.sessions().disconnected.insert(
             panel.clone(),
             session_state.clone(),
-            Kept { count: 1, bytes: 4096 },
+            KeptSize { count: 1, bytes: 4096 },
         );
         let recalled = session_registry.recall(&panel, 2).unwrap();
         assert!(Arc::ptr_eq(&recalled, &session_state));
-        assert_eq!(session_registry.known().away.bytes(), 4096);
+        assert_eq!(session_registry.sessions().disconnected.bytes(), 4096);
     }
 }

@@ -1,93 +1,130 @@
-//! What one peer and we remember of each other: the two sides of the session, shared by a channel's threads and its acceptor.
+//! The session with one peer: its outbox and inbox, and what its threads and the acceptor share
+//! beside them.
+//!
+//! A [`SessionState`] lives as long as its peer may come back: a channel has one, a server one for
+//! each client. Links come and go; each is announced with [`SessionState::link_up`] (by the half
+//! that sends) and [`SessionState::begin_receiving`] (by the half that receives), because the halves
+//! change links at different moments.
+//!
+//! Over shared memory the two sides acknowledge without frames: each publishes its consumed number
+//! in a page that the other maps (`AckWords`), and reads the other's page when it needs room, closes
+//! or counts. A frame is then only needed to wake a peer that waits. A page that holds an impossible
+//! number is a protocol violation, which is kept until a thread that can end the link meets it.
+//!
+//! Locking: `halves` before `slots`. Whoever holds `halves` neither waits nor sends; the atomics are
+//! read without it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::acceptor::Negotiated;
 use super::options::{Delivery, Options};
 use super::record::Record;
 use super::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::session::outbox::Unacknowledged;
-use super::session::{Hello, Inbox, Outbox, ReplayLimits, RetransmitClass};
+use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, flags};
-use crate::message::Payload;
+use crate::message::{Lender, Payload};
 use crate::sys::eventfd::LazyWaker;
-use crate::transport::{Account, Rx};
+use crate::transport::{AckWords, Rx, Slots, WritableSlot};
 use crate::value::{Map, Value};
 
-/// A message that may have to be sent again.
+/// What the hellos of a link settled: the peer's session, and the session state of this side for it.
+#[derive(Clone)]
+pub struct Negotiated {
+    /// What the peer's hello says of its session.
+    pub hello: SessionHello,
+    /// By what the peer is recognised when it connects again.
+    pub identity: Identity,
+    pub session_state: Arc<SessionState>,
+    /// The pages in shared memory in which each side publishes how far it has consumed; none if the transport
+    /// has no shared memory, so that acknowledgements travel in frames.
+    pub ack_words: Option<Arc<AckWords>>,
+    /// The slots in which this side places long arrays; none if the link shares no memory.
+    pub slots: Option<Arc<Slots>>,
+}
+
+/// A message that may be sent again. The payload is shared with the caller, not copied.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct StoredMessage {
+    /// The encoded body.
     pub payload: Payload,
+    /// The number of the request, for an answer; of no meaning otherwise.
     correlation: u64,
+    /// When it was first sent, in nanoseconds since 1970.
     sent: i64,
     kind: Kind,
     flags: u16,
 }
 
-// Full stores are what a connection's memory mostly is.
-const _: () = assert!(size_of::<Kept>() <= 64);
+// A peer that stops reading makes this side keep 65,536 of them, so the size counts.
+const _: () = assert!(size_of::<StoredMessage>() <= 64);
 
-impl Kept {
-    /// What was sent with this header, of which only what the payload and the session do not know is kept: a header is longer than most
-    /// bodies, and every message is written here.
+impl StoredMessage {
+    /// Stores what was sent with this header. The rest of the header follows from the payload and
+    /// the session: a header is longer than most bodies, and every message passes here.
     #[inline]
-    pub fn new(header: &Header, payload: &Payload) -> Kept {
+    pub fn new(header: &Header, payload: &Payload) -> StoredMessage {
         let Header { kind, flags, correlation, sent, .. } = *header;
-        Kept { payload: payload.clone(), correlation, sent, kind, flags }
+        StoredMessage { payload: payload.clone(), correlation, sent, kind, flags }
     }
 
-    /// Data that was sent at this time.
+    /// Stores a data message that was sent at this time.
     #[inline]
-    pub fn data(payload: &Payload, sent: i64) -> Kept {
-        Kept { payload: payload.clone(), correlation: 0, sent, kind: Kind::Data, flags: 0 }
+    pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
+        StoredMessage { payload: payload.clone(), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Its header under this number.
+    /// Returns the header under this number, with the time of the first sending.
     pub fn header(&self, sequence: u64) -> Header {
-        let Kept { correlation, sent, kind, flags, .. } = *self;
+        let StoredMessage { correlation, sent, kind, flags, .. } = *self;
         Header { sequence, correlation, sent, flags, ..Header::new(kind, self.payload.encoding()) }
     }
 }
 
-/// Both sides of a session, and the words in shared memory that say how far each has come.
+/// Both halves of the session, and the pages in shared memory that belong to the current links.
 pub struct SessionHalves {
-    pub outbox: Outbox<Kept>,
+    pub outbox: Outbox<StoredMessage>,
     pub inbox: Inbox,
-    /// Where the link that is being read says how far we have come, and what it says.
-    own_page: Option<Arc<Account>>,
+    /// Where the peer of the link that is being read learns the consumed number; none without shared
+    /// memory.
+    own_page: Option<Arc<AckWords>>,
+    /// The number that `own_page` holds, so that it is not written again.
     published: u64,
-    /// Where the link that is being written says how far the other side has come.
-    peer_page: Option<Arc<Account>>,
-    /// What that said and cannot be.
+    /// Where the peer of the link that is being written publishes its consumed number.
+    peer_page: Option<Arc<AckWords>>,
+    /// The error about an impossible number in `peer_page`.
     violation: Option<Error>,
 }
 
 impl SessionHalves {
-    /// Says in our page how far the program has come, where the other side reads it there.
+    /// Publishes the consumed number in the own page, if there is one.
     #[inline]
     fn publish(&mut self) {
-        if let Some(account) = &self.own_page {
+        if let Some(ack_words) = &self.own_page {
             let consumed = self.inbox.received().consumed;
             if consumed > self.published {
                 self.published = consumed;
-                account.tell(consumed);
+                ack_words.publish(consumed);
             }
         }
     }
 
-    /// The program calls again, where the other side reads in our page how far it has come: says so there, and makes the room free that
-    /// the messages took in the ring, with one fence for both. Whether something is to be said on this occasion, by a frame.
+    /// Records that the program receives again: publishes the consumed number and frees the room of
+    /// the messages in the ring, with one memory fence for both. Returns whether an acknowledgement
+    /// frame is due.
     #[inline]
     pub fn consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
         self.inbox.consumed();
-        self.tell_consumed(rx, trigger)
+        self.publish_consumed(rx, trigger)
     }
 
-    /// [`Both::consumed`] and the next message, which lies ready and is given to the program.
+    /// [`SessionHalves::consumed`], and the next message, which lies ready and is delivered to the
+    /// program. Returns whether an acknowledgement frame is due, and the inbox's verdict.
     #[inline]
-    pub fn consumed_and_given(
+    pub fn consume_and_deliver(
         &mut self,
         rx: &mut Rx,
         trigger: AckTrigger,
@@ -95,94 +132,102 @@ impl SessionHalves {
         bytes: usize,
         urgency: AckUrgency,
     ) -> (bool, Result<Verdict>) {
-        let verdict = self.inbox.consume_and_give(number, bytes, urgency);
-        (self.tell_consumed(rx, trigger), verdict)
+        let verdict = self.inbox.consume_and_deliver(number, bytes, urgency);
+        (self.publish_consumed(rx, trigger), verdict)
     }
 
+    /// The page is written before the fence of the ring, which then covers both writes. Returns
+    /// whether a frame is due.
     #[inline]
-    fn tell_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
-        if let Some(account) = &self.own_page {
+    fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
+        if let Some(ack_words) = &self.own_page {
             let consumed = self.inbox.received().consumed;
             if consumed > self.published {
                 self.published = consumed;
-                account.tell_before_fence(consumed);
+                ack_words.publish_before_fence(consumed);
             }
             rx.consumed_with_fence();
         }
-        self.owes(trigger)
+        self.is_ack_due(trigger)
     }
 
-    /// Reads in the other side's page how far it has come, where it says so there.
-    pub fn look(&mut self) {
-        if let Some(account) = &self.peer_page
-            && let Err(error) = self.outbox.acknowledged(account.told())
+    /// Takes over the consumed number that the peer has published.
+    pub fn read_peer_page(&mut self) {
+        if let Some(ack_words) = &self.peer_page
+            && let Err(error) = self.outbox.acknowledged(ack_words.acknowledged())
         {
             self.violation = Some(error);
         }
     }
 
-    /// What the other side's page says and cannot be: the link is to be ended.
+    /// Returns the error about the peer's page once: the caller ends the link.
     #[inline]
     pub fn violation(&mut self) -> Option<Error> {
         self.violation.take()
     }
 
-    /// Whether there is such a thing.
+    /// Whether there is such an error.
     #[inline]
     pub fn has_violation(&self) -> bool {
         self.violation.is_some()
     }
 
-    /// Whether a message may be sent now; looked for in the other side's page if it seems not.
+    /// Whether a message may be sent now. Reads the peer's page only if there seems to be no room.
     #[inline]
     pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
         self.outbox.has_room(class, bytes) || {
-            self.look();
+            self.read_peer_page();
             self.outbox.has_room(class, bytes)
         }
     }
 
-    /// The number that a frame of its own should carry now, if one is due: see [`Inbox::ack_due`].
+    /// Returns the number that an acknowledgement frame should carry now, if one is due: see
+    /// [`Inbox::ack_due`].
     #[inline]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         match &self.own_page {
-            Some(account) => self.inbox.ack_due_beside_page(trigger, to, account.wanted()),
+            Some(ack_words) => self.inbox.ack_due_beside_page(trigger, to, ack_words.wanted()),
             None => self.inbox.ack_due(trigger, to),
         }
     }
 
-    /// Whether a frame of its own is due, to the session that is being read.
+    /// Whether a frame is due, to the session that is being received.
     #[inline]
-    pub fn owes(&self, trigger: AckTrigger) -> bool {
+    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.ack_due(trigger, self.inbox.session()).is_some()
     }
 
-    /// The number that data and requests for this session carry in passing; 0 says nothing.
+    /// Returns the number that data and requests to this session carry; 0 if the peer reads it in
+    /// the page.
     #[inline]
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if self.own_page.is_some() { 0 } else { self.inbox.to_piggyback(to) }
     }
 }
 
-/// The memory of one peer.
+/// The session with one peer.
 pub struct SessionState {
+    /// The slots of the link that is being written, for long arrays.
+    slots: Mutex<Option<Arc<Slots>>>,
+    /// The outbox and the inbox.
     halves: Mutex<SessionHalves>,
-    /// Rung at every acknowledgement, for a thread that waits while another one reads.
+    /// Signalled at every acknowledgement, for a thread that waits for room while another one
+    /// receives.
     pub acknowledgements: LazyWaker,
-    /// Whether a new link may have something to be sent again.
+    /// Whether a new link may have messages to replay. Read without the lock before every message.
     pub replays: AtomicBool,
-    /// Whether a thread that receives had something to say, and found another one sending.
-    unsaid: AtomicBool,
-    /// Whether the other side waits for that.
-    asked: AtomicBool,
-    /// Requests whose callers have given up, and of which the other side has not been told.
+    /// Whether a receiving thread left an acknowledgement to the thread that sends.
+    ack_deferred: AtomicBool,
+    /// Whether the peer requested that acknowledgement, so that it is due in any case.
+    ack_requested: AtomicBool,
+    /// Requests whose callers gave up, and of which the peer was not told.
     withdrawn: Mutex<Vec<u64>>,
-    /// Data that was kept for a peer that cannot come back, and of whose loss the program has not been told.
-    untold: AtomicU64,
+    /// Lost data messages of which the program was not told.
+    unreported_losses: AtomicU64,
 }
 
 impl SessionState {
-    /// One that has met nobody, with a session of our own of this number.
+    /// Returns the state for a new session with this number, which has met no peer.
     pub fn new(session: u64, options: &Options) -> Arc<SessionState> {
         let keeps = options.delivery.unwrap_or(Delivery::AtLeastOnce) != Delivery::BestEffort;
         let limits = keeps.then_some(ReplayLimits {
@@ -198,160 +243,202 @@ impl SessionState {
             violation: None,
         };
         Arc::new(SessionState {
+            slots: Mutex::default(),
             halves: Mutex::new(halves),
             acknowledgements: LazyWaker::default(),
             replays: AtomicBool::new(false),
-            unsaid: AtomicBool::new(false),
-            asked: AtomicBool::new(false),
+            ack_deferred: AtomicBool::new(false),
+            ack_requested: AtomicBool::new(false),
             withdrawn: Mutex::default(),
-            untold: AtomicU64::new(0),
+            unreported_losses: AtomicU64::new(0),
         })
     }
 
+    /// Locks the halves. PreparedSchema for a few operations, never while waiting.
     #[inline]
     pub fn halves(&self) -> MutexGuard<'_, SessionHalves> {
         self.halves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What we say of ourselves in a hello that is written now.
-    pub fn hello(&self) -> Hello {
+    /// What a hello that is written now says of this side.
+    pub fn hello(&self) -> SessionHello {
         let halves = self.halves();
-        Hello::ours(&halves.outbox, &halves.inbox)
+        SessionHello::of(&halves.outbox, &halves.inbox)
     }
 
-    /// A new link to this peer is written from now on. What was kept for another one is dropped, and counted in `record`.
+    /// Starts sending over a new link. What was kept for another peer is dropped and counted in
+    /// `record`.
+    ///
+    /// # Errors
+    /// `Malformed` if the peer's hello claims what cannot be.
     pub fn link_up(&self, negotiated: &Negotiated, record: &Record) -> Result<()> {
         let mut halves = self.halves();
-        // How far the last one came stands in its page, whatever has become of it.
-        halves.look();
+        // The page of the last link still holds how far its peer came.
+        halves.read_peer_page();
         (halves.peer_page, halves.violation) = (None, None);
         let resumed = halves.outbox.link_up(&negotiated.hello, negotiated.identity.clone())?;
-        halves.peer_page = negotiated.account.clone();
+        halves.peer_page = negotiated.ack_words.clone();
+        *self.slots() = negotiated.slots.clone();
         self.replays.store(halves.outbox.to_replay().is_some(), Ordering::Release);
         drop(halves);
-        self.give_up(resumed.dropped as u64, resumed.lost as u64, record);
+        self.count_lost(resumed.dropped as u64, resumed.lost as u64, record);
         Ok(())
     }
 
-    /// The peer cannot come back: what is kept for it is dropped, and counted in `record`.
+    /// Drops what is kept for a peer that cannot come back, and counts it in `record`.
     pub fn drop_kept(&self, record: &Record) {
         let mut halves = self.halves();
-        halves.look();
+        halves.read_peer_page();
         let lost = halves.outbox.kept_data() as u64;
         let dropped = halves.outbox.drop_kept() as u64;
         drop(halves);
-        self.give_up(dropped, lost, record);
+        self.count_lost(dropped, lost, record);
     }
 
-    fn give_up(&self, dropped: u64, lost: u64, record: &Record) {
+    /// Counts dropped messages, and reports those with a promise of delivery.
+    fn count_lost(&self, dropped: u64, lost: u64, record: &Record) {
         record.dropped.fetch_add(dropped, Ordering::Relaxed);
         if lost > 0 {
-            record.gave_up(lost);
-            self.untold.fetch_add(lost, Ordering::AcqRel);
+            record.lost_for_peer(lost);
+            self.unreported_losses.fetch_add(lost, Ordering::AcqRel);
         }
     }
 
-    /// Whether messages were lost since then.
+    /// Whether messages were lost of which the program was not told.
     #[inline]
-    pub fn has_untold(&self) -> bool {
-        self.untold.load(Ordering::Acquire) > 0
+    pub fn has_unreported_losses(&self) -> bool {
+        self.unreported_losses.load(Ordering::Acquire) > 0
     }
 
-    /// How many messages were lost since the program was last told so.
-    pub fn take_untold(&self) -> u64 {
-        if self.untold.load(Ordering::Acquire) == 0 { 0 } else { self.untold.swap(0, Ordering::AcqRel) }
+    /// Returns the number of lost messages once; the caller reports them.
+    pub fn take_unreported_losses(&self) -> u64 {
+        if self.unreported_losses.load(Ordering::Acquire) == 0 {
+            0
+        } else {
+            self.unreported_losses.swap(0, Ordering::AcqRel)
+        }
     }
 
-    /// A new link from this peer is read from now on.
-    pub fn begin(&self, negotiated: &Negotiated) {
+    /// Starts receiving over a new link.
+    pub fn begin_receiving(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
         halves.inbox.hello(&negotiated.hello);
-        (halves.own_page, halves.published) = (negotiated.account.clone(), 0);
+        (halves.own_page, halves.published) = (negotiated.ack_words.clone(), 0);
         halves.publish();
     }
 
-    /// The link is not written any more: what its page says last is read, and the page let go of.
+    /// Ends sending over a link: the last number in its page is read, then the page and the slots
+    /// are released. A link that was replaced already changes nothing.
     pub fn sending_ended(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
-        if is_same(&halves.peer_page, &negotiated.account) {
-            halves.look();
+        if is_same(&halves.peer_page, &negotiated.ack_words) {
+            halves.read_peer_page();
             halves.peer_page = None;
+            *self.slots() = None;
         }
     }
 
-    /// The link is not read any more.
+    /// Locks the slots.
+    fn slots(&self) -> MutexGuard<'_, Option<Arc<Slots>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns access to the slots for the long arrays of a value that is being encoded; they are
+    /// counted in `record`.
+    pub fn lender<'a>(&'a self, record: &'a Record) -> SlotLender<'a> {
+        SlotLender { session_state: self, record }
+    }
+
+    /// Ends receiving over a link. A link that was replaced already changes nothing.
     pub fn receiving_ended(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
-        if is_same(&halves.own_page, &negotiated.account) {
+        if is_same(&halves.own_page, &negotiated.ack_words) {
             halves.own_page = None;
         }
     }
 
-    /// The program calls again: see [`Inbox::consumed`]. Whether something is to be said on this occasion, by a frame.
+    /// Records that the program receives again: see [`Inbox::consumed`]. Returns whether an
+    /// acknowledgement frame is due.
     #[inline]
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         let mut halves = self.halves();
         halves.inbox.consumed();
         halves.publish();
-        halves.owes(trigger)
+        halves.is_ack_due(trigger)
     }
 
-    /// The program says itself what it has consumed: see [`Inbox::acknowledge`].
+    /// Records an acknowledgement by the program: see [`Inbox::acknowledge`].
     pub fn acknowledge(&self, session: u64, up_to: u64) {
         let mut halves = self.halves();
         halves.inbox.acknowledge(session, up_to);
         halves.publish();
     }
 
-    /// This one message has been consumed: see [`Inbox::finished`].
+    /// Records that one message is consumed: see [`Inbox::finished`].
     pub fn finished(&self, session: u64, number: u64) {
         let mut halves = self.halves();
         halves.inbox.finished(session, number);
         halves.publish();
     }
 
-    /// What the other side has not consumed, as far as it has said by now.
+    /// What the peer has not acknowledged by now.
     pub fn unacknowledged(&self) -> Unacknowledged {
         let mut halves = self.halves();
-        halves.look();
+        halves.read_peer_page();
         halves.outbox.unacknowledged()
     }
 
-    /// Asks for a frame once there is room for such a message, where the other side says nothing by itself.
+    /// Asks a peer that acknowledges in its page for a frame as soon as there is room for such a
+    /// message. The caller checks for room once more afterwards, because the peer may have consumed
+    /// in between.
     pub fn want_room(&self, class: RetransmitClass, bytes: usize) {
         let halves = self.halves();
-        if let Some(account) = &halves.peer_page
+        if let Some(ack_words) = &halves.peer_page
             && !halves.outbox.has_room(class, bytes)
         {
-            account.want(halves.outbox.wanted());
+            ack_words.want(halves.outbox.wanted());
         }
     }
 
-    /// Nobody waits for room any more.
-    pub fn want_no_room(&self) {
-        if let Some(account) = &self.halves().peer_page {
-            account.want(0);
+    /// Asks a peer that acknowledges in its page for a frame once everything that was sent is
+    /// consumed. The caller checks once more afterwards.
+    pub fn want_consumed(&self) {
+        let halves = self.halves();
+        if let Some(ack_words) = &halves.peer_page {
+            ack_words.want(halves.outbox.unacknowledged().last);
         }
     }
 
-    /// The other side has said to have consumed everything up to this number.
+    /// Asks for no frames any more: no thread waits.
+    pub fn clear_wanted(&self) {
+        if let Some(ack_words) = &self.halves().peer_page {
+            ack_words.want(0);
+        }
+    }
+
+    /// Takes over an acknowledgement from a frame, and wakes threads that wait for room.
+    ///
+    /// # Errors
+    /// `Malformed` for an impossible number: the caller ends the link.
     pub fn acknowledged(&self, number: u64) -> Result<()> {
         self.halves().outbox.acknowledged(number)?;
         self.acknowledgements.wake();
         Ok(())
     }
 
-    /// Leaves it to the thread that sends to say what is due, once it lets go of the direction.
-    pub fn leave_unsaid(&self, trigger: AckTrigger) {
-        if trigger == AckTrigger::Asked {
-            self.asked.store(true, Ordering::Release);
+    /// Leaves an acknowledgement to the thread that is sending now, which sends it when it releases
+    /// the direction.
+    pub fn defer_ack(&self, trigger: AckTrigger) {
+        if trigger == AckTrigger::Requested {
+            self.ack_requested.store(true, Ordering::Release);
         }
-        self.unsaid.store(true, Ordering::Release);
+        self.ack_deferred.store(true, Ordering::Release);
     }
 
-    /// The caller of this request has given up: the other side is to be told.
+    /// Notes that the caller of this request gave up, for the peer to be told.
     pub fn withdraw(&self, request: u64) {
-        /// More are not told: a server that takes nothing for so long has them in its queue, and carries them out.
+        /// Further ones are not told: a server that receives nothing for so long has them in its
+        /// queue and carries them out.
         const MOST: usize = 1024;
         let mut withdrawn = self.withdrawn();
         if withdrawn.len() < MOST {
@@ -359,31 +446,31 @@ impl SessionState {
         }
     }
 
-    /// Requests of whose withdrawal the other side is to be told.
+    /// Locks the requests of whose withdrawal the peer is to be told.
     pub fn withdrawn(&self) -> MutexGuard<'_, Vec<u64>> {
         self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether something was left to be said.
+    /// Whether an acknowledgement was left to the thread that sends.
     #[inline]
-    pub fn is_unsaid(&self) -> bool {
-        self.unsaid.load(Ordering::Acquire)
+    pub fn has_deferred_ack(&self) -> bool {
+        self.ack_deferred.load(Ordering::Acquire)
     }
 
-    /// What was left to be said, once.
-    pub fn take_unsaid(&self) -> Option<AckTrigger> {
-        if !self.unsaid.swap(false, Ordering::AcqRel) {
+    /// Returns the occasion of the acknowledgement that was left, once.
+    pub fn take_deferred_ack(&self) -> Option<AckTrigger> {
+        if !self.ack_deferred.swap(false, Ordering::AcqRel) {
             return None;
         }
-        let asked = self.asked.swap(false, Ordering::AcqRel);
-        Some(if asked { AckTrigger::Asked } else { AckTrigger::Sleeping })
+        let ack_requested = self.ack_requested.swap(false, Ordering::AcqRel);
+        Some(if ack_requested { AckTrigger::Requested } else { AckTrigger::Park })
     }
 
-    /// Adds what the session counts to an object's figures.
-    pub fn add_to(&self, stats: &mut Map) {
+    /// Adds the counters of the session to an object's `stats()`.
+    pub fn add_stats(&self, stats: &mut Map) {
         let mut halves = self.halves();
-        halves.look();
-        let (out, inbox) = (halves.outbox.figures(), halves.inbox.figures());
+        halves.read_peer_page();
+        let (out, inbox) = (halves.outbox.stats(), halves.inbox.stats());
         for (name, count) in [
             ("acknowledged", out.acknowledged),
             ("unacknowledged", out.unacknowledged),
@@ -398,11 +485,46 @@ impl SessionState {
     }
 }
 
-fn is_same(a: &Option<Arc<Account>>, b: &Option<Arc<Account>>) -> bool {
+/// Access to the slots of a session's link, where it has some. The first long array of a message
+/// takes the lock; a message without one does not.
+pub struct SlotLender<'a> {
+    session_state: &'a SessionState,
+    record: &'a Record,
+}
+
+impl SlotLender<'_> {
+    /// Returns memory of a free slot to be written; none if no slot is free.
+    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+        let slots = self.session_state.slots().clone()?;
+        self.lend_or_reread(|| slots.lend_writable(length))
+    }
+
+    /// Tries twice: slots that the peer has consumed become free when its page is read.
+    fn lend_or_reread<T>(&self, lend: impl Fn() -> Option<T>) -> Option<T> {
+        lend().or_else(|| {
+            // What the other side has consumed is kept until somebody looks how far it has come.
+            self.session_state.halves().read_peer_page();
+            lend()
+        })
+    }
+}
+
+impl Lender for SlotLender<'_> {
+    fn lend(&self, elements: &[u8]) -> Option<Bytes> {
+        let slots = self.session_state.slots().clone()?;
+        let lent = self.lend_or_reread(|| slots.lend(elements));
+        let Record { arrays_in_slots, arrays_without_slot, .. } = self.record;
+        self.record.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
+        lent
+    }
+}
+
+/// Whether both are the same page.
+fn is_same(a: &Option<Arc<AckWords>>, b: &Option<Arc<AckWords>>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }
 
-/// What a message is to the session that sends it.
+/// The retransmission class of a message, from its kind and flags.
 pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     let idempotent = flags & flags::IDEMPOTENT != 0;
     match (kind, idempotent) {
@@ -414,11 +536,11 @@ pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     }
 }
 
-/// What its acknowledgement is worth to its sender.
+/// How soon the sender of such a message needs its acknowledgement.
 pub fn urgency(kind: Kind, flags: u16) -> AckUrgency {
     match class(kind, flags) {
-        RetransmitClass::Data => AckUrgency::Soon,
-        RetransmitClass::IdempotentAnswer => AckUrgency::Sometime,
-        _ => AckUrgency::Nothing,
+        RetransmitClass::Data => AckUrgency::Prompt,
+        RetransmitClass::IdempotentAnswer => AckUrgency::Piggyback,
+        _ => AckUrgency::NotNeeded,
     }
 }

@@ -1,4 +1,14 @@
-//! Turns: threads of the program that use the same thing one after the other, each within its own deadline.
+//! Turns: threads that use one object one after the other, in the order in which they come, each
+//! within its deadline.
+//!
+//! A mutex would do, but for three things: a wait has to end at a deadline, it has to run the
+//! program's callback in between (`on_wait`), and a thread that calls again from such a callback or
+//! from a signal handler must get an error instead of waiting for itself. So `holder` names the
+//! thread that has the turn, and the waiting threads park in a queue.
+//!
+//! Lost wake-ups: a thread enters the queue and raises `count` before it tries to acquire; a thread
+//! that releases clears `holder` before it reads `count`. All four are sequentially consistent, so
+//! either the first sees the turn free or the second sees the count.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,148 +18,159 @@ use std::thread::{self, Thread};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Who has the turn, and who waits for it, in the order in which they came.
+/// Which thread has the turn, and which threads wait for it.
 #[derive(Default)]
 pub struct Turns {
-    /// The thread that has it; 0 for none.
+    /// The thread that has the turn, by [`this_thread`]; 0 for none.
     holder: AtomicU64,
-    /// How many wait.
+    /// Number of waiting threads, read without the lock.
     count: AtomicUsize,
+    /// The waiting threads, in the order in which they came.
     waiting: Mutex<VecDeque<Waiter>>,
 }
 
+/// A waiting thread.
 struct Waiter {
+    /// Tells the waiters apart: one thread may wait twice, from a callback.
     id: u64,
     thread: Thread,
 }
 
 thread_local! {
-    /// Its address tells this thread from all others that live.
-    static HERE: u8 = const { 0 };
+    /// Its address differs between all living threads.
+    static THREAD_MARK: u8 = const { 0 };
 }
 
-/// A number that no other living thread has.
+/// Returns a number that no other living thread has, and that is not 0.
 fn this_thread() -> u64 {
-    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+    THREAD_MARK.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
 
 impl Turns {
-    /// Takes the turn where it is free and nobody waits for it.
+    /// Takes the turn if it is free and no thread waits for it.
     #[inline]
     pub fn take_at_once(&self) -> bool {
-        self.count.load(Ordering::SeqCst) == 0 && self.seize()
+        self.count.load(Ordering::SeqCst) == 0 && self.try_acquire()
     }
 
-    fn seize(&self) -> bool {
+    /// Takes the turn if it is free.
+    fn try_acquire(&self) -> bool {
         self.holder.compare_exchange(0, this_thread(), Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Takes the turn after those who came before. `Timeout` where it has not come by the deadline; `InvalidState` where this
-    /// thread has it already, which would wait for itself.
-    pub fn take(&self, does: &str, waiting: &mut Waiting<'_>) -> Result<()> {
-        if self.take_at_once() { Ok(()) } else { self.queue(does, waiting) }
+    /// Takes the turn after the threads that came before.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; `InvalidState` if this thread has the turn already.
+    pub fn take(&self, operation: &str, waiting: &mut Waiting<'_>) -> Result<()> {
+        if self.take_at_once() { Ok(()) } else { self.wait_turn(operation, waiting) }
     }
 
+    /// [`Turns::take`] for a turn that is not free.
     #[cold]
-    fn queue(&self, does: &str, waiting: &mut Waiting<'_>) -> Result<()> {
-        if self.is_held_here() {
-            return Err(already_in(does));
+    fn wait_turn(&self, operation: &str, waiting: &mut Waiting<'_>) -> Result<()> {
+        if self.is_held_by_this_thread() {
+            return Err(reentrant_call(operation));
         }
         let id = {
-            let mut line = self.line();
-            let id = line.back().map_or(0, |last| last.id.wrapping_add(1));
-            line.push_back(Waiter { id, thread: thread::current() });
+            let mut queue = self.queue();
+            let id = queue.back().map_or(0, |last| last.id.wrapping_add(1));
+            queue.push_back(Waiter { id, thread: thread::current() });
             self.count.fetch_add(1, Ordering::SeqCst);
             id
         };
         loop {
-            let mut line = self.line();
-            if line.front().is_some_and(|first| first.id == id) && self.seize() {
-                self.leave(&mut line, id);
+            let mut queue = self.queue();
+            if queue.front().is_some_and(|first| first.id == id) && self.try_acquire() {
+                self.dequeue(&mut queue, id);
                 return Ok(());
             }
-            drop(line);
+            drop(queue);
             if let Err(error) = waiting.park() {
-                let mut line = self.line();
-                self.leave(&mut line, id);
-                // It may have been woken, and leaves that to the next.
-                wake_first(&line);
-                return Err(in_vain(error, does, waiting));
+                let mut queue = self.queue();
+                self.dequeue(&mut queue, id);
+                // The wake-up may have been for this thread: it is passed on to the next.
+                wake_first(&queue);
+                return Err(turn_error(error, operation, waiting));
             }
         }
     }
 
-    fn leave(&self, line: &mut VecDeque<Waiter>, id: u64) {
-        line.retain(|waiter| waiter.id != id);
+    /// Removes a waiter.
+    fn dequeue(&self, queue: &mut VecDeque<Waiter>, id: u64) {
+        queue.retain(|waiter| waiter.id != id);
         self.count.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Gives the turn away, to whoever waits for longest.
+    /// Releases the turn and wakes the thread that waits longest.
     #[inline]
-    pub fn give(&self) {
+    pub fn release(&self) {
         self.holder.store(0, Ordering::SeqCst);
-        // One that came to wait before this look is seen here, and one that comes after it finds the turn free.
+        // A thread that entered the queue before this read is seen here; one that enters later finds the turn free.
         if self.count.load(Ordering::SeqCst) > 0 {
-            wake_first(&self.line());
+            wake_first(&self.queue());
         }
     }
 
-    /// Whether this thread has it.
-    pub fn is_held_here(&self) -> bool {
+    /// Whether the calling thread has the turn.
+    pub fn is_held_by_this_thread(&self) -> bool {
         self.holder.load(Ordering::SeqCst) == this_thread()
     }
 
-    fn line(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
+    /// Locks the queue.
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn wake_first(line: &VecDeque<Waiter>) {
-    if let Some(first) = line.front() {
+/// Wakes the thread that waits longest.
+fn wake_first(queue: &VecDeque<Waiter>) {
+    if let Some(first) = queue.front() {
         first.thread.unpark();
     }
 }
 
-/// This very thread is in such a call, and would wait for itself.
-pub(super) fn already_in(does: &str) -> Error {
+/// The error for a thread that calls again while it is in such a call, and would wait for itself.
+pub(super) fn reentrant_call(operation: &str) -> Error {
     let text = format!(
-        "this thread {does} on this object already, and came again from a callback or a signal's handler; come again once that call has ended"
+        "this thread {operation} on this object already, and came again from a callback or a signal's handler; come again once that call has ended"
     );
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// The error of a wait for the turn of another thread's call.
-pub(super) fn in_vain(error: Error, does: &str, waiting: &Waiting<'_>) -> Error {
+/// The error of a wait for the turn: a time-out names the operation that kept it.
+pub(super) fn turn_error(error: Error, operation: &str, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout || waiting.is_none() {
         return error;
     }
     let text = format!(
-        "another thread {does} on this object, and this one did not have its turn within {}; nothing was sent, try again",
+        "another thread {operation} on this object, and this one did not have its turn within {}; nothing was sent, try again",
         waiting.described()
     );
     Error::new(ErrorKind::Timeout, text)
 }
 
-/// A turn that is given away when it goes out of scope.
-pub struct Held<'a>(&'a Turns);
+/// Releases the turn when it is dropped.
+pub struct TurnGuard<'a>(&'a Turns);
 
-impl Drop for Held<'_> {
+impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
-        self.0.give();
+        self.0.release();
     }
 }
 
 impl Turns {
-    /// Like [`Turns::take`], for a scope.
-    pub fn hold(&self, does: &str, waiting: &mut Waiting<'_>) -> Result<Held<'_>> {
-        self.take(does, waiting)?;
-        Ok(Held(self))
+    /// [`Turns::take`], for a scope.
+    pub fn acquire(&self, operation: &str, waiting: &mut Waiting<'_>) -> Result<TurnGuard<'_>> {
+        self.take(operation, waiting)?;
+        Ok(TurnGuard(self))
     }
 
-    /// For a thread that holds what these turns are about by other means: while the scope lasts, it is known who it is.
-    pub fn mark(&self) -> Held<'_> {
+    /// Names the calling thread as the holder for a scope. For an object whose exclusive use is
+    /// ensured by other means, so that [`Turns::is_held_by_this_thread`] works for it.
+    pub fn mark_holder(&self) -> TurnGuard<'_> {
         self.holder.store(this_thread(), Ordering::SeqCst);
-        Held(self)
+        TurnGuard(self)
     }
 }
 
@@ -170,7 +191,7 @@ mod tests {
 
     /// Eight threads count, each step in two parts: one that came in between would be seen.
     #[test]
-    fn turns_let_one_thread_in_at_a_time_and_lose_nobody() {
+    fn turns_admit_one_thread_at_a_time_and_lose_no_waiter() {
         let shared = Arc::new((Turns::default(), AtomicBool::new(false), AtomicU64::new(0)));
         let threads: Vec<_> = (0..8)
             .map(|_| {
@@ -178,7 +199,7 @@ mod tests {
                 thread::spawn(move || {
                     let (turns, inside, count) = &*shared;
                     for _ in 0..2000 {
-                        let held = turns.hold("counts", &mut patiently(PATIENCE)).unwrap();
+                        let held = turns.acquire("counts", &mut patiently(PATIENCE)).unwrap();
                         assert!(!inside.swap(true, Ordering::SeqCst), "two have the turn");
                         count.fetch_add(1, Ordering::SeqCst);
                         inside.store(false, Ordering::SeqCst);
@@ -194,27 +215,27 @@ mod tests {
 
     /// A thread that comes again at once has to stand behind those that wait.
     #[test]
-    fn turns_go_to_who_waits_before_who_comes_again() {
+    fn turn_goes_to_the_waiter_before_a_returning_thread() {
         let turns = Arc::new(Turns::default());
-        let mut held = turns.hold("holds", &mut patiently(PATIENCE)).unwrap();
+        let mut held = turns.acquire("holds", &mut patiently(PATIENCE)).unwrap();
         let other = turns.clone();
-        let waits = thread::spawn(move || drop(other.hold("waits", &mut patiently(PATIENCE)).unwrap()));
+        let waits = thread::spawn(move || drop(other.acquire("waits", &mut patiently(PATIENCE)).unwrap()));
         while turns.count.load(Ordering::SeqCst) == 0 {
             thread::yield_now();
         }
         drop(held);
-        held = turns.hold("holds", &mut patiently(PATIENCE)).unwrap();
+        held = turns.acquire("holds", &mut patiently(PATIENCE)).unwrap();
         waits.join().unwrap();
         drop(held);
     }
 
     #[test]
-    fn turn_that_does_not_come_is_a_timeout_and_the_next_in_line_still_comes() {
+    fn timed_out_waiter_passes_the_wake_up_on() {
         let turns = Arc::new(Turns::default());
-        let held = turns.hold("sends", &mut patiently(PATIENCE)).unwrap();
+        let held = turns.acquire("sends", &mut patiently(PATIENCE)).unwrap();
         let come = |time| {
             let turns = turns.clone();
-            thread::spawn(move || turns.hold("sends", &mut patiently(time)).map(drop))
+            thread::spawn(move || turns.acquire("sends", &mut patiently(time)).map(drop))
         };
         let brief = come(Duration::from_millis(50));
         while turns.count.load(Ordering::SeqCst) == 0 && !brief.is_finished() {
@@ -228,16 +249,16 @@ mod tests {
         );
         assert!(error.retryable());
         let at_once = turns.clone();
-        let none = thread::spawn(move || at_once.hold("sends", &mut Waiting::at_once()).map(drop));
+        let none = thread::spawn(move || at_once.acquire("sends", &mut Waiting::at_once()).map(drop));
         assert_eq!(none.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
         drop(held);
         patient.join().unwrap().unwrap();
     }
 
     #[test]
-    fn thread_that_has_the_turn_is_refused_and_does_not_wait_for_itself() {
+    fn reentrant_acquire_is_refused() {
         let turns = Turns::default();
-        let held = turns.hold("calls", &mut patiently(PATIENCE)).unwrap();
+        let held = turns.acquire("calls", &mut patiently(PATIENCE)).unwrap();
         let error = turns.take("calls", &mut patiently(PATIENCE)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidState);
         assert!(error.text().contains("this thread calls"), "{error}");
@@ -247,11 +268,11 @@ mod tests {
     #[test]
     fn callback_ends_the_wait_for_a_turn() {
         let turns = Arc::new(Turns::default());
-        let held = turns.hold("sends", &mut patiently(PATIENCE)).unwrap();
+        let held = turns.acquire("sends", &mut patiently(PATIENCE)).unwrap();
         let other = turns.clone();
         let ended = thread::spawn(move || {
             let mut waiting = patiently(PATIENCE).on_wait(&Some(Arc::new(|| false)));
-            other.hold("sends", &mut waiting).map(drop).unwrap_err().kind()
+            other.acquire("sends", &mut waiting).map(drop).unwrap_err().kind()
         });
         assert_eq!(ended.join().unwrap(), ErrorKind::Cancelled);
         drop(held);

@@ -1,28 +1,31 @@
-//! The way in: encode, decode and transcode in the encoding that the caller names.
+//! The entry points: encode, decode and transcode in the encoding that the caller names.
+//!
+//! This is the one place that knows how an encoding is assembled: a meter in front of everything,
+//! the escapes between it and JSON, BSON and Smile, and for CBOR the arrays that are stored
+//! elsewhere. The message layer calls `encode_placed` and `decode_body`; the public functions are
+//! for programs that need the bytes themselves.
 
 use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, raw, smile};
+use crate::body::{Body, Part, Placer};
+use crate::codec::nesting::MAX_DEPTH;
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::escape::Escape;
 use crate::value::unescape::Unescape;
 use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
 
-/// The deepest that any limit allows arrays and maps to lie in each other: the walks recurse, and a thread's stack is
-/// finite. A [`Limits::depth`] above it is taken as this.
-pub const MAX_DEPTH: u32 = 256;
-
-/// How to encode.
+/// The options of encoding.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct EncodeOptions {
-    /// What the value and its encoded form may take.
+    /// The limits of the value and of its encoded form.
     pub limits: Limits,
-    /// Whether the elements of N-d arrays begin at a multiple of 8 from where the encoded value begins. Only CBOR can
-    /// do it; the others ignore it.
+    /// Whether the elements of N-d arrays begin at a multiple of 8 bytes from the start of the
+    /// encoded value. Only CBOR supports it; the others ignore it.
     pub align: bool,
-    /// Whether the source may give a key twice in one map.
+    /// Whether the source may repeat a key in one map.
     pub keys: Keys,
 }
 
@@ -34,28 +37,30 @@ impl Default for EncodeOptions {
 }
 
 impl EncodeOptions {
-    /// The defaults with these limits.
+    /// Returns the defaults with these limits.
     pub fn within(limits: Limits) -> EncodeOptions {
         EncodeOptions { limits, ..EncodeOptions::default() }
     }
 
-    /// The same with arrays aligned, or not.
+    /// Returns the same options with arrays aligned, or not.
     #[must_use]
     pub fn aligned(self, align: bool) -> EncodeOptions {
         EncodeOptions { align, ..self }
     }
 
-    /// The same with keys checked or trusted.
+    /// Returns the same options with keys checked or trusted.
     #[must_use]
     pub fn with_keys(self, keys: Keys) -> EncodeOptions {
         EncodeOptions { keys, ..self }
     }
 }
 
-/// The value's bytes in this encoding, within the default limits.
+/// Returns the value's bytes in this encoding, within the default limits.
 ///
-/// `TooLarge` over a limit, `Unsupported` (with the path) for what the encoding has no form for: only
-/// [`Encoding::Raw`], which carries bytes alone.
+/// # Errors
+///
+/// `TooLarge` over a limit; `Unsupported` (with the path) for a value that the encoding has no form
+/// for: only [`Encoding::Raw`], which carries bytes alone; `OutOfMemory`.
 pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
     // Most values are short: one allocation is enough for them.
     let mut out = Vec::with_capacity(256);
@@ -63,53 +68,104 @@ pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u
     Ok(out)
 }
 
-/// Appends the value's bytes in this encoding to `out`, which is left as it was when there is an error.
+/// Appends the value's bytes in this encoding to `out`, which is unchanged after an error.
+///
+/// # Errors
+///
+/// As [`encode`].
 pub fn encode_into<T: Source + ?Sized>(
     value: &T,
     encoding: Encoding,
     options: &EncodeOptions,
     out: &mut Vec<u8>,
 ) -> Result<()> {
+    encode_placed(value, encoding, options, out, None)
+}
+
+/// As [`encode_into`], with a placer that may store long arrays elsewhere; only CBOR supports it.
+pub(crate) fn encode_placed<T: Source + ?Sized>(
+    value: &T,
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    placer: Option<&mut dyn Placer>,
+) -> Result<()> {
     let start = out.len();
+    // The source holds the value encoded: a copy replaces the walk, and only the length is checked.
     if encoding == Encoding::Cbor && value.append_cbor(out) {
         return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
     }
-    write(encoding, options, out, Walk { value, limits: bounded(&options.limits), keys: options.keys })
+    write(
+        encoding,
+        options,
+        out,
+        placer,
+        Walk { value, limits: bounded(&options.limits), keys: options.keys },
+    )
 }
 
-/// The value that these bytes hold, within the default limits.
+/// Returns the value of these bytes, within the default limits.
 ///
-/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path; for JSON also `OutOfRange`, a number
-/// beyond what a float can hold. The path is that of the document, escapes included.
+/// # Errors
+///
+/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path; for JSON also
+/// `OutOfRange`, a number beyond what a float can hold. The path is that of the document, escapes
+/// included.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     decode_into(bytes, encoding, &Limits::default(), ValueBuilder::new())?.finish()
 }
 
-/// The value that these bytes hold; its long blocks and arrays are views of `bytes` where they lie there whole.
+/// Returns the value of these bytes; its long blocks and arrays are views of `bytes` where they are
+/// contiguous in them.
 pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
     decode_into(bytes, encoding, limits, ValueBuilder::sharing(bytes.clone()))?.finish()
 }
 
-/// Sends the value that these bytes hold into `sink`, and gives it back.
+/// Sends the value of these bytes into `sink`, and returns the sink.
 ///
-/// The elements of N-d arrays and blocks of bytes reach the sink as slices into `bytes` where they lie there whole and
-/// little-endian. After an error the sink has seen a part of the value and is dropped.
-pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, mut sink: S) -> Result<S> {
+/// The elements of N-d arrays and blocks of bytes reach the sink as slices of `bytes` where they
+/// are contiguous and little-endian. After an error the sink has received a part of the value and
+/// is dropped.
+pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
+    decode_parts(bytes, &[], bytes.len(), encoding, limits, sink)
+}
+
+/// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
+/// Offsets in errors do not count those.
+pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
+    let (bytes, parts) = body.to_decode();
+    // Only CBOR bodies have separate parts.
+    let (bytes, parts) = if encoding == Encoding::Cbor { (bytes, parts) } else { (body.whole(), &[][..]) };
+    decode_parts(bytes, parts, body.len(), encoding, limits, sink)
+}
+
+/// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole
+/// message.
+fn decode_parts<S: Sink>(
+    bytes: &[u8],
+    parts: &[Part],
+    length: usize,
+    encoding: Encoding,
+    limits: &Limits,
+    mut sink: S,
+) -> Result<S> {
     let limits = bounded(limits);
-    limits.check_message(bytes.len() as u64)?;
+    limits.check_message(length as u64)?;
     // By reference: builders of records are large, and each move is a copy.
+    // Keys are always checked here: the bytes may come from a peer.
     let mut meter = Meter::new(&mut sink, limits, Keys::Check);
     match encoding {
+        // The message is the value.
         Encoding::Raw => meter.bytes(bytes)?,
         Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
-        Encoding::Cbor => cbor::decode(bytes, &limits, &mut meter)?,
+        Encoding::Cbor => cbor::decode(bytes, parts, &limits, &mut meter)?,
         Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top())?,
         Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
     }
     Ok(sink)
 }
 
-/// The value that begins a CBOR sequence (RFC 8742), and the number of bytes that it takes.
+/// Returns the first value of a CBOR sequence (RFC 8742), and the number of bytes that it takes.
 ///
 /// ```
 /// let (first, length) = linkspan::codec::decode_first(&[0x01, 0x61, 0x78])?;
@@ -124,18 +180,21 @@ pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
     Ok((meter.into_inner().finish()?, length))
 }
 
-/// The same value in another encoding, within the default limits and without a tree in between.
+/// Returns the same value in another encoding, within the default limits and without a tree in
+/// between.
 pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
-    write(to, &EncodeOptions::default(), &mut out, Decode { bytes, from })?;
+    write(to, &EncodeOptions::default(), &mut out, None, Decode { bytes, from })?;
     Ok(out)
 }
 
-/// What sends one value into the sink that it is given.
+/// Sends one value into a sink of any type: the common form of a walk and a decoding, which `write`
+/// puts in front of each encoder.
 trait Drive {
     fn drive<S: Sink>(self, sink: S) -> Result<S>;
 }
 
+/// Sends a source, with limits.
 struct Walk<'a, T: ?Sized> {
     value: &'a T,
     limits: Limits,
@@ -151,6 +210,7 @@ impl<T: Source + ?Sized> Drive for Walk<'_, T> {
     }
 }
 
+/// Sends the value of encoded bytes; `decode_into` adds the limits.
 struct Decode<'a> {
     bytes: &'a [u8],
     from: Encoding,
@@ -162,9 +222,19 @@ impl Drive for Decode<'_> {
     }
 }
 
-fn write<D: Drive>(encoding: Encoding, options: &EncodeOptions, out: &mut Vec<u8>, from: D) -> Result<()> {
+/// Appends what `from` sends in this encoding; `out` is unchanged after an error.
+fn write<D: Drive>(
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    placer: Option<&mut dyn Placer>,
+    from: D,
+) -> Result<()> {
     let start = out.len();
-    let output = Output::new(out, options.limits);
+    // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
+    let placer = placer.map(|placer| placer as &mut dyn Placer);
+    // The limit of the message counts from the end of what the buffer contains.
+    let output = Output::new(out, options.limits).with_placer(placer);
     let done = match encoding {
         Encoding::Raw => from.drive(raw::Encoder::new(output)).and_then(raw::Encoder::finish),
         Encoding::Json => {
@@ -186,6 +256,7 @@ fn write<D: Drive>(encoding: Encoding, options: &EncodeOptions, out: &mut Vec<u8
     done
 }
 
+/// Returns the limits with a depth of at most [`MAX_DEPTH`].
 fn bounded(limits: &Limits) -> Limits {
     Limits { depth: limits.depth.min(MAX_DEPTH), ..*limits }
 }
@@ -219,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_encodings_keeps_everything() {
+    fn transcoding_between_every_pair_keeps_values() {
         let value = everything();
         for from in CARRIERS {
             let bytes = encode(&value, from).unwrap();
@@ -231,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_leaves_the_buffer_as_it_was() {
+    fn encode_error_leaves_the_buffer_unchanged() {
         let mut out = b"before".to_vec();
         let mut options = EncodeOptions::default();
         options.limits.message = 10;
@@ -254,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_holds_encoded_is_copied_within_the_limits_and_walked_for_other_encodings() {
+    fn held_cbor_is_copied_within_limits_and_walked_for_other_encodings() {
         let value = everything();
         // A longer form of 7 than an encoder writes shows that the bytes are the source's.
         let held = Held(vec![0x18, 7]);
@@ -269,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn aligned_elements_lie_at_multiples_of_eight_from_where_the_value_begins() {
+    fn aligned_elements_start_at_multiples_of_eight() {
         let array = NdArray::vector(&[1.0f64; 100]);
         for pad in 1..20 {
             let value = Value::map([("x".repeat(pad), array.clone())]);

@@ -1,9 +1,11 @@
-//! Shorter floats widened bit by bit: NaN keeps its payload, which the processor's conversion would quieten.
+//! Shorter floats widened bit by bit, so that a NaN keeps its payload and its signalling bit; a
+//! conversion by the processor would make it quiet.
 
-/// A binary32 as binary64.
+/// Returns a binary32, given as its bits, as binary64.
 #[inline]
 pub(crate) fn from_f32(bits: u32) -> f64 {
     let value = f32::from_bits(bits);
+    // Only NaN is changed by the processor's conversion.
     if !value.is_nan() {
         return value.into();
     }
@@ -11,7 +13,7 @@ pub(crate) fn from_f32(bits: u32) -> f64 {
     f64::from_bits(sign | 0x7ff0_0000_0000_0000 | u64::from(bits & 0x007f_ffff) << 29)
 }
 
-/// A binary16 as binary32, exactly.
+/// Returns the bits of a binary16 as those of the equal binary32.
 pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10 & 0x1f);
@@ -23,12 +25,13 @@ pub(crate) fn f16_to_f32(bits: u16) -> u32 {
             let shift = fraction.leading_zeros() - 21;
             (113 - shift) << 23 | (fraction << (shift + 13) & 0x007f_ffff)
         }
+        // Infinity or NaN: the greatest exponent of binary32, with the fraction in its high bits.
         (31, _) => 0x7f80_0000 | fraction << 13,
         _ => (exponent + 112) << 23 | fraction << 13,
     }
 }
 
-/// A binary16 as binary64.
+/// Returns a binary16, given as its bits, as binary64.
 pub(crate) fn from_f16(bits: u16) -> f64 {
     from_f32(f16_to_f32(bits))
 }
@@ -38,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_half_is_what_its_formula_says() {
+    fn binary16_widens_as_its_definition() {
         // The standard library promises no exact `powi`.
         let power_of_two = |exponent: i32| f64::from_bits(((1023 + exponent) as u64) << 52);
         // Of all halves a sample where they are interpreted: a step that meets every exponent and both signs.
@@ -65,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signalling_nan_stays_one() {
+    fn signalling_nan_keeps_its_bits() {
         assert_eq!(from_f32(0x7f80_0001).to_bits(), 0x7ff0_0000_2000_0000);
     }
 }

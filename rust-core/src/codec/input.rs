@@ -1,46 +1,60 @@
-//! Bytes being decoded: a place in them, and errors that name it.
+//! The bytes that are being decoded: a position in them, and errors with an offset.
 //!
 //! The rule for offsets, the same in every encoding:
 //!
-//! - a byte that cannot stand where it stands: that byte;
-//! - bytes that end before the value does: their length (in BSON, the end of the document that ends too early);
-//! - a length or count that reaches past the end: the first byte of the item that claims it (in BSON, the
-//!   length itself);
-//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte; for a
-//!   map of one entry in JSON, BSON and Smile its key, which tells whether it is a map or an escape;
-//! - text that is not UTF-8: the first byte that is not.
+//! - a byte that is not allowed at its position: that byte;
+//! - bytes that end before the value does: their length (in BSON, the end of the document that ends
+//!   too early);
+//! - a length or count that exceeds the bytes: the first byte of the item that claims it (in BSON,
+//!   the length itself);
+//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its
+//!   first byte; for a map of one entry in JSON, BSON and Smile its key, which decides whether it
+//!   is a map or an escape;
+//! - text that is not UTF-8: the first invalid byte.
 
+use crate::body::Part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Sink;
 
-/// A place in the bytes being decoded.
+/// A position in the bytes that are being decoded.
 #[derive(Clone)]
 pub(crate) struct Input<'a> {
+    /// All bytes of the message, or up to the end of the innermost BSON document.
     bytes: &'a [u8],
     /// The offset of the next byte.
     pub(crate) at: usize,
+    /// The blocks that belong between these bytes, are stored elsewhere and have not been taken.
+    parts: &'a [Part],
 }
 
 impl<'a> Input<'a> {
+    /// Returns the position before the first of these bytes.
     pub(crate) fn new(bytes: &'a [u8]) -> Input<'a> {
-        Input { bytes, at: 0 }
+        Input { bytes, at: 0, parts: &[] }
     }
 
-    /// The same place in bytes that end at this offset.
+    /// Returns the same with the blocks that belong between the bytes: elements of arrays only.
+    pub(crate) fn with_parts(self, parts: &'a [Part]) -> Input<'a> {
+        Input { parts, ..self }
+    }
+
+    /// Returns the same position in bytes that end at offset `end`.
     pub(crate) fn up_to(&self, end: usize) -> Input<'a> {
-        Input { bytes: &self.bytes[..end], at: self.at }
+        Input { bytes: &self.bytes[..end], at: self.at, parts: self.parts }
     }
 
-    pub(crate) fn left(&self) -> usize {
+    /// Returns the number of bytes that follow.
+    pub(crate) fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// The next byte without taking it.
+    /// Returns the next byte without taking it.
     #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
+    /// Takes the next byte; `Malformed` at the end.
     #[inline]
     pub(crate) fn byte(&mut self) -> Result<u8> {
         match self.bytes.get(self.at) {
@@ -52,7 +66,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The next `N` bytes, a part of an item whose length is fixed.
+    /// Takes the next `N` bytes, a part of an item of fixed length; `Malformed` where fewer follow.
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.bytes[self.at..].first_chunk::<N>() {
@@ -64,7 +78,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The next `count` bytes, as the item that begins at `claimed_at` says.
+    /// Takes the next `count` bytes, a length that the item at offset `claimed_at` claims;
+    /// `Malformed` where fewer follow.
     #[inline]
     pub(crate) fn take(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
@@ -77,7 +92,30 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The next `count` bytes as text.
+    /// Takes the elements of an array, which may be stored elsewhere. Nothing but elements is read
+    /// from there: it may be memory of another process, which may change it, so nothing that has
+    /// been checked may depend on it.
+    #[inline]
+    pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
+        match self.parts.split_first() {
+            // The next part belongs exactly here; a part at another place is an error of the
+            // sender.
+            Some((part, rest_of_parts)) if part.at == self.at => {
+                if part.bytes.len() as u64 != count {
+                    let text = format!(
+                        "{count} bytes of an array are stored separately, and {} were received",
+                        part.bytes.len()
+                    );
+                    return Err(malformed(claimed_at, text));
+                }
+                self.parts = rest_of_parts;
+                Ok(&part.bytes)
+            }
+            _ => self.take(count, claimed_at),
+        }
+    }
+
+    /// Takes the next `count` bytes as text; `Malformed` where they are not UTF-8.
     #[inline]
     pub(crate) fn text(&mut self, count: u64, claimed_at: usize) -> Result<&'a str> {
         let bytes = self.take(count, claimed_at)?;
@@ -85,74 +123,89 @@ impl<'a> Input<'a> {
         utf8(bytes, from)
     }
 
-    /// The bytes from `from` up to here.
+    /// Returns the bytes from offset `from` up to here.
     pub(crate) fn since(&self, from: usize) -> &'a [u8] {
         &self.bytes[from..self.at]
     }
 
-    /// What is left, without taking it.
+    /// Returns the bytes that follow, without taking them.
     pub(crate) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Refuses whatever follows the value.
+    /// Checks the end of a message: `Malformed` where bytes or separate parts remain.
     pub(crate) fn finish(&self) -> Result<()> {
-        match self.left() {
+        if let Some(part) = self.parts.first() {
+            return Err(malformed(part.at, "a block that is stored separately belongs to no array"));
+        }
+        match self.remaining() {
             0 => Ok(()),
-            left => {
-                Err(malformed(self.at, format!("{left} bytes follow the value; a message holds one value")))
-            }
+            remaining => Err(malformed(
+                self.at,
+                format!("{remaining} bytes follow the value; a message holds one value"),
+            )),
         }
     }
 
+    /// Returns the error of bytes that end within a value.
     #[cold]
     pub(crate) fn ended(&self) -> Error {
         malformed(self.bytes.len(), "the bytes end before the value does")
     }
 
+    /// Returns the error of a length that exceeds the bytes.
     #[cold]
     fn past_the_end(&self, count: u64, claimed_at: usize) -> Error {
-        malformed(claimed_at, format!("a length of {count} bytes is claimed and {} are left", self.left()))
+        malformed(
+            claimed_at,
+            format!("a length of {count} bytes is claimed and {} are left", self.remaining()),
+        )
     }
 }
 
-/// The text that these bytes, which begin at offset `at`, write.
+/// Returns these bytes, which begin at offset `at`, as text.
 #[inline]
 pub(crate) fn utf8(bytes: &[u8], at: usize) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|e| malformed(at + e.valid_up_to(), "text is not UTF-8"))
 }
 
+/// Returns the `Malformed` error at this offset.
 #[cold]
 pub(crate) fn malformed(at: usize, text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, text).at(at)
 }
 
+/// Returns the `Unsupported` error at this offset.
 #[cold]
 pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, text).at(at)
 }
 
-/// How many items each container has, in the order in which the containers open.
+/// The number of items of each container, in the order in which the containers open.
 ///
-/// A sink is promised exact lengths, and JSON, BSON, Smile and CBOR's indefinite forms only say where a container ends:
-/// a first pass over the structure counts. It believes nothing and refuses nothing: where it meets bytes that it cannot
-/// follow it stops, and the second pass says what is wrong with them, before it asks for a count that is not there.
+/// A sink is promised exact lengths, and JSON, BSON, Smile and CBOR's indefinite forms only mark
+/// the end of a container: a first pass over the structure counts. It trusts nothing and refuses
+/// nothing: where it meets bytes that it cannot follow it stops, and the second pass reports what
+/// is wrong with them, before it needs a count that does not exist.
 #[derive(Default)]
 pub(crate) struct Counts {
+    /// One count for each container that has opened in the first pass, saturating.
     counts: Vec<u32>,
+    /// The number of counts that the second pass has taken.
     next: usize,
-    /// How many there may be.
+    /// The greatest number of counts.
     most: usize,
 }
 
 impl Counts {
-    /// Counts of at most so many containers.
+    /// Returns an empty list of at most `most` counts.
     pub(crate) fn up_to(most: u64) -> Counts {
         Counts { most: usize::try_from(most).unwrap_or(usize::MAX), ..Counts::default() }
     }
 
-    /// The number that the next container gets; none where there are too many, or no memory for another. The counts
-    /// are there until the value is read, so the sink holds them.
+    /// Returns the number of the next container; `None` above the greatest number, or where the
+    /// budget of the sink has no room. The counts live until the value is decoded, so the sink
+    /// holds them.
     #[inline]
     pub(crate) fn open<S: Sink>(&mut self, sink: &mut S) -> Option<usize> {
         if self.counts.len() == self.counts.capacity() {
@@ -162,9 +215,11 @@ impl Counts {
         Some(self.counts.len() - 1)
     }
 
+    /// Doubles the capacity. Old and new memory exist together while the counts move.
     #[cold]
     fn grow<S: Sink>(&mut self, sink: &mut S) -> Option<()> {
         let before = self.counts.capacity();
+        // At least 16 counts at once, and never more than the greatest number.
         let more = before.max(16).min(self.most.checked_sub(before)?);
         sink.hold((before + more) * size_of::<u32>()).ok().filter(|()| more > 0)?;
         self.counts.try_reserve_exact(more).ok()?;
@@ -172,30 +227,30 @@ impl Counts {
         Some(())
     }
 
-    /// One more item in this container.
+    /// Counts one more item of this container.
     #[inline]
     pub(crate) fn add(&mut self, container: usize) {
         self.counts[container] = self.counts[container].saturating_add(1);
     }
 
-    /// Says how long the string with this number is.
+    /// Stores a length, in bytes, as the count with this number.
     #[inline]
     pub(crate) fn set(&mut self, string: usize, length: usize) {
         self.counts[string] = u32::try_from(length).unwrap_or(u32::MAX);
     }
 
-    /// Whether every count has been asked for.
+    /// Returns whether every count has been taken.
     pub(crate) fn is_spent(&self) -> bool {
         self.next == self.counts.len()
     }
 
-    /// Forgets everything, keeps the memory.
+    /// Removes all counts, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.counts.clear();
         self.next = 0;
     }
 
-    /// The items of the next container; none where the first pass stopped before it.
+    /// Takes the count of the next container; `None` where the first pass stopped before it.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<usize> {
         let count = *self.counts.get(self.next)?;

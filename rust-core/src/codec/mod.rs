@@ -1,12 +1,19 @@
-//! Bytes and values: the encodings, each an encoder that is a Sink and a decoder that drives one.
+//! Bytes from values and values from bytes: the encodings, each an encoder that is a Sink and a
+//! decoder that drives one.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | encode, decode, transcode by the encoding's name | `entry` |
-//! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are `value`'s |
-//! | a place in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
-//! | a check without a value | `unread` |
-//! | how deep documents may be; shorter floats | `nesting`, `float` |
+//! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
+//! | a position in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
+//! | validation without a value | `unread` |
+//! | the depth of documents; shorter floats | `nesting`, `float` |
+//!
+//! A codec performs no input and no output, and a decoder allocates only after
+//! [`Meter`](crate::value::Meter) or [`Sink::hold`](crate::value::Sink::hold) has counted the
+//! bytes. Everything it decodes may come from a hostile peer: it answers with `Malformed`,
+//! `Unsupported` or `TooLarge`, never with a panic; `fuzz/` and `tests/vectors/invalid.json` try
+//! that.
 //!
 //! ```
 //! use linkspan::{Encoding, NdArray, Timestamp, Value};
@@ -40,13 +47,15 @@ pub(crate) use json::{items, members};
 pub use unread::Unread;
 
 pub use entry::{
-    EncodeOptions, MAX_DEPTH, decode, decode_first, decode_into, decode_shared, encode, encode_into,
-    transcode,
+    EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
+pub(crate) use entry::{decode_body, encode_placed};
+pub use nesting::MAX_DEPTH;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// How a message's body is written. The header says which, so a reader never guesses.
+/// The encoding of a message's body. The header of the message names it, so a receiver never
+/// guesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Encoding {
@@ -65,10 +74,11 @@ pub enum Encoding {
 
 impl Encoding {
     /// Every encoding, in the order of its number.
+    // Receivers index this by the number in the header.
     pub const ALL: [Encoding; 5] =
         [Encoding::Raw, Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
 
-    /// The name in every language: `cbor`.
+    /// Returns the name in every language: `cbor`.
     pub const fn name(self) -> &'static str {
         match self {
             Encoding::Raw => "raw",
@@ -79,7 +89,7 @@ impl Encoding {
         }
     }
 
-    /// The encoding of this name, else `Unsupported`.
+    /// Returns the encoding of this name, else `Unsupported`.
     pub fn from_name(name: &str) -> Result<Encoding> {
         Encoding::ALL.into_iter().find(|e| e.name() == name).ok_or_else(|| {
             let text = format!(
@@ -90,12 +100,14 @@ impl Encoding {
         })
     }
 
-    /// The encoding of this number in a header.
+    /// Returns the encoding of this number in a header.
     pub const fn from_number(number: u8) -> Option<Encoding> {
         if (number as usize) < Encoding::ALL.len() { Some(Encoding::ALL[number as usize]) } else { None }
     }
 }
 
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod typed_tests;
 

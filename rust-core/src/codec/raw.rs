@@ -1,24 +1,29 @@
-//! No encoding at all: the value is one block of bytes, and the message is that block.
+//! The raw encoding: the value is one block of bytes, and the message is that block.
+//!
+//! It exists for programs that have an encoding of their own. Decoding is a single call in `entry`.
 
 use super::output::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// Takes one block of bytes and refuses everything else.
+/// Appends one block of bytes and refuses every other value.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
 }
 
 impl<'a> Encoder<'a> {
+    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
         Encoder { out }
     }
 
+    /// Checks the length of the message.
     pub(crate) fn finish(self) -> Result<()> {
         self.out.finish()
     }
 }
 
+/// Returns the `Unsupported` error of a value that is not bytes, with the encodings that carry it.
 #[cold]
 fn refuse(what: &str) -> Result<()> {
     let text =
@@ -27,6 +32,7 @@ fn refuse(what: &str) -> Result<()> {
 }
 
 impl Sink for Encoder<'_> {
+    /// The only value with a form here.
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.out.block(value)
     }

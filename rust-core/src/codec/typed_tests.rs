@@ -1,4 +1,6 @@
-//! Repeated keys in values of types of the program, as bytes bring them.
+//! Tests of decoding to types of the program: repeated keys, aliases, limits and paths of errors.
+//!
+//! Each result is compared with that of decoding to a tree, which has no shortcuts for known keys.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +10,7 @@ use crate::value::typed::tests::Pair;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, Source, Value};
 
-/// A map in CBOR, of these keys, each with the value 1 or one that is written already.
+/// Returns a map in CBOR with these keys, each with a value that is encoded already.
 fn cbor_map(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0xa0 | entries.len() as u8];
     for (key, value) in entries {
@@ -19,12 +21,13 @@ fn cbor_map(entries: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
+/// Decodes CBOR to the type, within the default limits.
 fn decoded<T: Decode>(bytes: &[u8]) -> Result<T> {
     decode_into(bytes, Encoding::Cbor, &Limits::default(), Typed::<T>::new())?.finish()
 }
 
 #[test]
-fn repeated_keys_are_refused_known_or_not() {
+fn typed_decoding_refuses_repeated_known_and_unknown_keys() {
     let one: &[u8] = &[1];
     let inner = cbor_map(&[("left", one), ("left", one)]);
     let cases: [(&str, Vec<u8>); 6] = [
@@ -38,7 +41,7 @@ fn repeated_keys_are_refused_known_or_not() {
     for (name, bytes) in cases {
         let error = decoded::<Pair>(&bytes).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{name}: {error}");
-        assert!(error.to_string().contains("stands twice in one map"), "{name}: {error}");
+        assert!(error.to_string().contains("occurs twice in one map"), "{name}: {error}");
         // In a list and in a map too, and the place of the error is the one that a tree has.
         let list = [&[0x81], &bytes[..]].concat();
         let error = decoded::<Vec<Pair>>(&list).unwrap_err();
@@ -53,7 +56,7 @@ fn repeated_keys_are_refused_known_or_not() {
 }
 
 #[test]
-fn the_same_key_in_maps_beside_and_inside_each_other_is_no_repetition() {
+fn typed_decoding_accepts_equal_keys_of_different_maps() {
     let one: &[u8] = &[1];
     let pair = cbor_map(&[("left", one)]);
     let bytes = [&[0x82], &pair[..], &pair[..]].concat();
@@ -66,7 +69,8 @@ fn the_same_key_in_maps_beside_and_inside_each_other_is_no_repetition() {
 }
 
 #[test]
-fn keys_that_are_nearly_known_have_the_result_that_a_tree_has() {
+fn typed_decoding_agrees_with_a_tree_for_keys_similar_to_known_ones() {
+    // Keys of the record, prefixes and variations of them, and bytes that are not UTF-8.
     let keys: [&[u8]; 14] = [
         b"left",
         b"right",
@@ -89,6 +93,7 @@ fn keys_that_are_nearly_known_have_the_result_that_a_tree_has() {
         let head: &[u8] = if key.len() > 5 { &[0x78, key.len() as u8] } else { &[0x60 | key.len() as u8] };
         [head, key, value].concat()
     };
+    // Both outcomes must be frequent, or the comparison would show little.
     let mut outcomes = [0; 2];
     for first in keys {
         for second in keys {
@@ -115,7 +120,7 @@ fn keys_that_are_nearly_known_have_the_result_that_a_tree_has() {
 }
 
 #[test]
-fn known_keys_are_held_to_the_limits_and_named_in_errors() {
+fn typed_decoding_applies_limits_and_paths_to_known_keys() {
     let bytes = cbor_map(&[("left", &[0x1a, 0xff, 0xff, 0xff, 0xff])]);
     let error = decoded::<Pair>(&bytes).unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::OutOfRange, Some("left")));

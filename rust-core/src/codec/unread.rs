@@ -1,9 +1,12 @@
-//! A sink that keeps nothing: for bytes that are to be checked and passed on.
+//! A Sink that drops everything: for bytes that are validated and not decoded to a value.
+//!
+//! JSON-RPC validates its lines with it, a spool the messages it rejects, and a schema check runs
+//! in front of it where only the check is wanted.
 
 use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// Takes every value, so that only what the decoder itself refuses is an error.
+/// Accepts every event, so that only what the decoder itself refuses is an error.
 #[derive(Debug)]
 pub struct Unread;
 

@@ -1,53 +1,71 @@
-//! The bridge to other machines: whom it reaches, what its certificate and the clocks say, and what it does not carry.
+//! The bridge to other machines: which it reaches, its certificate, the clocks, and what it does not
+//! carry.
+//!
+//! A bridge publishes its state at `bridge/status`; without it there is no bridge here, or it has
+//! another name, and nothing is reported.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::channel::Options;
 use crate::deadline::Wait;
 use crate::publish;
 use crate::registry::{self, Listed};
 use crate::value::{Timestamp, Value};
 
-/// The name at which a bridge publishes its state, unless it is told another.
+/// The name at which a bridge publishes its state by default.
 const STATUS: &str = "bridge/status";
-/// How long one of its addresses is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How far clocks may differ, in seconds, and how long before its end a certificate is worth a word, in days.
-const CLOCKS: f64 = 1.0;
-const DAYS: i64 = 30;
-/// Names that are told one by one.
-const NAMES: usize = 5;
+/// How long a connection to one of its addresses may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The difference of clocks that is no problem, in seconds.
+const MAX_CLOCK_DIFFERENCE: f64 = 1.0;
+/// Days before its end from which on a certificate is reported.
+const EXPIRY_NOTICE_DAYS: i64 = 30;
+/// Names or addresses that are reported one by one.
+const MAX_NAMES: usize = 5;
 
+/// Reads the state of the bridge and examines it.
 pub fn examine() -> Vec<Finding> {
     let state = publish::latest(STATUS, &Options::default(), Wait::default());
     let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
     let mut findings = reached(&state);
-    findings.extend(certificate(&state, Timestamp::now()));
+    findings.extend(examine_certificate(&state, Timestamp::now()));
     findings.extend(clocks(&state));
     findings.extend(refused(&state));
     findings.extend(registry::list().ok().and_then(|listed| unexported(&state, &listed)));
     findings
 }
 
+/// The array of texts under a key of the state; empty if there is none.
 fn texts(state: &Value, key: &str) -> Vec<String> {
     let list = state.at(key).ok().and_then(|list| list.as_array().ok()).unwrap_or_default();
     list.iter().filter_map(|text| text.as_text().ok()).map(str::to_owned).collect()
 }
 
+/// The entries of the map under a key of the state.
 fn entries<'a>(state: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let map = state.at(key).ok().and_then(|map| map.as_map().ok());
     map.into_iter().flat_map(|map| map.iter().map(|(name, value)| (&**name, value)))
 }
 
+/// Which bridges are reached; if none, why each address is not.
 fn reached(state: &Value) -> Vec<Finding> {
     let (bridges, connect, listen) =
         (texts(state, "bridges"), texts(state, "connect"), texts(state, "listen"));
     if !bridges.is_empty() {
         return vec![Finding::fine(format!("the bridge here reaches {}", bridges.join(", ")))];
     }
-    let alone = |address: &String| match connected(address) {
+    let unreached = |address: &String| match connected(address) {
+        // The address of a NATS server, to which bridges connect.
+        Err(why) if address.contains("://") => Finding::problem(
+            format!("the NATS server at {address} is not reached: {why}"),
+            "start it there, and have the firewalls between let the port through",
+        ),
+        Ok(()) if address.contains("://") => Finding::note(
+            format!("{address} accepts connections, and no other bridge of our realm is known there"),
+            "start one on another machine with the same --server and --realm; where the server refuses this one, the bridge's log says so",
+        ),
         Err(why) => Finding::problem(
             format!("the bridge at {address} is not reached: {why}"),
             "start the bridge there with --listen at this address, and have the firewalls between let the port through",
@@ -63,7 +81,7 @@ fn reached(state: &Value) -> Vec<Finding> {
             },
         ),
     };
-    let mut findings: Vec<_> = connect.iter().take(NAMES).map(alone).collect();
+    let mut findings: Vec<_> = connect.iter().take(MAX_NAMES).map(unreached).collect();
     if connect.is_empty() && !listen.is_empty() {
         let what = format!("no other bridge has come to {}", listen.join(", "));
         findings.push(Finding::note(what, "start one there with --peer and an address of this machine; with --tls, each side names the other in [machines]"));
@@ -71,12 +89,12 @@ fn reached(state: &Value) -> Vec<Finding> {
     findings
 }
 
-/// Whether somebody accepts connections at an address such as tcp/north:7447.
+/// Connects to an address such as `tcp/north:7447`, and returns why that fails.
 fn connected(address: &str) -> Result<(), String> {
-    let place = address.split_once('/').map_or(address, |(_, place)| place);
+    let place = address.split_once('/').map_or(address, |(_, place)| place.trim_start_matches('/'));
     let mut why = "the name has no address".to_owned();
     for place in place.to_socket_addrs().map_err(|e| e.to_string())? {
-        match TcpStream::connect_timeout(&place, PATIENCE) {
+        match TcpStream::connect_timeout(&place, CONNECT_TIMEOUT) {
             Ok(_) => return Ok(()),
             Err(e) => why = e.to_string(),
         }
@@ -84,10 +102,11 @@ fn connected(address: &str) -> Result<(), String> {
     Err(why)
 }
 
-fn certificate(state: &Value, now: Timestamp) -> Option<Finding> {
-    let said = state.at("certificate").ok()?;
-    let name = said.at("name").ok()?.as_text().ok()?;
-    let expires = said.at("expires").ok()?.as_timestamp().ok()?;
+/// A finding about the certificate's end.
+fn examine_certificate(state: &Value, now: Timestamp) -> Option<Finding> {
+    let certificate = state.at("certificate").ok()?;
+    let name = certificate.at("name").ok()?.as_text().ok()?;
+    let expires = certificate.at("expires").ok()?.as_timestamp().ok()?;
     let days = expires.0.saturating_sub(now.0) / 86_400_000_000_000;
     let remedy = "make the next one with `linkspan bridge keys issue` where the authority is, and start the bridge with its folder";
     Some(match () {
@@ -95,7 +114,7 @@ fn certificate(state: &Value, now: Timestamp) -> Option<Finding> {
             format!("the bridge's certificate {name} expired at {expires}: no machine accepts it"),
             remedy,
         ),
-        () if days < DAYS => Finding::note(
+        () if days < EXPIRY_NOTICE_DAYS => Finding::note(
             format!("the bridge's certificate {name} expires at {expires}, in {days} days"),
             remedy,
         ),
@@ -103,25 +122,27 @@ fn certificate(state: &Value, now: Timestamp) -> Option<Finding> {
     })
 }
 
+/// Findings about machines whose clocks are ahead.
 fn clocks(state: &Value) -> Vec<Finding> {
     let ahead = entries(state, "ahead").filter_map(|(machine, by)| Some((machine, by.as_f64().ok()?)));
-    let told = |(machine, by): (&str, f64)| {
+    let finding = |(machine, by): (&str, f64)| {
         let what = format!("the clock of {machine} is {by:.1} s ahead of the clock here");
         Finding::problem(what, "set the clocks of both by NTP, such as with chrony or systemd-timesyncd")
     };
-    ahead.filter(|(_, by)| *by > CLOCKS).map(told).collect()
+    ahead.filter(|(_, by)| *by > MAX_CLOCK_DIFFERENCE).map(finding).collect()
 }
 
+/// Findings about names that the bridge does not carry, with its reason.
 fn refused(state: &Value) -> Vec<Finding> {
-    let told = |(name, why): (&str, &Value)| {
+    let finding = |(name, why): (&str, &Value)| {
         let what =
             format!("the bridge does not carry {name}: {}", why.as_text().unwrap_or("no reason is given"));
         Finding::problem(what, "have one machine give the name up, or leave it out of --import and --export")
     };
-    entries(state, "refused").take(NAMES).map(told).collect()
+    entries(state, "refused").take(MAX_NAMES).map(finding).collect()
 }
 
-/// Publishers and servers of this machine that no other machine has.
+/// A finding about publishers and servers of this machine that no other machine sees.
 fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
     let exported = texts(state, "exported");
     let bare = |one: &Listed| one.endpoint.split_once(':').map(|(_, name)| name.to_owned());
@@ -137,8 +158,8 @@ fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
     let first = names.first()?;
     let remedy =
         format!("where other machines are to have them, say so: --export '{first}', or a pattern for more");
-    let more = names.len().saturating_sub(NAMES);
-    names.truncate(NAMES);
+    let more = names.len().saturating_sub(MAX_NAMES);
+    names.truncate(MAX_NAMES);
     let and = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(Finding::note(format!("the bridge does not export {}{and}", names.join(", ")), remedy))
 }
@@ -146,10 +167,10 @@ fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Severity;
+    use crate::doctor::finding::Severity;
 
     #[test]
-    fn certificates_are_told_before_and_after_they_expire() {
+    fn certificate_expiry_is_a_note_then_a_problem() {
         let day = 86_400_000_000_000;
         let at = |days: i64| {
             let certificate = Value::map([
@@ -162,20 +183,23 @@ mod tests {
     }
 
     fn certificate_of(state: &Value) -> Severity {
-        certificate(state, Timestamp(0)).unwrap().severity
+        examine_certificate(state, Timestamp(0)).unwrap().severity
     }
 
     #[test]
-    fn clocks_are_told_where_they_differ() {
+    fn clock_difference_is_a_problem() {
         let state = Value::map([("ahead", Value::map([("north", 0.2), ("west", 3.0)]))]);
-        let told = clocks(&state);
-        assert!(told.len() == 1 && told[0].what.contains("west is 3.0 s ahead"), "{told:?}");
+        let findings = clocks(&state);
+        assert!(findings.len() == 1 && findings[0].what.contains("west is 3.0 s ahead"), "{findings:?}");
     }
 
     #[test]
-    fn address_that_nobody_listens_at_is_not_reached() {
+    fn address_without_listener_is_a_problem() {
         let state = Value::map([("connect", Value::from(vec!["tls/127.0.0.1:1".to_owned()]))]);
-        let told = reached(&state);
-        assert!(told.len() == 1 && told[0].what.contains("is not reached: Connection refused"), "{told:?}");
+        let findings = reached(&state);
+        assert!(
+            findings.len() == 1 && findings[0].what.contains("is not reached: Connection refused"),
+            "{findings:?}"
+        );
     }
 }

@@ -1,15 +1,21 @@
-//! Which directory this process meets others in, whether it may, and who meets elsewhere.
+//! Which runtime directory this process uses, whether it may use it, and which other directories
+//! hold names.
+//!
+//! Two programs that use different directories do not see each other, which is the most frequent
+//! reason why they cannot talk. So besides the chosen directory, every other one that Linkspan may
+//! have chosen for another user or environment is searched for names.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::registry;
 use crate::sys::directory::{Directory, Origin, runtime_path};
 use crate::sys::user;
 use crate::transport::endpoint::Endpoint;
 
+/// Examines the chosen directory and all others.
 pub fn examine() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = vec![chosen(&path, origin)];
@@ -24,6 +30,7 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
+/// Which directory is used, and why.
 fn chosen(path: &Path, origin: Origin) -> Finding {
     let is_relative = path.is_relative();
     let path = path.display();
@@ -51,6 +58,7 @@ fn chosen(path: &Path, origin: Origin) -> Finding {
     }
 }
 
+/// Who owns the directory, and whether this process may create names in it.
 fn rights(path: &Path) -> Finding {
     let facts = match path.metadata() {
         Ok(facts) => facts,
@@ -76,20 +84,22 @@ fn rights(path: &Path) -> Finding {
     Finding::fine(what)
 }
 
+/// The owner, group and mode of a file, as text.
 fn owner(facts: &Metadata) -> String {
     let user = user::name_of_user(facts.uid()).unwrap_or_else(|| facts.uid().to_string());
     let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
     format!("{user}:{group} with mode {:04o}", facts.mode() & 0o7777)
 }
 
-/// Directories in which programs meet whom we do not.
-fn others(ours: &Path) -> Vec<Finding> {
-    let ours = ours.canonicalize().unwrap_or_else(|_| ours.to_owned());
-    let elsewhere =
-        candidates().into_iter().filter(|path| path.canonicalize().is_ok_and(|path| path != ours));
+/// The findings about other directories with names.
+fn others(own: &Path) -> Vec<Finding> {
+    let own = own.canonicalize().unwrap_or_else(|_| own.to_owned());
+    let elsewhere = candidates().into_iter().filter(|path| path.canonicalize().is_ok_and(|path| path != own));
     elsewhere.filter_map(|path| other(&path)).collect()
 }
 
+/// The directories that Linkspan may choose: `/run/linkspan`, those below `/run/user`, and those in
+/// `/tmp`.
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = vec![PathBuf::from("/run/linkspan")];
     let users = std::fs::read_dir("/run/user").into_iter().flatten().flatten();
@@ -97,11 +107,12 @@ fn candidates() -> Vec<PathBuf> {
     let temporary = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
     let of_user = |name: &str| name.strip_prefix("linkspan-").is_some_and(|uid| uid.parse::<u32>().is_ok());
     candidates.extend(temporary.filter(|e| e.file_name().to_str().is_some_and(of_user)).map(|e| e.path()));
-    // A link of another user's could lead to any directory.
+    // A link that another user made could point to any directory.
     candidates.retain(|path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir()));
     candidates
 }
 
+/// A finding about another directory; none if it holds no names.
 fn other(path: &Path) -> Option<Finding> {
     let facts = path.metadata().ok()?;
     let remedy = "programs that are to meet need one directory: the same LINKSPAN_DIR, or for several users /run/linkspan from `linkspan setup --group NAME`";

@@ -1,14 +1,19 @@
-//! What the transports need of the kernel: features that have to be there, limits that may be too narrow.
+//! What the transports need of the kernel: features that have to exist, and limits that may be too
+//! low.
+//!
+//! Each feature is tried rather than derived from the version: a container or a sandbox may forbid a
+//! system call that the kernel has.
 
 use rustix::fs::inotify::CreateFlags;
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::error::{Doing, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::MemoryFile;
 use crate::sys::{headroom, lock};
 
+/// Tries the features and reads the limits.
 pub fn examine() -> Vec<Finding> {
     let mut findings = vec![release()];
     findings.push(feature("sealed memory files (memfd)", "shm: does not work without", memory_file()));
@@ -22,6 +27,7 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
+/// The version of the kernel, of which 5.10 or newer is needed.
 fn release() -> Finding {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = release.trim();
@@ -36,6 +42,7 @@ fn release() -> Finding {
     Finding::fine(what)
 }
 
+/// A finding about a feature that was tried. `without` says what does not work without it.
 fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
     match tried {
         Ok(()) => Finding::fine(format!("{name}: there")),
@@ -46,18 +53,22 @@ fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
     }
 }
 
+/// Creates a sealed memory file.
 fn memory_file() -> Result<()> {
     MemoryFile::create("linkspan-doctor", 4096).map(drop)
 }
 
+/// Takes a lock that the kernel releases when its owner dies.
 fn locks() -> Result<()> {
     lock::try_kernel()
 }
 
+/// Creates an inotify instance.
 fn inotify() -> Result<()> {
     rustix::fs::inotify::init(CreateFlags::CLOEXEC).doing("making an inotify descriptor").map(drop)
 }
 
+/// Whether the kernel reports the death of another process by a descriptor.
 fn pidfd() -> Finding {
     match pidfd_open(getpid(), PidfdFlags::empty()) {
         Ok(_) => Finding::fine("pidfd: there, so the death of the other process is seen at once"),
@@ -68,14 +79,16 @@ fn pidfd() -> Finding {
     }
 }
 
-/// A channel over shared memory takes about ten descriptors, a subscriber five.
-const ENOUGH_DESCRIPTORS: u64 = 1024;
+/// A channel over shared memory takes about ten descriptors, a subscriber five; fewer than these are
+/// worth a note.
+const MIN_DESCRIPTORS: u64 = 1024;
 
+/// The limit on open files of this process.
 fn descriptors() -> Finding {
     let limit = getrlimit(Resource::Nofile).current;
     let Some(limit) = limit else { return Finding::fine("no limit on open files") };
     let what = format!("{limit} open files for a process (ulimit -n)");
-    if limit < ENOUGH_DESCRIPTORS {
+    if limit < MIN_DESCRIPTORS {
         let remedy = format!(
             "room for about {} connections over shared memory; raise it with ulimit -n or LimitNOFILE=",
             limit / 12
@@ -85,28 +98,30 @@ fn descriptors() -> Finding {
     Finding::fine(what)
 }
 
+/// The limits on inotify instances and watches of this user, as far as `/proc` shows them.
 fn inotify_limits() -> Vec<Finding> {
-    let least = [("max_user_instances", 64), ("max_user_watches", 1024)];
-    let look = |(name, least): (&str, u64)| {
+    let minimum = [("max_user_instances", 64), ("max_user_watches", 1024)];
+    let read = |(name, minimum): (&str, u64)| {
         let value: u64 =
             std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()?;
         let what = format!("fs.inotify.{name} is {value}");
-        if value >= least {
+        if value >= minimum {
             return Some(Finding::fine(what));
         }
         let remedy = format!(
-            "a program takes one of them while it waits for a name to appear; sysctl fs.inotify.{name}={least} or more"
+            "a program takes one of them while it waits for a name to appear; sysctl fs.inotify.{name}={minimum} or more"
         );
         Some(Finding::note(what, remedy))
     };
-    least.into_iter().filter_map(look).collect()
+    minimum.into_iter().filter_map(read).collect()
 }
 
-/// The ring of a publisher and those of a few channels.
-const ENOUGH_MEMORY: u64 = 64 << 20;
+/// Bytes: the ring of a publisher and those of a few channels.
+const MIN_MEMORY: u64 = 64 << 20;
 
+/// Whether the memory limits of this process leave room for rings.
 fn memory() -> Finding {
-    match headroom::check(ENOUGH_MEMORY) {
+    match headroom::check(MIN_MEMORY) {
         Ok(()) => Finding::fine("64 MiB of shared memory are within this process's limits"),
         Err(e) => Finding::note(e.text(), "choose smaller buffers, or widen that limit"),
     }

@@ -1,26 +1,35 @@
-//! TCP: the token that keeps other users out, and the keys for other machines.
+//! TCP: the token that keeps other users of this machine out, and the keys of other machines.
+//!
+//! Programs of one user authenticate over a loopback address with a token, a file in the runtime
+//! directory; programs of other machines with TLS and keys that were exchanged. Neither is needed
+//! before TCP is used, so a missing one is no problem.
 
-use super::Finding;
+use super::finding::Finding;
 #[cfg(feature = "tls")]
 use crate::error::ErrorKind;
+use crate::error::Result;
 use crate::sys::directory::Directory;
-use crate::transport::tcp::token::{self, Token};
+use crate::transport::table;
 
+/// Examines the token and the keys.
 pub fn examine() -> Vec<Finding> {
     let mut findings = Vec::new();
-    // What keeps us from the directory as a whole has been told.
+    // `directories` has reported why the directory cannot be used.
     if let Ok(directory) = Directory::runtime() {
-        findings.push(token(&directory));
+        findings.extend(
+            table::drivers().filter_map(|driver| driver.token(&directory)).map(|t| token(&directory, t)),
+        );
     }
     findings.extend(keys());
     findings
 }
 
-fn token(directory: &Directory) -> Finding {
-    let path = directory.path().join(token::NAME);
-    match Token::read(directory) {
-        Ok(Some(_)) => Finding::fine(format!("{} is the token of TCP on this machine", path.display())),
-        Ok(None) => {
+/// A finding about a transport's token.
+fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Finding {
+    let path = directory.path().join(name);
+    match is_there {
+        Ok(true) => Finding::fine(format!("{} is the token of TCP on this machine", path.display())),
+        Ok(false) => {
             Finding::fine(format!("{} is missing; the first who uses TCP makes the token", path.display()))
         }
         Err(e) => Finding::problem(
@@ -30,6 +39,7 @@ fn token(directory: &Directory) -> Finding {
     }
 }
 
+/// The own key and the trusted ones.
 #[cfg(feature = "tls")]
 fn keys() -> Vec<Finding> {
     let examined = || -> crate::Result<Finding> {
@@ -53,7 +63,7 @@ fn keys() -> Vec<Finding> {
     vec![examined().unwrap_or_else(|e| {
         let what = format!("TCP does not go beyond this machine: {}", e.text());
         let remedy = "see the directory of the keys: LINKSPAN_KEYS, or ~/.config/linkspan/keys";
-        // Keys that this user may not use are as good as none, which is nothing wrong by itself.
+        // Keys that this user may not read are like no keys, which is no problem by itself.
         if e.kind() == ErrorKind::PermissionDenied {
             Finding::note(what, remedy)
         } else {
@@ -62,6 +72,7 @@ fn keys() -> Vec<Finding> {
     })]
 }
 
+/// Says that this build has no TLS.
 #[cfg(not(feature = "tls"))]
 fn keys() -> Vec<Finding> {
     let what = "this build has no TLS: TCP does not go beyond this machine";

@@ -1,4 +1,9 @@
-//! Owners and modes in the runtime directory that keep programs apart: found, and set right.
+//! Owners and modes in the runtime directory that keep programs apart: found, and repaired.
+//!
+//! Both use the same examination, so that a repair does what the finding announces. A file is
+//! changed through the handle that was examined, never by its name, which may lead elsewhere by
+//! then; links and files with a second name are left alone. Nothing is repaired without being asked
+//! (`linkspan doctor --repair`).
 
 use std::fs::Permissions;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,47 +12,54 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, Opened};
 use crate::sys::directory::{self, Origin, runtime_path};
 use crate::sys::lock;
 
-/// What is wrong with a file or directory, and what it should be.
-struct Wrong {
+/// What is wrong with a file or directory, and how it should be.
+struct Fault {
     path: PathBuf,
-    /// The very thing that was looked at, whatever its name leads to by now.
+    /// What was examined, wherever its name leads by now.
     handle: OwnedFd,
+    /// The fault, as one sentence.
     what: String,
+    /// The mode that it should have, if that is wrong.
     mode: Option<u32>,
+    /// The user that it should belong to, if that is wrong.
     owner: Option<u32>,
+    /// The group that it should belong to, if that is wrong.
     group: Option<u32>,
 }
 
-/// What keeps programs apart, with the command that sets it right.
+/// Returns the faults, each with the commands that repair it.
 pub fn examine() -> Vec<Finding> {
     let (path, origin) = runtime_path();
-    let tell = |wrong: Wrong| {
-        let remedy = format!("linkspan doctor --repair, as root or its owner: {}", wrong.cure());
-        Finding::problem(wrong.what, remedy)
+    let finding = |fault: Fault| {
+        let remedy = format!("linkspan doctor --repair, as root or its owner: {}", fault.commands());
+        Finding::problem(fault.what, remedy)
     };
-    all(&path, origin).into_iter().map(tell).collect()
+    all(&path, origin).into_iter().map(finding).collect()
 }
 
-/// Sets right what [`examine`](super::examine) finds; one finding for each thing that was done or could not be.
+/// Repairs what [`examine`](crate::doctor::examine) finds. Returns one finding for each thing that
+/// was repaired or could not be.
 pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
-    // One cure can bring the next to light: what the lock file should be follows from the directory.
-    for look in [directory as fn(&Path, Origin) -> Option<Wrong>, lock_file] {
-        let Some(wrong) = look(&path, origin) else { continue };
-        findings.push(match wrong.set_right() {
-            Ok(()) => Finding::note(format!("repaired: {}", wrong.what), format!("done: {}", wrong.cure())),
+    // In this order: how the lock file should be follows from the directory, once that is repaired.
+    for examine in [directory as fn(&Path, Origin) -> Option<Fault>, lock_file] {
+        let Some(fault) = examine(&path, origin) else { continue };
+        findings.push(match fault.apply() {
+            Ok(()) => {
+                Finding::note(format!("repaired: {}", fault.what), format!("done: {}", fault.commands()))
+            }
             Err(e) => Finding::problem(
-                format!("not repaired: {}; {}", wrong.what, e.text()),
+                format!("not repaired: {}; {}", fault.what, e.text()),
                 format!(
                     "let root run `linkspan doctor --repair` with the same LINKSPAN_DIR: {}",
-                    wrong.cure()
+                    fault.commands()
                 ),
             ),
         });
@@ -55,20 +67,22 @@ pub fn repair() -> Vec<Finding> {
     findings
 }
 
-fn all(path: &Path, origin: Origin) -> Vec<Wrong> {
+/// Both examinations.
+fn all(path: &Path, origin: Origin) -> Vec<Fault> {
     [directory(path, origin), lock_file(path, origin)].into_iter().flatten().collect()
 }
 
-/// The runtime directory, which no link of another user leads to.
-fn look(path: &Path, origin: Origin) -> Option<(OwnedFd, Stat)> {
+/// Opens the runtime directory without following links.
+fn open_directory(path: &Path, origin: Origin) -> Option<(OwnedFd, Stat)> {
     let handle = directory::handle(path, origin).ok()?;
     let facts = rustix::fs::fstat(&handle).ok()?;
     Some((handle, facts))
 }
 
-/// The directory itself: closed to its owner, shared by halves, or open to everybody.
-fn directory(path: &Path, origin: Origin) -> Option<Wrong> {
-    let (handle, facts) = look(path, origin)?;
+/// Examines the directory itself: whether its owner can use it, whether a group can, and whether all
+/// users can replace names.
+fn directory(path: &Path, origin: Origin) -> Option<Fault> {
+    let (handle, facts) = open_directory(path, origin)?;
     let mode = facts.st_mode & 0o7777;
     let wanted = wanted_of_directory(mode, origin);
     if wanted == mode {
@@ -91,9 +105,10 @@ fn directory(path: &Path, origin: Origin) -> Option<Wrong> {
         facts.st_uid,
         facts.st_gid
     );
-    Some(Wrong { path: path.to_owned(), handle, what, mode: Some(wanted), owner: None, group: None })
+    Some(Fault { path: path.to_owned(), handle, what, mode: Some(wanted), owner: None, group: None })
 }
 
+/// The mode that a directory with this mode should have.
 fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
     let mut wanted = mode | 0o700;
     if origin == Origin::Temporary {
@@ -107,14 +122,15 @@ fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
     if mode & 0o1002 == 0o002 { wanted & !0o002 } else { wanted }
 }
 
-/// The lock file: whoever may make names has to be able to open it.
-fn lock_file(directory: &Path, origin: Origin) -> Option<Wrong> {
-    let (around, of_directory) = look(directory, origin)?;
+/// Examines the lock file, which every program that may create names has to be able to open.
+fn lock_file(directory: &Path, origin: Origin) -> Option<Fault> {
+    let (directory_handle, of_directory) = open_directory(directory, origin)?;
     let path = directory.join(lock::NAME);
-    let Opened { fd: handle, facts } = Beneath::new(around.as_fd(), directory).handle(lock::NAME).ok()??;
-    let around = of_directory;
-    let is_shared = around.st_mode & 0o2070 == 0o2070;
-    let is_everybodys = around.st_mode & 0o002 != 0;
+    let Opened { fd: handle, facts } =
+        Beneath::new(directory_handle.as_fd(), directory).handle(lock::NAME).ok()??;
+    let directory_facts = of_directory;
+    let is_shared = directory_facts.st_mode & 0o2070 == 0o2070;
+    let is_world_writable = directory_facts.st_mode & 0o002 != 0;
     let is_file = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
     // A further name of the same file could lead this anywhere, and one that holds something is another file that somebody
     // has given this name.
@@ -123,8 +139,9 @@ fn lock_file(directory: &Path, origin: Origin) -> Option<Wrong> {
     }
     let mode = facts.st_mode & 0o7777;
     let wanted = if is_shared { 0o660 } else { 0o600 };
-    let owner = (!is_shared && !is_everybodys && facts.st_uid != around.st_uid).then_some(around.st_uid);
-    let group = (is_shared && facts.st_gid != around.st_gid).then_some(around.st_gid);
+    let owner = (!is_shared && !is_world_writable && facts.st_uid != directory_facts.st_uid)
+        .then_some(directory_facts.st_uid);
+    let group = (is_shared && facts.st_gid != directory_facts.st_gid).then_some(directory_facts.st_gid);
     let mode_wanted = (mode != wanted).then_some(wanted);
     if owner.is_none() && group.is_none() && mode_wanted.is_none() {
         return None;
@@ -134,30 +151,31 @@ fn lock_file(directory: &Path, origin: Origin) -> Option<Wrong> {
         path.display(),
         facts.st_uid,
         facts.st_gid,
-        around.st_uid,
-        around.st_gid
+        directory_facts.st_uid,
+        directory_facts.st_gid
     );
-    Some(Wrong { path, handle, what, mode: mode_wanted, owner, group })
+    Some(Fault { path, handle, what, mode: mode_wanted, owner, group })
 }
 
-impl Wrong {
+impl Fault {
     /// The commands that a person would type.
-    fn cure(&self) -> String {
-        let mut commands = Vec::new();
+    fn commands(&self) -> String {
+        let mut lines = Vec::new();
         let path = self.path.display();
         if let Some(owner) = self.owner {
-            commands.push(format!("chown {owner} {path}"));
+            lines.push(format!("chown {owner} {path}"));
         }
         if let Some(group) = self.group {
-            commands.push(format!("chgrp {group} {path}"));
+            lines.push(format!("chgrp {group} {path}"));
         }
         if let Some(mode) = self.mode {
-            commands.push(format!("chmod {mode:04o} {path}"));
+            lines.push(format!("chmod {mode:04o} {path}"));
         }
-        commands.join("; ")
+        lines.join("; ")
     }
 
-    fn set_right(&self) -> Result<()> {
+    /// Changes owner and mode.
+    fn apply(&self) -> Result<()> {
         let doing = || format!("setting owner and mode of {}", self.path.display());
         // The name may lead elsewhere by now; this leads to what was looked at, and nowhere else.
         let path = beneath::kernel_path(&self.handle);
@@ -186,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_directory_should_be() {
+    fn wanted_mode_of_directories() {
         for (mode, origin, wanted) in [
             (0o700, Origin::User, 0o700),
             (0o755, Origin::Environment, 0o755),
@@ -205,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_shared_by_halves_and_its_lock_file_are_set_right() {
+    fn half_shared_directory_and_lock_file_are_repaired() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
@@ -214,16 +232,16 @@ mod tests {
         for (path, bits) in [(path, 0o770), (&lock, 0o400)] {
             std::fs::set_permissions(path, Permissions::from_mode(bits)).unwrap();
         }
-        let wrong = directory(path, Origin::Environment).unwrap();
-        assert!(wrong.what.contains("setgid") && wrong.cure().contains("chmod 2770"), "{}", wrong.what);
-        wrong.set_right().unwrap();
-        lock_file(path, Origin::Environment).unwrap().set_right().unwrap();
+        let fault = directory(path, Origin::Environment).unwrap();
+        assert!(fault.what.contains("setgid") && fault.commands().contains("chmod 2770"), "{}", fault.what);
+        fault.apply().unwrap();
+        lock_file(path, Origin::Environment).unwrap().apply().unwrap();
         assert_eq!((mode(path), mode(&lock)), (0o2770, 0o660));
         assert!(all(path, Origin::Environment).is_empty());
     }
 
     #[test]
-    fn what_a_link_leads_to_is_left_alone() {
+    fn links_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let precious = folder.path().join("precious");
         std::fs::write(&precious, "").unwrap();

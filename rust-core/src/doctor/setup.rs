@@ -1,4 +1,9 @@
-//! Makes the runtime directory that several users share.
+//! Creates the runtime directory that several users share: `/run/linkspan`, with the members of one
+//! group as its users.
+//!
+//! Everything is idempotent: a second run reports what is there and changes nothing. The directory
+//! is opened without following links and changed through that handle, so that no other user can
+//! redirect the change while root runs this.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -7,10 +12,13 @@ use std::path::Path;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::user;
 
-/// Makes `/run/linkspan` for the members of a group, and an entry of tmpfiles.d, so that it comes back after a
-/// restart; gives one line for each thing that was done. `root` stands for `/` where an image is prepared.
+/// Creates `/run/linkspan` for the members of a group, and an entry of tmpfiles.d that creates it
+/// again after a restart. Returns one line for each thing that was done. `root` stands for `/`, for
+/// an image that is being prepared.
 ///
-/// `Missing` where there is no such group, `PermissionDenied` where the caller is not root.
+/// # Errors
+/// `Missing` if there is no such group; `PermissionDenied` if the caller is not root; `InvalidState`
+/// if `/run/linkspan` exists and is no directory; `NotFound` if `root` does not exist.
 pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
     let Some(gid) = user::group_of_name(group) else {
         let text = format!("there is no group {group}; make it first: groupadd --system {group}");
@@ -18,7 +26,7 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
     };
     let mut done = Vec::new();
     let run = root.join("run");
-    // The root of an image may be empty as yet; one that is mistyped is not made.
+    // The root of an image may be empty still; a mistyped one is not created.
     match DirBuilder::new().mode(0o755).create(&run) {
         Ok(()) => done.push(format!("made {}", run.display())),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -36,17 +44,17 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
         Err(e) => return Err(e).doing(format_args!("making {} (root can)", directory.display())),
     }
     let doing = || format!("opening {}", directory.display());
-    let looked =
+    let opened =
         OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&directory);
-    let handle = match looked {
+    let handle = match opened {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => {
             let text = format!("{} is there and is no directory; remove it", directory.display());
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        looked => looked.doing(doing())?,
+        opened => opened.doing(doing())?,
     };
     let facts = handle.metadata().doing(doing())?;
-    // Setgid: what is made in it belongs to the group, whoever makes it.
+    // Setgid: files in it belong to the group, whichever member creates them.
     let mode = 0o2770;
     let owner = rustix::process::geteuid().as_raw();
     if (facts.uid(), facts.gid(), facts.mode() & 0o7777) != (owner, gid, mode) {
@@ -84,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_set_up_once_and_stays() {
+    fn setup_is_idempotent() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("run")).unwrap();
         let done = setup(&own_group(), root.path()).unwrap();
@@ -98,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_image_gets_its_run_and_missing_one_is_told() {
+    fn empty_image_gets_run_and_missing_root_is_not_found() {
         let root = tempfile::tempdir().unwrap();
         let done = setup(&own_group(), root.path()).unwrap();
         assert_eq!(done[0], format!("made {}", root.path().join("run").display()));
@@ -113,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_told() {
+    fn missing_group_and_link_are_refused() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("run")).unwrap();
         assert_eq!(setup("no-such-group", root.path()).unwrap_err().kind(), ErrorKind::Missing);
-        // A link could lead anywhere.
+        // A link could point anywhere.
         std::os::unix::fs::symlink("/tmp", root.path().join("run/linkspan")).unwrap();
         assert_eq!(setup(&own_group(), root.path()).unwrap_err().kind(), ErrorKind::InvalidState);
     }

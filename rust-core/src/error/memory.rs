@@ -1,22 +1,23 @@
-//! Memory for what others announce: asked for, so that the lack of it is `OutOfMemory` and not the end of the program.
+//! Allocations whose size a peer or a file announces: a failure is the error `OutOfMemory`, and not
+//! the end of the program, as it would be with the plain methods of `Vec`.
 
 use super::{Error, ErrorKind, Result};
 
-/// The error for memory that is not to be had.
+/// Returns the error of an allocation of `bytes` bytes that failed.
 #[cold]
 pub fn out_of_memory(bytes: usize) -> Error {
     Error::new(
         ErrorKind::OutOfMemory,
-        format!("no memory for {bytes} bytes; free some, or lower `limit`, the largest message"),
+        format!("no memory for {bytes} bytes; free some, or lower the option max_message_size"),
     )
 }
 
-/// Makes room for exactly so many more items.
+/// Makes room for exactly `more` more items.
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve_exact(more).map_err(|_| out_of_memory(more.saturating_mul(size_of::<T>())))
 }
 
-/// A copy of these bytes.
+/// Returns a copy of these bytes.
 pub fn copy_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut copy = Vec::new();
     reserve(&mut copy, bytes.len())?;
@@ -24,7 +25,7 @@ pub fn copy_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(copy)
 }
 
-/// A copy of this text.
+/// Returns a copy of this text.
 pub fn copy_text(text: &str) -> Result<String> {
     let mut copy = String::new();
     copy.try_reserve_exact(text.len()).map_err(|_| out_of_memory(text.len()))?;
@@ -32,8 +33,8 @@ pub fn copy_text(text: &str) -> Result<String> {
     Ok(copy)
 }
 
-/// So many zeros. Long blocks come from the kernel as they are first written, so what is announced costs nothing before
-/// it is there.
+/// Returns this many zeros. The kernel provides long blocks page by page when they are first
+/// written, so an announced length costs little before its bytes have come.
 pub fn zeroed(bytes: usize) -> Result<Vec<u8>> {
     bytemuck::try_zeroed_slice_box(bytes).map(Vec::from).map_err(|()| out_of_memory(bytes))
 }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_not_there_is_an_error() {
+    fn failed_allocation_is_an_error() {
         for error in [
             zeroed(isize::MAX as usize).unwrap_err(),
             reserve(&mut Vec::<u64>::new(), usize::MAX / 8).unwrap_err(),

@@ -1,19 +1,23 @@
-//! Input from outside as error texts show it: in quotes, and never whole where it is long.
+//! Text from outside in error texts: in quotes, escaped, and cut where it is long.
+//!
+//! A peer chooses keys, names and texts, so an error must neither grow with them nor pass on
+//! control characters to a terminal or a log.
 
 use std::fmt;
 
-/// Characters of input that an error text shows.
+/// The number of characters of input that an error text shows.
 const SHOWN: usize = 64;
-/// Bytes that the text of an error may have, whatever it was made of.
+/// The greatest length of an error's text, in bytes.
 const TEXT: usize = 16 << 10;
-/// Bytes of one key in the path of an error.
+/// The greatest length of one key in the path of an error, in bytes.
 const SEGMENT: usize = 256;
 
-/// Text in quotes, with its odd characters escaped; cut after 64 characters, and then with its length in bytes.
+/// Text in quotes, with special characters escaped; cut after 64 characters, and then with its
+/// length in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(&'a str);
 
-/// Text from outside, to be shown in an error text: bounded, however long it is.
+/// Returns text from outside in a form for error texts, bounded however long it is.
 ///
 /// ```
 /// assert_eq!(linkspan::quoted("a\nb").to_string(), r#""a\nb""#);
@@ -36,7 +40,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The text of an error, cut where it is longer than any error needs.
+/// Returns the text of an error, cut where it is longer than any error needs.
 pub(super) fn bounded(mut text: String) -> String {
     if text.len() > TEXT {
         text.truncate(boundary(&text, TEXT));
@@ -46,12 +50,13 @@ pub(super) fn bounded(mut text: String) -> String {
     text
 }
 
-/// The last boundary between characters up to `at`.
+/// Returns the last boundary between characters up to `at`.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
-/// A key as a segment of a path; a long one is cut, and no path leads there.
+/// Returns a key as a segment of a path, escaped as in RFC 6901. A long one is cut, and is then not
+/// a path that can be followed.
 pub(super) fn segment(key: &str) -> String {
     let cut = key.len() > SEGMENT;
     let key = if cut { &key[..boundary(key, SEGMENT)] } else { key };

@@ -1,19 +1,25 @@
-//! The header as `docs/wire-format.md` draws it, found out by writing headers that differ in one field.
+//! The header in `docs/wire-format.md`: drawing, fields, kinds, flags and example frames, produced
+//! from the code.
+//!
+//! Offset and length of each field are found by writing two headers that differ in that field only,
+//! so the document cannot differ from `to_bytes`.
 
 use super::*;
 use crate::documents::{check, difference, drawing, dump, fenced, table};
 
-/// The bytes that change with every field.
+/// The bytes of the check sum, which change with every field.
 const CHECK: std::ops::Range<usize> = 12..16;
 
+/// Returns the bytes of a header in which `set` changed one field.
 fn with(set: impl FnOnce(&mut Header)) -> [u8; HEADER] {
     let mut header = Header::new(Kind::Data, Encoding::Raw);
     set(&mut header);
     header.to_bytes()
 }
 
-/// What is in the header: where it begins, how long it is, its name, what it says.
+/// Returns the fields with offset, length, name and meaning, reserved bytes included.
 fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
+    // The header to compare with: all fields zero.
     let plain = with(|_| {});
     let all = [
         ("kind", "what it is for: below", with(|h| h.kind = Kind::Event)),
@@ -50,12 +56,14 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
     ];
     assert_eq!((&plain[..4], plain[4]), (&MAGIC[..], VERSION));
     for (name, says, bytes) in all {
+        // Every field is covered by the check sum.
         assert_ne!(bytes[CHECK], plain[CHECK], "{name} is checked");
+        // Only the bytes of this field differ.
         let range = difference(&plain, &bytes, CHECK);
         fields.push((range.start, range.len(), name, says));
     }
     fields.sort_unstable();
-    // What no field fills is reserved.
+    // Bytes without a field are reserved.
     let mut whole = Vec::new();
     let mut end = 0;
     for field in fields.into_iter().chain([(HEADER, 0, "", "")]) {
@@ -69,8 +77,9 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
     whole
 }
 
+/// The drawing and the table of fields.
 #[test]
-fn the_documents_draw_the_header() {
+fn documents_show_the_header() {
     let fields = fields();
     let drawn: Vec<_> = fields
         .iter()
@@ -83,30 +92,34 @@ fn the_documents_draw_the_header() {
     check("header fields", &table(["offset", "bytes", "field", "what it says"], fields.iter().map(row)));
 }
 
+/// The tables of kinds, flags and encodings. The match has no default, so a new kind needs a row.
 #[test]
-fn the_documents_list_kinds_and_flags() {
+fn documents_list_kinds_and_flags() {
     let kinds = Kind::ALL.map(|kind| {
         let says = match kind {
             Kind::Data => "a value that was sent or published",
-            Kind::Request => "a request that wants an answer",
-            Kind::Reply => "the answer",
-            Kind::Error => "the answer of a handler that failed; in place of a hello: why nobody is let in",
-            Kind::Ack => "what was consumed up to here",
-            Kind::Hello => "who is there",
-            Kind::Bye => "the sender leaves and sends nothing more; it waits to hear what was consumed",
-            Kind::Command => "what a controller has a service do",
-            Kind::Event => "what services, controllers and their clients tell each other without asking",
+            Kind::Request => "a request that expects a reply",
+            Kind::Reply => "the reply",
+            Kind::Error => {
+                "the reply of a handler that failed; in place of a hello: why the connection is refused"
+            }
+            Kind::Ack => "the number up to which messages were consumed",
+            Kind::Hello => "the description of a program, at connect",
+            Kind::Bye => "the sender closes and sends nothing more; it waits for the last acknowledgement",
+            Kind::Command => "a command of a controller to a service",
+            Kind::Event => "a message between services, controllers and their clients that expects no answer",
         };
         [(kind as u8).to_string(), format!("{kind:?}").to_lowercase(), says.to_owned()]
     });
     check("kinds", &table(["number", "kind", "what it is for"], kinds));
     let flags = [
         (flags::BODY_CHECKED, "the field body check is set"),
-        (flags::MORE, "the body goes on in the next frame; not sent by this version"),
-        (flags::IDEMPOTENT, "a request that may be carried out twice, or its answer"),
-        (flags::NO_REPLY, "not sent by this version: what wants no answer goes as data"),
-        (flags::RETAINED, "not new: the value that was there before the subscriber came"),
+        (flags::MORE, "the body continues in the next frame; not sent by this version"),
+        (flags::IDEMPOTENT, "a request that may be carried out twice, or its reply"),
+        (flags::NO_REPLY, "not sent by this version: messages without a reply are sent as data"),
+        (flags::RETAINED, "not new: the latest value from before the subscriber connected"),
     ];
+    // No flag is missing in the list.
     assert_eq!(flags.iter().fold(0, |all, (bit, _)| all | bit), flags::ALL);
     let rows = flags.map(|(bit, says)| [format!("{bit:#06x}"), says.to_owned()]);
     check("flags", &table(["bit", "meaning"], rows));
@@ -114,9 +127,11 @@ fn the_documents_list_kinds_and_flags() {
     check("encodings", &table(["number", "encoding"], encodings));
 }
 
+/// Whole frames as bytes: data, and an acknowledgement.
 #[test]
-fn the_documents_show_frames() {
+fn documents_show_frames() {
     let body = crate::codec::encode(&crate::value::Value::map([("x", 7)]), Encoding::Cbor).unwrap();
+    // A frame with each kind of field in use.
     let header = Header {
         flags: flags::BODY_CHECKED,
         sequence: 5,

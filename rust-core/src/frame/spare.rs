@@ -1,4 +1,9 @@
-//! Memory of small bodies that a thread has done with, for those that come next: messages of one kind have one length.
+//! A pool of buffers for small bodies, one for each thread: messages of one kind have one length.
+//!
+//! A body of at most [`LONGEST`] bytes is received into a buffer that the thread used before, so a
+//! program that receives small messages in a loop allocates nothing. [`refill`] reuses the buffer
+//! of the message that was dropped last without a search. Longer bodies come from [`buffers`] or
+//! the allocator.
 
 use std::cell::RefCell;
 
@@ -6,18 +11,19 @@ use bytes::Bytes;
 
 use crate::buffers;
 
-/// Longer bodies are given back to the system: to ask for memory costs little beside copying them.
+/// The greatest length of a body whose buffer is kept, in bytes: allocating costs little beside
+/// copying longer ones.
 pub const LONGEST: usize = 256;
 
-/// So many are kept for each thread.
+/// The number of buffers that are kept for each thread.
 const PLACES: usize = 8;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer with room for so many bytes, and no more where they are few: bytes that fill their buffer become
-/// [`Bytes`] without asking for memory.
+/// Returns an empty buffer of exactly this capacity where it is small: bytes that fill their buffer
+/// become [`Bytes`] without an allocation.
 #[inline]
 pub fn buffer(length: usize) -> Vec<u8> {
     if length == 0 || length > LONGEST {
@@ -25,7 +31,8 @@ pub fn buffer(length: usize) -> Vec<u8> {
         block.reserve_exact(length);
         return block;
     }
-    // At a thread's end there may be none any more.
+    // At a thread's end the pool may be destroyed already.
+    // The last buffer of exactly this capacity: messages of one kind have one length.
     let found = SPARE.try_with(|spare| {
         let mut spare = spare.try_borrow_mut().ok()?;
         let at = spare.iter().rposition(|buffer| buffer.capacity() == length)?;
@@ -34,8 +41,9 @@ pub fn buffer(length: usize) -> Vec<u8> {
     found.ok().flatten().unwrap_or_else(|| Vec::with_capacity(length))
 }
 
-/// A body of so many bytes, aligned to 8, which `fill` writes: in the memory of `last` where that has this length and nobody else has it. `last` must
-/// be one of these, and no view of something larger.
+/// Returns a body of `length` bytes, aligned to 8, which `fill` writes: in the memory of `last` if
+/// that has this length and no other owner. `last` must be a result of this function, not a view of
+/// something larger.
 #[inline]
 pub fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     let last = if last.len() == length && length > 0 {
@@ -52,6 +60,7 @@ pub fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes
     fill_anew(last, length, fill)
 }
 
+/// The slow path of [`refill`]: another length, or another owner.
 #[cold]
 fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     keep(last);
@@ -61,7 +70,7 @@ fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes 
     aligned(bytes)
 }
 
-/// Keeps the memory of a body for [`buffer`], where nobody else has it.
+/// Adds the memory of a body to the pool, if it has no other owner.
 #[inline]
 pub fn keep(body: Bytes) {
     if body.is_empty() || body.len() > LONGEST || !body.is_unique() {
@@ -69,14 +78,14 @@ pub fn keep(body: Bytes) {
     }
     let mut buffer = Vec::from(body);
     buffer.clear();
-    // A view of a part of something larger is not worth its memory.
+    // A small view of a large block must not keep it.
     if buffer.capacity() > LONGEST {
         return;
     }
     let _ = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut() {
             if spare.len() == PLACES {
-                // Lengths that do not come any more make room for those that do.
+                // One is removed, so that lengths that are no longer used make room.
                 spare.swap_remove(0);
             }
             spare.push(buffer);
@@ -84,10 +93,11 @@ pub fn keep(body: Bytes) {
     });
 }
 
-/// Bytes whose first one lies at a multiple of 8, which every allocator in use gives anyway.
+/// Returns the bytes at an address that is a multiple of 8, at which every allocator in use puts
+/// them anyway.
 #[inline]
 pub fn aligned(bytes: Vec<u8>) -> Bytes {
-    // No bytes lie nowhere.
+    // An empty block has no address.
     if bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(8) {
         buffers::bytes(bytes)
     } else {
@@ -95,8 +105,10 @@ pub fn aligned(bytes: Vec<u8>) -> Bytes {
     }
 }
 
+/// Copies bytes to memory that is aligned to 8: readers of arrays of numbers rely on it.
 #[cold]
 fn moved_to_words(bytes: &[u8]) -> Bytes {
+    // A `Vec` of words is aligned to 8.
     let mut words = vec![0u64; bytes.len().div_ceil(8)];
     bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
     struct Words(Vec<u64>);
@@ -119,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn buffer_of_a_body_that_nobody_has_is_used_again() {
+    fn buffer_of_a_dropped_body_is_reused() {
         for length in [1, 8, 64, LONGEST] {
             let first = body(length);
             let place = first.as_ptr();
@@ -129,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn buffer_of_a_body_that_somebody_has_is_left_to_them() {
+    fn buffer_of_a_shared_body_is_not_reused() {
         let first = body(64);
         let view = first.slice(8..16);
         keep(first);
@@ -143,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn refilled_body_has_the_memory_of_one_of_its_length_that_nobody_has() {
+    fn refill_reuses_an_unshared_body_of_the_same_length() {
         let write = |with: u8| move |bytes: &mut [u8]| bytes.fill(with);
         for length in [1, 8, 64, LONGEST] {
             let first = refill(Bytes::new(), length, write(1));
@@ -161,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_that_are_kept_are_few_and_small() {
+    fn pool_keeps_few_and_small_buffers() {
         (1..=3 * PLACES).for_each(|length| keep(Bytes::from(vec![1; length])));
         keep(Bytes::from(vec![1; LONGEST + 1]));
         keep(Bytes::from(vec![1; 1 << 20]).slice(..10));

@@ -1,15 +1,19 @@
-//! The law for headers, tests/vectors/headers.json: what is read and written like this, and what is refused.
+//! The conformance vectors of the header: `tests/vectors/headers.json` lists headers with their
+//! bytes, and bytes that must be refused, each with the offset of the error.
 //!
-//! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan vectors` writes the file; without it, a change of it fails.
+//! Other implementations test against that file. `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan
+//! vectors` writes it; without the variable, a difference between file and code fails the test.
 
 use super::{Encoding, HEADER, Header, Kind, flags};
 use crate::codec::{decode, encode};
 use crate::value::Value;
 
+/// Returns bytes in hexadecimal.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// Returns the fields of a header as the file has them.
 fn fields(header: &Header) -> Value {
     Value::map([
         ("kind", Value::from(format!("{:?}", header.kind).to_lowercase())),
@@ -26,7 +30,9 @@ fn fields(header: &Header) -> Value {
     ])
 }
 
+/// Returns valid headers: each kind, encoding and flag, and the extremes of each number.
 fn good() -> Vec<(String, Header)> {
+    // The smallest valid header, which the others vary.
     let plain = Header { sequence: 1, ..Header::new(Kind::Data, Encoding::Cbor) };
     let mut good = vec![("the least".to_owned(), plain)];
     for kind in Kind::ALL {
@@ -41,6 +47,7 @@ fn good() -> Vec<(String, Header)> {
     for extension in [8, 64, 4096] {
         good.push((format!("extension of {extension} bytes"), Header { extension, ..plain }));
     }
+    // The greatest value of each number.
     let most = Header {
         flags: flags::ALL,
         extension: 4096,
@@ -65,7 +72,8 @@ fn good() -> Vec<(String, Header)> {
     good
 }
 
-/// What is changed in a good header, whether its check sum is made right again, and where the error is seen.
+/// Changes of a valid header: the offset and the new byte, whether the check sum is computed again,
+/// and the offset of the error.
 const BAD: [(&str, usize, u8, bool, u64); 14] = [
     ("another magic", 0, b'X', true, 0),
     ("another magic, last byte", 3, b'p', true, 0),
@@ -84,7 +92,7 @@ const BAD: [(&str, usize, u8, bool, u64); 14] = [
 ];
 
 #[test]
-fn headers_are_those_of_the_law() {
+fn header_vectors_are_those_of_the_code() {
     let mut cases = Vec::new();
     for (name, header) in good() {
         let bytes = header.to_bytes();
@@ -98,6 +106,7 @@ fn headers_are_those_of_the_law() {
     for (name, at, byte, checked, offset) in BAD {
         let mut bytes = good()[0].1.to_bytes();
         bytes[at] = byte;
+        // A valid check sum shows that the byte itself is refused.
         if checked {
             bytes[12..16].fill(0);
             let check = crc32c::crc32c(&bytes).to_le_bytes();

@@ -1,4 +1,5 @@
-//! The answer of a handler that failed: the terms of JSON-RPC 2.0 as a map of code, type, text and data.
+//! The reply of a handler that failed: the terms of JSON-RPC 2.0 as a map of code, type, text and
+//! data.
 
 use super::{Message, Payload};
 use crate::codec::{self, Encoding};
@@ -8,7 +9,7 @@ use crate::value::{Map, Value};
 /// JSON-RPC 2.0's code for a handler that broke.
 pub const INTERNAL_ERROR: i64 = -32603;
 
-/// The body of an answer of kind `error`.
+/// Returns the body of a reply of kind `error`.
 pub fn to_payload(failure: &RemoteFailure) -> Result<Payload> {
     let mut map = Map::new();
     map.insert("code".into(), failure.code.into());
@@ -20,7 +21,8 @@ pub fn to_payload(failure: &RemoteFailure) -> Result<Payload> {
     Ok(Payload::from_bytes(Encoding::Cbor, codec::encode(&Value::Map(map), Encoding::Cbor)?.into()))
 }
 
-/// The error that an answer of kind `error` tells.
+/// Returns the error that a reply of kind `error` describes; the decoder's error where it is
+/// malformed.
 pub fn from_message(message: &Message) -> Error {
     let read = || -> Result<RemoteFailure> {
         let value = message.value()?;

@@ -1,6 +1,13 @@
-//! What arrives and what is ready to leave: a header, a body, and the value in it.
+//! A received message and a payload to be sent: a header, a body, and the value in it.
+//!
+//! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the
+//! program reads. The value is decoded when it is first asked for and kept. Small messages are
+//! recycled: the last owner of one leaves its allocation to the next message of the same thread, so
+//! receiving in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value
+//! that may be sent more than once, for replay and to several peers.
 
 pub(crate) mod failure;
+mod payload;
 pub(crate) mod withdrawal;
 
 use std::cell::RefCell;
@@ -9,43 +16,54 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::buffers;
-use crate::codec::{self, EncodeOptions, Encoding};
-use crate::error::{Error, ErrorKind, Result};
+use crate::body::Body;
+use crate::codec::{self, Encoding};
+use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, spare};
-use crate::schema::Held;
+use crate::schema::PreparedSchema;
 use crate::value::typed::{Decode, Typed};
-use crate::value::{Limits, Sink, Source, Timestamp, Value, ValueBuilder, from_value};
+use crate::value::{Limits, Sink, Timestamp, Value, ValueBuilder, from_value};
 
-/// A message that has arrived. Clones share the body, and any number of threads may read it.
+pub(crate) use payload::Lender;
+pub use payload::Payload;
+
+/// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone, Debug)]
 pub struct Message(
     /// There until the drop.
     Option<Arc<Inner>>,
 );
 
+/// The shared part of a message, and what is recycled.
 #[derive(Debug)]
 struct Inner {
     header: Header,
-    body: Bytes,
+    body: Body,
+    /// The sender's name, for [`Message::source`].
     source: Arc<str>,
+    /// The limits of decoding, from the receiver's options.
     limits: Limits,
+    /// The number of messages that were skipped before this one.
     missed: u64,
+    /// The sender's incarnation, 0 for none.
     session: u64,
+    /// The decoded value, once it was asked for.
     value: OnceLock<Value>,
-    /// What the value is checked against while it is decoded.
-    schema: Option<Arc<Held>>,
-    /// Whether the body has memory of its own, aligned to 8, and is no view of something larger.
+    /// The schema that the value is checked against while it is decoded.
+    schema: Option<Arc<PreparedSchema>>,
+    /// Whether the body has its own memory, aligned to 8, and is not a view of something larger.
     owns_body: bool,
 }
 
 impl Message {
-    /// What came from this source, under a number of this session of it; 0 where there is none.
+    /// Returns a message from this source, with a number of its session; 0 where it has none.
     pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
         let Incoming { header, body, .. } = frame;
-        let mut last = LAST.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
         if let Some(place) = last.as_mut().and_then(Arc::get_mut) {
-            spare::keep(std::mem::replace(&mut place.body, body));
+            if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
+                spare::keep(last);
+            }
             if !Arc::ptr_eq(&place.source, source) {
                 place.source.clone_from(source);
             }
@@ -68,8 +86,8 @@ impl Message {
         })))
     }
 
-    /// A short message whose body `fill` writes, in the memory of the last one where that has the same length: what lies in a ring is
-    /// copied to where the program reads it, and nothing of it is moved.
+    /// Returns a short message whose body `fill` writes, in the memory of the last one if that has
+    /// the same length: bytes in a ring are copied once, to where the program reads them.
     #[inline]
     pub(crate) fn filled(
         header: Header,
@@ -78,13 +96,15 @@ impl Message {
         session: u64,
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
-        let mut last = LAST.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
         let mut place = last.as_mut().and_then(Arc::get_mut);
         let spare = match &mut place {
-            Some(place) if place.owns_body => std::mem::take(&mut place.body),
+            Some(place) if place.owns_body => {
+                std::mem::take(&mut place.body).into_whole().unwrap_or_default()
+            }
             _ => Bytes::new(),
         };
-        let body = spare::refill(spare, header.body as usize, fill);
+        let body = Body::from(spare::refill(spare, header.body as usize, fill));
         if let Some(place) = place {
             (place.body, place.owns_body) = (body, true);
             if !Arc::ptr_eq(&place.source, source) {
@@ -98,14 +118,9 @@ impl Message {
         Message::first_filled(header, body, source, limits, session)
     }
 
+    /// The slow path of [`Message::filled`]: no message can be recycled.
     #[cold]
-    fn first_filled(
-        header: Header,
-        body: Bytes,
-        source: &Arc<str>,
-        limits: &Limits,
-        session: u64,
-    ) -> Message {
+    fn first_filled(header: Header, body: Body, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
         let source = source.clone();
         let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
         let owns_body = true;
@@ -122,8 +137,8 @@ impl Message {
         })))
     }
 
-    /// The same message, whose value is checked while it is decoded.
-    pub(crate) fn held_to(mut self, schema: Option<&Arc<Held>>) -> Message {
+    /// Returns the same message, whose value is checked while it is decoded.
+    pub(crate) fn with_schema(mut self, schema: Option<&Arc<PreparedSchema>>) -> Message {
         if let Some(schema) = schema
             && let Some(inner) = self.0.as_mut().and_then(Arc::get_mut)
         {
@@ -132,15 +147,20 @@ impl Message {
         self
     }
 
+    /// Returns the shared part; [`EMPTY`] only while the message is being dropped.
     fn inner(&self) -> &Inner {
-        self.0.as_ref().unwrap_or_else(|| &NOTHING)
+        self.0.as_ref().unwrap_or_else(|| &EMPTY)
     }
 
     pub(crate) fn header(&self) -> &Header {
         &self.inner().header
     }
 
-    /// The value, decoded at the first call and kept.
+    /// Returns the value, decoded at the first call and kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`codec::decode`], and of the schema where the object has one.
     pub fn value(&self) -> Result<&Value> {
         if let Some(value) = self.inner().value.get() {
             return Ok(value);
@@ -149,12 +169,14 @@ impl Message {
         Ok(self.inner().value.get_or_init(|| value))
     }
 
-    /// The value at this path; `Missing` (104) or `WrongType` (109) say what stands there instead.
+    /// Returns the value at this path; `Missing` (104) or `WrongType` (109) with what is there
+    /// instead.
     pub fn get(&self, path: &str) -> Result<&Value> {
         self.value()?.at(path)
     }
 
-    /// The value as a type of the program's own. `Missing`, `WrongType` and `OutOfRange` say where it is not one.
+    /// Returns the value as a type of the program's own. `Missing`, `WrongType` and `OutOfRange`
+    /// with the path where it does not fit.
     ///
     /// ```
     /// # use linkspan::{Message, Result};
@@ -171,8 +193,9 @@ impl Message {
         from_value(self.decode()?)
     }
 
-    /// The value as a type that `linkspan schema generate` wrote, decoded without a tree in between; long arrays and blocks of bytes
-    /// are views of [`Message::body`]. `Missing`, `WrongType` and `OutOfRange` say where it is not one.
+    /// Returns the value as a type that `linkspan schema generate` wrote, decoded without a tree in
+    /// between; long arrays and blocks of bytes are views of [`Message::memory`]. `Missing`,
+    /// `WrongType` and `OutOfRange` with the path where it does not fit.
     pub fn typed<T: Decode>(&self) -> Result<T> {
         self.walk_into(Typed::sharing(self.inner().body.clone()))?.finish()
     }
@@ -181,41 +204,53 @@ impl Message {
         self.walk_into(ValueBuilder::sharing(self.inner().body.clone()))?.finish()
     }
 
-    /// Decodes straight into a Sink; arrays reach it as slices of [`Message::body`] where their form allows it.
+    /// Decodes directly into a Sink; arrays reach it as slices of [`Message::memory`] where their
+    /// form allows it.
     pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
         let Inner { body, header, limits, .. } = self.inner();
         match &self.inner().schema {
-            None => codec::decode_into(body, header.encoding, limits, sink),
+            None => codec::decode_body(body, header.encoding, limits, sink),
             Some(schema) => schema.decode_into(body, header.encoding, limits, sink),
         }
     }
 
-    /// The encoded value.
+    /// Returns the encoded value. Where long arrays of it are in memory that is shared with the
+    /// sender, this is a copy, made at the first call and kept.
     pub fn body(&self) -> &Bytes {
+        self.inner().body.whole()
+    }
+
+    /// Returns the memory of the encoded value, of which [`Message::walk_into`] passes slices.
+    ///
+    /// Long arrays may be in memory that is shared with the sender and can only be read: an honest
+    /// sender leaves them unchanged until the last view is dropped; a hostile one may change their
+    /// numbers at any time, and nothing else.
+    pub fn memory(&self) -> &Body {
         &self.inner().body
     }
 
-    /// How the body is written.
+    /// Returns the encoding of the body.
     pub fn encoding(&self) -> Encoding {
         self.inner().header.encoding
     }
 
-    /// Its number in the sender's session, from 1.
+    /// Returns the number in the sender's session, from 1.
     pub fn sequence(&self) -> u64 {
         self.inner().header.sequence
     }
 
-    /// When it was sent, by the sender's clock.
+    /// Returns the time of sending, by the sender's clock.
     pub fn sent(&self) -> Timestamp {
         Timestamp(self.inner().header.sent)
     }
 
-    /// Who sent it: its `client_id`, else its program's name and process number.
+    /// Returns the sender's `client_id`, else its program's name and process number.
     pub fn source(&self) -> &str {
         &self.inner().source
     }
 
-    /// How many messages were skipped just before this one, for a subscriber that asked for the newest only.
+    /// Returns the number of messages that were skipped just before this one, for a subscriber that
+    /// receives only the newest.
     pub fn missed(&self) -> u64 {
         self.inner().missed
     }
@@ -227,8 +262,9 @@ impl Message {
         self
     }
 
-    /// The incarnation of the publisher or sender that its number belongs to: drawn at random when that opened the name or
-    /// connected, so that numbers of two are never taken for each other. 0 where there is none, as in a file.
+    /// Returns the incarnation of the publisher or sender that the number belongs to: drawn at
+    /// random when it opened the name or connected, so that numbers of two incarnations are never
+    /// confused. 0 where there is none, as in a file.
     pub fn incarnation(&self) -> u64 {
         self.inner().session
     }
@@ -237,7 +273,7 @@ impl Message {
         self.inner().session
     }
 
-    /// Whether the sender waits for an answer.
+    /// Returns whether the sender waits for a reply.
     pub fn is_request(&self) -> bool {
         self.inner().header.kind == Kind::Request
     }
@@ -246,19 +282,20 @@ impl Message {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        // The last one who has it leaves a small one to the next message; who asks is alone with it, or gets the answer no.
+        // The last owner recycles a small message. A count of one cannot grow again: only this
+        // thread could clone it. A greater count leaves the memory to the other owners.
         if let Some(mut inner) = self.0.take()
             && inner.body.len() <= spare::LONGEST
             && Arc::strong_count(&inner) == 1
         {
-            // What was decoded is not kept with it.
+            // The decoded value may be large, and is not recycled.
             if inner.value.get().is_some()
                 && let Some(place) = Arc::get_mut(&mut inner)
             {
                 place.value.take();
             }
-            // At a thread's end there is nobody to leave it to.
-            let _ = LAST.try_with(|last| {
+            // At a thread's end the list may be destroyed already.
+            let _ = RECYCLED.try_with(|last| {
                 if let Ok(mut last) = last.try_borrow_mut()
                     && last.len() < BATCH
                 {
@@ -270,18 +307,18 @@ impl Drop for Message {
 }
 
 thread_local! {
-    /// The small messages that this thread has done with last: their memory is that of the next ones.
-    static LAST: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
+    /// The small messages that this thread dropped last, to be recycled.
+    static RECYCLED: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// So many are kept for each thread: as many as come together.
+/// The number of messages that are kept for each thread: as many as arrive together.
 const BATCH: usize = 64;
 
-/// What a message would be that is being dropped.
-static NOTHING: LazyLock<Arc<Inner>> = LazyLock::new(|| {
+/// What [`Message::inner`] returns while a message is being dropped.
+static EMPTY: LazyLock<Arc<Inner>> = LazyLock::new(|| {
     Arc::new(Inner {
         header: Header::new(Kind::Data, Encoding::Raw),
-        body: Bytes::new(),
+        body: Body::default(),
         source: "".into(),
         limits: Limits::default(),
         missed: 0,
@@ -291,60 +328,3 @@ static NOTHING: LazyLock<Arc<Inner>> = LazyLock::new(|| {
         owns_body: false,
     })
 });
-
-/// An encoded value, ready to be sent as often as need be.
-#[derive(Clone, Debug)]
-pub struct Payload {
-    encoding: Encoding,
-    body: Bytes,
-}
-
-impl Payload {
-    /// Encodes a value; arrays are placed so that the receiver can use them where they lie.
-    pub fn new<T: Source + ?Sized>(value: &T, encoding: Encoding, limits: &Limits) -> Result<Payload> {
-        Payload::held_to(None, value, encoding, limits)
-    }
-
-    /// The same, checked against a schema while it is encoded.
-    pub(crate) fn held_to<T: Source + ?Sized>(
-        schema: Option<&Arc<Held>>,
-        value: &T,
-        encoding: Encoding,
-        limits: &Limits,
-    ) -> Result<Payload> {
-        let mut body = Vec::new();
-        let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
-        match schema {
-            None => codec::encode_into(value, encoding, &options, &mut body)?,
-            Some(schema) => schema.encode_into(value, encoding, &options, &mut body)?,
-        }
-        Ok(Payload { encoding, body: buffers::bytes(body) })
-    }
-
-    /// Bytes that are encoded already; they are not looked at.
-    pub fn from_bytes(encoding: Encoding, body: Bytes) -> Payload {
-        Payload { encoding, body }
-    }
-
-    /// How the body is written.
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-
-    /// The encoded value.
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// Refuses what the other side said that it will not take.
-    pub(crate) fn check(&self, limit: u64) -> Result<()> {
-        let size = self.body.len() as u64;
-        if size <= limit {
-            return Ok(());
-        }
-        let text = format!(
-            "over the message limit: {size} bytes asked, {limit} allowed by the narrower of the two sides (option limit)"
-        );
-        Err(Error::new(ErrorKind::TooLarge, text))
-    }
-}

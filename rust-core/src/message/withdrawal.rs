@@ -1,4 +1,7 @@
-//! What a caller that has given up says of its request: an `ack` whose body names it.
+//! The withdrawal of a request by a caller that stopped waiting: an `ack` whose body names the
+//! request.
+//!
+//! The frame acknowledges nothing, so a peer that does not know withdrawals loses nothing by it.
 
 use crate::codec::{self, Encoding};
 use crate::error::Result;
@@ -8,20 +11,21 @@ use crate::value::Value;
 /// The key in the body.
 const KEY: &str = "withdrawn";
 
-/// The header and the body of the frame that withdraws the request of this number. It acknowledges nothing.
+/// Returns header and body of the frame that withdraws the request with this number. It
+/// acknowledges nothing.
 pub fn frame(request: u64) -> Result<(Header, Vec<u8>)> {
     let body = codec::encode(&Value::map([(KEY, request)]), Encoding::Cbor)?;
     Ok((Header { body: body.len() as u64, ..Header::new(Kind::Ack, Encoding::Cbor) }, body))
 }
 
-/// The number of the request that an `ack` withdraws, where it withdraws one.
+/// Returns the number of the request that an `ack` withdraws, if it withdraws one.
 pub fn read(ack: &Incoming) -> Option<u64> {
     /// Bytes of such a body, at most.
     const LONGEST: usize = 4096;
-    if ack.body.is_empty() || ack.body.len() > LONGEST {
+    if ack.body.len() == 0 || ack.body.len() > LONGEST {
         return None;
     }
-    codec::decode(&ack.body, ack.header.encoding).ok()?.at(KEY).ok()?.as_u64().ok()
+    codec::decode(ack.body.whole(), ack.header.encoding).ok()?.at(KEY).ok()?.as_u64().ok()
 }
 
 #[cfg(test)]
@@ -30,11 +34,11 @@ mod tests {
     use crate::frame::Outgoing;
 
     fn incoming(header: Header, body: &[u8]) -> Incoming {
-        Incoming { header, extension: bytes::Bytes::new(), body: bytes::Bytes::copy_from_slice(body) }
+        Incoming { header, extension: bytes::Bytes::new(), body: bytes::Bytes::copy_from_slice(body).into() }
     }
 
     #[test]
-    fn withdrawal_is_read_as_it_was_written_and_other_acks_withdraw_nothing() {
+    fn withdrawal_round_trips_and_other_acks_withdraw_nothing() {
         for number in [1, 255, 256, u64::MAX] {
             let (header, body) = frame(number).unwrap();
             assert_eq!(read(&incoming(header, &body)), Some(number));
@@ -46,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_show_a_withdrawal() {
+    fn documents_show_a_withdrawal() {
         let (header, body) = frame(5).unwrap();
         let bytes = [&Outgoing::new(header, &body).head()[..], &body].concat();
         crate::documents::check("withdrawal", &crate::documents::fenced(&crate::documents::dump(&bytes)));

@@ -1,157 +1,196 @@
 //! How a publisher reaches its subscribers: one ring that all read, or a stream for each.
+//!
+//! With a ring, publishing does not depend on the number of subscribers; the acceptor only keeps
+//! their sockets, which report that a subscriber has ended and wake those that are parked. With
+//! streams, each subscriber has a position in the [`History`]; whatever its queue in the kernel does
+//! not take stays there, and is missed once the history has dropped it.
+//!
+//! The thread that publishes and the acceptor's thread share a [`Fanout`]. Lock order: `state`
+//! before a subscriber's `out`. A registration at the acceptor ([`WatchedSocket`]) is never dropped
+//! under `state`: its drop asks the acceptor, which may be waiting for `state`.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use rustix::event::PollFlags;
 
 use super::history::{History, Published};
 use crate::channel::batch::RUN;
 use crate::channel::record::Record;
 use crate::deadline::Waiting;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
-use crate::message::Payload;
+use crate::message::{Lender, Payload};
 use crate::sys::eventfd::LazyWaker;
 use crate::sys::poll::{Interest, wait_any};
 use crate::transport::acceptor::{IncomingHandshake, RawConnection, WatchedSocket, Watcher};
-use crate::transport::endpoint::Transport;
+use crate::transport::broadcast::BroadcastWriter;
+use crate::transport::kind::Transport;
 use crate::transport::plain::{self, Division};
-use crate::transport::shm::{Broadcast, Subscription};
 use crate::transport::socket::StreamTx;
 use crate::transport::stream::Stream;
-use crate::transport::{Sent, Tx};
+use crate::transport::{BroadcastSlots, Sent, Tx, WritableSlot};
 use crate::value::{Map, Timestamp};
 
-/// Bytes of a publisher's ring where nothing else is said.
+/// Bytes of a publisher's ring, or of its history, without the option `buffer`.
 const RING: usize = 1 << 20;
 
-/// What the program's thread and the acceptor's share.
+/// What the threads of the program and the acceptor's thread share of a publisher.
 pub struct Fanout {
+    /// How messages get to the subscribers, and who they are.
     state: Mutex<State>,
+    /// Where long arrays are put that subscribers view.
+    slots: Option<Arc<BroadcastSlots>>,
     pub record: Record,
+    /// Ids of subscribers are not used again.
     next_id: AtomicU64,
-    /// Whether each body goes with its check sum.
+    /// Whether each body is sent with its checksum, because the transport's connections can break.
     checked: bool,
-    /// Bytes that the kernel may keep for one subscriber, where the program says.
+    /// Bytes that the kernel may queue for one subscriber, if the option is given.
     buffer: Option<usize>,
-    /// Rung when a subscriber comes, goes, or has been given what it was to be given.
+    /// Signalled when a subscriber connects, disconnects or has received more.
     changed: LazyWaker,
 }
 
+/// What the lock protects.
 struct State {
     way: Way,
 }
 
+/// How messages get to the subscribers.
 enum Way {
-    /// `newest` is the number of the newest message; 0 before the first.
-    Shm {
-        ring: Broadcast,
+    /// One ring for all. `newest` is the number of the newest message; 0 before the first.
+    Ring {
+        ring: Box<dyn BroadcastWriter>,
         newest: u64,
-        subscribers: Vec<ShmSubscriber>,
+        subscribers: Vec<RingSubscriber>,
+        /// Readers of the newest message alone that know of no slots, until they disconnect.
+        without_slots: Vec<(u64, WatchedSocket)>,
     },
-    Streams {
-        history: History,
-        subscribers: Vec<Arc<StreamSubscriber>>,
-    },
+    /// A stream for each, from one history.
+    Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>> },
 }
 
-struct ShmSubscriber {
+/// A subscriber that reads the ring.
+struct RingSubscriber {
     id: u64,
-    /// Whether its hello has been answered: until then it has no ring to read, and a publisher that ends now ends without it.
+    /// Whether its hello was answered: before, it has no ring, and a close need not wait for it to
+    /// read.
     answered: bool,
-    subscription: Subscription,
-    _watched: WatchedSocket,
+    watched: WatchedSocket,
 }
 
-impl ShmSubscriber {
-    /// Whether it reads the ring, or can: it may have read before we come to know that it was answered.
-    fn has_ring(&self) -> bool {
-        self.answered || self.subscription.read_so_far() > 0
+impl RingSubscriber {
+    /// Whether it has the ring. It may have read before this side records that its hello was
+    /// answered.
+    fn has_ring(&self, ring: &dyn BroadcastWriter) -> bool {
+        self.answered || ring.read_so_far(self.id) > 0
     }
 }
 
 /// Where a subscriber with a stream begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Begin {
-    /// Behind the message of this number: it was there before, or waited.
+    /// After this number: it was connected before, or waited for the publisher.
     After(u64),
-    /// With the message of this number, which was the newest when its hello was answered: what is sent from then on is for it, too.
+    /// With this number, the newest one when its hello was answered; it gets what is published from
+    /// then on too.
     With(u64),
 }
 
+/// A subscriber with a stream of its own.
 struct StreamSubscriber {
     id: u64,
+    /// Locked by the publishing thread and by the acceptor's.
     out: Mutex<Out>,
 }
 
+/// The sending side to one subscriber.
 struct Out {
     tx: Tx,
-    /// What tells that it has gone, besides its hanging up.
-    gone: Interest,
-    /// The last number that went to it whole, or that the kernel has at least begun with.
+    /// Besides an error or a full hang-up, the event that reports the subscriber's end.
+    hangup_interest: Interest,
+    /// The number of the last message that the kernel has taken, or begun to take.
     sequence: u64,
-    /// Whether the message that goes next is the one that was the newest when it came.
+    /// Whether the next message is the one that was the newest when the subscriber connected; its
+    /// header says so.
     retained: bool,
-    /// Whether its queue in the kernel was full at the last look: then its [`Room`] is told when there is some.
+    /// Whether its queue was full: then a [`RoomWatcher`] is called when there is room.
     full: bool,
+    /// Its registration at the acceptor.
     watched: Option<WatchedSocket>,
 }
 
 impl Fanout {
-    pub fn new(transport: Transport, session: u64, buffer: Option<usize>) -> Result<Fanout> {
-        let way = match transport {
-            Transport::Shm => {
-                let ring = Broadcast::create(session, buffer.unwrap_or(RING))?;
-                Way::Shm { ring, newest: 0, subscribers: Vec::new() }
+    /// Returns the fan-out of a new publisher over this transport.
+    pub fn new(transport: Transport, session: u64, buffer: Option<usize>, limit: u64) -> Result<Fanout> {
+        let driver = transport.driver();
+        let mut slots = None;
+        let way = match driver.broadcast() {
+            Some(rings) => {
+                let ring = rings.writer(session, buffer.unwrap_or(RING), limit)?;
+                slots = ring.slots();
+                Way::Ring { ring, newest: 0, subscribers: Vec::new(), without_slots: Vec::new() }
             }
-            // What keeps its values has no subscribers that it knows of.
-            Transport::Unix | Transport::Tcp | Transport::File | Transport::Journal => {
+            // A transport without a ring; a store uses neither of the two.
+            None => {
                 let history = History::new(buffer.unwrap_or(RING));
                 Way::Streams { history, subscribers: Vec::new() }
             }
-            other => return Err(other.unavailable()),
         };
         let state = Mutex::new(State { way });
         Ok(Fanout {
             state,
+            slots,
             record: Record::default(),
             next_id: AtomicU64::new(1),
-            checked: transport == Transport::Tcp,
+            checked: transport.capabilities().cuts,
             buffer,
             changed: LazyWaker::default(),
         })
     }
 
+    /// Locks the state. PreparedSchema while one message goes to all subscribers, which does not wait.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes one message; waits for nobody.
+    /// Lends memory for an array that subscribers view where it lies; `None` where no slot is free.
+    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+        self.slots.as_ref()?.lend_writable(length)
+    }
+
+    /// Returns what puts the long arrays of a message into slots; `None` for a transport without
+    /// slots.
+    pub fn lender(&self) -> Option<&dyn Lender> {
+        self.slots.as_ref().map(|_| self as &dyn Lender)
+    }
+
+    /// Publishes one message without waiting for any subscriber.
     pub fn publish(&self, header: Header, payload: &Payload) -> Result<()> {
         let mut state = self.state();
         match &mut state.way {
-            Way::Shm { ring, newest, subscribers } => {
-                ring.publish(&Outgoing::new(header, payload.body()))?;
+            Way::Ring { ring, newest, .. } => {
+                ring.publish(&Outgoing::of(header, payload.memory()))?;
                 *newest = header.sequence;
-                ring.notify(subscribers.iter_mut().map(|s| &mut s.subscription));
             }
             Way::Streams { history, subscribers } => {
                 history.push(Published { header, payload: payload.clone() });
                 for subscriber in &*subscribers {
-                    // One that is gone is taken out by the acceptor, which sees its hang-up.
-                    let _ = subscriber.out().give(history);
+                    // The acceptor removes a subscriber whose connection has ended.
+                    let _ = subscriber.out().send_pending(history);
                 }
             }
         }
-        // Under the lock, and nobody else counts these.
-        self.record.count_alone(&self.record.sent);
+        // Under the lock, so no other thread writes the counter.
+        self.record.count_exclusive(&self.record.sent);
         Ok(())
     }
 
-    /// Publishes several messages with these numbers on, and one wake-up or one system call for each subscriber; gives how many,
-    /// and why those behind them were not.
+    /// Publishes several messages, numbered from `first`, with one wake-up or one system call for
+    /// each subscriber. Returns how many, and the error that stopped the rest.
     pub fn publish_many(&self, first: u64, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
         let header = |(sequence, payload): (u64, &Payload)| Header {
             sequence,
@@ -161,51 +200,52 @@ impl Fanout {
         let numbered = (first..).zip(payloads);
         let mut state = self.state();
         let (count, published) = match &mut state.way {
-            Way::Shm { ring, newest, subscribers } => {
-                let frames = numbered.map(|one| Outgoing::new(header(one), one.1.body()));
-                let published = ring.publish_many(frames);
+            Way::Ring { ring, newest, .. } => {
+                let mut frames = numbered.map(|one| Outgoing::of(header(one), one.1.memory()));
+                let published = ring.publish_many(&mut frames);
                 if published.0 > 0 {
                     *newest = first + published.0 as u64 - 1;
                 }
-                ring.notify(subscribers.iter_mut().map(|s| &mut s.subscription));
                 published
             }
             Way::Streams { history, subscribers } => {
-                let give = |history: &History| {
-                    // One that is gone is taken out by the acceptor, which sees its hang-up.
-                    subscribers.iter().for_each(|subscriber| drop(subscriber.out().give(history)));
+                let send_all = |history: &History| {
+                    // The acceptor removes a subscriber whose connection has ended.
+                    subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
                 let mut pushed = 0;
                 for one in numbered {
-                    // Nobody is to miss what it was never offered.
+                    // Sent before it could drop out of the history without any subscriber having been sent it.
                     if history.is_much(pushed + one.1.body().len()) {
-                        give(history);
+                        send_all(history);
                         pushed = 0;
                     }
                     pushed += one.1.body().len();
                     history.push(Published { header: header(one), payload: one.1.clone() });
                 }
-                give(history);
+                send_all(history);
                 (payloads.len(), Ok(()))
             }
         };
-        // Under the lock, and nobody else counts these.
-        self.record.count_alone_by(&self.record.sent, count as u64);
+        // Under the lock, so no other thread writes the counter.
+        self.record.add_exclusive(&self.record.sent, count as u64);
         (count, published)
     }
 
-    /// What a listing shows: messages, subscribers, and how many messages the slowest of them has still to read.
+    /// Returns the counters that listings show: messages, subscribers, and how many messages the
+    /// slowest of them has not read (`behind`).
     pub fn state_for_listing(&self) -> Map {
         let messages = self.record.sent.load(Ordering::Relaxed);
         let (peers, behind) = match &self.state().way {
-            Way::Shm { newest, subscribers, .. } => {
-                // One that has read nothing of the ring yet is given the newest alone.
-                let left = |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
-                (subscribers.len(), subscribers.iter().map(|s| left(s.subscription.read_so_far())).max())
+            Way::Ring { ring, newest, subscribers, .. } => {
+                // One that has read nothing yet starts with the newest message.
+                let unread =
+                    |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
+                (subscribers.len(), subscribers.iter().map(|s| unread(ring.read_so_far(s.id))).max())
             }
             Way::Streams { history, subscribers } => {
-                let left = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
-                (subscribers.len(), subscribers.iter().map(left).max())
+                let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
+                (subscribers.len(), subscribers.iter().map(unread).max())
             }
         };
         Map::from_iter([
@@ -218,54 +258,61 @@ impl Fanout {
     /// The number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
         match &self.state().way {
-            Way::Shm { newest, .. } => *newest,
+            Way::Ring { newest, .. } => *newest,
             Way::Streams { history, .. } => history.last(),
         }
     }
 
-    /// How many subscribers there are.
+    /// How many subscribers are connected.
     pub fn subscribers(&self) -> usize {
         match &self.state().way {
-            Way::Shm { subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| subscriber.has_ring()).count()
+            Way::Ring { ring, subscribers, .. } => {
+                subscribers.iter().filter(|subscriber| subscriber.has_ring(&**ring)).count()
             }
             Way::Streams { subscribers, .. } => subscribers.len(),
         }
     }
 
-    /// Lets a subscriber to the ring in; gives the descriptor of the ring, the number of the newest message in it, and the number to
-    /// call [`Fanout::answered`] with. One that wants the newest value alone is told nothing later, so it is not kept.
+    /// Admits a subscriber to the ring. Returns the descriptors for it, the number of its newest
+    /// message, and the id for [`Fanout::answered`]. With `once` the subscriber reads the newest
+    /// value only, and is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         handshake: &mut IncomingHandshake,
         session: u64,
         once: bool,
+        knows_slots: bool,
     ) -> Result<(Vec<OwnedFd>, u64, u64)> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let subscriber = if once {
-            None
-        } else {
-            let descriptors = std::mem::take(&mut handshake.descriptors);
-            let socket = handshake.stream.clone().into_socket()?;
-            let subscription = Subscription::from_descriptors(descriptors, session, socket)?;
-            let watcher = Arc::new(HangUp { fanout: Arc::downgrade(self), id });
-            let _watched = handshake.watch(Interest::RDHUP, watcher)?;
-            Some(ShmSubscriber { id, answered: false, subscription, _watched })
-        };
-        // Both under one lock: whoever gets this ring is also told what is published in it from now on.
+        // Under one lock, so that a subscriber which gets this ring is also woken for what is published in it from now on.
         let mut state = self.state();
-        let Way::Shm { ring, newest, subscribers } = &mut state.way else {
+        let Way::Ring { ring, newest, subscribers, without_slots } = &mut state.way else {
             return Ok((Vec::new(), 0, id));
         };
-        let ring =
-            ring.descriptor_for_peer().try_clone_to_owned().doing("duplicating a ring's descriptor")?;
-        subscribers.extend(subscriber);
-        Ok((vec![ring], *newest, id))
+        let mut admit = || -> Result<(Vec<OwnedFd>, Option<WatchedSocket>)> {
+            if !knows_slots {
+                ring.add_without_slots(id)?;
+            }
+            if !once {
+                let descriptors = std::mem::take(&mut handshake.descriptors);
+                ring.add(id, descriptors, session, handshake.stream.clone().into_socket()?)?;
+            }
+            let watcher = Arc::new(DisconnectWatcher { fanout: Arc::downgrade(self), id });
+            let watched = (!once || !knows_slots).then(|| handshake.watch(Interest::RDHUP, watcher));
+            Ok((ring.descriptors_for_peer(id)?, watched.transpose()?))
+        };
+        let (descriptors, watched) = admit().inspect_err(|_| ring.remove(id))?;
+        match watched {
+            Some(watched) if !once => subscribers.push(RingSubscriber { id, answered: false, watched }),
+            watched => without_slots.extend(watched.map(|watched| (id, watched))),
+        }
+        Ok((descriptors, *newest, id))
     }
 
-    /// The hello of the subscriber to the ring with this number has been answered: from now on it counts.
+    /// Records that the hello of this subscriber was answered: from now on it counts.
     pub fn answered(&self, id: u64) {
-        if let Way::Shm { subscribers, .. } = &mut self.state().way {
+        if let Way::Ring { ring, subscribers, .. } = &mut self.state().way {
+            ring.answered(id);
             subscribers
                 .iter_mut()
                 .filter(|subscriber| subscriber.id == id)
@@ -274,8 +321,8 @@ impl Fanout {
         self.changed.wake();
     }
 
-    /// Gives a subscriber with a socket of its own what it is to begin with, and keeps it for more. To be called once its hello
-    /// has been answered.
+    /// Admits a subscriber with a socket of its own, after its hello was answered. Sends what it
+    /// begins with; with `once`, that is all.
     pub fn admit_to_stream(
         self: &Arc<Self>,
         stream: Stream,
@@ -283,24 +330,23 @@ impl Fanout {
         once: bool,
         begin: Begin,
     ) {
-        // A subscriber that reads slowly is to miss messages rather than to read old ones: where the kernel will not have
-        // less in its queue, it gets more.
-        let _ = self.buffer.map(|bytes| stream.keep_at_most(bytes));
+        // A small queue makes a slow subscriber miss messages rather than read old ones. If the kernel refuses, it queues more.
+        let _ = self.buffer.map(|bytes| stream.limit_send_queue(bytes));
         let tx = Tx::Stream(StreamTx::new(stream, self.checked));
         let mut out = Out::new(tx, Interest::RDHUP);
         let mut state = self.state();
         let Way::Streams { history, .. } = &mut state.way else { return };
         out.begin(history, begin);
-        // An error here is the hang-up of a newcomer: there is nobody to tell.
+        // An error is the end of the new connection, which the acceptor handles.
         if once {
             let _ = match history.newest() {
-                Some(_) => out.give(history),
+                Some(_) => out.send_pending(history),
                 None => out
                     .tx
                     .try_send(&Outgoing::new(Header::new(Kind::Ack, crate::Encoding::Raw), &[]))
                     .map(drop),
             };
-            // Whatever the kernel did not take at once goes out while the connection is kept.
+            // What the kernel did not take at once is sent while the connection is kept.
             if out.tx.flush().unwrap_or(true) {
                 return;
             }
@@ -308,11 +354,12 @@ impl Fanout {
         self.keep(state, out, watched);
     }
 
-    /// Gives somebody who knows nothing of Linkspan the newest value as a line, and keeps it for more.
+    /// Admits a program without Linkspan: it gets the newest value as a line, and then all that
+    /// follow.
     pub fn admit_without_hello(self: &Arc<Self>, connection: RawConnection, division: Division) {
-        let _ = self.buffer.map(|bytes| connection.stream.keep_at_most(bytes));
+        let _ = self.buffer.map(|bytes| connection.stream.limit_send_queue(bytes));
         let (tx, _) = plain::link(connection.stream.clone(), division, 0, false);
-        // One that has stopped writing may have had nothing to say from the beginning.
+        // A closed sending side means nothing here: such a subscriber may have closed it from the beginning.
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
         let Way::Streams { history, .. } = &mut state.way else { return };
@@ -320,7 +367,7 @@ impl Fanout {
         self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
     }
 
-    /// Keeps a subscriber from now on, with what it has still to be given.
+    /// Registers a subscriber and sends what it begins with.
     fn keep(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
@@ -330,13 +377,13 @@ impl Fanout {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let subscriber = Arc::new(StreamSubscriber { id, out: Mutex::new(out) });
         let watcher =
-            Arc::new(Room { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
+            Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher)
             && let Way::Streams { history, subscribers } = &mut state.way
         {
             let mut out = subscriber.out();
             out.watched = Some(watched);
-            let _ = out.give(history);
+            let _ = out.send_pending(history);
             drop(out);
             subscribers.push(subscriber);
         }
@@ -344,70 +391,76 @@ impl Fanout {
         self.changed.wake();
     }
 
-    /// Waits until each subscriber has been given everything, as far as the kernel is concerned, or has gone. `Timeout` with the
-    /// number of those that have not.
+    /// Waits until the kernel has everything for each subscriber that is still connected.
+    ///
+    /// # Errors
+    /// `Timeout` with the number of subscribers that read too slowly.
     pub fn drain(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let waker = self.changed.wanted()?;
+        let waker = self.changed.arm()?;
         loop {
             waker.drain();
-            let behind = self.behind();
-            if behind == 0 {
+            let lagging = self.lagging();
+            if lagging == 0 {
                 return Ok(());
             }
             match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
                 Err(e) if e.kind() == ErrorKind::Timeout => {
                     let text = format!(
-                        "closed; {behind} subscribers had not taken everything that was published: they read too slowly, or have stopped"
+                        "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
                     );
                     return Err(Error::new(ErrorKind::Timeout, text));
                 }
-                slept => drop(slept?),
+                waited => drop(waited?),
             }
         }
     }
 
-    fn behind(&self) -> usize {
+    /// Sends what can be sent, and returns how many subscribers have not been sent everything.
+    fn lagging(&self) -> usize {
         match &mut self.state().way {
-            // What lies in the ring outlives us, for those that have it.
-            Way::Shm { subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| !subscriber.has_ring()).count()
+            // Subscribers that have the ring can read it after the publisher has ended.
+            Way::Ring { ring, subscribers, .. } => {
+                subscribers.iter().filter(|subscriber| !subscriber.has_ring(&**ring)).count()
             }
             Way::Streams { history, subscribers } => subscribers
                 .iter()
                 .filter(|subscriber| {
                     let mut out = subscriber.out();
-                    // An error is its hang-up, which the acceptor sees, too.
-                    out.give(history).is_ok()
+                    // The acceptor sees the end of a connection too.
+                    out.send_pending(history).is_ok()
                         && (history.after(out.sequence).is_some() || matches!(out.tx.flush(), Ok(false)))
                 })
                 .count(),
         }
     }
 
-    /// Waits until so many subscribers are there.
-    pub fn await_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
-        let waker = self.changed.wanted()?;
+    /// Waits until so many subscribers are connected.
+    ///
+    /// # Errors
+    /// `Timeout` with how many were.
+    pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        let waker = self.changed.arm()?;
         loop {
             waker.drain();
-            let there = self.subscribers();
-            if there >= count {
+            let connected = self.subscribers();
+            if connected >= count {
                 return Ok(());
             }
             match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
                 Err(e) if e.kind() == ErrorKind::Timeout => {
                     let text = format!(
-                        "{there} of {count} subscribers came in time; start the others, or wait longer"
+                        "{connected} of {count} subscribers came in time; start the others, or wait longer"
                     );
                     return Err(Error::new(ErrorKind::Timeout, text));
                 }
-                slept => drop(slept?),
+                waited => drop(waited?),
             }
         }
     }
 
-    /// Waits until somebody comes or goes, or for a moment.
-    pub fn await_change(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let waker = self.changed.wanted()?;
+    /// Waits until a subscriber connects or disconnects, or the deadline.
+    pub fn wait_for_change(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let waker = self.changed.arm()?;
         match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
             Err(e) if e.kind() != ErrorKind::Timeout => Err(e),
             _ => {
@@ -417,45 +470,66 @@ impl Fanout {
         }
     }
 
-    /// Lets everybody go.
-    pub fn end(&self) {
+    /// Disconnects all subscribers.
+    pub fn disconnect_all(&self) {
         let mut state = self.state();
-        let gone = match &mut state.way {
-            Way::Shm { subscribers, .. } => (std::mem::take(subscribers), Vec::new()),
-            Way::Streams { subscribers, .. } => (Vec::new(), std::mem::take(subscribers)),
+        let removed = match &mut state.way {
+            Way::Ring { ring, subscribers, without_slots, .. } => {
+                subscribers.iter().for_each(|subscriber| ring.remove(subscriber.id));
+                without_slots.iter().for_each(|(id, _)| ring.remove(*id));
+                ring.close();
+                (std::mem::take(subscribers), std::mem::take(without_slots), Vec::new())
+            }
+            Way::Streams { subscribers, .. } => (Vec::new(), Vec::new(), std::mem::take(subscribers)),
         };
         drop(state);
-        drop(gone);
+        drop(removed);
     }
 
+    /// Removes a subscriber whose connection has ended.
     fn remove(&self, id: u64) {
         let mut state = self.state();
-        // What is removed is dropped after the lock: its end asks the acceptor, which may be asking us.
-        let gone: (Vec<ShmSubscriber>, Vec<Arc<StreamSubscriber>>) = match &mut state.way {
-            Way::Shm { subscribers, .. } => {
-                (subscribers.extract_if(.., |s| s.id == id).collect(), Vec::new())
+        // Dropped after the lock: see the head of this file.
+        let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
+        match &mut state.way {
+            Way::Ring { ring, subscribers, without_slots, .. } => {
+                ring.remove(id);
+                on_ring.extend(subscribers.extract_if(.., |s| s.id == id));
+                without.extend(without_slots.extract_if(.., |one| one.0 == id));
             }
-            Way::Streams { subscribers, .. } => {
-                (Vec::new(), subscribers.extract_if(.., |s| s.id == id).collect())
-            }
-        };
+            Way::Streams { subscribers, .. } => on_streams.extend(subscribers.extract_if(.., |s| s.id == id)),
+        }
         drop(state);
-        drop(gone);
+        // It may still view arrays: the end of its socket tells that it does not.
+        on_ring.iter_mut().for_each(|subscriber: &mut RingSubscriber| subscriber.watched.hangs_up = false);
+        drop((on_ring, without, on_streams));
         self.changed.wake();
     }
 }
 
+impl Lender for Fanout {
+    fn lend(&self, elements: &[u8]) -> Option<Bytes> {
+        let lent = self.slots.as_ref()?.lend(elements);
+        let Record { arrays_in_slots, arrays_without_slot, .. } = &self.record;
+        self.record.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
+        lent
+    }
+}
+
 impl StreamSubscriber {
+    /// Locks the sending side.
     fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Out {
-    fn new(tx: Tx, gone: Interest) -> Out {
-        Out { tx, gone, sequence: 0, retained: false, full: false, watched: None }
+    /// Returns a sending side that has sent nothing.
+    fn new(tx: Tx, hangup_interest: Interest) -> Out {
+        Out { tx, hangup_interest, sequence: 0, retained: false, full: false, watched: None }
     }
 
+    /// Sets where the subscriber begins.
     fn begin(&mut self, history: &History, begin: Begin) {
         match begin {
             Begin::After(number) => self.sequence = number.min(history.last()),
@@ -467,9 +541,9 @@ impl Out {
         }
     }
 
-    /// Gives it what follows, until its queue is full. What it has no room for stays in the history, and is missed once it has
-    /// gone from there: the subscriber sees the gap in the numbers.
-    fn give(&mut self, history: &History) -> Result<()> {
+    /// Sends what follows until the queue is full. What finds no room stays in the history; once
+    /// that has dropped it, the subscriber sees a gap in the numbers.
+    fn send_pending(&mut self, history: &History) -> Result<()> {
         if self.full {
             return Ok(());
         }
@@ -479,7 +553,7 @@ impl Out {
             } else {
                 self.tx.try_send_many(history.all_after(self.sequence).take(RUN).map(|p| p.frame(false)))?
             };
-            // Those that were relayed may leave numbers out.
+            // Relayed messages may leave numbers out.
             let last = many.checked_sub(1).and_then(|before| history.all_after(self.sequence).nth(before));
             if let Some(last) = last {
                 self.sequence = last.header.sequence;
@@ -490,35 +564,36 @@ impl Out {
                 Sent::Whole => {}
                 Sent::Part => self.tx.adopt(&frame),
                 Sent::Blocked => {
-                    self.await_room(true);
+                    self.watch_room(true);
                     return Ok(());
                 }
             }
             (self.sequence, self.retained) = (next.header.sequence, false);
         }
         if !self.tx.flush()? {
-            self.await_room(true);
+            self.watch_room(true);
         }
         Ok(())
     }
 
-    fn await_room(&mut self, wanted: bool) {
+    /// Starts or stops being called when the queue has room.
+    fn watch_room(&mut self, wanted: bool) {
         if let Some(watched) = &self.watched {
             self.full = wanted;
-            let what = if wanted { self.gone | Interest::OUT } else { self.gone };
-            // The descriptor is in the set as long as it is watched.
+            let what = if wanted { self.hangup_interest | Interest::OUT } else { self.hangup_interest };
+            // Fails only for a descriptor that is not registered, and this one is.
             let _ = watched.change(what);
         }
     }
 }
 
-/// Takes a subscriber out when its connection ends.
-struct HangUp {
+/// Removes a subscriber of the ring when its connection ends.
+struct DisconnectWatcher {
     fanout: std::sync::Weak<Fanout>,
     id: u64,
 }
 
-impl Watcher for HangUp {
+impl Watcher for DisconnectWatcher {
     fn ready(&self, _what: Interest) -> bool {
         if let Some(fanout) = self.fanout.upgrade() {
             fanout.remove(self.id);
@@ -527,13 +602,13 @@ impl Watcher for HangUp {
     }
 }
 
-/// Brings the rest of a message away when a slow subscriber has room again, and then the newest one if that was missed.
-struct Room {
+/// Sends more when a slow subscriber has room again.
+struct RoomWatcher {
     fanout: std::sync::Weak<Fanout>,
     subscriber: std::sync::Weak<StreamSubscriber>,
 }
 
-impl Watcher for Room {
+impl Watcher for RoomWatcher {
     fn ready(&self, what: Interest) -> bool {
         let (Some(fanout), Some(subscriber)) = (self.fanout.upgrade(), self.subscriber.upgrade()) else {
             return false;
@@ -545,14 +620,14 @@ impl Watcher for Room {
         let mut state = fanout.state();
         let Way::Streams { history, .. } = &mut state.way else { return false };
         let mut out = subscriber.out();
-        out.await_room(false);
-        let given = out.give(history);
+        out.watch_room(false);
+        let sent = out.send_pending(history);
         drop(out);
         drop(state);
         fanout.changed.wake();
-        if given.is_err() {
+        if sent.is_err() {
             fanout.remove(subscriber.id);
         }
-        given.is_ok()
+        sent.is_ok()
     }
 }

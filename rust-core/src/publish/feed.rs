@@ -1,149 +1,163 @@
-//! What a subscriber reads from: the publisher's ring, or a socket.
+//! What a subscriber reads from: the publisher's ring, a stream, or a store.
+//!
+//! A [`Feed`] is one connection to one publisher; the subscriber makes the next one when it ends,
+//! and passes on where the last one stopped ([`ResumePoint`]). The three kinds differ in how they
+//! report missed messages: a ring and a journal report them themselves (`Lagged`), over a stream and
+//! from a file they are the gap between two numbers ([`Feed::gap`]).
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::store::StoreReader;
+use super::store;
 use crate::channel::Options;
-use crate::channel::acceptor::Peer;
-use crate::channel::agreement::stored::RecordSchemas;
 use crate::channel::dial::Dialler;
-use crate::channel::greeting::{After, Greeting, Pattern};
+use crate::channel::handshake::{After, Hello};
+use crate::channel::link::Peer;
+use crate::channel::pattern::Pattern;
+use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::channel::session::Owner;
 use crate::deadline::Waiting;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind, flags};
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, Received, Start};
+use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
+use crate::transport::kind::Transport;
 use crate::transport::place::Place;
-use crate::transport::shm::{BroadcastReader, Received, RingReader, Start, SubscriberPage};
 use crate::transport::socket::StreamRx;
+use crate::transport::store::StoreReader;
 
-/// A subscription that is up.
+/// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
     way: Way,
-    /// The publisher's incarnation.
+    /// The publisher's session; 0 for a store.
     pub session: u64,
-    /// Who publishes.
+    /// The publisher's source; empty for a store, where each record names its own.
     pub source: std::sync::Arc<str>,
-    /// The last number that came over a socket.
+    /// The last number that came over a stream or from a file.
     sequence: Option<u64>,
-    /// The number behind which this publisher begins.
+    /// The number before this publisher's first message.
     begin: u64,
-    /// Of a journal, for a program with a schema: what the schema of each record is compared with before it is given.
+    /// For a journal and a program with a schema: compares the schema of each record with it.
     schemas: Option<RecordSchemas>,
-    /// A record whose schema does not fit: none behind it is given in its place.
+    /// A record whose schema does not fit. It stays the next one, so that nothing is delivered in
+    /// its place.
     refused: Option<Incoming>,
 }
 
+/// The three kinds.
+#[allow(clippy::large_enum_variant, reason = "one a subscription; a box would cost an indirection a message")]
 enum Way {
-    Shm(BroadcastReader),
+    Ring(Box<dyn BroadcastReader>),
     Stream(StreamRx),
-    Store(StoreReader),
+    Store(Box<dyn StoreReader>),
 }
 
-/// Where a feed stopped: behind this number of this publisher's session; zeros where there was none to read from.
+/// Where a feed stopped: after this number of this session; zeros if there was no publisher yet.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Before {
+pub struct ResumePoint {
     pub session: u64,
     pub number: u64,
 }
 
-/// What a look gave.
-pub enum Look {
+/// What [`Feed::poll`] returns.
+pub enum Polled {
     /// A frame.
     Frame(Incoming),
     /// Nothing new.
-    Nothing,
-    /// A frame that is no message, which is left aside.
-    Noise,
-    /// The publisher goes on elsewhere: dial it again.
+    Empty,
+    /// A frame that is no message.
+    Ignored,
+    /// The publisher has a new ring: connect to it again.
     Moved,
 }
 
 impl Feed {
-    /// Dials the publisher. `before` is where the feed before this one stopped, or that none was found: then nothing is read
-    /// twice, and what a publisher that came meanwhile has said is read from its beginning. None begins with the newest. Gives
-    /// none where one of `wakers` ended the wait for a publisher.
+    /// Connects to the publisher. `resume` is where the last feed stopped: nothing is read twice,
+    /// and a publisher that started meanwhile is read from its beginning. Without it the feed begins
+    /// with the newest message. None if one of `wakers` ended the wait for a publisher.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no publisher until the deadline; why it refused.
     pub fn dial(
         dialler: &Dialler,
         transport: Transport,
         options: &Options,
-        before: Option<Before>,
+        resume: Option<ResumePoint>,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
-        let mut ours = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
-        ours.after = before.map(|before| After { session: before.session, number: before.number });
-        let offer = || -> Result<(Option<SubscriberPage>, Vec<OwnedFd>)> {
-            if transport != Transport::Shm {
-                return Ok((None, Vec::new()));
-            }
-            let page = SubscriberPage::create(ours.session)?;
-            let file = page.descriptor_for_peer().try_clone_to_owned();
-            let file = file.doing("duplicating a descriptor for the publisher")?;
-            Ok((Some(page), vec![file]))
+        let mut own_hello =
+            Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
+        own_hello.slots = transport.capabilities().slots;
+        own_hello.after = resume.map(|resume| After { session: resume.session, number: resume.number });
+        let rings = transport.driver().broadcast();
+        type Offered = (Option<Box<dyn BroadcastOffer>>, Vec<OwnedFd>);
+        let offer = || -> Result<Offered> {
+            let Some(rings) = rings else { return Ok((None, Vec::new())) };
+            let offer = rings.offer(own_hello.session)?;
+            let descriptors = offer.descriptors()?;
+            Ok((Some(offer), descriptors))
         };
-        let Some((mut called, theirs, page)) = dialler.dial(&ours, offer, wakers, waiting)? else {
+        let Some((called, peer_hello, offer)) = dialler.dial(&own_hello, offer, wakers, waiting)? else {
             return Ok(None);
         };
-        Pattern::Publish.fits(theirs.pattern)?;
+        Pattern::Publish.fits(peer_hello.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
-        let source = Peer::new(&theirs, options, owner).source;
-        // Of what a relay had not yet relayed at its beginning nothing is missed.
-        let begin = theirs.first.saturating_sub(1);
-        let behind = ours.after.map(|after| after.in_session(theirs.session, theirs.first));
-        let way = match page {
-            None => Way::Stream(StreamRx::new(called.stream, called.process, options.limit)),
-            Some(page) => {
-                let start = match (behind, theirs.after) {
+        let source = Peer::new(&peer_hello, options, owner).source;
+        // What a relay had not relayed when it started does not count as missed.
+        let begin = peer_hello.first.saturating_sub(1);
+        let after_number =
+            own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
+        let way = match offer {
+            None => Way::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
+            Some(offer) => {
+                let start = match (after_number, peer_hello.after) {
                     (Some(number), _) => Start::After(number),
                     (None, Some(After { number: 0, .. })) => Start::After(begin),
                     (None, Some(newest)) => Start::With(newest.number),
                     (None, None) => Start::Newest,
                 };
-                let ring_reader =
-                    RingReader::open(ring(&mut called.descriptors)?, theirs.session, options.limit, start)?;
-                Way::Shm(BroadcastReader::new(
-                    ring_reader,
-                    page,
-                    called.stream.into_socket()?,
-                    called.process,
+                Way::Ring(offer.join(
+                    called,
+                    peer_hello.session,
+                    options.max_message_size,
+                    start,
                     options.spin,
-                ))
+                )?)
             }
         };
         Ok(Some(Feed {
             way,
-            session: theirs.session,
+            session: peer_hello.session,
             source,
-            sequence: behind,
+            sequence: after_number,
             begin,
             schemas: None,
             refused: None,
         }))
     }
 
-    /// What a store holds and will hold: nobody has to be dialled.
+    /// Opens the store of an endpoint, which need not exist yet.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
-        let way = Way::Store(StoreReader::watch(endpoint, options)?);
-        let schemas = match endpoint.transport() {
-            Transport::Journal => RecordSchemas::of(options, Place::of(endpoint)?),
-            _ => None,
+        let way = Way::Store(store::watch(endpoint, options)?);
+        let schemas = match endpoint.transport().capabilities().history {
+            true => RecordSchemas::of(options, Place::of(endpoint)?),
+            false => None,
         };
         let (source, sequence) = ("".into(), None);
         Ok(Feed { way, session: 0, source, sequence, begin: 0, schemas, refused: None })
     }
 
-    /// What a store gave, once its schema has been compared: that is there before the first record of it.
-    fn checked(&mut self, frame: Option<Incoming>) -> Result<Look> {
-        let Some(frame) = frame else { return Ok(Look::Nothing) };
+    /// Compares the schema of a record. The schema is there before the first record that names it.
+    fn checked(&mut self, frame: Option<Incoming>) -> Result<Polled> {
+        let Some(frame) = frame else { return Ok(Polled::Empty) };
         match &mut self.schemas {
-            Some(schemas) => schemas.check(&frame.header).map(|()| Look::Frame(frame)),
-            None => Ok(Look::Frame(frame)),
+            Some(schemas) => schemas.check(&frame.header).map(|()| Polled::Frame(frame)),
+            None => Ok(Polled::Frame(frame)),
         }
     }
 
-    /// Who said this: whoever answered at the name, or as a frame in a store says of itself.
+    /// The source of a message: the publisher's, or what a record of a store names.
     pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
         if matches!(self.way, Way::Store(_))
             && let Ok(Some(sender)) = extension::read(&frame.extension)
@@ -153,7 +167,7 @@ impl Feed {
         self.source.clone()
     }
 
-    /// Says more about a time-out, where there is more to say than that nothing came.
+    /// Adds to a time-out what is known of the reason, for instance that a file does not exist.
     pub fn explain(&self, error: Error) -> Error {
         match &self.way {
             Way::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
@@ -163,35 +177,39 @@ impl Feed {
         }
     }
 
-    /// The next frame. Errors as for a link; `Lagged` once where messages were missed.
-    pub fn look(&mut self) -> Result<Look> {
+    /// Returns the next frame without waiting.
+    ///
+    /// # Errors
+    /// `Lagged`, once for each gap, if messages were missed; `Disconnected` if the publisher has
+    /// ended.
+    pub fn poll(&mut self) -> Result<Polled> {
         match &mut self.way {
-            Way::Shm(reader) => Ok(match reader.try_recv()? {
-                Received::Frame(frame) => Look::Frame(frame),
-                Received::Nothing => Look::Nothing,
-                Received::Moved => Look::Moved,
+            Way::Ring(reader) => Ok(match reader.try_recv()? {
+                Received::Frame(frame) => Polled::Frame(frame),
+                Received::Nothing => Polled::Empty,
+                Received::Moved => Polled::Moved,
             }),
             Way::Store(store_reader) => {
                 let frame = match self.refused.take() {
-                    None => store_reader.look()?,
+                    None => store_reader.try_recv()?,
                     refused => refused,
                 };
                 let kept = frame.clone();
                 self.checked(frame).inspect_err(|_| self.refused = kept)
             }
             Way::Stream(rx) => Ok(match rx.try_recv()? {
-                Some(frame) if frame.header.kind == Kind::Data => Look::Frame(frame),
-                Some(_) => Look::Noise,
-                None => Look::Nothing,
+                Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
+                Some(_) => Polled::Ignored,
+                None => Polled::Empty,
             }),
         }
     }
 
-    /// The newest frame, whether it was read before or not, where one ring holds it for all; `None` over a socket, which
-    /// has to be read to its end.
-    pub fn newest(&mut self) -> Result<Option<Look>> {
+    /// Returns the newest frame, whether it was read before or not. None for a stream, which has to
+    /// be read to its end.
+    pub fn newest(&mut self) -> Result<Option<Polled>> {
         let reader = match &mut self.way {
-            Way::Shm(reader) => reader,
+            Way::Ring(reader) => reader,
             Way::Stream(_) => return Ok(None),
             Way::Store(store_reader) => {
                 let frame = store_reader.latest()?;
@@ -202,100 +220,101 @@ impl Feed {
             return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
         }
         Ok(Some(match reader.latest()? {
-            Received::Frame(frame) => Look::Frame(frame),
-            Received::Nothing => Look::Nothing,
-            Received::Moved => Look::Moved,
+            Received::Frame(frame) => Polled::Frame(frame),
+            Received::Nothing => Polled::Empty,
+            Received::Moved => Polled::Moved,
         }))
     }
 
-    /// How many messages are missing before this one, which came over a socket or from a file; the ring and a
-    /// journal tell that themselves.
+    /// How many messages are missing before this one, over a stream or from a file. 0 where missed
+    /// messages are reported as `Lagged`.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         let counts = match &self.way {
-            Way::Shm(_) => return 0,
+            Way::Ring(_) => return 0,
             Way::Store(store_reader) if !store_reader.has_gaps() => return 0,
             Way::Store(_) => false,
-            // What follows the newest that there was is told; without one, all that came before is missed.
+            // The retained message was the newest on connecting, so nothing before it is missed.
             Way::Stream(_) => frame.header.flags & flags::RETAINED == 0,
         };
         let sequence = frame.header.sequence;
-        let before = match self.sequence.replace(sequence) {
+        let previous = match self.sequence.replace(sequence) {
             None if !counts => return 0,
-            before => before.unwrap_or(self.begin),
+            previous => previous.unwrap_or(self.begin),
         };
-        sequence.saturating_sub(before.saturating_add(1))
+        sequence.saturating_sub(previous.saturating_add(1))
     }
 
-    /// The message of this number has been dealt with, and all before it: a journal keeps that.
+    /// Records that the message of this number and all before it are consumed: a journal stores
+    /// that.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match &mut self.way {
             Way::Store(store_reader) => store_reader.consumed(sequence),
-            Way::Shm(_) | Way::Stream(_) => Ok(()),
+            Way::Ring(_) | Way::Stream(_) => Ok(()),
         }
     }
 
-    /// Where a feed that replaces this one goes on. None where nothing was read that could be said to be the last.
-    pub fn stopped(&self) -> Option<Before> {
+    /// Where a feed that replaces this one goes on; none if nothing was read from which that could
+    /// follow.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
         let number = match &self.way {
-            Way::Shm(reader) => match reader.resume() {
+            Way::Ring(reader) => match reader.resume() {
                 Start::After(number) => number,
                 Start::Newest | Start::With(_) => return None,
             },
             Way::Stream(_) => self.sequence.unwrap_or(0),
             Way::Store(_) => return None,
         };
-        Some(Before { session: self.session, number })
+        Some(ResumePoint { session: self.session, number })
     }
 
-    /// See the transport contract.
+    /// Whether the feed is kept after this error. The reader of a journal goes on with the journal
+    /// that replaces it; a new reader would begin with its newest record.
+    pub fn reconnects(&mut self, error: &Error) -> bool {
+        let reconnects = matches!(&self.way, Way::Store(store_reader) if store_reader.goes_on());
+        if reconnects && error.kind() == ErrorKind::Disconnected {
+            self.schemas.iter_mut().for_each(RecordSchemas::forget);
+        }
+        reconnects
+    }
+
+    /// As in the contract of `transport`.
     pub fn spin(&mut self) -> bool {
         match &mut self.way {
-            Way::Shm(reader) => reader.spin(),
+            Way::Ring(reader) => reader.spin(),
             Way::Stream(_) | Way::Store(_) => false,
         }
     }
 
-    /// See the transport contract.
+    /// As in the contract of `transport`.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         match &mut self.way {
-            Way::Shm(reader) => reader.sleep_briefly(waiting),
+            Way::Ring(reader) => reader.sleep_briefly(waiting),
             Way::Stream(_) | Way::Store(_) => Ok(false),
         }
     }
 
-    /// See the transport contract.
+    /// As in the contract of `transport`.
     pub fn park(&mut self) -> Result<bool> {
         match &mut self.way {
-            Way::Shm(reader) => reader.park(),
+            Way::Ring(reader) => reader.park(),
             Way::Stream(rx) => Ok(rx.park()),
             Way::Store(store_reader) => store_reader.park(),
         }
     }
 
-    /// See the transport contract.
+    /// As in the contract of `transport`.
     pub fn unpark(&mut self) {
-        if let Way::Shm(reader) = &mut self.way {
+        if let Way::Ring(reader) = &mut self.way {
             reader.unpark();
         }
     }
 
-    /// See the transport contract.
+    /// As in the contract of `transport`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match &self.way {
-            Way::Shm(reader) => reader.descriptors(),
+            Way::Ring(reader) => reader.descriptors(),
             Way::Stream(rx) => rx.descriptors().collect(),
             Way::Store(store_reader) => store_reader.descriptors(),
-        }
-    }
-}
-
-/// The ring among what came along with a publisher's hello.
-pub fn ring(descriptors: &mut Vec<OwnedFd>) -> Result<OwnedFd> {
-    match (descriptors.pop(), descriptors.is_empty()) {
-        (Some(ring), true) => Ok(ring),
-        _ => {
-            let text = "a publisher's hello brings one descriptor, its ring";
-            Err(Error::new(ErrorKind::Malformed, text))
         }
     }
 }

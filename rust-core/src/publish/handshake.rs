@@ -1,11 +1,16 @@
-//! Who may subscribe, and what a subscriber is answered.
+//! Decides on subscribers: who may subscribe, and what its hello is answered.
+//!
+//! Runs on the acceptor's thread, so nothing here waits. Over shared memory the answer carries the
+//! ring's descriptor and the number of its newest message; over sockets the first messages follow
+//! the answer. A query is answered with counters.
 
 use std::sync::Arc;
 
 use super::fanout::{Begin, Fanout};
-use crate::channel::acceptor::{check_allowed, told};
-use crate::channel::agreement;
-use crate::channel::greeting::{self, After, Greeting, Pattern};
+use crate::channel::admission::{answer_with_state, check_allowed};
+use crate::channel::handshake::{self, After, Hello};
+use crate::channel::pattern::Pattern;
+use crate::channel::schema_negotiation;
 use crate::channel::session::Owner;
 use crate::channel::{Framing, Options, plain};
 use crate::error::{Error, Result};
@@ -13,74 +18,85 @@ use crate::frame::Incoming;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::Interest;
 use crate::transport::acceptor::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
-use crate::transport::endpoint::Transport;
+use crate::transport::kind::Transport;
 
-/// Answers newcomers of a publisher.
+/// The handshakes of a publisher's name.
 pub struct PublisherHandler {
     pub transport: Transport,
-    pub greeting: Greeting,
+    /// The publisher's hello, which every answer starts from: all subscribers see the same session.
+    pub hello: Hello,
     pub options: Options,
     pub fanout: Arc<Fanout>,
 }
 
 impl HandshakeHandler for PublisherHandler {
+    /// Applies `allow_uids` and `allow_gids`.
     fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, who)
     }
 
+    /// Refuses a frame that is no hello, before its descriptors are taken.
     fn check_hello(&self, hello: &Incoming) -> Result<()> {
-        Greeting::from_frame(hello).map(drop)
+        Hello::from_frame(hello).map(drop)
     }
 
+    /// Answers a query with counters, and admits a subscriber: over shared memory now, because its descriptors are at hand; over
+    /// a socket once the answer was sent, because its first message follows the answer.
     fn answer(&self, mut handshake: IncomingHandshake) -> Result<Answer> {
-        let theirs = Greeting::from_frame(&handshake.hello)?;
-        if theirs.ask {
+        let peer_hello = Hello::from_frame(&handshake.hello)?;
+        if peer_hello.ask {
             let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
-            if let Some(said) = agreement::said_mismatch(&theirs, &owner.mark(theirs.source())) {
-                self.fanout.record.mismatched(said);
+            if let Some(mismatch) =
+                schema_negotiation::reported_mismatch(&peer_hello, &owner.qualify(peer_hello.source()))
+            {
+                self.fanout.record.mismatched(mismatch);
             }
             let mut state = self.fanout.state_for_listing();
             state.insert("encoding".into(), self.options.encoding().name().into());
-            agreement::add_titles(&self.options, &mut state);
+            schema_negotiation::add_titles(&self.options, &mut state);
             if let Some(machine) = &self.options.machine {
                 state.insert("machine".into(), (**machine).into());
             }
             self.fanout.record.add_mismatch(&mut state);
-            let mut ours = self.greeting.clone();
-            agreement::meet(&self.options, self.transport, &theirs, &mut ours);
-            return told(ours, state);
+            let mut own_hello = self.hello.clone();
+            schema_negotiation::negotiate(&self.options, self.transport, &peer_hello, &mut own_hello);
+            return answer_with_state(own_hello, state);
         }
-        Pattern::Publish.admits(theirs.pattern)?;
-        let mut ours = self.greeting.clone();
-        if !agreement::meet(&self.options, self.transport, &theirs, &mut ours) {
-            return agreement::told(&ours);
+        Pattern::Publish.admits(peer_hello.pattern)?;
+        let mut own_hello = self.hello.clone();
+        if !schema_negotiation::negotiate(&self.options, self.transport, &peer_hello, &mut own_hello) {
+            return schema_negotiation::answer(&own_hello);
         }
-        match self.transport {
-            Transport::Shm => {
+        match self.transport.driver().broadcast() {
+            Some(_) => {
+                // A peer of another machine connects through a bridge, which has no slots.
+                let knows_slots =
+                    peer_hello.slots >= self.transport.capabilities().slots && peer_hello.machine.is_none();
+                let (session, once) = (peer_hello.session, peer_hello.once);
                 let (descriptors, newest, id) =
-                    self.fanout.admit_to_ring(&mut handshake, theirs.session, theirs.once)?;
-                // It counts from now on, but opens the ring later: what is published meanwhile is for it, too.
-                ours.after = Some(After { session: ours.session, number: newest });
-                let frame = ours.to_frame()?;
+                    self.fanout.admit_to_ring(&mut handshake, session, once, knows_slots)?;
+                // The subscriber opens the ring later, and gets what is published meanwhile.
+                own_hello.after = Some(After { session: own_hello.session, number: newest });
+                let frame = own_hello.to_frame()?;
                 let fanout = self.fanout.clone();
-                // The acceptor's watch keeps the connection; for one look at the newest value it may end here.
+                // The registration at the acceptor keeps the connection; for the newest value alone it may end now.
                 Ok(Answer { frame, descriptors, admitted: Box::new(move || fanout.answered(id)) })
             }
-            _ => {
-                let frame = ours.to_frame()?;
+            None => {
+                let frame = own_hello.to_frame()?;
                 let fanout = self.fanout.clone();
-                // What it had of an earlier publisher says nothing of this one.
-                let (ours, first) = (self.greeting.session, self.greeting.first);
-                let begin = match theirs.after {
+                // The number counts only if it is of this publisher's session.
+                let (session, first) = (self.hello.session, self.hello.first);
+                let begin = match peer_hello.after {
                     None => Begin::With(fanout.newest()),
-                    Some(after) => Begin::After(after.in_session(ours, first)),
+                    Some(after) => Begin::After(after.in_session(session, first)),
                 };
                 let admitted = Box::new(move || {
                     let stream = handshake.stream.clone();
                     fanout.admit_to_stream(
                         stream,
                         |w| handshake.watch(Interest::RDHUP, w),
-                        theirs.once,
+                        peer_hello.once,
                         begin,
                     );
                 });
@@ -89,10 +105,12 @@ impl HandshakeHandler for PublisherHandler {
         }
     }
 
+    /// With plain framing, programs without Linkspan subscribe by connecting.
     fn expects_hello(&self) -> bool {
         self.options.framing == Framing::Linkspan
     }
 
+    /// Admits such a program.
     fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
         let division = plain::division(Pattern::Publish, &self.options, &Arc::default());
         self.fanout.admit_without_hello(connection, division);
@@ -100,6 +118,6 @@ impl HandshakeHandler for PublisherHandler {
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {
-        greeting::refusal(error)
+        handshake::refusal(error)
     }
 }

@@ -1,11 +1,15 @@
-//! The newest messages of a publisher whose subscribers have a stream each: what a slow one still gets, and a late one first.
+//! The newest messages of a publisher over sockets: what a slow subscriber still gets, and what a
+//! late one gets first.
+//!
+//! All subscribers read from the one history, each from its own position, so a message is kept once
+//! however many are slow. It holds a number of bytes; the newest message stays whatever its size.
 
 use std::collections::VecDeque;
 
 use crate::frame::{HEADER, Header, Outgoing, flags};
 use crate::message::Payload;
 
-/// A published message, kept for subscribers that have still to be given it.
+/// A published message, kept for subscribers that have not been sent it.
 #[derive(Clone)]
 pub struct Published {
     pub header: Header,
@@ -13,23 +17,27 @@ pub struct Published {
 }
 
 impl Published {
+    /// Returns its frame. `retained` marks the message that was the newest when the subscriber
+    /// connected.
     pub fn frame(&self, retained: bool) -> Outgoing<'_> {
         let mut header = self.header;
         header.flags |= if retained { flags::RETAINED } else { 0 };
         Outgoing::new(header, self.payload.body())
     }
 
+    /// Bytes that count for the limit.
     fn bytes(&self) -> usize {
         HEADER + self.payload.body().len()
     }
 }
 
-/// The newest messages, up to a number of bytes; the newest one always.
+/// The newest messages, up to a number of bytes.
 pub struct History {
     kept: VecDeque<Published>,
     bytes: usize,
+    /// The bytes that are kept, at most.
     limit: usize,
-    /// The number of the last message that is kept no longer; 0 where all are kept.
+    /// The number of the last message that was dropped; 0 for none.
     forgotten: u64,
 }
 
@@ -39,7 +47,7 @@ impl History {
         History { kept: VecDeque::new(), bytes: 0, limit, forgotten: 0 }
     }
 
-    /// Adds the newest message; the oldest ones go.
+    /// Adds the newest message, and drops the oldest ones beyond the limit.
     pub fn push(&mut self, published: Published) {
         self.bytes += published.bytes();
         self.kept.push_back(published);
@@ -52,6 +60,7 @@ impl History {
         }
     }
 
+    /// The newest message.
     pub fn newest(&self) -> Option<&Published> {
         self.kept.back()
     }
@@ -61,31 +70,32 @@ impl History {
         self.newest().map_or(0, |newest| newest.header.sequence)
     }
 
-    /// The message that follows the one of this number, for a subscriber that goes on there. One whose next message is kept no
-    /// longer goes on where a quarter of what is kept has passed: at the oldest it would be overtaken again at once.
+    /// Returns the message after this number. For a subscriber whose next message was dropped, that
+    /// is the one a quarter into the history: at the oldest one it would fall behind again at once.
     pub fn after(&self, sequence: u64) -> Option<&Published> {
         self.kept.get(self.place_after(sequence)?)
     }
 
-    /// The same and all that follow it.
+    /// The same message and all that follow it.
     pub fn all_after(&self, sequence: u64) -> impl Iterator<Item = &Published> {
         let at = self.place_after(sequence).unwrap_or(usize::MAX);
         self.kept.range(at.min(self.kept.len())..)
     }
 
+    /// The index of that message.
     fn place_after(&self, sequence: u64) -> Option<usize> {
         let (first, last) = (self.kept.front()?.header.sequence, self.last());
         if sequence < self.forgotten {
             return Some(self.kept.len() / 4);
         }
-        // What was relayed may leave numbers out.
+        // Relayed messages may leave numbers out, so the index does not follow from the number.
         if last - first + 1 != self.kept.len() as u64 {
             return Some(self.kept.partition_point(|kept| kept.header.sequence <= sequence));
         }
         usize::try_from(sequence.saturating_add(1).saturating_sub(first)).ok()
     }
 
-    /// Whether so many bytes more would take the place of much of what is kept.
+    /// Whether so many more bytes would replace a large part of the history.
     pub fn is_much(&self, bytes: usize) -> bool {
         bytes > self.limit / 4
     }
@@ -113,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_given_in_order_and_the_rest_is_skipped() {
+    fn dropped_messages_are_skipped_to_a_quarter() {
         let one = HEADER + 1;
         let history = history(one * 8, 20);
         assert_eq!((history.last(), history.kept.len()), (20, 8));
@@ -124,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_left_out_lose_no_message_that_is_kept() {
+    fn gaps_in_numbers_lose_no_kept_message() {
         let mut history = history(1 << 20, 0);
         for sequence in [5, 6, 9, 20] {
             let payload = Payload::new(&Value::from(7u64), Encoding::Cbor, &Limits::default()).unwrap();
@@ -147,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn newest_message_is_kept_however_large() {
+    fn newest_message_is_kept_beyond_the_limit() {
         assert_eq!(next(&history(1, 3), 0), Some(3));
         assert_eq!(next(&history(1, 0), 0), None);
     }

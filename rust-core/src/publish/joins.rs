@@ -1,4 +1,4 @@
-//! A subscriber in Rust's own terms: an iterator, a descriptor, something to print.
+//! The subscriber's traits of the standard library: iterators, descriptors, `Debug`.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -7,8 +7,8 @@ use super::Subscriber;
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
 
-/// The messages as they come, for ever; ends as [`Subscriber::next`] does. An error, such as `Lagged`, is an item, and the
-/// messages behind it follow.
+/// Iterates over the messages without end; stops as [`Subscriber::next`] does. An error is an item, and the messages behind
+/// it follow.
 #[derive(Debug)]
 pub struct Messages<'a>(&'a Subscriber);
 
@@ -29,7 +29,7 @@ impl<'a> IntoIterator for &'a Subscriber {
     }
 }
 
-/// The messages that are there, without waiting; see [`Subscriber::try_iter`].
+/// Iterates over the messages that are there, without waiting: see [`Subscriber::try_iter`].
 #[derive(Debug)]
 pub struct TryMessages<'a>(&'a Subscriber);
 
@@ -45,15 +45,15 @@ impl Iterator for TryMessages<'_> {
 }
 
 impl Subscriber {
-    /// The messages that are there, without waiting for more: of a `journal:` everything that is left to read, after which the
-    /// subscriber has caught up. An error is an item; one that comes again and again does so here, too.
+    /// Iterates over the messages that are there, without waiting for more. With a `journal:` that is everything left to read.
+    /// An error is an item; an error that does not go away is returned again and again.
     pub fn try_iter(&self) -> TryMessages<'_> {
         TryMessages(self)
     }
 }
 
-/// The descriptor of [`Subscriber::fileno`]. Where that fails, because another thread receives, the descriptor is not readable
-/// on its own, and the next call says why.
+/// The descriptor of [`Subscriber::fileno`]. If that fails, because another thread receives, the descriptor does not become
+/// readable by itself, and the next call reports the reason.
 impl AsFd for Subscriber {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();

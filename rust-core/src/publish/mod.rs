@@ -1,12 +1,20 @@
-//! Publish and subscribe: one publisher, any number of subscribers, the newest value always there to read.
+//! Publish and subscribe: one publisher, any number of subscribers, and the newest value always
+//! there to read.
+//!
+//! A publisher waits for no subscriber. Over shared memory it writes each message once, into a ring
+//! that all subscribers map read-only; over sockets it sends to each subscriber what its queue in
+//! the kernel takes. A subscriber that is too slow misses messages and gets their number (`Lagged`).
+//! A file or a journal keeps values by itself: publisher and subscribers need not run at the same
+//! time.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the public publisher | `publisher` |
 //! | how it reaches its subscribers: one ring for all, or a socket each | `fanout` |
-//! | what a slow or late subscriber of a socket still gets | `history` |
-//! | who is let in | `handshake` |
-//! | values that are kept by themselves, without a publisher that answers | `store` |
+//! | the newest messages, for slow and late subscribers over sockets | `history` |
+//! | who may subscribe, and what it is answered | `handshake` |
+//! | files and journals | `store` |
+//! | a journal that repeats one of another machine | `replica` |
 //! | the public subscriber | `subscriber` |
 //! | it as an iterator and a descriptor | `joins` |
 //! | what it reads from | `feed` |
@@ -19,10 +27,13 @@ mod history;
 mod joins;
 mod latest;
 mod publisher;
+mod receive_state;
+mod replica;
 mod store;
 mod subscriber;
 
 pub use joins::{Messages, TryMessages};
 pub use latest::{latest, latest_persistent};
 pub use publisher::Publisher;
+pub use replica::{History, Replica, ReplicaRecord};
 pub use subscriber::Subscriber;

@@ -1,4 +1,4 @@
-//! The publisher: says its values to whoever listens, and waits for nobody.
+//! The publisher: sends its values to all subscribers and waits for none of them.
 
 mod relay;
 
@@ -11,10 +11,11 @@ use std::time::Duration;
 use super::fanout::Fanout;
 use super::handshake::PublisherHandler;
 use super::store::{self, Store};
-use crate::channel::acceptor::claim;
-use crate::channel::greeting::{Greeting, Pattern};
-use crate::channel::turns::{Held, Turns};
-use crate::channel::{Event, Framing, LINGER, Options, Use, batch, plain};
+use crate::channel::acceptor::bind;
+use crate::channel::handshake::Hello;
+use crate::channel::pattern::Pattern;
+use crate::channel::turns::{TurnGuard, Turns};
+use crate::channel::{Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
@@ -23,66 +24,78 @@ use crate::sys::fork;
 use crate::transport::acceptor::{self, ListenerRegistration};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
-use crate::value::{Source, Timestamp, Value};
+use crate::value::{DType, Element, Order, Source, Timestamp, Value};
 
-/// Publishes at an endpoint. Subscribers come and go; late ones get the newest value first. A slow subscriber never
-/// slows the publisher: it is overtaken, and told how much it missed.
+/// Publishes at an endpoint. Subscribers come and go; late ones first receive the newest value. A
+/// slow subscriber never slows the publisher: it misses messages, and learns how many.
 ///
-/// Any number of threads may send, and take turns; any thread may close it.
+/// Any number of threads may send; they take turns. Any thread may close it.
 pub struct Publisher {
+    /// The endpoint as text, for errors.
     shown: String,
     options: Options,
     fanout: Arc<Fanout>,
-    /// Where values are kept by themselves.
+    /// For a file or a journal, which keeps values by itself.
     store: Option<Store>,
-    /// The number of the last message, for the thread whose turn it is.
+    /// The number of the last message. Locked by the thread that has the turn.
     sequence: Mutex<u64>,
-    /// Threads that send do so one after the other, except where the store takes many.
+    /// The turn to send, except with a store that several threads may write to at once.
     turns: Turns,
-    /// Where subscribers say that they wait for us.
-    place: Option<Place>,
-    /// What tells of the name where no hello is said: that goes while the name is still ours.
+    /// Where subscribers mark that they wait for a publisher.
+    waiting_place: Option<Place>,
+    /// Describes a name without a hello to listings. Removed while the name is still ours.
     owner_record: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    /// The entry at the acceptor thread; none for a store.
     registration: Mutex<Option<ListenerRegistration>>,
     closed: AtomicBool,
-    born: u64,
+    /// The process that made the publisher, as a count of forks.
+    fork_generation: u64,
 }
 
 impl Publisher {
-    /// Takes the name. `AddressInUse` where a living process has it; a `file:` may have many publishers, who write in turn.
-    /// A `journal:` goes on counting where the publisher before it stopped.
+    /// Binds the name. A `journal:` continues the numbers of the publisher before it.
+    ///
+    /// # Errors
+    /// `AddressInUse` if a living process holds the name; a `file:` may have many publishers, which
+    /// write in turn.
     pub fn new(endpoint: &str, options: &Options) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
-            let greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
-            Publisher::at(&endpoint, options, greeting)
+            let hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
+            Publisher::at(&endpoint, options, hello)
         };
         open().map_err(|e| e.on(&endpoint))
     }
 
-    fn at(endpoint: &Endpoint, options: &Options, greeting: Greeting) -> Result<Publisher> {
+    /// Makes a publisher whose subscribers get this hello.
+    fn at(endpoint: &Endpoint, options: &Options, hello: Hello) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
         let options = &store::options_for(endpoint.transport(), options);
         let store = Store::open(endpoint, options)?;
-        let first = greeting.first;
-        let fanout = Arc::new(Fanout::new(endpoint.transport(), greeting.session, options.buffer)?);
-        let (mut owner_record, mut awaited) = (None, None);
+        let first = hello.first;
+        let fanout = Arc::new(Fanout::new(
+            endpoint.transport(),
+            hello.session,
+            options.buffer,
+            options.max_message_size,
+        )?);
+        let (mut owner_record, mut waiting_place) = (None, None);
         let (registration, endpoint) = if store.is_some() {
             (None, endpoint.clone())
         } else {
             let handler = PublisherHandler {
                 transport: endpoint.transport(),
-                greeting,
+                hello,
                 options: options.clone(),
                 fanout: fanout.clone(),
             };
-            let (claim, endpoint) = claim(endpoint, Pattern::Publish, options, false)?;
-            awaited = claim.place().filter(|_| options.framing == Framing::Linkspan).cloned();
-            owner_record = match claim.place() {
+            let (source, endpoint) = bind(endpoint, Pattern::Publish, options, false)?;
+            waiting_place = source.place().filter(|_| options.framing == Framing::Linkspan).cloned();
+            owner_record = match source.place() {
                 Some(place) => plain::owner_record(&endpoint, place, Pattern::Publish, options)?,
                 None => None,
             };
-            (Some(acceptor::open(claim, Arc::new(handler))?), endpoint)
+            (Some(acceptor::open(source, Arc::new(handler))?), endpoint)
         };
         Ok(Publisher {
             shown: endpoint.to_string(),
@@ -91,52 +104,85 @@ impl Publisher {
             store,
             sequence: Mutex::new(first.saturating_sub(1)),
             turns: Turns::default(),
-            place: awaited,
+            waiting_place,
             owner_record: Mutex::new(owner_record),
             registration: Mutex::new(registration),
             closed: AtomicBool::new(false),
-            born: fork::generation(),
+            fork_generation: fork::generation(),
         })
     }
 
-    /// Encodes a value as this publisher sends it.
+    /// Encodes a value as this publisher sends it, checked against its schema if `validate` says so.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         let options = &self.options;
-        Payload::held_to(options.checks_sent(), value, options.encoding(), &options.limits())
+        let lender = self.fanout.lender();
+        Payload::with_schema(options.checks_sent(), value, options.encoding(), &options.limits(), lender)
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Publishes a value; gives its sequence number. Waits for no subscriber; a `file:` waits for its lock, and counts the
-    /// values of all its writers. A `journal:` gives the number once the value is on the disk; there, several threads send at
-    /// once and share each sync, elsewhere they take turns. `NoSpace` on a full disk: the value is still the caller's, and can be sent again.
+    /// Lends memory for an array of this shape (row-major), to be filled and published, as
+    /// [`Channel::loan`](crate::Channel::loan) does: over `shm:` all subscribers then view it where it
+    /// lies, and nothing is copied. Its elements are those of an earlier array. It is ordinary memory,
+    /// of which publishing makes a copy, over other transports, for less than 64 KiB or a sixteenth of
+    /// the option `buffer`, and where all slots are viewed or wait to be published.
+    ///
+    /// # Errors
+    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`.
+    pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
+        Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
+    }
+
+    /// [`Publisher::loan`] for element types and orders that are known at run time: for other
+    /// languages.
+    pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
+        let lend = || {
+            LoanMemory::new(dtype, shape, order, self.options.max_message_size, |length| {
+                self.fanout.lend_writable(length)
+            })
+        };
+        self.check().and_then(|()| lend()).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Publishes a value and returns its sequence number. Waits for no subscriber. A `file:` waits
+    /// for its lock, and counts the values of all its writers. A `journal:` returns once the value
+    /// is on the disk; several threads send at once there and share each sync.
+    ///
+    /// # Errors
+    /// `NoSpace` on a full disk: the value is still the caller's and can be sent again.
+    /// `InvalidState` once closed.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode(value)?)
     }
 
-    /// Publishes what is encoded already.
+    /// Publishes an encoded value: see [`Publisher::send`].
     pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
         self.try_send(payload).map_err(|e| e.on(&self.shown))
     }
 
-    /// Publishes these values in their order, each as one message as [`Publisher::send`] does: with one wake-up or one system call
-    /// for each subscriber and up to 64 of them, in a `journal:` with one sync. Gives how many those were. An error says in
-    /// [`Error::sent`] how many were published before it; the value behind those and all that follow are still the caller's.
+    /// Publishes these values in their order, each as one message as [`Publisher::send`] does: with
+    /// one wake-up or one system call for each subscriber and up to 64 of them, in a `journal:` with
+    /// one sync. Returns how many were published.
+    ///
+    /// # Errors
+    /// [`Error::sent`] has how many were published before the error; the value behind those and all
+    /// that follow are still the caller's.
     pub fn send_many<T: Source>(&self, values: impl IntoIterator<Item = T>) -> Result<u64> {
         batch::in_runs(values.into_iter().map(|value| self.encode(&value)), |run| self.try_send_many(run))
     }
 
-    /// The same with values that the iterator encodes, each when it is asked for it: see [`Publisher::encode`].
+    /// [`Publisher::send_many`] with values that the iterator encodes, for instance with
+    /// [`Publisher::encode`].
     pub fn send_encoded(&self, payloads: impl IntoIterator<Item = Result<Payload>>) -> Result<u64> {
         batch::in_runs(payloads, |run| self.try_send_many(run))
     }
 
-    /// Publishes several values that are encoded already: see [`Publisher::send_many`].
+    /// Publishes several encoded values: see [`Publisher::send_many`].
     pub fn send_payloads(&self, payloads: &[Payload]) -> Result<u64> {
         self.try_send_many(payloads).map_err(|(sent, error)| error.with_sent(sent))?;
         Ok(payloads.len() as u64)
     }
 
-    /// An error comes with how many were published before it.
+    /// Publishes in runs. An error comes with how many were published before it.
     fn try_send_many(&self, payloads: &[Payload]) -> std::result::Result<(), (u64, Error)> {
         let mut sent = 0;
         for run in payloads.chunks(batch::RUN) {
@@ -147,30 +193,32 @@ impl Publisher {
         Ok(())
     }
 
+    /// Publishes one run, up to the first value that is too large.
     fn try_send_run(&self, run: &[Payload]) -> (usize, Result<()>) {
         if let Err(error) = self.check() {
             return (0, Err(error));
         }
-        // What is too large ends the run.
-        let check = |payload: &Payload| payload.check(self.options.limit);
+        // A value that is too large ends the run.
+        let check = |payload: &Payload| payload.check(self.options.max_message_size);
         let good = run.iter().take_while(|payload| check(payload).is_ok()).count();
         let refused = run.get(good).map_or(Ok(()), check);
         let (count, published) = self.publish_run(&run[..good]);
         (count, published.and(refused))
     }
 
+    /// Publishes one run whose sizes were checked.
     fn publish_run(&self, run: &[Payload]) -> (usize, Result<()>) {
         let now = Timestamp::now();
         let (count, published) = match &self.store {
             Some(store) if store.takes_many() => store.write_many(now, run),
             store => {
-                let _turn = match self.turn() {
+                let _turn = match self.acquire_turn() {
                     Ok(turn) => turn,
                     Err(error) => return (0, Err(error)),
                 };
                 let mut last = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
                 match store {
-                    // The file counts by itself.
+                    // The file numbers its values by itself.
                     Some(store) => store.write_many(now, run),
                     None => {
                         let (count, published) = self.fanout.publish_many(*last + 1, now, run);
@@ -186,22 +234,24 @@ impl Publisher {
         (count, published)
     }
 
+    /// Fails with `InvalidState` in another process, and once the publisher is closed.
     fn check(&self) -> Result<()> {
-        fork::check(self.born)?;
+        fork::check(self.fork_generation)?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
         }
         Ok(())
     }
 
+    /// Publishes one value.
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
-        payload.check(self.options.limit)?;
+        payload.check(self.options.max_message_size)?;
         let header = Header { sent: Timestamp::now().0, ..Header::new(Kind::Data, payload.encoding()) };
         let sequence = match &self.store {
             Some(store) if store.takes_many() => store.write(header, payload)?,
             store => {
-                let _turn = self.turn()?;
+                let _turn = self.acquire_turn()?;
                 let mut last = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
                 let header = Header { sequence: *last + 1, ..header };
                 *last = match store {
@@ -220,17 +270,19 @@ impl Publisher {
         Ok(sequence)
     }
 
-    /// Our turn to send. Nobody has it for long, but for a `file:`, whose lock may be waited for.
-    fn turn(&self) -> Result<Held<'_>> {
+    /// Waits for the turn to send. No thread has it for long, except with a `file:`, whose lock it
+    /// may wait for.
+    fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
         let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let turn = self.turns.hold("publishes", &mut waiting)?;
+        let turn = self.turns.acquire("publishes", &mut waiting)?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
         }
         Ok(turn)
     }
 
-    /// How many subscribers there are; for a `journal:`, how many read it under a name just now; for a `file:`, nobody knows.
+    /// How many subscribers are connected; for a `journal:`, how many read it under a name now. 0
+    /// for a `file:`, which knows no subscribers.
     pub fn subscribers(&self) -> usize {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
     }
@@ -240,79 +292,87 @@ impl Publisher {
         &self.shown
     }
 
-    /// What happened since the last call.
+    /// Returns what happened since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.fanout.record.take()
     }
 
-    /// Counters and state, as a map.
+    /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
         let mut stats = self.fanout.record.stats();
+        self.fanout.record.add_arrays(&mut stats);
         stats.insert("endpoint".into(), self.shown.as_str().into());
         stats.insert("subscribers".into(), (self.subscribers() as u64).into());
         Value::Map(stats)
     }
 
-    /// Waits until so many subscribers are there, so that none of what follows is missed by them. `Timeout` where fewer came;
-    /// `Unsupported` for a store, which is read whether somebody writes or not.
+    /// Waits until so many subscribers are connected, so that they miss nothing of what follows.
+    ///
+    /// # Errors
+    /// `Timeout` if fewer connected; `Unsupported` for a store, which is read whether a publisher
+    /// writes or not.
     pub fn wait_for_subscribers<'a>(&self, count: usize, wait: impl Into<Wait<'a>>) -> Result<()> {
-        fork::check(self.born)?;
+        fork::check(self.fork_generation)?;
         if self.store.is_some() {
             let text = "nobody has to be there: what is published is kept";
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.fanout.await_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
+        self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Gives the name away, once the subscribers have been served. Those that were waiting for a publisher of this user get up to
-    /// a second to connect; those with a socket each (`unix:`, `tcp:`) are given what they have still to be given, and are told of
-    /// what they missed. Then they wait for the next publisher.
+    /// Removes the name once the subscribers have been served. Subscribers of this user that were
+    /// waiting for a publisher get up to a second to connect; those with a socket each (`unix:`,
+    /// `tcp:`) receive what is left for them. Then they wait for the next publisher.
     ///
-    /// `Timeout` where a subscriber had not taken everything in time; the publisher is closed all the same.
+    /// # Errors
+    /// `Timeout` if a subscriber had not received everything by the deadline; the publisher is
+    /// closed all the same.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.born).is_err() || self.closed.swap(true, Ordering::AcqRel) {
+        if fork::check(self.fork_generation).is_err() || self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let served = self.serve_the_rest(&mut waiting);
-        self.give_away();
-        served.map_err(|e| e.on(&self.shown))
+        let drained = self.drain_subscribers(&mut waiting);
+        self.release();
+        drained.map_err(|e| e.on(&self.shown))
     }
 
-    fn serve_the_rest(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// Waits for subscribers that are about to connect, and until all have been sent everything.
+    fn drain_subscribers(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let published = self.fanout.record.sent.load(Ordering::Relaxed) > 0;
-        if let Some(place) = self.place.as_ref().filter(|_| published) {
-            let patience = Deadline::after(AWAITED).sooner(waiting.deadline());
-            // Where the mark cannot be looked at, nobody can have set it.
-            while !patience.has_passed() && place.is_awaited().unwrap_or(false) {
-                // The mark goes when the subscriber has connected; nothing tells of its going by itself.
-                let mut moment = Waiting::until(Deadline::after(STEP).sooner(patience));
-                self.fanout.await_change(&mut moment)?;
+        if let Some(place) = self.waiting_place.as_ref().filter(|_| published) {
+            let until = Deadline::after(CONNECT_TIMEOUT).sooner(waiting.deadline());
+            // Where the mark cannot be read, no subscriber can have set it.
+            while !until.has_passed() && place.is_awaited().unwrap_or(false) {
+                // A subscriber removes the mark when it has connected; nothing reports that, so it is polled.
+                let mut interval = Waiting::until(Deadline::after(POLL_INTERVAL).sooner(until));
+                self.fanout.wait_for_change(&mut interval)?;
                 waiting.woke(false)?;
             }
         }
         self.fanout.drain(waiting)
     }
 
-    fn give_away(&self) {
+    /// Removes the name and disconnects the subscribers.
+    fn release(&self) {
         self.owner_record.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.fanout.end();
+        self.fanout.disconnect_all();
         if let Some(store) = &self.store {
             store.close();
         }
     }
 }
 
-/// How long subscribers that waited get to connect to a publisher that ends.
-const AWAITED: Duration = Duration::from_secs(1);
-/// How often it is looked meanwhile whether they have.
-const STEP: Duration = Duration::from_millis(5);
+/// How long waiting subscribers get to connect to a publisher that closes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it is checked meanwhile whether they still wait.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // Whoever wants to know whether all was taken calls `close`.
+        // A program that has to know whether all was received calls `close`.
         let _ = self.close(LINGER);
     }
 }

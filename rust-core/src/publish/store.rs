@@ -1,40 +1,48 @@
-//! Publishing into what keeps values by itself, and reading from it: nobody has to be there for the other.
+//! Publishing to a store and reading from it: a file or a journal, which keeps values by itself.
+//!
+//! Publisher and subscriber need not run at the same time, so there is no handshake: each value names its writer, and schemas
+//! are kept beside the store. The transport implements the traits of `transport::store`; this translates options.
 
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::channel::agreement::stored::{self, RecordSchemas};
-use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::handshake::Hello;
+use crate::channel::pattern::Pattern;
+use crate::channel::schema_negotiation::stored::{self, RecordSchemas};
 use crate::channel::{Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::message::Payload;
-use crate::sys::poll::wait_readable;
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
-use crate::transport::file::{Form, Reader, Settings, Writer};
-use crate::transport::journal::{self, Following, Retention, Shape, Start};
+use crate::transport::kind::Transport;
 use crate::transport::place::Place;
-use crate::value::{Map, Timestamp};
+use crate::transport::store::{
+    Author, Form, Retention, Start, StoreDriver, StoreOptions, StoreReader, StoreWriter,
+};
+use crate::value::Timestamp;
 
-/// Whether values at this endpoint are kept in a store, and no publisher answers at the name.
+/// Whether the transport is a store, where no publisher answers at the name.
 pub fn is_store(transport: Transport) -> bool {
-    matches!(transport, Transport::File | Transport::Journal)
+    transport.capabilities().store
 }
 
-/// The options as a store understands them.
+/// Returns the options with the defaults of this transport: a file holds one value, so its delivery is `latest`.
 pub fn options_for(transport: Transport, options: &Options) -> Options {
     let mut options = options.clone();
-    if transport == Transport::File {
-        // A file holds the latest value and nothing else.
+    if transport.capabilities().single_value {
         options.delivery.get_or_insert(crate::channel::Delivery::Latest);
     }
     options
 }
 
-fn settings(options: &Options) -> Settings {
-    Settings {
+/// Returns the driver of the endpoint's store. Fails with `Unsupported` for another transport.
+pub fn driver(endpoint: &Endpoint) -> Result<&'static dyn StoreDriver> {
+    endpoint.transport().driver().store().ok_or_else(|| endpoint.transport().unavailable())
+}
+
+/// Translates the options for the transport.
+fn store_options(options: &Options) -> StoreOptions {
+    let age = options.retain_seconds.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+    StoreOptions {
         form: match options.framing {
             Framing::Linkspan => Form::Frame,
             Framing::Lines => Form::Line,
@@ -42,91 +50,72 @@ fn settings(options: &Options) -> Settings {
         },
         locked: options.locked,
         durable: options.durable,
-        mode: options.mode,
-        group: options.group,
-        limit: options.limit,
+        access: options.access(),
+        max_message_size: options.max_message_size,
+        encoding: options.encoding,
+        client_id: options.client_id.clone(),
+        segment_bytes: options.segment_bytes,
+        retention: Retention { bytes: options.retain_bytes, age, consumed: options.retain_consumed },
+        schema: options.schema.as_ref().map_or(0, |schema| schema.id()),
+        from: options.from.map(|from| match from {
+            StartAt::First => Start::First,
+            StartAt::Newest => Start::Newest,
+            StartAt::Sequence(number) => Start::Sequence(number),
+            StartAt::Time(at) => Start::Time(at.0),
+        }),
     }
 }
 
-fn shape(options: &Options) -> Shape {
-    let age = options.retain_seconds.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
-    let retention = Retention { bytes: options.retain_bytes, age, consumed: options.retain_consumed };
-    let schema = options.schema.as_ref().map_or(0, |schema| schema.id());
-    Shape { segment_bytes: options.segment_bytes, retention, schema }
-}
-
-/// Where a publisher writes.
-pub enum Store {
-    /// One value.
-    File {
-        /// One thread writes at a time.
-        writer: Mutex<Writer>,
-        /// Who writes, and in which incarnation: each value says it.
-        sender: Vec<u8>,
-        /// How long a write may wait for the lock.
-        options: Box<Options>,
-    },
-    /// All of them; none once it is closed.
-    Journal(Mutex<Option<Arc<journal::Writer>>>),
+/// The store that a publisher writes to.
+pub struct Store {
+    /// The transport's part.
+    writer: Box<dyn StoreWriter>,
+    /// The extension of each value's header: the publisher's source and session.
+    sender: Vec<u8>,
+    /// For the time-out of a write, which may wait for the lock.
+    options: Options,
 }
 
 impl Store {
-    /// Opens the store of an endpoint; none where values are not kept.
+    /// Opens the store of an endpoint; none for a transport that is no store.
     pub fn open(endpoint: &Endpoint, options: &Options) -> Result<Option<Store>> {
         if !is_store(endpoint.transport()) {
             return Ok(None);
         }
-        let us = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
-        if endpoint.transport() == Transport::File {
-            return Ok(Some(Store::File {
-                writer: Mutex::new(Writer::new(endpoint, settings(options))?),
-                sender: extension::write(&us.source(), us.session)?,
-                options: Box::new(options.clone()),
-            }));
+        let hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
+        let author = Author { source: hello.source(), session: hello.session };
+        let writer = driver(endpoint)?.writer(endpoint, &store_options(options), &author)?;
+        if endpoint.transport().capabilities().history {
+            // Kept before the first message, so that each reader of one finds its schema.
+            stored::keep_of_history(options, endpoint)?;
         }
-        let writer_options = journal::WriterOptions {
-            source: us.source(),
-            session: us.session,
-            access: options.access(),
-            shape: shape(options),
-            owner_record: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
-        };
-        let place = Place::of(endpoint)?;
-        let writer = journal::Writer::open(&place, writer_options)?;
-        // Before the first message, so that whoever reads one finds it.
-        stored::keep_in_journal(options, &place)?;
-        Ok(Some(Store::Journal(Mutex::new(Some(Arc::new(writer))))))
+        let sender = extension::write(&author.source, author.session)?;
+        Ok(Some(Store { writer, sender, options: options.clone() }))
     }
 
-    /// Whether several threads may write at once.
+    /// Whether several threads may write at once. A journal joins their writes into one sync.
     pub fn takes_many(&self) -> bool {
-        matches!(self, Store::Journal(_))
+        self.writer.takes_many()
     }
 
-    /// Writes one value; gives the store's number of it. A journal gives each its number and its time itself.
+    /// Writes one value and returns its number in the store. A journal assigns number and time itself. Waits for the lock of
+    /// the store within the time-out of the options.
     pub fn write(&self, header: Header, payload: &Payload) -> Result<u64> {
-        match self {
-            Store::File { writer, sender, options } => {
-                let mut waiting = Wait::default().start(options.timeout).on_wait(&options.on_wait);
-                let mut frame = Outgoing::new(header, payload.body());
-                frame.header.extension = sender.len();
-                frame.extension = sender;
-                writer.lock().unwrap_or_else(PoisonError::into_inner).write(&frame, &mut waiting)
-            }
-            Store::Journal(writer) => {
-                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                writer.ok_or_else(closed)?.append(payload.encoding(), payload.body().clone())
-            }
-        }
+        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut frame = Outgoing::new(header, payload.body());
+        frame.header.extension = self.sender.len();
+        frame.extension = &self.sender;
+        self.writer.write(&frame, payload.body(), &mut waiting)
     }
 
-    /// Writes several values in their order; gives how many, and why those behind them were not. A journal brings all of them to
-    /// the disk with one sync; a file keeps the last.
+    /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal syncs once for all
+    /// of them; a file keeps the last.
     pub fn write_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
-        if let Store::Journal(writer) = self {
-            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let Some(writer) = writer else { return (0, Err(closed())) };
-            return writer.append_many(payloads.iter().map(|p| (p.encoding(), p.body().clone())));
+        let bodies = || payloads.iter().map(|payload| (payload.encoding(), payload.body().clone()));
+        if self.takes_many()
+            && let Some(written) = self.writer.write_many(&mut bodies())
+        {
+            return written;
         }
         for (at, payload) in payloads.iter().enumerate() {
             let header = Header { sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
@@ -137,147 +126,29 @@ impl Store {
         (payloads.len(), Ok(()))
     }
 
-    /// How many read it now, where the store knows: those that read a journal under a name.
+    /// How many read it now, as far as the store knows: those that read a journal under a name.
     pub fn subscribers(&self) -> usize {
-        match self {
-            Store::File { .. } => 0,
-            Store::Journal(writer) => {
-                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                // Counted for people; whether the locks can be looked at decides nothing.
-                writer.and_then(|writer| writer.live_consumers().ok()).unwrap_or(0)
-            }
-        }
+        self.writer.subscribers()
     }
 
-    /// Gives the name away.
+    /// Releases the name.
     pub fn close(&self) {
-        if let Store::Journal(writer) = self {
-            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // What was acknowledged is safe without it; it only spares the next one a search.
-            let _ = writer.map(|writer| writer.close());
-        }
+        self.writer.close();
     }
 }
 
-fn closed() -> Error {
-    Error::new(ErrorKind::InvalidState, "the publisher is closed")
+/// Returns a reader of the store, which need not exist yet.
+pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn StoreReader>> {
+    driver(endpoint)?.reader(endpoint, &store_options(options))
 }
 
-/// What a subscriber reads from.
-pub enum StoreReader {
-    /// One value.
-    File(Box<Reader>),
-    /// All of them.
-    Journal(Box<Following>),
-}
-
-impl StoreReader {
-    /// Watches the store of an endpoint, which need not be there yet.
-    pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<StoreReader> {
-        if endpoint.transport() == Transport::File {
-            return Ok(StoreReader::File(Box::new(Reader::watching(endpoint, settings(options))?)));
-        }
-        let start = options.from.map(|from| match from {
-            StartAt::First => Start::First,
-            StartAt::Newest => Start::Newest,
-            StartAt::Sequence(number) => Start::Sequence(number),
-            StartAt::Time(at) => Start::Time(at.0),
-        });
-        StoreReader::journal(endpoint, options.client_id.as_deref(), start, options.limit)
+/// Returns the newest value, after comparing its schema.
+pub fn newest(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Incoming> {
+    let frame = driver(endpoint)?.newest(endpoint, &store_options(options), waiting)?;
+    if endpoint.transport().capabilities().history
+        && let Some(mut schemas) = RecordSchemas::of(options, Place::of(endpoint)?)
+    {
+        schemas.check(&frame.header)?;
     }
-
-    fn journal(
-        endpoint: &Endpoint,
-        name: Option<&str>,
-        start: Option<Start>,
-        limit: u64,
-    ) -> Result<StoreReader> {
-        Ok(StoreReader::Journal(Box::new(Following::open(&Place::of(endpoint)?, name, start, limit)?)))
-    }
-
-    /// The newest value alone.
-    pub fn newest(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Incoming> {
-        if endpoint.transport() == Transport::File {
-            return Reader::new(endpoint, settings(options))?.latest(waiting);
-        }
-        let nothing = || Error::new(ErrorKind::Empty, "nothing has been published yet");
-        let place = Place::of(endpoint)?;
-        let check = |frame: Incoming| match RecordSchemas::of(options, place.clone()) {
-            Some(mut schemas) => schemas.check(&frame.header).map(|()| frame),
-            None => Ok(frame),
-        };
-        if let Some(newest) = journal::Reader::newest(&place, options.limit)? {
-            return newest.map(|(frame, _)| frame).ok_or_else(nothing).and_then(check);
-        }
-        let mut store_reader = StoreReader::journal(endpoint, None, None, options.limit)?;
-        loop {
-            match store_reader.latest() {
-                Ok(Some(frame)) => return check(frame),
-                Ok(None) => return Err(nothing()),
-                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-                Err(e) => {
-                    if !store_reader.park()? {
-                        wait_readable(waiting, &store_reader.descriptors())
-                            .map_err(|slept| if slept.kind() == ErrorKind::Timeout { e } else { slept })?;
-                    }
-                }
-            }
-        }
-    }
-
-    /// What was not given yet.
-    pub fn look(&mut self) -> Result<Option<Incoming>> {
-        match self {
-            StoreReader::File(reader) => reader.try_recv(),
-            StoreReader::Journal(following) => Ok(following.try_recv()?.map(|(frame, _)| frame)),
-        }
-    }
-
-    /// The newest value, whether it was given before or not; none where none was written.
-    pub fn latest(&mut self) -> Result<Option<Incoming>> {
-        match self {
-            StoreReader::File(reader) => match reader.latest(&mut Waiting::at_once()) {
-                Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
-                frame => frame.map(Some),
-            },
-            StoreReader::Journal(following) => Ok(following.latest()?.map(|(frame, _)| frame)),
-        }
-    }
-
-    /// The value of this number, one of the last two that were given, has been dealt with, and all before it.
-    pub fn consumed(&mut self, sequence: u64) -> Result<()> {
-        match self {
-            StoreReader::File(_) => Ok(()),
-            StoreReader::Journal(following) => following.consumed(sequence),
-        }
-    }
-
-    /// Whether what is missing between two numbers was not told yet. A journal tells it itself.
-    pub fn has_gaps(&self) -> bool {
-        matches!(self, StoreReader::File(_))
-    }
-
-    /// Why there is nothing, if there is more to say than that nothing came.
-    pub fn why_nothing(&self) -> Option<Error> {
-        match self {
-            StoreReader::File(reader) => reader.why_nothing(),
-            StoreReader::Journal(following) => (!following.is_there()).then(|| following.why_nothing()),
-        }
-    }
-
-    /// See the transport contract.
-    pub fn park(&mut self) -> Result<bool> {
-        match self {
-            StoreReader::File(reader) => Ok(reader.park()),
-            StoreReader::Journal(following) => following.park(),
-        }
-    }
-
-    /// See the transport contract.
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        match self {
-            StoreReader::File(reader) => reader.descriptors(),
-            StoreReader::Journal(following) => vec![following.descriptor()],
-        }
-    }
+    Ok(frame)
 }

@@ -1,4 +1,8 @@
-//! The subscriber: hears a publisher, and the next one when that has gone.
+//! The subscriber: receives from a publisher, and from the next one when that has ended.
+//!
+//! A [`Subscriber`] holds one [`Feed`] at a time. [`Subscriber::poll_feed`] is the step that all
+//! calls share: connect if there is no feed, return one frame, or wait. The calls differ in what
+//! they do with missed messages and with values that are not the newest.
 
 mod batch;
 
@@ -6,89 +10,68 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::feed::{Before, Feed, Look};
+use super::feed::{Feed, Polled, ResumePoint};
+use super::receive_state::{FEED, NAME, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
 use crate::channel::turns::Turns;
-use crate::channel::{Acknowledge, Delivery, Does, Options, Use, instead, is_not_now, only_one};
+use crate::channel::{
+    Acknowledge, Delivery, Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive,
+};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::fork;
-use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::poll::{Epoll, Interest};
 use crate::sys::stop;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// Hears what a publisher says: the newest value first, then every one that follows. The publisher need not be there yet,
-/// and may come back: a subscriber that was there before it gets its values from the first one.
+/// Receives what a publisher sends: the newest value first, then every one that follows. The publisher need not be there
+/// yet, and may be restarted; a subscriber that was there before a publisher gets its messages from the first one.
 ///
-/// A `journal:` is read whether somebody writes it or not, by any number of subscribers; with a `client_id` each goes on
-/// behind what it had consumed when it starts again, and only one reads under a name at a time (`AddressInUse`). Consumed is what
-/// was received, at the next call that receives, or at [`Subscriber::ack`] with `ack="manual"`. A message that the disk has
-/// not kept is `Corrupt`, once; then it goes on behind it.
+/// A `journal:` is read whether a publisher writes to it or not, by any number of subscribers. With a `client_id` each
+/// continues after what it had consumed when it starts again, and only one reads under a name at a time (`AddressInUse`).
+/// Messages count as consumed at the next call that receives, or at [`Subscriber::ack`] with `ack="manual"`. A record that
+/// the disk has damaged is `Corrupt`, once; the next call continues after it.
 ///
-/// A subscriber that was overtaken gets `Lagged` with the number of messages missed, once, and goes on with the oldest
-/// that is left; with the option `delivery="latest"` it gets the newest value instead, whose `missed` tells.
+/// A subscriber that was too slow gets `Lagged` once with the number of missed messages, and continues with the oldest one
+/// that is left. With the option `delivery="latest"` it gets the newest value instead, with [`Message::missed`].
 ///
-/// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its own. Any thread may
-/// close it, which ends the other's wait.
+/// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its own. Any thread
+/// may close it, which ends the wait of the receiving thread.
 pub struct Subscriber {
+    /// The endpoint as text, for errors.
     shown: String,
     endpoint: Endpoint,
     options: Options,
-    /// None where values are kept by themselves, and nobody answers at the name.
+    /// None for a store, where no publisher has to be there.
     dialler: Option<Dialler>,
+    /// The receiving thread holds the lock for the whole of its wait.
     receive_state: Mutex<ReceiveState>,
     record: Record,
     closed: AtomicBool,
-    /// Which thread receives, for one that closes out of a callback of its own wait.
-    hearer: Turns,
+    /// Which thread receives, so that a close from a callback of its own wait is recognised.
+    receiving_thread: Turns,
+    /// Ends the wait of the receiving thread.
     wake: EventFd,
     pub(super) descriptor: Arc<OwnedFd>,
-    born: u64,
+    /// The process that made the subscriber, as a count of forks.
+    fork_generation: u64,
 }
 
-struct ReceiveState {
-    feed: Option<Feed>,
-    /// Whether that publisher goes on elsewhere: to call it again is no new connection.
-    moved: bool,
-    /// Where the last feed stopped, or that there was nobody to read from.
-    before: Option<Before>,
-    epoll: Epoll,
-    /// Rung while a message waits on our side of the descriptor.
-    waker: ReadinessFlag,
-    kept: Option<Message>,
-    /// A message that came together with the news that others were missed.
-    next: Option<Message>,
-    /// What the next call that receives is to give, before that message: it came behind others that were given together.
-    behind: Option<Error>,
-    /// How many messages were missed that no message and no error has told of.
-    missed: u64,
-    /// The number of the message that the program got last.
-    given: u64,
-    parked: bool,
-    watched: bool,
-    stops: Option<stop::Watch>,
-    ready: Vec<Ready>,
-}
-
-/// After so many looks that gave no message the clock is looked at.
+/// After this many polls in a row without a message the deadline is checked.
 const MAX_EMPTY_POLLS: u32 = 64;
-/// So many frames at most are read by who wants what is there, and no more.
-const AT_ONCE: u32 = 1 << 16;
-const FEED: u64 = 1;
-const NAME: u64 = 2;
-const WAKE: u64 = 3;
-const STOP: u64 = 4;
+/// Frames that a call which does not wait reads, at most.
+const MAX_FRAMES_AT_ONCE: u32 = 1 << 16;
 
 impl Subscriber {
-    /// Subscribes, and connects where there is a publisher; does not wait for one. What is published from now on is received, or
-    /// [`Lagged`](ErrorKind::Lagged) tells how much of it was missed: a publisher that comes later is read from its
-    /// beginning, as far as it still has that.
+    /// Subscribes, and connects if there is a publisher; does not wait for one. What is published
+    /// from now on is received, or [`Lagged`](ErrorKind::Lagged) has the number of missed messages:
+    /// a publisher that starts later is read from its beginning, as far as it still has that.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
@@ -109,71 +92,82 @@ impl Subscriber {
             descriptor: epoll.shared(),
             receive_state: Mutex::new(ReceiveState {
                 feed: None,
-                before: None,
+                resume: None,
                 moved: false,
                 epoll,
                 waker,
-                kept: None,
-                next: None,
-                behind: None,
+                newest: None,
+                pending: None,
+                deferred_error: None,
                 missed: 0,
-                given: 0,
+                delivered: 0,
                 parked: false,
                 watched: false,
-                stops: None,
+                signal_watch: None,
                 ready: Vec::new(),
             }),
             record: Record::default(),
             closed: AtomicBool::new(false),
-            hearer: Turns::default(),
+            receiving_thread: Turns::default(),
             wake,
-            born: fork::generation(),
+            fork_generation: fork::generation(),
         };
         if subscriber.dialler.is_some()
             && let Ok(mut receive_state) = subscriber.receive_state.lock()
         {
-            // What is wrong there is met again, and told, by the first call that receives.
+            // The first call that receives meets the same error and reports it.
             let _ = subscriber.connect(&mut receive_state, &mut Waiting::at_once());
         }
         Ok(subscriber)
     }
 
-    /// The next message. `Timeout` where none came, `NotFound` where there was no publisher all that time, `Lagged`
-    /// where some were missed: then the next call goes on.
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// `Timeout` if none came, `NotFound` if there was no publisher all the time, `Lagged` if some
+    /// were missed (the next call goes on), `InvalidState` if another thread receives or the
+    /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.hear(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.is_closed())
+        self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
     }
 
-    /// The next message without waiting: `Empty` where there is none.
+    /// Receives without waiting. Fails with `Empty` if there is no message.
     pub fn try_recv(&self) -> Result<Message> {
-        self.recv(Wait::none()).map_err(|e| instead(e, ErrorKind::Empty))
+        self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// The next message, for loops: [`Timeout::Default`] waits for ever here, whatever the options say; none comes once the subscriber
-    /// is closed or SIGINT or SIGTERM has asked the program to stop. Where a time-out is given that passes, `Timeout`. It is no error here that messages were
-    /// missed, so that a loop goes on: [`Message::missed`] of the next message says how many.
+    /// Waits for the next message, for loops: [`Timeout::Default`] waits without end here, whatever
+    /// the options say. None once the subscriber is closed, or once SIGINT or SIGTERM has asked the
+    /// program to stop. Missed messages are no error here: [`Message::missed`] of the next message
+    /// has their number.
+    ///
+    /// # Errors
+    /// `Timeout` if a time-out was given and passes.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.on_wait);
-        self.hear(&mut waiting, true).map_err(|e| e.on(&self.shown))
+        self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
     }
 
-    fn hear(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
-        fork::check(self.born)?;
-        let mut receive_state = match only_one(&self.receive_state, Does::ReceivesPublished) {
-            // The other thread is the one that closes it.
+    /// Receives one message. `iterates` is true for [`Subscriber::next`].
+    fn receive(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
+        fork::check(self.fork_generation)?;
+        let mut receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
+            // The other thread closes the subscriber.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             receive_state => receive_state?,
         };
-        let _hearer = self.hearer.mark();
-        let heard = self.hear_with(&mut receive_state, waiting, iterates);
+        let _holder = self.receiving_thread.mark_holder();
+        let received = self.receive_with(&mut receive_state, waiting, iterates);
+        // A close that found this thread in its wait has left the state to it.
         if self.closed.load(Ordering::Acquire) {
-            receive_state.end();
+            receive_state.close();
         }
-        heard
+        received
     }
 
-    fn hear_with(
+    /// [`Subscriber::receive`] with the state locked.
+    fn receive_with(
         &self,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
@@ -181,24 +175,25 @@ impl Subscriber {
     ) -> Result<Option<Message>> {
         if iterates
             && waiting.is_forever()
-            && receive_state.stops.is_none()
+            && receive_state.signal_watch.is_none()
             && !self.closed.load(Ordering::Acquire)
         {
             let watch = stop::watch()?;
             receive_state.epoll.add(stop::waker(), STOP, Interest::IN)?;
-            receive_state.stops = Some(watch);
+            receive_state.signal_watch = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
             receive_state.consumed()?;
         }
         if !self.closed.load(Ordering::Acquire)
-            && receive_state.behind.is_none()
-            && let Some(message) = receive_state.next.take()
+            && receive_state.deferred_error.is_none()
+            && let Some(message) = receive_state.pending.take()
         {
-            receive_state.given = message.sequence();
-            receive_state.tell();
+            receive_state.delivered = message.sequence();
+            receive_state.update_readiness();
             return Ok(Some(message));
         }
+        // Ends with a message, at the deadline, on close, or with an error: each round polls the feed once.
         let mut empty_polls = 0u32;
         loop {
             if self.closed.load(Ordering::Acquire) {
@@ -207,13 +202,13 @@ impl Subscriber {
             if iterates && waiting.is_forever() && stop::was_asked() {
                 return Ok(None);
             }
-            match self.one(receive_state, waiting) {
+            match self.poll_feed(receive_state, waiting) {
                 Ok(Some(mut message)) => {
                     if self.options.delivery == Some(Delivery::Latest) {
-                        // Whatever is newer is what was asked for.
+                        // The newest of those that have come is delivered.
                         let mut at_once = Waiting::at_once();
-                        for _ in 0..AT_ONCE {
-                            match self.one(receive_state, &mut at_once) {
+                        for _ in 0..MAX_FRAMES_AT_ONCE {
+                            match self.poll_feed(receive_state, &mut at_once) {
                                 Ok(Some(newer)) => {
                                     message = newer;
                                     receive_state.missed += 1;
@@ -228,23 +223,23 @@ impl Subscriber {
                     if receive_state.missed > 0 {
                         message = message.with_missed(std::mem::take(&mut receive_state.missed));
                     }
-                    // Whoever hears is alone with that.
-                    self.record.count_alone(&self.record.received);
-                    receive_state.given = message.sequence();
-                    receive_state.tell();
+                    // Only the receiving thread writes this counter.
+                    self.record.count_exclusive(&self.record.received);
+                    receive_state.delivered = message.sequence();
+                    receive_state.update_readiness();
                     return Ok(Some(message));
                 }
-                // However often a publisher moves, or says what is no message, the caller comes back at its deadline.
+                // No publisher keeps the caller beyond its deadline by moving, or by frames that are no messages.
                 Ok(None) => {
                     empty_polls += 1;
                     if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
-                        // What is left is looked at again, by an event loop, too.
-                        waiting.sleep().inspect_err(|_| receive_state.tell())?;
+                        // Frames may be left, so an event loop has to be woken for them.
+                        waiting.sleep().inspect_err(|_| receive_state.update_readiness())?;
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged => {
                     let count = self.count_missed(&e);
-                    // A loop goes on: the next message tells how many were missed before it.
+                    // In a loop, the next message has the number.
                     if !iterates && self.options.delivery != Some(Delivery::Latest) {
                         return Err(e);
                     }
@@ -255,59 +250,67 @@ impl Subscriber {
         }
     }
 
-    /// Says that the last message has been dealt with, and all before it, for one with `ack="manual"`: a subscriber to a
-    /// journal with a `client_id` goes on behind it when it starts again. Elsewhere nobody waits for that.
+    /// Acknowledges the last message and all before it, with `ack="manual"`: a subscriber to a
+    /// journal with a `client_id` continues after it when it starts again. Other transports keep no
+    /// such position.
     pub fn ack(&self) -> Result<()> {
-        fork::check(self.born)?;
-        let done = only_one(&self.receive_state, Does::ReceivesPublished)
+        fork::check(self.fork_generation)?;
+        let done = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
             .and_then(|mut receive_state| receive_state.consumed());
         done.map_err(|e| e.on(&self.shown))
     }
 
+    /// Counts missed messages, and returns how many.
     fn count_missed(&self, error: &Error) -> u64 {
         let count = error.missed().unwrap_or(0);
         self.record.lagged(count);
         count
     }
 
-    /// One message, or none where the sleep ended for another reason.
-    fn one(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<Option<Message>> {
-        receive_state.rouse();
-        if let Some(error) = receive_state.behind.take() {
+    /// Returns the next message; none if there was something else, such as a publisher that has
+    /// moved.
+    fn poll_feed(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Message>> {
+        receive_state.unpark();
+        if let Some(error) = receive_state.deferred_error.take() {
             return Err(error);
         }
-        // It came together with the news of what was missed before it.
-        if let Some(message) = receive_state.next.take() {
+        // It came together with a gap, which was reported first.
+        if let Some(message) = receive_state.pending.take() {
             return Ok(Some(message));
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
         }
         let Some(feed) = &mut receive_state.feed else { return Ok(None) };
-        match feed.look() {
-            Ok(Look::Frame(frame)) => {
+        match feed.poll() {
+            Ok(Polled::Frame(frame)) => {
                 let gap = feed.gap(&frame);
                 let source = feed.source_of(&frame);
                 let message = self.message(frame, &source, feed.session);
                 if gap > 0 {
-                    receive_state.next = Some(message);
+                    receive_state.pending = Some(message);
                     return Err(Error::lagged(gap));
                 }
                 Ok(Some(message))
             }
-            // What came is no message; more of it may be there.
-            Ok(Look::Noise) => Ok(None),
-            Ok(Look::Nothing) => {
-                let slept = receive_state.sleep(&self.wake, waiting);
-                slept.map(|()| None).map_err(|e| receive_state.explain(e))
+            // There may be more behind a frame that is no message.
+            Ok(Polled::Ignored) => Ok(None),
+            Ok(Polled::Empty) => {
+                let waited = receive_state.wait_for_frame(&self.wake, waiting);
+                waited.map(|()| None).map_err(|e| receive_state.explain(e))
             }
-            Ok(Look::Moved) => {
+            // The publisher has replaced its ring by a larger one: messages go on there under the same numbers.
+            Ok(Polled::Moved) => {
                 receive_state.moved = true;
-                receive_state.let_go();
+                receive_state.drop_feed();
                 self.connect(receive_state, waiting)?;
                 Ok(None)
             }
-            // A record of a journal whose schema does not fit stays the next one, as long as the program has this schema.
+            // After these the feed goes on; a record whose schema does not fit stays the next one.
             Err(e)
                 if matches!(
                     e.kind(),
@@ -320,7 +323,7 @@ impl Subscriber {
             {
                 Err(e)
             }
-            // The publisher writes faster than can be copied: try again, unless there is no time.
+            // The publisher overwrites messages faster than they can be copied.
             Err(e) if e.kind() == ErrorKind::Stalled => {
                 waiting.sleep().map_err(|_| e)?;
                 waiting.woke(false)?;
@@ -328,24 +331,27 @@ impl Subscriber {
             }
             Err(e) => {
                 self.record.disconnected(e.to_string());
-                receive_state.let_go();
+                receive_state.feed_failed(&e);
                 if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
             }
         }
     }
 
+    /// Makes a message of a frame.
     fn message(&self, frame: Incoming, source: &Arc<str>, session: u64) -> Message {
-        Message::new(frame, source, self.options.limits(), session).held_to(self.options.checks_received())
+        Message::new(frame, source, self.options.limits(), session)
+            .with_schema(self.options.checks_received())
     }
 
+    /// Makes the next feed and adds its descriptors to the epoll set.
     fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
-        let before = receive_state.before;
+        let resume = receive_state.resume;
         let dialled = match &self.dialler {
-            Some(dialler) => self.dial(dialler, receive_state, before, waiting),
+            Some(dialler) => self.dial(dialler, receive_state, resume, waiting),
             None => Feed::of_store(&self.endpoint, &self.options).map(Some),
         };
         match dialled {
-            // Whoever called looks why.
+            // A waker ended the wait; the caller checks which.
             Ok(None) => Ok(()),
             Ok(Some(feed)) => {
                 for fd in feed.descriptors() {
@@ -360,13 +366,13 @@ impl Subscriber {
             }
             Err(e) => {
                 if e.kind() == ErrorKind::NotFound {
-                    // Whoever comes, comes after us.
-                    receive_state.before.get_or_insert_default();
+                    // A publisher that starts from now on is read from its beginning.
+                    receive_state.resume.get_or_insert_default();
                 }
                 if let Some(dialler) = self.dialler.as_ref().filter(|_| receive_state.watched) {
                     dialler.with_descriptors(|fds| {
                         for fd in fds {
-                            // One that is in the set already stays.
+                            // Fails for a descriptor that is in the set already.
                             let _ = receive_state.epoll.add(fd, NAME, Interest::IN);
                         }
                     });
@@ -376,92 +382,97 @@ impl Subscriber {
         }
     }
 
-    /// Calls the publisher. Where there is none and one is waited for, a mark says so beside the name: a publisher that ends soon
-    /// waits until we have come.
+    /// Connects to the publisher. While it waits for one, a mark beside the name says so: a
+    /// publisher that ends soon waits until this subscriber has connected.
     fn dial(
         &self,
         dialler: &Dialler,
         receive_state: &mut ReceiveState,
-        before: Option<Before>,
+        resume: Option<ResumePoint>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
-        if receive_state.stops.is_some() {
+        if receive_state.signal_watch.is_some() {
             wakers.push(stop::waker());
         }
         let transport = self.endpoint.transport();
         if waiting.is_none() {
-            return Feed::dial(dialler, transport, &self.options, before, &wakers, waiting);
+            return Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting);
         }
-        // The look counts as waiting, too: one who does not answer is given a moment even by a look.
+        // A first try without the mark. It counts as waiting: a publisher that does not answer gets a moment even so.
         let deadline = waiting.deadline();
-        match Feed::dial(dialler, transport, &self.options, before, &wakers, &mut Waiting::at_once()) {
+        match Feed::dial(dialler, transport, &self.options, resume, &wakers, &mut Waiting::at_once()) {
             Err(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => Err(e),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-                let before = before.or((e.kind() == ErrorKind::NotFound).then(Before::default));
-                receive_state.before = before;
-                let _mark = dialler.mark();
-                Feed::dial(dialler, transport, &self.options, before, &wakers, waiting)
+                let resume = resume.or((e.kind() == ErrorKind::NotFound).then(ResumePoint::default));
+                receive_state.resume = resume;
+                let _waiting_mark = dialler.mark_waiting();
+                Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
             }
             dialled => dialled,
         }
     }
 
-    /// The newest message that has come, whether it was given before or not: for programs that ask now and then.
-    /// `Empty` where nothing was published, `NotFound` where there is no publisher.
+    /// Returns the newest message, whether it was received before or not: for programs that poll now
+    /// and then.
+    ///
+    /// # Errors
+    /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.look_for_newest(&mut waiting).map_err(|e| e.on(&self.shown))
+        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    fn look_for_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
-        fork::check(self.born)?;
-        let mut receive_state = only_one(&self.receive_state, Does::ReceivesPublished)?;
+    /// [`Subscriber::newest`] without the endpoint in its errors.
+    fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
+        fork::check(self.fork_generation)?;
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
         let receive_state = &mut *receive_state;
         loop {
             if self.closed.load(Ordering::Acquire) {
-                return Err(self.is_closed());
+                return Err(self.closed_error());
             }
             if receive_state.feed.is_none() {
-                receive_state.kept = None;
+                receive_state.newest = None;
                 self.connect(receive_state, waiting)?;
             }
             let Some(feed) = &mut receive_state.feed else { continue };
             match feed.newest() {
-                Ok(Some(Look::Frame(frame))) => {
+                Ok(Some(Polled::Frame(frame))) => {
                     let source = feed.source_of(&frame);
                     return Ok(self.message(frame, &source, feed.session));
                 }
-                Ok(Some(Look::Nothing)) => return Err(nothing_yet()),
-                Ok(Some(Look::Moved)) => {
+                Ok(Some(Polled::Empty)) => return Err(nothing_published()),
+                Ok(Some(Polled::Moved)) => {
                     receive_state.moved = true;
-                    receive_state.let_go();
+                    receive_state.drop_feed();
                 }
-                Ok(Some(Look::Noise) | None) => {
-                    if let Some(newest) = self.read_to_the_end(receive_state, waiting)? {
+                Ok(Some(Polled::Ignored) | None) => {
+                    if let Some(newest) = self.read_to_newest(receive_state, waiting)? {
                         return Ok(newest);
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.record.disconnected(e.to_string());
-                    receive_state.let_go();
+                    receive_state.feed_failed(&e);
                 }
-                // A store that is not there yet.
+                // A store that does not exist yet.
                 Err(e) if e.kind() == ErrorKind::NotFound => {
-                    receive_state.sleep(&self.wake, waiting).map_err(|_| e)?;
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
                 }
                 Err(e) => return Err(e),
             }
         }
     }
 
-    /// The last of what has come over a socket; none where the connection ended, so that it has to be made anew.
-    fn read_to_the_end(
+    /// Reads a stream to its end and returns the last message; none if the connection ended, so that
+    /// it has to be made again.
+    fn read_to_newest(
         &self,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Message>> {
-        // A publisher that has just gone must not be taken for one that is there: look with suspicion.
+        // Parking checks whether the publisher has ended, which a plain read may not notice yet.
         if let Some(feed) = &mut receive_state.feed {
             feed.park()?;
             feed.unpark();
@@ -469,26 +480,26 @@ impl Subscriber {
         let mut at_once = Waiting::at_once();
         let mut read = 0;
         while receive_state.feed.is_some() {
-            match self.one(receive_state, &mut at_once) {
+            match self.poll_feed(receive_state, &mut at_once) {
                 Ok(Some(message)) => {
-                    receive_state.kept = Some(message);
+                    receive_state.newest = Some(message);
                     read += 1;
-                    // One who publishes faster than we read has no end.
-                    if read >= AT_ONCE {
-                        return Ok(receive_state.kept.clone());
+                    // A publisher may publish faster than this side reads.
+                    if read >= MAX_FRAMES_AT_ONCE {
+                        return Ok(receive_state.newest.clone());
                     }
                 }
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                    if let Some(next) = receive_state.next.take() {
-                        receive_state.kept = Some(next);
+                    if let Some(next) = receive_state.pending.take() {
+                        receive_state.newest = Some(next);
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Timeout => {
-                    if let Some(kept) = &receive_state.kept {
+                    if let Some(kept) = &receive_state.newest {
                         return Ok(Some(kept.clone()));
                     }
-                    receive_state.sleep(&self.wake, waiting).map_err(|_| nothing_yet())?;
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| nothing_published())?;
                 }
                 Err(e) => return Err(e),
             }
@@ -496,29 +507,29 @@ impl Subscriber {
         Ok(None)
     }
 
-    /// Whether a message can be received at once.
+    /// Whether a message can be received without waiting.
     pub fn poll(&self) -> Result<bool> {
-        let mut receive_state =
-            only_one(&self.receive_state, Does::ReceivesPublished).map_err(|e| e.on(&self.shown))?;
-        if receive_state.next.is_some() {
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
+            .map_err(|e| e.on(&self.shown))?;
+        if receive_state.pending.is_some() {
             return Ok(true);
         }
         let mut waiting = Waiting::at_once();
-        for _ in 0..AT_ONCE {
-            match self.one(&mut receive_state, &mut waiting) {
+        for _ in 0..MAX_FRAMES_AT_ONCE {
+            match self.poll_feed(&mut receive_state, &mut waiting) {
                 Ok(Some(message)) => {
-                    receive_state.next = Some(message);
+                    receive_state.pending = Some(message);
                     return Ok(true);
                 }
                 Ok(None) => {}
-                Err(e) if is_not_now(&e) => return Ok(false),
+                Err(e) if is_not_ready(&e) => return Ok(false),
                 Err(e) => return Err(e.on(&self.shown)),
             }
         }
         Ok(false)
     }
 
-    /// What happened since the last call.
+    /// Returns what happened since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.record.take()
     }
@@ -528,129 +539,46 @@ impl Subscriber {
         &self.shown
     }
 
-    /// A descriptor for an event loop: readable while [`Subscriber::try_recv`] has something to do.
+    /// Returns a descriptor for an event loop: readable while [`Subscriber::try_recv`] has something
+    /// to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        fork::check(self.born)?;
-        only_one(&self.receive_state, Does::ReceivesPublished)?.watched = true;
-        // Looking once arms it: from now on what comes makes it readable.
+        fork::check(self.fork_generation)?;
+        lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
+        // A first read arms the feed: what comes from now on makes the descriptor readable.
         if self.poll()? {
-            only_one(&self.receive_state, Does::ReceivesPublished)?.waker.wake();
+            lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.waker.wake();
         }
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Counters and state, as a map.
+    /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
         let mut stats = self.record.stats();
         stats.insert("endpoint".into(), self.shown.as_str().into());
         Value::Map(stats)
     }
 
-    /// Hears no more. A thread that waits in [`Subscriber::next`] gets none.
+    /// Stops receiving. A thread that waits in [`Subscriber::next`] gets none.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        if fork::check(self.born).is_err() {
+        if fork::check(self.fork_generation).is_err() {
             return;
         }
         self.wake.wake();
-        // In a callback of this thread's own wait: that wait ends, and lets go.
-        if !self.hearer.is_held_here() {
-            // A thread that waits is woken, and leaves.
-            self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).end();
+        // In a callback of this thread's own wait, that wait ends and closes the state.
+        if !self.receiving_thread.is_held_by_this_thread() {
+            // A waiting thread was woken and releases the lock.
+            self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).close();
         }
     }
 
-    fn is_closed(&self) -> Error {
+    /// The error of a call on a closed subscriber.
+    fn closed_error(&self) -> Error {
         Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
     }
 }
 
-fn nothing_yet() -> Error {
+/// The error for a publisher that has published nothing.
+fn nothing_published() -> Error {
     Error::new(ErrorKind::Empty, "nothing has been published yet")
-}
-
-impl ReceiveState {
-    /// Lets go of the publisher, and of the signals.
-    fn end(&mut self) {
-        self.let_go();
-        if self.stops.take().is_some() {
-            self.epoll.remove(stop::waker());
-        }
-    }
-
-    /// Sleeps until the feed may have something.
-    fn sleep(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
-        let Some(feed) = &mut self.feed else { return Ok(()) };
-        if waiting.is_none() && !self.watched {
-            return Err(waiting.timed_out());
-        }
-        if !waiting.is_none() && feed.spin() {
-            return Ok(());
-        }
-        if !waiting.is_none() && feed.sleep_briefly(waiting)? {
-            return Ok(());
-        }
-        self.waker.drain();
-        self.parked = true;
-        if feed.park()? {
-            self.rouse();
-            return Ok(());
-        }
-        if waiting.is_none() {
-            // Stays parked: the program sleeps on our descriptor.
-            return Err(waiting.timed_out());
-        }
-        let slept = self.epoll.wait(waiting, &mut self.ready);
-        if self.ready.iter().any(|r| r.token == WAKE) {
-            wake.drain();
-        }
-        self.rouse();
-        slept
-    }
-
-    fn consumed(&mut self) -> Result<()> {
-        self.feed.as_mut().map_or(Ok(()), |feed| feed.consumed(self.given))
-    }
-
-    fn explain(&self, error: Error) -> Error {
-        match &self.feed {
-            Some(feed) => feed.explain(error),
-            None => error,
-        }
-    }
-
-    fn rouse(&mut self) {
-        if let Some(feed) = self.feed.as_mut().filter(|_| self.parked) {
-            feed.unpark();
-        }
-        self.parked = false;
-    }
-
-    /// Keeps the descriptor readable while something waits on our side of it.
-    fn tell(&mut self) {
-        if !self.watched {
-            return;
-        }
-        let more = self.next.is_some()
-            || self.behind.is_some()
-            || self.feed.as_mut().is_some_and(|feed| {
-                let more = feed.park().unwrap_or(true);
-                self.parked = !more;
-                more
-            });
-        if more {
-            self.waker.wake();
-        } else {
-            self.waker.drain();
-        }
-    }
-
-    fn let_go(&mut self) {
-        let Some(feed) = self.feed.take() else { return };
-        self.before = feed.stopped();
-        for fd in feed.descriptors() {
-            self.epoll.remove(fd);
-        }
-        self.parked = false;
-    }
 }

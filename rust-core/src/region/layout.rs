@@ -1,4 +1,9 @@
-//! How a struct lies in memory, told in a few words: `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`.
+//! The layout of a struct in memory, described in a small language: `f64 celsius; u32 count; char
+//! name[16]; i16 raw[8] @64`.
+//!
+//! A description comes from a user, so every error has the offset in it. Parsing computes offsets
+//! by the rules of the C compilers; `values` then converts a copy of the memory, whose length the
+//! caller has compared with `end`.
 
 use std::str::FromStr;
 
@@ -7,10 +12,11 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
-/// The layout of a struct in somebody else's memory.
+/// The layout of a struct in another program's memory.
 ///
-/// Fields stand in their order, ended by `;` or a line's end; `#` begins a comment. A field is a type, a name, up to 15
-/// dimensions in brackets (the last runs fastest, as in C), and `@` with an offset where it does not follow the one before it.
+/// Fields come in their order, ended by `;` or a line's end; `#` begins a comment. A field is a
+/// type, a name, up to 15 dimensions in brackets (the last varies fastest, as in C), and `@` with
+/// an offset where it does not follow the field before it.
 ///
 /// | type | in C | value |
 /// |---|---|---|
@@ -19,58 +25,68 @@ use crate::value::{DType, Map, NdArrayRef, Order, Value};
 /// | `bool` | `_Bool` | bool; with dimensions an N-d array |
 /// | `char` | `char`, `char name[16]` | text up to the first NUL |
 /// | `bytes` | `unsigned char blob[16]` | bytes |
-/// | `pad[12]` | | nothing: these bytes are passed over |
+/// | `pad[12]` | | nothing: these bytes are skipped |
 ///
-/// As C compilers do on x86-64 and aarch64, each field is placed at the next multiple of its element's size (of complex
-/// numbers: of their parts' size), and the struct's size is a multiple of the largest of those. In front of the fields, the
-/// word `packed` says that nothing is aligned, `big` or `little` in which order the bytes of numbers stand; where
-/// nothing is said, it is that of this machine.
+/// As with C compilers on x86-64 and aarch64, each field is placed at the next multiple of its
+/// element's size (for complex numbers: of their parts' size), and the struct's size is a multiple
+/// of the largest of those. In front of the fields, the word `packed` turns alignment off, and
+/// `big` or `little` is the byte order of numbers; without it, that is the order of this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
+    /// The fields in the order of the description, without padding.
     fields: Vec<Field>,
+    /// Whether numbers are big-endian.
     big: bool,
-    /// Behind the last byte of any field.
+    /// The offset behind the last byte of any field.
     end: usize,
-    /// The same, as an array of such structs steps on.
+    /// The size with padding at the end: the distance of structs in an array.
     size: usize,
 }
 
+/// A field.
 #[derive(Clone, Debug, PartialEq)]
 struct Field {
     name: String,
-    what: What,
+    /// Its type.
+    what: FieldType,
+    /// Its dimensions; empty for a single number.
     shape: Vec<u64>,
+    /// The offset of its first byte.
     at: usize,
+    /// The number of its bytes.
     length: usize,
 }
 
+/// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum What {
+enum FieldType {
+    /// Numbers, or truth values.
     Number(DType),
     Text,
     Bytes,
 }
 
-/// The longest struct, which is copied as a whole.
+/// The greatest size of a struct, which is copied as a whole, in bytes.
 const LONGEST: usize = 1 << 30;
 
 impl Layout {
-    /// Bytes from one struct to the next in an array of them, as C's `sizeof`.
+    /// Returns the bytes from one struct to the next in an array of them, as C's `sizeof`.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The names of the fields, and the offset of each.
+    /// Returns the names of the fields, each with its offset.
     pub fn offsets(&self) -> impl Iterator<Item = (&str, usize)> {
         self.fields.iter().map(|field| (field.name.as_str(), field.at))
     }
 
-    /// Bytes that have to be there.
+    /// Returns the number of bytes that must exist.
     pub(super) fn end(&self) -> usize {
         self.end
     }
 
-    /// Where a counter of writes stands.
+    /// Returns offset and length of the field that counts writes; `Missing` where there is no such
+    /// field, `WrongType` where it is not an integer.
     pub(super) fn counter(&self, name: &str) -> Result<(usize, usize)> {
         let field = self.fields.iter().find(|field| field.name == name).ok_or_else(|| {
             Error::new(
@@ -80,7 +96,9 @@ impl Layout {
         })?;
         let counts = |dtype: DType| dtype.name().starts_with(['i', 'u']);
         match field.what {
-            What::Number(dtype) if field.shape.is_empty() && counts(dtype) => Ok((field.at, field.length)),
+            FieldType::Number(dtype) if field.shape.is_empty() && counts(dtype) => {
+                Ok((field.at, field.length))
+            }
             _ => {
                 let text =
                     format!("the field {name} is no integer, so it cannot count writes", name = quoted(name));
@@ -89,13 +107,13 @@ impl Layout {
         }
     }
 
-    /// Whether the counter with these bytes says that nobody writes.
+    /// Returns whether a counter with these bytes means that no write is in progress.
     pub(super) fn is_even(&self, counter: &[u8]) -> bool {
         let lowest = if self.big { counter.last() } else { counter.first() };
         lowest.is_some_and(|byte| byte % 2 == 0)
     }
 
-    /// The values in a copy of the memory.
+    /// Returns the values in a copy of the memory, which has at least [`Self::end`] bytes.
     pub(super) fn values(&self, bytes: &[u8]) -> Result<Value> {
         let mut map = Map::with_capacity(self.fields.len());
         for field in &self.fields {
@@ -105,10 +123,11 @@ impl Layout {
         Ok(Value::Map(map))
     }
 
+    /// Returns the value of one field.
     fn value(&self, field: &Field, bytes: &[u8]) -> Result<Value> {
         let dtype = match field.what {
-            What::Bytes => return Ok(Value::Bytes(Bytes::copy_from_slice(bytes))),
-            What::Text => {
+            FieldType::Bytes => return Ok(Value::Bytes(Bytes::copy_from_slice(bytes))),
+            FieldType::Text => {
                 let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
                 let text = std::str::from_utf8(&bytes[..end]).map_err(|e| {
                     let text = "the text is not UTF-8; declare the field as bytes";
@@ -116,7 +135,7 @@ impl Layout {
                 })?;
                 return Ok(text.into());
             }
-            What::Number(dtype) => dtype,
+            FieldType::Number(dtype) => dtype,
         };
         let mut bytes = bytes.to_vec();
         if self.big {
@@ -132,7 +151,7 @@ impl Layout {
     }
 }
 
-/// Bytes of the number that is swapped and aligned: of complex ones, one of two parts.
+/// Returns the bytes of the number that is swapped and aligned: of a complex one, one of two parts.
 fn part(dtype: DType) -> usize {
     match dtype {
         DType::C64 | DType::C128 => dtype.size() / 2,
@@ -140,7 +159,7 @@ fn part(dtype: DType) -> usize {
     }
 }
 
-/// A number from its bytes, the lowest first.
+/// Returns a number from its bytes, the lowest first.
 fn scalar(dtype: DType, bytes: &[u8]) -> Value {
     let mut wide = [0; 8];
     wide[..bytes.len()].copy_from_slice(bytes);
@@ -160,20 +179,20 @@ fn scalar(dtype: DType, bytes: &[u8]) -> Value {
 impl FromStr for Layout {
     type Err = Error;
 
-    /// Reads the description; `Malformed` says at which byte of it what is wrong.
+    /// Parses the description; `Malformed` with the offset of what is wrong.
     fn from_str(text: &str) -> Result<Layout> {
         let mut layout = Layout { fields: Vec::new(), big: cfg!(target_endian = "big"), end: 0, size: 0 };
-        let (mut packed, mut at, mut widest, mut begun) = (false, 0usize, 1usize, false);
+        let (mut packed, mut at, mut widest, mut has_field) = (false, 0usize, 1usize, false);
         for statement in statements(text) {
             let mut words = Words { text, at: statement.start, end: statement.end };
             let Some(first) = words.word() else {
-                words.nothing_left()?;
+                words.expect_end()?;
                 continue;
             };
             if let "packed" | "big" | "little" = first {
-                if begun {
+                if has_field {
                     return Err(words.wrong(&format!(
-                        "{first} stands behind a field; it belongs in front of all",
+                        "{first} is behind a field; it belongs in front of all fields",
                         first = quoted(first)
                     )));
                 }
@@ -181,15 +200,15 @@ impl FromStr for Layout {
                     "packed" => packed = true,
                     order => layout.big = order == "big",
                 }
-                words.nothing_left()?;
+                words.expect_end()?;
                 continue;
             }
-            begun = true;
+            has_field = true;
             let what = match first {
-                "char" => Some(What::Text),
-                "bytes" => Some(What::Bytes),
+                "char" => Some(FieldType::Text),
+                "bytes" => Some(FieldType::Bytes),
                 "pad" => None,
-                name => Some(What::Number(DType::from_name(name).ok_or_else(|| {
+                name => Some(FieldType::Number(DType::from_name(name).ok_or_else(|| {
                     words.wrong(&format!("no type is called {name}; there are i8 to u64, f32, f64, c64, c128, bool, char, bytes and pad", name = quoted(name)))
                 })?)),
             };
@@ -206,17 +225,17 @@ impl FromStr for Layout {
             }
             if let Some(offset) = words.behind('@')? {
                 at = usize::try_from(offset).unwrap_or(usize::MAX);
-            } else if let Some(What::Number(dtype)) = what
+            } else if let Some(FieldType::Number(dtype)) = what
                 && !packed
             {
                 at = at.next_multiple_of(part(dtype));
             }
-            words.nothing_left()?;
-            if matches!(what, None | Some(What::Text | What::Bytes)) && shape.len() > 1 {
+            words.expect_end()?;
+            if matches!(what, None | Some(FieldType::Text | FieldType::Bytes)) && shape.len() > 1 {
                 return Err(words.wrong("text, bytes and pad have one dimension at most"));
             }
             let element = match what {
-                Some(What::Number(dtype)) => {
+                Some(FieldType::Number(dtype)) => {
                     if !packed {
                         widest = widest.max(part(dtype));
                     }
@@ -248,11 +267,12 @@ impl FromStr for Layout {
     }
 }
 
+/// Returns the `Malformed` error at this offset.
 fn malformed(text: &str, at: usize) -> Error {
     Error::new(ErrorKind::Malformed, text).at(at)
 }
 
-/// The ranges between semicolons and line ends, without comments.
+/// Returns the ranges between semicolons and line ends, without comments.
 fn statements(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut start = 0;
     text.split_inclusive('\n').flat_map(move |line| {
@@ -273,22 +293,28 @@ fn statements(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
 /// One statement, read from left to right.
 struct Words<'a> {
     text: &'a str,
+    /// The offset of the next character.
+    /// The offset of the next character.
     at: usize,
+    /// The offset of the statement's end.
+    /// The offset of the statement's end.
     end: usize,
 }
 
 impl<'a> Words<'a> {
+    /// Skips white space and returns the rest of the statement.
     fn rest(&mut self) -> &'a str {
         let rest = &self.text[self.at..self.end];
         self.at = self.end - rest.trim_start().len();
         &self.text[self.at..self.end]
     }
 
+    /// Returns the `Malformed` error at the present offset.
     fn wrong(&self, what: &str) -> Error {
         malformed(what, self.at)
     }
 
-    /// A name, if one follows.
+    /// Takes a name, if one follows.
     fn word(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
@@ -299,6 +325,7 @@ impl<'a> Words<'a> {
         Some(&rest[..length])
     }
 
+    /// Takes a number, decimal or hexadecimal.
     fn number(&mut self) -> Result<u64> {
         let rest = self.rest();
         let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
@@ -306,11 +333,12 @@ impl<'a> Words<'a> {
             Some(digits) => u64::from_str_radix(digits, 16).ok(),
             None => rest[..length].parse().ok(),
         };
-        let number = number.ok_or_else(|| self.wrong("a number is due here, such as 16 or 0x10"))?;
+        let number = number.ok_or_else(|| self.wrong("a number is expected here, such as 16 or 0x10"))?;
         self.at += length;
         Ok(number)
     }
 
+    /// Takes a sign and the number behind it, if the sign follows.
     fn behind(&mut self, sign: char) -> Result<Option<u64>> {
         if !self.rest().starts_with(sign) {
             return Ok(None);
@@ -319,16 +347,18 @@ impl<'a> Words<'a> {
         self.number().map(Some)
     }
 
+    /// Takes a number in brackets, if the opening one follows.
     fn between(&mut self, open: char, close: char) -> Result<Option<u64>> {
         let Some(number) = self.behind(open)? else { return Ok(None) };
         if !self.rest().starts_with(close) {
-            return Err(self.wrong(&format!("{close:?} is due here")));
+            return Err(self.wrong(&format!("{close:?} is expected here")));
         }
         self.at += 1;
         Ok(Some(number))
     }
 
-    fn nothing_left(&mut self) -> Result<()> {
+    /// Checks that the statement ends here.
+    fn expect_end(&mut self) -> Result<()> {
         match self.rest() {
             "" => Ok(()),
             rest => {
@@ -352,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_lie_as_in_c() {
+    fn offsets_are_those_of_c() {
         assert_eq!(offsets("u8 a; f64 b; i16 c"), (vec![0, 8, 16], 24));
         assert_eq!(offsets("packed; u8 a; f64 b; i16 c"), (vec![0, 1, 9], 11));
         assert_eq!(offsets("char name[5]\nu32 n # a comment; with a semicolon\nc64 z"), (vec![0, 8, 12], 20));
@@ -361,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_either_order_of_bytes() {
+    fn values_are_read_in_either_byte_order() {
         let bytes = [0xff, 0xfe, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0, 2, 0, 3];
         let layout: Layout = "big; packed; i16 a; f64 b; bool c; u16 d[1]".parse().unwrap();
         let value = layout.values(&bytes).unwrap();
@@ -378,13 +408,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_offset() {
+    fn layout_errors_have_their_offset() {
         for (text, at, what) in [
             ("", 0, "no field"),
             ("f64 x; f63 y", 10, "f63"),
             ("f64", 3, "a name"),
             ("f64 x[", 6, "a number"),
-            ("f64 x[3", 7, "is due"),
+            ("f64 x[3", 7, "is expected"),
             ("f64 x[3] y", 9, "not understood"),
             ("f64 x @y", 7, "a number"),
             ("f64 x; f64 x", 12, "two fields"),

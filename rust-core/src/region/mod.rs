@@ -1,10 +1,14 @@
-//! Somebody else's shared memory, read-only: bytes, text, or the fields of a struct. That is how a vendor's table is read.
+//! Shared memory of other programs, read-only: bytes, text, or the fields of a struct.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the memory and reading from it | this file |
-//! | where it is: a POSIX name, a System V key, a path | `place` |
+//! | opening it: a POSIX name, a System V key, a path | `place` |
 //! | the language in which a struct is described | `layout` |
+//!
+//! This is how a table of a vendor's program is read, which does not know Linkspan. Nothing is
+//! mapped from files: every read is a copy by a system call, so an owner that truncates or changes
+//! its memory causes an error or a changed value, and never a fault in this process.
 
 mod layout;
 mod place;
@@ -28,56 +32,62 @@ pub use layout::Layout;
 /// # }
 /// ```
 ///
-/// Every call copies what is there at that moment, so what the owner does to it afterwards, even to make it shorter, harms
-/// nobody. It is not locked: a struct that is written while it is read may be half old and half new, unless the owner counts
-/// its writes, see [`Region::read_stable`]. System V memory is copied in words of eight bytes, so that a field that does
-/// not cross such a word is always whole; of a file the kernel promises nothing. Any number of threads may read one region.
+/// Every call copies the memory at that time, so what the owner does with it afterwards, even
+/// truncating it, is harmless. Nothing is locked: a struct that is written while it is read may be
+/// half old and half new, unless the owner counts its writes, see [`Region::read_stable`]. System V
+/// memory is copied in words of eight bytes, so a field that does not cross such a word is never
+/// torn; for a file the kernel guarantees nothing. Any number of threads may read one region.
 #[derive(Debug)]
 pub struct Region {
+    /// The text that it was opened with, for errors.
     source: String,
     memory: Memory,
 }
 
-/// The longest text that is looked through for its end.
+/// The number of bytes in which the end of a text is searched.
 const LONGEST_TEXT: u64 = 16 << 20;
 
-/// How often a struct that changes under the reader's hands is tried again.
+/// The number of attempts to read a struct that is being written.
 const TRIES: u32 = 64;
 
 impl Region {
-    /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or
-    /// a path: `path:/dev/shm/x`, or `/dev/shm/x` alone.
+    /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`,
+    /// decimal or hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone.
     ///
-    /// `NotFound` where there is no such memory, `PermissionDenied` where it may not be read, `InvalidEndpoint` where the
-    /// text is neither.
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such memory, `PermissionDenied` where it may not be read,
+    /// `InvalidEndpoint` where the text has none of these forms or names no regular file, `Stalled`
+    /// where another process has a lease on the file.
     pub fn open(source: &str) -> Result<Region> {
         let memory = Memory::open(source).map_err(|e| e.on(source))?;
         Ok(Region { source: source.to_owned(), memory })
     }
 
-    /// What it was opened by.
+    /// Returns the text that it was opened with.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// Bytes that are there now: a file may have become longer or shorter.
+    /// Returns the present number of bytes: a file may have become longer or shorter.
     pub fn len(&self) -> Result<u64> {
         self.memory.len().map_err(|e| e.on(&self.source))
     }
 
-    /// Whether there is not one byte.
+    /// Returns whether there is no byte.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// A copy of so many bytes from an offset; `OutOfRange` where they are not all there.
+    /// Returns a copy of `length` bytes from `offset` on; `OutOfRange` where they do not all exist.
     pub fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         self.copy(offset, length).map_err(|e| e.on(&self.source))
     }
 
+    /// The same, with errors that do not name the region.
     fn copy(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let there = self.memory.len()?;
-        // Before memory is asked for.
+        // Checked before the memory is allocated.
         if offset.checked_add(length as u64).is_none_or(|end| end > there) {
             return Err(out_of_range(offset, length, there));
         }
@@ -89,12 +99,13 @@ impl Region {
         Ok(bytes)
     }
 
-    /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8, `TooLarge` where no NUL
-    /// comes within 16 MiB.
+    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` where it is not
+    /// UTF-8, `TooLarge` where no NUL comes within 16 MiB.
     pub fn text(&self, offset: u64) -> Result<String> {
         self.find_text(offset).map_err(|e| e.on(&self.source))
     }
 
+    /// The same, with errors that do not name the region.
     fn find_text(&self, offset: u64) -> Result<String> {
         const STEP: u64 = 4096;
         let there = self.memory.len()?;
@@ -105,7 +116,7 @@ impl Region {
         loop {
             if text.len() as u64 > LONGEST_TEXT {
                 let what = format!(
-                    "there is no zero byte in the {LONGEST_TEXT} bytes from {offset} on, so no text ends there; read it with bytes"
+                    "there is no zero byte in the {LONGEST_TEXT} bytes from {offset} on, so this is not a text; read it with bytes"
                 );
                 return Err(Error::new(ErrorKind::TooLarge, what));
             }
@@ -127,23 +138,27 @@ impl Region {
         })
     }
 
-    /// The fields of a struct at the beginning: a map in the order of the layout.
+    /// Returns the fields of a struct at the beginning: a map in the order of the layout.
     pub fn read(&self, layout: &Layout) -> Result<Value> {
         self.read_at(0, layout)
     }
 
-    /// The same for a struct at an offset: of an array of structs, the one with the number `i` lies at `i * layout.size()`.
+    /// The same for a struct at an offset: in an array of structs, number `i` is at `i *
+    /// layout.size()`.
     pub fn read_at(&self, offset: u64, layout: &Layout) -> Result<Value> {
         let values = self.copy(offset, layout.end()).and_then(|bytes| layout.values(&bytes));
         values.map_err(|e| e.on(&self.source))
     }
 
-    /// The same from a struct whose owner counts its writes in one of the fields: odd while it writes, the next even number
-    /// afterwards. Both halves are of one write then. `Stalled` where the owner never lets it be long enough.
+    /// The same from a struct whose owner counts its writes in the field `counter`: odd while it
+    /// writes, the next even number afterwards. All fields are then of one write. `Stalled` where
+    /// every attempt fell into a write.
     pub fn read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
         self.try_read_stable(offset, layout, counter).map_err(|e| e.on(&self.source))
     }
 
+    /// The same, with errors that do not name the region. This is a sequence lock, read through
+    /// system calls.
     fn try_read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
         let (at, length) = layout.counter(counter)?;
         let place = offset
@@ -153,7 +168,7 @@ impl Region {
         for _ in 0..TRIES {
             let before = count()?;
             let bytes = self.copy(offset, layout.end())?;
-            // The copies are made by calls that are not reordered, each after the one before it.
+            // Each copy is a system call, and calls are not reordered: the counter is read before and after the fields.
             let (within, after) = (&bytes[at..at + length], count()?);
             if layout.is_even(&before) && before == within && before == after {
                 return layout.values(&bytes);
@@ -161,15 +176,16 @@ impl Region {
             std::thread::yield_now();
         }
         let text = format!(
-            "the struct was being written at each of {TRIES} looks ({counter} is odd or moves on); try again, or see whether its owner died while it wrote"
+            "the struct was being written at each of {TRIES} attempts ({counter} is odd or changes); try again, or check whether its owner died while it wrote"
         );
         Err(Error::new(ErrorKind::Stalled, text))
     }
 }
 
+/// Returns the error of bytes that do not exist.
 fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
     let text = format!(
-        "{length} bytes from {offset} on were asked for, and {there} bytes are there; see whether the layout is that of the program that writes it"
+        "{length} bytes from {offset} on were requested, and the memory has {there} bytes; check that the layout is that of the program that writes it"
     );
     Error::new(ErrorKind::OutOfRange, text)
 }

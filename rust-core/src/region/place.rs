@@ -1,4 +1,5 @@
-//! Where somebody else's memory is: a file that is read with calls that never fault, or a System V segment.
+//! Opens and reads shared memory of other programs: a file that is read with calls that never
+//! fault, or a System V segment.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -10,16 +11,18 @@ use crate::sys::sysv::Attached;
 /// Memory of another program.
 #[derive(Debug)]
 pub enum Memory {
-    /// A file, also one in /dev/shm. It is not mapped: one that becomes shorter would kill us.
+    /// A file, also one in /dev/shm. It is not mapped: access to a mapping that became shorter
+    /// raises SIGBUS.
     File { file: File, path: String },
     /// A System V segment, which never becomes shorter.
     SystemV(Attached),
 }
 
-/// Where the C library keeps what `shm_open` makes.
+/// The directory in which the C library keeps the files of `shm_open`.
 const POSIX: &str = "/dev/shm";
 
 impl Memory {
+    /// Opens what a text names; the forms and errors are those of [`super::Region::open`].
     pub fn open(source: &str) -> Result<Memory> {
         if let Some(name) = source.strip_prefix("posix:") {
             let file = name.strip_prefix('/').unwrap_or(name);
@@ -29,7 +32,7 @@ impl Memory {
                     "a POSIX name is a slash and a name without one: posix:/sensors",
                 ));
             }
-            // Everybody may put a link there; `shm_open` follows none either.
+            // Every user may put a link into this directory; `shm_open` does not follow it either.
             return Memory::of_file(&format!("{POSIX}/{file}"), libc::O_NOFOLLOW);
         }
         if let Some(key) = source.strip_prefix("sysv:") {
@@ -50,8 +53,9 @@ impl Memory {
         Memory::of_file(path, 0)
     }
 
+    /// Opens a regular file, with `flags` beside the usual ones.
     fn of_file(path: &str, flags: i32) -> Result<Memory> {
-        // Without NONBLOCK a FIFO would keep us here, and a file that another process has a lease on.
+        // Without NONBLOCK a FIFO, or a file with another process's lease, would block.
         let flags = flags | libc::O_NONBLOCK;
         let opened =
             File::options().read(true).custom_flags(flags).open(Path::new(path)).map_err(|e| {
@@ -82,6 +86,7 @@ impl Memory {
         Ok(Memory::File { file, path: path.to_owned() })
     }
 
+    /// Returns the present number of bytes.
     pub fn len(&self) -> Result<u64> {
         match self {
             Memory::File { file, path } => {
@@ -91,7 +96,7 @@ impl Memory {
         }
     }
 
-    /// Copies from an offset what is there, and gives how much that was.
+    /// Copies what exists from an offset on, and returns the number of bytes copied.
     pub fn copy(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let (file, path) = match self {
             Memory::File { file, path } => (file, path),
@@ -102,7 +107,7 @@ impl Memory {
             match file.read_at(&mut into[copied..], offset + copied as u64) {
                 Ok(0) => break,
                 Ok(n) => copied += n,
-                // Memory keeps nobody waiting for a signal.
+                // Reading memory does not wait, so a signal needs no answer here.
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e).doing(format_args!("reading {path}")),
             }
@@ -111,13 +116,15 @@ impl Memory {
     }
 }
 
+/// Returns the error of a text that names no memory.
 fn invalid(source: &str, what: &str) -> Error {
     Error::new(
         ErrorKind::InvalidEndpoint,
-        format!("{source} is no shared memory: {what}", source = quoted(source)),
+        format!("{source} is not shared memory: {what}", source = quoted(source)),
     )
 }
 
+/// Returns the error with advice.
 fn explained(error: Error, what: &str) -> Error {
     Error::new(error.kind(), format!("{}; {what}", error.text()))
 }

@@ -1,124 +1,150 @@
-//! A request, its one answer, and the way back to the client that asked.
+//! A request, its one answer, and the sending half to the client that sent it.
+//!
+//! A [`Request`] holds a reference to the [`ClientTx`] of its client, so that any thread can answer
+//! after the server has received other requests. Answers go out at once if the link has room; the
+//! rest waits here and the serving thread sends it when there is room (`pending` tells it). At most
+//! `max_message_size` bytes wait for one client: a client that sends requests and never reads
+//! answers is disconnected, and its answers are counted as dropped.
+//!
+//! A request that is dropped without an answer is answered with an error, so that no client waits
+//! for a handler that panicked.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::sleeper::Sleeper;
-use crate::channel::Options;
-use crate::channel::acceptor::Negotiated;
+use super::server_waker::ServerWaker;
 use crate::channel::record::Record;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::{Kept, SessionState, class};
+use crate::channel::session_state::{Negotiated, SessionState, SlotLender, StoredMessage, class};
+use crate::channel::{Loan, LoanMemory, Options};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::failure::{self, INTERNAL_ERROR};
-use crate::message::{Message, Payload};
+use crate::message::{Lender, Message, Payload};
+use crate::sys::clock::since_boot;
 use crate::transport::{Sent, Tx};
-use crate::value::{Source, Timestamp};
+use crate::value::{DType, Element, Order, Source, Timestamp};
 
-/// The way back to one client. Answers that it does not take at once wait here, so that a client that reads slowly, or
-/// not at all, keeps nobody else waiting.
-pub struct Outlet {
-    state: Mutex<Outbound>,
-    /// Whether answers wait.
+/// The sending half to one client. Shared by the serving thread and the requests of that client.
+pub struct ClientTx {
+    state: Mutex<TxState>,
+    /// Whether answers wait. Read by the serving thread without the lock.
     pub pending: AtomicBool,
-    /// The server, which brings the rest away.
-    server: Arc<Sleeper>,
-    /// Counts answers where there is no session.
+    /// Wakes the serving thread, which flushes what waits.
+    server_waker: Arc<ServerWaker>,
+    /// Numbers the answers on a link without a session.
     sequence: AtomicU64,
     negotiated: Option<Negotiated>,
-    /// Requests that have no answer yet.
-    open: AtomicU64,
-    /// Whether the client says nothing more, and only waits for what it asked.
-    listens_only: AtomicBool,
-    limit: u64,
+    /// Number of requests without an answer.
+    unanswered: AtomicU64,
+    /// Whether the client has closed its sending side and only waits for answers.
+    half_closed: AtomicBool,
+    /// Bytes of the longest message that the client accepts.
+    max_message_size: u64,
     options: Options,
     record: Arc<Record>,
 }
 
-struct Outbound {
+/// What the lock protects.
+struct TxState {
+    /// None once the client has disconnected.
     tx: Option<Tx>,
-    /// The answer that the link has a part of; what comes after it waits behind it.
-    under_way: Option<(Header, Payload)>,
+    /// The answer of which the link has taken a part; later ones wait behind it.
+    partial: Option<(Header, Payload)>,
+    /// Answers of which nothing was sent, in order.
     backlog: VecDeque<(Header, Payload)>,
+    /// Bytes of the bodies in `backlog`.
     bytes: u64,
 }
 
-impl Outlet {
-    /// The way back over this link. Answers that the client has not consumed go first.
+impl ClientTx {
+    /// Starts sending to a client over this link. Answers that it had not acknowledged on an earlier
+    /// link go first.
+    ///
+    /// # Errors
+    /// `Malformed` if the client's hello claims what cannot be.
     pub fn new(
         tx: Tx,
-        limit: u64,
+        max_message_size: u64,
         negotiated: Option<&Negotiated>,
         options: &Options,
         record: Arc<Record>,
-        server: Arc<Sleeper>,
-    ) -> Result<Outlet> {
+        server_waker: Arc<ServerWaker>,
+    ) -> Result<ClientTx> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(negotiated) = negotiated {
             negotiated.session_state.link_up(negotiated, &record)?;
             let mut halves = negotiated.session_state.halves();
             while let Some((kept, number)) = halves.outbox.to_replay() {
-                bytes += kept.payload.body().len() as u64;
+                bytes += kept.payload.len() as u64;
                 backlog.push_back((kept.header(number), kept.payload.clone()));
                 halves.outbox.replayed(number);
             }
         }
-        Ok(Outlet {
+        Ok(ClientTx {
             pending: AtomicBool::new(!backlog.is_empty()),
-            state: Mutex::new(Outbound { tx: Some(tx), under_way: None, backlog, bytes }),
-            server,
+            state: Mutex::new(TxState { tx: Some(tx), partial: None, backlog, bytes }),
+            server_waker,
             sequence: AtomicU64::new(0),
-            open: AtomicU64::new(0),
-            listens_only: AtomicBool::new(false),
+            unanswered: AtomicU64::new(0),
+            half_closed: AtomicBool::new(false),
             negotiated: negotiated.cloned(),
-            limit,
+            max_message_size,
             options: options.clone(),
             record,
         })
     }
 
+    /// The client's session, if it has one.
     fn session_state(&self) -> Option<&Arc<SessionState>> {
         self.negotiated.as_ref().map(|negotiated| &negotiated.session_state)
     }
 
-    fn state(&self) -> MutexGuard<'_, Outbound> {
+    /// The slots of the client's link, if it has a session.
+    fn lender(&self) -> Option<SlotLender<'_>> {
+        Some(self.session_state()?.lender(&self.record))
+    }
+
+    fn state(&self) -> MutexGuard<'_, TxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of a message that has been taken over, by the link or to be brought away later.
+    /// Gives a message that was sent, or will be, its number, and keeps it if its class says so.
     fn number(&self, header: Header, payload: &Payload) -> u64 {
         let Some(session_state) = self.session_state() else {
             return self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         };
-        let kept = || Kept::new(&header, payload);
-        let (class, bytes) = (class(header.kind, header.flags), payload.body().len());
+        let kept = || StoredMessage::new(&header, payload);
+        let (class, bytes) = (class(header.kind, header.flags), payload.len());
         let mut halves = session_state.halves();
         if class == RetransmitClass::IdempotentAnswer {
-            // It is kept where there is room.
+            // It is kept only if there is room, so room is made if possible.
             halves.has_room(RetransmitClass::Data, bytes);
         }
         halves.outbox.sent(class, bytes, kept)
     }
 
+    /// The number that the next message gets.
     fn next_number(&self) -> u64 {
         match self.session_state() {
-            Some(session_state) => session_state.halves().outbox.offer(),
+            Some(session_state) => session_state.halves().outbox.assign_number(),
             None => self.sequence.load(Ordering::Relaxed) + 1,
         }
     }
 
-    /// Says how far the program has come with this client's messages. What the link does not take now is said later.
-    pub fn say(&self, session: u64, trigger: AckTrigger) {
+    /// Acknowledges the client's messages if that is due. What the link does not take now is sent on
+    /// a later occasion.
+    pub fn send_ack(&self, session: u64, trigger: AckTrigger) {
         let Some(session_state) = self.session_state() else { return };
         let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
         let mut state = self.state();
-        let Outbound { tx: Some(sender), under_way: None, backlog, .. } = &mut *state else { return };
+        let TxState { tx: Some(sender), partial: None, backlog, .. } = &mut *state else { return };
         if !backlog.is_empty() {
             return;
         }
@@ -129,22 +155,25 @@ impl Outlet {
             Ok(Sent::Part) => {
                 sender.adopt(&frame);
                 self.pending.store(true, Ordering::Release);
-                self.server.tell();
+                self.server_waker.wake();
             }
-            // One who has gone is noticed where it is heard.
+            // The receiving half notices a client that has disconnected.
             Ok(Sent::Blocked) | Err(_) => return,
         }
-        session_state.halves().inbox.said_alone(session, number);
+        session_state.halves().inbox.ack_frame_sent(session, number);
     }
 
-    /// Sends, or keeps for later. What is meant for a client that has gone is dropped and counted, unless it may come back
-    /// for it.
+    /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected
+    /// is dropped and counted, unless the client may come back for it.
+    ///
+    /// # Errors
+    /// An error about this answer alone, such as `TooLarge`: another answer may be given.
     pub fn send(&self, kind: Kind, correlation: u64, flags: u16, payload: &Payload) -> Result<()> {
-        payload.check(self.limit)?;
+        payload.check(self.max_message_size)?;
         let mut state = self.state();
         let mut header =
             Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
-        let Outbound { tx, under_way, backlog, bytes } = &mut *state;
+        let TxState { tx, partial, backlog, bytes } = &mut *state;
         let Some(sender) = tx else {
             if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
                 self.number(header, payload);
@@ -154,11 +183,11 @@ impl Outlet {
             return Ok(());
         };
         header.sequence = self.next_number();
-        let frame = Outgoing::new(header, payload.body());
-        let sent = if under_way.is_some() || !backlog.is_empty() {
+        let frame = Outgoing::of(header, payload.memory());
+        let sent = if partial.is_some() || !backlog.is_empty() {
             Ok(Sent::Blocked)
         } else {
-            send_while_taken(sender, &frame)
+            send_while_read(sender, &frame)
         };
         match sent {
             Ok(Sent::Whole) => {
@@ -167,135 +196,138 @@ impl Outlet {
                 self.record.count(if lost { &self.record.dropped } else { &self.record.sent });
                 return Ok(());
             }
-            // Not adopted: that would copy the rest.
+            // Kept here rather than adopted by the transport, which would copy the rest.
             Ok(Sent::Part) => {
-                *under_way = Some((header, payload.clone()));
+                *partial = Some((header, payload.clone()));
                 self.number(header, payload);
                 self.record.count(&self.record.sent);
             }
-            Ok(Sent::Blocked) if *bytes + payload.body().len() as u64 <= self.options.limit => {
-                *bytes += payload.body().len() as u64;
+            Ok(Sent::Blocked) if *bytes + payload.len() as u64 <= self.options.max_message_size => {
+                *bytes += payload.len() as u64;
                 self.number(header, payload);
                 backlog.push_back((header, payload.clone()));
             }
-            // It is about this answer alone.
+            // An error about this answer alone.
             Err(error) if sender.goes_on_after(&error) => return Err(error),
-            // A client that asks and asks and never reads: it is let go of, the others are not kept waiting.
+            // The client reads no answers, so it is disconnected.
             Ok(Sent::Blocked) | Err(_) => {
                 self.record.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
-                (*tx, *under_way) = (None, None);
+                (*tx, *partial) = (None, None);
                 backlog.clear();
                 return Ok(());
             }
         }
         self.pending.store(true, Ordering::Release);
-        self.server.tell();
+        self.server_waker.wake();
         Ok(())
     }
 
-    /// Brings away what waits; true when nothing is left, or nobody to bring it to.
+    /// Sends what waits. True if nothing is left, or the client has disconnected.
     pub fn flush(&self) -> bool {
         let mut state = self.state();
-        let Outbound { tx, under_way, backlog, bytes } = &mut *state;
-        let Some(sender) = tx else { return self.settled() };
-        let brought = (|| -> Result<bool> {
-            if let Some((header, payload)) = under_way {
-                let frame = Outgoing::new(*header, payload.body());
-                if send_while_taken(sender, &frame)? != Sent::Whole {
+        let TxState { tx, partial, backlog, bytes } = &mut *state;
+        let Some(sender) = tx else { return self.clear_pending() };
+        let flushed = (|| -> Result<bool> {
+            if let Some((header, payload)) = partial {
+                let frame = Outgoing::of(*header, payload.memory());
+                if send_while_read(sender, &frame)? != Sent::Whole {
                     return Ok(false);
                 }
-                *under_way = None;
+                *partial = None;
             }
             if !sender.flush()? {
                 return Ok(false);
             }
             while let Some((header, payload)) = backlog.front() {
-                let frame = Outgoing::new(*header, payload.body());
+                let frame = Outgoing::of(*header, payload.memory());
                 let sent = sender.try_send(&frame)?;
                 if sent == Sent::Blocked {
                     return Ok(false);
                 }
-                *bytes -= payload.body().len() as u64;
+                *bytes -= payload.len() as u64;
                 self.record.count(&self.record.sent);
                 let taken = backlog.pop_front();
                 if sent == Sent::Part {
-                    *under_way = taken;
+                    *partial = taken;
                     return Ok(false);
                 }
             }
             Ok(true)
         })();
-        match brought {
-            Ok(true) => self.settled(),
+        match flushed {
+            Ok(true) => self.clear_pending(),
             Ok(false) => false,
             Err(_) => {
                 self.record.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
                 backlog.clear();
-                (*tx, *under_way) = (None, None);
-                self.settled()
+                (*tx, *partial) = (None, None);
+                self.clear_pending()
             }
         }
     }
 
-    fn settled(&self) -> bool {
+    /// Records that nothing waits.
+    fn clear_pending(&self) -> bool {
         self.pending.store(false, Ordering::Release);
         true
     }
 
-    /// A request has been answered, or never will be.
+    /// Records that a request has its answer, or never will.
     fn answered(&self) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
-        if self.listens_only.load(Ordering::Acquire) {
-            // The server may sleep, and now has nobody to keep the connection for.
-            self.server.tell();
+        self.unanswered.fetch_sub(1, Ordering::AcqRel);
+        if self.half_closed.load(Ordering::Acquire) {
+            // The serving thread may be parked, and this may have been the last answer of the connection.
+            self.server_waker.wake();
         }
     }
 
-    /// The client says nothing more. True where it still waits for answers.
-    pub fn listens_only(&self) -> bool {
-        self.listens_only.store(true, Ordering::Release);
-        self.waits()
+    /// Records that the client has closed its sending side. Returns whether it still waits for
+    /// answers.
+    pub fn half_closed(&self) -> bool {
+        self.half_closed.store(true, Ordering::Release);
+        self.has_unfinished()
     }
 
-    /// Whether no answer is owed or waits, so that there is nothing to do but to hear the client.
+    /// Whether no request is unanswered and no answer waits, so that the next thing can only come
+    /// from the client.
     pub fn is_idle(&self) -> bool {
-        !self.waits()
+        !self.has_unfinished()
     }
 
-    /// Whether the client waits for answers.
-    pub fn waits(&self) -> bool {
-        self.open.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
+    /// Whether a request is unanswered or an answer waits.
+    pub fn has_unfinished(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
     }
 
-    /// This message has been answered.
+    /// Records that this request is consumed.
     fn finished(&self, message: &Message) {
         if let Some(session_state) = self.session_state() {
             session_state.finished(message.session(), message.sequence());
         }
     }
 
-    /// Looks at the way out itself.
+    /// Runs `f` with the sending half; none if the client has disconnected.
     pub fn with_tx<R>(&self, f: impl FnOnce(&mut Tx) -> R) -> Option<R> {
         self.state().tx.as_mut().map(f)
     }
 
-    /// The client has gone.
+    /// Records that the client has disconnected: what waits is dropped and counted.
     pub fn close(&self) {
         let mut state = self.state();
         self.record.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
-        (state.tx, state.under_way) = (None, None);
+        (state.tx, state.partial) = (None, None);
         state.backlog.clear();
         drop(state);
-        self.settled();
+        self.clear_pending();
         if let Some(negotiated) = &self.negotiated {
             negotiated.session_state.sending_ended(negotiated);
         }
     }
 }
 
-/// Sends as much as the other side takes while it is looked for: each time it has made room for a piece in the time of a spin, so
-/// that one which reads slowly keeps nobody waiting.
-fn send_while_taken(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
+/// Sends a frame in parts as long as the client makes room within the time of a spin; a client that
+/// reads slowly keeps nobody waiting.
+fn send_while_read(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
     loop {
         match sender.try_send(frame)? {
             Sent::Part if sender.spin() => {}
@@ -304,33 +336,53 @@ fn send_while_taken(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
     }
 }
 
-/// A request that waits for its answer; a [`Message`] besides. Dropped unanswered, it is answered `Remote`. Any thread may answer
-/// it, also while another one waits for the next.
+/// A request that waits for its answer; it dereferences to its [`Message`].
+///
+/// If it is dropped without an answer, the client's call fails with `Remote`. Any thread may answer
+/// it, also while another thread waits for the next request.
 pub struct Request {
     message: Message,
-    outlet: Arc<Outlet>,
+    client_tx: Arc<ClientTx>,
+    /// Whether an answer was given; also true for a message that expects none.
     answered: AtomicBool,
     shown: Arc<str>,
+    /// Until when its caller waits, by the clock since boot, as far as it has said so.
+    until: Option<Duration>,
 }
 
 impl Request {
-    pub(super) fn new(message: Message, outlet: Arc<Outlet>, shown: Arc<str>) -> Request {
+    /// Returns a request of this client.
+    pub(super) fn new(
+        message: Message,
+        client_tx: Arc<ClientTx>,
+        shown: Arc<str>,
+        until: Option<Duration>,
+    ) -> Request {
         let answered = AtomicBool::new(!message.is_request());
         if message.is_request() {
-            outlet.open.fetch_add(1, Ordering::AcqRel);
+            client_tx.unanswered.fetch_add(1, Ordering::AcqRel);
         }
-        Request { message, outlet, answered, shown }
+        Request { message, client_tx, answered, shown, until }
     }
 
-    /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
-    /// answer says so, too.
+    /// Returns how long its caller still waits, if that is known: callers say so to a server with [`Options::with_machine`], which
+    /// stands for one of another machine.
+    ///
+    /// [`Options::with_machine`]: crate::Options::with_machine
+    #[doc(hidden)]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_sub(since_boot()))
+    }
+
+    /// Acknowledges this message and what its sender sent before it, on a server with
+    /// `ack="manual"`. An answer acknowledges too.
     pub fn ack(&self) {
-        let Some(session_state) = self.outlet.session_state() else {
-            self.outlet.with_tx(|tx| tx.consumed_to(self.message.sequence()));
+        let Some(session_state) = self.client_tx.session_state() else {
+            self.client_tx.with_tx(|tx| tx.consumed_to(self.message.sequence()));
             return;
         };
         session_state.acknowledge(self.message.session(), self.message.sequence());
-        self.outlet.say(self.message.session(), AckTrigger::Leaving);
+        self.client_tx.send_ack(self.message.session(), AckTrigger::Close);
     }
 
     /// The message.
@@ -338,37 +390,69 @@ impl Request {
         &self.message
     }
 
-    /// Whether the sender waits for an answer; otherwise it was sent, not called.
+    /// Whether the sender waits for an answer. False for a message that was sent rather than called.
     pub fn wants_reply(&self) -> bool {
         self.message.is_request()
     }
 
-    /// Encodes a value as the answer is written: in the encoding of the request.
+    /// Encodes a value as the answer is written: in the encoding of the request, checked against
+    /// `reply_schema` if `validate` says so.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        let options = &self.outlet.options;
-        Payload::held_to(options.checks_replies_sent(), value, self.answer_encoding(), &options.limits())
+        let (options, lender) = (&self.client_tx.options, self.client_tx.lender());
+        let lender = lender.as_ref().map(|lender| lender as &dyn Lender);
+        let (schema, limits) = (options.checks_replies_sent(), options.limits());
+        Payload::with_schema(schema, value, self.answer_encoding(), &limits, lender)
             .map_err(|e| e.on(&self.shown))
     }
 
+    /// Lends memory for an array of this shape (row-major) of the reply, as
+    /// [`Channel::loan`](crate::Channel::loan) does for a message: over `shm:` the client that sent
+    /// the request views it without a copy. In a reply to another client it is copied, as any array
+    /// is.
+    ///
+    /// # Errors
+    /// `TooLarge` above 15 dimensions, or above the longest message that the client accepts;
+    /// `OutOfMemory`.
+    pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
+        Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
+    }
+
+    /// [`Request::loan`] for element types and orders that are known at run time: for other
+    /// languages.
+    pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
+        let max_message_size = self.client_tx.max_message_size.min(self.client_tx.options.max_message_size);
+        let is_cbor = self.answer_encoding() == Encoding::Cbor;
+        let lend = |length| self.client_tx.lender().filter(|_| is_cbor)?.lend_writable(length);
+        LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.shown))
+    }
+
+    /// The encoding of the answer.
     fn answer_encoding(&self) -> Encoding {
         self.message.encoding()
     }
 
-    /// Answers with a value. An answer to a client that has gone meanwhile is dropped and counted, and no error.
+    /// Answers with a value. An answer to a client that has disconnected is dropped and counted,
+    /// which is no error.
+    ///
+    /// # Errors
+    /// `InvalidState` if the request was answered before, or the message expects no answer;
+    /// `TooLarge` and errors of encoding, after which another answer may be given.
     pub fn reply<T: Source + ?Sized>(&self, value: &T) -> Result<()> {
         self.reply_payload(&self.encode(value)?)
     }
 
-    /// Answers with what is encoded already.
+    /// Answers with an encoded value: see [`Request::reply`].
     pub fn reply_payload(&self, payload: &Payload) -> Result<()> {
         self.answer(Kind::Reply, payload)
     }
 
-    /// Answers that it failed; the client's call gives `Remote` with this.
+    /// Answers with a failure: the client's call fails with `Remote`. Errors as for
+    /// [`Request::reply`].
     pub fn fail(&self, failure: &RemoteFailure) -> Result<()> {
         self.answer(Kind::Error, &failure::to_payload(failure)?)
     }
 
+    /// Sends the one answer.
     fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
         if self.answered.swap(true, Ordering::AcqRel) {
             let text = if self.wants_reply() {
@@ -379,13 +463,13 @@ impl Request {
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let flags = self.message.header().flags & flags::IDEMPOTENT;
-        let sent = self.outlet.send(kind, self.message.sequence(), flags, payload);
+        let sent = self.client_tx.send(kind, self.message.sequence(), flags, payload);
         if sent.is_err() {
-            // An answer that could not be given, too large for instance, leaves the request open for another one.
+            // After an answer that failed, for instance because it is too large, another one may be given.
             self.answered.store(false, Ordering::Release);
         } else {
-            self.outlet.finished(&self.message);
-            self.outlet.answered();
+            self.client_tx.finished(&self.message);
+            self.client_tx.answered();
         }
         sent.map_err(|e| e.on(&self.shown))
     }
@@ -400,9 +484,9 @@ impl Drop for Request {
                 text: "the server dropped the request without an answer".into(),
                 data: Vec::new(),
             };
-            // Nobody is left to tell that it could not be said.
+            // A drop has no caller to which it could report an error.
             if self.fail(&failure).is_err() {
-                self.outlet.answered();
+                self.client_tx.answered();
             }
         }
     }

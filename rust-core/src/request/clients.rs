@@ -1,4 +1,17 @@
-//! A server's clients, and whose turn it is.
+//! The clients of a server, and the order in which they are served.
+//!
+//! One thread at a time runs [`Clients::next`]. Clients that may have something stand in
+//! `ready_queue`; each turn serves one frame, so that a client which always has more does not keep
+//! the others waiting. The others are parked: their links wake the epoll set. After
+//! [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers, new connections and the deadline
+//! are checked in any case.
+//!
+//! The steps of a round: accept new links, serve the queue, flush answers, park the clients that
+//! have nothing, wait. The wait ends for a frame, room for an answer, a new connection, `wake` (an
+//! answer of another thread, or close) or a signal.
+//!
+//! A client that violates the protocol, or whose link ends, is disconnected; its session goes to the
+//! registry of the acceptor with its guard.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
@@ -6,13 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::ahead::Ahead;
-use super::answer::{Outlet, Request};
-use super::sleeper::Sleeper;
-use crate::channel::acceptor::{ChannelAcceptor, ConnectionGuard, Link, Negotiated, Peer};
+use super::answer::{ClientTx, Request};
+use super::read_ahead::ReadAhead;
+use super::server_waker::ServerWaker;
+use crate::channel::acceptor::ChannelAcceptor;
+use crate::channel::link::{ConnectionGuard, Link, Peer};
 use crate::channel::record::Record;
 use crate::channel::session::inbox::{AckTrigger, Verdict};
-use crate::channel::session_state::urgency;
+use crate::channel::session_state::{Negotiated, urgency};
 use crate::channel::{Acknowledge, Options};
 use crate::deadline::Waiting;
 use crate::error::{Doing, ErrorKind, Result};
@@ -23,22 +37,25 @@ use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 use crate::transport::{Losses, Rx, extension};
 
+/// A connected client. Used by the serving thread only.
 struct Client {
     rx: Rx,
-    ahead: Ahead,
+    read_ahead: ReadAhead,
     peer: Peer,
-    outlet: Arc<Outlet>,
+    client_tx: Arc<ClientTx>,
+    /// Whether the link was told to wake the epoll set.
     parked: bool,
-    /// Whether its token stands in [`Clients::turn`].
+    /// Whether its token is in `ready_queue`.
     queued: bool,
-    /// What its hello said; none where there was no hello.
+    /// What the hellos settled; none without a hello.
     negotiated: Option<Negotiated>,
-    /// Whether it takes its leave, and waits to hear how far we have come.
-    asked: bool,
-    /// While answers wait: a descriptor of its own for "there is room", because the link's may be in the set already.
+    /// Whether the client closes and waits for the acknowledgement.
+    bye_received: bool,
+    /// While answers wait: the descriptor that reports room. A duplicate, because the link's own may
+    /// be in the epoll set already.
     room: Option<OwnedFd>,
-    /// Whether it says nothing more, and only waits for answers.
-    listens_only: bool,
+    /// Whether the client has closed its sending side and only waits for answers.
+    half_closed: bool,
     _guard: Option<Arc<ConnectionGuard>>,
 }
 
@@ -51,48 +68,51 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// The program calls again: what it was given has been consumed.
+    /// Records that the program calls again, which consumes what it was given; acknowledges if that
+    /// is due.
     fn consumed(&self) {
         let Some(negotiated) = &self.negotiated else { return };
-        let trigger = if self.asked { AckTrigger::Asked } else { AckTrigger::Passing };
+        let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
         if negotiated.session_state.consumed(trigger) {
-            self.say(trigger);
+            self.send_ack(trigger);
         }
     }
 
-    fn say(&self, trigger: AckTrigger) {
+    /// Acknowledges if `trigger` makes that due.
+    fn send_ack(&self, trigger: AckTrigger) {
         if let Some(negotiated) = &self.negotiated {
-            self.outlet.say(negotiated.hello.session, trigger);
+            self.client_tx.send_ack(negotiated.hello.session, trigger);
         }
     }
 
-    /// The session of a message that came, and how many are missing before it; none where it came twice.
-    fn take(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
+    /// Returns the session of a message, and how many messages before it are missing; none for a
+    /// duplicate.
+    fn record_received(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
         let Some(negotiated) = &self.negotiated else { return Ok(Some((0, 0))) };
         let Header { kind, flags, sequence, correlation, .. } = frame.header;
         if correlation > 0 {
             negotiated.session_state.acknowledged(correlation)?;
         }
         let mut halves = negotiated.session_state.halves();
-        if let Some(lie) = halves.violation() {
-            return Err(lie);
+        if let Some(violation) = halves.violation() {
+            return Err(violation);
         }
-        Ok(match halves.inbox.take(sequence, frame.body.len(), urgency(kind, flags))? {
+        Ok(match halves.inbox.receive(sequence, frame.body.len(), urgency(kind, flags))? {
             Verdict::Duplicate => None,
             Verdict::New { missed } => {
                 let session = halves.inbox.session();
-                halves.inbox.given(session, sequence);
+                halves.inbox.delivered(session, sequence);
                 Some((session, missed))
             }
         })
     }
 
-    /// Whether this is a request that its caller has withdrawn by now: then it is dealt with.
+    /// Whether the caller of this request has withdrawn it; then it counts as consumed.
     fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
         let Some(negotiated) = self.negotiated.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
             return false;
         };
-        let is_withdrawn = self.ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
+        let is_withdrawn = self.read_ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
         if is_withdrawn {
             negotiated.session_state.finished(session, frame.header.sequence);
         }
@@ -100,47 +120,56 @@ impl Client {
     }
 }
 
-/// Everybody who is connected.
+/// The connected clients of a server.
 pub struct Clients {
     epoll: Epoll,
+    /// By the token in the epoll set.
     clients: HashMap<u64, Client>,
-    /// Those that may have something, in the order of their turn.
-    turn: VecDeque<u64>,
-    /// Frames taken since all clients were last looked at.
-    taken: u32,
+    /// Tokens of clients that may have something, in the order in which they are served.
+    ready_queue: VecDeque<u64>,
+    /// Frames since all clients were checked.
+    frames_in_round: u32,
+    /// Tokens are not used again.
     last_token: u64,
+    /// Ends the wait of the serving thread.
     wake: Arc<EventFd>,
-    sleeper: Arc<Sleeper>,
+    server_waker: Arc<ServerWaker>,
     options: Options,
     record: Arc<Record>,
     shown: Arc<str>,
-    stops: Option<stop::Watch>,
+    /// Exists while SIGINT and SIGTERM end the wait.
+    signal_watch: Option<stop::Watch>,
+    /// Reused for each wait.
     ready: Vec<Ready>,
-    /// Whether the program sleeps on our descriptor itself.
+    /// Whether the program's event loop watches the epoll set.
     pub watched: bool,
 }
 
-/// After so many frames of clients that always have more, the others are looked at, too: those that sleep, those whose
-/// answers wait, whoever closes the server, the deadline.
-const ROUND: u32 = 64;
+/// Frames after which all clients, the deadline and a close are checked.
+const FRAMES_PER_ROUND: u32 = 64;
+/// Token of the queue of new links.
 const ACCEPTOR: u64 = 0;
+/// Token of `wake`.
 const WAKE: u64 = 1;
+/// Token of the signals.
 const STOP: u64 = 2;
-const FIRST: u64 = 16;
-/// Set in the token of a client's "there is room".
+/// Tokens of clients are above this.
+const FIRST_CLIENT: u64 = 16;
+/// This bit in a client's token stands for "there is room".
 const ROOM: u64 = 1 << 63;
 
-/// Why a look at the clients ended.
+/// What [`Clients::next`] returns.
 pub enum Next {
     /// A request.
     Request(Request),
-    /// Somebody wants to know whether the server is still open.
+    /// `wake` was signalled: the caller checks whether the server is still open.
     Woken,
-    /// A signal asked the program to stop.
+    /// A signal bye_received the program to stop.
     Stopped,
 }
 
 impl Clients {
+    /// Returns the clients of a new server: none.
     pub fn new(
         acceptor: &ChannelAcceptor,
         wake: Arc<EventFd>,
@@ -154,66 +183,71 @@ impl Clients {
         Ok(Clients {
             epoll,
             clients: HashMap::new(),
-            turn: VecDeque::new(),
-            taken: 0,
-            last_token: FIRST,
-            sleeper: Arc::new(Sleeper::new(wake.clone())),
+            ready_queue: VecDeque::new(),
+            frames_in_round: 0,
+            last_token: FIRST_CLIENT,
+            server_waker: Arc::new(ServerWaker::new(wake.clone())),
             wake,
             options: options.clone(),
             record,
             shown,
-            stops: None,
+            signal_watch: None,
             ready: Vec::new(),
             watched: false,
         })
     }
 
+    /// The epoll set, which a program's event loop watches.
     pub fn epoll(&self) -> &Epoll {
         &self.epoll
     }
 
-    /// Lets SIGINT and SIGTERM end the wait.
+    /// Makes SIGINT and SIGTERM end the wait.
     pub fn stop_on_signals(&mut self) -> Result<()> {
-        if self.stops.is_none() {
+        if self.signal_watch.is_none() {
             let watch = stop::watch()?;
             self.epoll.add(stop::waker(), STOP, Interest::IN)?;
-            self.stops = Some(watch);
+            self.signal_watch = Some(watch);
         }
         Ok(())
     }
 
-    /// The next request of whoever's turn it is.
+    /// Returns the next request, waiting for it.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; what the link fails with if all clients share one link.
     pub fn next(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Next> {
+        // One round each: accept, serve the queue, flush, park, wait.
         let mut empty_polls = 0;
         loop {
             if !self.watched {
-                // One that has an event loop of its own sleeps where we do not see it.
-                self.sleeper.wakes();
+                // A program with an event loop waits there, so its thread always counts as parked.
+                self.server_waker.unpark();
             }
-            self.welcome(acceptor)?;
-            let before = self.taken;
-            if let Some(request) = self.look(waiting)? {
+            self.accept_new(acceptor)?;
+            let before = self.frames_in_round;
+            if let Some(request) = self.poll_clients(waiting)? {
                 return Ok(Next::Request(request));
             }
-            empty_polls += self.taken - before;
-            self.sleeper.sleeps();
-            self.flush_out()?;
-            let busy = !self.turn.is_empty();
+            empty_polls += self.frames_in_round - before;
+            self.server_waker.prepare_park();
+            self.flush_all()?;
+            let busy = !self.ready_queue.is_empty();
             if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
             }
             if self.park_all()? && !busy {
                 continue;
             }
-            self.taken = 0;
+            self.frames_in_round = 0;
             let mut ready = std::mem::take(&mut self.ready);
-            let slept = if busy {
-                // Clients that say much keep neither the others waiting nor the caller beyond its deadline.
+            let waited = if busy {
+                // Only a check: the queue is not empty.
                 self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
-                let late = empty_polls >= ROUND && waiting.deadline().has_passed();
+                let late = empty_polls >= FRAMES_PER_ROUND && waiting.deadline().has_passed();
                 if late { Err(waiting.timed_out()) } else { Ok(()) }
             } else if waiting.is_none() {
-                // An event loop was woken by one of these; who is parked is only looked at for a reason.
+                // An event loop was woken by one of these; parked clients are polled only if they report something.
                 self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
                 if ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
             } else {
@@ -233,14 +267,15 @@ impl Clients {
                 }
             }
             self.ready = ready;
-            slept?;
+            waited?;
             if let Some(ended) = ended {
                 return Ok(ended);
             }
         }
     }
 
-    fn welcome(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
+    /// Adds the links that were admitted.
+    fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
         while let Some(Link { tx, rx, peer, guard, negotiated }) = acceptor.queue.pop() {
             self.last_token += 1;
             let token = self.last_token;
@@ -249,29 +284,35 @@ impl Clients {
             }
             self.record.connected(&peer.source);
             if let Some(negotiated) = &negotiated {
-                negotiated.session_state.begin(negotiated);
+                negotiated.session_state.begin_receiving(negotiated);
             }
-            let (record, sleeper) = (self.record.clone(), self.sleeper.clone());
-            let outlet =
-                match Outlet::new(tx, peer.limit, negotiated.as_ref(), &self.options, record, sleeper) {
-                    Ok(outlet) => outlet.into(),
-                    // What it says of itself cannot be: it is let go of.
-                    Err(e) => {
-                        self.record.disconnected(format!("{}: {e}", peer.source));
-                        continue;
-                    }
-                };
+            let (record, server_waker) = (self.record.clone(), self.server_waker.clone());
+            let client_tx = match ClientTx::new(
+                tx,
+                peer.max_message_size,
+                negotiated.as_ref(),
+                &self.options,
+                record,
+                server_waker,
+            ) {
+                Ok(client_tx) => client_tx.into(),
+                // Its hello claims what cannot be.
+                Err(e) => {
+                    self.record.disconnected(format!("{}: {e}", peer.source));
+                    continue;
+                }
+            };
             let client = Client {
                 rx,
-                ahead: Ahead::default(),
+                read_ahead: ReadAhead::default(),
                 peer,
-                outlet,
+                client_tx,
                 parked: false,
                 queued: false,
                 negotiated,
-                asked: false,
+                bye_received: false,
                 room: None,
-                listens_only: false,
+                half_closed: false,
                 _guard: guard,
             };
             self.clients.insert(token, client);
@@ -281,24 +322,24 @@ impl Clients {
         Ok(())
     }
 
-    /// Gives a client its turn, once.
+    /// Adds a client to `ready_queue`, once.
     fn queue(&mut self, token: u64) {
         if let Some(client) = self.clients.get_mut(&token).filter(|client| !client.queued) {
             client.queued = true;
-            self.turn.push_back(token);
+            self.ready_queue.push_back(token);
         }
     }
 
-    /// Goes round those that may have something until one has, or none, or it is time to look at the others.
-    fn look(&mut self, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
-        // Nobody else is kept waiting by a short sleep for the one client that there is.
-        let alone = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
-        while self.taken < ROUND
-            && let Some(token) = self.turn.pop_front()
+    /// Serves the queue until there is a request, the queue is empty, or the round ends.
+    fn poll_clients(&mut self, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
+        // With a single client, a short wait for it keeps no other one waiting.
+        let is_single = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
+        while self.frames_in_round < FRAMES_PER_ROUND
+            && let Some(token) = self.ready_queue.pop_front()
         {
             let Some(client) = self.clients.get_mut(&token) else { continue };
             client.queued = false;
-            if client.listens_only {
+            if client.half_closed {
                 continue;
             }
             if client.parked {
@@ -309,10 +350,12 @@ impl Clients {
                 client.rx.consumed();
             }
             client.consumed();
+            // A short wait for this client is allowed only while no other one is ready.
             let got = loop {
-                match client.ahead.next(&mut client.rx) {
-                    Ok(None) if self.turn.is_empty() && client.rx.spin() => {}
-                    Ok(None) if alone && client.outlet.is_idle() && client.rx.sleep_briefly(waiting)? => {}
+                match client.read_ahead.next(&mut client.rx) {
+                    Ok(None) if self.ready_queue.is_empty() && client.rx.spin() => {}
+                    Ok(None)
+                        if is_single && client.client_tx.is_idle() && client.rx.sleep_briefly(waiting)? => {}
                     got => break got,
                 }
             };
@@ -322,12 +365,12 @@ impl Clients {
             }
             match got {
                 Ok(Some(frame)) => {
-                    self.taken += 1;
+                    self.frames_in_round += 1;
                     client.queued = true;
-                    self.turn.push_back(token);
+                    self.ready_queue.push_back(token);
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
-                            let session = match client.take(&frame) {
+                            let session = match client.record_received(&frame) {
                                 Ok(None) => continue,
                                 Ok(Some((session, missed))) => {
                                     if missed > 0 {
@@ -337,7 +380,7 @@ impl Clients {
                                 }
                                 Err(e) => {
                                     self.record.disconnected(format!("{}: {e}", client.peer.source));
-                                    self.let_go(token);
+                                    self.disconnect(token);
                                     continue;
                                 }
                             };
@@ -350,61 +393,63 @@ impl Clients {
                                 Ok(Some(sender)) => sender.source,
                                 _ => client.peer.source.clone(),
                             };
+                            let until = extension::read_until(&frame.extension);
                             let message = Message::new(frame, &source, self.options.limits(), session)
-                                .held_to(self.options.checks_received());
+                                .with_schema(self.options.checks_received());
                             return Ok(Some(Request::new(
                                 message,
-                                client.outlet.clone(),
+                                client.client_tx.clone(),
                                 self.shown.clone(),
+                                until,
                             )));
                         }
                         Kind::Bye => {
                             client.rx.consumed();
-                            client.asked = true;
-                            client.say(AckTrigger::Asked);
+                            client.bye_received = true;
+                            client.send_ack(AckTrigger::Requested);
                         }
                         Kind::Ack => {
-                            let lie = client.negotiated.as_ref().map(|negotiated| {
+                            let acknowledged = client.negotiated.as_ref().map(|negotiated| {
                                 negotiated.session_state.acknowledged(frame.header.correlation)
                             });
-                            if let Some(Err(e)) = lie {
+                            if let Some(Err(e)) = acknowledged {
                                 self.record.disconnected(format!("{}: {e}", client.peer.source));
-                                self.let_go(token);
+                                self.disconnect(token);
                             }
                         }
-                        // What is no request at all is answered for the program, which never sees it.
+                        // The error reply to a line that is no request (JSON-RPC), which goes back without the program.
                         Kind::Error if client.rx.is_plain() => {
                             self.record.count(&self.record.dropped);
-                            let objection = Payload::from_bytes(frame.header.encoding, frame.body);
-                            client.outlet.send(Kind::Error, frame.header.sequence, 0, &objection)?;
+                            let error_reply = Payload::from_body(frame.header.encoding, frame.body);
+                            client.client_tx.send(Kind::Error, frame.header.sequence, 0, &error_reply)?;
                         }
                         _ => {}
                     }
                 }
-                // Cold from here on: `park_all` lets it wake us.
-                Ok(None) => client.say(AckTrigger::Sleeping),
-                // One frame of it was too large, and was skipped; its sender has been told the limit in the hello.
+                // `park_all` parks it.
+                Ok(None) => client.send_ack(AckTrigger::Park),
+                // One frame was too large and was skipped; the hello told the sender the limit.
                 Err(e) if client.rx.goes_on_after(&e) => {
                     self.record.count(&self.record.dropped);
-                    self.taken += 1;
+                    self.frames_in_round += 1;
                     client.queued = true;
-                    self.turn.push_back(token);
+                    self.ready_queue.push_back(token);
                 }
-                // The one way to all of them.
+                // A link without a guard is shared by all clients.
                 Err(e) if client._guard.is_none() => {
-                    self.let_go(token);
+                    self.disconnect(token);
                     return Err(e);
                 }
                 Err(e) => {
                     self.record.disconnected(format!("{}: {e}", client.peer.source));
-                    // A plain client that has said all it has to say may still read.
-                    client.listens_only = client.rx.is_plain()
+                    // A client without a hello that closed its sending side may still read.
+                    client.half_closed = client.rx.is_plain()
                         && e.kind() == ErrorKind::Disconnected
-                        && client.outlet.listens_only();
-                    if client.listens_only {
+                        && client.client_tx.half_closed();
+                    if client.half_closed {
                         client.rx.descriptors().into_iter().for_each(|fd| self.epoll.remove(fd));
                     } else {
-                        self.let_go(token);
+                        self.disconnect(token);
                     }
                 }
             }
@@ -412,10 +457,11 @@ impl Clients {
         Ok(None)
     }
 
-    fn let_go(&mut self, token: u64) {
+    /// Removes a client and its descriptors.
+    fn disconnect(&mut self, token: u64) {
         let Some(client) = self.clients.remove(&token) else { return };
         self.count_present();
-        client.outlet.close();
+        client.client_tx.close();
         for fd in client.rx.descriptors() {
             self.epoll.remove(fd);
         }
@@ -424,19 +470,20 @@ impl Clients {
         }
     }
 
-    /// Brings away answers that wait, and arranges to be woken for the rest. Lets go of those who waited for nothing else.
-    fn flush_out(&mut self) -> Result<()> {
-        let served = |client: &Client| client.listens_only && !client.outlet.waits();
-        let served: Vec<u64> =
-            self.clients.iter().filter(|(_, client)| served(client)).map(|(token, _)| *token).collect();
-        served.into_iter().for_each(|token| self.let_go(token));
+    /// Flushes waiting answers, arranges wake-ups for the rest, and disconnects clients that only
+    /// waited for answers.
+    fn flush_all(&mut self) -> Result<()> {
+        let finished = |client: &Client| client.half_closed && !client.client_tx.has_unfinished();
+        let finished: Vec<u64> =
+            self.clients.iter().filter(|(_, client)| finished(client)).map(|(token, _)| *token).collect();
+        finished.into_iter().for_each(|token| self.disconnect(token));
         for (token, client) in &mut self.clients {
-            if !client.outlet.pending.load(Ordering::Acquire) && client.room.is_none() {
+            if !client.client_tx.pending.load(Ordering::Acquire) && client.room.is_none() {
                 continue;
             }
             let mut room = client.room.take();
-            while !client.outlet.flush() {
-                let parked = client.outlet.with_tx(|tx| -> Result<bool> {
+            while !client.client_tx.flush() {
+                let parked = client.client_tx.with_tx(|tx| -> Result<bool> {
                     if tx.park_room()? {
                         return Ok(false);
                     }
@@ -454,7 +501,7 @@ impl Clients {
                         client.room = room.take();
                         break;
                     }
-                    // The client has gone: its receiving half says so at its next turn.
+                    // The client has disconnected, which its receiving half reports at its next turn.
                     Some(Err(_)) | None => break,
                 }
             }
@@ -465,46 +512,49 @@ impl Clients {
         Ok(())
     }
 
-    /// Lets every client wake us; true where one has something after all.
+    /// Parks all clients that have nothing; true if one has something after all.
     fn park_all(&mut self) -> Result<bool> {
         for (token, client) in &mut self.clients {
-            if client.parked || client.queued || client.listens_only {
+            if client.parked || client.queued || client.half_closed {
                 continue;
             }
             if client.rx.park().unwrap_or(true) {
                 client.queued = true;
-                self.turn.push_back(*token);
+                self.ready_queue.push_back(*token);
             } else {
                 client.parked = true;
             }
         }
-        Ok(!self.turn.is_empty())
+        Ok(!self.ready_queue.is_empty())
     }
 
-    /// Brings away every answer that waits, until the deadline; then how many clients have not taken theirs.
+    /// Closes: receives no more and sends every waiting answer.
+    ///
+    /// # Errors
+    /// `Timeout` if clients have not taken their answers by the deadline.
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Each is told how far its messages were taken: it may be about to ask, and we read no more.
+        // Acknowledged now, because the request of a client that waits for it would not be received any more.
         for client in self.clients.values_mut() {
             if self.options.ack == Acknowledge::Auto {
                 client.rx.consumed();
             }
             client.consumed();
-            client.say(AckTrigger::Leaving);
+            client.send_ack(AckTrigger::Close);
         }
-        if self.stops.is_some() {
-            // A signal may be why we leave, and would wake us for ever.
+        if self.signal_watch.is_some() {
+            // A signal that caused the close stays readable.
             self.epoll.remove(stop::waker());
         }
-        // Nothing is read any more: only room for answers, and the end of a connection, are worth waking for.
+        // Frames are not received any more: only room for answers and the end of a connection wake this thread.
         for (token, client) in &self.clients {
             for fd in client.rx.descriptors() {
                 self.epoll.modify(fd, *token, Interest::empty())?;
             }
         }
         loop {
-            self.sleeper.sleeps();
-            self.flush_out()?;
-            if self.clients.values().all(|c| !c.outlet.pending.load(Ordering::Acquire)) {
+            self.server_waker.prepare_park();
+            self.flush_all()?;
+            if self.clients.values().all(|c| !c.client_tx.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }
             let mut ready = Vec::new();
@@ -514,17 +564,18 @@ impl Clients {
                     WAKE => self.wake.drain(),
                     ACCEPTOR | STOP => {}
                     token if token & ROOM != 0 => {}
-                    gone => self.let_go(gone),
+                    token => self.disconnect(token),
                 }
             }
         }
     }
 
+    /// Updates the counter that listings show.
     fn count_present(&self) {
         self.record.present.store(self.clients.len() as u64, Ordering::Relaxed);
     }
 
-    /// How many are connected.
+    /// How many clients are connected.
     pub fn count(&self) -> usize {
         self.clients.len()
     }
@@ -533,7 +584,7 @@ impl Clients {
 impl Drop for Clients {
     fn drop(&mut self) {
         for client in self.clients.values() {
-            client.outlet.close();
+            client.client_tx.close();
         }
     }
 }

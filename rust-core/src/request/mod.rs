@@ -1,18 +1,23 @@
 //! Requests and their answers: one server for many clients.
 //!
+//! The client's side is [`Channel::call`](crate::Channel::call); this is the server's. One thread
+//! receives requests of all clients in turn; any thread may answer. A client that reads its answers
+//! slowly, or never, keeps neither the server nor other clients waiting: its answers are kept for it
+//! within a bound, and beyond that it is disconnected.
+//!
 //! | what | lives in |
 //! |---|---|
 //! | the public server | `server` |
-//! | its clients, and whose turn it is | `clients` |
-//! | what was read of a client before its turn | `ahead` |
-//! | a request and its one answer | `answer` |
-//! | whether the thread that serves has to be woken | `sleeper` |
+//! | its clients, and in which order they are served | `clients` |
+//! | frames of a client that were read before their turn | `read_ahead` |
+//! | a request, its one answer, and the sending half to a client | `answer` |
+//! | wakes the serving thread only if it is parked | `server_waker` |
 
-mod ahead;
 mod answer;
 mod clients;
+mod read_ahead;
 mod server;
-mod sleeper;
+mod server_waker;
 
 pub use answer::Request;
 pub use server::{Requests, Server};

@@ -1,4 +1,8 @@
-//! The server: takes the requests of many clients, one after the other.
+//! The server: receives the requests of many clients, one after the other.
+//!
+//! [`Server`] adds to [`Clients`] what its callers see: one thread at a time serves, any thread may
+//! close, a close within a callback of the serving thread does not wait for itself, and signals end
+//! the loop.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -8,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use super::answer::Request;
 use super::clients::{Clients, Next};
 use crate::channel::acceptor::ChannelAcceptor;
-use crate::channel::greeting::Pattern;
+use crate::channel::pattern::Pattern;
 use crate::channel::record::Record;
 use crate::channel::turns::Turns;
-use crate::channel::{Does, Event, LINGER, Options, only_one};
+use crate::channel::{Event, LINGER, Operation, Options, lock_exclusive};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
@@ -20,38 +24,49 @@ use crate::sys::fork;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// Serves an endpoint: any number of clients call, the program takes their requests in turn and answers each.
+/// Serves an endpoint: any number of clients call, the program receives their requests in turn and
+/// answers each.
 ///
-/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer a [`Request`], and close the server,
-/// which ends the other's wait.
+/// One thread at a time receives requests; another one gets `InvalidState`. Any thread may answer a
+/// [`Request`], and close the server, which ends the wait of the serving thread.
 pub struct Server {
     shown: Arc<str>,
     options: Options,
+    /// None once the server is closed. The serving thread holds the lock for the whole of its wait.
     serving: Mutex<Option<Serving>>,
+    /// Ends the wait of the serving thread.
     wake: Arc<EventFd>,
     record: Arc<Record>,
+    /// The epoll set of the clients.
     descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
-    /// Which thread takes requests, for one that closes out of a callback of its own wait; whether it did.
-    taker: Turns,
-    closed_within: AtomicBool,
-    born: u64,
+    /// Which thread serves, so that a close from a callback of its own wait is recognised.
+    serving_thread: Turns,
+    /// Whether such a close has happened: `next` then finishes it.
+    closed_in_callback: AtomicBool,
+    /// The process that made the server, as a count of forks.
+    fork_generation: u64,
 }
 
+/// What serving takes, and what a close takes apart.
 struct Serving {
     clients: Clients,
     acceptor: ChannelAcceptor,
 }
 
 impl Server {
-    /// Takes the name. `AddressInUse` where a living process has it.
+    /// Binds the name.
+    ///
+    /// # Errors
+    /// `AddressInUse` if a living process holds it; `Unsupported` for options that the transport
+    /// cannot fulfil.
     pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
         let record = Arc::new(Record::default());
         let acceptor =
             ChannelAcceptor::open(&endpoint, Pattern::Request, options, None).map_err(|e| e.on(&endpoint))?;
-        acceptor.tells_of(&record);
+        acceptor.answer_with(&record);
         let shown: Arc<str> = acceptor.endpoint.to_string().into();
         let clients = Clients::new(&acceptor, wake.clone(), options, record.clone(), shown.clone())?;
         let descriptor = clients.epoll().shared();
@@ -63,38 +78,48 @@ impl Server {
             record,
             descriptor,
             closed: AtomicBool::new(false),
-            taker: Turns::default(),
-            closed_within: AtomicBool::new(false),
-            born: fork::generation(),
+            serving_thread: Turns::default(),
+            closed_in_callback: AtomicBool::new(false),
+            fork_generation: fork::generation(),
         })
     }
 
-    /// The next request. [`Timeout::Default`] waits for ever here, as in every loop, whatever the options say; none comes once the
-    /// server is closed or SIGINT or SIGTERM has asked the program to stop. Where a time-out is given that passes, `Timeout`.
+    /// Waits for the next request. [`Timeout::Default`] waits without end here, as in every loop,
+    /// whatever the options say.
+    ///
+    /// None once the server is closed, or once SIGINT or SIGTERM has asked the program to stop and
+    /// the call waits without end.
+    ///
+    /// # Errors
+    /// `Timeout` if a time-out was given and passes; `InvalidState` if another thread receives
+    /// requests.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Request>> {
         self.try_next(wait.into()).map_err(|e| e.on(&self.shown))
     }
 
+    /// [`Server::next`] without the endpoint in its errors.
     fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
-        fork::check(self.born)?;
+        fork::check(self.fork_generation)?;
         let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
-        let mut serving = match only_one(&self.serving, Does::TakesRequests) {
-            // The other thread is the one that closes it.
+        let mut serving = match lock_exclusive(&self.serving, Operation::TakeRequests) {
+            // The other thread closes the server.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             serving => serving?,
         };
-        let _taker = self.taker.mark();
+        let _holder = self.serving_thread.mark_holder();
         let next = self.next_of(&mut serving, &mut waiting);
-        // This thread closed it, out of a callback or a signal's handler, and nobody else waits to.
-        if self.closed_within.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
-            let mut leaving = Wait::default().start(self.options.timeout);
-            return next.and(self.leave(serving.take(), &mut leaving).map(|()| None));
+        // This thread closed the server in a callback or a signal handler, so it has to finish the close.
+        if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
+            let mut closing = Wait::default().start(self.options.timeout);
+            return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
         }
         next
     }
 
+    /// Receives from the clients until there is a request or a reason to stop.
     fn next_of(&self, serving: &mut Option<Serving>, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
         let Some(Serving { clients, acceptor }) = serving else { return Ok(None) };
+        // Only a loop without end reacts to signals: a call with a time-out returns to its program anyway.
         if waiting.is_forever() {
             clients.stop_on_signals()?;
         }
@@ -102,6 +127,7 @@ impl Server {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
+            // Busy servers of a shared name leave new clients to idle ones.
             self.record.busy.store(false, Ordering::Relaxed);
             match clients.next(acceptor, waiting)? {
                 Next::Request(request) => {
@@ -114,8 +140,9 @@ impl Server {
         }
     }
 
-    /// Answers every request with what the handler gives, until the server is closed or the program asked to stop. A
-    /// handler's error is answered `Remote` with its kind and text.
+    /// Answers every request with what the handler returns, until the server is closed or the
+    /// program is asked to stop. An error of the handler is answered: the client's call fails with
+    /// `Remote`, with its kind and text.
     pub fn run(&self, mut handler: impl FnMut(&Request) -> Result<Value>) -> Result<()> {
         while let Some(request) = self.next(None)? {
             let answered = match handler(&request) {
@@ -141,7 +168,7 @@ impl Server {
         Ok(())
     }
 
-    /// What happened since the last call: clients that came and went.
+    /// Returns what happened since the last call, such as clients that connected and disconnected.
     pub fn events(&self) -> Vec<Event> {
         self.record.take()
     }
@@ -151,39 +178,46 @@ impl Server {
         &self.shown
     }
 
-    /// A descriptor for an event loop: readable while [`Server::next`] without waiting has something to do.
+    /// Returns a descriptor for an event loop: readable while [`Server::next`] without waiting has
+    /// something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        fork::check(self.born)?;
-        if let Some(serving) = only_one(&self.serving, Does::TakesRequests)?.as_mut() {
+        fork::check(self.fork_generation)?;
+        if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut() {
             serving.clients.watched = true;
         }
-        // Readable once, so that the event loop takes a first look, which arms the clients.
+        // Readable at first, so that the event loop calls `next` once, which parks the clients.
         self.wake.wake();
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Counters and state, as a map.
+    /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
         let mut stats = self.record.stats();
+        self.record.add_arrays(&mut stats);
         stats.insert("endpoint".into(), (&*self.shown).into());
-        if let Ok(serving) = only_one(&self.serving, Does::TakesRequests) {
+        if let Ok(serving) = lock_exclusive(&self.serving, Operation::TakeRequests) {
             let clients = serving.as_ref().map_or(0, |s| s.clients.count());
             stats.insert("clients".into(), (clients as u64).into());
         }
         Value::Map(stats)
     }
 
-    /// Takes no more requests, gives the name away, and waits until the clients have their answers. In a callback of this thread's own
-    /// `next`, and in a signal's handler that runs in it, it waits for nothing: that `next` does so, and ends.
+    /// Receives no more requests, removes the name, and waits until the clients have received their
+    /// answers. In a callback of this thread's own `next`, or in a signal handler that interrupts
+    /// it, it does not wait: that `next` finishes the close and returns none.
+    ///
+    /// # Errors
+    /// `Timeout` if clients have not received their answers by the deadline; the server is closed
+    /// all the same.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.born).is_err() {
+        if fork::check(self.fork_generation).is_err() {
             return Ok(());
         }
         self.closed.store(true, Ordering::Release);
-        // Another thread that waits in `next` sees it and lets go.
+        // A thread that waits in `next` returns and releases the lock.
         self.wake.wake();
-        if self.taker.is_held_here() {
-            self.closed_within.store(true, Ordering::Release);
+        if self.serving_thread.is_held_by_this_thread() {
+            self.closed_in_callback.store(true, Ordering::Release);
             return Ok(());
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
@@ -191,11 +225,13 @@ impl Server {
             Ok(serving) => serving,
             Err(poisoned) => poisoned.into_inner(),
         };
-        self.leave(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
+        self.finish(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    fn leave(&self, serving: Option<Serving>, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// Closes the name and sends the waiting answers.
+    fn finish(&self, serving: Option<Serving>, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(Serving { mut clients, acceptor }) = serving else { return Ok(()) };
+        // The name first, so that clients find the next server while this one sends its answers.
         drop(acceptor);
         clients.finish(waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout => {
@@ -208,13 +244,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Answers that were given are not lost by leaving; who wants to know whether all were taken calls `close`.
+        // Waits for a short time until answers were sent. A program that has to know whether all were calls `close`.
         let _ = self.close(LINGER);
     }
 }
 
-/// The descriptor of [`Server::fileno`]. Where that fails, because another thread takes requests, it is not readable on its
-/// own, and the next call says why.
+/// The descriptor of [`Server::fileno`]. If that fails, because another thread receives requests, it
+/// does not become readable by itself, and the next call reports the reason.
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();
@@ -228,7 +264,7 @@ impl AsRawFd for Server {
     }
 }
 
-/// The requests as they come, for ever; ends as [`Server::next`] does.
+/// Iterates over the requests without end; stops as [`Server::next`] does.
 #[derive(Debug)]
 pub struct Requests<'a>(&'a Server);
 

@@ -1,39 +1,48 @@
-//! What stands for schemas in a build without the feature `schema`: no object is opened with one.
+//! The replacement for `schema` in a build without that feature: no object is opened with a schema.
+//!
+//! The type has no values, so the code of the layers above compiles unchanged and its branches for
+//! schemas are removed by the compiler. The option `schema` is `Unsupported`.
 
 use std::sync::Arc;
 
+use crate::body::{Body, Placer};
 use crate::codec::{EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Source};
 
-/// A schema; there is none in this build.
+/// A schema; a build without the feature has none.
 #[derive(Debug)]
-pub(crate) enum Held {}
+pub(crate) enum PreparedSchema {}
 
-/// Who reads what the other one writes.
+/// The side that reads what the other one writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reads {
-    We,
-    They,
+pub(crate) enum Readers {
+    Local,
+    Peer,
     Both,
 }
 
-pub(crate) const LONGEST: usize = 256 << 10;
+// The greatest length of a canonical form that is exchanged, in bytes.
+pub(crate) const MAX_CANONICAL: usize = 256 << 10;
 
-impl Held {
-    pub fn of_option(_said: &str) -> Result<Arc<Held>> {
+impl PreparedSchema {
+    // Every constructor answers `Unsupported`.
+    pub fn from_option(_said: &str) -> Result<Arc<PreparedSchema>> {
         let text = "this build has no schemas: build Linkspan with the feature schema";
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    pub fn of_peer(_form: &[u8], _fingerprint: &[u8; 32]) -> Result<Arc<Held>> {
-        Held::of_option("")
+    // A peer's schema, which no connection of this build receives, since its hello announces none.
+    pub fn from_peer(_form: &[u8], _fingerprint: &[u8; 32]) -> Result<Arc<PreparedSchema>> {
+        PreparedSchema::from_option("")
     }
 
-    pub fn of_stored(_form: &[u8]) -> Result<Arc<Held>> {
-        Held::of_option("")
+    // A journal may have been written by a program with schemas; reading it then fails.
+    pub fn from_stored(_form: &[u8]) -> Result<Arc<PreparedSchema>> {
+        PreparedSchema::from_option("")
     }
 
+    // Every method is unreachable, since there is no value to call it on.
     pub fn check_size(&self) -> Result<()> {
         match *self {}
     }
@@ -54,7 +63,12 @@ impl Held {
         match *self {}
     }
 
-    pub fn differences(&self, _theirs: &Held, _reads: Reads, _title: &str) -> Option<(String, String)> {
+    pub fn differences(
+        &self,
+        _theirs: &PreparedSchema,
+        _reads: Readers,
+        _title: &str,
+    ) -> Option<(String, String)> {
         match *self {}
     }
 
@@ -64,11 +78,12 @@ impl Held {
         _encoding: Encoding,
         _how: &EncodeOptions,
         _out: &mut Vec<u8>,
+        _placer: Option<&mut dyn Placer>,
     ) -> Result<()> {
         match *self {}
     }
 
-    pub fn decode_into<S: Sink>(&self, _: &[u8], _: Encoding, _: &Limits, _: S) -> Result<S> {
+    pub fn decode_into<S: Sink>(&self, _: &Body, _: Encoding, _: &Limits, _: S) -> Result<S> {
         match *self {}
     }
 }

@@ -1,4 +1,12 @@
-//! Checking values against a schema, event by event, on their way into another sink: no tree and no second pass.
+//! Checks values against a schema, event by event, on their way into another sink: without a tree
+//! and without a second pass.
+//!
+//! A [`Checker`] stands in front of an encoder at a writer and in front of a builder at a reader.
+//! It knows the type of the next value ([`Checker::expected`]) and, for each open list or map, what
+//! its items are. Keys that are a field's own name are accounted for here, so a
+//! [`Meter`](crate::value::Meter) in front need not remember them; other keys go to the sink behind
+//! first, which may know them. Values under keys that the schema does not have, or of type `any`,
+//! pass unchecked.
 
 mod numbers;
 mod state;
@@ -7,14 +15,15 @@ use super::model::{Field, Kind, Length, Schema, Type};
 use crate::codec::Unread;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::typed::is_same;
-use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Source, Timestamp, Value};
-use state::{Open, Seen};
+use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Source, Timestamp, Value, repeated_key};
+use state::{FieldSet, Open};
 
-/// Which side checks.
+/// The side that checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Side {
-    /// The program that writes: fields that the schema does not have are errors, and so are old names.
+    /// The program that writes: fields that the schema does not have are errors, and so are old
+    /// names.
     Writer,
     /// The program that reads: fields that it does not know are passed on unchecked, since a newer writer may send them; aliases are
     /// accepted, and so are an enum's unknown names where the field has a default.
@@ -23,24 +32,30 @@ pub enum Side {
 
 /// A sink that checks each event against a schema and passes it on to another sink.
 ///
-/// `WrongType`, `OutOfRange`, `TooLarge` or `Missing` says what is expected and what was found; the path is added by what drives the
-/// sink, as for every sink. What was passed on before an error is a part of a value.
+/// The errors `WrongType`, `OutOfRange`, `TooLarge` and `Missing` contain what is expected and what
+/// was found; the path is added by the caller of the sink, as for every sink. What was passed on
+/// before an error is a part of a value.
 #[derive(Debug)]
 pub struct Checker<'a, S> {
+    /// The name of the schema, for errors; empty for a default.
     schema: &'a str,
+    /// The type of the whole value.
     root: &'a Type,
+    /// The side that checks.
     side: Side,
     /// The innermost list or map, in place: most messages have one.
     open: Option<Open<'a>>,
+    /// The lists and maps around `open`, outermost first.
     outer: Vec<Open<'a>>,
-    /// The type of the value that comes next; nothing where any value may come.
+    /// The type of the next value; `None` where any value may come.
     expected: Option<&'a Type>,
-    /// The field of a record whose value comes next.
+    /// The field of a record whose value is next.
     field: Option<&'a Field>,
-    /// The lengths that the names in shapes stand for in this message.
+    /// The lengths that the names in shapes have in this message, in the order in which they came.
     lengths: Vec<(&'a str, u64)>,
-    /// The schema, where a message is packed bytes.
+    /// The schema, if its messages are packed bytes.
     packed: Option<&'a Schema>,
+    /// The sink behind.
     inner: S,
 }
 
@@ -62,7 +77,7 @@ impl Schema {
         value.walk(&mut self.checker(Side::Writer, Unread))
     }
 
-    /// A sink that checks what it passes on to `sink`, for a decoder to drive.
+    /// Returns a sink that checks what it passes on to `sink`, for a decoder to drive.
     pub fn checker<S: Sink>(&self, side: Side, sink: S) -> Checker<'_, S> {
         Checker {
             schema: &self.name,
@@ -97,7 +112,7 @@ pub(super) fn value(of: &Type, value: &Value) -> Result<()> {
 }
 
 impl<'a, S: Sink> Checker<'a, S> {
-    /// The sink behind it.
+    /// Returns the sink behind.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -108,14 +123,14 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.expect_items();
     }
 
-    /// Ends the innermost list or map, and gives it.
+    /// Ends the innermost list or map, and returns it.
     fn leave(&mut self) -> Option<Open<'a>> {
         let left = std::mem::replace(&mut self.open, self.outer.pop());
         self.expect_items();
         left
     }
 
-    /// What comes next where no key says it.
+    /// Sets the type of the next value where no key decides it.
     #[inline]
     fn expect_items(&mut self) {
         self.field = None;
@@ -126,6 +141,8 @@ impl<'a, S: Sink> Checker<'a, S> {
         };
     }
 
+    /// Returns the `WrongType` error of a value, with a hint where a frequent mistake has one. For
+    /// a packed schema it names the number of bytes instead of the type.
     #[cold]
     fn wrong(&self, of: &Type, found: &str) -> Error {
         if let (Some(schema), true) = (self.packed, self.open.is_none()) {
@@ -133,6 +150,7 @@ impl<'a, S: Sink> Checker<'a, S> {
             return self
                 .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
         }
+        // Mistakes that are made often, with what to change.
         let hint = match (&of.kind, found) {
             (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
             (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",
@@ -143,22 +161,26 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.error(ErrorKind::WrongType, format!("{of} is expected, {found} was found{hint}"))
     }
 
+    /// Returns an error that names the schema.
     #[cold]
     fn error(&self, kind: ErrorKind, text: String) -> Error {
         let schema = if self.schema.is_empty() { String::new() } else { format!("schema {}: ", self.schema) };
         Error::new(kind, schema + &text)
     }
 
-    /// Checks that the next value is of a kind that needs no look at it.
+    /// Checks the kind of the next value, for kinds whose content is not limited.
     #[inline]
     fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
         match self.expected {
             None => Ok(()),
+            // Any value fits; its content is not checked either.
             Some(of) if matches!(of.kind, Kind::Any) || fits(&of.kind) => Ok(()),
             Some(of) => Err(self.wrong(of, found)),
         }
     }
 
+    /// Checks a length against the limit of the type; `TooLarge` above it. The unit of the limit is
+    /// bytes for text and bytes, and values for lists.
     #[inline]
     fn at_most(&self, most: Option<u64>, found: usize, of: &Type, what: &str) -> Result<()> {
         match most {
@@ -169,8 +191,9 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
-    /// Notes the length of a column; all have the same.
+    /// Compares the length of a column with that of the columns before.
     fn column(&mut self, length: u64) -> Result<()> {
+        // Outside a table there is nothing to compare.
         let Some(Open::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
         match known.replace(length) {
             Some(other) if other != length => {
@@ -183,11 +206,14 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
+    /// Checks an N-d array: element type, order, shape, and named lengths, which are equal in one
+    /// message.
     fn array(&mut self, value: &NdArrayRef<'_>) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
         let Kind::NdArray { dtype, shape, order } = &of.kind else {
             return if of.kind == Kind::Any { Ok(()) } else { Err(self.wrong(of, "an N-d array")) };
         };
+        // For an array of one line both orders are the same, and `for_shape` makes them equal.
         let one_order =
             order.is_none_or(|order| order.for_shape(value.shape) == value.order.for_shape(value.shape));
         let lengths = shape.as_deref();
@@ -197,6 +223,7 @@ impl<'a, S: Sink> Checker<'a, S> {
             return Err(self.array_is_wrong(of, value));
         }
         for (length, found) in lengths.unwrap_or_default().iter().zip(value.shape) {
+            // A named length takes its value from the first array that has it.
             let fits = match length {
                 Length::Any => true,
                 Length::Fixed(length) => length == found,
@@ -222,6 +249,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.column(value.shape.first().copied().unwrap_or(0))
     }
 
+    /// Returns the `WrongType` error of an N-d array.
     #[cold]
     fn array_is_wrong(&self, of: &Type, value: &NdArrayRef<'_>) -> Error {
         let found = format!(
@@ -233,20 +261,11 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.wrong(of, &found)
     }
 
-    /// A key, which its map does not have twice.
+    /// Takes the key of a field under its own name, passes it on, and returns true. Returns false
+    /// for any other key, and takes nothing.
     #[inline]
-    fn any_key(&mut self, key: &[u8]) -> Result<()> {
-        match self.open {
-            Some(Open::Fields { .. }) => self.field_key(key),
-            Some(Open::Union { .. }) => self.named_key(&String::from_utf8_lossy(key), "variant"),
-            Some(Open::Columns { .. }) => self.named_key(&String::from_utf8_lossy(key), "column"),
-            _ => Ok(()),
-        }
-    }
-
-    /// The key of a field: in order nearly always, so the next one is looked at first.
-    #[inline]
-    fn field_key(&mut self, key: &[u8]) -> Result<()> {
+    fn own_key(&mut self, key: &[u8]) -> Result<bool> {
+        // Keys are nearly always in order, so the next field is compared first.
         if let Some(Open::Fields { fields, next, seen }) = &mut self.open
             && let Some(field) = fields.get(*next)
             && is_same(&field.name, key)
@@ -254,21 +273,53 @@ impl<'a, S: Sink> Checker<'a, S> {
         {
             *next += 1;
             (self.field, self.expected) = (Some(field), Some(&field.of));
-            return Ok(());
+            return self.inner.new_key(&field.name).map(|()| true);
         }
-        self.other_field(&String::from_utf8_lossy(key))
+        self.own_key_out_of_order(key)
     }
 
-    /// The key of a field that is not the next one, or is wrong.
+    /// The slow path of [`Self::own_key`]: the field is not the next one.
+    fn own_key_out_of_order(&mut self, key: &[u8]) -> Result<bool> {
+        let Some(Open::Fields { fields, next, seen }) = &mut self.open else { return Ok(false) };
+        let all = *fields;
+        let Some(position) = all.iter().position(|field| field.name.as_bytes() == key) else {
+            return Ok(false);
+        };
+        let field = &all[position];
+        if !seen.insert(position) {
+            // The two cases have different remedies, so the set also keeps which keys were aliases.
+            let by_alias = seen.contains(all.len() + position);
+            return Err(if by_alias { self.repeated_field(field) } else { repeated_key(&field.name) });
+        }
+        *next = position + 1;
+        (self.field, self.expected) = (Some(field), Some(&field.of));
+        self.inner.new_key(&field.name).map(|()| true)
+    }
+
+    /// Takes a key that is not a field's own name and that its map does not have twice.
+    fn other_key(&mut self, key: &[u8]) -> Result<()> {
+        let key = || String::from_utf8_lossy(key);
+        match self.open {
+            Some(Open::Fields { .. }) => self.other_field(&key()),
+            Some(Open::Union { .. }) => self.named_key(&key(), "variant"),
+            Some(Open::Columns { .. }) => self.named_key(&key(), "column"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a key of a record that is an alias of a field, or unknown.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType` where the field came already, and at the writer for every such key.
     fn other_field(&mut self, key: &str) -> Result<()> {
         let side = self.side;
         let Some(Open::Fields { fields, next, seen }) = &mut self.open else { return Ok(()) };
         let all = *fields;
-        let found = all
-            .iter()
-            .position(|field| field.name == key)
-            .or_else(|| all.iter().position(|field| field.aliases.iter().any(|alias| alias == key)));
+        // Aliases are older names that a reader still accepts.
+        let found = all.iter().position(|field| field.aliases.iter().any(|alias| alias == key));
         let Some(position) = found else {
+            // A value under an unknown key is passed on unchecked.
             (self.field, self.expected) = (None, None);
             return match side {
                 Side::Reader => Ok(()),
@@ -287,21 +338,34 @@ impl<'a, S: Sink> Checker<'a, S> {
         *next = position + 1;
         (self.field, self.expected) = (Some(field), Some(&field.of));
         if !seen.insert(position) {
-            let text = format!("the field {} comes twice, under a name and an alias", field.name);
-            return Err(self.error(ErrorKind::WrongType, text));
+            return Err(self.repeated_field(field));
         }
-        if side == Side::Writer && field.name != key {
+        seen.insert(all.len() + position);
+        // A writer must use the present name, or readers without the alias would miss the field.
+        if side == Side::Writer {
             let text = format!("{} is the old name of {}: write the new one", quoted(key), field.name);
             return Err(self.error(ErrorKind::WrongType, text));
         }
         Ok(())
     }
 
-    /// The key of a variant or a column.
+    /// Returns the error of a field that comes under two of its names.
+    #[cold]
+    fn repeated_field(&self, field: &Field) -> Error {
+        let text = format!("the field {} comes twice, under a name and an alias", field.name);
+        self.error(ErrorKind::WrongType, text)
+    }
+
+    /// Takes the key of a variant or a column.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType` for an unknown variant on either side, and for an unknown column at the writer.
     fn named_key(&mut self, key: &str, what: &str) -> Result<()> {
         let all = match &mut self.open {
             Some(Open::Union { variants }) => {
                 let variant = variants.iter().find(|field| field.name == key);
+                // An unknown variant is an error on both sides: no value would be left.
                 self.expected = variant.map(|field| &field.of);
                 if variant.is_some() {
                     return Ok(());
@@ -311,6 +375,7 @@ impl<'a, S: Sink> Checker<'a, S> {
             Some(Open::Columns { columns, seen, .. }) => {
                 let position = columns.iter().position(|field| field.name == key);
                 self.expected = position.map(|position| &columns[position].of);
+                // A reader ignores columns that it does not know.
                 if position.is_some_and(|position| seen.insert(position)) || self.side == Side::Reader {
                     return Ok(());
                 }
@@ -323,6 +388,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         Err(self.error(ErrorKind::WrongType, text))
     }
 
+    /// Returns the error of a field without value and without default.
     #[cold]
     fn missing(&self, field: &Field) -> Error {
         let text = format!("{} is missing: {} is expected", quoted(&field.name), field.of);
@@ -335,6 +401,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
         match (self.expected, self.field) {
             (None, _) => {}
             (Some(of), _) if of.kind == Kind::Any => {}
+            // An optional field may be null instead of absent.
             (_, Some(field)) if field.optional => {}
             (Some(of), _) => return Err(self.wrong(of, "null")),
         }
@@ -366,6 +433,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
                 Kind::Any => {}
                 Kind::Text(most) => self.at_most(*most, value.len(), of, "bytes")?,
                 Kind::Enum(values) => {
+                    // A reader with a default accepts names that a newer writer may have.
                     let has_default = self.field.is_some_and(|field| field.default.is_some());
                     let known =
                         values.iter().any(|name| name == value) || (self.side == Side::Reader && has_default);
@@ -379,6 +447,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.text(value)
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        // The whole message of a packed schema is one block of bytes.
         if let (Some(schema), true) = (self.packed, self.open.is_none()) {
             schema.check_packed(value)?;
             return self.inner.bytes(value);
@@ -435,8 +504,9 @@ impl<S: Sink> Sink for Checker<'_, S> {
             Some(of) => match &of.kind {
                 Kind::Any => Open::Any,
                 Kind::Map(each) => Open::Map(each),
-                Kind::Record(fields) => Open::Fields { fields, next: 0, seen: Seen::default() },
-                Kind::Table(columns) => Open::Columns { columns, seen: Seen::default(), length: None },
+                Kind::Record(fields) => Open::Fields { fields, next: 0, seen: FieldSet::default() },
+                Kind::Table(columns) => Open::Columns { columns, seen: FieldSet::default(), length: None },
+                // A union is a map with exactly one key.
                 Kind::Union(variants) if len == 1 => Open::Union { variants },
                 Kind::Union(_) => return Err(self.wrong(of, &format!("a map of {len} entries"))),
                 _ => return Err(self.wrong(of, "a map")),
@@ -445,17 +515,23 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.enter(open);
         self.inner.begin_map(len)
     }
-    // A key goes to the sink behind first: that one knows best whether it is repeated.
+    /// A field's own name is accounted for here; any other key goes to the sink behind first, which may find it repeated.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
+        if self.own_key(key.as_bytes())? {
+            return Ok(());
+        }
         self.inner.key(key)?;
-        self.any_key(key.as_bytes())
+        self.other_key(key.as_bytes())
     }
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
+        if self.own_key(key)? {
+            return Ok(true);
+        }
         let known = self.inner.known_key(key)?;
         if known {
-            self.any_key(key)?;
+            self.other_key(key)?;
         }
         Ok(known)
     }
@@ -464,17 +540,16 @@ impl<S: Sink> Sink for Checker<'_, S> {
     }
     fn end_map(&mut self) -> Result<()> {
         match self.leave() {
-            Some(Open::Fields { fields, seen, .. }) if seen.count() < fields.len() => {
-                let needed = |field: &Field| !field.optional && field.default.is_none();
-                let missing =
-                    fields.iter().enumerate().find(|(i, field)| needed(field) && !seen.contains(*i));
-                if let Some((_, field)) = missing {
-                    return Err(self.missing(field));
+            Some(Open::Fields { fields, seen, .. }) => {
+                // A record ends: every field without default must have come.
+                let needed = |at: usize| !fields[at].optional && fields[at].default.is_none();
+                if let Some(at) = seen.missing(fields.len(), needed) {
+                    return Err(self.missing(&fields[at]));
                 }
             }
-            Some(Open::Columns { columns, seen, .. }) if seen.count() < columns.len() => {
-                if let Some((_, column)) = columns.iter().enumerate().find(|(i, _)| !seen.contains(*i)) {
-                    return Err(self.missing(column));
+            Some(Open::Columns { columns, seen, .. }) => {
+                if let Some(at) = seen.missing(columns.len(), |_| true) {
+                    return Err(self.missing(&columns[at]));
                 }
             }
             _ => {}

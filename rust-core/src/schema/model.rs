@@ -1,20 +1,24 @@
 //! The model of a schema: a tree of types in which every name is resolved.
+//!
+//! Parsing, the canonical form and importers of other notations build it; everything else reads it.
+//! The limits of the size of a schema are constants of [`Schema`] here, so that all builders apply
+//! the same.
 
 use std::fmt;
 
 use crate::value::{DType, Order, Value};
 
-/// What the messages at a name mean: the type of each message, with units, ranges and defaults.
+/// The type of the messages at a name, with units, ranges and defaults.
 ///
-/// A schema is a finite tree: a record that another one names stands in it in full.
+/// A schema is a finite tree: a record that another one names is contained in it in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schema {
     /// The name, with dots between its parts: `power.reading`.
     pub name: String,
-    /// The version that its author gave it.
+    /// The version number that its author chose. Compatibility does not depend on it.
     pub version: u32,
-    /// What it is about, in words. Not part of the fingerprint.
+    /// The description. Not part of the fingerprint.
     pub doc: String,
     /// The type of a message, a record in nearly all cases.
     pub root: Type,
@@ -34,7 +38,7 @@ pub struct Type {
     pub range: Option<Range>,
 }
 
-/// The kinds of values that a schema can ask for.
+/// The kinds of values that a schema can require.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -89,11 +93,12 @@ pub struct Field {
     pub name: String,
     /// Keys under which older writers sent it.
     pub aliases: Vec<String>,
-    /// What it is about, in words. Not part of the fingerprint.
+    /// The description. Not part of the fingerprint.
     pub doc: String,
     /// Whether a writer may leave it out.
     pub optional: bool,
-    /// What a reader takes where a writer left it out, or sent an enum's name that the reader does not know.
+    /// The value that a reader uses where a writer left the field out, or sent an enum's name that
+    /// the reader does not know.
     pub default: Option<Value>,
     /// The type of its value.
     pub of: Type,
@@ -105,7 +110,7 @@ pub struct Field {
 pub enum Length {
     /// Exactly this many elements.
     Fixed(u64),
-    /// Any length, the same wherever this name stands in one message.
+    /// Any length, the same for every use of this name in one message.
     Named(String),
     /// Any length.
     Any,
@@ -138,7 +143,7 @@ impl Width {
     pub const ALL: [Width; 8] =
         [Width::I8, Width::I16, Width::I32, Width::I64, Width::U8, Width::U16, Width::U32, Width::U64];
 
-    /// The name in the notation: `i32`.
+    /// Returns the name in the notation: `i32`.
     pub const fn name(self) -> &'static str {
         match self {
             Width::I8 => "i8",
@@ -152,7 +157,7 @@ impl Width {
         }
     }
 
-    /// The least and the greatest integer.
+    /// Returns the least and the greatest integer.
     pub const fn bounds(self) -> (i128, i128) {
         match self {
             Width::I8 => (i8::MIN as i128, i8::MAX as i128),
@@ -177,6 +182,7 @@ pub enum Range {
     Float(f64, f64),
 }
 
+/// Equal bits, so that ranges that are equal have the same canonical form.
 impl PartialEq for Range {
     fn eq(&self, other: &Range) -> bool {
         match (self, other) {
@@ -211,26 +217,29 @@ impl fmt::Display for Length {
 }
 
 impl Schema {
-    /// How many types a schema may have, with what records name counted each time.
-    pub const MAX_TYPES: usize = super::parse::MAX_TYPES;
-    /// How deep types may lie in each other.
-    pub const MAX_DEPTH: usize = super::parse::MAX_DEPTH;
-    /// The longest text of one file, in bytes.
+    /// The greatest number of types of a schema. A named record counts each time that it is used,
+    /// so a few lines that name each other over and over are refused before they take memory.
+    pub const MAX_TYPES: usize = 4096;
+    /// The greatest depth of types inside each other.
+    pub const MAX_DEPTH: usize = 24;
+    /// The greatest length of the text of one file, in bytes.
     pub const MAX_TEXT: usize = super::source::MAX_TEXT;
 
-    /// A schema of version 1 without description. Nothing is checked here: parse what [`Schema::to_toml`] writes to have it checked.
+    /// Returns a schema of version 1 without description. Nothing is checked: parse the result of
+    /// [`Schema::to_toml`] to check it.
     pub fn new(name: impl Into<String>, root: Type) -> Schema {
         Schema { name: name.into(), version: 1, doc: String::new(), root, packed: false }
     }
 
-    /// Whether this can name a schema: names of fields with dots between them, at most 128 characters.
+    /// Returns whether this can name a schema: names of fields with dots between them, at most 128
+    /// characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_schema_name(name)
     }
 }
 
 impl Field {
-    /// A field that a writer has to send, without description.
+    /// Returns a field that a writer has to send, without description.
     pub fn new(name: impl Into<String>, of: Type) -> Field {
         Field {
             name: name.into(),
@@ -242,25 +251,25 @@ impl Field {
         }
     }
 
-    /// Whether this can name a field in every language: a letter or underscore, then letters, digits, underscores; at most 63
-    /// characters.
+    /// Returns whether this can name a field in every language: a letter or underscore, then
+    /// letters, digits, underscores; at most 63 characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_field_name(name)
     }
 }
 
 impl Type {
-    /// Why UCUM does not know this unit, with examples of units.
+    /// Checks a unit; the error is the reason why UCUM does not have it, with examples of units.
     pub fn check_unit(unit: &str) -> Result<(), String> {
         super::unit::check(unit)
     }
 
-    /// A type without unit and range.
+    /// Returns a type without unit and range.
     pub fn plain(kind: Kind) -> Type {
         Type { kind, unit: None, range: None }
     }
 
-    /// Whether a table can have columns of it.
+    /// Returns whether a table can have columns of it.
     pub(super) fn is_column(&self) -> bool {
         match &self.kind {
             Kind::List(..) => true,
@@ -270,7 +279,8 @@ impl Type {
     }
 }
 
-/// The type in one line: `f64 in W, [0.0, 20000.0]`, `ndarray of f32 [n, 3]`, `list of text`.
+/// Writes the type in one line: `f64 in W, [0.0, 20000.0]`, `ndarray of f32 [n, 3]`, `list of
+/// text`.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -308,7 +318,7 @@ impl fmt::Display for Type {
 }
 
 impl Kind {
-    /// The name in the notation: `f64`, `record`.
+    /// Returns the name in the notation: `f64`, `record`.
     pub fn name(&self) -> &'static str {
         match self {
             Kind::Any => "any",
@@ -359,12 +369,12 @@ impl Kind {
         "table",
     ];
 
-    /// Whether a unit can stand beside it.
+    /// Returns whether a type of this kind can have a unit.
     pub(super) fn takes_unit(&self) -> bool {
         matches!(self, Kind::Integer(_) | Kind::F32 | Kind::F64 | Kind::Decimal | Kind::NdArray { .. })
     }
 
-    /// Whether a range can stand beside it.
+    /// Returns whether a type of this kind can have a range.
     pub(super) fn takes_range(&self) -> bool {
         matches!(self, Kind::Integer(_) | Kind::F32 | Kind::F64)
     }

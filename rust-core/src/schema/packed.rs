@@ -1,21 +1,27 @@
-//! The packed layout: a record of fixed size as one block of bytes, laid out as a C compiler lays out the same struct.
+//! The packed layout: a record of fixed size as one block of bytes, laid out as a C compiler lays
+//! out the same struct.
+//!
+//! A program in C or Fortran can use the message in place as its struct. Numbers are little-endian,
+//! each field is aligned to its size, an enum is the smallest integer for its names, and padding is
+//! zero, so that equal records have equal bytes. A peer's bytes are checked here before anyone uses
+//! them.
 
 use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::DType;
 
-/// The largest packed record, in bytes.
+/// The greatest size of a packed record, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// Where the fields of a packed record lie.
+/// The places of the fields of a packed record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Layout<'a> {
-    /// How many bytes a message has.
+    /// The number of bytes of a message.
     pub size: usize,
-    /// What a message's address is a multiple of, where a program reads it in place.
+    /// The alignment in bytes that a message needs where a program uses it in place.
     pub alignment: usize,
-    /// The fields in the order of their places; those of a record inside come one by one.
+    /// The fields in the order of their offsets; a record inside is replaced by its fields.
     pub fields: Vec<Place<'a>>,
 }
 
@@ -25,16 +31,16 @@ pub struct Layout<'a> {
 pub struct Place<'a> {
     /// The names that lead to it, joined by `/`.
     pub path: String,
-    /// Its first byte.
+    /// The offset of its first byte.
     pub offset: usize,
-    /// How many bytes it has.
+    /// The number of its bytes.
     pub size: usize,
     /// Its type.
     pub of: &'a Type,
 }
 
 impl Schema {
-    /// The layout of a packed schema; none for others.
+    /// Returns the layout of a packed schema; `None` for others.
     pub fn layout(&self) -> Option<Layout<'_>> {
         if !self.packed {
             return None;
@@ -43,7 +49,12 @@ impl Schema {
         lay_out(&self.root).ok()
     }
 
-    /// Checks the bytes of a packed message: size, truth values, enums, ranges, and that what lies between the fields is zero.
+    /// Checks the bytes of a packed message: size, truth values, enums, ranges and padding.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType` for another size, `OutOfRange` (with the path) for an invalid field, `Malformed`
+    /// for padding that is not zero.
     pub(super) fn check_packed(&self, bytes: &[u8]) -> Result<()> {
         let layout = lay_out(&self.root).map_err(|why| Error::new(ErrorKind::Unsupported, why))?;
         if bytes.len() != layout.size {
@@ -61,6 +72,7 @@ impl Schema {
     }
 }
 
+/// Checks that bytes of padding, which begin at offset `at`, are zero.
 fn padding(bytes: &[u8], at: usize) -> Result<()> {
     match bytes.iter().position(|byte| *byte != 0) {
         None => Ok(()),
@@ -71,7 +83,7 @@ fn padding(bytes: &[u8], at: usize) -> Result<()> {
     }
 }
 
-/// The layout of a record, or why it has none.
+/// Returns the layout of a record, or the reason why it has none.
 pub(super) fn lay_out(root: &Type) -> std::result::Result<Layout<'_>, String> {
     let Kind::Record(fields) = &root.kind else {
         return Err(format!("only a record can be packed, and a message is {root}"));
@@ -82,7 +94,8 @@ pub(super) fn lay_out(root: &Type) -> std::result::Result<Layout<'_>, String> {
     Ok(layout)
 }
 
-/// Puts fields one behind the other from `base` on; gives their size with what lies behind the last, and their alignment.
+/// Places the fields one behind the other, from offset `base` on. Returns their size, with the
+/// padding behind the last one, and their alignment.
 fn place<'a>(
     fields: &'a [Field],
     path: &str,
@@ -102,7 +115,7 @@ fn place<'a>(
         }
         let (size, alignment) = match &field.of.kind {
             Kind::Record(inner) => {
-                // Once for its alignment, which says where it begins, and once for its fields.
+                // The first pass computes its alignment, which decides its offset; the second places its fields.
                 let (size, alignment) = place(inner, &name, 0, &mut Vec::new())?;
                 let offset = end.next_multiple_of(alignment);
                 place(inner, &name, base + offset, places)?;
@@ -127,7 +140,8 @@ fn place<'a>(
     Ok((end.next_multiple_of(greatest), greatest))
 }
 
-/// Size and alignment of a value, where every one has the same.
+/// Returns size and alignment of a value in bytes; `None` where values of this type differ in size.
+/// The alignment is that of C compilers on x86-64 and aarch64.
 fn extent(of: &Type) -> Option<(u64, u64)> {
     let one = |size: u64| Some((size, size));
     match &of.kind {
@@ -135,14 +149,17 @@ fn extent(of: &Type) -> Option<(u64, u64)> {
         Kind::Integer(width) => one(bytes_of(*width)),
         Kind::F32 => one(4),
         Kind::F64 | Kind::Timestamp => one(8),
+        // Bytes, so without alignment.
         Kind::Uuid => Some((16, 1)),
         Kind::Enum(values) => one(enum_bytes(values.len())),
         Kind::NdArray { dtype, shape: Some(shape), .. } => {
             let mut size = dtype.size() as u64;
             for length in shape {
+                // Every dimension must be fixed and not empty.
                 let Length::Fixed(length @ 1..) = length else { return None };
                 size = size.checked_mul(*length).filter(|size| *size <= MAX_SIZE)?;
             }
+            // A complex number is aligned like its parts.
             let parts = if matches!(dtype, DType::C64 | DType::C128) { 2 } else { 1 };
             Some((size, dtype.size() as u64 / parts))
         }
@@ -150,7 +167,7 @@ fn extent(of: &Type) -> Option<(u64, u64)> {
     }
 }
 
-/// The bytes of an enum's number: as few as its values need.
+/// Returns the bytes of an enum's number: as few as its values need.
 pub(super) fn enum_bytes(values: usize) -> u64 {
     match values {
         0..=0x100 => 1,
@@ -159,6 +176,7 @@ pub(super) fn enum_bytes(values: usize) -> u64 {
     }
 }
 
+/// Returns the bytes of an integer.
 fn bytes_of(width: Width) -> u64 {
     match width {
         Width::I8 | Width::U8 => 1,
@@ -168,7 +186,15 @@ fn bytes_of(width: Width) -> u64 {
     }
 }
 
+/// Checks the bytes of one field.
+///
+/// # Errors
+///
+/// `OutOfRange` for a truth value that is neither 0 nor 1, an enum's number without a name, or a
+/// number outside its range. Floats without range, timestamps and UUIDs are valid in every bit
+/// pattern.
 fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
+    // The field as one integer, for kinds of at most 8 bytes.
     let mut word = [0; 8];
     let width = bytes.len().min(8);
     word[..width].copy_from_slice(&bytes[..width]);
@@ -185,6 +211,7 @@ fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
         },
         Kind::Integer(width) => {
             let signed = matches!(width, Width::I8 | Width::I16 | Width::I32 | Width::I64);
+            // Shifting up and down again extends the sign.
             let shift = 64 - 8 * bytes.len() as u32;
             let number =
                 if signed { i128::from(((unsigned << shift) as i64) >> shift) } else { i128::from(unsigned) };

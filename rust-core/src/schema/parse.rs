@@ -1,42 +1,34 @@
-//! From the notation to the model: types are read, names resolved, and everything is checked while its place is known.
+//! From the notation to the model: types are read, names resolved, and everything is checked while
+//! its position in the text is known.
+//!
+//! `files` reads the file and what it includes, `syntax` rewrites errors of the TOML parser, and
+//! `attributes` reads a type's own keys. The `Resolver` here follows names; it reads a named
+//! definition each time that it is used, counts all types, and keeps the names that are open to
+//! find cycles.
 
 mod attributes;
 mod files;
+mod syntax;
 
-use toml::Spanned;
-use toml::de::DeTable;
+use files::Document;
 
 use super::model::{Field, Kind, Schema, Type, Width};
 use super::packed;
-use super::source::{Source, is_field_name, is_schema_name, proposal};
+use super::source::{DIVIDE, MAX_TEXT, is_field_name, is_schema_name, proposal};
 use super::table::{Item, Table};
+use super::text::read_text;
 use crate::error::{Result, quoted};
-
-/// How many types a resolved schema may hold. What records name is counted each time that it is named, so a few lines that name each other
-/// over and over are refused before they take memory.
-pub(super) const MAX_TYPES: usize = 4096;
-/// How deep types may lie in each other.
-pub(super) const MAX_DEPTH: usize = 24;
-
-/// One parsed file.
-struct Document<'a> {
-    source: &'a Source,
-    root: Spanned<DeTable<'a>>,
-    /// The files that it includes, by their position.
-    includes: Vec<usize>,
-}
-
-impl Document<'_> {
-    fn table(&self) -> Table<'_> {
-        Table { source: self.source, entries: self.root.get_ref(), span: self.root.span() }
-    }
-}
 
 /// Keys beside the fields of a record at the top of a file.
 const FILE_KEYS: [&str; 6] = ["name", "version", "doc", "include", "types", "layout"];
 
 impl Schema {
-    /// The schema that this text writes. `Malformed` names line and column, and says what to do.
+    /// Returns the schema of this text.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` with line and column, and what to do; `TooLarge` above [`Schema::MAX_TEXT`]
+    /// bytes.
     ///
     /// ```
     /// # #[cfg(feature = "schema")] {
@@ -58,29 +50,44 @@ impl Schema {
         })
     }
 
-    /// The schema in this file. `read` gives the text of a file: of this one, and of each that it includes, whose path is taken
-    /// relative to the file that includes it. Errors name the file.
+    /// Returns the schema in the file at this path, and in those that it includes.
+    ///
+    /// # Errors
+    ///
+    /// Each names file, line and column, and what to do: `Malformed`, `TooLarge` above
+    /// [`Schema::MAX_TEXT`] bytes, `Unsupported` where the path is that of a directory, a pipe, a
+    /// socket or a device, `NotFound`, `PermissionDenied`. Opening a file never blocks.
+    pub fn from_file(path: &str) -> Result<Schema> {
+        Schema::load(path, &mut |file| read_text(file, MAX_TEXT, DIVIDE))
+    }
+
+    /// Returns the schema in this file. `read` returns the text of a file: of this one, and of each
+    /// that it includes, whose path is taken relative to the file that includes it. Errors name the
+    /// file.
     pub fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> Result<Schema> {
         let sources = files::load(file, read)?;
         let documents = files::documents(&sources)?;
-        let mut resolver = Resolver { documents: &documents, left: MAX_TYPES, depth: 0, open: Vec::new() };
+        let mut resolver =
+            Resolver { documents: &documents, remaining: Schema::MAX_TYPES, depth: 0, open: Vec::new() };
         resolver.schema(0)
     }
 }
 
-/// Reads definitions and puts what they name in their place.
+/// Reads definitions, and replaces names by what they define.
 struct Resolver<'a> {
+    /// The parsed files; the first one is the schema.
     documents: &'a [Document<'a>],
-    /// How many types may still be read.
-    left: usize,
-    /// How deep the type that is being read lies in others.
+    /// The number of types that may still be read.
+    remaining: usize,
+    /// The depth of the type that is being read.
     depth: usize,
-    /// The named definitions that are being read, outermost first: one that comes again is a cycle.
+    /// The named definitions that are being read, outermost first: file and name. One that comes
+    /// again is a cycle.
     open: Vec<(usize, &'a str)>,
 }
 
 impl<'a> Resolver<'a> {
-    /// The schema of this file as a whole.
+    /// Returns the schema of this file as a whole.
     fn schema(&mut self, file: usize) -> Result<Schema> {
         let table = self.documents[file].table();
         let name = match table.get("name") {
@@ -108,8 +115,8 @@ impl<'a> Resolver<'a> {
         };
         let doc = table.text_or_empty("doc")?;
         if let Some(types) = table.get("types") {
-            // Each is read once more where it is named; those that nothing names are checked, too.
-            self.left = 4 * MAX_TYPES;
+            // Each is read again where it is named; this pass checks those that nothing names.
+            self.remaining = 4 * Schema::MAX_TYPES;
             for (name, span, item) in types.table()?.entries() {
                 if !is_field_name(name) || Kind::NAMES.contains(&name) {
                     let text = format!("{} cannot name a type", quoted(name));
@@ -118,7 +125,7 @@ impl<'a> Resolver<'a> {
                 self.named(file, name, &item.table()?)?;
             }
         }
-        self.left = MAX_TYPES;
+        self.remaining = Schema::MAX_TYPES;
         let root = self.ty(file, &table, &FILE_KEYS)?;
         let packed = match table.get("layout") {
             None => false,
@@ -133,23 +140,26 @@ impl<'a> Resolver<'a> {
         Ok(Schema { name, version, doc, root, packed })
     }
 
-    /// The type that a table defines. `beside` are the keys that may stand there for other reasons.
+    /// Returns the type that a table defines. `beside` are the keys that the table may have for
+    /// other reasons.
     fn ty(&mut self, file: usize, table: &Table<'a>, beside: &[&str]) -> Result<Type> {
-        let Some(left) = self.left.checked_sub(1) else {
+        let Some(remaining) = self.remaining.checked_sub(1) else {
             let text = format!(
-                "the schema has more than {MAX_TYPES} types, with what records name counted each time"
+                "the schema has more than {} types, with what records name counted each time",
+                Schema::MAX_TYPES
             );
             return Err(table.source.error(&table.span, text));
         };
-        if self.depth == MAX_DEPTH {
+        if self.depth == Schema::MAX_DEPTH {
             return Err(table.source.error(&table.span, too_deep()));
         }
-        (self.left, self.depth) = (left, self.depth + 1);
+        (self.remaining, self.depth) = (remaining, self.depth + 1);
         let read = self.ty_within(file, table, beside);
         self.depth -= 1;
         read
     }
 
+    /// The same, once the type is counted.
     fn ty_within(&mut self, file: usize, table: &Table<'a>, beside: &[&str]) -> Result<Type> {
         let Some(item) = table.get("type") else {
             if table.get("fields").is_some() {
@@ -168,14 +178,16 @@ impl<'a> Resolver<'a> {
         self.written(file, &item)
     }
 
-    /// The type that a text names: a kind without attributes, `list of TYPE`, `map of TYPE`, or a type defined elsewhere.
+    /// Returns the type that a text denotes: a kind without attributes, `list of TYPE`, `map of
+    /// TYPE`, or the name of a type.
     fn written(&mut self, file: usize, item: &Item<'a>) -> Result<Type> {
         let name = item.text()?;
         self.text_type(file, item, name, 0)
     }
 
+    /// The same for a part of the text, `depth` levels inside it.
     fn text_type(&mut self, file: usize, item: &Item<'a>, name: &'a str, depth: usize) -> Result<Type> {
-        if depth + self.depth > MAX_DEPTH {
+        if depth + self.depth > Schema::MAX_DEPTH {
             return Err(item.error(too_deep()));
         }
         if let Some(of) = name.strip_prefix("list of ") {
@@ -202,7 +214,8 @@ impl<'a> Resolver<'a> {
         Err(item.error(format!("no type is called {}: {}", quoted(name), proposal(name, known))))
     }
 
-    /// The definition of this name: in `[types]` of this file, or a whole file that it includes. The latter has an empty name.
+    /// Returns the definition of this name: in `[types]` of this file, or a whole file that it
+    /// includes. The latter has an empty name.
     fn definition(&self, file: usize, name: &'a str) -> Result<Option<(usize, &'a str, Table<'a>)>> {
         let documents = self.documents;
         if let Some(types) = documents[file].table().get("types")
@@ -216,7 +229,7 @@ impl<'a> Resolver<'a> {
         Ok(named.next().map(|(include, table)| (include, "", table)))
     }
 
-    /// The type that this table defines under this name.
+    /// Returns the type that this table defines under this name; `Malformed` for a cycle.
     fn named(&mut self, file: usize, name: &'a str, table: &Table<'a>) -> Result<Type> {
         if self.open.contains(&(file, name)) {
             let text = format!(
@@ -231,7 +244,7 @@ impl<'a> Resolver<'a> {
         read
     }
 
-    /// The fields of a record, the variants of a union, or the columns of a table.
+    /// Returns the fields of a record, the variants of a union, or the columns of a table.
     fn fields(&mut self, file: usize, table: &Table<'a>, key: &str, what: &str) -> Result<Vec<Field>> {
         let Some(item) = table.get(key) else {
             return Err(table
@@ -254,8 +267,8 @@ impl<'a> Resolver<'a> {
             let field = self.field(file, name, &item, what)?;
             for other in &fields {
                 let taken = [&field.name].into_iter().chain(&field.aliases);
-                let theirs: Vec<&String> = [&other.name].into_iter().chain(&other.aliases).collect();
-                if let Some(twice) = taken.into_iter().find(|name| theirs.contains(name)) {
+                let other_names: Vec<&String> = [&other.name].into_iter().chain(&other.aliases).collect();
+                if let Some(twice) = taken.into_iter().find(|name| other_names.contains(name)) {
                     let text = format!(
                         "{} is the name or an alias of {} already",
                         quoted(twice),
@@ -270,11 +283,12 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Returns the text of the error of types that are too deep.
 fn too_deep() -> String {
-    format!("types lie deeper in each other than {MAX_DEPTH}")
+    format!("types lie deeper in each other than {}", Schema::MAX_DEPTH)
 }
 
-/// A kind that needs nothing but its name.
+/// Returns the kind of this name, if it needs no attributes.
 fn plain(name: &str) -> Option<Kind> {
     Some(match name {
         "any" => Kind::Any,

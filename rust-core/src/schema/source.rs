@@ -4,34 +4,55 @@ use std::ops::Range;
 
 use crate::error::{Error, ErrorKind, quoted};
 
-/// The longest text of one file, in bytes: parsing one takes memory of a multiple of it.
+/// The greatest length of the text of one file, in bytes: parsing takes a multiple of it as memory.
 pub(super) const MAX_TEXT: usize = 256 << 10;
+/// The remedy for a longer text.
+pub(super) const DIVIDE: &str = "divide it into files and include them";
 
-/// One file: its name in errors, and its text.
+/// One file.
 pub(super) struct Source {
+    /// Its path, or what stands for it in errors.
     pub(super) file: String,
+    /// The whole text, with any byte order mark.
     pub(super) text: String,
 }
 
 impl Source {
-    /// A `Malformed` error at this place, as `FILE:LINE:COLUMN: text`. Lines and columns count from 1, columns in characters.
+    /// Returns a `Malformed` error at this place, as `FILE:LINE:COLUMN: text`. Lines and columns
+    /// count from 1, columns in characters.
     #[cold]
     pub(super) fn error(&self, span: &Range<usize>, text: impl AsRef<str>) -> Error {
+        self.refuse(ErrorKind::Malformed, span, text)
+    }
+
+    /// Returns an error of this kind at this place.
+    #[cold]
+    pub(super) fn refuse(&self, kind: ErrorKind, span: &Range<usize>, text: impl AsRef<str>) -> Error {
         let start = span.start.min(self.text.len());
+        let text = format!("{}: {}", self.place(start), text.as_ref());
+        Error::new(kind, text).at(start)
+    }
+
+    /// Returns a position as `FILE:LINE:COLUMN`. A byte order mark at the start of the file is not
+    /// counted.
+    pub(super) fn place(&self, start: usize) -> String {
+        let start = start.min(self.text.len());
         let start = (0..=start).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
         let before = &self.text[..start];
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before[before.rfind('\n').map_or(0, |end| end + 1)..].chars().count() + 1;
-        let text = format!("{}:{line}:{column}: {}", self.file, text.as_ref());
-        Error::new(ErrorKind::Malformed, text).at(start)
+        let shown = &before[before.rfind('\n').map_or(0, |end| end + 1)..];
+        let mark = usize::from(line == 1 && shown.starts_with('\u{feff}'));
+        format!("{}:{line}:{}", self.file, shown.chars().count() + 1 - mark)
     }
 }
 
-/// What stands there instead: a proposal if one of `known` is close to `word`, else the list of them.
+/// Returns what to write instead of `word`: the nearest of `known` if one is close, else the list
+/// of them.
 pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let nearest = known.iter().map(|name| (distance(word, name), *name)).min();
     match nearest {
+        // A proposal needs a word with few differences, relative to its length.
         Some((far, name)) if far <= 1 + name.len() / 4 => format!("did you mean {}?", quoted(name)),
         _ if known.is_empty() => "there is none".to_owned(),
         _ => {
@@ -42,8 +63,9 @@ pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// How many letters have to be put in, taken out, changed or swapped with the next one (optimal string alignment) to make one word of
-/// the other. Words are compared up to 64 bytes.
+/// Returns the number of letters that have to be inserted, deleted, changed or swapped with the
+/// next one (optimal string alignment) to turn one word into the other. Words are compared up to 64
+/// bytes.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (&a.as_bytes()[..a.len().min(64)], &b.as_bytes()[..b.len().min(64)]);
     let mut before = vec![0; b.len() + 1];
@@ -62,8 +84,8 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Whether this can name a field in every language: a letter or underscore, then letters, digits, underscores; at most 63
-/// characters, as in Fortran.
+/// Returns whether this can name a field in every language: a letter or underscore, then letters,
+/// digits, underscores; at most 63 characters, as in Fortran.
 pub(super) fn is_field_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
@@ -71,7 +93,8 @@ pub(super) fn is_field_name(name: &str) -> bool {
         && name.len() <= 63
 }
 
-/// Whether this can name a schema: names of fields with dots between them, at most 128 characters.
+/// Returns whether this can name a schema: names of fields with dots between them, at most 128
+/// characters.
 pub(super) fn is_schema_name(name: &str) -> bool {
     name.len() <= 128 && name.split('.').all(is_field_name)
 }

@@ -1,4 +1,7 @@
-//! A table of the notation, read key by key; wrong types and unknown keys are errors with their place.
+//! A table of the notation, read key by key; wrong types and unknown keys are errors with their
+//! position.
+//!
+//! The parser keeps the position of each key and value, which a deserializer would drop.
 
 use std::ops::Range;
 
@@ -8,16 +11,18 @@ use toml::de::{DeTable, DeValue};
 use super::source::{Source, proposal};
 use crate::error::{Result, quoted};
 
-/// A table and where it stands.
+/// A table and its position.
 #[derive(Clone)]
 pub(super) struct Table<'a> {
+    /// The file.
     pub(super) source: &'a Source,
+    /// The parsed keys and values.
     pub(super) entries: &'a DeTable<'a>,
     /// The key or the header that the table belongs to, for errors about the table as a whole.
     pub(super) span: Range<usize>,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone)]
 pub(super) struct Item<'a> {
     pub(super) source: &'a Source,
@@ -26,19 +31,20 @@ pub(super) struct Item<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The value of this key, if it is there.
+    /// Returns the value of this key.
     pub(super) fn get(&self, key: &str) -> Option<Item<'a>> {
         let (_, value) = self.entries.iter().find(|(name, _)| name.get_ref() == key)?;
         Some(item(self.source, value))
     }
 
-    /// The keys with their values, in the order of the text. The place of an entry is that of its key.
+    /// Returns the keys with their values, in the order of the text. The position of an entry is
+    /// that of its key.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Range<usize>, Item<'a>)> + use<'a> {
         let source = self.source;
         self.entries.iter().map(move |(key, value)| (key.get_ref().as_ref(), key.span(), item(source, value)))
     }
 
-    /// An error where a key stands that is none of `known`.
+    /// Checks that the table has no key outside `known`; the error proposes the nearest one.
     pub(super) fn only(&self, what: &str, known: &[&str]) -> Result<()> {
         match self.entries().find(|(key, ..)| !known.contains(key)) {
             None => Ok(()),
@@ -53,66 +59,83 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The text of this key, or an empty one.
+    /// Returns the text of this key, or an empty one.
     pub(super) fn text_or_empty(&self, key: &str) -> Result<String> {
         self.get(key).map_or(Ok(String::new()), |item| item.text().map(str::to_owned))
     }
 }
 
+/// Returns a value with its position.
 fn item<'a>(source: &'a Source, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
     Item { source, value: value.get_ref(), span: value.span() }
 }
 
 impl<'a> Item<'a> {
-    /// An error about this value.
+    /// Returns an error about this value.
     #[cold]
     pub(super) fn error(&self, text: impl AsRef<str>) -> crate::Error {
         self.source.error(&self.span, text)
     }
 
+    /// Returns the error of a value of another type.
     #[cold]
-    fn not(&self, expected: &str) -> crate::Error {
+    fn wrong_type(&self, expected: &str) -> crate::Error {
         self.error(format!("{expected} is expected here, not a TOML {}", self.value.type_str()))
     }
 
+    /// Returns the text.
     pub(super) fn text(&self) -> Result<&'a str> {
-        self.value.as_str().ok_or_else(|| self.not("text in quotes"))
+        self.value.as_str().ok_or_else(|| self.wrong_type("text in quotes"))
     }
 
+    /// Returns the truth value.
     pub(super) fn bool(&self) -> Result<bool> {
-        self.value.as_bool().ok_or_else(|| self.not("true or false"))
+        self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
+    /// Returns the integer, in any notation of TOML; an error beyond 128 bits.
     pub(super) fn integer(&self) -> Result<i128> {
-        let digits = self.value.as_integer().ok_or_else(|| self.not("an integer"))?;
+        // The parser keeps the digits, so that no number is cut to 64 bits.
+        let digits = self.value.as_integer().ok_or_else(|| self.wrong_type("an integer"))?;
         i128::from_str_radix(digits.as_str(), digits.radix())
-            .map_err(|_| self.error("this integer is too large"))
+            .map_err(|_| self.error("this integer has more than 128 bits: write a smaller one"))
     }
 
-    /// A length or a count.
+    /// Returns a length or a count, 0 to `i64::MAX`.
     pub(super) fn count(&self) -> Result<u64> {
         let number = self.integer()?;
         let fits = u64::try_from(number).ok().filter(|count| i64::try_from(*count).is_ok());
         fits.ok_or_else(|| self.error(format!("a number from 0 to {} is expected here", i64::MAX)))
     }
 
-    /// A float or an integer, as a float that is not NaN.
+    /// Returns a float or an integer as a float that is not NaN.
     pub(super) fn float(&self) -> Result<f64> {
         let number = match self.value {
-            DeValue::Float(digits) => digits.as_str().parse::<f64>().ok(),
+            DeValue::Float(digits) => {
+                let number = digits.as_str().parse::<f64>().ok();
+                // A number that overflows must not become an infinity silently.
+                if number.is_some_and(f64::is_infinite) && !digits.as_str().contains("inf") {
+                    return Err(
+                        self.error("this number is beyond the range of f64: write a smaller one, or inf")
+                    );
+                }
+                number
+            }
             DeValue::Integer(_) => Some(self.integer()? as f64),
-            _ => return Err(self.not("a number")),
+            _ => return Err(self.wrong_type("a number")),
         };
         number.filter(|number| !number.is_nan()).ok_or_else(|| self.error("this is no number"))
     }
 
+    /// Returns the items of a list, each with its own position.
     pub(super) fn list(&self) -> Result<Vec<Item<'a>>> {
-        let items = self.value.as_array().ok_or_else(|| self.not("a list in brackets"))?;
+        let items = self.value.as_array().ok_or_else(|| self.wrong_type("a list in brackets"))?;
         Ok(items.iter().map(|value| item(self.source, value)).collect())
     }
 
+    /// Returns the table.
     pub(super) fn table(&self) -> Result<Table<'a>> {
-        let entries = self.value.as_table().ok_or_else(|| self.not("a table"))?;
+        let entries = self.value.as_table().ok_or_else(|| self.wrong_type("a table"))?;
         Ok(Table { source: self.source, entries, span: self.span.clone() })
     }
 }

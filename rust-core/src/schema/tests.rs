@@ -4,7 +4,7 @@ use super::{Fingerprint, Kind, Schema, Side};
 use crate::codec::{Encoding, Unread, decode_into, encode};
 use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
-use crate::value::{Limits, Timestamp, Value};
+use crate::value::{Limits, Sink, Source, Timestamp, Value};
 
 const READING: &str = r#"
 name = "power.reading"
@@ -312,33 +312,90 @@ fn documented_examples_of_changes_are_compatible_as_their_rows_say() {
     assert_eq!(rows, 14);
 }
 
-#[test]
-fn a_key_that_stands_twice_is_malformed_whatever_is_behind_the_checker() {
+/// A map as a careless writer sends it: a key may stand twice.
+struct Entries<'a>(&'a [(&'a str, Value)]);
+
+impl Source for Entries<'_> {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> crate::Result<()> {
+        sink.begin_map(self.0.len())?;
+        for (key, value) in self.0 {
+            sink.key(key)?;
+            value.walk(sink)?;
+        }
+        sink.end_map()
+    }
+}
+
+/// A schema of a field with an alias and of an optional one.
+fn pair() -> Schema {
+    let text = "name = \"t\"\n[fields.left]\ntype = \"i32\"\nalias = \"links\"\n[fields.right]\ntype = \"text\"\noptional = true";
+    Schema::parse(text).unwrap()
+}
+
+/// What three sinks behind a checker of [`pair`] answer: one that refuses repeated keys, one that knows its own, one that does neither.
+fn three_sinks(bytes: &[u8], encoding: Encoding) -> [crate::Result<()>; 3] {
     use crate::value::ValueBuilder;
     use crate::value::typed::{Typed, tests::Pair};
-    let text = "name = \"t\"\n[fields.left]\ntype = \"i32\"\nalias = \"links\"\n[fields.right]\ntype = \"text\"\noptional = true";
-    let schema = Schema::parse(text).unwrap();
-    let cases = [
-        (r#"{"left":1,"left":1}"#, ErrorKind::Malformed, "stands twice"),
-        (r#"{"right":"r","left":1,"right":"r"}"#, ErrorKind::Malformed, "stands twice"),
-        (r#"{"links":1,"links":1}"#, ErrorKind::Malformed, "stands twice"),
-        (r#"{"x":1,"left":1,"x":1}"#, ErrorKind::Malformed, "stands twice"),
-        (r#"{"left":1,"links":1}"#, ErrorKind::WrongType, "under a name and an alias"),
-        (r#"{"left":"1"}"#, ErrorKind::WrongType, "i32"),
-        (r#"{"right":"r"}"#, ErrorKind::Missing, "left"),
+    let (schema, limits) = (pair(), Limits::default());
+    let tree = schema.checker(Side::Reader, ValueBuilder::new());
+    let typed = schema.checker(Side::Reader, Typed::<Pair>::new());
+    let unread = schema.checker(Side::Reader, Unread);
+    [
+        decode_into(bytes, encoding, &limits, tree).map(drop),
+        decode_into(bytes, encoding, &limits, typed).map(drop),
+        decode_into(bytes, encoding, &limits, unread).map(drop),
+    ]
+}
+
+/// What is decoded, and the error that is to come of it, with a word of its text.
+type Refused<'a> = (&'a [(&'a str, Value)], ErrorKind, &'a str);
+
+#[test]
+fn a_key_that_stands_twice_is_malformed_whatever_is_behind_the_checker() {
+    let (one, r) = (Value::from(1), Value::from("r"));
+    let (left, right, links, x) =
+        (("left", one.clone()), ("right", r), ("links", one.clone()), ("x", one.clone()));
+    let cases: [Refused<'_>; 10] = [
+        (&[left.clone(), left.clone()], ErrorKind::Malformed, "occurs twice"),
+        (&[right.clone(), left.clone(), right.clone()], ErrorKind::Malformed, "occurs twice"),
+        (&[left.clone(), right.clone(), left.clone()], ErrorKind::Malformed, "occurs twice"),
+        (&[links.clone(), links.clone()], ErrorKind::Malformed, "occurs twice"),
+        (&[x.clone(), left.clone(), x.clone()], ErrorKind::Malformed, "occurs twice"),
+        (&[left.clone(), links.clone()], ErrorKind::WrongType, "under a name and an alias"),
+        (&[links.clone(), left.clone()], ErrorKind::WrongType, "under a name and an alias"),
+        (&[links, right.clone(), left], ErrorKind::WrongType, "under a name and an alias"),
+        (&[("left", "1".into())], ErrorKind::WrongType, "i32"),
+        (&[right, x], ErrorKind::Missing, "left"),
     ];
-    for (text, kind, says) in cases {
-        let (bytes, limits) = (text.as_bytes(), Limits::default());
-        let tree = schema.checker(Side::Reader, ValueBuilder::new());
-        let typed = schema.checker(Side::Reader, Typed::<Pair>::new());
-        let unread = schema.checker(Side::Reader, Unread);
-        for error in [
-            decode_into(bytes, Encoding::Json, &limits, tree).map(drop).unwrap_err(),
-            decode_into(bytes, Encoding::Json, &limits, typed).map(drop).unwrap_err(),
-            decode_into(bytes, Encoding::Json, &limits, unread).map(drop).unwrap_err(),
-        ] {
-            assert_eq!(error.kind(), kind, "{text}: {error}");
-            assert!(error.to_string().contains(says), "{text}: {error}");
+    for (entries, kind, says) in cases {
+        for encoding in [Encoding::Json, Encoding::Cbor] {
+            let bytes = encode(&Entries(entries), encoding).unwrap();
+            for result in three_sinks(&bytes, encoding) {
+                let error = result.unwrap_err();
+                assert_eq!(error.kind(), kind, "{entries:?}: {error}");
+                assert!(error.to_string().contains(says), "{entries:?}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_in_chunks_is_the_same_key() {
+    // {"left": 1, (_ "le", "ft"): 1}, and the same with "right" first, and the chunks first.
+    let whole = b"\x64left\x01";
+    let chunks = b"\x7f\x62le\x62ft\xff\x01";
+    let right = b"\x65right\x61r";
+    for parts in [[&whole[..], chunks], [&chunks[..], whole], [&chunks[..], chunks]] {
+        for more in [&[][..], right] {
+            let bytes = [&[if more.is_empty() { 0xa2 } else { 0xa3 }], more, parts[0], parts[1]].concat();
+            for result in three_sinks(&bytes, Encoding::Cbor) {
+                let error = result.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Malformed, "{bytes:x?}: {error}");
+                assert!(error.to_string().contains("occurs twice"), "{bytes:x?}: {error}");
+            }
+        }
+        for result in three_sinks(&[&[0xa1][..], parts[0]].concat(), Encoding::Cbor) {
+            result.unwrap();
         }
     }
 }

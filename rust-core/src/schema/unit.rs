@@ -1,16 +1,20 @@
 //! Units as UCUM writes them: whether one is known, and how two of them differ.
 //!
-//! UCUM, the Unified Code for Units of Measure (<https://ucum.org/ucum>), is read in its case-sensitive form by the crate `ucum-units`.
+//! UCUM, the Unified Code for Units of Measure (<https://ucum.org/ucum>), is parsed in its
+//! case-sensitive form by the crate `ucum-units`. Numbers are never converted: a connection between
+//! programs with different units is refused with the factor, so that a person decides.
 
 use crate::error::quoted;
 
-/// The longest unit, in bytes.
-const LONGEST: usize = 64;
+/// The greatest length of a unit, in bytes.
+const MAX_LENGTH: usize = 64;
 
-/// Why this is no unit.
+/// Checks a unit; the error is the reason, with examples.
 pub(super) fn check(unit: &str) -> Result<(), String> {
-    if unit.is_empty() || unit.len() > LONGEST {
-        return Err(format!("a unit has 1 to {LONGEST} characters; a number without unit has unit = \"1\""));
+    if unit.is_empty() || unit.len() > MAX_LENGTH {
+        return Err(format!(
+            "a unit has 1 to {MAX_LENGTH} characters; a number without unit has unit = \"1\""
+        ));
     }
     ucum::analyze(unit).map(|_| ()).map_err(|error| {
         format!(
@@ -20,15 +24,16 @@ pub(super) fn check(unit: &str) -> Result<(), String> {
     })
 }
 
-/// How a number in the writer's unit differs from the same number in the reader's; nothing where both mean the same. `writer_is`
-/// and `reader_is` say where each of them is: "there" and "here".
+/// Returns how a number in the writer's unit differs from the same number in the reader's; `None`
+/// where both mean the same. `writer_is` and `reader_is` are the words for the two sides: "there"
+/// and "here".
 pub(super) fn difference(
     writer: Option<&str>,
     reader: Option<&str>,
     writer_is: &str,
     reader_is: &str,
 ) -> Option<String> {
-    let (Some(theirs), Some(ours)) = (writer, reader) else {
+    let (Some(writer_unit), Some(reader_unit)) = (writer, reader) else {
         return match (writer, reader) {
             (Some(unit), None) => {
                 Some(format!("the unit is {unit} {writer_is}, and there is none {reader_is}"))
@@ -37,25 +42,28 @@ pub(super) fn difference(
             _ => None,
         };
     };
-    if theirs == ours {
+    if writer_unit == reader_unit {
         return None;
     }
-    let both = format!("the unit is {theirs} {writer_is} and {ours} {reader_is}");
-    let (Ok(a), Ok(b)) = (ucum::analyze(theirs), ucum::analyze(ours)) else {
+    let both = format!("the unit is {writer_unit} {writer_is} and {reader_unit} {reader_is}");
+    let (Ok(a), Ok(b)) = (ucum::analyze(writer_unit), ucum::analyze(reader_unit)) else {
         return Some(both);
     };
+    // The dimension is the combination of base units, such as m/s.
     if a.dimension != b.dimension {
         return Some(format!("{both}, which measure different things"));
     }
+    // Special units, such as degrees Celsius or decibels, are not multiples of others.
     if a.is_special || b.is_special || a.offset != b.offset {
         return Some(format!("{both}, and no factor leads from one to the other"));
     }
     let factor = a.factor / b.factor;
     // Factors are products of decimal numbers: two ways to write one unit differ by roundings.
+    // The same unit in another notation: no difference.
     if (factor - 1.0).abs() < 1e-12 {
         return None;
     }
-    Some(format!("{both}: 1 {theirs} is {factor} {ours}"))
+    Some(format!("{both}: 1 {writer_unit} is {factor} {reader_unit}"))
 }
 
 #[cfg(test)]
@@ -72,12 +80,12 @@ mod tests {
 
     #[test]
     fn different_units_name_the_factor_or_the_reason() {
-        let said = |there, here| difference(there, here, "there", "here").unwrap();
-        assert!(said(Some("kW"), Some("W")).ends_with("1 kW is 1000 W"));
-        assert!(said(Some("W"), Some("V")).contains("different things"));
-        assert!(said(Some("Cel"), Some("K")).contains("no factor"));
-        assert!(said(Some("W"), None).contains("none here"));
-        assert!(said(None, Some("W")).contains("no unit there"));
+        let describe = |there, here| difference(there, here, "there", "here").unwrap();
+        assert!(describe(Some("kW"), Some("W")).ends_with("1 kW is 1000 W"));
+        assert!(describe(Some("W"), Some("V")).contains("different things"));
+        assert!(describe(Some("Cel"), Some("K")).contains("no factor"));
+        assert!(describe(Some("W"), None).contains("none here"));
+        assert!(describe(None, Some("W")).contains("no unit there"));
     }
 
     #[test]

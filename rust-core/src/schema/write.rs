@@ -1,4 +1,7 @@
 //! From the model to the notation: the text that `linkspan schema show` prints.
+//!
+//! Parsing the text yields an equal schema; tests compare both. Types without attributes are
+//! written as one word, others as a table of their own.
 
 use std::fmt::Write as _;
 
@@ -8,12 +11,14 @@ use super::model::{Field, Kind, Length, Range, Schema, Type};
 use crate::value::Value;
 
 impl Schema {
-    /// The schema in the notation, with every name resolved. Parsing it gives the same schema.
+    /// Returns the schema in the notation, with every name resolved. Parsing the text yields the
+    /// same schema.
     pub fn to_toml(&self) -> String {
         let mut out = format!("name = {}\nversion = {}\n", quote(&self.name), self.version);
         if !self.doc.is_empty() {
             line(&mut out, "doc", &quote(&self.doc));
         }
+        // Comments, for a person who writes the struct in C or Fortran.
         if let Some(layout) = self.layout() {
             line(&mut out, "layout", "\"packed\"");
             let _ = writeln!(
@@ -26,6 +31,7 @@ impl Schema {
                     writeln!(out, "# {:>6} {:>6}  {}: {}", place.offset, place.size, place.path, place.of);
             }
         }
+        // A record is the usual top and needs no `type`.
         if !matches!(self.root.kind, Kind::Record(_)) {
             attributes(&mut out, &self.root);
         }
@@ -34,15 +40,17 @@ impl Schema {
     }
 }
 
-/// Adds `key = value`.
+/// Appends `key = value`.
 fn line(out: &mut String, key: &str, value: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{key} = {value}");
 }
 
-/// The lines of a type in its own table.
+/// Appends the lines of a type in its own table: kind, limits, unit, range. The types inside it
+/// follow as tables of their own, see [`parts`].
 fn attributes(out: &mut String, of: &Type) {
     line(out, "type", &quote(of.kind.name()));
+    // The limit of a length, if there is one.
     let most = |out: &mut String, most: Option<u64>| {
         if let Some(most) = most {
             line(out, "max_length", &most.to_string());
@@ -81,19 +89,22 @@ fn attributes(out: &mut String, of: &Type) {
         line(out, "unit", &quote(unit));
     }
     match of.range {
+        // Floats are written with a point, so that they are read as floats.
         Some(Range::Float(low, high)) => line(out, "range", &list([low, high].map(float))),
         Some(range @ Range::Integer(..)) => line(out, "range", &range.to_string()),
         None => {}
     }
 }
 
-/// The tables below a type's own: its fields, variants or columns, or the type of its values.
+/// Appends the tables below a type's own: its fields, variants or columns, or the type of its
+/// values.
 fn parts(out: &mut String, path: &str, of: &Type) {
     let (key, fields) = match &of.kind {
         Kind::Record(fields) => ("fields", fields),
         Kind::Union(fields) => ("variants", fields),
         Kind::Table(fields) => ("columns", fields),
         Kind::List(each, _) | Kind::Map(each) => {
+            // A type that needs a table gets one of its own.
             if in_a_word(each).is_none() {
                 let path = format!("{path}of");
                 let _ = write!(out, "\n[{path}]\n");
@@ -105,6 +116,7 @@ fn parts(out: &mut String, path: &str, of: &Type) {
         _ => return,
     };
     for field in fields {
+        // TOML needs no quotes for names of fields.
         let path = format!("{path}{key}.{}", field.name);
         let _ = write!(out, "\n[{path}]\n");
         attributes(out, &field.of);
@@ -113,6 +125,7 @@ fn parts(out: &mut String, path: &str, of: &Type) {
     }
 }
 
+/// Appends the attributes of a field beside those of its type.
 fn beside(out: &mut String, field: &Field) {
     if !field.aliases.is_empty() {
         line(out, "alias", &list(field.aliases.iter().map(|alias| quote(alias))));
@@ -128,10 +141,12 @@ fn beside(out: &mut String, field: &Field) {
     }
 }
 
-/// A type that its name says in full: `f64`, `list of text`.
+/// Returns the word of a type that needs no table: `f64`, `list of text`. `None` for a type with
+/// attributes or fields.
 fn in_a_word(of: &Type) -> Option<String> {
     let plain = of.unit.is_none() && of.range.is_none();
     match &of.kind {
+        // A unit or a range needs a table.
         _ if !plain => None,
         Kind::List(each, None) => Some(format!("list of {}", in_a_word(each)?)),
         Kind::Map(each) => Some(format!("map of {}", in_a_word(each)?)),
@@ -141,16 +156,17 @@ fn in_a_word(of: &Type) -> Option<String> {
     }
 }
 
+/// Returns a list of TOML.
 fn list(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-/// A float as TOML writes it.
+/// Returns a float as TOML has it.
 fn float(number: f64) -> String {
     format!("{number:?}").replace("NaN", "nan")
 }
 
-/// A default as TOML writes it.
+/// Returns a default as TOML has it.
 fn toml(value: &Value) -> String {
     match value {
         Value::Text(text) => quote(text),
@@ -171,7 +187,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A basic string of TOML.
+/// Returns a basic string of TOML.
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -181,6 +197,7 @@ fn quote(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
+            // TOML allows no control characters in a string.
             c if c.is_control() => {
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }

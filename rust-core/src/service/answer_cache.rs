@@ -1,20 +1,28 @@
 //! The final answers of a service, cached for repeated commands with the same id.
+//!
+//! A command may arrive twice: the client sends it again after a reconnect, or the controller after
+//! its own. The service must not carry it out twice, so the second one is answered from here. The
+//! cache is bounded by number and by bytes; an answer that has left it is no longer known, which
+//! [`Lifecycle`](super::lifecycle::Lifecycle) accounts for while its command is open.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::command::Answer;
 use crate::value::Value;
 
-/// The most answers kept.
+/// Answers that are kept, at most.
 const COUNT: usize = 1024;
-/// The most bytes that the answers may hold, approximately.
+/// Bytes that the kept answers hold, at most and approximately.
 const BYTES: usize = 8 << 20;
 
 /// The newest final answers by id.
 #[derive(Default)]
 pub struct AnswerCache {
+    /// Each answer with its approximate size in bytes.
     known: HashMap<Box<str>, (Answer, usize)>,
+    /// Their ids, the oldest first.
     order: VecDeque<Box<str>>,
+    /// Sum of the sizes.
     bytes: usize,
 }
 

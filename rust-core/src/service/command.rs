@@ -1,4 +1,8 @@
 //! The commands of a service and its answers.
+//!
+//! The names here are the words of the protocol and of every language. A command that the library
+//! answers (`STATUS` and the like) never reaches the program; the others are tasks of
+//! [`ServiceLoop`](super::ServiceLoop).
 
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::value::{Map, Value};

@@ -1,4 +1,9 @@
 //! The client of a controller: lists services, sends them commands and watches them.
+//!
+//! Requests and events use two channels. A request is a call with the option `idempotent`: if the
+//! controller restarts meanwhile, the channel sends it again, and the id of a command makes sure
+//! that it is carried out once. Events come over a channel of their own, which subscribes again
+//! after each hello of the controller.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -7,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::command::{Answer, Command, error_of};
-use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_service_name, margin};
-use crate::channel::greeting::{self, Pattern};
-use crate::channel::persistent::Kept;
+use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_known_name, margin};
+use crate::channel::handshake;
+use crate::channel::pattern::Pattern;
+use crate::channel::persistent::PersistentObjects;
 use crate::channel::turns::Turns;
 use crate::channel::{Channel, Delivery, LINGER, Options};
 use crate::deadline::{Timeout, Wait, Waiting};
@@ -27,7 +33,7 @@ pub struct WatchOptions {
     pub services: Vec<String>,
 }
 
-/// A client of the program `linkspan controller`, or of a [`ControllerServer`](super::ControllerServer): lists the registered
+/// A client of the program `linkspan controller`, or of the server in the crate `linkspan-controller`: lists the registered
 /// services and sends them commands.
 ///
 /// ```no_run
@@ -44,18 +50,22 @@ pub struct WatchOptions {
 /// id, so that the service carries it out once. Any number of threads may send requests, which take turns; one at a time may
 /// wait in [`Controller::next`].
 pub struct Controller {
+    /// For requests.
     channel: Channel,
+    /// Those of the request channel, from which that for events is made.
     options: Options,
+    /// The endpoint as text, for errors.
     shown: String,
     /// The incarnation of the controller that answered first.
     first_controller: AtomicU64,
+    /// The subscription to events; none before [`Controller::watch`].
     watching: Mutex<Option<Arc<Watching>>>,
     /// Serializes the requests of several threads.
     turns: Turns,
 }
 
 /// The clients that outlive the call that created them.
-static CONTROLLERS: Kept<Controller> = Kept::new();
+static CONTROLLERS: PersistentObjects<Controller> = PersistentObjects::new();
 
 /// A separate link for events.
 struct Watching {
@@ -125,6 +135,8 @@ impl Controller {
         Ok(())
     }
 
+    /// Records which incarnation of the controller answered first: commands carry it, so that a
+    /// restarted controller knows that it may have missed their beginning.
     fn note_hello(&self, message: &Message) {
         if let Ok(number) = message.get("controller").and_then(Value::as_u64) {
             let first = self.first_controller.load(Ordering::Relaxed) == 0;
@@ -134,18 +146,21 @@ impl Controller {
         }
     }
 
+    /// Begins a call.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         wait.into().start(self.options.timeout)
     }
 
+    /// Sends a request in turn with other threads, and returns the reply.
     fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
-        let _turn = self.turns.hold("asks", waiting).map_err(|e| e.on(&self.shown))?;
+        let _turn = self.turns.acquire("asks", waiting).map_err(|e| e.on(&self.shown))?;
         // A reconnected controller has sent its hello again.
         while self.channel.try_recv().is_ok() {}
-        let asked = step(waiting, |wait| self.channel.call(&question, wait));
-        asked.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
+        let reply = step(waiting, |wait| self.channel.call(&question, wait));
+        reply.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
     }
 
+    /// Adds the endpoint to an error, and to a refusal what the caller can do.
     fn explain(&self, error: Error) -> Error {
         explain(error, &self.shown)
     }
@@ -170,7 +185,7 @@ impl Controller {
     /// Returns the record of one service from the controller's registry. `NotFound` for an unknown name; the error lists known ones.
     ///
     /// A map: `name`; `view` (CONNECTED, STALE, DISCONNECTED, GONE); `state`; `since` (a timestamp); `busy` (seconds) and
-    /// `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and `trouble`, a problem that the controller
+    /// `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and `problem`, a problem that the controller
     /// sees, both "" for none; `epoch`, `pid`, `program`, `description`, `commands` (its own commands),
     /// `every` (seconds, absent without a period), `source`; `first_seen` and `last_seen` (timestamps); `connections`; `answered`
     /// (`accepted`, `done`, `failed`, `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state
@@ -192,7 +207,7 @@ impl Controller {
         wait: impl Into<Wait<'a>>,
     ) -> Result<Value> {
         let mut waiting = self.start(wait);
-        let within = waiting.deadline().left().map_or(MAX_WITHIN, |left| left - margin(left));
+        let within = waiting.deadline().remaining().map_or(MAX_WITHIN, |left| left - margin(left));
         let request = CommandRequest {
             id: id()?,
             command: command.clone(),
@@ -250,6 +265,7 @@ impl Controller {
         self.send_command(service, request, "accepted", &mut self.start(wait))
     }
 
+    /// Sends a command and waits until it is `accepted` or `done`.
     fn send_command(
         &self,
         service: &str,
@@ -303,7 +319,7 @@ impl Controller {
     /// subscribes again if the controller restarts. A second call replaces the first.
     pub fn watch(&self, what: &WatchOptions) -> Result<()> {
         for name in &what.services {
-            check_service_name(name)?;
+            check_known_name(name)?;
         }
         let mut map = Map::new();
         map.insert("what".into(), "watch".into());
@@ -320,7 +336,7 @@ impl Controller {
         if let Some(watching) = &*watching {
             let mut old = watching.wanted();
             *old = wanted;
-            return watching.say(&old);
+            return watching.send_request(&old);
         }
         let mut options = self.options.clone();
         (options.idempotent, options.delivery) = (false, Some(Delivery::BestEffort));
@@ -344,7 +360,7 @@ impl Controller {
                 step(&mut waiting, |wait| watching.channel.recv(wait)).map_err(|e| self.explain(e))?;
             let value = message.value()?;
             match value.at("what")?.as_text()? {
-                "hello" => watching.say(&watching.wanted())?,
+                "hello" => watching.send_request(&watching.wanted())?,
                 "refused" => {
                     let failure = RemoteFailure {
                         code: value.at("code")?.as_i64()?,
@@ -364,12 +380,14 @@ impl Controller {
         self.watched()?.channel.fileno()
     }
 
+    /// Returns the subscription; `InvalidState` if there is none.
     fn watched(&self) -> Result<Arc<Watching>> {
         self.watching().clone().ok_or_else(|| {
             Error::new(ErrorKind::InvalidState, "nothing is watched yet: call watch first").on(&self.shown)
         })
     }
 
+    /// Locks the subscription.
     fn watching(&self) -> MutexGuard<'_, Option<Arc<Watching>>> {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -385,14 +403,15 @@ impl Controller {
 }
 
 impl Watching {
+    /// Locks the watch request.
     fn wanted(&self) -> MutexGuard<'_, Payload> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends the watch request. While no controller is connected, the next hello triggers it.
-    fn say(&self, wanted: &Payload) -> Result<()> {
+    fn send_request(&self, wanted: &Payload) -> Result<()> {
         match self.channel.send_as(Kind::Event, wanted, Wait::none()) {
-            Err(e) if !crate::channel::is_not_now(&e) && e.kind() != ErrorKind::Disconnected => Err(e),
+            Err(e) if !crate::channel::is_not_ready(&e) && e.kind() != ErrorKind::Disconnected => Err(e),
             _ => Ok(()),
         }
     }
@@ -400,7 +419,7 @@ impl Watching {
 
 /// Runs one step of a call with the time that is left.
 fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
-    let left = waiting.deadline().left();
+    let left = waiting.deadline().remaining();
     if !waiting.is_ticking() {
         return call(Wait::new(left));
     }
@@ -408,12 +427,14 @@ fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<
     call(Wait::new(left).tick(&mut tick))
 }
 
+/// Returns the map of a request.
 fn request_map<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
     Value::map([("what", what.into())].into_iter().chain(with))
 }
 
+/// Returns a random id for a command: 16 hexadecimal digits.
 fn id() -> Result<Box<str>> {
-    Ok(format!("{:016x}", greeting::random()?).into())
+    Ok(format!("{:016x}", handshake::random()?).into())
 }
 
 fn explain(error: Error, shown: &str) -> Error {

@@ -1,7 +1,21 @@
-//! The lifecycle of a service as a pure state machine: commands, times and the program's progress go in, actions come out.
+//! The lifecycle of a service as a pure state machine: commands, times and the program's progress go
+//! in, actions come out.
 //!
-//! Times are counted from the service's start. The module uses no clock, thread or socket.
+//! Times are counted from the service's start. The module uses no clock, thread or socket;
+//! `properties` runs random histories of it against a model, and `tests` has single decisions.
+//!
+//! A command goes through these steps: [`Lifecycle::command`] checks it against the table of rules
+//! and answers ACCEPTED or REJECTED; it waits in the queue; [`Lifecycle::next_task`] hands it to the
+//! program; [`Lifecycle::finish`] takes the result and gives the final answer. In between its
+//! deadline may pass ([`Lifecycle::tick`]), it may be cancelled, and the service may fail or end. In
+//! each case it is answered exactly once (`AcceptedCommand::answered`), and it is never handed out a
+//! second time.
+//!
+//! The state has two parts. `state` is what others see; it is transitional while a command leads to
+//! another state. `settled` is the last state that was not, to which a failed command returns. At
+//! most one command that changes the state is open (`transition`), besides SHUTDOWN.
 
+mod cancel;
 mod counts;
 mod deadlines;
 
@@ -10,18 +24,17 @@ use std::time::Duration;
 
 use super::answer_cache::AnswerCache;
 use super::command::{Answer, Command, Outcome, failure_of};
-use super::log::cut;
-use super::protocol::CommandRequest;
+use super::protocol::{CommandRequest, cut};
 use super::state::State;
 use super::table::{Rule, refusal, rule};
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 pub use counts::Counts;
 
-/// The most queued commands; as many again if they are SHUTDOWN, which has to get through.
+/// Queued commands, at most; as many again if they are SHUTDOWN, which has to get through.
 const QUEUE: usize = 256;
-/// The most bytes of a reason, which is part of every report.
+/// Bytes of a reason, at most: it is part of every report.
 const REASON: usize = 4096;
 
 /// An action for the caller of the state machine.
@@ -31,7 +44,7 @@ pub enum Action {
     Answer(Answer),
     /// Answer STATUS, DESCRIBE, STATS or LOG.
     Ask(CommandRequest),
-    /// Send a report: the state or something else in it has changed.
+    /// Send a report: the state or another part of it has changed.
     Changed,
     /// Wake the program, which may have a task.
     Wake,
@@ -61,9 +74,10 @@ pub struct Work {
     pub due: Duration,
 }
 
-/// An accepted command.
+/// An accepted command, queued or under way.
 struct AcceptedCommand {
     request: CommandRequest,
+    /// Its deadline, counted from the service's start.
     due: Duration,
     /// Whether it has its final answer already, because its time has passed.
     answered: bool,
@@ -72,6 +86,7 @@ struct AcceptedCommand {
 /// The task under way.
 struct RunningTask {
     what: AcceptedCommand,
+    /// When the program fetched it.
     begun: Duration,
     /// Whether the service has failed during the task; the result of the task then changes no state.
     failed: bool,
@@ -90,7 +105,7 @@ pub struct Setup {
     pub commands: Vec<String>,
 }
 
-/// The lifecycle of a service.
+/// The lifecycle of a service. One lock protects it (see `link`).
 pub struct Lifecycle {
     setup: Setup,
     state: State,
@@ -99,15 +114,22 @@ pub struct Lifecycle {
     /// The last state that was not transitional.
     settled: State,
     queue: VecDeque<AcceptedCommand>,
+    /// The task that the program has fetched and not finished.
     running: Option<RunningTask>,
-    /// The open command that changes the state.
+    /// The id of the open command that changes the state; none for SHUTDOWN by a signal, which has
+    /// no id.
     transition: Option<Box<str>>,
+    /// Whether the task under way, or the start of the program, is to be cancelled.
     cancelled: bool,
+    /// When the next periodic step is due.
     next_step: Duration,
+    /// Final answers by id.
     answers: AnswerCache,
     /// Answers to GET_DATA, which may be many and large and can be repeated, are cached apart so that they displace no others.
     data_answers: AnswerCache,
+    /// The value of the last GET_DATA that was done.
     data: Option<Value>,
+    /// Why the service is FAILED, or a problem that does not stop it; empty for none.
     reason: String,
     counts: Counts,
     /// Whether the service has ended.
@@ -136,6 +158,7 @@ impl Lifecycle {
         }
     }
 
+    /// Returns the state that others see.
     pub fn state(&self) -> State {
         self.state
     }
@@ -145,16 +168,26 @@ impl Lifecycle {
         self.since
     }
 
+    /// Returns the configuration.
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
+    /// Returns why the service is FAILED, or a problem that does not stop it.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
+    /// Returns the counters.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Returns the counters as a map, with `waiting`, the number of commands in the queue.
+    pub fn stats(&self) -> Map {
+        let mut map = self.counts.to_map();
+        map.insert("waiting".to_owned(), (self.queue.len() as u64).into());
+        map
     }
 
     /// Returns the task under way and when it began.
@@ -173,7 +206,9 @@ impl Lifecycle {
         vec![Action::Changed]
     }
 
-    /// Handles a command.
+    /// Handles a command that has arrived at `now`. The first of the actions answers it: with the
+    /// final answer of an earlier command with the same id, with REJECTED, or with ACCEPTED.
+    /// Commands of the kind that the library answers give [`Action::Ask`] instead.
     pub fn command(&mut self, request: CommandRequest, now: Duration) -> Vec<Action> {
         // A repeated id means the same command, whatever else differs, and receives the same answer.
         if let Some(known) = self.known(&request.id, now) {
@@ -214,6 +249,22 @@ impl Lifecycle {
         actions
     }
 
+    /// Handles a command whose deadline had passed by `late` when it arrived, as after a network was cut: it is never carried out.
+    pub fn late_command(&mut self, request: &CommandRequest, late: Duration, now: Duration) -> Vec<Action> {
+        // A repeated one may have been in time before.
+        if let Some(known) = self.known(&request.id, now) {
+            self.counts.repeated += 1;
+            return vec![Action::Answer(known)];
+        }
+        self.counts.late += 1;
+        let text = format!(
+            "{} arrived {:.3} s after its time was over, and is not carried out; give it again under another id",
+            request.command.name(),
+            late.as_secs_f64()
+        );
+        self.reject(request, &Error::new(ErrorKind::Timeout, text))
+    }
+
     /// Handles a signal to terminate; a second one cancels the task under way.
     pub fn terminate(&mut self, now: Duration) -> Vec<Action> {
         if self.state == State::Stopping {
@@ -247,6 +298,8 @@ impl Lifecycle {
         Some(Answer { failure: Some(failure_of(&why)), ..self.answer_with(id, Outcome::Failed) })
     }
 
+    /// Returns why a command cannot be accepted, in this order: the service has ended, the command
+    /// is unknown here, the state refuses it, another transition is under way, the queue is full.
     fn check(&self, request: &CommandRequest, rule: Rule) -> Result<()> {
         let name = request.command.name();
         if self.ended {
@@ -271,6 +324,7 @@ impl Lifecycle {
         if rule == Rule::Refused {
             return Err(refusal(self.state, &request.command));
         }
+        // Two open transitions would leave the state after the first one undefined. SHUTDOWN overrides all others.
         let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
         if leads && request.command != Command::Shutdown && self.transition.is_some() {
             let under_way = self.open().find(|command| Some(&command.request.id) == self.transition.as_ref());
@@ -289,14 +343,17 @@ impl Lifecycle {
         Ok(())
     }
 
+    /// Returns an answer of this outcome without a value or failure.
     fn answer_with(&self, id: &str, outcome: Outcome) -> Answer {
         Answer { id: id.into(), outcome, state: self.state, value: Value::Null, failure: None }
     }
 
+    /// Returns the action that answers ACCEPTED.
     fn accepted(&self, request: &CommandRequest) -> Action {
         Action::Answer(self.answer_with(&request.id, Outcome::Accepted))
     }
 
+    /// Answers REJECTED with this error.
     fn reject(&mut self, request: &CommandRequest, why: &Error) -> Vec<Action> {
         self.counts.rejected += 1;
         let answer =
@@ -308,6 +365,7 @@ impl Lifecycle {
         vec![Action::Answer(answer)]
     }
 
+    /// Enters a state; returns the action to report it if it has changed.
     fn enter(&mut self, state: State, now: Duration) -> Option<Action> {
         let changed = self.state != state;
         (self.state, self.since) = (state, if changed { now } else { self.since });
@@ -317,90 +375,9 @@ impl Lifecycle {
         changed.then_some(Action::Changed)
     }
 
-    /// Cancels the queued commands that would change the state.
-    fn cancel_queued_transitions(&mut self, why: &str) -> Vec<Action> {
-        let (leads, stays): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(|command| {
-                matches!(command.request.command, Command::Pause | Command::Run | Command::Checkpoint)
-            });
-        self.queue = stays;
-        let why = Error::new(ErrorKind::Cancelled, why);
-        leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
-    }
-
-    /// Cancels the task under way, or the start of the program.
-    fn cancel_running(&mut self) -> Vec<Action> {
-        if self.running.is_none() && self.settled != State::Starting {
-            return Vec::new();
-        }
-        self.cancelled = true;
-        vec![Action::Cancel, Action::Changed]
-    }
-
-    /// Cancels the task under way and every queued command except SHUTDOWN.
-    fn cancel_all(&mut self) -> Vec<Action> {
-        let (stays, goes): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
-            .into_iter()
-            .partition(|command| command.request.command == Command::Shutdown);
-        self.queue = stays;
-        let why = Error::new(ErrorKind::Cancelled, "SHUTDOWN came again before it was begun");
-        let mut actions: Vec<Action> = goes
-            .into_iter()
-            .filter_map(|command| match self.latest_data_for(&command) {
-                Some(data) => self.answer(&command, Ok(data)),
-                None => self.answer(&command, Err(&why)),
-            })
-            .collect();
-        actions.extend(self.cancel_running());
-        actions
-    }
-
     /// Returns the latest data if the command is GET_DATA.
     fn latest_data_for(&self, command: &AcceptedCommand) -> Option<Value> {
         self.data.clone().filter(|_| command.request.command == Command::GetData)
-    }
-
-    fn cancel(&mut self, request: &CommandRequest, now: Duration) -> Vec<Action> {
-        let wanted = match cancelled_id(&request.arguments) {
-            Ok(wanted) => wanted,
-            Err(why) => return self.reject(request, &why),
-        };
-        let is_it = |command: &AcceptedCommand| wanted == Some(&*command.request.id);
-        let mut actions = Vec::new();
-        let done = if let Some(at) = self.queue.iter().position(is_it) {
-            if self.queue[at].request.command == Command::Shutdown {
-                let text = "SHUTDOWN cannot be withdrawn; without an id, CANCEL gives up what it waits for";
-                Err(Error::new(ErrorKind::InvalidState, text))
-            } else {
-                let why = Error::new(ErrorKind::Cancelled, "it was cancelled before it was begun");
-                if let Some(command) = self.queue.remove(at) {
-                    actions.extend(self.withdraw(&command, &why, now));
-                }
-                Ok(Value::map([("cancelled", "withdrawn")]))
-            }
-        } else if match (&self.running, wanted) {
-            (Some(running), Some(_)) => is_it(&running.what),
-            (Some(_), None) => true,
-            (None, wanted) => wanted.is_none() && self.settled == State::Starting && !self.ended,
-        } {
-            actions.extend(self.cancel_running());
-            Ok(Value::map([("cancelled", "asked")]))
-        } else {
-            let text = "no such command is open: it has its answer, or was never received";
-            Err(Error::new(ErrorKind::NotFound, text))
-        };
-        // CANCEL is not counted as a command of the program.
-        let (value, failure) = match done {
-            Ok(value) => (value, None),
-            Err(why) => (Value::Null, Some(failure_of(&why))),
-        };
-        let outcome = if failure.is_none() { Outcome::Done } else { Outcome::Failed };
-        let answer = Answer { value, failure, ..self.answer_with(&request.id, outcome) };
-        if !request.id.is_empty() {
-            self.answers.keep(&answer);
-        }
-        actions.push(Action::Answer(answer));
-        actions
     }
 
     /// Creates the final answer, unless it was given; `None` if nothing waits for it.
@@ -431,20 +408,9 @@ impl Lifecycle {
         Some(Action::Answer(answer))
     }
 
-    /// Fails a queued command and restores the state.
-    fn withdraw(&mut self, command: &AcceptedCommand, why: &Error, now: Duration) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if self.transition.as_ref() == Some(&command.request.id) {
-            self.transition = None;
-            if self.state.is_transitional() {
-                actions.extend(self.enter(self.settled, now));
-            }
-        }
-        actions.extend(self.answer(command, Err(why)));
-        actions
-    }
-
-    /// Returns the next task of the program, and closes the previous one.
+    /// Returns the next task of the program at `now`, and closes the previous one if the program has
+    /// left it without a result. The first call ends STARTING. Queued commands come before periodic
+    /// steps; a step that is late moves the following ones, so that none are made up for.
     pub fn next_task(&mut self, now: Duration) -> (Next, Vec<Action>) {
         let mut actions = self.close_abandoned_task(now);
         if self.settled == State::Starting {
@@ -484,6 +450,7 @@ impl Lifecycle {
         (Next::Work(work), actions)
     }
 
+    /// Records that the program has fetched a task.
     fn begin(&mut self, what: AcceptedCommand, now: Duration) {
         self.running = Some(RunningTask { what, begun: now, failed: false });
         self.cancelled = false;
@@ -502,10 +469,11 @@ impl Lifecycle {
         self.finish(result, now)
     }
 
-    /// Handles the result of the task under way.
+    /// Handles the result of the task under way: enters the state that its command leads to or
+    /// returns to, and gives its final answer.
     pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Action> {
         let Some(RunningTask { what, begun, failed }) = self.running.take() else { return Vec::new() };
-        let given_up = std::mem::take(&mut self.cancelled);
+        let cancelled = std::mem::take(&mut self.cancelled);
         let took = now.saturating_sub(begun);
         let mut actions = Vec::new();
         if what.request.command != Command::Step && self.transition.as_ref() == Some(&what.request.id) {
@@ -519,10 +487,12 @@ impl Lifecycle {
                 self.counts.longest_step = self.counts.longest_step.max(took);
             }
             Command::Step => {
-                if let (false, Err(why)) = (given_up, &result) {
+                // A step that ends with an error because it was cancelled is no failure.
+                if let (false, Err(why)) = (cancelled, &result) {
                     actions.extend(self.fail(why, now));
                 }
             }
+            // The service has failed meanwhile, and stays FAILED whatever the result.
             Command::Pause | Command::Run | Command::Checkpoint if failed => {}
             Command::Pause if done => actions.extend(self.settle(State::Paused, now)),
             Command::Run if done => actions.extend(self.start_running(now)),
@@ -580,7 +550,8 @@ impl Lifecycle {
         rest.into_iter().filter_map(answer).collect()
     }
 
-    /// Handles a failure of the program.
+    /// Handles a failure of the program: the service is FAILED with this reason, and queued commands
+    /// that change the state are cancelled. A SHUTDOWN under way continues and ends FAILED.
     pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Action> {
         self.reason = reason_of(why);
         // A service that has ended keeps its state.
@@ -620,17 +591,6 @@ impl Lifecycle {
         actions.extend(self.end(ended));
         actions
     }
-}
-
-/// Returns the id that CANCEL names; `None` for the task under way.
-fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
-    let named = match arguments {
-        Value::Null => return Ok(None),
-        Value::Map(map) if map.is_empty() => return Ok(None),
-        Value::Map(_) => arguments.at("id")?,
-        other => other,
-    };
-    super::protocol::id(named.as_text()?).map(Some)
 }
 
 /// Returns an error as one line for people.

@@ -1,7 +1,14 @@
-//! A service's link to its controller: two threads of the library that answer commands while the program is busy.
+//! A service's link to its controller: two threads of the library that answer commands while the
+//! program is busy.
 //!
-//! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They share the [`Lifecycle`]
-//! with the program under one lock. A broken link is reconnected, and the controller sends its open commands again.
+//! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They
+//! share the [`Lifecycle`] with the program under one lock ([`Inner`]), which is held for one change
+//! of state and never while waiting or sending. A broken link is reconnected, and the controller
+//! sends its open commands again; answers are cached, so that nothing is carried out twice.
+//!
+//! Three eventfds wake the threads: `program_waker` the program, `writer_waker` the writer,
+//! `end_waker` the reader in its pause between two attempts. The order on each connection: the
+//! controller's welcome, the introduction, then reports and answers.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -12,16 +19,15 @@ use std::time::{Duration, Instant};
 use super::command::{Answer, Command, Outcome};
 use super::lifecycle::{Action, Lifecycle, Setup};
 use super::log::Log;
-use super::notify::Supervisor;
 use super::protocol::{CommandRequest, HEARTBEAT, Introduction, MESSAGE_LIMIT, Report, ToController};
-use super::writer::Writer;
-use crate::channel::greeting::{Pattern, title};
+use crate::channel::handshake::title;
+use crate::channel::pattern::Pattern;
 use crate::channel::{Channel, Delivery, Options};
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::wait_readable;
-use crate::sys::{stop, thread};
+use crate::sys::stop;
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
@@ -44,7 +50,10 @@ pub struct Identity {
     pub controller: String,
     /// The options of the link to the controller.
     pub options: Options,
+    /// Called without the lock when the task under way is cancelled, on a thread of the library or
+    /// on one that calls `shutdown`.
     pub on_cancel: Option<OnCancel>,
+    /// Whether SIGTERM and SIGINT mean SHUTDOWN.
     pub handle_signals: bool,
 }
 
@@ -53,7 +62,9 @@ pub struct ControllerLink {
     /// While this is held, SIGTERM and SIGINT count as SHUTDOWN.
     _signals: Option<stop::Watch>,
     pub identity: Identity,
+    /// When the service was created: the lifecycle counts its times from there.
     began: Instant,
+    /// The same instant as a time of day, for reports.
     began_at: Timestamp,
     inner: Mutex<Inner>,
     /// Wakes the program when it may have something to do.
@@ -65,12 +76,15 @@ pub struct ControllerLink {
     pub(super) wake_on_finish: AtomicBool,
     /// Ends the pause of the reader when the service ends.
     pub(super) end_waker: EventFd,
+    /// Set once, by [`ControllerLink::end`].
     ended: AtomicBool,
+    /// Whether the controller and the supervisor have been sent all there was, and the writer has ended.
+    pub(super) writer_ended: AtomicBool,
 }
 
 /// The state behind the lock.
 pub(super) struct Inner {
-    pub(super) life: Lifecycle,
+    pub(super) lifecycle: Lifecycle,
     pub(super) log: Log,
     /// Messages for the controller, in order.
     pub(super) queued: VecDeque<ToController>,
@@ -80,6 +94,7 @@ pub(super) struct Inner {
     pub(super) connecting: Option<Arc<Channel>>,
     /// Whether an introduction was queued on this connection.
     pub(super) introduced: bool,
+    /// The period of reports, as the controller asked for it.
     pub(super) heartbeat: Duration,
     /// When a report was sent last.
     pub(super) last_report: Instant,
@@ -92,10 +107,13 @@ pub(super) struct Inner {
 }
 
 impl ControllerLink {
-    /// Creates a service in STARTING and begins to connect.
-    pub fn start(identity: Identity, setup: Setup) -> Result<Arc<ControllerLink>> {
+    /// Creates a service in STARTING that connects with these options once its threads run.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint` or `Unsupported` for an endpoint over which no controller can be reached;
+    /// errors that no retry can cure are returned here rather than logged.
+    pub fn new(identity: Identity, setup: Setup, options: &Options) -> Result<ControllerLink> {
         // Errors that no retry can cure are returned here rather than logged.
-        let options = link_options(&identity.options);
         let endpoint: Endpoint = identity.controller.parse()?;
         // Services are identified in the handshake, so the transport must have sessions.
         let can = endpoint.transport().capabilities();
@@ -103,18 +121,17 @@ impl ControllerLink {
             .transport()
             .require(can.sessions, "the controller of services")
             .map_err(|e| e.on(&endpoint))?;
-        drop(Channel::dial(&identity.controller, &options)?);
+        drop(Channel::dial(&identity.controller, options)?);
         let signals = identity.handle_signals.then(stop::watch_patiently).transpose()?;
         let now = Instant::now();
-        let (supervisor, problem) = Supervisor::from_env();
-        let link = Arc::new(ControllerLink {
+        Ok(ControllerLink {
             wake_on_finish: AtomicBool::new(false),
             _signals: signals,
             identity,
             began: now,
             began_at: Timestamp::now(),
             inner: Mutex::new(Inner {
-                life: Lifecycle::new(setup),
+                lifecycle: Lifecycle::new(setup),
                 log: Log::default(),
                 queued: VecDeque::new(),
                 channel: None,
@@ -130,17 +147,11 @@ impl ControllerLink {
             writer_waker: EventFd::new()?,
             end_waker: EventFd::new()?,
             ended: AtomicBool::new(false),
-        });
-        let (reader, writer) = (link.clone(), link.clone());
-        let thread_state = Writer::new(&link, supervisor)?;
-        if let Some(error) = problem {
-            link.log("error", &error.to_string());
-        }
-        thread::start("linkspan-reader", move || reader.receive(&options))?;
-        thread::start("linkspan-writer", move || thread_state.run(&writer))?;
-        Ok(link)
+            writer_ended: AtomicBool::new(false),
+        })
     }
 
+    /// Locks the shared state.
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,11 +161,12 @@ impl ControllerLink {
         self.began.elapsed()
     }
 
-    /// Updates the lifecycle and carries out the actions that follow.
+    /// Updates the lifecycle with the lock held, and carries out the actions that follow.
+    /// `on_cancel` runs after the lock is released, because it may call back into the service.
     pub fn with<T>(&self, action: impl FnOnce(&mut Lifecycle, Duration) -> (T, Vec<Action>)) -> T {
         let mut inner = self.inner();
         let now = self.now();
-        let (result, actions) = action(&mut inner.life, now);
+        let (result, actions) = action(&mut inner.lifecycle, now);
         let cancels = self.carry_out(&mut inner, actions);
         drop(inner);
         if cancels && let Some(on_cancel) = &self.identity.on_cancel {
@@ -165,7 +177,7 @@ impl ControllerLink {
 
     /// Reads the lifecycle.
     pub fn read<T>(&self, read: impl FnOnce(&Lifecycle) -> T) -> T {
-        read(&self.inner().life)
+        read(&self.inner().lifecycle)
     }
 
     /// Carries out actions; returns true if the task under way is to be cancelled.
@@ -176,7 +188,7 @@ impl ControllerLink {
                 Action::Answer(answer) => inner.enqueue(ToController::Answer(answer)),
                 Action::Ask(request) => {
                     let value = self.answer_internally(inner, &request);
-                    let (id, state) = (request.id, inner.life.state());
+                    let (id, state) = (request.id, inner.lifecycle.state());
                     let answer = Answer { id, outcome: Outcome::Done, state, value, failure: None };
                     inner.enqueue(ToController::Answer(answer));
                 }
@@ -190,7 +202,7 @@ impl ControllerLink {
             }
         }
         if !inner.queued.is_empty()
-            || inner.life.next_due().is_some()
+            || inner.lifecycle.next_due().is_some()
             || self.wake_on_finish.swap(false, Ordering::AcqRel)
             || inner.has_unreported_task()
         {
@@ -199,22 +211,24 @@ impl ControllerLink {
         cancels
     }
 
+    /// Returns the status that is sent to the controller.
     pub(super) fn report(&self, inner: &Inner) -> Report {
-        let life = &inner.life;
-        let running = life.running();
-        let since = self.began_at.nanoseconds().saturating_add_unsigned(life.since().as_nanos() as u64);
+        let lifecycle = &inner.lifecycle;
+        let running = lifecycle.running();
+        let since = self.began_at.nanoseconds().saturating_add_unsigned(lifecycle.since().as_nanos() as u64);
         Report {
-            state: life.state(),
+            state: lifecycle.state(),
             since: Timestamp(since),
             busy: running.map(|(_, begun)| self.now().saturating_sub(begun)),
             doing: running.map(|(command, _)| command.name().to_owned()),
-            steps: life.counts().steps,
-            reason: life.reason().to_owned(),
+            steps: lifecycle.counts().steps,
+            reason: lifecycle.reason().to_owned(),
         }
     }
 
+    /// Returns the description that is sent first on each connection.
     pub(super) fn introduction(&self, inner: &Inner) -> Introduction {
-        let setup = inner.life.setup();
+        let setup = inner.lifecycle.setup();
         Introduction {
             name: self.identity.name.clone(),
             epoch: setup.epoch,
@@ -235,7 +249,7 @@ impl ControllerLink {
                 let lines = request.arguments.at("lines").ok().and_then(|lines| lines.as_u64().ok());
                 inner.log.last(lines.unwrap_or(100))
             }
-            Command::Stats => Value::Map(inner.life.stats()),
+            Command::Stats => Value::Map(inner.lifecycle.stats()),
             Command::Describe => match ToController::Introduction(self.introduction(inner)).to_value() {
                 Value::Map(mut map) => {
                     let of_its_report = ["what", "state", "since", "busy", "doing", "steps", "reason"];
@@ -247,7 +261,7 @@ impl ControllerLink {
             _ => {
                 let mut map = Map::new();
                 map.insert("name".into(), self.identity.name.as_str().into());
-                map.insert("epoch".into(), inner.life.setup().epoch.into());
+                map.insert("epoch".into(), inner.lifecycle.setup().epoch.into());
                 map.extend(self.report(inner).to_map());
                 Value::Map(map)
             }
@@ -271,26 +285,31 @@ impl ControllerLink {
     /// Returns counters and state as a map.
     pub fn stats(&self) -> Value {
         let inner = self.inner();
-        let mut map = inner.life.stats();
+        let mut map = inner.lifecycle.stats();
         map.insert("name".into(), self.identity.name.as_str().into());
         map.insert("controller".into(), self.identity.controller.as_str().into());
         map.insert("connected".into(), inner.introduced.into());
         let problem = inner.problem.as_ref().map_or(Value::Null, |problem| problem.to_string().into());
-        map.insert("trouble".into(), problem);
+        map.insert("problem".into(), problem);
         map.extend(self.report(&inner).to_map());
         Value::Map(map)
     }
 
-    /// Sends the queued messages and a goodbye until the deadline, then ends both threads.
+    /// Ends the service: answers open commands, sends what is queued and a goodbye, and stops both
+    /// threads. Only the first call does so; later ones return at once.
+    ///
+    /// # Errors
+    /// `Timeout` if the controller had not taken everything by the deadline; the service has ended
+    /// all the same.
     pub fn end(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let first = {
             let mut inner = self.inner();
             let first = !self.ended.swap(true, Ordering::AcqRel);
             if first {
                 // Open commands are answered before the goodbye.
-                let actions = inner.life.close(self.now());
+                let actions = inner.lifecycle.close(self.now());
                 self.carry_out(&mut inner, actions);
-                let state = inner.life.state();
+                let state = inner.lifecycle.state();
                 inner.queued.push_back(ToController::Bye(state));
             }
             first
@@ -299,9 +318,10 @@ impl ControllerLink {
         if !first {
             return Ok(());
         }
-        let mut said = Ok(());
-        while said.is_ok() && !self.is_flushed() {
-            said = wait_readable(waiting, &[self.program_waker.as_fd()]);
+        let mut flushed = Ok(());
+        // Also where there is no controller: a process that ended now would take the writer with it before it has told the supervisor.
+        while flushed.is_ok() && !self.writer_ended.load(Ordering::Acquire) {
+            flushed = wait_readable(waiting, &[self.program_waker.as_fd()]);
             self.program_waker.drain();
         }
         self.end_waker.wake();
@@ -313,7 +333,7 @@ impl ControllerLink {
         // The kernel has the queued messages, the goodbye included.
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
         self.writer_waker.wake();
-        said
+        flushed
     }
 
     /// Returns whether there is no controller or nothing left to send.
@@ -322,6 +342,7 @@ impl ControllerLink {
         !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()
     }
 
+    /// Returns whether [`ControllerLink::end`] was called.
     pub(super) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
@@ -332,31 +353,33 @@ impl Inner {
     /// carries the state.
     pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {
         (self.introduced, self.last_received) = (false, None);
-        self.queued.retain(|said| matches!(said, ToController::Bye(_)));
+        self.queued.retain(|message| matches!(message, ToController::Bye(_)));
         self.channel.take()
     }
 
     /// Queues a message, if the controller on this connection has the introduction.
-    pub(super) fn enqueue(&mut self, said: ToController) {
+    pub(super) fn enqueue(&mut self, message: ToController) {
         if !self.introduced {
             return;
         }
         if self.queued.len() >= MAX_QUEUED
-            && let Some(at) = self.queued.iter().position(|said| matches!(said, ToController::Report(_)))
+            && let Some(at) =
+                self.queued.iter().position(|message| matches!(message, ToController::Report(_)))
         {
             self.queued.remove(at);
         }
-        self.queued.push_back(said);
+        self.queued.push_back(message);
     }
 }
 
-/// Returns the options of the link to the controller.
-fn link_options(options: &Options) -> Options {
+/// Returns the options of the link to the controller. The channel ends with its first link, because
+/// the reader makes the next one itself, with a new introduction.
+pub fn link_options(options: &Options) -> Options {
     let mut options = options.clone();
     options.pattern = Pattern::Service;
     options.once = true;
     options.delivery = Some(Delivery::BestEffort);
-    options.limit = options.limit.min(MESSAGE_LIMIT);
+    options.max_message_size = options.max_message_size.min(MESSAGE_LIMIT);
     options.client_id = None;
     options.on_wait = None;
     options

@@ -1,8 +1,12 @@
 //! The last lines of a service's log, and how many of them the controller has.
+//!
+//! Lines are numbered; the controller gets each once, in batches, and a line about those that were
+//! dropped before they could be sent. The same lines answer the command LOG, also without a
+//! controller.
 
 use std::collections::VecDeque;
 
-use super::protocol::LogLine;
+use super::protocol::{LogLine, cut};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Timestamp, Value};
 
@@ -78,6 +82,7 @@ impl Log {
         self.lines.push_back(line);
     }
 
+    /// The number that the next line gets.
     fn end(&self) -> u64 {
         self.first + self.lines.len() as u64
     }
@@ -112,15 +117,6 @@ impl Log {
     }
 }
 
-/// Returns at most `length` bytes of a text, with a mark if the rest was cut off.
-pub fn cut(text: &str, length: usize) -> String {
-    if text.len() <= length {
-        return text.to_owned();
-    }
-    let end = (0..=length).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}… ({} bytes more)", &text[..end], text.len() - end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,12 +142,5 @@ mod tests {
         assert!(all[0].text.starts_with("7 lines were lost"), "{}", all[0].text);
         assert_eq!(all[1].text, "7");
         assert_eq!(log.last(2).as_array().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn long_lines_are_cut_at_a_character() {
-        let text = cut(&"é".repeat(10), 5);
-        assert_eq!(text, "éé… (16 bytes more)");
-        assert_eq!(cut("short", 5), "short");
     }
 }

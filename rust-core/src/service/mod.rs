@@ -1,4 +1,12 @@
-//! Services and their controller: headless programs that can be asked for data, paused, run, checkpointed and shut down.
+//! Services and their controller: headless programs that can be queried, paused, run, checkpointed
+//! and shut down.
+//!
+//! A service is a program with a name that connects to a controller. Clients send commands through
+//! the controller; the service carries each out at most once and answers it once. Its lifecycle is a
+//! pure state machine (`lifecycle`) under one lock, which three threads share: that of the program,
+//! which fetches its tasks, and two of the library, which receive commands and send answers while
+//! the program works. So a service answers STATUS, LOG and CANCEL even if its program hangs. The
+//! reasons are in decision 15.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -8,9 +16,11 @@
 //! | the lifecycle of a service as a pure state machine; its cache of final answers | `lifecycle`, `answer_cache` |
 //! | the messages between a service and its controller | `protocol` |
 //! | notifications for systemd | `notify` |
-//! | the service's side: its link to the controller, the threads that read and write it, its log, the loop that hands out tasks | `link`, `reader`, `writer`, `log`, `service_loop` |
+//! | the service's side: its link to the controller and the two threads of it | `link`, `threads`, `reader`, `writer` |
+//! | its log; the loop that hands out tasks | `log`, `service_loop` |
 //! | the same with hooks | `run` |
-//! | the controller's server; its clients | `server`, `controller` |
+//! | the clients of a controller | `controller` |
+//! | what the controller's server, the crate `linkspan-controller`, uses of this one | `server_side` |
 
 mod answer_cache;
 mod command;
@@ -22,10 +32,12 @@ mod notify;
 mod protocol;
 mod reader;
 mod run;
-mod server;
+#[doc(hidden)]
+pub mod server_side;
 mod service_loop;
 mod state;
 mod table;
+mod threads;
 mod writer;
 
 pub use crate::sys::child::end_with_us;
@@ -36,7 +48,6 @@ pub use log::LogLevel;
 pub use notify::NOTIFY_VARIABLES;
 pub use protocol::CommandRequest;
 pub use run::{Service, run};
-pub use server::{ControllerServer, ControllerServerOptions, StopHandle};
 pub use service_loop::{ServiceLoop, ServiceOptions, Task, Tasks};
 pub use state::{State, View};
 

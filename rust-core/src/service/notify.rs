@@ -23,9 +23,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// The supervisor's socket. Never blocks.
 #[derive(Debug)]
 pub struct NotifySocket {
+    /// Non-blocking.
     socket: UnixDatagram,
+    /// Where the supervisor receives.
     address: SocketAddr,
+    /// The address as text, for errors.
     name: String,
+    /// The time-out after which the supervisor acts on silence; none if it does not watch this
+    /// process.
     watchdog: Option<Duration>,
     /// Assignments for which the supervisor had no room; sent with the next ones.
     pending: String,
@@ -39,6 +44,7 @@ impl NotifySocket {
         NotifySocket::from_variables(&|name| std::env::var_os(name), std::process::id())
     }
 
+    /// [`NotifySocket::from_env`] with the environment passed in, for tests.
     fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<NotifySocket>> {
         let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
         let address = address(&name)?;
@@ -82,6 +88,7 @@ impl NotifySocket {
     }
 }
 
+/// Returns an error of the system with what was tried.
 fn of_system(doing: impl std::fmt::Display, error: &io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
@@ -103,6 +110,7 @@ fn address(name: &OsStr) -> Result<SocketAddr> {
     })
 }
 
+/// Reads the watchdog time-out for this process.
 fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<Duration>> {
     let number = |name: &str| -> Result<Option<u64>> {
         let Some(text) = variable(name) else { return Ok(None) };
@@ -118,12 +126,14 @@ fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Opt
     Ok(number("WATCHDOG_USEC")?.filter(|micros| *micros > 0).map(Duration::from_micros))
 }
 
+/// Returns the assignment of a status, on one line and cut.
 fn status_line(text: &str) -> String {
     // A newline would begin another assignment.
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
     format!("STATUS={text}\n")
 }
 
+/// Keeps the last assignment to each name.
 fn newest(assignments: &str) -> String {
     let name = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
     let lines: Vec<&str> = assignments.lines().collect();
@@ -136,8 +146,11 @@ fn newest(assignments: &str) -> String {
 pub struct NotifyState {
     /// The watchdog time-out.
     watchdog: Option<Duration>,
+    /// Whether READY was sent.
     ready: bool,
+    /// Whether STOPPING was sent.
     stopping: bool,
+    /// The status that was sent last, as an assignment.
     status: String,
     /// When the last watchdog notification was sent.
     last: Option<Duration>,
@@ -221,6 +234,7 @@ impl Supervisor {
         }
     }
 
+    /// Returns a supervisor at this socket.
     fn to(notify: Option<NotifySocket>) -> Supervisor {
         let watchdog = notify.as_ref().and_then(NotifySocket::watchdog_time);
         Supervisor { notify, notifier: NotifyState::new(watchdog), ..Supervisor::default() }
@@ -268,6 +282,8 @@ impl Supervisor {
         self.send(assignments, now)
     }
 
+    /// Sends assignments and what is pending; returns an error for the log unless it was returned
+    /// before.
     fn send(&mut self, assignments: &str, now: Duration) -> Option<Error> {
         let notify = self.notify.as_mut()?;
         if assignments.is_empty() && !notify.has_pending() {

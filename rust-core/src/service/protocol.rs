@@ -1,4 +1,12 @@
-//! The messages between a service and its controller: maps, in frames of the kinds command and event.
+//! The messages between a service and its controller: maps, in frames of the kinds command and
+//! event.
+//!
+//! After the hello, the controller sends `welcome`, the service `introduction`; then the service
+//! sends `report`, `answer`, `log` and `bye`, and the controller commands and a `beat` after each
+//! report. A side that receives nothing for three heartbeats reconnects or counts the other as
+//! stale. Keys that a reader does not know are skipped; a message that it does not know is
+//! `Unsupported`, so that a newer peer is not misunderstood. Times and counts of these messages are
+//! in `docs/lifecycle.md`, which tests hold to the code.
 
 use std::time::Duration;
 
@@ -90,11 +98,26 @@ pub fn check_service_name(name: &str) -> Result<()> {
         _ => {
             let text = format!(
                 "{:?} is no name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
-                super::log::cut(name, 400)
+                cut(name, 400)
             );
             Err(Error::new(ErrorKind::InvalidEndpoint, text))
         }
     }
+}
+
+/// Returns `InvalidEndpoint` for a text that a controller has no service by: `NAME`, or `NAME@MACHINE` for one of another machine.
+pub fn check_known_name(name: &str) -> Result<()> {
+    let (service, machine) = name.split_once('@').unwrap_or((name, "machine"));
+    check_service_name(service).and_then(|()| check_service_name(machine))
+}
+
+/// Returns at most `length` bytes of a text, with a mark if the rest was cut off.
+pub fn cut(text: &str, length: usize) -> String {
+    if text.len() <= length {
+        return text.to_owned();
+    }
+    let end = (0..=length).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}… ({} bytes more)", &text[..end], text.len() - end)
 }
 
 /// Returns how much of the time left the sender of a command keeps for itself, so that the receiver's own answer about a
@@ -103,6 +126,37 @@ pub fn margin(left: Duration) -> Duration {
     (left / 10).min(Duration::from_millis(250))
 }
 
+/// Adds to a message of a service what the clock of its machine shows, so that its controller can give it deadlines by that clock.
+pub fn with_clock(message: Value, clock: Duration) -> Value {
+    with(message, "clock", clock)
+}
+
+/// Adds the deadline of a command by the clock of its service.
+pub fn with_until(message: Value, until: Option<Duration>) -> Value {
+    match until {
+        Some(until) => with(message, "until", until),
+        None => message,
+    }
+}
+
+fn with(mut message: Value, key: &str, time: Duration) -> Value {
+    if let Value::Map(map) = &mut message {
+        map.insert(key.to_owned(), time.as_secs_f64().into());
+    }
+    message
+}
+
+/// Returns what the clock of the sender's machine showed, if the message says so.
+pub fn clock_of(message: &Value) -> Result<Option<Duration>> {
+    message.at("clock").ok().map(seconds).transpose()
+}
+
+/// Returns the deadline of a command by the clock of its service, if it has one.
+pub fn until_of(message: &Value) -> Result<Option<Duration>> {
+    message.at("until").ok().map(seconds).transpose()
+}
+
+/// Reads a remaining time in seconds.
 fn seconds(value: &Value) -> Result<Duration> {
     let seconds = match value {
         Value::Int(_) => value.as_i64()? as f64,
@@ -182,7 +236,12 @@ pub enum ToController {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToService {
     /// The first message on each connection: the incarnation of the controller, and the heartbeat period that it asks for.
-    Welcome { controller: u64, heartbeat: Duration },
+    Welcome {
+        /// The incarnation of the controller.
+        controller: u64,
+        /// The heartbeat period that it asks for.
+        heartbeat: Duration,
+    },
     /// The service is refused, for example because its name is in use. The controller then closes the connection.
     Refused(RemoteFailure),
     /// Sent after each report. A service that receives nothing for three heartbeats reconnects.
@@ -190,6 +249,7 @@ pub enum ToService {
 }
 
 impl Report {
+    /// Adds the fields to the map of a message.
     fn put(&self, map: &mut Map) {
         map.insert("state".into(), self.state.name().into());
         map.insert("since".into(), self.since.into());
@@ -244,10 +304,12 @@ impl LogLine {
     }
 }
 
+/// Reads a text that may be absent.
 fn optional_text(value: &Value, key: &str) -> Result<Option<String>> {
     value.at(key).ok().map(|text| text.as_text().map(str::to_owned)).transpose()
 }
 
+/// Returns the map of a message with this word.
 fn message(what: &str) -> Map {
     Map::from_iter([("what".to_owned(), what.into())])
 }
@@ -372,6 +434,7 @@ impl ToService {
     }
 }
 
+/// Returns the error for a message that this version does not know.
 fn unknown(word: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
@@ -461,9 +524,23 @@ mod tests {
     fn service_name_other_than_segments_is_refused() {
         for good in ["power", "lab/power-2", "a.b_c"] {
             check_service_name(good).unwrap();
+            check_known_name(good).unwrap();
+            check_known_name(&format!("{good}@north")).unwrap();
         }
         for bad in ["", "a b", "../x", "/tmp/x", "a//b", "unix:x", "ü", &"x".repeat(65)] {
+            assert_eq!(
+                check_known_name(&format!("{bad}@north")).unwrap_err().kind(),
+                ErrorKind::InvalidEndpoint,
+                "{bad:?}"
+            );
             assert_eq!(check_service_name(bad).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn long_lines_are_cut_at_a_character() {
+        let text = cut(&"é".repeat(10), 5);
+        assert_eq!(text, "éé… (16 bytes more)");
+        assert_eq!(cut("short", 5), "short");
     }
 }

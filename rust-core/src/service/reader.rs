@@ -1,4 +1,8 @@
-//! The reader thread of a service: connects to the controller and reads its commands and events.
+//! The reader thread of a service: connects to the controller and receives its commands and events.
+//!
+//! It does not carry out commands: it passes them to the lifecycle, which answers them or queues
+//! them for the program. A connection is used only after the controller's welcome; what is queued
+//! before is sent after the introduction. Attempts are spaced by [`Redial`].
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -6,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use super::command::{Answer, Outcome, error_of, failure_of};
 use super::link::{ControllerLink, HEARTBEAT_RANGE};
-use super::protocol::{CommandRequest, ToController, ToService};
-use crate::channel::greeting::random;
+use super::protocol::{CommandRequest, ToController, ToService, until_of};
+use crate::channel::handshake::random;
 use crate::channel::{Channel, Options, Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Message;
+use crate::sys::clock;
 use crate::sys::poll::wait_readable;
 use crate::value::Value;
 
@@ -24,18 +29,18 @@ impl ControllerLink {
     pub(super) fn receive(&self, options: &Options) {
         let mut redial = Redial::default();
         while !self.is_ended() {
-            let made = Instant::now();
-            let last_received = self.run_connection(options);
+            let connected_at = Instant::now();
+            let ended = self.run_connection(options);
             let mut inner = self.inner();
             inner.drop_connection();
             inner.connecting = None;
-            if let Err(error) = last_received {
+            if let Err(error) = ended {
                 inner.problem = Some(error);
             }
             drop(inner);
             self.program_waker.wake();
             self.writer_waker.wake();
-            if made.elapsed() >= STABLE_AFTER {
+            if connected_at.elapsed() >= STABLE_AFTER {
                 redial.succeeded();
             }
             if let Pause::For(pause) = redial.failed(false, random().unwrap_or(1)) {
@@ -46,6 +51,8 @@ impl ControllerLink {
         }
     }
 
+    /// Connects and receives until the connection ends, with the reason as the error; `Ok` if the
+    /// service has ended.
     fn run_connection(&self, options: &Options) -> Result<()> {
         let channel = Arc::new(Channel::dial(&self.identity.controller, options)?);
         self.inner().connecting = Some(channel.clone());
@@ -80,17 +87,30 @@ impl ControllerLink {
         }
     }
 
-    /// Receives a command. A malformed one is rejected under its id, if it has one.
+    /// Receives a command. One whose time is over, and a malformed one, is rejected under its id, if it has one.
     fn receive_command(&self, value: &Value) {
-        match CommandRequest::from_value(value) {
-            Ok(request) => self.with(|life, now| ((), life.command(request, now))),
+        let read = CommandRequest::from_value(value).and_then(|request| Ok((request, until_of(value)?)));
+        match read {
+            Ok((mut request, until)) => {
+                let clock = clock::since_boot();
+                match until.and_then(|until| clock.checked_sub(until)) {
+                    Some(late) => {
+                        self.with(|lifecycle, now| ((), lifecycle.late_command(&request, late, now)));
+                    }
+                    None => {
+                        let left = until.map_or(Duration::MAX, |until| until.saturating_sub(clock));
+                        request.within = request.within.min(left);
+                        self.with(|lifecycle, now| ((), lifecycle.command(request, now)));
+                    }
+                }
+            }
             Err(error) => {
                 let id = value.at("id").and_then(Value::as_text).unwrap_or_default();
                 let mut inner = self.inner();
                 let answer = Answer {
                     id: id.into(),
                     outcome: Outcome::Rejected,
-                    state: inner.life.state(),
+                    state: inner.lifecycle.state(),
                     value: Value::Null,
                     failure: Some(failure_of(&error)),
                 };
@@ -102,6 +122,7 @@ impl ControllerLink {
     }
 }
 
+/// Returns the error for a frame that no controller sends.
 fn unexpected(message: &Message) -> Error {
     let text =
         format!("a controller sends commands and events, and this one sent {:?}", message.header().kind);

@@ -1,4 +1,7 @@
 //! The service's side for programs with hooks: a trait, and the loop that calls it.
+//!
+//! [`run`] is a thin layer over [`ServiceLoop`]: it fetches each task, calls the hook for it and
+//! reports the result. A program that needs its own loop uses [`ServiceLoop`] directly.
 
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-/// The default period of steps.
+/// The period of steps if the options have none.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The hooks of a service. All of them run in the thread that calls [`run`].
@@ -70,6 +73,7 @@ pub trait Service {
     }
 }
 
+/// Returns the error for a command that the service declares and does not implement.
 fn not_known(command: &Command) -> Error {
     let text = format!("the service names {} among its commands and does not carry it out", command.name());
     Error::new(ErrorKind::Unsupported, text)
@@ -92,6 +96,8 @@ pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> 
     ended
 }
 
+/// Fetches and carries out tasks until the service ends; returns the error of a step or shutdown
+/// that failed.
 fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
     while let Some(task) = tasks.next(None)? {
         let command = task.command().clone();
@@ -114,6 +120,8 @@ fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
     Ok(())
 }
 
+/// Calls the hook for a command. A RUN from READY and a SHUTDOWN from PAUSED need none: nothing has
+/// to be opened or closed.
 fn carry_out(service: &mut impl Service, task: &Task) -> Result<Value> {
     let null = |()| Value::Null;
     match task.command() {

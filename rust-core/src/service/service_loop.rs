@@ -1,4 +1,9 @@
-//! The service's side for programs with a loop of their own: they fetch tasks and report results.
+//! The service's side for programs with a loop of their own: [`ServiceLoop`] hands out tasks, which
+//! the program carries out.
+//!
+//! The program's thread calls [`ServiceLoop::next`], works on the [`Task`] and reports the result
+//! with [`Task::done`] or [`Task::failed`]. Everything else (the connection, deadlines, STATUS,
+//! signals) happens in the library's threads meanwhile. One task is open at a time.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -10,8 +15,9 @@ use super::controller::Controller;
 use super::lifecycle::{Next, Setup, Work};
 use super::link::{ControllerLink, Identity, OnCancel};
 use super::state::State;
+use super::threads;
 use crate::channel::Options;
-use crate::channel::greeting::random;
+use crate::channel::handshake::random;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::fork;
@@ -20,8 +26,8 @@ use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// How long a service that ends waits until its last messages, such as the answer to SHUTDOWN, are sent to a slow
-/// controller.
+/// How long a service that ends waits until its last messages, such as the answer to SHUTDOWN, are
+/// sent to a slow controller.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The options of a service. [`ServiceOptions::set`] sets them by name.
@@ -79,7 +85,11 @@ impl ServiceOptions {
     /// The names of the options that are not the link's.
     const NAMES: [&str; 5] = ["controller", "every", "paused", "description", "commands"];
 
-    /// Sets an option by name: `controller`, `every` (seconds), `paused`, `description`, `commands`, or an option of the link.
+    /// Sets an option by name: `controller`, `every` (seconds), `paused`, `description`, `commands`,
+    /// or an option of the link.
+    ///
+    /// # Errors
+    /// As for [`Options::set`].
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         let set = match name {
             "controller" => value.as_text().map(|text| self.controller = text.to_owned()),
@@ -92,6 +102,7 @@ impl ServiceOptions {
         set.map_err(|e| e.under_key(name))
     }
 
+    /// Sets the period from seconds; null for none.
     fn set_every(&mut self, value: &Value) -> Result<()> {
         self.every = match value {
             Value::Null => None,
@@ -109,6 +120,7 @@ impl ServiceOptions {
         Ok(())
     }
 
+    /// Sets the commands of the service's own from an array of texts.
     fn set_commands(&mut self, value: &Value) -> Result<()> {
         let commands = value.as_array()?.iter().map(|name| name.as_text().map(str::to_owned));
         self.commands = commands.collect::<Result<_>>()?;
@@ -135,12 +147,15 @@ impl ServiceOptions {
     }
 }
 
-/// A service whose program fetches its tasks: steps and commands. One thread fetches them; any thread may log and request a
-/// shutdown.
+/// A service whose program fetches its tasks: steps and commands. One thread fetches them; any
+/// thread may log and request a shutdown.
 pub struct ServiceLoop {
     link: Arc<ControllerLink>,
+    /// Holds `program_waker` and the timer: the descriptor of [`ServiceLoop::fileno`].
     epoll: Epoll,
+    /// Fires when the next periodic step is due.
     timer: Timer,
+    /// The process that started the service, as a count of forks.
     generation: u64,
 }
 
@@ -179,16 +194,20 @@ impl ServiceLoop {
             commands: options.commands.clone(),
         };
         let (epoll, timer) = (Epoll::new()?, Timer::new()?);
-        let link = ControllerLink::start(identity, setup)?;
+        let link = threads::start(identity, setup)?;
         epoll.add(&link.program_waker, 0, Interest::IN)?;
         epoll.add(&timer, 1, Interest::IN)?;
         Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
     }
 
-    /// Returns the next task; `None` once the service is STOPPED and has told its controller. [`Timeout::Default`] waits for ever.
+    /// Returns the next task; none once the service is STOPPED and has told its controller.
+    /// [`Timeout::Default`] waits without end.
     ///
-    /// The first call makes the service READY, and RUNNING unless it starts paused. `Timeout` if there was no task in time,
-    /// `InvalidState` while the previous task is open.
+    /// The first call makes the service READY, and RUNNING unless it starts paused.
+    ///
+    /// # Errors
+    /// `Timeout` if there was no task in time; `InvalidState` while the previous task is open, and
+    /// in another process after a fork.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Task>> {
         fork::check(self.generation)?;
         let on_wait = &self.link.identity.options.on_wait;
@@ -196,11 +215,11 @@ impl ServiceLoop {
         let mut ready = Vec::new();
         loop {
             self.link.program_waker.drain();
-            if self.link.read(|life| life.running().is_some()) {
+            if self.link.read(|lifecycle| lifecycle.running().is_some()) {
                 let text = "the task before is still open: say done or failed first";
                 return Err(Error::new(ErrorKind::InvalidState, text).on(&self.link.identity.name));
             }
-            match self.link.with(|life, now| life.next_task(now)) {
+            match self.link.with(|lifecycle, now| lifecycle.next_task(now)) {
                 Next::Work(work) => return Ok(Some(Task { link: self.link.clone(), work: Some(work) })),
                 Next::End => {
                     self.close_quietly(&mut Waiting::until(crate::deadline::Deadline::after(CLOSE_TIMEOUT)));
@@ -209,11 +228,12 @@ impl ServiceLoop {
                 Next::Wait(Some(until)) => self.timer.arm(until.saturating_sub(self.link.now()))?,
                 Next::Wait(None) => self.timer.drain(),
             }
-            let slept = self.epoll.wait(&mut waiting, &mut ready);
-            slept.map_err(|e| e.on(&self.link.identity.name))?;
+            let waited = self.epoll.wait(&mut waiting, &mut ready);
+            waited.map_err(|e| e.on(&self.link.identity.name))?;
         }
     }
 
+    /// Ends the service without reporting an error.
     fn close_quietly(&self, waiting: &mut Waiting<'_>) {
         // Without a controller, the end of the link says the same.
         let _ = self.link.end(waiting);
@@ -221,12 +241,12 @@ impl ServiceLoop {
 
     /// Makes the service FAILED with this error as the reason. RUN tries again if the program fetches it.
     pub fn fail(&self, error: &Error) {
-        self.link.with(|life, now| ((), life.fail(error, now)));
+        self.link.with(|lifecycle, now| ((), lifecycle.fail(error, now)));
     }
 
     /// Reports a problem that does not stop the service; an empty text for none.
     pub fn set_reason(&self, reason: &str) {
-        self.link.with(|life, _| ((), life.set_reason(reason)));
+        self.link.with(|lifecycle, _| ((), lifecycle.set_reason(reason)));
     }
 
     /// Adds a line to the service's log, of the level `debug`, `info`, `warning` or `error`.
@@ -236,17 +256,17 @@ impl ServiceLoop {
 
     /// Does the same as a signal: SHUTDOWN, and the second time cancels the task under way.
     pub fn shutdown(&self) {
-        self.link.with(|life, now| ((), life.terminate(now)));
+        self.link.with(|lifecycle, now| ((), lifecycle.terminate(now)));
     }
 
     /// Returns its state.
     pub fn state(&self) -> State {
-        self.link.read(|life| life.state())
+        self.link.read(|lifecycle| lifecycle.state())
     }
 
     /// Returns whether the task under way is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.link.read(|life| life.is_cancelled())
+        self.link.read(|lifecycle| lifecycle.is_cancelled())
     }
 
     /// Returns whether a controller is connected.
@@ -256,7 +276,7 @@ impl ServiceLoop {
 
     /// Returns the number that identifies this incarnation.
     pub fn epoch(&self) -> u64 {
-        self.link.read(|life| life.setup().epoch)
+        self.link.read(|lifecycle| lifecycle.setup().epoch)
     }
 
     /// Returns its name.
@@ -274,8 +294,12 @@ impl ServiceLoop {
         self.link.stats()
     }
 
-    /// Ends a service that was not shut down: answers the open commands, says goodbye and disconnects. The service is then
-    /// STOPPED, or FAILED if it was FAILED before.
+    /// Ends a service that was not shut down: answers the open commands, says goodbye and
+    /// disconnects. The service is then STOPPED, or FAILED if it was FAILED before.
+    ///
+    /// # Errors
+    /// `Timeout` if the controller had not received everything by the deadline; the service has
+    /// ended all the same.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.generation).is_err() {
             return Ok(());
@@ -302,10 +326,12 @@ impl Drop for ServiceLoop {
 /// A task. If it is dropped without a result, a step counts as done and a command as failed.
 pub struct Task {
     link: Arc<ControllerLink>,
+    /// None once the result was reported.
     work: Option<Work>,
 }
 
 impl Task {
+    /// Returns the work, which is there until the task is consumed.
     fn work(&self) -> &Work {
         // Only the methods that consume the task take it.
         self.work.as_ref().unwrap_or_else(|| unreachable!("a task holds its work until it ends"))
@@ -331,15 +357,15 @@ impl Task {
         self.work().before
     }
 
-    /// Returns the time left for it; `None` without a deadline.
-    pub fn left(&self) -> Option<Duration> {
+    /// Returns the time that remains for it; `None` without a deadline.
+    pub fn remaining(&self) -> Option<Duration> {
         let due = self.work().due;
         (due < Duration::MAX).then(|| due.saturating_sub(self.link.now()))
     }
 
     /// Returns whether it is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.link.read(|life| life.is_cancelled())
+        self.link.read(|lifecycle| lifecycle.is_cancelled())
     }
 
     /// Reports success with this value.
@@ -354,9 +380,10 @@ impl Task {
         Ok(())
     }
 
+    /// Reports the result, once.
     fn finish(&mut self, result: Result<Value>) {
         if self.work.take().is_some() {
-            self.link.with(|life, now| ((), life.finish(result, now)));
+            self.link.with(|lifecycle, now| ((), lifecycle.finish(result, now)));
         }
     }
 }

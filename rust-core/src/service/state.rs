@@ -94,7 +94,7 @@ pub enum View {
     Stale,
     /// Its connection has ended; it may reconnect.
     Disconnected,
-    /// It said goodbye, or has been disconnected for too long.
+    /// It has ended in good order, or has been disconnected for too long.
     Gone,
 }
 
@@ -115,10 +115,10 @@ impl View {
     /// Returns its meaning, for documents and help texts.
     pub const fn meaning(self) -> &'static str {
         match self {
-            View::Connected => "connected, and heard of lately",
+            View::Connected => "connected, and a heartbeat arrived in time",
             View::Stale => "connected, and silent for longer than three heartbeats",
             View::Disconnected => "its connection has ended; it may come back",
-            View::Gone => "it said goodbye, or has been away for ten minutes",
+            View::Gone => "it has ended in good order, or has been disconnected for ten minutes",
         }
     }
 }

@@ -1,4 +1,9 @@
-//! The effect of each command in each state: one table for the service, its controller and the documents.
+//! The effect of each command in each state: one table for the service, its controller and the
+//! documents.
+//!
+//! The service rejects by it, the controller lists the allowed commands by it, and
+//! `docs/lifecycle.md` shows it; a test holds the document to it. The match has no wildcard over
+//! states, so that a new state does not compile before each command has its rule.
 
 use super::command::Command;
 use super::state::State;

@@ -6,7 +6,7 @@ use super::command::{Answer, Command, Outcome};
 use super::protocol::{CommandRequest, HEARTBEAT, Introduction, ToController, ToService};
 use super::service_loop::{ServiceLoop, ServiceOptions};
 use super::state::State;
-use crate::channel::greeting::Pattern;
+use crate::channel::pattern::Pattern;
 use crate::channel::{Channel, Delivery, Listener, Options};
 use crate::codec::Encoding;
 use crate::frame::Kind;

@@ -1,4 +1,11 @@
-//! The writer thread of a service: sends to the controller and to systemd, enforces deadlines and handles signals.
+//! The writer thread of a service: sends to the controller and to systemd, enforces deadlines and
+//! handles signals.
+//!
+//! One loop does all of it, so that a single thread wakes up for whatever is due next. Each round
+//! handles signals, answers commands whose deadlines have passed, notifies systemd, closes a silent
+//! connection and sends one message; then it sleeps until the next of these is due or `writer_waker`
+//! is signalled. The order within a round matters where another thread may change the state
+//! meanwhile; the comments say how.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,13 +15,13 @@ use super::command::{Answer, Outcome, failure_of};
 use super::lifecycle::Action;
 use super::link::{ControllerLink, Inner};
 use super::notify::Supervisor;
-use super::protocol::ToController;
+use super::protocol::{ToController, with_clock};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Payload;
 use crate::sys::poll::{Epoll, Interest};
-use crate::sys::stop;
+use crate::sys::{clock, stop};
 use crate::value::Value;
 
 /// A task that lasts longer is reported as busy; also the period of that check.
@@ -26,17 +33,21 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of the writer thread.
 pub struct Writer {
+    /// Holds the waker and, if signals are handled, the descriptor that they make readable.
     epoll: Epoll,
+    /// How many signals were handled. The count of those that arrived is global to the process.
     signals: u32,
     supervisor: Supervisor,
-    /// Whether the last report said that the program is busy.
+    /// Whether the last report message that the program is busy.
     reported_busy: bool,
 }
 
+/// Tokens in the epoll set.
 const WAKE: u64 = 1;
 const STOP: u64 = 2;
 
 impl Writer {
+    /// Prepares the thread.
     pub fn new(link: &ControllerLink, supervisor: Supervisor) -> Result<Writer> {
         let epoll = Epoll::new()?;
         epoll.add(&link.writer_waker, WAKE, Interest::IN)?;
@@ -49,39 +60,45 @@ impl Writer {
         Ok(Writer { epoll, signals, supervisor, reported_busy: false })
     }
 
+    /// Runs the thread until everything was sent after the end of the service.
     pub fn run(mut self, link: &ControllerLink) {
         let mut ready = Vec::new();
         loop {
             link.wake_on_finish.store(false, Ordering::Release);
             self.handle_signals_received(link);
-            link.with(|life, now| ((), life.tick(now)));
+            link.with(|lifecycle, now| ((), lifecycle.tick(now)));
             // Everything that this thread's own wake-ups stand for is checked below.
             link.writer_waker.drain();
+            // Before the state is busy_check: `end` sets it after the last change of state, and wakes this thread.
+            let ended = link.is_ended();
             let due = self.update_supervisor(link);
             link.close_silent_connection();
-            let said = link.send_next();
-            if said && link.has_more_to_send() {
+            let message = link.send_next();
+            if message && link.has_more_to_send() {
                 continue;
             }
-            if link.is_ended() && link.is_flushed() {
+            if ended && link.is_flushed() {
+                link.writer_ended.store(true, Ordering::Release);
                 link.program_waker.wake();
                 return;
             }
             // If waiting fails, the loop runs again at once.
-            let left = [link.next_due(), due].into_iter().flatten().min();
-            let _ = self.epoll.sleep(left, &mut ready);
+            let timeout = [link.next_due(), due].into_iter().flatten().min();
+            let _ = self.epoll.sleep(timeout, &mut ready);
         }
     }
 
-    /// Notifies systemd of the state and the controller of a long task; returns when to check again.
+    /// Notifies systemd of the state, and the controller of a task that takes long. Returns when to
+    /// check again.
     fn update_supervisor(&mut self, link: &ControllerLink) -> Option<Duration> {
-        // Set before the state is read, so that a task that finishes afterwards wakes this thread.
+        // Set before the state is busy_check, so that a task that finishes afterwards wakes this thread.
         link.wake_on_finish.store(self.supervisor.is_watched(), Ordering::Release);
-        let (state, reason, begun) = link
-            .read(|life| (life.state(), life.reason().to_owned(), life.running().map(|(_, begun)| begun)));
+        let (state, reason, begun) = link.read(|lifecycle| {
+            (lifecycle.state(), lifecycle.reason().to_owned(), lifecycle.running().map(|(_, begun)| begun))
+        });
         let now = link.now();
-        let told = [self.supervisor.state(state, &reason, now), self.supervisor.tick(begun, now)];
-        for error in told.into_iter().flatten() {
+        let errors = [self.supervisor.state(state, &reason, now), self.supervisor.tick(begun, now)];
+        for error in errors.into_iter().flatten() {
             link.log("error", &error.to_string());
         }
         let busy = begun.is_some_and(|begun| now.saturating_sub(begun) >= BUSY_AFTER);
@@ -89,22 +106,23 @@ impl Writer {
             self.reported_busy = busy;
             link.with(|_, _| ((), vec![Action::Changed]));
         }
-        let read = link.inner().next_busy_check();
+        let busy_check = link.inner().next_busy_check();
         let due = self.supervisor.next_due(begun, now);
         if due.is_some() {
             link.wake_on_finish.store(false, Ordering::Release);
         }
         let due = due.map(|due| due.saturating_sub(now));
-        [read, due].into_iter().flatten().min()
+        [busy_check, due].into_iter().flatten().min()
     }
 
+    /// Passes each signal that has arrived to the lifecycle.
     fn handle_signals_received(&mut self, link: &ControllerLink) {
         if !link.identity.handle_signals {
             return;
         }
         while self.signals < stop::count() {
             self.signals += 1;
-            link.with(|life, now| ((), life.terminate(now)));
+            link.with(|lifecycle, now| ((), lifecycle.terminate(now)));
         }
     }
 }
@@ -112,14 +130,14 @@ impl Writer {
 impl Inner {
     /// Returns whether the program has begun a task that is not timed yet and a controller is connected.
     pub(super) fn has_unreported_task(&self) -> bool {
-        self.introduced && self.busy_check.is_none() && self.life.running().is_some()
+        self.introduced && self.busy_check.is_none() && self.lifecycle.running().is_some()
     }
 
     /// Returns when to check again whether a task takes long. An idle program is not checked, and one with many short steps
     /// once per period rather than at each step.
     fn next_busy_check(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        if self.introduced && self.life.running().is_some() {
+        if self.introduced && self.lifecycle.running().is_some() {
             self.busy_check = Some(self.busy_check.filter(|until| *until > now).unwrap_or(now + BUSY_AFTER));
         } else if self.busy_check.is_some_and(|until| until <= now) {
             self.busy_check = None;
@@ -129,6 +147,7 @@ impl Inner {
 }
 
 impl ControllerLink {
+    /// Returns whether there is a message or log line to send, and a controller for it.
     fn has_more_to_send(&self) -> bool {
         let inner = self.inner();
         inner.introduced && (!inner.queued.is_empty() || inner.log.has_unsent())
@@ -137,7 +156,7 @@ impl ControllerLink {
     /// Returns when the next deadline, heartbeat or silence check is due.
     fn next_due(&self) -> Option<Duration> {
         let inner = self.inner();
-        let due = inner.life.next_due().map(|due| due.saturating_sub(self.now()));
+        let due = inner.lifecycle.next_due().map(|due| due.saturating_sub(self.now()));
         let beat = inner.introduced.then(|| inner.heartbeat.saturating_sub(inner.last_report.elapsed()));
         let silence = inner.last_received.map(|last_received| {
             (MISSED_HEARTBEATS * inner.heartbeat).saturating_sub(last_received.elapsed())
@@ -160,9 +179,10 @@ impl ControllerLink {
         drop(channel.map(|channel| channel.close(Duration::ZERO)));
     }
 
-    /// Sends the next message; returns false if none was sent.
+    /// Sends the next message; returns false if there is none, or it could not be sent now. Waits
+    /// for at most [`SEND_TIMEOUT`], without the lock.
     fn send_next(&self) -> bool {
-        let (channel, said, lines) = {
+        let (channel, message, lines) = {
             let mut inner = self.inner();
             let Some(channel) = inner.channel.clone().filter(|_| inner.introduced) else { return false };
             if inner.queued.is_empty() && inner.last_report.elapsed() >= inner.heartbeat {
@@ -175,12 +195,16 @@ impl ControllerLink {
                     let (lines, until) = inner.log.unsent();
                     (channel, ToController::Log(lines), Some(until))
                 }
-                Some(said) => (channel, said.clone(), None),
+                Some(message) => (channel, message.clone(), None),
                 None => return false,
             }
         };
         let limits = self.identity.options.limits();
-        let payload = Payload::new(&said.to_value(), Encoding::Cbor, &limits);
+        let mut value = message.to_value();
+        if matches!(message, ToController::Introduction(_) | ToController::Report(_)) {
+            value = with_clock(value, clock::since_boot());
+        }
+        let payload = Payload::new(&value, Encoding::Cbor, &limits);
         let sent = payload.and_then(|payload| channel.send_as(Kind::Event, &payload, SEND_TIMEOUT));
         let mut inner = self.inner();
         match sent {
@@ -189,8 +213,8 @@ impl ControllerLink {
             Err(e) if e.kind() == ErrorKind::Timeout => return true,
             // This message can never be sent, so an answer is replaced by its failure.
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Unsupported) => {
-                if let Some(instead) = failed_answer(&said, &e) {
-                    inner.queued.push_back(instead);
+                if let Some(replacement) = failed_answer(&message, &e) {
+                    inner.queued.push_back(replacement);
                 }
                 inner.log.add("error", &format!("a message to the controller could not be sent: {e}"));
             }
@@ -205,13 +229,13 @@ impl ControllerLink {
             }
         }
         // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone reports for ever.
-        if matches!(said, ToController::Report(_)) {
+        if matches!(message, ToController::Report(_)) {
             inner.last_report = Instant::now();
         }
         match lines {
             Some(until) => inner.log.sent(until),
             // Only this thread removes messages, so the front is still the sent one unless the connection is new.
-            None if inner.queued.front() == Some(&said) => drop(inner.queued.pop_front()),
+            None if inner.queued.front() == Some(&message) => drop(inner.queued.pop_front()),
             None => {}
         }
         true
@@ -219,8 +243,8 @@ impl ControllerLink {
 }
 
 /// Returns the failed answer that replaces one that cannot be sent.
-fn failed_answer(said: &ToController, why: &Error) -> Option<ToController> {
-    let ToController::Answer(answer) = said else { return None };
+fn failed_answer(message: &ToController, why: &Error) -> Option<ToController> {
+    let ToController::Answer(answer) = message else { return None };
     let failure = failure_of(why);
     let outcome = Outcome::Failed;
     Some(ToController::Answer(Answer {

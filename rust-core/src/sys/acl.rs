@@ -1,25 +1,31 @@
-//! Letting one more user read a file, by an access list: what a mode has no words for.
+//! An access list that lets one more user read a file, which a mode cannot express.
+//!
+//! The list is the value of the extended attribute `system.posix_acl_access` (acl(5)): a version,
+//! then entries of tag, permissions and number, all little-endian.
 
 use std::os::fd::AsFd;
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
-/// Where the kernel keeps a file's access list (acl(5)).
+/// The extended attribute.
 const NAME: &str = "system.posix_acl_access";
+/// The version of the layout.
 const VERSION: u32 = 2;
-/// Whom an entry is for: the tag, and the number of nobody in particular.
+/// Tags of entries: for whom they are.
 const OWNER: u16 = 1;
 const USER: u16 = 2;
 const GROUP: u16 = 4;
 const MASK: u16 = 16;
 const OTHERS: u16 = 32;
+/// The number in an entry whose tag already says for whom it is.
 const NOBODY: u32 = u32::MAX;
+/// Permissions.
 const READ: u16 = 4;
 const WRITE: u16 = 2;
 
-/// Lets the owner of a file read and write it, this user read it, and nobody else anything, root apart. False where the file
-/// system has no such lists.
+/// Lets the owner read and write an open file, this user read it, and nobody else anything, except
+/// root. Returns false where the file system has no access lists.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     let entries = [
         (OWNER, READ | WRITE, NOBODY),
@@ -52,7 +58,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
         file.set_permissions(PermissionsExt::from_mode(0o666)).unwrap();
-        // The group's bits are the list's mask from here on.
+        // With a list, the group bits of the mode show the list's mask.
         let expected = if admit(&file, 12_345).unwrap() { 0o640 } else { 0o666 };
         assert_eq!(mode(), expected);
     }

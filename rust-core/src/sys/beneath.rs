@@ -1,19 +1,21 @@
-//! What lies in a directory that others can write to: opened, read, made, replaced and removed relative to the directory's
-//! descriptor, never through a link, and only where kind, owner and number of links are right.
+//! Files in a directory that other users can write: opened, read, made, replaced and removed
+//! relative to the directory's descriptor, never through a link, and only where type, owner and
+//! number of links are right.
 //!
 //! | to do | use |
 //! |---|---|
 //! | open a file, a directory | [`Beneath::file`], [`Beneath::directory`] |
 //! | read a small file, with a bound | [`Beneath::read`] |
-//! | make a file that is not there | [`Beneath::create`] |
-//! | put a small file in the place of one of ours | [`Beneath::replace`] |
-//! | remove a file, a socket, a pipe; a directory with all that is in it | [`Beneath::remove`], [`Beneath::remove_tree`] |
-//! | give what was made its name | [`Beneath::rename`] |
+//! | make a file that does not exist | [`Beneath::create`] |
+//! | replace a small file of this user | [`Beneath::replace`] |
+//! | remove a file, a socket, a pipe; a directory with its contents | [`Beneath::remove`], [`Beneath::remove_tree`] |
+//! | give a new file its name | [`Beneath::rename`] |
 //! | make a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |
 //!
-//! Names are single components: a `/` in one is refused. What is refused is an error that names the path, its owner and
-//! what to do; nothing that belongs to another user is removed, replaced or followed, whoever asks: root's programs own
-//! what is root's, and no more.
+//! Names are single components: a `/` in one is refused. A refusal is an error that names the path,
+//! its owner and the remedy. Nothing that belongs to another user is removed, replaced or followed,
+//! by root's programs either: they own what is root's. What is opened is checked through its
+//! descriptor, so that a name which changes meanwhile changes nothing.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -26,14 +28,16 @@ use rustix::io::Errno;
 use super::{group, headroom, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Whose a thing has to be.
+/// Who has to own a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The user of this process. To root, what is another user's is not its own.
+    /// The user of this process. For root, files of other users are not its own.
     Ours,
-    /// The user of this process, root, or the owner of the directory, who can replace everything in it anyway.
+    /// The user of this process, root, or the owner of the directory, who can replace everything in
+    /// it anyway.
     Trusted,
-    /// Anybody: a member of the group that shares the directory, too. What it says is a stranger's word.
+    /// Any user, such as a member of the group that shares the directory. Its contents are
+    /// untrusted input.
     Anybody,
 }
 
@@ -44,12 +48,12 @@ pub struct Beneath<'a> {
     path: &'a Path,
 }
 
-/// What was opened, and what the kernel says of it.
+/// An opened file and its metadata.
 #[derive(Debug)]
 pub struct Opened {
-    /// Its descriptor, not blocking.
+    /// Its descriptor, non-blocking.
     pub fd: OwnedFd,
-    /// What `fstat` says of the descriptor.
+    /// What `fstat` said of the descriptor.
     pub facts: Stat,
 }
 
@@ -60,17 +64,17 @@ impl AsFd for Beneath<'_> {
 }
 
 impl<'a> Beneath<'a> {
-    /// Names in the directory that this descriptor is of; `path` is what errors call it, and is never opened.
+    /// The names in the directory of this descriptor. `path` is for texts and never opened.
     pub fn new(fd: BorrowedFd<'a>, path: &'a Path) -> Beneath<'a> {
         Beneath { fd, path }
     }
 
-    /// The path of a name in it, for texts.
+    /// Returns the path of a name in it, for texts.
     pub fn shown(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// What the kernel knows of a name, not following a link; none where there is nothing.
+    /// Returns the metadata of a name, without following a link; `None` where there is nothing.
     pub fn facts(&self, name: &str) -> Result<Option<Stat>> {
         check_name(name)?;
         match rustix::fs::statat(self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -80,37 +84,43 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Opens a regular file with a single link, with this access (`RDONLY`, `WRONLY`, `RDWR`); none where there is nothing.
+    /// Opens a regular file with a single link, with this access (`RDONLY`, `WRONLY`, `RDWR`);
+    /// `None` where there is nothing. Does not block.
     ///
-    /// `PermissionDenied` for a link, a file of several names, or one of an owner who is not trusted for it; `Corrupt` for
-    /// anything but a file; `Stalled` where another program's lease keeps it from being opened now. Never waits.
+    /// # Errors
+    /// `PermissionDenied` for a link, a file of several names, or an owner who is not trusted for
+    /// it; `Corrupt` for anything but a file; `Stalled` where another program's lease keeps it from
+    /// being opened now.
     pub fn file(&self, name: &str, access: OFlags, owner: Owner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, access)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::RegularFile, owner)?;
         Ok(Some(opened))
     }
 
-    /// Opens a directory; none where there is nothing. Errors as for [`Beneath::file`].
+    /// Opens a directory; `None` where there is nothing. Errors as for [`Beneath::file`].
     pub fn directory(&self, name: &str, owner: Owner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::Directory, owner)?;
         Ok(Some(opened))
     }
 
-    /// A handle for whatever has this name, a link included, which neither reads nor writes: to look at it, and to change
-    /// its mode or group. None where there is nothing.
+    /// Opens a handle (`O_PATH`) for whatever has this name, a link included, which can neither
+    /// read nor write: to inspect it, and to change its mode or group. `None` where there is
+    /// nothing.
     pub fn handle(&self, name: &str) -> Result<Option<Opened>> {
         self.open(name, OFlags::PATH)
     }
 
-    /// A handle for the socket of this name, to connect to by its [`kernel_path`]; none where there is nothing. Errors as for
-    /// [`Beneath::file`]: a link would lead to another program's socket.
+    /// Opens a handle for the socket of this name, to connect to by its [`kernel_path`]; `None`
+    /// where there is nothing. Errors as for [`Beneath::file`]: a link would lead to another
+    /// program's socket.
     pub fn socket(&self, name: &str) -> Result<Option<OwnedFd>> {
         let Some(opened) = self.handle(name)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::Socket, Owner::Anybody)?;
         Ok(Some(opened.fd))
     }
 
+    /// Opens a name with these flags and returns its metadata.
     fn open(&self, name: &str, flags: OFlags) -> Result<Option<Opened>> {
         check_name(name)?;
         let fd = match open_at(self.fd, name, flags, Mode::empty()) {
@@ -123,7 +133,7 @@ impl<'a> Beneath<'a> {
         Ok(Some(Opened { fd, facts }))
     }
 
-    /// Says why a name could not be opened.
+    /// Explains why a name could not be opened.
     fn not_opened(&self, name: &str, flags: OFlags, errno: Errno) -> Error {
         let path = self.shown(name);
         let wanted =
@@ -145,7 +155,7 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Refuses what is of another kind, of several names, or of an owner who is not trusted for it.
+    /// Refuses a file of another type, of several names, or of an owner who is not trusted for it.
     pub fn check(&self, name: &str, facts: &Stat, kind: FileType, owner: Owner) -> Result<()> {
         if kind_of(facts) != kind {
             return Err(self.wrong_kind(name, facts, kind));
@@ -165,13 +175,14 @@ impl<'a> Beneath<'a> {
         Ok(())
     }
 
-    /// Whether anybody but us and root can have given a file a name here. Where nobody can, a second name is a backup's, or
-    /// what a power cut has left of a renaming.
+    /// Returns whether a user other than this one and root can have made a name here. Where none
+    /// can, a second name is that of a backup, or what a power cut has left of a rename.
     fn others_may_write(&self) -> Result<bool> {
         let around = rustix::fs::fstat(self.fd).doing(format_args!("looking at {}", self.path.display()))?;
         Ok(around.st_mode & 0o022 != 0 || !(is_ours(&around) || around.st_uid == 0))
     }
 
+    /// Returns whether the owner of a file is trusted for this use.
     fn is_of(&self, facts: &Stat, owner: Owner) -> Result<bool> {
         Ok(match owner {
             Owner::Anybody => true,
@@ -186,9 +197,10 @@ impl<'a> Beneath<'a> {
         })
     }
 
+    /// Makes the error of a file of another type.
     fn wrong_kind(&self, name: &str, facts: &Stat, wanted: FileType) -> Error {
         let kind = kind_of(facts);
-        // A link is never an accident of ours.
+        // This program never makes links, so one may be an attack.
         let error = if kind == FileType::Symlink { ErrorKind::PermissionDenied } else { ErrorKind::Corrupt };
         let follow = if kind == FileType::Symlink { ", which is not followed" } else { "" };
         let text = format!(
@@ -201,7 +213,7 @@ impl<'a> Beneath<'a> {
         Error::new(error, text)
     }
 
-    /// The refusal to use, replace or remove what belongs to another user.
+    /// Makes the refusal to use, replace or remove a file of another user.
     pub fn refuse(&self, name: &str, facts: &Stat, why: impl fmt::Display) -> Error {
         let text = format!(
             "{} belongs to {}, {why}, and this program runs as {}; it is left as it is: let {} or root remove it, or choose another name or directory",
@@ -213,8 +225,11 @@ impl<'a> Beneath<'a> {
         Error::new(ErrorKind::PermissionDenied, text)
     }
 
-    /// Reads a file of at most so many bytes; none where there is nothing. Beside the errors of [`Beneath::file`],
-    /// `TooLarge`: no more than the limit is ever read, however long the file is or becomes.
+    /// Reads a file of at most `limit` bytes; `None` where there is nothing. Never reads more than
+    /// the limit, however long the file is or becomes.
+    ///
+    /// # Errors
+    /// Those of [`Beneath::file`], and `TooLarge`.
     pub fn read(&self, name: &str, limit: usize, owner: Owner) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(opened) = self.file(name, OFlags::RDONLY, owner)? else { return Ok(None) };
         let too_large = || {
@@ -228,7 +243,7 @@ impl<'a> Beneath<'a> {
         if size > limit {
             return Err(too_large());
         }
-        // One more than there should be: the end is seen in the same call.
+        // One byte more than expected, so that the end is found by the same call.
         let mut bytes = Vec::with_capacity(size + 1);
         let doing = || format!("reading {}", self.shown(name).display());
         while rustix::io::read(&opened.fd, rustix::buffer::spare_capacity(&mut bytes)).doing(doing())? > 0 {
@@ -240,8 +255,11 @@ impl<'a> Beneath<'a> {
         Ok(Some((bytes, opened.facts)))
     }
 
-    /// Makes a file that is not there yet (`O_EXCL`), opened for reading and writing, for this group and with this mode
-    /// whatever the umask says. `AddressInUse` where there is something.
+    /// Makes a file that does not exist yet (`O_EXCL`), opened for reading and writing, for this
+    /// group and with this mode whatever the umask is.
+    ///
+    /// # Errors
+    /// `AddressInUse` where there is something; `PermissionDenied`, `NoSpace`.
     pub fn create(&self, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
         check_name(name)?;
         let path = self.shown(name);
@@ -254,7 +272,8 @@ impl<'a> Beneath<'a> {
             }
             made => made.doing(doing())?,
         };
-        // Not open to the group before it is that group's; and the umask may have taken bits away.
+        // The mode comes after the group: the file is not open to a group before it is the right
+        // one. The umask may have removed bits of the mode as well.
         let given = group::give(&file, path.display(), group)
             .and_then(|()| rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).doing(doing()));
         if let Err(error) = given {
@@ -265,8 +284,11 @@ impl<'a> Beneath<'a> {
         Ok(file)
     }
 
-    /// Puts a file with these bytes in the place of one of ours, or of nothing: it appears whole or not at all. What is
-    /// another user's stays, and is a `PermissionDenied`. It has a [`staged`] name until it is whole.
+    /// Writes these bytes into a file in the place of one of this user, or of nothing: it appears
+    /// whole or not at all. Until it is whole it has a [`staged`] name.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where another user's file is there, which stays; `NoSpace`.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32, group: Option<u32>) -> Result<()> {
         let new = staged(name)?;
         let file = self.create(&new, mode, group)?;
@@ -277,17 +299,21 @@ impl<'a> Beneath<'a> {
         })
     }
 
-    /// Gives what was made in a directory a name in this one, in the place of nothing or of what is ours. `PermissionDenied`
-    /// where another user has the name.
+    /// Gives a new file its name in this directory, in the place of nothing or of a file of this
+    /// user.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where another user has the name; `AddressInUse` where another process was
+    /// first.
     pub fn rename(&self, from: Beneath<'_>, new: &str, name: &str) -> Result<()> {
         check_name(new)?;
         let doing = || format!("giving {} its name", self.shown(name).display());
         let renamed = match self.facts(name)? {
-            Some(there) if !is_ours(&there) => {
-                return Err(self.refuse(name, &there, "and what is another user's is not replaced"));
+            Some(facts) if !is_ours(&facts) => {
+                return Err(self.refuse(name, &facts, "and what is another user's is not replaced"));
             }
             Some(_) => rustix::fs::renameat(from.fd, new, self.fd, name),
-            // Whoever comes in between has the name.
+            // A process that makes the name in between keeps it.
             None => match rustix::fs::renameat_with(from.fd, new, self.fd, name, RenameFlags::NOREPLACE) {
                 Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from.fd, new, self.fd, name),
                 renamed => renamed,
@@ -305,28 +331,31 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Removes what is ours and no directory; false where there is nothing. `PermissionDenied` where it is another user's:
-    /// it stays, root's programs included.
+    /// Removes a file of this user that is no directory; returns false where there is nothing.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where it is another user's: it stays, for root's programs as well.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        let Some(there) = self.facts(name)? else { return Ok(false) };
-        if !is_ours(&there) {
-            return Err(self.refuse(name, &there, "and what is another user's is not removed"));
+        let Some(facts) = self.facts(name)? else { return Ok(false) };
+        if !is_ours(&facts) {
+            return Err(self.refuse(name, &facts, "and what is another user's is not removed"));
         }
-        if kind_of(&there) == FileType::Directory {
-            return Err(self.wrong_kind(name, &there, FileType::RegularFile));
+        if kind_of(&facts) == FileType::Directory {
+            return Err(self.wrong_kind(name, &facts, FileType::RegularFile));
         }
         self.unlink(name, AtFlags::empty())
     }
 
-    /// Removes a directory of ours that is empty; false where there is nothing.
+    /// Removes an empty directory of this user; returns false where there is nothing.
     pub fn remove_empty_directory(&self, name: &str) -> Result<bool> {
-        let Some(there) = self.facts(name)? else { return Ok(false) };
-        if !is_ours(&there) {
-            return Err(self.refuse(name, &there, "and what is another user's is not removed"));
+        let Some(facts) = self.facts(name)? else { return Ok(false) };
+        if !is_ours(&facts) {
+            return Err(self.refuse(name, &facts, "and what is another user's is not removed"));
         }
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
+    /// Removes a name; returns false where there was none.
     fn unlink(&self, name: &str, how: AtFlags) -> Result<bool> {
         match rustix::fs::unlinkat(self.fd, name, how) {
             Ok(()) => Ok(true),
@@ -335,17 +364,21 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Removes a directory of ours and all that is in it, as far as that is ours, too; false where there is nothing. A link
-    /// goes, and what it leads to stays. `PermissionDenied` at the first thing that is another user's.
+    /// Removes a directory of this user and its contents, as far as they are this user's; returns
+    /// false where there is nothing. A link is removed, and its target stays.
+    ///
+    /// # Errors
+    /// `PermissionDenied` at the first file of another user.
     pub fn remove_tree(&self, name: &str) -> Result<bool> {
         self.remove_tree_at(name, 0)
     }
 
+    /// The same at this depth.
     fn remove_tree_at(&self, name: &str, depth: usize) -> Result<bool> {
-        /// Whatever is laid out deeper was not laid out by us.
+        /// This program makes no deeper directories.
         const MAX_DEPTH: usize = 16;
-        let Some(there) = self.facts(name)? else { return Ok(false) };
-        if kind_of(&there) != FileType::Directory {
+        let Some(facts) = self.facts(name)? else { return Ok(false) };
+        if kind_of(&facts) != FileType::Directory {
             return self.remove(name);
         }
         if depth == MAX_DEPTH {
@@ -364,7 +397,8 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// The names in it, hidden ones too, in no order. Those that are no UTF-8 are none of ours.
+    /// Returns the names in it, hidden ones too, unsorted. Names that are no UTF-8 are left out,
+    /// because this program makes none.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -374,7 +408,8 @@ impl<'a> Beneath<'a> {
         Ok(names)
     }
 
-    /// The same, and holds none of them: others may have put millions there.
+    /// Calls `each` for every name without collecting them: another user may have made millions. It
+    /// stops at the first `Break`.
     pub fn each_name(&self, mut each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         let doing = || format!("reading the directory {}", self.path.display());
         for entry in Dir::read_from(self.fd).doing(doing())? {
@@ -390,17 +425,17 @@ impl<'a> Beneath<'a> {
     }
 }
 
-/// Whether the user of this process owns it. Root owns what is root's.
+/// Returns whether the user of this process owns a file. Root owns root's files.
 pub fn is_ours(facts: &Stat) -> bool {
     facts.st_uid == rustix::process::geteuid().as_raw()
 }
 
-/// What kind of thing it is.
+/// Returns the type of a file.
 pub fn kind_of(facts: &Stat) -> FileType {
     FileType::from_raw_mode(facts.st_mode)
 }
 
-/// What a person calls such a thing.
+/// Returns the name of a type of file, for texts.
 pub fn name_of(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a regular file",
@@ -425,8 +460,8 @@ impl fmt::Display for Whose {
     }
 }
 
-/// Opens one name of a directory, never through a link and never waiting. Where the kernel, or its sandbox, knows no
-/// `openat2`, `O_NOFOLLOW` is as good: there is only one step.
+/// Opens one name of a directory, never through a link and without blocking. Where the kernel, or a
+/// sandbox, has no `openat2`, `O_NOFOLLOW` is as good, because there is only one component.
 fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     if !flags.contains(OFlags::PATH) {
@@ -439,13 +474,16 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
     }
 }
 
-/// The kernel's own name of an open descriptor: it leads to what was opened, whatever has the name by now.
+/// Returns the kernel's own name of an open descriptor, which leads to what was opened, whatever
+/// has the name by now.
 pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 
-/// Writes all of it into an empty file, or says why not; `FBIG` for more than the process may write (`ulimit -f`), where the
-/// kernel would end it with SIGXFSZ.
+/// Writes all bytes into an empty file.
+///
+/// # Errors
+/// `FBIG` for more than the process may write (`ulimit -f`), where the kernel would send SIGXFSZ.
 pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     if bytes.len() as u64 > headroom::file_limit() {
         return Err(Errno::FBIG);
@@ -460,6 +498,7 @@ pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
+/// Refuses anything but a single component.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
         let text = format!("{name:?} is no name of a file in a directory; give one name, without /");
@@ -468,20 +507,20 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What stands in front of a name until the thing is whole.
+/// What stands in front of a name until the file is complete.
 const TEMPORARY: &str = ".new.";
-/// What stands between a name and the digits that make it nobody else's.
+/// What stands between a name and the digits.
 const MARK: char = '~';
-/// The digits.
+/// The number of digits that make a temporary name unique.
 const DIGITS: usize = 16;
 
-/// A name under which something is made before it gets its own, and which nobody can have taken before us:
-/// `.new.NAME~0123456789abcdef`.
+/// Returns a name under which a file is made before it gets its own, and which nobody can have
+/// taken before: `.new.NAME~0123456789abcdef`.
 pub fn staged(name: &str) -> Result<String> {
     Ok(format!("{TEMPORARY}{name}{MARK}{}", digits()?))
 }
 
-/// Sixteen hexadecimal digits drawn by chance, which nobody foresees.
+/// Returns sixteen random hexadecimal digits.
 pub fn digits() -> Result<String> {
     let mut bytes = [0; DIGITS / 2];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
@@ -490,7 +529,8 @@ pub fn digits() -> Result<String> {
     }
 }
 
-/// The name that such a name, or a temporary one without digits, is to become, and the digits.
+/// Returns the final name of a temporary one, and its digits; the digits are empty for a name of
+/// [`temporary`].
 pub fn of_staged(file: &str) -> Option<(&str, &str)> {
     let name = file.strip_prefix(TEMPORARY)?;
     let digits = name.rsplit_once(MARK).filter(|(_, digits)| {
@@ -499,163 +539,10 @@ pub fn of_staged(file: &str) -> Option<(&str, &str)> {
     Some(digits.unwrap_or((name, "")))
 }
 
-/// The name under which something is made before it gets its own, where all who make it hold a lock and trust each other.
+/// Returns the temporary name without digits, for makers that hold a lock and trust each other.
 pub fn temporary(file: &str) -> String {
     [TEMPORARY, file].concat()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-
-    use super::*;
-    use crate::sys::directory::Directory;
-
-    const LIMIT: usize = 16;
-
-    fn folder() -> (tempfile::TempDir, Directory) {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::existing(folder.path()).unwrap();
-        (folder, directory)
-    }
-
-    #[test]
-    fn reading_in_the_place_of_a_file_is_refused_without_waiting() {
-        let (folder, directory) = folder();
-        // Where others can make names, a second one may be theirs.
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o770)).unwrap();
-        let beneath = directory.beneath();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("file"), "precious").unwrap();
-        symlink("file", path("link")).unwrap();
-        std::fs::hard_link(path("file"), path("twice")).unwrap();
-        std::fs::create_dir(path("folder")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), Mode::RWXU).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
-        for (name, kind, said) in [
-            ("link", ErrorKind::PermissionDenied, "a symbolic link"),
-            ("twice", ErrorKind::PermissionDenied, "2 names"),
-            ("folder", ErrorKind::Corrupt, "a directory"),
-            ("pipe", ErrorKind::Corrupt, "a named pipe"),
-            ("socket", ErrorKind::Corrupt, "a socket"),
-        ] {
-            let error = beneath.read(name, LIMIT, Owner::Anybody).unwrap_err();
-            assert_eq!(error.kind(), kind, "{name}: {error}");
-            assert!(error.text().contains(said) && error.text().contains("remove it"), "{name}: {error}");
-        }
-        let error = beneath.directory("link", Owner::Anybody).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-        std::fs::remove_file(path("twice")).unwrap();
-        let (bytes, facts) = beneath.read("file", LIMIT, Owner::Ours).unwrap().unwrap();
-        assert_eq!((&bytes[..], facts.st_size), (&b"precious"[..], 8));
-        assert!(beneath.read("missing", LIMIT, Owner::Ours).unwrap().is_none());
-        for name in ["", ".", "..", "a/b", "../file"] {
-            assert_eq!(
-                beneath.read(name, LIMIT, Owner::Ours).unwrap_err().kind(),
-                ErrorKind::InvalidEndpoint
-            );
-        }
-    }
-
-    #[test]
-    fn reading_is_bounded_however_long_the_file() {
-        let (folder, directory) = folder();
-        let file = std::fs::File::create(folder.path().join("long")).unwrap();
-        for length in [LIMIT as u64 + 1, 2 << 30] {
-            file.set_len(length).unwrap();
-            let error = directory.beneath().read("long", LIMIT, Owner::Ours).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-        }
-        file.set_len(LIMIT as u64).unwrap();
-        let (bytes, _) = directory.beneath().read("long", LIMIT, Owner::Ours).unwrap().unwrap();
-        assert_eq!(bytes, [0; LIMIT]);
-    }
-
-    #[test]
-    fn file_under_a_write_lease_is_stalled_and_not_waited_for() {
-        let (folder, directory) = folder();
-        let leased = std::fs::File::create(folder.path().join("leased")).unwrap();
-        // SAFETY: the descriptor is open, and the command takes a number.
-        assert_eq!(unsafe { libc::fcntl(leased.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) }, 0);
-        // The kernel tells the holder by SIGIO that somebody opens it, which would end this program.
-        // SAFETY: ignoring a signal touches no memory.
-        unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
-        let error = directory.beneath().read("leased", LIMIT, Owner::Ours).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
-        assert!(error.text().contains("lease"), "{error}");
-    }
-
-    #[test]
-    fn replace_follows_no_link_and_sets_the_mode() {
-        let (folder, directory) = folder();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("precious"), "precious").unwrap();
-        symlink("precious", path("file")).unwrap();
-        let beneath = directory.beneath();
-        beneath.replace("file", b"new", 0o664, None).unwrap();
-        assert_eq!(std::fs::read_to_string(path("file")).unwrap(), "new");
-        assert_eq!(path("file").symlink_metadata().unwrap().permissions().mode() & 0o777, 0o664);
-        assert_eq!(std::fs::read_to_string(path("precious")).unwrap(), "precious");
-        assert_eq!(beneath.create("file", 0o600, None).unwrap_err().kind(), ErrorKind::AddressInUse);
-        std::fs::create_dir(path("folder")).unwrap();
-        assert_eq!(beneath.replace("folder", b"", 0o600, None).unwrap_err().kind(), ErrorKind::AddressInUse);
-        let mut names = beneath.names().unwrap();
-        names.sort();
-        assert_eq!(names, ["file", "folder", "precious"], "nothing that was begun stays");
-    }
-
-    #[test]
-    fn remove_tree_takes_links_and_not_what_they_lead_to() {
-        let (folder, directory) = folder();
-        let other = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(other.path().join("precious"), "").unwrap();
-        std::fs::create_dir_all(path("tree/a/b")).unwrap();
-        std::fs::write(path("tree/a/b/c"), "").unwrap();
-        symlink(other.path(), path("tree/a/link")).unwrap();
-        assert!(directory.beneath().remove_tree("tree").unwrap());
-        assert!(!directory.beneath().remove_tree("tree").unwrap());
-        assert!(!path("tree").exists() && other.path().join("precious").exists());
-    }
-
-    #[test]
-    fn what_is_another_user_s_is_neither_read_removed_nor_replaced() {
-        let root = rustix::process::geteuid().is_root();
-        assert!(root, "this test gives files to another user, so run it as root");
-        let (folder, directory) = folder();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("file"), "theirs").unwrap();
-        std::fs::create_dir(path("tree")).unwrap();
-        for name in ["file", "tree"] {
-            std::os::unix::fs::chown(path(name), Some(65534), None).unwrap();
-        }
-        let beneath = directory.beneath();
-        for error in [
-            beneath.read("file", LIMIT, Owner::Ours).unwrap_err(),
-            beneath.read("file", LIMIT, Owner::Trusted).unwrap_err(),
-            beneath.remove("file").unwrap_err(),
-            beneath.replace("file", b"ours", 0o600, None).unwrap_err(),
-            beneath.directory("tree", Owner::Ours).unwrap_err(),
-            beneath.remove_tree("tree").unwrap_err(),
-        ] {
-            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-            assert!(error.text().contains("uid 65534"), "{error}");
-        }
-        assert!(beneath.read("file", LIMIT, Owner::Anybody).unwrap().is_some());
-        assert_eq!(
-            (std::fs::read_to_string(path("file")).unwrap(), path("file").metadata().unwrap().uid()),
-            ("theirs".into(), 65534)
-        );
-        assert!(path("tree").exists());
-        assert_eq!(beneath.names().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn staged_names_lead_back_to_their_name() {
-        let name = staged("x.shm").unwrap();
-        assert_eq!(of_staged(&name).unwrap().0, "x.shm");
-        assert_eq!(of_staged(".new.x.shm"), Some(("x.shm", "")));
-        assert_eq!(of_staged(".new.x~12"), Some(("x~12", "")));
-        assert_eq!(of_staged("x.shm"), None);
-    }
-}
+mod tests;

@@ -1,12 +1,13 @@
-//! Programs that are started, and do not outlive whoever started them.
+//! Child processes that end with the thread that started them, as a supervised service does.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// The program that this command starts is killed by the kernel when the thread that starts it ends, however it ends.
+/// Makes the kernel kill the program that this command starts when the thread that starts it ends,
+/// however it ends.
 ///
-/// The kernel forgets it when the program gives itself another user, or gains rights by its file. What the program
-/// starts itself is not covered.
+/// The kernel forgets this when the program changes its user or gains rights by its file. Programs
+/// that it starts itself are not covered.
 pub fn end_with_us(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     let tie = move || {
@@ -15,7 +16,7 @@ pub fn end_with_us(command: &mut Command) {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
                 return Err(std::io::Error::last_os_error());
             }
-            // Whoever died before that line will never be told of.
+            // The parent may have ended before the call above, and then no signal comes.
             if libc::getppid() != parent {
                 libc::_exit(1);
             }
@@ -38,14 +39,14 @@ mod tests {
     fn a_child_ends_with_the_thread_that_started_it() {
         let start = || {
             let mut command = Command::new("sh");
-            // What the shell starts is the program itself.
+            // The shell executes the program in its own process.
             command.args(["-c", "exec sleep 1000"]).stdout(Stdio::piped());
             end_with_us(&mut command);
             command.spawn().unwrap()
         };
         let mut child = std::thread::spawn(start).join().unwrap();
         let mut nothing = Vec::new();
-        // Its output ends when it does.
+        // The pipe ends when the program does.
         child.stdout.take().unwrap().read_to_end(&mut nothing).unwrap();
         use std::os::unix::process::ExitStatusExt;
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));

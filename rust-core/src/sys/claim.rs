@@ -1,8 +1,17 @@
-//! A value that one call of the program at a time claims, and that the library borrows while the call does not use it.
+//! A value that one call of the program at a time claims, and that the library borrows while the
+//! call does not use it.
 //!
-//! One word says who has what, so a call that meets nobody takes claim and value in one exchange and gives both back in another. A
-//! second thread, a waiter or a descriptor that is to be told the end of a call sets a bit of the word: then the exchange
-//! fails, and the slow path looks at the list of waiters.
+//! One word says who has what. Claim and value are two things: a call of the program (`send`)
+//! claims the cell for its whole duration, and needs the value only while it works; while the call
+//! sleeps, the library's own thread may borrow the value to send an acknowledgement. A call that
+//! meets nobody takes both in one compare-exchange and gives both back in another. A second thread,
+//! a waiter, or a descriptor that is to signal the end of a call sets a bit of the word: then the
+//! exchange fails, and the slow path reads the list of waiters.
+//!
+//! All accesses of the word that decide are sequentially consistent: a waiter sets its bit and then
+//! tests the word, the owner clears the word and then tests the bit, and one of the two has to see
+//! the other. Waiters enter and leave the list under its mutex. Claims are granted in order of
+//! arrival; the value goes to any waiter.
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
@@ -16,34 +25,40 @@ use super::eventfd::EventFd;
 use crate::deadline::Waiting;
 use crate::error::Result;
 
-/// Somebody has the value.
+/// A thread has the value.
 const TAKEN: u64 = 1;
-/// Threads stand in line for the claim.
+/// Threads wait for the claim.
 const IN_LINE: u64 = 2;
 /// Threads wait for the value.
 const AWAITED: u64 = 4;
-/// The end of the call that has the claim is to be told over the descriptor.
-const TELL_END: u64 = 8;
+/// The end of the call that has the claim is to be signalled over the descriptor.
+const SIGNAL_END: u64 = 8;
 /// The remaining bits name the thread that has the claim; 0 for none.
 const OWNER: u64 = !15;
 
 /// The value and the word that says who has it.
 pub struct ClaimCell<T> {
+    /// The bits above and the owner.
     word: AtomicU64,
     value: UnsafeCell<T>,
+    /// The waiting threads.
     line: Mutex<Line>,
-    /// Made when a thread first waits for the end of a call.
+    /// Signals the end of a call; made when a thread first waits for one.
     ended: OnceLock<EventFd>,
 }
 
-/// The threads that wait, in the order in which they came.
+/// The waiting threads, in order of arrival.
 #[derive(Default)]
 struct Line {
+    /// The last number that was given to a waiter.
     next: u64,
+    /// Threads that wait for the claim.
     claims: VecDeque<Waiter>,
+    /// Threads that wait for the value.
     values: Vec<Waiter>,
 }
 
+/// A parked thread.
 struct Waiter {
     id: u64,
     thread: Thread,
@@ -53,7 +68,8 @@ struct Waiter {
 // value between threads, which `T: Send` allows, and never shares it.
 unsafe impl<T: Send> Sync for ClaimCell<T> {}
 
-/// Its address, with the low four bits zero, tells a thread from all others that live.
+/// A thread-local whose address names the thread among all that live; aligned to 16, so its low
+/// four bits are free.
 #[repr(align(16))]
 struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
 
@@ -61,14 +77,14 @@ thread_local! {
     static HERE: Here = const { Here(0) };
 }
 
-/// A number that no other living thread has; never 0, and its four low bits are.
+/// Returns a number that no other living thread has; never 0, with the low four bits clear.
 #[inline]
 fn this_thread() -> u64 {
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
 
 impl<T> ClaimCell<T> {
-    /// A cell that nobody has.
+    /// A cell that no thread has.
     pub fn new(value: T) -> ClaimCell<T> {
         ClaimCell {
             word: AtomicU64::new(0),
@@ -78,21 +94,23 @@ impl<T> ClaimCell<T> {
         }
     }
 
-    /// Claim and value, where nobody has either and nobody waits; else nothing, and [`ClaimCell::try_claim`] says more.
+    /// Takes claim and value where no thread has either and none waits; otherwise `None`, and
+    /// [`ClaimCell::try_claim`] decides.
     #[inline]
     pub fn try_take(&self) -> Option<Guard<'_, T>> {
         let here = this_thread();
         let free = self.word.compare_exchange(0, here | TAKEN, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-        // Made where the exchange succeeded and nowhere else: its drop gives the claim back.
+        // Made only where the exchange succeeded, because its drop gives the claim back.
         free.then(|| Guard { cell: self, here, no_send: PhantomData })
     }
 
-    /// The claim alone, where nobody has it and nobody stands in line for it. The library may still have the value.
+    /// Takes the claim alone, where no thread has it and none waits for it. The library may still
+    /// have the value.
     pub fn try_claim(&self) -> Option<Claim<'_, T>> {
         self.claim_unless(OWNER | IN_LINE)
     }
 
-    /// The claim, unless one of these bits is set.
+    /// Takes the claim unless one of these bits is set.
     fn claim_unless(&self, bits: u64) -> Option<Claim<'_, T>> {
         let here = this_thread();
         let join = |word: u64| (word & bits == 0).then_some(word | here);
@@ -102,14 +120,18 @@ impl<T> ClaimCell<T> {
             .map(|_| Claim { cell: self, no_send: PhantomData })
     }
 
-    /// The claim, behind the threads that came before. The error is that of `waiting`, and the claim was not taken.
+    /// Takes the claim, behind the threads that came before. Blocks.
+    ///
+    /// # Errors
+    /// That of `waiting`; then the claim was not taken.
     #[cold]
     pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T>> {
         let id = {
             let mut line = self.line();
             let id = line.enter();
             line.claims.push_back(Waiter { id, thread: thread::current() });
-            // A call that ends before this leaves the claim free, and one that ends behind it sees the bit.
+            // A call that ends before this leaves the claim free, which the loop finds; one that
+            // ends after it sees the bit.
             self.word.fetch_or(IN_LINE, Ordering::SeqCst);
             id
         };
@@ -125,13 +147,14 @@ impl<T> ClaimCell<T> {
             if let Err(error) = waiting.park() {
                 let mut line = self.line();
                 self.leave_line(&mut line, id);
-                // It may have been woken, and leaves that to the next.
+                // This thread may have been woken already, so pass the wake-up on.
                 line.wake_first();
                 return Err(error);
             }
         }
     }
 
+    /// Removes a waiter, and clears the bit with the last.
     fn leave_line(&self, line: &mut Line, id: u64) {
         line.claims.retain(|waiter| waiter.id != id);
         if line.claims.is_empty() {
@@ -139,7 +162,7 @@ impl<T> ClaimCell<T> {
         }
     }
 
-    /// The value, where nobody has it at this instant, whoever has the claim.
+    /// Takes the value where no thread has it at this instant, whichever thread has the claim.
     #[inline]
     pub fn try_borrow(&self) -> Option<Borrowed<'_, T>> {
         let take = |word: u64| (word & TAKEN == 0).then_some(word | TAKEN);
@@ -149,17 +172,20 @@ impl<T> ClaimCell<T> {
             .map(|_| Borrowed { cell: self, no_send: PhantomData })
     }
 
-    /// The value, once nobody else has it.
+    /// Takes the value once no other thread has it. Blocks, for as long as one short frame takes to
+    /// send.
     #[inline]
     pub fn borrow(&self) -> Borrowed<'_, T> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
     }
 
+    /// The slow path of [`ClaimCell::borrow`].
     #[cold]
     fn await_value(&self) -> Borrowed<'_, T> {
-        /// The library has it for the time of one short frame, which is less than falling asleep takes.
-        const LOOKS: u32 = 100;
-        for _ in 0..LOOKS {
+        /// The library has the value for the time of one short frame, which is less than parking
+        /// takes.
+        const SPINS: u32 = 100;
+        for _ in 0..SPINS {
             std::hint::spin_loop();
             if let Some(value) = self.try_borrow() {
                 return value;
@@ -187,19 +213,21 @@ impl<T> ClaimCell<T> {
         }
     }
 
-    /// Whether a call has the claim, or a thread waits for it.
+    /// Returns whether a call has the claim. A thread that only waits for it does not count.
     #[inline]
     pub fn is_claimed(&self) -> bool {
         self.word.load(Ordering::SeqCst) & OWNER != 0
     }
 
-    /// Whether a call of this very thread has it: one whose callback or signal handler runs.
+    /// Returns whether a call of this very thread has the claim: one whose callback or signal
+    /// handler runs now.
     #[inline]
     pub fn is_claimed_here(&self) -> bool {
         self.word.load(Ordering::SeqCst) & OWNER == this_thread()
     }
 
-    /// Readable once the call that has the claim now has ended. Where none has it behind this, it may have ended before.
+    /// Returns a descriptor that is readable once the call that has the claim now has ended. If no
+    /// call has the claim after this, it may have ended before, so the caller tests again.
     pub fn await_end(&self) -> Result<&EventFd> {
         let ended = match self.ended.get() {
             Some(ended) => ended,
@@ -208,23 +236,25 @@ impl<T> ClaimCell<T> {
                 self.ended.get_or_init(|| made)
             }
         };
-        self.word.fetch_or(TELL_END, Ordering::SeqCst);
+        self.word.fetch_or(SIGNAL_END, Ordering::SeqCst);
         Ok(ended)
     }
 
-    /// The value of a cell that is not shared.
+    /// Returns the value of a cell that is not shared.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
+    /// Locks the list.
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells those who wait for what has just been let go of: `before` is the word of that moment.
+    /// Wakes the threads that wait for what was just released. `before` is the word at that moment,
+    /// `of_claim` whether the claim was released.
     #[cold]
-    fn tell(&self, before: u64, of_claim: bool) {
-        if before & TELL_END != 0
+    fn wake_waiters(&self, before: u64, of_claim: bool) {
+        if before & SIGNAL_END != 0
             && of_claim
             && let Some(ended) = self.ended.get()
         {
@@ -243,11 +273,13 @@ impl<T> ClaimCell<T> {
 }
 
 impl Line {
+    /// Gives a number to a new waiter.
     fn enter(&mut self) -> u64 {
         self.next = self.next.wrapping_add(1);
         self.next
     }
 
+    /// Wakes the thread whose turn it is.
     fn wake_first(&self) {
         if let Some(first) = self.claims.front() {
             first.thread.unpark();
@@ -255,16 +287,17 @@ impl Line {
     }
 }
 
-/// A call has claim and value.
+/// Claim and value, held by a call.
 pub struct Guard<'a, T> {
     cell: &'a ClaimCell<T>,
+    /// The thread that made it.
     here: u64,
     /// Its word names the thread that made it.
     no_send: PhantomData<*const ()>,
 }
 
 impl<'a, T> Guard<'a, T> {
-    /// The claim and the value, to be let go of one after the other.
+    /// Divides it, so that claim and value can be released one after the other.
     pub fn split(self) -> (Claim<'a, T>, Borrowed<'a, T>) {
         let cell = self.cell;
         std::mem::forget(self);
@@ -279,19 +312,19 @@ impl<T> Drop for Guard<'_, T> {
         let alone = self.here | TAKEN;
         if word.compare_exchange(alone, 0, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             let before = word.fetch_and(IN_LINE | AWAITED, Ordering::SeqCst);
-            self.cell.tell(before, true);
+            self.cell.wake_waiters(before, true);
         }
     }
 }
 
-/// A call has the claim.
+/// The claim, held by a call.
 pub struct Claim<'a, T> {
     cell: &'a ClaimCell<T>,
     no_send: PhantomData<*const ()>,
 }
 
 impl<'a, T> Claim<'a, T> {
-    /// The value as well, once nobody else has it.
+    /// Takes the value as well, once no other thread has it.
     pub fn take(self) -> Guard<'a, T> {
         let cell = self.cell;
         std::mem::forget(cell.borrow());
@@ -299,7 +332,7 @@ impl<'a, T> Claim<'a, T> {
         Guard { cell, here: this_thread(), no_send: PhantomData }
     }
 
-    /// Whether the library has the value at this instant.
+    /// Returns whether the library has the value at this instant.
     pub fn is_borrowed(&self) -> bool {
         self.cell.word.load(Ordering::SeqCst) & TAKEN != 0
     }
@@ -307,14 +340,14 @@ impl<'a, T> Claim<'a, T> {
 
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
-        let before = self.cell.word.fetch_and(!(OWNER | TELL_END), Ordering::SeqCst);
-        if before & (IN_LINE | TELL_END) != 0 {
-            self.cell.tell(before & !AWAITED, true);
+        let before = self.cell.word.fetch_and(!(OWNER | SIGNAL_END), Ordering::SeqCst);
+        if before & (IN_LINE | SIGNAL_END) != 0 {
+            self.cell.wake_waiters(before & !AWAITED, true);
         }
     }
 }
 
-/// Somebody has the value, and not the claim.
+/// The value, without the claim.
 pub struct Borrowed<'a, T> {
     cell: &'a ClaimCell<T>,
     no_send: PhantomData<*const ()>,
@@ -326,7 +359,7 @@ impl<T> Drop for Borrowed<'_, T> {
         // The bit is set, so this clears it and leaves the others.
         let before = self.cell.word.fetch_sub(TAKEN, Ordering::SeqCst);
         if before & AWAITED != 0 {
-            self.cell.tell(before, false);
+            self.cell.wake_waiters(before, false);
         }
     }
 }

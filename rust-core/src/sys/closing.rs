@@ -1,33 +1,42 @@
-//! Closes descriptors that a peer gave, on threads of their own: the close of a socket that lingers, or of a file whose file
-//! system is a program, takes as long as that peer likes.
+//! Closing of descriptors that a peer sent, on threads of their own.
+//!
+//! The close of a socket that lingers, or of a file whose file system is a program (FUSE), takes as
+//! long as that peer likes. So such descriptors are put into one list, which up to 32 threads
+//! empty. What comes while all of them are blocked waits for them: a hostile peer can delay other
+//! closes, and no program.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{fork, rights, thread};
 
-/// Threads that close, at most. What comes while all of them are kept waits for them.
+/// The most threads that close.
 const THREADS: usize = 32;
 
-/// What waits to be closed.
+/// The list and its threads.
 struct Closing {
+    /// The fork generation that the threads belong to.
     born: u64,
+    /// What is still to be closed.
     waiting: Vec<OwnedFd>,
+    /// Threads that run now.
     threads: usize,
 }
 
 static CLOSING: Mutex<Closing> = Mutex::new(Closing { born: 0, waiting: Vec::new(), threads: 0 });
 
+/// Locks the list. In a forked child the count of threads starts again.
 fn closing() -> MutexGuard<'static, Closing> {
     let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
     if closing.born != fork::generation() {
-        // The threads are the parent's; what they have not closed yet is closed here too once this process starts some.
+        // The threads are the parent's. The child has copies of the descriptors that they have not
+        // closed yet, and closes them once it starts a thread.
         (closing.born, closing.threads) = (fork::generation(), 0);
     }
     closing
 }
 
-/// Closes these soon, without keeping the caller waiting.
+/// Closes descriptors soon, without blocking the caller.
 pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     let mut closing = closing();
     let before = closing.waiting.len();
@@ -35,12 +44,15 @@ pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     if closing.waiting.len() == before || closing.threads >= THREADS {
         return;
     }
-    // Where no thread can be had, they wait for the next that closes.
+    // Where no thread can be started, they wait for the next call.
     if thread::start("linkspan-close", run).is_ok() {
         closing.threads += 1;
     }
 }
 
+/// The thread: closes one descriptor after the other until the list is empty. Descriptors that were
+/// sent over an unread socket are closed first, one by one, because closing that socket would close
+/// them all.
 fn run() {
     loop {
         let mut closing = closing();

@@ -1,4 +1,4 @@
-//! Unix datagram sockets: each message whole, or not at all.
+//! Unix datagram sockets: each message is delivered whole or not at all. Used by the mailslot.
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -17,17 +17,19 @@ use super::staging::Staging;
 use super::{closing, rights, socket};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
+/// Makes a non-blocking socket that takes no descriptors.
 fn socket() -> Result<Guarded> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
         .doing("making a datagram socket")?;
-    // A mailslot takes bytes alone. Where the kernel cannot refuse descriptors, those that nobody has read are closed with it.
+    // A mailslot takes bytes alone. Where the kernel cannot refuse descriptors, unread ones are
+    // closed with the socket, which may block, so it is closed on another thread.
     let close = if rights::refuse_descriptors(&fd) { drop } else { |fd| closing::close_aside([fd]) };
     Ok(Guarded::closed_by(fd, close))
 }
 
-/// A socket made in a private directory, into which others write, with this mode and for this group. `shown` is the path
-/// that it is to have, for texts.
+/// Makes a socket in a private directory, to which others write, with this mode and for this group.
+/// `shown` is its later path, for texts.
 pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
     let socket = socket()?;
     let doing = || format!("making the mailslot {}", shown.display());
@@ -37,13 +39,16 @@ pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
     Ok(socket)
 }
 
-/// A socket that writes into the one of this name; none where nobody reads there. `PermissionDenied` for a link, `Corrupt`
-/// for anything but a socket.
+/// Makes a socket that writes to the one of this name; `None` where no process reads there.
+///
+/// # Errors
+/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for a socket
+/// of another type.
 pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     let socket = socket()?;
     let path = directory.path().join(name);
-    let Some(there) = directory.beneath().socket(name)? else { return Ok(None) };
-    let address = SocketAddrUnix::new(beneath::kernel_path(&there))
+    let Some(handle) = directory.beneath().socket(name)? else { return Ok(None) };
+    let address = SocketAddrUnix::new(beneath::kernel_path(&handle))
         .doing(format_args!("naming the socket {}", path.display()))?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(Some(socket)),
@@ -56,38 +61,39 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     }
 }
 
-/// Sends one message whole; gives the kernel's word where it does not take it.
+/// Sends one message whole; returns the kernel's error where it does not take it.
 pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> {
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
 
-/// Bytes of the next message; none where there is none.
+/// Returns the length of the next message in bytes; `None` where there is none.
 pub fn next_length(socket: impl AsFd) -> Result<Option<usize>> {
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK | RecvFlags::TRUNC;
     match rustix::net::recv(socket, &mut [0u8; 0], flags) {
-        // What is cut off is counted all the same.
+        // With `TRUNC` the whole length is returned, although nothing is copied.
         Ok((_, length)) => Ok(Some(length)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(e) => Err(e).doing("looking into a mailslot"),
     }
 }
 
-/// Takes the next message, or the beginning of it that the buffer holds.
+/// Takes the next message, or the beginning of it that fits into the buffer.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<usize> {
-    // It was looked at before, so one is there.
+    // The caller has seen its length, so there is one.
     socket::receive_bytes_alone(socket, into).map(Option::unwrap_or_default)
 }
 
-/// The most bytes of one message that this socket sends.
+/// Returns the most bytes of one message that this socket sends.
 pub fn longest(socket: impl AsFd) -> Result<usize> {
-    // What the kernel keeps for itself: see unix_dgram_sendmsg.
+    // Bytes that the kernel reserves: see `unix_dgram_sendmsg`.
     const KEPT: usize = 32;
     let buffer = sockopt::socket_send_buffer_size(socket).doing("asking for a socket's send buffer")?;
     Ok(buffer.saturating_sub(KEPT))
 }
 
-/// Asks for a send buffer that one message of so many bytes fits into: beyond net.core.wmem_max only for the privileged.
+/// Asks for a send buffer into which one message of this size fits; beyond `net.core.wmem_max` only
+/// privileged programs get it.
 pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
     match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {
         Ok(()) => Ok(()),

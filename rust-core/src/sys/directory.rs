@@ -1,4 +1,10 @@
-//! The runtime directory, where sockets and locks of this machine's programs meet, and the state directory, which lasts.
+//! The runtime directory, where the sockets and locks of this machine's programs are, and the state
+//! directory, which outlives a restart.
+//!
+//! A directory is opened once, and every later access goes through its descriptor. On the way to it
+//! no link of another user is followed, because it could lead anywhere. The mode of the directory
+//! decides the mode of what is made in it: a directory with the set-group-ID bit and group write
+//! permission belongs to a group (files get 0660), any other to one user (0600).
 
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,39 +18,52 @@ use super::beneath::{self, Beneath, Whose};
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// An open directory that holds names.
+/// An open directory that contains names.
 #[derive(Debug)]
 pub struct Directory {
+    /// Its path, for texts.
     path: PathBuf,
+    /// Its descriptor.
     handle: OwnedFd,
-    /// 0600 for a directory of one user, 0660 for one that a group shares.
+    /// The mode of files in it: 0600 for a directory of one user, 0660 for one that a group shares.
     file_mode: u32,
     /// Whether users other than its owner may make names in it.
     is_open: bool,
 }
 
 impl Directory {
-    /// The runtime directory of this process, made if need be.
+    /// Opens the runtime directory of this process, and makes it where it is missing.
     ///
-    /// `$LINKSPAN_DIR`, else `/run/linkspan` where it exists, else `/run/user/$UID/linkspan` where `/run/user/$UID` is
-    /// ours, else `/tmp/linkspan-$UID`.
+    /// It is `$LINKSPAN_DIR`, else `/run/linkspan` where it exists, else `/run/user/$UID/linkspan`
+    /// where `/run/user/$UID` is this user's, else `/tmp/linkspan-$UID`.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where it is another user's or not safe, `InvalidState` where it is no
+    /// directory.
     pub fn runtime() -> Result<Directory> {
         let (path, why) = runtime_path();
         Directory::open(&path, why, &RUNTIME)
     }
 
-    /// The directory for what outlives the machine's restart, made if need be.
+    /// Opens the directory for what outlives a restart of the machine, and makes it where it is
+    /// missing.
     ///
-    /// `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` where it exists, else `~/.local/state/linkspan`.
+    /// It is `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` where it exists, else
+    /// `~/.local/state/linkspan`.
+    ///
+    /// # Errors
+    /// As above; `NotFound` for a user without a home directory.
     pub fn state() -> Result<Directory> {
         let (path, why) = state_path()?;
         Directory::open(&path, why, &STATE)
     }
 
-    /// A directory that the endpoint itself names; it has to exist.
+    /// Opens a directory that an endpoint names.
     ///
-    /// A symbolic link on the way is followed where it is ours or root's; another user's could lead anywhere, and is
-    /// `PermissionDenied`. `InvalidState` for anything but a directory, without opening it.
+    /// # Errors
+    /// `PermissionDenied` where a symbolic link of another user is on the way (links of this user
+    /// and of root are followed); `InvalidState` for anything but a directory, which is not opened;
+    /// `NotFound`.
     pub fn existing(path: &Path) -> Result<Directory> {
         let doing = || format!("opening the directory {}", path.display());
         let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
@@ -67,6 +86,7 @@ impl Directory {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
+    /// Makes and opens the runtime or the state directory.
     fn open(path: &Path, why: Origin, purpose: &Purpose) -> Result<Directory> {
         let name = purpose.name;
         if why != Origin::Shared {
@@ -79,10 +99,11 @@ impl Directory {
             }
         }
         let doing = || format!("opening the {name} {}", path.display());
-        // In /tmp anybody can make the name first, and what they own they can read and replace.
+        // In /tmp any user can make the name first, and may read and replace everything in a
+        // directory that it owns.
         let handle = walk(path, why != Origin::Temporary).map_err(|refused| match refused {
             Refused::Errno(Errno::ACCESS | Errno::PERM) => {
-                closed_to_us(path, purpose, refused.explain(path, &doing()))
+                unreadable(path, purpose, refused.explain(path, &doing()))
             }
             refused => refused.explain(path, &doing()),
         })?;
@@ -99,61 +120,63 @@ impl Directory {
         Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
-    /// Its path.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Brings the names in it to the disk, and the names of the directories around it as far as this user owns them: whoever
-    /// made one may have been killed before it could do so.
+    /// Syncs the names in it, and the directories above it as far as this user owns them: a process
+    /// that made one of those may have been killed before it could.
     pub fn sync_names(&self) -> Result<()> {
-        let us = rustix::process::geteuid().as_raw();
+        let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut at = rustix::io::fcntl_dupfd_cloexec(&self.handle, 0).doing(doing())?;
         loop {
             rustix::fs::fsync(&at).doing(doing())?;
-            let here = rustix::fs::fstat(&at).doing(doing())?;
-            if here.st_uid != us {
+            let current = rustix::fs::fstat(&at).doing(doing())?;
+            if current.st_uid != own_uid {
                 return Ok(());
             }
-            // One that may not be opened is not ours: it was there before.
+            // One that may not be opened is not this user's, so it existed before.
             let Ok(above) = rustix::fs::openat(&at, "..", flags, Mode::empty()) else { return Ok(()) };
             at = above;
             let above = rustix::fs::fstat(&at).doing(doing())?;
-            if above.st_ino == here.st_ino || above.st_dev != here.st_dev {
+            if above.st_ino == current.st_ino || above.st_dev != current.st_dev {
                 return Ok(());
             }
         }
     }
 
-    /// The mode of what is made in it, unless the caller says otherwise.
+    /// Returns the mode of what is made in it, unless the caller asks for another.
     pub fn file_mode(&self) -> u32 {
         self.file_mode
     }
 
-    /// Whether a group shares it.
+    /// Returns whether a group shares it.
     pub fn is_shared(&self) -> bool {
         self.file_mode == 0o660
     }
 
-    /// Whether users other than its owner may make names in it, members of a group or everybody.
+    /// Returns whether users other than its owner may make names in it: members of a group, or
+    /// everybody.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// A runtime directory at this path, for tests that are not to look at the environment.
+    /// A runtime directory at this path, for tests that are independent of the environment.
     #[cfg(test)]
     pub fn at(path: &Path) -> Result<Directory> {
         Directory::open(path, Origin::Environment, &RUNTIME)
     }
 
-    /// A path to a name in it that is short however long the directory's own path is: `sun_path` holds 108 bytes.
+    /// Returns a path to a name in it that is short however long the directory's own path is:
+    /// `sun_path` of a socket address has 108 bytes.
     pub fn short_path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
     }
 
-    /// The names in it, in their order.
+    /// Returns the names in it, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = self.beneath().names()?;
         names.sort_unstable();
@@ -161,18 +184,19 @@ impl Directory {
     }
 }
 
-/// The mode of what is made in a directory: a group's, where the directory hands its group on and the group may write.
+/// Returns the mode of what is made in a directory: a group's, where the directory passes its group
+/// on and the group may write.
 fn mode_in(directory: &Stat) -> u32 {
     if directory.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
 }
 
-/// Why a path could not be walked to its end.
+/// Why a path could not be opened.
 enum Refused {
-    /// The kernel says so.
+    /// The kernel's error.
     Errno(Errno),
-    /// A symbolic link here belongs to another user, or there are too many.
+    /// A symbolic link of another user, or one too many.
     Link(PathBuf, u32),
-    /// This is no directory.
+    /// Something else than a directory.
     Other(PathBuf, FileType, u32),
 }
 
@@ -183,6 +207,7 @@ impl From<Errno> for Refused {
 }
 
 impl Refused {
+    /// Makes the error. `doing` is what was tried.
     fn explain(self, path: &Path, doing: &str) -> Error {
         match self {
             Refused::Errno(errno) => Error::os(doing, errno.raw_os_error()),
@@ -208,25 +233,26 @@ impl Refused {
     }
 }
 
-/// Symbolic links on the way to a directory, as many as the kernel follows.
+/// The most symbolic links on the way to a directory, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// Opens a directory. See [`reach`].
+/// Opens a directory: in one system call where no link is on the way, else step by step, see
+/// [`resolve`].
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Most paths have no link in them, and the kernel says so in one call.
+    // Most paths contain no link, which one call finds out.
     if let Ok(opened) =
         rustix::fs::openat2(CWD, path, reading | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_SYMLINKS)
     {
         return Ok(opened);
     }
-    Ok(rustix::fs::openat(&reach(path, last_may_be_link)?, ".", reading, Mode::empty())?)
+    Ok(rustix::fs::openat(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
 }
 
-/// Goes to a directory step by step: a link is followed where its owner is us or root, who could lead us anywhere anyway, and
-/// nothing but directories is ever passed. The last step may be kept from being a link at all. Gives a handle that neither
-/// reads nor writes.
-fn reach(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
+/// Goes to a directory step by step. A link is followed where its owner is this user or root, who
+/// could redirect the path anyway; nothing but directories is passed. `last_may_be_link` says
+/// whether the last step may be a link. Returns a handle that can neither read nor write.
+fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut at = rustix::fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
     let mut passed = if path.is_absolute() { PathBuf::from("/") } else { PathBuf::new() };
@@ -247,7 +273,7 @@ fn reach(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Re
                 if !trusted || links > MAX_LINKS || ahead.is_empty() && !last_may_be_link {
                     return Err(Refused::Link(shown, facts.st_uid));
                 }
-                // Of the very link that was looked at.
+                // Read from the handle, so the target is that of the link whose owner was checked.
                 let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
                 let target = PathBuf::from(
                     <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(target.into_bytes()),
@@ -264,14 +290,15 @@ fn reach(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Re
     Ok(at)
 }
 
-/// A handle for the runtime directory, for one who may not read it but sets its mode right.
+/// Opens a handle for the runtime directory, for a caller that may not read it but sets its mode
+/// right.
 pub fn handle(path: &Path, why: Origin) -> Result<OwnedFd> {
-    reach(path, why != Origin::Temporary).map_err(|refused| {
+    resolve(path, why != Origin::Temporary).map_err(|refused| {
         refused.explain(path, &format!("looking at the runtime directory {}", path.display()))
     })
 }
 
-/// Whose a file is and what its mode says, for the text of a refusal.
+/// Describes whose a file is and its mode, for the text of a refusal.
 pub fn whose(path: &Path) -> String {
     match path.symlink_metadata() {
         Ok(facts) => format!(
@@ -285,8 +312,8 @@ pub fn whose(path: &Path) -> String {
     }
 }
 
-/// Says whose the directory is and what would help.
-fn closed_to_us(path: &Path, purpose: &Purpose, error: Error) -> Error {
+/// Explains whose the directory is and what helps.
+fn unreadable(path: &Path, purpose: &Purpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
         "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set {}",

@@ -1,5 +1,7 @@
-//! Wake-ups within the process: a counter in the kernel that one thread signals and another sleeps on. None is shared with
-//! a peer, who could make every read and write of it block.
+//! Wake-ups within the process: a counter in the kernel that one thread signals and another waits
+//! for.
+//!
+//! No eventfd is shared with a peer, who could make every read and write of it block.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -9,44 +11,47 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::{Doing, Result};
 
-/// An eventfd, non-blocking.
+/// An eventfd, non-blocking. Readable from `wake` until `drain`.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
-    /// A new one, not signalled.
+    /// A new one, not readable.
     pub fn new() -> Result<EventFd> {
         Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
     }
 
-    /// Wakes whoever sleeps on it. A full counter is signalled enough.
+    /// Makes it readable, which wakes every thread that waits for it. A full counter is readable
+    /// already, so its error is ignored.
     pub fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
     }
 
-    /// Resets it. It may have been so already.
+    /// Makes it unreadable, whether it was readable or not.
     pub fn drain(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }
 }
 
-/// A waker that is made when somebody first waits for it, and costs no descriptor before.
+/// An eventfd that is made when a thread first waits for it, and costs no descriptor before.
 #[derive(Debug, Default)]
 pub struct LazyWaker(OnceLock<EventFd>);
 
 impl LazyWaker {
-    /// Wakes whoever waits, if anybody ever has. To be called after what is waited for has happened.
+    /// Wakes the threads that wait, if any thread ever has. Called after the event has happened.
     pub fn wake(&self) {
-        // Either we see the waker of one who waits, or that one sees what has happened.
+        // Pairs with the fence in `wanted`: either this thread sees the eventfd of a waiting
+        // thread, or that one sees the event.
         fence(Ordering::SeqCst);
         if let Some(waker) = self.0.get() {
             waker.wake();
         }
     }
 
-    /// Signalled from now on. Whether what is waited for has happened already has to be looked at once more before the sleep.
-    pub fn wanted(&self) -> Result<&EventFd> {
+    /// Returns the eventfd, which is signalled from now on. The caller checks once more for the
+    /// event before it sleeps.
+    pub fn arm(&self) -> Result<&EventFd> {
         let waker = match self.0.get() {
             Some(waker) => waker,
             None => {
@@ -59,28 +64,29 @@ impl LazyWaker {
     }
 }
 
-/// A flag that one object sets for itself, to keep a descriptor of its own readable. Nobody else touches it, so it is
-/// known without the kernel whether it is set.
+/// An eventfd that one object sets for itself, to keep a descriptor readable while it has something
+/// to return. Only its owner changes it, so its state is known without a system call.
 #[derive(Debug)]
 pub struct ReadinessFlag {
     waker: EventFd,
+    /// Whether it is readable now.
     set: bool,
 }
 
 impl ReadinessFlag {
-    /// A new one, not signalled.
+    /// A new one, not readable.
     pub fn new() -> Result<ReadinessFlag> {
         Ok(ReadinessFlag { waker: EventFd::new()?, set: false })
     }
 
-    /// Makes it readable.
+    /// Makes it readable; costs a system call only on a change.
     pub fn wake(&mut self) {
         if !std::mem::replace(&mut self.set, true) {
             self.waker.wake();
         }
     }
 
-    /// Makes it unreadable.
+    /// Makes it unreadable; costs a system call only on a change.
     pub fn drain(&mut self) {
         if std::mem::replace(&mut self.set, false) {
             self.waker.drain();

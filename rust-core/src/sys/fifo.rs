@@ -1,4 +1,5 @@
-//! Named pipes: made under a name, opened without ever waiting, written without a signal.
+//! Named pipes: made under a name, opened without waiting for another process, written without
+//! SIGPIPE.
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -14,22 +15,24 @@ use super::fork::Guarded;
 use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// A write of so many bytes goes into a pipe in one piece, or not at all.
-pub const WHOLE: usize = 4096;
+/// The largest write that goes into a pipe in one piece, or not at all (PIPE_BUF on Linux), in
+/// bytes.
+pub const PIPE_BUF: usize = 4096;
 
 /// Which ends of a pipe a descriptor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The one that is read.
     Read,
-    /// The one that is written; only where somebody has the other.
+    /// The one that is written. It can be opened only while another process has the other.
     Write,
-    /// Both. Who writes through it never gets SIGPIPE, because there is always a reader; it is opened whoever else is
-    /// there.
+    /// Both. A write through it never raises SIGPIPE, because there is always a reader, and it can
+    /// be opened whatever other processes do.
     Both,
 }
 
 impl End {
+    /// Returns the flags of opening it without blocking.
     fn flags(self) -> OFlags {
         let access = match self {
             End::Read => OFlags::RDONLY,
@@ -47,10 +50,10 @@ pub struct Identity {
     inode: u64,
 }
 
-/// What lies at a name.
+/// The pipe at a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
-    /// Which pipe.
+    /// Which pipe it is.
     pub identity: Identity,
     /// Its mode.
     pub mode: u32,
@@ -58,16 +61,19 @@ pub struct Found {
     pub group: u32,
 }
 
-/// Makes a pipe in a private directory, with this mode, whatever the umask, and for this group where one is given. `shown`
-/// is the path that it is to have, for texts.
+/// Makes a pipe in a private directory with this mode, whatever the umask, and for this group.
+/// `shown` is its later path, for texts.
 pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
     rustix::fs::mkfifoat(staging.inside(), entry, Mode::RUSR | Mode::WUSR)
         .doing(format_args!("making the named pipe {}", shown.display()))?;
     staging.set_access(entry, mode, group, shown)
 }
 
-/// The pipe at a name, or none where there is nothing; anything else there is an error that says so.
-pub fn look(directory: &Directory, name: &str) -> Result<Option<Found>> {
+/// Returns the pipe at a name; `None` where there is nothing.
+///
+/// # Errors
+/// `InvalidEndpoint` where anything else lies there, which says what and whose it is.
+pub fn find(directory: &Directory, name: &str) -> Result<Option<Found>> {
     let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
     check_kind(directory, name, &facts)?;
     Ok(Some(Found {
@@ -77,6 +83,7 @@ pub fn look(directory: &Directory, name: &str) -> Result<Option<Found>> {
     }))
 }
 
+/// Refuses anything but a pipe.
 fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
     let kind = beneath::kind_of(facts);
     if kind == FileType::Fifo {
@@ -91,16 +98,19 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Opens ends of a pipe without waiting for anybody. None where nothing is there, or where the end that is written was
-/// asked for and nobody reads.
+/// Opens ends of a pipe without waiting. `None` where nothing is there, or where the writing end
+/// was asked for and no process reads.
+///
+/// # Errors
+/// `InvalidEndpoint` where anything else lies there; `PermissionDenied`.
 pub fn open(directory: &Directory, name: &str, end: End) -> Result<Option<Guarded>> {
-    // Anything but a pipe could wait, or do worse.
-    if look(directory, name)?.is_none() {
+    // Opening anything but a pipe could block, or have side effects.
+    if find(directory, name)?.is_none() {
         return Ok(None);
     }
     let doing = || format!("opening {}", directory.path().join(name).display());
     match rustix::fs::openat(directory, name, end.flags() | OFlags::NOFOLLOW, Mode::empty()) {
-        // Somebody may have put something else there meanwhile.
+        // Something else may have got the name since the check.
         Ok(fd) => check_kind(directory, name, &rustix::fs::fstat(&fd).doing(doing())?)
             .map(|()| Some(Guarded::new(fd))),
         Err(Errno::NXIO | Errno::NOENT) => Ok(None),
@@ -108,7 +118,7 @@ pub fn open(directory: &Directory, name: &str, end: End) -> Result<Option<Guarde
     }
 }
 
-/// Opens other ends of the same pipe, whatever its name leads to by now. None as for [`open`].
+/// Opens other ends of the same pipe, whatever its name leads to by now. `None` as for [`open`].
 pub fn again(pipe: &Guarded, end: End) -> Result<Option<Guarded>> {
     match rustix::fs::open(beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
         Ok(fd) => Ok(Some(Guarded::new(fd))),
@@ -117,13 +127,14 @@ pub fn again(pipe: &Guarded, end: End) -> Result<Option<Guarded>> {
     }
 }
 
-/// Which pipe a descriptor belongs to.
+/// Returns which pipe a descriptor belongs to.
 pub fn identity(pipe: impl AsFd) -> Result<Identity> {
     let facts = rustix::fs::fstat(pipe).doing("looking at an open pipe")?;
     Ok(Identity { device: facts.st_dev, inode: facts.st_ino })
 }
 
-/// Reads what is there; zero where nobody writes any more, none where nothing is there yet.
+/// Reads what is there. `Some(0)` means that no process has the writing end open, `None` that
+/// nothing is there yet.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     match rustix::io::read(pipe, into) {
         Ok(n) => Ok(Some(n)),
@@ -132,7 +143,8 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Writes as much as there is room for; none where there is none. Through [`End::Both`] alone: see there.
+/// Writes as much as there is room for; `None` where there is none. Only through [`End::Both`],
+/// which is described there.
 pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
     let written = match parts {
         [one] => rustix::io::write(pipe, one),
@@ -145,9 +157,9 @@ pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
     }
 }
 
-/// Whether everybody who wrote to the pipe of this reading end has closed it. A pipe that nobody has written to yet is
-/// not deserted.
-pub fn is_deserted(reader: impl AsFd) -> bool {
+/// Returns whether every process that had the writing end of this pipe has closed it. False for a
+/// pipe whose writing end was never opened.
+pub fn is_peer_gone(reader: impl AsFd) -> bool {
     let mut fds = [PollFd::new(&reader, PollFlags::empty())];
     let done = rustix::event::poll(&mut fds, Some(&Timespec::default()));
     done.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
@@ -177,12 +189,12 @@ mod tests {
         assert!(open(&directory, "x", End::Write).unwrap().is_none());
         let reader = open(&directory, "x", End::Read).unwrap().unwrap();
         let mut byte = [0];
-        assert!(!is_deserted(&reader));
+        assert!(!is_peer_gone(&reader));
         let writer = open(&directory, "x", End::Write).unwrap().unwrap();
         assert_eq!(read(&reader, &mut byte).unwrap(), None);
-        assert_eq!(identity(&writer).unwrap(), look(&directory, "x").unwrap().unwrap().identity);
+        assert_eq!(identity(&writer).unwrap(), find(&directory, "x").unwrap().unwrap().identity);
         drop(writer);
-        assert!(is_deserted(&reader));
+        assert!(is_peer_gone(&reader));
         assert_eq!(read(&reader, &mut byte).unwrap(), Some(0));
     }
 
@@ -220,6 +232,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         make_at(&directory, "x", 0o662);
-        assert_eq!(look(&directory, "x").unwrap().unwrap().mode, 0o662);
+        assert_eq!(find(&directory, "x").unwrap().unwrap().mode, 0o662);
     }
 }

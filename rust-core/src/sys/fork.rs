@@ -1,4 +1,14 @@
-//! What a forked child may not touch: descriptors whose being open tells others that we live.
+//! What a forked child may not use: descriptors that tell other processes that this one lives, and
+//! objects of the parent.
+//!
+//! A child inherits sockets and locks. If it kept them, a peer would not notice the parent's death.
+//! Handlers of `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`,
+//! and count the [`generation`]: objects remember the generation that made them and leave shared
+//! things alone in any other.
+//!
+//! The child of a multi-threaded program may call async-signal-safe functions only, and the
+//! handlers keep to that. The list's mutex is held across the fork, so that the child sees it in a
+//! consistent state.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -8,17 +18,23 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Counts the forks between the first program and this process: an object of another generation is not ours.
+/// The number of forks between the first program and this process.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
+/// The descriptors to replace in a child.
 static GUARDED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+/// Whether the handlers are installed.
 static INSTALL: Once = Once::new();
 
-/// The generation of this process.
+/// Returns the generation of this process. Relaxed: it changes only in a child, before any other
+/// thread exists there.
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Refuses to work on an object that was made before a fork.
+/// Refuses to work on an object of another generation.
+///
+/// # Errors
+/// `InvalidState`.
 pub fn check(born: u64) -> Result<()> {
     if born == generation() {
         return Ok(());
@@ -29,17 +45,18 @@ pub fn check(born: u64) -> Result<()> {
     ))
 }
 
+/// Locks the list.
 fn guarded() -> MutexGuard<'static, Vec<RawFd>> {
     GUARDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A descriptor that a forked child must not keep open: a socket, a lock.
 ///
-/// In the child it is replaced by one of /dev/null rather than closed, so that its number stays taken and a later drop
-/// closes nothing else.
+/// In the child it is replaced by one of /dev/null rather than closed: so its number stays in use,
+/// and a later drop closes nothing else.
 #[derive(Debug)]
 pub struct Guarded {
-    /// There until the drop.
+    /// The descriptor; taken in the drop and nowhere else.
     descriptor: ManuallyDrop<OwnedFd>,
     /// How it is closed.
     close: fn(OwnedFd),
@@ -51,7 +68,7 @@ impl Guarded {
         Guarded::closed_by(fd, drop)
     }
 
-    /// The same for one that is closed in a way of its own.
+    /// The same with a function that closes it.
     pub fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         INSTALL.call_once(|| {
             // SAFETY: the three handlers are functions of this file that live as long as the process; they only lock
@@ -71,7 +88,7 @@ impl Drop for Guarded {
             all.swap_remove(at);
         }
         drop(all);
-        // SAFETY: taken here alone, and nothing looks at it after the drop.
+        // SAFETY: taken here alone, and nothing uses the field after the drop.
         (self.close)(unsafe { ManuallyDrop::take(&mut self.descriptor) });
     }
 }
@@ -89,18 +106,21 @@ impl AsRawFd for Guarded {
 }
 
 thread_local! {
-    /// The list's lock while this thread forks, so that the child never sees the list half changed.
+    /// The list's lock while this thread forks, so that the child never sees a half-changed list.
     static HELD: RefCell<Option<MutexGuard<'static, Vec<RawFd>>>> = const { RefCell::new(None) };
 }
 
+/// Runs before the fork.
 extern "C" fn before() {
     HELD.with(|held| *held.borrow_mut() = Some(guarded()));
 }
 
+/// Runs after the fork in the parent.
 extern "C" fn in_parent() {
     HELD.with(|held| *held.borrow_mut() = None);
 }
 
+/// Runs after the fork in the child.
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     let Some(mut all) = HELD.with(|held| held.borrow_mut().take()) else { return };

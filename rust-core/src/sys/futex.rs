@@ -1,4 +1,7 @@
-//! Sleeping on a word of shared memory, and waking whoever sleeps there.
+//! Waiting for a word of shared memory to change, and waking the threads that wait.
+//!
+//! The word is 64 bits and the kernel compares the low 32, so two values whose low halves are equal
+//! are not told apart; callers count upwards and wait for the next value.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -9,21 +12,26 @@ use rustix::thread::futex::{self, Flags};
 use super::poll::timespec;
 use crate::error::{Doing, Result};
 
-/// How a sleep on a word ended.
+/// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slept {
-    /// The word has changed, or somebody woke us: what is waited for may be there.
+    /// The word has changed or a wake-up came; it may also be spurious.
     Woken,
     /// The time has passed.
     TimedOut,
-    /// A signal has come.
+    /// A signal came.
     Interrupted,
 }
 
-/// Sleeps while the low half of the word is that of `value`, at most so long. The word may lie in memory that is mapped
-/// read-only; whoever may write it can end the sleep and cannot prolong it.
+/// Sleeps while the low half of the word is that of `value`, for at most this long. The word may be
+/// in memory that is mapped read-only; a process that may write it can end the sleep and cannot
+/// prolong it.
+///
+/// # Errors
+/// Those of the system call, which would be a defect of the caller.
 pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
-    // Not `PRIVATE`: the other process is found by the page, whatever its address there.
+    // Not `PRIVATE`: the kernel finds the other process by the page, which has another address
+    // there.
     match futex::wait(low_half(word), Flags::empty(), value as u32, Some(&timespec(at_most))) {
         Ok(()) | Err(Errno::AGAIN) => Ok(Slept::Woken),
         Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
@@ -32,16 +40,18 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     }
 }
 
-/// Wakes at most so many threads that sleep on the word, in whichever process, and returns how many those were. Never waits.
+/// Wakes at most this many threads that wait for the word, in any process, and returns how many it
+/// woke. Does not block.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
-    // The kernel takes a signed number, and wakes a single sleeper where it is negative.
+    // The kernel takes a signed number, and wakes one thread where it is negative.
     let at_most = at_most.min(i32::MAX.unsigned_abs());
     // The word is mapped for as long as it is borrowed, which is all that could be wrong here.
     let woken = futex::wake(low_half(word), Flags::empty(), at_most).unwrap_or(0);
     u32::try_from(woken).unwrap_or(u32::MAX)
 }
 
-/// The kernel compares 32 bits: on a little-endian machine those at the word's own address.
+/// Returns the 32 bits that the kernel compares: on a little-endian machine those at the word's own
+/// address.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
     const { assert!(cfg!(target_endian = "little")) };
     // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel reads through
@@ -92,14 +102,14 @@ mod tests {
 
     #[test]
     fn futex_wait_read_only_mapping_is_woken_through_the_writable_one() {
-        let mine = MemoryFile::create("linkspan-test", 4096).unwrap();
-        let theirs = PeerMemory::open(mine.fd(), 4096, 4096).unwrap();
+        let own = MemoryFile::create("linkspan-test", 4096).unwrap();
+        let peer = PeerMemory::open(own.fd(), 4096, 4096).unwrap();
         std::thread::scope(|s| {
-            let sleeping = s.spawn(|| theirs.wait_while(AT, 0, Duration::from_secs(60)).unwrap());
+            let sleeping = s.spawn(|| peer.wait_while(AT, 0, Duration::from_secs(60)).unwrap());
             // It wakes whichever of the two comes first: the change of the word, or the call.
             while !sleeping.is_finished() {
-                mine.word(AT).fetch_add(1 << 32, Ordering::Release);
-                mine.wake(AT, 1);
+                own.word(AT).fetch_add(1 << 32, Ordering::Release);
+                own.wake(AT, 1);
                 std::thread::yield_now();
             }
             assert_eq!(sleeping.join().unwrap(), Slept::Woken, "the high half is not compared");

@@ -1,4 +1,4 @@
-//! Giving what was just made to a group: who may not is told why.
+//! Giving a new file to a group, with an error that says why where that is not allowed.
 
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -9,14 +9,18 @@ use rustix::io::Errno;
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Gives an open file or directory to a group; nothing where none is given. `shown` is its path, for texts.
+/// Gives an open file or directory to a group; does nothing where none is given. `shown` is its
+/// path, for texts.
+///
+/// # Errors
+/// `PermissionDenied` where this user is not in the group, with the remedy.
 pub fn give(file: impl AsFd, shown: impl Display, group: Option<u32>) -> Result<()> {
     let Some(gid) = group else { return Ok(()) };
     let given = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
     given.or_else(|e| refuse(shown, gid, e))
 }
 
-/// Says why something could not be given to a group.
+/// Makes the error of a file that could not be given to a group.
 pub fn refuse(shown: impl Display, gid: u32, errno: Errno) -> Result<()> {
     let named = user::name_of_group(gid).unwrap_or_else(|| gid.to_string());
     if errno != Errno::PERM {

@@ -1,11 +1,19 @@
-//! How much memory may still be taken before the kernel kills instead of answering.
+//! How much memory this process may still take before the kernel kills it instead of returning an
+//! error.
+//!
+//! Two limits kill: writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond that of the control
+//! group wakes the OOM killer. So both are checked before a memory file or a large buffer is made.
+//! Another process may take the memory meanwhile; the check makes the common case an error and is
+//! no guarantee.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether a memory file of so many bytes stays within RLIMIT_FSIZE (past it: SIGXFSZ) and the control group's memory
-/// (past it: the OOM killer); `OutOfMemory` if not.
+/// Checks that a memory file of this size stays within RLIMIT_FSIZE and the control group's memory.
+///
+/// # Errors
+/// `OutOfMemory`, with the limit and its name.
 pub(crate) fn check(bytes: u64) -> Result<()> {
     let file_limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     if let Some(limit) = file_limit.filter(|limit| *limit < bytes) {
@@ -14,23 +22,36 @@ pub(crate) fn check(bytes: u64) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::OutOfMemory, text));
     }
-    let Some(left) = left_in_group() else { return Ok(()) };
-    if left < bytes {
-        let text = format!(
-            "a memory file of {bytes} bytes does not fit: the control group has {left} left; choose a smaller buffer or \
-             raise memory.max"
-        );
-        return Err(Error::new(ErrorKind::OutOfMemory, text));
-    }
-    Ok(())
+    check_group("a memory file", bytes)
 }
 
-/// How long this process may make a file (RLIMIT_FSIZE).
+/// Checks that this much ordinary memory stays within the control group's limit.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub(crate) fn check_memory(bytes: u64) -> Result<()> {
+    check_group("memory", bytes)
+}
+
+/// Checks the limit of the control groups. `what` is what the memory is for, as it stands in the
+/// error.
+fn check_group(what: &str, bytes: u64) -> Result<()> {
+    let Some(available) = available_in_groups().filter(|available| *available < bytes) else { return Ok(()) };
+    let text = format!(
+        "{what} of {bytes} bytes does not fit: the control group has {available} left; ask for less or raise its limit (memory.max, or memory.limit_in_bytes)"
+    );
+    Err(Error::new(ErrorKind::OutOfMemory, text))
+}
+
+/// Returns the longest file that this process may write, in bytes (RLIMIT_FSIZE).
 pub(crate) fn file_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
 }
 
-/// Whether a file on a disk may get so long; `NoSpace` if not, in place of SIGXFSZ.
+/// Checks that a file on a disk may have this length.
+///
+/// # Errors
+/// `NoSpace`, in place of SIGXFSZ.
 pub(crate) fn check_file(bytes: u64) -> Result<()> {
     let limit = file_limit();
     if bytes <= limit {
@@ -40,26 +61,43 @@ pub(crate) fn check_file(bytes: u64) -> Result<()> {
     Err(Error::new(ErrorKind::NoSpace, text))
 }
 
-/// Bytes that this process's control group and those above it leave, or `None` where nothing limits.
-fn left_in_group() -> Option<u64> {
+/// The files of the two versions of control groups: the limit on memory, and what of it is used.
+const VERSIONS: [(&str, &str); 2] =
+    [("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")];
+
+/// Returns how many bytes this process's control group and those above it leave; `None` where
+/// nothing limits.
+fn available_in_groups() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let unified = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let root = Path::new("/sys/fs/cgroup");
-    let root = if root.join("unified").is_dir() { root.join("unified") } else { root.to_path_buf() };
-    let group = root.join(unified);
-    group.ancestors().take_while(|group| group.starts_with(&root)).filter_map(left_in).min()
+    groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"))).min()
 }
 
-fn left_in(group: &Path) -> Option<u64> {
+/// The same for one line of `/proc/self/cgroup`: number, controllers, path.
+fn available_below(line: &str, mounted: &Path) -> Option<u64> {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);
+    let root = match controllers {
+        "" if mounted.join("unified").is_dir() => mounted.join("unified"),
+        "" => mounted.to_path_buf(),
+        controllers if controllers.split(',').any(|one| one == "memory") => mounted.join(controllers),
+        _ => return None,
+    };
+    let group = root.join(path);
+    group.ancestors().take_while(|group| group.starts_with(&root)).filter_map(available_in).min()
+}
+
+/// Returns how many bytes one group leaves; `None` where it has no limit.
+fn available_in(group: &Path) -> Option<u64> {
     let number = |file: &str| -> Option<u64> {
         std::fs::read_to_string(PathBuf::from(group).join(file)).ok()?.trim().parse().ok()
     };
-    let (max, current) = (number("memory.max")?, number("memory.current")?);
-    // Pages of ordinary files make way for ours, so they count as free.
+    let (max, current) = VERSIONS.iter().find_map(|(limit, used)| Some((number(limit)?, number(used)?)))?;
+    // The kernel evicts pages of ordinary files before it kills, so they count as free.
     let stat = std::fs::read_to_string(group.join("memory.stat")).ok()?;
     Some(max.saturating_sub(current.saturating_sub(reclaimable(&stat))))
 }
 
+/// Returns the bytes that the kernel can take back, from the text of `memory.stat`.
 fn reclaimable(stat: &str) -> u64 {
     let of = |line: &str| -> Option<u64> {
         let (name, value) = line.split_once(' ')?;
@@ -80,9 +118,34 @@ mod tests {
         write("memory.max", "1000\n");
         write("memory.current", "900\n");
         write("memory.stat", "anon 500\ninactive_file 200\nactive_file 50\nslab_reclaimable 7\n");
-        assert_eq!(left_in(group.path()), Some(357));
+        assert_eq!(available_in(group.path()), Some(357));
         write("memory.max", "max\n");
-        assert_eq!(left_in(group.path()), None);
+        assert_eq!(available_in(group.path()), None);
+    }
+
+    #[test]
+    fn the_narrowest_group_above_a_process_counts_in_either_version() {
+        let mounted = tempfile::tempdir().unwrap();
+        let group = |path: &str, files: [(&str, &str); 3]| {
+            std::fs::create_dir_all(mounted.path().join(path)).unwrap();
+            for (file, text) in files {
+                std::fs::write(mounted.path().join(path).join(file), text).unwrap();
+            }
+        };
+        let stat = ("memory.stat", "inactive_file 10\n");
+        group("memory/a", [("memory.limit_in_bytes", "500\n"), ("memory.usage_in_bytes", "100\n"), stat]);
+        group(
+            "memory/a/b",
+            [("memory.limit_in_bytes", "9223372036854771712\n"), ("memory.usage_in_bytes", "1\n"), stat],
+        );
+        group("c", [("memory.max", "70\n"), ("memory.current", "40\n"), stat]);
+        let available = |line: &str| available_below(line, mounted.path());
+        assert_eq!(available("4:memory:/a/b"), Some(410));
+        assert_eq!(available("0::/c/d"), Some(40));
+        assert_eq!(
+            (available("5:cpu:/a"), available("4:memory:/x"), available("nonsense")),
+            (None, None, None)
+        );
     }
 
     #[test]

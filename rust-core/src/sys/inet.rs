@@ -1,4 +1,7 @@
-//! TCP sockets: listening, connecting without being held up, and what the kernel knows about an address.
+//! TCP sockets: listening, connecting without blocking, and what the kernel knows about an address.
+//!
+//! IPv4 addresses that come through an IPv6 socket are reported as IPv4, so that comparisons and
+//! texts see one form.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
@@ -12,21 +15,23 @@ use super::fork::Guarded;
 use super::sock_diag::{self, Found};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Connections that wait for the acceptor, at most.
+/// The most connections that wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// A machine that says nothing for so long is asked whether it is there, so often, at this distance. The kernel answers
-/// for a process that is stopped: this finds machines that lost their power or their cable, and nothing else.
+/// A peer that is silent for this long is probed, up to `KEEP_TIMES` times, `KEEP_BETWEEN` apart.
+/// Its kernel answers for a stopped process: this finds only machines that lost their power or
+/// their cable.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;
 
+/// Makes a non-blocking socket with the options of every connection.
 fn stream(address: SocketAddr) -> Result<Guarded> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let doing = || format!("making a socket for {address}");
     let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None).doing(doing())?;
-    // A small message is not held back to travel with the next one.
+    // A small message is not held back to be sent with the next one.
     sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
     sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
     sockopt::set_tcp_keepidle(&fd, KEEP_IDLE).doing(doing())?;
@@ -35,8 +40,11 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
     Ok(Guarded::new(fd))
 }
 
-/// A listening socket, non-blocking; what it accepts inherits its options. `AddressInUse` where somebody listens there,
-/// `InvalidEndpoint` where the address is no machine's or another's.
+/// Makes a listening socket; what it accepts inherits its options.
+///
+/// # Errors
+/// `AddressInUse` where a process listens there; `InvalidEndpoint` where this machine does not have
+/// the address; `PermissionDenied` for a port below 1024.
 pub fn listen(address: SocketAddr) -> Result<Guarded> {
     let socket = stream(address)?;
     let doing = |e: Errno| match e {
@@ -57,36 +65,41 @@ pub fn listen(address: SocketAddr) -> Result<Guarded> {
         ),
         other => Error::os(format_args!("listening at {address}"), other.raw_os_error()),
     };
-    // Connections that have ended linger for a minute; they are no reason to refuse. A living listener is, all the same.
+    // Connections that have ended keep the port for a minute (TIME_WAIT), which is no reason to
+    // refuse. A living listener still is.
     sockopt::set_socket_reuseaddr(&socket, true).doing("setting up a socket")?;
     rustix::net::bind(&socket, &address).map_err(doing)?;
     rustix::net::listen(&socket, BACKLOG).map_err(doing)?;
     Ok(socket)
 }
 
-/// Begins to connect; true where it is done already. Otherwise the socket becomes writable, and [`outcome`] says how it
-/// went. `NotFound` where the machine says that nobody listens.
+/// Starts to connect; returns true where that is done already. Otherwise the socket becomes
+/// writable, and [`outcome`] returns the result.
+///
+/// # Errors
+/// `NotFound` where no process listens.
 pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
     let socket = stream(address)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok((socket, true)),
-        // A signal does not end the attempt: it goes on by itself.
+        // A signal does not end the attempt: the kernel goes on with it.
         Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
         Err(e) => Err(failed(address, e)),
     }
 }
 
-/// Whether an attempt to connect has come to its end.
+/// Returns whether an attempt to connect has ended.
 pub fn is_over(socket: &Guarded) -> Result<bool> {
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
     let ready = rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("looking at a connection")?;
     Ok(ready > 0)
 }
 
-/// Whether the other side has hung up, or the connection has broken.
-pub fn is_hung_up(socket: impl AsFd) -> Result<bool> {
+/// Returns whether the peer has closed the connection or its writing side, or the connection is
+/// broken.
+pub fn is_peer_closed(socket: impl AsFd) -> Result<bool> {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
-    // One that is interrupted has not looked: the write will find out.
+    // An interrupted call found out nothing, and the write will report it.
     match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::INTR) => Ok(false),
@@ -94,14 +107,18 @@ pub fn is_hung_up(socket: impl AsFd) -> Result<bool> {
     }
 }
 
-/// How an attempt to connect went.
+/// Returns the result of an attempt to connect.
+///
+/// # Errors
+/// As for [`begin_connect`].
 pub fn outcome(socket: &Guarded, address: SocketAddr) -> Result<()> {
     sockopt::socket_error(socket).doing("asking how a connection went")?.map_err(|e| failed(address, e))
 }
 
+/// Makes the error of a failed attempt.
 fn failed(address: SocketAddr, errno: Errno) -> Error {
     let kind = match errno {
-        // Nobody listens, or there is no way to that machine now: both may change.
+        // No process listens, or no route exists now: both may change, so the caller may try again.
         Errno::CONNREFUSED
         | Errno::HOSTUNREACH
         | Errno::NETUNREACH
@@ -115,19 +132,22 @@ fn failed(address: SocketAddr, errno: Errno) -> Error {
     Error::new(kind, format!("connecting to {address}: {text}"))
 }
 
-/// Bounds the queue of what was written, which the kernel would let grow to megabytes.
-pub fn keep_at_most(socket: impl AsFd, bytes: usize) -> Result<()> {
-    // The kernel doubles it, for its own records.
+/// Limits the queue of what was written, which the kernel would let grow to megabytes.
+pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
+    // The kernel doubles the number for its own bookkeeping.
     sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
 }
 
-/// The address of a socket's own end.
+/// Returns the address of a socket's own end.
 pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
     let address = rustix::net::getsockname(socket).doing("asking for a socket's address")?;
     SocketAddr::try_from(address).map(canonical).doing("reading a socket's address")
 }
 
-/// The address of a socket's other end. `Disconnected` where there is none any more.
+/// Returns the address of a socket's other end.
+///
+/// # Errors
+/// `Disconnected` where there is none any more.
 pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
     let address = rustix::net::getpeername(socket).doing("asking for the other side's address")?;
     match address {
@@ -136,12 +156,13 @@ pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
     }
 }
 
-/// An IPv4 address that came through an IPv6 socket as what it is.
+/// Turns an IPv4-mapped IPv6 address into the IPv4 address.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether this machine has the address: whether something could listen there.
+/// Returns whether this machine has the address, so that a process could listen there: tried with a
+/// bind to a free port.
 pub fn is_of_this_machine(ip: IpAddr) -> bool {
     let bound = || {
         let address = SocketAddr::new(ip, 0);
@@ -150,7 +171,7 @@ pub fn is_of_this_machine(ip: IpAddr) -> bool {
     bound().is_ok()
 }
 
-/// The user whose process listens at an address of this machine, as the kernel's own table says.
+/// Returns the user whose process listens at an address of this machine, from the kernel's table.
 pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
     const LISTENING: &str = "0A";
     find(|row| {
@@ -159,13 +180,14 @@ pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
     })
 }
 
-/// The user whose process on this machine has a connection from one of its addresses to another, of which we have the other end.
+/// Returns the user whose process on this machine has the other end of a connection: it is `from`
+/// there, and `to` is this end.
 pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
         Found::User(uid) => Some(uid),
-        // Our own end is there: whoever finds that one looks in the right table.
+        // This end is found, so the table was the right one, and the other end has no owner.
         Found::Nobody if matches!(sock_diag::owner(to, from), Found::User(_)) => None,
-        // Without the kernel's module for such questions each of them ends like this.
+        // Without the kernel's module every question has this answer, so read the table.
         Found::Nobody | Found::Unsupported => find(|row| row.own == from && row.other == to),
     }
 }
@@ -179,15 +201,17 @@ struct Row<'a> {
     inode: u64,
 }
 
+/// Returns the user of the first line that is wanted.
 fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
-        // One that no process has open any more is shown as the administrator's.
+        // A connection that no process has open any more is shown as root's, with inode 0.
         let row = table.lines().skip(1).filter_map(row).find(|row| row.inode != 0 && wanted(row))?;
         Some(row.uid)
     })
 }
 
+/// Parses a line.
 fn row(line: &str) -> Option<Row<'_>> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let address = |at: usize| {
@@ -203,7 +227,7 @@ fn row(line: &str) -> Option<Row<'_>> {
     })
 }
 
-/// The kernel prints each 32-bit word as the machine holds it.
+/// Parses an address: hexadecimal, in words of the machine's byte order.
 fn read_ip(hex: &str) -> Option<IpAddr> {
     let mut bytes = Vec::with_capacity(16);
     for at in (0..hex.len()).step_by(8) {
@@ -233,12 +257,12 @@ mod tests {
         let (caller, _) = begin_connect(address).unwrap();
         let accepted = crate::sys::socket::accept(&first).unwrap().unwrap();
         assert!(sockopt::tcp_nodelay(&accepted).unwrap() && sockopt::socket_keepalive(&accepted).unwrap());
-        assert!(is_over(&caller).unwrap() && !is_hung_up(&caller).unwrap());
+        assert!(is_over(&caller).unwrap() && !is_peer_closed(&caller).unwrap());
         outcome(&caller, address).unwrap();
         assert_eq!(own_address(&accepted).unwrap(), address);
         // Our side ends first, so that the port has a connection in TIME_WAIT.
         drop((accepted, first));
-        assert!(is_hung_up(&caller).unwrap());
+        assert!(is_peer_closed(&caller).unwrap());
         drop(caller);
         listen(address).unwrap();
     }

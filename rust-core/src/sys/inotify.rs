@@ -1,5 +1,12 @@
-//! Noticing what happens in directories, with one inotify instance a process, however many wait; and that a file is
-//! written to.
+//! Noticing changes of directories and files, with one inotify instance per process.
+//!
+//! The number of instances is limited (128 per user by default), so all watches of a process share
+//! one. Whichever watch reads it distributes the events: each watch keeps its own flags and, if it
+//! wants them, the names, and is woken by an eventfd of its own. A watch of the same directory
+//! twice is one watch to the kernel, so flags are only ever added (`MASK_ADD`) and each watch
+//! filters what it gets.
+//!
+//! Lock order: the table of watches of the instance first, then the state of one watch.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,54 +25,67 @@ use crate::error::{Doing, ErrorKind, Result};
 
 pub use rustix::fs::inotify::WatchFlags;
 
-/// Watches a directory or a file. Both descriptors wake its owner, who then calls [`Watch::drain`] and looks at the
-/// names that matter, or [`Watch::take`] to be told which they are.
+/// Watches directories or files. Both of its descriptors wake its owner, who then calls
+/// [`Watch::drain`] and checks the names that matter, or [`Watch::take`] to get the names.
 #[derive(Debug)]
 pub struct Watch {
+    /// The instance that it reads.
     shared: Arc<Instance>,
-    heard: Arc<Heard>,
-    /// What is watched, as the kernel numbers it.
+    /// What it was notified of.
+    state: Arc<WatchState>,
+    /// The kernel's numbers of what it watches.
     numbers: Mutex<Vec<i32>>,
 }
 
-/// What one watch was told and has not taken yet.
+/// What one watch was notified of and has not taken yet.
 #[derive(Debug)]
-struct Heard {
-    /// Rung by whoever reads the shared instance in our stead.
+struct WatchState {
+    /// Signalled by another watch that read an event for this one.
     waker: EventFd,
+    /// Whether the eventfd was signalled since the last read.
     woken: AtomicBool,
+    /// Whether names are kept.
     keeps_names: bool,
+    /// What happened since the last `take` or `drain`.
     news: Mutex<News>,
 }
 
-/// What happened since the last look.
+/// What happened since the last call.
 #[derive(Debug, Default)]
 pub struct News {
-    /// The names that it happened to, in the order in which it did.
+    /// The names that it happened to, in order.
     pub names: Vec<String>,
-    /// Whether there was more than could be kept: look at everything.
+    /// Whether events were lost, so that everything has to be checked.
     pub overflown: bool,
-    /// Whether what is watched has been removed or moved away.
+    /// Whether what is watched was removed or moved away.
     pub gone: bool,
 }
 
+/// An inotify instance.
 #[derive(Debug)]
 struct Instance {
     fd: OwnedFd,
+    /// The fork generation that made it: a child makes its own.
     born: u64,
+    /// Which watch wants which events.
     watches: Mutex<Watches>,
 }
 
-/// Who wants to hear what, by the kernel's number.
-type Watches = HashMap<i32, Vec<(WatchFlags, Weak<Heard>)>>;
+/// By the kernel's number: the wanted events of each watch.
+type Watches = HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>;
 
+/// The shared instance, while a watch exists.
 static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
 
-/// Names that nobody has taken yet, at most: then a look at everything costs less.
+/// The most names that are kept; checking everything costs less than more of them.
 const KEPT: usize = 65_536;
 
 impl Watch {
-    /// Watches this directory from now on: names made, renamed into place, removed.
+    /// Watches a directory from now on: names that are made, renamed into it, or changed in their
+    /// attributes.
+    ///
+    /// # Errors
+    /// Those of the kernel, such as its limit on watches, with the path.
     pub fn new(directory: &Directory) -> Result<Watch> {
         let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
         let path = directory.short_path(".");
@@ -73,36 +93,40 @@ impl Watch {
         Watch::begin(instance()?, &path, what, false, doing)
     }
 
-    /// Watches when a descriptor is closed that this file could be written through. It wakes for nothing else, as long as
-    /// the kernel has an instance to spare (128 a user by default); otherwise it shares the one of the process.
+    /// Signals when a descriptor is closed through which this file could be written. Takes an
+    /// instance of its own, so that nothing else wakes it, as long as the kernel has one; otherwise
+    /// the shared one.
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
         let own = Instance::new().or_else(|_| instance())?;
         Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, false, "watching who closes a file")
     }
 
-    /// Watches when what has this name now is opened, too; true where it was not watched for that before, and may have been
-    /// opened just before.
+    /// Also watches when the file of this name is opened. Returns true where it was not watched for
+    /// that before, and may have been opened just before.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let before = self.count();
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
         match self.also(&directory.short_path(name), what, format_args!("watching {name}")) {
             Ok(()) => Ok(self.count() > before),
-            // It tells when it comes.
+            // The directory's watch signals when it appears.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e),
         }
     }
 
+    /// Returns how many paths are watched.
     fn count(&self) -> usize {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Watches a path for this, and keeps the names that it happens to. `doing` says in an error what was tried.
+    /// Watches a path for these events, and keeps the names. `doing` says in an error what was
+    /// tried.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
         Watch::begin(instance()?, path, what, true, doing)
     }
 
+    /// Makes a watch with its first path.
     fn begin(
         shared: Arc<Instance>,
         path: &Path,
@@ -110,33 +134,35 @@ impl Watch {
         keeps_names: bool,
         doing: impl fmt::Display,
     ) -> Result<Watch> {
-        let heard = Heard {
+        let state = WatchState {
             waker: EventFd::new()?,
             woken: AtomicBool::new(false),
             keeps_names,
             news: Mutex::default(),
         };
-        let watch = Watch { shared, heard: Arc::new(heard), numbers: Mutex::default() };
+        let watch = Watch { shared, state: Arc::new(state), numbers: Mutex::default() };
         watch.also(path, what, doing)?;
         Ok(watch)
     }
 
-    /// Watches another path besides, for as long as the first.
+    /// Watches another path as well, for as long as the first.
     pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
         let mut watches = self.shared.watches();
-        // Another watch of ours may be at the same place: the kernel knows both as one.
+        // Another watch of this process may be at the same place: the kernel has one number for
+        // both.
         let number = inotify::add_watch(&self.shared.fd, path, what | WatchFlags::MASK_ADD).doing(doing)?;
         let all = watches.entry(number).or_default();
         all.retain(|(_, one)| one.strong_count() > 0);
-        let is_ours = |one: &Weak<Heard>| one.upgrade().is_some_and(|one| Arc::ptr_eq(&one, &self.heard));
+        let is_ours =
+            |one: &Weak<WatchState>| one.upgrade().is_some_and(|one| Arc::ptr_eq(&one, &self.state));
         if !all.iter().any(|(wants, one)| *wants == what && is_ours(one)) {
-            all.push((what, Arc::downgrade(&self.heard)));
+            all.push((what, Arc::downgrade(&self.state)));
             self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
         }
         Ok(())
     }
 
-    /// Watches also what is written into this open file, for as long as the file is there.
+    /// Also watches what is written into this open file, for as long as the file exists.
     pub fn contents(&self, file: impl AsFd) -> Result<()> {
         let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
         inotify::add_watch(&self.shared.fd, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
@@ -144,87 +170,93 @@ impl Watch {
         Ok(())
     }
 
-    /// What to sleep on.
+    /// Returns what to sleep on.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.shared.fd.as_fd(), self.heard.waker.as_fd()]
+        [self.shared.fd.as_fd(), self.state.waker.as_fd()]
     }
 
-    /// Forgets what is there, and tells the others what was for them.
+    /// Discards what is there, and passes on to other watches what was for them.
     pub fn drain(&self) {
-        self.pump();
-        *self.heard.news() = News::default();
+        self.distribute();
+        *self.state.news() = News::default();
     }
 
-    /// Takes what is there, and tells the others what was for them.
+    /// Takes what is there, and passes on to other watches what was for them.
     pub fn take(&self) -> News {
-        self.pump();
-        std::mem::take(&mut *self.heard.news())
+        self.distribute();
+        std::mem::take(&mut *self.state.news())
     }
 
-    fn pump(&self) {
-        // First, so that what another thread wakes it for from here on wakes us again.
-        if self.heard.woken.swap(false, Ordering::AcqRel) {
-            self.heard.waker.drain();
+    /// Reads the instance once and distributes the events.
+    fn distribute(&self) {
+        // Reset first, so that an event which another thread passes on from here on wakes this
+        // watch again.
+        if self.state.woken.swap(false, Ordering::AcqRel) {
+            self.state.waker.drain();
         }
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
-        // The order of the names is that of the events, so one thread at a time reads and distributes.
+        // The names have to be in the order of the events, so one thread at a time reads and
+        // distributes.
         let watches = self.shared.watches();
         let mut begun = false;
-        // One read; what it leaves keeps the descriptor readable, and to read in vain would cost a system call a message.
+        // One read only: what it leaves keeps the descriptor readable, and a read that finds
+        // nothing would cost a system call per message.
         while !begun || !reader.is_buffer_empty() {
             let Ok(event) = reader.next() else { return };
             begun = true;
             let what = event.events();
             if what.contains(ReadFlags::QUEUE_OVERFLOW) {
-                for heard in watches.values().flatten().filter_map(|(_, one)| one.upgrade()) {
-                    heard.news().overflown = true;
-                    self.tell(&heard);
+                for state in watches.values().flatten().filter_map(|(_, one)| one.upgrade()) {
+                    state.news().overflown = true;
+                    self.notify(&state);
                 }
                 continue;
             }
             let name = event.file_name().and_then(|name| name.to_str().ok());
             for (wants, one) in watches.get(&event.wd()).into_iter().flatten() {
-                if let Some(heard) = one.upgrade().filter(|heard| heard.hear(*wants, what, name)) {
-                    self.tell(&heard);
+                if let Some(state) = one.upgrade().filter(|state| state.record(*wants, what, name)) {
+                    self.notify(&state);
                 }
             }
         }
     }
 
-    fn tell(&self, heard: &Arc<Heard>) {
-        if !Arc::ptr_eq(heard, &self.heard) && !heard.woken.swap(true, Ordering::AcqRel) {
-            heard.waker.wake();
+    /// Wakes another watch, once per read of its own.
+    fn notify(&self, state: &Arc<WatchState>) {
+        if !Arc::ptr_eq(state, &self.state) && !state.woken.swap(true, Ordering::AcqRel) {
+            state.waker.wake();
         }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // A forked child shares the instance, and the watches are the parent's.
+        // A forked child shares the instance, whose watches are the parent's.
         if self.shared.born != fork::generation() {
             return;
         }
         let mut watches = self.shared.watches();
         for number in self.numbers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let Some(all) = watches.get_mut(&number) else { continue };
-            all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.heard)));
+            all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.state)));
             if all.is_empty() {
                 watches.remove(&number);
-                // What was removed has taken its watch along.
+                // The kernel drops the watch of a removed file by itself.
                 let _ = inotify::remove_watch(&self.shared.fd, number);
             }
         }
     }
 }
 
-impl Heard {
+impl WatchState {
+    /// Locks the news.
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what is of interest; false where it is none.
-    fn hear(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
+    /// Notes an event, if the watch wants it; returns whether it does.
+    fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
         let gone = what.intersects(
             ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,
         );
@@ -244,17 +276,20 @@ impl Heard {
 }
 
 impl Instance {
+    /// A new instance, which no watch shares yet.
     fn new() -> Result<Arc<Instance>> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .doing("making an inotify instance")?;
         Ok(Arc::new(Instance { fd, born: fork::generation(), watches: Mutex::default() }))
     }
 
+    /// Locks the table.
     fn watches(&self) -> MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Returns the shared instance of this process, and makes it for the first watch.
 fn instance() -> Result<Arc<Instance>> {
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(instance) = current.upgrade().filter(|i| i.born == fork::generation()) {
@@ -265,12 +300,16 @@ fn instance() -> Result<Arc<Instance>> {
     Ok(made)
 }
 
-/// Watches one file that others write. An instance of its own: who waits for a name is not to be woken by every writing.
+/// Watches one file that another process writes. It has an instance of its own: a program that
+/// waits for a name is not to be woken by every write.
 #[derive(Debug)]
 pub struct ContentWatch(OwnedFd);
 
 impl ContentWatch {
-    /// Watches this open file from now on: writings, and the loss of its name.
+    /// Watches this open file from now on: writes, and the loss of its name.
+    ///
+    /// # Errors
+    /// Those of the kernel, with its limit on instances.
     pub fn new(file: BorrowedFd<'_>) -> Result<ContentWatch> {
         let doing = "watching a file (see the limit fs.inotify.max_user_instances)";
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing(doing)?;
@@ -279,7 +318,7 @@ impl ContentWatch {
         Ok(ContentWatch(fd))
     }
 
-    /// Takes what is there.
+    /// Discards what is there.
     pub fn drain(&self) {
         let mut space = [MaybeUninit::<u8>::uninit(); 1024];
         while rustix::io::read(&self.0, &mut space[..]).is_ok_and(|(read, _)| !read.is_empty()) {}
@@ -297,27 +336,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_watch_hears_what_it_asked_for_whoever_reads() {
+    fn each_watch_gets_its_events_whichever_reads() {
         let folder = tempfile::tempdir().unwrap();
-        let others = tempfile::tempdir().unwrap();
+        let second = tempfile::tempdir().unwrap();
         let watch = |path: &Path, what| Watch::names(path, what, "watching").unwrap();
         let made = watch(folder.path(), WatchFlags::CREATE);
         let removed = watch(folder.path(), WatchFlags::DELETE);
-        let elsewhere = watch(others.path(), WatchFlags::CREATE);
+        let in_second = watch(second.path(), WatchFlags::CREATE);
         std::fs::write(folder.path().join("a"), "").unwrap();
         std::fs::write(folder.path().join("b"), "").unwrap();
         std::fs::remove_file(folder.path().join("a")).unwrap();
         assert_eq!(made.take().names, ["a", "b"]);
-        assert!(super::super::poll::is_readable(removed.heard.waker.as_fd()));
-        assert!(!super::super::poll::is_readable(elsewhere.heard.waker.as_fd()));
+        assert!(super::super::poll::is_readable(removed.state.waker.as_fd()));
+        assert!(!super::super::poll::is_readable(in_second.state.waker.as_fd()));
         assert_eq!(removed.take().names, ["a"]);
-        assert!(elsewhere.take().names.is_empty());
-        made.also(others.path(), WatchFlags::MOVED_TO, "watching").unwrap();
-        std::fs::write(others.path().join("x"), "").unwrap();
-        std::fs::rename(others.path().join("x"), others.path().join("y")).unwrap();
+        assert!(in_second.take().names.is_empty());
+        made.also(second.path(), WatchFlags::MOVED_TO, "watching").unwrap();
+        std::fs::write(second.path().join("x"), "").unwrap();
+        std::fs::rename(second.path().join("x"), second.path().join("y")).unwrap();
         assert_eq!(made.take().names, ["y"]);
-        assert_eq!(elsewhere.take().names, ["x"]);
-        // One goes, the other at the same place stays.
+        assert_eq!(in_second.take().names, ["x"]);
+        // One watch is dropped; the other at the same place goes on.
         drop(removed);
         std::fs::write(folder.path().join("c"), "").unwrap();
         assert_eq!(made.take().names, ["c"]);

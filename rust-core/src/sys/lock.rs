@@ -1,8 +1,13 @@
-//! Locks that die with their owner: OFD byte ranges in one file of a directory that is never deleted.
+//! Locks on names that end with their owner: byte ranges of one file (`.lock`) in the directory of
+//! the names, as locks of open file descriptions (OFD). The file is never deleted.
 //!
-//! Whoever may open that file may hold any byte of it. Where other users may make names in the directory, a name that has one
-//! owner, such as a socket's, is therefore decided by a file that its user alone can open (`.lock.UID.DIGITS`, see
-//! [`try_own`]); the byte in the file for all then tells others that somebody is there, and nothing depends on getting it.
+//! Each name has a byte, chosen by a hash. The kernel releases a lock when its process ends,
+//! however it ends, so a held lock means a living owner, and no stale lock exists.
+//!
+//! Every process that may open the file may lock any byte of it. Where other users may make names
+//! in the directory, a name that has one owner, such as a socket's, is therefore decided by a file
+//! that its user alone can open (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the common file
+//! then tells other users that the name has an owner, and nothing depends on getting it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -17,32 +22,35 @@ use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// What stands in front of the number of a user, whose own file of locks it is.
+/// The beginning of the names of the files that one user alone can open; its number follows.
 const OWN: &str = ".lock.";
 
-/// Milliseconds that a sweep may take.
+/// Milliseconds for which a caller waits for a sweep to release a lock.
 const SWEEP: u32 = 50;
 
-/// A held lock. Its release is the drop, or the end of the process.
+/// A held lock. Released by the drop, and by the end of the process.
 #[derive(Debug)]
 pub struct Lock {
+    /// The locks on bytes: one, or one in each of the user's own files and in the common one.
     held: Vec<Held>,
-    /// Whether others can see that it is held.
-    is_seen: bool,
+    /// Whether other users can see that it is held.
+    is_visible: bool,
 }
 
 impl Lock {
-    /// Whether others can see that it is held; false where another user holds the byte that would tell them.
-    pub fn is_seen(&self) -> bool {
-        self.is_seen
+    /// Returns whether other users can see that it is held; false where another user holds the byte
+    /// of the common file.
+    pub fn is_visible(&self) -> bool {
+        self.is_visible
     }
 
-    /// Lets others hold the lock beside us from now on: see [`try_share`].
+    /// Lets other processes hold the lock beside this one from now on: see [`try_share`].
     pub fn share(&mut self) -> Result<()> {
         self.held.iter_mut().try_for_each(Held::share)
     }
 
-    /// Holds the lock of another name of the same directory from now on, too; false where a living process has it.
+    /// Takes the lock of another name of the same directory as well; returns false where a living
+    /// process has it.
     pub fn also(&mut self, directory: &Directory, name: &str) -> Result<bool> {
         let Some(file) = self.held.first().map(|held| held.file().clone()) else { return Ok(false) };
         let held = record_lock::try_take(&file, Span::byte(offset(name)));
@@ -53,34 +61,40 @@ impl Lock {
     }
 }
 
-/// The file.
+/// The common file.
 pub const NAME: &str = ".lock";
 
-/// The byte that stands for a name: FNV-1a, kept in the positive half of an `off_t`. Two names that fall on the same byte,
-/// one in 2^62, would keep each other from listening, and nothing worse.
+/// Returns the byte of a name: FNV-1a, shifted into the positive half of an `off_t`. Two names with
+/// the same byte, one pair in 2^62, would only keep each other from being owned at the same time.
 fn offset(name: &str) -> i64 {
     let hash =
         name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     (hash >> 2) as i64
 }
 
-/// Whose the file may be: in a directory that a group shares whoever came first has made it, for all.
+/// Returns who may own the common file: in a directory that a group shares, whichever member came
+/// first has made it.
 fn owner(directory: &Directory) -> Owner {
     if directory.is_shared() { Owner::Anybody } else { Owner::Trusted }
 }
 
-/// Opens the file, made if need be: a regular file with one name, never a link, a pipe or a device, and never waiting.
+/// Opens the common file, and makes it where it is missing: a regular file with one name, never a
+/// link, a pipe or a device. Does not block.
+///
+/// # Errors
+/// `PermissionDenied`; `Stalled` where another process removes it again and again.
 fn open(directory: &Directory) -> Result<Guarded> {
     const TRIES: u32 = 100;
     let beneath = directory.beneath();
     for _ in 0..TRIES {
-        let there = beneath.file(NAME, OFlags::RDWR, owner(directory)).map_err(|e| denied(directory, e))?;
-        if let Some(Opened { fd, facts }) = there {
+        let existing =
+            beneath.file(NAME, OFlags::RDWR, owner(directory)).map_err(|e| denied(directory, e))?;
+        if let Some(Opened { fd, facts }) = existing {
             set_right(directory, &fd, &facts)?;
             return Ok(Guarded::new(fd));
         }
         match beneath.create(NAME, directory.file_mode(), None) {
-            // Somebody else has just made it.
+            // Another process has just made it.
             Err(e) if e.kind() == ErrorKind::AddressInUse => {}
             made => drop(made.map_err(|e| denied(directory, e))?),
         }
@@ -90,19 +104,20 @@ fn open(directory: &Directory) -> Result<Guarded> {
     Err(Error::new(ErrorKind::Stalled, text))
 }
 
-/// Gives an older lock file the mode and the owner that it should have. Only where it is ours, and as empty as a lock file
-/// is: a member of the group could have given another file of ours this name.
+/// Gives an older common file the mode and the owner that it should have: only one of this user
+/// that is empty, as a lock file is, because a member of the group could have given another file
+/// this name.
 fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> {
     if !beneath::is_ours(facts) || facts.st_size != 0 {
         return Ok(());
     }
     let doing = || format!("setting the lock file {} right", directory.path().join(NAME).display());
     let mode = Mode::from_raw_mode(directory.file_mode());
-    // A change that changes nothing would wake everybody who watches the directory.
+    // An unnecessary change would wake every watch of the directory.
     if facts.st_mode & 0o777 != mode.as_raw_mode() {
         rustix::fs::fchmod(file, mode).doing(doing())?;
     }
-    // What root makes in another user's own directory would keep that user out of it.
+    // A file that root makes in another user's own directory would be closed to that user.
     if facts.st_uid == 0 && !directory.is_shared() {
         let around = rustix::fs::fstat(directory).doing(doing())?;
         if around.st_uid != 0 && around.st_mode & 0o022 == 0 {
@@ -112,7 +127,8 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
     Ok(())
 }
 
-/// Says whose the lock file is, and what would help. Anything but the kernel's own refusal stays as it is.
+/// Explains a refusal of the kernel: whose the file is, and the remedy. Returns any other error
+/// unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
     if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
         return error;
@@ -128,15 +144,18 @@ fn denied(directory: &Directory, error: Error) -> Error {
     Error::new(ErrorKind::PermissionDenied, text)
 }
 
-/// Takes the lock of a name, or none where a living process holds it.
+/// Takes the lock of a name; `None` where a living process has it.
 pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::byte(offset(name)));
-    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_seen: true }))
+    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_visible: true }))
 }
 
-/// Takes the lock of a name that has one owner, or none where a living process of this user holds it. What another user holds
-/// keeps nobody out: between users it is decided who has a name by whose the thing is that lies there.
+/// Takes the lock of a name that has one owner; `None` where a living process of this user has it.
+/// A lock of another user refuses nobody: between users, the owner of the file at the name decides.
+///
+/// # Errors
+/// `Stalled` where another process removes the files of locks as soon as they are made.
 pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_lock(directory, name);
@@ -158,25 +177,28 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
         );
         return Err(Error::new(ErrorKind::Stalled, text));
     }
-    // A file for all that is not one, or that is closed to us, tells nobody anything.
+    // Where the common file cannot be opened or the byte is taken, other users cannot see the
+    // owner.
     let seen = try_lock(directory, name).unwrap_or_default();
-    let is_seen = seen.is_some();
+    let is_visible = seen.is_some();
     held.extend(seen.into_iter().flat_map(|lock| lock.held));
-    Ok(Some(Lock { held, is_seen }))
+    Ok(Some(Lock { held, is_visible }))
 }
 
-/// This user's own files of locks, made if need be. There is one, but for those who come first at the same moment: each makes
-/// one before it looks, and takes its lock in all that it sees, so that of two one sees the other's.
+/// Returns this user's own files of locks, and makes one where there is none. Processes that come
+/// first at the same moment make one each. Each makes its file before it lists them, and locks its
+/// byte in all that it sees, so at least one of two processes sees the file of the other.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
-    let there = existing_own_files(directory)?;
-    if !there.is_empty() {
-        return Ok(there);
+    let existing = existing_own_files(directory)?;
+    if !existing.is_empty() {
+        return Ok(existing);
     }
     let name = format!("{OWN}{}.{}", rustix::process::geteuid().as_raw(), beneath::digits()?);
     drop(directory.beneath().create(&name, 0o600, None).map_err(|e| denied(directory, e))?);
     existing_own_files(directory)
 }
 
+/// Returns this user's own files of locks, without making one.
 fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
     let beneath = directory.beneath();
     let prefix = format!("{OWN}{}.", rustix::process::geteuid().as_raw());
@@ -187,13 +209,13 @@ fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
             ours.push(name);
         }
     }
-    // All take them in the same order, so that of several one gets all.
+    // All processes lock them in the same order, so that one of several gets all.
     ours.sort_unstable();
     Ok(ours)
 }
 
-/// Takes a lock that any number may hold at a time, as a sign for others of this user. In a directory where other users may make
-/// names it lies in the file that this user alone can open.
+/// Takes a lock that any number of processes may hold, as a sign for others of this user. In a
+/// directory where other users may make names, it is in the file that this user alone can open.
 pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
     let files = if directory.is_open() { own_files(directory)? } else { vec![NAME.to_owned()] };
     drop(open(directory)?);
@@ -203,17 +225,17 @@ pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
         let span = Span::shared_byte(offset(name));
         held.extend(record_lock::try_take(&Arc::new(Guarded::new(opened.fd)), span)?);
     }
-    Ok(Lock { held, is_seen: true })
+    Ok(Lock { held, is_visible: true })
 }
 
-/// Takes the lock of a name beside others who share it; none where somebody has it alone.
+/// Takes the lock of a name beside others that share it; `None` where a process has it alone.
 pub fn try_share(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::shared_byte(offset(name)));
-    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_seen: true }))
+    Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_visible: true }))
 }
 
-/// The same for the lock of a name that has one owner, or several that share it: see [`try_own`].
+/// The same for a name that has one owner, or several that share it: see [`try_own`].
 pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_share(directory, name);
@@ -229,42 +251,44 @@ pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> 
         }
     }
     let seen = try_share(directory, name).unwrap_or_default();
-    let is_seen = seen.is_some();
+    let is_visible = seen.is_some();
     held.extend(seen.into_iter().flat_map(|lock| lock.held));
-    Ok((!held.is_empty()).then_some(Lock { held, is_seen }))
+    Ok((!held.is_empty()).then_some(Lock { held, is_visible }))
 }
 
-/// One open file, from which the locks of many names are taken and released one by one. They all die with it.
+/// One open file, through which the locks of many names are taken and released one by one. All end
+/// with it.
 pub struct Many {
+    /// The common file, opened for this purpose alone.
     file: Arc<Guarded>,
 }
 
 impl Many {
-    /// The locks of this directory.
+    /// Opens the common file of this directory.
     pub fn open(directory: &Directory) -> Result<Many> {
         Ok(Many { file: Arc::new(open(directory)?) })
     }
 
-    /// Takes the lock of a name; none where another open file has it.
+    /// Takes the lock of a name; `None` where another open file has it.
     pub fn try_take(&self, name: &str) -> Result<Option<Held>> {
         record_lock::try_take(&self.file, Span::byte(offset(name)))
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub fn file(&self) -> &Guarded {
         &self.file
     }
 }
 
-/// Whether somebody of this user holds such a lock. A look changes nothing.
+/// Returns whether a process of this user holds a lock of [`share`]. Takes nothing.
 pub fn is_shared(directory: &Directory, name: &str) -> Result<bool> {
     if !directory.is_open() {
         return is_locked(directory, name);
     }
     for file in existing_own_files(directory)? {
-        let there = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
-        if let Some(there) = there
-            && record_lock::holder(there.fd, Span::byte(offset(name)))?.is_some()
+        let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+        if let Some(opened) = opened
+            && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
         {
             return Ok(true);
         }
@@ -272,14 +296,13 @@ pub fn is_shared(directory: &Directory, name: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether a living process holds the lock of a name that has one owner, as far as this user can know. A look changes
-/// nothing.
+/// Returns whether a living process owns a name, as far as this user can know. Takes nothing.
 pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
     if directory.is_open() {
         for file in existing_own_files(directory)? {
-            let there = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
-            if let Some(there) = there
-                && record_lock::holder(there.fd, Span::byte(offset(name)))?.is_some()
+            let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+            if let Some(opened) = opened
+                && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
             {
                 return Ok(true);
             }
@@ -288,13 +311,14 @@ pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
     is_locked(directory, name)
 }
 
+/// Adds what was locked to an error.
 fn doing(directory: &Directory, name: &str, error: Error) -> Error {
     let text = format!("locking {name} in {}: {}", directory.path().display(), error.text());
     Error::new(error.kind(), text)
 }
 
-/// Takes the lock of a name unless somebody keeps it. Whoever looks for what the dead have left (`linkspan ls` does) has it for a
-/// moment, which is waited for.
+/// Takes the lock of a name, unless a process keeps it. A sweep (`linkspan ls` does one) holds it
+/// for a moment, for which this waits up to 50 ms.
 pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_lock(directory, name))
 }
@@ -304,6 +328,7 @@ pub fn own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_own(directory, name))
 }
 
+/// Tries every millisecond until a sweep must have ended.
 fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>> {
     for _ in 0..SWEEP {
         if let Some(lock) = take()? {
@@ -314,34 +339,40 @@ fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>
     take()
 }
 
-/// Takes the lock of a name, waiting for whoever has it; then `Stalled`.
+/// Takes the lock of a name, and waits for the process that has it.
+///
+/// # Errors
+/// `Stalled` at the deadline.
 pub fn take(directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Lock> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::take(file, Span::byte(offset(name)), waiting);
-    Ok(Lock { held: vec![held.map_err(|e| doing(directory, name, e))?], is_seen: true })
+    Ok(Lock { held: vec![held.map_err(|e| doing(directory, name, e))?], is_visible: true })
 }
 
-/// Whether this kernel has such locks at all, tried on a file that nobody else sees.
+/// Tests whether this kernel has such locks at all, on a file that no other process sees.
 pub fn try_kernel() -> Result<()> {
     let file =
         rustix::fs::memfd_create("linkspan-lock", rustix::fs::MemfdFlags::CLOEXEC).doing("making a file")?;
     record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 
-/// Whether a living process holds the lock of a name. A look changes nothing, and wakes nobody who waits for a change.
+/// Returns whether a living process holds the lock of a name. Takes nothing, and changes no file,
+/// so no watch of the directory wakes.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
-    let there = directory.beneath().file(NAME, OFlags::RDONLY, owner(directory));
-    // Where there is none, nobody has ever taken one here.
-    let Some(there) = there.map_err(|e| denied(directory, e))? else { return Ok(false) };
-    let holder = record_lock::holder(there.fd, Span::byte(offset(name)));
+    let opened = directory.beneath().file(NAME, OFlags::RDONLY, owner(directory));
+    // Without the file no lock was ever taken here.
+    let Some(opened) = opened.map_err(|e| denied(directory, e))? else { return Ok(false) };
+    let holder = record_lock::holder(opened.fd, Span::byte(offset(name)));
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }
 
-/// Whether somebody has this file open for writing, as far as the kernel tells: of a file of another user it does not.
+/// Returns whether a process has this file open for writing, as far as the kernel says: for a file
+/// of another user it does not. Found out by asking for a read lease, which is given back at once.
 pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
     let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());
-    // SAFETY: the descriptor is open, and these commands take numbers. A writer who came while the lease is held would
-    // have us sent a signal: one that is ignored where nobody asks for it. The lease ends at once.
+    // SAFETY: the descriptor is open, and these commands take numbers. If a process opened the file
+    // for writing while the lease is held, this one would get a signal: SIGURG, whose default
+    // action is to ignore it.
     unsafe {
         if libc::fcntl(fd, F_SETSIG, libc::SIGURG) < 0
             || libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) == 0
@@ -361,7 +392,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_is_waited_for_and_an_owner_is_not() {
+    fn claim_waits_for_sweep_and_not_for_owner() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::existing(folder.path()).unwrap();
         let owner = try_lock(&directory, "a").unwrap().unwrap();
@@ -370,7 +401,7 @@ mod tests {
         let waits = std::thread::scope(|scope| {
             let claims = scope.spawn(|| {
                 begun.send(()).unwrap();
-                // One who keeps it longer than a sweep is not waited for: then it is asked again.
+                // A lock that is held for longer than a sweep is not waited for: then try again.
                 std::iter::from_fn(|| Some(claim(&directory, "a").unwrap())).flatten().next()
             });
             sweeps.recv().unwrap();
@@ -420,7 +451,7 @@ mod tests {
                 all.into_iter().filter_map(|one| one.join().unwrap()).collect()
             });
             assert!(held.len() <= 1, "{} hold it at once", held.len());
-            assert!(held.iter().all(|lock| lock.is_seen() == (round % 2 == 1)));
+            assert!(held.iter().all(|lock| lock.is_visible() == (round % 2 == 1)));
             drop(held);
             let lock = own(&directory, "a").unwrap().unwrap();
             assert!(is_held(&directory, "a").unwrap() && try_own(&directory, "a").unwrap().is_none());

@@ -1,4 +1,13 @@
-//! Memory files: mine, sealed and writable by me alone; the peer's, checked and mapped read-only.
+//! Memory files: those of this process, sealed and writable by it alone; and a peer's, checked and
+//! mapped read-only.
+//!
+//! Safety rests on the seals: a mapped file never shrinks (no SIGBUS) and never grows, and no
+//! process but its maker can write it. A hostile peer may change bytes in its own file at any time;
+//! so words are read atomically, bytes are copied out before they are interpreted, and views exist
+//! only of numbers, of which every bit pattern is valid.
+//!
+//! A forked child does not have the mappings, except those of arrays of which its program may have
+//! views.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,27 +22,41 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::futex::{self, Slept};
 use crate::sys::{fork, headroom};
 
-/// What a memory file must promise before it is mapped: it never shrinks (no SIGBUS), grows, or is written through
-/// another mapping or hole-punched.
+/// The seals of every memory file: no shrinking (SIGBUS), no growing, no new writable mapping and
+/// no hole punching.
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
-/// A range of shared pages; unmapped on drop, absent in a forked child.
+/// Whether forked children have a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Children {
+    /// They have it: a program may have views of it, which have to stay readable.
+    With,
+    /// They do not: only the library uses it.
+    Without,
+}
+
+/// A range of shared pages. Unmapped by the drop, but not in a forked child, where it may be
+/// absent.
 #[derive(Debug)]
 struct Mapping {
+    /// The first byte.
     start: NonNull<u8>,
+    /// Bytes.
     length: usize,
+    /// The fork generation that mapped it.
     born: u64,
 }
 
-// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread looks at it, and is reached only
-// through atomics and through copies whose order the protocols above settle.
+// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread reads it, and
+// is reached only through atomics and through copies whose order the protocol of the ring settles.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags) -> Result<Mapping> {
+    /// Maps a whole memory file, with its pages present.
+    fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags, children: Children) -> Result<Mapping> {
         // SAFETY: the kernel chooses the address, so no other mapping is replaced.
         let start = unsafe {
             rustix::mm::mmap(
@@ -50,13 +73,16 @@ impl Mapping {
             Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero")
         })?;
         let mapping = Mapping { start, length, born: fork::generation() };
-        // SAFETY: the range was mapped just now and nobody else knows it.
-        unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
-            .doing("keeping a memory file from forked children")?;
+        if children == Children::Without {
+            // SAFETY: the range was mapped just now, and no other thread has its address.
+            unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
+                .doing("keeping a memory file from forked children")?;
+        }
         Ok(mapping)
     }
 
-    /// The address of `length` bytes at `at`. Panics outside the mapping: positions are checked before they come here.
+    /// Returns the address of `length` bytes at offset `at`. Panics outside the mapping: offsets
+    /// are checked before they come here.
     #[inline]
     fn range(&self, at: usize, length: usize) -> *mut u8 {
         assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
@@ -64,7 +90,7 @@ impl Mapping {
         unsafe { self.start.as_ptr().add(at) }
     }
 
-    /// So many words from `at` on, a multiple of 8.
+    /// Returns `count` words from offset `at` on, a multiple of 8.
     #[inline]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
@@ -73,7 +99,7 @@ impl Mapping {
         unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
     }
 
-    /// The word at `at`, a multiple of 8.
+    /// Returns the word at offset `at`, a multiple of 8.
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
         assert!(at.is_multiple_of(8), "a word between two words");
@@ -82,6 +108,7 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(self.range(at, 8).cast()) }
     }
 
+    /// Copies bytes out, which no honest peer writes now.
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let from = self.range(at, into.len());
@@ -91,6 +118,8 @@ impl Mapping {
         unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
     }
 
+    /// Copies bytes out, word by word with atomic loads, while they may be written: the result may
+    /// be torn, and the caller validates it.
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let places = self.words(at, into.len().div_ceil(8));
         let (words, rest) = into.as_chunks_mut::<8>();
@@ -108,7 +137,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // In a forked child the mapping is absent, and what lies at its address by now, a later mapping say, is another's.
+        // In a forked child the mapping is absent, and another may be at its address by now.
         if self.born != fork::generation() {
             return;
         }
@@ -120,14 +149,30 @@ impl Drop for Mapping {
 /// A memory file of this process: allocated, sealed, and writable through this mapping alone.
 #[derive(Debug)]
 pub(crate) struct MemoryFile {
+    /// The file, to be sent to the peer.
     file: OwnedFd,
+    /// Readable and writable.
     mapping: Mapping,
 }
 
 impl MemoryFile {
-    /// A file of `bytes` zeros, a multiple of the page size. `name` shows in `/proc/PID/fd`. `OutOfMemory` when the
-    /// container's or the process's limit would be passed, because past them the kernel kills.
+    /// Makes a file of `bytes` zero bytes, a multiple of the page size. `name` is visible in
+    /// `/proc/PID/fd`. Forked children do not have it.
+    ///
+    /// # Errors
+    /// `OutOfMemory` above the limit of the process or its control group, beyond which the kernel
+    /// would kill it.
     pub fn create(name: &str, bytes: usize) -> Result<MemoryFile> {
+        MemoryFile::create_for(name, bytes, Children::Without)
+    }
+
+    /// The same for elements of arrays, of which a program may have views: forked children have it,
+    /// too.
+    pub fn create_for_arrays(name: &str, bytes: usize) -> Result<MemoryFile> {
+        MemoryFile::create_for(name, bytes, Children::With)
+    }
+
+    fn create_for(name: &str, bytes: usize, children: Children) -> Result<MemoryFile> {
         headroom::check(bytes as u64)?;
         let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .doing("making a memory file")?;
@@ -137,20 +182,21 @@ impl MemoryFile {
                 format!("no memory for a memory file of {bytes} bytes: {errno}; choose a smaller buffer");
             Error::new(ErrorKind::OutOfMemory, text)
         })?;
-        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE)?;
-        // Only now: the seal FUTURE_WRITE spares the mapping that exists.
+        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE, children)?;
+        // Sealed last: FUTURE_WRITE does not affect the mapping that exists already.
         rustix::fs::fcntl_add_seals(&file, SEALS).doing("sealing a memory file")?;
         Ok(MemoryFile { file, mapping })
     }
 
-    /// What a hostile peer hands over: a file of any length, with these seals alone, which it still writes; on demand without
-    /// its last page.
+    /// A file as a hostile peer may send it: of any length, with these seals alone, still writable
+    /// by it, and on demand without its last page.
     #[cfg(any(test, fuzzing))]
     pub fn forged(bytes: usize, seals: SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
         let file = rustix::fs::memfd_create("forged", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .doing("making a memory file")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
-        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE)?;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let mapping = Mapping::map(file.as_fd(), bytes, access, Children::Without)?;
         if lacks_last_page {
             let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let at = (bytes as u64 - 1) & !4095;
@@ -160,29 +206,43 @@ impl MemoryFile {
         Ok(MemoryFile { file, mapping })
     }
 
-    /// The file, for the peer.
+    /// Returns the file, for the peer.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// The word at `at`, a multiple of 8 inside the file.
+    /// Returns the first `length` bytes. No thread writes there meanwhile: a writer claims the file
+    /// exclusively.
+    pub fn bytes(&self, length: usize) -> &[u8] {
+        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it read-only.
+        unsafe { std::slice::from_raw_parts(self.mapping.range(0, length), length) }
+    }
+
+    /// The same for writing; other processes may read them, and this one only through a raw
+    /// pointer.
+    pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
+        // SAFETY: as above, and this side has the file alone. Other processes may read, which is no access of this program's.
+        unsafe { std::slice::from_raw_parts_mut(self.mapping.range(0, length), length) }
+    }
+
+    /// Returns the word at offset `at`, a multiple of 8.
     #[inline]
     pub fn word(&self, at: usize) -> &AtomicU64 {
         self.mapping.word(at)
     }
 
-    /// Wakes at most so many threads that sleep on the word at `at`, and returns how many those were.
+    /// Wakes at most this many threads that wait for the word at `at`; returns how many it woke.
     pub fn wake(&self, at: usize, at_most: u32) -> u32 {
         futex::wake(self.mapping.word(at), at_most)
     }
 
-    /// Copies bytes of mine, which I alone write.
+    /// Copies out bytes that this side alone writes.
     #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out(at, into);
     }
 
-    /// Copies into the file where nobody reads yet.
+    /// Copies into the file, where no process reads yet.
     #[inline]
     pub fn copy_in(&self, at: usize, from: &[u8]) {
         let to = self.mapping.range(at, from.len());
@@ -191,8 +251,8 @@ impl MemoryFile {
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
     }
 
-    /// Copies into the file, to a multiple of 8, while others may be reading: word by word, and the last word is
-    /// filled up with zeros.
+    /// Copies into the file, to an offset that is a multiple of 8, while others may read: word by
+    /// word, with the last word filled up with zero bytes.
     pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
         let (words, rest) = from.as_chunks::<8>();
         let places = self.mapping.words(at, from.len().div_ceil(8));
@@ -206,7 +266,7 @@ impl MemoryFile {
         }
     }
 
-    /// Asks for the cache line at `at`, which will be written soon: another processor has it.
+    /// Prefetches the cache line at `at` for writing: another processor has it now.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         #[cfg(target_arch = "x86_64")]
@@ -221,16 +281,28 @@ impl MemoryFile {
     }
 }
 
-/// A memory file that another process writes: mapped read-only, checked to be of fixed size.
+/// A memory file that another process writes: mapped read-only, and of a size that cannot change.
 #[derive(Debug)]
 pub(crate) struct PeerMemory {
     mapping: Mapping,
 }
 
 impl PeerMemory {
-    /// Maps a descriptor that came from a peer; its size must lie between the two bounds. `Malformed` when it is no
-    /// sealed, allocated memory file of such a size.
+    /// Maps a descriptor that came from a peer. Its size has to be between the two bounds.
+    ///
+    /// # Errors
+    /// `Malformed` where it is no sealed, allocated memory file of such a size.
     pub fn open(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
+        PeerMemory::open_for(fd, min, max, Children::Without)
+    }
+
+    /// The same for elements of arrays, of which a program may have views: forked children have it,
+    /// too.
+    pub fn open_for_arrays(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
+        PeerMemory::open_for(fd, min, max, Children::With)
+    }
+
+    fn open_for(fd: BorrowedFd<'_>, min: usize, max: usize, children: Children) -> Result<PeerMemory> {
         let refuse = |text: String| Err(Error::new(ErrorKind::Malformed, text));
         let Ok(seals) = rustix::fs::fcntl_get_seals(fd) else {
             return refuse("the peer's descriptor is not a memory file".into());
@@ -246,26 +318,38 @@ impl PeerMemory {
         if u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < size as u64 {
             return refuse("the peer's memory file has holes, whose pages would be counted as ours".into());
         }
-        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ)? })
+        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ, children)? })
     }
 
-    /// Bytes of the file.
+    /// Returns the length of the file in bytes.
     pub fn length(&self) -> usize {
         self.mapping.length
     }
 
-    /// The word at `at`, a multiple of 8 inside the file.
+    /// Returns the word at offset `at`, a multiple of 8.
     #[inline]
     pub fn load(&self, at: usize, order: Ordering) -> u64 {
         self.mapping.word(at).load(order)
     }
 
-    /// Sleeps while the low half of the word at `at` is that of `value`, at most so long.
+    /// Returns elements of arrays that the protocol forbids the peer to change now.
+    ///
+    /// A hostile peer may change them while they are read. Only numbers are ever kept here, of
+    /// which every bit pattern is valid, and no code decides by them where it reads or writes: so
+    /// only numbers change.
+    pub fn elements(&self, at: usize, length: usize) -> &[u8] {
+        // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed,
+        // and never shrinks: it is sealed. Another process writes there; what that means is said
+        // above.
+        unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
+    }
+
+    /// Sleeps while the low half of the word at `at` is that of `value`, for at most this long.
     pub fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
         futex::wait(self.mapping.word(at), value, at_most)
     }
 
-    /// Asks for the cache line at `at`, which will be read soon.
+    /// Prefetches the cache line at `at` for reading.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         #[cfg(target_arch = "x86_64")]
@@ -279,20 +363,21 @@ impl PeerMemory {
         let _ = at;
     }
 
-    /// Copies bytes that the protocol says the peer has finished writing.
+    /// Copies bytes that an honest peer has finished writing.
     #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out(at, into);
     }
 
-    /// Copies bytes from a multiple of 8 that the peer may be overwriting: word by word, to be validated afterwards.
+    /// Copies bytes from an offset that is a multiple of 8, which the peer may be overwriting: word
+    /// by word. The caller validates the result.
     pub fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out_racing(at, into);
     }
 }
 
-/// Asks for large pages behind a long buffer that is about to be filled: page by page, the kernel takes longer to find
-/// memory for it than the filling does.
+/// Asks for large pages behind a long buffer that is about to be filled. Page by page, the kernel
+/// would take longer to find memory for it than filling it takes.
 pub(crate) fn prefer_large_pages(buffer: &mut [MaybeUninit<u8>]) {
     const LONG: usize = 4 << 20;
     const PAGE: usize = 4096;
@@ -302,8 +387,8 @@ pub(crate) fn prefer_large_pages(buffer: &mut [MaybeUninit<u8>]) {
     let skip = buffer.as_ptr().addr().wrapping_neg() % PAGE;
     let whole = &mut buffer[skip..];
     let length = whole.len() / PAGE * PAGE;
-    // SAFETY: whole pages inside a buffer of ours, and the advice changes nothing of what they hold. A kernel that does not
-    // take it gives small pages, so the result says nothing.
+    // SAFETY: whole pages inside a buffer of this process, and the advice does not change their
+    // contents. A kernel that ignores it gives small pages, so the result is ignored.
     let _ = unsafe { rustix::mm::madvise(whole.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
 }
 
@@ -320,30 +405,30 @@ mod tests {
 
     #[test]
     fn what_one_side_writes_the_other_reads() {
-        let mine = MemoryFile::create("linkspan-test", 8192).unwrap();
-        let theirs = PeerMemory::open(mine.fd(), 4096, 8192).unwrap();
-        assert_eq!(theirs.length(), 8192);
-        mine.copy_in(5, b"hello");
-        mine.copy_in_racing(4096, b"eleven bytes");
-        mine.word(8184).store(7, Ordering::Relaxed);
-        assert_eq!(bytes_of(&theirs, 4, 7), b"\0hello\0");
+        let own = MemoryFile::create("linkspan-test", 8192).unwrap();
+        let peer = PeerMemory::open(own.fd(), 4096, 8192).unwrap();
+        assert_eq!(peer.length(), 8192);
+        own.copy_in(5, b"hello");
+        own.copy_in_racing(4096, b"eleven bytes");
+        own.word(8184).store(7, Ordering::Relaxed);
+        assert_eq!(bytes_of(&peer, 4, 7), b"\0hello\0");
         let mut racing = [MaybeUninit::new(0); 12];
-        theirs.copy_out_racing(4096, &mut racing);
+        peer.copy_out_racing(4096, &mut racing);
         // SAFETY: initialised above.
         assert_eq!(racing.map(|b| unsafe { b.assume_init() }), *b"eleven bytes");
-        assert_eq!(theirs.load(8184, Ordering::Relaxed), 7);
+        assert_eq!(peer.load(8184, Ordering::Relaxed), 7);
     }
 
     #[test]
     fn nobody_else_can_write_shrink_or_unseal_it() {
-        let mine = MemoryFile::create("linkspan-test", 4096).unwrap();
-        assert!(rustix::fs::ftruncate(mine.fd(), 0).is_err());
-        assert!(rustix::fs::ftruncate(mine.fd(), 8192).is_err());
-        assert!(rustix::io::write(mine.fd(), b"x").is_err());
-        assert!(Mapping::map(mine.fd(), 4096, ProtFlags::READ | ProtFlags::WRITE).is_err());
-        assert!(rustix::fs::fcntl_add_seals(mine.fd(), SealFlags::WRITE).is_err());
+        let own = MemoryFile::create("linkspan-test", 4096).unwrap();
+        assert!(rustix::fs::ftruncate(own.fd(), 0).is_err());
+        assert!(rustix::fs::ftruncate(own.fd(), 8192).is_err());
+        assert!(rustix::io::write(own.fd(), b"x").is_err());
+        assert!(Mapping::map(own.fd(), 4096, ProtFlags::READ | ProtFlags::WRITE, Children::Without).is_err());
+        assert!(rustix::fs::fcntl_add_seals(own.fd(), SealFlags::WRITE).is_err());
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        assert!(rustix::fs::fallocate(mine.fd(), punch, 0, 4096).is_err());
+        assert!(rustix::fs::fallocate(own.fd(), punch, 0, 4096).is_err());
     }
 
     #[test]

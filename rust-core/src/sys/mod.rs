@@ -1,27 +1,30 @@
-//! The kernel, and the only place that knows it.
+//! The kernel: every system call of the core is in this folder, or in `transport/shm` where it
+//! concerns the ring.
+//!
+//! Each file wraps one mechanism, translates its errors into `Error` with what was tried, and knows
+//! nothing of frames, names or sessions. `unsafe` is here and nowhere above.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the runtime directory, the state directory | `directory` |
-//! | what lies in a directory that others can write to; giving a socket its mode before its name | `beneath`, `staging` |
-//! | locks that die with their owner | `lock` |
+//! | files in a directory that others can write; giving a socket its mode before its name | `beneath`, `staging` |
+//! | locks that end with their owner | `lock` |
 //! | locks that other programs know, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
 //! | descriptors that a peer sent; closing them where that may take time | `rights`, `closing` |
 //! | named pipes | `fifo` |
-//! | TCP sockets, and the addresses behind a name; whose a connection is | `inet`, `resolve`, `sock_diag` |
-//! | who is on the other side, and whether it lives | `peer` |
-//! | sleeping until one of many things happens | `poll` |
-//! | noticing that a name appears, or that a moment has come | `inotify`, `timer` |
-//! | what a forked child may not touch | `fork` |
+//! | TCP sockets, and the addresses of a name; the owner of a connection | `inet`, `resolve`, `sock_diag` |
+//! | the peer of a socket, and whether it lives | `peer` |
+//! | waiting for one of many events | `poll` |
+//! | noticing that a name appears, or that a time has come | `inotify`, `timer` |
+//! | what a forked child may not use | `fork` |
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of our own; a value that one call at a time claims | `thread`, `claim` |
+//! | threads of the library; a value that one call at a time claims | `thread`, `claim` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
-//! | programs that are started, and do not outlive us | `child` |
-//! | what this process uses, and may use; who listens at a port | `usage`, `ports` |
-//! | names of users and groups; giving a file to a group, admitting one more user | `user`, `group`, `acl` |
+//! | programs that are started, and end with their parent | `child` |
+//! | names of users and groups; giving a file to a group; access for one more user | `user`, `group`, `acl` |
 
 pub(crate) mod acl;
 pub(crate) mod beneath;
@@ -43,7 +46,6 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;
-pub(crate) mod ports;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod rights;
@@ -54,5 +56,4 @@ pub(crate) mod stop;
 pub(crate) mod sysv;
 pub(crate) mod thread;
 pub(crate) mod timer;
-pub(crate) mod usage;
 pub(crate) mod user;

@@ -1,4 +1,7 @@
-//! Who is on the other side of a socket, and whether that process lives.
+//! The process at the other end of a Unix socket: its user, and a descriptor that signals its end.
+//!
+//! The kernel records the credentials when the connection is made; they do not change when the
+//! process changes its user later.
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -10,8 +13,9 @@ use crate::error::{Error, Result};
 /// Who opened the other end, as the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Its process, as numbered here; none where it runs in a container whose processes are not seen from ours. Proves
-    /// nothing once that process has ended.
+    /// Its process number in this PID namespace; `None` where it is in a container whose processes
+    /// are not visible here. Proves nothing once that process has ended, because the number may be
+    /// reused.
     pub pid: Option<u32>,
     /// Its effective user.
     pub uid: u32,
@@ -21,11 +25,14 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Who opened the other end of this Unix socket. Users that this process's user namespace does not map all have the
-/// kernel's overflow number, 65534.
+/// Returns who opened the other end of this Unix socket. Users that this user namespace does not
+/// map all have the kernel's overflow number, 65534.
+///
+/// # Errors
+/// Those of the system call.
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    // Not the wrapper of a library: those take the process number for one that is never 0, and it is 0 for a process of
-    // another PID namespace.
+    // Not a library's wrapper: those assume that the process number is never 0, and it is 0 for a
+    // process of another PID namespace.
     let mut who = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: `who` is a ucred, `length` says so, and both live through the call.
@@ -49,6 +56,7 @@ pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
     Ok(Credentials { pid, uid: who.uid, gid: who.gid, groups: groups(&socket)? })
 }
 
+/// Returns the peer's other groups, with a buffer that grows as the kernel demands.
 fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     let mut groups = vec![0u32; 64];
     loop {
@@ -80,11 +88,13 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     }
 }
 
-/// A descriptor that becomes readable when the process on the other side ends; none where the kernel has none to give.
+/// Returns a descriptor that becomes readable when the peer's process ends; `None` where the kernel
+/// has none.
 ///
-/// From Linux 6.5 the socket itself knows its peer's, also that of another container; before, the number from its
-/// credentials is used while the socket is still open, and a number that was taken by another process since, or none, is
-/// no worse than no help: hang-up decides.
+/// From Linux 6.5 on the socket itself knows it, also for a process of another container. Before,
+/// the number from the credentials is used while the socket is open. If another process has taken
+/// that number since, the descriptor signals the wrong end, or none; then the end of the socket
+/// decides, as it does without one.
 pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> {
     const SO_PEERPIDFD: libc::c_int = 77;
     let mut fd: libc::c_int = -1;

@@ -1,4 +1,8 @@
-//! Sleeping until one of many things happens, without looking at a clock in between.
+//! Waiting for one of many events, without reading a clock in between.
+//!
+//! Every function that may block takes a [`Waiting`], which has the deadline, the program's tick
+//! and its wake-up descriptor. A signal ends a wait early (`EINTR`), so that the caller can run the
+//! tick and let the program's signal handlers run.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -12,14 +16,14 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
-/// A set of descriptors to sleep on.
+/// A set of descriptors (epoll).
 #[derive(Debug)]
 pub struct Epoll(Arc<OwnedFd>);
 
-/// Something that woke us: the number given at `add`, and what is ready.
+/// A descriptor that is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// The number given when the descriptor was added.
+    /// The number given at [`Epoll::add`].
     pub token: u64,
     /// What it is ready for.
     pub what: EventFlags,
@@ -31,12 +35,12 @@ impl Epoll {
         Ok(Epoll(Arc::new(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?)))
     }
 
-    /// The descriptor, which stays open as long as somebody has it.
+    /// Returns the descriptor of the set, which stays open while any holder exists.
     pub fn shared(&self) -> Arc<OwnedFd> {
         self.0.clone()
     }
 
-    /// Adds a descriptor; hang-ups are always told.
+    /// Adds a descriptor. Hang-ups are always reported.
     pub fn add(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
         epoll::add(&*self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
     }
@@ -47,43 +51,47 @@ impl Epoll {
             .doing("changing a descriptor in an epoll set")
     }
 
-    /// Takes a descriptor out; one that is not in it is no error, because a closed one leaves by itself.
+    /// Removes a descriptor. One that is not in the set is no error, because closing a descriptor
+    /// removes it.
     pub fn remove(&self, fd: impl AsFd) {
         let _ = epoll::delete(&*self.0, fd);
     }
 
-    /// Sleeps until something is ready, the deadline, or a tick; `into` is empty after a tick.
+    /// Sleeps until a descriptor is ready, the deadline, or a tick; `into` is empty after a tick.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; those of the tick.
     pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
         let sleep = waiting.sleep()?;
         let interrupted = self.sleep(sleep, into)?;
         waiting.woke(interrupted)
     }
 
-    /// The same for so long at most; false where that has passed, or the deadline.
+    /// The same for at most this long; returns false where that time, or the deadline, has passed.
     pub fn wait_at_most(
         &self,
         most: std::time::Duration,
         waiting: &mut Waiting<'_>,
         into: &mut Vec<Ready>,
     ) -> Result<bool> {
-        let sleep = waiting.sleep()?.map_or(most, |left| left.min(most));
+        let sleep = waiting.sleep()?.map_or(most, |timeout| timeout.min(most));
         let interrupted = self.sleep(Some(sleep), into)?;
         waiting.woke(interrupted)?;
         Ok(interrupted || !into.is_empty())
     }
 
-    /// What is ready now.
+    /// Returns what is ready now.
     #[cfg(test)]
-    pub fn look(&self, into: &mut Vec<Ready>) -> Result<()> {
+    pub fn poll_now(&self, into: &mut Vec<Ready>) -> Result<()> {
         self.sleep(Some(std::time::Duration::ZERO), into).map(drop)
     }
 
-    /// Sleeps so long at most; true when a signal ended it.
-    pub fn sleep(&self, left: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
+    /// Sleeps for at most this long (`None`: without limit); returns true when a signal ended it.
+    pub fn sleep(&self, timeout: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
         into.clear();
-        let timeout = left.map(timespec);
+        let timespec = timeout.map(timespec);
         let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
-        match epoll::wait(&*self.0, &mut events[..], timeout.as_ref()) {
+        match epoll::wait(&*self.0, &mut events[..], timespec.as_ref()) {
             Ok(n) => {
                 into.extend(events[..n].iter().map(|e| Ready { token: e.data.u64(), what: e.flags }));
                 Ok(false)
@@ -106,11 +114,16 @@ impl AsRawFd for Epoll {
     }
 }
 
+/// Converts a duration for the kernel; one that does not fit becomes the longest.
 pub(super) fn timespec(d: std::time::Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Gives what each is ready for.
+/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns what each is
+/// ready for.
+///
+/// # Errors
+/// `Timeout` at the deadline; those of the tick.
 pub fn wait_any<const N: usize>(
     waiting: &mut Waiting<'_>,
     on: [(BorrowedFd<'_>, PollFlags); N],
@@ -126,7 +139,7 @@ pub fn wait_any<const N: usize>(
     Ok(if slept { fds.map(|fd| fd.revents()) } else { [PollFlags::empty(); N] })
 }
 
-/// Sleeps on descriptors until one is readable, the deadline, or a tick.
+/// Sleeps until one of these descriptors is readable, the deadline, or a tick.
 pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<()> {
     let wake = waiting.wake();
     let wake = wake.as_ref().map(|wake| (**wake).as_fd());
@@ -135,21 +148,25 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
     wait_each(waiting, &mut fds).map(drop)
 }
 
-/// Sleeps until descriptors are readable, or hung up, and gives their positions. `InvalidState` for one that is closed.
+/// Sleeps until descriptors are readable or hung up, and returns their positions. A descriptor that
+/// is ready at once is reported even where the call is not to wait.
+///
+/// # Errors
+/// `InvalidState` for a closed descriptor; `Timeout`.
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    // What is ready is told also where the call is not to wait.
-    let mut look = Some(Timespec::default());
+    // The first poll does not block, so that a call which is not to wait reports what is ready.
+    let mut first = Some(Timespec::default());
     loop {
-        let ready = match look.take() {
+        let ready = match first.take() {
             Some(at_once) => match rustix::event::poll(&mut fds, Some(&at_once)) {
                 Ok(_) | Err(Errno::INTR) => true,
                 Err(e) => return Err(e).doing("sleeping in poll"),
             },
             None => wait_each(waiting, &mut fds)?,
         };
-        let told = |(i, fd): (usize, &PollFd<'_>)| (ready && !fd.revents().is_empty()).then_some(i);
-        let found: Vec<usize> = fds.iter().enumerate().filter_map(told).collect();
+        let ready_at = |(i, fd): (usize, &PollFd<'_>)| (ready && !fd.revents().is_empty()).then_some(i);
+        let found: Vec<usize> = fds.iter().enumerate().filter_map(ready_at).collect();
         if let Some(i) = found.iter().find(|i| fds[**i].revents().contains(PollFlags::NVAL)) {
             let text = format!("the descriptor at position {i} is closed");
             return Err(Error::new(ErrorKind::InvalidState, text));
@@ -160,7 +177,8 @@ pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Ve
     }
 }
 
-/// Sleeps on descriptors, each for what is named beside it, until one is ready, the deadline, or a tick.
+/// Sleeps on descriptors, each for the event beside it, until one is ready, the deadline, or a
+/// tick.
 pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
     let wake = waiting.wake();
     let wake = wake.as_ref().map(|wake| ((**wake).as_fd(), PollFlags::IN));
@@ -169,7 +187,7 @@ pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -
     wait_each(waiting, &mut fds).map(drop)
 }
 
-/// False where a signal ended the sleep.
+/// Polls once; returns false where a signal ended the sleep.
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     let sleep = waiting.sleep()?.map(timespec);
     let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
@@ -181,7 +199,7 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
     Ok(!interrupted)
 }
 
-/// Whether a descriptor is readable now.
+/// Returns whether a descriptor is readable now.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|n| n > 0)

@@ -1,9 +1,12 @@
-//! Record locks as fcntl knows them, which any other program's conflict with, and a wait for them that has a deadline.
+//! Record locks of fcntl, which conflict with those of any other program, and a wait for them that
+//! has a deadline.
 //!
-//! The kernel wakes whoever sleeps in `F_OFD_SETLKW`, in the order of asking, and knows no deadline there. To try again and
-//! again by the clock would lose that order and wake for nothing, so a thread sleeps in the kernel's queue in our stead, and
-//! only while somebody else has the lock. A thread whose waiter's deadline has passed cannot be called back: it is left in
-//! the queue for the next who waits for the same lock, or lets go of it at once when it gets it.
+//! The kernel wakes the threads that sleep in `F_OFD_SETLKW` in the order of asking, and has no
+//! deadline there. Trying again and again would lose that order and wake for nothing. So a thread
+//! of the library sleeps in the kernel's queue for the caller, and only while another process has
+//! the lock. A thread whose caller has given up cannot be interrupted: its place in the queue is
+//! left to the next caller that waits for the same lock, and without one it releases the lock as
+//! soon as it gets it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,30 +20,35 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// What of a file is locked, and how. The lock belongs to the open file and ends with it.
+/// A range of a file, and how it is locked. The lock belongs to the open file description and ends
+/// with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// `F_WRLCK`, `F_RDLCK` or `F_UNLCK`.
     how: i32,
+    /// The first byte.
     start: i64,
+    /// The number of bytes; 0 for all up to the end of the file.
     length: i64,
 }
 
 impl Span {
-    /// The whole file, for those who write: nobody else has any lock on it.
+    /// The whole file, exclusively.
     pub const WRITE: Span = Span { how: libc::F_WRLCK, start: 0, length: 0 };
-    /// The whole file, for those who read: others may read too.
+    /// The whole file, shared with other readers.
     pub const READ: Span = Span { how: libc::F_RDLCK, start: 0, length: 0 };
 
-    /// One byte, for one who writes.
+    /// One byte, exclusively.
     pub const fn byte(at: i64) -> Span {
         Span { how: libc::F_WRLCK, start: at, length: 1 }
     }
 
-    /// One byte, for those who share it: nobody writes.
+    /// One byte, shared.
     pub const fn shared_byte(at: i64) -> Span {
         Span { how: libc::F_RDLCK, start: at, length: 1 }
     }
 
+    /// Returns the argument of the fcntl call.
     fn request(self) -> libc::flock {
         libc::flock {
             l_type: self.how as i16,
@@ -52,14 +60,14 @@ impl Span {
     }
 }
 
-/// One fcntl call on a lock; gives 0 or the error's number.
+/// Makes one fcntl call; returns 0 or the error's number.
 fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
     // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to it.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(what)) };
     if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
 }
 
-/// A held lock. Its end lets go of it, and so does the end of the process.
+/// A held lock. Released by the drop, and by the end of the process.
 #[derive(Debug)]
 pub struct Held {
     file: Arc<Guarded>,
@@ -67,7 +75,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Lets others share the lock from now on.
+    /// Turns an exclusive lock into a shared one.
     pub fn share(&mut self) -> Result<()> {
         let span = Span { how: libc::F_RDLCK, ..self.span };
         match set(self.file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
@@ -79,7 +87,7 @@ impl Held {
         }
     }
 
-    /// The open file that has the lock.
+    /// Returns the open file that has the lock.
     pub fn file(&self) -> &Arc<Guarded> {
         &self.file
     }
@@ -87,18 +95,19 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Closing the file would do, but for a child that another thread is just starting: until its program begins, it
-        // has the file open, too. In a forked child that goes on, the descriptor is none of a lock any more.
+        // Closing the file would release the lock, except for a child that another thread is just
+        // starting: until it executes its program, it has the file open, too. In a forked child
+        // that goes on, the descriptor is `/dev/null` by now.
         release(self.file.as_fd(), self.span);
     }
 }
 
-/// What cannot be released now is released with the file's end.
+/// Releases a lock. If that fails, the end of the file releases it.
 fn release(file: BorrowedFd<'_>, span: Span) {
     set(file, libc::F_OFD_SETLK, &mut Span { how: libc::F_UNLCK, ..span }.request());
 }
 
-/// Takes a lock; none where somebody else has one that conflicts.
+/// Takes a lock; `None` where another open file has one that conflicts.
 pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<Held>> {
     match set(file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
         0 => Ok(Some(Held { file: file.clone(), span })),
@@ -107,19 +116,23 @@ pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<Held>> {
     }
 }
 
-/// Whether somebody else has a lock that conflicts; where the kernel says who, its process.
+/// Returns whether another open file has a lock that conflicts, and its process where the kernel
+/// knows it.
 pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
     let mut what = span.request();
     match set(file.as_fd(), libc::F_OFD_GETLK, &mut what) {
         0 if what.l_type == libc::F_UNLCK as i16 => Ok(None),
-        // Locks of open files, such as ours, belong to no process.
+        // Locks of open file descriptions, such as the library's, belong to no process.
         0 => Ok(Some(u32::try_from(what.l_pid).ok().filter(|pid| *pid > 0))),
         errno => Err(Error::os("looking at a file's locks", errno)),
     }
 }
 
-/// Takes a lock; waits for whoever has it, then `Stalled`. The open file that holds it may be another one of the same file
-/// than the one given.
+/// Takes a lock, and waits for the process that has it. The open file that holds the lock may be
+/// another one of the same file than the one given.
+///
+/// # Errors
+/// `Stalled` at the deadline, with the owner's process number where it is known.
 pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<Held> {
     if let Some(held) = try_take(&file, span)? {
         return Ok(held);
@@ -140,6 +153,7 @@ pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result
     }
 }
 
+/// Makes the `Stalled` error.
 fn stalled(file: &Guarded, span: Span, waiting: &Waiting<'_>) -> Error {
     let who = match holder(file, span) {
         Ok(Some(Some(pid))) => format!("process {pid} has"),
@@ -153,21 +167,24 @@ fn stalled(file: &Guarded, span: Span, waiting: &Waiting<'_>) -> Error {
 /// What a place in the queue is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To hold the lock: somebody waits for it.
+    /// To hold the lock: a caller waits for it.
     Hold,
-    /// To hear that it is free, and not to keep it from others until somebody has time to look.
-    Hear,
+    /// To learn that the lock is free, without keeping it from others until the caller has time.
+    Notify,
 }
 
-/// A place in the kernel's queue for a lock. Dropped before its turn has come, it is left for the next who asks.
+/// A place in the kernel's queue for a lock. If it is dropped before its turn, it is left to the
+/// next caller.
 #[derive(Debug)]
 pub struct Queued {
+    /// What it waits for.
     key: Key,
     file: Arc<Guarded>,
+    /// Shared with the thread in the queue.
     turn: Arc<Mutex<Turn>>,
 }
 
-/// Which file, of which process of a family of forks, and which lock.
+/// Which file, which process of a family of forks, and which lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     file: (u64, u64),
@@ -176,44 +193,51 @@ struct Key {
     purpose: Purpose,
 }
 
-/// What the thread in the queue and whoever waits for it share.
+/// What the thread in the queue shares with the caller.
 #[derive(Debug)]
 struct Turn {
-    /// What the kernel answered.
+    /// The kernel's answer; `None` while the thread sleeps.
     errno: Option<i32>,
+    /// Signalled at its turn; that of the present caller.
     waker: Arc<EventFd>,
 }
 
-/// Places whose waiter has gone. One mutex settles who is first: the thread whose turn has come, or the next waiter.
-static LEFT: Mutex<Vec<Queued>> = Mutex::new(Vec::new());
+/// Places whose caller has given up. Its mutex decides a race between a thread whose turn has come
+/// and the next caller.
+static ABANDONED: Mutex<Vec<Queued>> = Mutex::new(Vec::new());
 
+/// Locks a mutex, also after a panic of another thread.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queued {
-    /// Queues up for a lock, or takes over a place that somebody of this process has left. The waker is woken at its turn.
+    /// Starts a thread that waits for a lock, or takes over an abandoned place of this process. The
+    /// waker is signalled at its turn.
+    ///
+    /// # Errors
+    /// Those of starting a thread.
     pub fn start(file: Arc<Guarded>, span: Span, purpose: Purpose, waker: &Arc<EventFd>) -> Result<Queued> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a file to lock")?;
         let key = Key { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
         {
-            let mut left = locked(&LEFT);
-            if let Some(at) = left.iter().position(|place| place.key == key) {
-                let place = left.swap_remove(at);
+            let mut abandoned = locked(&ABANDONED);
+            if let Some(at) = abandoned.iter().position(|place| place.key == key) {
+                let place = abandoned.swap_remove(at);
                 locked(&place.turn).waker = waker.clone();
                 return Ok(place);
             }
         }
         let turn = Arc::new(Mutex::new(Turn { errno: None, waker: waker.clone() }));
-        let theirs = (file.clone(), turn.clone());
+        let for_thread = (file.clone(), turn.clone());
         thread::start("linkspan-lock", move || {
-            let (file, turn) = theirs;
+            let (file, turn) = for_thread;
             wait_in_queue(file, &turn, span, purpose);
         })?;
         Ok(Queued { key, file, turn })
     }
 
-    /// Whether its turn has come; with [`Purpose::Hold`] the open file has the lock then.
+    /// Returns whether its turn has come; with [`Purpose::Hold`] the open file has the lock then.
     pub fn has_come(&self) -> Result<bool> {
         match locked(&self.turn).errno {
             None => Ok(false),
@@ -223,42 +247,44 @@ impl Queued {
     }
 }
 
-/// What the thread does.
+/// The thread: sleeps in the kernel's queue, then either signals the caller or, where none is left,
+/// releases the lock.
 fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpose: Purpose) {
     let errno = loop {
         match set(file.as_fd(), libc::F_OFD_SETLKW, &mut span.request()) {
-            // Every signal is blocked here; a debugger's stop ends the sleep all the same.
+            // Every signal is blocked in this thread, but a debugger's stop ends the sleep all the
+            // same.
             libc::EINTR => {}
             errno => break errno,
         }
     };
-    if errno == 0 && purpose == Purpose::Hear {
+    if errno == 0 && purpose == Purpose::Notify {
         release(file.as_fd(), span);
     }
-    let mut left = locked(&LEFT);
+    let mut abandoned = locked(&ABANDONED);
     let waker = {
         let mut turn = locked(turn);
         turn.errno = Some(errno);
         turn.waker.clone()
     };
-    let nobody_s: Vec<Queued> = left.extract_if(.., |place| Arc::ptr_eq(&place.turn, turn)).collect();
-    if errno == 0 && !nobody_s.is_empty() {
+    let unclaimed: Vec<Queued> = abandoned.extract_if(.., |place| Arc::ptr_eq(&place.turn, turn)).collect();
+    if errno == 0 && !unclaimed.is_empty() {
         release(file.as_fd(), span);
     }
-    drop(left);
-    drop(nobody_s);
+    drop(abandoned);
+    drop(unclaimed);
     waker.wake();
 }
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        // In the child of a fork there is no thread, and nothing to leave.
+        // A forked child has no such thread, so there is no place to leave.
         if self.key.born != fork::generation() {
             return;
         }
-        let mut left = locked(&LEFT);
+        let mut abandoned = locked(&ABANDONED);
         if locked(&self.turn).errno.is_none() {
-            left.push(Queued { key: self.key, file: self.file.clone(), turn: self.turn.clone() });
+            abandoned.push(Queued { key: self.key, file: self.file.clone(), turn: self.turn.clone() });
         }
     }
 }
@@ -280,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_waited_for_until_the_deadline_and_no_place_in_the_queue_is_lost() {
+    fn abandoned_place_is_reused_by_next_waiter() {
         let folder = tempfile::tempdir().unwrap();
         let holder = open(&folder);
         let held = try_take(&holder, Span::WRITE).unwrap().unwrap();
@@ -293,9 +319,10 @@ mod tests {
             let error = take(open(&folder), Span::WRITE, &mut short).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Stalled);
         }
-        // Twenty gave up, and one thread stands in the queue for them all.
+        // Twenty calls gave up, and one thread stands in the queue for them all.
         let facts = rustix::fs::fstat(&*holder).unwrap();
-        let places = || locked(&LEFT).iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();
+        let places =
+            || locked(&ABANDONED).iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();
         assert_eq!(places(), 1);
         let late = std::thread::spawn({
             let file = open(&folder);
@@ -312,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_left_lets_go_of_its_lock() {
+    fn abandoned_place_releases_its_lock() {
         let folder = tempfile::tempdir().unwrap();
         let holder = open(&folder);
         let held = try_take(&holder, Span::WRITE).unwrap().unwrap();
@@ -324,12 +351,12 @@ mod tests {
     }
 
     #[test]
-    fn who_only_hears_keeps_nobody_out() {
+    fn notified_waiter_does_not_hold_lock() {
         let folder = tempfile::tempdir().unwrap();
         let holder = open(&folder);
         let held = try_take(&holder, Span::WRITE).unwrap().unwrap();
         let waker = Arc::new(EventFd::new().unwrap());
-        let queued = Queued::start(open(&folder), Span::READ, Purpose::Hear, &waker).unwrap();
+        let queued = Queued::start(open(&folder), Span::READ, Purpose::Notify, &waker).unwrap();
         assert!(!queued.has_come().unwrap());
         drop(held);
         wait_any(&mut soon(), [(waker.as_fd(), PollFlags::IN)]).unwrap();

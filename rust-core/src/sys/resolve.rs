@@ -1,4 +1,8 @@
-//! The addresses behind a host's name, within a deadline: the C library's own look-up knows none.
+//! The addresses of a host name, within a deadline.
+//!
+//! The C library's `getaddrinfo` has no deadline and cannot be interrupted. So a thread calls it
+//! and signals an eventfd; a caller that gives up leaves the thread to end by itself, and its
+//! result is dropped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,11 +14,11 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// The addresses of a host, the best first, with this port. None where one of `wakers` ended the wait; `NotFound` where
-/// the name is nobody's.
+/// Returns the addresses of a host with this port, the best first. `None` where one of `wakers`
+/// ended the wait. Numbers and `localhost` need no name server and do not block.
 ///
-/// Numbers and `localhost` need nobody's help. Any other name is looked up by a thread of its own, which outlives a caller
-/// who gave up: there is no way to interrupt it.
+/// # Errors
+/// `NotFound` where the name has no address; `Timeout`.
 pub fn resolve(
     host: &str,
     port: u16,
@@ -25,16 +29,16 @@ pub fn resolve(
         return Ok(Some(vec![SocketAddr::new(ip.to_canonical(), port)]));
     }
     if host.eq_ignore_ascii_case("localhost") {
-        // As the standards say, whatever a name server says.
+        // As RFC 6761 says, whatever a name server answers.
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         return Ok(Some(both.map(|ip| SocketAddr::new(ip, port)).to_vec()));
     }
     let found = Arc::new((Mutex::new(None), EventFd::new()?));
-    let (theirs, name) = (found.clone(), (host.to_owned(), port));
+    let (for_thread, name) = (found.clone(), (host.to_owned(), port));
     thread::start("linkspan-resolver", move || {
         let addresses = name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        *theirs.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
-        theirs.1.wake();
+        *for_thread.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
+        for_thread.1.wake();
     })?;
     let mut on = wakers.to_vec();
     on.push(found.1.as_fd());
@@ -53,6 +57,7 @@ pub fn resolve(
     }
 }
 
+/// Makes the `NotFound` error of a host.
 fn unknown(host: &str, why: &str) -> Error {
     let text = format!(
         "the host {host} was not found: {why}; write its number, or see /etc/hosts",
@@ -67,7 +72,7 @@ mod tests {
     use crate::deadline::Deadline;
 
     #[test]
-    fn numbers_and_this_machine_need_no_look_up() {
+    fn numbers_and_localhost_need_no_name_server() {
         let mut now = Waiting::at_once();
         let mut of = |host| resolve(host, 7, &[], &mut now).unwrap().unwrap();
         assert_eq!(of("127.0.0.2"), ["127.0.0.2:7".parse().unwrap()]);
@@ -76,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_nobody_is_not_found() {
+    fn unknown_name_is_not_found() {
         let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
         // A label may have 63 characters, so no name server is asked.
         let error = resolve(&"x".repeat(64), 7, &[], &mut waiting).unwrap_err();

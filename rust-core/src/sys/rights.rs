@@ -1,4 +1,8 @@
-//! Descriptors that come over a socket: refused, looked at, taken.
+//! Descriptors that arrive over a Unix socket (`SCM_RIGHTS`): refused, detected without taking
+//! them, taken.
+//!
+//! A descriptor from a peer is dangerous in two ways: it counts against this process's limit, and
+//! its last close may block. So a hello is first read with [`peek`], which takes none.
 
 use std::io::IoSliceMut;
 use std::mem::{MaybeUninit, size_of};
@@ -9,12 +13,12 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 
 use crate::error::{Doing, Error, Result};
 
-/// The most descriptors that the kernel lets one message carry (SCM_MAX_FD). Taking a message with a place for fewer closes
-/// the rest in the taker's own time.
+/// The most descriptors that the kernel lets one message carry (SCM_MAX_FD). Taking a message with
+/// room for fewer would close the rest during the call.
 const MOST: usize = 253;
 
-/// From now on the kernel refuses senders of descriptors to this Unix socket with EPERM; true where it can do that, from
-/// Linux 6.16 on. Connections that come to a listening socket inherit it.
+/// Makes the kernel refuse descriptors that peers send to this Unix socket, with EPERM; returns
+/// whether it can, from Linux 6.16 on. Connections inherit it from a listening socket.
 pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
@@ -31,16 +35,18 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     done == 0
 }
 
-/// Copies the next bytes and leaves them there, and every descriptor with them. None where nothing is there yet.
+/// Copies the next bytes and leaves them there, with every descriptor. `None` where nothing is
+/// there yet.
 ///
-/// False with them means that a read of exactly these bytes takes no descriptor. True means that descriptors are there: along
-/// with the last of these bytes, or further behind. The kernel goes on to the first message that carries some even once it
-/// has copied what was asked for, and says the same of both (`unix_stream_read_generic`); but it never copies bytes from
+/// The bool says whether descriptors are there. False means that a read of exactly these bytes
+/// takes none. True means that some come with the last of these bytes, or further behind: the
+/// kernel goes on to the first message that carries some even once it has copied what was asked
+/// for, and reports both cases alike (`unix_stream_read_generic`); but it never copies bytes from
 /// behind such a message.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-    // Without a place for descriptors: those that are looked at only are never the last of their kind, so that nothing is
-    // closed here that could take time.
+    // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed
+    // here that could block.
     match rustix::net::recvmsg(
         socket,
         &mut [IoSliceMut::new(into)],
@@ -53,8 +59,10 @@ pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>>
     }
 }
 
-/// Takes the next bytes and all descriptors that come along. None where nothing is there yet; `OutOfMemory` where this
-/// process had no room for every descriptor.
+/// Takes the next bytes and all descriptors that come with them. `None` where nothing is there yet.
+///
+/// # Errors
+/// `OutOfMemory` where this process had no room for every descriptor.
 pub fn receive_with(
     socket: impl AsFd,
     into: &mut [u8],
@@ -79,16 +87,16 @@ pub fn receive_with(
     Ok(Some(got.bytes))
 }
 
-/// All descriptors that wait in a socket, which is then empty.
+/// Takes all descriptors that wait in a socket, which is then empty.
 pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
     let (mut taken, mut bytes) = (Vec::new(), vec![0; 64 << 10]);
-    // Whatever is wrong with it, there is nothing more to be had.
+    // After any error nothing more can be taken.
     while matches!(receive_with(socket.as_fd(), &mut bytes, &mut taken), Ok(Some(1..))) {}
     taken
 }
 
-/// Whether closing a descriptor takes no time: a memory file, and no other file or socket, which somebody else's program may
-/// stand behind. Asks nobody but the kernel.
+/// Returns whether closing a descriptor cannot block: true for a memory file, and false for any
+/// other file or socket, which another program may implement. Asks the kernel alone.
 pub fn closes_at_once(descriptor: impl AsFd) -> bool {
     rustix::fs::fcntl_get_seals(&descriptor).is_ok()
 }
@@ -106,34 +114,34 @@ mod tests {
     }
 
     #[test]
-    fn a_look_tells_of_descriptors_and_leaves_them() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        assert_eq!(peek(&ours, &mut [0; 8]).unwrap(), None);
-        send(&theirs, b"ab", &[]).unwrap();
-        send(&theirs, b"cd", &[&theirs]).unwrap();
-        send(&theirs, b"ef", &[]).unwrap();
+    fn peek_reports_descriptors_and_leaves_them() {
+        let (local, peer) = UnixStream::pair().unwrap();
+        assert_eq!(peek(&local, &mut [0; 8]).unwrap(), None);
+        send(&peer, b"ab", &[]).unwrap();
+        send(&peer, b"cd", &[&peer]).unwrap();
+        send(&peer, b"ef", &[]).unwrap();
         let mut bytes = [0; 8];
         for _ in 0..2 {
-            assert_eq!(peek(&ours, &mut bytes).unwrap(), Some((4, true)));
+            assert_eq!(peek(&local, &mut bytes).unwrap(), Some((4, true)));
         }
-        // Whether it tells of those that are further behind is the kernel's affair.
-        assert!(matches!(peek(&ours, &mut bytes[..2]).unwrap(), Some((2, _))));
+        // Whether it reports descriptors further behind is up to the kernel.
+        assert!(matches!(peek(&local, &mut bytes[..2]).unwrap(), Some((2, _))));
         let mut taken = Vec::new();
-        assert_eq!(receive_with(&ours, &mut bytes[..2], &mut taken).unwrap(), Some(2));
+        assert_eq!(receive_with(&local, &mut bytes[..2], &mut taken).unwrap(), Some(2));
         assert!(taken.is_empty());
         assert_eq!(
-            receive_with(&ours, &mut bytes, &mut taken).unwrap(),
+            receive_with(&local, &mut bytes, &mut taken).unwrap(),
             Some(2),
             "a read ends at descriptors"
         );
         assert_eq!(taken.len(), 1);
-        assert_eq!(peek(&ours, &mut bytes).unwrap(), Some((2, false)), "they are taken");
-        assert!(take_all(&ours).is_empty());
-        assert_eq!(peek(&ours, &mut bytes).unwrap(), None);
+        assert_eq!(peek(&local, &mut bytes).unwrap(), Some((2, false)), "they are taken");
+        assert!(take_all(&local).is_empty());
+        assert_eq!(peek(&local, &mut bytes).unwrap(), None);
     }
 
     #[test]
-    fn what_one_s_own_memory_stands_behind_closes_at_once() {
+    fn memory_file_closes_at_once() {
         let memory = crate::sys::memory::MemoryFile::create("linkspan-test", 4096).unwrap();
         assert!(closes_at_once(memory.fd()));
         let (socket, _other) = UnixStream::pair().unwrap();
@@ -142,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_refuses_descriptors_gets_bytes_alone() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        if !refuse_descriptors(&ours) {
+    fn refusing_socket_gets_bytes_alone() {
+        let (local, peer) = UnixStream::pair().unwrap();
+        if !refuse_descriptors(&local) {
             // An older kernel: the reader takes them and lets go of them.
             return;
         }
-        assert!(send(&theirs, b"a", &[&theirs]).is_err());
-        assert_eq!(send(&theirs, b"a", &[]).unwrap(), Some(1));
+        assert!(send(&peer, b"a", &[&peer]).is_err());
+        assert_eq!(send(&peer, b"a", &[]).unwrap(), Some(1));
     }
 }

@@ -1,7 +1,13 @@
-//! The owner of one TCP connection of this machine, asked of the kernel by its two addresses (`sock_diag(7)`).
+//! The user at one end of a TCP connection of this machine, asked of the kernel by the two
+//! addresses (`sock_diag(7)`).
 //!
-//! `/proc/net/tcp` tells the same, but the kernel walks its whole table of connections for each read: 20 ms on an idle machine,
-//! more under a flood of connections, which is when the answer is needed.
+//! `/proc/net/tcp` says the same, but the kernel walks its whole table of connections for each
+//! read: 20 ms on an idle machine, and more under a flood of connections, which is when the answer
+//! is needed.
+//!
+//! Layout of a request: a netlink header of 16 bytes and an `inet_diag_req_v2` of 56; of an answer:
+//! the header and an `inet_diag_msg` of 72. Netlink uses the machine's byte order, and the
+//! addresses and ports in it that of the network.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,42 +20,45 @@ const NLM_F_REQUEST: u16 = 1;
 const IPPROTO_TCP: u8 = 6;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
-/// Bytes of a message's header, of a question behind it, of an answer behind it.
+/// Bytes of a netlink header, of the request behind it, and of the answer behind it.
 const HEADER: usize = 16;
 const QUESTION: usize = 56;
 const ANSWER: usize = 72;
 
-/// What the kernel says of a connection.
+/// The kernel's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
-    /// A process of this user has it open.
+    /// A process of this user has the connection open.
     User(u32),
     /// There is no such connection, or no process has it open.
     Nobody,
-    /// The kernel does not answer such questions here: none of its modules does, or a filter of system calls forbids it.
+    /// The kernel does not answer here: the module is missing, or a filter of system calls forbids
+    /// the request.
     Unsupported,
 }
 
-/// The user whose process has the connection open whose own end is `own`.
+/// Returns the user whose process has the end at address `own` open.
 pub fn owner(own: SocketAddr, other: SocketAddr) -> Found {
-    match ask(own, other) {
+    match query(own, other) {
         Ok(found) => found,
         Err(_) => Found::Unsupported,
     }
 }
 
-fn ask(own: SocketAddr, other: SocketAddr) -> Result<Found, Errno> {
+/// Sends one request and reads its answer. Does not block.
+fn query(own: SocketAddr, other: SocketAddr) -> Result<Found, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket =
         rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
     rustix::net::send(&socket, &question(own, other), SendFlags::empty())?;
     let mut buffer = [0; 512];
-    // The kernel has answered when `send` returns.
+    // The kernel has queued its answer when `send` returns.
     let (got, _) = rustix::net::recv(&socket, &mut buffer, RecvFlags::DONTWAIT)?;
     Ok(answer(buffer.get(..got).unwrap_or(&buffer), other))
 }
 
-#[expect(clippy::host_endian_bytes, reason = "netlink speaks the machine's own order")]
+/// Encodes a request.
+#[expect(clippy::host_endian_bytes, reason = "netlink uses the machine's own byte order")]
 fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     let mut bytes = [0; HEADER + QUESTION];
     let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
@@ -70,6 +79,7 @@ fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     bytes
 }
 
+/// Decodes an answer; anything invalid counts as [`Found::Unsupported`].
 fn answer(bytes: &[u8], other: SocketAddr) -> Found {
     let four = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     let kind = bytes.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
@@ -80,7 +90,8 @@ fn answer(bytes: &[u8], other: SocketAddr) -> Found {
     if kind != Some(SOCK_DIAG_BY_FAMILY) || bytes.len() < HEADER + ANSWER {
         return Found::Unsupported;
     }
-    // Where no connection fits, the kernel answers with a listener at the address, which has no other end.
+    // Where no connection matches, the kernel returns a listener at the address, which has no other
+    // end.
     let port = bytes.get(HEADER + 6..HEADER + 8).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes);
     match (four(HEADER + 64), four(HEADER + 68)) {
         // One that no process has open any more is shown as the administrator's.
@@ -113,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn connection_owner_is_told_over_ipv4_and_ipv6() {
+    fn connection_owner_is_found_over_ipv4_and_ipv6() {
         on_loopback("127.0.0.1:0");
         on_loopback("[::1]:0");
     }
 
     #[test]
-    fn connection_owner_is_told_where_ipv4_comes_through_an_ipv6_socket() {
+    fn connection_owner_is_found_for_ipv4_mapped_address() {
         let me = rustix::process::geteuid().as_raw();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap();
@@ -130,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_cut_short_or_are_errors_say_nothing() {
+    fn truncated_or_error_answers_are_unsupported() {
         let other: SocketAddr = "127.0.0.1:9".parse().unwrap();
         for bytes in [&[][..], &[0; 15], &[0xff; 87], &[0; 512]] {
             assert_eq!(answer(bytes, other), Found::Unsupported);

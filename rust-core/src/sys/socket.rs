@@ -1,4 +1,9 @@
-//! Unix sockets: names of any length in a directory, descriptors sent along, exact reads.
+//! Unix sockets: names of any length in a directory, descriptors sent along, reads that take no
+//! more than they are asked for.
+//!
+//! All sockets are non-blocking. A peer may send descriptors that this process does not want: from
+//! Linux 6.16 on the kernel refuses them, before that they are taken and closed on another thread
+//! (`closing`), because closing a descriptor of a hostile peer may block.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -20,41 +25,48 @@ use super::staging::Staging;
 use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The most descriptors that one message of ours carries.
-const MAX_DESCRIPTORS: usize = 1;
+/// The most descriptors that one message of this library carries: a publisher's ring and the files
+/// of its slots.
+pub const MAX_DESCRIPTORS: usize = 17;
 
+/// Makes a stream socket.
 fn stream() -> Result<OwnedFd> {
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .doing("making a socket")
 }
 
-/// What may come over a socket beside bytes.
+/// What a peer may send over a socket beside bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carries {
     /// Nothing.
     #[default]
     Bytes,
-    /// Descriptors, with the first words.
+    /// Descriptors, with the first bytes.
     Descriptors,
 }
 
 impl Carries {
+    /// Sets the options of a new socket.
     fn set_up(self, socket: &OwnedFd) -> Result<()> {
         if self == Carries::Bytes {
-            // An older kernel cannot; then the reader takes them and lets go of them.
+            // An older kernel cannot refuse them; then the reader takes and closes them.
             rights::refuse_descriptors(socket);
         }
         keep_in_line(socket)
     }
 }
 
-/// What is sent out of band stays in line: the kernel would drop it, and what came with it, in the reader's own time.
+/// Keeps out-of-band bytes in the stream: otherwise the kernel would drop them, and the descriptors
+/// with them, during the reader's call.
 fn keep_in_line(socket: &OwnedFd) -> Result<()> {
     rustix::net::sockopt::set_socket_oobinline(socket, true).doing("setting up a socket")
 }
 
-/// A listening socket made in a private directory, non-blocking, with this mode and for this group. `shown` is the path that
-/// it is to have, for texts.
+/// Makes a listening socket in a private directory, with this mode and for this group. `shown` is
+/// its later path, for texts.
+///
+/// # Errors
+/// `PermissionDenied` where this user is not in the group.
 pub fn listen(
     staging: &Staging,
     entry: &str,
@@ -65,9 +77,9 @@ pub fn listen(
     shown: &Path,
 ) -> Result<Guarded> {
     let socket = stream()?;
-    // Those who connect inherit it before they are accepted.
+    // Connections inherit the options before they are accepted.
     carries.set_up(&socket)?;
-    // Others go on listening at one that is shared.
+    // Closing a shared socket must not shut it down, because other processes listen at it.
     let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
@@ -78,7 +90,11 @@ pub fn listen(
     Ok(socket)
 }
 
-/// Refuses a descriptor that is no listening Unix socket: one that another process has given us to listen at, too.
+/// Refuses a descriptor that is no listening Unix socket: another process sent it, to be listened
+/// at.
+///
+/// # Errors
+/// `Malformed`.
 pub fn check_listening(socket: &OwnedFd) -> Result<()> {
     use rustix::net::{AddressFamily, sockopt};
     let is_one = sockopt::socket_acceptconn(socket).unwrap_or(false)
@@ -88,11 +104,11 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Malformed,
-        "a process that serves the name gave something that is no listening socket",
+        "the process that serves the name sent a descriptor that is no listening socket",
     ))
 }
 
-/// The next connection of a listening socket of any family, non-blocking; none where nobody waits.
+/// Accepts the next connection of a listening socket of any family; `None` where there is none.
 pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
         Ok(fd) => Ok(Some(fd)),
@@ -101,16 +117,18 @@ pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// A connection that was accepted from a Unix socket.
+/// Guards a connection that was accepted from a Unix socket.
 pub fn of_caller(socket: OwnedFd) -> Result<Guarded> {
     keep_in_line(&socket)?;
     Ok(Guarded::closed_by(socket, close))
 }
 
-/// Connects to the socket of this name, waiting at most so long for a place in its queue; non-blocking afterwards.
+/// Connects to the socket of this name. Blocks for at most `patience` while its queue is full;
+/// `None` where it stays full.
 ///
-/// None where the time has passed: somebody listens, but the queue is full. `PermissionDenied` for a link, `Corrupt` for
-/// anything but a socket.
+/// # Errors
+/// `NotFound` where no process listens; `PermissionDenied` for a link; `Corrupt` for anything but a
+/// socket.
 pub fn connect(
     directory: &Directory,
     name: &str,
@@ -120,13 +138,13 @@ pub fn connect(
     let socket = stream()?;
     carries.set_up(&socket)?;
     let socket = Guarded::closed_by(socket, close);
-    // Zero would mean "for ever" to the kernel.
+    // Zero would mean no limit to the kernel.
     let patience = patience.max(Duration::from_millis(1));
     rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Send, Some(patience))
         .doing("setting a socket's time-out")?;
     let doing = || format!("connecting to {}", directory.path().join(name).display());
-    let Some(there) = directory.beneath().socket(name)? else { return Err(Errno::NOENT).doing(doing()) };
-    let address = SocketAddrUnix::new(beneath::kernel_path(&there)).doing(doing())?;
+    let Some(handle) = directory.beneath().socket(name)? else { return Err(Errno::NOENT).doing(doing()) };
+    let address = SocketAddrUnix::new(beneath::kernel_path(&handle)).doing(doing())?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => {}
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
@@ -136,7 +154,11 @@ pub fn connect(
     Ok(Some(socket))
 }
 
-/// Writes as much as there is room for now; descriptors go with the first byte. None where there is no room.
+/// Writes as much as there is room for; descriptors go with the first byte. `None` where there is
+/// no room.
+///
+/// # Errors
+/// `Disconnected` where the peer has closed.
 pub fn send(
     socket: impl AsFd,
     parts: &[IoSlice<'_>],
@@ -155,7 +177,7 @@ pub fn send(
     }
 }
 
-/// The same for bytes in one piece, which costs the kernel less than a list of one.
+/// The same for one slice, which costs the kernel less than a list of one.
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Ok(n) => Ok(Some(n)),
@@ -164,7 +186,8 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Reads what is there, at most the buffer's length; zero is the end. None where nothing is there yet.
+/// Reads what is there, at most the buffer's length. `Some(0)` is the end, `None` means that
+/// nothing is there yet.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
         Ok((n, _)) => Ok(Some(n)),
@@ -173,7 +196,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Like [`receive`], behind what is in the list already: at most so many bytes, for which there is room.
+/// Like [`receive`], appended to a list: at most `most` bytes, for which the list has room.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
     let room = into.spare_capacity_mut();
     let most = most.min(room.len());
@@ -189,8 +212,9 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
     }
 }
 
-/// Like [`receive`] for a Unix socket whose sender may give descriptors along although nobody wants any: where the kernel
-/// cannot refuse them, they are taken and closed aside, because a plain read closes them in the reader's own time.
+/// Like [`receive`], for a Unix socket whose peer may send unwanted descriptors. Where the kernel
+/// cannot refuse them, they are taken and closed on another thread: a plain read would close them
+/// during this call.
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     if *REFUSES {
         return receive(socket, into);
@@ -201,25 +225,27 @@ pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<
     got
 }
 
-/// Whether [`receive`] does for Unix sockets what [`receive_bytes_alone`] does.
+/// Returns whether [`receive`] is as safe as [`receive_bytes_alone`].
 pub fn refuses_descriptors() -> bool {
     *REFUSES
 }
 
-/// Whether this kernel refuses senders of descriptors where nobody wants any.
+/// Whether this kernel refuses descriptors that nobody wants.
 static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
 
-/// Closes a Unix socket; aside, where descriptors that nobody has taken may be in it: they are closed with it.
+/// Closes a Unix socket: on another thread where unread descriptors may be in it, because they are
+/// closed with it.
 fn close(socket: OwnedFd) {
-    // Nothing comes after this.
+    // After this nothing more arrives.
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
     if shut.is_ok() && may_hold_descriptors(&socket) {
         closing::close_aside([socket]);
     }
 }
 
-/// Whether there may be descriptors among what is to be read. A few bytes are looked at, such as those that wake a sleeper,
-/// because a thread for each socket that has them would be many; where more bytes are unread, there may be.
+/// Returns whether unread descriptors may be in the socket. Up to 64 unread bytes are inspected,
+/// such as those that wake a parked peer, because a thread for each such socket would be too many;
+/// more unread bytes count as yes.
 fn may_hold_descriptors(socket: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     match rustix::io::ioctl_fionread(&socket) {
@@ -231,9 +257,9 @@ fn may_hold_descriptors(socket: impl AsFd) -> bool {
     }
 }
 
-/// Closes a socket that listens, with the connections that nobody has accepted.
+/// Closes a listening socket with the connections that were not accepted.
 fn close_listening(socket: OwnedFd) {
-    // Whoever connects from now on is refused. In a forked child this is no socket any more.
+    // New connections are refused from now on. In a forked child the descriptor is `/dev/null`.
     if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
         while let Ok(waiting) = rustix::net::accept_with(&socket, SocketFlags::CLOEXEC) {
             close(waiting);
@@ -241,7 +267,10 @@ fn close_listening(socket: OwnedFd) {
     }
 }
 
-/// Like [`receive`], for a socket over which descriptors came once and none come any more. `Malformed` where some did.
+/// Like [`receive`], for a socket that carried descriptors with its hello and carries none now.
+///
+/// # Errors
+/// `Malformed` where some arrive.
 pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     let mut unwanted = Vec::new();
     let got = rights::receive_with(socket, into, &mut unwanted);
@@ -253,10 +282,17 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
     Err(Error::new(ErrorKind::Malformed, text))
 }
 
-/// Ends a connection for both sides at once, whoever else still holds the descriptor. What was sent is still delivered.
-pub fn hang_up(socket: impl AsFd) {
-    // One that is not connected any more has hung up already.
+/// Ends a connection for both sides at once, also for other holders of the descriptor. What was
+/// sent is still delivered.
+pub fn disconnect(socket: impl AsFd) {
+    // One that is not connected any more has ended already.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+}
+
+/// Nothing more is written to this connection; the other side sees that, and may go on writing.
+pub fn end_writing(socket: impl AsFd) {
+    // One that is not connected any more says so itself.
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
 }
 
 #[cfg(test)]
@@ -268,20 +304,20 @@ mod tests {
 
     #[test]
     fn unread_bytes_alone_are_told_from_descriptors() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        assert!(!may_hold_descriptors(&ours), "nothing is there");
-        theirs.write_all(b"wake").unwrap();
-        assert!(!may_hold_descriptors(&ours), "four bytes");
+        let (local, mut peer) = UnixStream::pair().unwrap();
+        assert!(!may_hold_descriptors(&local), "nothing is there");
+        peer.write_all(b"wake").unwrap();
+        assert!(!may_hold_descriptors(&local), "four bytes");
         let file = tempfile::tempfile().unwrap();
-        send(&theirs, &[IoSlice::new(b"x")], &[file.as_fd()]).unwrap();
-        assert!(may_hold_descriptors(&ours), "a file behind four bytes");
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        theirs.write_all(&[0; 65]).unwrap();
-        assert!(may_hold_descriptors(&ours), "more than is looked at");
-        rustix::net::shutdown(&ours, rustix::net::Shutdown::Both).unwrap();
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        theirs.write_all(b"wake").unwrap();
-        rustix::net::shutdown(&ours, rustix::net::Shutdown::Both).unwrap();
-        assert!(!may_hold_descriptors(&ours), "what came before the shutdown is still looked at");
+        send(&peer, &[IoSlice::new(b"x")], &[file.as_fd()]).unwrap();
+        assert!(may_hold_descriptors(&local), "a file behind four bytes");
+        let (local, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(&[0; 65]).unwrap();
+        assert!(may_hold_descriptors(&local), "more than is looked at");
+        rustix::net::shutdown(&local, rustix::net::Shutdown::Both).unwrap();
+        let (local, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"wake").unwrap();
+        rustix::net::shutdown(&local, rustix::net::Shutdown::Both).unwrap();
+        assert!(!may_hold_descriptors(&local), "what came before the shutdown is still looked at");
     }
 }

@@ -1,8 +1,9 @@
 //! A private directory in which a socket or a pipe gets its mode and group before it gets its name.
 //!
-//! Neither `bind` nor `mkfifo` gives a descriptor to set a mode with that no umask has touched, and between making and
-//! `chmod` a member of the group that shares the directory could put a link in the place of what was made. In a directory
-//! of ours that nobody else may enter (0700) there is no between.
+//! Neither `bind` nor `mkfifo` returns a descriptor through which a mode could be set that no umask
+//! has changed. Between making and `chmod` by name, a member of the group that shares the directory
+//! could put a link in its place. In a directory that no other user may enter (0700) this is
+//! impossible; the finished socket is then renamed out of it.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,24 +18,33 @@ use super::fork;
 use super::group;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Such a directory. Its end removes it, and what was made in it and got no name.
+/// Such a directory. Its drop removes it, and what was made in it and got no name.
 #[derive(Debug)]
 pub struct Staging {
+    /// The directory around it.
     parent: OwnedFd,
+    /// The directory itself.
     inside: Directory,
+    /// Its name: a [`staged`](beneath::staged) one.
     name: String,
+    /// The fork generation that made it.
     born: u64,
 }
 
 impl Staging {
-    /// Makes one beside a name, for what is to have that name. Only under the name's lock: see [`sweep`].
+    /// Makes one beside the name `file`, for what is to have that name. The caller holds the lock
+    /// of the name: see [`sweep`].
+    ///
+    /// # Errors
+    /// `PermissionDenied` where another process replaced it at once.
     pub fn new(parent: &Directory, file: &str) -> Result<Staging> {
         let name = beneath::staged(file)?;
         let path = parent.path().join(&name);
         let doing = || format!("making {}", path.display());
         rustix::fs::mkdirat(parent, &name, Mode::RWXU).doing(doing())?;
         let opened = parent.beneath().directory(&name, Owner::Ours).and_then(|opened| match opened {
-            // Whatever else of ours has been put in its place: only a directory that we alone may enter will do.
+            // Another directory of this user may have been moved to its place: only one that this
+            // user alone may enter will do.
             Some(opened) if opened.facts.st_mode & 0o077 == 0 => Ok(opened),
             _ => {
                 let text = format!("{} was taken away as soon as it was made; try again", path.display());
@@ -42,7 +52,7 @@ impl Staging {
             }
         });
         let opened = opened.inspect_err(|_| {
-            // Empty, if it is still ours; the error is what counts.
+            // It is empty, if it is still this one; the first error is returned.
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
         let inside = Directory::opened(path, opened.fd, &opened.facts);
@@ -52,19 +62,23 @@ impl Staging {
         Ok(Staging { parent, inside, name, born: fork::generation() })
     }
 
-    /// The directory, in which a socket is bound or a pipe made.
+    /// Returns the directory, in which a socket is bound or a pipe made.
     pub fn inside(&self) -> &Directory {
         &self.inside
     }
 
-    /// The name in it of one of the things that are made there: nothing that was not made there is called so.
+    /// Returns the name of one of the things that are made in it. The name contains the digits of
+    /// the directory, so nothing that another process put there has it.
     pub fn entry(&self, which: &str) -> String {
         let (_, digits) = beneath::of_staged(&self.name).unwrap_or_default();
         format!("{digits}.{which}")
     }
 
-    /// Gives what was made there to a group and sets its mode, whatever the umask says. `shown` is the path that it is to
-    /// have, for texts.
+    /// Gives what was made to a group and sets its mode, whatever the umask is. `shown` is its
+    /// later path, for texts.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where this user is not in the group.
     pub fn set_access(&self, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
         let Some(Opened { fd, .. }) = self.inside.beneath().handle(entry)? else {
             return Err(removed(shown));
@@ -77,12 +91,13 @@ impl Staging {
             .doing(format_args!("setting the mode of {}", shown.display()))
     }
 
-    /// Gives what was made there its name in the directory around. See [`Beneath::rename`].
+    /// Gives what was made its name in the directory around. See [`Beneath::rename`].
     pub fn publish(&self, parent: &Directory, entry: &str, name: &str) -> Result<()> {
         parent.beneath().rename(self.inside.beneath(), entry, name)
     }
 }
 
+/// The error of a file that another process removed at once.
 fn removed(shown: &Path) -> Error {
     let text = format!("{} was removed as soon as it was made; try again", shown.display());
     Error::new(ErrorKind::NotFound, text)
@@ -92,14 +107,14 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // In a forked child it is the parent's.
         if self.born == fork::generation() {
-            // What cannot be removed now is swept by the next who takes the name.
+            // What cannot be removed now is swept by the next owner of the name.
             let _ = clear(self.inside.beneath(), &self.name);
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
     }
 }
 
-/// Removes what was made in such a directory; anything else in it is not ours to remove.
+/// Removes what was made in such a directory; anything else in it stays.
 fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
     let Some((_, digits)) = beneath::of_staged(name).filter(|(_, digits)| !digits.is_empty()) else {
         return Ok(());
@@ -112,38 +127,39 @@ fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a sweep has done.
+/// The outcome of a sweep.
 #[derive(Debug, Default)]
 pub struct Swept {
     /// Whether something was removed.
     pub any: bool,
-    /// What was left, and why: what belongs to other users, and what is of another kind than is left by us.
-    pub left: Vec<Error>,
+    /// What stayed, and why: files of other users, and files of a type that this program does not
+    /// leave.
+    pub remaining: Vec<Error>,
 }
 
 impl Swept {
-    /// Takes what became of one thing into account: a refusal is told, any other error ends the sweep.
+    /// Adds the outcome of one removal: a refusal is noted, any other error ends the sweep.
     pub fn note(&mut self, removed: Result<bool>) -> Result<()> {
         match removed {
             Ok(any) => self.any |= any,
             Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
-                self.left.push(e)
+                self.remaining.push(e)
             }
             Err(e) => return Err(e),
         }
         Ok(())
     }
 
-    /// Both.
+    /// Adds the outcome of another sweep.
     pub fn and(&mut self, other: Swept) {
         self.any |= other.any;
-        self.left.extend(other.left);
+        self.remaining.extend(other.remaining);
     }
 }
 
-/// Removes what a dead process of ours was making for these names: files and private directories under
-/// [`staged`](beneath::staged) names, and a file, socket or pipe at the temporary name without digits. Only under the lock of
-/// the names.
+/// Removes what a dead process of this user was making for these names: files and private
+/// directories under [`staged`](beneath::staged) names, and a file, socket or pipe at the temporary
+/// name without digits. The caller holds the locks of the names.
 pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     let beneath = directory.beneath();
     let mut swept = Swept::default();
@@ -166,7 +182,7 @@ pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes a private directory of ours, if there is nothing else in it.
+/// Removes a private directory of this user, if nothing else is in it.
 fn remove_directory(beneath: Beneath<'_>, name: &str) -> Result<bool> {
     let Some(opened) = beneath.directory(name, Owner::Ours)? else { return Ok(false) };
     let path = beneath.shown(name);

@@ -1,7 +1,14 @@
-//! Signals that ask a program to stop: SIGINT and SIGTERM, where the program has not decided about them itself.
+//! Signals that ask a program to stop: SIGINT and SIGTERM, where the program has no handler for
+//! them.
 //!
-//! They are counted. One is for the program, and the second ends it at once; a service asks for two
-//! ([`watch_patiently`]): the first is its SHUTDOWN, the second cancels what is under way, and the third ends it.
+//! They are counted. The first one is passed to the program and the second one ends it. A service
+//! asks for two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels what
+//! runs, and the third ends it.
+//!
+//! The handler uses atomics and async-signal-safe functions only. It counts, wakes an eventfd that
+//! is never closed, and restores the default action of the signals once the last signal that the
+//! program wants has come: so the next one ends the program even where it is stuck. Handlers are
+//! installed while at least one [`Watch`] exists, and never over a handler of the program.
 
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -11,23 +18,25 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::{Doing, Error, Result};
 
-/// How many have come.
+/// How many signals have come.
 static COUNT: AtomicU32 = AtomicU32::new(0);
-/// How many are for the program. The last of them takes the handlers away, so that the next one does what it does
-/// without us.
+/// How many signals are for the program. The last of them restores the default actions, so that the
+/// next one ends it.
 static PATIENCE: AtomicU32 = AtomicU32::new(1);
+/// The eventfd that the handler signals; -1 before it is made.
 static WAKER: AtomicI32 = AtomicI32::new(-1);
-/// What the handlers were installed for.
+/// What the handlers are installed for.
 static INSTALLED: Mutex<Installed> = Mutex::new(Installed { patience: 0, watches: 0 });
 
+/// The state of the installation.
 struct Installed {
-    /// The patience; 0 while they are not installed.
+    /// The number of signals for the program; 0 while no handler is installed.
     patience: u32,
-    /// How many [`Watch`]es there are.
+    /// The number of [`Watch`]es.
     watches: u32,
 }
 
-/// Keeps the handlers installed. With the last one they go, and a signal does again what it did before.
+/// Keeps the handlers installed. The drop of the last one restores the default actions.
 #[derive(Debug)]
 pub struct Watch(());
 
@@ -46,25 +55,29 @@ impl Drop for Watch {
     }
 }
 
+/// The signals that ask a program to stop.
 const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
-/// From an object's first iteration over requests or messages until it is closed or dropped, the first SIGINT or SIGTERM lets the
-/// loop end and the program leave in good order; a second one ends it at once, unless the program has a service
-/// ([`watch_patiently`]). A program that handles or ignores a signal itself keeps its way.
+/// Installs the handlers, from an object's first iteration over requests or messages until it is
+/// closed or dropped: the first SIGINT or SIGTERM ends the loop, so that the program can end in an
+/// orderly way; the second ends the program, unless it has a service (`watch_patiently`). Signals
+/// that the program handles or ignores are left alone.
 pub fn watch() -> Result<Watch> {
     install(1)
 }
 
-/// The same, with two signals for the program, and the third to end it at once.
+/// The same with two signals for the program; the third ends it.
 pub fn watch_patiently() -> Result<Watch> {
     install(2)
 }
 
+/// Locks the state.
 fn lock() -> MutexGuard<'static, Installed> {
     INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn make_bell(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
+/// Makes the eventfd, once per process.
+fn make_waker(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
     if WAKER.load(Ordering::Acquire) < 0 {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
         WAKER.store(waker.into_raw_fd(), Ordering::Release);
@@ -72,14 +85,15 @@ fn make_bell(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
     Ok(())
 }
 
-/// More patience than before puts back what an earlier signal has taken away.
+/// Installs the handlers for this many signals. More than before also undoes the restoring that an
+/// earlier signal has done.
 fn install(patience: u32) -> Result<Watch> {
     let mut installed = lock();
     if installed.patience >= patience {
         installed.watches += 1;
         return Ok(Watch(()));
     }
-    make_bell(&installed)?;
+    make_waker(&installed)?;
     PATIENCE.fetch_max(patience, Ordering::AcqRel);
     if COUNT.load(Ordering::Acquire) < patience {
         for signal in SIGNALS {
@@ -104,11 +118,12 @@ fn install(patience: u32) -> Result<Watch> {
     Ok(Watch(()))
 }
 
+/// Returns the handler as the kernel stores it.
 fn handler() -> libc::sighandler_t {
-    asked as *const () as libc::sighandler_t
+    on_signal as *const () as libc::sighandler_t
 }
 
-/// What a signal does now; none where the kernel does not say.
+/// Returns the action of a signal now; `None` where the kernel does not say.
 fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `old` is a sigaction that lives through the call, and nothing is changed.
     unsafe {
@@ -117,19 +132,21 @@ fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     }
 }
 
-extern "C" fn asked(signal: libc::c_int) {
+/// The handler.
+extern "C" fn on_signal(signal: libc::c_int) {
     let count = COUNT.fetch_add(1, Ordering::AcqRel).saturating_add(1);
     let patience = PATIENCE.load(Ordering::Acquire);
     if count >= patience {
-        // Here rather than in the program, which may be stuck: from now on a signal needs nobody's help.
+        // Restored here rather than by the program, which may be stuck.
         for ours in SIGNALS.into_iter().filter(|signal| disposition(*signal) == Some(handler())) {
             // SAFETY: signal is async-signal-safe, and takes away a handler of this file.
             unsafe { libc::signal(ours, libc::SIG_DFL) };
         }
     }
     if count > patience {
-        // Another thread took the last one in the same moment. This one is for nobody, and does what it does by itself
-        // as soon as the handler returns.
+        // Another thread handled the last one at the same time, so this signal is not for the
+        // program. The default action is in place again: raised once more, it takes effect as soon
+        // as the handler returns.
         // SAFETY: raise is async-signal-safe.
         unsafe { libc::raise(signal) };
     }
@@ -138,19 +155,19 @@ extern "C" fn asked(signal: libc::c_int) {
     unsafe { libc::write(WAKER.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
 }
 
-/// Whether a signal has asked the program to stop.
+/// Returns whether a signal has asked the program to stop.
 pub fn was_asked() -> bool {
     count() > 0
 }
 
-/// How many signals have asked it.
+/// Returns how many signals have asked it.
 pub fn count() -> u32 {
     COUNT.load(Ordering::Acquire)
 }
 
-/// Readable from the moment a signal has asked; to be called after [`watch`] or its like. Each further signal rings it
-/// again. It is never drained, because several may sleep on it: whoever wants to hear each signal sleeps with
-/// [`Interest::ET`](crate::sys::poll::Interest::ET).
+/// Returns a descriptor that is readable once a signal has come; valid after [`watch`] or its like.
+/// Each further signal signals it again. It is never drained, because several threads may wait for
+/// it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET).
 pub fn waker() -> BorrowedFd<'static> {
     let fd: RawFd = WAKER.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.
@@ -167,38 +184,44 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::sys::poll::{Epoll, Interest};
 
-    /// Plays a program in a process of its own: tells how many signals have come, each time that the waker is woken.
+    /// Plays a program in a process of its own: prints how many signals have come, each time that
+    /// the waker is signalled.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
     fn program() {
         let parts = std::env::var("LINKSPAN_TEST_STOP").unwrap_or_default();
+        // A shell without job control starts what runs in the background with SIGINT ignored.
+        for signal in SIGNALS {
+            // SAFETY: nothing of this file is undone, it has not come to that yet.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         for part in parts.split(' ') {
             match part {
                 "watch" => std::mem::forget(watch().unwrap()),
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
-                "alone" => make_bell(&lock()).unwrap(),
+                "alone" => make_waker(&lock()).unwrap(),
                 // SAFETY: nothing of this file is undone, it has not come to that yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
                 // Goes on once a signal has come.
-                "hears" => hear(1),
+                "counts" => wait_for_signals(1),
                 other => panic!("{other:?} is no part of a program"),
             }
         }
-        say("ready");
-        hear(u32::MAX);
+        print("ready");
+        wait_for_signals(u32::MAX);
     }
 
-    fn hear(until: u32) {
+    fn wait_for_signals(until: u32) {
         let epoll = Epoll::new().unwrap();
         epoll.add(waker(), 0, Interest::IN | Interest::ET).unwrap();
         let mut ready = Vec::new();
         let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
-        say("hears");
+        print("counts");
         loop {
             epoll.wait(&mut waiting, &mut ready).unwrap();
             if !ready.is_empty() {
-                say(&count().to_string());
+                print(&count().to_string());
                 if count() >= until {
                     return;
                 }
@@ -206,7 +229,7 @@ mod tests {
         }
     }
 
-    fn say(word: &str) {
+    fn print(word: &str) {
         // The test's own name may stand in front, where the harness has not ended its line.
         let mut out = std::io::stdout().lock();
         writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
@@ -239,11 +262,11 @@ mod tests {
             loop {
                 let mut line = String::new();
                 assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "it ended before it said {word}");
-                let said = line.trim();
-                if said == word {
+                let text = line.trim();
+                if text == word {
                     return;
                 }
-                assert!(!said.chars().all(|c| c.is_ascii_digit()) || said.is_empty(), "{said} before {word}");
+                assert!(!text.chars().all(|c| c.is_ascii_digit()) || text.is_empty(), "{text} before {word}");
             }
         }
 
@@ -266,11 +289,11 @@ mod tests {
         }
     }
 
-    /// Starts it, sends it each signal, and hears the count after each.
-    fn heard(parts: &str, signals: &[libc::c_int]) -> Program {
+    /// Starts it, sends it each signal, and counts the count after each.
+    fn signalled(parts: &str, signals: &[libc::c_int]) -> Program {
         let mut program = Program::start(parts);
         program.expect("ready");
-        program.expect("hears");
+        program.expect("counts");
         for (i, signal) in signals.iter().enumerate() {
             program.signal(*signal);
             program.expect(&(i + 1).to_string());
@@ -279,27 +302,27 @@ mod tests {
     }
 
     #[test]
-    fn the_second_signal_ends_a_program() {
-        heard("watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
-        heard("watch", &[libc::SIGINT]).ends_by(libc::SIGTERM);
+    fn second_signal_ends_program() {
+        signalled("watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("watch", &[libc::SIGINT]).ends_by(libc::SIGTERM);
     }
 
     #[test]
-    fn the_third_signal_ends_a_service() {
-        heard("patient", &[libc::SIGTERM, libc::SIGTERM]).ends_by(libc::SIGTERM);
-        heard("watch patient", &[libc::SIGINT, libc::SIGTERM]).ends_by(libc::SIGINT);
-        heard("patient watch", &[libc::SIGTERM, libc::SIGINT]).ends_by(libc::SIGTERM);
+    fn third_signal_ends_service() {
+        signalled("patient", &[libc::SIGTERM, libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("watch patient", &[libc::SIGINT, libc::SIGTERM]).ends_by(libc::SIGINT);
+        signalled("patient watch", &[libc::SIGTERM, libc::SIGINT]).ends_by(libc::SIGTERM);
     }
 
     #[test]
-    fn patience_that_comes_late_still_hears_the_second() {
-        let mut program = Program::start("watch hears patient");
-        program.expect("hears");
+    fn later_patience_still_gets_second_signal() {
+        let mut program = Program::start("watch counts patient");
+        program.expect("counts");
         program.signal(libc::SIGTERM);
         program.expect("1");
         program.expect("ready");
-        program.expect("hears");
-        // A waker that was woken is readable to whoever begins to sleep on it.
+        program.expect("counts");
+        // A waker that was signalled is readable to a thread that begins to wait for it.
         program.expect("1");
         program.signal(libc::SIGTERM);
         program.expect("2");
@@ -308,14 +331,14 @@ mod tests {
 
     #[test]
     fn last_watch_dropped_restores_what_a_signal_does() {
-        heard("brief", &[]).ends_by(libc::SIGTERM);
-        heard("watch brief", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
-        heard("brief watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("brief", &[]).ends_by(libc::SIGTERM);
+        signalled("watch brief", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("brief watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
     }
 
     #[test]
-    fn what_the_program_decided_stays() {
-        let mut program = heard("ignores-int patient", &[libc::SIGTERM]);
+    fn ignored_signal_stays_ignored() {
+        let mut program = signalled("ignores-int patient", &[libc::SIGTERM]);
         program.signal(libc::SIGINT);
         program.signal(libc::SIGTERM);
         program.expect("2");
@@ -324,8 +347,8 @@ mod tests {
     }
 
     #[test]
-    fn who_is_left_alone_is_ended_by_the_first() {
-        heard("alone", &[]).ends_by(libc::SIGTERM);
-        heard("alone patient", &[libc::SIGTERM, libc::SIGTERM]).ends_by(libc::SIGTERM);
+    fn without_watch_first_signal_ends_program() {
+        signalled("alone", &[]).ends_by(libc::SIGTERM);
+        signalled("alone patient", &[libc::SIGTERM, libc::SIGTERM]).ends_by(libc::SIGTERM);
     }
 }

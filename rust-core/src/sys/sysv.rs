@@ -1,25 +1,33 @@
-//! System V shared memory of another program, attached read-only.
+//! System V shared memory of another program, attached read-only: how a region of an older
+//! simulation or instrument is read.
+//!
+//! The other program writes while this one reads, so every load is atomic; words of eight bytes are
+//! consistent, and longer values may be torn.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A segment, attached for reading. It never changes its size, and stays as long as it is attached, even when its owner
-/// removes it.
+/// A segment, attached for reading. It never changes its size, and exists as long as it is
+/// attached, also when its owner removes it.
 #[derive(Debug)]
 pub struct Attached {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: the range is ours from `shmat` to `shmdt`, whichever thread looks at it, and is read through atomics alone.
+// SAFETY: the range belongs to this object from `shmat` to `shmdt`, whichever thread reads it, and
+// is read through atomics alone.
 unsafe impl Send for Attached {}
 // SAFETY: as above.
 unsafe impl Sync for Attached {}
 
 impl Attached {
     /// Attaches the segment of a key.
+    ///
+    /// # Errors
+    /// `NotFound` and `PermissionDenied`, with a hint to `ipcs -m`.
     pub fn open(key: u32) -> Result<Attached> {
         let failed = |what: &str| {
             let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
@@ -44,7 +52,7 @@ impl Attached {
         let start = NonNull::new(start.cast::<u8>()).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the kernel attached a segment at address zero")
         })?;
-        // From here on the end of this detaches it.
+        // From here on the drop of this detaches it.
         let mut attached = Attached { start, length: 0 };
         // SAFETY: all of its fields are plain numbers.
         let mut facts: libc::shmid_ds = unsafe { std::mem::zeroed() };
@@ -57,12 +65,13 @@ impl Attached {
         Ok(attached)
     }
 
-    /// Bytes of the segment.
+    /// Returns the length of the segment in bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Copies from an offset what is there, and gives how much that was. Words of eight bytes are read in one piece each.
+    /// Copies what is there from an offset on; returns how many bytes that was. Each aligned word
+    /// of eight bytes is read in one load.
     pub fn copy(&self, offset: usize, into: &mut [u8]) -> usize {
         let length = into.len().min(self.length.saturating_sub(offset));
         let mut done = 0;
@@ -75,7 +84,7 @@ impl Attached {
                 // writes, so read-only pages are fine for it; another process may write meanwhile, which an atomic
                 // load allows.
                 let word = unsafe { AtomicU64::from_ptr(from.cast()) }.load(Ordering::Acquire);
-                // The bytes in the order in which they lie there.
+                // The bytes in their order in memory.
                 into[done..done + 8].copy_from_slice(&u64::from_le(word).to_le_bytes());
                 done += 8;
             } else {

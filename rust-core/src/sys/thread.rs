@@ -1,16 +1,20 @@
-//! Threads of our own, which never see the program's signals.
+//! Threads of the library. They have every signal blocked, so that signals reach the threads of the
+//! program.
 
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crate::error::{Doing, Result};
 
-/// Starts a thread with every signal blocked: they are for the program's threads.
+/// Starts a thread.
+///
+/// # Errors
+/// That of the kernel, with the thread's name.
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn(work));
     thread.doing(format_args!("starting the thread {name}"))
 }
 
-/// The same for a thread that ends before what it borrows.
+/// Starts a thread that ends before what it borrows.
 pub fn start_scoped<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
@@ -20,7 +24,7 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.doing(format_args!("starting the thread {name}"))
 }
 
-/// A thread begins with the mask of the one that starts it.
+/// Runs `start` with every signal blocked: a thread inherits the mask of the one that starts it.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else runs.
     unsafe {

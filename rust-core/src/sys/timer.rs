@@ -1,4 +1,5 @@
-//! A timer that is a descriptor: armed for one moment, readable from then on.
+//! A timer as a descriptor (timerfd): readable once its time has come, so that an epoll set can
+//! contain it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use rustix::time::{
 
 use crate::error::{Doing, Result};
 
-/// Wakes nobody until it is armed, and then once.
+/// A one-shot timer of the monotonic clock, disarmed at first.
 #[derive(Debug)]
 pub struct Timer(OwnedFd);
 
@@ -20,9 +21,9 @@ impl Timer {
         Ok(Timer(timerfd_create(TimerfdClockId::Monotonic, flags).doing("making a timer")?))
     }
 
-    /// Readable so long from now, whatever it was armed for before.
+    /// Makes the timer readable after this time, whatever it was armed for before.
     pub fn arm(&self, after: Duration) -> Result<()> {
-        // Zero would take the alarm away.
+        // Zero would disarm it.
         let after = after.max(Duration::from_nanos(1));
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
         let value = Timespec { tv_sec: seconds, tv_nsec: after.subsec_nanos().into() };
@@ -30,10 +31,10 @@ impl Timer {
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once).doing("arming a timer").map(drop)
     }
 
-    /// Takes the alarm, if it has rung.
+    /// Resets the timer if it is readable.
     pub fn drain(&self) {
         let mut times = [0; 8];
-        // Nothing there means that it has not rung.
+        // An empty read means that its time has not come.
         let _ = rustix::io::read(&self.0, &mut times);
     }
 }
@@ -51,7 +52,7 @@ mod tests {
     use crate::sys::poll::{is_readable, wait_readable};
 
     #[test]
-    fn it_rings_once_and_only_when_armed() {
+    fn timer_is_readable_once_per_arming() {
         let timer = Timer::new().unwrap();
         assert!(!is_readable(timer.as_fd()));
         timer.arm(Duration::from_millis(1)).unwrap();

@@ -1,19 +1,29 @@
-//! The acceptor: one thread a process that answers newcomers while the program works.
+//! The acceptor: one thread per process that answers new connections while the program works.
 //!
-//! It accepts, reads one hello and nothing after it, asks the [`HandshakeHandler`] that was registered with the listener, sends the
-//! answer, and watches what it was given to watch. It never runs the program's code, and it ends with the last listener.
+//! For each listening socket it accepts connections, lets the [`Authenticator`] check them, reads
+//! one hello and not a byte after it, asks the [`HandshakeHandler`] that was registered with the
+//! listener, and sends the answer. It also watches descriptors on behalf of layers above
+//! ([`Watcher`]). It never runs the program's code and never blocks on one peer.
+//!
+//! State: one epoll set, and under one mutex the registrations, the pending handshakes and the
+//! watched descriptors, each under a token that is never used twice. The mutex is never held while
+//! a handler, a watcher or an authenticator runs. The thread starts with the first registration and
+//! ends with the last.
+//!
+//! After a fork the child has no such thread: [`Acceptor::born`] holds the generation of the
+//! process that made it, and the child makes its own.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::admission::{Bounds, Claimant};
-use super::fifo;
-use super::hello::Reading;
-use super::place::{Claim, Place};
+use super::admission::{Bounds, PeerIdentity};
+use super::authentication::{Authenticator, HelloSource, Proof};
+use super::claim::Claim;
+use super::hello::HelloReader;
+use super::place::Place;
 use super::stream::Stream;
-use super::tcp::{Entry, Gate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::eventfd::EventFd;
@@ -22,132 +32,161 @@ use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::{socket, thread};
 
-/// A peer that says nothing for so long before its hello is sent away.
+/// How long a peer may take for its hello, the proof of a token included; then its connection is
+/// closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// The token of the waker among the others, which count from one.
+/// The token of the waker; all other tokens count from one.
 const WAKE: u64 = 0;
 
-/// Somebody who has said hello.
+/// A peer that has sent its hello, as the handler sees it.
 pub struct IncomingHandshake {
-    /// The connection.
+    /// The connection, from which nothing after the hello has been read.
     pub stream: Stream,
-    /// What was said.
+    /// The hello, checked by [`HandshakeHandler::check_hello`].
     pub hello: Incoming,
-    /// The descriptors that came along.
+    /// The descriptors that came with it, at most one.
     pub descriptors: Vec<OwnedFd>,
-    /// Who it is, as the kernel says where it can.
+    /// The user of the peer; `None` where the kernel does not know it, as over TCP.
     pub credentials: Option<Credentials>,
-    /// Readable once that process has ended.
+    /// A pidfd: readable once the peer's process has ended.
     pub process: Option<Arc<OwnedFd>>,
     acceptor: Arc<Acceptor>,
 }
 
 impl IncomingHandshake {
-    /// Lets the acceptor watch the connection from now on.
+    /// Makes the acceptor watch the connection from now on.
+    ///
+    /// # Errors
+    /// Those of adding it to the epoll set.
     pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
         self.acceptor.watch(&self.stream, what, watcher)
     }
 }
 
-/// Somebody who says no hello.
+/// A peer that sends no hello, because the listener has plain framing.
 pub struct RawConnection {
-    /// The connection.
+    /// The connection, from which nothing has been read.
     pub stream: Stream,
     acceptor: Arc<Acceptor>,
 }
 
 impl RawConnection {
-    /// Lets the acceptor watch the connection from now on.
+    /// Adds a connection to the epoll set under a new token.
     pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
         self.acceptor.watch(&self.stream, what, watcher)
     }
 }
 
-/// What a newcomer is answered.
+/// The reply to a hello.
 pub struct Answer {
-    /// The frame; empty where the newcomer is answered later, by whoever has its connection then.
+    /// The frame; empty where the new owner of the connection replies later.
     pub frame: Vec<u8>,
-    /// Descriptors to go along.
+    /// Descriptors that go with its first byte.
     pub descriptors: Vec<OwnedFd>,
-    /// What to do once that is sent: nothing else may write to the socket before.
+    /// Runs once the frame is sent, and not at all where that fails. Nothing else may write to the
+    /// socket before.
     pub admitted: Box<dyn FnOnce() + Send>,
 }
 
-/// Decides about newcomers. Runs on the acceptor's thread, so it neither waits nor runs the program's code.
+/// Decides about new connections of one listener.
+///
+/// Every method runs on the acceptor's thread. It must not block and must not run the program's
+/// code: while it runs, no other new connection of the process is answered.
 pub trait HandshakeHandler: Send + Sync {
-    /// Refuses users who may not come in; asked before anything that they say is read. None where the kernel cannot tell who
-    /// it is.
+    /// Refuses users who may not connect, before anything that they sent is read. `who` is `None`
+    /// where the kernel does not know the user.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, which is sent to the peer.
     fn check_user(&self, who: Option<&Credentials>) -> Result<()>;
-    /// Refuses a hello that is none, before the descriptors that came along are taken.
+    /// Refuses an invalid hello before the descriptors that came with it are taken.
     fn check_hello(&self, hello: &Incoming) -> Result<()>;
-    /// The answer to a hello, or why not.
+    /// Returns the reply to a hello.
+    ///
+    /// # Errors
+    /// The reason for a refusal, which is sent to the peer.
     fn answer(&self, handshake: IncomingHandshake) -> Result<Answer>;
-    /// The frame that says why not.
+    /// Encodes a refusal as a frame.
     fn refusal(&self, error: &Error) -> Vec<u8>;
-    /// Lets in somebody who says no hello, for who is told so by `expects_hello`. An error closes the connection: there is no
-    /// common language to tell it in.
+    /// Takes a connection without a hello; called where `expects_hello` is false. An error closes
+    /// the connection, because there is no common format in which to report it.
     fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
         drop(connection);
         Err(Error::new(ErrorKind::Internal, "nobody enters here without a hello"))
     }
-    /// How long this listener leaves newcomers to other processes that listen at the same socket, and takes one at a time;
-    /// none where there are no others.
+    /// Returns how long this listener leaves new connections to other processes that listen at the
+    /// same socket; it then accepts one at a time. `None` where there are no others.
     fn accept_delay(&self) -> Option<Duration> {
         None
     }
-    /// Whether newcomers say hello; with plain framing they do not.
+    /// Returns whether peers begin with a hello. With plain framing they do not.
     fn expects_hello(&self) -> bool {
         true
     }
 }
 
-/// Is told when a descriptor that the acceptor watches is ready. False ends the watch.
+/// Is called when a descriptor that the acceptor watches is ready.
 pub trait Watcher: Send + Sync {
-    /// Called on the acceptor's thread; neither waits nor runs the program's code.
+    /// Handles an event on the acceptor's thread; must not block nor run the program's code.
+    /// Returns false to end the watch.
     fn ready(&self, what: Interest) -> bool;
 }
 
-/// A listener's place in the acceptor. Its end closes the listener.
+/// A listener's entry at the acceptor. Its drop closes the listener and every handshake that is
+/// pending there.
 pub struct ListenerRegistration {
     acceptor: Arc<Acceptor>,
     token: u64,
 }
 
-/// A connected socket's place in the acceptor. Its end ends the watch and the connection.
+/// A connected socket's entry at the acceptor. Its drop ends the watch and the connection.
 pub struct WatchedSocket {
     acceptor: Arc<Acceptor>,
     token: u64,
     stream: Stream,
+    /// Whether its end ends the connection.
+    pub hangs_up: bool,
 }
 
+/// The acceptor of this process; registrations and watches hold a reference to it.
 struct Acceptor {
+    /// The fork generation of the process that made it: a forked child leaves it alone.
     born: u64,
     epoll: Epoll,
+    /// Wakes the thread when a registration ends.
     waker: EventFd,
+    /// How many handshakes may be pending.
     bounds: Bounds,
     state: Mutex<State>,
 }
 
+/// Everything that other threads change, under one mutex.
 #[derive(Default)]
 struct State {
+    /// The last token that was given out.
     last_token: u64,
+    /// Whether the thread runs. The thread clears it under the mutex when no registration is left.
     running: bool,
+    /// Open listeners, by token.
     registrations: HashMap<u64, Listening>,
+    /// Connections whose hello is not complete, by token.
     callers: HashMap<u64, PendingHandshake>,
+    /// Watchers of established connections, by token.
     watched: HashMap<u64, Arc<dyn Watcher>>,
 }
 
+/// One open listener.
 struct Listening {
     source: ListenSource,
     handler: Arc<dyn HandshakeHandler>,
 }
 
-/// A name where somebody may come, in one of the ways there are.
+/// What the acceptor watches for one listener.
 pub enum ListenSource {
-    /// A listening socket: who comes has a connection of its own.
+    /// A listening socket, at which each peer has a connection of its own.
     Socket(Claim),
-    /// A pipe: who comes says so in it.
-    Pipes(Arc<fifo::Claim>),
+    /// A descriptor from which hellos are read: a named pipe.
+    Hellos(Arc<dyn HelloSource>),
 }
 
 impl From<Claim> for ListenSource {
@@ -156,83 +195,91 @@ impl From<Claim> for ListenSource {
     }
 }
 
-impl From<fifo::Claim> for ListenSource {
-    fn from(claim: fifo::Claim) -> ListenSource {
-        ListenSource::Pipes(Arc::new(claim))
-    }
-}
-
 impl ListenSource {
-    /// Its place, where what is said there beside the name is not the claim's own doing.
+    /// Returns the place of a socket, for the owner record beside it. `None` for a source of
+    /// hellos, which writes its own record.
     pub fn place(&self) -> Option<&Place> {
         match self {
             ListenSource::Socket(claim) => Some(claim.place()),
-            ListenSource::Pipes(_) => None,
+            ListenSource::Hellos(_) => None,
         }
     }
 
-    /// The listening socket, where it is one.
+    /// Returns the listening socket, for a process that joins; `None` for a source of hellos.
     pub fn socket(&self) -> Option<Arc<Guarded>> {
         match self {
             ListenSource::Socket(claim) => Some(claim.socket.clone()),
-            ListenSource::Pipes(_) => None,
+            ListenSource::Hellos(_) => None,
         }
     }
 
-    /// Lets the epoll set wake when somebody comes.
+    /// Adds it to the epoll set, which then wakes for each new connection.
     fn watch(&self, epoll: &Epoll, token: u64) -> Result<()> {
         match self {
             ListenSource::Socket(claim) => epoll.add(&*claim.socket, token, Interest::IN),
-            ListenSource::Pipes(claim) => {
-                claim.with_reader(|reader| epoll.add(reader, token, Interest::IN)).unwrap_or(Ok(()))
+            ListenSource::Hellos(source) => {
+                let mut added = Ok(());
+                source.with_reader(&mut |reader| added = epoll.add(reader, token, Interest::IN));
+                added
             }
         }
     }
 
+    /// Removes it from the epoll set, and closes a source of hellos. A socket closes when its last
+    /// reference is dropped.
     fn close(&self, epoll: &Epoll) {
         match self {
             ListenSource::Socket(claim) => epoll.remove(&*claim.socket),
-            ListenSource::Pipes(claim) => {
-                claim.with_reader(|reader| epoll.remove(reader));
-                // The acceptor's thread may still hold it, from looking who is there.
-                claim.close();
+            ListenSource::Hellos(source) => {
+                source.with_reader(&mut |reader| epoll.remove(reader));
+                // The acceptor's thread may still hold a reference, so dropping this one is not
+                // enough.
+                source.close();
             }
         }
     }
 }
 
+/// A connection whose hello is not complete.
 struct PendingHandshake {
-    /// The listener that it called.
+    /// The listener that it connected to.
     registration: u64,
     stream: Stream,
     handler: Arc<dyn HandshakeHandler>,
     credentials: Option<Credentials>,
-    claimant: Claimant,
-    entry: Entry,
-    reading: Reading,
+    /// The user, key or address that it counts against in [`Bounds`].
+    peer_identity: PeerIdentity,
+    /// What the peer still has to prove; `None` once nothing is left.
+    proof: Option<Box<dyn Proof>>,
+    /// What has arrived of the frame that it sends now.
+    reading: HelloReader,
+    /// When the connection is closed if the hello is not there.
     deadline: Instant,
 }
 
 impl PendingHandshake {
-    /// Reads what is there; true once the hello has come.
+    /// Reads what has arrived; returns true once the hello is complete. Frames of a proof come
+    /// before it.
     fn read_more(&mut self) -> Result<bool> {
         let handler = &self.handler;
         while self.reading.read_more(&self.stream, &|hello| handler.check_hello(hello))? {
-            match &mut self.entry {
-                Entry::Open => return Ok(true),
-                entry => {
-                    let (said, _) = std::mem::take(&mut self.reading).finish()?;
-                    entry.hear(&said, &self.stream)?;
-                }
+            let Some(proof) = &mut self.proof else { return Ok(true) };
+            let (frame, _) = std::mem::take(&mut self.reading).finish()?;
+            if proof.receive(&frame, &self.stream)? {
+                self.proof = None;
             }
         }
         Ok(false)
     }
 }
 
+/// The acceptor of this process, once there was a listener.
 static CURRENT: Mutex<Option<Arc<Acceptor>>> = Mutex::new(None);
 
-/// Lets the acceptor's thread answer whoever comes to this claim.
+/// Registers a listener: from now on the acceptor's thread answers its connections.
+///
+/// # Errors
+/// Those of making an epoll set, an eventfd or the thread: the kernel has no descriptor or no thread left.
 pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<ListenerRegistration> {
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     let acceptor = match current.as_ref().filter(|h| h.born == fork::generation()) {
@@ -246,7 +293,8 @@ pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<
                 state: Mutex::default(),
             });
             acceptor.epoll.add(&acceptor.waker, WAKE, Interest::IN)?;
-            // The parent's, in a forked child, is not ours to take down.
+            // In a forked child the previous acceptor is the parent's. Its drop would close
+            // descriptors that the parent uses.
             std::mem::forget(current.replace(acceptor.clone()));
             acceptor
         }
@@ -271,7 +319,8 @@ impl Drop for ListenerRegistration {
         }
         let mut state = self.acceptor.state();
         let gone = state.registrations.remove(&self.token);
-        // Who was not answered yet is hung up on, and calls whoever listens there next.
+        // Peers without an answer see their connection closed, and connect again to the next
+        // listener.
         let token = self.token;
         let callers: Vec<_> = state.callers.extract_if(|_, caller| caller.registration == token).collect();
         drop(state);
@@ -284,7 +333,7 @@ impl Drop for ListenerRegistration {
 }
 
 impl WatchedSocket {
-    /// Changes what is waited for.
+    /// Changes the events that the watch waits for.
     pub fn change(&self, what: Interest) -> Result<()> {
         self.acceptor.epoll.modify(self.stream.readable().0, self.token, what)
     }
@@ -295,8 +344,10 @@ impl Drop for WatchedSocket {
         if self.acceptor.born == fork::generation() {
             self.acceptor.epoll.remove(self.stream.readable().0);
             self.acceptor.state().watched.remove(&self.token);
-            // The acceptor's thread may still hold it, from answering the hello.
-            self.stream.hang_up();
+            if self.hangs_up {
+                // The acceptor's thread may still hold it from answering the hello: shut it down.
+                self.stream.disconnect();
+            }
         }
     }
 }
@@ -313,6 +364,9 @@ impl Acceptor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The thread: waits for events and for the nearest deadline of a handshake, until no
+    /// registration is left. A failing `epoll_wait` is tried again, because there is nobody to
+    /// report it to.
     fn run(self: &Arc<Self>) {
         let mut spare = spare();
         let mut ready = Vec::new();
@@ -326,8 +380,8 @@ impl Acceptor {
                 }
                 state.callers.values().map(|c| c.deadline).min()
             };
-            let left = nearest.map(|at| at.saturating_duration_since(Instant::now()));
-            if self.epoll.sleep(left, &mut ready).is_err() {
+            let timeout = nearest.map(|at| at.saturating_duration_since(Instant::now()));
+            if self.epoll.sleep(timeout, &mut ready).is_err() {
                 continue;
             }
             for Ready { token, what } in ready.drain(..) {
@@ -338,6 +392,8 @@ impl Acceptor {
         }
     }
 
+    /// Handles one event, which may belong to a listener, a watched socket or a pending handshake.
+    /// A token that is in none of the maps was removed meanwhile.
     fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == WAKE {
             self.waker.drain();
@@ -348,18 +404,18 @@ impl Acceptor {
             let handler = listening.handler.clone();
             match &listening.source {
                 ListenSource::Socket(claim) => {
-                    let (socket, gate) = (claim.socket.clone(), claim.gate.clone());
+                    let (socket, authenticator) = (claim.socket.clone(), claim.authenticator.clone());
                     drop(state);
                     let accept_delay = handler.accept_delay();
-                    // For a moment, in which this process's other newcomers wait as well: so the process with the least to do
-                    // comes first.
+                    // New connections of other listeners of this process wait as well: so the
+                    // process with the least to do accepts first.
                     accept_delay.into_iter().filter(|time| !time.is_zero()).for_each(std::thread::sleep);
-                    self.accept(token, &socket, &gate, &handler, accept_delay.is_some(), spare);
+                    self.accept(token, &socket, &*authenticator, &handler, accept_delay.is_some(), spare);
                 }
-                ListenSource::Pipes(claim) => {
-                    let claim = claim.clone();
+                ListenSource::Hellos(source) => {
+                    let source = source.clone();
                     drop(state);
-                    self.hear(token, &claim, &handler);
+                    self.answer_hellos(token, &*source, &handler);
                 }
             }
         } else if let Some(watcher) = state.watched.get(&token).cloned() {
@@ -376,17 +432,17 @@ impl Acceptor {
                         state.callers.insert(token, caller);
                     }
                 }
-                heard => {
+                read_outcome => {
                     self.epoll.remove(caller.stream.readable().0);
                     if self.is_open(caller.registration) {
-                        self.hear_out(caller, heard.map(drop));
+                        self.answer_caller(caller, read_outcome.map(drop));
                     }
                 }
             }
         }
     }
 
-    /// Whether a listener has not been closed.
+    /// Returns whether the listener has not been closed.
     fn is_open(&self, registration: u64) -> bool {
         self.state().registrations.contains_key(&registration)
     }
@@ -402,14 +458,17 @@ impl Acceptor {
         state.watched.insert(token, watcher);
         drop(state);
         self.epoll.add(stream.readable().0, token, what)?;
-        Ok(WatchedSocket { acceptor: self.clone(), token, stream: stream.clone() })
+        Ok(WatchedSocket { acceptor: self.clone(), token, stream: stream.clone(), hangs_up: true })
     }
 
+    /// Accepts everything that waits at a listening socket, or one connection where the socket is
+    /// shared. Each goes through the authenticator and `check_user`, and then waits for its hello
+    /// in `callers`.
     fn accept(
         self: &Arc<Self>,
         registration: u64,
         listener: &Guarded,
-        gate: &Gate,
+        authenticator: &dyn Authenticator,
         handler: &Arc<dyn HandshakeHandler>,
         one: bool,
         spare: &mut Option<OwnedFd>,
@@ -420,14 +479,17 @@ impl Acceptor {
             }
             match socket::accept(listener) {
                 Ok(None) => return,
-                // The listener was closed while this thread came here: nobody is let in behind its back.
+                // The listener was closed after the event: no connection is admitted after its
+                // close.
                 Ok(Some(_)) if !self.is_open(registration) => return,
                 Ok(Some(socket)) => {
-                    // One that may not come in at all, or has gone already, is let go.
-                    let Ok((stream, entry)) = gate.admit(socket, handler.expects_hello()) else { continue };
+                    // A connection that is not admitted, or has ended already, is closed.
+                    let Ok((stream, proof)) = authenticator.admit(socket, handler.expects_hello()) else {
+                        continue;
+                    };
                     let Ok(credentials) = stream.credentials() else { continue };
                     if let Err(error) = handler.check_user(credentials.as_ref()) {
-                        // Whatever it has said is not even read.
+                        // Nothing that this user has sent is read.
                         if handler.expects_hello() {
                             let _ = stream.write_with(&handler.refusal(&error), &[]);
                         }
@@ -437,8 +499,8 @@ impl Acceptor {
                         let _ = handler.admit_without_hello(RawConnection { stream, acceptor: self.clone() });
                         continue;
                     }
-                    let claimant = stream.claimant(credentials.as_ref());
-                    while self.make_room(&claimant) {}
+                    let peer_identity = stream.peer_identity(credentials.as_ref());
+                    while self.make_room(&peer_identity) {}
                     let mut state = self.state();
                     if !state.registrations.contains_key(&registration) {
                         return;
@@ -454,16 +516,17 @@ impl Acceptor {
                                 stream,
                                 handler,
                                 credentials,
-                                claimant,
-                                entry,
-                                reading: Reading::default(),
+                                peer_identity,
+                                proof,
+                                reading: HelloReader::default(),
                                 deadline,
                             },
                         );
                     }
                 }
-                // Out of descriptors. The caller would stay in the queue and wake us for ever: the spare descriptor lets
-                // it in, to be closed at once, which it sees as "went away" and tries again.
+                // The process has no descriptor left. The connection would stay in the queue, and
+                // wake this thread for ever. Closing the spare descriptor makes room to accept it
+                // and close it at once; the peer sees a closed connection and tries again.
                 Err(_) => {
                     drop(spare.take());
                     let _ = socket::accept(listener);
@@ -474,29 +537,35 @@ impl Acceptor {
         }
     }
 
-    /// Lets go of the one that makes room for a newcomer; false where there is room. One whose hello has come by now is answered;
-    /// any other sees that it was hung up on, and calls again.
-    fn make_room(self: &Arc<Self>, newcomer: &Claimant) -> bool {
+    /// Evicts the connection that has to make room for a new one; returns false where there is
+    /// room. One whose hello is complete by now is answered; any other peer sees its connection
+    /// closed and connects again.
+    fn make_room(self: &Arc<Self>, new_peer: &PeerIdentity) -> bool {
         let mut state = self.state();
-        let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.claimant.clone()));
-        let Some(token) = self.bounds.to_drop(waiting, newcomer) else { return false };
+        let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.peer_identity.clone()));
+        let Some(token) = self.bounds.to_evict(waiting, new_peer) else { return false };
         let Some(mut caller) = state.callers.remove(&token) else { return false };
         drop(state);
         self.epoll.remove(caller.stream.readable().0);
         match caller.read_more() {
             Ok(false) => {}
-            heard => self.hear_out(caller, heard.map(drop)),
+            read_outcome => self.answer_caller(caller, read_outcome.map(drop)),
         }
         true
     }
 
-    /// Answers whoever has said hello in a pipe, and watches the next pipe.
-    fn hear(self: &Arc<Self>, token: u64, claim: &fifo::Claim, handler: &Arc<dyn HandshakeHandler>) {
-        while let Some(newcomer) = claim.hear() {
-            let answer = match &newcomer.pipes {
-                Ok(pipes) => handler.answer(IncomingHandshake {
-                    stream: Stream::Pipes(pipes.clone()),
-                    hello: newcomer.hello.clone(),
+    /// Answers every hello that has arrived in a pipe, and then watches the pipe that replaced it.
+    fn answer_hellos(
+        self: &Arc<Self>,
+        token: u64,
+        source: &dyn HelloSource,
+        handler: &Arc<dyn HandshakeHandler>,
+    ) {
+        while let Some(received) = source.next() {
+            let answer = match &received.stream {
+                Ok(stream) => handler.answer(IncomingHandshake {
+                    stream: stream.clone(),
+                    hello: received.hello.clone(),
                     descriptors: Vec::new(),
                     credentials: None,
                     process: None,
@@ -506,26 +575,29 @@ impl Acceptor {
             };
             match answer {
                 Ok(answer) => {
-                    if claim.answer(&newcomer, &answer.frame) {
+                    if source.answer(&received, &answer.frame) {
                         (answer.admitted)();
                     }
                 }
-                Err(error) => drop(claim.answer(&newcomer, &handler.refusal(&error))),
+                Err(error) => drop(source.answer(&received, &handler.refusal(&error))),
             }
-            // What was watched is the newcomer's now, and whoever closed the registration meanwhile wants none watched.
-            if let Ok(pipes) = &newcomer.pipes {
-                self.epoll.remove(pipes.reader());
+            // The descriptor that was watched belongs to the new link now. If the registration was
+            // closed meanwhile, nothing is watched in its place.
+            if let Ok(stream) = &received.stream {
+                self.epoll.remove(stream.readable().0);
                 if self.state().registrations.contains_key(&token) {
-                    claim.with_reader(|reader| self.epoll.add(reader, token, Interest::IN));
+                    // If this fails, no client can connect any more, and each is told that the
+                    // server does not answer.
+                    source.with_reader(&mut |reader| drop(self.epoll.add(reader, token, Interest::IN)));
                 }
             }
         }
     }
 
-    /// Answers a caller whose hello has come, or could not be read.
-    fn hear_out(self: &Arc<Self>, caller: PendingHandshake, heard: Result<()>) {
+    /// Answers a peer whose hello is complete, or could not be read: `read_outcome` is the error.
+    fn answer_caller(self: &Arc<Self>, caller: PendingHandshake, read_outcome: Result<()>) {
         let PendingHandshake { stream, handler, credentials, reading, .. } = caller;
-        let answer = heard.and_then(|()| {
+        let answer = read_outcome.and_then(|()| {
             let (hello, descriptors) = reading.finish()?;
             let process = credentials.as_ref().and_then(|who| stream.process(who));
             let acceptor = self.clone();
@@ -538,8 +610,8 @@ impl Acceptor {
                 acceptor,
             })
         });
-        // A hello's answer is short and the first thing on this connection, so there is room for it, unless the caller has
-        // gone: then it has no need of it.
+        // The answer is short and the first frame on this connection, so there is room for it
+        // unless the peer has ended, who then does not need it.
         match answer {
             Ok(answer) if answer.frame.is_empty() => (answer.admitted)(),
             Ok(answer) => {
@@ -556,6 +628,7 @@ impl Acceptor {
     }
 }
 
+/// Opens a descriptor to close when there is none left.
 fn spare() -> Option<OwnedFd> {
     std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
 }
@@ -573,7 +646,7 @@ mod tests {
     use crate::sys::socket::Carries;
     use crate::transport::place::{Access, Place};
 
-    /// Lets everybody in who says anything, and takes its time before it accepts.
+    /// Admits every peer, and waits before it accepts.
     struct Slow;
 
     impl HandshakeHandler for Slow {
@@ -607,21 +680,21 @@ mod tests {
             let claim = ListenSource::Socket(place.claim(Access::default()).unwrap());
             (open(claim, Arc::new(Slow)).unwrap(), place)
         };
-        // The thread goes on as long as somebody listens.
+        // The thread runs as long as there is a listener.
         let _other = listens("other.unix");
         let (registration, place) = listens("late.unix");
         let caller = place.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();
         let hello = crate::frame::Header::new(crate::frame::Kind::Hello, crate::Encoding::Cbor);
         rustix::io::write(&caller, &hello.to_bytes()).unwrap();
-        // The thread has been woken, and waits.
+        // The thread has been woken, and is in its accept delay.
         std::thread::sleep(Duration::from_millis(50));
         drop(registration);
         let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
         poll::wait_any(&mut waiting, [(caller.as_fd(), PollFlags::IN)]).unwrap();
-        let mut heard = [0; 16];
+        let mut bytes = [0; 16];
         assert!(
-            matches!(rustix::io::read(&caller, &mut heard), Ok(0) | Err(rustix::io::Errno::CONNRESET)),
-            "{heard:?}"
+            matches!(rustix::io::read(&caller, &mut bytes), Ok(0) | Err(rustix::io::Errno::CONNRESET)),
+            "{bytes:?}"
         );
     }
 }

@@ -1,4 +1,9 @@
-//! What a layer above keeps in the directory of a spool or a journal: a few bytes, which appear whole and are on the disk, or not at all.
+//! Small files that a layer above keeps in the directory of a spool or a journal, such as the
+//! schema of its messages.
+//!
+//! A file appears whole and synced, or not at all: it is written under a temporary name, synced and
+//! renamed, and then the directory is synced. The owner of the directory may be another user, so
+//! every read is bounded and nothing of another user is replaced.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -6,18 +11,23 @@ use super::place::Place;
 use crate::error::{Doing, Result};
 use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged, write_all};
 
-/// What the messages of a place mean.
+/// The schema of the messages of a place.
 pub const SCHEMA: &str = ".schema";
-/// What is replied to them.
+/// The schema of the replies to them.
 pub const REPLY_SCHEMA: &str = ".reply_schema";
 
-/// The directory of a place, and the mode of a file that those may read who may enter it; none where there is none.
+/// Opens the directory of a place and returns it with the mode for files that everybody may read
+/// who may read the directory; `None` where there is none.
 fn directory(place: &Place) -> Result<Option<(OwnedFd, u32)>> {
     let opened = place.directory.beneath().directory(&place.file, Owner::Anybody)?;
     Ok(opened.map(|opened| (opened.fd, 0o600 | opened.facts.st_mode & 0o044)))
 }
 
-/// The bytes in a file, of at most `limit`; none where there are none. Whoever may write to the directory may have put them there.
+/// Returns the bytes of a file, at most `limit`; `None` where there is no such file. Everybody who
+/// may write to the directory may have put them there.
+///
+/// # Errors
+/// `TooLarge`, and those of opening (`PermissionDenied`, `Corrupt`).
 pub fn read(place: &Place, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
     let Some((fd, _)) = directory(place)? else { return Ok(None) };
     let path = place.path();
@@ -25,29 +35,48 @@ pub fn read(place: &Place, name: &str, limit: usize) -> Result<Option<Vec<u8>>> 
     Ok(read.map(|(bytes, _)| bytes))
 }
 
-/// The names of all files there.
+/// Returns the names of all files of the place.
 pub fn names(place: &Place) -> Result<Vec<String>> {
     let Some((fd, _)) = directory(place)? else { return Ok(Vec::new()) };
     Beneath::new(fd.as_fd(), &place.path()).names()
 }
 
-/// Removes a file, if it is ours.
-pub fn remove(place: &Place, name: &str) -> Result<()> {
+/// Removes those of these files that this user owns. The directory is synced first, so that what
+/// used them is gone for good: a power cut could otherwise bring that back without them.
+pub fn remove_unused(place: &Place, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
     let Some((fd, _)) = directory(place)? else { return Ok(()) };
     let path = place.path();
+    rustix::fs::fsync(&fd).doing(format_args!("syncing {}", path.display()))?;
     let inside = Beneath::new(fd.as_fd(), &path);
-    if inside.facts(name)?.is_some_and(|facts| is_ours(&facts)) {
-        inside.remove(name)?;
+    for name in names {
+        if inside.facts(name)?.is_some_and(|facts| is_ours(&facts)) {
+            inside.remove(name)?;
+        }
     }
     Ok(())
 }
 
-/// Puts the bytes there, in the place of those of ours. `PermissionDenied` where they are another user's, or the directory is.
+/// Returns once the names in the place's directory are on the disk. A file that is found there may have
+/// been renamed by a program that was killed before it could sync the directory: its bytes are on the
+/// disk, its name may not be.
+pub fn sync(place: &Place) -> Result<()> {
+    let Some((fd, _)) = directory(place)? else { return Ok(()) };
+    rustix::fs::fsync(&fd).doing(format!("syncing {}", place.path().display()))
+}
+
+/// Writes a file in the place of one of this user; does nothing where the place has no directory.
+/// Returns once it is on the disk.
+///
+/// # Errors
+/// `PermissionDenied` where the file is another user's, or the directory is; `NoSpace`.
 pub fn write(place: &Place, name: &str, bytes: &[u8]) -> Result<()> {
     let Some((fd, mode)) = directory(place)? else { return Ok(()) };
     let path = place.path();
     let inside = Beneath::new(fd.as_fd(), &path);
-    // What a program that was killed had begun.
+    // Temporary files of programs that were killed here.
     for begun in inside.names()? {
         let is_begun = of_staged(&begun).is_some_and(|(begun, _)| begun == name);
         if is_begun && inside.facts(&begun)?.is_some_and(|facts| is_ours(&facts)) {
@@ -59,7 +88,7 @@ pub fn write(place: &Place, name: &str, bytes: &[u8]) -> Result<()> {
     let file = inside.create(&new, mode, None)?;
     let written = write_all(&file, bytes).and_then(|()| rustix::fs::fsync(&file)).doing(doing());
     written.and_then(|()| inside.rename(inside, &new, name)).inspect_err(|_| {
-        // The first error is the one that counts; what cannot be removed now is removed by the next.
+        // The first error is returned; a temporary file that stays is removed by the next writer.
         let _ = inside.remove(&new);
     })?;
     rustix::fs::fsync(&fd).doing(doing())

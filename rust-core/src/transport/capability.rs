@@ -1,38 +1,64 @@
-//! What each transport can do: the channel above asks this record, and never which transport it is.
+//! What each transport can do. The layers above read this record and never ask which transport it
+//! is.
+//!
+//! Each folder writes its record as the difference from [`LINKS`]. `docs/transports.md` shows all
+//! of them as a table, which a test in `table` holds to the code.
 
-use super::endpoint::{Endpoint, Transport};
-use crate::error::{Error, ErrorKind, Result};
-
-/// What a transport can do.
+/// What a transport can do; constant, one per transport and framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Two ends with messages both ways, or one way where `replies` is false.
+    /// Two ends exchange messages, both ways, or one way where `replies` is false.
     pub channel: bool,
-    /// Many clients and a server.
+    /// Many clients call one server.
     pub request: bool,
-    /// One publisher and any number of subscribers.
+    /// One publisher has any number of subscribers.
     pub publish: bool,
-    /// There is a way back: calls have answers.
+    /// There is a way back: calls have replies.
     pub replies: bool,
-    /// The two sides say hello, so that a session can survive the death of either.
+    /// The two sides exchange a hello, so that a session can survive the death of either.
     pub sessions: bool,
-    /// The place itself keeps what was not consumed, whoever dies.
+    /// The place itself keeps what was not consumed, whichever process dies.
     pub keeps: bool,
-    /// With the option `durable`, or always, what was accepted survives the machine's power.
+    /// With the option `durable`, or always, what was accepted survives a power cut.
     pub durable: bool,
-    /// Users and groups can be listed by number: the kernel says who connects.
+    /// Users and groups can be listed by number, because the kernel says which user connects.
     pub allow_lists: bool,
-    /// `framing="lines"` and `"raw"`, for programs that know nothing of Linkspan.
+    /// It takes `framing="lines"` and `"raw"`, for programs without Linkspan.
     pub framing: bool,
     /// A link can break while both sides live, and resume.
     pub cuts: bool,
-    /// Links to many peers at a time; otherwise to one.
+    /// One end has links to many peers at a time; otherwise to one.
     pub many_peers: bool,
-    /// Why it cannot do the rest, and what can: for the text of an error.
+    /// There is no hello: one link leads to every process that uses the name.
+    pub connectionless: bool,
+    /// One side only writes and the other only reads.
+    pub one_way: bool,
+    /// The place of the name keeps what is published, and no publisher answers there.
+    pub store: bool,
+    /// The store has the newest value alone, in a form that the option `framing` selects; writers
+    /// may lock it.
+    pub single_value: bool,
+    /// The store has every value: readers choose where they begin, and rules decide what is kept.
+    pub history: bool,
+    /// The mode and the group of what is made for a name decide who may use it.
+    pub modes: bool,
+    /// Several processes may serve a name side by side.
+    pub shared: bool,
+    /// A publisher may stand for one of another machine, under the sequence numbers of that one.
+    pub relays: bool,
+    /// The same for the ends of a channel, whose frames are passed on unchanged.
+    pub relays_links: bool,
+    /// The number of slots for long arrays beside each side of a link, which the other side views.
+    pub slots: u64,
+    /// Bytes of a schema that fit into one hello.
+    pub schema_part: usize,
+    /// Why it cannot do the rest, and what can: part of the text of an error.
     pub because: &'static str,
 }
 
-const LINKS: Capabilities = Capabilities {
+/// The record of a transport with links to any number of peers that exchange a hello. The other
+/// records state their differences from it.
+pub const LINKS: Capabilities = Capabilities {
     channel: true,
     request: true,
     publish: true,
@@ -44,80 +70,29 @@ const LINKS: Capabilities = Capabilities {
     framing: false,
     cuts: false,
     many_peers: true,
+    connectionless: false,
+    one_way: false,
+    store: false,
+    single_value: false,
+    history: false,
+    modes: true,
+    shared: false,
+    relays: false,
+    relays_links: false,
+    slots: 0,
+    // A hello has at most 16 KiB, of which the schema may take half.
+    schema_part: 8 << 10,
     because: "",
 };
 
-const SHM: Capabilities = Capabilities {
-    because: "shared memory holds frames, not text, and dies with its owners; use unix: for framing, spool: or journal: for durability",
-    ..LINKS
-};
-const UNIX: Capabilities = Capabilities {
-    framing: true,
-    because: "a socket keeps nothing when both sides die; use spool: or journal:",
-    ..LINKS
-};
-const TCP: Capabilities = Capabilities {
-    cuts: true,
-    allow_lists: false,
-    framing: true,
-    because: "TCP does not say which user connects, and keeps nothing when both sides die; use unix: for lists of users, spool: or journal: for durability",
-    ..LINKS
-};
-const FIFO: Capabilities = Capabilities {
-    publish: false,
-    allow_lists: false,
-    framing: true,
-    many_peers: false,
-    because: "a named pipe has one reader and does not say who writes; use unix: or shm: for several readers or lists of users",
-    ..LINKS
-};
-const DGRAM: Capabilities = Capabilities {
-    publish: false,
-    replies: false,
-    sessions: false,
-    allow_lists: false,
-    because: "a mailslot goes one way, from many writers to one reader, and promises no more than its best effort; use unix: for answers and for delivery that is acknowledged",
-    ..LINKS
-};
-const SPOOL: Capabilities = Capabilities {
-    publish: false,
-    sessions: false,
-    keeps: true,
-    durable: true,
-    allow_lists: false,
-    because: "each file of a spool is one message to one reader, and modes and owners decide who may write; use file: or journal: to publish",
-    ..LINKS
-};
-const FILE: Capabilities = Capabilities {
-    channel: false,
-    request: false,
-    replies: false,
-    sessions: false,
-    keeps: true,
-    allow_lists: false,
-    framing: true,
-    because: "a file holds one value, the latest: publish to it, subscribe to it, or ask for the latest; use spool: for messages",
-    ..LINKS
-};
-const JOURNAL: Capabilities = Capabilities {
-    channel: false,
-    request: false,
-    replies: false,
-    sessions: false,
-    keeps: true,
-    durable: true,
-    allow_lists: false,
-    because: "a journal is written by one publisher and read by subscribers; use spool: with durable=true for requests that survive",
-    ..LINKS
-};
-
-/// A file has no peers: its framing is how the one value in it is written.
+/// Whether framing concerns peers. A file has none: there, framing is the form of the one value in
+/// it.
 const fn has_peers(can: &Capabilities) -> bool {
     can.channel
 }
 
 impl Capabilities {
-    /// What is left of them with `framing="lines"`.
+    /// Returns what is left of the capabilities with `framing="lines"`.
     pub const fn with_lines(self) -> Capabilities {
         if !has_peers(&self) {
             return self;
@@ -129,7 +104,7 @@ impl Capabilities {
         }
     }
 
-    /// What is left of them with `framing="raw"`.
+    /// Returns what is left of the capabilities with `framing="raw"`.
     pub const fn with_raw_bytes(self) -> Capabilities {
         if !has_peers(&self) {
             return self;
@@ -140,113 +115,5 @@ impl Capabilities {
             because: "raw bytes have no beginning, no end and no number, so nothing can be answered or sent again; use framing=\"lines\", or Linkspan's own framing",
             ..self.with_lines()
         }
-    }
-}
-
-impl Transport {
-    /// What it can do.
-    pub const fn capabilities(self) -> &'static Capabilities {
-        match self {
-            Transport::Shm => &SHM,
-            Transport::Unix => &UNIX,
-            Transport::Tcp => &TCP,
-            Transport::Fifo => &FIFO,
-            Transport::Dgram => &DGRAM,
-            Transport::Spool => &SPOOL,
-            Transport::File => &FILE,
-            Transport::Journal => &JOURNAL,
-        }
-    }
-
-    /// Refuses what this transport cannot do, with the reason: `what` is such as "call" or "the option allow_uids".
-    pub fn require(self, can: bool, what: &str) -> Result<()> {
-        if can { Ok(()) } else { Err(self.unsupported(what)) }
-    }
-
-    /// `Unsupported`, with the reason.
-    pub fn unsupported(self, what: &str) -> Error {
-        self.unsupported_because(what, self.capabilities().because)
-    }
-
-    /// `Unsupported`, with another reason than the transport itself.
-    pub fn unsupported_because(self, what: &str, because: &str) -> Error {
-        Error::new(ErrorKind::Unsupported, format!("{}: cannot do that: {what}; {because}", self.name()))
-    }
-
-    /// For a transport that this build does not have.
-    pub fn unavailable(self) -> Error {
-        let text = format!("the transport {}: is not in this build", self.name());
-        Error::new(ErrorKind::TransportUnavailable, text)
-    }
-}
-
-impl Endpoint {
-    /// Refuses what goes the other way, where there is only one.
-    pub(crate) fn check_way(&self, is_its_side: bool, what: &str) -> Result<()> {
-        if is_its_side || !self.transport().is_one_way() {
-            return Ok(());
-        }
-        // Every send and every receive passes here: the text is made for a refusal alone.
-        self.transport().require(false, &format!("{what} at this end")).map_err(|e| e.on(self))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_transport_suits_some_pattern_and_says_why_not_the_others() {
-        for transport in Transport::ALL {
-            let can = transport.capabilities();
-            assert!(can.channel || can.request || can.publish, "{transport:?}");
-            assert!(can.because.contains("use ") || can.because.contains("publish to it"), "{transport:?}");
-            let error = transport.require(false, "the option x").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Unsupported);
-            assert!(error.text().contains("the option x") && error.text().contains(can.because), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_documents_have_the_table() {
-        let rows = Transport::ALL.map(|transport| {
-            let can = transport.capabilities();
-            let all = [
-                can.channel,
-                can.request,
-                can.publish,
-                can.replies,
-                can.sessions,
-                can.keeps,
-                can.durable,
-                can.allow_lists,
-                can.framing,
-                can.cuts,
-                can.many_peers,
-            ];
-            let mut row = [const { String::new() }; 12];
-            row[0] = format!("`{}:`", transport.name());
-            for (cell, can) in row[1..].iter_mut().zip(all) {
-                if can {
-                    *cell = "yes".into()
-                }
-            }
-            row
-        });
-        let head = [
-            "transport",
-            "channel",
-            "request",
-            "publish",
-            "replies",
-            "sessions",
-            "keeps",
-            "durable",
-            "allow lists",
-            "framing",
-            "cuts",
-            "many peers",
-        ];
-        crate::documents::check("capabilities", &crate::documents::table(head, rows));
     }
 }

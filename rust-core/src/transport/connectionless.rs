@@ -1,34 +1,35 @@
-//! Ends without a hello: the name is a place (a directory, a mailslot), and whoever uses it has one link to all the others.
+//! Links without a hello: the name is a place (a directory, a mailslot), and each process that uses
+//! it has one link to all the others.
+//!
+//! There is no peer to negotiate with, so each side states its options and the extension of every
+//! frame names its sender.
 
 use std::any::Any;
 
-use super::endpoint::{Endpoint, Transport};
 use super::place::Place;
-use super::{Rx, Tx, dgram, spool};
+use super::{Rx, Tx};
 use crate::codec::Encoding;
-use crate::deadline::Waiting;
-use crate::error::Result;
 
-/// What the channel above says about itself.
+/// What the channel above says about itself; copied from the options of the program.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// How this side is called: its `client_id`, else its program's name and process number.
+    /// The name of this side: its `client_id`, or its program's name and process number.
     pub source: String,
     /// Whether the program gave that name, so that it stays the same when it starts again.
     pub named: bool,
-    /// The number of this incarnation, drawn by chance.
+    /// The random number of this incarnation.
     pub session: u64,
     /// The longest message in bytes.
-    pub limit: u64,
-    /// How values are written.
+    pub max_message_size: u64,
+    /// The encoding of values.
     pub encoding: Encoding,
-    /// The mode of what is made; none for the directory's own.
+    /// The mode of what is made; `None` for the directory's own.
     pub mode: Option<u32>,
     /// The group of what is made.
     pub group: Option<u32>,
-    /// Bytes that may wait; none for the transport's own number.
+    /// Bytes that may wait unread; `None` for the transport's own limit.
     pub buffer: Option<usize>,
-    /// Whether what was accepted is to survive the machine's power.
+    /// Whether what was accepted is to survive a power cut.
     pub durable: bool,
     /// Whether several processes may serve the name.
     pub shared: bool,
@@ -36,48 +37,14 @@ pub struct ConnectOptions {
     pub pattern: &'static str,
 }
 
-/// One side's link.
+/// One side's link, with what has to live as long.
 pub struct ConnectionlessLink {
-    /// The way out.
+    /// The sending half.
     pub tx: Tx,
-    /// The way in.
+    /// The receiving half.
     pub rx: Rx,
-    /// Holds the name as long as it lives.
+    /// Owns the name; its drop gives the name away.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
-    /// The directory in which messages lie; none where they lie nowhere.
+    /// The directory in which messages lie; `None` where they lie in the kernel.
     pub place: Option<Place>,
-}
-
-/// Takes the name. `AddressInUse` where a living process has it.
-pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
-    match endpoint.transport() {
-        Transport::Dgram => dgram::listen(endpoint, connect_options),
-        Transport::Spool => spool::listen(endpoint, connect_options),
-        transport => Err(transport.unavailable()),
-    }
-}
-
-/// Joins whoever has the name, and waits until somebody does.
-pub fn connect(
-    endpoint: &Endpoint,
-    connect_options: &ConnectOptions,
-    waiting: &mut Waiting<'_>,
-) -> Result<ConnectionlessLink> {
-    match endpoint.transport() {
-        Transport::Dgram => dgram::connect(endpoint, connect_options, waiting),
-        Transport::Spool => spool::connect(endpoint, connect_options, waiting),
-        transport => Err(transport.unavailable()),
-    }
-}
-
-impl Transport {
-    /// Whether one side only writes and the other only reads.
-    pub const fn is_one_way(self) -> bool {
-        matches!(self, Transport::Dgram)
-    }
-
-    /// Whether its ends are of this kind.
-    pub const fn is_connectionless(self) -> bool {
-        matches!(self, Transport::Dgram | Transport::Spool)
-    }
 }

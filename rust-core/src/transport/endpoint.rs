@@ -1,99 +1,57 @@
-//! Endpoints: what a program writes to name a meeting point, and where that is in the file system.
+//! Endpoints: the text with which a program names a peer, and the file that stands for it.
+//!
+//! | text | transport | file in the runtime directory |
+//! |---|---|---|
+//! | `lab/fft` | the first of `table`, shared memory | `lab@fft.shm` |
+//! | `unix:lab/fft` | `unix` | `lab@fft.unix` |
+//! | `unix:/srv/app.sock` | `unix` | none: the path itself |
+//! | `tcp://127.0.0.1:7000` | `tcp` | `127.0.0.1:7000.tcp`, a record for listings |
+//!
+//! Parsing checks everything, so that no later layer sees a name with `..`, a NUL or a character
+//! that a shell would interpret. A name has at most 200 bytes in segments of 1 to 64; `@` is not
+//! allowed in it, so the translation to a file name is reversible.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::kind::{Naming, Transport};
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::sys::socket::Carries;
 
-/// How frames travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// Shared memory; a Unix socket introduces the two sides.
-    Shm,
-    /// A Unix stream socket.
-    Unix,
-    /// A Unix datagram socket: many writers, one reader.
-    Dgram,
-    /// A TCP connection.
-    Tcp,
-    /// A pair of named pipes.
-    Fifo,
-    /// A directory of files, one message a file.
-    Spool,
-    /// One file with the latest value.
-    File,
-    /// An append-only log on disk.
-    Journal,
-}
-
-impl Transport {
-    /// Every transport of this build.
-    pub const ALL: [Transport; 8] = [
-        Transport::Shm,
-        Transport::Unix,
-        Transport::Dgram,
-        Transport::Tcp,
-        Transport::Fifo,
-        Transport::Spool,
-        Transport::File,
-        Transport::Journal,
-    ];
-
-    /// What the peers of its sockets send beside bytes.
-    pub(crate) const fn carries(self) -> Carries {
-        match self {
-            Transport::Shm => Carries::Descriptors,
-            _ => Carries::Bytes,
-        }
-    }
-
-    /// The word in front of the colon.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Transport::Shm => "shm",
-            Transport::Unix => "unix",
-            Transport::Dgram => "dgram",
-            Transport::Tcp => "tcp",
-            Transport::Fifo => "fifo",
-            Transport::Spool => "spool",
-            Transport::File => "file",
-            Transport::Journal => "journal",
-        }
-    }
-}
-
-/// A meeting point: `[transport:]name`, or `tcp://host:port`. A bare name means `shm:`.
+/// A parsed endpoint: `[transport:]name`, or `tcp://host:port`. A name without a transport means
+/// `shm:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
+    /// The transport in front of the colon.
     transport: Transport,
+    /// The text behind the colon; for TCP without the two slashes.
     name: String,
 }
 
-/// The longest name.
+/// The most bytes of a name. With `@` for `/` and the ending it stays below the 255 of a file name.
 const MAX_NAME: usize = 200;
-/// The longest part of a name between two `/`.
+/// The most bytes of a segment, the part of a name between two `/`.
 const MAX_SEGMENT: usize = 64;
 
 impl Endpoint {
-    /// How frames travel.
+    /// Returns the transport.
     pub fn transport(&self) -> Transport {
         self.transport
     }
 
-    /// The directory that an absolute name lies in, and the file there.
+    /// Returns the directory and the file of an absolute path; `None` for a name or an address.
     pub(crate) fn absolute(&self) -> Option<(&Path, &str)> {
         let path = Path::new(&self.name);
-        if !path.is_absolute() || self.transport == Transport::Tcp {
+        if !path.is_absolute() || self.transport.naming() == Naming::Address {
             return None;
         }
         Some((path.parent()?, path.file_name()?.to_str()?))
     }
 
-    /// Host and port of a TCP endpoint; an IPv6 address without its brackets.
+    /// Returns the host and the port of a TCP endpoint, an IPv6 address without its brackets;
+    /// `None` for other transports.
     pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
-        if self.transport != Transport::Tcp {
+        if self.transport.naming() != Naming::Address {
             return None;
         }
         let (host, port) = self.name.rsplit_once(':')?;
@@ -101,39 +59,60 @@ impl Endpoint {
         Some((host, port.parse().ok()?))
     }
 
-    /// The TCP endpoint of an address, written as its numbers.
-    pub(crate) fn of_address(address: std::net::SocketAddr) -> Endpoint {
-        Endpoint { transport: Transport::Tcp, name: address.to_string() }
+    /// Returns the endpoint of an address, in numbers.
+    pub(crate) fn of_address(transport: Transport, address: std::net::SocketAddr) -> Endpoint {
+        Endpoint { transport, name: address.to_string() }
     }
 
-    /// The same host with this port.
+    /// Returns the endpoint of the same host with this port: for a listener that asked for port 0.
     pub(crate) fn with_port(&self, port: u16) -> Endpoint {
         let host = self.name.rsplit_once(':').map_or(&*self.name, |(host, _)| host);
         Endpoint { transport: self.transport, name: format!("{host}:{port}") }
     }
 
-    /// The single file name that stands for it in the runtime directory: `lab@fft.shm`.
+    /// Returns the file name that stands for it in the runtime directory: `lab@fft.shm`.
     pub(crate) fn file_name(&self) -> String {
         format!("{}.{}", self.name.replace('/', "@"), self.transport.name())
     }
 
-    /// The endpoint that a file in the runtime directory stands for.
+    /// Returns the endpoint that a file in the runtime directory stands for; `None` where the file
+    /// is none of ours.
     pub(crate) fn from_file_name(file: &str) -> Option<Endpoint> {
         let (name, transport) = file.rsplit_once('.')?;
-        let transport = Transport::ALL.into_iter().find(|t| t.name() == transport)?;
+        let transport = Transport::named(transport)?;
         let name = name.replace('@', "/");
-        match transport {
-            Transport::Tcp => check_address(&name).ok()?,
-            _ => check_name(&name).ok()?,
+        match transport.naming() {
+            Naming::Address => check_address(&name).ok()?,
+            Naming::Name | Naming::NameOrPath => check_name(&name).ok()?,
         }
         Some(Endpoint { transport, name })
     }
 }
 
+impl Endpoint {
+    /// Refuses an operation of the wrong direction on a transport that goes one way. `is_its_side`
+    /// says whether this side may do it.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the endpoint.
+    pub(crate) fn check_direction(&self, is_its_side: bool, what: &str) -> Result<()> {
+        if is_its_side || !self.transport().capabilities().one_way {
+            return Ok(());
+        }
+        // Every send and every receive passes here, so the text is made for a refusal alone.
+        self.transport().require(false, &format!("{what} at this end")).map_err(|e| e.on(self))
+    }
+}
+
+/// Makes the `InvalidEndpoint` error, to which the caller adds the whole text of the endpoint.
 fn invalid(text: String) -> Error {
     Error::new(ErrorKind::InvalidEndpoint, text)
 }
 
+/// Refuses a name that could not be a file name of its own in a directory.
+///
+/// # Errors
+/// `InvalidEndpoint`, which says what is wrong and what is allowed.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(invalid("the name is empty; write one such as lab/temperature".into()));
@@ -167,7 +146,11 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Host and port: a name, an IPv4 address or an IPv6 address in brackets, then a colon and a number.
+/// Refuses anything but a host and a port: a host name, an IPv4 address or an IPv6 address in
+/// brackets, then a colon and a number.
+///
+/// # Errors
+/// `InvalidEndpoint`.
 fn check_address(address: &str) -> Result<()> {
     let wrong = |what: &str| {
         Err(invalid(format!(
@@ -200,11 +183,12 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Endpoint> {
         let (transport, name) = match text.split_once(':') {
-            None => (Transport::Shm, text),
-            Some((word, name)) => match Transport::ALL.into_iter().find(|t| t.name() == word) {
+            None => (Transport::default_transport(), text),
+            Some((word, name)) => match Transport::named(word) {
                 Some(transport) => (transport, name),
                 None => {
-                    let known = Transport::ALL.map(|t| format!("{}:", t.name())).join(" ");
+                    let known: Vec<_> = Transport::all().map(|t| format!("{}:", t.name())).collect();
+                    let known = known.join(" ");
                     return Err(invalid(format!(
                         "no transport is called {word}; there are {known}",
                         word = quoted(word)
@@ -213,7 +197,7 @@ impl FromStr for Endpoint {
                 }
             },
         };
-        if transport == Transport::Tcp {
+        if transport.naming() == Naming::Address {
             let Some(address) = name.strip_prefix("//") else {
                 return Err(invalid(format!(
                     "{text} is no address; write tcp://host:port",
@@ -224,7 +208,7 @@ impl FromStr for Endpoint {
             check_address(address).map_err(|e| e.on(text))?;
             return Ok(Endpoint { transport, name: address.to_owned() });
         }
-        if transport != Transport::Shm && name.starts_with('/') {
+        if transport.naming() == Naming::NameOrPath && name.starts_with('/') {
             let path = PathBuf::from(name);
             if path.file_name().is_none()
                 || path.components().any(|c| c.as_os_str() == "..")
@@ -245,7 +229,7 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slashes = if self.transport == Transport::Tcp { "//" } else { "" };
+        let slashes = if self.transport.naming() == Naming::Address { "//" } else { "" };
         write!(f, "{}:{slashes}{}", self.transport.name(), self.name)
     }
 }

@@ -1,4 +1,13 @@
-//! Reading one hello from a new connection, and nothing after it; and calling a listener.
+//! Reading one hello from a new connection, and not a byte after it; and the connecting side of the
+//! handshake.
+//!
+//! A hello is one frame of at most 16 KiB. Descriptors may come with it and nowhere else: they are
+//! taken only once the whole frame is there and its content has been checked, so a refused peer
+//! cannot fill this process with descriptors. The acceptor calls [`HelloReader`]; the connecting
+//! side calls [`call`], or [`connect`] where it sends no hello.
+//!
+//! What follows the hello in the socket's queue stays there, for the link that takes the connection
+//! over.
 
 use std::fmt::Display;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,22 +29,45 @@ use bytes::Bytes;
 /// The most bytes of a hello's body.
 const MAX_BODY: u64 = 16 << 10;
 
-/// The most descriptors that come with a hello.
+/// The most descriptors that come with the hello of a caller: one memory file, or one listening
+/// socket.
 const MAX_DESCRIPTORS: usize = 1;
 
-/// A hello that is being read.
-#[derive(Default)]
-pub struct Reading {
+/// A hello of which a part may have arrived. Owned by the acceptor's pending handshake, or by a
+/// connecting call.
+pub struct HelloReader {
+    /// What has arrived of the frame.
     bytes: Vec<u8>,
+    /// The header, once it is complete and valid.
     header: Option<Header>,
+    /// The descriptors that came with it.
     descriptors: Vec<OwnedFd>,
+    /// How many may come at most.
+    most: usize,
     /// Whether a listening socket may come along, and nothing else, instead of a memory file.
     wants_socket: bool,
 }
 
-impl Reading {
-    /// Reads what is there, never past the hello; true when it is complete. Descriptors that come along are taken only once
-    /// the whole hello is there and `check` has found nothing wrong with it.
+impl Default for HelloReader {
+    fn default() -> HelloReader {
+        let (bytes, descriptors) = (Vec::new(), Vec::new());
+        HelloReader { bytes, header: None, descriptors, most: MAX_DESCRIPTORS, wants_socket: false }
+    }
+}
+
+impl HelloReader {
+    /// A reader of the answer to a hello, with which as many descriptors may come as any side sends
+    /// at once.
+    fn of_answer() -> HelloReader {
+        HelloReader { most: socket::MAX_DESCRIPTORS, ..HelloReader::default() }
+    }
+
+    /// Reads what has arrived, never past the hello; returns true when it is complete. `check`
+    /// inspects the hello before its descriptors are taken.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer ended before; `Malformed` for anything but a hello; those of
+    /// `check`.
     pub fn read_more(&mut self, stream: &Stream, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<bool> {
         loop {
             let whole = match &self.header {
@@ -79,7 +111,8 @@ impl Reading {
         }
     }
 
-    /// Takes the rest of a hello, with the descriptors that come with it. Descriptors that come behind it stay where they are.
+    /// Takes the rest of a hello with the descriptors that come with it. Descriptors behind it stay
+    /// where they are.
     fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
         let have = self.bytes.len();
         self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
@@ -100,13 +133,14 @@ impl Reading {
             true => socket::check_listening(one).is_ok(),
             false => rights::closes_at_once(one),
         };
-        let fit = number <= MAX_DESCRIPTORS && taken.iter().all(fits);
+        let fit = number <= self.most && taken.iter().all(fits);
         if !fit || !matches!(got, Ok(Some(n)) if n == whole - have) {
             closing::close_aside(taken);
             got?;
             let kind = if self.wants_socket { "listening sockets" } else { "memory files" };
             let text = format!(
-                "the hello brings {number} descriptors that are no {kind}, or more than {MAX_DESCRIPTORS}"
+                "the hello brings {number} descriptors that are no {kind}, or more than {}",
+                self.most
             );
             return Err(Error::new(ErrorKind::Malformed, text));
         }
@@ -114,7 +148,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The hello and the descriptors that came with it.
+    /// Returns the hello and the descriptors that came with it.
     pub fn finish(self) -> Result<(Incoming, Vec<OwnedFd>)> {
         let Some(header) = self.header else {
             return Err(Error::new(ErrorKind::Internal, "a hello was taken before it had come"));
@@ -123,20 +157,20 @@ impl Reading {
     }
 }
 
-/// What a look at a socket gave.
+/// What one read of a socket returned.
 enum Received {
     Nothing,
     Bytes(usize),
-    /// Descriptors come with the next bytes, or behind them.
+    /// Descriptors come with the next bytes, or behind them: nothing was taken.
     Descriptors,
 }
 
-/// Takes what is there, unless descriptors are there too.
+/// Reads what is there, unless descriptors are there too.
 fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<Received> {
     Ok(match rights::peek(socket, into)? {
         None => Received::Nothing,
         Some((_, true)) => Received::Descriptors,
-        // The end.
+        // The end of the stream.
         Some((0, _)) => Received::Bytes(0),
         Some((seen, _)) => {
             socket::receive(socket, &mut into[..seen])?.map_or(Received::Nothing, Received::Bytes)
@@ -144,7 +178,11 @@ fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<Received> {
     })
 }
 
-/// The header of a hello: a frame of that kind, or the error in its place, of a length that there may be.
+/// Checks the header of a hello: a frame of that kind, or the error in its place, of a permitted
+/// length.
+///
+/// # Errors
+/// `Malformed`, `VersionMismatch`.
 fn read_header(bytes: &[u8]) -> Result<Header> {
     let Some(first) = bytes.first_chunk::<HEADER>() else {
         return Err(Error::new(ErrorKind::Malformed, "a connection begins with a whole header"));
@@ -160,54 +198,64 @@ fn read_header(bytes: &[u8]) -> Result<Header> {
     Ok(header)
 }
 
+/// Divides the bytes of a complete frame.
 fn incoming(header: Header, bytes: Bytes) -> Incoming {
     let extension = bytes.slice(HEADER..HEADER + header.extension);
     let body = bytes.slice(header.body_offset()..);
-    Incoming { header, extension, body }
+    Incoming { header, extension, body: body.into() }
 }
 
-/// A listener that has answered.
-pub struct Called {
+/// A connection whose listener has answered the hello.
+pub struct AnsweredCall {
     /// The connection.
     pub stream: Stream,
-    /// What was answered: a hello or an error.
+    /// The listener's hello, or the error in its place.
     pub answer: Incoming,
-    /// The descriptors that came along.
+    /// The descriptors that came with it.
     pub descriptors: Vec<OwnedFd>,
-    /// Who it is, as the kernel says where it can.
+    /// The listener's user, where the kernel knows it.
     pub credentials: Option<Credentials>,
-    /// Readable once that process has ended.
+    /// A pidfd: readable once the listener's process has ended.
     pub process: Option<Arc<OwnedFd>>,
 }
 
-/// What became of a call.
+/// The outcome of one attempt to connect.
 #[allow(clippy::large_enum_variant, reason = "one a call, and taken apart at once")]
-pub enum Call<T = Called> {
-    /// Somebody has answered.
+pub enum Call<T = AnsweredCall> {
+    /// A listener has answered.
     Answered(T),
-    /// Nobody listens: a name will appear once somebody does.
-    Nobody,
-    /// Somebody listens and has no place, or has just gone: the same call may succeed in a moment.
+    /// No process listens. The name appears once one does.
+    NotListening,
+    /// A listener has no room in its queue, or has just ended: the same call may succeed a moment
+    /// later.
     Busy,
 }
 
-/// A listener answers a hello from a thread of its own, so even a call that is not to wait allows it this long.
-const GRACE: Duration = Duration::from_millis(500);
+/// The time that even a call which is not to wait gives the listener: its acceptor answers within
+/// microseconds, but on another thread.
+const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 
-/// Connects to whoever listens at this place, once, and says nothing.
-pub fn reach(place: &Place, carries: Carries, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
-    let patience = waiting.deadline().left().map_or(Wait::TICK, |left| left.min(Wait::TICK));
+/// Connects to the listener at this place, once, and sends nothing. Blocks at most one tick while
+/// the listener's queue is full.
+///
+/// # Errors
+/// `PermissionDenied`, which says whose the socket is and what helps.
+pub fn connect(place: &Place, carries: Carries, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+    let patience = waiting.deadline().remaining().map_or(Wait::TICK, |remaining| remaining.min(Wait::TICK));
     match place.connect(carries, patience) {
         Ok(Some(socket)) => Ok(Call::Answered(Stream::Socket(Arc::new(socket)))),
         Ok(None) => Ok(Call::Busy),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Call::Nobody),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Call::NotListening),
         Err(e) if e.kind() == ErrorKind::Disconnected => Ok(Call::Busy),
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(place, e)),
         Err(e) => Err(e),
     }
 }
 
-/// Calls whoever listens at this place, once. `Stalled` where somebody listens but does not answer in time.
+/// Connects to the listener at this place, once, and exchanges hellos.
+///
+/// # Errors
+/// `Stalled` where a process listens and does not answer in time; those of [`connect`].
 pub fn call(
     place: &Place,
     carries: Carries,
@@ -215,15 +263,15 @@ pub fn call(
     descriptors: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
-    let stream = match reach(place, carries, waiting)? {
+    let stream = match connect(place, carries, waiting)? {
         Call::Answered(stream) => stream,
-        Call::Nobody => return Ok(Call::Nobody),
+        Call::NotListening => return Ok(Call::NotListening),
         Call::Busy => return Ok(Call::Busy),
     };
     exchange(stream, hello, descriptors, waiting, &place.path().display())
 }
 
-/// Says hello over a new connection, and waits for the answer. `shown` is where that is, for texts.
+/// Sends a hello over a new connection and waits for the answer. `shown` is the address, for texts.
 pub fn exchange(
     stream: Stream,
     hello: &[u8],
@@ -231,98 +279,112 @@ pub fn exchange(
     waiting: &mut Waiting<'_>,
     shown: &dyn Display,
 ) -> Result<Call> {
-    match ask(&stream, hello, descriptors, waiting, shown)? {
-        Some(heard) => Ok(Call::Answered(heard.over(stream)?)),
+    match send_and_receive(&stream, hello, descriptors, waiting, shown)? {
+        Some(answer) => Ok(Call::Answered(answer.over(stream)?)),
         None => Ok(Call::Busy),
     }
 }
 
-/// What a listener said.
-pub struct Heard {
+/// One frame that answered another, and what came with it.
+pub struct HelloAnswer {
     /// The frame.
     pub answer: Incoming,
-    /// What came along.
+    /// The descriptors that came with it.
     pub descriptors: Vec<OwnedFd>,
 }
 
-impl Heard {
-    /// Takes it for the answer to a hello.
-    pub fn over(self, stream: Stream) -> Result<Called> {
+impl HelloAnswer {
+    /// Takes it as the answer to a hello over this stream.
+    pub fn over(self, stream: Stream) -> Result<AnsweredCall> {
         let (credentials, process) = stream.peer()?;
-        Ok(Called { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
+        Ok(AnsweredCall { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
     }
 }
 
-/// Says something over a new connection and waits for the one frame that answers it. None where the other side hung up: it
-/// ended between our connect and its answer, and the next one will answer.
-pub fn ask(
+/// Sends a frame over a new connection and waits for the one frame that answers it. `None` where
+/// the other side closed the connection: it ended between our connect and its answer, and the next
+/// listener will answer.
+///
+/// # Errors
+/// `Stalled` where no answer came in time.
+pub fn send_and_receive(
     stream: &Stream,
-    said: &[u8],
+    frame: &[u8],
     descriptors: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
     shown: &dyn Display,
-) -> Result<Option<Heard>> {
-    ask_and_read(stream, said, descriptors, Reading::default(), waiting, shown)
+) -> Result<Option<HelloAnswer>> {
+    send_and_read(stream, frame, descriptors, HelloReader::of_answer(), waiting, shown)
 }
 
-/// Asks a process of this user that listens at a place for its socket, to listen there, too. None where nobody does, or it is just
-/// ending. The first descriptor of the answer is the socket, where it gives one.
-pub fn ask_for_socket(place: &Place, said: &[u8], waiting: &mut Waiting<'_>) -> Result<Option<Heard>> {
-    let Call::Answered(stream) = reach(place, Carries::Descriptors, waiting)? else { return Ok(None) };
-    // Before anything is taken that it sends.
+/// Asks a process of this user that listens at a place for its socket, to listen there as well.
+/// `None` where no process listens, or it is just ending. The first descriptor of the answer is the
+/// socket, if it gives one.
+///
+/// # Errors
+/// `PermissionDenied` where another user serves the name.
+pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) -> Result<Option<HelloAnswer>> {
+    let Call::Answered(stream) = connect(place, Carries::Descriptors, waiting)? else { return Ok(None) };
+    // Checked before any descriptor of the other process is taken.
     let is_ours = stream.credentials()?.is_some_and(|who| who.uid == rustix::process::geteuid().as_raw());
     if !is_ours {
         let text = format!("another user serves {}; each user serves its own names", place.path().display());
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
-    let reading = Reading { wants_socket: true, ..Reading::default() };
-    ask_and_read(&stream, said, &[], reading, waiting, &place.path().display())
+    let reading = HelloReader { wants_socket: true, ..HelloReader::default() };
+    send_and_read(&stream, frame, &[], reading, waiting, &place.path().display())
 }
 
-fn ask_and_read(
+/// Does the work of the two functions above.
+fn send_and_read(
     stream: &Stream,
-    said: &[u8],
+    frame: &[u8],
     descriptors: &[BorrowedFd<'_>],
-    mut reading: Reading,
+    mut reading: HelloReader,
     waiting: &mut Waiting<'_>,
     shown: &dyn Display,
-) -> Result<Option<Heard>> {
-    match stream.write_with(said, descriptors) {
-        // It may have answered before it hung up: a listener refuses users before it reads what they say.
+) -> Result<Option<HelloAnswer>> {
+    match stream.write_with(frame, descriptors) {
+        // It may have answered before it closed the connection: a listener refuses users before it
+        // reads what they send. So read the answer.
         Err(e) if e.kind() == ErrorKind::Disconnected => {}
-        sent if sent.as_ref().is_ok_and(|n| *n == Some(said.len())) => {}
+        sent if sent.as_ref().is_ok_and(|n| *n == Some(frame.len())) => {}
         sent => {
             sent?;
             return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
         }
     }
-    let mut grace = Grace::begin();
+    let mut answer_timeout = AnswerTimeout::begin();
     loop {
         match reading.read_more(stream, &|_| Ok(())) {
             Ok(true) => break,
-            Ok(false) => match grace.wait(waiting, |step| wait_any(step, [stream.readable()]).map(drop)) {
-                Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(shown)),
-                other => other?,
-            },
+            Ok(false) => {
+                match answer_timeout.wait(waiting, |step| wait_any(step, [stream.readable()]).map(drop)) {
+                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(shown)),
+                    other => other?,
+                }
+            }
             Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(None),
             Err(e) => return Err(e),
         }
     }
     let (answer, descriptors) = reading.finish()?;
-    Ok(Some(Heard { answer, descriptors }))
+    Ok(Some(HelloAnswer { answer, descriptors }))
 }
 
-/// The moment that even a call which is not to wait allows the other side.
-pub struct Grace(Waiting<'static>);
+/// The deadline of an answer: that of the call, but at least [`MIN_ANSWER_TIME`].
+pub struct AnswerTimeout(Waiting<'static>);
 
-impl Grace {
-    /// It begins now.
-    pub fn begin() -> Grace {
-        Grace(Waiting::until(Deadline::after(GRACE)))
+impl AnswerTimeout {
+    /// Starts the minimum time now.
+    pub fn begin() -> AnswerTimeout {
+        AnswerTimeout(Waiting::until(Deadline::after(MIN_ANSWER_TIME)))
     }
 
-    /// Sleeps within the call's time or, where that has passed, within the moment. `Timeout` once both have, or once the time of a
-    /// call that allows no such moment has.
+    /// Sleeps within the call's deadline or, once that has passed, within the minimum time.
+    ///
+    /// # Errors
+    /// `Timeout` once both have passed; for a call with a strict deadline, once that has.
     pub fn wait(
         &mut self,
         waiting: &mut Waiting<'_>,
@@ -339,14 +401,14 @@ impl Grace {
     }
 }
 
-/// `Stalled`, for somebody who listens and does not answer.
+/// Makes the `Stalled` error of a listener that does not answer.
 pub fn stalled(shown: &dyn Display) -> Error {
     let text =
         format!("somebody listens at {shown} but does not answer; that process may be stopped or overloaded");
     Error::new(ErrorKind::Stalled, text)
 }
 
-/// Says whose the socket or the pipe is and what would help.
+/// Explains a refusal of the kernel to connect.
 pub fn denied(place: &Place, error: Error) -> Error {
     place.denied("connect to", error)
 }
@@ -364,15 +426,15 @@ mod tests {
 
     /// Both ends of a connection, the first as a listener reads it.
     fn connection() -> (Stream, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        (Stream::Socket(Arc::new(socket::of_caller(ours.into()).unwrap())), theirs)
+        let (local, peer) = UnixStream::pair().unwrap();
+        (Stream::Socket(Arc::new(socket::of_caller(local.into()).unwrap())), peer)
     }
 
     fn send(to: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
         assert_eq!(socket::send(to, &[IoSlice::new(bytes)], descriptors).unwrap(), Some(bytes.len()));
     }
 
-    fn said() -> Vec<u8> {
+    fn hello_bytes() -> Vec<u8> {
         let hello = Outgoing::new(Header::new(Kind::Hello, Encoding::Cbor), b"greetings");
         [hello.head().as_slice(), hello.body].concat()
     }
@@ -384,18 +446,18 @@ mod tests {
 
     #[test]
     fn hello_in_pieces_takes_no_descriptors_that_come_behind_it() {
-        let (stream, theirs) = connection();
-        let hello = said();
+        let (stream, peer) = connection();
+        let hello = hello_bytes();
         for at in [1, HEADER - 1, HEADER, HEADER + 1, hello.len() - 1, hello.len()] {
-            send(&theirs, &hello[..at], &[]);
+            send(&peer, &hello[..at], &[]);
             if at < hello.len() {
-                send(&theirs, &hello[at..], &[]);
+                send(&peer, &hello[at..], &[]);
             }
-            send(&theirs, b"behind", &[theirs.as_fd()]);
-            let mut reading = Reading::default();
+            send(&peer, b"behind", &[peer.as_fd()]);
+            let mut reading = HelloReader::default();
             assert!(reading.read_more(&stream, &|_| Ok(())).unwrap(), "in pieces of {at} bytes and the rest");
             let (incoming, descriptors) = reading.finish().unwrap();
-            assert_eq!(&incoming.body[..], b"greetings");
+            assert_eq!(&incoming.body.whole()[..], b"greetings");
             assert!(descriptors.is_empty());
             assert_eq!(waiting(&stream), 1, "they are still there");
         }
@@ -403,32 +465,32 @@ mod tests {
 
     #[test]
     fn refused_hello_leaves_its_descriptors_untaken() {
-        let (stream, theirs) = connection();
-        send(&theirs, &said(), &[theirs.as_fd()]);
+        let (stream, peer) = connection();
+        send(&peer, &hello_bytes(), &[peer.as_fd()]);
         let refuse = |_: &Incoming| Err(Error::new(ErrorKind::PermissionDenied, "not you"));
-        let refused = Reading::default().read_more(&stream, &refuse).unwrap_err();
+        let refused = HelloReader::default().read_more(&stream, &refuse).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
         assert_eq!(waiting(&stream), 1);
     }
 
     #[test]
     fn descriptors_in_the_middle_of_a_hello_are_malformed_and_untaken() {
-        let (stream, theirs) = connection();
-        let hello = said();
-        send(&theirs, &hello[..HEADER + 2], &[theirs.as_fd()]);
-        send(&theirs, &hello[HEADER + 2..], &[]);
-        let refused = Reading::default().read_more(&stream, &|_| Ok(())).unwrap_err();
+        let (stream, peer) = connection();
+        let hello = hello_bytes();
+        send(&peer, &hello[..HEADER + 2], &[peer.as_fd()]);
+        send(&peer, &hello[HEADER + 2..], &[]);
+        let refused = HelloReader::default().read_more(&stream, &|_| Ok(())).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Malformed);
         assert_eq!(waiting(&stream), 1);
     }
 
     #[test]
     fn hello_with_a_memory_file_brings_it() {
-        let (stream, theirs) = connection();
+        let (stream, peer) = connection();
         let memory = MemoryFile::create("linkspan-test", 4096).unwrap();
-        send(&theirs, &said(), &[memory.fd()]);
-        send(&theirs, b"behind", &[]);
-        let mut reading = Reading::default();
+        send(&peer, &hello_bytes(), &[memory.fd()]);
+        send(&peer, b"behind", &[]);
+        let mut reading = HelloReader::default();
         assert!(reading.read_more(&stream, &|_| Ok(())).unwrap());
         assert_eq!(reading.finish().unwrap().1.len(), 1);
     }

@@ -1,16 +1,19 @@
-//! A connected pair of ends, whichever the transport: two halves, dispatched without trait objects.
+//! A link between two ends, over any transport: its two halves as enums, so that the variants that
+//! matter for latency are called without a virtual call.
+//!
+//! [`Tx`] and [`Rx`] are the halves that the channel uses; `Offer` is what one side brings to the
+//! handshake, and becomes the link with [`Offer::join`]. The contract of every method is in
+//! `transport/mod.rs`; here stand only the differences between the variants.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-use super::dgram::{DgramRx, DgramTx};
-use super::endpoint::Transport;
+use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
-use super::shm::{self, Account, DEFAULT_RING, Ends, PeerSegment, Segment, ShmRx, ShmTx};
+use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
 use super::socket::{StreamRx, StreamTx};
-use super::spool::{SpoolRx, SpoolTx};
 use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent};
 use crate::deadline::Waiting;
@@ -18,41 +21,38 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Header;
 use crate::sys::poll::Interest;
 
-/// The sending half; each method is described in the transport contract.
+/// The sending half.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Tx {
     /// Over a stream of bytes.
     Stream(StreamTx),
-    /// For a program that knows nothing of Linkspan.
+    /// To a program without Linkspan.
     Plain(PlainTx),
     /// Through shared memory.
     Shm(ShmTx),
-    /// Into a directory of files.
-    Spool(Box<SpoolTx>),
-    /// Into a mailslot.
-    Dgram(DgramTx),
+    /// To a spool or a mailslot.
+    Place(Box<dyn SendHalf>),
 }
 
-/// The receiving half; each method is described in the transport contract.
+/// The receiving half.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Rx {
     /// Over a stream of bytes.
     Stream(StreamRx),
-    /// From a program that knows nothing of Linkspan.
+    /// From a program without Linkspan.
     Plain(PlainRx),
     /// Through shared memory.
     Shm(ShmRx),
-    /// Out of a directory of files.
-    Spool(Box<SpoolRx>),
-    /// From a mailslot.
-    Dgram(DgramRx),
+    /// From a spool or a mailslot.
+    Place(Box<dyn ReceiveHalf>),
 }
 
-/// What this side brings to a link before it knows the other.
+/// What one side brings to a link before it knows the other. Made before the hello, because the
+/// memory file goes with it.
 pub enum Offer {
-    /// Nothing but the stream; with the check sum of each body where `checked`.
+    /// Nothing but the stream.
     Stream {
-        /// Whether each body goes with its check sum.
+        /// Whether each body is sent with a check sum: where the bytes leave this machine's memory.
         checked: bool,
     },
     /// The memory that this side writes.
@@ -60,19 +60,10 @@ pub enum Offer {
 }
 
 impl Offer {
-    /// What a link of this transport needs from us, for the session of this incarnation.
-    pub fn new(transport: Transport, session: u64, buffer: Option<usize>) -> Result<Offer> {
-        match transport {
-            Transport::Unix => Ok(Offer::Stream { checked: false }),
-            Transport::Tcp | Transport::Fifo => Ok(Offer::Stream { checked: true }),
-            Transport::Shm => Ok(Offer::Shm(Segment::create(session, buffer.unwrap_or(DEFAULT_RING))?)),
-            Transport::Dgram | Transport::Spool | Transport::File | Transport::Journal => {
-                Err(Error::new(ErrorKind::Internal, "a link was offered where there are none"))
-            }
-        }
-    }
-
-    /// Descriptors that go along with our hello.
+    /// Returns the descriptors that go with the hello.
+    ///
+    /// # Errors
+    /// Those of duplicating a descriptor.
     pub fn descriptors(&self) -> Result<Vec<OwnedFd>> {
         match self {
             Offer::Stream { .. } => Ok(Vec::new()),
@@ -83,7 +74,14 @@ impl Offer {
         }
     }
 
-    /// Makes the link, with what came along with the other side's hello.
+    /// Makes the link, with the descriptors that came with the peer's hello. `peer_session` is the
+    /// session number that the peer's memory file has to carry; `limit` the longest message in
+    /// bytes; `slots`, where both sides have slots, the longest message that both take; `spin` how
+    /// long a receiver polls before it sleeps.
+    ///
+    /// # Errors
+    /// `Malformed` where the peer's memory file is invalid.
+    #[allow(clippy::too_many_arguments, reason = "what a link is made of, known in one place alone")]
     pub fn join(
         self,
         stream: Stream,
@@ -91,18 +89,19 @@ impl Offer {
         peer_session: u64,
         descriptors: Vec<OwnedFd>,
         limit: u64,
+        slots: Option<u64>,
         spin: Duration,
     ) -> Result<(Tx, Rx)> {
         match self {
             Offer::Stream { checked } => {
                 let tx = StreamTx::new(stream.clone(), checked);
                 let rx = StreamRx::new(stream, process, limit);
-                Ok((Tx::Stream(tx.beside(rx.heard().clone())), Rx::Stream(rx)))
+                Ok((Tx::Stream(tx.beside(rx.activity().clone())), Rx::Stream(rx)))
             }
             Offer::Shm(mine) => {
                 let socket = stream.into_socket()?;
                 let peer = PeerSegment::from_descriptors(descriptors, peer_session)?;
-                let (tx, rx) = shm::link(Ends { mine, peer, socket, process }, limit, spin)?;
+                let (tx, rx) = shm::link(LinkParts { mine, peer, socket, process, slots }, limit, spin)?;
                 Ok((Tx::Shm(tx), Rx::Shm(rx)))
             }
         }
@@ -115,36 +114,37 @@ macro_rules! each {
             Self::Stream($half) => $call,
             Self::Plain($half) => $call,
             Self::Shm($half) => $call,
-            Self::Spool($half) => $call,
-            Self::Dgram($half) => $call,
+            Self::Place($half) => $call,
         }
     };
 }
 
 impl Tx {
-    /// Whether the other side knows nothing of Linkspan.
+    /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Tx::Plain(_))
     }
 
-    /// Where each side reads how far the other one has come; none where only frames say it.
-    pub fn account(&self) -> Option<Arc<Account>> {
+    /// Returns the words of shared memory in which each side reads how far the other one has
+    /// consumed; `None` where only frames say it.
+    pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
-            Tx::Shm(half) => Some(Arc::new(half.account())),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => None,
+            Tx::Shm(half) => Some(Arc::new(half.ack_words())),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
         }
     }
 
-    /// Ends the link for both halves: what the other side says in its page cannot be.
-    pub fn condemn(&mut self, error: &Error) {
+    /// Ends the link for both halves, because the peer's page has an impossible value.
+    pub fn end_link(&mut self, error: &Error) {
         match self {
-            Tx::Shm(half) => half.condemn(error),
-            // They have no such page.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
+            Tx::Shm(half) => half.end_link(error),
+            // These have no such page.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => {}
         }
     }
 
-    /// How many messages it has taken and dropped since this was asked last.
+    /// Returns how many messages this half has accepted and dropped since the last call: replies to
+    /// clients that read nothing from a pipe.
     pub fn take_lost(&mut self) -> u64 {
         match self {
             Tx::Plain(half) => half.take_lost(),
@@ -152,9 +152,10 @@ impl Tx {
         }
     }
 
-    /// Whether an error is about the frame alone, of which nothing went: the link takes others.
+    /// Returns whether an error concerns this frame alone, of which nothing was sent, so that the
+    /// link takes others.
     pub fn goes_on_after(&self, error: &Error) -> bool {
-        let about_it = matches!(
+        let concerns_frame = matches!(
             error.kind(),
             ErrorKind::TooLarge
                 | ErrorKind::Unsupported
@@ -163,164 +164,209 @@ impl Tx {
                 | ErrorKind::Missing
                 | ErrorKind::WrongType
         );
-        // Of a file that could not be put, nothing was.
-        about_it && (self.is_plain() || matches!(self, Tx::Dgram(_))) || matches!(self, Tx::Spool(_))
+        match self {
+            Tx::Plain(_) => concerns_frame,
+            Tx::Place(half) => half.goes_on_after(error, concerns_frame),
+            Tx::Stream(_) | Tx::Shm(_) => false,
+        }
     }
 
+    /// Sends a frame. Only shared memory takes a body in several blocks; for the others it is
+    /// copied into one.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        each!(self, half => half.try_send(frame))
+        match self {
+            Tx::Shm(half) => half.try_send(frame),
+            Tx::Stream(half) => half.try_send(&frame.in_one_block()),
+            Tx::Plain(half) => half.try_send(&frame.in_one_block()),
+            Tx::Place(half) => half.try_send(&frame.in_one_block()),
+        }
     }
 
-    /// Sends several frames with one wake-up, or one system call, where that can be: gives how many are with the transport now,
-    /// from the first one on. The last of them may have gone in part, and counts as adopted. 0 says that the first one is to be
-    /// sent alone: this kind of link has no better way, it is large, or there is no room.
+    /// Returns where long arrays are put that are sent over this link; `None` where they are sent
+    /// inside their message.
+    pub fn slots(&self) -> Option<Arc<Slots>> {
+        match self {
+            Tx::Shm(half) => half.slots().cloned(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+        }
+    }
+
+    /// Sends several frames with one wake-up, or one system call. Returns how many, from the first
+    /// one on, are with the transport; the last of them may have been sent in part, and counts as
+    /// adopted. 0 means that the first frame has to be sent alone: this kind of link has no faster
+    /// way, the frame is large, or there is no room.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         match self {
             Tx::Shm(half) => half.try_send_many(frames),
             Tx::Stream(half) => half.try_send_many(frames),
-            Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => Ok(0),
+            Tx::Plain(_) | Tx::Place(_) => Ok(0),
         }
     }
 
+    /// Copies the rest of a frame that was sent in part. Only streams send in part.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
-        each!(self, half => half.adopt(frame))
+        match self {
+            Tx::Stream(half) => half.adopt(&frame.in_one_block()),
+            Tx::Plain(half) => half.adopt(&frame.in_one_block()),
+            Tx::Shm(half) => half.adopt(&frame.in_one_block()),
+            // A place sends no frame in part, so there is nothing to adopt.
+            Tx::Place(_) => {}
+        }
     }
 
-    /// Says that what the receiving half gave is consumed up to this number, where that is for the place to know.
+    /// Passes on how far the program has consumed what the receiving half returned, where a place
+    /// has to know.
     pub fn consumed_to(&mut self, number: u64) {
-        if let Tx::Spool(half) = self {
+        if let Tx::Place(half) = self {
             half.consumed_to(number);
         }
     }
 
-    pub fn see_off(&mut self) {
+    /// Starts a thread that writes the rest of an adopted frame, if there is one.
+    pub fn flush_in_background(&mut self) {
         match self {
-            Tx::Stream(half) => half.see_off(),
-            Tx::Plain(half) => half.see_off(),
-            // Nothing is ever half in a ring, or in a spool.
-            Tx::Shm(_) | Tx::Spool(_) | Tx::Dgram(_) => {}
+            Tx::Stream(half) => half.flush_in_background(),
+            Tx::Plain(half) => half.flush_in_background(),
+            // A ring and a spool never have a part of a frame.
+            Tx::Shm(_) | Tx::Place(_) => {}
         }
     }
 
-    /// Whether part of a frame that [`Tx::try_send_many`] took waits to be brought away.
+    /// Returns whether a part of a frame that [`Tx::try_send_many`] accepted is still to be
+    /// written.
     pub fn has_rest(&self) -> bool {
         matches!(self, Tx::Stream(half) if half.has_rest())
     }
 
+    /// Writes the rest of an adopted frame; true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
-        each!(self, half => half.flush())
+        match self {
+            Tx::Stream(half) => half.flush(),
+            Tx::Plain(half) => half.flush(),
+            Tx::Shm(half) => half.flush(),
+            // A place never has a rest.
+            Tx::Place(_) => Ok(true),
+        }
     }
 
+    /// Sleeps until another try may succeed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         each!(self, half => half.wait_room(waiting))
     }
 
-    /// OwnerRecord to sleep until there is room, on [`Tx::room_descriptor`]; true where there is some after all.
+    /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true where there
+    /// is some after all.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => Ok(false),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
 
-    /// What is ready once there is room, and for what: a Unix socket becomes writable, one of shared
-    /// memory readable.
+    /// Returns the descriptor that is ready once there is room, and for what: a stream becomes
+    /// writable, the wake-up socket of shared memory readable.
     pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
         Ok(match self {
             Tx::Stream(half) => (half.descriptor(), Interest::OUT),
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
-            Tx::Spool(half) => (half.room_descriptor(), Interest::IN),
-            Tx::Dgram(half) => (half.descriptor(), Interest::OUT),
+            Tx::Place(half) => half.room_descriptor(),
         })
     }
 
-    /// Sends a message whole that is one above the last in number and has neither correlation, flags nor extension, without the kernel
-    /// unless the other side sleeps. False where that cannot be, and then nothing was sent: [`Tx::try_send`] says why.
+    /// Sends a message whose number is one above the last and that has no correlation, flags or
+    /// extension, without a system call unless the peer is parked. Returns false where that is
+    /// impossible; then nothing was sent, and [`Tx::try_send`] says why.
     #[inline]
     pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
         match self {
             Tx::Shm(half) => half.try_send_next(header, body),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => false,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
         }
     }
 
-    /// Whether a body of so many bytes goes whole or not at all, and without the kernel unless the other side sleeps.
+    /// Returns whether a body of this size is sent whole or not at all, and without a system call
+    /// unless the peer is parked.
     pub fn takes_at_once(&self, bytes: usize) -> bool {
         matches!(self, Tx::Shm(half) if half.takes_at_once(bytes))
     }
 
-    /// Looks for room for a few microseconds, where that is seen without the kernel; true when there is some.
+    /// Polls for room for a few microseconds, where that needs no system call; returns true when
+    /// there is some.
     pub fn spin(&mut self) -> bool {
         match self {
             Tx::Shm(half) => half.spin(),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Spool(_) | Tx::Dgram(_) => false,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
         }
     }
 
-    /// The caller of this request has given up: where it can still be taken back, nobody works for it any more.
+    /// Takes back a request whose caller has given up, where no server has begun with it.
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
-            // It is with the other side already.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Dgram(_) => {}
-            Tx::Spool(half) => half.withdraw(sequence),
+            // The peer has it already.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
+            Tx::Place(half) => half.withdraw(sequence),
         }
     }
 }
 
 impl Rx {
-    /// Whether an error is about one message alone, which was skipped: the link goes on behind it.
+    /// Returns whether an error concerns one message alone, which was skipped: the link goes on
+    /// behind it.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
-            // A writer is asked what it cannot do, and still writes.
-            ErrorKind::Unsupported if matches!(self, Rx::Dgram(_)) => true,
+            _ if matches!(self, Rx::Place(half) if half.goes_on_after(error)) => true,
             // Whatever is wrong with a line, the next one begins behind its end.
             ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::OutOfRange => self.is_plain(),
             _ => false,
         }
     }
 
-    /// Whether the other side knows nothing of Linkspan.
+    /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Rx::Plain(_))
     }
 
+    /// Returns the next frame, or `None`.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         each!(self, half => half.try_recv())
     }
 
-    /// The half that a short message is taken out of in place, with [`ShmRx::peek_small`]; none where there is no such way.
+    /// Returns the half from which a short message can be read in place, with
+    /// [`ShmRx::peek_small`]; `None` for other links.
     #[inline]
     pub fn in_place(&mut self) -> Option<&mut ShmRx> {
         match self {
             Rx::Shm(half) => Some(half),
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => None,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => None,
         }
     }
 
-    /// Whether another look may give a frame that was there when this half was last asked for one: false where that look took
-    /// all that there was.
+    /// Returns whether another `try_recv` may find a frame that was already there at the last one.
+    /// False where that one took everything.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
         match self {
             Rx::Stream(half) => half.may_hold_more(),
             Rx::Shm(half) => half.is_ready(),
-            Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => true,
+            Rx::Plain(_) | Rx::Place(_) => true,
         }
     }
 
+    /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
-            // The kernel has forgotten it already.
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Dgram(_) => {}
+            // The kernel has dropped it already.
+            Rx::Stream(_) | Rx::Plain(_) => {}
             Rx::Shm(half) => drop(half.consumed()),
-            Rx::Spool(half) => half.consumed(),
+            Rx::Place(half) => half.consumed_but(0),
         }
     }
 
-    /// The same with a full fence in any case, where both sides look into each other's memory: what was stored before it is seen by
-    /// a peer that is not seen to wait behind it. Elsewhere there is nothing to do.
+    /// The same, with a full fence in any case where each side reads the other's memory: a peer
+    /// that is not seen to be parked after the fence sees what was stored before it. Other links
+    /// need none.
     #[inline]
     pub fn consumed_with_fence(&mut self) {
         if let Rx::Shm(half) = self
@@ -330,80 +376,82 @@ impl Rx {
         }
     }
 
-    /// The same for all but the last so many frames, where what was not consumed stays: those are still to be given to
-    /// the program.
+    /// Notes that the caller has finished with all frames but the last `last`, which were not given
+    /// to the program yet. Only a place distinguishes them, because it keeps what was not consumed.
     pub fn consumed_but(&mut self, last: usize) {
         match self {
-            Rx::Spool(half) => half.consumed_but(last),
+            Rx::Place(half) => half.consumed_but(last),
             _ => self.consumed(),
         }
     }
 
-    /// What was lost since the last call, where nothing is sent again.
+    /// Returns what was lost since the last call, where nothing is sent again.
     pub fn take_losses(&mut self) -> Losses {
         match self {
-            Rx::Dgram(half) => half.take_losses(),
+            Rx::Place(half) => half.take_losses(),
             _ => Losses::default(),
         }
     }
 
-    /// Whether what was not consumed stays, for whoever comes next.
+    /// Returns whether a message that was not consumed stays for the next reader.
     pub fn keeps(&self) -> bool {
-        matches!(self, Rx::Spool(_))
+        matches!(self, Rx::Place(half) if half.keeps())
     }
 
-    /// Whether looking without sleeping first is hardly worth a system call: then `park` and sleep at once.
+    /// Returns whether a poll before sleeping is hardly worth its system call: then `park` and
+    /// sleep at once.
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
             Rx::Stream(half) => half.is_likely_empty(),
-            // A look into memory costs next to nothing.
+            // Reading memory costs next to nothing.
             Rx::Shm(_) => false,
-            Rx::Plain(_) | Rx::Dgram(_) => false,
-            Rx::Spool(half) => !half.park(),
+            Rx::Plain(_) => false,
+            Rx::Place(half) => half.is_likely_empty(),
         }
     }
 
+    /// Polls for a frame for a few microseconds; only shared memory needs no system call for that.
     pub fn spin(&mut self) -> bool {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => false,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => false,
             Rx::Shm(half) => half.spin(),
         }
     }
 
-    /// Sleeps for a moment in the cheapest way there is, where that is worth it: then look again. False when it is time for
-    /// `park` and a longer sleep.
+    /// Sleeps for a short time on a word of shared memory, where that is worth it: then call
+    /// `try_recv` again. Returns false when it is time for `park` and a longer sleep.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => Ok(false),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => Ok(false),
             Rx::Shm(half) => half.sleep_briefly(waiting),
         }
     }
 
+    /// Announces a sleep on [`Rx::descriptors`]; returns true where a frame is there after all.
     pub fn park(&mut self) -> Result<bool> {
         match self {
             Rx::Stream(half) => Ok(half.park()),
             Rx::Plain(half) => Ok(half.park()),
             Rx::Shm(half) => half.park(),
-            Rx::Spool(half) => Ok(half.park()),
-            // The socket itself tells, as long as there is something.
-            Rx::Dgram(_) => Ok(false),
+            Rx::Place(half) => half.park(),
         }
     }
 
+    /// Ends the announcement of a sleep, so that the peer stops sending wake-ups.
     pub fn unpark(&mut self) {
         match self {
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Spool(_) | Rx::Dgram(_) => {}
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => {}
             Rx::Shm(half) => half.unpark(),
         }
     }
 
+    /// Returns what to sleep on after `park`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.descriptors().collect(),
             Rx::Plain(half) => vec![half.descriptor()],
             Rx::Shm(half) => half.descriptors().into_iter().collect(),
-            Rx::Spool(half) => half.descriptors(),
-            Rx::Dgram(half) => half.descriptors(),
+            Rx::Place(half) => half.descriptors(),
         }
     }
 }

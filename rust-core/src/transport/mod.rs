@@ -1,67 +1,96 @@
-//! How frames get from one process to another: the contract that every transport keeps, and the kinds there are.
+//! How frames get from one process to another: the contract that every transport keeps, and the
+//! transports that exist.
 //!
 //! # The contract
 //!
-//! A transport moves opaque frames ([`Outgoing`], [`Incoming`]); it never looks into a body and never calls up. A
-//! connected pair of ends is a *link*, made of two halves that two threads may use at once: a sending half and a
-//! receiving half. Each half belongs to one thread at a time.
+//! A transport moves opaque frames ([`Outgoing`], [`Incoming`]). It never looks into a body and
+//! never calls a layer above. A connected pair of ends is a *link*. A link has two halves that two
+//! threads may use at once: a sending half and a receiving half. Each half is used by one thread at
+//! a time.
 //!
-//! **Sending.** `try_send(frame)` gives [`Sent::Whole`] when the frame is with the transport, [`Sent::Blocked`] when
-//! not one byte of it is (the frame is still the caller's, who may drop it), and [`Sent::Part`] when some of it is. After
-//! `Part` the caller calls `try_send` again with the *same* frame, or `adopt(frame)`, which keeps a copy of the rest: then
-//! the frame counts as sent, and `flush()`, which every later `try_send` begins with, brings the rest away; `see_off()` has
-//! that done where the program may never send again. So a stream never holds half a frame for good, and a deadline never
-//! leaves a message both refused and sent. `wait_room` sleeps until trying again may help.
+//! **Sending.** `try_send(frame)` returns [`Sent::Whole`] when the transport has the frame,
+//! [`Sent::Blocked`] when it has not one byte of it (the frame is still the caller's, who may drop
+//! it), and [`Sent::Part`] when it has some of it. After `Part` the caller calls `try_send` again
+//! with the *same* frame, or `adopt(frame)`, which copies the rest: then the frame counts as sent,
+//! and `flush()`, with which every later `try_send` begins, writes the rest.
+//! `flush_in_background()` starts a thread that writes it, for a program that may never send again.
+//! So a stream never ends in half a frame for good, and a deadline never leaves a message both
+//! refused and sent. `wait_room` sleeps until another try may succeed.
 //!
-//! **Receiving.** `try_recv()` gives the next frame in memory of our own, or none now. Frames come whole, in the order of
-//! sending, each once per link. `consumed()` says that the frame given last has been dealt with; a transport that can
-//! tells the sender. To sleep, call `park()`: true means that a frame is there after all; otherwise every descriptor of
-//! `descriptors()` wakes an epoll set when `try_recv` should be called again (level-triggered). After the sleep, `unpark()`.
-//! `spin()` looks for a frame for a few microseconds without the kernel, and `sleep_briefly()` sleeps for a moment without any
-//! descriptor, where that is worth it; both come before `park()`.
+//! **Receiving.** `try_recv()` returns the next frame, in memory that this process owns, or `None`.
+//! Frames are whole, in the order of sending, and each is returned once per link. `consumed()` says
+//! that the caller has finished with the last frame; a transport that can do so tells the sender.
+//! To sleep, the caller calls `park()`: true means that a frame is there after all. Otherwise every
+//! descriptor of `descriptors()` wakes an epoll set when `try_recv` should be called again
+//! (level-triggered). After the sleep it calls `unpark()`. Before `park()` come `spin()`, which
+//! polls for a few microseconds without a system call, and `sleep_briefly()`, which sleeps for a
+//! short time without any descriptor, where that is cheaper.
 //!
-//! **Death.** When the peer's process ends, however it ends, the receiving half first gives every frame that was
-//! whole, then `Disconnected`, and keeps saying so; the sending half says `Disconnected` at the next call, also out of
-//! `wait_room`. Nothing that a dead or hostile peer leaves behind (half a frame, wrong lengths, garbage in its own memory
-//! file) is more than an error: `Malformed` ends the link for both halves. Dropping both halves closes the link; what the
-//! kernel or the ring already holds is still delivered to a living peer.
+//! **Death of the peer.** When the peer's process ends, however it ends, the receiving half first
+//! returns every frame that was whole, then `Disconnected`, at this and every later call. The
+//! sending half returns `Disconnected` at the next call, and out of `wait_room`. Whatever a dead or
+//! hostile peer leaves behind (half a frame, wrong lengths, invalid contents of its own memory
+//! file) causes an error and nothing else: `Malformed` ends the link for both halves. Dropping both
+//! halves closes the link; a living peer still receives what the kernel or the ring already holds.
 //!
-//! **Waiting.** No half polls a clock. `EINTR` returns to the caller's tick.
+//! **Waiting.** No half polls a clock. `EINTR` returns to the caller, who runs its tick.
 //!
-//! **Without a hello.** Where the name is a place and not a conversation (`connectionless`), one link leads to all others: each
-//! incoming frame says in its extension who sent it, and an answer finds its way back by the number of its request.
+//! **Without a hello.** Where a name is a place and not a connection (`connectionless`), one link
+//! leads to all others: the extension of each incoming frame names its sender, and a reply is
+//! routed by the number of its request.
+//!
+//! # A transport is one folder and one line
+//!
+//! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has
+//! them; `table` has a line for it. The layers above read the capabilities and call the traits.
+//! They never name a transport ([decision
+//! 53](../../../docs/decisions/0053-a-transport-is-a-folder.md)). `ninth` adds one in a test.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | names, and their places in a directory | `endpoint`, `place` |
-//! | what each can do | `capability` |
-//! | what a layer above keeps in the directory of a spool or a journal | `attached` |
-//! | who holds a name that nobody can be asked at | `owner` |
-//! | newcomers: who answers them, what is said first, how many may wait | `acceptor`, `hello`, `admission` |
-//! | the two halves of a link, whichever the transport | `link` |
-//! | ends without a hello, and who sent a frame there | `connectionless`, `extension` |
-//! | bytes in order, and links over them | `stream`, `socket` |
-//! | large messages that have come in part | `partial` |
-//! | links to programs that know nothing of Linkspan | `plain` |
-//! | shared memory; a directory of files | `shm`; `spool` |
-//! | what is kept on a disk | `journal` |
-//! | the newest value in one file | `file` |
-//! | named pipes | `fifo` |
+//! | the name of a transport and what it can do | `kind`, `capability` |
+//! | what a folder implements | `driver`; for publishers `broadcast` and `store` |
+//! | the list of transports | `table` |
+//! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `claim` |
+//! | removal of stale files at a place | `sweep` |
+//! | files that a layer above keeps in the directory of a spool or a journal | `attached` |
+//! | the owner of a name at which nothing can be asked; the machine that a journal comes from | `owner`; `origin` |
+//! | new connections: who answers them, the first frame, how many may wait | `acceptor`, `hello`, `admission` |
+//! | what a new connection has to prove | `authentication` |
+//! | the two halves of a link, of any transport; of a folder's own kind | `link`, `half` |
+//! | ends without a hello, and the sender of a frame there | `connectionless`, `extension` |
+//! | bytes in order, and links over them | `stream`, `byte_stream`, `socket` |
+//! | large messages of which a part has arrived | `partial` |
+//! | links to programs without Linkspan | `plain` |
+//! | listening and connecting at a Unix socket in a directory | `local` |
+//! | shared memory; bytes over Unix sockets, over TCP, through named pipes | `shm`, `unix`, `tcp`, `fifo` |
 //! | many writers and one reader, best effort | `dgram` |
+//! | a directory of files; the newest value in one file; a log on a disk | `spool`, `file`, `journal` |
 
 pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod attached;
+mod authentication;
+pub(crate) mod broadcast;
+mod byte_stream;
 pub(crate) mod capability;
+mod claim;
 pub(crate) mod connectionless;
-pub(crate) mod dgram;
+mod dgram;
+pub(crate) mod driver;
 pub(crate) mod endpoint;
 pub(crate) mod extension;
-pub(crate) mod fifo;
-pub(crate) mod file;
+mod fifo;
+mod file;
+mod half;
 pub(crate) mod hello;
 pub(crate) mod journal;
+pub(crate) mod kind;
 mod link;
+mod local;
+#[cfg(all(test, not(loom)))]
+mod ninth;
+pub(crate) mod origin;
 pub(crate) mod owner;
 mod partial;
 pub(crate) mod place;
@@ -69,29 +98,36 @@ pub(crate) mod plain;
 pub(crate) mod shm;
 pub(crate) mod socket;
 pub(crate) mod spool;
+pub(crate) mod store;
 pub(crate) mod stream;
+pub(crate) mod sweep;
+pub(crate) mod table;
 pub(crate) mod tcp;
+mod unix;
 
 pub use crate::frame::{Incoming, Outgoing};
-pub use link::{Offer, Rx, Tx};
-pub(crate) use shm::Account;
+pub use link::{Rx, Tx};
+pub(crate) use shm::{AckWords, BroadcastSlots, Slots, WritableSlot};
 
-/// What did not come through where nothing is sent again.
+/// Counts of what was lost on a transport that sends nothing again: a mailslot, or a spool's
+/// reader.
+///
+/// A receiving half adds to it; `take_losses` returns it and starts again from zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Messages that are missing in their senders' numbers.
+    /// Messages that are missing in their senders' sequence numbers.
     pub missed: u64,
-    /// What came and was no message.
+    /// Datagrams or files that arrived and were no valid message.
     pub refused: u64,
 }
 
-/// What became of a frame that was to be sent.
+/// The outcome of one attempt to send a frame; the caller decides what to do with the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The transport has all of it.
+    /// The transport has all of it; the caller may forget the frame.
     Whole,
-    /// The transport has some of it: try again with the same frame, or let it be adopted.
+    /// The transport has some of it: call again with the same frame, or `adopt` it.
     Part,
-    /// The transport has none of it.
+    /// The transport has none of it, because there is no room now.
     Blocked,
 }

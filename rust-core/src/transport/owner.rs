@@ -1,4 +1,11 @@
-//! Who holds a name that nobody can be asked at: a small file beside it, for listings and for people.
+//! The owner record: a small file beside a name, for listings and for people, that says which
+//! process owns the name.
+//!
+//! It exists where the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose
+//! address has no file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`,
+//! `pattern` and what the transport adds. It is written under the lock of the name and removed with
+//! it; a file of a dead process is stale and swept with the name. A reader believes nothing in it
+//! but the file's own user, which the kernel says.
 
 use super::place::Place;
 use crate::codec::{self, Encoding};
@@ -11,27 +18,33 @@ use crate::value::{Map, Value};
 /// What stands in front of the name.
 const PREFIX: &str = ".owner.";
 
-/// The file that says who holds a name; its end removes it.
+/// The record of this process; its drop removes the file.
 #[derive(Debug)]
 pub struct OwnerRecord {
+    /// The name that it belongs to.
     place: Place,
+    /// The fork generation that wrote it: a forked child leaves it alone.
     born: u64,
+    /// Whether the file stays when this is dropped.
     stays: bool,
 }
 
-/// The name that such a file tells of.
+/// Returns the name that a record belongs to; `None` for any other file.
 pub fn file_of_record(file: &str) -> Option<&str> {
     file.strip_prefix(PREFIX)
 }
 
-/// The name of the file that tells of a name.
+/// Returns the file name of the record of a name.
 pub fn record_of_file(file: &str) -> String {
     [PREFIX, file].concat()
 }
 
 impl OwnerRecord {
-    /// Says that this process holds the name, for this pattern, and what else the map says. To be called by whoever holds
-    /// the name's lock. One JSON map: `pid`, `program`, `uid`, `pattern`, and what `more` has.
+    /// Writes the record: this process owns the name for this pattern, and what `more` adds. The
+    /// caller holds the lock of the name.
+    ///
+    /// # Errors
+    /// `NoSpace`; `PermissionDenied` where another user's file is in the way.
     pub fn write(place: &Place, pattern: &str, program: &str, more: Map) -> Result<OwnerRecord> {
         let mut map = Map::from_iter([
             ("pid".to_owned(), std::process::id().into()),
@@ -41,51 +54,57 @@ impl OwnerRecord {
         ]);
         map.extend(more);
         let text = codec::encode(&Value::Map(map), Encoding::Json)?;
-        // Whoever may look at the directory may read it: it says who is there, and no more.
+        // Everybody who may list the directory may read it, because it says no more than who is
+        // there.
         let mode = place.directory.file_mode() | 0o044;
         let name = record_of_file(&place.file);
-        // Under the name's lock: whoever began one before us and did not finish is dead.
+        // The caller holds the lock of the name, so a process that began a record and did not
+        // finish is dead.
         staging::sweep(&place.directory, &[&name])?;
         place.directory.beneath().replace(&name, &text, mode, None)?;
         Ok(OwnerRecord { place: place.clone(), born: fork::generation(), stays: false })
     }
 }
 
-/// What such a file says, and whose file it is: it is that user's word.
+/// What a record says.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The map.
-    pub said: Value,
-    /// The owner of the file.
+    /// The map: the word of the file's owner, and no more.
+    pub map: Value,
+    /// The user who owns the file, as the kernel says.
     pub owner: u32,
 }
 
-/// Bytes of such a file, at most.
+/// The most bytes of a record.
 const LIMIT: usize = 1 << 16;
 
-/// What such a file says of a name; none where there is none. It is read from anybody who may make files there, with a
-/// bound; anything else in its place is an error that says what is there and whose it is.
-pub fn look(place: &Place) -> Result<Option<Record>> {
+/// Reads the record of a name; `None` where there is none. Anybody who may make files in the
+/// directory may have written it, so the size is bounded.
+///
+/// # Errors
+/// `Corrupt` where it is no JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path
+/// and the remedy.
+pub fn read(place: &Place) -> Result<Option<Record>> {
     let name = record_of_file(&place.file);
     let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, Owner::Anybody)? else {
         return Ok(None);
     };
-    let said = codec::decode(&text, Encoding::Json).map_err(|e| {
+    let map = codec::decode(&text, Encoding::Json).map_err(|e| {
         let path = place.directory.path().join(&name);
         let text = format!("{} does not say who holds the name: {}; remove it", path.display(), e.text());
         Error::new(ErrorKind::Corrupt, text)
     })?;
-    Ok(Some(Record { said, owner: facts.st_uid }))
+    Ok(Some(Record { map, owner: facts.st_uid }))
 }
 
-/// The same, or none where it is not to be read.
-pub fn read(place: &Place) -> Option<Value> {
-    look(place).ok()?.map(|record| record.said)
+/// The same, without an error: `None` where it cannot be read.
+pub fn read_map(place: &Place) -> Option<Value> {
+    read(place).ok()?.map(|record| record.map)
 }
 
 impl OwnerRecord {
-    /// The file stays when this ends: it tells of others, too.
-    pub fn leave(&mut self) {
+    /// Leaves the file in place when this is dropped, because it also describes other processes.
+    pub fn keep_file(&mut self) {
         self.stays = true;
     }
 }
@@ -93,20 +112,24 @@ impl OwnerRecord {
 impl Drop for OwnerRecord {
     fn drop(&mut self) {
         if self.born == fork::generation() && !self.stays {
-            // One that cannot be removed now is swept with the name.
+            // A file that cannot be removed now is swept with the name.
             let _ = self.place.directory.beneath().remove(&record_of_file(&self.place.file));
         }
     }
 }
 
-/// Removes what a dead process of ours said or began to say, and told is what stays. Only under the name's lock.
+/// Removes the record of a dead process of this user, also one that is not finished; what stays is
+/// noted in the result. The caller holds the lock of the name.
 pub fn sweep(place: &Place) -> Result<Swept> {
     let mut swept = staging::sweep(&place.directory, &[&record_of_file(&place.file)])?;
     swept.note(remove(place))?;
     Ok(swept)
 }
 
-/// Removes what a dead process of ours said. Only under the name's lock.
+/// Removes the record of a dead process of this user. The caller holds the lock of the name.
+///
+/// # Errors
+/// `PermissionDenied` where it is another user's.
 pub fn remove(place: &Place) -> Result<bool> {
     place.directory.beneath().remove(&record_of_file(&place.file))
 }
@@ -119,18 +142,19 @@ mod tests {
     use crate::sys::directory::Directory;
 
     #[test]
-    fn it_says_who_holds_a_name_and_goes_with_it() {
+    fn record_names_owner_and_is_removed_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Arc::new(Directory::existing(folder.path()).unwrap());
         let place = Place { directory, file: "x.fifo".into() };
         let more = Map::from_iter([("encoding".to_owned(), Value::from("cbor"))]);
         let owner_record = OwnerRecord::write(&place, "channel", "driver", more).unwrap();
-        let said = read(&place).unwrap();
-        assert_eq!(said.at("pid").unwrap().as_u64().unwrap(), u64::from(std::process::id()));
-        assert_eq!(said.at("encoding").unwrap().as_text().unwrap(), "cbor");
+        let map = read_map(&place).unwrap();
+        assert_eq!(map.at("pid").unwrap().as_u64().unwrap(), u64::from(std::process::id()));
+        assert_eq!(map.at("encoding").unwrap().as_text().unwrap(), "cbor");
         drop(owner_record);
-        assert!(read(&place).is_none());
-        // Of a program that was killed; kept, or it is a leak to whoever looks for some.
+        assert!(read_map(&place).is_none());
+        // The record of a program that was killed. Kept in a static, or a leak checker would report
+        // it.
         static KILLED: Mutex<Vec<OwnerRecord>> = Mutex::new(Vec::new());
         KILLED.lock().unwrap().push(OwnerRecord::write(&place, "channel", "driver", Map::new()).unwrap());
         assert!(remove(&place).unwrap());

@@ -1,67 +1,81 @@
-//! Memory of large messages that have come in part: taken as the bytes come, and bounded for the whole process.
+//! Memory of large messages of which a part has arrived: it grows with the bytes, and is bounded
+//! for the whole process.
 //!
-//! A peer may announce a message up to `limit`, send most of it and then nothing for ever; so may the next one. What all
-//! such messages hold is counted here, for each sender: a user, or the holder of a key. Where one needs more than there is, the
-//! sender whose messages hold the most loses what has come of its largest, and the link of that ends: a peer of good will
-//! connects again and sends it again, and everybody else goes on. So no sender loses anything while it holds less than its even
-//! share, however many messages another one has begun.
+//! A peer may announce a message up to `max_message_size`, send most of it and then nothing more;
+//! so may many peers. What all such messages hold is counted in one budget, per sender: a user, or
+//! the owner of a key. Where one needs more than there is, the sender whose messages hold the most
+//! loses the largest of them, and its link ends: a well-meaning peer connects again and sends it
+//! again, and all others go on. So no sender loses anything while it holds less than an even share,
+//! however many messages another one has begun.
+//!
+//! Locks: the list of the budget first, then the bytes of one message. A thread that appends holds
+//! the lock of its own message alone.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::admission::Claimant;
+use super::admission::PeerIdentity;
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 
-/// All of them together may hold this many messages of the length of `limit` ...
+/// All messages together may hold this many times the largest limit of a link ...
 const MESSAGES: u64 = 4;
 
-/// ... and this many bytes even where those are shorter.
+/// ... and this many bytes even where that is less.
 const LEAST: u64 = 256 << 20;
 
-/// Room that a message gets when it begins. Then it grows by this factor, when the room is full.
+/// Bytes that are reserved when a message begins.
 const FIRST: usize = 2 << 20;
+/// The factor by which the reservation grows whenever it is full.
 const GROWTH: usize = 8;
 
-/// What the messages of this process that have come in part hold.
+/// The budget of this process.
 static BUDGET: Budget = Budget::new();
 
-/// Counts what messages that have come in part hold.
+/// Counts what incomplete messages hold.
 struct Budget {
+    /// Every incomplete message.
     all: Mutex<Vec<Entry>>,
-    /// Counts the pieces that came for any of them.
+    /// Counts the pieces that arrived for any of them: a clock that orders them.
     pieces: AtomicU64,
 }
 
-/// One of them, as the budget knows it.
+/// An incomplete message, as the budget sees it.
 struct Entry {
+    /// Bytes that it may hold now.
     reserved: usize,
+    /// The largest message on its link, in bytes.
     limit: u64,
-    sender: Claimant,
+    /// The peer that it counts against.
+    sender: PeerIdentity,
+    /// Its bytes.
     held: Arc<Held>,
 }
 
-/// What has come of one.
+/// What has arrived of a message.
 struct Held {
-    /// None once it was taken away to make room.
+    /// `None` once the budget has taken it away.
     bytes: Mutex<Option<Vec<u8>>>,
-    /// The number of the piece that came last.
+    /// The number of the piece that arrived last. Relaxed: it only selects among equals.
     fed: AtomicU64,
 }
 
+/// Locks a mutex, also after a panic of another thread: every state of it is valid.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Budget {
+    /// An empty budget.
     const fn new() -> Budget {
         Budget { all: Mutex::new(Vec::new()), pieces: AtomicU64::new(0) }
     }
 
-    /// Counts `reserved` bytes for this one instead of what it had, at the cost of others where that is too much. False
-    /// where it is itself the one that loses, or has lost before.
+    /// Counts `reserved` bytes for a message instead of what it had, and takes away others where
+    /// that is too much. Returns false where this message itself is the one that loses, or has lost
+    /// before.
     fn reserve(&self, held: &Arc<Held>, reserved: usize) -> bool {
         let mut lost = Vec::new();
         let mut all = lock(&self.all);
@@ -70,9 +84,10 @@ impl Budget {
         let most = all.iter().map(|entry| entry.limit.saturating_mul(MESSAGES)).fold(LEAST, u64::max);
         let mut goes_on = true;
         while goes_on && all.iter().map(|entry| entry.reserved as u64).sum::<u64>() > most {
-            let mut of: HashMap<&Claimant, usize> = HashMap::new();
+            let mut of: HashMap<&PeerIdentity, usize> = HashMap::new();
             all.iter().for_each(|entry| *of.entry(&entry.sender).or_default() += entry.reserved);
-            // Of those that hold as much, the one that has waited longest for its next piece.
+            // The sender with the most, then its largest message, then the one whose last piece is
+            // oldest.
             let weight = |entry: &Entry| {
                 let age = u64::MAX - entry.held.fed.load(Ordering::Relaxed);
                 (of.get(&entry.sender).copied(), entry.reserved, age)
@@ -83,51 +98,61 @@ impl Budget {
             lost.push(lock(&entry.held.bytes).take());
         }
         drop(all);
-        // Giving back as much takes time, which the others need not wait for.
+        // Freeing so much memory takes time, for which the lock is not needed.
         drop(lost);
         goes_on
     }
 
+    /// Removes a message from the count.
     fn forget(&self, held: &Arc<Held>) {
         lock(&self.all).retain(|entry| !Arc::ptr_eq(&entry.held, held));
     }
 }
 
-/// A large message that is still coming.
+/// An incomplete message; owned by the receiving half of a link. Its drop removes it from the
+/// budget.
 pub struct Partial {
     budget: &'static Budget,
     held: Arc<Held>,
+    /// Bytes of the complete message.
     whole: usize,
+    /// Bytes that have arrived.
     have: usize,
+    /// Bytes that the budget has granted.
     reserved: usize,
 }
 
 impl Partial {
-    /// The beginning of a message of `whole` bytes from this sender, on a link whose messages are at most `limit` long.
-    pub fn begin(whole: usize, limit: u64, sender: Claimant) -> Partial {
+    /// Starts a message of `whole` bytes from this sender, on a link whose messages are at most
+    /// `limit` bytes long. Takes no memory yet.
+    pub fn begin(whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         Partial::within(&BUDGET, whole, limit, sender)
     }
 
-    fn within(budget: &'static Budget, whole: usize, limit: u64, sender: Claimant) -> Partial {
+    /// The same in a budget of its own, for tests.
+    fn within(budget: &'static Budget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(Held { bytes: Mutex::new(Some(Vec::new())), fed });
         lock(&budget.all).push(Entry { reserved: 0, limit, sender, held: held.clone() });
         Partial { budget, held, whole, have: 0, reserved: 0 }
     }
 
-    /// How many bytes have come.
+    /// Returns how many bytes have arrived.
     pub fn have(&self) -> usize {
         self.have
     }
 
-    /// How many bytes are still to come.
+    /// Returns how many bytes are still to come.
     pub fn missing(&self) -> usize {
         self.whole - self.have
     }
 
-    /// Lets `fill` append bytes to what has come, at most so many, for which there is room; it says how many those were.
+    /// Lets `fill` append bytes to what has arrived: at most as many as it is told, for which there
+    /// is room. `fill` returns how many it appended.
     ///
-    /// `OutOfMemory` where there is none, `Disconnected` where what had come was given up for others.
+    /// # Errors
+    /// `OutOfMemory` where the process has none; `Disconnected` where the budget took the message
+    /// away.
     pub fn append(
         &mut self,
         fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<Option<usize>>,
@@ -156,7 +181,7 @@ impl Partial {
         filled
     }
 
-    /// The same for bytes that were read already; there are no more of them than are missing.
+    /// The same for bytes that were read already, of which no more are given than are missing.
     pub fn extend(&mut self, mut from: &[u8]) -> Result<()> {
         while !from.is_empty() {
             let appended = self.append(|bytes, most| {
@@ -169,11 +194,12 @@ impl Partial {
         Ok(())
     }
 
-    /// What has come; the caller knows that it is all.
+    /// Returns the bytes. The caller knows that all have arrived.
     pub fn finish(self) -> Result<Vec<u8>> {
         lock(&self.held.bytes).take().ok_or_else(|| self.lost())
     }
 
+    /// Explains that the message was taken away, and what the peers can change.
     #[cold]
     fn lost(&self) -> Error {
         let text = format!(
@@ -206,10 +232,10 @@ mod tests {
 
     const MIB: usize = 1 << 20;
     const LIMIT: u64 = 64 << 20;
-    const OURS: Claimant = Claimant::User(0);
+    const OURS: PeerIdentity = PeerIdentity::User(0);
 
     fn budget() -> &'static Budget {
-        // Kept, or it is a leak to whoever looks for some.
+        // Kept in a static, or a leak checker would report it.
         static KEPT: Mutex<Vec<&Budget>> = Mutex::new(Vec::new());
         let budget: &Budget = Box::leak(Box::new(Budget::new()));
         KEPT.lock().unwrap().push(budget);
@@ -285,7 +311,7 @@ mod tests {
     #[test]
     fn sender_with_many_messages_takes_no_room_from_others() {
         let budget = budget();
-        let begin = |whole: usize, uid: u32| Partial::within(budget, whole, LIMIT, Claimant::User(uid));
+        let begin = |whole: usize, uid: u32| Partial::within(budget, whole, LIMIT, PeerIdentity::User(uid));
         // Each of them holds less than the one large message of the other user.
         let mut many: Vec<_> = (0..64).map(|_| begin(4 * MIB, 7)).collect();
         many.iter_mut().for_each(|one| feed(one, 2 * MIB + 1).unwrap());
@@ -295,7 +321,7 @@ mod tests {
         let lost = many.iter_mut().filter_map(|one| feed(one, 1).err()).count();
         assert_eq!(lost, 16, "so many messages made room for it");
         // A third sender has its share of what two had.
-        let mut third = Partial::within(budget, 64 * MIB, LIMIT, Claimant::Key("sensor".into()));
+        let mut third = Partial::within(budget, 64 * MIB, LIMIT, PeerIdentity::Key("sensor".into()));
         feed(&mut third, 64 * MIB).unwrap();
         assert_eq!(large.finish().unwrap().len(), 64 * MIB);
         assert_eq!(third.finish().unwrap().len(), 64 * MIB);

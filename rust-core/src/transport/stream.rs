@@ -1,4 +1,9 @@
-//! Bytes in order, both ways: what a hello and then the frames of a link go over where no memory is shared.
+//! A connection as bytes in order, in both directions: what a hello, and then the frames of a link,
+//! go over where no memory is shared.
+//!
+//! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking
+//! connection. Only [`Stream::wait_room`] blocks; `read` and `write` return `None` where they
+//! would.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,8 +12,8 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use super::admission::Claimant;
-use super::fifo::Pipes;
+use super::admission::PeerIdentity;
+use super::byte_stream::ByteStream;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
@@ -16,39 +21,34 @@ use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::poll::wait_any;
 use crate::sys::socket;
-#[cfg(feature = "tls")]
-use crate::transport::tcp::tls::Tls;
 
 /// A connection, shared by the two halves of its link.
 #[derive(Clone, Debug)]
 pub enum Stream {
-    /// A connected, non-blocking Unix socket.
+    /// A Unix socket.
     Socket(Arc<Guarded>),
-    /// The same over TCP: it brings no descriptors, and the kernel does not say who is on the other side.
+    /// A TCP socket within this machine: it carries no descriptors, and the kernel does not name
+    /// the peer's user at the socket.
     Inet(Arc<Guarded>),
-    /// TCP beyond this machine.
-    #[cfg(feature = "tls")]
-    Tls(Arc<Tls>),
-    /// Two named pipes, one for each direction.
-    Pipes(Arc<Pipes>),
+    /// Two pipes, or TLS.
+    Other(Arc<dyn ByteStream>),
 }
 
 impl Stream {
-    /// Reads what is there; zero is the end, none means nothing yet.
+    /// Reads what is there. `Some(0)` is the end, `None` means that nothing is there yet.
     #[inline]
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::receive_bytes_alone(&**socket, into),
             Stream::Inet(socket) => socket::receive(&**socket, into),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.read(into),
-            Stream::Pipes(pipes) => pipes.read(into),
+            Stream::Other(stream) => stream.read(into),
         }
     }
 
-    /// Like [`Stream::read`], behind what is in the list already: at most so many bytes, for which there is room.
+    /// Appends to a list what is there: at most `most` bytes, for which the list has room.
     pub fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
-        /// As much is made zero before it is read, where the reader asks for that: little enough to stay in a cache.
+        /// Bytes that are zeroed before a read into initialised memory: few enough to stay in a
+        /// cache.
         const STEP: usize = 64 << 10;
         match self {
             Stream::Socket(socket) if socket::refuses_descriptors() => {
@@ -64,48 +64,46 @@ impl Stream {
         got
     }
 
-    /// Writes as much as there is room for now; none where there is no room.
+    /// Writes as much as there is room for; `None` where there is none.
     #[inline]
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::send(&**socket, parts, &[]),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.write(parts),
-            Stream::Pipes(pipes) => pipes.write(parts),
+            Stream::Other(stream) => stream.write(parts),
         }
     }
 
-    /// The same for bytes in one piece, which costs the kernel less than a list of one.
+    /// The same for one slice, which costs the kernel less than a list of one.
     #[inline]
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::send_bytes(&**socket, bytes),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.write(&[IoSlice::new(bytes)]),
-            Stream::Pipes(pipes) => pipes.write(&[IoSlice::new(bytes)]),
+            Stream::Other(stream) => stream.write(&[IoSlice::new(bytes)]),
         }
     }
 
-    /// Whether what was written is with the kernel, and not only with us.
-    pub fn takes_for_good(&self) -> bool {
+    /// Returns whether everything that `write` accepted is with the kernel, and nothing in a buffer
+    /// of this process.
+    pub fn writes_reach_kernel(&self) -> bool {
         match self {
-            Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => true,
-            #[cfg(feature = "tls")]
-            Stream::Tls(_) => false,
+            Stream::Socket(_) | Stream::Inet(_) => true,
+            Stream::Other(stream) => stream.writes_reach_kernel(),
         }
     }
 
-    /// Brings to the kernel what was written and waits on our side; true once nothing does.
+    /// Passes on to the kernel what `write` accepted; returns true once nothing is left.
     #[inline]
     pub fn flush(&self) -> Result<bool> {
         match self {
-            Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => Ok(true),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.flush(),
+            Stream::Socket(_) | Stream::Inet(_) => Ok(true),
+            Stream::Other(stream) => stream.flush(),
         }
     }
 
     /// Writes with descriptors that go along with the first byte.
+    ///
+    /// # Errors
+    /// `Internal` where descriptors are given and the stream is no Unix socket.
     pub fn write_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
@@ -114,122 +112,132 @@ impl Stream {
         }
     }
 
-    /// What to sleep on for reading.
+    /// Returns what to sleep on for reading.
     pub fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => (tls.socket(), PollFlags::IN),
-            Stream::Pipes(pipes) => (pipes.reader(), PollFlags::IN),
+            Stream::Other(stream) => (stream.reader(), PollFlags::IN),
         }
     }
 
-    /// What to sleep on for writing.
+    /// Returns what to sleep on for writing.
     pub fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => (tls.socket(), PollFlags::OUT),
-            Stream::Pipes(pipes) => (pipes.writer(), PollFlags::OUT),
+            Stream::Other(stream) => (stream.writer(), PollFlags::OUT),
         }
     }
 
-    /// Sleeps until there is room for writing; `Disconnected` where only another descriptor tells that nobody reads any
-    /// more.
+    /// Sleeps until there is room for writing.
+    ///
+    /// # Errors
+    /// `Disconnected` where only another descriptor shows that the peer has ended; `Timeout`.
     pub fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self {
-            Stream::Pipes(pipes) => pipes.wait_room(waiting),
+            Stream::Other(stream) => stream.wait_room(waiting),
             _ => wait_any(waiting, [self.writable()]).map(drop),
         }
     }
 
-    /// What also wakes when the other side may have gone: then [`Stream::has_ended`] is to be asked.
-    pub fn life(&self) -> Option<BorrowedFd<'_>> {
+    /// Returns a descriptor that is also readable when the peer may have ended: then call
+    /// [`Stream::has_ended`].
+    pub fn liveness(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Stream::Pipes(pipes) => pipes.life(),
+            Stream::Other(stream) => stream.liveness(),
             _ => None,
         }
     }
 
-    /// Whether it has turned out that the other side has gone. What it wrote is still to be read, and then the end.
+    /// Returns whether the peer has ended. What it wrote can still be read, and then the end.
     pub fn has_ended(&self) -> Result<bool> {
         match self {
-            Stream::Pipes(pipes) => pipes.attend(),
+            Stream::Other(stream) => stream.has_ended(),
             _ => Ok(false),
         }
     }
 
-    /// Whether the other side has gone, as far as that is known without reading.
-    pub fn is_deserted(&self) -> bool {
-        if let Stream::Pipes(pipes) = self {
-            return pipes.is_gone();
+    /// Returns whether the peer has closed the connection, as far as that is known without reading.
+    pub fn is_peer_gone(&self) -> bool {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => has_peer_closed(socket.as_fd()),
+            Stream::Other(stream) => stream.is_peer_gone(),
         }
-        let mut look = Waiting::until(Deadline::after(Duration::from_millis(1)));
-        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-        wait_any(&mut look, [(self.readable().0, PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
     }
 
-    /// Refuses to begin with a message for a peer that has hung up, where writing would not say so: TCP takes what is
-    /// written after the other side has gone, and says only at the next call that it was for nobody.
+    /// Refuses to begin a message for a peer that has closed the connection, where a write would
+    /// not report it: TCP accepts what is written after the peer's end, and reports only at the
+    /// next call that it was lost.
+    ///
+    /// # Errors
+    /// `Disconnected`.
     pub fn check_peer(&self) -> Result<()> {
         let gone = match self {
             Stream::Socket(_) => false,
-            Stream::Inet(socket) => inet::is_hung_up(&**socket)?,
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => inet::is_hung_up(tls.socket())?,
-            Stream::Pipes(pipes) => return pipes.check_peer(),
+            Stream::Inet(socket) => inet::is_peer_closed(&**socket)?,
+            Stream::Other(stream) => return stream.check_peer(),
         };
         if gone { Err(Error::new(ErrorKind::Disconnected, "the other side went away")) } else { Ok(()) }
     }
 
-    /// The name of the key that the other side has shown, where it is on another machine.
+    /// Returns the name of the key that the peer has proven, where it is on another machine.
     pub fn key_name(&self) -> Option<&str> {
         match self {
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.key_name(),
-            _ => None,
+            Stream::Other(stream) => stream.key_name(),
+            Stream::Socket(_) | Stream::Inet(_) => None,
         }
     }
 
-    /// Bounds what the kernel keeps of what was written and not yet read, where it would keep ever more.
-    pub fn keep_at_most(&self, bytes: usize) -> Result<()> {
+    /// Limits what the kernel keeps of what was written and not yet read, where it would grow on
+    /// its own.
+    pub fn limit_send_queue(&self, bytes: usize) -> Result<()> {
         match self {
-            Stream::Inet(socket) => inet::keep_at_most(&**socket, bytes),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => inet::keep_at_most(tls.socket(), bytes),
+            Stream::Inet(socket) => inet::limit_send_queue(&**socket, bytes),
+            Stream::Other(stream) => stream.limit_send_queue(bytes),
             // A Unix socket's queue does not grow by itself.
-            Stream::Socket(_) | Stream::Pipes(_) => Ok(()),
+            Stream::Socket(_) => Ok(()),
         }
     }
 
-    /// Whether bytes wait on our side of the descriptor, which then does not tell of them.
+    /// Returns whether this process has buffered bytes to read, which the descriptor does not show.
     pub fn holds_bytes(&self) -> bool {
         match self {
-            Stream::Socket(_) | Stream::Inet(_) | Stream::Pipes(_) => false,
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.holds_bytes(),
+            Stream::Socket(_) | Stream::Inet(_) => false,
+            Stream::Other(stream) => stream.holds_bytes(),
         }
     }
 
-    /// Whether a read that gives less than was asked for has given all that there was.
-    pub fn is_emptied_by_less(&self) -> bool {
+    /// Returns the largest write that is not mixed with those of other writers; `None` where there
+    /// is one writer.
+    pub fn atomic_write_size(&self) -> Option<usize> {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => None,
+            Stream::Other(stream) => stream.atomic_write_size(),
+        }
+    }
+
+    /// Returns whether a read that gives less than was asked for has returned everything there was.
+    /// So a receiver can skip the read that would find nothing.
+    pub fn short_read_is_last(&self) -> bool {
         matches!(self, Stream::Socket(_) | Stream::Inet(_))
     }
 
-    /// Who is on the other side, as the kernel says where it can, and what is readable once that process has ended.
+    /// Returns the user of the peer, where the kernel knows it, and its pidfd.
     pub fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
         let credentials = self.credentials()?;
         let process = credentials.as_ref().and_then(|who| self.process(who));
         Ok((credentials, process))
     }
 
-    /// What is readable once the process on the other side has ended.
+    /// Returns a descriptor that is readable once the peer's process has ended.
     pub fn process(&self, who: &Credentials) -> Option<Arc<OwnedFd>> {
         let Stream::Socket(socket) = self else { return None };
         peer::process(&**socket, who).map(Arc::new)
     }
 
-    /// The socket, for a transport that goes on without the stream.
+    /// Returns the Unix socket, for a transport that goes on without the stream.
+    ///
+    /// # Errors
+    /// `Internal` for another kind of stream.
     pub fn into_socket(self) -> Result<Arc<Guarded>> {
         match self {
             Stream::Socket(socket) => Ok(socket),
@@ -237,7 +245,7 @@ impl Stream {
         }
     }
 
-    /// Who opened the other end, where the kernel says.
+    /// Returns the user who opened the other end, where the kernel knows it.
     pub fn credentials(&self) -> Result<Option<Credentials>> {
         match self {
             Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
@@ -245,60 +253,65 @@ impl Stream {
         }
     }
 
-    /// Whose it is, before it has said anything: its user where it is of this machine, else its address.
-    pub fn claimant(&self, credentials: Option<&Credentials>) -> Claimant {
+    /// Returns the peer before it has sent anything: its user where it is on this machine, else its
+    /// address.
+    pub fn peer_identity(&self, credentials: Option<&Credentials>) -> PeerIdentity {
         match self {
-            _ if credentials.is_some() => Claimant::of(credentials),
+            _ if credentials.is_some() => PeerIdentity::of(credentials),
             Stream::Inet(socket) => match (inet::peer_address(&**socket), inet::own_address(&**socket)) {
                 (Ok(from), Ok(to)) => {
-                    inet::user_calling(from, to).map_or(Claimant::at(from.ip()), Claimant::User)
+                    inet::user_calling(from, to).map_or(PeerIdentity::at(from.ip()), PeerIdentity::User)
                 }
-                _ => Claimant::Unknown,
+                _ => PeerIdentity::Unknown,
             },
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => {
-                inet::peer_address(tls.socket()).map_or(Claimant::Unknown, |from| Claimant::at(from.ip()))
-            }
-            Stream::Socket(_) | Stream::Pipes(_) => Claimant::Unknown,
+            Stream::Other(stream) => stream.peer_identity(),
+            Stream::Socket(_) => PeerIdentity::Unknown,
         }
     }
 
-    /// Whose the messages are that come over it: a key's or a user's where those are known, else an address's.
-    pub fn sender(&self) -> Claimant {
+    /// Returns the peer whose messages come over it: its key or user where known, else its address.
+    pub fn sender(&self) -> PeerIdentity {
         match self.key_name() {
-            Some(key) => Claimant::Key(key.into()),
-            None => self.claimant(self.credentials().ok().flatten().as_ref()),
+            Some(key) => PeerIdentity::Key(key.into()),
+            None => self.peer_identity(self.credentials().ok().flatten().as_ref()),
         }
     }
 
-    /// The other end's address, for texts.
+    /// Returns the other end's address, for texts.
     pub fn peer_address(&self) -> String {
         let address = match self {
-            Stream::Inet(socket) => inet::peer_address(&**socket).ok(),
-            Stream::Socket(_) | Stream::Pipes(_) => None,
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => inet::peer_address(tls.socket()).ok(),
+            Stream::Inet(socket) => inet::peer_address(&**socket).ok().map(|address| address.to_string()),
+            Stream::Socket(_) => None,
+            Stream::Other(stream) => stream.peer_address(),
         };
-        address.map_or_else(|| "somebody".into(), |address| address.to_string())
+        address.unwrap_or_else(|| "somebody".into())
     }
 
-    /// Nothing more will be written, and what has come is not read any more. A socket that is closed with unread bytes in
-    /// it is cut off: the other side sees an error instead of the end, and over TCP loses what it has not yet been sent.
+    /// Shuts down the writing side, and discards what has arrived. A socket that is closed with
+    /// unread bytes is reset: the peer would see an error instead of the end, and over TCP lose
+    /// what it has not yet received.
     pub fn end_writing(&self) {
         let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
-        // One that is not connected any more has nothing left to lose.
+        // A failure means that the connection has ended already.
         let _ = rustix::net::shutdown(&**socket, rustix::net::Shutdown::Write);
         let mut unread = [0; 4096];
         while matches!(self.read(&mut unread), Ok(Some(1..))) {}
     }
 
-    /// Ends the connection for both sides at once, whoever else still holds it. What was sent is still delivered.
-    pub fn hang_up(&self) {
+    /// Ends the connection for both sides at once, also for other holders of it. What was sent is
+    /// still delivered.
+    pub fn disconnect(&self) {
         match self {
-            Stream::Socket(socket) | Stream::Inet(socket) => socket::hang_up(&**socket),
-            #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.hang_up(),
-            Stream::Pipes(pipes) => pipes.hang_up(),
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::disconnect(&**socket),
+            Stream::Other(stream) => stream.disconnect(),
         }
     }
+}
+
+/// Returns whether the other side of a socket has closed it, or its writing side. Does not block
+/// longer than a millisecond.
+pub fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
+    let mut waiting = Waiting::until(Deadline::after(Duration::from_millis(1)));
+    let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+    wait_any(&mut waiting, [(socket, PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
 }

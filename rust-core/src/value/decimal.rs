@@ -1,21 +1,27 @@
-//! Exact decimal numbers, carried as text in the one form of the General Decimal Arithmetic specification.
+//! Exact decimal numbers, held as text in the canonical form of the General Decimal Arithmetic
+//! specification.
+//!
+//! Text, because no language of the bindings has the same decimal type: each parses the text into
+//! its own. One number with one exponent has one text, so equality and hashing are those of the
+//! text.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// A decimal number: a coefficient and an exponent of ten, both kept (1.10 stays 1.10), or an infinity, or NaN.
+/// A decimal number: a coefficient and an exponent of ten, both kept (1.10 stays 1.10), or an
+/// infinity, or NaN.
 ///
-/// The text is what General Decimal Arithmetic calls the scientific string, which is also what Python's
-/// `str(Decimal)` gives, so equal texts are equal numbers of equal precision.
+/// The text is what General Decimal Arithmetic calls the scientific string, which Python's
+/// `str(Decimal)` also returns, so equal texts are equal numbers of equal precision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal(String);
 
-/// A decimal number taken apart.
+/// The parts of a decimal number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecimalParts {
-    /// `coefficient × 10^exponent`, negative when so said (zero too has a sign).
+    /// `coefficient × 10^exponent`, negated where `negative` is set; zero has a sign, too.
     Finite {
         /// Below zero, or minus zero.
         negative: bool,
@@ -24,31 +30,36 @@ pub enum DecimalParts {
         /// The power of ten.
         exponent: i32,
     },
-    /// Infinity, negative when so said.
+    /// Infinity, negative where the flag is set.
     Infinite(bool),
     /// Not a number.
     Nan,
 }
 
 impl Decimal {
-    /// The most digits of a coefficient.
+    /// The greatest number of digits of a coefficient.
     pub const DIGITS: usize = 1024;
 
-    /// The longest text that is read: the digits, and zeros before and behind the point.
+    /// The greatest length of a text that is parsed, in bytes: the digits, and zeros before and
+    /// behind the point.
     const TEXT_LIMIT: usize = 4096;
 
-    /// The text.
+    /// Returns the canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The number with these parts. `coefficient` has decimal digits only.
+    /// Returns the number with these parts. `coefficient` has decimal digits only.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` for more than [`Decimal::DIGITS`] digits without leading zeros, `OutOfRange`
+    /// where the exponent of the first digit exceeds 32 bits.
     pub fn from_parts(negative: bool, coefficient: &str, exponent: i32) -> Result<Decimal> {
         let digits = coefficient.trim_start_matches('0');
         let digits = if digits.is_empty() { "0" } else { digits };
         if digits.len() > Self::DIGITS {
-            let text =
-                format!("over the decimal limit: {} digits asked, {} allowed", digits.len(), Self::DIGITS);
+            let text = format!("over the decimal limit: {} digits, {} allowed", digits.len(), Self::DIGITS);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let mut text = String::with_capacity(digits.len() + 8);
@@ -57,9 +68,12 @@ impl Decimal {
         }
         let adjusted = i64::from(exponent) + digits.len() as i64 - 1;
         if i32::try_from(adjusted).is_err() {
-            let text = format!("a decimal number reaches to E+{}, asked was E{adjusted:+}", i32::MAX);
+            let text =
+                format!("a decimal number has an exponent of at most E+{}, here is E{adjusted:+}", i32::MAX);
             return Err(Error::new(ErrorKind::OutOfRange, text));
         }
+        // The rule of the specification: no exponent for 0.000001 and above, unless zeros would be
+        // added behind the digits.
         if exponent <= 0 && adjusted >= -6 {
             let point = digits.len() as i64 + i64::from(exponent);
             if exponent == 0 {
@@ -84,7 +98,7 @@ impl Decimal {
         Ok(Decimal(text))
     }
 
-    /// The number taken apart.
+    /// Returns the sign, the digits and the exponent of the number.
     pub fn parts(&self) -> DecimalParts {
         match self.0.as_str() {
             "NaN" => DecimalParts::Nan,
@@ -100,7 +114,8 @@ impl Decimal {
     }
 }
 
-/// Sign, digits without leading zeros, exponent; none where the text is not a finite decimal number.
+/// Returns sign, digits without leading zeros, and exponent; `None` where the text is not a finite
+/// decimal number or its exponent does not fit 32 bits.
 fn split(text: &str) -> Option<(bool, String, i32)> {
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -124,10 +139,17 @@ fn split(text: &str) -> Option<(bool, String, i32)> {
 impl FromStr for Decimal {
     type Err = Error;
 
+    /// Parses a decimal number: digits with an optional sign, point and exponent, or `nan`, `inf`,
+    /// `infinity` in any case.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` for a long text or coefficient, `OutOfRange` for a large exponent, else
+    /// `Malformed`.
     fn from_str(text: &str) -> Result<Decimal> {
         if text.len() > Self::TEXT_LIMIT {
             let text = format!(
-                "over the decimal limit: a text of {} bytes asked, {} allowed",
+                "over the decimal limit: a text of {} bytes, {} allowed",
                 text.len(),
                 Self::TEXT_LIMIT
             );
@@ -164,8 +186,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_text_for_one_number() {
-        for (given, text) in [
+    fn decimal_text_is_canonical() {
+        for (input, text) in [
             ("1.10", "1.10"),
             ("+007", "7"),
             ("-0", "-0"),
@@ -177,14 +199,14 @@ mod tests {
             ("-inf", "-Infinity"),
             ("0E+5", "0E+5"),
         ] {
-            let decimal: Decimal = given.parse().unwrap();
+            let decimal: Decimal = input.parse().unwrap();
             assert_eq!(decimal.as_str(), text);
             assert_eq!(text.parse::<Decimal>().unwrap(), decimal);
         }
     }
 
     #[test]
-    fn every_number_can_be_taken_apart() {
+    fn decimal_parts_round_trip_at_extreme_exponents() {
         for exponent in [i32::MIN, i32::MIN + 1, -6, 0, i32::MAX - 1] {
             let number = Decimal::from_parts(true, "15", exponent).unwrap();
             let parts = DecimalParts::Finite { negative: true, coefficient: "15".into(), exponent };
@@ -202,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_refused() {
+    fn decimal_refuses_text_that_is_not_a_number() {
         for text in ["", ".", "1..2", "e5", "1e", "--1", "0x1", "1 ", "1e99999999999"] {
             assert_eq!(text.parse::<Decimal>().unwrap_err().kind(), ErrorKind::Malformed, "{text:?}");
         }

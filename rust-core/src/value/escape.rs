@@ -1,6 +1,7 @@
-//! The one escape rule for JSON, BSON and Smile, on the way out.
+//! Encodes values that JSON, BSON or Smile have no form for as escapes.
 //!
 //! A map with exactly one key that begins with `$` is an escape: a value that the encoding has no form for.
+//! `unescape` reads them back. CBOR has a form for every value and uses neither.
 //!
 //! | escape | value |
 //! |---|---|
@@ -21,7 +22,7 @@ use crate::error::Result;
 use crate::value::stack::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// The names of the escapes.
+/// The names of the escapes: the only key of the map that each is.
 pub(crate) mod name {
     pub(crate) const BYTES: &str = "$bytes";
     pub(crate) const INT: &str = "$int";
@@ -37,7 +38,10 @@ pub(crate) mod name {
 /// The bits of the one NaN that is written `"nan"`: quiet, positive, without payload.
 pub(crate) const PLAIN_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-/// What an encoding writes itself. Where a method gives `false`, it wrote nothing and the value goes as its escape.
+/// An encoding as [`Escape`] uses it: the events that it writes itself.
+///
+/// Methods without a result always write. A method that returns `false` wrote nothing, and the
+/// value is then written as its escape.
 pub(crate) trait Plain {
     fn null(&mut self) -> Result<()>;
     fn bool(&mut self, value: bool) -> Result<()>;
@@ -49,7 +53,8 @@ pub(crate) trait Plain {
     fn key(&mut self, key: &str) -> Result<()>;
     fn end_map(&mut self) -> Result<()>;
 
-    /// The elements of an N-d array: base64 or bytes.
+    /// Writes the elements of an N-d array, or bytes inside `$bytes`: base64 or bytes, as the
+    /// encoding has.
     fn elements(&mut self, value: &[u8]) -> Result<()>;
 
     fn float(&mut self, value: f64) -> Result<bool>;
@@ -72,56 +77,67 @@ pub(crate) trait Plain {
         Ok(false)
     }
 
-    /// Whether a key can be written as it is.
+    /// Returns whether the encoding can write this key as it is; BSON cannot write one with a zero
+    /// byte.
     fn holds_key(&self, _: &str) -> bool {
         true
     }
-    /// Turns the innermost open map, with what it has so far, into `{"$map": [[key, value], …]}`, the list left open.
+    /// Replaces the innermost open map, with the entries that it has so far, by `{"$map": [[key,
+    /// value], …]}`, and leaves the list open. Called only where `holds_key` was false.
     fn turn_into_pairs(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// How a map that is open was begun.
+/// How an open map is written.
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
-    /// As it is.
+    /// As a map.
     Plain,
-    /// Inside a `$map`.
+    /// As a map inside `$map`.
     Wrapped,
-    /// As a list of pairs; whether one is open.
+    /// As a list of pairs inside `$map`; the flag is whether a pair is open.
     Pairs(bool),
 }
 
-/// The Sink over an encoding that lacks some values: writes those as escapes.
+/// The Sink in front of an encoding that lacks some values: writes those as escapes.
+///
+/// A map of one entry is held back until its key comes, because the key decides whether the map has
+/// to be wrapped in `$map`.
 pub(crate) struct Escape<P> {
+    /// The encoding.
     plain: P,
+    /// How the open maps are written, innermost last.
     maps: Stack<Open>,
-    /// A map of one entry has begun and its key decides how it is written.
+    /// A map of one entry has begun and nothing of it is written yet.
     undecided: bool,
 }
 
 impl<P: Plain> Escape<P> {
+    /// Returns a sink in front of `plain`.
     pub(crate) fn new(plain: P) -> Escape<P> {
         Escape { plain, maps: Stack::new(Open::Plain), undecided: false }
     }
 
+    /// Returns the encoding, once the value is complete.
     pub(crate) fn into_inner(self) -> P {
         self.plain
     }
 
+    /// Begins an escape of this name. Its content and the end of its map follow.
     fn begin(&mut self, name: &str) -> Result<()> {
         self.plain.begin_map(1)?;
         self.plain.key(name)
     }
 
+    /// Writes an escape whose content is this text.
     fn scalar(&mut self, name: &str, text: &str) -> Result<()> {
         self.begin(name)?;
         self.plain.text(text)?;
         self.plain.end_map()
     }
 
-    /// Writes the key of an entry of a list of pairs, and the end of the entry before.
+    /// Writes the key of the next entry of a list of pairs, after the end of the entry before it.
     fn pair(&mut self, key: &str) -> Result<()> {
         if let Some(Open::Pairs(open)) = self.maps.last_mut()
             && std::mem::replace(open, true)
@@ -132,6 +148,8 @@ impl<P: Plain> Escape<P> {
         self.plain.text(key)
     }
 
+    /// Continues the innermost map as a list of pairs, from this key on, which the encoding cannot
+    /// write.
     #[cold]
     fn unusual_key(&mut self, key: &str) -> Result<()> {
         self.plain.turn_into_pairs()?;
@@ -287,7 +305,8 @@ impl<P: Plain> Sink for Escape<P> {
     }
 }
 
-/// What `$float` holds.
+/// Returns the content of `$float`: a name for the infinities and the plain NaN, else the bits in
+/// hexadecimal.
 pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
     if value == f64::INFINITY {
         "inf".into()
@@ -300,7 +319,7 @@ pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
     }
 }
 
-/// What `$uuid` holds.
+/// Returns the content of `$uuid`: 8-4-4-4-12 hexadecimal digits.
 pub(crate) fn uuid_text(value: [u8; 16]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(36);

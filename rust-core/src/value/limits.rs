@@ -1,30 +1,36 @@
-//! What one value may ask of us, and the Sink that counts it on the way to another.
+//! The resource limits of one value, and the Sink that enforces them on the way to another.
+//!
+//! A [`Meter`] stands between a decoder and the sink that builds the value, and between a source
+//! and an encoder. It is the one place that counts depth, nodes, bytes of keys and of memory, and
+//! that finds repeated keys and wrong lengths, so no codec and no builder does. Every check is made
+//! before the event is passed on: a sink may reserve at once what an array or map announces.
 
 use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};
-use super::seen::{Seen, repeated_key};
+use super::seen::{SeenKeys, repeated_key};
 use super::sink::forward_scalars;
 use super::stack::Stack;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 
-/// The least that [`Limits::memory`] is for a limit on messages: a small message is mostly nodes.
+/// The lower bound of [`Limits::memory`], in bytes: the nodes of a small message take more memory
+/// than its encoded form.
 const LEAST_MEMORY: u64 = 1 << 20;
 
-/// What one message may ask of us. The defaults suit anything that a person would call a message.
+/// The resources that one message may use. The defaults suit any message of ordinary size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one encoded message: 64 MiB.
+    /// The greatest length of one encoded message, in bytes: 64 MiB.
     pub message: u64,
-    /// Arrays and maps inside each other: 64.
+    /// The greatest depth of arrays and maps inside each other: 64.
     pub depth: u32,
-    /// Values in one message, an N-d array counting once: 1,000,000.
+    /// The greatest number of values in one message, an N-d array counted once: 1,000,000.
     pub nodes: u64,
-    /// Bytes of one key: 64 KiB.
+    /// The greatest length of one key, in bytes: 64 KiB.
     pub key: usize,
-    /// Bytes of memory that decoding a message may hold, the value and whatever is needed on the way to it: 256 MiB,
-    /// four times `message`.
+    /// The bytes of memory that decoding a message may hold, for the value and for whatever is
+    /// needed on the way to it: 256 MiB, four times `message`.
     pub memory: u64,
 }
 
@@ -35,19 +41,20 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The defaults for messages of at most this many bytes; `memory` is at least 1 MiB.
+    /// Returns the defaults for messages of at most this many bytes; `memory` is at least 1 MiB.
     pub const fn for_message(message: u64) -> Limits {
         let memory = message.saturating_mul(4);
         let memory = if memory < LEAST_MEMORY { LEAST_MEMORY } else { memory };
         Limits { message, depth: 64, nodes: 1_000_000, key: 64 << 10, memory }
     }
 
-    /// The most values that fit in the memory.
+    /// Returns the greatest number of values that both `nodes` and `memory` allow. Decoders that
+    /// count items ahead use it to bound their counts.
     pub(crate) fn most_nodes(&self) -> u64 {
         self.nodes.min(self.memory / ITEM)
     }
 
-    /// Refuses an encoded message of this many bytes if that is too many.
+    /// Checks the length of an encoded message. `TooLarge` where it exceeds `message`.
     pub fn check_message(&self, bytes: u64) -> Result<()> {
         if bytes <= self.message {
             return Ok(());
@@ -56,53 +63,61 @@ impl Limits {
     }
 }
 
+/// Returns the `Internal` error of a source that breaks the contract of [`Sink`].
 #[cold]
-fn miscounted() -> Error {
+fn length_mismatch() -> Error {
     Error::new(ErrorKind::Internal, "a source gave another number of items than it announced")
 }
 
-/// Whether keys come from somewhere that can repeat them.
+/// Whether the keys of one map can repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// Refuse a key that the same map had before: bytes from a peer.
+    /// They can: refuse a repeated key. For bytes of a peer.
     Check,
-    /// They are known to differ: a dict, a hash table.
+    /// They cannot, by construction: a dict, a hash table.
     Trust,
 }
 
-/// A Sink that holds the [`Limits`], refuses repeated keys and wrong lengths, then passes everything on.
+/// A Sink that enforces the [`Limits`], refuses repeated keys and wrong lengths, and passes
+/// everything else on.
 ///
-/// The memory for the items of an array or map is counted where it begins, so a sink may reserve it at once; text, bytes
-/// and arrays are counted where they come, and so is what a decoder [holds](Sink::hold) beside the value.
+/// The memory for the items of an array or map is counted where it begins, so a sink may reserve it
+/// at once; text, bytes and arrays are counted where they come, and so is what a decoder
+/// [holds](Sink::hold) beside the value.
 ///
-/// Encoders write a length before what it counts, so a source that gives more or fewer items than it announced would
-/// make a message that nobody can read; it gets `Internal` instead.
+/// Encoders write a length before what it counts, so a source that sends more or fewer items than
+/// it announced would make a message that no receiver can read; it gets `Internal` instead.
 pub struct Meter<S> {
     inner: S,
     limits: Limits,
     keys: Keys,
+    /// The number of values so far.
     nodes: u64,
+    /// The memory of the value so far.
     budget: Budget,
-    seen: Seen,
-    due: Due,
-    /// What is open around the innermost array or map.
-    outer: Stack<Due>,
+    /// The keys of the open maps; unused where `keys` is `Trust`.
+    seen: SeenKeys,
+    /// What the innermost array or map still has to receive.
+    expected: Expected,
+    /// The same of the arrays and maps around it.
+    outer: Stack<Expected>,
 }
 
-/// What the innermost array or map still wants.
+/// The items that an array or map has announced and not received.
 #[derive(Clone, Copy)]
-struct Due {
-    /// Items or keys to come.
-    left: usize,
-    /// Whether keys are counted, and not values.
+struct Expected {
+    /// The number of items, or of keys, to come.
+    remaining: usize,
+    /// Whether it is a map: then keys are counted, and not values.
     map: bool,
 }
 
-/// At the top there is one value.
-const TOP: Due = Due { left: 1, map: false };
+/// At the top exactly one value is expected.
+const TOP: Expected = Expected { remaining: 1, map: false };
 
 impl<S: Sink> Meter<S> {
-    /// Counts what goes to `inner`.
+    /// Returns a meter in front of `inner`. Where `inner` refuses repeated keys itself, `keys` is
+    /// ignored.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
         let keys = if inner.refuses_repeated_keys() { Keys::Trust } else { keys };
         let budget = Budget::new(limits.memory);
@@ -112,26 +127,27 @@ impl<S: Sink> Meter<S> {
             keys,
             nodes: 0,
             budget,
-            seen: Seen::default(),
-            due: TOP,
+            seen: SeenKeys::default(),
+            expected: TOP,
             outer: Stack::new(TOP),
         }
     }
 
-    /// The sink behind, with all that was passed on.
+    /// Returns the sink behind, with everything that was passed on.
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// The sink behind.
+    /// Returns the sink behind. Events that are sent to it directly are not counted.
     pub fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
+    /// Counts a value that takes `bytes` beside its node. `TooLarge` over a limit.
     #[inline]
     fn node(&mut self, bytes: usize) -> Result<()> {
-        if !self.due.map {
-            self.one_less()?;
+        if !self.expected.map {
+            self.count_item()?;
         }
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
@@ -140,17 +156,20 @@ impl<S: Sink> Meter<S> {
         if bytes == 0 { Ok(()) } else { self.budget.hold(bytes as u64) }
     }
 
+    /// Counts an item or key of the innermost array or map. `Internal` where none is expected.
     #[inline]
-    fn one_less(&mut self) -> Result<()> {
-        match self.due.left.checked_sub(1) {
-            Some(left) => {
-                self.due.left = left;
+    fn count_item(&mut self) -> Result<()> {
+        match self.expected.remaining.checked_sub(1) {
+            Some(remaining) => {
+                self.expected.remaining = remaining;
                 Ok(())
             }
-            None => Err(miscounted()),
+            None => Err(length_mismatch()),
         }
     }
 
+    /// Counts an array or map of `len` items, and makes it the innermost one. `TooLarge` over a
+    /// limit.
     #[inline]
     fn open(&mut self, len: usize, map: bool) -> Result<()> {
         self.node(0)?;
@@ -163,18 +182,20 @@ impl<S: Sink> Meter<S> {
             return Err(over("depth", self.limits.depth.into(), asked, "levels"));
         }
         self.budget.hold(if map { map_bytes(len) } else { array_bytes(len) })?;
-        self.outer.push(std::mem::replace(&mut self.due, Due { left: len, map }));
+        self.outer.push(std::mem::replace(&mut self.expected, Expected { remaining: len, map }));
         Ok(())
     }
 
+    /// Ends the innermost array or map. `Internal` where items are missing, or it is of the other
+    /// kind.
     #[inline]
     fn close(&mut self, map: bool) -> Result<()> {
         match self.outer.pop() {
-            Some(outer) if self.due.left == 0 && self.due.map == map => {
-                self.due = outer;
+            Some(outer) if self.expected.remaining == 0 && self.expected.map == map => {
+                self.expected = outer;
                 Ok(())
             }
-            _ => Err(miscounted()),
+            _ => Err(length_mismatch()),
         }
     }
 }
@@ -223,8 +244,10 @@ impl<S: Sink> Sink for Meter<S> {
         if key.len() > self.limits.key {
             return Err(over("key", self.limits.key as u64, key.len() as u64, "bytes"));
         }
-        self.one_less()?;
+        self.count_item()?;
         self.budget.hold(key.len() as u64)?;
+        // A record's builder keeps account of its own keys and takes them here; only others are
+        // remembered.
         if self.keys == Keys::Check {
             if self.inner.known_key(key.as_bytes())? {
                 return Ok(());
@@ -238,10 +261,10 @@ impl<S: Sink> Sink for Meter<S> {
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         // One that is too long comes again, as `key`, and is refused there.
-        if self.keys == Keys::Trust || key.len() > self.limits.key || !self.inner.known_key(key)? {
+        if key.len() > self.limits.key || !self.inner.known_key(key)? {
             return Ok(false);
         }
-        self.one_less()?;
+        self.count_item()?;
         self.budget.hold(key.len() as u64)?;
         Ok(true)
     }
@@ -276,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_limited() {
+    fn meter_refuses_values_deeper_than_the_limit() {
         let mut m = meter(Limits { depth: 2, ..Limits::default() });
         m.begin_array(1).unwrap();
         m.begin_array(1).unwrap();
@@ -284,13 +307,13 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_length_is_refused_before_it_is_believed() {
+    fn meter_refuses_a_claimed_length_over_the_limit() {
         let error = meter(Limits::default()).begin_array(usize::MAX).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
     }
 
     #[test]
-    fn lengths_are_held_to_what_was_announced() {
+    fn meter_refuses_lengths_other_than_announced() {
         let mut m = meter(Limits::default());
         m.begin_array(2).unwrap();
         m.null().unwrap();
@@ -310,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_one_map_are_not_those_of_another() {
+    fn meter_checks_keys_of_nested_maps_separately() {
         let mut m = meter(Limits::default());
         m.begin_map(41).unwrap();
         for i in 0..40 {
@@ -327,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_keys_are_refused_in_small_and_large_maps() {
+    fn meter_refuses_repeated_keys_in_small_and_large_maps() {
         for count in [1, 16, 17, 40] {
             let mut m = meter(Limits::default());
             m.begin_map(count + 1).unwrap();
@@ -340,10 +363,10 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_have_the_limits() {
+    fn documents_show_the_limits() {
         let limits = Limits::default();
         let rows = [
-            ("bytes of one encoded message (option `limit`)", limits.message),
+            ("bytes of one encoded message (option `max_message_size`)", limits.message),
             ("arrays and maps inside each other", limits.depth.into()),
             ("values in one message, an N-d array counting once", limits.nodes),
             ("bytes of one key", limits.key as u64),

@@ -1,117 +1,101 @@
-//! A map: text keys in the order they were put in, each once.
+//! The operations of [`Map`]: text keys in the order of their insertion, each once.
+//!
+//! The type itself is in `tree`. Two parts are kept together: the list of entries, and, beyond
+//! `LINEAR_MAX` entries, the index of their positions. Insertion extends both; a removal changes
+//! positions and rebuilds the index.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};
 
-use hashbrown::HashTable;
-
-use super::Value;
 use super::budget::table_bytes;
+use super::tree::{KeyIndex, Map, Value};
 use crate::error::{Result, memory};
 
-/// A map: text keys in the order they were put in, each once.
-///
-/// Up to 16 entries lie in a list that is searched from its start; a hash table is made beside it above that. Equality
-/// does not ask for the order.
-#[derive(Clone, Default)]
-pub struct Map {
-    entries: Vec<(String, Value)>,
-    /// Where each key lies, once there are many.
-    places: Option<Box<Places>>,
-}
-
-/// The positions of the entries, by the hashes of their keys.
-#[derive(Clone, Default)]
-struct Places {
-    /// Seeded for each map, so that nobody can choose keys that collide.
-    state: RandomState,
-    table: HashTable<usize>,
-}
-
 impl Map {
-    /// Up to so many entries there is no table: a search from the start is faster than hashing.
-    pub(super) const FEW: usize = 16;
-
-    /// A map without entries.
+    /// Returns a map without entries.
     pub fn new() -> Map {
         Map::default()
     }
 
-    /// A map with room for so many entries.
+    /// Returns a map with room for `entries` entries.
     pub fn with_capacity(entries: usize) -> Map {
-        Map { entries: Vec::with_capacity(entries), places: None }
+        Map { entries: Vec::with_capacity(entries), index: None }
     }
 
-    /// A map with room for exactly so many entries; `OutOfMemory` where there is none.
+    /// Returns a map with room for `entries` entries, and for their index where there will be one.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` where the memory cannot be allocated; a decoder must not abort the program.
     pub(super) fn try_with_capacity(entries: usize) -> Result<Map> {
         let mut map = Map::new();
         memory::reserve(&mut map.entries, entries)?;
-        if entries > Map::FEW {
-            let mut places = Box::<Places>::default();
-            places
+        if entries > Map::LINEAR_MAX {
+            let mut index = Box::<KeyIndex>::default();
+            index
                 .table
                 .try_reserve(entries, |_| 0)
                 .map_err(|_| memory::out_of_memory(table_bytes(entries) as usize))?;
-            map.places = Some(places);
+            map.index = Some(index);
         }
         Ok(map)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether there is an entry with this key.
+    /// Returns whether there is an entry with this key.
     pub fn contains_key(&self, key: &str) -> bool {
         self.get_index_of(key).is_some()
     }
 
-    /// The zero-based position of the entry with this key.
+    /// Returns the zero-based position of the entry with this key.
     #[inline]
     pub fn get_index_of(&self, key: &str) -> Option<usize> {
-        match &self.places {
+        match &self.index {
             None => self.entries.iter().position(|(name, _)| name == key),
-            Some(places) => places.find(key, &self.entries),
+            Some(index) => index.find(key, &self.entries),
         }
     }
 
-    /// The value with this key.
+    /// Returns the value with this key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.get_index_of(key).map(|position| &self.entries[position].1)
     }
 
-    /// The value with this key, to be changed.
+    /// Returns the value with this key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
         self.get_index_of(key).map(|position| &mut self.entries[position].1)
     }
 
-    /// The entry at this zero-based position.
+    /// Returns the entry at this zero-based position.
     pub fn get_index(&self, position: usize) -> Option<(&String, &Value)> {
         self.entries.get(position).map(|(key, value)| (key, value))
     }
 
-    /// The entry at this zero-based position, its value to be changed.
+    /// Returns the entry at this zero-based position, its value to be changed.
     pub fn get_index_mut(&mut self, position: usize) -> Option<(&String, &mut Value)> {
         self.entries.get_mut(position).map(|(key, value)| (&*key, value))
     }
 
-    /// The first entry.
+    /// Returns the first entry.
     pub fn first(&self) -> Option<(&String, &Value)> {
         self.get_index(0)
     }
 
-    /// Puts in an entry. A key that is there keeps its position; the value that it had is given back.
+    /// Inserts an entry. A key that exists keeps its position, and its former value is returned.
     pub fn insert(&mut self, key: String, value: Value) -> Option<Value> {
         self.insert_full(key, value).1
     }
 
-    /// As [`Map::insert`]; gives the entry's position, too.
+    /// As [`Map::insert`]; also returns the entry's position.
     pub fn insert_full(&mut self, key: String, value: Value) -> (usize, Option<Value>) {
         match self.get_index_of(&key) {
             Some(position) => {
@@ -122,81 +106,86 @@ impl Map {
         }
     }
 
-    /// Puts in an entry whose key is not there, and gives its position.
+    /// Appends an entry and returns its position. The caller has checked that the key is new.
     #[inline]
     pub(in crate::value) fn push(&mut self, key: String, value: Value) -> usize {
         let position = self.entries.len();
         self.entries.push((key, value));
-        if let Some(places) = &mut self.places {
-            places.add(position, &self.entries);
-        } else if position >= Map::FEW {
-            self.find_places();
+        if let Some(index) = &mut self.index {
+            index.add(position, &self.entries);
+        } else if position >= Map::LINEAR_MAX {
+            self.build_index();
         }
         position
     }
 
-    /// The value that was put in last.
+    /// Returns the value that was appended last.
     #[inline]
     pub(super) fn last_mut(&mut self) -> Option<&mut Value> {
         self.entries.last_mut().map(|(_, value)| value)
     }
 
-    /// Takes out the entry with this key; those behind it move up, in their order.
+    /// Removes the entry with this key and returns its value; the entries behind it move up, in
+    /// order. This takes time in proportion to the number of entries.
     pub fn shift_remove(&mut self, key: &str) -> Option<Value> {
         let position = self.get_index_of(key)?;
         let (_, value) = self.entries.remove(position);
-        self.places = None;
-        if self.entries.len() > Map::FEW {
-            self.find_places();
+        self.index = None;
+        if self.entries.len() > Map::LINEAR_MAX {
+            self.build_index();
         }
         Some(value)
     }
 
-    /// Keeps the entries for which this holds.
+    /// Keeps the entries for which `keep` returns true, in their order.
     pub fn retain(&mut self, mut keep: impl FnMut(&String, &mut Value) -> bool) {
         self.entries.retain_mut(|(key, value)| keep(key, value));
-        self.places = None;
-        if self.entries.len() > Map::FEW {
-            self.find_places();
+        self.index = None;
+        if self.entries.len() > Map::LINEAR_MAX {
+            self.build_index();
         }
     }
 
+    /// Builds the index anew.
     #[cold]
-    fn find_places(&mut self) {
-        let mut places = Box::<Places>::default();
+    fn build_index(&mut self) {
+        let mut index = Box::<KeyIndex>::default();
         for position in 0..self.entries.len() {
-            places.add(position, &self.entries);
+            index.add(position, &self.entries);
         }
-        self.places = Some(places);
+        self.index = Some(index);
     }
 
-    /// The entries in their order.
+    /// Returns the entries in their order.
     pub fn iter(&self) -> Iter<'_> {
         Iter(self.entries.iter())
     }
 
-    /// The keys in their order.
+    /// Returns the keys in their order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &String> + ExactSizeIterator {
         self.entries.iter().map(|(key, _)| key)
     }
 
-    /// The values in the order of their keys.
+    /// Returns the values in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {
         self.entries.iter().map(|(_, value)| value)
     }
 
-    /// The values in the order of their keys, to be changed.
+    /// Returns the values in the order of their keys, to be changed.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
         self.entries.iter_mut().map(|(_, value)| value)
     }
 }
 
-impl Places {
+impl KeyIndex {
+    /// Returns the position of the key.
     fn find(&self, key: &str, entries: &[(String, Value)]) -> Option<usize> {
         let hash = self.state.hash_one(key);
         self.table.find(hash, |position| entries[*position].0 == key).copied()
     }
 
+    /// Adds the key of the entry at `position`, which the table does not have. The entries are
+    /// passed because the table holds positions only and rehashes keys when it grows.
     fn add(&mut self, position: usize, entries: &[(String, Value)]) {
         let hash = |position: &usize| self.state.hash_one(&entries[*position].0);
         self.table.insert_unique(hash(&position), position, hash);
@@ -209,6 +198,7 @@ impl std::fmt::Debug for Map {
     }
 }
 
+/// Equal entries in any order.
 impl PartialEq for Map {
     fn eq(&self, other: &Map) -> bool {
         self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
@@ -217,7 +207,7 @@ impl PartialEq for Map {
 
 impl Eq for Map {}
 
-/// The value with this key; panics where there is none.
+/// Returns the value with this key; panics where there is none.
 impl Index<&str> for Map {
     type Output = Value;
 
@@ -226,7 +216,7 @@ impl Index<&str> for Map {
     }
 }
 
-/// The value at this position; panics where there is none.
+/// Returns the value at this position; panics where there is none.
 impl Index<usize> for Map {
     type Output = Value;
 
@@ -235,18 +225,21 @@ impl Index<usize> for Map {
     }
 }
 
+/// Returns the value with this key, to be changed; panics where there is none.
 impl IndexMut<&str> for Map {
     fn index_mut(&mut self, key: &str) -> &mut Value {
         self.get_mut(key).expect("the map has an entry with this key")
     }
 }
 
+/// Returns the value at this position, to be changed; panics where there is none.
 impl IndexMut<usize> for Map {
     fn index_mut(&mut self, position: usize) -> &mut Value {
         &mut self.entries[position].1
     }
 }
 
+/// Inserts the entries one by one; for a repeated key the last value counts.
 impl Extend<(String, Value)> for Map {
     fn extend<I: IntoIterator<Item = (String, Value)>>(&mut self, entries: I) {
         for (key, value) in entries {
@@ -318,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_found_by_key_and_position_in_small_and_large_maps() {
+    fn lookup_finds_entries_by_key_and_position_with_and_without_index() {
         for count in [0, 1, 15, 16, 17, 18, 100] {
             let mut map: Map = (0..count).map(|i| (format!("k{i}"), Value::Int(i))).collect();
             for i in 0..count {
@@ -333,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn removed_entries_are_gone_and_the_others_keep_their_order() {
+    fn removal_keeps_the_order_of_remaining_entries() {
         let mut map: Map = (0..40).map(|i| (format!("k{i}"), Value::Int(i))).collect();
         for i in (0..40).step_by(2) {
             assert_eq!(map.shift_remove(&format!("k{i}")), Some(Value::Int(i)));
@@ -346,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_does_not_ask_for_the_order() {
+    fn maps_with_other_orders_are_equal() {
         let map = |keys: [&str; 2]| keys.into_iter().map(|k| (k.to_owned(), Value::from(k))).collect::<Map>();
         assert_eq!(map(["a", "b"]), map(["b", "a"]));
         assert_ne!(map(["a", "b"]), map(["a", "c"]));

@@ -1,26 +1,36 @@
-//! What can be said: the kinds of value, and the one pair of traits that everything carrying values has.
+//! The value model: the kinds of value that a message can hold, and the pair of traits that join
+//! every carrier of values.
 //!
-//! | kind | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | null, bool, integers, floats, text, bytes, array, map | [`Value`] in `tree`, [`Map`] in `map` |
-//! | integers beyond 64 bits | [`BigInt`] in `bigint` |
+//! | null, bool, integers, floats, text, bytes, array, map | [`Value`] and [`Map`] in `tree`; the operations of a map in `map` |
+//! | integers beyond 64 bits | [`BigInt`] in `bigint`; its constructors in `integer` |
 //! | exact decimal numbers | [`Decimal`] in `decimal` |
 //! | instants | [`Timestamp`] in `timestamp` |
 //! | N-d arrays of numbers | [`NdArray`] in `ndarray` |
-//! | events and who gives them | [`Sink`], [`Source`] in `sink` |
-//! | what a peer may ask of us | [`Limits`], [`Meter`] in `limits`, `budget`, `seen` |
+//! | events, their receiver and their sender | [`Sink`], [`Source`] in `sink` |
+//! | a tree from events | [`ValueBuilder`] in `builder` |
+//! | resource limits of one value | [`Limits`], [`Meter`] in `limits`, `budget`, `seen` |
 //! | values that an encoding has no form for, as maps of one key | `escape`, `unescape` |
 //! | generated Rust types, without a tree in between | [`typed`] |
+//! | classes that bindings make of schemas while a program runs | [`plan`] |
 //! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
+//!
+//! Nothing here performs input or output, and nothing knows an encoding: a codec drives a Sink to
+//! decode and is one to encode. `tree` is at the bottom, because Value and Map contain each other;
+//! the modules that build, search and check them use it.
 
 mod bigint;
 mod budget;
+mod builder;
 mod decimal;
 pub(crate) mod escape;
+mod integer;
 mod limits;
 mod map;
 mod ndarray;
 mod path;
+pub mod plan;
 mod seen;
 mod serde;
 mod sink;
@@ -34,13 +44,13 @@ pub(crate) mod unescape;
 pub use bytes::Bytes;
 
 pub use bigint::BigInt;
+pub use builder::ValueBuilder;
 pub use decimal::{Decimal, DecimalParts};
 pub use limits::{Keys, Limits, Meter};
-pub use map::Map;
 pub use ndarray::{DType, Element, NdArray, NdArrayRef, Order};
 pub use path::Path;
 pub use seen::repeated_key;
 pub use serde::{Serde, from_value, to_value};
 pub use sink::{Sink, Source};
 pub use timestamp::Timestamp;
-pub use tree::{Value, ValueBuilder};
+pub use tree::{Map, Value};

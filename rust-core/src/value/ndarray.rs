@@ -1,4 +1,9 @@
 //! N-d arrays of numbers: element type, shape, order, and the elements in one little-endian block.
+//!
+//! [`NdArray`] owns or shares its memory, [`NdArrayRef`] borrows it; encoders take the latter, so
+//! an array in a binding's memory is sent without a copy. `NdArrayRef::new` checks that shape and
+//! length agree; the fields are public, so code that fills them itself has to keep that rule. The
+//! elements are in memory as on the wire, which is why a big-endian target does not compile.
 
 use bytes::Bytes;
 
@@ -55,7 +60,7 @@ impl DType {
         DType::C128,
     ];
 
-    /// The name in every language and on the wire: `f64`.
+    /// Returns the name in every language and on the wire: `f64`.
     pub const fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
@@ -74,12 +79,12 @@ impl DType {
         }
     }
 
-    /// The element type of this name.
+    /// Returns the element type of this name.
     pub fn from_name(name: &str) -> Option<DType> {
         DType::ALL.into_iter().find(|d| d.name() == name)
     }
 
-    /// Bytes of one element.
+    /// Returns the bytes of one element.
     pub const fn size(self) -> usize {
         match self {
             DType::Bool | DType::I8 | DType::U8 => 1,
@@ -91,19 +96,19 @@ impl DType {
     }
 }
 
-/// In which order the elements lie in memory. Shapes mean the same in both.
+/// The order of the elements in memory. The shape means the same in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Order {
-    /// The last index runs fastest: C, NumPy's default.
+    /// The last index varies fastest: C, and NumPy's default.
     #[default]
     Row = 0,
-    /// The first index runs fastest: Fortran.
+    /// The first index varies fastest: Fortran.
     Column = 1,
 }
 
 impl Order {
-    /// `row` or `column`.
+    /// Returns `row` or `column`.
     pub const fn name(self) -> &'static str {
         match self {
             Order::Row => "row",
@@ -111,19 +116,20 @@ impl Order {
         }
     }
 
-    /// The order as it is kept for an array of this shape: `Row` where both are the same memory.
+    /// Returns the order that is kept for an array of this shape: `Row` where both orders are the
+    /// same memory.
     pub fn for_shape(self, shape: &[u64]) -> Order {
-        let lies_in_a_line = shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
-        if lies_in_a_line { Order::Row } else { self }
+        let is_one_line = shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
+        if is_one_line { Order::Row } else { self }
     }
 
-    /// The order of this name.
+    /// Returns the order of this name.
     pub fn from_name(name: &str) -> Option<Order> {
         [Order::Row, Order::Column].into_iter().find(|o| o.name() == name)
     }
 }
 
-/// An N-d array that lies in somebody's memory.
+/// An N-d array in borrowed memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NdArrayRef<'a> {
     /// The type of the elements.
@@ -137,13 +143,18 @@ pub struct NdArrayRef<'a> {
 }
 
 impl<'a> NdArrayRef<'a> {
-    /// The most dimensions.
+    /// The greatest number of dimensions.
     pub const MAX_RANK: usize = 15;
 
-    /// An array over this memory; `Malformed` where shape and length disagree, `TooLarge` above 15 dimensions.
+    /// Returns an array over this memory.
     ///
-    /// Where both orders are the same memory (at most one dimension is longer than one, or the array is empty), the order
-    /// says nothing, and `Row` is kept, so that equal arrays are equal values.
+    /// Where both orders are the same memory (at most one dimension is longer than one, or the
+    /// array is empty), `Row` is kept whatever `order` is, so that equal arrays are equal values.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` where shape and length disagree, or a bool is neither 0 nor 1; `TooLarge` above
+    /// [`Self::MAX_RANK`] dimensions.
     pub fn new(dtype: DType, order: Order, shape: &'a [u64], data: &'a [u8]) -> Result<NdArrayRef<'a>> {
         let bytes = Self::byte_length(dtype, shape)?;
         if bytes != data.len() as u64 {
@@ -163,7 +174,11 @@ impl<'a> NdArrayRef<'a> {
         Ok(NdArrayRef { dtype, order: order.for_shape(shape), shape, data })
     }
 
-    /// How many bytes an array of this shape takes.
+    /// Returns the number of bytes that an array of this shape takes.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or where the number exceeds 64 bits.
     pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
         if shape.len() > Self::MAX_RANK {
             let text =
@@ -178,7 +193,7 @@ impl<'a> NdArrayRef<'a> {
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
     }
 
-    /// A copy of its own.
+    /// Returns a copy that owns its memory.
     pub fn to_owned(self) -> NdArray {
         NdArray {
             dtype: self.dtype,
@@ -189,7 +204,7 @@ impl<'a> NdArrayRef<'a> {
     }
 }
 
-/// An N-d array that holds its memory, shared with its clones.
+/// An N-d array that owns its memory, or shares it with its clones and the message it came in.
 #[derive(Clone, Debug, Eq)]
 pub struct NdArray {
     /// The type of the elements.
@@ -209,12 +224,13 @@ impl PartialEq for NdArray {
 }
 
 impl NdArray {
-    /// An array of these elements; `Malformed` where the shape asks for another number of them.
+    /// Returns an array of a copy of these elements; `Malformed` where the shape has another number
+    /// of them.
     pub fn from_slice<T: Element>(elements: &[T], shape: &[u64], order: Order) -> Result<NdArray> {
         NdArrayRef::new(T::DTYPE, order, shape, bytemuck::cast_slice(elements)).map(NdArrayRef::to_owned)
     }
 
-    /// One dimension, these elements.
+    /// Returns an array of one dimension with a copy of these elements.
     pub fn vector<T: Element>(elements: &[T]) -> NdArray {
         NdArray {
             dtype: T::DTYPE,
@@ -224,7 +240,7 @@ impl NdArray {
         }
     }
 
-    /// The same array, lent.
+    /// Returns the same array, borrowed.
     pub fn as_ref(&self) -> NdArrayRef<'_> {
         NdArrayRef {
             dtype: self.dtype,
@@ -234,9 +250,10 @@ impl NdArray {
         }
     }
 
-    /// The elements in the order of memory; `WrongType` where they are of another type.
+    /// Returns the elements in the order of memory; `WrongType` where they are of another type.
     ///
-    /// Borrowed where the memory is aligned for `T`, which it is in every message of the default encoding.
+    /// Borrowed where the memory is aligned for `T`, which it is in every message of the default
+    /// encoding.
     pub fn elements<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
         if self.dtype != T::DTYPE {
             let text = format!(
@@ -255,7 +272,7 @@ impl NdArray {
 
 /// A Rust type that is one element of an N-d array.
 pub trait Element: bytemuck::Pod {
-    /// Its element type.
+    /// The element type of this Rust type.
     const DTYPE: DType;
 }
 
@@ -293,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_says_nothing_is_row() {
+    fn order_of_a_contiguous_line_is_row() {
         for (shape, order) in [
             (&[2u64, 3][..], Order::Column),
             (&[2, 1, 3], Order::Column),

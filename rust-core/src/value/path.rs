@@ -1,4 +1,7 @@
 //! Paths into values: keys and zero-based positions joined by `/`, escaped as in RFC 6901.
+//!
+//! Errors of decoding and checking name a place in the same notation, so the text of
+//! [`Error::path`](crate::Error::path) can be passed to [`Value::at`].
 
 use super::Value;
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -10,12 +13,12 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 pub struct Path<'a>(&'a str);
 
 impl<'a> Path<'a> {
-    /// The path that this text writes.
+    /// Returns the path that this text denotes. Every text is a path.
     pub fn new(text: &'a str) -> Path<'a> {
         Path(text)
     }
 
-    /// The keys and positions, unescaped, outermost first.
+    /// Returns the keys and positions, unescaped, outermost first.
     pub fn segments(self) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
         let path = (!self.0.is_empty()).then_some(self.0);
         path.into_iter().flat_map(|p| p.split('/')).map(|segment| {
@@ -27,7 +30,12 @@ impl<'a> Path<'a> {
         })
     }
 
-    /// The value at this path below `root`. `Missing` names the part that is not there, `WrongType` what stands there.
+    /// Returns the value at this path below `root`.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` where a key or position does not exist, with the keys that do; `WrongType` where
+    /// the path goes below a value that is neither an array nor a map. Both carry the whole path.
     pub fn find(self, root: &Value) -> Result<&Value> {
         let mut here = root;
         for segment in self.segments() {
@@ -36,7 +44,7 @@ impl<'a> Path<'a> {
                 Value::Array(items) => position(&segment).and_then(|i| items.get(i)),
                 other => {
                     let text = format!(
-                        "nothing can lie below {}: {segment} was asked of it",
+                        "nothing exists below {}, so there is no {segment} in it",
                         other.type_name(),
                         segment = quoted(&segment)
                     );
@@ -48,6 +56,7 @@ impl<'a> Path<'a> {
         Ok(here)
     }
 
+    /// Returns the `Missing` error of a segment below `here`, with the first keys that exist.
     #[cold]
     fn missing(self, segment: &str, here: &Value) -> Error {
         let text = match here {
@@ -72,7 +81,19 @@ impl<'a> Path<'a> {
     }
 }
 
-/// A position as RFC 6901 writes it: digits without leading zeros.
+impl Value {
+    /// Returns the value at this path: `value.at("rows/0/name")`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::find`].
+    pub fn at(&self, path: &str) -> Result<&Value> {
+        Path::new(path).find(self)
+    }
+}
+
+/// Returns the position that a segment denotes, as RFC 6901 writes it: digits without leading
+/// zeros.
 fn position(segment: &str) -> Option<usize> {
     let plain = segment == "0" || (!segment.starts_with('0') && segment.bytes().all(|c| c.is_ascii_digit()));
     plain.then(|| segment.parse().ok()).flatten()
@@ -84,7 +105,7 @@ mod tests {
     use crate::value::Map;
 
     #[test]
-    fn finds_and_says_what_is_missing() {
+    fn path_finds_values_and_reports_what_is_missing() {
         let inner = Map::from_iter([("a/b".to_owned(), Value::Int(7))]);
         let root = Value::Map(Map::from_iter([("rows".to_owned(), Value::Array(vec![Value::Map(inner)]))]));
         assert_eq!(Path::new("rows/0/a~1b").find(&root).unwrap(), &Value::Int(7));

@@ -1,4 +1,10 @@
-//! The one pair of traits that joins everything that carries values: events go into a Sink, a Source gives them.
+//! The pair of traits that joins every carrier of values: a Sink receives events, a Source sends
+//! them.
+//!
+//! With these, four encodings and six languages are ten implementations instead of twenty-four:
+//! each encoding is one Sink and drives any Sink; each language's values are one Source and one
+//! Sink. A [`Meter`](crate::value::Meter) between the two enforces the limits, so neither side
+//! repeats them.
 
 use super::{BigInt, Decimal, NdArrayRef, Timestamp};
 use crate::error::Result;
@@ -14,72 +20,96 @@ use crate::error::Result;
 ///
 /// An error ends the walk; a Sink that has returned one is not used again.
 pub trait Sink {
-    /// Null: a value like any other, never "nothing there".
+    /// Receives null: a value like any other, different from an absent one.
     fn null(&mut self) -> Result<()>;
-    /// A truth value.
+    /// Receives a truth value.
     fn bool(&mut self, value: bool) -> Result<()>;
-    /// An integer that fits 64 bits with a sign.
+    /// Receives an integer that fits 64 bits with a sign.
     fn int(&mut self, value: i64) -> Result<()>;
-    /// An integer above `i64::MAX`.
+    /// Receives an integer above `i64::MAX`.
     fn uint(&mut self, value: u64) -> Result<()>;
-    /// An integer that fits neither.
+    /// Receives an integer that fits neither `i64` nor `u64`.
     fn big_int(&mut self, value: &BigInt) -> Result<()>;
-    /// A float; every bit pattern is kept.
+    /// Receives a float; every bit pattern is kept.
     fn float(&mut self, value: f64) -> Result<()>;
-    /// Text.
+    /// Receives text.
     fn text(&mut self, value: &str) -> Result<()>;
-    /// Bytes.
+    /// Receives bytes.
     fn bytes(&mut self, value: &[u8]) -> Result<()>;
-    /// An instant.
+    /// Receives an instant.
     fn timestamp(&mut self, value: Timestamp) -> Result<()>;
-    /// A UUID, most significant byte first.
+    /// Receives a UUID, most significant byte first.
     fn uuid(&mut self, value: [u8; 16]) -> Result<()>;
-    /// A decimal number.
+    /// Receives a decimal number.
     fn decimal(&mut self, value: &Decimal) -> Result<()>;
-    /// An N-d array of numbers.
+    /// Receives an N-d array of numbers, whose shape and length have been compared.
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()>;
     /// Begins an array of `len` values.
     fn begin_array(&mut self, len: usize) -> Result<()>;
-    /// Ends it.
+    /// Ends the innermost array.
     fn end_array(&mut self) -> Result<()>;
     /// Begins a map of `len` entries.
     fn begin_map(&mut self, len: usize) -> Result<()>;
-    /// The key of the next value; keys of one map differ.
+    /// Receives the key of the next value; keys of one map differ.
     fn key(&mut self, key: &str) -> Result<()>;
-    /// Ends it.
+    /// Ends the innermost map.
     fn end_map(&mut self) -> Result<()>;
-    /// Whether [`Sink::key`] itself answers [`repeated_key`](crate::value::repeated_key) for a key that the map had before,
-    /// as a sink may that looks for it anyway. A [`crate::value::Meter`] that checks keys leaves it to such a sink.
+    /// Returns whether [`Sink::key`] itself fails with [`repeated_key`](crate::value::repeated_key)
+    /// for a key that the map had before, as a sink may that searches for it anyway. A
+    /// [`crate::value::Meter`] that checks keys leaves the check to such a sink.
     fn refuses_repeated_keys(&self) -> bool {
         false
     }
-    /// Takes the key of the next value, as [`Sink::key`] does, where the sink itself knows that the map did not have it yet: true.
-    /// False, and nothing taken, for a key that it keeps no account of; the same key of one map has the same answer each time.
-    /// [`repeated_key`](crate::value::repeated_key) for one that the map had. So a [`crate::value::Meter`] that checks keys
-    /// has to remember only those that a record does not name. The bytes are those of the encoding and may be no UTF-8: only a key
-    /// that equals one of the sink's own is taken, so a decoder need not look at the others' text before.
+    /// Takes the key of the next value, as [`Sink::key`] does, where the sink itself keeps account
+    /// of it and the map did not have it yet, and returns true.
+    ///
+    /// Returns false, and takes nothing, for a key that it keeps no account of; for one key of one
+    /// map the result is the same each time. So a [`crate::value::Meter`] that checks keys has to
+    /// remember only those that a record does not name. The bytes are those of the encoding and may
+    /// not be UTF-8: only a key that equals one of the sink's own is taken, so a decoder need not
+    /// validate it before.
+    ///
+    /// # Errors
+    ///
+    /// [`repeated_key`](crate::value::repeated_key) for a key that the map had.
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
-    /// A decoder is about to ask for this many bytes beside the value, such as for text that comes in pieces:
-    /// `TooLarge` where a limit on memory forbids it. Sinks without such a limit need not implement it.
+    /// Receives the key of the next value, which the caller knows to be new to the map: taken as
+    /// [`Sink::key`] takes it, without a search among the map's keys.
+    fn new_key(&mut self, key: &str) -> Result<()> {
+        self.key(key)
+    }
+    /// Counts bytes that a decoder is about to allocate beside the value, such as for text that
+    /// comes in pieces. Sinks without a limit on memory need not implement it.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` where the limit forbids it; the decoder then does not allocate.
     fn hold(&mut self, bytes: usize) -> Result<()> {
         let _ = bytes;
         Ok(())
     }
-    /// A decoder has given back bytes that it held.
+    /// Uncounts bytes of [`Sink::hold`] that the decoder has freed.
     fn release(&mut self, bytes: usize) {
         let _ = bytes;
     }
 }
 
-/// Gives one value as a sequence of events.
+/// Sends one value as a sequence of events.
+///
+/// Walking does not consume the source: one value can be encoded more than once.
 pub trait Source {
-    /// Sends the value's events. An error names its path below this value.
+    /// Sends the value's events.
+    ///
+    /// # Errors
+    ///
+    /// The sink's, with the path below this value of the event that failed.
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()>;
-    /// Appends the value in CBOR where the source holds it encoded, and no placement of N-d arrays would make other bytes of it: true.
-    /// False, and nothing appended, where it has to be walked.
+    /// Appends the value in CBOR where the source holds it encoded, and returns true. The bytes
+    /// must be those that encoding would make of it, also with aligned or separately placed N-d
+    /// arrays. Returns false, and appends nothing, where the value has to be walked.
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         let _ = out;
         false
@@ -95,7 +125,8 @@ impl<T: Source + ?Sized> Source for &T {
     }
 }
 
-/// Passes every event on to the sink that this expression names; for sinks that wrap another.
+/// Implements the events of fixed size by passing them on to the sink that `$to` denotes, after
+/// `$before`; for sinks that wrap another one.
 macro_rules! forward_scalars {
     ($self:ident => $to:expr; $($before:expr)?) => {
         fn null(&mut $self) -> $crate::error::Result<()> { $($before;)? $to.null() }
@@ -149,6 +180,10 @@ impl<T: Sink + ?Sized> Sink for &mut T {
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         (**self).known_key(key)
+    }
+    #[inline]
+    fn new_key(&mut self, key: &str) -> Result<()> {
+        (**self).new_key(key)
     }
     fn hold(&mut self, bytes: usize) -> Result<()> {
         (**self).hold(bytes)

@@ -1,4 +1,8 @@
 //! Instants: nanoseconds since 1970-01-01T00:00:00Z, and their RFC 3339 text.
+//!
+//! A signed 64-bit count, as most time libraries have it: the arithmetic is exact and every binding
+//! converts it without loss. It has no leap seconds and no time zone; text with an offset is
+//! converted to UTC when it is parsed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +14,13 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
+// Nanoseconds of one second.
 const SECOND: i64 = 1_000_000_000;
+// Seconds of one day.
 const DAY: i64 = 86_400;
 
 impl Timestamp {
-    /// The system clock's time.
+    /// Returns the time of the system clock, which may be set back.
     pub fn now() -> Timestamp {
         match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => Timestamp(after.as_nanos() as i64),
@@ -22,7 +28,12 @@ impl Timestamp {
         }
     }
 
-    /// From whole seconds and nanoseconds after them; `OutOfRange` beyond the years 1677 to 2262.
+    /// Returns the instant of whole seconds and nanoseconds after them. `nanoseconds` may be
+    /// negative or above 999,999,999.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfRange` outside the years 1677 to 2262.
     pub fn from_parts(seconds: i64, nanoseconds: i64) -> Result<Timestamp> {
         let total = i128::from(seconds) * i128::from(SECOND) + i128::from(nanoseconds);
         match i64::try_from(total) {
@@ -36,18 +47,21 @@ impl Timestamp {
         }
     }
 
-    /// Nanoseconds since 1970.
+    /// Returns the nanoseconds since 1970.
     pub const fn nanoseconds(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since 1970, rounded down, and the nanoseconds after them, 0 to 999,999,999.
+    /// Returns the whole seconds since 1970, rounded down, and the nanoseconds after them, 0 to
+    /// 999,999,999.
     pub const fn parts(self) -> (i64, u32) {
         (self.0.div_euclid(SECOND), self.0.rem_euclid(SECOND) as u32)
     }
 }
 
-/// Days since 1970-01-01 to year, month, day. Howard Hinnant's `civil_from_days`, in the public domain.
+/// Converts days since 1970-01-01 to year, month, day, in the proleptic Gregorian calendar. Howard
+/// Hinnant's `civil_from_days`, in the public domain: it counts from 1 March, so that the leap day
+/// is the last of its year, in eras of 400 years.
 fn civil(days: i64) -> (i64, u32, u32) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
@@ -60,7 +74,7 @@ fn civil(days: i64) -> (i64, u32, u32) {
     (yoe + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Year, month, day to days since 1970-01-01: the inverse of [`civil`].
+/// Converts year, month, day to days since 1970-01-01: the inverse of [`civil`].
 fn days(year: i64, month: u32, day: u32) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
@@ -70,8 +84,8 @@ fn days(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
 }
 
-/// RFC 3339 in UTC, with as many digits of the second as are needed in steps of three: `2026-03-01T12:00:00.25Z`
-/// is written `2026-03-01T12:00:00.250Z`.
+/// Writes RFC 3339 in UTC, with 0, 3, 6 or 9 digits of the second, as few as are exact:
+/// `2026-03-01T12:00:00.25Z` is written `2026-03-01T12:00:00.250Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, ns) = self.parts();
@@ -91,7 +105,11 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = Error;
 
-    /// Reads RFC 3339, any offset from UTC, at most nine digits after the second.
+    /// Parses RFC 3339: any offset from UTC, at most nine digits after the second, no leap second.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` for other text, `OutOfRange` for an instant that does not fit.
     fn from_str(text: &str) -> Result<Timestamp> {
         parse(text.as_bytes()).ok_or_else(|| {
             let text = format!(
@@ -103,6 +121,7 @@ impl FromStr for Timestamp {
     }
 }
 
+/// Returns `None` where the text is not RFC 3339.
 fn parse(text: &[u8]) -> Option<Result<Timestamp>> {
     let number = |from: usize, to: usize| -> Option<i64> {
         text.get(from..to)?
@@ -117,6 +136,7 @@ fn parse(text: &[u8]) -> Option<Result<Timestamp>> {
     literal(10, b"Tt ")?;
     literal(13, b":")?;
     literal(16, b":")?;
+    // The leap-year rule, which decides how many days February has.
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         2 if leap => 29,
@@ -165,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_back() {
+    fn timestamp_text_round_trips() {
         for (ns, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (-1, "1969-12-31T23:59:59.999999999Z"),
@@ -181,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused() {
+    fn timestamp_refuses_text_that_is_not_a_time() {
         for text in [
             "",
             "1970-01-01",

@@ -1,16 +1,25 @@
-//! `Value`: any value as a tree in memory, and the Sink that builds one.
+//! The types [`Value`] and [`Map`]: any value as a tree in memory.
+//!
+//! They are in one module because they contain each other. The operations of a map are in `map`,
+//! `Value::at` is in `path`, and the Sink that builds a tree is in `builder`; all of them use this
+//! module and it uses none of them.
+
+use std::hash::RandomState;
 
 use bytes::Bytes;
-use std::fmt;
+use hashbrown::HashTable;
 
-use super::seen::repeated_key;
-use super::{BigInt, Decimal, Map, NdArray, NdArrayRef, Path, Sink, Source, Timestamp};
-use crate::error::{Error, ErrorKind, Result, memory};
+use super::{BigInt, Decimal, NdArray, Sink, Source, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Any value that Linkspan carries.
 ///
-/// 7 and 7.0 are different values. Equality of floats is equality of bits, so NaN equals itself and 0.0 is not -0.0:
-/// what was sent is what arrived.
+/// 7 and 7.0 are different values. Floats are equal where their bits are equal, so NaN equals
+/// itself and 0.0 does not equal -0.0: the receiver's value equals the sender's.
+///
+/// A value of an integer kind is in the first of `Int`, `Uint` and `BigInt` that holds it. Long
+/// blocks in `Bytes` and `NdArray` may be views of the message that they came in, which then stays
+/// in memory as long as they do.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -45,6 +54,32 @@ pub enum Value {
     Map(Map),
 }
 
+/// A map: text keys in the order of their insertion, each once.
+///
+/// A map of up to 16 entries is searched linearly; a larger one has a hash table beside its list.
+/// Maps are equal where they have the same entries, in any order.
+#[derive(Clone, Default)]
+pub struct Map {
+    /// Keys and values in the order of insertion.
+    pub(super) entries: Vec<(String, Value)>,
+    /// The positions of the keys; always there beyond `LINEAR_MAX` entries.
+    pub(super) index: Option<Box<KeyIndex>>,
+}
+
+/// The positions of the entries, by the hashes of their keys.
+#[derive(Clone, Default)]
+pub(super) struct KeyIndex {
+    /// Seeded at random for each map, so that nobody can choose keys that collide.
+    pub(super) state: RandomState,
+    /// Positions in [`Map::entries`].
+    pub(super) table: HashTable<usize>,
+}
+
+impl Map {
+    /// Up to this many entries a map has no table: a linear search is faster than hashing.
+    pub(super) const LINEAR_MAX: usize = 16;
+}
+
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
         match (self, other) {
@@ -61,6 +96,8 @@ impl PartialEq for Value {
             (Value::Decimal(a), Value::Decimal(b)) => a == b,
             (Value::NdArray(a), Value::NdArray(b)) => a == b,
             (Value::Array(a), Value::Array(b)) => a == b,
+            // Inside a value the order counts, other than for a `Map` by itself: a message that
+            // arrives with its keys in another order is another message.
             (Value::Map(a), Value::Map(b)) => a.iter().eq(b.iter()),
             _ => false,
         }
@@ -70,7 +107,7 @@ impl PartialEq for Value {
 impl Eq for Value {}
 
 impl Value {
-    /// The kind's name in error texts.
+    /// Returns the kind's name with its article, for error texts.
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
@@ -88,40 +125,38 @@ impl Value {
         }
     }
 
-    /// A map of these entries; a key that comes twice keeps its last value.
+    /// Returns a map of these entries. A key that comes twice keeps its first position and last
+    /// value.
     pub fn map<K: Into<String>, V: Into<Value>>(entries: impl IntoIterator<Item = (K, V)>) -> Value {
         Value::Map(entries.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 
-    /// The value at this path: `value.at("rows/0/name")`.
-    pub fn at(&self, path: &str) -> Result<&Value> {
-        Path::new(path).find(self)
-    }
-
+    /// Returns the `WrongType` error where `asked` was asked for.
     #[cold]
-    fn not(&self, asked: &str) -> Error {
+    fn wrong_type(&self, asked: &str) -> Error {
         Error::new(ErrorKind::WrongType, format!("{} is there, {asked} was asked for", self.type_name()))
     }
 
-    /// The truth value, else `WrongType`.
+    /// Returns the truth value, else `WrongType`.
     pub fn as_bool(&self) -> Result<bool> {
         match self {
             Value::Bool(v) => Ok(*v),
-            other => Err(other.not("a bool")),
+            other => Err(other.wrong_type("a bool")),
         }
     }
 
-    /// The integer; `OutOfRange` where it does not fit, `WrongType` for anything else.
+    /// Returns the integer; `OutOfRange` where it does not fit, `WrongType` for any other kind.
     pub fn as_i64(&self) -> Result<i64> {
         match self {
             Value::Int(v) => Ok(*v),
             Value::Uint(v) => Err(out_of_range(v, "a 64-bit integer with a sign")),
             Value::BigInt(v) => Err(out_of_range(v, "a 64-bit integer with a sign")),
-            other => Err(other.not("an integer")),
+            other => Err(other.wrong_type("an integer")),
         }
     }
 
-    /// The integer without a sign; `OutOfRange` where it does not fit, `WrongType` for anything else.
+    /// Returns the integer without sign; `OutOfRange` where it does not fit, `WrongType` for any
+    /// other kind.
     pub fn as_u64(&self) -> Result<u64> {
         match self {
             Value::Int(v) => {
@@ -129,13 +164,14 @@ impl Value {
             }
             Value::Uint(v) => Ok(*v),
             Value::BigInt(v) => Err(out_of_range(v, "a 64-bit integer without a sign")),
-            other => Err(other.not("an integer")),
+            other => Err(other.wrong_type("an integer")),
         }
     }
 
-    /// The number as a float: a float, or an integer that a float holds exactly, else `OutOfRange`; `WrongType` for
-    /// anything else.
+    /// Returns the number as a float: a float, or an integer of at most 2^53 in absolute value,
+    /// else `OutOfRange`; `WrongType` for any other kind.
     pub fn as_f64(&self) -> Result<f64> {
+        // Every integer up to this one has an exact float.
         const EXACT: u64 = 1 << 53;
         match self {
             Value::Float(v) => Ok(*v),
@@ -143,55 +179,55 @@ impl Value {
             Value::Int(v) => Err(out_of_range(v, "a float without loss")),
             Value::Uint(v) => Err(out_of_range(v, "a float without loss")),
             Value::BigInt(v) => Err(out_of_range(v, "a float without loss")),
-            other => Err(other.not("a number")),
+            other => Err(other.wrong_type("a number")),
         }
     }
 
-    /// The text, else `WrongType`.
+    /// Returns the text, else `WrongType`.
     pub fn as_text(&self) -> Result<&str> {
         match self {
             Value::Text(v) => Ok(v),
-            other => Err(other.not("text")),
+            other => Err(other.wrong_type("text")),
         }
     }
 
-    /// The bytes, else `WrongType`.
+    /// Returns the bytes, else `WrongType`.
     pub fn as_bytes(&self) -> Result<&Bytes> {
         match self {
             Value::Bytes(v) => Ok(v),
-            other => Err(other.not("bytes")),
+            other => Err(other.wrong_type("bytes")),
         }
     }
 
-    /// The instant, else `WrongType`.
+    /// Returns the instant, else `WrongType`.
     pub fn as_timestamp(&self) -> Result<Timestamp> {
         match self {
             Value::Timestamp(v) => Ok(*v),
-            other => Err(other.not("a timestamp")),
+            other => Err(other.wrong_type("a timestamp")),
         }
     }
 
-    /// The N-d array, else `WrongType`.
+    /// Returns the N-d array, else `WrongType`.
     pub fn as_ndarray(&self) -> Result<&NdArray> {
         match self {
             Value::NdArray(v) => Ok(v),
-            other => Err(other.not("an N-d array")),
+            other => Err(other.wrong_type("an N-d array")),
         }
     }
 
-    /// The items, else `WrongType`.
+    /// Returns the items, else `WrongType`.
     pub fn as_array(&self) -> Result<&[Value]> {
         match self {
             Value::Array(v) => Ok(v),
-            other => Err(other.not("an array")),
+            other => Err(other.wrong_type("an array")),
         }
     }
 
-    /// The entries, else `WrongType`.
+    /// Returns the entries, else `WrongType`.
     pub fn as_map(&self) -> Result<&Map> {
         match self {
             Value::Map(v) => Ok(v),
-            other => Err(other.not("a map")),
+            other => Err(other.wrong_type("a map")),
         }
     }
 }
@@ -201,6 +237,8 @@ fn out_of_range(number: impl std::fmt::Display, what: &str) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("{number} does not fit {what}"))
 }
 
+/// Sends the tree depth first. An error carries the path of the value that caused it, which each
+/// level extends on the way out.
 impl Source for Value {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match self {
@@ -234,6 +272,8 @@ impl Source for Value {
     }
 }
 
+// `From` for the Rust types that are a value each. `u64` becomes `Int` where it fits, so that equal
+// integers are equal values.
 macro_rules! from {
     ($($rust:ty => $v:ident $make:expr),* $(,)?) => {
         $(impl From<$rust> for Value { fn from($v: $rust) -> Value { $make } })*
@@ -273,217 +313,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-/// The Sink that builds a [`Value`].
-///
-/// Given the bytes that are being decoded, long blocks of bytes and arrays become views of them instead of copies.
-#[derive(Default)]
-pub struct ValueBuilder {
-    origin: Option<Bytes>,
-    open: Vec<Open>,
-    done: Option<Value>,
-}
-
-enum Open {
-    Array(Vec<Value>),
-    /// A map; the value of its last key is null until it comes.
-    Map(Map),
-}
-
-/// Below this many bytes a copy is cheaper than keeping the whole message alive.
-const SHARE_FROM: usize = 512;
-
-/// Reserved at most at once for a claimed length where no [`super::Meter`] stands in front: the rest grows as values come.
-const RESERVE: usize = 1 << 20;
-
-impl ValueBuilder {
-    /// A builder that copies everything.
-    pub fn new() -> ValueBuilder {
-        ValueBuilder::default()
-    }
-
-    /// A builder whose long blocks are views of `origin`, when they lie in it.
-    pub fn sharing(origin: Bytes) -> ValueBuilder {
-        ValueBuilder { origin: Some(origin), ..ValueBuilder::default() }
-    }
-
-    /// The value, once all its events have come.
-    pub fn finish(self) -> Result<Value> {
-        match self.done {
-            Some(value) if self.open.is_empty() => Ok(value),
-            _ => Err(Error::new(ErrorKind::Internal, "a value ended before all of its events had come")),
-        }
-    }
-
-    fn put(&mut self, value: Value) -> Result<()> {
-        match self.open.last_mut() {
-            Some(Open::Array(items)) => items.push(value),
-            Some(Open::Map(entries)) => match entries.last_mut() {
-                Some(place) => *place = value,
-                None => {
-                    return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
-                }
-            },
-            None => self.done = Some(value),
-        }
-        Ok(())
-    }
-
-    fn block(&self, data: &[u8]) -> Result<Bytes> {
-        shared_block(self.origin.as_ref(), data)
-    }
-}
-
-/// A long block that lies in `origin` as a view of it, any other one as a copy.
-pub(super) fn shared_block(origin: Option<&Bytes>, data: &[u8]) -> Result<Bytes> {
-    match origin {
-        Some(origin) if data.len() >= SHARE_FROM && within(origin, data) => Ok(origin.slice_ref(data)),
-        _ => memory::copy_bytes(data).map(Bytes::from),
-    }
-}
-
-fn within(outer: &[u8], inner: &[u8]) -> bool {
-    let (outer, inner) = (outer.as_ptr_range(), inner.as_ptr_range());
-    outer.start <= inner.start && inner.end <= outer.end
-}
-
-impl Sink for ValueBuilder {
-    fn null(&mut self) -> Result<()> {
-        self.put(Value::Null)
-    }
-    fn bool(&mut self, value: bool) -> Result<()> {
-        self.put(Value::Bool(value))
-    }
-    fn int(&mut self, value: i64) -> Result<()> {
-        self.put(Value::Int(value))
-    }
-    fn uint(&mut self, value: u64) -> Result<()> {
-        self.put(Value::Uint(value))
-    }
-    fn big_int(&mut self, value: &BigInt) -> Result<()> {
-        self.put(Value::BigInt(value.clone()))
-    }
-    fn float(&mut self, value: f64) -> Result<()> {
-        self.put(Value::Float(value))
-    }
-    fn text(&mut self, value: &str) -> Result<()> {
-        let text = memory::copy_text(value)?;
-        self.put(Value::Text(text))
-    }
-    fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        let block = self.block(value)?;
-        self.put(Value::Bytes(block))
-    }
-    fn timestamp(&mut self, value: Timestamp) -> Result<()> {
-        self.put(Value::Timestamp(value))
-    }
-    fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
-        self.put(Value::Uuid(value))
-    }
-    fn decimal(&mut self, value: &Decimal) -> Result<()> {
-        self.put(Value::Decimal(value.clone()))
-    }
-    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        let data = self.block(value.data)?;
-        let array = NdArray { dtype: value.dtype, order: value.order, shape: value.shape.to_vec(), data };
-        self.put(Value::NdArray(array))
-    }
-    fn begin_array(&mut self, len: usize) -> Result<()> {
-        let mut items = Vec::new();
-        memory::reserve(&mut items, len.min(RESERVE))?;
-        self.open.push(Open::Array(items));
-        Ok(())
-    }
-    fn end_array(&mut self) -> Result<()> {
-        self.close()
-    }
-    fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open.push(Open::Map(Map::try_with_capacity(len.min(RESERVE))?));
-        Ok(())
-    }
-    fn key(&mut self, key: &str) -> Result<()> {
-        match self.open.last_mut() {
-            Some(Open::Map(entries)) if entries.contains_key(key) => Err(repeated_key(key)),
-            Some(Open::Map(entries)) => {
-                entries.push(memory::copy_text(key)?, Value::Null);
-                Ok(())
-            }
-            _ => Err(Error::new(ErrorKind::Internal, "a key came outside a map")),
-        }
-    }
-    fn end_map(&mut self) -> Result<()> {
-        self.close()
-    }
-    fn refuses_repeated_keys(&self) -> bool {
-        true
-    }
-}
-
-impl ValueBuilder {
-    fn close(&mut self) -> Result<()> {
-        match self.open.pop() {
-            Some(Open::Array(items)) => self.put(Value::Array(items)),
-            Some(Open::Map(entries)) => self.put(Value::Map(entries)),
-            None => Err(Error::new(ErrorKind::Internal, "an end came without its beginning")),
-        }
-    }
-}
-
-impl fmt::Debug for ValueBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ValueBuilder").field("done", &self.done).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Order;
 
     #[test]
-    fn a_walk_into_a_builder_is_the_same_value() {
-        let array = NdArray::from_slice(&[1i16, 2, 3, 4], &[2, 2], Order::Column).unwrap();
-        let value = Value::map([
-            ("n", Value::Null),
-            ("f", Value::Float(-0.0)),
-            ("u", Value::from(u64::MAX)),
-            ("a", Value::Array(vec![Value::from("x"), Value::NdArray(array)])),
-        ]);
-        let mut builder = ValueBuilder::new();
-        value.walk(&mut builder).unwrap();
-        assert_eq!(builder.finish().unwrap(), value);
-        assert_ne!(Value::Float(0.0), Value::Float(-0.0));
-        assert_ne!(Value::Float(7.0), Value::Int(7));
-    }
-
-    #[test]
-    fn a_repeated_key_is_refused_by_the_builder_itself() {
-        for keys in [1, 16, 17, 40] {
-            let mut builder = ValueBuilder::new();
-            builder.begin_map(keys + 1).unwrap();
-            for i in 0..keys {
-                builder.key(&format!("k{i}")).unwrap();
-                builder.null().unwrap();
-            }
-            let error = builder.key("k0").unwrap_err();
-            assert_eq!(
-                (error.kind(), builder.refuses_repeated_keys()),
-                (ErrorKind::Malformed, true),
-                "{keys}"
-            );
-        }
-    }
-
-    #[test]
-    fn long_blocks_are_views() {
-        let origin = Bytes::from(vec![1u8; 4096]);
-        let mut builder = ValueBuilder::sharing(origin.clone());
-        builder.bytes(&origin[100..2000]).unwrap();
-        let Value::Bytes(view) = builder.finish().unwrap() else { panic!() };
-        assert_eq!(view.as_ptr(), origin[100..].as_ptr());
-    }
-
-    #[test]
-    fn integers_that_a_float_cannot_hold_are_out_of_range() {
+    fn as_f64_refuses_integers_that_a_float_cannot_hold() {
         assert_eq!(Value::Int(1 << 53).as_f64().unwrap(), 9007199254740992.0);
         assert_eq!(Value::Int((1 << 53) + 1).as_f64().unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(Value::Int(-1).as_u64().unwrap_err().kind(), ErrorKind::OutOfRange);

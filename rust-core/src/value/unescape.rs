@@ -1,28 +1,35 @@
-//! The one escape rule for JSON, BSON and Smile, on the way in: see `escape`.
+//! Decodes the escapes of JSON, BSON and Smile back to values: see `escape` for the rule.
+//!
+//! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine:
+//! the state says what the next event means, and the stack of open containers says which state
+//! follows an end. A map of one entry is held back until its key shows whether it is an escape.
+//! Bytes come from a peer: content that an escape cannot have is `Malformed`, also where a map
+//! merely looks like an escape, since a sender writes such a map inside `$map`.
 
 mod ndarray;
 mod scalar;
 
 use self::ndarray::Fields;
+use self::scalar::malformed;
 use super::escape::name;
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, Result, quoted};
 use crate::value::stack::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// What the next event means.
+/// The meaning of the next event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     /// A value, a key or an end as it is.
     Plain,
-    /// The key of a map of one entry: an escape or not.
+    /// The key of a map of one entry, which is an escape or not.
     Undecided,
-    /// The content of an escape that is one scalar.
+    /// The content of the escape of this name, which is one scalar.
     Scalar(&'static str),
-    /// The content of `$map`.
+    /// The content of `$map`: a map or a list of pairs.
     Map,
-    /// The content of `$ndarray`, or something inside it.
+    /// The content of `$ndarray`, or an event inside it.
     NdArray,
-    /// The end of an escape.
+    /// The end of the map that is an escape.
     EndOfEscape,
     /// In the list of `$map`: the next pair, or the end.
     Pair,
@@ -32,14 +39,14 @@ enum State {
     EndOfPair,
 }
 
-/// What is open.
+/// A container whose end has not come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Open {
     /// An array or map that was passed on.
     Passed,
     /// The map inside a `$map`.
     Wrapped,
-    /// The list inside a `$map`.
+    /// The list of pairs inside a `$map`.
     List,
     /// A pair of that list.
     Pair,
@@ -47,22 +54,20 @@ enum Open {
     Escape,
 }
 
-/// The Sink that turns escapes into their values on the way to another.
+/// The Sink that turns escapes into their values on the way to another sink.
 pub(crate) struct Unescape<S> {
+    /// The sink that receives the values.
     inner: S,
     state: State,
     open: Stack<Open>,
+    /// The fields of the `$ndarray` that is open; boxed because few messages have one.
     fields: Option<Box<Fields>>,
-    /// Whether the top of the document may be a `$value`.
+    /// Whether the top of the document may be a `$value`: only in BSON.
     wrapped_top: bool,
 }
 
-#[cold]
-fn malformed(text: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Malformed, text)
-}
-
 impl<S: Sink> Unescape<S> {
+    /// Returns a sink in front of `inner`.
     pub(crate) fn new(inner: S) -> Unescape<S> {
         Unescape {
             inner,
@@ -73,17 +78,19 @@ impl<S: Sink> Unescape<S> {
         }
     }
 
-    /// The sink behind, once the value is complete.
+    /// Returns the sink behind, once the value is complete.
     pub(crate) fn into_inner(self) -> S {
         self.inner
     }
 
-    /// For an encoding whose top is always a map: `{"$value": …}` there stands for the value.
+    /// The same for an encoding whose top is always a map: `{"$value": …}` there stands for the
+    /// value.
     pub(crate) fn with_wrapped_top(self) -> Unescape<S> {
         Unescape { wrapped_top: true, ..self }
     }
 
-    /// Whether the next value is to be passed on as it is; the state after it is set then.
+    /// Returns whether the next value is to be passed on as it is, and then sets the state after
+    /// it.
     #[inline]
     fn passes(&mut self) -> bool {
         if self.state != State::Plain {
@@ -95,7 +102,7 @@ impl<S: Sink> Unescape<S> {
         true
     }
 
-    /// Says that a container or an escape is complete.
+    /// Sets the state after the end of a container or an escape.
     #[inline]
     fn ended(&mut self) {
         self.state = match self.open.last() {
@@ -106,19 +113,20 @@ impl<S: Sink> Unescape<S> {
         };
     }
 
+    /// Returns the `Malformed` error of an event that cannot come in this state.
     #[cold]
     fn misplaced(&self, found: &str) -> Error {
         malformed(match self.state {
             State::Scalar(name) => format!("{name} holds no {found}"),
-            State::Map => format!("$map holds a map or a list of pairs, here is {found}"),
-            State::Pair => format!("the list of $map holds pairs of key and value, here is {found}"),
-            State::PairKey => format!("a pair of $map begins with its key, here is {found}"),
+            State::Map => format!("$map holds a map or a list of pairs, {found} was found"),
+            State::Pair => format!("the list of $map holds pairs of key and value, {found} was found"),
+            State::PairKey => format!("a pair of $map begins with its key, {found} was found"),
             State::EndOfPair => "a pair of $map has two items".to_owned(),
-            state => format!("{found} stands where it cannot ({state:?})"),
+            state => format!("{found} is not allowed here ({state:?})"),
         })
     }
 
-    /// The key of a map of one entry.
+    /// Takes the key of a map of one entry: forwards an ordinary map, or begins an escape.
     #[inline]
     fn decide(&mut self, key: &str) -> Result<()> {
         if !key.starts_with('$') {
@@ -130,6 +138,7 @@ impl<S: Sink> Unescape<S> {
         self.escape(key)
     }
 
+    /// Begins the escape of this name. `Malformed` for a name that no escape has.
     fn escape(&mut self, key: &str) -> Result<()> {
         let top = self.open.is_empty();
         self.open.push(Open::Escape);
@@ -144,7 +153,7 @@ impl<S: Sink> Unescape<S> {
                 Some(name) => State::Scalar(name),
                 None => {
                     let text = format!(
-                        "{key} is no escape; a map with this one key is written inside $map",
+                        "{key} is not an escape; a map with this one key is written inside $map",
                         key = quoted(key)
                     );
                     return Err(malformed(text));
@@ -154,7 +163,7 @@ impl<S: Sink> Unescape<S> {
         Ok(())
     }
 
-    /// A scalar event while something else than a plain value is due.
+    /// Takes a scalar event where something else than a plain value is expected.
     fn other(&mut self, found: scalar::Found<'_>) -> Result<()> {
         match self.state {
             State::Scalar(name) => {
@@ -265,6 +274,7 @@ impl<S: Sink> Sink for Unescape<S> {
     }
 
     fn end_array(&mut self) -> Result<()> {
+        // Within `$ndarray` only the shape is an array; its end changes nothing.
         if self.state == State::NdArray {
             return Ok(());
         }

@@ -87,7 +87,7 @@ pub fn one_byte(place: &Place) {
 const LIMIT: usize = 10_000;
 
 pub fn exactly_a_limit(place: &Place) {
-    let (tx, rx) = place.pair_with(&[("limit", Value::Int(LIMIT as i64))]);
+    let (tx, rx) = place.pair_with(&[("max_message_size", Value::Int(LIMIT as i64))]);
     for _ in 0..3 {
         let sent = raw(pattern(LIMIT));
         tx.send_payload(&sent, SOON).unwrap();
@@ -96,7 +96,7 @@ pub fn exactly_a_limit(place: &Place) {
 }
 
 pub fn one_over_a_limit(place: &Place) {
-    let limit = ("limit", Value::Int(LIMIT as i64));
+    let limit = ("max_message_size", Value::Int(LIMIT as i64));
     let (tx, rx) = place.pair_with(std::slice::from_ref(&limit));
     assert_eq!(tx.send(&Value::Int(1)).unwrap(), 1);
     assert_eq!(rx.number(), 1);
@@ -144,7 +144,7 @@ fn a_receiver_with_a_smaller_limit(place: &Place, limit: (&str, Value)) {
 
 pub fn hundred_megabytes(place: &Place) {
     const SIZE: usize = 100 << 20;
-    let (tx, rx) = place.pair_with(&[("limit", Value::Int(200 << 20))]);
+    let (tx, rx) = place.pair_with(&[("max_message_size", Value::Int(200 << 20))]);
     let sent = raw(pattern(SIZE));
     if SIZE > place.nature.longest {
         for sent in [raw(pattern(2 << 20)), sent] {

@@ -14,7 +14,7 @@ use crate::support::SOON;
 
 /// A sender is killed while a long message is on its way: whole messages come, and nothing else.
 pub fn half_a_frame(place: &Place) {
-    let rx = place.try_rx(&[("limit", Value::Int(200 << 20))]).unwrap();
+    let rx = place.try_rx(&[("max_message_size", Value::Int(200 << 20))]).unwrap();
     let mut victim = Other::start(place, Role::SendLong);
     victim.says("begins");
     // A value that is overwritten is not missed here.

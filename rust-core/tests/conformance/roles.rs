@@ -156,7 +156,7 @@ fn hold(place: &Place, forks: bool) {
 fn send_long(place: &Place) {
     let mut options = Options::default();
     options.set("client_id", &"victim".into()).unwrap();
-    options.set("limit", &Value::Int(200 << 20)).unwrap();
+    options.set("max_message_size", &Value::Int(200 << 20)).unwrap();
     // Where a sender has to wait in the middle of a message, it says so.
     options.on_wait = Some(Arc::new(|| {
         say("waits");

@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::histories::Random;
 use super::mutants::Mutant;
 use super::{Kind, trace};
+use crate::support::programs::program;
 
 /// How many lives follow each other.
 const LIVES: usize = 3;
@@ -118,12 +119,7 @@ pub fn state(root: &Path) -> PathBuf {
 }
 
 fn victim() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/power_victim");
-    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
-    path
+    program("test-power-victim")
 }
 
 /// One life, to be cut off at any of its steps.

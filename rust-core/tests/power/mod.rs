@@ -78,8 +78,10 @@ impl Kind {
     }
 }
 
-/// Images that are drawn in the first life of a chain; half as many in the others.
+/// Images that are drawn in the first life of a chain, at most; half as many in the others.
 const IMAGES: usize = 160;
+/// The same, at least.
+const FEWEST: usize = 20;
 
 /// Where nothing is slow to sync.
 fn quick() -> PathBuf {
@@ -98,18 +100,21 @@ fn seed() -> u64 {
 fn survives(kind: Kind, share: usize) {
     let wanted: usize = std::env::var("LINKSPAN_IMAGES").map_or(1_000, |n| n.parse().expect("a number"));
     let wanted = wanted * share / 100;
+    let threads = 4 * std::thread::available_parallelism().map_or(2, usize::from);
+    // A chain is played to its end: where few images are wanted, each draws few.
+    let images = (wanted / (2 * threads)).clamp(FEWEST, IMAGES);
     let (begin, began) = (seed(), Instant::now());
     println!("{kind:?}: seeds from {begin} on");
     let (next, total, failed) = (AtomicU64::new(begin), Mutex::new(Count::default()), Mutex::new(None));
     let is_over = || failed.lock().unwrap().is_some() || total.lock().unwrap().images >= wanted;
     std::thread::scope(|scope| {
-        for _ in 0..4 * std::thread::available_parallelism().map_or(2, usize::from) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 let folder = tempfile::tempdir_in(quick()).unwrap();
                 while !is_over() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let folder = folder.path();
-                    let chain = Chain { kind, seed, mutant: None, images: IMAGES, beginning: false, folder };
+                    let chain = Chain { kind, seed, mutant: None, images, beginning: false, folder };
                     match chain.run() {
                         Ok(count) => total.lock().unwrap().add(count),
                         Err(why) => drop(failed.lock().unwrap().get_or_insert(why)),
@@ -180,34 +185,43 @@ fn place_that_was_being_made_when_the_power_went_can_be_used() {
 #[test]
 fn forgotten_syncs_are_found() {
     let _alone = one_at_a_time();
-    let folder = tempfile::tempdir_in(quick()).unwrap();
-    let (begin, mut survivors) = (seed(), Vec::new());
+    let (begin, survivors) = (seed(), Mutex::new(Vec::new()));
     println!("seeds from {begin} on");
-    for mutant in &MUTANTS {
-        let mut images = 0;
-        let found = (begin..begin + 60).find_map(|seed| {
-            let chain = Chain {
-                kind: mutant.kind,
-                seed,
-                mutant: Some(mutant),
-                images: IMAGES,
-                beginning: false,
-                folder: folder.path(),
-            };
-            match chain.run() {
-                Ok(count) => {
-                    images += count.images;
-                    None
+    let left = Mutex::new(MUTANTS.iter());
+    let find = || {
+        let folder = tempfile::tempdir_in(quick()).unwrap();
+        let next = || left.lock().unwrap().next();
+        while let Some(mutant) = next() {
+            let mut images = 0;
+            let found = (begin..begin + 60).find_map(|seed| {
+                let (kind, folder) = (mutant.kind, folder.path());
+                let chain =
+                    Chain { kind, seed, mutant: Some(mutant), images: IMAGES, beginning: false, folder };
+                match chain.run() {
+                    Ok(count) => {
+                        images += count.images;
+                        None
+                    }
+                    Err(why) => Some(why),
                 }
-                Err(why) => Some(why),
+            });
+            match found {
+                Some(why) => {
+                    println!(
+                        "{}: {images} images, then {}",
+                        mutant.name,
+                        why.lines().next().unwrap_or_default()
+                    )
+                }
+                None => survivors.lock().unwrap().push(format!("{} ({images} images)", mutant.name)),
             }
-        });
-        match found {
-            Some(why) => {
-                println!("{}: {images} images, then {}", mutant.name, why.lines().next().unwrap_or_default())
-            }
-            None => survivors.push(format!("{} ({images} images)", mutant.name)),
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(find);
+        }
+    });
+    let survivors = survivors.into_inner().unwrap();
     assert!(survivors.is_empty(), "nobody noticed that these were not synced: {}", survivors.join(", "));
 }

@@ -12,7 +12,8 @@
 //! | `seen ID [NUMBER]` | somebody was given it |
 //! | `done WHO ID\|NUMBER`, `finish WHO ...` | it was acknowledged, is about to be |
 
-#![allow(clippy::print_stdout, reason = "a program for tests to read")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
 
 #[path = "../../src/histories.rs"]
 #[allow(dead_code, reason = "a part of it is used")]

@@ -11,7 +11,7 @@ pub fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
 }
 
 /// What a client of a channel says of itself.
-pub fn greeting() -> Map {
+pub fn hello_map() -> Map {
     let entries = [
         ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
         ("pattern", "channel".into()),
@@ -24,6 +24,6 @@ pub fn greeting() -> Map {
 }
 
 /// The frame that says it.
-pub fn hello(greeting: Map) -> Vec<u8> {
-    frame(Kind::Hello, &encode(&Value::Map(greeting), Encoding::Cbor).unwrap())
+pub fn hello(map: Map) -> Vec<u8> {
+    frame(Kind::Hello, &encode(&Value::Map(map), Encoding::Cbor).unwrap())
 }

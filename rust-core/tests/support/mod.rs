@@ -4,7 +4,11 @@
 
 pub mod alone;
 pub mod hellos;
+pub mod modules;
+pub mod programs;
+pub mod resting;
 pub mod spools;
+pub mod tokens;
 pub mod victims;
 
 use std::fs;

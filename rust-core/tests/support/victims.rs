@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, Error, ErrorKind, Message, Options, Publisher, Server, Subscriber, Value};
 
+use super::programs::program;
 use super::{SOON, name};
 
 /// What somebody else does until it is killed; the survivor does the counterpart.
@@ -60,16 +61,6 @@ impl Role {
     }
 }
 
-/// The victim, built beside the tests.
-fn program() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/victim");
-    assert!(path.exists(), "{} is not built: cargo build -p linkspan --examples", path.display());
-    path
-}
-
 /// A process that is about to be killed.
 pub struct Victim {
     child: Child,
@@ -92,7 +83,7 @@ pub struct Life<'a> {
 impl Victim {
     /// Starts one. It notes what it is given.
     fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
-        let mut command = Command::new(program());
+        let mut command = Command::new(program("test-victim"));
         command.args([role.word(), endpoint, &incarnation.to_string()]);
         command.env("LINKSPAN_GIVEN", notes(endpoint));
         command.args(life.times.map(|n| n.to_string()));
@@ -242,6 +233,10 @@ fn whole(message: &Message) -> (i64, i64) {
     let (incarnation, i) = (number("0"), number("1"));
     let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
     assert_eq!(message.get("2/0").unwrap().as_text().unwrap().len(), size);
+    if i % 16 == 3 {
+        let Value::NdArray(array) = message.get("2/1").unwrap() else { panic!("an array is gone") };
+        assert_eq!(array.elements::<i64>().unwrap(), vec![i; 10_000]);
+    }
     (incarnation, i)
 }
 

@@ -43,7 +43,7 @@ fn stat(channel: &Channel, which: &str) -> u64 {
 #[test]
 fn limit_exact_and_one_over() {
     let mut options = Options::default();
-    options.set("limit", &Value::Int(10_000)).unwrap();
+    options.set("max_message_size", &Value::Int(10_000)).unwrap();
     let endpoint = name("dgram");
     let (a, b) = pair(&endpoint, &options);
     a.send_payload(&raw(vec![1; 10_000]), SOON).unwrap();

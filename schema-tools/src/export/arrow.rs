@@ -2,43 +2,15 @@
 //!
 //! Arrow has no word for units, ranges, limits, defaults and descriptions: they are metadata of the fields, which bind nobody.
 
+mod column;
 mod ipc;
 
 use linkspan::schema::{Field, Kind, Length, Schema, Type, Width};
 use linkspan::{DType, Error, ErrorKind, Order, Result};
 use serde_json::{Value, json};
 
-use super::notes::Notes;
-use super::unknown;
-
-/// A field of Arrow.
-struct Column {
-    name: String,
-    nullable: bool,
-    of: Arrow,
-    children: Vec<Column>,
-    /// Whether its values are in a dictionary, with `i32` as its indices.
-    in_dictionary: bool,
-    metadata: Vec<(&'static str, String)>,
-}
-
-/// The types of Arrow that schemas need.
-#[derive(Clone, Copy)]
-enum Arrow {
-    Bool,
-    Integer(Width),
-    F32,
-    F64,
-    Utf8,
-    Binary,
-    /// Nanoseconds in UTC.
-    Timestamp,
-    FixedSizeBinary(i32),
-    List,
-    FixedSizeList(i32),
-    Struct,
-    Map,
-}
+use super::notes::{Notes, unknown};
+use column::{Arrow, Column};
 
 /// The schema as an encapsulated message, which begins a stream, too. What is no record is a field `value`.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<Vec<u8>> {

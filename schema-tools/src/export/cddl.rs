@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Type, Width};
 use linkspan::{DType, Order, Result};
 
-use super::notes::Notes;
-use super::unknown;
+use super::notes::{Notes, unknown};
 
 /// Floats hold every integer up to this one exactly.
 const EXACT_F64: i128 = 1 << 53;

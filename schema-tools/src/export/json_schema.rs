@@ -7,8 +7,7 @@ use linkspan::schema::{Field, Kind, Length, Range, Schema, Type};
 use linkspan::{DType, Order, Result};
 use serde_json::{Map, Value, json};
 
-use super::notes::Notes;
-use super::unknown;
+use super::notes::{Notes, unknown};
 
 /// Floats from here on are infinite in 32 bits: half a step above the greatest.
 const BEYOND_F32: f64 = 3.402_823_567_797_336_6e38;

@@ -63,8 +63,3 @@ pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
     };
     Ok(Export { bytes, notes: notes.found })
 }
-
-/// A kind that this version of the exports does not know.
-fn unknown(of: &linkspan::schema::Type, notes: &Notes) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("{}: a value of type {of} cannot be exported", notes.at()))
-}

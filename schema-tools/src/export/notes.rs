@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use linkspan::schema::Type;
+use linkspan::{Error, ErrorKind};
+
 /// One place where a notation accepts more or less than the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,4 +71,9 @@ impl Notes {
     pub(super) fn leave(&mut self) {
         self.path.pop();
     }
+}
+
+/// The error for a type that this version of the exports does not know, with the path of its field.
+pub(super) fn unknown(of: &Type, notes: &Notes) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{}: a value of type {of} cannot be exported", notes.at()))
 }

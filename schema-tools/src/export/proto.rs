@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use linkspan::schema::{Field, Kind, Range, Schema, Type, Width};
 use linkspan::{Error, ErrorKind, Order, Result};
 
-use super::notes::Notes;
-use super::unknown;
+use super::notes::{Notes, unknown};
 
 /// The numbers that protobuf keeps for itself.
 const RESERVED: std::ops::Range<usize> = 19_000..20_000;

@@ -11,6 +11,7 @@
 mod c;
 mod cpp;
 mod describe;
+mod file;
 mod fortran;
 mod naming;
 mod native;
@@ -24,18 +25,10 @@ mod text;
 use linkspan::schema::Schema;
 
 pub use describe::describe;
+pub use file::File;
 pub use naming::{Case, Language, Naming};
 pub use plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 pub use text::Text;
-
-/// One generated file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Its name, without a folder: `power_reading.rs`.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-}
 
 /// The files that hold the types of this schema in this language.
 ///

@@ -132,30 +132,34 @@ pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dial
     }
 }
 
-/// Statements that return false where `bytes` hold a truth value or an enum's number that there is not.
+/// Statements that return what is wrong with `bytes`, with the path of the field, where they hold a truth value or an enum's number that
+/// there is not; null where they do not.
 pub(super) fn check(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, integer, mark } = dialect;
     for place in &layout.fields {
-        let at = place.offset;
+        let (at, path) = (place.offset, &place.path);
+        let truth = format!("return \"{path}: a truth value is 0 or 1 in packed bytes\";");
+        let below = |count: usize| format!("return \"{path}: an enum's number is below {count} here\";");
         match &place.of.kind {
-            Kind::Bool => text.line(format!("if (bytes{mark}[{at}] > 1) return false; // {}", place.path)),
+            Kind::Bool => text.line(format!("if (bytes{mark}[{at}] > 1) {truth}")),
             Kind::NdArray { dtype: DType::Bool, .. } => text.line(format!(
-                "for ({integer}size_t i{mark} = {at}; i{mark} < {}; i{mark}++) {{ // {}\n    if (bytes{mark}[i{mark}] > 1) return false;\n}}",
-                at + place.size,
-                place.path
+                "for ({integer}size_t i{mark} = {at}; i{mark} < {}; i{mark}++) {{\n    if (bytes{mark}[i{mark}] > 1) {truth}\n}}",
+                at + place.size
             )),
             Kind::Enum(values) if place.size == 1 && values.len() < 0x100 => {
-                text.line(format!("if (bytes{mark}[{at}] >= {}) return false; // {}", values.len(), place.path));
+                let count = values.len();
+                text.line(format!("if (bytes{mark}[{at}] >= {count}) {}", below(count)));
             }
             Kind::Enum(values) if place.size > 1 => {
                 let of = enum_type(values.len());
                 text.line(format!(
-                    "{{ // {}\n    {integer}{of} number{mark};\n    {standard}memcpy(&number{mark}, bytes{mark} + {at}, sizeof number{mark});\n    if (number{mark} >= {}) return false;\n}}",
-                    place.path,
-                    values.len()
+                    "{{\n    {integer}{of} number{mark};\n    {standard}memcpy(&number{mark}, bytes{mark} + {at}, sizeof number{mark});\n    if (number{mark} >= {}) {}\n}}",
+                    values.len(),
+                    below(values.len())
                 ));
             }
             _ => {}
         }
     }
+    text.line(format!("return {};", if mark.is_empty() { "NULL" } else { "nullptr" }));
 }

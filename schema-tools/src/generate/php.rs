@@ -1,14 +1,18 @@
 //! PHP: final classes with typed, read-only properties, named constructor arguments, `toWire` and `fromWire`.
 
+mod generator;
 mod packed;
+mod plan;
 mod reader;
+mod types;
 
-use linkspan::schema::{Length, Width};
-use linkspan::{Result, Value};
+use linkspan::Result;
 
 use super::naming::Case;
-use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
+use super::plan::{Definition, Member, Plan, Shape, TypeDef};
 use super::{File, Text, describe};
+use generator::Php;
+use types::literal;
 
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let php = Php { plan, reader: format!("{}Reader", Case::Pascal.join(&plan.schema.name)) };
@@ -36,112 +40,10 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     Ok(vec![File { name, text: out.finish() }])
 }
 
-struct Php<'a> {
-    plan: &'a Plan<'a>,
-    /// The class with what reads values.
-    reader: String,
-}
+/// What makes an instance straight from the bytes of a message, where they fit.
+const STRAIGHT: &str = "\\Linkspan\\decode_instance(self::class, $message) ?? ";
 
 impl Php<'_> {
-    /// The type as PHP declares it.
-    fn of(&self, slot: &Slot) -> String {
-        match &slot.shape {
-            Shape::Any => "mixed".into(),
-            Shape::Bool => "bool".into(),
-            Shape::Integer(Width::U64) => "int|\\Linkspan\\BigInt".into(),
-            Shape::Integer(_) => "int".into(),
-            Shape::F32 | Shape::F64 => "float".into(),
-            Shape::Text(_) => "string".into(),
-            Shape::Bytes(_) => "\\Linkspan\\Bytes".into(),
-            Shape::Timestamp => "\\Linkspan\\Timestamp".into(),
-            Shape::Uuid => "\\Linkspan\\Uuid".into(),
-            Shape::Decimal => "\\Linkspan\\Decimal".into(),
-            Shape::List(..) | Shape::Map(_) => "array".into(),
-            Shape::NdArray { .. } => "\\Linkspan\\NdArray".into(),
-            Shape::Named(at) => self.plan.types[*at].name.clone(),
-        }
-    }
-
-    /// The type as a comment has it.
-    fn documented(&self, slot: &Slot) -> String {
-        match &slot.shape {
-            Shape::List(of, _) => format!("list<{}>", self.documented(of)),
-            Shape::Map(of) => format!("array<string, {}>", self.documented(of)),
-            _ => self.of(slot),
-        }
-    }
-
-    fn optional(&self, member: &Member) -> String {
-        let of = self.of(&member.slot);
-        match (&member.slot.shape, member.optional) {
-            (Shape::Any, _) | (_, false) => of,
-            _ if of.contains('|') => of + "|null",
-            _ => format!("?{of}"),
-        }
-    }
-
-    /// What reads a value: a closure.
-    fn read(&self, slot: &Slot) -> String {
-        let reader = &self.reader;
-        match &slot.shape {
-            Shape::Integer(width) => {
-                let (low, high) = match width {
-                    Width::U64 => return format!("{reader}::u64(...)"),
-                    Width::I64 => ("PHP_INT_MIN".to_owned(), "PHP_INT_MAX".to_owned()),
-                    _ => (width.bounds().0.to_string(), width.bounds().1.to_string()),
-                };
-                format!("{reader}::integer('{}', {low}, {high})", width.name())
-            }
-            Shape::List(of, _) => format!("{reader}::items({})", self.read(of)),
-            Shape::Map(of) => format!("{reader}::entries({})", self.read(of)),
-            Shape::NdArray { dtype, shape, order } => {
-                let shape = shape.as_ref().map_or("null".to_owned(), |shape| {
-                    let lengths = shape.iter().map(|length| match length {
-                        Length::Fixed(length) => length.to_string(),
-                        _ => "null".to_owned(),
-                    });
-                    format!("[{}]", lengths.collect::<Vec<_>>().join(", "))
-                });
-                let order = order.map_or("null".to_owned(), |order| format!("'{}'", order.name()));
-                format!("{reader}::array('{}', {shape}, {order})", dtype.name())
-            }
-            Shape::Named(at) => {
-                let of = &self.plan.types[*at];
-                match of.definition {
-                    Definition::Enum(_) => format!("{reader}::name({}::class)", of.name),
-                    _ => format!("{}::fromWire(...)", of.name),
-                }
-            }
-            Shape::Any => format!("{reader}::anything(...)"),
-            Shape::Bool => format!("{reader}::boolean(...)"),
-            Shape::F32 | Shape::F64 => {
-                format!("{reader}::{}(...)", if slot.shape == Shape::F32 { "f32" } else { "f64" })
-            }
-            Shape::Text(_) => format!("{reader}::text(...)"),
-            _ => format!("{reader}::object({}::class)", self.of(slot)),
-        }
-    }
-
-    /// The expression that gives `value` in the form that `send` takes.
-    fn wire(&self, slot: &Slot, value: &str) -> String {
-        match &slot.shape {
-            Shape::List(of, _) => match self.wire(of, "$item") {
-                plain if plain == "$item" => value.to_owned(),
-                each => format!("array_map(static fn ({} $item): mixed => {each}, {value})", self.of(of)),
-            },
-            Shape::Map(of) => match self.wire(of, "$item") {
-                plain if plain == "$item" => format!("(object) {value}"),
-                each => {
-                    format!("(object) array_map(static fn ({} $item): mixed => {each}, {value})", self.of(of))
-                }
-            },
-            Shape::Named(at) if !matches!(self.plan.types[*at].definition, Definition::Enum(_)) => {
-                format!("{value}->toWire()")
-            }
-            _ => value.to_owned(),
-        }
-    }
-
     fn definition(&self, out: &mut Text, of: &TypeDef) {
         let doc = if of.doc.is_empty() { of.path.clone() } else { comment(&of.doc) };
         out.line(format!("/** {doc}{} */", if doc.ends_with(['.', '!', '?']) { "" } else { "." }));
@@ -172,6 +74,7 @@ impl Php<'_> {
             if root {
                 self.constants(out);
             }
+            self.fields(out, members);
             // Arguments with defaults stand behind those without; all are named by those who call.
             let mut ordered: Vec<_> = members.iter().collect();
             ordered.sort_by_key(|member| member.optional || member.default.is_some());
@@ -213,8 +116,9 @@ impl Php<'_> {
                 self.reading(out, members);
             }
             if root {
-                decode(out);
+                decode(out, STRAIGHT);
             }
+            self.defaults(out, members);
         });
     }
 
@@ -254,12 +158,13 @@ impl Php<'_> {
 
     /// A union is an abstract class with one subclass a variant, with the variant's value as its only property.
     fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member], root: bool) {
-        let class = |variant: &Member| format!("{}{}Variant", of.name, Case::Pascal.join(&variant.key));
+        let class = |variant: &Member| self.variant_class(of, variant);
         out.line(format!("abstract class {}\n{{", of.name));
         out.indented("}", |out| {
             if root {
                 self.constants(out);
             }
+            self.variants(out, of, variants);
             out.line("/** The value in the form that `send` takes. */");
             out.line("abstract public function toWire(): \\stdClass;\n");
             out.line("/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType, where it has not exactly one variant\n */");
@@ -279,7 +184,7 @@ impl Php<'_> {
                 });
             });
             if root {
-                decode(out);
+                decode(out, STRAIGHT);
             }
         });
         for variant in variants {
@@ -295,59 +200,16 @@ impl Php<'_> {
         out.line("/** The fingerprint of the schema. */");
         out.line(format!("public const FINGERPRINT = '{}';\n", self.plan.schema.fingerprint()));
     }
-
-    fn value(&self, value: &Value, slot: &Slot) -> String {
-        match (value, &slot.shape) {
-            (Value::Text(name), Shape::Named(at)) => {
-                let of = &self.plan.types[*at];
-                let Definition::Enum(values) = &of.definition else { return literal(name) };
-                let found = values.iter().find(|(_, value)| value == name);
-                format!("{}::{}", of.name, found.map_or(name, |(identifier, _)| identifier))
-            }
-            (Value::Bool(value), _) => value.to_string(),
-            (Value::Int(number), Shape::F32 | Shape::F64) => format!("{number}.0"),
-            (Value::Int(i64::MIN), _) => "PHP_INT_MIN".into(),
-            (Value::Int(number), _) => number.to_string(),
-            (Value::Uint(number), _) => format!("new \\Linkspan\\BigInt('{number}')"),
-            (Value::Float(number), _) if number.is_nan() => "NAN".into(),
-            (Value::Float(number), _) if number.is_infinite() => {
-                if *number < 0.0 { "-INF" } else { "INF" }.into()
-            }
-            (Value::Float(number), _) => format!("{number:?}"),
-            (Value::Text(text), _) => literal(text),
-            (Value::Bytes(bytes), _) => {
-                let hex: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-                format!("new \\Linkspan\\Bytes(\"{hex}\")")
-            }
-            (Value::Timestamp(at), _) => format!("new \\Linkspan\\Timestamp({})", at.0),
-            (Value::Decimal(number), _) => format!("new \\Linkspan\\Decimal('{number}')"),
-            (Value::Array(items), Shape::List(of, _)) => {
-                format!("[{}]", items.iter().map(|item| self.value(item, of)).collect::<Vec<_>>().join(", "))
-            }
-            (Value::Map(entries), Shape::Map(of)) => {
-                let entries: Vec<_> = entries
-                    .iter()
-                    .map(|(key, value)| format!("{} => {}", literal(key), self.value(value, of)))
-                    .collect();
-                format!("[{}]", entries.join(", "))
-            }
-            _ => "null".into(),
-        }
-    }
 }
 
-fn decode(out: &mut Text) {
+/// The method that reads a message: straight from its bytes by the expression before, or from its value, which says what is wrong.
+fn decode(out: &mut Text, straight: &str) {
     out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, where it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");
-    out.indented("}", |out| out.line("return self::fromWire($message->value);"));
+    out.indented("}", |out| out.line(format!("return {straight}self::fromWire($message->value);")));
 }
 
 /// Text that can stand in a comment.
 fn comment(text: &str) -> String {
     text.trim_end().replace("*/", "* /").replace("?>", "? >").replace('\n', " ")
-}
-
-/// A string in single quotes, which has two escapes.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

@@ -10,15 +10,18 @@
 //! What a schema cannot express is refused with file, line and column. What it expresses with other bounds is a [`Remark`].
 
 mod json_schema;
+mod options;
 mod proto;
 mod python;
 mod ros;
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use linkspan::Result;
 use linkspan::schema::Schema;
+
+pub use options::{Options, Remark};
 
 /// The notations that a schema can be imported from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,26 +35,6 @@ pub enum Notation {
     JsonSchema,
     /// Python dataclasses and TypedDicts.
     Python,
-}
-
-/// What is imported from where.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Options {
-    /// The message, where a file defines several: its name, with or without its package.
-    pub message: Option<String>,
-    /// Directories in which further files are looked for, beside that of the file.
-    pub include: Vec<PathBuf>,
-}
-
-/// A place where the schema accepts more than the file does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Remark {
-    /// `FILE:LINE:COLUMN`.
-    pub place: String,
-    /// What the schema does not say.
-    pub text: String,
 }
 
 /// A schema that was imported.

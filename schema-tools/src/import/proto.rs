@@ -83,7 +83,22 @@ fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
         return Error::new(ErrorKind::TooLarge, ours);
     }
     let file = error.file().unwrap_or(root);
-    let hint = if text.contains("not found") { ": give its directory with --include" } else { "" };
+    let hint = match &text {
+        text if text.contains("not found") => ": give its directory with --include",
+        text if text.contains("import cycle") => ": remove one of these imports",
+        text if text.contains("conflicts with field") || text.contains("defined twice") => {
+            ": rename one of both"
+        }
+        _ => "",
+    };
+    if let Some((_, second)) =
+        text.strip_prefix("import cycle detected: ").and_then(|all| all.split_once(" -> "))
+    {
+        let second = second.split(" -> ").next().unwrap_or_default();
+        let line = source.lines().position(|line| line.contains("import") && line.contains(second));
+        let at = Place { file: root, line: line.unwrap_or(0) + 1, column: 1 };
+        return at.error(ErrorKind::Malformed, format!("{text}{hint}"));
+    }
     let place = if text.contains(file) {
         String::new()
     } else if file == root && text.contains("end of file") {
@@ -110,17 +125,22 @@ fn chosen(pool: &DescriptorPool, file: &str, name: Option<&str>) -> Result<Messa
         }),
         (None, [only]) => Some((*only).clone()),
         (None, []) => {
-            return Err(Error::new(ErrorKind::Missing, format!("{file}: the file defines no message")));
+            return Err(Error::new(
+                ErrorKind::Missing,
+                format!("{file}:1:1: the file defines no message: add one, or import another file"),
+            ));
         }
         (None, _) => {
-            let text =
-                format!("{file}: the file defines several messages: choose one with --message: {}", names());
+            let text = format!(
+                "{file}:1:1: the file defines several messages: choose one with --message: {}",
+                names()
+            );
             return Err(Error::new(ErrorKind::Missing, text));
         }
     };
     found.ok_or_else(|| {
         let text = format!(
-            "{file}: no message is called {}: there are {}",
+            "{file}:1:1: no message is called {}: there are {}",
             quoted(name.unwrap_or_default()),
             names()
         );

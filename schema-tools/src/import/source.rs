@@ -1,14 +1,12 @@
 //! Files that are imported: read with a limit, with errors that name the place.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use linkspan::schema::{Field, Schema, Type};
+use linkspan::schema::{Field, Schema, Type, read_text};
 use linkspan::{Error, ErrorKind, Result, quoted};
 
 /// The longest file, in bytes.
-pub(super) const MAX_SOURCE: u64 = 256 << 10;
+pub(super) const MAX_SOURCE: usize = 256 << 10;
 /// How deep blocks may lie in each other: parsers call themselves for each.
 const MAX_BLOCKS: usize = 64;
 
@@ -17,26 +15,13 @@ pub(super) fn text(path: &Path) -> Result<String> {
     text_up_to(path, MAX_SOURCE)
 }
 
-/// The text of a file of at most so many bytes.
-pub(super) fn text_up_to(path: &Path, most: u64) -> Result<String> {
-    let shown = path.display();
-    let refused =
-        |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
-    let file = File::open(path).map_err(refused)?;
-    if file.metadata().map_err(refused)?.is_dir() {
-        let text = format!("{shown} is a directory: name a file in it");
-        return Err(Error::new(ErrorKind::Unsupported, text));
-    }
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(refused)?;
-    if bytes.len() as u64 > most {
-        let text = format!("{shown}: more than {most} bytes: import the part that is needed");
-        return Err(Error::new(ErrorKind::TooLarge, text));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Error::new(ErrorKind::Malformed, format!("{shown} is not UTF-8")).at(at)
-    })
+/// The text of a file of at most so many bytes, without the byte order mark that it may begin with.
+pub(super) fn text_up_to(path: &Path, most: usize) -> Result<String> {
+    let Some(shown) = path.to_str() else {
+        return Err(Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", path.display())));
+    };
+    let text = read_text(shown, most, "import the part that is needed")?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// An error where blocks lie in each other deeper than parsers follow.
@@ -53,7 +38,7 @@ pub(super) fn check_depth(shown: &str, text: &str) -> Result<()> {
                 let at = Place { file: shown, line: number + 1, column: column + 1 };
                 return Err(at.error(
                     ErrorKind::TooLarge,
-                    format!("blocks lie deeper in each other than {MAX_BLOCKS}"),
+                    format!("blocks lie deeper in each other than {MAX_BLOCKS}: give an inner one a name of its own"),
                 ));
             }
         }

@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
     ECHO(free)(&value);
     linkspan_message_release(message);
     linkspan_message_release(made);
-    linkspan_release(reader);
-    linkspan_release(writer);
+    linkspan_reader_free(reader);
+    linkspan_writer_free(writer);
     return code;
 }

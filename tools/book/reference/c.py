@@ -8,11 +8,11 @@ from .entry import entry, uncommented
 HEADER = Path(__file__).resolve().parents[3] / "c-api/include/linkspan.h"
 # In the order of the page: a title, and what its names begin with behind `linkspan_`; the last takes the rest.
 GROUPS = [
-    ("Channels", r"(open|connect|listen|accept|send|try_send|recv|try_recv|call|reply|poll|channel|listener|server|request|serve)"),
-    ("Publish and subscribe", r"(publish|publisher|subscribe|subscriber|latest)"),
-    ("Messages", r"(message|writer|reader|array|ndarray)"),
+    ("Channels, listeners and servers", r"(channel|listener|server|request|role)"),
+    ("Publish and subscribe", r"(publisher|subscriber|latest)"),
+    ("Messages", r"(message|walk|item|writer|reader|array|type)"),
     ("Records of generated code", r"record"),
-    ("Services and controllers", r"(service|controller|command|instruction|state|step)"),
+    ("Services and controllers", r"(service|controller|command|task|state\b|state_name)"),
     ("Regions", r"region"),
     ("Everything else", r""),
 ]

@@ -58,11 +58,12 @@ fn press(screen: &mut Screen, code: KeyCode) {
 fn an_ordinary_terminal_shows_both_tables() {
     let (lines, buffer) = drawn(&mut screen(3, 2), 100, 24);
     assert!(lines[0].starts_with("linkspan top  3 endpoints, 2 services"), "{lines:#?}");
-    for title in ["ENDPOINT↓", "PATTERN", "PROGRAM", "PID", "MESSAGES", "MSG/S", "PEERS", "BEHIND"] {
+    for title in ["ENDPOINT↓", "PATTERN", "PROGRAM", "PID", "MESSAGES", "MSG/S", "PEERS", "BEHIND", "MACHINE"]
+    {
         assert!(lines[1].contains(title), "{title}: {lines:#?}");
     }
     let cells: Vec<_> = lines[3].split_whitespace().collect();
-    assert_eq!(cells, ["shm:lab/e01", "publish", "python3", "4001", "1100", "100.0", "2", "1"]);
+    assert_eq!(cells, ["shm:lab/e01", "publish", "python3", "4001", "1100", "100.0", "2", "1", "-"]);
     let at = lines.iter().position(|line| line.starts_with("NAME")).unwrap();
     let cells: Vec<_> = lines[at + 2].split_whitespace().collect();
     assert_eq!(

@@ -1,7 +1,16 @@
-//! Requests and answers over a channel.
+//! Calls over a channel: a request is sent, and its answer is waited for.
+//!
+//! A calling thread holds the receiving direction from before the request goes out until the answer
+//! is there, so that no other thread receives the answer. Data and requests that it meets go to the
+//! inbox; answers to calls that ended are dropped and counted.
+//!
+//! When the peer disconnects, a request may or may not have been carried out. So the call fails with
+//! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next
+//! incarnation. A caller that gives up tells the peer (a *withdrawal*), which then does not start on
+//! the request if it has not yet.
 
 use super::Channel;
-use crate::channel::receiving::{Receiving, Taken};
+use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::Draft;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::class;
@@ -11,88 +20,105 @@ use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
 use crate::value::Source;
 
-/// A request whose answer is still to come.
+/// Answers that no call waits for: so many are dropped in one call of [`Channel::poll`].
+const LATE_ANSWERS: usize = 64;
+
+/// A request whose answer [`Channel::finish_call`] waits for.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingReply {
+    /// The number of the request.
     number: u64,
+    /// The generation of the link over which it went.
     generation: u64,
 }
 
 impl Channel {
-    /// Sends a request and waits for its answer. `Remote` where the other side's handler failed; `Disconnected` where it
-    /// went away before it answered, `Timeout` where no answer came in time: whether the request was carried out is then
-    /// unknown, and the error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
-    /// retryable. A request whose caller gave up is withdrawn: a server that has not taken it by then does not begin with it.
+    /// Sends a request and waits for its answer. Threads that call at the same time take turns; the time-out counts from the
+    /// call on, not from the turn.
     ///
-    /// Threads that call at once take turns; the time-out counts from the call on. `InvalidState` where another thread receives.
+    /// # Errors
+    /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and `Timeout` if no answer
+    /// came in time: whether the request was carried out is then unknown, and the error is retryable only with the option
+    /// `idempotent`. A `Timeout` before the request was sent is retryable. `InvalidState` if another thread receives.
+    ///
+    /// A request whose caller gives up is withdrawn: a server that has not received it by then does not start on it.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
 
-    /// Calls with what is encoded already.
+    /// Calls with an encoded value: see [`Channel::call`].
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
+    /// [`Channel::call`] for an encoded value, without the endpoint in its errors.
     fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
         self.check()?;
-        let _turn = self.calls.hold("calls", waiting)?;
+        let _turn = self.calls.acquire("calls", waiting)?;
         let mut receiving = self.receiving()?;
-        let asked = self.put_request(payload, waiting)?;
-        let found = self.find_answer(asked, &mut receiving, waiting);
+        let pending = self.send_request(payload, true, waiting)?;
+        let found = self.await_answer(pending, &mut receiving, waiting);
         let found = found.map_err(|error| self.after_sending(error, waiting));
-        self.settle(asked);
+        self.finish_request(pending);
         if let Err(error) = &found {
-            self.withdraw(asked, error);
+            self.withdraw(pending, error);
         }
         found
     }
 
-    /// The caller gives a request up, because of this error: the other side is told, and does not begin with it if it has
-    /// not yet.
-    fn withdraw(&self, asked: PendingReply, error: &Error) {
+    /// Tells the peer that the caller gives up this request because of this error. The peer needs no
+    /// telling if it has answered, or if the link is gone.
+    fn withdraw(&self, pending: PendingReply, error: &Error) {
         if error.remote_failure().is_some() || error.kind() == ErrorKind::Disconnected {
             return;
         }
         let session_state = &self.reconnector.session_state;
-        session_state.withdraw(asked.number);
+        session_state.withdraw(pending.number);
         match self.sending.borrow() {
             Some(mut sending) => sending.send_withdrawals(session_state),
-            // The thread that sends tells it when it lets go of the direction.
-            None => session_state.leave_unsaid(AckTrigger::Sleeping),
+            // The thread that is sending sends the withdrawal when it releases the direction.
+            None => session_state.defer_ack(AckTrigger::Park),
         }
         self.ack_sender().flush_deferred();
     }
 
-    /// Sends a request without waiting for its answer, which [`Channel::finish_call`] gives: a call in two steps, for event
-    /// loops. Nothing else is to be received in between: an answer that [`Channel::recv`] meets is dropped.
+    /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two steps, for event
+    /// loops. Do not receive in between: [`Channel::recv`] drops an answer that it meets.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let asked = self.receiving().and_then(|_only| self.put_request(payload, &mut waiting));
-        asked.map_err(|e| e.on(&self.shown))
+        let pending = self.receiving().and_then(|_only| self.send_request(payload, false, &mut waiting));
+        pending.map_err(|e| e.on(&self.shown))
     }
 
-    /// The answer to a request that [`Channel::start_call`] sent; with the same errors as [`Channel::call`]. With a time-out of zero it
-    /// only looks, and `Timeout` or `NotFound` say that it has not come yet; a longer one that passes gives the request up.
-    pub fn finish_call<'a>(&self, asked: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
+    /// Returns the answer to a request that [`Channel::start_call`] sent; fails like [`Channel::call`]. With a time-out of zero it
+    /// returns `Timeout` or `NotFound` while the answer has not come; a longer time-out that passes withdraws the request.
+    pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
-        let found = self.receiving().and_then(|mut r| self.find_answer(asked, &mut r, &mut waiting));
-        let only_looked = waiting.is_none();
+        let found = self.receiving().and_then(|mut r| self.await_answer(pending, &mut r, &mut waiting));
+        let only_polled = waiting.is_none();
         if let Err(error) = &found
-            && !only_looked
+            && !only_polled
         {
-            self.withdraw(asked, error);
+            self.withdraw(pending, error);
         }
-        let found = found.map_err(|e| if only_looked { e } else { self.after_sending(e, &waiting) });
+        let found = found.map_err(|e| if only_polled { e } else { self.after_sending(e, &waiting) });
         found.map_err(|e| e.on(&self.shown))
     }
 
-    fn put_request(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<PendingReply> {
+    /// Sends a request in turn with other threads. A full outbox is an error rather than a wait: the
+    /// acknowledgements that would make room are received by this very thread.
+    /// `has_deadline` is whether the caller waits for the answer no longer than this.
+    fn send_request(
+        &self,
+        payload: &Payload,
+        has_deadline: bool,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<PendingReply> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload };
+        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload, has_deadline };
         let mut sending = self.sending_in_turn(waiting)?;
         if let Some(number) = sending.send_at_once(&draft, &self.reconnector, &self.record) {
             let generation = sending.generation;
@@ -101,11 +127,11 @@ impl Channel {
             return Ok(PendingReply { number, generation });
         }
         let mut halves = self.reconnector.session_state.halves();
-        let room = halves.has_room(class(draft.kind, flags), payload.body().len());
-        let lie = halves.violation();
+        let room = halves.has_room(class(draft.kind, flags), payload.len());
+        let violation = halves.violation();
         drop(halves);
-        if let Some(error) = lie {
-            sending.condemn(&error);
+        if let Some(error) = violation {
+            sending.end_link(&error);
             return Err(error);
         }
         if !room {
@@ -120,22 +146,42 @@ impl Channel {
         Ok(PendingReply { number: sent?, generation })
     }
 
-    fn find_answer(
+    /// Waits for the answer, and ends the request unless the caller may wait for it again.
+    fn await_answer(
         &self,
-        asked: PendingReply,
+        pending: PendingReply,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let found = self.look_for_answer(asked, receiving, waiting);
+        let found = self.receive_answer(pending, receiving, waiting);
         use ErrorKind::{NotFound, Stalled, Timeout};
         let not_yet = matches!(&found, Err(e) if matches!(e.kind(), Timeout | NotFound | Stalled));
         if !(not_yet && waiting.is_none()) {
-            self.settle(asked);
+            self.finish_request(pending);
         }
         found
     }
 
-    /// What an error means once the request has been sent: the other side may have carried it out, and may still.
+    /// Receives what a server sends although no call waits, drops it, and notices the server's end.
+    pub(super) fn drop_late_answers(&self) {
+        let Some(mut receiving) = self.try_receiving().filter(|receiving| receiving.is_of_server()) else {
+            return;
+        };
+        let mut waiting = self.start(Wait::none());
+        // With more than these, the descriptor stays readable.
+        for _ in 0..LATE_ANSWERS {
+            match receiving.link_next(&self.ack_sender(), &mut waiting, true) {
+                Ok(ReceivedFrame::Message(message)) => self.drop_answer(&message),
+                Ok(ReceivedFrame::Bye) => self.ack_sender().send_ack(AckTrigger::Requested),
+                Ok(ReceivedFrame::Ack) => {}
+                // There is nothing more, or the server has ended, which is an event.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Describes an error that happened after the request was sent: the peer may have carried it
+    /// out, and still may.
     fn after_sending(&self, error: Error, waiting: &Waiting<'_>) -> Error {
         let error = match error.kind() {
             ErrorKind::Timeout => {
@@ -151,14 +197,15 @@ impl Channel {
         error.with_retryable(self.options.idempotent)
     }
 
-    /// Answered, or given up: it is not sent to the next incarnation.
-    fn settle(&self, asked: PendingReply) {
+    /// Records that the request is answered or given up: it does not go to the next incarnation.
+    fn finish_request(&self, pending: PendingReply) {
         if self.options.idempotent {
-            self.reconnector.session_state.halves().outbox.settled(asked.number);
+            self.reconnector.session_state.halves().outbox.finish_request(pending.number);
         }
     }
 
-    fn look_for_answer(
+    /// Receives until the answer is there.
+    fn receive_answer(
         &self,
         PendingReply { number, generation }: PendingReply,
         receiving: &mut Receiving,
@@ -166,25 +213,25 @@ impl Channel {
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
         loop {
-            // It was dropped with the nameless peer that it was meant for.
+            // The outbox drops a request together with a peer that cannot come back.
             if receiving.generation > generation
                 && !self.reconnector.session_state.halves().outbox.keeps(number)
             {
-                return Err(gone());
+                return Err(answer_lost());
             }
             let taken = receiving.link_next(&ack_sender, waiting, self.options.idempotent);
             let message = match taken {
-                Ok(Taken::Message(message)) => message,
-                Ok(Taken::Bye) => {
-                    ack_sender.send_ack(AckTrigger::Asked);
+                Ok(ReceivedFrame::Message(message)) => message,
+                Ok(ReceivedFrame::Bye) => {
+                    ack_sender.send_ack(AckTrigger::Requested);
                     continue;
                 }
-                Ok(Taken::Ack) => continue,
-                // The request went over a newer link than the one that was read to its end here.
+                Ok(ReceivedFrame::Ack) => continue,
+                // The request went over a newer link than the one that has just been read to its end.
                 Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => {
                     continue;
                 }
-                Err(e) if e.kind() == ErrorKind::Disconnected => return Err(gone()),
+                Err(e) if e.kind() == ErrorKind::Disconnected => return Err(answer_lost()),
                 Err(e) => return Err(e),
             };
             match message.header().kind {
@@ -201,11 +248,29 @@ impl Channel {
         }
     }
 
-    /// Answers a request that [`Channel::recv`] gave.
+    /// Sends the reply to a request that [`Channel::recv`] returned. Waits for room within the deadline.
+    ///
+    /// # Errors
+    /// `InvalidState` for a message that is no request; `Disconnected` if the client that sent it has disconnected.
     pub fn reply<'a, T: Source + ?Sized>(
         &self,
         request: &Message,
         value: &T,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<()> {
+        self.reply_payload(request, &self.encode_reply(value)?, wait)
+    }
+
+    /// Encodes a value as this channel sends it in a reply, checked against `reply_schema` if `validate` says so.
+    pub fn encode_reply<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        self.encode_with_schema(self.options.checks_replies_sent(), value)
+    }
+
+    /// Sends an encoded reply: see [`Channel::reply`].
+    pub fn reply_payload<'a>(
+        &self,
+        request: &Message,
+        payload: &Payload,
         wait: impl Into<Wait<'a>>,
     ) -> Result<()> {
         self.options.check_replies(&self.endpoint, "reply")?;
@@ -213,24 +278,23 @@ impl Channel {
             let text = "this message wants no answer: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let (options, limits) = (&self.options, self.options.limits());
-        let payload = Payload::held_to(options.checks_replies_sent(), value, options.encoding(), &limits)
-            .map_err(|e| e.on(&self.shown))?;
         let flags = request.header().flags & flags::IDEMPOTENT;
         let draft = Draft {
             kind: Kind::Reply,
             correlation: request.sequence(),
             flags,
             to: request.session(),
-            payload: &payload,
+            payload,
+            has_deadline: false,
         };
-        self.put_flagged(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
+        self.send_draft(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
         self.reconnector.session_state.finished(request.session(), request.sequence());
         Ok(())
     }
 }
 
-fn gone() -> Error {
+/// The error for a request whose peer ended.
+fn answer_lost() -> Error {
     let text = "the other side went away before it answered; whether the request was carried out is unknown";
     Error::new(ErrorKind::Disconnected, text)
 }

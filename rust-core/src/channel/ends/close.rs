@@ -1,10 +1,17 @@
-//! Taking leave of the other side: what it has not consumed is brought away first.
+//! Closing a channel: waits until the peer has consumed what was sent.
+//!
+//! The order: no call begins any more and waiting threads leave; the own acknowledgement goes out;
+//! then, until everything is acknowledged, a bye frame goes over the newest link and frames are
+//! received. A peer that disconnects meanwhile and may come back is waited for. If both sides close
+//! at once, neither receives further messages, so each acknowledges and waits a short time for the
+//! other's last acknowledgement.
 
 use std::time::Duration;
 
 use super::Channel;
-use crate::channel::Does;
-use crate::channel::receiving::{Receiving, Taken};
+use super::losses::lost_before;
+use crate::channel::Operation;
+use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::Sending;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
@@ -12,69 +19,74 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
 
 impl Channel {
-    /// Waits until the other side has consumed what was sent, then leaves; where it went away, waits for it to come back
-    /// and sends again what it had not consumed. `Timeout` says how many messages it has not; the channel is closed all
-    /// the same. Another thread that waits in it gets `InvalidState`; so does a close in a callback of this thread's own call on it.
+    /// Closes the channel after the peer has consumed what was sent. If the peer disconnects, waits for it to come back, and
+    /// sends again what it had not consumed. Another thread that waits in the channel gets `InvalidState`.
+    ///
+    /// # Errors
+    /// `Timeout` or `Disconnected` with the number of messages that the peer has not acknowledged in [`Error::missed`]; the
+    /// channel is closed all the same. `InvalidState`, with the channel still open, in a callback of this thread's own call on
+    /// it.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.born).is_err() || self.reconnector.is_closed() {
+        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return Ok(());
         }
-        if self.receiving.is_claimed_here() || self.sending.is_claimed_here() {
+        if self.receiving.is_claimed_by_this_thread() || self.sending.is_claimed_by_this_thread() {
             let text = "this thread is in a call on this channel, for which its close would wait: end that call first, from on_wait or by what the signal's handler raises";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let mut waiting = self.start(wait);
         self.reconnector.close();
         let mut receiving = self.receiving.lock();
-        // A thread that waits for room is woken, too, and leaves.
-        let mut sending = self.sending.take_next(Does::Sends, &waiting).map_err(|e| e.on(&self.shown))?;
-        self.reconnector.leave();
-        receiving.leave();
-        self.reconnector.session_state.consumed(AckTrigger::Leaving);
-        if !self.reconnector.is_acknowledged_by_hand() {
+        // A thread that waits for room was woken too, and leaves.
+        let mut sending = self.sending.take_next(Operation::Send, &waiting).map_err(|e| e.on(&self.shown))?;
+        self.reconnector.begin_close();
+        receiving.begin_close();
+        self.reconnector.session_state.consumed(AckTrigger::Close);
+        if !self.reconnector.is_manual_ack() {
             receiving.consumed();
         }
-        sending.send_ack(AckTrigger::Leaving, &self.reconnector, &self.record);
-        let left = self.take_leave(&mut sending, &mut receiving, &mut waiting);
+        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.record);
+        let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
         sending.drop_part();
         receiving.drop_part();
-        self.reconnector.seal();
-        self.with_losses(left).map_err(|e| e.on(&self.shown))
+        self.reconnector.finish_close();
+        self.with_losses(closed).map_err(|e| e.on(&self.shown))
     }
 
-    fn take_leave(
+    /// Waits until the peer has consumed everything, over as many links as that takes.
+    fn close_gracefully(
         &self,
         sending: &mut Sending,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        let mut said_on = 0;
+        let mut bye_sent_on = 0;
         loop {
             let count = || self.reconnector.session_state.unacknowledged().count;
             if count() > 0 {
-                // What one who went has said last is still to be read.
-                receiving.gather(&self.ack_sender());
+                // The last acknowledgement of a peer that has disconnected may not have been received.
+                receiving.collect_acks(&self.ack_sender());
             }
             let count = count();
             if count == 0 {
-                return sending.see_out(&self.reconnector, waiting);
+                return sending.flush_plain(&self.reconnector, waiting);
             }
             let read = receiving.generation;
-            match self.flush_out(sending, receiving, &mut said_on, waiting) {
+            match self.exchange_bye(sending, receiving, &mut bye_sent_on, waiting) {
                 Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::Disconnected && self.reconnector.may_return() => {
-                    // Where the link that ended is the one before it, the newer one still has to say what it was given.
+                Err(e) if e.kind() == ErrorKind::Disconnected && self.reconnector.may_reconnect() => {
+                    // If the link that ended is an older one, the newer one still has to acknowledge what went over it.
                     if sending.generation <= read {
                         sending.drop_part();
                     }
-                    // While it is away, the wait for it ends this.
+                    // While the peer is disconnected, the wait for it checks the deadline.
                     if waiting.deadline().has_passed() {
                         return Err(unconsumed(waiting.timed_out(), count));
                     }
                 }
                 Err(e) => {
-                    // It may have gone between that look and our word: what it said last is still to be read.
-                    receiving.gather(&self.ack_sender());
+                    // The link may have ended before the bye: its last acknowledgement may not have been received.
+                    receiving.collect_acks(&self.ack_sender());
                     let count = self.reconnector.session_state.unacknowledged().count;
                     if count > 0 {
                         return Err(unconsumed(e, count));
@@ -84,33 +96,36 @@ impl Channel {
         }
     }
 
-    /// One step of taking leave: a link, what is to be sent again over it, our leave, and what is said to that.
-    fn flush_out(
+    /// One step of closing: a link, the replays over it, the bye once for each link, and one frame
+    /// that the peer sends.
+    fn exchange_bye(
         &self,
         sending: &mut Sending,
         receiving: &mut Receiving,
-        said_on: &mut u64,
+        bye_sent_on: &mut u64,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        // First the half that receives: a link that it makes here is the one over which is sent again.
+        // The receiving half first: messages are replayed over the link that it makes.
         receiving.join(&self.ack_sender(), waiting)?;
         sending.join(&self.reconnector, &self.record, waiting)?;
-        if *said_on != sending.generation {
-            sending.say_bye(&self.reconnector, waiting).inspect_err(|_| sending.drop_part())?;
-            *said_on = sending.generation;
+        if *bye_sent_on != sending.generation {
+            // Before the bye, which the peer answers with what it has consumed by then.
+            self.reconnector.session_state.want_consumed();
+            sending.send_bye(&self.reconnector, waiting).inspect_err(|_| sending.drop_part())?;
+            *bye_sent_on = sending.generation;
         }
         match receiving.link_next(&self.ack_sender(), waiting, false)? {
-            Taken::Message(message) => receiving.keep(message),
-            Taken::Ack => {}
-            Taken::Bye => {
-                // Both take their leave at once: neither will read on. Each has said how far it has come.
-                sending.send_ack(AckTrigger::Asked, &self.reconnector, &self.record);
-                let mut moment = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
+            ReceivedFrame::Message(message) => receiving.keep(message),
+            ReceivedFrame::Ack => {}
+            ReceivedFrame::Bye => {
+                // Both sides close at once, and neither receives further messages.
+                sending.send_ack(AckTrigger::Requested, &self.reconnector, &self.record);
+                let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
                 while self.reconnector.session_state.unacknowledged().count > 0 {
-                    match receiving.link_next(&self.ack_sender(), &mut moment, false) {
-                        Ok(Taken::Message(message)) => receiving.keep(message),
-                        Ok(Taken::Bye) => {}
-                        Ok(Taken::Ack) => break,
+                    match receiving.link_next(&self.ack_sender(), &mut linger, false) {
+                        Ok(ReceivedFrame::Message(message)) => receiving.keep(message),
+                        Ok(ReceivedFrame::Bye) => {}
+                        Ok(ReceivedFrame::Ack) => break,
                         Err(e) if e.kind() == ErrorKind::Timeout => break,
                         Err(e) => return Err(e),
                     }
@@ -124,26 +139,27 @@ impl Channel {
     }
 }
 
-/// How long an object that goes without having been closed still brings away what it took over.
+/// How long an object that is dropped without having been closed waits until the kernel has taken
+/// what was sent.
 pub const LINGER: Duration = Duration::from_secs(1);
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        if fork::check(self.born).is_err() || self.reconnector.is_closed() {
+        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return;
         }
         let sending = self.sending.get_mut();
-        // How far the program has come; the message that it was given last may not have been dealt with.
-        sending.send_ack(AckTrigger::Leaving, &self.reconnector, &self.record);
-        // Half a message is of no use to anybody; who wants to know whether all was taken calls `close`.
+        // Without the message that was delivered last: the program may not have handled it.
+        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.record);
+        // A message that went in part is completed. A program that has to know whether all arrived calls `close`.
         sending.flush(&mut Waiting::until(Deadline::after(LINGER)));
     }
 }
 
 impl Channel {
-    /// Adds what was lost of what was sent before, if the program has not been told so yet.
+    /// Adds losses of earlier messages to the outcome, if the program was not told of them.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
-        match (done, self.reconnector.session_state.take_untold()) {
+        match (done, self.reconnector.session_state.take_unreported_losses()) {
             (done, 0) => done,
             (Ok(_), lost) => Err(lost_before(lost)),
             (Err(e), lost) => {
@@ -154,14 +170,7 @@ impl Channel {
     }
 }
 
-/// What was sent is lost, because the one that it was meant for went and cannot come back.
-pub(super) fn lost_before(lost: u64) -> Error {
-    let text = format!(
-        "{lost} messages that were sent before are lost: the other side went without having said that it consumed them, and one without a client_id cannot come back for them"
-    );
-    Error::new(ErrorKind::Disconnected, text).with_missed(lost)
-}
-
+/// The error of a close after which the peer has not acknowledged so many messages.
 fn unconsumed(error: Error, count: u64) -> Error {
     let what = format!("{count} messages were sent that the other side had not said to have consumed");
     match error.kind() {

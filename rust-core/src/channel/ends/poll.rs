@@ -1,4 +1,5 @@
-//! What one thread needs that tends many channels in a loop of its own, and waits for none of them.
+//! For one thread that serves many channels in a loop of its own and waits for none of them: the
+//! controller, services.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,19 +11,19 @@ use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload};
 use crate::sys::poll::Interest;
 
-/// What an answer has to know of its request.
+/// What an answer needs of its request, without the request itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestInfo {
-    /// The session of whoever asks: it stays the same over all links of one incarnation.
+    /// The session of the peer that sent it; the same over all links of one incarnation.
     pub session: u64,
-    /// The number of the request in it.
+    /// The number of the request in that session.
     pub number: u64,
-    /// Whether the one that asks asks again elsewhere if this side dies.
+    /// Whether the peer sends the request to another incarnation if this side ends.
     pub idempotent: bool,
 }
 
 impl RequestInfo {
-    /// That of a request.
+    /// Returns what identifies this request.
     pub fn of(request: &Message) -> RequestInfo {
         RequestInfo {
             session: request.session(),
@@ -33,34 +34,39 @@ impl RequestInfo {
 }
 
 impl Channel {
-    /// Answers a question, with a reply or an error, without waiting: `Timeout` or `Full` where there is no room.
+    /// Sends the reply or error for a request without waiting.
+    ///
+    /// # Errors
+    /// `Full` if the peer has no room; the answer is then still the caller's.
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind, correlation: to.number, flags, to: to.session, payload };
-        self.put_flagged(&draft, &mut self.start(Wait::none())).map_err(|e| e.on(&self.shown))?;
+        let draft =
+            Draft { kind, correlation: to.number, flags, to: to.session, payload, has_deadline: false };
+        self.send_draft(&draft, &mut self.start(Wait::none())).map_err(|e| e.on(&self.shown))?;
         self.reconnector.session_state.finished(to.session, to.number);
         Ok(())
     }
 
-    /// Keeps the descriptor readable from now on while something can be received, and gives it away to be watched.
+    /// Arms the descriptor (see [`Channel::fileno`]) and passes it to `watch`, to be added to an
+    /// epoll set.
     pub(crate) fn with_descriptor(&self, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
         self.fileno()?;
         watch(self.receiving()?.epoll().as_fd())
     }
 
-    /// Brings away what the link has taken over. Where that does not go, or something was `blocked` before: what becomes
-    /// ready once there is room, and for what.
+    /// Flushes what the link has adopted. If that does not succeed, or with `blocked` in any case,
+    /// returns a descriptor and the event that reports room.
     pub(crate) fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let room = self.sending()?.room(blocked)?;
         self.ack_sender().flush_deferred();
         Ok(room)
     }
 
-    /// Ends it without taking leave and without waiting: the other side sees that the link has ended.
+    /// Closes without a bye and without waiting: the peer sees that the link has ended.
     pub(crate) fn abandon(&self) {
         self.reconnector.close();
         self.sending.lock().drop_part();
         self.receiving.lock().drop_part();
-        self.reconnector.seal();
+        self.reconnector.finish_close();
     }
 }

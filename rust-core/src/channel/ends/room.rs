@@ -1,4 +1,8 @@
-//! Waiting for room among what is kept to be sent again.
+//! Waiting for room among the messages that are kept to be sent again.
+//!
+//! Room comes with acknowledgements, and those are received. So a sending thread that waits for room
+//! receives for itself if no thread of the program does; messages that it meets go to the inbox. As
+//! soon as a thread of the program wants to receive, it returns the direction.
 
 use std::os::fd::AsFd;
 
@@ -10,39 +14,43 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::poll::wait_readable;
 
 impl Channel {
-    /// Looks for acknowledgements while a program only sends: the other side's way to us is to stay free.
-    pub(super) fn gather(&self) {
+    /// Receives acknowledgements while a program only sends, so that the peer's way to this side
+    /// stays free. Does nothing while another thread receives.
+    pub(super) fn collect_acks(&self) {
         if let Some(mut receiving) = self.receiving.borrow() {
-            receiving.gather(&self.ack_sender());
+            receiving.collect_acks(&self.ack_sender());
         }
     }
 
-    /// Waits until enough has been acknowledged.
-    pub(super) fn await_room(
+    /// Waits until a message of this class and size has room.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline, `Full` for a call that does not wait; `InvalidState` once the
+    /// channel is closed.
+    pub(super) fn wait_for_room(
         &self,
         class: RetransmitClass,
         bytes: usize,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let session_state = &self.reconnector.session_state;
-        // A thread of the program that comes to receive has the right to.
-        let enough = || self.receiving.is_claimed() || session_state.halves().has_room(class, bytes);
+        // A thread of the program that wants to receive gets the direction.
+        let is_enough = || self.receiving.is_claimed() || session_state.halves().has_room(class, bytes);
         session_state.want_room(class, bytes);
         let read = match self.receiving.borrow() {
             Some(mut receiving) => {
                 let ack_sender = self.ack_sender();
-                // The other side may have had no room to say how far it has come, and says nothing while it sleeps: what
-                // keeps its way full is read, and then it is asked.
-                receiving.gather(&ack_sender);
-                ack_sender.send_ack(AckTrigger::Asked);
-                receiving.read_until(&ack_sender, waiting, enough)
+                // The peer may have had no room for its acknowledgement, and sends none while it is parked: what fills its
+                // way is received first, and then it is asked.
+                receiving.collect_acks(&ack_sender);
+                ack_sender.send_ack(AckTrigger::Requested);
+                receiving.read_until(&ack_sender, waiting, is_enough)
             }
             None => {
-                // Another thread receives, and tells us, or that it reads no longer. The other side may not have been able
-                // to say how far it has come.
-                let (waker, ended) = (session_state.acknowledgements.wanted()?, self.receiving.await_end()?);
-                self.ack_sender().send_ack(AckTrigger::Asked);
-                // It may have done so before it knew that somebody waits.
+                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
+                let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
+                self.ack_sender().send_ack(AckTrigger::Requested);
+                // Either may have happened before this thread announced its wait.
                 let go = session_state.halves().has_room(class, bytes) || !self.receiving.is_claimed();
                 let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
                 let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
@@ -51,14 +59,14 @@ impl Channel {
                 waited
             }
         };
-        session_state.want_no_room();
+        session_state.clear_wanted();
         self.check()?;
         read.map_err(|e| match e.kind() {
             ErrorKind::Timeout => {
-                let left = session_state.unacknowledged();
+                let unacknowledged = session_state.unacknowledged();
                 let text = format!(
                     "{} messages with {} bytes wait to be acknowledged, which is as much as is kept to be sent again (replay_count, replay_bytes); this one is still yours",
-                    left.count, left.bytes
+                    unacknowledged.count, unacknowledged.bytes
                 );
                 Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)
             }

@@ -1,4 +1,9 @@
-//! What a line that comes means.
+//! Decodes lines that come: a line to a channel or a server becomes frames with numbers of their
+//! own.
+//!
+//! A line is checked as JSON once, within the limits of the link. After that it is cut into slices
+//! of its text; values are not decoded here. What a channel receives is such a slice of the line,
+//! without a copy.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -8,33 +13,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::error::{self, INVALID_REQUEST, PARSE_ERROR};
-use super::{JsonRpc, Open};
+use super::pending::{JsonRpc, Pending};
 use crate::codec::{self, Encoding, Unread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::failure;
 use crate::value::Timestamp;
 
-/// Requests in one batch, at most: each becomes a message, and every item that is none an answer, however short it was.
-const LONGEST_BATCH: usize = 4_096;
+/// Requests in one batch. Each becomes a message, and each item that is no request an error reply,
+/// however short it is.
+const MAX_BATCH: usize = 4_096;
 
-/// The longest id, as it is written: it is kept until its request is answered.
-const LONGEST_ID: usize = 1_024;
+/// Bytes of the longest id, as JSON text: it is kept until its request is answered.
+const MAX_ID: usize = 1_024;
 
 /// The members of an object, each value as it is written.
 type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
-pub fn hear(rpc: &JsonRpc, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -> Result<()> {
+/// Decodes one line and appends the frames that it stands for: none, one, or one for each item of a
+/// batch. `line` is an error if the transport could not take the line, for instance because it is
+/// too long.
+///
+/// # Errors
+/// On a channel, that error, or that of a line that is not JSON. A server instead appends the error
+/// reply of JSON-RPC, as a frame that it sends back.
+pub fn decode_line(rpc: &JsonRpc, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -> Result<()> {
     let checked = line.and_then(|line| {
         codec::decode_into(&line, Encoding::Json, &rpc.limits, Unread)?;
         Ok(line)
     });
-    let mut decode = Decoder { open: rpc.open(), numbers: &rpc.numbers };
+    let mut decoder = Decoder { pending: rpc.pending(), numbers: &rpc.numbers };
     let line = match checked {
         Ok(line) => line,
-        // Whoever sent it may wait for an answer, and this is the one that there is.
+        // The sender may wait for an answer, and without an id this is the only possible one.
         Err(error) if rpc.serves => {
-            into.push_back(decode.objection(PARSE_ERROR, &error, "null", None)?);
+            into.push_back(decoder.error_reply(PARSE_ERROR, &error, "null", None)?);
             return Ok(());
         }
         Err(error) => return Err(error),
@@ -42,36 +55,38 @@ pub fn hear(rpc: &JsonRpc, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -
     let text = std::str::from_utf8(&line)
         .map_err(|_| Error::new(ErrorKind::Internal, "a line that was checked is not UTF-8"))?;
     if rpc.serves {
-        return decode.serve(&line, text, into);
+        return decoder.server_line(&line, text, into);
     }
     let frame = match codec::members(text) {
-        Some(members) => decode.take(&line, &members)?,
-        None => decode.frame(Kind::Data, Encoding::Json, line),
+        Some(members) => decoder.channel_line(&line, &members)?,
+        None => decoder.frame(Kind::Data, Encoding::Json, line),
     };
     into.push_back(frame);
     Ok(())
 }
 
+/// Returns the value of the first member of this name, as JSON text.
 fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
     members.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
 }
 
+/// Whether a JSON text is a string.
 fn is_text(value: &str) -> bool {
     value.starts_with('"')
 }
 
-/// Whether an object says that it is JSON-RPC 2.0.
+/// Whether an object has the member `jsonrpc` with the text 2.0.
 fn is_rpc(members: &Members<'_>) -> bool {
     member(members, "jsonrpc") == Some("\"2.0\"")
 }
 
-/// Text, a number or null, of a length that can be kept.
+/// Whether an id is a string, a number or null, of at most [`MAX_ID`] bytes.
 fn is_id(value: &str) -> bool {
-    value.len() <= LONGEST_ID && !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
+    value.len() <= MAX_ID && !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
 }
 
-/// Why an object that is meant as a request or a notification is none.
-fn fault(members: &Members<'_>) -> Option<Error> {
+/// Returns what makes an object no request and no notification of JSON-RPC 2.0; none if it is one.
+fn violation(members: &Members<'_>) -> Option<Error> {
     let wrong = |path: &str, text: &str| {
         Some(Error::new(ErrorKind::Malformed, format!("a request of JSON-RPC 2.0 {text}")).with_path(path))
     };
@@ -90,54 +105,58 @@ fn fault(members: &Members<'_>) -> Option<Error> {
     None
 }
 
-/// A line that is being heard.
+/// The decoding of one line, with the pending requests of its link locked.
 struct Decoder<'a> {
-    open: MutexGuard<'a, Open>,
+    pending: MutexGuard<'a, Pending>,
     numbers: &'a AtomicU64,
 }
 
 impl Decoder<'_> {
+    /// Returns a frame with the next number. A line carries no time of sending, so the time of its
+    /// arrival takes its place.
     fn frame(&mut self, kind: Kind, encoding: Encoding, body: Bytes) -> Incoming {
         let header = Header {
             sequence: self.numbers.fetch_add(1, Ordering::Relaxed) + 1,
-            // When it was sent is not said; it cannot have been later.
+            // An upper bound of the unknown time of sending.
             sent: Timestamp::now().0,
             body: body.len() as u64,
             ..Header::new(kind, encoding)
         };
-        Incoming { header, extension: Bytes::new(), body }
+        Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
-    /// A line that came to a channel.
-    fn take(&mut self, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
+    /// Decodes an object that came to a channel: the reply to a call, a request, or a plain message.
+    fn channel_line(&mut self, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
         let (method, id) = (member(members, "method"), member(members, "id"));
         if let (None, Some(id)) = (method, id)
-            && let Some(asked) = self.answered(id)
+            && let Some(call) = self.answered_call(id)
         {
-            return self.answer(asked, line, members);
+            return self.reply(call, line, members);
         }
-        let kind = if id.is_some() && fault(members).is_none() { Kind::Request } else { Kind::Data };
+        let kind = if id.is_some() && violation(members).is_none() { Kind::Request } else { Kind::Data };
         let frame = self.frame(kind, Encoding::Json, line.clone());
         if let (Kind::Request, Some(id)) = (kind, id) {
-            self.open.owe(frame.header.sequence, id, None);
+            self.pending.add_request(frame.header.sequence, id, None);
         }
         Ok(frame)
     }
 
-    /// Which of our requests an answer with this id is for.
-    fn answered(&mut self, id: &str) -> Option<u64> {
+    /// Removes and returns the call that an answer with this id is for.
+    fn answered_call(&mut self, id: &str) -> Option<u64> {
         let number = match id.parse() {
             Ok(number) => number,
-            // Some write every number as a float.
+            // Some implementations write every number as a float.
             Err(_) => {
                 id.parse::<f64>().ok().filter(|id| id.fract() == 0.0 && (1.0..9e15).contains(id))? as u64
             }
         };
-        let at = self.open.asked.iter().position(|asked| *asked == number)?;
-        self.open.asked.remove(at)
+        let at = self.pending.calls.iter().position(|call| *call == number)?;
+        self.pending.calls.remove(at)
     }
 
-    fn answer(&mut self, asked: u64, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
+    /// Returns the reply frame for an answer: the `result` as it is, or the error object as a
+    /// failure. An answer with neither is a failure too.
+    fn reply(&mut self, call: u64, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
         let error = member(members, "error").filter(|error| *error != "null");
         let mut frame = match (error, member(members, "result")) {
             (None, Some(result)) => {
@@ -148,22 +167,22 @@ impl Decoder<'_> {
                 self.frame(Kind::Error, payload.encoding(), payload.body().clone())
             }
         };
-        frame.header.correlation = asked;
+        frame.header.correlation = call;
         Ok(frame)
     }
 
-    /// A line that came to a server.
-    fn serve(&mut self, line: &Bytes, text: &str, into: &mut VecDeque<Incoming>) -> Result<()> {
+    /// Decodes a line that came to a server.
+    fn server_line(&mut self, line: &Bytes, text: &str, into: &mut VecDeque<Incoming>) -> Result<()> {
         if let Some(items) = codec::items(text) {
-            return self.serve_batch(line, &items, into);
+            return self.server_batch(&items, into);
         }
         match codec::members(text) {
-            // Whoever gives an id and a method waits for an answer, even if it forgot to say what it speaks.
+            // An object with an id and a method expects an answer even without the member jsonrpc.
             Some(members)
                 if member(&members, "jsonrpc").is_some()
                     || member(&members, "method").is_some() && member(&members, "id").is_some() =>
             {
-                self.serve_one(line, &members, None, into)
+                self.server_request(&members, None, into)
             }
             _ => {
                 into.push_back(self.frame(Kind::Data, Encoding::Json, line.clone()));
@@ -172,51 +191,53 @@ impl Decoder<'_> {
         }
     }
 
-    fn serve_batch(&mut self, line: &Bytes, items: &[&str], into: &mut VecDeque<Incoming>) -> Result<()> {
+    /// Decodes a batch. An empty or too long one gets a single error reply, as the specification
+    /// says.
+    fn server_batch(&mut self, items: &[&str], into: &mut VecDeque<Incoming>) -> Result<()> {
         if items.is_empty() {
             let error = Error::new(ErrorKind::Malformed, "a batch holds at least one request");
-            into.push_back(self.objection(INVALID_REQUEST, &error, "null", None)?);
+            into.push_back(self.error_reply(INVALID_REQUEST, &error, "null", None)?);
             return Ok(());
         }
-        if items.len() > LONGEST_BATCH {
+        if items.len() > MAX_BATCH {
             let text = format!(
-                "a batch holds at most {LONGEST_BATCH} requests, and this one {}; send several",
+                "a batch holds at most {MAX_BATCH} requests, and this one {}; send several",
                 items.len()
             );
             let error = Error::new(ErrorKind::TooLarge, text);
-            into.push_back(self.objection(INVALID_REQUEST, &error, "null", None)?);
+            into.push_back(self.error_reply(INVALID_REQUEST, &error, "null", None)?);
             return Ok(());
         }
-        // Nothing else has the number of its first frame.
+        // The number of its first frame identifies the batch.
         let batch = self.numbers.load(Ordering::Relaxed) + 1;
         for item in items {
             match codec::members(item) {
-                Some(members) => self.serve_one(line, &members, Some(batch), into)?,
+                Some(members) => self.server_request(&members, Some(batch), into)?,
                 None => {
                     let error = Error::new(ErrorKind::Malformed, "a batch holds requests, which are objects");
-                    into.push_back(self.objection(INVALID_REQUEST, &error, "null", Some(batch))?);
+                    into.push_back(self.error_reply(INVALID_REQUEST, &error, "null", Some(batch))?);
                 }
             }
         }
         Ok(())
     }
 
-    fn serve_one(
+    /// Decodes one request or notification, and appends it or an error reply.
+    fn server_request(
         &mut self,
-        line: &Bytes,
         members: &Members<'_>,
         batch: Option<u64>,
         into: &mut VecDeque<Incoming>,
     ) -> Result<()> {
         let id = member(members, "id");
-        if let Some(error) = fault(members) {
+        if let Some(error) = violation(members) {
             let is_answer = member(members, "result").is_some() || member(members, "error").is_some();
             if is_answer && member(members, "method").is_none() {
-                // An answer to a question that nobody asked: to object to it could go on for ever between two servers.
+                // An answer to no request: two servers could otherwise answer each other's error replies without end.
                 return Ok(());
             }
             let id = id.filter(|id| is_id(id)).unwrap_or("null");
-            into.push_back(self.objection(INVALID_REQUEST, &error, id, batch)?);
+            into.push_back(self.error_reply(INVALID_REQUEST, &error, id, batch)?);
             return Ok(());
         }
         let kind = if id.is_some() { Kind::Request } else { Kind::Data };
@@ -227,25 +248,26 @@ impl Decoder<'_> {
         };
         let frame = self.frame(kind, Encoding::Json, body.into());
         if let Some(id) = id {
-            self.owe_in(frame.header.sequence, id, batch);
+            self.add_request(frame.header.sequence, id, batch);
         }
-        let _ = line;
         into.push_back(frame);
         Ok(())
     }
 
-    fn owe_in(&mut self, number: u64, id: &str, batch: Option<u64>) {
+    /// Adds a request for which an answer is due, to its batch too.
+    fn add_request(&mut self, number: u64, id: &str, batch: Option<u64>) {
         if let Some(of) = batch {
-            self.open.batches.entry(of).or_default().left += 1;
+            self.pending.batches.entry(of).or_default().remaining += 1;
         }
-        self.open.owe(number, id, batch);
+        self.pending.add_request(number, id, batch);
     }
 
-    /// A frame that the server sends back as the answer to itself.
-    fn objection(&mut self, code: i64, error: &Error, id: &str, batch: Option<u64>) -> Result<Incoming> {
-        let payload = failure::to_payload(&error::objection(code, error))?;
+    /// Returns an error reply to a line of the peer, as a frame that the server receives and sends
+    /// back unchanged.
+    fn error_reply(&mut self, code: i64, error: &Error, id: &str, batch: Option<u64>) -> Result<Incoming> {
+        let payload = failure::to_payload(&error::describe(code, error))?;
         let frame = self.frame(Kind::Error, payload.encoding(), payload.body().clone());
-        self.owe_in(frame.header.sequence, id, batch);
+        self.add_request(frame.header.sequence, id, batch);
         Ok(frame)
     }
 }

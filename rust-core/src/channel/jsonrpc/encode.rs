@@ -1,34 +1,39 @@
-//! How a frame that leaves is written as a line.
+//! Encodes frames that leave as lines.
+//!
+//! A message is its JSON text on one line. A request gets its number as the id; an answer gets the
+//! id of its request, from the pending requests.
 
-use super::{JsonRpc, Owed, REMEMBERED, error};
+use super::error;
+use super::pending::{JsonRpc, MAX_PENDING, Unanswered};
 use crate::codec::{self, Encoding, Unread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
 use crate::value::Value;
 
-pub fn say(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
+/// Returns the line for a frame, without its line end. None for frames that a line has no form for,
+/// such as acknowledgements, and for an answer that waits for the rest of its batch.
+///
+/// # Errors
+/// `Unsupported` for a body that is not JSON, and for a call whose value is no request;
+/// `InvalidState` for an answer to a request that is not pending.
+pub fn encode_frame(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
     let number = frame.header.sequence;
     match frame.header.kind {
         Kind::Data => Ok(Some(one_line(json(frame)?.to_owned()).into_bytes())),
         Kind::Request => {
             let line = request(rpc, json(frame)?, number)?;
-            let mut open = rpc.open();
-            // Before it goes: the answer may be here before the call that sends has returned.
-            if open.asked.back() != Some(&number) {
-                if open.asked.len() == REMEMBERED {
-                    open.asked.pop_front();
-                }
-                open.asked.push_back(number);
-            }
+            // Before the line is sent: another thread may receive the answer before the sending call returns.
+            rpc.pending().add_call(number);
             Ok(Some(one_line(line).into_bytes()))
         }
         Kind::Reply | Kind::Error => {
-            let Owed { id, batch } = owed(rpc, frame.header.correlation)?;
+            let Unanswered { id, batch } = unanswered(rpc, frame.header.correlation)?;
             let answer = one_line(answer(frame, &id)?);
             let Some(of) = batch else { return Ok(Some(answer.into_bytes())) };
-            let open = rpc.open();
-            match open.batches.get(&of) {
-                Some(batch) if batch.left > 1 => Ok(None),
+            let pending = rpc.pending();
+            match pending.batches.get(&of) {
+                // `frame_sent` adds it to the batch.
+                Some(batch) if batch.remaining > 1 => Ok(None),
                 Some(batch) if !batch.answers.is_empty() => {
                     Ok(Some(format!("[{},{answer}]", batch.answers).into_bytes()))
                 }
@@ -39,27 +44,30 @@ pub fn say(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
     }
 }
 
-pub fn said(rpc: &JsonRpc, frame: &Outgoing<'_>) {
+/// Records that the link has taken a frame: its request is answered. Separate from [`encode_frame`],
+/// because a send that times out is tried again with the same frame.
+pub fn frame_sent(rpc: &JsonRpc, frame: &Outgoing<'_>) {
     if !matches!(frame.header.kind, Kind::Reply | Kind::Error) {
         return;
     }
     let number = frame.header.correlation;
-    let Ok(Owed { id, batch }) = owed(rpc, number) else { return };
-    // Written once more only where it waits for the rest of its batch.
+    let Ok(Unanswered { id, batch }) = unanswered(rpc, number) else { return };
+    // Only an answer within a batch is written a second time, to be kept for the line of the batch.
     let answer = batch.and_then(|_| answer(frame, &id).ok()).map(one_line).unwrap_or_default();
-    rpc.open().settle(number, &answer);
+    rpc.pending().answered(number, &answer);
 }
 
-fn owed(rpc: &JsonRpc, number: u64) -> Result<Owed> {
-    rpc.open().owed.get(&number).cloned().ok_or_else(|| {
+/// Returns the pending request of this number, which stays pending.
+fn unanswered(rpc: &JsonRpc, number: u64) -> Result<Unanswered> {
+    rpc.pending().unanswered.get(&number).cloned().ok_or_else(|| {
         let text = format!(
-            "this request has been answered, came over a connection that has ended, or {REMEMBERED} later ones have come since"
+            "this request has been answered, came over a connection that has ended, or {MAX_PENDING} later ones have come since"
         );
         Error::new(ErrorKind::InvalidState, text)
     })
 }
 
-/// The body, which has to be JSON.
+/// Returns the body as text, which has to be JSON in UTF-8.
 fn json<'a>(frame: &Outgoing<'a>) -> Result<&'a str> {
     let encoding = frame.header.encoding;
     if encoding != Encoding::Json {
@@ -73,7 +81,8 @@ fn json<'a>(frame: &Outgoing<'a>) -> Result<&'a str> {
         .map_err(|e| Error::new(ErrorKind::Malformed, "text is not UTF-8").at(e.valid_up_to()))
 }
 
-/// The ends of lines within a text of JSON are white space: in a string they are written as escapes.
+/// Replaces line ends in a JSON text by spaces: outside strings they are white space, and inside
+/// they are escaped.
 fn one_line(mut text: String) -> String {
     if text.contains(['\n', '\r']) {
         text = text.replace(['\n', '\r'], " ");
@@ -81,6 +90,7 @@ fn one_line(mut text: String) -> String {
     text
 }
 
+/// Returns the answer object: with `result` for a reply, with `error` for a failure.
 fn answer(frame: &Outgoing<'_>, id: &str) -> Result<String> {
     Ok(match frame.header.kind {
         Kind::Reply => format!("{{\"jsonrpc\":\"2.0\",\"result\":{},\"id\":{id}}}", json(frame)?),
@@ -91,7 +101,9 @@ fn answer(frame: &Outgoing<'_>, id: &str) -> Result<String> {
     })
 }
 
-/// The request that a value to be called stands for.
+/// Returns the request object for a value to be called: a map with `method` and optionally `params`,
+/// to which `jsonrpc` and the id are added. The value's own text is copied, not decoded and encoded
+/// again.
 fn request(rpc: &JsonRpc, body: &str, number: u64) -> Result<String> {
     const SHAPE: &str = "a call over framing=\"lines\" is a request of JSON-RPC 2.0: give a map with \"method\", a text, and where need be \"params\", an array or a map";
     let wrong =

@@ -4,26 +4,27 @@ use crate::codec::{self, Encoding};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::value::{Map, Value};
 
-/// The line is no JSON.
+/// Code for a line that is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
-/// It is JSON, and no request.
+/// Code for JSON that is no request.
 pub const INVALID_REQUEST: i64 = -32600;
 
-/// What a server objects to a line, with the reason as data.
-pub fn objection(code: i64, error: &Error) -> RemoteFailure {
+/// Returns the failure with which a server answers a faulty line, with the reason as its data.
+pub fn describe(code: i64, error: &Error) -> RemoteFailure {
     let text = if code == PARSE_ERROR { "Parse error" } else { "Invalid Request" };
-    let why = Value::from(error.to_string());
+    let reason = Value::from(error.to_string());
     RemoteFailure {
         code,
         kind: error.kind().name().into(),
         text: text.into(),
         // A text has a form in CBOR.
-        data: codec::encode(&why, Encoding::Cbor).unwrap_or_default(),
+        data: codec::encode(&reason, Encoding::Cbor).unwrap_or_default(),
     }
 }
 
-/// The error object for a failure, given as the body of a frame of kind error. Its data is a map of the dotted `type` and,
-/// where the handler gave any, its `data`.
+/// Returns the error object for a failure, which is given as the body of a frame of kind error. The
+/// object's `data` is a map of the dotted `type` and the handler's `data`, whichever there are;
+/// without both it has none.
 pub fn write(body: &[u8], encoding: Encoding) -> Result<String> {
     let failure = codec::decode(body, encoding)?;
     let mut data = Map::new();
@@ -43,13 +44,15 @@ pub fn write(body: &[u8], encoding: Encoding) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The failure that an error object tells. What is no error object is told all the same, as data.
+/// Returns the failure that an error object stands for. An object without a code and a message gives
+/// a failure too, with the whole object as its data, so that a foreign server's answer is never
+/// lost.
 pub fn read(object: &str) -> Result<RemoteFailure> {
     let error = codec::decode(object.as_bytes(), Encoding::Json)?;
-    let told = (|| -> Result<(i64, String)> {
+    let parsed = (|| -> Result<(i64, String)> {
         Ok((error.at("code")?.as_i64()?, error.at("message")?.as_text()?.to_owned()))
     })();
-    let Ok((code, text)) = told else {
+    let Ok((code, text)) = parsed else {
         let text = "the answer holds neither a result nor an error with a code and a message";
         let data = codec::encode(&error, Encoding::Cbor)?;
         return Ok(RemoteFailure { code: 0, kind: String::new(), text: text.into(), data });

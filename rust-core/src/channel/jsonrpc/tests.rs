@@ -1,19 +1,22 @@
 //! The examples of the JSON-RPC 2.0 specification, and the corners between them.
 
+use std::sync::Arc;
+
+use super::pending::MAX_PENDING;
 use super::*;
 use crate::codec::{self, Encoding};
 use crate::error::RemoteFailure;
 use crate::frame::{Header, Kind};
 use crate::message::failure;
-use crate::value::Value;
+use crate::value::{Limits, Value};
 
 fn rpc(serves: bool) -> JsonRpc {
     JsonRpc::new(serves, Limits::default(), Arc::default())
 }
 
-fn hear(rpc: &JsonRpc, line: &str) -> Vec<Incoming> {
+fn frames_of(rpc: &JsonRpc, line: &str) -> Vec<Incoming> {
     let mut frames = VecDeque::new();
-    rpc.hear(Ok(Bytes::copy_from_slice(line.as_bytes())), &mut frames).unwrap();
+    rpc.decode_line(Ok(Bytes::copy_from_slice(line.as_bytes())), &mut frames).unwrap();
     frames.into()
 }
 
@@ -25,23 +28,23 @@ fn text(bytes: &[u8]) -> &str {
 fn serve(line: &str) -> String {
     let rpc = rpc(true);
     let mut written = String::new();
-    for frame in hear(&rpc, line) {
+    for frame in frames_of(&rpc, line) {
         let (kind, encoding, body) = match frame.header.kind {
-            Kind::Error => (Kind::Error, frame.header.encoding, frame.body),
-            Kind::Request => answer(&codec::decode(&frame.body, Encoding::Json).unwrap()),
+            Kind::Error => (Kind::Error, frame.header.encoding, frame.body.whole().clone()),
+            Kind::Request => answer(&codec::decode(frame.body.whole(), Encoding::Json).unwrap()),
             _ => continue,
         };
         let header = Header { correlation: frame.header.sequence, ..Header::new(kind, encoding) };
         let frame = Outgoing::new(header, &body);
-        if let Some(line) = rpc.say(&frame).unwrap() {
+        if let Some(line) = rpc.encode_frame(&frame).unwrap() {
             assert_eq!(written, "", "one line answers one line");
             written = text(&line).to_owned();
-            assert_eq!(rpc.say(&frame).unwrap().unwrap(), line, "until it has gone it is the same");
+            assert_eq!(rpc.encode_frame(&frame).unwrap().unwrap(), line, "until it has gone it is the same");
         }
-        rpc.said(&frame);
+        rpc.frame_sent(&frame);
     }
-    let open = rpc.open();
-    assert!(open.owed.is_empty() && open.batches.is_empty());
+    let pending = rpc.pending();
+    assert!(pending.unanswered.is_empty() && pending.batches.is_empty());
     written
 }
 
@@ -180,8 +183,12 @@ fn what_comes_to_a_server_is_a_request_a_notification_a_message_or_nothing() {
             r#"{"method":"a b","params":{"a":[1, 2]}}"#,
         ),
     ] {
-        let frames = hear(&rpc(true), line);
-        assert_eq!((frames.len(), frames[0].header.kind, text(&frames[0].body)), (1, kind, body), "{line}");
+        let frames = frames_of(&rpc(true), line);
+        assert_eq!(
+            (frames.len(), frames[0].header.kind, text(frames[0].body.whole())),
+            (1, kind, body),
+            "{line}"
+        );
         assert_eq!((frames[0].header.sequence, frames[0].header.body), (1, body.len() as u64));
     }
     // Who gives an id waits for an answer.
@@ -197,7 +204,7 @@ fn a_call_goes_out_as_a_request_and_its_answer_is_found() {
     let rpc = rpc(false);
     let ask = |number: u64, body: &str| {
         let header = Header { sequence: number, ..Header::new(Kind::Request, Encoding::Json) };
-        rpc.say(&Outgoing::new(header, body.as_bytes())).map(|line| text(&line.unwrap()).to_owned())
+        rpc.encode_frame(&Outgoing::new(header, body.as_bytes())).map(|line| text(&line.unwrap()).to_owned())
     };
     let line = ask(5, "{\n \"method\":\"sum\",\"params\":[1,\r\n2]}").unwrap();
     assert_eq!(line, r#"{"jsonrpc":"2.0","method":"sum","params":[1,  2],"id":5}"#);
@@ -219,8 +226,8 @@ fn a_call_goes_out_as_a_request_and_its_answer_is_found() {
         assert!(error.text().contains("\"method\""), "{error}");
     }
     let heard = |line: &str| {
-        let frame = hear(&rpc, line).remove(0);
-        (frame.header.kind, frame.header.correlation, frame.body)
+        let frame = frames_of(&rpc, line).remove(0);
+        (frame.header.kind, frame.header.correlation, frame.body.whole().clone())
     };
     // An answer to what was not asked is a message like any other, and so is what has an id and a method.
     for other in [
@@ -281,48 +288,54 @@ fn a_channel_gives_every_line_as_it_stands_and_can_answer_a_request() {
         " 7 ",
         r#"{"id":{},"method":"x","jsonrpc":"2.0"}"#,
     ] {
-        let frame = hear(&rpc, line).remove(0);
-        assert_eq!((frame.header.kind, text(&frame.body)), (Kind::Data, line));
+        let frame = frames_of(&rpc, line).remove(0);
+        assert_eq!((frame.header.kind, text(frame.body.whole())), (Kind::Data, line));
     }
     let line = r#"{"jsonrpc":"2.0","method":"x","id":"i"}"#;
-    let frame = hear(&rpc, line).remove(0);
-    assert_eq!((frame.header.kind, text(&frame.body), frame.header.sequence), (Kind::Request, line, 7));
+    let frame = frames_of(&rpc, line).remove(0);
+    assert_eq!(
+        (frame.header.kind, text(frame.body.whole()), frame.header.sequence),
+        (Kind::Request, line, 7)
+    );
     let header = Header { correlation: 7, ..Header::new(Kind::Reply, Encoding::Json) };
     let reply = Outgoing::new(header, b"{\"$float\":\"nan\"}");
     assert_eq!(
-        text(&rpc.say(&reply).unwrap().unwrap()),
+        text(&rpc.encode_frame(&reply).unwrap().unwrap()),
         r#"{"jsonrpc":"2.0","result":{"$float":"nan"},"id":"i"}"#
     );
-    rpc.said(&reply);
-    assert_eq!(rpc.say(&reply).unwrap_err().kind(), ErrorKind::InvalidState);
+    rpc.frame_sent(&reply);
+    assert_eq!(rpc.encode_frame(&reply).unwrap_err().kind(), ErrorKind::InvalidState);
     let header = Header::new(Kind::Data, Encoding::Cbor);
-    assert_eq!(rpc.say(&Outgoing::new(header, b"\xf6")).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(rpc.encode_frame(&Outgoing::new(header, b"\xf6")).unwrap_err().kind(), ErrorKind::Unsupported);
     let mut none = VecDeque::new();
-    assert_eq!(rpc.hear(Ok("{".into()), &mut none).unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(rpc.decode_line(Ok("{".into()), &mut none).unwrap_err().kind(), ErrorKind::Malformed);
 }
 
 #[test]
 fn a_peer_that_asks_and_is_never_answered_takes_a_bounded_memory() {
     let rpc = rpc(false);
-    for i in 0..REMEMBERED + 10 {
-        hear(&rpc, &format!(r#"{{"jsonrpc":"2.0","method":"x","id":{i}}}"#));
+    for i in 0..MAX_PENDING + 10 {
+        frames_of(&rpc, &format!(r#"{{"jsonrpc":"2.0","method":"x","id":{i}}}"#));
     }
-    assert_eq!(rpc.open().owed.len(), REMEMBERED);
+    assert_eq!(rpc.pending().unanswered.len(), MAX_PENDING);
     let reply = |number: u64| Header { correlation: number, ..Header::new(Kind::Reply, Encoding::Json) };
-    assert_eq!(rpc.say(&Outgoing::new(reply(10), b"1")).unwrap_err().kind(), ErrorKind::InvalidState);
-    let line = rpc.say(&Outgoing::new(reply(11), b"1")).unwrap().unwrap();
+    assert_eq!(
+        rpc.encode_frame(&Outgoing::new(reply(10), b"1")).unwrap_err().kind(),
+        ErrorKind::InvalidState
+    );
+    let line = rpc.encode_frame(&Outgoing::new(reply(11), b"1")).unwrap().unwrap();
     assert_eq!(text(&line), r#"{"jsonrpc":"2.0","result":1,"id":10}"#);
 }
 
 #[test]
 fn batch_of_many_short_items_gets_one_objection() {
-    let most = hear(&rpc(true), &format!("[{}1]", "1,".repeat(4_095)));
+    let most = frames_of(&rpc(true), &format!("[{}1]", "1,".repeat(4_095)));
     assert_eq!(most.len(), 4_096);
     let server = rpc(true);
-    let refused = hear(&server, &format!("[{}1]", "1,".repeat(4_096)));
+    let refused = frames_of(&server, &format!("[{}1]", "1,".repeat(4_096)));
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].header.kind, Kind::Error);
-    assert_eq!(server.open().owed.len(), 1, "nothing is kept for the items");
+    assert_eq!(server.pending().unanswered.len(), 1, "nothing is kept for the items");
 }
 
 #[test]
@@ -330,9 +343,12 @@ fn id_that_is_long_is_not_kept() {
     let request = |id: usize| format!(r#"{{"jsonrpc":"2.0","method":"m","id":"{}"}}"#, "x".repeat(id));
     for serves in [true, false] {
         let (short, long) = (rpc(serves), rpc(serves));
-        assert_eq!(hear(&short, &request(1_022))[0].header.kind, Kind::Request);
-        let refused = hear(&long, &request(1_023)).remove(0);
+        assert_eq!(frames_of(&short, &request(1_022))[0].header.kind, Kind::Request);
+        let refused = frames_of(&long, &request(1_023)).remove(0);
         assert_eq!(refused.header.kind, if serves { Kind::Error } else { Kind::Data });
-        assert!(long.open().owed.values().all(|owed| owed.id.len() <= 4), "only null is owed an answer");
+        assert!(
+            long.pending().unanswered.values().all(|request| request.id.len() <= 4),
+            "only null is owed an answer"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Options said one after the other: `Options::default().with_timeout(None).with_client_id("plot")`.
+//! Builders for the options: `Options::default().with_timeout(None).with_client_id("plot")`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 
-/// The same options as [`Options::set`] takes by name. What cannot be is refused where an object is made with them.
+/// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made with them.
 impl Options {
     /// How values are written.
     #[must_use]
@@ -45,8 +45,8 @@ impl Options {
 
     /// The longest message in bytes that is sent or taken.
     #[must_use]
-    pub fn with_limit(mut self, bytes: u64) -> Options {
-        self.limit = bytes;
+    pub fn with_max_message_size(mut self, bytes: u64) -> Options {
+        self.max_message_size = bytes;
         self
     }
 
@@ -181,7 +181,7 @@ impl Options {
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn with_schema(mut self, schema: crate::schema::Schema) -> Options {
-        self.schema = Some(crate::schema::Held::new(schema));
+        self.schema = Some(crate::schema::PreparedSchema::new(schema));
         self
     }
 
@@ -190,7 +190,7 @@ impl Options {
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn with_reply_schema(mut self, schema: crate::schema::Schema) -> Options {
-        self.reply_schema = Some(crate::schema::Held::new(schema));
+        self.reply_schema = Some(crate::schema::PreparedSchema::new(schema));
         self
     }
 

@@ -1,14 +1,17 @@
-//! The names of the options, and the one that a mistyped name is nearest to.
+//! The names of the options, and the one that is nearest to a mistyped name.
+//!
+//! A test holds the list to [`super::Options::set`], so that every option that can be set can be
+//! proposed.
 
 use crate::error::{Error, ErrorKind, quoted};
 
-/// The options of channels, servers, publishers and subscribers, as [`super::Options::set`] takes them.
+/// The options of channels, servers, publishers and subscribers.
 pub const NAMES: [&str; 28] = [
     "encoding",
     "timeout",
     "client_id",
     "buffer",
-    "limit",
+    "max_message_size",
     "delivery",
     "ack",
     "idempotent",
@@ -34,11 +37,17 @@ pub const NAMES: [&str; 28] = [
     "spin",
 ];
 
-/// The error for an option that does not exist. `more` are names that the caller takes beside [`NAMES`].
+/// Options that had another name in an earlier version: the former name and the current one.
+const RENAMED: [(&str, &str); 1] = [("limit", "max_message_size")];
+
+/// Returns the error for an option that does not exist. `more` are names that the caller accepts
+/// beside [`NAMES`].
 pub fn unknown(name: &str, more: &[&str]) -> Error {
     let all: Vec<&str> = NAMES.iter().chain(more).copied().collect();
     let (last, others) = all.split_last().unwrap_or((&"", &[]));
-    let meant = match nearest(name, &all) {
+    let renamed =
+        RENAMED.iter().find(|(former, now)| *former == name && all.contains(now)).map(|(_, now)| *now);
+    let meant = match renamed.or_else(|| nearest(name, &all)) {
         Some(near) => format!("; did you mean {near}?"),
         None => String::new(),
     };
@@ -50,9 +59,9 @@ pub fn unknown(name: &str, more: &[&str]) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// The name that differs from the given one in at most a third of its letters.
+/// Returns the name that differs from the given one in at most a third of its letters.
 pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    // A long name is no slip of a hand, and would cost its length for each option.
+    // A long name is no typing error, and comparing it would take time for each option.
     if name.len() > 32 {
         return None;
     }
@@ -62,7 +71,8 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     (steps * 3 <= known.len().max(3)).then_some(known)
 }
 
-/// How many letters have to be inserted, deleted, replaced, or swapped with their neighbour.
+/// The number of letters that have to be inserted, deleted, replaced, or swapped with their
+/// neighbour (Damerau-Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let mut before: Vec<usize> = Vec::new();
@@ -88,14 +98,15 @@ mod tests {
     use crate::value::Value;
 
     #[test]
-    fn mistyped_option_is_answered_with_the_nearest_name() {
+    fn mistyped_option_error_proposes_the_nearest_name() {
         for (typed, meant) in [
             ("timout", "timeout"),
             ("Timeout", "timeout"),
             ("client-id", "client_id"),
             ("clientid", "client_id"),
             ("retain_second", "retain_seconds"),
-            ("lmiit", "limit"),
+            ("max_mesage_size", "max_message_size"),
+            ("limit", "max_message_size"),
             ("akc", "ack"),
         ] {
             let error = Options::default().set(typed, &Value::Null).unwrap_err();
@@ -110,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_options_are_those_that_can_be_set() {
+    fn every_listed_option_can_be_set() {
         for name in NAMES {
             let refused = Options::default().set(name, &Value::Map(Default::default())).unwrap_err();
             assert!(!refused.text().starts_with("no option is called"), "{refused}");

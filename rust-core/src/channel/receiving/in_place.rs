@@ -1,7 +1,12 @@
-//! Receiving in place: a short record of the ring becomes a message where the program reads it, under one lock.
+//! Receiving in place: a short record of the ring becomes a message in one copy, under one lock.
+//!
+//! This is the fast path of shared memory. It handles only what needs no further look: data,
+//! requests and replies without a schema to check and without an acknowledgement in their header, on
+//! a link with a session. For everything else it returns none before it has changed anything, and
+//! the general path ([`Receiving::link_next`]) takes over.
 
 use super::Receiving;
-use crate::channel::greeting::Pattern;
+use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::{AckTrigger, Verdict};
 use crate::channel::session_state::urgency;
@@ -9,30 +14,36 @@ use crate::frame::Kind;
 use crate::message::Message;
 
 impl Receiving {
-    /// The short message of data that lies ready in the ring, for a call of the program that meets nothing else: the shortest way, which
-    /// does in one step what [`Receiving::program_calls`] and [`Receiving::next`] do. None where anything else is due, and then
-    /// nothing has changed.
+    /// Returns the short data message that lies ready in the ring, for a call of the program that
+    /// has nothing else to do: one step for [`Receiving::program_receives`] and [`Receiving::next`].
+    /// None if anything else is due.
     #[inline]
     pub fn take_ready(&mut self, ack_sender: &AckSender<'_>) -> Option<Message> {
-        if !self.inbox.is_empty() || self.behind.is_some() || self.parked || self.asked || self.leaving {
+        if !self.inbox.is_empty()
+            || self.deferred_error.is_some()
+            || self.parked
+            || self.bye_received
+            || self.closing
+        {
             return None;
         }
         if self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request) {
             return None;
         }
-        (self.gives, self.took_kept, self.consumes) = (true, false, Some(AckTrigger::Passing));
-        let message = self.take_small(ack_sender, |kind| kind == Kind::Data);
-        (self.gives, self.consumes) = (false, None);
+        (self.delivers, self.from_inbox, self.pending_consume) = (true, false, Some(AckTrigger::Receive));
+        let message = self.take_in_place(ack_sender, |kind| kind == Kind::Data);
+        (self.delivers, self.pending_consume) = (false, None);
         if message.is_some() {
             self.empty_polls = 0;
         }
         message
     }
 
-    /// The short message that lies ready in the ring, if it is one that is `wanted`: it is copied to where the program reads it, and
-    /// noted under one lock. None for all else, and then nothing has changed: [`Receiving::sort`] knows what it is.
+    /// Returns the short message that lies ready in the ring if its kind is `wanted`: the body is
+    /// copied from the ring into the message, and the inbox records it. None in all other cases, in
+    /// which nothing has changed.
     #[inline]
-    pub(super) fn take_small(
+    pub(super) fn take_in_place(
         &mut self,
         ack_sender: &AckSender<'_>,
         wanted: impl FnOnce(Kind) -> bool,
@@ -45,7 +56,7 @@ impl Receiving {
         let half = part.rx.in_place()?;
         let small = half.peek_small()?;
         let is_plain = match small.kind {
-            // What it acknowledges in passing, and a schema, are looked at elsewhere.
+            // The general path handles acknowledgements in the header, and schemas.
             Kind::Data | Kind::Request => small.correlation == 0 && self.schema.is_none(),
             Kind::Reply => self.reply_schema.is_none(),
             _ => false,
@@ -62,25 +73,25 @@ impl Receiving {
         let session = halves.inbox.session();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
-        let (due, verdict) = match (self.consumes.take(), self.gives) {
+        let (due, verdict) = match (self.pending_consume.take(), self.delivers) {
             (Some(trigger), true) => {
-                let (owes, verdict) =
-                    halves.consumed_and_given(&mut part.rx, trigger, number, bytes, urgency);
-                (owes.then_some(trigger), verdict)
+                let (is_ack_due, verdict) =
+                    halves.consume_and_deliver(&mut part.rx, trigger, number, bytes, urgency);
+                (is_ack_due.then_some(trigger), verdict)
             }
             (Some(trigger), false) => {
-                let owes = halves.consumed(&mut part.rx, trigger);
-                (owes.then_some(trigger), halves.inbox.take(number, bytes, urgency))
+                let is_ack_due = halves.consumed(&mut part.rx, trigger);
+                (is_ack_due.then_some(trigger), halves.inbox.receive(number, bytes, urgency))
             }
-            (None, true) => (None, halves.inbox.take_and_give(number, bytes, urgency)),
-            (None, false) => (None, halves.inbox.take(number, bytes, urgency)),
+            (None, true) => (None, halves.inbox.receive_and_deliver(number, bytes, urgency)),
+            (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
         };
         drop(halves);
-        record.count_alone(&record.received);
+        record.count_exclusive(&record.received);
         if let Some(trigger) = due {
             ack_sender.send_ack_now(trigger);
         }
-        // Its number is new, so it is no duplicate, and not 0.
+        // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
         if let Ok(Verdict::New { missed: missed @ 1.. }) = verdict {
             record.lagged(missed);
         }

@@ -1,380 +1,415 @@
-//! The receiving side of a session: drops what comes twice, counts what is missing, knows what has been consumed.
+//! The receiving side of a session: drops duplicates, counts gaps, and decides when to acknowledge.
+//!
+//! Each message passes three states: received from the link, delivered to the program, consumed by
+//! it. With automatic acknowledgement the program consumes what was delivered by receiving again;
+//! with `ack="manual"` it says so itself. The *consumed number* is that before the first message
+//! which is not consumed yet, and it is what is acknowledged: a message that overtook another one
+//! (an answer that reached its caller) does not move it past the other.
+//!
+//! An acknowledgement costs a frame, so it is sent only when it is due: [`Inbox::ack_due`] has the
+//! rules. Data and requests that go the other way carry the number without a frame of their own.
+//!
+//! Everything here is a pure state machine, without a clock, a socket or a lock; `simulation` and
+//! `properties` test it with random histories. Decision 9
+//! (`docs/decisions/0009-acknowledgement-by-frames.md`) has the reasons.
 
 use std::collections::VecDeque;
 
 use super::super::options::Acknowledge;
-use super::{Hello, Received};
+use super::{Progress, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What acknowledging a message is worth to its sender.
+/// How soon the sender of a message needs its acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckUrgency {
-    /// It keeps the message and has no other way to know: data.
-    Soon,
-    /// It keeps the message, and our next one tells it in passing: the answer to an idempotent request.
-    Sometime,
-    /// It does not keep the message, or learns it from the answer: requests, and other answers.
-    Nothing,
+    /// The sender keeps the message and learns from nothing else that it was consumed: data.
+    Prompt,
+    /// The sender keeps the message, and the next message to it carries the number: the answer to an
+    /// idempotent request.
+    Piggyback,
+    /// The sender does not keep the message, or learns from the answer: requests, and other answers.
+    NotNeeded,
 }
 
-/// What has become of a number that came over the link.
+/// What the inbox decides about a message by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// A message for the program. `missed` were lost before it; told only where the sender keeps nothing: gaps in the
-    /// numbers of others are requests that are not sent again.
+    /// A message for the program. `missed` messages before it are lost. It is 0 with a sender that
+    /// keeps its messages, where a gap is a request that is not sent again.
     New {
-        /// How many.
+        /// Number of lost messages.
         missed: u64,
     },
-    /// It was here before, and is dropped.
+    /// Its number was received before: the message is dropped.
     Duplicate,
 }
 
-/// Why acknowledging is thought of.
+/// The occasion on which the inbox is asked whether an acknowledgement is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckTrigger {
-    /// The next message is looked for.
-    Passing,
-    /// Nothing is there, and the receiver is about to wait for a moment: whoever has just said something is likely to be answered.
-    Pausing,
-    /// Nothing has come for a moment, and the receiver is about to sleep.
-    Sleeping,
-    /// The other side takes its leave and waits for it.
-    Asked,
-    /// We take our leave: it is the last chance.
-    Leaving,
+    /// The program receives the next message.
+    Receive,
+    /// There is no message, and the receiver is about to wait for a short time. Its program is
+    /// likely to answer what it has just received, and the answer can carry the number.
+    Pause,
+    /// No message came within that time, and the receiver is about to wait in the kernel.
+    Park,
+    /// The peer closes and waits for the number.
+    Requested,
+    /// This side closes: there will be no later occasion.
+    Close,
 }
 
-/// An acknowledgement that is due at the latest after this many messages.
+/// After this many consumed messages an acknowledgement is due on any occasion.
 const OFTEN: u64 = 64;
 
-/// Takes the messages of the other side's sessions, one session after the other.
+/// The receiving side of a channel or of one client of a server. It receives one session of the peer
+/// after the other.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    how: Acknowledge,
+    /// When messages count as consumed.
+    ack_mode: Acknowledge,
+    /// The peer's session whose messages are received; 0 before the first.
     session: u64,
-    /// The number of the last message that was taken.
-    taken: u64,
-    /// The least number that is not missed yet; 0 while anything may come first.
+    /// The number of the last message that was received.
+    received: u64,
+    /// The lowest number that has not come and is not counted as missed; 0 while any number may come
+    /// first.
     expected: u64,
-    /// Whether the sender keeps what is not acknowledged, and how much of it may stay unsaid, in messages and bytes.
+    /// Whether the sender keeps unacknowledged messages, and after how many messages and bytes of
+    /// them an acknowledgement is due.
     keeps: Option<(u64, usize)>,
-    /// Taken and not consumed, and what came behind it.
-    open: VecDeque<Open>,
-    /// How many of those the program has been given and not consumed.
-    given: usize,
-    /// The number up to which all has been consumed.
+    /// Messages that are not consumed, in the order of their numbers, and consumed ones behind them.
+    window: VecDeque<Entry>,
+    /// How many entries of `window` are delivered and not consumed.
+    delivered: usize,
+    /// The number up to which everything was consumed.
     consumed: u64,
-    /// The number up to which the sender has been told so on this link.
-    said: u64,
-    /// Whether we have sent something that can say it in passing since a message was taken last: then the two sides are in a
-    /// dialogue, and the next thing that we send says it.
-    spoke: bool,
-    /// Consumed and not said: whether it is worth a frame of its own, how many messages and bytes.
-    owed: Owed,
+    /// The number up to which the sender was told so on this link.
+    acked: u64,
+    /// Whether a message that carries the number was sent since the last one was received. Then the
+    /// two sides are in a dialogue, and the next message that is sent carries the number again.
+    has_replied: bool,
+    /// What was consumed and not acknowledged.
+    unacked: Unacked,
     duplicates: u64,
     missed: u64,
-    frames: u64,
+    ack_frames: u64,
 }
 
+/// How much acknowledging is overdue.
 #[derive(Clone, Copy, Debug, Default)]
-struct Owed {
-    soon: bool,
+struct Unacked {
+    /// Whether any of the messages is [`AckUrgency::Prompt`].
+    prompt: bool,
     count: u64,
     bytes: usize,
 }
 
+/// One message in the window.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct Entry {
     number: u64,
     bytes: usize,
     urgency: AckUrgency,
     state: State,
 }
 
+/// How far a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Taken,
-    Given,
+    Received,
+    Delivered,
     Consumed,
 }
 
-/// The inbox's part of `stats()`.
+/// The counters of an inbox, for `stats()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InboxFigures {
-    /// The number up to which all of the current session has been consumed.
+pub struct InboxStats {
+    /// The number up to which all messages of the current session are consumed.
     pub consumed: u64,
-    /// Taken and not consumed.
+    /// Messages that were received and not consumed.
     pub unconsumed: u64,
-    /// Messages that came twice and were dropped.
+    /// Messages that were dropped because their number had come before.
     pub duplicates: u64,
-    /// Messages of senders that keep nothing, lost on the way.
+    /// Messages of senders without replay that were lost on the way.
     pub missed: u64,
-    /// Frames that said nothing else than how far we have come.
+    /// Frames that carried nothing but an acknowledgement.
     pub ack_frames: u64,
 }
 
 impl Inbox {
-    /// One that has met nobody yet.
-    pub fn new(how: Acknowledge) -> Inbox {
+    /// Returns an inbox that has received nothing.
+    pub fn new(ack_mode: Acknowledge) -> Inbox {
         Inbox {
-            how,
+            ack_mode,
             session: 0,
-            taken: 0,
+            received: 0,
             expected: 0,
             keeps: None,
-            open: VecDeque::new(),
-            given: 0,
+            window: VecDeque::new(),
+            delivered: 0,
             consumed: 0,
-            said: 0,
-            spoke: false,
-            owed: Owed::default(),
+            acked: 0,
+            has_replied: false,
+            unacked: Unacked::default(),
             duplicates: 0,
             missed: 0,
-            frames: 0,
+            ack_frames: 0,
         }
     }
 
-    /// The sender's session whose messages are being taken; 0 before the first.
+    /// The peer's session whose messages are received; 0 before the first.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// How far we have come, for our own hello.
-    pub fn received(&self) -> Received {
-        Received { session: self.session, taken: self.taken, consumed: self.consumed }
+    /// How far this side has come, for its own hello.
+    pub fn received(&self) -> Progress {
+        Progress { session: self.session, received: self.received, consumed: self.consumed }
     }
 
-    /// From now on messages come over a link that began with this hello. To be said when the first message behind the
-    /// hello is looked for, not before the last link has been read to its end.
-    pub fn hello(&mut self, hello: &Hello) {
+    /// Begins with a link whose peer sent this hello. Must be called when the first message of that
+    /// link is received, not before the last link has been read to its end: the number of a message
+    /// means another message in another session.
+    pub fn hello(&mut self, hello: &SessionHello) {
         if hello.session != self.session {
             self.session = hello.session;
-            (self.taken, self.consumed, self.given) = (0, 0, 0);
-            self.open.clear();
+            (self.received, self.consumed, self.delivered) = (0, 0, 0);
+            self.window.clear();
             self.expected = hello.first;
         }
-        // Not every message, and not only when its store is full.
+        // Often enough that the sender does not run out of room, and not after each message.
         self.keeps = hello.keeps.map(|limits| (OFTEN.min(limits.count as u64 / 4).max(1), limits.bytes / 4));
-        // What was said on the last link may not have arrived.
-        self.said = 0;
-        self.spoke = false;
-        self.owed = Owed { soon: self.consumed > 0 && self.keeps.is_some(), ..Owed::default() };
+        // An acknowledgement on the last link may not have arrived, so it is repeated.
+        self.acked = 0;
+        self.has_replied = false;
+        self.unacked = Unacked { prompt: self.consumed > 0 && self.keeps.is_some(), ..Unacked::default() };
     }
 
-    /// A message of the current session came over the link, and the program is given it now.
+    /// Records a message of the current session that is delivered to the program in the same step.
     #[inline]
-    pub fn take_and_give(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        let verdict = self.take(number, bytes, urgency)?;
-        if let (Verdict::New { .. }, Some(open)) = (verdict, self.open.back_mut()) {
-            open.state = State::Given;
-            self.given += 1;
+    pub fn receive_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
+        let verdict = self.receive(number, bytes, urgency)?;
+        if let (Verdict::New { .. }, Some(entry)) = (verdict, self.window.back_mut()) {
+            entry.state = State::Delivered;
+            self.delivered += 1;
         }
         Ok(verdict)
     }
 
-    /// Whether a message of this number is the program's: none of this number or above was taken before.
+    /// Whether a message with this number is new: neither it nor a later one was received.
     #[inline]
     pub fn is_new(&self, number: u64) -> bool {
-        number > self.taken
+        number > self.received
     }
 
-    /// [`Inbox::consumed`] and [`Inbox::take_and_give`] in one, for a receive that finds a message. Where the program was given one message
-    /// before, and nothing else is open, the new one takes its place.
+    /// [`Inbox::consumed`] and [`Inbox::receive_and_deliver`] in one step, for a program that
+    /// receives one message after the other. If the window holds a single delivered message, the new
+    /// one takes its place, which needs no queue operation.
     #[inline]
-    pub fn consume_and_give(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        if self.how == Acknowledge::Auto
+    pub fn consume_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
+        if self.ack_mode == Acknowledge::Auto
             && self.is_new(number)
-            && self.given == 1
-            && self.open.len() == 1
-            && let Some(open) = self.open.front_mut()
+            && self.delivered == 1
+            && self.window.len() == 1
+            && let Some(entry) = self.window.front_mut()
         {
-            let before = std::mem::replace(open, Open { number, bytes, urgency, state: State::Given });
-            self.pass(&before);
-            return Ok(Verdict::New { missed: self.note_taken(number) });
+            let before = std::mem::replace(entry, Entry { number, bytes, urgency, state: State::Delivered });
+            self.count_consumed(&before);
+            return Ok(Verdict::New { missed: self.note_received(number) });
         }
         self.consumed();
-        self.take_and_give(number, bytes, urgency)
+        self.receive_and_deliver(number, bytes, urgency)
     }
 
-    /// A message of the current session came over the link.
+    /// Records a message of the current session. A number that was received before is a duplicate.
+    ///
+    /// # Errors
+    /// `Malformed` for number 0, which no sender uses.
     #[inline]
-    pub fn take(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
+    pub fn receive(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         if number == 0 {
-            let text = "a message without a number came: the other side does not keep to the protocol";
+            let text = "the other side sent a message without a number: it violates the protocol";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        if number <= self.taken {
+        if number <= self.received {
             self.duplicates += 1;
             return Ok(Verdict::Duplicate);
         }
-        let missed = self.note_taken(number);
-        self.open.push_back(Open { number, bytes, urgency, state: State::Taken });
+        let missed = self.note_received(number);
+        self.window.push_back(Entry { number, bytes, urgency, state: State::Received });
         Ok(Verdict::New { missed })
     }
 
-    /// Gives how many were lost before it.
+    /// Records the number and returns how many messages were lost before it.
     #[inline]
-    fn note_taken(&mut self, number: u64) -> u64 {
+    fn note_received(&mut self, number: u64) -> u64 {
         let lost = self.keeps.is_none() && self.expected != 0;
         let missed = if lost { number.saturating_sub(self.expected) } else { 0 };
         self.missed = self.missed.saturating_add(missed);
-        self.taken = number;
-        self.spoke = false;
+        self.received = number;
+        self.has_replied = false;
         self.expected = self.expected.max(number.saturating_add(1));
         missed
     }
 
-    /// The program has been handed this message, of this session of the sender's.
-    pub fn given(&mut self, session: u64, number: u64) {
-        if let Some(open) = self.find(session, number)
-            && open.state == State::Taken
+    /// Records that the program was handed this message of this session of the peer.
+    pub fn delivered(&mut self, session: u64, number: u64) {
+        if let Some(entry) = self.find(session, number)
+            && entry.state == State::Received
         {
-            open.state = State::Given;
-            self.given += 1;
+            entry.state = State::Delivered;
+            self.delivered += 1;
         }
     }
 
-    /// The program calls again: what it was given has been consumed, unless it says so itself.
+    /// Records that the program receives again, which consumes what was delivered, unless it
+    /// acknowledges by hand.
     pub fn consumed(&mut self) {
-        // To a sender that keeps nothing, only "how far" is of interest.
-        if self.how == Acknowledge::Auto || self.keeps.is_none() {
-            self.consume_given(u64::MAX);
+        // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed number.
+        if self.ack_mode == Acknowledge::Auto || self.keeps.is_none() {
+            self.consume_delivered(u64::MAX);
         }
     }
 
-    /// The program says itself that it has consumed what it was given up to this number, of this session.
+    /// Records that the program acknowledges what was delivered up to this number of this session.
     pub fn acknowledge(&mut self, session: u64, up_to: u64) {
         if session == self.session {
-            self.consume_given(up_to);
+            self.consume_delivered(up_to);
         }
     }
 
-    /// This one message has been consumed, whatever else has not: a request was answered, an answer reached its caller
-    /// or has none any more.
+    /// Records that this one message is consumed, whatever comes before it: a request that was
+    /// answered, or an answer that reached its caller or has none any more.
     pub fn finished(&mut self, session: u64, number: u64) {
-        let Some(open) = self.find(session, number) else { return };
-        let was = std::mem::replace(&mut open.state, State::Consumed);
-        self.given -= usize::from(was == State::Given);
+        let Some(entry) = self.find(session, number) else { return };
+        let was = std::mem::replace(&mut entry.state, State::Consumed);
+        self.delivered -= usize::from(was == State::Delivered);
         self.advance();
     }
 
-    fn find(&mut self, session: u64, number: u64) -> Option<&mut Open> {
+    /// Returns the entry of this number, if it belongs to the current session and is not consumed.
+    fn find(&mut self, session: u64, number: u64) -> Option<&mut Entry> {
         if session != self.session {
             return None;
         }
-        // The newest and the oldest are asked for nearly always.
-        let last = self.open.len().checked_sub(1)?;
+        // Nearly always it is the newest or the oldest entry.
+        let last = self.window.len().checked_sub(1)?;
         let at = match () {
-            () if self.open[last].number == number => last,
-            () if self.open[0].number == number => 0,
-            () => self.open.binary_search_by_key(&number, |open| open.number).ok()?,
+            () if self.window[last].number == number => last,
+            () if self.window[0].number == number => 0,
+            () => self.window.binary_search_by_key(&number, |entry| entry.number).ok()?,
         };
-        self.open.get_mut(at)
+        self.window.get_mut(at)
     }
 
-    fn consume_given(&mut self, up_to: u64) {
-        for open in &mut self.open {
-            if self.given == 0 || open.number > up_to {
+    /// Marks all delivered messages up to this number as consumed.
+    fn consume_delivered(&mut self, up_to: u64) {
+        for entry in &mut self.window {
+            if self.delivered == 0 || entry.number > up_to {
                 break;
             }
-            if open.state == State::Given {
-                open.state = State::Consumed;
-                self.given -= 1;
+            if entry.state == State::Delivered {
+                entry.state = State::Consumed;
+                self.delivered -= 1;
             }
         }
         self.advance();
     }
 
-    /// Moves on to just before the first message that has not been consumed.
+    /// Moves the consumed number up to the first message that is not consumed.
     fn advance(&mut self) {
-        while let Some(front) = self.open.front()
+        while let Some(front) = self.window.front()
             && front.state == State::Consumed
         {
             let front = *front;
-            self.pass(&front);
-            self.open.pop_front();
+            self.count_consumed(&front);
+            self.window.pop_front();
         }
     }
 
-    /// All up to this message has been consumed.
+    /// Moves the consumed number to this message, and counts it as unacknowledged if its sender
+    /// waits for that.
     #[inline]
-    fn pass(&mut self, open: &Open) {
-        self.consumed = open.number;
-        if self.keeps.is_some() && open.urgency != AckUrgency::Nothing {
-            self.owed.soon |= open.urgency == AckUrgency::Soon;
-            self.owed.count += 1;
-            self.owed.bytes = self.owed.bytes.saturating_add(open.bytes);
+    fn count_consumed(&mut self, entry: &Entry) {
+        self.consumed = entry.number;
+        if self.keeps.is_some() && entry.urgency != AckUrgency::NotNeeded {
+            self.unacked.prompt |= entry.urgency == AckUrgency::Prompt;
+            self.unacked.count += 1;
+            self.unacked.bytes = self.unacked.bytes.saturating_add(entry.bytes);
         }
     }
 
-    /// The number that a frame of its own should carry now, if one is due. `to` is the session that the link for it leads
-    /// to: numbers of another one mean nothing there.
+    /// Returns the number that an acknowledgement frame should carry now, if one is due. `to` is the
+    /// session that the link for the frame leads to: numbers of another session mean nothing to it.
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
-            // Whoever asks waits for an answer: nothing of it has been taken.
-            return (trigger == AckTrigger::Asked).then_some(0);
+            // A peer that requests the number waits for a frame: nothing of its session was received.
+            return (trigger == AckTrigger::Requested).then_some(0);
         }
-        let unsaid = self.consumed > self.said;
+        let is_unacked = self.consumed > self.acked;
         let due = match trigger {
-            AckTrigger::Asked => true,
-            AckTrigger::Leaving => unsaid,
-            AckTrigger::Pausing => unsaid && self.owed.soon && !self.spoke,
-            AckTrigger::Sleeping => unsaid && self.owed.soon,
-            AckTrigger::Passing => {
+            AckTrigger::Requested => true,
+            AckTrigger::Close => is_unacked,
+            AckTrigger::Pause => is_unacked && self.unacked.prompt && !self.has_replied,
+            AckTrigger::Park => is_unacked && self.unacked.prompt,
+            AckTrigger::Receive => {
                 let (count, bytes) = self.keeps.unwrap_or((u64::MAX, usize::MAX));
-                unsaid && (self.owed.count >= count || self.owed.bytes > bytes)
+                is_unacked && (self.unacked.count >= count || self.unacked.bytes > bytes)
             }
         };
         due.then_some(self.consumed)
     }
 
-    /// The same where the other side reads the number for itself, in shared memory. Only one that waits needs a frame, to be
-    /// woken: from the number `wanted` on, 0 where it does not wait.
+    /// The same on a link where the peer reads the number in shared memory by itself. Only a peer
+    /// that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
+    /// wait), or because it closes.
     pub fn ack_due_beside_page(&self, trigger: AckTrigger, to: u64, wanted: u64) -> Option<u64> {
-        if trigger == AckTrigger::Asked || wanted > 0 && wanted <= self.consumed {
-            return self.ack_due(trigger, to).or_else(|| self.ack_due(AckTrigger::Leaving, to));
+        if trigger == AckTrigger::Requested || wanted > 0 && wanted <= self.consumed {
+            return self.ack_due(trigger, to).or_else(|| self.ack_due(AckTrigger::Close, to));
         }
         None
     }
 
-    /// The number that data and requests for this session carry in passing; 0 says nothing.
+    /// Returns the number that data and requests to this session carry; 0 acknowledges nothing.
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if to == self.session { self.consumed } else { 0 }
     }
 
-    /// The same for data and requests, which say it in passing; 0 where they said nothing.
-    pub fn said_in_passing(&mut self, to: u64, number: u64) {
-        self.spoke |= to == self.session;
-        self.said(to, number);
+    /// Records that a message to this session carried this number; 0 for a message that carried
+    /// none.
+    pub fn piggybacked(&mut self, to: u64, number: u64) {
+        self.has_replied |= to == self.session;
+        self.ack_sent(to, number);
     }
 
-    /// The same for a frame that says nothing else.
-    pub fn said_alone(&mut self, to: u64, number: u64) {
-        self.frames += 1;
-        self.said(to, number);
+    /// Records that an acknowledgement frame with this number was sent to this session.
+    pub fn ack_frame_sent(&mut self, to: u64, number: u64) {
+        self.ack_frames += 1;
+        self.ack_sent(to, number);
     }
 
-    /// The link to this session has a frame that says so, or has passed it on with another one.
-    pub fn said(&mut self, to: u64, number: u64) {
+    /// Records that the peer has been sent this number, by a frame or with a message.
+    pub fn ack_sent(&mut self, to: u64, number: u64) {
         if to != self.session {
             return;
         }
-        self.said = self.said.max(number);
-        if self.said >= self.consumed {
-            self.owed = Owed::default();
+        self.acked = self.acked.max(number);
+        if self.acked >= self.consumed {
+            self.unacked = Unacked::default();
         }
     }
 
-    /// Its part of `stats()`.
-    pub fn figures(&self) -> InboxFigures {
-        let unconsumed = self.open.iter().filter(|open| open.state != State::Consumed).count();
-        InboxFigures {
+    /// Returns the counters.
+    pub fn stats(&self) -> InboxStats {
+        let unconsumed = self.window.iter().filter(|entry| entry.state != State::Consumed).count();
+        InboxStats {
             consumed: self.consumed,
             unconsumed: unconsumed as u64,
             duplicates: self.duplicates,
             missed: self.missed,
-            ack_frames: self.frames,
+            ack_frames: self.ack_frames,
         }
     }
 }

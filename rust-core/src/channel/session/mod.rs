@@ -1,16 +1,20 @@
-//! Sessions: numbers, acknowledgement, replay; facts in, decisions out, without a clock, a socket or a lock.
+//! Sessions: numbering, acknowledgement and replay, as pure state machines.
 //!
-//! Each end has an [`Outbox`], which counts what it sends and keeps what may have to be sent again, and an [`Inbox`],
-//! which drops what comes twice and knows what the program has consumed. When a link is made, each side says in a
-//! [`Hello`] who it is and how far it has come; the outbox then knows what goes over the link first.
+//! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all
+//! links between the two. Each end has an [`Outbox`] for what it sends and an [`Inbox`] for what it
+//! receives. When a link is made, each side sends a [`SessionHello`] with its session and how far it
+//! has come; from that the outbox knows what has to be sent again.
+//!
+//! Nothing here reads a clock, a socket or a lock: events and numbers go in, decisions come out. So
+//! random histories of two ends, with links that break at any point, run in a test (`simulation`).
 //!
 //! | what | lives in |
 //! |---|---|
-//! | what the two sides tell each other, who is who | here |
+//! | what the hellos say of a session, identities of peers | here |
 //! | the sending side | `outbox` |
 //! | the receiving side | `inbox` |
 //! | when to dial again | `redial` |
-//! | peers that are away | `peers` |
+//! | sessions of disconnected peers, bounded | `peers` |
 
 pub mod inbox;
 pub mod outbox;
@@ -28,59 +32,62 @@ use std::sync::Arc;
 pub use inbox::Inbox;
 pub use outbox::Outbox;
 
-/// How much an outbox keeps for sending it again.
+/// How much an outbox keeps to be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayLimits {
-    /// Messages.
+    /// Number of messages.
     pub count: usize,
-    /// Bytes of their bodies. A single message above that is kept alone.
+    /// Bytes of their bodies. A single longer message is kept alone.
     pub bytes: usize,
 }
 
-/// What a message is, as far as keeping it is concerned.
+/// Whether, and for whom, a message is kept to be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetransmitClass {
-    /// A message that wants no answer: kept until it has been consumed, for whichever incarnation of the peer.
+    /// A message that is not answered: kept until it is consumed, by whichever incarnation of the
+    /// peer.
     Data,
-    /// A request that may be carried out once only: never sent again.
+    /// A request that may be carried out only once: never sent again.
     Request,
-    /// A request that may be carried out again: kept until its answer has come, or its caller has given up.
+    /// A request that may be carried out again: kept until its answer comes or its caller gives up.
     Idempotent,
     /// The answer to a [`RetransmitClass::Request`]: never sent again.
     Answer,
-    /// The answer to a [`RetransmitClass::Idempotent`]: kept until it has been consumed, for the incarnation that asked alone.
-    /// To another one its number would mean another request.
+    /// The answer to a [`RetransmitClass::Idempotent`]: kept until it is consumed, for the
+    /// incarnation that sent the request. To another one the number of the request means another
+    /// request.
     IdempotentAnswer,
 }
 
-/// How far one side has come with the messages of one session of the other's.
+/// How far one side has come with the messages of one session of the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Received {
-    /// The session that this is about; 0 for none. A dialler speaks first and may mean one that is over.
+pub struct Progress {
+    /// The session; 0 for none. A connecting side sends its hello first, and may mean a session that
+    /// has ended.
     pub session: u64,
-    /// The number of the last message that was taken.
-    pub taken: u64,
-    /// The number up to which all has been consumed.
+    /// The number of the last message that was received.
+    pub received: u64,
+    /// The number up to which everything is consumed.
     pub consumed: u64,
 }
 
-/// What each side tells the other when a link is made.
+/// What the hello of each side says of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hello {
-    /// The sender's session: a number drawn by chance for this incarnation, never 0.
+pub struct SessionHello {
+    /// The sender's session: a random number for this incarnation, never 0.
     pub session: u64,
-    /// To whoever has not met this session, nothing below this number will be sent; 0 where nothing is said.
+    /// The lowest number that a peer without this session may receive; 0 if the hello does not say.
     pub first: u64,
-    /// How much it keeps for sending again; `None` where it keeps nothing (best effort).
+    /// How much the sender keeps to be sent again; none for best effort.
     pub keeps: Option<ReplayLimits>,
-    /// How far it has come with ours.
-    pub received: Received,
+    /// How far the sender has come with the receiver's session.
+    pub received: Progress,
 }
 
-impl Hello {
-    /// Our own words, for the hello that is being written now.
-    pub fn ours<M: Clone>(outbox: &Outbox<M>, inbox: &Inbox) -> Hello {
-        Hello {
+impl SessionHello {
+    /// Returns what this side's hello says now.
+    pub fn of<M: Clone>(outbox: &Outbox<M>, inbox: &Inbox) -> SessionHello {
+        SessionHello {
             session: outbox.session(),
             first: outbox.first(),
             keeps: outbox.limits(),
@@ -89,35 +96,36 @@ impl Hello {
     }
 }
 
-/// Whose program is on the other side, as far as that does not rest on its own word.
+/// The owner of a peer's program, as far as it does not rest on what the peer says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// One who knows what all here know: the token, or the way to a pipe.
+    /// Not known: a peer that presented the token of this machine, or reached a pipe.
     #[default]
     Anyone,
-    /// A user of this machine, as the kernel says.
+    /// The user of this machine that the kernel reports.
     User(u32),
-    /// Whoever has the key of this name.
+    /// The holder of the trusted key of this name, on another machine.
     Key(Arc<str>),
 }
 
-/// What the other side is known by, across its incarnations. A name is what it says of itself, so it means something beside
-/// its owner alone: the same name of another user is somebody else.
+/// By what a peer is recognised across its incarnations. A name is chosen by the peer, so it counts
+/// only together with its owner: the same name of another user is another peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// Whoever listens at the endpoint that we dial.
+    /// The listener at the endpoint that this side dials.
     Listener,
-    /// A dialler without a name at a channel of two ends: the next one of the same owner is its successor, as the next
-    /// listener is for a dialler.
+    /// A connecting peer without a name, at a channel with a single peer: the next one of the same
+    /// owner succeeds it.
     OtherEnd(Owner),
-    /// A dialler with a stable name.
+    /// A connecting peer with a `client_id`.
     Named(Owner, Arc<str>),
-    /// A dialler without one: a cut link of it resumes, a next incarnation it does not have.
+    /// A connecting peer without one, by its session: it can resume after a broken link, and not
+    /// after a restart.
     Nameless(Owner, u64),
 }
 
 impl Identity {
-    /// Who dialled: its name if it has one, else its session.
+    /// Returns the identity of a peer that connected to a listener or server.
     pub fn of_dialler(owner: Owner, name: Option<&str>, session: u64) -> Identity {
         match name {
             Some(name) => Identity::Named(owner, name.into()),
@@ -125,7 +133,7 @@ impl Identity {
         }
     }
 
-    /// Who dialled a channel of two ends: its name if it has one, else its owner.
+    /// Returns the identity of a peer that connected to a channel with a single peer.
     pub fn of_other_end(owner: Owner, name: Option<&str>) -> Identity {
         match name {
             Some(name) => Identity::Named(owner, name.into()),
@@ -133,7 +141,7 @@ impl Identity {
         }
     }
 
-    /// How it is called in texts.
+    /// The name for texts and events.
     pub fn shown(&self) -> String {
         match self {
             Identity::Listener => "the listener".to_owned(),
@@ -145,7 +153,7 @@ impl Identity {
         }
     }
 
-    /// Whether it may come back as another incarnation.
+    /// Whether the peer can come back as another incarnation.
     pub fn is_lasting(&self) -> bool {
         !matches!(self, Identity::Nameless(..))
     }

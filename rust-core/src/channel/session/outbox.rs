@@ -1,34 +1,57 @@
-//! The sending side of a session: numbers what is sent, keeps it until it is acknowledged, says what goes next.
+//! The sending side of a session: numbers messages, keeps them until they are acknowledged, and
+//! replays them.
+//!
+//! A session is numbered from 1 without gaps for one incarnation of this program, across all its
+//! links. What is kept depends on the class of a message ([`RetransmitClass`]) and on the replay
+//! limits; with best effort nothing is. A new link starts with [`Outbox::link_up`], which compares
+//! the peer's hello with the last one: the same incarnation gets what it has not received, the next
+//! incarnation of the same peer gets all that is unacknowledged, and another peer gets nothing that
+//! was meant for the first.
+//!
+//! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes
+//! to the link, [`Outbox::sent`]. The lock is free while the frame is written, so its
+//! acknowledgement may come before `sent`; that is why a number counts as possible from
+//! `assign_number` on. A message that the link did not take has no number and stays the caller's.
+//!
+//! Pure state, without a clock, a socket or a lock. Decision 9 has the reasons.
 
 use std::collections::VecDeque;
 
-use super::{Hello, Identity, ReplayLimits, RetransmitClass};
+use super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Numbers the messages of one session and keeps what may have to be sent again. `M` is what is kept of each.
+/// The sending side of a session. `M` is what is kept of a message to send it again.
 #[derive(Clone, Debug)]
 pub struct Outbox<M> {
+    /// The number of the session, drawn at random for this incarnation.
     session: u64,
+    /// The replay limits; none for best effort, where nothing is kept.
     limits: Option<ReplayLimits>,
-    /// The number of the last message that was sent.
+    /// The number of the last message that was sent; 0 before the first.
     last: u64,
-    /// The number of a message that the link is being given, or may have been: another thread may hear of its
-    /// acknowledgement before this one says that it was sent.
-    offered: u64,
-    /// In the order of their numbers.
+    /// The highest number whose frame the link is being given, or may have. Another thread may
+    /// receive its acknowledgement before this one calls [`Outbox::sent`].
+    numbered: u64,
+    /// Messages that may be sent again, in the order of their numbers.
     kept: VecDeque<Kept<M>>,
+    /// Bytes of the bodies of `kept`.
     bytes: usize,
-    /// The number up to which the other side has consumed everything.
+    /// The number up to which the peer has consumed everything.
     acknowledged: u64,
+    /// The peer at the other end of the newest link, and its session.
     peer: Option<(Identity, u64)>,
-    /// What is kept up to this number need not be given to this link (any more).
-    settled: u64,
-    /// Messages of this link that are not kept and that somebody is to consume: how many, and the number of the last.
-    loose: (u64, u64),
+    /// Kept messages up to this number need not be sent over this link, or have been.
+    replayed_to: u64,
+    /// Data that was sent over this link without being kept: how many messages, at most, and the
+    /// number of the last.
+    unkept: (u64, u64),
+    /// Counts messages that were sent again.
     replayed: u64,
+    /// Counts kept messages that nobody will receive.
     dropped: u64,
 }
 
+/// A message that may be sent again.
 #[derive(Clone, Debug)]
 struct Kept<M> {
     number: u64,
@@ -41,126 +64,129 @@ struct Kept<M> {
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order<'a, M> {
-    /// This one again, with its old number; then say [`Outbox::replayed`].
+    /// A message that is sent again, with its old number; then [`Outbox::replayed`] is called.
     Replay {
         /// What was kept of it.
         message: &'a M,
         /// Its number.
         number: u64,
     },
-    /// A new message, under this number: [`Outbox::offer`] it, then say [`Outbox::sent`].
+    /// A new message with this number; [`Outbox::assign_number`] comes before it and
+    /// [`Outbox::sent`] after it.
     New {
         /// Its number.
         number: u64,
     },
 }
 
-/// Whom a new link leads to.
+/// The peer of a new link, compared with that of the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incarnation {
-    /// The first peer of this outbox.
+    /// There was no link before.
     First,
-    /// The one that the last link led to: it has what it had.
+    /// The same incarnation, which still has what it received.
     Same,
-    /// The same peer, started anew: it is given everything that is unacknowledged.
+    /// The same peer after a restart: it gets everything that is unacknowledged.
     Next,
-    /// Another peer: what was meant for the last one has been dropped.
+    /// Another peer: what was kept for the last one is dropped.
     Another,
 }
 
-/// What a new link means to what was kept.
+/// What a new link means for the kept messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumed {
-    /// Whom it leads to.
+    /// The peer, compared with that of the last link.
     pub incarnation: Incarnation,
-    /// Messages that nobody will get any more.
+    /// Kept messages that nobody will receive.
     pub dropped: usize,
-    /// Of those, the data: what the program sent and was promised.
+    /// Those of `dropped` that are data, for which delivery was promised.
     pub lost: usize,
 }
 
-/// What the other side has not said to have consumed.
+/// What the peer has not acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unacknowledged {
-    /// Messages. Of those that are not kept, at most as many.
+    /// Messages. An upper bound as far as they are not kept.
     pub count: u64,
-    /// Bytes that are kept.
+    /// Bytes of the kept ones.
     pub bytes: usize,
-    /// The number of the last of them, 0 for none: when this one is acknowledged, all are.
+    /// The number of the last one; 0 if there is none. Its acknowledgement covers all of them.
     pub last: u64,
 }
 
-/// The outbox's part of `stats()`.
+/// The counters of an outbox, for `stats()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutboxFigures {
+pub struct OutboxStats {
     /// Messages that wait for their acknowledgement.
     pub unacknowledged: u64,
     /// The number up to which all has been consumed.
     pub acknowledged: u64,
     /// Messages that were sent again.
     pub replayed: u64,
-    /// Messages that were kept for a peer that went for good.
+    /// Messages that were kept for a peer that cannot come back.
     pub dropped: u64,
 }
 
 impl<M: Clone> Outbox<M> {
-    /// An empty one. `limits` says how much is kept for sending again; without, nothing is (best effort).
+    /// Returns an empty outbox. Without `limits` nothing is kept to be sent again (best effort).
     pub fn new(session: u64, limits: Option<ReplayLimits>) -> Outbox<M> {
         Outbox {
             session,
             limits,
             last: 0,
-            offered: 0,
+            numbered: 0,
             kept: VecDeque::new(),
             bytes: 0,
             acknowledged: 0,
             peer: None,
-            settled: 0,
-            loose: (0, 0),
+            replayed_to: 0,
+            unkept: (0, 0),
             replayed: 0,
             dropped: 0,
         }
     }
 
-    /// The session that its numbers belong to.
+    /// The session to which the numbers belong.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// How much it keeps.
+    /// The replay limits, which the hello tells the peer.
     pub fn limits(&self) -> Option<ReplayLimits> {
         self.limits
     }
 
-    /// Nothing below this number will be sent to whoever has not met this session.
+    /// The lowest number that a peer without this session may receive: that of the oldest kept
+    /// message, else the next.
     pub fn first(&self) -> u64 {
         self.kept.front().map_or_else(|| self.next_number(), |kept| kept.number)
     }
 
-    /// The number that the next new message gets.
+    /// The number of the next new message.
     pub fn next_number(&self) -> u64 {
         self.last + 1
     }
 
-    /// The same; the link is given the message now. It may be acknowledged before [`Outbox::sent`] says that it is there.
-    pub fn offer(&mut self) -> u64 {
-        self.offered = self.last + 1;
-        self.offered
+    /// Returns the number for a message whose frame goes to the link now. The caller confirms it
+    /// with [`Outbox::sent`]; without that, the number is used again.
+    pub fn assign_number(&mut self) -> u64 {
+        self.numbered = self.last + 1;
+        self.numbered
     }
 
-    /// The same for several at once; gives the number of the first. Then say [`Outbox::sent`] for each that the link has, and
-    /// [`Outbox::took_back`] where those were fewer.
-    pub fn offer_many(&mut self, count: usize) -> u64 {
-        self.offered = self.last + count as u64;
+    /// Returns the first of `count` consecutive numbers. The caller confirms each that the link took
+    /// with [`Outbox::sent`], and then calls [`Outbox::release_numbers`].
+    pub fn assign_numbers(&mut self, count: usize) -> u64 {
+        self.numbered = self.last + count as u64;
         self.last + 1
     }
 
-    /// The link has no more of what was offered.
-    pub fn took_back(&mut self) {
-        self.offered = self.last;
+    /// Takes back the assigned numbers whose frames the link did not take.
+    pub fn release_numbers(&mut self) {
+        self.numbered = self.last;
     }
 
-    /// How many data messages, whose bodies have these lengths, have room one after the other.
+    /// Returns how many of the data messages with these body lengths fit one after the other.
     pub fn room_for(&self, bodies: impl Iterator<Item = usize>) -> usize {
         let Some(limits) = self.limits else { return bodies.count() };
         let (mut count, mut bytes) = (self.kept.len(), self.bytes);
@@ -179,32 +205,36 @@ impl<M: Clone> Outbox<M> {
         self.last
     }
 
-    /// Who is at the other end of the newest link, and its session.
+    /// The peer at the other end of the newest link, and its session.
     pub fn peer(&self) -> Option<(&Identity, u64)> {
         self.peer.as_ref().map(|(identity, session)| (identity, *session))
     }
 
-    /// Whether a message may be sent now, or has to wait until something is acknowledged.
+    /// Whether a message may be sent now, or has to wait for acknowledgements.
     ///
-    /// Answers never wait: the caller that waits for one consumes nothing meanwhile. One that finds no room goes out
-    /// and is not kept.
+    /// Answers never wait: the caller that waits for one consumes nothing meanwhile, so that both
+    /// sides could wait for each other. An answer without room is sent and not kept.
     pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
 
-    /// The number whose acknowledgement makes room, for some messages at a time: who waits for room waits for this one.
+    /// The number whose acknowledgement frees a quarter of the kept messages, and at most 64 of
+    /// them. A thread that waits for room waits for this number rather than for the next, so that it
+    /// is not woken for each message.
     pub fn wanted(&self) -> u64 {
         let some = self.kept.len().div_ceil(4).clamp(1, 64);
         self.kept.get(some - 1).map_or(0, |kept| kept.number)
     }
 
+    /// Whether a body of so many bytes is within the limits. A single message is always within the
+    /// limit of bytes.
     fn fits(&self, bytes: usize) -> bool {
         let Some(limits) = self.limits else { return true };
         let below = self.kept.len() < limits.count.max(1);
         below && (self.kept.is_empty() || self.bytes.saturating_add(bytes) <= limits.bytes)
     }
 
-    /// What goes over the link next: everything that is to be sent again goes before anything new.
+    /// What goes over the link next: replays go before new messages.
     #[cfg(test)]
     pub fn order(&self) -> Order<'_, M> {
         match self.to_replay() {
@@ -213,30 +243,31 @@ impl<M: Clone> Outbox<M> {
         }
     }
 
-    /// The next message that is to be sent again over this link.
+    /// The next message to be sent again over this link, with its number.
     pub fn to_replay(&self) -> Option<(&M, u64)> {
-        if self.settled >= self.last {
+        if self.replayed_to >= self.last {
             return None;
         }
-        let next = self.kept.partition_point(|kept| kept.number <= self.settled);
+        let next = self.kept.partition_point(|kept| kept.number <= self.replayed_to);
         self.kept.get(next).map(|kept| (&kept.message, kept.number))
     }
 
-    /// The link has the message that [`Outbox::to_replay`] gave with this number, which may have been acknowledged since.
+    /// Records that the link took the message with this number again. It may have been acknowledged
+    /// since.
     pub fn replayed(&mut self, number: u64) {
-        self.settled = self.settled.max(number);
+        self.replayed_to = self.replayed_to.max(number);
         self.replayed += 1;
     }
 
-    /// The link has a new message under the number that [`Outbox::offer`] gave. `message` is called if it is to be
-    /// kept. A message that the link did not take was never admitted, and stays the caller's.
+    /// Records that the link took a message under the number that [`Outbox::assign_number`]
+    /// returned, and returns that number. `message` is called if it has to be kept.
     pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
-        // What is to be sent again goes first. Should a new link have come in between, this message went over the old one,
-        // and is sent again with the others.
+        // Replays go before new messages. If some are left, a new link has come in between: this message went over the old
+        // one, and is sent again with the others.
         let all_sent = self.to_replay().is_none();
         self.last += 1;
         if all_sent {
-            self.settled = self.last;
+            self.replayed_to = self.last;
         }
         let early = self.last <= self.acknowledged;
         let keep = match class {
@@ -249,25 +280,30 @@ impl<M: Clone> Outbox<M> {
             self.kept.push_back(Kept { number: self.last, bytes, class, message: message() });
             self.bytes += bytes;
         } else if class == RetransmitClass::Data && !early {
-            self.loose = (self.loose.0 + 1, self.last);
+            self.unkept = (self.unkept.0 + 1, self.last);
         }
         self.last
     }
 
-    /// The other side has consumed everything up to this number. Gives how many messages need not be kept any longer;
-    /// `Malformed` for a number that was never sent: nothing that such a peer says can be relied on.
+    /// Records that the peer has consumed everything up to this number. Returns how many messages
+    /// need not be kept any longer.
+    ///
+    /// # Errors
+    /// `Malformed` for a number that was never assigned. Nothing that such a peer sends can be
+    /// relied on, so the caller ends the link.
     pub fn acknowledged(&mut self, number: u64) -> Result<usize> {
-        if number > self.last.max(self.offered) {
-            return Err(self.lie("acknowledges", number));
+        if number > self.last.max(self.numbered) {
+            return Err(self.violation("acknowledges", number));
         }
         if number <= self.acknowledged {
             return Ok(0);
         }
         self.acknowledged = number;
-        let (count, last) = self.loose;
-        self.loose.0 = count.min(last.saturating_sub(number));
+        let (count, last) = self.unkept;
+        self.unkept.0 = count.min(last.saturating_sub(number));
         let before = self.kept.len();
-        // Nearly always these alone; what stays before others is a request whose answer is still to come.
+        // Nearly always only these: an idempotent request stays until its answer comes, and later messages behind it may
+        // have to be removed.
         while let Some(front) = self.kept.front()
             && front.number <= number
             && front.class != RetransmitClass::Idempotent
@@ -281,27 +317,33 @@ impl<M: Clone> Outbox<M> {
         Ok(before - self.kept.len())
     }
 
-    /// The answer to this request has come, or its caller waits no longer: it is not sent again.
-    pub fn settled(&mut self, request: u64) {
+    /// Records that this request has its answer, or that its caller waits no longer: it is not sent
+    /// again.
+    pub fn finish_request(&mut self, request: u64) {
         self.retain(|kept| kept.number != request || kept.class != RetransmitClass::Idempotent);
     }
 
-    /// What the other side has not said to have consumed: what a close waits for.
+    /// What the peer has not acknowledged, for which a close waits.
     pub fn unacknowledged(&self) -> Unacknowledged {
         let waits = |kept: &&Kept<M>| kept.number > self.acknowledged && kept.class == RetransmitClass::Data;
         let kept = self.kept.iter().filter(waits);
         let last = self.kept.iter().rev().find(waits).map_or(0, |kept| kept.number);
-        let (loose, last_loose) = if self.loose.0 > 0 { self.loose } else { (0, 0) };
-        Unacknowledged { count: kept.count() as u64 + loose, bytes: self.bytes, last: last.max(last_loose) }
+        let (unkept, last_unkept) = if self.unkept.0 > 0 { self.unkept } else { (0, 0) };
+        Unacknowledged { count: kept.count() as u64 + unkept, bytes: self.bytes, last: last.max(last_unkept) }
     }
 
-    /// A new link leads to this peer. Says what that means to what was kept, and decides what is sent again;
-    /// `Malformed` where it claims to have what was never sent.
-    pub fn link_up(&mut self, hello: &Hello, identity: Identity) -> Result<Resumed> {
+    /// Starts a new link to the peer with this hello and identity: decides what is dropped and what
+    /// is sent again.
+    ///
+    /// # Errors
+    /// `Malformed` if the peer claims to have received what was never sent; then nothing has
+    /// changed.
+    pub fn link_up(&mut self, hello: &SessionHello, identity: Identity) -> Result<Resumed> {
         let known = hello.received.session == self.session;
-        let (taken, consumed) = if known { (hello.received.taken, hello.received.consumed) } else { (0, 0) };
-        if taken.max(consumed) > self.last.max(self.offered) {
-            return Err(self.lie("says that it has", taken.max(consumed)));
+        let (received, consumed) =
+            if known { (hello.received.received, hello.received.consumed) } else { (0, 0) };
+        if received.max(consumed) > self.last.max(self.numbered) {
+            return Err(self.violation("says that it has", received.max(consumed)));
         }
         let incarnation = match &self.peer {
             None => Incarnation::First,
@@ -313,20 +355,20 @@ impl<M: Clone> Outbox<M> {
         let lost = if incarnation == Incarnation::Another { self.kept_data() } else { 0 };
         let dropped = match incarnation {
             Incarnation::First | Incarnation::Same => 0,
-            // The requests that they answer are forgotten.
+            // The next incarnation does not know the requests that these answer.
             Incarnation::Next => self.retain(|kept| kept.class != RetransmitClass::IdempotentAnswer),
             Incarnation::Another => self.retain(|_| false),
         };
         self.dropped += dropped as u64;
-        // What it has is not sent again, and stays kept until it has been consumed. What an earlier incarnation has
-        // consumed says nothing: a request that it did not answer goes to this one.
-        self.settled = if incarnation == Incarnation::Same { taken } else { 0 };
-        self.loose = (0, 0);
+        // The same incarnation does not get again what it has received; that stays kept until it is consumed. What an
+        // earlier incarnation received is lost with it, so the next one gets everything that is kept.
+        self.replayed_to = if incarnation == Incarnation::Same { received } else { 0 };
+        self.unkept = (0, 0);
         self.peer = Some((identity, hello.session));
         Ok(Resumed { incarnation, dropped, lost })
     }
 
-    /// The peer will not come back: gives how many messages nobody will get.
+    /// Drops all kept messages, because the peer cannot come back. Returns how many.
     pub fn drop_kept(&mut self) -> usize {
         let dropped = self.retain(|_| false);
         self.dropped += dropped as u64;
@@ -338,19 +380,19 @@ impl<M: Clone> Outbox<M> {
         self.kept.binary_search_by_key(&number, |kept| kept.number).is_ok()
     }
 
-    /// How many messages are kept.
+    /// The number of kept messages.
     pub fn kept_count(&self) -> usize {
         self.kept.len()
     }
 
-    /// How many of them are data.
+    /// The number of kept messages that are data.
     pub fn kept_data(&self) -> usize {
         self.kept.iter().filter(|kept| kept.class == RetransmitClass::Data).count()
     }
 
-    /// Its part of `stats()`.
-    pub fn figures(&self) -> OutboxFigures {
-        OutboxFigures {
+    /// Returns the counters.
+    pub fn stats(&self) -> OutboxStats {
+        OutboxStats {
             unacknowledged: self.unacknowledged().count,
             acknowledged: self.acknowledged,
             replayed: self.replayed,
@@ -358,7 +400,7 @@ impl<M: Clone> Outbox<M> {
         }
     }
 
-    /// Keeps what is asked for; gives how many went.
+    /// Keeps the messages for which `keep` is true, and returns how many were removed.
     fn retain(&mut self, mut keep: impl FnMut(&Kept<M>) -> bool) -> usize {
         let before = self.kept.len();
         let mut bytes = 0;
@@ -371,10 +413,11 @@ impl<M: Clone> Outbox<M> {
         before - self.kept.len()
     }
 
+    /// The error for a number that was never assigned.
     #[cold]
-    fn lie(&self, what: &str, number: u64) -> Error {
+    fn violation(&self, what: &str, number: u64) -> Error {
         let text = format!(
-            "the other side {what} message {number}, and {} were sent: it does not keep to the protocol",
+            "the other side {what} message {number}, and {} were sent: it violates the protocol",
             self.last
         );
         Error::new(ErrorKind::Malformed, text)

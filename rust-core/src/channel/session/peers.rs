@@ -1,108 +1,112 @@
-//! What a listener remembers of peers that are away: bounded; those for whom nothing is kept are forgotten first, then the ones
-//! that cannot come back.
+//! The states of a listener's disconnected peers, within bounds.
+//!
+//! A peer that reconnects continues where it stopped, so its state is kept. Both the number of peers and the sum
+//! of the bytes kept for them are bounded, because any number of programs may connect once and never return.
+//! Over a bound, states are evicted in the order of the least harm: peers with nothing kept, then peers that
+//! cannot reconnect (no name), then the longest disconnected.
 
 use std::collections::VecDeque;
 
 use super::Identity;
 
-/// The peers of one listener that have no link now, each with what it left: its outbox and its inbox.
+/// The peers of one listener without a link, each with its state `S`. The caller holds the lock.
 #[derive(Debug)]
-pub struct Peers<S> {
+pub struct DisconnectedPeers<S> {
     limits: PeerLimits,
-    /// In the order of their going.
-    away: VecDeque<Away<S>>,
+    /// The longest disconnected peer first.
+    peers: VecDeque<DisconnectedPeer<S>>,
 }
 
-/// What is kept for a peer.
+/// How much is kept for a peer to be sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptSize {
     /// Messages.
     pub count: usize,
-    /// Their bytes.
+    /// Bytes of their bodies.
     pub bytes: usize,
 }
 
-/// How many peers are remembered.
+/// The bounds of [`DisconnectedPeers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerLimits {
-    /// Peers.
+    /// Number of peers.
     pub count: usize,
-    /// Bytes that are kept for all of them together.
+    /// Bytes kept for all of them together.
     pub bytes: usize,
 }
 
 #[derive(Debug)]
-struct Away<S> {
+struct DisconnectedPeer<S> {
     identity: Identity,
-    kept: Kept,
+    kept: KeptSize,
     state: S,
 }
 
-impl<S> Peers<S> {
-    /// Nobody yet.
-    pub fn new(limits: PeerLimits) -> Peers<S> {
-        Peers { limits, away: VecDeque::new() }
+impl<S> DisconnectedPeers<S> {
+    /// Returns an empty set.
+    pub fn new(limits: PeerLimits) -> DisconnectedPeers<S> {
+        DisconnectedPeers { limits, peers: VecDeque::new() }
     }
 
-    /// A peer's link has ended, and this is kept for it. Gives those that are forgotten for it, for what is lost to be told: the
-    /// oldest of those for whom nothing is kept first, then the oldest nameless ones, then the oldest; this one itself where
-    /// nothing else would do.
-    pub fn put_away(&mut self, identity: Identity, state: S, kept: Kept) -> Vec<(Identity, S)> {
-        let mut forgotten: Vec<_> = self.remove(&identity).into_iter().collect();
-        self.away.push_back(Away { identity, kept, state });
-        while self.away.len() > self.limits.count {
-            let first = self.position(|away| away.kept.count == 0);
-            forgotten.extend(self.remove_at(first.or_else(|| self.nameless()).unwrap_or(0)));
+    /// Adds a peer whose link has ended. Returns the peers that were evicted for it, whose kept messages are lost;
+    /// the new peer itself is among them if nothing else brings the set within its bounds. A peer of the same
+    /// identity is replaced, and returned too.
+    pub fn insert(&mut self, identity: Identity, state: S, kept: KeptSize) -> Vec<(Identity, S)> {
+        let mut evicted: Vec<_> = self.remove_entry(&identity).into_iter().collect();
+        self.peers.push_back(DisconnectedPeer { identity, kept, state });
+        while self.peers.len() > self.limits.count {
+            let first = self.position(|peer| peer.kept.count == 0);
+            evicted.extend(self.remove_at(first.or_else(|| self.first_nameless()).unwrap_or(0)));
         }
         while self.bytes() > self.limits.bytes {
-            // To forget those for whom nothing is kept would not help.
-            let nameless = self.position(|away| away.kept.bytes > 0 && !away.identity.is_lasting());
-            let first = nameless.or_else(|| self.position(|away| away.kept.bytes > 0));
+            // Evicting a peer with nothing kept would free no bytes.
+            let nameless = self.position(|peer| peer.kept.bytes > 0 && !peer.identity.is_lasting());
+            let first = nameless.or_else(|| self.position(|peer| peer.kept.bytes > 0));
             match first.and_then(|at| self.remove_at(at)) {
-                Some(one) => forgotten.push(one),
+                Some(one) => evicted.push(one),
                 None => break,
             }
         }
-        forgotten
+        evicted
     }
 
-    fn nameless(&self) -> Option<usize> {
-        self.position(|away| !away.identity.is_lasting())
+    fn first_nameless(&self) -> Option<usize> {
+        self.position(|peer| !peer.identity.is_lasting())
     }
 
-    fn position(&self, is: impl Fn(&Away<S>) -> bool) -> Option<usize> {
-        self.away.iter().position(is)
+    fn position(&self, is: impl Fn(&DisconnectedPeer<S>) -> bool) -> Option<usize> {
+        self.peers.iter().position(is)
     }
 
-    /// The peer is back: what it left, if that is still known.
-    pub fn take_back(&mut self, identity: &Identity) -> Option<S> {
-        self.remove(identity).map(|(_, state)| state)
+    /// Removes a peer that has reconnected and returns its state, if it was not evicted.
+    pub fn remove(&mut self, identity: &Identity) -> Option<S> {
+        self.remove_entry(identity).map(|(_, state)| state)
     }
 
-    /// What a peer that is away left, for the answer to its hello.
+    /// Returns the state of a peer without removing it, for the answer to its hello.
     pub fn get(&self, identity: &Identity) -> Option<&S> {
-        self.away.iter().find(|away| away.identity == *identity).map(|away| &away.state)
+        self.peers.iter().find(|peer| peer.identity == *identity).map(|peer| &peer.state)
     }
 
-    /// Bytes that are kept for all of them.
+    /// Bytes kept for all peers together.
     pub fn bytes(&self) -> usize {
-        self.away.iter().fold(0, |sum, away| sum.saturating_add(away.kept.bytes))
+        self.peers.iter().fold(0, |sum, peer| sum.saturating_add(peer.kept.bytes))
     }
 
-    /// How many are away.
+    /// Number of peers.
     #[cfg(test)]
     pub fn count(&self) -> usize {
-        self.away.len()
+        self.peers.len()
     }
 
-    fn remove(&mut self, identity: &Identity) -> Option<(Identity, S)> {
-        let at = self.away.iter().position(|away| away.identity == *identity)?;
+    fn remove_entry(&mut self, identity: &Identity) -> Option<(Identity, S)> {
+        let at = self.peers.iter().position(|peer| peer.identity == *identity)?;
         self.remove_at(at)
     }
 
     fn remove_at(&mut self, at: usize) -> Option<(Identity, S)> {
-        let away = self.away.remove(at)?;
-        Some((away.identity, away.state))
+        let peer = self.peers.remove(at)?;
+        Some((peer.identity, peer.state))
     }
 }
 
@@ -116,8 +120,8 @@ mod tests {
     }
 
     /// One message of so many bytes.
-    fn bytes(bytes: usize) -> Kept {
-        Kept { count: 1, bytes }
+    fn bytes(bytes: usize) -> KeptSize {
+        KeptSize { count: 1, bytes }
     }
 
     fn nameless(session: u64) -> Identity {
@@ -125,68 +129,65 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_finds_what_it_left() {
-        let mut peers = Peers::new(PeerLimits { count: 8, bytes: 100 });
-        assert!(peers.put_away(named("panel"), 'a', bytes(10)).is_empty());
-        assert!(peers.put_away(nameless(7), 'b', bytes(10)).is_empty());
+    fn reconnecting_peer_gets_its_state_once() {
+        let mut peers = DisconnectedPeers::new(PeerLimits { count: 8, bytes: 100 });
+        assert!(peers.insert(named("panel"), 'a', bytes(10)).is_empty());
+        assert!(peers.insert(nameless(7), 'b', bytes(10)).is_empty());
         assert_eq!(peers.get(&named("panel")), Some(&'a'));
         assert_eq!(
-            peers.take_back(&Identity::of_dialler(Owner::Anyone, Some("panel"), 99)),
+            peers.remove(&Identity::of_dialler(Owner::Anyone, Some("panel"), 99)),
             Some('a'),
             "a name outlives a session"
         );
-        assert_eq!(peers.take_back(&named("panel")), None, "once");
-        assert_eq!(peers.take_back(&nameless(8)), None, "another session is another nameless peer");
-        assert_eq!(peers.take_back(&nameless(7)), Some('b'));
+        assert_eq!(peers.remove(&named("panel")), None, "once");
+        assert_eq!(peers.remove(&nameless(8)), None, "another session is another nameless peer");
+        assert_eq!(peers.remove(&nameless(7)), Some('b'));
         assert_eq!((peers.count(), peers.bytes()), (0, 0));
     }
 
     #[test]
-    fn the_oldest_nameless_are_forgotten_first_then_the_oldest() {
-        let mut peers = Peers::new(PeerLimits { count: 3, bytes: 1000 });
-        peers.put_away(named("a"), 1, bytes(0));
-        peers.put_away(nameless(2), 2, bytes(0));
-        peers.put_away(nameless(3), 3, bytes(0));
-        assert_eq!(peers.put_away(named("b"), 4, bytes(0)), [(nameless(2), 2)]);
-        assert_eq!(peers.put_away(named("c"), 5, bytes(0)), [(nameless(3), 3)]);
-        assert_eq!(peers.put_away(named("d"), 6, bytes(0)), [(named("a"), 1)]);
+    fn count_limit_evicts_oldest_nameless_first_then_oldest() {
+        let mut peers = DisconnectedPeers::new(PeerLimits { count: 3, bytes: 1000 });
+        peers.insert(named("a"), 1, bytes(0));
+        peers.insert(nameless(2), 2, bytes(0));
+        peers.insert(nameless(3), 3, bytes(0));
+        assert_eq!(peers.insert(named("b"), 4, bytes(0)), [(nameless(2), 2)]);
+        assert_eq!(peers.insert(named("c"), 5, bytes(0)), [(nameless(3), 3)]);
+        assert_eq!(peers.insert(named("d"), 6, bytes(0)), [(named("a"), 1)]);
         assert_eq!(
-            peers.put_away(nameless(9), 7, bytes(0)),
+            peers.insert(nameless(9), 7, bytes(0)),
             [(nameless(9), 7)],
-            "names are worth more than it"
+            "a nameless peer is evicted before named ones"
         );
         assert_eq!(peers.count(), 3);
     }
 
     #[test]
-    fn bytes_are_bounded_for_all_together() {
-        let mut peers = Peers::new(PeerLimits { count: 10, bytes: 100 });
-        peers.put_away(named("a"), 1, bytes(60));
-        peers.put_away(nameless(2), 2, bytes(30));
-        assert_eq!(peers.put_away(named("b"), 3, bytes(60)), [(nameless(2), 2), (named("a"), 1)]);
-        assert_eq!(
-            peers.put_away(named("huge"), 4, bytes(usize::MAX)),
-            [(named("b"), 3), (named("huge"), 4)]
-        );
+    fn byte_limit_evicts_until_the_total_fits() {
+        let mut peers = DisconnectedPeers::new(PeerLimits { count: 10, bytes: 100 });
+        peers.insert(named("a"), 1, bytes(60));
+        peers.insert(nameless(2), 2, bytes(30));
+        assert_eq!(peers.insert(named("b"), 3, bytes(60)), [(nameless(2), 2), (named("a"), 1)]);
+        assert_eq!(peers.insert(named("huge"), 4, bytes(usize::MAX)), [(named("b"), 3), (named("huge"), 4)]);
         assert_eq!((peers.count(), peers.bytes()), (0, 0));
     }
 
     #[test]
-    fn those_for_whom_nothing_is_kept_are_forgotten_first() {
-        let mut peers = Peers::new(PeerLimits { count: 3, bytes: 1000 });
-        peers.put_away(named("a"), 1, bytes(10));
-        peers.put_away(named("b"), 2, Kept::default());
-        peers.put_away(nameless(3), 3, bytes(10));
-        assert_eq!(peers.put_away(named("c"), 4, Kept::default()), [(named("b"), 2)]);
-        assert_eq!(peers.put_away(named("d"), 5, Kept::default()), [(named("c"), 4)]);
+    fn peers_with_nothing_kept_are_evicted_first() {
+        let mut peers = DisconnectedPeers::new(PeerLimits { count: 3, bytes: 1000 });
+        peers.insert(named("a"), 1, bytes(10));
+        peers.insert(named("b"), 2, KeptSize::default());
+        peers.insert(nameless(3), 3, bytes(10));
+        assert_eq!(peers.insert(named("c"), 4, KeptSize::default()), [(named("b"), 2)]);
+        assert_eq!(peers.insert(named("d"), 5, KeptSize::default()), [(named("c"), 4)]);
         for i in 0..1000 {
             let name = format!("visitor-{i}");
-            assert_eq!(peers.put_away(named(&name), i, Kept::default()).len(), 1);
+            assert_eq!(peers.insert(named(&name), i, KeptSize::default()).len(), 1);
         }
         assert_eq!((peers.get(&named("a")), peers.get(&nameless(3))), (Some(&1), Some(&3)));
-        // Where more is kept than may be, it is no help to forget those.
+        // Over the byte limit, peers with nothing kept are not evicted: that would free no bytes.
         assert_eq!(
-            peers.put_away(named("e"), 6, bytes(995)),
+            peers.insert(named("e"), 6, bytes(995)),
             [(named("visitor-999"), 999), (nameless(3), 3), (named("a"), 1)]
         );
     }

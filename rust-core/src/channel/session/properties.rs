@@ -1,4 +1,4 @@
-//! Random calls of an outbox and an inbox against a naive account of each; what fails is shrunk.
+//! Random calls of an outbox and an inbox against a naive ack_words of each; what fails is shrunk.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use proptest::prelude::*;
 
 use super::super::options::Acknowledge;
 use super::inbox::{AckUrgency, Verdict};
-use super::{Hello, Identity, Inbox, Outbox, Received, ReplayLimits, RetransmitClass};
+use super::{Identity, Inbox, Outbox, Progress, ReplayLimits, RetransmitClass, SessionHello};
 
-const OURS: u64 = 1;
+const OWN_SESSION: u64 = 1;
 
-fn hello(session: u64, taken: u64) -> Hello {
-    let received = Received { session: OURS, taken, consumed: 0 };
-    Hello { session, first: 0, keeps: Some(ReplayLimits { count: 8, bytes: 80 }), received }
+fn hello(session: u64, received: u64) -> SessionHello {
+    let received = Progress { session: OWN_SESSION, received, consumed: 0 };
+    SessionHello { session, first: 0, keeps: Some(ReplayLimits { count: 8, bytes: 80 }), received }
 }
 
 #[derive(Clone, Debug)]
 enum Sending {
     Send(RetransmitClass, usize),
     Acknowledged(u64),
-    Settled(u64),
-    Link { session: u64, taken: u64 },
+    Finish(u64),
+    Link { session: u64, received: u64 },
     Replay,
 }
 
@@ -30,16 +30,16 @@ fn sending() -> impl Strategy<Value = Sending> {
     prop_oneof![
         4 => (class, 0usize..40).prop_map(|(class, bytes)| Sending::Send(class, bytes)),
         2 => (0u64..20).prop_map(Sending::Acknowledged),
-        1 => (0u64..20).prop_map(Sending::Settled),
-        1 => (2u64..4, 0u64..20).prop_map(|(session, taken)| Sending::Link { session, taken }),
+        1 => (0u64..20).prop_map(Sending::Finish),
+        1 => (2u64..4, 0u64..20).prop_map(|(session, received)| Sending::Link { session, received }),
         3 => Just(Sending::Replay),
     ]
 }
 
 #[derive(Clone, Debug)]
 enum Receiving {
-    Take(u64),
-    Given(u64),
+    Receive(u64),
+    Delivered(u64),
     Consumed,
     Acknowledge(u64),
     Finished(u64),
@@ -47,8 +47,8 @@ enum Receiving {
 
 fn receiving() -> impl Strategy<Value = Receiving> {
     prop_oneof![
-        3 => (1u64..4).prop_map(Receiving::Take),
-        3 => (1u64..20).prop_map(Receiving::Given),
+        3 => (1u64..4).prop_map(Receiving::Receive),
+        3 => (1u64..20).prop_map(Receiving::Delivered),
         1 => Just(Receiving::Consumed),
         1 => (1u64..20).prop_map(Receiving::Acknowledge),
         1 => (1u64..20).prop_map(Receiving::Finished),
@@ -57,9 +57,9 @@ fn receiving() -> impl Strategy<Value = Receiving> {
 
 proptest! {
     #[test]
-    fn an_outbox_keeps_and_replays_what_a_naive_one_does(steps in prop::collection::vec(sending(), 0..60)) {
+    fn outbox_keeps_and_replays_like_a_naive_model(steps in prop::collection::vec(sending(), 0..60)) {
         let limits = ReplayLimits { count: 5, bytes: 80 };
-        let mut outbox: Outbox<u64> = Outbox::new(OURS, Some(limits));
+        let mut outbox: Outbox<u64> = Outbox::new(OWN_SESSION, Some(limits));
         outbox.link_up(&hello(2, 0), Identity::Listener).unwrap();
         // What is kept: nature, bytes, and whether this link has had it.
         let mut kept: BTreeMap<u64, (RetransmitClass, usize, bool)> = BTreeMap::new();
@@ -93,23 +93,23 @@ proptest! {
                         kept.retain(|at, (class, ..)| *at > number || *class == RetransmitClass::Idempotent);
                         prop_assert_eq!(believed.unwrap(), before - kept.len());
                     }
-                    prop_assert_eq!(outbox.figures().acknowledged, acknowledged);
+                    prop_assert_eq!(outbox.stats().acknowledged, acknowledged);
                 }
-                Sending::Settled(number) => {
-                    outbox.settled(number);
+                Sending::Finish(number) => {
+                    outbox.finish_request(number);
                     kept.retain(|at, (class, ..)| *at != number || *class != RetransmitClass::Idempotent);
                 }
-                Sending::Link { session, taken } => {
-                    let up = outbox.link_up(&hello(session, taken), Identity::Listener);
-                    prop_assert_eq!(up.is_ok(), taken <= last);
-                    if taken > last {
+                Sending::Link { session, received } => {
+                    let up = outbox.link_up(&hello(session, received), Identity::Listener);
+                    prop_assert_eq!(up.is_ok(), received <= last);
+                    if received > last {
                         continue;
                     }
                     if session != peer {
                         kept.retain(|_, (class, ..)| *class != RetransmitClass::IdempotentAnswer);
                     }
                     for (number, (.., had)) in &mut kept {
-                        *had = session == peer && *number <= taken;
+                        *had = session == peer && *number <= received;
                     }
                     peer = session;
                 }
@@ -124,49 +124,49 @@ proptest! {
     }
 
     #[test]
-    fn an_inbox_says_what_a_naive_one_does(
+    fn inbox_progress_matches_a_naive_model(
         manual in any::<bool>(),
         steps in prop::collection::vec(receiving(), 0..80),
     ) {
         let mut inbox = Inbox::new(if manual { Acknowledge::Manual } else { Acknowledge::Auto });
         inbox.hello(&hello(7, 0));
-        // What was taken: 0 waits, 1 was given, 2 is consumed.
-        let mut taken: BTreeMap<u64, u8> = BTreeMap::new();
+        // What was received: 0 waits, 1 was given, 2 is consumed.
+        let mut received: BTreeMap<u64, u8> = BTreeMap::new();
         let mut last = 0u64;
         for step in steps {
             match step {
                 // Mostly the next one; now and then an old one, or a gap.
-                Receiving::Take(step) => {
+                Receiving::Receive(step) => {
                     let number = (last + step).saturating_sub(1).max(1);
                     let new = number > last;
                     let expected = if new { Verdict::New { missed: 0 } } else { Verdict::Duplicate };
-                    prop_assert_eq!(inbox.take(number, 1, AckUrgency::Soon).unwrap(), expected);
+                    prop_assert_eq!(inbox.receive(number, 1, AckUrgency::Prompt).unwrap(), expected);
                     if new {
-                        taken.insert(number, 0);
+                        received.insert(number, 0);
                         last = number;
                     }
                 }
-                Receiving::Given(number) => {
-                    inbox.given(7, number);
-                    taken.entry(number).and_modify(|state| *state = (*state).max(1));
+                Receiving::Delivered(number) => {
+                    inbox.delivered(7, number);
+                    received.entry(number).and_modify(|state| *state = (*state).max(1));
                 }
                 Receiving::Consumed => {
                     inbox.consumed();
-                    taken.values_mut().filter(|state| !manual && **state == 1).for_each(|state| *state = 2);
+                    received.values_mut().filter(|state| !manual && **state == 1).for_each(|state| *state = 2);
                 }
                 Receiving::Acknowledge(up_to) => {
                     inbox.acknowledge(7, up_to);
-                    taken.range_mut(..=up_to).filter(|(_, state)| **state == 1).for_each(|(_, state)| *state = 2);
+                    received.range_mut(..=up_to).filter(|(_, state)| **state == 1).for_each(|(_, state)| *state = 2);
                 }
                 Receiving::Finished(number) => {
                     inbox.finished(7, number);
-                    taken.entry(number).and_modify(|state| *state = 2);
+                    received.entry(number).and_modify(|state| *state = 2);
                 }
             }
-            let consumed = taken.iter().take_while(|(_, state)| **state == 2).last().map_or(0, |(n, _)| *n);
-            prop_assert_eq!(inbox.received(), Received { session: 7, taken: last, consumed });
-            let open = taken.values().filter(|state| **state != 2).count() as u64;
-            prop_assert_eq!(inbox.figures().unconsumed, open);
+            let consumed = received.iter().take_while(|(_, state)| **state == 2).last().map_or(0, |(n, _)| *n);
+            prop_assert_eq!(inbox.received(), Progress { session: 7, received: last, consumed });
+            let open = received.values().filter(|state| **state != 2).count() as u64;
+            prop_assert_eq!(inbox.stats().unconsumed, open);
         }
     }
 }

@@ -10,8 +10,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::super::options::Acknowledge;
 use super::outbox::Incarnation;
-use super::{Hello, Identity, Owner, ReplayLimits, RetransmitClass};
-use end::{End, RxLink, Taken, TxLink};
+use super::{Identity, Owner, ReplayLimits, RetransmitClass, SessionHello};
+use end::{End, ReceivedFrame, RxLink, TxLink};
 use truth::Truth;
 
 use crate::histories::{Random, Seed, given_seed};
@@ -102,7 +102,7 @@ impl World<'_> {
         }
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
+    fn trace(&self, what: impl FnOnce() -> String) {
         if self.tells {
             println!("{}", what());
         }
@@ -145,10 +145,10 @@ impl World<'_> {
     /// A peer that claims what cannot be is refused, and changes nothing.
     fn lie(&mut self, i: usize) {
         let outbox = &mut self.ends[i].outbox;
-        let before = (outbox.kept(), outbox.figures());
+        let before = (outbox.kept(), outbox.stats());
         let number = outbox.last() + 2 + self.random.below(3) as u64;
         assert!(outbox.acknowledged(number).is_err());
-        assert_eq!((outbox.kept(), outbox.figures()), before);
+        assert_eq!((outbox.kept(), outbox.stats()), before);
     }
 
     /// From any point on, what is on the way to this end is lost.
@@ -163,14 +163,14 @@ impl World<'_> {
     }
 
     fn cut(&mut self) {
-        self.tell(|| "cut".to_owned());
+        self.trace(|| "cut".to_owned());
         self.lose(LISTENER);
         self.lose(DIALLER);
         self.linked = false;
     }
 
     fn crash(&mut self, i: usize) {
-        self.tell(|| format!("{i} crashes"));
+        self.trace(|| format!("{i} crashes"));
         if self.linked {
             self.lose(1 - i);
         }
@@ -181,8 +181,8 @@ impl World<'_> {
 
     fn connect(&mut self) {
         self.links += 1;
-        let hellos = [0, 1].map(|i| Hello::ours(&self.ends[i].outbox, &self.ends[i].inbox));
-        self.tell(|| format!("link {}: {hellos:?}", self.links));
+        let hellos = [0, 1].map(|i| SessionHello::of(&self.ends[i].outbox, &self.ends[i].inbox));
+        self.trace(|| format!("link {}: {hellos:?}", self.links));
         for i in [LISTENER, DIALLER] {
             let hello = hellos[1 - i];
             let name = self.named.then_some("panel");
@@ -211,7 +211,7 @@ impl World<'_> {
                 }
             }
             let has = if up.incarnation == Incarnation::Same && hello.received.session == end.session() {
-                hello.received.taken
+                hello.received.received
             } else {
                 0
             };
@@ -228,7 +228,7 @@ impl World<'_> {
         self.linked = true;
         for i in [LISTENER, DIALLER] {
             // How far it has come stands in the hello.
-            let Hello { session, received, .. } = hellos[1 - i];
+            let SessionHello { session, received, .. } = hellos[1 - i];
             if received.session == self.ends[i].session() {
                 self.truth.acknowledged(
                     received.session,
@@ -243,7 +243,7 @@ impl World<'_> {
 
     /// No more faults: in the end everything is where it belongs.
     fn settle(&mut self) {
-        self.tell(|| "quiet from here on".to_owned());
+        self.trace(|| "quiet from here on".to_owned());
         if !self.linked {
             self.connect();
         }
@@ -260,7 +260,7 @@ impl World<'_> {
                 while self.ends[i].is_awake() && self.receive(i) {}
                 self.answer(i);
                 let last = self.ends[i].hands.last().copied();
-                if let Some(Taken { session, .. }) = last {
+                if let Some(ReceivedFrame { session, .. }) = last {
                     self.ends[i].let_go(Some(session), u64::MAX, &mut self.truth);
                     self.ends[i].inbox.acknowledge(session, u64::MAX);
                     self.publish(i);
@@ -271,9 +271,9 @@ impl World<'_> {
             for i in [LISTENER, DIALLER] {
                 self.look(i);
                 // An acknowledgement that found no room is not tried again by who sleeps: it is asked for.
-                let figures = self.ends[i].outbox.figures();
-                let waits = before == self.moves && figures.unacknowledged > 0;
-                if waits && asked[i].replace(figures) != Some(figures) {
+                let stats = self.ends[i].outbox.stats();
+                let waits = before == self.moves && stats.unacknowledged > 0;
+                if waits && asked[i].replace(stats) != Some(stats) {
                     self.seen.asked += 1;
                     self.bye(i);
                 }
@@ -285,11 +285,11 @@ impl World<'_> {
             }
         }
         for i in [LISTENER, DIALLER] {
-            self.check_settled(i);
+            self.check_finished(i);
         }
     }
 
-    fn check_settled(&mut self, i: usize) {
+    fn check_finished(&mut self, i: usize) {
         let (end, peer) = (&self.ends[i], &self.ends[1 - i]);
         assert!(end.local.is_empty() || end.call.is_some(), "{:?} was never given", end.local);
         if self.keeps[i].is_none() {

@@ -3,23 +3,28 @@
 use super::super::options::Acknowledge;
 use super::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::outbox::{Incarnation, Order};
-use super::{Hello, Identity, Inbox, Outbox, Owner, Received, ReplayLimits, RetransmitClass};
+use super::{Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::ErrorKind;
 
 const LIMITS: ReplayLimits = ReplayLimits { count: 8, bytes: 100 };
-const OURS: u64 = 10;
-const THEIRS: u64 = 20;
+const OWN_SESSION: u64 = 10;
+const PEER_SESSION: u64 = 20;
 
 fn outbox() -> Outbox<&'static str> {
-    Outbox::new(OURS, Some(LIMITS))
+    Outbox::new(OWN_SESSION, Some(LIMITS))
 }
 
-fn hello(session: u64, taken: u64, consumed: u64) -> Hello {
-    Hello { session, first: 1, keeps: Some(LIMITS), received: Received { session: OURS, taken, consumed } }
+fn hello(session: u64, received: u64, consumed: u64) -> SessionHello {
+    SessionHello {
+        session,
+        first: 1,
+        keeps: Some(LIMITS),
+        received: Progress { session: OWN_SESSION, received, consumed },
+    }
 }
 
 fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'static str) -> u64 {
-    let next = outbox.offer();
+    let next = outbox.assign_number();
     assert_eq!(outbox.sent(class, message.len(), || message), next);
     next
 }
@@ -35,59 +40,59 @@ fn replay(outbox: &mut Outbox<&'static str>) -> Vec<(u64, &'static str)> {
 
 fn inbox(how: Acknowledge) -> Inbox {
     let mut inbox = Inbox::new(how);
-    inbox.hello(&hello(THEIRS, 0, 0));
+    inbox.hello(&hello(PEER_SESSION, 0, 0));
     inbox
 }
 
 fn take(inbox: &mut Inbox, number: u64) {
-    assert_eq!(inbox.take(number, 10, AckUrgency::Soon).unwrap(), Verdict::New { missed: 0 });
+    assert_eq!(inbox.receive(number, 10, AckUrgency::Prompt).unwrap(), Verdict::New { missed: 0 });
 }
 
 #[test]
-fn inbox_that_takes_and_gives_in_one_step_ends_as_in_two() {
+fn inbox_receive_and_deliver_equals_two_steps() {
     let mut at_once = inbox(Acknowledge::Auto);
     let mut in_steps = at_once.clone();
     for number in [1, 2, 2, 5, 3, 6] {
         at_once.consumed();
         in_steps.consumed();
-        let verdict = in_steps.take(number, 10, AckUrgency::Soon).unwrap();
+        let verdict = in_steps.receive(number, 10, AckUrgency::Prompt).unwrap();
         if verdict != Verdict::Duplicate {
-            in_steps.given(THEIRS, number);
+            in_steps.delivered(PEER_SESSION, number);
         }
-        assert_eq!(at_once.take_and_give(number, 10, AckUrgency::Soon).unwrap(), verdict);
+        assert_eq!(at_once.receive_and_deliver(number, 10, AckUrgency::Prompt).unwrap(), verdict);
         assert_eq!(format!("{at_once:?}"), format!("{in_steps:?}"), "after {number}");
     }
     at_once.consumed();
-    assert_eq!((at_once.received().taken, at_once.received().consumed), (6, 6));
-    assert!(at_once.take_and_give(0, 10, AckUrgency::Soon).is_err());
+    assert_eq!((at_once.received().received, at_once.received().consumed), (6, 6));
+    assert!(at_once.receive_and_deliver(0, 10, AckUrgency::Prompt).is_err());
 }
 
 /// Histories in which one message, several or none are open when the next is received, and in which some were finished or acknowledged.
 #[test]
-fn inbox_that_consumes_and_gives_in_one_step_ends_as_in_two() {
+fn inbox_consume_and_deliver_equals_two_steps() {
     let steps =
         [(1, 0), (2, 0), (3, 1), (5, 2), (6, 0), (7, 3), (8, 0), (9, 4), (10, 0), (12, 0), (13, 5), (14, 0)];
-    let worths = [AckUrgency::Soon, AckUrgency::Sometime, AckUrgency::Nothing];
+    let worths = [AckUrgency::Prompt, AckUrgency::Piggyback, AckUrgency::NotNeeded];
     for how in [Acknowledge::Auto, Acknowledge::Manual] {
         for keeps in [Some(LIMITS), None] {
             let mut at_once = Inbox::new(how);
-            at_once.hello(&Hello { keeps, ..hello(THEIRS, 0, 0) });
+            at_once.hello(&SessionHello { keeps, ..hello(PEER_SESSION, 0, 0) });
             let mut in_steps = at_once.clone();
             for (number, before) in steps {
                 for inbox in [&mut at_once, &mut in_steps] {
                     match before {
-                        1 => drop(inbox.take(number - 1, 10, AckUrgency::Soon)),
-                        2 => inbox.finished(THEIRS, 3),
-                        3 => inbox.said_in_passing(THEIRS, 5),
-                        4 => inbox.acknowledge(THEIRS, 8),
-                        5 => drop(inbox.take_and_give(number - 1, 10, AckUrgency::Nothing)),
+                        1 => drop(inbox.receive(number - 1, 10, AckUrgency::Prompt)),
+                        2 => inbox.finished(PEER_SESSION, 3),
+                        3 => inbox.piggybacked(PEER_SESSION, 5),
+                        4 => inbox.acknowledge(PEER_SESSION, 8),
+                        5 => drop(inbox.receive_and_deliver(number - 1, 10, AckUrgency::NotNeeded)),
                         _ => {}
                     }
                 }
                 let (bytes, urgency) = (number as usize, worths[number as usize % 3]);
                 in_steps.consumed();
-                let expected = in_steps.take_and_give(number, bytes, urgency);
-                let verdict = at_once.consume_and_give(number, bytes, urgency);
+                let expected = in_steps.receive_and_deliver(number, bytes, urgency);
+                let verdict = at_once.consume_and_deliver(number, bytes, urgency);
                 assert_eq!(verdict.ok(), expected.ok(), "{how:?}, {keeps:?}, {number}");
                 assert_eq!(
                     format!("{at_once:?}"),
@@ -95,53 +100,59 @@ fn inbox_that_consumes_and_gives_in_one_step_ends_as_in_two() {
                     "{how:?}, {keeps:?}, after {number}"
                 );
             }
-            assert_eq!(at_once.consume_and_give(14, 1, AckUrgency::Soon).unwrap(), Verdict::Duplicate);
-            assert!(at_once.consume_and_give(0, 1, AckUrgency::Soon).is_err());
+            assert_eq!(at_once.consume_and_deliver(14, 1, AckUrgency::Prompt).unwrap(), Verdict::Duplicate);
+            assert!(at_once.consume_and_deliver(0, 1, AckUrgency::Prompt).is_err());
         }
     }
 }
 
 #[test]
-fn what_is_not_acknowledged_goes_to_the_next_incarnation_in_order() {
+fn unacknowledged_messages_go_to_next_incarnation_in_order() {
     let mut outbox = outbox();
-    let up = outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    let up = outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     assert_eq!(up.incarnation, Incarnation::First);
     for message in ["a", "b", "c", "d"] {
         send(&mut outbox, RetransmitClass::Data, message);
     }
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
     // The same one has three of them: it is not given the third again.
-    let up = outbox.link_up(&hello(THEIRS, 3, 2), Identity::Listener).unwrap();
+    let up = outbox.link_up(&hello(PEER_SESSION, 3, 2), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Same, 0));
     assert_eq!(replay(&mut outbox), [(4, "d")]);
     // It died with the third: its next incarnation is given that, too.
-    let up = outbox.link_up(&hello(THEIRS + 1, 0, 0), Identity::Listener).unwrap();
+    let up = outbox.link_up(&hello(PEER_SESSION + 1, 0, 0), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
     assert_eq!(outbox.first(), 3);
     assert_eq!(replay(&mut outbox), [(3, "c"), (4, "d")]);
     assert_eq!(outbox.order(), Order::New { number: 5 });
-    assert_eq!(outbox.figures().replayed, 3);
+    assert_eq!(outbox.stats().replayed, 3);
 }
 
 #[test]
-fn what_was_meant_for_a_nameless_peer_that_went_is_dropped_and_counted() {
+fn messages_for_lost_nameless_peer_are_dropped_and_counted() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Owner::Anyone, None, THEIRS)).unwrap();
+    outbox
+        .link_up(&hello(PEER_SESSION, 0, 0), Identity::of_dialler(Owner::Anyone, None, PEER_SESSION))
+        .unwrap();
     send(&mut outbox, RetransmitClass::Data, "a");
     send(&mut outbox, RetransmitClass::Data, "b");
     // Its cut link resumes.
-    outbox.link_up(&hello(THEIRS, 1, 0), Identity::of_dialler(Owner::Anyone, None, THEIRS)).unwrap();
+    outbox
+        .link_up(&hello(PEER_SESSION, 1, 0), Identity::of_dialler(Owner::Anyone, None, PEER_SESSION))
+        .unwrap();
     assert_eq!(replay(&mut outbox), [(2, "b")]);
     let up = outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, None, 30)).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Another, 2));
     assert_eq!(outbox.order(), Order::New { number: 3 });
-    assert_eq!((outbox.figures().dropped, outbox.unacknowledged().count), (2, 0));
+    assert_eq!((outbox.stats().dropped, outbox.unacknowledged().count), (2, 0));
 }
 
 #[test]
-fn a_name_is_not_given_what_was_meant_for_another() {
+fn messages_kept_for_one_name_do_not_go_to_another() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::of_dialler(Owner::Anyone, Some("panel"), THEIRS)).unwrap();
+    outbox
+        .link_up(&hello(PEER_SESSION, 0, 0), Identity::of_dialler(Owner::Anyone, Some("panel"), PEER_SESSION))
+        .unwrap();
     send(&mut outbox, RetransmitClass::Data, "a");
     let up =
         outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, Some("logger"), 30)).unwrap();
@@ -150,33 +161,33 @@ fn a_name_is_not_given_what_was_meant_for_another() {
 }
 
 #[test]
-fn a_peer_that_lies_is_refused_and_changes_nothing() {
+fn impossible_acknowledgement_is_malformed_and_changes_nothing() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     send(&mut outbox, RetransmitClass::Data, "a");
     for number in [2, 3, u64::MAX] {
         let error = outbox.acknowledged(number).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
-        for (taken, consumed) in [(number, 0), (0, number)] {
-            let error = outbox.link_up(&hello(30, taken, consumed), Identity::Listener).unwrap_err();
+        for (received, consumed) in [(number, 0), (0, number)] {
+            let error = outbox.link_up(&hello(30, received, consumed), Identity::Listener).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
         }
     }
     assert_eq!(outbox.unacknowledged().count, 1);
-    assert_eq!(outbox.peer(), Some((&Identity::Listener, THEIRS)));
+    assert_eq!(outbox.peer(), Some((&Identity::Listener, PEER_SESSION)));
     // What it says of another session of ours is no claim about this one.
     let mut stale = hello(30, 1000, 1000);
-    stale.received.session = OURS + 1;
+    stale.received.session = OWN_SESSION + 1;
     outbox.link_up(&stale, Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(1, "a")]);
 }
 
 #[test]
-fn an_acknowledgement_may_be_quicker_than_the_thread_that_sends() {
+fn acknowledgement_before_sent_is_accepted() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     assert_eq!(outbox.acknowledged(1).unwrap_err().kind(), ErrorKind::Malformed, "nothing is under way");
-    let number = outbox.offer();
+    let number = outbox.assign_number();
     outbox.acknowledged(number).unwrap();
     outbox.sent(RetransmitClass::Data, 1, || panic!("it need not be kept"));
     assert_eq!((outbox.unacknowledged().count, outbox.kept()), (0, (0, 0)));
@@ -191,18 +202,18 @@ fn an_acknowledgement_may_be_quicker_than_the_thread_that_sends() {
 }
 
 #[test]
-fn an_answer_given_to_the_old_link_does_not_hide_what_the_new_one_is_to_have() {
+fn answer_sent_on_old_link_does_not_skip_replay_on_new_link() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     send(&mut outbox, RetransmitClass::IdempotentAnswer, "a");
-    outbox.offer();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.assign_number();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     outbox.sent(RetransmitClass::IdempotentAnswer, 1, || "b");
     assert_eq!(replay(&mut outbox), [(1, "a"), (2, "b")]);
 }
 
 #[test]
-fn an_old_acknowledgement_is_no_news() {
+fn older_acknowledgement_changes_nothing() {
     let mut outbox = outbox();
     for message in ["a", "b", "c"] {
         send(&mut outbox, RetransmitClass::Data, message);
@@ -210,13 +221,13 @@ fn an_old_acknowledgement_is_no_news() {
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
     assert_eq!(outbox.acknowledged(1).unwrap(), 0);
     assert_eq!(outbox.acknowledged(2).unwrap(), 0);
-    assert_eq!(outbox.figures().acknowledged, 2);
+    assert_eq!(outbox.stats().acknowledged, 2);
     assert_eq!(outbox.acknowledged(3).unwrap(), 1);
 }
 
 #[test]
-fn room_ends_at_either_limit_and_comes_back_with_the_acknowledgement() {
-    let mut outbox: Outbox<u8> = Outbox::new(OURS, Some(ReplayLimits { count: 3, bytes: 100 }));
+fn room_ends_at_either_limit_and_returns_with_acknowledgement() {
+    let mut outbox: Outbox<u8> = Outbox::new(OWN_SESSION, Some(ReplayLimits { count: 3, bytes: 100 }));
     assert!(outbox.has_room(RetransmitClass::Data, 1000), "a message above the limit is kept alone");
     outbox.sent(RetransmitClass::Data, 1000, || 0);
     assert!(!outbox.has_room(RetransmitClass::Data, 0) && !outbox.has_room(RetransmitClass::Idempotent, 0));
@@ -237,9 +248,9 @@ fn room_ends_at_either_limit_and_comes_back_with_the_acknowledgement() {
 }
 
 #[test]
-fn best_effort_keeps_nothing_and_a_close_still_knows_what_to_wait_for() {
-    let mut outbox: Outbox<&str> = Outbox::new(OURS, None);
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+fn best_effort_keeps_nothing_but_counts_unacknowledged() {
+    let mut outbox: Outbox<&str> = Outbox::new(OWN_SESSION, None);
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     for _ in 0..3 {
         assert!(outbox.has_room(RetransmitClass::Data, 1 << 40));
         outbox.sent(RetransmitClass::Data, 1, || panic!("nothing is kept"));
@@ -249,15 +260,15 @@ fn best_effort_keeps_nothing_and_a_close_still_knows_what_to_wait_for() {
     outbox.acknowledged(1).unwrap();
     assert_eq!(outbox.unacknowledged().count, 2);
     // What was on a link that broke is lost: nobody waits for it.
-    outbox.link_up(&hello(THEIRS, 1, 1), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 1, 1), Identity::Listener).unwrap();
     assert_eq!((outbox.unacknowledged().count, outbox.unacknowledged().last), (0, 0));
     assert_eq!((outbox.to_replay(), outbox.first()), (None, 4));
 }
 
 #[test]
-fn requests_are_sent_again_only_where_that_does_no_harm() {
+fn only_idempotent_requests_are_sent_again() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     send(&mut outbox, RetransmitClass::Idempotent, "ask");
     send(&mut outbox, RetransmitClass::Request, "do");
     send(&mut outbox, RetransmitClass::Answer, "reply");
@@ -265,7 +276,7 @@ fn requests_are_sent_again_only_where_that_does_no_harm() {
     send(&mut outbox, RetransmitClass::Data, "a");
     // Having been read is no answer.
     outbox.acknowledged(3).unwrap();
-    outbox.link_up(&hello(THEIRS, 1, 0), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 1, 0), Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(4, "reply to ask"), (5, "a")]);
     // To the next incarnation, the answer would mean another request.
     let up = outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
@@ -273,14 +284,14 @@ fn requests_are_sent_again_only_where_that_does_no_harm() {
     assert_eq!(replay(&mut outbox), [(1, "ask"), (5, "a")]);
     outbox.acknowledged(5).unwrap();
     assert_eq!(outbox.kept(), (1, 3));
-    outbox.settled(1);
+    outbox.finish_request(1);
     assert_eq!(outbox.kept(), (0, 0));
 }
 
 #[test]
-fn a_request_that_one_incarnation_read_reaches_the_next_over_a_link_that_broke_before() {
+fn request_received_by_dead_incarnation_is_replayed_to_next() {
     let mut outbox = outbox();
-    outbox.link_up(&hello(THEIRS, 0, 0), Identity::Listener).unwrap();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     send(&mut outbox, RetransmitClass::Idempotent, "ask");
     outbox.acknowledged(1).unwrap();
     for _ in 0..2 {
@@ -290,157 +301,164 @@ fn a_request_that_one_incarnation_read_reaches_the_next_over_a_link_that_broke_b
 }
 
 #[test]
-fn what_comes_twice_is_dropped_and_what_the_sender_does_not_keep_is_missed() {
+fn duplicates_are_dropped_and_gaps_of_best_effort_are_missed() {
     let mut inbox = Inbox::new(Acknowledge::Auto);
-    inbox.hello(&Hello { keeps: None, first: 5, ..hello(THEIRS, 0, 0) });
-    let mut verdict = |number| inbox.take(number, 1, AckUrgency::Soon).unwrap();
+    inbox.hello(&SessionHello { keeps: None, first: 5, ..hello(PEER_SESSION, 0, 0) });
+    let mut verdict = |number| inbox.receive(number, 1, AckUrgency::Prompt).unwrap();
     assert_eq!(verdict(7), Verdict::New { missed: 2 });
     assert_eq!(verdict(7), Verdict::Duplicate);
     assert_eq!(verdict(6), Verdict::Duplicate);
     assert_eq!(verdict(8), Verdict::New { missed: 0 });
     // The same session over another link: what was lost with the last one is missed.
-    inbox.hello(&Hello { keeps: None, first: 12, ..hello(THEIRS, 0, 0) });
-    assert_eq!(inbox.take(12, 1, AckUrgency::Soon).unwrap(), Verdict::New { missed: 3 });
-    let figures = inbox.figures();
-    assert_eq!((figures.missed, figures.duplicates), (5, 2));
-    assert_eq!(inbox.take(0, 1, AckUrgency::Soon).unwrap_err().kind(), ErrorKind::Malformed);
-    assert_eq!(inbox.take(u64::MAX, 1, AckUrgency::Soon).unwrap(), Verdict::New { missed: u64::MAX - 13 });
-    assert_eq!(inbox.take(u64::MAX, 1, AckUrgency::Soon).unwrap(), Verdict::Duplicate);
+    inbox.hello(&SessionHello { keeps: None, first: 12, ..hello(PEER_SESSION, 0, 0) });
+    assert_eq!(inbox.receive(12, 1, AckUrgency::Prompt).unwrap(), Verdict::New { missed: 3 });
+    let stats = inbox.stats();
+    assert_eq!((stats.missed, stats.duplicates), (5, 2));
+    assert_eq!(inbox.receive(0, 1, AckUrgency::Prompt).unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(
+        inbox.receive(u64::MAX, 1, AckUrgency::Prompt).unwrap(),
+        Verdict::New { missed: u64::MAX - 13 }
+    );
+    assert_eq!(inbox.receive(u64::MAX, 1, AckUrgency::Prompt).unwrap(), Verdict::Duplicate);
 }
 
 #[test]
-fn gaps_in_what_is_kept_are_requests_and_nothing_missed() {
+fn gaps_in_kept_messages_are_not_missed() {
     let mut inbox = inbox(Acknowledge::Auto);
     take(&mut inbox, 3);
     take(&mut inbox, 9);
-    assert_eq!(inbox.figures().missed, 0);
+    assert_eq!(inbox.stats().missed, 0);
 }
 
 #[test]
-fn consumed_is_what_the_next_call_says() {
+fn next_receive_consumes_delivered_messages() {
     let mut inbox = inbox(Acknowledge::Auto);
     take(&mut inbox, 1);
     inbox.consumed();
-    assert_eq!(inbox.to_piggyback(THEIRS), 0, "it was not given to anybody");
-    inbox.given(THEIRS, 1);
-    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 0, "it was not given to anybody");
+    inbox.delivered(PEER_SESSION, 1);
+    assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
     inbox.consumed();
-    assert_eq!(inbox.to_piggyback(THEIRS), 1);
-    assert_eq!(inbox.received(), Received { session: THEIRS, taken: 1, consumed: 1 });
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 1);
+    assert_eq!(inbox.received(), Progress { session: PEER_SESSION, received: 1, consumed: 1 });
 }
 
 #[test]
-fn what_waits_in_a_local_queue_is_not_consumed_by_what_overtook_it() {
+fn undelivered_message_holds_back_the_consumed_number() {
     let mut inbox = inbox(Acknowledge::Auto);
     take(&mut inbox, 1);
     take(&mut inbox, 2);
     take(&mut inbox, 3);
     // The second was the answer that a caller waited for.
-    inbox.finished(THEIRS, 2);
+    inbox.finished(PEER_SESSION, 2);
     inbox.consumed();
-    assert_eq!(inbox.to_piggyback(THEIRS), 0);
-    inbox.given(THEIRS, 1);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 0);
+    inbox.delivered(PEER_SESSION, 1);
     inbox.consumed();
-    assert_eq!(inbox.to_piggyback(THEIRS), 2);
-    assert_eq!(inbox.figures().unconsumed, 1);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 2);
+    assert_eq!(inbox.stats().unconsumed, 1);
 }
 
 #[test]
-fn manual_waits_for_the_program() {
+fn manual_acknowledgement_waits_for_the_program() {
     let mut inbox = inbox(Acknowledge::Manual);
     for number in 1..=4 {
         take(&mut inbox, number);
-        inbox.given(THEIRS, number);
+        inbox.delivered(PEER_SESSION, number);
         inbox.consumed();
     }
-    assert_eq!(inbox.to_piggyback(THEIRS), 0);
-    inbox.acknowledge(THEIRS, 2);
-    assert_eq!(inbox.to_piggyback(THEIRS), 2);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 0);
+    inbox.acknowledge(PEER_SESSION, 2);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 2);
     take(&mut inbox, 5);
-    inbox.acknowledge(THEIRS, u64::MAX);
-    assert_eq!(inbox.to_piggyback(THEIRS), 4, "the fifth was not given yet");
-    inbox.given(THEIRS, 5);
-    inbox.acknowledge(THEIRS + 1, u64::MAX);
-    assert_eq!(inbox.to_piggyback(THEIRS), 4, "that was about another session");
+    inbox.acknowledge(PEER_SESSION, u64::MAX);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 4, "the fifth was not given yet");
+    inbox.delivered(PEER_SESSION, 5);
+    inbox.acknowledge(PEER_SESSION + 1, u64::MAX);
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 4, "that was about another session");
 }
 
 #[test]
-fn numbers_of_one_session_are_not_said_to_another() {
+fn numbers_of_one_session_are_not_acknowledged_to_another() {
     let mut inbox = inbox(Acknowledge::Auto);
     take(&mut inbox, 1);
-    inbox.given(THEIRS, 1);
+    inbox.delivered(PEER_SESSION, 1);
     inbox.consumed();
-    for trigger in [AckTrigger::Passing, AckTrigger::Sleeping, AckTrigger::Leaving] {
+    for trigger in [AckTrigger::Receive, AckTrigger::Park, AckTrigger::Close] {
         assert_eq!(inbox.ack_due(trigger, 30), None, "{trigger:?}");
     }
-    assert_eq!(inbox.ack_due(AckTrigger::Asked, 30), Some(0));
+    assert_eq!(inbox.ack_due(AckTrigger::Requested, 30), Some(0));
     assert_eq!(inbox.to_piggyback(30), 0);
-    inbox.said(30, 1);
-    assert_eq!(inbox.ack_due(AckTrigger::Leaving, THEIRS), Some(1));
+    inbox.ack_sent(30, 1);
+    assert_eq!(inbox.ack_due(AckTrigger::Close, PEER_SESSION), Some(1));
     // The sender started anew: what the program still has of the last session counts for nobody.
     take(&mut inbox, 2);
     inbox.hello(&hello(30, 0, 0));
-    inbox.given(THEIRS, 2);
+    inbox.delivered(PEER_SESSION, 2);
     inbox.consumed();
     assert_eq!(inbox.to_piggyback(30), 0);
     take(&mut inbox, 1);
 }
 
 #[test]
-fn an_acknowledgement_is_due_before_sleeping_and_not_after_every_message() {
+fn acknowledgement_is_due_before_parking_and_not_after_each_message() {
     let mut inbox = Inbox::new(Acknowledge::Auto);
     let keeps = Some(ReplayLimits { count: 1000, bytes: 100_000 });
-    inbox.hello(&Hello { keeps, ..hello(THEIRS, 0, 0) });
+    inbox.hello(&SessionHello { keeps, ..hello(PEER_SESSION, 0, 0) });
     let mut number = 0;
     let mut consume = |inbox: &mut Inbox, bytes, urgency| {
         number += 1;
-        inbox.take(number, bytes, urgency).unwrap();
-        inbox.given(THEIRS, number);
+        inbox.receive(number, bytes, urgency).unwrap();
+        inbox.delivered(PEER_SESSION, number);
         inbox.consumed();
     };
     for _ in 0..63 {
-        consume(&mut inbox, 1, AckUrgency::Soon);
-        assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), None);
+        consume(&mut inbox, 1, AckUrgency::Prompt);
+        assert_eq!(inbox.ack_due(AckTrigger::Receive, PEER_SESSION), None);
     }
-    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), Some(63));
-    consume(&mut inbox, 1, AckUrgency::Soon);
-    assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), Some(64));
-    inbox.said(THEIRS, 64);
-    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
-    assert_eq!(inbox.ack_due(AckTrigger::Asked, THEIRS), Some(64));
-    consume(&mut inbox, 25_001, AckUrgency::Soon);
-    assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), Some(65), "a quarter of what the sender may keep");
-    inbox.said(THEIRS, 65);
+    assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), Some(63));
+    consume(&mut inbox, 1, AckUrgency::Prompt);
+    assert_eq!(inbox.ack_due(AckTrigger::Receive, PEER_SESSION), Some(64));
+    inbox.ack_sent(PEER_SESSION, 64);
+    assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
+    assert_eq!(inbox.ack_due(AckTrigger::Requested, PEER_SESSION), Some(64));
+    consume(&mut inbox, 25_001, AckUrgency::Prompt);
+    assert_eq!(
+        inbox.ack_due(AckTrigger::Receive, PEER_SESSION),
+        Some(65),
+        "a quarter of what the sender may keep"
+    );
+    inbox.ack_sent(PEER_SESSION, 65);
     for _ in 0..1000 {
-        consume(&mut inbox, 1000, AckUrgency::Nothing);
-        assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), None);
-        assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None, "calls cost no frames");
+        consume(&mut inbox, 1000, AckUrgency::NotNeeded);
+        assert_eq!(inbox.ack_due(AckTrigger::Receive, PEER_SESSION), None);
+        assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None, "calls cost no frames");
     }
-    assert_eq!(inbox.ack_due(AckTrigger::Leaving, THEIRS), Some(1065));
-    consume(&mut inbox, 1, AckUrgency::Sometime);
-    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
+    assert_eq!(inbox.ack_due(AckTrigger::Close, PEER_SESSION), Some(1065));
+    consume(&mut inbox, 1, AckUrgency::Piggyback);
+    assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
 }
 
 #[test]
-fn a_sender_with_a_small_store_is_told_earlier() {
+fn sender_with_small_replay_limits_is_acknowledged_earlier() {
     let mut inbox = inbox(Acknowledge::Auto);
     for number in 1..=2 {
-        assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), None);
-        inbox.take(number, 1, AckUrgency::Soon).unwrap();
-        inbox.given(THEIRS, number);
+        assert_eq!(inbox.ack_due(AckTrigger::Receive, PEER_SESSION), None);
+        inbox.receive(number, 1, AckUrgency::Prompt).unwrap();
+        inbox.delivered(PEER_SESSION, number);
         inbox.consumed();
     }
-    assert_eq!(inbox.ack_due(AckTrigger::Passing, THEIRS), Some(2), "a quarter of eight");
+    assert_eq!(inbox.ack_due(AckTrigger::Receive, PEER_SESSION), Some(2), "a quarter of eight");
 }
 
 #[test]
-fn what_was_said_on_a_link_that_broke_is_said_again() {
+fn acknowledgement_is_repeated_on_a_new_link() {
     let mut inbox = inbox(Acknowledge::Auto);
     take(&mut inbox, 1);
-    inbox.given(THEIRS, 1);
+    inbox.delivered(PEER_SESSION, 1);
     inbox.consumed();
-    inbox.said(THEIRS, 1);
-    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), None);
-    inbox.hello(&hello(THEIRS, 0, 0));
-    assert_eq!(inbox.ack_due(AckTrigger::Sleeping, THEIRS), Some(1));
+    inbox.ack_sent(PEER_SESSION, 1);
+    assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
+    inbox.hello(&hello(PEER_SESSION, 0, 0));
+    assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), Some(1));
 }

@@ -1,29 +1,39 @@
 //! IEEE 754 decimal128 as BSON has it: binary integer significand, little-endian.
+//!
+//! Layout from the top: a sign bit, 14 bits of biased exponent, 113 bits of coefficient. Numbers
+//! that it cannot hold exactly are written as an escape instead, so nothing is rounded.
 
 use crate::error::Result;
 use crate::value::{Decimal, DecimalParts};
 
+// What is added to the exponent.
 const BIAS: i32 = 6176;
+// The greatest exponent of the integer coefficient.
 const LARGEST_EXPONENT: i32 = 6111;
+// The digits of a coefficient.
 const DIGITS: usize = 34;
 const LARGEST_COEFFICIENT: u128 = 10u128.pow(34) - 1;
 
 const SIGN: u128 = 1 << 127;
+// The five bits behind the sign, for numbers that are not finite.
 const NAN: u128 = 0b11111 << 122;
 const INFINITY: u128 = 0b11110 << 122;
 
-/// The number that these bytes write. The sign and payload of a NaN are not kept: a [`Decimal`] has one NaN.
+/// Returns the number of these bytes. The sign and payload of a NaN are dropped: a [`Decimal`] has
+/// one NaN.
 pub(super) fn read(bytes: [u8; 16]) -> Result<Decimal> {
     let bits = u128::from_le_bytes(bytes);
     let negative = bits & SIGN != 0;
+    // Five ones: NaN; four ones and a zero: infinity.
     if bits & NAN == NAN {
         return "NaN".parse();
     }
     if bits & NAN == INFINITY {
         return if negative { "-Infinity".parse() } else { "Infinity".parse() };
     }
+    // Two ones behind the sign mark the second form.
     let (exponent, coefficient) = if bits >> 125 & 3 == 3 {
-        // The second form, for coefficients from 2^113: all beyond 34 digits, which the standard takes as zero.
+        // The second form, for coefficients from 2^113: all beyond 34 digits, which the standard reads as zero.
         (bits >> 111 & 0x3fff, 0)
     } else {
         (bits >> 113 & 0x3fff, bits & ((1 << 113) - 1))
@@ -32,7 +42,7 @@ pub(super) fn read(bytes: [u8; 16]) -> Result<Decimal> {
     Decimal::from_parts(negative, &coefficient.to_string(), exponent as i32 - BIAS)
 }
 
-/// The bytes that write this number exactly, coefficient and exponent, if there are any.
+/// Returns the bytes of exactly this number, coefficient and exponent; `None` where there are none.
 pub(super) fn write(decimal: &Decimal) -> Option<[u8; 16]> {
     let (negative, bits) = match decimal.parts() {
         DecimalParts::Nan => (false, NAN),
@@ -53,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_comes_back_and_what_does_not_is_refused() {
+    fn decimal128_round_trips_and_refuses_what_does_not_fit() {
         let longest = "9".repeat(34);
         for text in ["0", "-0", "1.10", "-1E-6176", "9.999E+6114", "NaN", "Infinity", "-Infinity", &longest] {
             let decimal: Decimal = text.parse().unwrap();

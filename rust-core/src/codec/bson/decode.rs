@@ -1,7 +1,10 @@
 //! BSON to values: a walk over the bytes that drives a Sink.
+//!
+//! While a document is open, the input ends where the document's length says, so no element can
+//! reach beyond its document. The first pass (`count`) has computed the numbers of elements.
 
 use super::count::count;
-use super::element::{binary, cstring, foreign, length, skip, string};
+use super::element::{binary, cstring, length, skip, string, unsupported_name};
 use super::{
     ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128,
     subtype,
@@ -11,7 +14,7 @@ use crate::codec::nesting::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Timestamp};
 
-/// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
+/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     let levels = levels(limits);
     let counts = count(bytes, levels as usize, containers(limits), sink);
@@ -20,17 +23,23 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     decoder.input.finish()
 }
 
+/// The state of one decoding.
 struct Decoder<'a, 's, S> {
-    /// Ends where the innermost open document ends.
+    /// The bytes up to the end of the innermost open document.
     input: Input<'a>,
     sink: &'s mut S,
+    /// The counts of the first pass, in the order in which documents begin.
     counts: Counts,
+    /// The number of documents that may still be opened inside the innermost one.
     levels: u32,
+    /// The greatest number of values, for the text of errors.
     nodes: u64,
 }
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
+    /// Decodes a document as a map.
     fn document(&mut self) -> Result<()> {
+        // The sink needs the number of elements before the first one.
         let (outer, count) = self.enter()?;
         self.sink.begin_map(count)?;
         loop {
@@ -48,6 +57,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_map()
     }
 
+    /// Decodes an array: a document whose keys are ignored.
     fn array(&mut self) -> Result<()> {
         let (outer, count) = self.enter()?;
         self.sink.begin_array(count)?;
@@ -58,6 +68,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             if kind == 0 {
                 break;
             }
+            // The position in decimal digits, which nothing checks.
             cstring(&mut self.input)?;
             self.value(kind, at).map_err(|e| e.at(at).under_index(index))?;
             index += 1;
@@ -66,7 +77,13 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_array()
     }
 
-    /// Takes the length of a document and narrows the input to it; gives the input as it was, and the count.
+    /// Takes the length of a document and narrows the input to it; returns the input as it was, and
+    /// the count.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` where the length exceeds the enclosing document, `TooLarge` for a document that
+    /// is too deep.
     fn enter(&mut self) -> Result<(Input<'a>, usize)> {
         let at = self.input.at;
         let length = length(&mut self.input, 5)?;
@@ -82,10 +99,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok((std::mem::replace(&mut self.input, inner), count))
     }
 
-    /// Widens the input again; the document has to end where its length says.
+    /// Restores the input behind the document, which has to end where its length says.
     fn leave(&mut self, outer: Input<'a>) -> Result<()> {
-        if self.input.left() > 0 {
-            return Err(malformed(self.input.at - 1, "a document ends before its length says"));
+        if self.input.remaining() > 0 {
+            return Err(malformed(self.input.at - 1, "a document ends before its declared length"));
         }
         let at = self.input.at;
         self.input = outer;
@@ -94,7 +111,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(())
     }
 
-    /// The content of an element whose type, which stands at `at`, is this.
+    /// Decodes the content of an element of this type, whose type byte is at `at`.
     fn value(&mut self, kind: u8, at: usize) -> Result<()> {
         match kind {
             DOUBLE => {
@@ -103,17 +120,20 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             }
             STRING => {
                 let bytes = string(&mut self.input)?;
+                // The input is behind the NUL of the string.
                 let text = utf8(bytes, self.input.at - 1 - bytes.len())?;
                 self.sink.text(text)
             }
             DOCUMENT => self.document(),
             ARRAY => self.array(),
             BINARY => self.binary(at),
+            // One byte.
             BOOLEAN => match self.input.byte()? {
                 0 => self.sink.bool(false),
                 1 => self.sink.bool(true),
                 other => Err(malformed(self.input.at - 1, format!("a boolean is 0 or 1, here is {other}"))),
             },
+            // Milliseconds since 1970.
             DATETIME => {
                 let milliseconds = i64::from_le_bytes(self.input.array()?);
                 let (seconds, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
@@ -132,7 +152,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let decimal = decimal128::read(self.input.array()?)?;
                 self.sink.decimal(&decimal)
             }
-            kind => match foreign(kind) {
+            // A type that exists and has no form is `Unsupported`, but only if its content is well
+            // formed.
+            kind => match unsupported_name(kind) {
                 Some(name) => {
                     skip(&mut self.input, kind)?;
                     Err(unsupported(at, format!("{name} (BSON type {kind:#04x}) has no form here")))
@@ -142,6 +164,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
+    /// Decodes a binary by its subtype.
     fn binary(&mut self, at: usize) -> Result<()> {
         let (kind, bytes) = binary(&mut self.input)?;
         match kind {
@@ -150,6 +173,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 Ok(uuid) => self.sink.uuid(uuid),
                 Err(_) => Err(malformed(at, format!("a UUID has 16 bytes, here are {}", bytes.len()))),
             },
+            // Our own subtype: nanoseconds since 1970, little-endian.
             subtype::TIMESTAMP if bytes.len() == 8 => {
                 let mut nanoseconds = [0; 8];
                 nanoseconds.copy_from_slice(bytes);

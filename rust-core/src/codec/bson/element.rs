@@ -1,4 +1,7 @@
-//! The elements of a BSON document: type, key, and how long the content is.
+//! The elements of a BSON document: type, key, and the length of the content.
+//!
+//! Decoder, first pass and encoder share these functions, so all three agree on the extent of an
+//! element. Each takes what it describes from the input, or answers `Malformed`.
 
 use memchr::memchr;
 
@@ -8,7 +11,7 @@ use super::{
 use crate::codec::input::{Input, malformed};
 use crate::error::Result;
 
-/// Takes bytes up to a NUL, which is taken too.
+/// Takes the bytes up to a NUL, and the NUL.
 #[inline]
 pub(super) fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let Some(length) = memchr(0, input.rest()) else {
@@ -19,7 +22,7 @@ pub(super) fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     Ok(bytes)
 }
 
-/// Takes a length of four bytes with sign, at least `least`.
+/// Takes a length of four bytes with sign, which must be at least `least`.
 #[inline]
 pub(super) fn length(input: &mut Input<'_>, least: i32) -> Result<u64> {
     let at = input.at;
@@ -30,7 +33,7 @@ pub(super) fn length(input: &mut Input<'_>, least: i32) -> Result<u64> {
     Ok(u64::from(length.cast_unsigned()))
 }
 
-/// Takes the content of a string: its bytes without the NUL at the end.
+/// Takes the content of a string; returns its bytes without the NUL at the end.
 #[inline]
 pub(super) fn string<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let at = input.at;
@@ -41,29 +44,31 @@ pub(super) fn string<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     }
 }
 
-/// Takes the content of a binary: its subtype and bytes.
+/// Takes the content of a binary; returns its subtype and bytes.
 pub(super) fn binary<'a>(input: &mut Input<'a>) -> Result<(u8, &'a [u8])> {
     let at = input.at;
     let length = length(input, 0)?;
     let kind = input.byte()?;
     let bytes = input.take(length, at)?;
     if kind == subtype::OLD_BINARY {
-        // Another length stands inside.
+        // Its content begins with a second length, of the rest.
         let mut inner = Input::new(bytes);
         let inner_length =
             self::length(&mut inner, 0).map_err(|_| malformed(at + 5, "a length is negative or cut off"))?;
-        if inner_length != inner.left() as u64 {
+        if inner_length != inner.remaining() as u64 {
             return Err(malformed(at + 5, "the two lengths of an old binary disagree"));
         }
     }
     Ok((kind, bytes))
 }
 
-/// Takes the content of an element that is no document and no array, whether it has a form here or not.
+/// Takes the content of an element of any type, whether it has a form here or not.
 pub(super) fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
     let at = input.at;
+    // The length of the content, for types where it does not depend on the content.
     let fixed = match kind {
         NULL | 0x06 | 0x7f | 0xff => 0,
+        // Types without content: null, undefined, max key, min key are above.
         BOOLEAN => 1,
         INT32 => 4,
         DOUBLE | DATETIME | INT64 | 0x11 => 8,
@@ -78,7 +83,8 @@ pub(super) fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
             string(input)?;
             12
         }
-        // Code with its scope, whose first four bytes count themselves, as those of a document do.
+        // Documents, arrays and
+        // code with scope have a length that includes its own four bytes.
         DOCUMENT | ARRAY | 0x0f => {
             let length = length(input, 5)?;
             length - 4
@@ -88,8 +94,8 @@ pub(super) fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
     input.take(fixed, at).map(drop)
 }
 
-/// What types without a form here are called.
-pub(super) fn foreign(kind: u8) -> Option<&'static str> {
+/// Returns the name of a type that has no form here; `None` for a type that does not exist.
+pub(super) fn unsupported_name(kind: u8) -> Option<&'static str> {
     Some(match kind {
         0x06 => "undefined",
         0x07 => "an ObjectId",

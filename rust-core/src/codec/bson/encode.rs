@@ -1,4 +1,7 @@
-//! Values to BSON.
+//! Values to BSON: the [`Plain`] part, in front of which `Escape` handles the other kinds.
+//!
+//! A document's length is in front of it, so four bytes are reserved and filled in at its end. An
+//! element's type is in front of its key, so a byte is reserved and filled in when the value comes.
 
 use super::element::{cstring, skip};
 use super::{
@@ -14,30 +17,33 @@ use crate::value::{Decimal, Timestamp};
 /// Appends one document.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
+    /// The documents and arrays that are open, innermost last.
     open: Stack<Open>,
-    /// Where the type of the element stands whose key was written last: it is known when the value comes.
+    /// The offset of the type byte of the element whose key was written last.
     kind_at: Option<usize>,
-    /// Whether the document at the top was opened for a value that is no map.
+    /// Whether the document at the top was opened for a value that is not a map.
     wrapped: bool,
 }
 
-/// A document or array that is open.
+/// A document or array whose end has not come.
 #[derive(Clone, Copy)]
 struct Open {
-    /// Where its length stands.
+    /// The offset of its length.
     length_at: usize,
-    /// For an array: the key of the next item.
+    /// For an array the key of the next item, for a map [`MAP`].
     next: usize,
 }
 
-/// Arrays number their elements; map elements have their keys.
+/// Marks a map, whose elements have keys; an array numbers its elements.
 const MAP: usize = usize::MAX;
 
 impl<'a> Encoder<'a> {
+    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
         Encoder { out, open: Stack::new(Open { length_at: 0, next: 0 }), kind_at: None, wrapped: false }
     }
 
+    /// Ends the document at the top, if one was added, and checks the length of the message.
     pub(crate) fn finish(mut self) -> Result<()> {
         if self.wrapped {
             self.close()?;
@@ -45,7 +51,8 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Begins an element: its type, and its key unless that was written already.
+    /// Begins an element: its type, and its key unless `key` has written it. At the top, a value
+    /// that is not a map first gets a document around it.
     #[inline]
     fn element(&mut self, kind: u8) {
         if let Some(at) = self.kind_at.take() {
@@ -60,6 +67,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Begins the document of a value at the top that is not a map: `{"$value": …}`.
     #[cold]
     fn wrap(&mut self, kind: u8) {
         self.wrapped = true;
@@ -69,11 +77,14 @@ impl<'a> Encoder<'a> {
         self.out.push(0);
     }
 
+    /// Begins a document or array, with a length to be filled in.
     fn open(&mut self, next: usize) {
         self.open.push(Open { length_at: self.out.bytes.len(), next });
         self.out.put(&[0; 4]);
     }
 
+    /// Ends the innermost document or array, and fills in its length, which includes the length
+    /// itself and the final zero. `TooLarge` beyond 31 bits.
     fn close(&mut self) -> Result<()> {
         self.out.push(0);
         let Some(open) = self.open.pop() else {
@@ -84,6 +95,7 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
+    /// Appends a binary of this subtype.
     fn binary(&mut self, kind: u8, content: &[u8]) -> Result<()> {
         self.element(BINARY);
         self.out.put(&length(content.len())?);
@@ -91,6 +103,7 @@ impl<'a> Encoder<'a> {
         self.out.block(content)
     }
 
+    /// Appends the content of a string.
     fn string(&mut self, value: &str) -> Result<()> {
         self.out.put(&length(value.len() + 1)?);
         self.out.block(value.as_bytes())?;
@@ -99,7 +112,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A length as BSON writes it.
+/// Returns a length as BSON writes it; `TooLarge` beyond 31 bits.
 #[inline]
 fn length(bytes: usize) -> Result<[u8; 4]> {
     match i32::try_from(bytes) {
@@ -123,6 +136,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// int32 or int64, little-endian.
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         if let Ok(value) = i32::try_from(value) {
@@ -135,6 +149,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// A double, little-endian.
     #[inline]
     fn float(&mut self, value: f64) -> Result<bool> {
         self.element(DOUBLE);
@@ -148,10 +163,12 @@ impl Plain for Encoder<'_> {
         self.string(value)
     }
 
+    /// Length, subtype, bytes.
     fn bytes(&mut self, value: &[u8]) -> Result<bool> {
         self.binary(subtype::GENERIC, value).map(|()| true)
     }
 
+    /// BSON's datetime has milliseconds; a subtype of our own keeps the nanoseconds.
     fn timestamp(&mut self, value: Timestamp) -> Result<bool> {
         self.binary(subtype::TIMESTAMP, &value.nanoseconds().to_le_bytes()).map(|()| true)
     }
@@ -160,6 +177,7 @@ impl Plain for Encoder<'_> {
         self.binary(subtype::UUID, &value).map(|()| true)
     }
 
+    /// An escape where decimal128 would round.
     fn decimal(&mut self, value: &Decimal) -> Result<bool> {
         let Some(bytes) = decimal128::write(value) else { return Ok(false) };
         self.element(DECIMAL128);
@@ -171,6 +189,7 @@ impl Plain for Encoder<'_> {
         self.binary(subtype::GENERIC, value)
     }
 
+    /// An array is a document whose keys are the decimal positions.
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.element(ARRAY);
         self.open(0);
@@ -181,6 +200,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
+    /// The document at the top is not an element of another one.
     fn begin_map(&mut self, _: usize) -> Result<()> {
         if !self.open.is_empty() {
             self.element(DOCUMENT);
@@ -189,6 +209,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// The type byte is zero until the value comes.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.kind_at = Some(self.out.bytes.len());
@@ -204,19 +225,22 @@ impl Plain for Encoder<'_> {
 
     #[inline]
     fn holds_key(&self, key: &str) -> bool {
-        // Keys are short, and a loop in place is over before a call has begun.
+        // Keys are short, so an inlined loop is faster than a call.
         key.bytes().fold(true, |holds, byte| holds & (byte != 0))
     }
 
-    /// Takes back what the map has so far and writes it again, pair by pair. Rare enough to be slow.
+    /// Removes the entries that the map has so far and writes them again as pairs, because a key
+    /// with a NUL has come. Rare, so it parses what was written instead of keeping a list.
     fn turn_into_pairs(&mut self) -> Result<()> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
         };
+        // The length stays in place; only the entries are taken back.
         let written = self.out.bytes.split_off(map.length_at + 4);
         self.key(name::MAP)?;
         self.begin_array(0)?;
         let mut input = Input::new(&written);
+        // Every entry was written here, so its type is known and its end is valid.
         while let Ok(kind) = input.byte() {
             let key = cstring(&mut input)?;
             let from = input.at;

@@ -1,4 +1,4 @@
-//! BSON 1.1.
+//! BSON 1.1: a document of typed elements, each document and array with its length in front.
 //!
 //! | value | written as | also read |
 //! |---|---|---|
@@ -14,7 +14,7 @@
 //! | a map with a key that holds NUL | `{"$map": [[key, value], …]}` | |
 //!
 //! Undefined, ObjectId, regular expressions, DBPointer, code, symbol, MongoDB's own timestamp, min and max key and
-//! other subtypes of binary have no form in Linkspan and are `Unsupported`. The keys of an array are not looked at.
+//! other subtypes of binary have no form in Linkspan and are `Unsupported`. The keys of an array are ignored.
 
 mod count;
 mod decimal128;
@@ -25,6 +25,7 @@ mod encode;
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
 
+// The types of elements that have a form here.
 const DOUBLE: u8 = 0x01;
 const STRING: u8 = 0x02;
 const DOCUMENT: u8 = 0x03;
@@ -39,9 +40,11 @@ const DECIMAL128: u8 = 0x13;
 
 /// Subtypes of binary.
 mod subtype {
+    // Bytes.
     pub(super) const GENERIC: u8 = 0x00;
+    // Obsolete: a second length is inside.
     pub(super) const OLD_BINARY: u8 = 0x02;
     pub(super) const UUID: u8 = 0x04;
-    /// The first of those that are the user's own: here a timestamp.
+    /// The first subtype for applications: here a timestamp.
     pub(super) const TIMESTAMP: u8 = 0x80;
 }

@@ -1,4 +1,8 @@
 //! CBOR's arrays of numbers (RFC 8746) to N-d arrays.
+//!
+//! Little-endian elements reach the sink as a slice of the message. Big-endian and binary16
+//! elements and plain arrays of numbers are converted into a buffer, which the sink counts while it
+//! exists.
 
 use std::borrow::Cow;
 
@@ -10,12 +14,19 @@ use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
-/// The elements of an array and their type.
+/// The type of the elements, and the elements, little-endian.
 type Elements<'a> = (DType, Cow<'a, [u8]>);
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
-    /// The array that this tag begins, with its shape or as one dimension.
+    /// Decodes the array that begins with this tag: tag 40 or 1040 with its shape, or a typed array
+    /// alone, which has one dimension.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` where shape and elements disagree, `TooLarge` over the rank limit, `Unsupported`
+    /// for elements without a form here.
     pub(super) fn ndarray(&mut self, tag: Head) -> Result<()> {
+        // A typed array without shape is an array of one dimension.
         let order = match tag.n {
             ROW_MAJOR => Order::Row,
             COLUMN_MAJOR => Order::Column,
@@ -23,7 +34,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let (dtype, data) = self.elements(tag)?;
                 let count = data.len() as u64 / dtype.size() as u64;
                 self.sink.ndarray(NdArrayRef::new(dtype, Order::Row, &[count], &data)?)?;
-                self.done_with(data);
+                self.release(data);
                 return Ok(());
             }
         };
@@ -39,24 +50,28 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 format!("over the rank limit: {rank} dimensions asked, {} allowed", NdArrayRef::MAX_RANK);
             return Err(Error::new(ErrorKind::TooLarge, text).at(dimensions.at));
         }
+        // On the stack: the rank was checked against the limit.
         let mut shape = [0; NdArrayRef::MAX_RANK];
+        // Lengths are major type 0, integers without sign.
         for dimension in &mut shape[..rank] {
             *dimension = self.expect(0, "a dimension is an integer without sign")?.n;
         }
         self.end(dimensions)?;
         let content = head(&mut self.input)?;
         let (dtype, data) = match content.major {
+            // RFC 8746 also allows a plain array of numbers as the elements.
             4 => self.plain(content)?,
             6 => self.elements(content)?,
             _ => return Err(malformed(content.at, WHAT)),
         };
+        // The pair, and an array of any kind, may have an indefinite length.
         self.end(pair)?;
         self.sink.ndarray(NdArrayRef::new(dtype, order, &shape[..rank], &data)?)?;
-        self.done_with(data);
+        self.release(data);
         Ok(())
     }
 
-    /// The elements under the tag of a typed array, a homogeneous array or complex numbers.
+    /// Takes the elements under the tag of a typed array, a homogeneous array or complex numbers.
     fn elements(&mut self, tag: Head) -> Result<Elements<'a>> {
         match tag.n {
             HOMOGENEOUS => {
@@ -66,6 +81,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             COMPLEX => {
                 let content = self.expect(6, "complex numbers are a typed array here")?;
                 let (parts, data) = self.typed(content)?;
+                // The typed array has the real and imaginary parts alternating.
                 let dtype = match parts {
                     DType::F32 => DType::C64,
                     DType::F64 => DType::C128,
@@ -79,9 +95,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// A typed array: the tag is `010 float signed little length`, RFC 8746 section 2.1.
+    /// Takes a typed array. Its tag is `010 float signed little length`, RFC 8746 section 2.1.
     fn typed(&mut self, tag: Head) -> Result<Elements<'a>> {
         let dtype = match tag.n {
+            // 68 is U8 with clamped arithmetic, which is a matter of the program.
             64 | 68 => DType::U8,
             65 | 69 => DType::U16,
             66 | 70 => DType::U32,
@@ -97,23 +114,27 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             n => return Err(unsupported(tag.at, format!("tag {n} holds no array of numbers"))),
         };
         let content = self.expect(2, "a typed array is tagged bytes")?;
-        let data = self.bytes(content)?;
+        let data = self.element_bytes(content)?;
         let data = match tag.n {
+            // Arrays of binary16 become f32.
             80 | 84 => {
+                // 80 is big-endian, 84 little-endian.
                 let bits = if tag.n == 80 { u16::from_be_bytes } else { u16::from_le_bytes };
                 if !data.len().is_multiple_of(2) {
                     return Err(malformed(tag.at, "a typed array ends within an element"));
                 }
-                let mut wide = self.begin_whole(&[], data.len() * 2)?;
+                let mut wide = self.start_joining(&[], data.len() * 2)?;
                 wide.extend(data.chunks_exact(2).flat_map(|c| f16_to_f32(bits([c[0], c[1]])).to_le_bytes()));
-                self.done_with(data);
+                self.release(data);
                 Cow::Owned(wide)
             }
+            // Big-endian elements are reversed.
             65..=67 | 73..=75 | 81 | 82 => {
                 whole_elements(dtype, &data, tag)?;
+                // Joined chunks are reversed in place; borrowed bytes are copied first.
                 let mut data = match data {
                     Cow::Owned(data) => data,
-                    Cow::Borrowed(bytes) => self.begin_whole(bytes, bytes.len())?,
+                    Cow::Borrowed(bytes) => self.start_joining(bytes, bytes.len())?,
                 };
                 data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
                 Cow::Owned(data)
@@ -124,7 +145,11 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok((dtype, data))
     }
 
-    /// The elements of a plain array: all bools, all integers of 64 bits with sign, or all floats.
+    /// Takes the elements of a plain array: all bools, all integers of 64 bits with sign, or all
+    /// floats.
+    ///
+    /// Other encoders write short arrays like this. Mixed kinds are `Unsupported`, because no
+    /// element type would keep all values. An empty array has no type; bool is chosen.
     fn plain(&mut self, array: Head) -> Result<Elements<'a>> {
         let count = self.items(array)?;
         let mut data = Vec::new();
@@ -132,6 +157,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         for _ in 0..count {
             let at = self.input.at;
             let next = self.input.peek().ok_or_else(|| self.input.ended())?;
+            // The type of an item: its first byte decides.
             let (found, bits) = match next {
                 0xf4 | 0xf5 => {
                     self.input.byte()?;
@@ -142,6 +168,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                     let n = i64::try_from(item.n).map_err(|_| {
                         unsupported(at, "a plain array of integers beyond 64 bits with sign has no form here")
                     })?;
+                    // Major type 1 is -1 - n, the complement of n.
                     (DType::I64, if item.major == 0 { n } else { !n }.cast_unsigned())
                 }
                 0xf9..=0xfb => {
@@ -150,9 +177,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 }
                 _ => return Err(unsupported(at, "an array of numbers holds something else")),
             };
-            // The limit is asked for all of them before the first is kept.
+            // The memory of all elements is counted before the first is stored.
             if dtype.is_none() {
-                data = self.begin_whole(&[], count.saturating_mul(found.size()))?;
+                data = self.start_joining(&[], count.saturating_mul(found.size()))?;
             }
             if *dtype.get_or_insert(found) != found {
                 return Err(unsupported(at, "an array of numbers mixes bools, integers and floats"));
@@ -168,9 +195,56 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 }
 
+/// Checks that the data ends with a whole element.
 fn whole_elements(dtype: DType, data: &[u8], tag: Head) -> Result<()> {
     if data.len().is_multiple_of(dtype.size()) {
         return Ok(());
     }
     Err(malformed(tag.at, "a typed array ends within an element"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use crate::body::{Body, Part};
+    use crate::codec::{Encoding, decode_body};
+    use crate::error::{ErrorKind, Result};
+    use crate::value::{Limits, NdArray, Value, ValueBuilder};
+
+    /// Decodes these bytes with a separate part of 16 bytes at offset `at`.
+    fn decoded(rest: &[u8], at: usize) -> Result<Value> {
+        let part = Part { at, bytes: Bytes::from_static(&[1; 16]) };
+        let body = Body::of_parts(Bytes::copy_from_slice(rest), vec![part]);
+        decode_body(&body, Encoding::Cbor, &Limits::default(), ValueBuilder::default())?.finish()
+    }
+
+    #[test]
+    fn only_elements_of_typed_arrays_may_be_stored_elsewhere() {
+        let bytes = Value::NdArray(NdArray::vector(&[1u8; 16]));
+        let words = Value::NdArray(NdArray::vector(&[0x0101u16; 8]));
+        let list = Value::Array(vec![bytes.clone()]);
+        assert_eq!(decoded(b"\xd8\x40\x50", 3).unwrap(), bytes);
+        assert_eq!(decoded(b"\xd8\x45\x5f\x40\x50\xff", 5).unwrap(), words, "a chunk behind an empty one");
+        assert_eq!(decoded(b"\x9f\xd8\x40\x50\xff", 4).unwrap(), list, "in what is counted first");
+        let cases: [(&str, &[u8], usize); 11] = [
+            ("bytes", b"\x50", 1),
+            ("bytes in chunks", b"\x5f\x50\xff", 2),
+            ("text", b"\x70", 1),
+            ("a key", b"\xa1\x70\x00", 2),
+            ("a big integer", b"\xc2\x50", 2),
+            ("a negative big integer", b"\xc3\x50", 2),
+            ("a UUID", b"\xd8\x25\x50", 3),
+            ("a decimal number", b"\xc4\x82\x00\xc2\x50", 5),
+            ("bytes in what is counted first", b"\x9f\x50\xff", 2),
+            ("more than the array has", b"\xd8\x40\x4f", 3),
+            ("in front of the array", b"\xd8\x40\x50", 2),
+        ];
+        for (what, rest, at) in cases {
+            assert_eq!(decoded(rest, at).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
+            // With enough bytes behind, the item is valid and the part remains unused.
+            let more = [rest, &[0x61; 17]].concat();
+            assert_eq!(decoded(&more, at).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
+        }
+    }
 }

@@ -1,27 +1,32 @@
-//! The first pass over an indefinite array or map: how many items it and each indefinite one inside it have.
+//! The first pass over an indefinite array or map: the number of items of it and of each indefinite
+//! one inside it.
+//!
+//! The decoder calls it at the first indefinite container whose count it does not have. Definite
+//! containers carry their lengths and are only followed.
 
-use super::head::{BREAK, head};
-use crate::codec::entry::MAX_DEPTH;
+use super::head::{BREAK, Head, head};
 use crate::codec::input::{Counts, Input};
+use crate::codec::nesting::MAX_DEPTH;
 use crate::value::Sink;
 
-/// Levels that the walk follows: what lies deeper is refused before its count is asked for. The tags of an N-d array
-/// and of an instant add a few to the deepest value.
+/// The greatest depth that the walk follows: deeper containers are refused before their count is
+/// needed. The tags of an N-d array and of an instant add a few levels to the deepest value.
 const LEVELS: usize = MAX_DEPTH as usize + 8;
 
+/// A container whose end has not come.
 struct Open {
     /// The items still to come, for a definite one.
-    left: u64,
+    remaining: u64,
     /// The container's number, for an indefinite one, and whether two items make one entry.
     counted: Option<(usize, bool)>,
-    /// Whether a key has begun and its value has not.
+    /// Whether a key has come and its value has not.
     half: bool,
 }
 
-/// Counts from the indefinite array or map that `input` stands at, up to its end.
+/// Counts from the indefinite array or map at the position of `input` up to its end.
 pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &mut S) {
     let mut open: Vec<Open> = Vec::new();
-    // Stopping early is no harm: see Counts.
+    // Stopping early is allowed, see `Counts`.
     while step(&mut input, &mut open, counts, sink).is_some() {
         if open.is_empty() || open.len() > LEVELS {
             return;
@@ -29,12 +34,14 @@ pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &m
     }
 }
 
+/// Passes over one item or one break. `None` where the bytes are invalid or the counts are full.
 fn step<S: Sink>(
     input: &mut Input<'_>,
     open: &mut Vec<Open>,
     counts: &mut Counts,
     sink: &mut S,
 ) -> Option<()> {
+    // The end of the innermost container, which must be an indefinite one at the end of an entry.
     if input.peek()? == BREAK {
         let top = open.pop()?;
         top.counted?;
@@ -44,7 +51,7 @@ fn step<S: Sink>(
         input.byte().ok()?;
         return completed(open);
     }
-    // Counted where it begins, so that the second pass comes to whatever is wrong inside it.
+    // Counted at its begin, so that the second pass reaches an item that is invalid inside.
     if let Some(Open { counted: Some((container, map)), half, .. }) = open.last_mut() {
         *half = *map && !*half;
         if *half || !*map {
@@ -52,45 +59,58 @@ fn step<S: Sink>(
         }
     }
     let mut item = head(input).ok()?;
+    // Tags are part of the item behind them.
     while item.major == 6 {
         item = head(input).ok()?;
     }
-    let left = match item.major {
+    // The number of items inside, for a definite container.
+    let remaining = match item.major {
         2 | 3 if item.is_indefinite() => {
             while input.peek()? != BREAK {
                 let chunk = head(input).ok()?;
                 if chunk.major != item.major || chunk.is_indefinite() {
                     return None;
                 }
-                input.take(chunk.n, chunk.at).ok()?;
+                content(input, chunk)?;
             }
             input.byte().ok()?;
             0
         }
         2 | 3 => {
-            input.take(item.n, item.at).ok()?;
+            content(input, item)?;
             0
         }
         4 | 5 if item.is_indefinite() => {
-            open.push(Open { left: 0, counted: Some((counts.open(sink)?, item.major == 5)), half: false });
+            open.push(Open {
+                remaining: 0,
+                counted: Some((counts.open(sink)?, item.major == 5)),
+                half: false,
+            });
             return Some(());
         }
         4 => item.n,
         5 => item.n.checked_mul(2)?,
         _ => 0,
     };
-    if left > 0 {
-        open.push(Open { left, counted: None, half: false });
+    if remaining > 0 {
+        open.push(Open { remaining, counted: None, half: false });
         return Some(());
     }
     completed(open)
 }
 
-/// An item has ended: the definite containers that it completes end with it.
+/// Passes over the content of a string; that of a byte string may be stored elsewhere.
+fn content(input: &mut Input<'_>, string: Head) -> Option<()> {
+    let passed =
+        if string.major == 2 { input.elements(string.n, string.at) } else { input.take(string.n, string.at) };
+    passed.ok().map(drop)
+}
+
+/// Ends an item, and the definite containers whose last item it was.
 fn completed(open: &mut Vec<Open>) -> Option<()> {
     while let Some(top) = open.last_mut().filter(|top| top.counted.is_none()) {
-        top.left -= 1;
-        if top.left > 0 {
+        top.remaining -= 1;
+        if top.remaining > 0 {
             break;
         }
         open.pop();

@@ -1,4 +1,12 @@
 //! Values to CBOR: a Sink that appends.
+//!
+//! The encoding is deterministic but for aligned arrays: shortest heads, definite lengths, floats
+//! of 64 bits. Map keys keep the order of the value, since a map has an order here.
+//!
+//! The first byte of an item has the major type in its high three bits, and in the low five the
+//! number n or the length of n: below 24 the number itself, 24 to 27 for 1, 2, 4 or 8 bytes behind
+//! it, big-endian. A sink cannot know whether the last item has come, so ends of arrays and maps
+//! write nothing.
 
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
@@ -8,24 +16,28 @@ use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::{BigInt, DType, Decimal, DecimalParts, NdArrayRef, Order, Sink, Source, Timestamp};
 
-/// Where array elements are placed when alignment is asked for: at a multiple of this many bytes.
+/// The alignment of array elements where the options ask for it, in bytes.
 const ALIGN: usize = 8;
 
 /// Appends one value.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
+    /// Whether elements of N-d arrays are aligned, see [`ALIGN`].
     align: bool,
 }
 
 impl<'a> Encoder<'a> {
+    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>, align: bool) -> Encoder<'a> {
         Encoder { out, align }
     }
 
+    /// Checks the length of the message.
     pub(crate) fn finish(self) -> Result<()> {
         self.out.finish()
     }
 
+    /// Appends a head with the shortest form of `n`.
     #[inline]
     fn head(&mut self, major: u8, n: u64) {
         let major = major << 5;
@@ -36,6 +48,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Appends a head whose number does not fit its first byte.
     fn long_head(&mut self, major: u8, n: u64) {
         if let Ok(n) = u8::try_from(n) {
             self.out.put(&[major | 24, n]);
@@ -52,31 +65,37 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Appends the head of a tag.
     fn tag(&mut self, tag: u64) {
         self.head(6, tag);
     }
 
-    /// A byte string whose content begins at a multiple of [`ALIGN`] when that is asked for.
+    /// Appends a byte string of elements, whose content begins at a multiple of [`ALIGN`] where the
+    /// options ask for it: then receivers of our own use the elements in place as numbers.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` over the limit of the message, `OutOfMemory` where the buffer cannot grow.
     fn aligned(&mut self, content: &[u8]) -> Result<()> {
-        self.out.room(content.len())?;
+        self.out.check_room(content.len())?;
         let head = head_length(content.len() as u64);
         if !self.align || content.is_empty() || (self.out.written() + head).is_multiple_of(ALIGN) {
             self.head(2, content.len() as u64);
-            self.out.put(content);
-            return Ok(());
+            return self.out.elements(content);
         }
-        // An indefinite byte string in chunks: as many empty ones as it takes, then the whole content, then the break.
+        // Padding: an indefinite byte string of empty chunks (one byte each), one chunk with the whole content, and the break.
         self.out.push(0x5f);
         while !(self.out.written() + head).is_multiple_of(ALIGN) {
             self.out.push(0x40);
         }
         self.head(2, content.len() as u64);
-        self.out.put(content);
+        self.out.elements(content)?;
         self.out.push(0xff);
         Ok(())
     }
 }
 
+/// Returns the length of a head with this number, in bytes.
 const fn head_length(n: u64) -> usize {
     match n {
         0..24 => 1,
@@ -88,18 +107,21 @@ const fn head_length(n: u64) -> usize {
 }
 
 impl Sink for Encoder<'_> {
+    /// Simple value 22.
     #[inline]
     fn null(&mut self) -> Result<()> {
         self.out.push(0xf6);
         Ok(())
     }
 
+    /// Simple values 20 and 21.
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         self.out.push(if value { 0xf5 } else { 0xf4 });
         Ok(())
     }
 
+    /// Major type 0 for n, major type 1 for -1 - n: the complement of a negative integer.
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         if value >= 0 {
@@ -110,20 +132,23 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
+    /// Major type 0, above 2^63 - 1.
     fn uint(&mut self, value: u64) -> Result<()> {
         self.head(0, value);
         Ok(())
     }
 
+    /// Tag 2 or 3 with the magnitude as a byte string.
     fn big_int(&mut self, value: &BigInt) -> Result<()> {
         if !value.is_negative() {
             self.tag(BIG);
             self.head(2, value.magnitude().len() as u64);
             return self.out.block(value.magnitude());
         }
-        // A negative one is written as -1 - n.
+        // A negative integer is written as n of -1 - n: the magnitude less one.
         let mut n = value.magnitude().to_vec();
         for byte in n.iter_mut().rev() {
+            // Subtracts one from the magnitude, which is not zero.
             let (less, borrow) = byte.overflowing_sub(1);
             *byte = less;
             if !borrow {
@@ -132,6 +157,7 @@ impl Sink for Encoder<'_> {
         }
         let zeros = n.iter().take_while(|b| **b == 0).count();
         let n = &n[zeros..];
+        // -2^64 is beyond 64 bits as a magnitude, and its n is not.
         if n.len() <= 8 {
             self.head(1, n.iter().fold(0, |sum, b| sum << 8 | u64::from(*b)));
             return Ok(());
@@ -141,6 +167,8 @@ impl Sink for Encoder<'_> {
         self.out.block(n)
     }
 
+    /// Major type 7 with information 27: 8 bytes, big-endian. Shorter floats would need a test for
+    /// each.
     #[inline]
     fn float(&mut self, value: f64) -> Result<()> {
         let mut bytes = [0xfb; 9];
@@ -149,17 +177,20 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
+    /// Major type 3: the length in bytes, then UTF-8.
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         self.head(3, value.len() as u64);
         self.out.block(value.as_bytes())
     }
 
+    /// Major type 2: the length, then the bytes.
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.head(2, value.len() as u64);
         self.out.block(value)
     }
 
+    /// Tag 1001, a map of two entries: 1 to the seconds, -9 to the nanoseconds after them.
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
         let (seconds, nanoseconds) = value.parts();
         self.tag(TIME_EXTENDED);
@@ -170,14 +201,17 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
+    /// Tag 37 with 16 bytes.
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
         self.tag(UUID);
         self.head(2, 16);
         self.out.block(&value)
     }
 
+    /// Tag 4 with the exponent and the coefficient; tag 27 with the text where tag 4 has no form.
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
         match value.parts() {
+            // Tag 4 has integers, which cannot be minus zero.
             DecimalParts::Finite { negative, coefficient, exponent } if !(negative && coefficient == "0") => {
                 self.tag(DECIMAL);
                 self.head(4, 2);
@@ -194,6 +228,7 @@ impl Sink for Encoder<'_> {
         }
     }
 
+    /// Tag 40 or 1040 with a pair: the lengths of the dimensions, and the typed array.
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
         self.tag(match value.order {
             Order::Row => ROW_MAJOR,
@@ -204,10 +239,12 @@ impl Sink for Encoder<'_> {
         for dimension in value.shape {
             self.head(0, *dimension);
         }
+        // RFC 8746 has no typed array of bools: a homogeneous array of simple values, one byte
+        // each.
         let Some(tag) = typed_array(value.dtype) else {
             self.tag(HOMOGENEOUS);
             self.head(4, value.data.len() as u64);
-            self.out.room(value.data.len())?;
+            self.out.check_room(value.data.len())?;
             self.out.bytes.extend(value.data.iter().map(|b| 0xf4 | (b & 1)));
             return Ok(());
         };
@@ -218,6 +255,7 @@ impl Sink for Encoder<'_> {
         self.aligned(value.data)
     }
 
+    /// Major type 4: the number of items, which follow.
     #[inline]
     fn begin_array(&mut self, len: usize) -> Result<()> {
         self.head(4, len as u64);
@@ -229,12 +267,14 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
+    /// Major type 5: the number of entries, each a key and a value.
     #[inline]
     fn begin_map(&mut self, len: usize) -> Result<()> {
         self.head(5, len as u64);
         Ok(())
     }
 
+    /// Keys are text; other keys have no form in Linkspan.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.text(key)

@@ -1,4 +1,4 @@
-//! The head of an item: its major type and the number behind it.
+//! The head of a CBOR item: its major type and the number behind it.
 
 use crate::codec::float::{from_f16, from_f32};
 use crate::codec::input::{Input, malformed};
@@ -7,27 +7,29 @@ use crate::error::{Error, Result};
 /// The byte that ends an indefinite item.
 pub(super) const BREAK: u8 = 0xff;
 
-/// The first bytes of an item.
+/// The decoded first bytes of an item.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
-    /// Where it begins.
+    /// The offset of the first byte.
     pub(super) at: usize,
-    /// 0 to 7.
+    /// The major type, 0 to 7.
     pub(super) major: u8,
-    /// The low five bits: how long the number is, or the number itself.
+    /// The low five bits: the number itself, or the length of the number.
     pub(super) info: u8,
-    /// The number: a value, a length, a count, a tag. Zero for an indefinite length.
+    /// The number: a value, a length, a count, a tag or bits of a float. Zero for an indefinite
+    /// length.
     pub(super) n: u64,
 }
 
 impl Head {
-    /// Whether the item has no length and goes on to a break.
+    /// Returns whether the item has no length and ends with a break.
     #[inline]
     pub(super) fn is_indefinite(self) -> bool {
         self.info == 31
     }
 
-    /// The float of this width and these bits, for a head of major type 7 and information 25 to 27.
+    /// Returns the float of this width and these bits, for a head of major type 7 and information
+    /// 25 to 27.
     #[inline]
     pub(super) fn float(self) -> f64 {
         match self.info {
@@ -38,31 +40,35 @@ impl Head {
     }
 }
 
-/// Takes the next head. Indefinite lengths are let through for strings, arrays and maps only.
-#[inline]
+/// Takes the next head; `Malformed` where it is reserved or cut off. Indefinite lengths are allowed
+/// for strings, arrays and maps only.
+#[inline(always)]
 pub(super) fn head(input: &mut Input<'_>) -> Result<Head> {
     let at = input.at;
     let first = input.byte()?;
     let (major, info) = (first >> 5, first & 31);
-    let n = if info < 24 { info.into() } else { long(input, at, major, info)? };
+    let n = if info < 24 { info.into() } else { long_number(input, at, major, info)? };
     Ok(Head { at, major, info, n })
 }
 
-fn long(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<u64> {
+/// Takes the number behind the first byte.
+#[inline(never)]
+fn long_number(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<u64> {
     match info {
         24 => Ok(input.byte()?.into()),
         25 => Ok(u16::from_be_bytes(input.array()?).into()),
         26 => Ok(u32::from_be_bytes(input.array()?).into()),
         27 => Ok(u64::from_be_bytes(input.array()?)),
         31 if (2..=5).contains(&major) => Ok(0),
-        _ => Err(without_number(at, major, info)),
+        _ => Err(reserved(at, major, info)),
     }
 }
 
+/// Returns the error of a first byte whose information has no number.
 #[cold]
-fn without_number(at: usize, major: u8, info: u8) -> Error {
+fn reserved(at: usize, major: u8, info: u8) -> Error {
     match (info, major) {
-        (31, 7) => malformed(at, "a break stands outside an indefinite item"),
+        (31, 7) => malformed(at, "a break is outside of an indefinite item"),
         (31, _) => malformed(at, format!("major type {major} has no indefinite form")),
         _ => malformed(at, format!("additional information {info} is reserved")),
     }

@@ -1,4 +1,4 @@
-//! CBOR (RFC 8949), with RFC 8746 for N-d arrays and RFC 9581 for instants.
+//! CBOR (RFC 8949), with RFC 8746 for N-d arrays and RFC 9581 for instants: the default encoding.
 //!
 //! | value | written as | also read |
 //! |---|---|---|
@@ -13,7 +13,8 @@
 //! | N-d array of complex | tag 43001 around the typed array of real and imaginary parts | |
 //!
 //! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are not text
-//! have no form in Linkspan and are `Unsupported`.
+//! have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item, `decode`
+//! walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones.
 
 mod array;
 mod count;
@@ -27,6 +28,7 @@ pub(crate) use encode::Encoder;
 
 use crate::value::DType;
 
+// Tags, with the registry's numbers.
 const TIME_TEXT: u64 = 0;
 const TIME_SECONDS: u64 = 1;
 const BIG: u64 = 2;
@@ -41,10 +43,11 @@ const COLUMN_MAJOR: u64 = 1040;
 const COMPLEX: u64 = 43_001;
 const SELF_DESCRIBED: u64 = 55_799;
 
-/// What tag 27 names a decimal number that tag 4 cannot write.
+/// The name in tag 27 of a decimal number that tag 4 has no form for.
 const DECIMAL_OBJECT: &str = "decimal";
 
-/// The tag of the little-endian typed array of these elements; for complex ones, of their parts; none for bool.
+/// Returns the tag of the little-endian typed array of these elements, for complex ones that of
+/// their parts; `None` for bool.
 const fn typed_array(dtype: DType) -> Option<u64> {
     Some(match dtype {
         DType::Bool => return None,

@@ -1,14 +1,16 @@
-//! The first pass over JSON text: how many items each array and object has, and how long each string with escapes is.
+//! The first pass over JSON text: the number of items of each array and object, and the length of
+//! each string with escapes.
+//!
+//! It compares brackets, commas and quotes only, so text that is not JSON gives wrong counts; the
+//! second pass then finds what is wrong before the counts matter.
 
-use memchr::memchr2;
-
-use super::string::quotes_and_backslashes;
+use super::scan::{skip_string, unescaped_run};
 use crate::codec::input::Counts;
 use crate::value::Sink;
 use crate::value::stack::Stack;
 
-/// Counts the items of every array and object in the text, up to `levels` deep, and the bytes of every string with a
-/// backslash, in the order in which they begin; `most` of them.
+/// Counts the items of every array and object in the text, up to `levels` deep, and the bytes of
+/// every string with a backslash, in the order in which they begin; at most `most` counts.
 pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S) -> Counts {
     let mut counts = Counts::up_to(most);
     let mut open: Stack<usize> = Stack::new(0);
@@ -19,6 +21,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
             b'"' => {
                 let from = at;
                 at = unescaped_run(text, at);
+                // Only strings with escapes have a count: the others are borrowed.
                 if text.get(at) == Some(&b'\\') {
                     at = skip_string(text, at);
                     let Some(string) = counts.open(sink) else { break };
@@ -28,6 +31,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                 }
             }
             b'[' | b'{' => {
+                // Deeper containers are refused by the second pass.
                 if open.len() >= levels {
                     break;
                 }
@@ -36,6 +40,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                 while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
                     at += 1;
                 }
+                // A container with anything in it has one item more than commas.
                 if !matches!(text.get(at), Some(b']' | b'}')) {
                     counts.add(container);
                 }
@@ -45,6 +50,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                     counts.add(container);
                 }
             }
+            // The kind of the bracket is left to the second pass.
             b']' | b'}' => {
                 open.pop();
             }
@@ -58,7 +64,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
     counts
 }
 
-/// Which bytes say anything about counts.
+/// The bytes that change a count.
 const COUNTED: [bool; 256] = {
     let mut counted = [false; 256];
     let mut i = 0;
@@ -68,35 +74,3 @@ const COUNTED: [bool; 256] = {
     }
     counted
 };
-
-/// The offset behind the closing quote of the string of which this offset is in the content.
-pub(super) fn skip_string(text: &[u8], mut at: usize) -> usize {
-    loop {
-        at = unescaped_run(text, at);
-        match text.get(at) {
-            Some(b'"') => return at + 1,
-            // The byte behind a backslash ends nothing.
-            Some(_) => at += 2,
-            None => return text.len(),
-        }
-    }
-}
-
-/// The offset of the next quote or backslash, or the text's end.
-#[inline]
-fn unescaped_run(text: &[u8], mut at: usize) -> usize {
-    // Most strings are short: a call is not worth its while for them.
-    for _ in 0..SHORT / 8 {
-        let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
-        let found = quotes_and_backslashes(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let rest = text.get(at..).unwrap_or_default();
-    memchr2(b'"', b'\\', rest).map_or(text.len(), |found| at + found)
-}
-
-/// Bytes up to which a string counts as short.
-const SHORT: usize = 64;

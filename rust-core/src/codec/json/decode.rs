@@ -1,4 +1,8 @@
 //! JSON text to values: a walk over the text that drives a Sink.
+//!
+//! The first pass (`count`) has computed the lengths that sinks are promised. This pass validates:
+//! it checks every byte and reports the first one that is wrong. It recurses for containers, at
+//! most [`levels`] deep.
 
 use std::borrow::Cow;
 
@@ -9,12 +13,12 @@ use crate::codec::nesting::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink};
 
-/// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
+/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Decoder::new(text, limits, sink).document(),
         Err(e) => {
-            // Whatever is wrong before the first bad byte comes first.
+            // An error before the first invalid byte is reported first.
             let good = e.valid_up_to();
             let text = std::str::from_utf8(&bytes[..good]).unwrap_or_default();
             match Decoder::new(text, limits, sink).document() {
@@ -25,22 +29,30 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     }
 }
 
+/// The state of one decoding.
 struct Decoder<'a, 's, S> {
     text: &'a str,
+    /// The offset of the next byte.
     at: usize,
     sink: &'s mut S,
+    /// The counts of the first pass, in the order in which containers and strings begin.
     counts: Counts,
+    /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
+    /// The greatest number of values, for the text of errors.
     nodes: u64,
 }
 
 impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
+    /// Runs the first pass over `text`.
     fn new(text: &'a str, limits: &Limits, sink: &'s mut S) -> Decoder<'a, 's, S> {
+        // Counts for strings with escapes are among those of containers, hence twice the number.
         let levels = levels(limits);
         let counts = count(text.as_bytes(), levels as usize, containers(limits).saturating_mul(2), sink);
         Decoder { text, at: 0, sink, counts, levels, nodes: limits.most_nodes() }
     }
 
+    /// Decodes the whole text: one value, with white space around it.
     fn document(mut self) -> Result<()> {
         self.white_space();
         self.value()?;
@@ -51,19 +63,23 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         Ok(())
     }
 
+    /// Returns the next byte; `Malformed` at the end.
     #[inline]
     fn peek(&self) -> Result<u8> {
         match self.text.as_bytes().get(self.at) {
             Some(byte) => Ok(*byte),
+            // Out of line: the loop over a valid text never gets here.
             None => Err(self.ended()),
         }
     }
 
+    /// Returns the error of a text that ends within a value.
     #[cold]
     fn ended(&self) -> Error {
         malformed(self.text.len(), "the bytes end before the value does")
     }
 
+    /// Skips white space.
     #[inline]
     fn white_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
@@ -71,45 +87,50 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         }
     }
 
+    /// Decodes the value whose first byte is next.
     fn value(&mut self) -> Result<()> {
         let at = self.at;
         match self.peek()? {
             b'"' => {
                 let text = self.string(at)?;
-                self.sink.text(&text).map(|()| self.done_with(text))
+                self.sink.text(&text).map(|()| self.release(text))
             }
             b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
             b'{' => self.object(),
             b'[' => self.array(),
+            // Three words; anything else is reported at the first byte that differs.
             b't' => self.word("true").and_then(|()| self.sink.bool(true)),
             b'f' => self.word("false").and_then(|()| self.sink.bool(false)),
             b'n' => self.word("null").and_then(|()| self.sink.null()),
-            _ => Err(malformed(at, "no value begins like this")),
+            _ => Err(malformed(at, "no value begins with this character")),
         }
         .map_err(|e| e.at(at))
     }
 
+    /// Takes `true`, `false` or `null`.
     #[inline]
     fn word(&mut self, word: &'static str) -> Result<()> {
         if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             return Ok(());
         }
-        self.no_word(word)
+        self.word_mismatch(word)
     }
 
+    /// Returns the error of the first byte that differs from the word.
     #[cold]
-    fn no_word(&mut self, word: &'static str) -> Result<()> {
+    fn word_mismatch(&mut self, word: &'static str) -> Result<()> {
         for expected in word.bytes() {
             if self.peek()? != expected {
-                return Err(malformed(self.at, format!("{word} is due")));
+                return Err(malformed(self.at, format!("{word} is expected")));
             }
             self.at += 1;
         }
         Ok(())
     }
 
-    /// Enters an array or object: its count, and one level less for what is inside.
+    /// Enters an array or object: returns its count, and allows one level less inside. `TooLarge`
+    /// below the last level, or where the first pass ran out of counts.
     fn enter(&mut self) -> Result<usize> {
         let at = self.at;
         self.at += 1;
@@ -120,21 +141,25 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         })
     }
 
-    /// Takes what stands behind an item: whether another one follows, or the end.
+    /// Takes the comma behind an item and returns true, or the end of the container and returns
+    /// false.
     #[inline]
     fn another(&mut self, end: u8) -> Result<bool> {
         self.white_space();
+        // A comma or the closing bracket; anything else is reported here.
         let byte = self.peek()?;
         if byte != b',' && byte != end {
-            return Err(malformed(self.at, format!("a comma or {:?} is due", char::from(end))));
+            return Err(malformed(self.at, format!("a comma or {:?} is expected", char::from(end))));
         }
         self.at += 1;
         Ok(byte == b',')
     }
 
+    /// Decodes an array.
     fn array(&mut self) -> Result<()> {
         let count = self.enter()?;
         self.sink.begin_array(count)?;
+        // White space is allowed around every token.
         self.white_space();
         if self.peek()? == b']' {
             self.at += 1;
@@ -153,6 +178,7 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.sink.end_array()
     }
 
+    /// Decodes an object.
     fn object(&mut self) -> Result<()> {
         let count = self.enter()?;
         self.sink.begin_map(count)?;
@@ -165,12 +191,12 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
                 let key = self.key()?;
                 self.white_space();
                 if self.peek()? != b':' {
-                    return Err(malformed(self.at, "a colon is due"));
+                    return Err(malformed(self.at, "a colon is expected"));
                 }
                 self.at += 1;
                 self.white_space();
                 self.value().map_err(|e| e.under_key(&key))?;
-                self.done_with(key);
+                self.release(key);
                 if !self.another(b'}')? {
                     break;
                 }
@@ -180,31 +206,36 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.sink.end_map()
     }
 
-    /// Takes the string whose opening quote stands at `at`; the sink holds what a text with escapes takes.
+    /// Takes the string whose opening quote is at `at`; the sink holds the memory of a text with
+    /// escapes.
     #[inline]
     fn string(&mut self, at: usize) -> Result<Cow<'a, str>> {
         let (text, end) = string::read(self.text, at, |backslash| {
+            // A count that saturated, or is missing after an error in the first pass, is computed
+            // again.
             let counted = self.counts.take().filter(|length| *length < u32::MAX as usize);
-            let most = counted.unwrap_or_else(|| string::most(self.text, at + 1, backslash));
+            let most = counted.unwrap_or_else(|| string::max_length(self.text, at + 1, backslash));
             self.sink.hold(most).map(|()| most).map_err(|e| e.at(at))
         })?;
         self.at = end;
         Ok(text)
     }
 
-    /// Gives back what a text with escapes took.
+    /// Releases the memory of a text with escapes.
     #[inline]
-    fn done_with(&mut self, text: Cow<'a, str>) {
+    fn release(&mut self, text: Cow<'a, str>) {
         if let Cow::Owned(text) = text {
             self.sink.release(text.capacity());
         }
     }
 
+    /// Takes a key and passes it to the sink. The error of a repeated key has the offset of the
+    /// second one.
     #[inline]
     fn key(&mut self) -> Result<Cow<'a, str>> {
         let at = self.at;
         if self.peek()? != b'"' {
-            return Err(malformed(at, "a key in quotes is due"));
+            return Err(malformed(at, "a key in quotes is expected"));
         }
         let key = self.string(at)?;
         match self.sink.key(&key) {
@@ -221,7 +252,7 @@ mod tests {
     use crate::{Encoding, ErrorKind};
 
     #[test]
-    fn texts_with_escapes_and_containers_keep_their_own_counts() {
+    fn escaped_strings_and_containers_have_separate_counts() {
         let long = "x".repeat(100);
         let text =
             format!(r#"["\n",[1,2],{{"a\t":"\u0041{long}","b":[],"c\\":{{"d":"{long}\""}}}},"",[""]]"#);
@@ -232,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_is_told_before_what_the_text_would_take() {
+    fn control_character_is_reported_before_the_memory_limit() {
         let limits = Limits { memory: 1000, ..Limits::default() };
         let text = format!("[\"a\u{1}\\n\",\"{}\\n\"]", "x".repeat(5000));
         let error = decode_into(text.as_bytes(), Encoding::Json, &limits, ValueBuilder::new()).err().unwrap();

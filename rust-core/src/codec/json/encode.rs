@@ -1,4 +1,4 @@
-//! Values to JSON text.
+//! Values to JSON text: the [`Plain`] part, in front of which `Escape` handles the other kinds.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,26 +8,28 @@ use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::escape::Plain;
 
-/// Appends one value, without any white space.
+/// Appends one value, without white space.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
-    /// Whether an item of the innermost array or map stands before the next.
-    follows: bool,
+    /// Whether the innermost array or map has an item already, so that a comma precedes the next.
+    has_item: bool,
 }
 
 impl<'a> Encoder<'a> {
+    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
-        Encoder { out, follows: false }
+        Encoder { out, has_item: false }
     }
 
+    /// Checks the length of the message.
     pub(crate) fn finish(self) -> Result<()> {
         self.out.finish()
     }
 
-    /// Separates the next item from the one before, if there is one.
+    /// Writes the comma in front of an item or key that is not the first.
     #[inline]
     fn separate(&mut self) {
-        if std::mem::replace(&mut self.follows, true) {
+        if std::mem::replace(&mut self.has_item, true) {
             self.out.push(b',');
         }
     }
@@ -53,14 +55,18 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// JSON has integers of any size, and so has our decoder.
     fn uint(&mut self, value: u64) -> Result<bool> {
         self.separate();
         self.out.put(itoa::Buffer::new().format(value).as_bytes());
         Ok(true)
     }
 
+    /// The shortest text that denotes this float, with a point or an exponent, so that it is read as
+    /// a float.
     #[inline]
     fn float(&mut self, value: f64) -> Result<bool> {
+        // JSON has no infinities and no NaN: these become `$float`.
         if !value.is_finite() {
             return Ok(false);
         }
@@ -71,14 +77,16 @@ impl Plain for Encoder<'_> {
 
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
-        let comma = std::mem::replace(&mut self.follows, true);
+        let comma = std::mem::replace(&mut self.has_item, true);
         string::write(&mut self.out, comma, value, b"\"")
     }
 
+    /// In quotes, standard alphabet, padded.
     fn elements(&mut self, value: &[u8]) -> Result<()> {
         self.separate();
+        // Base64, encoded in place.
         let length = value.len().div_ceil(3) * 4;
-        self.out.room(length + 2)?;
+        self.out.check_room(length + 2)?;
         self.out.push(b'"');
         let from = self.out.bytes.len();
         self.out.bytes.resize(from + length, 0);
@@ -88,34 +96,37 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// The length is not written: JSON marks both ends.
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.separate();
-        self.follows = false;
+        self.has_item = false;
         self.out.push(b'[');
         Ok(())
     }
 
+    /// What follows is behind an item of the outer container.
     fn end_array(&mut self) -> Result<()> {
-        self.follows = true;
+        self.has_item = true;
         self.out.push(b']');
         Ok(())
     }
 
     fn begin_map(&mut self, _: usize) -> Result<()> {
         self.separate();
-        self.follows = false;
+        self.has_item = false;
         self.out.push(b'{');
         Ok(())
     }
 
+    /// After a key no comma precedes the value.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
-        let comma = std::mem::replace(&mut self.follows, false);
+        let comma = std::mem::replace(&mut self.has_item, false);
         string::write(&mut self.out, comma, key, b"\":")
     }
 
     fn end_map(&mut self) -> Result<()> {
-        self.follows = true;
+        self.has_item = true;
         self.out.push(b'}');
         Ok(())
     }

@@ -1,11 +1,21 @@
-//! JSON (RFC 8259): compact, with escapes for what JSON has no form for.
+//! JSON (RFC 8259): compact, with escapes for values that JSON has no form for.
 //!
-//! A number with a point or an exponent is a float, any other an integer of whatever size: 7 and 7.0 stay different.
+//! | what | defined in |
+//! |---|---|
+//! | text to values | `decode`, with numbers in `number` and strings in `string` |
+//! | the first pass over the text, which counts items | `count` |
+//! | values to text | `encode` |
+//! | members and items as slices of the text, for JSON-RPC | `slices` |
+//! | searches for the end of a string, several bytes at a time | `scan` |
+//!
+//! A number with a point or an exponent is a float, any other an integer of whatever size: 7 and
+//! 7.0 stay different.
 
 mod count;
 mod decode;
 mod encode;
 mod number;
+mod scan;
 mod slices;
 mod string;
 

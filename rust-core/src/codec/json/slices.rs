@@ -1,16 +1,21 @@
-//! The pieces of a JSON text as they stand there: for one who passes them on without reading them.
+//! The members of an object and the items of an array as slices of their JSON text: for code that
+//! passes them on without decoding them, as JSON-RPC does with parameters and results.
+//!
+//! The text must be valid JSON. For any other text the result is meaningless but safe: `None` or
+//! wrong slices, and no panic.
 
 use std::borrow::Cow;
 
+use super::scan::plain_run;
 use super::string;
-use super::string::plain_run;
 
-/// The members of the object that this valid JSON text is, each value as it is written; none for another value.
+/// Returns the members of the object, each value as it is written; `None` for another value.
 pub(crate) fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let mut walk = Walk::into(text, b'{')?;
     let mut members = Vec::new();
-    while walk.next_begins()? {
-        let (key, end) = string::read(text, walk.at, |at| Ok(string::most(text, walk.at + 1, at))).ok()?;
+    while walk.has_next()? {
+        let (key, end) =
+            string::read(text, walk.at, |at| Ok(string::max_length(text, walk.at + 1, at))).ok()?;
         walk.at = end;
         walk.white_space();
         walk.at += 1; // the colon
@@ -19,23 +24,25 @@ pub(crate) fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     Some(members)
 }
 
-/// The items of the array that this valid JSON text is, each as it is written; none for another value.
+/// Returns the items of the array, each as it is written; `None` for another value.
 pub(crate) fn items(text: &str) -> Option<Vec<&str>> {
     let mut walk = Walk::into(text, b'[')?;
     let mut items = Vec::new();
-    while walk.next_begins()? {
+    while walk.has_next()? {
         items.push(walk.value()?);
     }
     Some(items)
 }
 
+/// A position in the text.
 struct Walk<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Behind the bracket that the text begins with.
+    /// Returns the position behind the opening bracket; `None` where the text begins with something
+    /// else.
     fn into(text: &'a str, bracket: u8) -> Option<Walk<'a>> {
         let mut walk = Walk { text, at: 0 };
         walk.white_space();
@@ -46,14 +53,15 @@ impl<'a> Walk<'a> {
         Some(walk)
     }
 
+    /// Skips white space.
     fn white_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
             self.at += 1;
         }
     }
 
-    /// Whether another piece follows; at its first byte then.
-    fn next_begins(&mut self) -> Option<bool> {
+    /// Moves to the next piece and returns whether there is one; `None` at the end of the text.
+    fn has_next(&mut self) -> Option<bool> {
         self.white_space();
         if *self.text.as_bytes().get(self.at)? == b',' {
             self.at += 1;
@@ -62,10 +70,11 @@ impl<'a> Walk<'a> {
         Some(!matches!(self.text.as_bytes().get(self.at)?, b'}' | b']'))
     }
 
-    /// The value that begins here, or behind white space.
+    /// Takes the value that begins here or behind white space.
     fn value(&mut self) -> Option<&'a str> {
         self.white_space();
         let (bytes, from) = (self.text.as_bytes(), self.at);
+        // Brackets are counted; strings are skipped, so that brackets in them do not count.
         let mut depth = 0usize;
         loop {
             match bytes.get(self.at)? {
@@ -88,7 +97,7 @@ impl<'a> Walk<'a> {
         self.text.get(from..self.at)
     }
 
-    /// Goes behind the string that begins here.
+    /// Skips the string that begins here.
     fn string(&mut self) -> Option<()> {
         let bytes = self.text.as_bytes();
         self.at += 1;
@@ -99,7 +108,7 @@ impl<'a> Walk<'a> {
                     self.at += 1;
                     return Some(());
                 }
-                // The byte behind a backslash ends nothing.
+                // The byte behind a backslash is part of an escape, also where it is a quote.
                 _ => self.at += 2,
             }
         }
@@ -111,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_given_as_they_stand() {
+    fn members_and_items_are_slices_of_the_text() {
         let text =
             r#" { "a" : 1.50 ,"b":[1, {"c":"]}\",\\"}] , "\u0063" : "x\"y" ,"":null,"e":{},"f":-0.0e1}"#;
         let found = members(text).unwrap();

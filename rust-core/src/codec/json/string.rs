@@ -1,13 +1,17 @@
-//! JSON's strings, both ways.
+//! JSON's strings, in both directions.
+//!
+//! A string without escapes is borrowed from the text; one with escapes is built in a buffer whose
+//! size the first pass has computed, and which the sink counts.
 
 use std::borrow::Cow;
 
-use super::count::skip_string;
+use super::scan::{plain_run, skip_string};
 use crate::codec::input::malformed;
 use crate::codec::output::Output;
 use crate::error::{Error, Result, memory};
 
-/// What stands for a byte after the backslash; 0 for itself, `u` for four hex digits.
+/// Returns the byte behind the backslash that stands for this byte; 0 where it needs no escape, `u`
+/// for four hexadecimal digits.
 const fn escape(byte: u8) -> u8 {
     match byte {
         b'"' | b'\\' => byte,
@@ -21,7 +25,12 @@ const fn escape(byte: u8) -> u8 {
     }
 }
 
-/// Writes a comma if one is due, the text in quotes, and what stands behind, which begins with the closing quote.
+/// Writes a comma if `comma` is set, the text in quotes, and `after`, which begins with the closing
+/// quote.
+///
+/// # Errors
+///
+/// `TooLarge` over the limit of the message.
 #[inline]
 pub(super) fn write<const N: usize>(
     out: &mut Output<'_>,
@@ -29,24 +38,25 @@ pub(super) fn write<const N: usize>(
     text: &str,
     after: &[u8; N],
 ) -> Result<()> {
-    out.room(text.len() + 2)?;
+    out.check_room(text.len() + 2)?;
     let bytes = text.as_bytes();
     if comma {
         out.put(b",\"");
     } else {
         out.push(b'"');
     }
+    // Most strings have no character to escape and are appended at once.
     let plain = plain_run(bytes);
     out.put(&bytes[..plain]);
     if plain < bytes.len() {
         write_escaped(out, bytes, plain);
     }
     out.put(after);
-    // Escapes make the text up to six times as long.
-    if plain < bytes.len() { out.room(0) } else { Ok(()) }
+    // Escapes make the text up to six times as long, so the limit is checked again.
+    if plain < bytes.len() { out.check_room(0) } else { Ok(()) }
 }
 
-/// Writes the text from this byte on, which needs an escape.
+/// Writes the text from the byte `from` on, which needs an escape.
 fn write_escaped(out: &mut Output<'_>, bytes: &[u8], mut from: usize) {
     loop {
         let plain = plain_run(&bytes[from..]);
@@ -64,71 +74,13 @@ fn write_escaped(out: &mut Output<'_>, bytes: &[u8], mut from: usize) {
     }
 }
 
-/// Which bytes stand for themselves in a string.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        plain[byte] = escape(byte as u8) == 0;
-        byte += 1;
-    }
-    plain
-};
-
-/// How many bytes from the start are neither a quote, a backslash nor a control character.
-#[inline]
-pub(super) fn plain_run(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(chunk) = bytes[at..].first_chunk::<32>() {
-        // Without a branch for each byte, so that the compiler takes many at once.
-        if chunk.iter().fold(false, |odd, b| odd | (*b < 0x20) | (*b == b'"') | (*b == b'\\')) {
-            break;
-        }
-        at += 32;
-    }
-    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let found = odd_lanes(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    // What is left is looked at together with bytes before it, which are known to be plain.
-    if at == bytes.len() {
-        return at;
-    } else if let Some(last) = bytes.last_chunk::<8>() {
-        let found = odd_lanes(u64::from_le_bytes(*last));
-        return bytes.len() - 8 + if found == 0 { 8 } else { found.trailing_zeros() as usize / 8 };
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        // Four to seven bytes: those in the middle twice.
-        let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
-        if odd_lanes(word) == 0 {
-            return bytes.len();
-        }
-    }
-    at + bytes[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
-}
-
-/// The high bit of each byte that is a quote, a backslash or a control character. The lowest of them is exact; above
-/// it, borrows may set some too many.
-#[inline]
-fn odd_lanes(word: u64) -> u64 {
-    quotes_and_backslashes(word) | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
-}
-
-const ONES: u64 = u64::MAX / 255;
-const HIGH: u64 = ONES << 7;
-
-/// The high bit of each byte that is a quote or a backslash, the lowest of them exact.
-#[inline]
-pub(super) fn quotes_and_backslashes(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    ((quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash)) & HIGH
-}
-
-/// Reads the string whose opening quote stands at `at`; gives the text and the offset behind the closing quote. Text
-/// with escapes is a copy: `room`, given the offset of the first backslash, says how many bytes it takes at most.
+/// Reads the string whose opening quote is at `at`; returns the text and the offset behind the
+/// closing quote. Text with escapes is a copy: `room`, called with the offset of the first
+/// backslash, returns the number of bytes that it takes at most.
+///
+/// # Errors
+///
+/// `Malformed` with the offset; the errors of `room`; `OutOfMemory`.
 #[inline]
 pub(super) fn read(
     text: &str,
@@ -141,21 +93,22 @@ pub(super) fn read(
     match bytes.get(end) {
         Some(b'"') => Ok((Cow::Borrowed(&text[from..end]), end + 1)),
         Some(b'\\') => {
-            let most = room(end)?;
+            let max_length = room(end)?;
             let mut whole = String::new();
-            whole.try_reserve_exact(most).map_err(|_| memory::out_of_memory(most))?;
+            whole.try_reserve_exact(max_length).map_err(|_| memory::out_of_memory(max_length))?;
             read_escaped(text, from, end, whole)
         }
         _ => Err(unfinished(bytes, end)),
     }
 }
 
-/// The most bytes that the string takes whose content begins at `from` and has a backslash at `at`: no escape is shorter
-/// than what it stands for.
-pub(super) fn most(text: &str, from: usize, at: usize) -> usize {
+/// Returns an upper bound of the bytes of the string whose content begins at `from` and has a
+/// backslash at `at`: no escape is shorter than what it stands for.
+pub(super) fn max_length(text: &str, from: usize, at: usize) -> usize {
     skip_string(text.as_bytes(), at) - from
 }
 
+/// Returns the error of a string that ends at `at` in a control character or the end of the text.
 #[cold]
 fn unfinished(bytes: &[u8], at: usize) -> Error {
     if at < bytes.len() {
@@ -165,6 +118,7 @@ fn unfinished(bytes: &[u8], at: usize) -> Error {
     }
 }
 
+/// Copies the string from `from` on into `whole`; the bytes up to `plain` need no decoding.
 fn read_escaped(text: &str, from: usize, plain: usize, mut whole: String) -> Result<(Cow<'_, str>, usize)> {
     let bytes = text.as_bytes();
     let (mut from, mut at) = (from, plain);
@@ -180,7 +134,7 @@ fn read_escaped(text: &str, from: usize, plain: usize, mut whole: String) -> Res
     }
 }
 
-/// Reads the escape whose backslash stands at `at`; gives the offset behind it.
+/// Decodes the escape whose backslash is at `at`; returns the offset behind it.
 fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
     let bytes = text.as_bytes();
     let ended = || malformed(bytes.len(), "the bytes end before the value does");
@@ -196,7 +150,9 @@ fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
         b'u' => {
             let first = hex(bytes, at + 2)?;
             let (code, end) = match first {
+                // A character beyond 16 bits is two escapes: a high and a low surrogate.
                 0xd800..0xdc00 => {
+                    // The high surrogate has six bytes, and the low one must follow at once.
                     if bytes.get(at + 6..at + 8) != Some(b"\\u") {
                         return Err(malformed(at, "the first half of a surrogate pair stands alone"));
                     }
@@ -204,6 +160,7 @@ fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
                     if !(0xdc00..0xe000).contains(&second) {
                         return Err(malformed(at, "the first half of a surrogate pair stands alone"));
                     }
+                    // Ten bits from each half.
                     (0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00), at + 12)
                 }
                 0xdc00..0xe000 => {
@@ -220,6 +177,7 @@ fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
     Ok(at + 2)
 }
 
+/// Returns the number of the four hexadecimal digits at `at`.
 fn hex(bytes: &[u8], at: usize) -> Result<u32> {
     let mut code = 0;
     for i in at..at + 4 {
@@ -238,7 +196,7 @@ mod tests {
     use crate::value::Limits;
 
     #[test]
-    fn escapes_count_for_the_limit() {
+    fn write_counts_escapes_for_the_limit() {
         let mut bytes = Vec::new();
         let mut out = Output::new(&mut bytes, Limits::for_message(20));
         write(&mut out, true, "\u{1}\u{2}\u{3}", b"\"").unwrap_err();
@@ -251,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_run_ends_at_the_first_byte_to_be_looked_at() {
+    fn plain_run_ends_at_the_first_special_byte() {
         for byte in (0..=u8::MAX).step_by(if cfg!(miri) { 31 } else { 1 }) {
             for length in [1, 3, 4, 6, 7, 8, 9, 24, 33, 40, 70] {
                 for place in 0..length {

@@ -1,22 +1,28 @@
-//! The first pass over a Smile document: how many items each array and object has.
+//! The first pass over a Smile document: the number of items of each array and object.
+//!
+//! Smile marks only the ends of containers, and a sink needs numbers of items.
 
 use super::token::{Name, Token};
 use crate::codec::input::{Counts, Input};
 use crate::value::Sink;
 
-/// Counts the items of every array and object from here on, up to `levels` deep and `most` of them.
+/// Counts the items of every array and object from here on, up to `levels` deep; at most `most`
+/// counts.
 pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> Counts {
     let mut counts = Counts::up_to(most);
-    // Stopping early is no harm: see Counts.
+    // Stopping early is allowed, see `Counts`.
     let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
+/// Walks without recursion over the value. `None` where the bytes are invalid or the counts are
+/// full.
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
-    // The containers that are open, and whether each is an object.
+    // The numbers of the open containers, and whether each is an object.
     let mut open: Vec<(usize, bool)> = Vec::with_capacity(16);
     loop {
         if let Some((container, true)) = open.last() {
+            // In an object a key or the end is next.
             let name = Name::of(input.byte().ok()?)?;
             if name == Name::EndObject {
                 open.pop();
@@ -30,6 +36,7 @@ fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink
         }
         let token = Token::of(input.byte().ok()?)?;
         match (token, open.last()) {
+            // An end is no item.
             (Token::EndArray, Some((_, false))) => {
                 open.pop();
             }

@@ -1,4 +1,7 @@
 //! Smile to values: a walk over the bytes that drives a Sink.
+//!
+//! The first pass (`count`) has computed the numbers of items. The tables of names and values are
+//! rebuilt while the document is read; their entries are slices of the message.
 
 use super::count::count;
 use super::number::{from_twos_complement, take, take_bits, take_safe, take_signed};
@@ -9,9 +12,10 @@ use crate::codec::nesting::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Decimal, Limits, Sink, Source, Value};
 
-/// Sends the one value that `bytes` hold to `sink`, which resolves escapes and holds the limits.
+/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     let mut input = Input::new(bytes);
+    // The first pass begins behind the header, too.
     let features = header(&mut input)?;
     let levels = levels(limits);
     let counts = count(input.clone(), levels as usize, containers(limits), sink);
@@ -26,56 +30,70 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
         raw_binary: features & feature::RAW_BINARY != 0,
     };
     decoder.value()?;
+    // The end marker is optional.
     if decoder.input.peek() == Some(END_OF_CONTENT) {
         decoder.input.at += 1;
     }
     decoder.input.finish()
 }
 
-/// Texts that may come again as a reference.
+/// The texts that a reference may name.
+///
+/// Two tables exist, one for names and one for values; the header declares which of them the
+/// document uses. Entries are slices of the message, so a table of 1024 takes little memory and no
+/// copies.
 struct Table<'a> {
-    on: bool,
+    /// Whether the header declares this table.
+    is_declared: bool,
+    /// The texts by their numbers.
     entries: Vec<&'a str>,
 }
 
 impl<'a> Table<'a> {
-    fn new(on: bool) -> Table<'a> {
-        Table { on, entries: Vec::new() }
+    /// Returns an empty table.
+    fn new(is_declared: bool) -> Table<'a> {
+        Table { is_declared, entries: Vec::new() }
     }
 
+    /// Adds a text; a full table is cleared first.
     #[inline]
     fn add(&mut self, text: &'a str) {
-        if !self.on {
+        if !self.is_declared {
             return;
         }
+        // As the encoder does, see `names`.
         if self.entries.len() == TABLE {
             self.entries.clear();
         }
         self.entries.push(text);
     }
 
+    /// Returns the text with this number; `Malformed` at offset `at` where there is none.
     fn get(&self, number: usize, at: usize) -> Result<&'a str> {
         self.entries.get(number).copied().ok_or_else(|| {
-            malformed(
-                at,
-                format!("text {number} is referred to, {} are there to refer to", self.entries.len()),
-            )
+            malformed(at, format!("a reference to text {number}, and the table has {}", self.entries.len()))
         })
     }
 }
 
+/// The state of one decoding.
 struct Decoder<'a, 's, S> {
     input: Input<'a>,
     sink: &'s mut S,
+    /// The counts of the first pass, in the order in which containers begin.
     counts: Counts,
+    /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
+    /// The greatest number of values, for the text of errors.
     nodes: u64,
     names: Table<'a>,
     values: Table<'a>,
+    /// Whether the header allows raw binary.
     raw_binary: bool,
 }
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
+    /// Decodes the next value.
     fn value(&mut self) -> Result<()> {
         let at = self.input.at;
         let byte = self.input.byte()?;
@@ -85,15 +103,22 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
+    /// Decodes the value that begins with this token at offset `at`. The content of a token that
+    /// the sink refuses is reported at the token.
     fn token(&mut self, token: Token, at: usize) -> Result<()> {
         match token {
             Token::Null => self.sink.null(),
             Token::Bool(value) => self.sink.bool(value),
             Token::Int(value) => self.sink.int(value),
             Token::Int32 => {
+                // A 32-bit token with a longer integer is refused, as other readers would truncate
+                // it.
                 let value = take_signed(&mut self.input)?;
                 if i32::try_from(value).is_err() {
-                    return Err(malformed(at, format!("{value} stands for an integer of 32 bits")));
+                    return Err(malformed(
+                        at,
+                        format!("{value} is written as an integer of 32 bits and has more"),
+                    ));
                 }
                 self.sink.int(value)
             }
@@ -110,6 +135,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.sink.decimal(&decimal)
             }
             Token::Float32 => {
+                // 32 bits in five bytes of seven, a NaN kept bit by bit.
                 let bits = take_bits::<5>(&mut self.input, 32)?;
                 self.sink.float(crate::codec::float::from_f32(bits as u32))
             }
@@ -121,7 +147,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             Token::Short(length, ascii) => {
                 let bytes = self.input.take(length, at)?;
                 let value = text(bytes, at + 1, ascii)?;
-                // Text of 65 bytes has a short token too, and no place in the table.
+                // Text of 65 bytes has a short token, too, and is not shared.
                 if bytes.len() <= 64 {
                     self.values.add(value);
                 }
@@ -136,11 +162,13 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.sink.text(value)
             }
             Token::LongReference(high) => {
+                // Ten bits: two in the token, eight in the next byte.
                 let number = high | usize::from(self.input.byte()?);
                 let value = self.values.get(number, at)?;
                 self.sink.text(value)
             }
             Token::SafeBinary => {
+                // The decoded bytes are in a buffer of our own until the sink has them.
                 let bytes = take_safe(&mut self.input, at, self.sink)?;
                 self.sink.bytes(&bytes)?;
                 self.sink.release(bytes.len());
@@ -151,16 +179,15 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let bytes = self.input.take(length, at)?;
                 self.sink.bytes(bytes)
             }
-            Token::RawBinary => {
-                Err(malformed(at, "raw binary stands where the header says that there is none"))
-            }
+            Token::RawBinary => Err(malformed(at, "raw binary occurs, which the header excludes")),
             Token::BeginArray => self.array(at),
             Token::BeginObject => self.object(at),
-            Token::EndArray => Err(malformed(at, "the end of an array stands where a value is due")),
+            Token::EndArray => Err(malformed(at, "the end of an array is in the place of a value")),
         }
     }
 
-    /// The integer in the 7-bit binary that comes next.
+    /// Takes the integer in the 7-bit binary that follows: a two's complement, most significant
+    /// byte first. The sink holds its bytes while they are converted.
     fn big_integer(&mut self, at: usize) -> Result<Value> {
         let bytes = take_safe(&mut self.input, at, self.sink)?;
         let held = bytes.len();
@@ -169,13 +196,20 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(value)
     }
 
+    /// Takes a decimal number: its scale and its digits as a big integer.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfRange` for a scale beyond 32 bits, `TooLarge` for too many digits.
     fn decimal(&mut self, at: usize) -> Result<Decimal> {
         let scale = take_signed(&mut self.input)?;
+        // Java's BigDecimal: scale, then the digits as a big integer.
         let digits = match self.big_integer(at)? {
             Value::Uint(n) => n.to_string(),
             Value::BigInt(n) => n.to_string(),
             other => other.as_i64()?.to_string(),
         };
+        // The scale is the number of digits behind the point: the negated exponent.
         let exponent = scale.checked_neg().and_then(|e| i32::try_from(e).ok()).ok_or_else(|| {
             Error::new(ErrorKind::OutOfRange, "the exponent of a decimal number has 32 bits").at(at)
         })?;
@@ -185,7 +219,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Enters an array or object: its count, and one level less for what is inside.
+    /// Enters an array or object: returns its count, and allows one level less inside.
     fn enter(&mut self, at: usize) -> Result<usize> {
         self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
         self.counts.take().ok_or_else(|| {
@@ -194,20 +228,24 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         })
     }
 
+    /// Decodes an array. The first pass has counted its items, so the loop needs no test for the
+    /// end; the end mark is checked behind the last item.
     fn array(&mut self, at: usize) -> Result<()> {
         let count = self.enter(at)?;
         self.sink.begin_array(count)?;
         for index in 0..count {
             self.value().map_err(|e| e.under_index(index))?;
         }
+        // The first pass counted up to the end mark, which must be here.
         let end = self.input.at;
         if Token::of(self.input.byte()?) != Some(Token::EndArray) {
-            return Err(malformed(end, "an item or the end of an array is due"));
+            return Err(malformed(end, "an item or the end of an array is expected"));
         }
         self.levels += 1;
         self.sink.end_array()
     }
 
+    /// Decodes an object, up to its end mark.
     fn object(&mut self, at: usize) -> Result<()> {
         let count = self.enter(at)?;
         self.sink.begin_map(count)?;
@@ -218,7 +256,8 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_map()
     }
 
-    /// The next key; none at the end of the object.
+    /// Takes the next key and passes it to the sink; `None` at the end of the object. A key that is
+    /// new enters the table of names, as it did in the encoder.
     fn key(&mut self) -> Result<Option<&'a str>> {
         let at = self.input.at;
         let byte = self.input.byte()?;

@@ -1,4 +1,7 @@
-//! Values to Smile.
+//! Values to Smile: the [`Plain`] part, in front of which `Escape` handles the other kinds.
+//!
+//! Names are shared, because messages repeat keys; values are not, because finding repeated ones
+//! costs more than it saves.
 
 use super::names::Names;
 use super::number::{put, put_bits, put_safe, put_signed, to_twos_complement};
@@ -14,20 +17,24 @@ use crate::value::escape::Plain;
 /// Appends one document.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
+    /// The names that were written and may be referred to.
     names: Names,
 }
 
 impl<'a> Encoder<'a> {
+    /// Returns an encoder that appends to `out`, after the header.
     pub(crate) fn new(mut out: Output<'a>) -> Encoder<'a> {
         out.put(&MAGIC);
         out.push(feature::SHARED_NAMES | feature::RAW_BINARY);
         Encoder { out, names: Names::default() }
     }
 
+    /// Checks the length of the message.
     pub(crate) fn finish(self) -> Result<()> {
         self.out.finish()
     }
 
+    /// Writes a BigInteger.
     fn big(&mut self, negative: bool, magnitude: &[u8]) {
         self.out.push(BIG_INTEGER);
         put_safe(&mut self.out, &to_twos_complement(negative, magnitude));
@@ -45,8 +52,10 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// Integers from -16 to 15 are one byte, others a token and seven bits a byte.
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
+        // Small integers have a token each, in zigzag form.
         if (-16..16).contains(&value) {
             self.out.push(SMALL_INT | ((value << 1) ^ (value >> 63)) as u8);
             return Ok(());
@@ -56,16 +65,19 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// Smile has no integers without sign: a BigInteger.
     fn uint(&mut self, value: u64) -> Result<bool> {
         self.big(false, &value.to_be_bytes());
         Ok(true)
     }
 
+    /// Two's complement in 7-bit binary.
     fn big_int(&mut self, value: &BigInt) -> Result<bool> {
         self.big(value.is_negative(), value.magnitude());
         Ok(true)
     }
 
+    /// 64 bits in ten bytes of seven, so that no byte looks like a marker.
     #[inline]
     fn float(&mut self, value: f64) -> Result<bool> {
         self.out.push(FLOAT64);
@@ -73,6 +85,8 @@ impl Plain for Encoder<'_> {
         Ok(true)
     }
 
+    /// Text of up to 64 bytes has its length in the token; longer text has an end marker. The token
+    /// also says whether the text is ASCII, which a reader checks.
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         let ascii = value.is_ascii();
@@ -100,12 +114,14 @@ impl Plain for Encoder<'_> {
         self.elements(value).map(|()| true)
     }
 
+    /// The length, then the bytes as they are: the header declares raw binary.
     fn elements(&mut self, value: &[u8]) -> Result<()> {
         self.out.push(RAW_BINARY);
         put(&mut self.out, value.len() as u64);
         self.out.block(value)
     }
 
+    /// Containers have a mark at either end and no length.
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.out.push(BEGIN_ARRAY);
         Ok(())
@@ -121,14 +137,17 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
+    /// Keys have other tokens than values.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         if key.is_empty() {
             self.out.push(EMPTY);
             return Ok(());
         }
+        // A name that was written before becomes a reference of one or two bytes.
         let start = self.out.start();
         match self.names.find(key, &self.out.bytes[start..]) {
+            // One byte for the first 64 names.
             Some(number @ 0..64) => {
                 self.out.push(0x40 + number as u8);
                 return Ok(());
@@ -139,6 +158,7 @@ impl Plain for Encoder<'_> {
             }
             None => {}
         }
+        // A new name: the short form where it has one.
         let long = match (key.len(), key.is_ascii()) {
             (n @ 1..=64, true) => {
                 self.out.push(0x80 + (n - 1) as u8);
@@ -153,8 +173,10 @@ impl Plain for Encoder<'_> {
                 true
             }
         };
+        // The name's position among the bytes written, before it is appended.
         let at = self.out.written();
         self.out.block(key.as_bytes())?;
+        // A long name has an end marker.
         if long {
             self.out.push(END_OF_TEXT);
         }

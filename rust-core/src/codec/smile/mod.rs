@@ -1,4 +1,4 @@
-//! Smile 1.0.6, Jackson's binary JSON.
+//! Smile 1.0.6, Jackson's binary JSON: a first byte names each value, and repeated keys are references.
 //!
 //! | value | written as | also read |
 //! |---|---|---|
@@ -11,7 +11,8 @@
 //! | N-d array | escape, elements in raw binary | |
 //!
 //! Written with a header (names shared, values not, raw binary) and without an end marker. Read with or without
-//! either; without a header names are shared, values not, and binary is 7-bit.
+//! either; without a header names are shared, values not, and binary is 7-bit. Encoder and decoder must
+//! agree on the table of names: each new name gets the next number, and a full table is cleared.
 
 mod count;
 mod decode;
@@ -23,16 +24,17 @@ mod token;
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
 
-/// How a document begins; the fourth byte holds version and features.
+/// The first bytes of a document; the fourth byte holds version and features.
 const MAGIC: [u8; 3] = *b":)\n";
 
-/// The bits of the header's fourth byte; the high four are the version, zero.
+/// The bits of the header's fourth byte. The high four are the version, zero.
 mod feature {
     pub(super) const SHARED_NAMES: u8 = 1;
     pub(super) const SHARED_VALUES: u8 = 2;
     pub(super) const RAW_BINARY: u8 = 4;
 }
 
+// The first bytes of values; those of keys are in `token`.
 const EMPTY: u8 = 0x20;
 const NULL: u8 = 0x21;
 const FALSE: u8 = 0x22;
@@ -58,5 +60,5 @@ const END_OF_CONTENT: u8 = 0xff;
 /// In the place of a key: a name of any length, up to [`END_OF_TEXT`].
 const LONG_NAME: u8 = 0x34;
 
-/// The entries of a table of shared names or values; a full table starts again empty.
+/// The number of entries of a table of shared names or values; a full table is cleared.
 const TABLE: usize = 1024;

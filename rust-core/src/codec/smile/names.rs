@@ -1,32 +1,41 @@
 //! The table of names that an encoder has written and may refer to.
+//!
+//! The decoder builds the same table from the names that it reads, so both must add the same names
+//! in the same order and clear the table at the same time.
 
 use std::hash::{BuildHasher, RandomState};
 
 use super::TABLE;
 
-/// Names are found again in the bytes that were written; the table holds only where.
+/// The names written so far. Their text is in the bytes that were written; the table has its
+/// extent.
 #[derive(Default)]
 pub(super) struct Names {
+    /// The names by their numbers.
     entries: Vec<Entry>,
-    /// An open-addressed index over the entries (number + 1, 0 for none), once there are many.
+    /// An open-addressed index over the entries (number + 1, 0 for a free slot), beyond [`LINEAR_MAX`]
+    /// entries.
     slots: Vec<u16>,
-    /// Keyed at random, so that nobody can choose keys that all collide.
+    /// Seeded at random, so that nobody can choose keys that all collide.
     hasher: Option<RandomState>,
 }
 
+/// The extent of a name in the bytes written, in bytes.
 #[derive(Clone, Copy)]
 struct Entry {
     at: usize,
     length: usize,
 }
 
-/// Up to this many a scan beats hashing.
-const FEW: usize = 16;
+/// Up to this many entries a linear search is faster than hashing.
+const LINEAR_MAX: usize = 16;
 
+/// The size of the index: at most half full.
 const SLOTS: usize = 2 * TABLE;
 
 impl Names {
-    /// The number of this name, if `written` holds it already.
+    /// Returns the number of this name, if `written` contains it and a reference can have the
+    /// number.
     #[inline]
     pub(super) fn find(&self, name: &str, written: &[u8]) -> Option<usize> {
         let name = name.as_bytes();
@@ -45,9 +54,10 @@ impl Names {
         }
     }
 
-    /// Notes that a name has been written and lies at `at`.
+    /// Adds a name that has been written at offset `at`.
     #[inline]
     pub(super) fn add(&mut self, at: usize, length: usize, written: &[u8]) {
+        // Full: the decoder clears its table at the same name.
         if self.entries.len() == TABLE {
             self.entries.clear();
             self.slots.clear();
@@ -56,7 +66,7 @@ impl Names {
         self.entries.push(Entry { at, length });
         if self.hasher.is_some() {
             self.index(self.entries.len() - 1, written);
-        } else if self.entries.len() > FEW {
+        } else if self.entries.len() > LINEAR_MAX {
             self.hasher = Some(RandomState::new());
             self.slots.resize(SLOTS, 0);
             for number in 0..self.entries.len() {
@@ -65,6 +75,7 @@ impl Names {
         }
     }
 
+    /// Enters a name into the index.
     fn index(&mut self, number: usize, written: &[u8]) {
         let Some(hasher) = self.hasher.as_ref().filter(|_| can_be_referred_to(number)) else { return };
         let Entry { at, length } = self.entries[number];
@@ -77,13 +88,15 @@ impl Names {
 }
 
 impl Entry {
+    /// Returns whether the entry is this name.
     #[inline]
     fn is(self, name: &[u8], written: &[u8]) -> bool {
         self.length == name.len() && written[self.at..self.at + self.length] == *name
     }
 }
 
-/// A reference whose low byte would be 0xFE or 0xFF is never written: those look like markers.
+/// Returns whether a reference may have this number. One whose low byte is 0xFE or 0xFF is never
+/// written, because these bytes are markers.
 fn can_be_referred_to(number: usize) -> bool {
     number & 0xff < 0xfe
 }
@@ -93,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_by_number_until_the_table_starts_again() {
+    fn names_are_found_by_number_until_the_table_is_cleared() {
         let mut names = Names::default();
         let mut written = Vec::new();
         for i in 0..3000usize {

@@ -1,14 +1,19 @@
 //! Smile's numbers: seven bits in a byte, so that no byte of them looks like a marker.
+//!
+//! Variable-length integers, floats in groups of seven bits, 7-bit binary, and the two's complement
+//! of big integers inside it.
 
 use crate::codec::input::{Input, malformed};
 use crate::codec::output::Output;
 use crate::error::{Result, memory};
 use crate::value::{BigInt, Sink};
 
-/// Writes an unsigned integer: seven bits a byte, most significant first; the last byte has six and its high bit set.
+/// Writes an integer without sign: seven bits a byte, most significant first; the last byte has six
+/// bits and its high bit set.
 #[inline]
 pub(super) fn put(out: &mut Output<'_>, n: u64) {
     let mut bytes = [0; 10];
+    // The last byte is marked by its high bit.
     bytes[9] = 0x80 | (n & 0x3f) as u8;
     let mut first = 9;
     let mut rest = n >> 6;
@@ -20,19 +25,20 @@ pub(super) fn put(out: &mut Output<'_>, n: u64) {
     out.put(&bytes[first..]);
 }
 
-/// Writes an integer with sign, the sign in the lowest bit.
+/// Writes an integer with sign in zigzag form: the sign in the lowest bit.
 #[inline]
 pub(super) fn put_signed(out: &mut Output<'_>, n: i64) {
     put(out, ((n << 1) ^ (n >> 63)).cast_unsigned());
 }
 
-/// Takes an unsigned integer of at most 64 bits.
+/// Takes an integer without sign; `Malformed` beyond 64 bits.
 #[inline]
 pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
     let at = input.at;
     let mut n: u64 = 0;
     loop {
         let byte = input.byte()?;
+        // The byte with the high bit is the last, and has six bits.
         let (bits, low) = if byte & 0x80 == 0 { (7, byte) } else { (6, byte & 0x3f) };
         if byte & 0xc0 == 0xc0 || n >> (64 - bits) != 0 {
             return Err(malformed(
@@ -47,14 +53,14 @@ pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
     }
 }
 
-/// Takes an integer with sign.
+/// Takes an integer with sign in zigzag form.
 #[inline]
 pub(super) fn take_signed(input: &mut Input<'_>) -> Result<i64> {
     let n = take(input)?;
     Ok((n >> 1).cast_signed() ^ -((n & 1).cast_signed()))
 }
 
-/// Writes the bits in `count` bytes of seven, most significant first.
+/// Writes the bits in `COUNT` bytes of seven, most significant first.
 #[inline]
 pub(super) fn put_bits<const COUNT: usize>(out: &mut Output<'_>, bits: u64) {
     let mut bytes = [0; COUNT];
@@ -64,7 +70,8 @@ pub(super) fn put_bits<const COUNT: usize>(out: &mut Output<'_>, bits: u64) {
     out.put(&bytes);
 }
 
-/// Takes `COUNT` bytes of seven bits; bits beyond `width` are not looked at, as old encoders extend the sign there.
+/// Takes `COUNT` bytes of seven bits. Bits beyond `width` are ignored, since old encoders extend
+/// the sign there.
 #[inline]
 pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -> Result<u64> {
     let at = input.at;
@@ -79,18 +86,21 @@ pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -
     Ok((bits & ((1 << width) - 1)) as u64)
 }
 
-/// How many bytes hold this many in seven bits each; none where that overflows.
+/// Returns the number of bytes of seven bits that hold this many bytes; `None` where that
+/// overflows.
 pub(super) fn safe_length(bytes: u64) -> Option<u64> {
+    // Seven bytes take eight; a shorter group takes one byte more than it has.
     let whole = (bytes / 7).checked_mul(8)?;
     Some(whole + if bytes.is_multiple_of(7) { 0 } else { bytes % 7 + 1 })
 }
 
-/// Takes the content of 7-bit binary, whose item begins at `item_at`: its length, and its bytes in groups of seven in
-/// eight.
+/// Takes the content of 7-bit binary, whose item begins at `item_at`: its length, and its bytes in
+/// groups of seven in eight.
 ///
-/// The sink holds as many bytes, until its caller releases them.
+/// The sink holds as many bytes, until the caller releases them.
 pub(super) fn take_safe<S: Sink>(input: &mut Input<'_>, item_at: usize, sink: &mut S) -> Result<Vec<u8>> {
     let length = take(input)?;
+    // The length is a claim until so many bytes are there.
     let packed = input.take(safe_length(length).unwrap_or(u64::MAX), item_at)?;
     let from = input.at - packed.len();
     if let Some(i) = packed.iter().position(|b| b & 0x80 != 0) {
@@ -102,7 +112,7 @@ pub(super) fn take_safe<S: Sink>(input: &mut Input<'_>, item_at: usize, sink: &m
     for group in packed.chunks(8) {
         let bits = group.iter().fold(0u64, |bits, b| bits << 7 | u64::from(*b));
         let count = group.len() - 1;
-        // A short group of n bytes ends in a byte of n bits, where a whole one ends in seven.
+        // The last byte of a short group of n bytes has n bits; that of a whole group has seven.
         let bits = if count == 7 { bits } else { (bits >> 7) << count | bits & 0x7f };
         bytes.extend_from_slice(&bits.to_be_bytes()[8 - count..]);
     }
@@ -115,7 +125,7 @@ pub(super) fn put_safe(out: &mut Output<'_>, bytes: &[u8]) {
     for group in bytes.chunks(7) {
         let bits = group.iter().fold(0u64, |bits, b| bits << 8 | u64::from(*b));
         let count = group.len();
-        // The first seven bits of each byte and so on; what is left of the last byte stands low in one of its own.
+        // Seven bits in each byte, from the top; the remaining bits of the last byte are low in a byte of their own.
         for i in 1..=count {
             out.push((bits >> (8 * count - 7 * i) & 0x7f) as u8);
         }
@@ -123,7 +133,7 @@ pub(super) fn put_safe(out: &mut Output<'_>, bytes: &[u8]) {
     }
 }
 
-/// The two's complement of this integer, most significant byte first, as short as can be.
+/// Returns the shortest two's complement of this integer, most significant byte first.
 pub(super) fn to_twos_complement(negative: bool, magnitude: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(magnitude.len() + 1);
     bytes.push(0);
@@ -136,7 +146,7 @@ pub(super) fn to_twos_complement(negative: bool, magnitude: &[u8]) -> Vec<u8> {
     if needed { bytes } else { bytes.split_off(1) }
 }
 
-/// The integer whose two's complement this is: a plain integer where it fits.
+/// Returns the integer of this two's complement: a plain integer where it fits.
 pub(super) fn from_twos_complement(mut bytes: Vec<u8>) -> Result<crate::value::Value> {
     let negative = bytes.first().is_some_and(|b| b & 0x80 != 0);
     if negative {
@@ -145,9 +155,11 @@ pub(super) fn from_twos_complement(mut bytes: Vec<u8>) -> Result<crate::value::V
     BigInt::from_parts(negative, &bytes)
 }
 
+/// Negates a two's complement in place.
 fn negate(bytes: &mut [u8]) {
     let mut carry = true;
     for byte in bytes.iter_mut().rev() {
+        // Adds one to the complement.
         let (sum, more) = (!*byte).overflowing_add(carry.into());
         *byte = sum;
         carry = more;
@@ -161,7 +173,7 @@ mod tests {
     use crate::value::Limits;
 
     #[test]
-    fn integers_and_binary_come_back() {
+    fn integers_and_binary_round_trip() {
         let mut bytes = Vec::new();
         let mut out = Output::new(&mut bytes, Limits::default());
         let numbers = [0, 1, -1, 31, 32, -64, 8191, i64::MAX, i64::MIN];
@@ -175,11 +187,11 @@ mod tests {
         for block in blocks {
             assert_eq!(take_safe(&mut input, 0, &mut Unread).unwrap(), block);
         }
-        assert_eq!(input.left(), 0);
+        assert_eq!(input.remaining(), 0);
     }
 
     #[test]
-    fn an_integer_beyond_64_bits_is_refused() {
+    fn take_refuses_an_integer_beyond_64_bits() {
         let mut input = Input::new(&[0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x80]);
         assert_eq!(take(&mut input).unwrap_err().offset(), Some(0));
     }

@@ -1,4 +1,8 @@
-//! Smile's tokens: what a first byte means where a value is due, and where a key is due.
+//! Smile's tokens: the meaning of a first byte where a value is expected, and where a key is
+//! expected.
+//!
+//! The same byte has another meaning in either place. Decoder and first pass share these functions,
+//! so both agree on the extent of each value.
 
 use memchr::memchr;
 
@@ -11,7 +15,7 @@ use super::{
 use crate::codec::input::{Input, malformed, unsupported, utf8};
 use crate::error::Result;
 
-/// Takes the header, where there is one; gives the features.
+/// Takes the header, if there is one; returns the features.
 pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
     if input.peek() != Some(MAGIC[0]) {
         return Ok(feature::SHARED_NAMES);
@@ -28,15 +32,16 @@ pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
             format!("this is Smile version {}; version 0 is read", last >> 4),
         ));
     }
-    // The fourth bit is reserved and, as the specification asks, not looked at.
+    // The fourth bit is reserved and ignored, as the specification requires.
     Ok(last & 7)
 }
 
-/// What stands where a value is due.
+/// The meaning of a byte where a value is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token {
+    /// A text of the table of values, by its number.
     Reference(usize),
-    /// The high byte of a reference; the low one follows.
+    /// The high byte of a reference; the low byte follows.
     LongReference(usize),
     Empty,
     Null,
@@ -48,9 +53,9 @@ pub(super) enum Token {
     BigDecimal,
     Float32,
     Float64,
-    /// Text of this many bytes; ASCII only where so said.
+    /// Text of this many bytes; the flag is whether it must be ASCII.
     Short(u64, bool),
-    /// Text up to its end marker; ASCII only where so said.
+    /// Text up to its end marker; the flag is whether it must be ASCII.
     Long(bool),
     SafeBinary,
     RawBinary,
@@ -60,11 +65,14 @@ pub(super) enum Token {
 }
 
 impl Token {
-    /// The meaning of this byte; none for those that cannot begin a value or end an array.
+    /// Returns the meaning of this byte; `None` for one that can neither begin a value nor end an
+    /// array.
     #[inline]
     pub(super) fn of(byte: u8) -> Option<Token> {
+        // The low five bits: a length, a number or an integer.
         let low = u64::from(byte & 0x1f);
         Some(match byte {
+            // Numbers 0 to 30 of the table of values.
             0x01..=0x1f => Token::Reference(low as usize - 1),
             EMPTY => Token::Empty,
             NULL => Token::Null,
@@ -76,14 +84,18 @@ impl Token {
             FLOAT32 => Token::Float32,
             FLOAT64 => Token::Float64,
             BIG_DECIMAL => Token::BigDecimal,
+            // ASCII of 1 to 32 and of 33 to 64 bytes.
             0x40..=0x5f => Token::Short(low + 1, true),
             0x60..=0x7f => Token::Short(low + 33, true),
+            // Other text of 2 to 33 and of 34 to 65 bytes.
             0x80..=0x9f => Token::Short(low + 2, false),
             0xa0..=0xbf => Token::Short(low + 34, false),
+            // Integers from -16 to 15, in zigzag form.
             0xc0..=0xdf => Token::Int((low >> 1).cast_signed() ^ -((low & 1).cast_signed())),
             LONG_ASCII => Token::Long(true),
             LONG_TEXT => Token::Long(false),
             SAFE_BINARY => Token::SafeBinary,
+            // Numbers up to 1023 of the table of values.
             0xec..=0xef => Token::LongReference(usize::from(byte & 3) << 8),
             BEGIN_ARRAY => Token::BeginArray,
             END_ARRAY => Token::EndArray,
@@ -93,7 +105,7 @@ impl Token {
         })
     }
 
-    /// Takes the rest of a value that is no container, without looking at its content.
+    /// Takes the rest of a value that is not a container, without validating its content.
     pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
         let at = input.at;
         let rest = match self {
@@ -118,28 +130,33 @@ impl Token {
     }
 }
 
-/// What stands where a key is due.
+/// The meaning of a byte where a key is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Name {
     Empty,
     Reference(usize),
-    /// The high byte of a reference; the low one follows.
+    /// The high byte of a reference; the low byte follows.
     LongReference(usize),
-    /// A name of this many bytes; ASCII only where so said.
+    /// A name of this many bytes; the flag is whether it must be ASCII.
     Short(u64, bool),
+    /// A name up to its end marker.
     Long,
     EndObject,
 }
 
 impl Name {
-    /// The meaning of this byte; none for those that cannot begin a key or end an object.
+    /// Returns the meaning of this byte; `None` for one that can neither begin a key nor end an
+    /// object.
     #[inline]
     pub(super) fn of(byte: u8) -> Option<Name> {
         Some(match byte {
             EMPTY => Name::Empty,
+            // Numbers up to 1023 of the table of names.
             0x30..=0x33 => Name::LongReference(usize::from(byte & 3) << 8),
             LONG_NAME => Name::Long,
+            // Numbers 0 to 63 of the table of names.
             0x40..=0x7f => Name::Reference(usize::from(byte - 0x40)),
+            // ASCII of 1 to 64 bytes, then other text of 2 to 57 bytes.
             0x80..=0xbf => Name::Short(u64::from(byte - 0x80) + 1, true),
             0xc0..=0xf7 => Name::Short(u64::from(byte - 0xc0) + 2, false),
             END_OBJECT => Name::EndObject,
@@ -147,7 +164,7 @@ impl Name {
         })
     }
 
-    /// Takes the rest of a key, without looking at its content.
+    /// Takes the rest of a key, without validating its content.
     pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
         let at = input.at;
         match self {
@@ -159,7 +176,7 @@ impl Name {
     }
 }
 
-/// Takes text up to its end marker, which is taken too.
+/// Takes the text up to its end marker, and the marker.
 pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let Some(length) = memchr(END_OF_TEXT, input.rest()) else {
         return Err(input.ended());
@@ -169,14 +186,15 @@ pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     Ok(bytes)
 }
 
-/// The text that these bytes, which begin at `at`, write.
+/// Returns these bytes, which begin at offset `at`, as text; `Malformed` where they are not what
+/// their token claims.
 #[inline]
 pub(super) fn text(bytes: &[u8], at: usize, ascii: bool) -> Result<&str> {
     if ascii
         && !bytes.is_ascii()
         && let Some(i) = bytes.iter().position(|b| !b.is_ascii())
     {
-        return Err(malformed(at + i, "text that is said to be ASCII is not"));
+        return Err(malformed(at + i, "text that is declared as ASCII is not ASCII"));
     }
     utf8(bytes, at)
 }

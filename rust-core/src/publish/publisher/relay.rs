@@ -2,24 +2,27 @@
 
 use super::Publisher;
 use crate::channel::Options;
-use crate::channel::greeting::{Greeting, Pattern};
+use crate::channel::handshake::Hello;
+use crate::channel::pattern::Pattern;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::endpoint::Endpoint;
 use crate::value::Timestamp;
 
 impl Publisher {
-    /// Takes the name for a publisher of another machine, of this [`incarnation`](crate::Message::incarnation), whose messages
-    /// are relayed from number `first` on. A subscriber that has met this incarnation before, at another relay, goes on where it
-    /// stopped; `Lagged` tells it what it missed meanwhile. One that has met none misses nothing of what came before `first`.
+    /// Binds the name for a publisher of another machine, of this [`incarnation`](crate::Message::incarnation), whose messages
+    /// are relayed from number `first` on. A subscriber that has received from this incarnation before, at another relay,
+    /// continues where it stopped; `Lagged` has what it missed meanwhile. For other subscribers nothing before `first` counts
+    /// as missed.
     ///
-    /// `AddressInUse` where a living process has the name, `Unsupported` for an endpoint without live subscribers, `InvalidState` where
-    /// the incarnation or `first` is 0.
+    /// # Errors
+    /// `AddressInUse` if a living process holds the name, `Unsupported` for an endpoint without live subscribers,
+    /// `InvalidState` if the incarnation or `first` is 0.
     pub fn relay(endpoint: &str, options: &Options, incarnation: u64, first: u64) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
-            if !matches!(endpoint.transport(), Transport::Shm | Transport::Unix | Transport::Tcp) {
+            if !endpoint.transport().capabilities().relays {
                 let text = "only shm:, unix: and tcp: relay messages under their numbers; use one of those";
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
@@ -27,28 +30,29 @@ impl Publisher {
                 let text = "a relay needs an incarnation and a first number, neither of which may be 0";
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
-            let mut greeting = Greeting::new(Pattern::Publish, options.client_id.clone(), options.limit)?;
-            (greeting.session, greeting.first) = (incarnation, first);
-            Publisher::at(&endpoint, options, greeting)
+            let mut hello =
+                Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
+            (hello.session, hello.first) = (incarnation, first);
+            Publisher::at(&endpoint, options, hello)
         };
         open().map_err(|e| e.on(&endpoint))
     }
 
-    /// Publishes a message of the publisher that this one stands for, under the number and the time that it had there. Numbers
-    /// left out since the last are told to subscribers as `Lagged`. False where the number was published already, which
-    /// changes nothing; the same errors as [`Publisher::send`].
+    /// Publishes a message of the other machine's publisher, under the number and the time that it had there. Subscribers get
+    /// `Lagged` for numbers that were left out since the last. Returns false for a number that was published already, which
+    /// changes nothing. Errors as for [`Publisher::send`].
     pub fn relay_payload(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         self.try_relay(sequence, sent, payload).map_err(|e| e.on(&self.shown))
     }
 
     fn try_relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         self.check()?;
-        payload.check(self.options.limit)?;
+        payload.check(self.options.max_message_size)?;
         if self.store.is_some() {
             let text = "a store numbers its messages by itself; relay to an endpoint with live subscribers";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        let _turn = self.turn()?;
+        let _turn = self.acquire_turn()?;
         let mut last = self.sequence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if sequence <= *last {
             return Ok(false);

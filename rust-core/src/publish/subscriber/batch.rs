@@ -1,53 +1,56 @@
-//! Several messages a call.
+//! Several messages a call, for a subscriber.
 
-use super::{ReceiveState, Subscriber};
-use crate::channel::{Delivery, Does, batch, is_not_now, only_one};
+use super::Subscriber;
+use crate::channel::{Delivery, Operation, batch, is_not_ready, lock_exclusive};
 use crate::deadline::{Wait, Waiting};
 use crate::error::Result;
 use crate::message::Message;
+use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and takes those along that have come behind it: at most `max` in
-    /// all, with `delivery="latest"` one. An error that is met behind the first one, and that messages were missed there, is what
-    /// the next call gives. A `journal:` counts them as consumed together, with the next call that receives.
+    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have
+    /// come behind it: at most `max` in all, and one with `delivery="latest"`. The next call returns
+    /// an error, or a number of missed messages, that is met behind the first message. A `journal:`
+    /// counts the messages as consumed together, with the next call that receives.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         batch::check_max(max).map_err(|e| e.on(&self.shown))?;
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let first = self.hear(&mut waiting, false).map_err(|e| e.on(&self.shown))?;
-        let first = first.ok_or_else(|| self.is_closed())?;
+        let first = self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?;
+        let first = first.ok_or_else(|| self.closed_error())?;
         let mut messages = Vec::with_capacity(max.min(batch::RUN));
         messages.push(first);
-        // Where another thread hears by now, that one gets what follows.
+        // If another thread receives by now, it gets what follows.
         if max > 1
             && self.options.delivery != Some(Delivery::Latest)
-            && let Ok(mut receive_state) = only_one(&self.receive_state, Does::ReceivesPublished)
+            && let Ok(mut receive_state) = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
         {
-            self.take_along(&mut receive_state, max, &mut messages);
+            self.take_ready(&mut receive_state, max, &mut messages);
         }
         Ok(messages)
     }
 
-    fn take_along(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
-        /// Looks in a row that gave no message.
+    /// Adds the messages that lie ready.
+    fn take_ready(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
+        /// Polls in a row without a message after which it stops.
         const MAX_EMPTY_POLLS: u32 = 64;
         let mut at_once = Waiting::at_once();
         let mut empty_polls = 0;
         while messages.len() < max && empty_polls < MAX_EMPTY_POLLS && receive_state.feed.is_some() {
-            match self.one(receive_state, &mut at_once) {
+            match self.poll_feed(receive_state, &mut at_once) {
                 Ok(Some(message)) => {
                     empty_polls = 0;
-                    self.record.count_alone(&self.record.received);
-                    receive_state.given = message.sequence();
+                    self.record.count_exclusive(&self.record.received);
+                    receive_state.delivered = message.sequence();
                     messages.push(message);
                 }
                 Ok(None) => empty_polls += 1,
-                Err(e) if is_not_now(&e) => break,
+                Err(e) if is_not_ready(&e) => break,
                 Err(e) => {
-                    receive_state.behind = Some(e);
+                    receive_state.deferred_error = Some(e);
                     break;
                 }
             }
         }
-        receive_state.tell();
+        receive_state.update_readiness();
     }
 }

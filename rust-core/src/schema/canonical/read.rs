@@ -1,25 +1,37 @@
-//! From the canonical form to the model: bytes of a peer, so everything is checked again.
+//! From the canonical form to the model. The bytes come from a peer or a file, so every rule that
+//! the parser of the notation enforces is checked again.
+//!
+//! The caller also compares the bytes with those that the resulting schema has, so what is ignored
+//! here, such as an unknown key, is refused there.
 
+use super::write::FORMAT;
 use crate::codec::{Encoding, decode};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::model::{Field, Kind, Length, Range, Schema, Type, Width};
-use crate::schema::parse::{MAX_DEPTH, MAX_TYPES};
 use crate::schema::source::{MAX_TEXT, is_field_name, is_schema_name};
 use crate::schema::{check, packed, unit};
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
+/// Returns the schema of these bytes.
+///
+/// # Errors
+///
+/// `TooLarge`, `VersionMismatch` or `Malformed`; `WrongType` and `Missing` for a value of another
+/// shape.
 pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
     // Resolved, a schema is longer than its text; what a peer may make of us is bounded all the same.
+    // A schema in canonical form is longer than its text, since named types are repeated; this
+    // bounds the memory for what a peer sends.
     if bytes.len() > 4 * MAX_TEXT {
         let text = format!("the canonical form has {} bytes, more than a schema may have", bytes.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     let value = decode(bytes, Encoding::Cbor)?;
     let map = value.as_map()?;
+    // First, because another format may have other keys.
     let format = get(map, "format")?.as_i64()?;
-    if format != super::FORMAT {
-        let text =
-            format!("the schema has the canonical form {format}; this version reads {}", super::FORMAT);
+    if format != FORMAT {
+        let text = format!("the schema has the canonical form {format}; this version reads {}", FORMAT);
         return Err(Error::new(ErrorKind::VersionMismatch, text));
     }
     let name = get(map, "schema")?.as_text()?;
@@ -28,8 +40,9 @@ pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
     }
     let version =
         u32::try_from(get(map, "version")?.as_u64()?).map_err(|_| wrong("a version has 32 bits"))?;
-    let mut left = MAX_TYPES;
-    let root = of_type(get(map, "type")?, 0, &mut left).map_err(|error| error.under_key("type"))?;
+    let mut remaining = Schema::MAX_TYPES;
+    let root = of_type(get(map, "type")?, 0, &mut remaining).map_err(|error| error.under_key("type"))?;
+    // The layout is computed again, not read.
     let packed = match map.get("layout") {
         None => false,
         Some(layout) => {
@@ -43,24 +56,32 @@ pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
     Ok(Schema { name: name.to_owned(), version, doc: String::new(), root, packed })
 }
 
+/// Returns the `Malformed` error with this text.
 #[cold]
 fn wrong(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, text)
 }
 
+/// Returns the value of a required key.
 fn get<'a>(map: &'a Map, key: &str) -> Result<&'a Value> {
     map.get(key).ok_or_else(|| wrong(format!("a schema's canonical form has the key {key} here")))
 }
 
-fn of_type(value: &Value, depth: usize, left: &mut usize) -> Result<Type> {
+/// Returns the type of this value. `left` is the number of types that may still come.
+fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     let map = value.as_map()?;
-    *left = left.checked_sub(1).ok_or_else(|| wrong(format!("a schema has at most {MAX_TYPES} types")))?;
-    if depth > MAX_DEPTH + 8 {
+    *remaining = remaining
+        .checked_sub(1)
+        .ok_or_else(|| wrong(format!("a schema has at most {} types", Schema::MAX_TYPES)))?;
+    // The notation counts levels in a slightly different way, so a few more are accepted.
+    if depth > Schema::MAX_DEPTH + 8 {
         return Err(wrong("types lie too deep in each other"));
     }
     let most = || map.get("max").map(Value::as_u64).transpose();
     let name = get(map, "kind")?.as_text()?;
-    let mut fields = |what| fields(get(map, "fields")?, what, depth, left);
+    // The position in the path of errors is that of the field.
+    let mut fields = |what| fields(get(map, "fields")?, what, depth, remaining);
+    // Names of kinds are those of the notation.
     let kind = match name {
         "any" => Kind::Any,
         "bool" => Kind::Bool,
@@ -75,8 +96,8 @@ fn of_type(value: &Value, depth: usize, left: &mut usize) -> Result<Type> {
         "record" => Kind::Record(fields("record")?),
         "union" => Kind::Union(fields("union")?),
         "table" => Kind::Table(fields("table")?),
-        "list" => Kind::List(Box::new(of_type(get(map, "of")?, depth + 1, left)?), most()?),
-        "map" => Kind::Map(Box::new(of_type(get(map, "of")?, depth + 1, left)?)),
+        "list" => Kind::List(Box::new(of_type(get(map, "of")?, depth + 1, remaining)?), most()?),
+        "map" => Kind::Map(Box::new(of_type(get(map, "of")?, depth + 1, remaining)?)),
         "ndarray" => ndarray(map)?,
         other => {
             let width = Width::ALL.into_iter().find(|width| width.name() == other);
@@ -84,6 +105,7 @@ fn of_type(value: &Value, depth: usize, left: &mut usize) -> Result<Type> {
         }
     };
     let unit = match map.get("unit") {
+        // Checked by the same function as in the notation.
         Some(unit) if kind.takes_unit() => {
             unit::check(unit.as_text()?).map_err(wrong)?;
             Some(unit.as_text()?.to_owned())
@@ -99,6 +121,7 @@ fn of_type(value: &Value, depth: usize, left: &mut usize) -> Result<Type> {
     Ok(Type { kind, unit, range })
 }
 
+/// Returns a list of distinct names with at least one item.
 fn names(value: &Value) -> Result<Vec<String>> {
     let names: Vec<String> = value
         .as_array()?
@@ -114,6 +137,7 @@ fn names(value: &Value) -> Result<Vec<String>> {
         .collect::<Result<_>>()?;
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort();
+    // Names are compared without their order.
     sorted.dedup();
     if names.is_empty() || sorted.len() != names.len() {
         return Err(wrong("names here differ, and there is at least one"));
@@ -121,6 +145,7 @@ fn names(value: &Value) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Returns the kind of an N-d array.
 fn ndarray(map: &Map) -> Result<Kind> {
     let name = get(map, "dtype")?.as_text()?;
     let dtype =
@@ -139,6 +164,7 @@ fn ndarray(map: &Map) -> Result<Kind> {
     Ok(Kind::NdArray { dtype, shape, order })
 }
 
+/// Returns a dimension.
 fn length(value: &Value) -> Result<Length> {
     match value {
         Value::Text(name) if name == "*" => Ok(Length::Any),
@@ -148,6 +174,7 @@ fn length(value: &Value) -> Result<Length> {
     }
 }
 
+/// Returns a range, which lies within the integers of the type and is ordered.
 fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     let [low, high] = ends else { return Err(wrong("a range has two ends")) };
     let number = |value: &Value| match value {
@@ -164,7 +191,9 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
             Range::Integer(low, high)
         }
         _ => match (low, high) {
-            // As the notation has it: zeros have one sign, or bytes that mean the same would have two fingerprints.
+            // As in the notation: zeros have one sign, or equal ranges would have two fingerprints.
+            // The canonical form writes ranges of floats as floats, also where they are whole
+            // numbers.
             (Value::Float(low), Value::Float(high)) => Range::Float(*low + 0.0, *high + 0.0),
             _ => return Err(wrong("a range of floats has floats as its ends")),
         },
@@ -176,12 +205,14 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     if ordered { Ok(range) } else { Err(wrong("a range begins above its end")) }
 }
 
-fn fields(value: &Value, what: &str, depth: usize, left: &mut usize) -> Result<Vec<Field>> {
+/// Returns the fields of a record, variants of a union or columns of a table: `what` is which.
+fn fields(value: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Vec<Field>> {
     let items = value.as_array()?;
     let mut fields: Vec<Field> = Vec::new();
     let mut taken = std::collections::HashSet::new();
     for (position, item) in items.iter().enumerate() {
-        let field = field(item, what, depth, left).map_err(|error| error.under_index(position))?;
+        let field = field(item, what, depth, remaining).map_err(|error| error.under_index(position))?;
+        // Names and aliases share one space: a key must lead to one field.
         for name in [&field.name].into_iter().chain(&field.aliases) {
             if !taken.insert(name.clone()) {
                 return Err(wrong(format!("{} names two fields", quoted(name))));
@@ -192,16 +223,18 @@ fn fields(value: &Value, what: &str, depth: usize, left: &mut usize) -> Result<V
     if fields.is_empty() { Err(wrong(format!("a {what} has at least one field"))) } else { Ok(fields) }
 }
 
-fn field(item: &Value, what: &str, depth: usize, left: &mut usize) -> Result<Field> {
+/// Returns one of them.
+fn field(item: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Field> {
     let map = item.as_map()?;
     let name = get(map, "name")?.as_text()?;
     if !is_field_name(name) {
         return Err(wrong(format!("{} is no name of a field", quoted(name))));
     }
-    let of = of_type(get(map, "type")?, depth + 1, left).map_err(|error| error.under_key(name))?;
+    let of = of_type(get(map, "type")?, depth + 1, remaining).map_err(|error| error.under_key(name))?;
     let aliases = map.get("alias").map_or(Ok(Vec::new()), names)?;
     let optional = map.get("optional").map_or(Ok(false), Value::as_bool)?;
     let default = map.get("default").cloned();
+    // As in the notation: variants and columns are always there.
     if what != "record" && (optional || default.is_some() || !aliases.is_empty()) {
         return Err(wrong(format!("a part of a {what} is not optional, and has no default and no alias")));
     }
@@ -209,6 +242,7 @@ fn field(item: &Value, what: &str, depth: usize, left: &mut usize) -> Result<Fie
         return Err(wrong("a field is optional or has a default"));
     }
     if let Some(default) = &default {
+        // A default must be a value of its type.
         check::value(&of, default)?;
     }
     if what == "table" && !of.is_column() {

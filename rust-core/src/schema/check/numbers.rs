@@ -1,4 +1,7 @@
-//! Numbers against widths and ranges.
+//! Checks numbers against widths and ranges.
+//!
+//! An integer is accepted where a float is expected if the float holds it exactly: 2^53 and 2^24
+//! are the bounds of f64 and f32.
 
 use super::Checker;
 use crate::error::{Error, ErrorKind, Result};
@@ -6,7 +9,11 @@ use crate::schema::model::{Kind, Range, Type};
 use crate::value::Sink;
 
 impl<S: Sink> Checker<'_, S> {
-    /// An integer. Where a float is expected, one that a float of that width holds exactly will do.
+    /// Checks an integer.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfRange` outside the width or range, `WrongType` where no number is expected.
     #[inline]
     pub(super) fn integer(&self, value: i128) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
@@ -28,7 +35,12 @@ impl<S: Sink> Checker<'_, S> {
         if fits && in_range { Ok(()) } else { Err(self.out_of_range(of, &value.to_string())) }
     }
 
-    /// A float. One that overflows to infinity in 32 bits does not fit there; infinities and NaN do.
+    /// Checks a float. One that overflows to infinity in 32 bits does not fit f32; infinities and
+    /// NaN do, unless a range excludes them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::integer`].
     #[inline]
     pub(super) fn real(&self, value: f64) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
@@ -44,6 +56,7 @@ impl<S: Sink> Checker<'_, S> {
         if fits && in_range { Ok(()) } else { Err(self.out_of_range(of, &format!("{value:?}"))) }
     }
 
+    /// Returns the `OutOfRange` error of a number.
     #[cold]
     fn out_of_range(&self, of: &Type, found: &str) -> Error {
         self.error(ErrorKind::OutOfRange, format!("{of} is expected, {found} was found"))

@@ -1,8 +1,8 @@
-//! Where in a value a checker is.
+//! The containers that a checker is inside of, and the set of fields that a record has had.
 
 use crate::schema::model::{Field, Type};
 
-/// A list or a map whose values come.
+/// A list or a map whose end has not come.
 #[derive(Debug)]
 pub(super) enum Open<'a> {
     /// Part of a value of any type.
@@ -14,50 +14,58 @@ pub(super) enum Open<'a> {
     /// A record.
     Fields {
         fields: &'a [Field],
-        /// The position of the field that comes next if the writer keeps the order.
+        /// The position of the next field if the writer keeps the order.
         next: usize,
-        seen: Seen,
+        /// The positions of the fields that have come, and, offset by the number of fields, of
+        /// those among them that came under an alias.
+        seen: FieldSet,
     },
     /// A union.
     Union { variants: &'a [Field] },
     /// A table.
     Columns {
         columns: &'a [Field],
-        seen: Seen,
-        /// The length of the columns that came.
+        seen: FieldSet,
+        /// The length of the columns so far; all must have the same.
         length: Option<u64>,
     },
 }
 
-/// The positions of fields that came.
+/// A set of field positions: 64 bits in place, more in a list.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct FieldSet {
+    /// One bit for each position below 64.
     first: u64,
     /// The positions from 64 on.
     rest: Vec<u64>,
-    count: usize,
 }
 
-impl Seen {
-    /// Notes a position; false where it was noted before.
+impl FieldSet {
+    /// Adds a position; returns false where it was in the set.
     #[inline]
     pub(super) fn insert(&mut self, position: usize) -> bool {
-        let bit = 1 << (position % 64);
-        let word = match position / 64 {
-            0 => &mut self.first,
-            word => {
-                if self.rest.len() < word {
-                    self.rest.resize(word, 0);
-                }
-                &mut self.rest[word - 1]
-            }
-        };
-        let new = *word & bit == 0;
-        *word |= bit;
-        self.count += usize::from(new);
+        if position >= 64 {
+            return self.insert_from_64(position);
+        }
+        let bit = 1 << position;
+        let new = self.first & bit == 0;
+        self.first |= bit;
         new
     }
 
+    /// The slow path of `insert`, for positions from 64 on.
+    fn insert_from_64(&mut self, position: usize) -> bool {
+        let word = position / 64 - 1;
+        if self.rest.len() <= word {
+            self.rest.resize(word + 1, 0);
+        }
+        let bit = 1 << (position % 64);
+        let new = self.rest[word] & bit == 0;
+        self.rest[word] |= bit;
+        new
+    }
+
+    /// Returns whether the position is in the set.
     pub(super) fn contains(&self, position: usize) -> bool {
         let word = match position / 64 {
             0 => self.first,
@@ -66,9 +74,15 @@ impl Seen {
         word & 1 << (position % 64) != 0
     }
 
-    /// How many positions were noted.
-    pub(super) fn count(&self) -> usize {
-        self.count
+    /// Returns the first position below `count` that is not in the set and for which `needed`
+    /// returns true.
+    #[inline]
+    pub(super) fn missing(&self, count: usize, needed: impl Fn(usize) -> bool) -> Option<usize> {
+        // Most messages have all fields: one comparison decides.
+        if count < 64 && self.first.trailing_ones() as usize >= count {
+            return None;
+        }
+        (0..count).find(|position| !self.contains(*position) && needed(*position))
     }
 }
 
@@ -77,13 +91,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_noted_once() {
-        let mut seen = Seen::default();
+    fn field_set_inserts_each_position_once() {
+        let mut seen = FieldSet::default();
         for position in [0, 63, 64, 127, 4095] {
             assert!(!seen.contains(position));
             assert!(seen.insert(position) && !seen.insert(position) && seen.contains(position));
         }
-        assert_eq!(seen.count(), 5);
         assert!(!seen.contains(1) && !seen.contains(100_000));
+    }
+
+    #[test]
+    fn field_set_finds_the_first_missing_position() {
+        for count in [1, 63, 64, 65, 200] {
+            let mut seen = FieldSet::default();
+            for position in (0..count).rev() {
+                assert_eq!(seen.missing(count, |_| true), Some(0));
+                assert_eq!(seen.missing(count, |at| at >= position), Some(position));
+                assert!(seen.insert(position));
+                assert_eq!(seen.missing(count, |at| at >= position), None);
+            }
+            assert_eq!(seen.missing(count, |_| true), None);
+            assert_eq!(seen.missing(count + 1, |_| true), Some(count));
+        }
     }
 }

@@ -1,4 +1,8 @@
-//! The attributes of a type beside its kind, and those of a field: units, ranges, lengths, defaults.
+//! The attributes of a type beside its kind, and those of a field: units, ranges, lengths,
+//! defaults.
+//!
+//! Each kind has a list of keys that it accepts; another key is an error that proposes the nearest
+//! one.
 
 use base64::Engine as _;
 use toml::de::DeValue;
@@ -11,11 +15,12 @@ use crate::schema::table::{Item, Table};
 use crate::schema::unit;
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
-/// Keys that a field may have beside those of its type.
+/// The keys that a field may have beside those of its type.
 const FIELD_KEYS: [&str; 4] = ["doc", "optional", "default", "alias"];
 
 impl<'a> Resolver<'a> {
-    /// A type of this kind with the attributes in this table.
+    /// Returns a type of this kind with the attributes in this table. `beside` are keys that the
+    /// table may have for other reasons, such as those of a field.
     pub(super) fn of_kind(
         &mut self,
         kind: &str,
@@ -23,6 +28,7 @@ impl<'a> Resolver<'a> {
         table: &Table<'a>,
         beside: &[&str],
     ) -> Result<Type> {
+        // The keys that a type of this kind accepts.
         let own: &[&str] = match kind {
             "text" | "bytes" => &["max_length"],
             "enum" => &["values"],
@@ -37,6 +43,7 @@ impl<'a> Resolver<'a> {
             _ => &["unit", "range"],
         };
         table.only(&format!("a type {kind}"), &[&["type"], own, beside].concat())?;
+        // A limit in bytes for text and bytes, in values for lists.
         let most = table.get("max_length").map(|item| item.count()).transpose()?;
         let kind = match kind {
             "text" => Kind::Text(most),
@@ -48,6 +55,7 @@ impl<'a> Resolver<'a> {
             "union" => Kind::Union(self.fields(file, table, "variants", "union")?),
             "table" => Kind::Table(self.fields(file, table, "columns", "table")?),
             "ndarray" => ndarray(table)?,
+            // The kinds without attributes of their own.
             name => super::plain(name).ok_or_else(|| table.source.error(&table.span, "no such kind"))?,
         };
         let unit = match table.get("unit") {
@@ -62,21 +70,27 @@ impl<'a> Resolver<'a> {
         Ok(Type { kind, unit, range })
     }
 
-    /// The type of the values of a list or a map.
+    /// Returns the type of the values of a list or a map.
     fn of(&mut self, file: usize, table: &Table<'a>) -> Result<Type> {
         let Some(item) = table.get("of") else {
             let text = "the type of the values is missing, such as of = \"f64\"";
             return Err(table.source.error(&table.span, text));
         };
         match item.value {
+            // A table defines the type in place; a text names it.
             DeValue::Table(_) => self.ty(file, &item.table()?, &[]),
             _ => self.written(file, &item),
         }
     }
 
-    /// A field, a variant or a column: a table, or the text that names its type.
+    /// Returns a field, a variant or a column, from a table or from the text that names its type.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` at the position of the value that breaks a rule.
     pub(super) fn field(&mut self, file: usize, name: &str, item: &Item<'a>, what: &str) -> Result<Field> {
         let mut field = Field::new(name, Type::plain(Kind::Any));
+        // The short form: `name = "f64"`.
         if matches!(item.value, DeValue::String(_)) {
             field.of = self.written(file, item)?;
         } else {
@@ -86,6 +100,7 @@ impl<'a> Resolver<'a> {
             field.optional = table.get("optional").map_or(Ok(false), |item| item.bool())?;
             field.aliases = table.get("alias").map_or(Ok(Vec::new()), |item| aliases(&item))?;
             if let Some(item) = table.get("default") {
+                // Both would leave open what an absent field means.
                 if field.optional {
                     let text =
                         "a field has a default or is optional, not both: with a default it may be left out";
@@ -94,6 +109,7 @@ impl<'a> Resolver<'a> {
                 field.default = Some(default(&field.of, &item)?);
             }
         }
+        // Columns have one length, so a column must be a sequence.
         if what == "table" && !field.of.is_column() {
             return Err(item.error("a column is a list, or an ndarray with a shape of one dimension"));
         }
@@ -101,6 +117,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Returns the names of an enum: distinct, at least one.
 fn values(table: &Table<'_>) -> Result<Vec<String>> {
     let Some(item) = table.get("values") else {
         let text = "an enum has values, such as values = [\"OFF\", \"ON\"]";
@@ -114,6 +131,7 @@ fn values(table: &Table<'_>) -> Result<Vec<String>> {
                 item.error(format!("{} is no name of letters, digits and underscores", quoted(value)))
             );
         }
+        // Values are compared as text, so equal ones would be one value.
         if values.iter().any(|other| other == value) {
             return Err(item.error(format!("{} stands here twice", quoted(value))));
         }
@@ -122,7 +140,9 @@ fn values(table: &Table<'_>) -> Result<Vec<String>> {
     if values.is_empty() { Err(item.error("an enum has at least one value")) } else { Ok(values) }
 }
 
+/// Returns the aliases of a field: a text, or a list of them.
 fn aliases(item: &Item<'_>) -> Result<Vec<String>> {
+    // One alias may be written without brackets.
     let items = if item.value.as_str().is_some() { vec![item.clone()] } else { item.list()? };
     let mut names = Vec::new();
     for item in items {
@@ -135,12 +155,14 @@ fn aliases(item: &Item<'_>) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Returns the kind of an N-d array.
 fn ndarray(table: &Table<'_>) -> Result<Kind> {
     let Some(item) = table.get("dtype") else {
         return Err(table.source.error(&table.span, "an ndarray has a dtype, such as dtype = \"f32\""));
     };
     let name = item.text()?;
     let dtype = DType::from_name(name).ok_or_else(|| {
+        // The error proposes the nearest name.
         let known = DType::ALL.into_iter().map(DType::name);
         item.error(format!("no dtype is called {}: {}", quoted(name), proposal(name, known)))
     })?;
@@ -154,12 +176,14 @@ fn ndarray(table: &Table<'_>) -> Result<Kind> {
     Ok(Kind::NdArray { dtype, shape, order })
 }
 
+/// Returns a shape.
 fn shape(item: &Item<'_>) -> Result<Vec<Length>> {
     let items = item.list()?;
     if items.len() > NdArrayRef::MAX_RANK {
         return Err(item.error(format!("an ndarray has at most {} dimensions", NdArrayRef::MAX_RANK)));
     }
     let length = |item: &Item<'_>| match item.value {
+        // A length that may differ in each array.
         DeValue::String(name) if name == "*" => Ok(Length::Any),
         DeValue::String(name) if is_field_name(name) => Ok(Length::Named(name.to_string())),
         DeValue::Integer(_) => Ok(Length::Fixed(item.count()?)),
@@ -168,6 +192,7 @@ fn shape(item: &Item<'_>) -> Result<Vec<Length>> {
     items.iter().map(length).collect()
 }
 
+/// Returns a range, checked against the integers of the type.
 fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
     let ends = item.list()?;
     let [low, high] = ends.as_slice() else {
@@ -175,6 +200,7 @@ fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
     };
     let range = match kind {
         Kind::Integer(width) => {
+            // Each end must be a number of the type itself.
             let (least, greatest) = width.bounds();
             for end in [low, high] {
                 let number = end.integer()?;
@@ -184,7 +210,7 @@ fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
             }
             Range::Integer(low.integer()?, high.integer()?)
         }
-        // Zeros have one sign here, so that two ranges that mean the same are the same.
+        // Zeros have one sign, so that equal ranges have one canonical form.
         _ => Range::Float(low.float()? + 0.0, high.float()? + 0.0),
     };
     let ordered = match range {
@@ -194,29 +220,37 @@ fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
     if ordered { Ok(range) } else { Err(item.error("the least number of a range comes first")) }
 }
 
-/// The default of a field: a value of its type, as TOML can write it.
+/// Returns the default of a field: a value of its type, as TOML can write it.
 fn default(of: &Type, item: &Item<'_>) -> Result<Value> {
     let value = converted(&of.kind, item)?;
+    // The same check that messages have, so a default is a value that a writer could send.
     crate::schema::check::value(of, &value)
         .map_err(|error| item.error(format!("this default does not fit: {error}")))?;
     Ok(value)
 }
 
+/// Converts a TOML value to a value of this kind.
+///
+/// Kinds that TOML lacks are written as text: decimals with their digits, bytes in base64. The
+/// caller then checks the result against the whole type, so ranges and names are not compared here.
 fn converted(kind: &Kind, item: &Item<'_>) -> Result<Value> {
     let refused = |error: Error| item.error(error.text());
     Ok(match (kind, item.value) {
         (Kind::Any, _) => return Err(item.error("a field of type any has no default: make it optional")),
+        // Numbers above `i64::MAX` are their own event.
         (Kind::Integer(Width::U64), DeValue::Integer(_)) => match u64::try_from(item.integer()?) {
             Ok(number) => number.into(),
             Err(_) => return Err(item.error("this default does not fit u64")),
         },
         (Kind::F32 | Kind::F64, _) => item.float()?.into(),
+        // TOML allows a space between date and time, RFC 3339 has a T.
         (Kind::Timestamp, DeValue::Datetime(at)) => {
             Value::Timestamp(at.to_string().replace(' ', "T").parse().map_err(refused)?)
         }
         (Kind::Timestamp, _) => Value::Timestamp(item.text()?.parse().map_err(refused)?),
         (Kind::Decimal, _) => Value::Decimal(item.text()?.parse().map_err(refused)?),
         (Kind::Bytes(_), _) => {
+            // TOML has no bytes.
             let bytes = base64::engine::general_purpose::STANDARD.decode(item.text()?);
             Value::Bytes(bytes.map_err(|_| item.error("bytes are written in base64 here"))?.into())
         }
@@ -229,6 +263,7 @@ fn converted(kind: &Kind, item: &Item<'_>) -> Result<Value> {
                 entries.entries().map(|(key, _, item)| Ok((key.to_owned(), converted(&of.kind, &item)?)));
             Value::Map(entries.collect::<Result<Map>>()?)
         }
+        // These could be written, but an absent record is clearer than an invented one.
         (Kind::Record(_) | Kind::Union(_) | Kind::Table(_) | Kind::NdArray { .. } | Kind::Uuid, _) => {
             return Err(
                 item.error(format!("a field of type {} has no default: make it optional", kind.name()))

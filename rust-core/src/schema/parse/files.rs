@@ -1,41 +1,81 @@
 //! The files of a schema: the first one, and those that it includes, each read once.
+//!
+//! Files are found breadth first, so includes may form a cycle; the definitions in them may not.
+//! The texts are owned by the caller and the documents borrow from them.
 
 use std::path::{Component, Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::DeTable;
 
-use super::Document;
+use super::syntax;
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::schema::source::{MAX_TEXT, Source};
+use crate::schema::source::{DIVIDE, MAX_TEXT, Source};
 use crate::schema::table::Table;
+use crate::schema::text;
 
-/// How many files one schema may consist of.
+/// The greatest number of files of one schema.
 const MAX_FILES: usize = 32;
 
-/// The error of a schema that is given as text and includes a file.
+/// A parsed file.
+pub(super) struct Document<'a> {
+    /// The text, for positions in errors.
+    pub(super) source: &'a Source,
+    /// The top table.
+    pub(super) root: Spanned<DeTable<'a>>,
+    /// The positions in the list of documents of the files that it includes.
+    pub(super) includes: Vec<usize>,
+}
+
+impl Document<'_> {
+    /// Returns the top table.
+    pub(super) fn table(&self) -> Table<'_> {
+        Table { source: self.source, entries: self.root.get_ref(), span: self.root.span() }
+    }
+}
+
+/// Returns the error of a schema that is given as text and includes a file.
 pub(super) fn not_from_text(file: &str) -> Error {
     let text = format!("a schema that is given as text cannot include {}: put it into a file", quoted(file));
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// The texts of this file and of all that it includes. The first one is the file itself.
+/// Returns the error of reading an included file with the position of the include, unless it has a
+/// position itself.
+fn included(by: &Source, at: usize, error: Error) -> Error {
+    if error.offset().is_some() {
+        return error;
+    }
+    let text = format!("{}: this file is included here: {}", by.place(at), error.text());
+    error.in_words(text).at(at)
+}
+
+/// Returns the texts of this file and of all that it includes, itself first.
+///
+/// # Errors
+///
+/// Those of `read`, with the position of the include; `Malformed` for more than [`MAX_FILES`]
+/// files.
 pub(super) fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> Result<Vec<Source>> {
     let mut sources = vec![source(file, read(file)?)?];
     let mut next = 0;
     while next < sources.len() {
         let mut found = Vec::new();
         for (path, span) in includes(&sources[next])? {
-            if sources.iter().all(|source| source.file != path) && !found.contains(&path) {
+            // Each file is read once, also where several include it.
+            if sources.iter().all(|source| source.file != path)
+                && !found.iter().any(|(other, _)| *other == path)
+            {
                 if sources.len() + found.len() == MAX_FILES {
                     return Err(
                         sources[next].error(&span, format!("a schema consists of at most {MAX_FILES} files"))
                     );
                 }
-                found.push(path);
+                found.push((path, span));
             }
         }
-        for path in found {
-            let text = read(&path)?;
+        for (path, span) in found {
+            let text = read(&path).map_err(|error| included(&sources[next], span.start, error))?;
             sources.push(source(&path, text)?);
         }
         next += 1;
@@ -43,18 +83,12 @@ pub(super) fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> 
     Ok(sources)
 }
 
+/// Returns the text of a file, after the checks that every text has.
 fn source(file: &str, text: String) -> Result<Source> {
-    if text.len() > MAX_TEXT {
-        let text = format!(
-            "{file}: the text has {} bytes, and a schema has at most {MAX_TEXT}: divide it into files and include them",
-            text.len()
-        );
-        return Err(Error::new(ErrorKind::TooLarge, text));
-    }
-    Ok(Source { file: file.to_owned(), text })
+    text::check(Source { file: file.to_owned(), text }, MAX_TEXT, DIVIDE)
 }
 
-/// Each file parsed, with the positions of what it includes.
+/// Parses each file, and resolves its includes to positions.
 pub(super) fn documents(sources: &[Source]) -> Result<Vec<Document<'_>>> {
     let mut documents = Vec::with_capacity(sources.len());
     for source in sources {
@@ -68,15 +102,17 @@ pub(super) fn documents(sources: &[Source]) -> Result<Vec<Document<'_>>> {
     Ok(documents)
 }
 
-fn parse(source: &Source) -> Result<toml::Spanned<DeTable<'_>>> {
-    DeTable::parse(&source.text)
-        .map_err(|error| source.error(&error.span().unwrap_or(0..0), error.message().replace('\n', "; ")))
+/// Parses one file.
+fn parse(source: &Source) -> Result<Spanned<DeTable<'_>>> {
+    DeTable::parse(&source.text).map_err(|error| syntax::error(source, &error))
 }
 
-/// The paths that a file includes, relative to where the first file is, and where they stand.
+/// Returns the paths that a file includes, relative to the first file's folder, with their
+/// positions.
 fn includes(source: &Source) -> Result<Vec<(String, std::ops::Range<usize>)>> {
     let root = parse(source)?;
     let table = Table { source, entries: root.get_ref(), span: root.span() };
+    // The only key that is read before all files are.
     let Some(item) = table.get("include") else { return Ok(Vec::new()) };
     let folder = Path::new(&source.file).parent().unwrap_or(Path::new(""));
     let mut paths = Vec::new();
@@ -90,7 +126,7 @@ fn includes(source: &Source) -> Result<Vec<(String, std::ops::Range<usize>)>> {
     Ok(paths)
 }
 
-/// The path without `.` and without `..` after a name, so that one file has one path.
+/// Returns the path without `.` and without `..` behind a name, so that one file has one path.
 fn plain(path: &Path) -> String {
     let mut parts = PathBuf::new();
     for part in path.components() {

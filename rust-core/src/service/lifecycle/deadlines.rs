@@ -1,4 +1,9 @@
 //! Deadlines of commands.
+//!
+//! A command has a deadline from its sender. When it passes, the command is answered with `Timeout`
+//! at once, whatever the program does. A queued command is then withdrawn; one under way continues,
+//! because it cannot be undone, and only its answer has been given. GET_DATA is answered a little
+//! before its deadline with the latest known data, so that a busy program still shows something.
 
 use std::time::Duration;
 
@@ -20,6 +25,8 @@ impl Lifecycle {
             .filter(|due| *due < Duration::MAX)
     }
 
+    /// Returns when a command has to be answered: its deadline, or for GET_DATA with known data a
+    /// little before.
     fn due_of(&self, command: &AcceptedCommand) -> Duration {
         // A command without a deadline waits for fresh data.
         if command.request.command == Command::GetData && self.data.is_some() && command.due < Duration::MAX {
@@ -28,7 +35,8 @@ impl Lifecycle {
         command.due
     }
 
-    /// Answers the commands whose deadlines have passed.
+    /// Answers the commands whose deadlines have passed at `now`. SHUTDOWN stays queued: the service
+    /// ends as soon as it can.
     pub fn tick(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
         for mut command in std::mem::take(&mut self.queue) {
@@ -64,6 +72,8 @@ impl Lifecycle {
         self.withdraw(command, &late, now)
     }
 
+    /// Answers the command under way, which continues: GET_DATA with the latest data, others with
+    /// `Timeout`.
     fn expire_running(&mut self, running: &RunningTask, now: Duration) -> Option<Action> {
         if let Some(data) = self.latest_data_for(&running.what) {
             return self.answer(&running.what, Ok(data));
@@ -82,6 +92,8 @@ impl Lifecycle {
         }
     }
 
+    /// Returns the error for a command that the program did not start in time, with what the program
+    /// did meanwhile.
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
             Some(running) => format!("the program is busy with {}", running.what.request.command.name()),
@@ -101,6 +113,7 @@ impl Lifecycle {
     }
 }
 
+/// Returns the error for a command that continues after its deadline.
 fn still_under_way(request: &CommandRequest, begun: Duration, now: Duration) -> Error {
     let text = format!(
         "{} is still under way after {:.1} s; it continues, and the state shows when it is done",

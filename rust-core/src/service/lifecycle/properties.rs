@@ -1,6 +1,7 @@
-//! Random histories of a service, each step held against a model that says the rules in another way.
+//! Random histories of a service, each step compared with a model that states the rules in another
+//! way.
 //!
-//! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
+//! `LINKSPAN_SEED=…` starts with the history of that seed and prints its steps.
 
 mod model;
 
@@ -8,25 +9,30 @@ use std::time::Duration;
 
 use super::*;
 use crate::histories::{Random, Seed, given_seed};
-use model::{Model, did};
+use model::{Model, count_event};
 
+/// Histories in one run of the test.
 const HISTORIES: u64 = 10_000;
 
 fn millis(ms: usize) -> Duration {
     Duration::from_millis(ms as u64)
 }
 
+/// A service and its model, with the same past.
 struct World {
     random: Random,
-    life: Lifecycle,
+    lifecycle: Lifecycle,
     model: Model,
+    /// The time since the service's start, which the history sets.
     now: Duration,
+    /// All commands so far, of which some are repeated.
     sent: Vec<CommandRequest>,
-    aloud: bool,
+    /// Whether each step is printed.
+    verbose: bool,
 }
 
 impl World {
-    fn new(seed: u64, aloud: bool) -> World {
+    fn new(seed: u64, verbose: bool) -> World {
         let mut random = Random::new(seed);
         let known = ["CONFIG", "BACKUP", "calibrate"];
         let setup = Setup {
@@ -35,17 +41,19 @@ impl World {
             paused: random.one_in(3),
             commands: known.into_iter().filter(|_| !random.one_in(4)).map(str::to_owned).collect(),
         };
-        let (life, model) = (Lifecycle::new(setup.clone()), Model::new(setup));
-        World { random, life, model, now: Duration::ZERO, sent: Vec::new(), aloud }
+        let (lifecycle, model) = (Lifecycle::new(setup.clone()), Model::new(setup));
+        World { random, lifecycle, model, now: Duration::ZERO, sent: Vec::new(), verbose }
     }
 
-    fn say(&self, what: std::fmt::Arguments<'_>) {
-        if self.aloud {
-            println!("{:8.3} {:13} {what}", self.now.as_secs_f64(), self.life.state().name());
+    /// Prints a step.
+    fn trace(&self, what: std::fmt::Arguments<'_>) {
+        if self.verbose {
+            println!("{:8.3} {:13} {what}", self.now.as_secs_f64(), self.lifecycle.state().name());
         }
     }
 
-    fn an_order(&mut self) -> CommandRequest {
+    /// Returns a random command; most have short deadlines, some are for another incarnation.
+    fn random_request(&mut self) -> CommandRequest {
         let id = format!("i{}", self.sent.len());
         let command = match self.random.below(16) {
             0..3 => Command::GetData,
@@ -82,59 +90,61 @@ impl World {
         CommandRequest { id: id.into(), command, arguments, within, epoch }
     }
 
+    /// Sends a command to both.
     fn command(&mut self, request: CommandRequest) {
-        let actions = self.life.command(request.clone(), self.now);
-        self.say(format_args!(
+        let actions = self.lifecycle.command(request.clone(), self.now);
+        self.trace(format_args!(
             "{} {:?} within {:?}: {actions:?}",
             request.id, request.command, request.within
         ));
         self.model.command(&request, self.now, &actions);
     }
 
-    /// What the program does next: it finishes, comes, or fails.
+    /// One step of the program: it fails, finishes its task, or fetches the next.
     fn program(&mut self) {
         if self.random.one_in(60) {
             let why = Error::new(ErrorKind::NoSpace, "broken");
-            let actions = self.life.fail(&why, self.now);
-            self.say(format_args!("fail: {actions:?}"));
+            let actions = self.lifecycle.fail(&why, self.now);
+            self.trace(format_args!("fail: {actions:?}"));
             self.model.fail(self.now, &actions);
-        } else if self.life.running().is_some() && !self.random.one_in(40) {
+        } else if self.lifecycle.running().is_some() && !self.random.one_in(40) {
             let result = match self.random.below(5) {
                 0 => {
                     Err(Error::new(*self.random.pick(&[ErrorKind::NoSpace, ErrorKind::Cancelled]), "broken"))
                 }
                 n => Ok(Value::from((self.sent.len() * 10 + n) as u64)),
             };
-            let actions = self.life.finish(result.clone(), self.now);
-            self.say(format_args!("finish {result:?}: {actions:?}"));
+            let actions = self.lifecycle.finish(result.clone(), self.now);
+            self.trace(format_args!("finish {result:?}: {actions:?}"));
             self.model.finish(&result, self.now, &actions);
         } else {
-            let (next, actions) = self.life.next_task(self.now);
-            self.say(format_args!("come: {next:?}, {actions:?}"));
+            let (next, actions) = self.lifecycle.next_task(self.now);
+            self.trace(format_args!("come: {next:?}, {actions:?}"));
             self.model.next_task(&next, self.now, &actions);
         }
     }
 
+    /// One random event.
     fn step(&mut self) {
         match self.random.below(20) {
             0..6 => {
-                let request = self.an_order();
+                let request = self.random_request();
                 self.sent.push(request.clone());
                 self.command(request);
             }
             6 if !self.sent.is_empty() => {
-                did("repeated");
+                count_event("repeated");
                 let mut request = self.random.pick(&self.sent).clone();
                 request.epoch = *self.random.pick(&[None, Some(7), Some(8)]);
                 self.command(request);
             }
             7 if self.random.one_in(12) => {
-                let actions = self.life.terminate(self.now);
-                self.say(format_args!("terminate: {actions:?}"));
+                let actions = self.lifecycle.terminate(self.now);
+                self.trace(format_args!("terminate: {actions:?}"));
                 self.model.terminate(self.now, &actions);
             }
             8 if self.random.one_in(1000) => {
-                did("flood");
+                count_event("flood");
                 let command = self.random.pick(&[Command::GetData, Command::Shutdown]).clone();
                 for i in 0..600 {
                     let command = command.clone();
@@ -147,21 +157,21 @@ impl World {
                 }
             }
             8 if self.random.one_in(80) => {
-                let actions = self.life.close(self.now);
-                self.say(format_args!("leave: {actions:?}"));
+                let actions = self.lifecycle.close(self.now);
+                self.trace(format_args!("leave: {actions:?}"));
                 self.model.close(self.now, &actions);
             }
             9..15 => self.program(),
             15..18 => self.now += millis(self.random.below(120)),
             _ => self.wait(),
         }
-        self.model.agrees(&self.life);
+        self.model.agrees(&self.lifecycle);
     }
 
-    /// The library sleeps until something is due, and looks.
+    /// The library's thread: time passes until something may be due, and deadlines are checked.
     fn wait(&mut self) {
-        let Some(due) = self.life.next_due() else {
-            assert!(self.life.tick(self.now).is_empty(), "nothing is due, and a look answers something");
+        let Some(due) = self.lifecycle.next_due() else {
+            assert!(self.lifecycle.tick(self.now).is_empty(), "nothing is due, and a look answers something");
             return;
         };
         if due > self.now && !self.random.one_in(3) {
@@ -169,10 +179,10 @@ impl World {
         } else {
             self.now = self.now.max(due);
         }
-        let actions = self.life.tick(self.now);
-        self.say(format_args!("tick, due at {due:?}: {actions:?}"));
+        let actions = self.lifecycle.tick(self.now);
+        self.trace(format_args!("tick, due at {due:?}: {actions:?}"));
         assert_eq!(actions.is_empty(), due > self.now, "what is due is answered, and nothing else");
-        assert!(self.life.next_due().is_none_or(|due| due > self.now), "looking again would not end");
+        assert!(self.lifecycle.next_due().is_none_or(|due| due > self.now), "looking again would not end");
         self.model.tick(self.now, &actions);
     }
 }
@@ -183,18 +193,18 @@ fn random_histories_match_the_model() {
     let first = only.unwrap_or(1);
     println!("LINKSPAN_SEED={first}");
     for seed in first..first + HISTORIES {
-        let _told = Seed(seed);
+        let _seed = Seed(seed);
         let mut world = World::new(seed, only == Some(seed));
         for _ in 0..20 + world.random.below(80) {
             world.step();
         }
-        // The program ends in one of two ways, and then everybody has been answered.
-        world.say(format_args!("the end"));
-        let actions = world.life.close(world.now);
+        // After the end every command has its answer.
+        world.trace(format_args!("the end"));
+        let actions = world.lifecycle.close(world.now);
         world.model.close(world.now, &actions);
-        world.model.agrees(&world.life);
-        world.model.nobody_waits();
-        assert_eq!(world.life.next_task(world.now).0, Next::End);
+        world.model.agrees(&world.lifecycle);
+        world.model.check_all_answered();
+        assert_eq!(world.lifecycle.next_task(world.now).0, Next::End);
     }
-    model::saw_everything();
+    model::check_coverage();
 }

@@ -41,48 +41,48 @@ fn service() -> Lifecycle {
 
 /// RUNNING at time zero, and in its first step.
 fn stepping() -> Lifecycle {
-    let mut life = service();
-    assert_eq!(work(life.next_task(Duration::ZERO)), Command::Step);
-    assert_eq!(life.state(), State::Running);
-    life
+    let mut lifecycle = service();
+    assert_eq!(work(lifecycle.next_task(Duration::ZERO)), Command::Step);
+    assert_eq!(lifecycle.state(), State::Running);
+    lifecycle
 }
 
 /// RUNNING at time zero; its program waits for what comes.
 fn running() -> Lifecycle {
-    let mut life = stepping();
-    assert!(life.finish(Ok(Value::Null), Duration::ZERO).is_empty());
-    assert_eq!(life.next_task(Duration::ZERO).0, Next::Wait(Some(SECOND)));
-    life
+    let mut lifecycle = stepping();
+    assert!(lifecycle.finish(Ok(Value::Null), Duration::ZERO).is_empty());
+    assert_eq!(lifecycle.next_task(Duration::ZERO).0, Next::Wait(Some(SECOND)));
+    lifecycle
 }
 
 /// In this state at time zero. Where it passes through one, the program is at a step, and what leads on is `way`.
 fn service_in(state: State) -> Lifecycle {
     let zero = Duration::ZERO;
-    let mut life = match state {
+    let mut lifecycle = match state {
         State::Starting => service(),
         State::Ready => {
-            let mut life = Lifecycle::new(Setup { paused: true, ..service().setup().clone() });
-            assert_eq!(life.next_task(zero).0, Next::Wait(None));
-            life
+            let mut lifecycle = Lifecycle::new(Setup { paused: true, ..service().setup().clone() });
+            assert_eq!(lifecycle.next_task(zero).0, Next::Wait(None));
+            lifecycle
         }
         State::Pausing | State::Checkpointing | State::Stopping => stepping(),
         State::Running | State::Paused | State::Stopped | State::Failed => running(),
     };
     match state {
         State::Starting | State::Ready | State::Running => {}
-        State::Pausing => drop(life.command(request("way", Command::Pause), zero)),
-        State::Checkpointing => drop(life.command(request("way", Command::Checkpoint), zero)),
-        State::Stopping => drop(life.command(request("way", Command::Shutdown), zero)),
+        State::Pausing => drop(lifecycle.command(request("way", Command::Pause), zero)),
+        State::Checkpointing => drop(lifecycle.command(request("way", Command::Checkpoint), zero)),
+        State::Stopping => drop(lifecycle.command(request("way", Command::Shutdown), zero)),
         State::Paused | State::Stopped => {
             let command = if state == State::Paused { Command::Pause } else { Command::Shutdown };
-            life.command(request("way", command), zero);
-            work(life.next_task(zero));
-            life.finish(Ok(Value::Null), zero);
+            lifecycle.command(request("way", command), zero);
+            work(lifecycle.next_task(zero));
+            lifecycle.finish(Ok(Value::Null), zero);
         }
-        State::Failed => drop(life.fail(&broken(), zero)),
+        State::Failed => drop(lifecycle.fail(&broken(), zero)),
     }
-    assert_eq!(life.state(), state);
-    life
+    assert_eq!(lifecycle.state(), state);
+    lifecycle
 }
 
 fn broken() -> Error {
@@ -127,39 +127,39 @@ fn data(rows: u64) -> Value {
 
 /// A service at time zero that has been asked for its data once, and is in a step.
 fn stepping_with_data() -> Lifecycle {
-    let mut life = running();
-    life.command(request("first", Command::GetData), Duration::ZERO);
-    assert_eq!(work(life.next_task(Duration::ZERO)), Command::GetData);
-    let actions = life.finish(Ok(data(1)), Duration::ZERO);
+    let mut lifecycle = running();
+    lifecycle.command(request("first", Command::GetData), Duration::ZERO);
+    assert_eq!(work(lifecycle.next_task(Duration::ZERO)), Command::GetData);
+    let actions = lifecycle.finish(Ok(data(1)), Duration::ZERO);
     assert_eq!(answer(&actions).value, data(1));
-    assert_eq!(work(life.next_task(SECOND)), Command::Step);
-    life
+    assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
+    lifecycle
 }
 
 #[test]
 fn from_start_to_end() {
-    let mut life = service();
-    assert_eq!(life.state(), State::Starting);
-    assert_eq!(work(life.next_task(SECOND)), Command::Step);
-    assert_eq!(life.state(), State::Running);
-    let actions = life.command(request("p", Command::Pause), SECOND);
+    let mut lifecycle = service();
+    assert_eq!(lifecycle.state(), State::Starting);
+    assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
+    assert_eq!(lifecycle.state(), State::Running);
+    let actions = lifecycle.command(request("p", Command::Pause), SECOND);
     assert_eq!(answers(&actions), [("p", Outcome::Accepted, State::Running)]);
-    assert_eq!((life.state(), life.since()), (State::Pausing, SECOND));
-    assert!(life.finish(Ok(Value::Null), 2 * SECOND).is_empty());
-    assert_eq!(work(life.next_task(2 * SECOND)), Command::Pause);
-    let actions = life.finish(Ok(Value::Null), 2 * SECOND);
+    assert_eq!((lifecycle.state(), lifecycle.since()), (State::Pausing, SECOND));
+    assert!(lifecycle.finish(Ok(Value::Null), 2 * SECOND).is_empty());
+    assert_eq!(work(lifecycle.next_task(2 * SECOND)), Command::Pause);
+    let actions = lifecycle.finish(Ok(Value::Null), 2 * SECOND);
     assert_eq!(answers(&actions), [("p", Outcome::Done, State::Paused)]);
-    assert_eq!(life.next_task(2 * SECOND).0, Next::Wait(None));
-    life.command(request("r", Command::Run), 3 * SECOND);
-    assert_eq!(life.state(), State::Paused);
-    assert_eq!(work(life.next_task(3 * SECOND)), Command::Run);
-    let actions = life.finish(Ok(Value::Null), 3 * SECOND);
+    assert_eq!(lifecycle.next_task(2 * SECOND).0, Next::Wait(None));
+    lifecycle.command(request("r", Command::Run), 3 * SECOND);
+    assert_eq!(lifecycle.state(), State::Paused);
+    assert_eq!(work(lifecycle.next_task(3 * SECOND)), Command::Run);
+    let actions = lifecycle.finish(Ok(Value::Null), 3 * SECOND);
     assert_eq!(answers(&actions), [("r", Outcome::Done, State::Running)]);
-    life.command(request("s", Command::Shutdown), 3 * SECOND);
-    assert_eq!(work(life.next_task(3 * SECOND)), Command::Shutdown);
-    let actions = life.finish(Ok(Value::Null), 3 * SECOND);
+    lifecycle.command(request("s", Command::Shutdown), 3 * SECOND);
+    assert_eq!(work(lifecycle.next_task(3 * SECOND)), Command::Shutdown);
+    let actions = lifecycle.finish(Ok(Value::Null), 3 * SECOND);
     assert_eq!(answers(&actions), [("s", Outcome::Done, State::Stopped)]);
-    assert_eq!(life.next_task(3 * SECOND).0, Next::End);
-    let counts = life.counts();
+    assert_eq!(lifecycle.next_task(3 * SECOND).0, Next::End);
+    let counts = lifecycle.counts();
     assert_eq!((counts.accepted, counts.done, counts.steps, counts.longest_step), (3, 3, 1, SECOND));
 }

@@ -1,9 +1,13 @@
-//! The name of a mailslot: taken under its lock, found by writers.
+//! The name of a mailslot: a reader takes it under its lock, writers look for it.
+//!
+//! The socket is bound in a private directory, gets its mode there, and is renamed to its name
+//! last, after the owner record: whoever sees the name can write.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DgramRx, DgramTx};
+use super::receive::DgramRx;
+use super::send::DgramTx;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::datagram;
@@ -20,29 +24,35 @@ use crate::transport::place::Place;
 use crate::transport::{Rx, Tx, extension};
 use crate::value::Map;
 
-/// A name that this process reads at. Its end takes the name away.
+/// A name that this process reads at. Its drop removes the name and releases the lock.
 struct Mailslot {
     place: Place,
+    /// The fork generation that took it.
     born: u64,
-    _about: OwnerRecord,
+    /// The record for listings, removed while the lock is held.
+    _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
 impl Drop for Mailslot {
     fn drop(&mut self) {
-        // A forked child shares neither the lock nor the right to the name.
+        // A forked child owns neither the lock nor the name.
         if self.born == fork::generation() {
-            // The lock is still held here, so the name is ours. One that cannot be removed now is swept by the next.
+            // The lock is still held, so the name is this process's. What cannot be removed now is
+            // swept by the next owner.
             let _ = self.place.directory.beneath().remove(&self.place.file);
         }
     }
 }
 
-/// Reads at this name. `AddressInUse` where a living process does; what a dead one left is taken over.
+/// Reads at this name, and takes over what a dead reader left.
+///
+/// # Errors
+/// `AddressInUse` where a living process reads there; `PermissionDenied`.
 pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let place = Place::of(endpoint)?;
     let lock = take_lock(&place)?;
-    // Under the lock, so what lies at either name is nobody's. The socket is ready before it gets its name.
+    // The lock is held, so what lies at either name is stale.
     place.check_ours(&place.file, &lock)?;
     place.remove_leftovers()?;
     let staging = Staging::new(&place.directory, &place.file)?;
@@ -52,16 +62,17 @@ pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<C
     let more = Map::from_iter([("encoding".to_owned(), connect_options.encoding.name().into())]);
     let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
     staging.publish(&place.directory, &entry, &place.file)?;
-    let mailslot = Mailslot { place, born: fork::generation(), _about: owner_record, _lock: lock };
+    let mailslot = Mailslot { place, born: fork::generation(), _owner_record: owner_record, _lock: lock };
     Ok(ConnectionlessLink {
-        tx: Tx::Dgram(DgramTx::of_reader(socket.clone())),
-        rx: Rx::Dgram(DgramRx::new(socket, connect_options.limit)),
+        tx: Tx::Place(Box::new(DgramTx::of_reader(socket.clone()))),
+        rx: Rx::Place(Box::new(DgramRx::new(socket, connect_options.max_message_size))),
         keeps: Some(Box::new(mailslot)),
         place: None,
     })
 }
 
-/// One who sweeps, or gives the name away, may hold the lock for a moment; one who reads there holds it for good.
+/// Takes the lock of the name. A sweep, or a reader that ends, holds it for a moment, so the
+/// refusal waits up to 50 ms unless a writer could connect.
 fn take_lock(place: &Place) -> Result<Lock> {
     for _ in 0..50 {
         if let Some(lock) = lock::try_own(&place.directory, &place.file)? {
@@ -77,7 +88,10 @@ fn take_lock(place: &Place) -> Result<Lock> {
     Err(Error::new(ErrorKind::AddressInUse, text))
 }
 
-/// Writes to whoever reads at this name, and waits until somebody does; then `NotFound`.
+/// Writes to the process that reads at this name, and waits until one does.
+///
+/// # Errors
+/// `NotFound` where none does by the deadline; `PermissionDenied`.
 pub fn connect(
     endpoint: &Endpoint,
     connect_options: &ConnectOptions,
@@ -87,24 +101,25 @@ pub fn connect(
     let socket = find(&place, waiting)?;
     let sender = extension::write(&connect_options.source, connect_options.session)?;
     Ok(ConnectionlessLink {
-        tx: Tx::Dgram(DgramTx::new(socket, sender, connect_options.buffer)?),
-        rx: Rx::Dgram(DgramRx::of_writer()),
+        tx: Tx::Place(Box::new(DgramTx::new(socket, sender, connect_options.buffer)?)),
+        rx: Rx::Place(Box::new(DgramRx::of_writer())),
         keeps: None,
         place: None,
     })
 }
 
+/// Connects to the socket; without one, waits for the name.
 fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
-    let look = || {
+    let connect = || {
         datagram::connect(&place.directory, &place.file).map_err(|e| match e.kind() {
             ErrorKind::PermissionDenied => denied(place, e),
             _ => e,
         })
     };
-    if let Some(socket) = look()? {
+    if let Some(socket) = connect()? {
         return Ok(socket);
     }
-    let nobody = |how: &str| {
+    let not_found = |how: &str| {
         let text = format!(
             "nobody reads at the mailslot {}, which {how}; start the reader, and see that both use the same directory (LINKSPAN_DIR)",
             place.path().display()
@@ -112,17 +127,17 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
         Error::new(ErrorKind::NotFound, text)
     };
     if waiting.is_none() {
-        return Err(nobody("was looked for once"));
+        return Err(not_found("was looked for once"));
     }
     let watch = Watch::new(&place.directory)?;
     loop {
-        // Before the look, so that what happens after it wakes the next sleep.
+        // Drained before the attempt, so that what happens after it ends the next sleep.
         watch.drain();
-        if let Some(socket) = look()? {
+        if let Some(socket) = connect()? {
             return Ok(socket);
         }
         match wait_readable(waiting, &watch.descriptors()) {
-            Err(e) if e.kind() == ErrorKind::Timeout => return Err(nobody("was waited for")),
+            Err(e) if e.kind() == ErrorKind::Timeout => return Err(not_found("was waited for")),
             slept => slept?,
         }
     }

@@ -1,22 +1,24 @@
-//! `dgram:`, the mailslot: a Unix datagram socket, into which many write and from which one reads.
+//! `dgram:`, the mailslot: a Unix datagram socket, which many processes write and one reads.
 //!
-//! There is no hello and no way back. A message is one datagram: header, extension with the sender's name and session, body.
-//! It arrives whole or not at all, in each sender's order; nothing is sent again. What the kernel holds (at most
-//! `net.unix.max_dgram_qlen` messages) dies with the reader. A reader counts what is missing in each sender's numbers.
+//! There is no hello and no way back. A message is one datagram: header, extension with the
+//! sender's name and session, body. It arrives whole or not at all, in the order of each sender,
+//! and nothing is sent again. What the kernel holds (at most `net.unix.max_dgram_qlen` messages) is
+//! lost when the reader ends. A reader counts the numbers that are missing from each sender.
 //!
-//! The reader holds the name by its lock, as a listener does. A writer whose reader has gone is told so by its next
-//! message, which is still its own: it waits for the name and sends it there.
+//! The reader owns the name by its lock, as a listener does. A writer whose reader has ended gets
+//! `Disconnected` at its next message, which was not sent: it waits for the name and sends the
+//! message there.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the name, and who holds it | `mailslot` |
+//! | the name and its owner | `mailslot` |
 //! | writing | `send` |
 //! | reading, and counting what is missing | `receive` |
+//! | the traits of a transport | `driver` |
 
+mod driver;
 mod mailslot;
 mod receive;
 mod send;
 
-pub use mailslot::{connect, listen};
-pub use receive::DgramRx;
-pub use send::DgramTx;
+pub use driver::Dgram;

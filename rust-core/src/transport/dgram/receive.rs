@@ -1,4 +1,8 @@
-//! Reading from a mailslot, and counting what is missing in each sender's numbers.
+//! Reading from a mailslot, and counting the numbers that are missing from each sender.
+//!
+//! Invalid datagrams are counted and skipped: any process with write permission may send some, and
+//! they must not end the link for others. The table of senders is bounded, so that a hostile writer
+//! with many names cannot fill memory.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,36 +16,63 @@ use crate::sys::datagram;
 use crate::sys::fork::Guarded;
 use crate::transport::Losses;
 use crate::transport::extension::{self, Sender};
+use crate::transport::half::ReceiveHalf;
 use crate::value::Limits;
 
-/// Senders whose last number is remembered, at most.
+/// The most senders whose last number is kept.
 const SENDERS: usize = 4096;
 
-/// The receiving half: a reader's, or a writer's, to whom nothing comes.
+/// The receiving half of a reader; or of a writer, which receives nothing.
 pub struct DgramRx {
+    /// The bound socket; `None` for a writer.
     socket: Option<Arc<Guarded>>,
+    /// The longest body in bytes.
     limit: u64,
-    /// The last number of each sender's session, and when it was heard: counted in messages.
-    heard: HashMap<(Arc<str>, u64), (u64, u64)>,
+    /// By the sender's name and session: its last number, and the value of `messages` then.
+    last_numbers: HashMap<(Arc<str>, u64), (u64, u64)>,
+    /// Counts messages: the clock by which the oldest senders are forgotten.
     messages: u64,
+    /// What is missing or invalid since the last `take_losses`.
     losses: Losses,
 }
 
 impl DgramRx {
-    /// Reads from this bound socket bodies of at most `limit` bytes.
+    /// Reads bodies of at most `limit` bytes from this bound socket.
     pub fn new(socket: Arc<Guarded>, limit: u64) -> DgramRx {
-        let (heard, losses) = (HashMap::new(), Losses::default());
-        DgramRx { socket: Some(socket), limit, heard, messages: 0, losses }
+        let (last_numbers, losses) = (HashMap::new(), Losses::default());
+        DgramRx { socket: Some(socket), limit, last_numbers, messages: 0, losses }
     }
 
-    /// The half of a writer.
+    /// The half of a writer, whose every read is `Unsupported`.
     pub fn of_writer() -> DgramRx {
-        let (heard, losses) = (HashMap::new(), Losses::default());
-        DgramRx { socket: None, limit: 0, heard, messages: 0, losses }
+        let (last_numbers, losses) = (HashMap::new(), Losses::default());
+        DgramRx { socket: None, limit: 0, last_numbers, messages: 0, losses }
     }
 
-    /// See the transport contract. What is no message is counted and skipped: it is of one writer, and the others' go on.
-    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+    /// Counts the numbers that are missing before this one. What a sender sent before its first
+    /// message here does not count.
+    fn count(&mut self, sender: Sender, sequence: u64) {
+        self.messages += 1;
+        if self.last_numbers.len() >= SENDERS {
+            // The eighth of the senders that have been silent longest is forgotten.
+            let mut last: Vec<u64> = self.last_numbers.values().map(|(_, when)| *when).collect();
+            let (_, border, _) = last.select_nth_unstable(SENDERS / 8);
+            let border = *border;
+            self.last_numbers.retain(|_, (_, when)| *when > border);
+        }
+        let before = self.last_numbers.insert((sender.source, sender.session), (sequence, self.messages));
+        if let Some((before, _)) = before {
+            self.losses.missed += sequence.saturating_sub(before.saturating_add(1));
+        }
+    }
+}
+
+impl ReceiveHalf for DgramRx {
+    /// Returns the next message; see the transport contract.
+    ///
+    /// # Errors
+    /// `TooLarge` and `OutOfMemory` concern one message; `Unsupported` for a writer.
+    fn try_recv(&mut self) -> Result<Option<Incoming>> {
         let Some(socket) = self.socket.clone() else {
             let text =
                 "a mailslot goes one way, and this is a writer of it; use unix: for messages both ways";
@@ -67,34 +98,25 @@ impl DgramRx {
         Ok(None)
     }
 
-    /// Notes the numbers that are missing before this one. What a sender said before we read here was never ours.
-    fn count(&mut self, sender: Sender, sequence: u64) {
-        self.messages += 1;
-        if self.heard.len() >= SENDERS {
-            // Whoever has been silent longest is forgotten, an eighth of them at a time.
-            let mut last: Vec<u64> = self.heard.values().map(|(_, when)| *when).collect();
-            let (_, border, _) = last.select_nth_unstable(SENDERS / 8);
-            let border = *border;
-            self.heard.retain(|_, (_, when)| *when > border);
-        }
-        let before = self.heard.insert((sender.source, sender.session), (sequence, self.messages));
-        if let Some((before, _)) = before {
-            self.losses.missed += sequence.saturating_sub(before.saturating_add(1));
-        }
-    }
-
-    /// What was lost since the last call.
-    pub fn take_losses(&mut self) -> Losses {
-        std::mem::take(&mut self.losses)
-    }
-
-    /// What to sleep on.
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+    /// Returns what to sleep on: the socket, which stays readable while there is a message.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.socket.iter().map(|socket| socket.as_fd()).collect()
+    }
+
+    /// A writer's `Unsupported` does not end its link.
+    fn goes_on_after(&self, error: &Error) -> bool {
+        error.kind() == ErrorKind::Unsupported
+    }
+
+    fn take_losses(&mut self) -> Losses {
+        std::mem::take(&mut self.losses)
     }
 }
 
-/// The message that a datagram is; anything else is refused.
+/// Decodes a datagram.
+///
+/// # Errors
+/// `Malformed` for anything but a message that names its sender.
 fn read(bytes: Bytes) -> Result<(Incoming, Sender)> {
     let malformed = |text: &str| Error::new(ErrorKind::Malformed, text);
     let first = bytes.first_chunk::<HEADER>().ok_or_else(|| malformed("shorter than a header"))?;
@@ -108,5 +130,5 @@ fn read(bytes: Bytes) -> Result<(Incoming, Sender)> {
     }
     let extension = bytes.slice(HEADER..HEADER + header.extension);
     let sender = extension::read(&extension)?.ok_or_else(|| malformed("it does not say who sent it"))?;
-    Ok((Incoming { extension, body: bytes.slice(start..), header }, sender))
+    Ok((Incoming { extension, body: bytes.slice(start..).into(), header }, sender))
 }

@@ -1,4 +1,7 @@
-//! Writing into a mailslot: a message is one datagram.
+//! Writing to a mailslot: a message is one datagram.
+//!
+//! The kernel limits a datagram by the sender's buffer. The first message that is too long for it
+//! makes the buffer larger, as far as `net.core.wmem_max` allows.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,22 +15,24 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
 use crate::sys::datagram;
 use crate::sys::fork::Guarded;
-use crate::sys::poll::wait_any;
+use crate::sys::poll::{Interest, wait_any};
 use crate::transport::Sent;
+use crate::transport::half::SendHalf;
 
-/// The longest datagram that a larger send buffer is asked for. The kernel keeps it in one piece of memory, and those
-/// become rare.
+/// The longest datagram, in bytes, that the send buffer is enlarged for. The kernel keeps a
+/// datagram in one piece of memory, and large pieces become rare.
 const LONGEST: usize = 1 << 20;
 
-/// The sending half: a writer's, or a reader's, which has nobody to send to.
+/// The sending half of a writer; or of a reader, which cannot send.
 pub struct DgramTx {
+    /// The connected socket, or a reader's bound one.
     socket: Arc<Guarded>,
-    /// The extension that says who sends; none for a reader.
+    /// The encoded extension that names the sender; `None` for a reader.
     sender: Option<Vec<u8>>,
 }
 
 impl DgramTx {
-    /// Writes through this connected socket.
+    /// Writes through this connected socket, with a send buffer of at least `buffer` bytes.
     pub fn new(socket: Guarded, sender: Vec<u8>, buffer: Option<usize>) -> Result<DgramTx> {
         if let Some(bytes) = buffer {
             datagram::enlarge(&socket, bytes)?;
@@ -35,13 +40,19 @@ impl DgramTx {
         Ok(DgramTx { socket: Arc::new(socket), sender: Some(sender) })
     }
 
-    /// The half of a reader.
+    /// The half of a reader, whose every send is `Unsupported`.
     pub fn of_reader(socket: Arc<Guarded>) -> DgramTx {
         DgramTx { socket, sender: None }
     }
+}
 
-    /// See the transport contract. The end of a session, and what was consumed, are told to nobody.
-    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+impl SendHalf for DgramTx {
+    /// Sends a message. Acknowledgements and the end of a session are dropped, because there is no
+    /// way to a sender.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Unsupported`, `Disconnected` where the reader has ended.
+    fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if matches!(frame.header.kind, Kind::Ack | Kind::Bye) {
             return Ok(Sent::Whole);
         }
@@ -76,26 +87,20 @@ impl DgramTx {
         }
     }
 
-    /// See the transport contract. Nothing is ever half sent.
-    pub fn adopt(&mut self, _frame: &Outgoing<'_>) {}
-
-    /// See the transport contract.
-    pub fn flush(&mut self) -> Result<bool> {
-        Ok(true)
+    fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        wait_any(waiting, [(self.socket.as_fd(), PollFlags::OUT)]).map(drop)
     }
 
-    /// See the transport contract.
-    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        wait_any(waiting, [(self.descriptor(), PollFlags::OUT)]).map(drop)
+    fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.socket.as_fd(), Interest::OUT)
     }
 
-    /// What is ready for writing once there is room.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    fn goes_on_after(&self, _error: &Error, concerns_frame: bool) -> bool {
+        concerns_frame
     }
 }
 
-/// Says which limit it is that a message passes.
+/// Says which limit the message exceeds.
 fn too_large(socket: &Guarded, whole: usize, body: usize) -> Result<Error> {
     let longest = datagram::longest(socket)?;
     let text = format!(

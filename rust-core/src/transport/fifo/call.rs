@@ -1,4 +1,9 @@
-//! The client's way in: its lock, the pair that has the names, a hello, and the answer to it.
+//! The client's connection over pipes: it takes the client's lock, opens the pair that has the
+//! names, writes a hello, and reads the answer.
+//!
+//! The pair may have been given to another client that died or gave up, or may be replaced at any
+//! moment; then the next pair is tried. The number in the hello tells the right answer from one
+//! that was meant for another client.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -7,31 +12,38 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::hello::{nonce, stamp};
-use super::life::{Life, Side, client_lock, link_lock};
+use super::liveness::{Liveness, Side, client_lock_name, link_lock_name};
 use super::pair::reply;
 use super::pipes::Pipes;
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fifo::{self, End};
 use crate::sys::fork::Guarded;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
-use crate::transport::hello::{Call, Called, Grace, Reading, denied, stalled};
+use crate::transport::hello::{AnswerTimeout, AnsweredCall, Call, HelloReader, denied, stalled};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
 
-/// How often a pair that was given to somebody else meanwhile is left for the next one.
+/// How many pairs are tried that turn out to be given to another client.
 const TRIES: usize = 16;
+/// How long the next pair may take to get its names, once something else than an answer was read:
+/// an answer to the previous client lies in its pair until the server replaces it.
+const REPLACED: Duration = Duration::from_secs(1);
 
-/// Calls whoever serves this name, once. `AddressInUse` where the name has its client; `Stalled` where somebody serves it
-/// but does not answer in time.
+/// Connects to the server of this name, once.
+///
+/// # Errors
+/// `AddressInUse` where the name has its client; `Stalled` where a server exists and does not
+/// answer in time; `PermissionDenied`.
 pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
-    // Nobody is waited for who would only be found out to be dead, and to look wakes nobody.
+    // Without a living server there is nothing to open. Testing the lock wakes no process, and
+    // opening a pipe would.
     if !may_be_served(place)? {
-        return Ok(Call::Nobody);
+        return Ok(Call::NotListening);
     }
-    let Some(mut role) = take_role(place)? else {
+    let Some(mut client_lock) = take_client_lock(place)? else {
         let text = format!(
             "{} has its client: a named pipe has one at a time; end that one, or use unix: for several",
             place.path().display()
@@ -39,37 +51,38 @@ pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Ca
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
     for _ in 0..TRIES {
-        // Somebody has the name, and is just making its pipes, or taking them away.
+        // A process owns the name and is just making its pipes, or removing them.
         let Some(ends) = Ends::open(place).map_err(|e| match e.kind() {
             ErrorKind::PermissionDenied => denied(place, e),
             _ => e,
         })?
         else {
             let served = lock::is_held(&place.directory, &place.file)?;
-            return Ok(if served { Call::Busy } else { Call::Nobody });
+            return Ok(if served { Call::Busy } else { Call::NotListening });
         };
-        match try_call(place, hello, ends, role, waiting)? {
-            Tried::Answered(called) => return Ok(Call::Answered(*called)),
-            Tried::Gone => return Ok(Call::Busy),
-            Tried::Taken => {}
+        match try_call(place, hello, ends, client_lock, waiting)? {
+            CallAttempt::Answered(called) => return Ok(Call::Answered(*called)),
+            CallAttempt::Gone => return Ok(Call::Busy),
+            CallAttempt::Taken => {}
         }
-        match take_role(place)? {
-            Some(again) => role = again,
+        match take_client_lock(place)? {
+            Some(again) => client_lock = again,
             None => return Ok(Call::Busy),
         }
     }
     Ok(Call::Busy)
 }
 
-/// Whether somebody may serve the name: where a stranger can hold the byte that would say so, the pipe alone does.
+/// Returns whether a server may own the name. Where another user can hold the byte that would say
+/// so, only the pipe itself says it.
 fn may_be_served(place: &Place) -> Result<bool> {
     Ok(place.directory.is_open() || lock::is_held(&place.directory, &place.file)?)
 }
 
-/// The lock of the name's one client. One that has just died, or a link of our own that has just ended, may still hold it
-/// for a moment: 50 ms.
-fn take_role(place: &Place) -> Result<Option<Lock>> {
-    let name = client_lock(place);
+/// Takes the lock of the name's one client. A client that has just died, or a link of this process
+/// that has just ended, may hold it for a moment, so this tries for 50 ms.
+fn take_client_lock(place: &Place) -> Result<Option<Lock>> {
+    let name = client_lock_name(place);
     for _ in 0..50 {
         if let Some(lock) = lock::try_lock(&place.directory, &name)? {
             return Ok(Some(lock));
@@ -81,64 +94,72 @@ fn take_role(place: &Place) -> Result<Option<Lock>> {
 
 /// The client's ends of a pair.
 struct Ends {
+    /// Written by the client.
     requests: Guarded,
+    /// Read by the client.
     answers: Guarded,
 }
 
 impl Ends {
-    /// Those that have the names now; none where there are none, or nobody reads.
+    /// Opens the pair that has the names now; `None` where there is none, or no process reads.
     fn open(place: &Place) -> Result<Option<Ends>> {
         let directory = &place.directory;
-        // With the writing end alone, which is there only where somebody reads: a dead server's pipe is not taken for a
-        // living one's.
-        let Some(asked) = fifo::open(directory, &place.file, End::Write)? else { return Ok(None) };
+        // First with a writing end alone, which can be opened only while a process reads: so the
+        // pipe of a dead server is not taken for that of a living one.
+        let Some(probe) = fifo::open(directory, &place.file, End::Write)? else { return Ok(None) };
         let Some(answers) = fifo::open(directory, &reply(&place.file), End::Read)? else { return Ok(None) };
-        let Some(requests) = fifo::again(&asked, End::Both)? else { return Ok(None) };
+        let Some(requests) = fifo::again(&probe, End::Both)? else { return Ok(None) };
         Ok(Some(Ends { requests, answers }))
     }
 }
 
-/// Whether these pipes still have the names.
+/// Returns whether these pipes still have the names.
 fn have_names(place: &Place, pipes: &Pipes) -> Result<bool> {
     let has = |name: &str, fd| -> Result<bool> {
-        let there = fifo::look(&place.directory, name)?;
-        Ok(there.is_some_and(|there| fifo::identity(fd).is_ok_and(|ours| ours == there.identity)))
+        let found = fifo::find(&place.directory, name)?;
+        Ok(found.is_some_and(|found| fifo::identity(fd).is_ok_and(|open| open == found.identity)))
     };
     Ok(has(&place.file, pipes.writer())? && has(&reply(&place.file), pipes.reader())?)
 }
 
-enum Tried {
-    Answered(Box<Called>),
-    /// The server has gone.
+/// The outcome of trying one pair.
+enum CallAttempt {
+    /// The server has answered.
+    Answered(Box<AnsweredCall>),
+    /// The server has ended.
     Gone,
-    /// The pair was given to another, who is dead or has given up; there is a new one.
+    /// The pair was given to another client, and a new pair has the names.
     Taken,
 }
 
+/// Sends a hello through one pair and waits for the answer. The client's lock becomes part of the
+/// link.
 fn try_call(
     place: &Place,
     hello: &[u8],
     ends: Ends,
-    mut role: Lock,
+    mut client_lock: Lock,
     waiting: &mut Waiting<'_>,
-) -> Result<Tried> {
+) -> Result<CallAttempt> {
     let number = nonce()?;
     let hello = stamp(hello, |header| header.sequence = number)?;
     let names = Watch::new(&place.directory)?;
-    if !role.also(&place.directory, &link_lock(place, number, Side::Client))? {
-        return Ok(Tried::Taken);
+    if !client_lock.also(&place.directory, &link_lock_name(place, number, Side::Client))? {
+        return Ok(CallAttempt::Taken);
     }
-    let life = Life::new(place, &ends.answers, role, link_lock(place, number, Side::Server))?;
-    // The other side's lock is taken before it answers, and nobody looks at it until then.
-    let pipes = Arc::new(Pipes::linked(ends.answers, ends.requests, life));
+    let liveness =
+        Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, Side::Server))?;
+    // The server takes its lock before it answers, so it is not tested before that.
+    let pipes = Arc::new(Pipes::linked(ends.answers, ends.requests, liveness));
     if fifo::write(pipes.writer(), &[IoSlice::new(&hello)])? != Some(hello.len()) {
-        return Ok(Tried::Gone);
+        return Ok(CallAttempt::Gone);
     }
-    let stream = Stream::Pipes(pipes.clone());
-    let mut grace = Grace::begin();
-    let mut reading = Reading::default();
+    let stream = Stream::Other(pipes.clone());
+    let mut answer_timeout = AnswerTimeout::begin();
+    let mut reading = HelloReader::default();
     loop {
-        // Asked before the pipe is: an answer is written before the next pair gets the names.
+        // Tested before the pipe is read: an answer is written before the next pair gets the names,
+        // so "replaced and empty" means that none will come.
         names.drain();
         let taken = !have_names(place, &pipes)?;
         let served = may_be_served(place)?;
@@ -146,25 +167,59 @@ fn try_call(
             Ok(true) => {
                 let (answer, descriptors) = std::mem::take(&mut reading).finish()?;
                 if answer.header.correlation == number {
-                    // Its lock is there from before its answer, unless it has gone again already.
-                    pipes.settle()?;
+                    // The server's lock is held since before its answer, unless it has ended again
+                    // already.
+                    pipes.start()?;
                     let (credentials, process) = (None, None);
-                    let called = Called { stream, answer, descriptors, credentials, process };
-                    return Ok(Tried::Answered(Box::new(called)));
+                    let called = AnsweredCall { stream, answer, descriptors, credentials, process };
+                    return Ok(CallAttempt::Answered(Box::new(called)));
                 }
                 continue;
             }
-            Ok(false) if !served => return Ok(Tried::Gone),
-            Ok(false) if taken => return Ok(Tried::Taken),
+            Ok(false) if !served => return Ok(CallAttempt::Gone),
+            Ok(false) if taken => return Ok(CallAttempt::Taken),
             Ok(false) => {}
-            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Tried::Gone),
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(CallAttempt::Gone),
+            Err(e) if matches!(e.kind(), ErrorKind::Malformed | ErrorKind::VersionMismatch) => {
+                return await_next_pair(place, &pipes, &names, waiting, e);
+            }
             Err(e) => return Err(e),
         }
         let [shared, waker] = names.descriptors().map(|fd| (fd, PollFlags::IN));
         let on = [(pipes.reader(), PollFlags::IN), shared, waker];
-        match grace.wait(waiting, |step| wait_any(step, on).map(drop)) {
+        match answer_timeout.wait(waiting, |step| wait_any(step, on).map(drop)) {
             Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&place.path().display())),
             other => other?,
+        }
+    }
+}
+
+/// Waits until the server has replaced a pair in which something else than an answer was found.
+///
+/// # Errors
+/// `foreign`, the error of reading it, where no new pair comes in time.
+fn await_next_pair(
+    place: &Place,
+    pipes: &Pipes,
+    names: &Watch,
+    waiting: &Waiting<'_>,
+    foreign: Error,
+) -> Result<CallAttempt> {
+    let replaced = Deadline::after(REPLACED);
+    let until = if waiting.is_strict() { replaced.sooner(waiting.deadline()) } else { replaced };
+    let mut limited = Waiting::until(until);
+    loop {
+        names.drain();
+        let taken = !have_names(place, pipes)?;
+        if !may_be_served(place)? {
+            return Ok(CallAttempt::Gone);
+        }
+        if taken {
+            return Ok(CallAttempt::Taken);
+        }
+        match wait_any(&mut limited, names.descriptors().map(|fd| (fd, PollFlags::IN))) {
+            Err(e) if e.kind() == ErrorKind::Timeout => return Err(foreign),
+            waited => drop(waited?),
         }
     }
 }

@@ -1,4 +1,8 @@
-//! The server's name: its lock, the pair of pipes that waits for a client, and the next one.
+//! The server's name: its lock, the pair of pipes that waits for a client, and the next pair.
+//!
+//! The acceptor watches the request pipe. When a hello arrives, the pair becomes the link, a new
+//! pair is made, the answer is written, and then the new pair gets the names. All of this happens
+//! under one mutex, on the acceptor's thread.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,66 +11,68 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::hello::{Search, stamp};
-use super::life::{Life, Side, link_lock};
+use super::liveness::{Liveness, Side, link_lock_name};
 use super::pair::{self, Access, Pair};
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Incoming;
-use crate::sys::fifo::{self, End, WHOLE};
+use crate::sys::fifo::{self, End, PIPE_BUF};
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
+use crate::transport::authentication::{HelloSource, ReceivedHello};
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::owner::{self, OwnerRecord};
 use crate::transport::place::Place;
+use crate::transport::stream::Stream;
 use crate::value::{Map, Value};
 
-/// How long a process that ends may take from one of its descriptors to the next.
-const DYING: Duration = Duration::from_millis(10);
+/// How long a process that ends may take between closing one descriptor and the next.
+const EXIT_TIME: Duration = Duration::from_millis(10);
 
-/// A name where we serve. Its end takes the name away.
+/// A name that this process serves. Its drop removes the name.
 #[derive(Debug)]
 pub struct Claim {
     place: Place,
+    /// Mode and group of each pair.
     access: Access,
-    /// Whether a pipe was there before us and is to stay.
+    /// Whether a pipe was at the name before, which is to stay there afterwards.
     keeps: bool,
+    /// The fork generation that took the name.
     born: u64,
+    /// The pair that waits for a client; `None` once closed.
     open: Mutex<Option<Open>>,
 }
 
+/// What exists while the name is open.
 #[derive(Debug)]
 struct Open {
+    /// The pair that has the names.
     pair: Pair,
+    /// What was read from its request pipe.
     search: Search,
-    _about: OwnerRecord,
+    _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
-/// Somebody who has said hello.
-pub struct Newcomer {
-    /// What was said.
-    pub hello: Incoming,
-    /// The connection, or why there is none.
-    pub pipes: Result<Arc<Pipes>>,
-}
-
 impl Claim {
-    /// Takes the name; `AddressInUse` where a living process has it. What a dead one left is taken over. A pipe that somebody
-    /// has made ready at an absolute path says who may use it: its mode and group are kept, and when we go, one like it
-    /// stays.
+    /// Takes the name, and takes over what a dead server left. A pipe that an administrator has
+    /// made at an absolute path decides who may use it: its mode and group are kept, and when the
+    /// server ends, a pipe like it stays.
     ///
-    /// Unless `at_once`, the refusal waits while whoever has the name may be just ending, or sweeping it: for 50 ms.
+    /// # Errors
+    /// `AddressInUse` where a living process owns the name; without `at_once` only after up to 50
+    /// ms, in which that process may end. `PermissionDenied` where another user's pipe is in the
+    /// way.
     pub fn take(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<Claim> {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once)?;
         let found = pair::find(&place)?;
         pair::check_ours(&place, &lock)?;
-        // What a dead one of ours had begun.
+        // Temporary files of a dead server of this user.
         pair::sweep_temporary(&place)?;
-        let keeps = endpoint.absolute().is_some() && found.is_some() && !is_our_own(&place);
+        let keeps = endpoint.absolute().is_some() && found.is_some() && !was_made_by_server(&place);
         owner::sweep(&place)?;
         let access = Access::of(&place, connect_options.mode, connect_options.group, found.filter(|_| keeps));
         let more = Map::from_iter([
@@ -77,25 +83,21 @@ impl Claim {
             OwnerRecord::write(&place, connect_options.pattern, program(&connect_options.source), more)?;
         let mut pair = Pair::make(&place, access)?;
         pair.publish(&place)?;
-        let open = Open { pair, search: Search::default(), _about: owner_record, _lock: lock };
+        let open = Open { pair, search: Search::default(), _owner_record: owner_record, _lock: lock };
         Ok(Claim { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
+    /// Locks the open state.
     fn open(&self) -> MutexGuard<'_, Option<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives what is readable when somebody comes, as long as the name is ours.
-    pub fn with_reader<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        self.open().as_ref().map(|open| f(open.pair.requests.as_fd()))
-    }
-
-    /// The next who has said hello, if anybody has. To be followed by [`Claim::answer`].
-    pub fn hear(&self) -> Option<Newcomer> {
+    /// Reads the request pipe; returns the next hello and its link.
+    fn next_hello(&self) -> Option<ReceivedHello> {
         let mut open = self.open();
         let open = open.as_mut()?;
-        let mut bytes = [0; WHOLE];
-        // Whoever writes without end has no more of our time than this.
+        let mut bytes = [0; PIPE_BUF];
+        // A bound, so that a client which writes without end cannot occupy the acceptor.
         for _ in 0..16 {
             match fifo::read(&open.pair.requests, &mut bytes) {
                 Ok(Some(n)) if n > 0 => open.search.take(&bytes[..n]),
@@ -103,55 +105,74 @@ impl Claim {
             }
             if let Some(hello) = open.search.newest() {
                 let pipes = self.admit(open, hello.header.sequence);
-                return Some(Newcomer { hello, pipes });
+                return Some(ReceivedHello { hello, stream: pipes.map(|pipes| Stream::Other(pipes)) });
             }
         }
         None
     }
 
-    /// Gives the pair to whoever has said this hello, with a new one to follow.
+    /// Turns the pair into a link for the client that sent this hello, and makes the next pair.
     fn admit(&self, open: &mut Open, nonce: u64) -> Result<Arc<Pipes>> {
-        let ours = link_lock(&self.place, nonce, Side::Server);
-        let Some(held) = lock::try_lock(&self.place.directory, &ours)? else {
-            return Err(Error::new(ErrorKind::AddressInUse, "a hello was said that is in use already"));
+        let own_lock = link_lock_name(&self.place, nonce, Side::Server);
+        let Some(held) = lock::try_lock(&self.place.directory, &own_lock)? else {
+            return Err(Error::new(
+                ErrorKind::AddressInUse,
+                "the number of this hello is in use already; connect again",
+            ));
         };
-        let life =
-            Life::new(&self.place, &open.pair.requests, held, link_lock(&self.place, nonce, Side::Client))?;
+        let liveness = Liveness::new(
+            &self.place,
+            &open.pair.requests,
+            held,
+            link_lock_name(&self.place, nonce, Side::Client),
+        )?;
         let next = Pair::make(&self.place, self.access)?;
-        // The anchor goes: from here on the end of the pipe is the client's.
+        // The anchor is closed: from here on, the pipe ends when the client closes it.
         let Pair { requests, anchor, answers, .. } = std::mem::replace(&mut open.pair, next);
         drop(anchor);
-        life.settle()?;
-        Ok(Arc::new(Pipes::linked(requests, answers, life)))
+        liveness.start()?;
+        Ok(Arc::new(Pipes::linked(requests, answers, liveness)))
+    }
+}
+
+impl HelloSource for Claim {
+    fn with_reader(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        if let Some(open) = self.open().as_ref() {
+            f(open.pair.requests.as_fd());
+        }
     }
 
-    /// Answers a newcomer; true where it was told all of it. The next pair gets its names behind the answer: who finds
-    /// them, and no answer in the pipe that it has, has none to wait for.
-    pub fn answer(&self, newcomer: &Newcomer, frame: &[u8]) -> bool {
-        let stamped = stamp(frame, |header| header.correlation = newcomer.hello.header.sequence);
+    fn next(&self) -> Option<ReceivedHello> {
+        self.next_hello()
+    }
+
+    /// Writes the answer, and then publishes the next pair. A client that finds new names, and no
+    /// answer in its own pipe, will get none there.
+    fn answer(&self, received: &ReceivedHello, frame: &[u8]) -> bool {
+        let stamped = stamp(frame, |header| header.correlation = received.hello.header.sequence);
         let Ok(stamped) = stamped else { return false };
         let parts = [std::io::IoSlice::new(&stamped)];
         let mut open = self.open();
-        // An answer is the first thing in its pipe, so there is room, unless the newcomer has gone.
-        let written = match (&newcomer.pipes, open.as_ref()) {
-            (Ok(pipes), _) => pipes.write(&parts),
+        // The answer is the first frame in its pipe, so there is room unless the client has ended.
+        let written = match (&received.stream, open.as_ref()) {
+            (Ok(stream), _) => stream.write(&parts),
             (Err(_), Some(open)) => fifo::write(&open.pair.answers, &parts),
             (Err(_), None) => Ok(None),
         };
         if let Some(open) = open.as_mut().filter(|open| !open.pair.is_published()) {
-            // A directory in which nothing can be renamed any more has no way in until that changes: nobody waits here who
-            // could be told, and whoever dials is.
+            // If the directory allows no rename any more, no client can connect until that changes.
+            // There is nobody to report it to; each client that connects gets the error.
             let _ = open.pair.publish(&self.place);
         }
         matches!(written, Ok(Some(n)) if n == stamped.len())
     }
 
-    /// Gives the name away.
-    pub fn close(&self) {
+    fn close(&self) {
         let mut open = self.open();
-        // A forked child shares neither the lock nor the right to the name.
+        // A forked child owns neither the lock nor the name.
         if open.is_some() && self.born == fork::generation() {
-            // The lock is still held here, so the name is ours. What cannot be removed now is swept by the next.
+            // The lock is still held, so the name is this process's. What cannot be removed now is
+            // swept by the next owner.
             let _ =
                 if self.keeps { pair::sweep_temporary(&self.place) } else { pair::sweep(&self.place, true) };
         }
@@ -165,6 +186,7 @@ impl Drop for Claim {
     }
 }
 
+/// Takes the lock of the name; waits up to 50 ms while no process reads the pipe.
 fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
     let mut tries = 0;
     loop {
@@ -181,27 +203,28 @@ fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
     }
 }
 
-/// In what is said about the name: whether its pipe was there before us.
+/// The key in the owner record that says whether a pipe was there before.
 const KEEPS: &str = "keeps";
 
-/// Whether a server that has died made the pipe at this place, and not somebody who wants it to stay.
-fn is_our_own(place: &Place) -> bool {
-    owner::read(place).is_some_and(|said| !said.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
+/// Returns whether a dead server made the pipe at this place, rather than an administrator who
+/// wants it to stay.
+fn was_made_by_server(place: &Place) -> bool {
+    owner::read_map(place).is_some_and(|map| !map.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
 }
 
-/// The program's name in a source made of it and the number of its process.
+/// Returns the program's name of a source that consists of it and the process number.
 fn program(source: &str) -> &str {
     source.strip_suffix(&format!("-{}", std::process::id())).unwrap_or(source)
 }
 
-/// Whether somebody reads what is said at this name. A process that is just ending may still do; it closes the pipe as it
-/// goes.
+/// Returns whether a process reads at this name. One that is just ending may still have it open,
+/// and closes it within [`EXIT_TIME`].
 fn is_served(place: &Place) -> Result<bool> {
     match fifo::open(&place.directory, &place.file, End::Write) {
         Ok(None) => Ok(false),
         Ok(Some(writer)) => {
-            let mut moment = Waiting::until(Deadline::after(DYING));
-            Ok(wait_any(&mut moment, [(writer.as_fd(), PollFlags::empty())]).is_err())
+            let mut limited = Waiting::until(Deadline::after(EXIT_TIME));
+            Ok(wait_any(&mut limited, [(writer.as_fd(), PollFlags::empty())]).is_err())
         }
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
         Err(e) => Err(e),

@@ -1,16 +1,22 @@
-//! A hello among whatever lies in a pipe, and the number that its answer names.
+//! Finding a hello among other bytes in a pipe, and the number by which its answer is recognised.
+//!
+//! A pipe may contain what dead writers left, half a frame for example. So a hello is at most one
+//! atomic write (`PIPE_BUF`), has a check sum, and is searched for by its first four bytes.
 
 use bytes::Bytes;
 use memchr::memmem;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, flags};
-use crate::sys::fifo::WHOLE;
+use crate::sys::fifo::PIPE_BUF;
 
-/// What a frame begins with.
+/// The first bytes of every frame.
 const MAGIC: &[u8] = b"LKSP";
 
-/// A number for one attempt to connect, drawn by chance, never zero.
+/// Draws a number for one attempt to connect; never zero.
+///
+/// # Errors
+/// `Internal` where the kernel gives no random bytes.
 pub fn nonce() -> Result<u64> {
     let mut bytes = [0; 8];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
@@ -19,14 +25,17 @@ pub fn nonce() -> Result<u64> {
     }
 }
 
-/// A hello or its answer as it goes through a pipe: with the check sum of its body, and the number: as its own in a
-/// hello, as what it answers in an answer. Short enough to go in one piece.
+/// Returns a hello or its answer as it goes through a pipe: with the check sum of its body, and
+/// with what `set` writes into the header (the number of a hello, or the correlation of an answer).
+///
+/// # Errors
+/// `TooLarge` where it does not fit into one atomic write.
 pub fn stamp(frame: &[u8], set: impl FnOnce(&mut Header)) -> Result<Vec<u8>> {
     let malformed = || Error::new(ErrorKind::Internal, "a hello was to be sent that is none");
     let mut header = Header::from_bytes(frame.first_chunk::<HEADER>().ok_or_else(malformed)?)?;
     let body = frame.get(header.body_offset()..).ok_or_else(malformed)?;
-    if frame.len() > WHOLE {
-        let text = format!("a hello of {} bytes; through a pipe go {WHOLE} in one piece", frame.len());
+    if frame.len() > PIPE_BUF {
+        let text = format!("a hello of {} bytes; through a pipe go {PIPE_BUF} in one piece", frame.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     header.flags |= flags::BODY_CHECKED;
@@ -37,38 +46,40 @@ pub fn stamp(frame: &[u8], set: impl FnOnce(&mut Header)) -> Result<Vec<u8>> {
     Ok(stamped)
 }
 
-/// Looks for hellos in what comes out of a pipe.
+/// Searches for hellos in what is read from a pipe. Holds less than one hello of bytes between
+/// calls.
 #[derive(Debug, Default)]
 pub struct Search {
+    /// What was read and may still be a part of a hello.
     bytes: Vec<u8>,
 }
 
 impl Search {
-    /// Takes what was read.
+    /// Appends what was read.
     pub fn take(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The newest whole hello, and forgets everything up to now; none where there is none. Who said an earlier one has
-    /// died since: a name has one client at a time.
+    /// Returns the newest complete hello and drops everything up to now; `None` where there is
+    /// none. The sender of an earlier one has died since, because a name has one client at a time.
     pub fn newest(&mut self) -> Option<Incoming> {
         let found = memmem::rfind_iter(&self.bytes, MAGIC).find_map(|at| whole(&self.bytes[at..]));
         match found {
             Some(_) => self.bytes.clear(),
-            // One whose beginning is here has less than all of itself.
+            // A hello whose beginning is here is incomplete, so fewer bytes than one are kept.
             None => {
-                self.bytes.drain(..self.bytes.len().saturating_sub(WHOLE - 1));
+                self.bytes.drain(..self.bytes.len().saturating_sub(PIPE_BUF - 1));
             }
         }
         found
     }
 }
 
-/// The hello at the start of these bytes, if one is there, whole and undamaged.
+/// Decodes the hello at the start of these bytes, if there is one, complete and undamaged.
 fn whole(bytes: &[u8]) -> Option<Incoming> {
     let header = Header::from_bytes(bytes.first_chunk::<HEADER>()?).ok()?;
     let length = header.body_offset().checked_add(usize::try_from(header.body).ok()?)?;
-    if header.kind != Kind::Hello || header.sequence == 0 || length > WHOLE {
+    if header.kind != Kind::Hello || header.sequence == 0 || length > PIPE_BUF {
         return None;
     }
     let frame = Bytes::copy_from_slice(bytes.get(..length)?);
@@ -76,7 +87,7 @@ fn whole(bytes: &[u8]) -> Option<Incoming> {
     if header.flags & flags::BODY_CHECKED == 0 || crc32c::crc32c(&body) != header.body_check {
         return None;
     }
-    Some(Incoming { extension: frame.slice(HEADER..HEADER + header.extension), body, header })
+    Some(Incoming { extension: frame.slice(HEADER..HEADER + header.extension), body: body.into(), header })
 }
 
 #[cfg(test)]
@@ -95,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_is_found_behind_whatever_the_dead_left() {
+    fn hello_is_found_behind_leftover_bytes() {
         let good = hello(7, b"who is there");
         let mut half = hello(5, &[1; 500]);
         half.truncate(300);
@@ -129,26 +140,26 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_wins() {
+    fn newest_hello_is_returned() {
         let mut search = Search::default();
         search.take(&[hello(1, b"a"), hello(2, b"b")].concat());
         assert_eq!(found(&mut search), Some(2));
     }
 
     #[test]
-    fn junk_is_forgotten() {
+    fn other_bytes_are_dropped() {
         let mut search = Search::default();
         for _ in 0..100 {
             search.take(&[b'x'; 1000]);
             assert_eq!(found(&mut search), None);
-            assert!(search.bytes.len() < WHOLE);
+            assert!(search.bytes.len() < PIPE_BUF);
         }
     }
 
     #[test]
-    fn what_does_not_go_in_one_piece_is_refused() {
-        let header = Header { body: WHOLE as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
-        let frame = [&header.to_bytes()[..], &[0; WHOLE]].concat();
+    fn hello_above_pipe_buf_is_refused() {
+        let header = Header { body: PIPE_BUF as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
+        let frame = [&header.to_bytes()[..], &[0; PIPE_BUF]].concat();
         assert_eq!(stamp(&frame, |_| {}).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 }

@@ -1,4 +1,8 @@
-//! Two pipes that nobody has used yet, and the names that they get.
+//! Two pipes that were never used, and the names that they get.
+//!
+//! Both are made in a private directory with their final mode, and renamed to their names: the
+//! reply pipe first, so that a client which opens the request pipe finds the reply pipe that
+//! belongs to it, or a later one.
 
 use rustix::fs::FileType;
 
@@ -10,35 +14,36 @@ use crate::sys::lock::Lock;
 use crate::sys::staging::{self, Staging, Swept};
 use crate::transport::place::Place;
 
-/// What the answer pipe has behind the name.
+/// What the reply pipe has behind the name.
 const REPLY: &str = ".reply";
-/// How the names of pipes in the runtime directory end.
+/// The ending of the names of pipes in the runtime directory.
 const KIND: &str = ".fifo";
 
-/// The name of the answer pipe.
+/// Returns the name of the reply pipe.
 pub fn reply(file: &str) -> String {
     [file, REPLY].concat()
 }
 
-/// The name whose answer pipe this is.
+/// Returns the name that a reply pipe belongs to; `None` for any other file.
 pub fn of_reply(file: &str) -> Option<&str> {
     file.strip_suffix(REPLY).filter(|name| name.ends_with(KIND))
 }
 
-/// The server's ends of a request pipe and its answer pipe.
+/// The server's ends of a request pipe and its reply pipe.
 #[derive(Debug)]
 pub struct Pair {
-    /// What is read.
+    /// The end that is read.
     pub requests: Guarded,
-    /// The other end of it: as long as we hold it, clients that come and go end nothing.
+    /// A writing end of the same pipe: while it is open, clients that open and close the pipe do
+    /// not end it.
     pub anchor: Guarded,
-    /// What is written.
+    /// The end that is written.
     pub answers: Guarded,
-    /// Where they lie until they get their names.
+    /// The private directory in which they are; `None` once they have their names.
     staging: Option<Staging>,
 }
 
-/// What the two pipes are called there.
+/// The names of the two pipes in the private directory.
 const ENTRIES: [&str; 2] = ["reply", "request"];
 
 /// Mode and group of the pipes.
@@ -46,23 +51,27 @@ const ENTRIES: [&str; 2] = ["reply", "request"];
 pub struct Access {
     /// The mode.
     pub mode: u32,
-    /// The group; none for that of the process or the directory.
+    /// The group; `None` for that of the process or the directory.
     pub group: Option<u32>,
 }
 
 impl Access {
-    /// What was asked for, else what a pipe has that was found there, else what the directory says.
-    pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, there: Option<Found>) -> Access {
+    /// Returns what was asked for, else what a pipe has that was found there, else what the
+    /// directory says.
+    pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<Found>) -> Access {
         let own = place.directory.file_mode();
         Access {
-            mode: mode.or(there.map(|t| t.mode)).unwrap_or(own),
-            group: group.or(there.map(|t| t.group)),
+            mode: mode.or(found.map(|t| t.mode)).unwrap_or(own),
+            group: group.or(found.map(|t| t.group)),
         }
     }
 }
 
 impl Pair {
-    /// Makes two pipes that have no names yet. Only under the name's lock.
+    /// Makes two pipes without names. The caller holds the lock of the name.
+    ///
+    /// # Errors
+    /// `NoSpace`, `PermissionDenied`; `Internal` where another process removes them at once.
     pub fn make(place: &Place, access: Access) -> Result<Pair> {
         let staging = Staging::new(&place.directory, &place.file)?;
         let [answer, request] = ENTRIES.map(|entry| staging.entry(entry));
@@ -80,18 +89,20 @@ impl Pair {
         Ok(Pair { requests, anchor, answers, staging: Some(staging) })
     }
 
-    /// Whether the pipes have their names.
+    /// Returns whether the pipes have their names.
     pub fn is_published(&self) -> bool {
         self.staging.is_none()
     }
 
-    /// Gives the pipes their names, unless they have them; whoever opens the request pipe first finds the answer pipe that
-    /// belongs to it, or a later one. `PermissionDenied` where another user has a name.
+    /// Gives the pipes their names, unless they have them.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where another user has a name.
     pub fn publish(&mut self, place: &Place) -> Result<()> {
         let Some(staging) = &self.staging else { return Ok(()) };
         for (entry, name) in ENTRIES.into_iter().zip([reply(&place.file), place.file.clone()]) {
             let entry = staging.entry(entry);
-            // Where the second failed before, the first has its name already.
+            // If the second rename failed before, the first pipe has its name already.
             if staging.inside().beneath().facts(&entry)?.is_some() {
                 staging.publish(&place.directory, &entry, &name)?;
             }
@@ -101,19 +112,23 @@ impl Pair {
     }
 }
 
-/// The pipe that lies at a place, if one does. Anything else at its names is an error.
+/// Returns the pipe at a place; `None` where there is none.
+///
+/// # Errors
+/// `InvalidEndpoint` where anything else lies at one of its names.
 pub fn find(place: &Place) -> Result<Option<Found>> {
-    fifo::look(&place.directory, &reply(&place.file))?;
-    fifo::look(&place.directory, &place.file)
+    fifo::find(&place.directory, &reply(&place.file))?;
+    fifo::find(&place.directory, &place.file)
 }
 
-/// Refuses to take a name where a pipe of another user lies, or one of its answers: see [`Place::check_ours`].
+/// Refuses to take a name where another user's pipe lies: see [`Place::check_ours`].
 pub fn check_ours(place: &Place, lock: &Lock) -> Result<()> {
     place.check_ours(&place.file, lock)?;
     place.check_ours(&reply(&place.file), lock)
 }
 
-/// Refuses to read at pipes that somebody has made ready whom we do not trust: neither we, nor root, nor whose directory it is.
+/// Refuses to read pipes that were made by a user who is not trusted: neither this one, nor root,
+/// nor the owner of the directory.
 pub fn check_trusted(place: &Place) -> Result<()> {
     let beneath = place.directory.beneath();
     for name in [place.file.clone(), reply(&place.file)] {
@@ -124,19 +139,19 @@ pub fn check_trusted(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Removes the pipes of a name, and what was to become its pipes. Only under the name's lock. What is no pipe stays, and
-/// so does what is another user's.
+/// Removes the pipes of a name, and with `begun` also temporary ones. The caller holds the lock of
+/// the name. What is no pipe stays, and so does what is another user's.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let mut swept = if begun { sweep_temporary(place)? } else { Swept::default() };
     for name in [place.file.clone(), reply(&place.file)] {
-        if matches!(fifo::look(&place.directory, &name), Ok(Some(_))) {
+        if matches!(fifo::find(&place.directory, &name), Ok(Some(_))) {
             swept.note(place.directory.beneath().remove(&name))?;
         }
     }
     Ok(swept)
 }
 
-/// Removes what was to become the pipes of a name, and no more.
+/// Removes the temporary files of a name, and no more.
 pub fn sweep_temporary(place: &Place) -> Result<Swept> {
     staging::sweep(&place.directory, &[&place.file, &reply(&place.file)])
 }

@@ -1,144 +1,219 @@
 //! Two pipes as a stream of bytes, one for each direction.
+//!
+//! `call` and `claim` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
+//! programs without Linkspan.
 
+use std::fmt::Debug;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::PollFlags;
 
-use super::life::Life;
-use super::plain::Hold;
+use super::liveness::Liveness;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End};
+use crate::sys::fifo::{self, End, PIPE_BUF};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::wait_any;
+use crate::transport::byte_stream::ByteStream;
 
 /// The ends that one side has.
 ///
-/// It is written through a descriptor that holds the reading end, too. Without a reader the kernel would send SIGPIPE,
-/// which ends a program that has not said otherwise, and for pipes there is no flag against that (sockets have one):
-/// to block the signal and take it back would be three more system calls a message, to ignore it would change what the
-/// whole program does. Whether the other side still reads is asked of the other pipe, which it writes.
+/// The writer is opened for reading and writing. With a writing end alone, a write without a reader
+/// would raise SIGPIPE, which ends a program that has not decided otherwise, and pipes have no flag
+/// against it (sockets have `MSG_NOSIGNAL`). Blocking the signal around each write would be three
+/// more system calls per message; ignoring it would change the whole program. So a write never
+/// fails for lack of a reader; whether the peer still reads is asked of the other pipe, which it
+/// writes.
 #[derive(Debug)]
 pub struct Pipes {
+    /// The end that is read.
     reader: Guarded,
+    /// The end that is written, opened as described above.
     writer: Guarded,
-    /// Keeps the pipe that is read from ending when one of many writers goes.
+    /// A writing end of the pipe that is read: with it, reading never ends when one of many writers
+    /// closes.
     _anchor: Option<Guarded>,
-    /// None where the other side knows nothing of locks.
-    life: Option<Life>,
-    _hold: Option<Hold>,
+    /// `None` where the peer knows nothing of locks.
+    liveness: Option<Liveness>,
+    /// Owns the name of plain pipes.
+    _hold: Option<Box<dyn Debug + Send + Sync>>,
 }
 
 impl Pipes {
-    /// A link's ends.
-    pub fn linked(reader: Guarded, writer: Guarded, life: Life) -> Pipes {
-        Pipes { reader, writer, _anchor: None, life: Some(life), _hold: None }
+    /// The ends of one side of a link.
+    pub fn linked(reader: Guarded, writer: Guarded, liveness: Liveness) -> Pipes {
+        Pipes { reader, writer, _anchor: None, liveness: Some(liveness), _hold: None }
     }
 
-    /// Ends without a link: with an anchor, reading never comes to an end.
-    pub fn plain(reader: Guarded, writer: Guarded, anchor: Option<Guarded>, hold: Option<Hold>) -> Pipes {
-        Pipes { reader, writer, _anchor: anchor, life: None, _hold: hold }
+    /// Ends without a link; with an anchor, reading never ends.
+    pub fn plain(
+        reader: Guarded,
+        writer: Guarded,
+        anchor: Option<Guarded>,
+        hold: Option<Box<dyn Debug + Send + Sync>>,
+    ) -> Pipes {
+        Pipes { reader, writer, _anchor: anchor, liveness: None, _hold: hold }
     }
 
-    /// Reads what is there; zero is the end, none means nothing yet.
+    /// Reads what is there: `Some(0)` is the end, `None` means that nothing is there yet.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
-        // Asked first: what the other side wrote before it went is there by now.
-        let ended = self.life.as_ref().is_some_and(Life::has_ended);
+        // Tested before the read: what the peer wrote before it ended is in the pipe by now.
+        let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
         let read = fifo::read(&self.reader, into)?;
         match read {
-            Some(0) => self.hang_up(),
+            Some(0) => self.disconnect(),
             None if ended => return Ok(Some(0)),
             _ => {}
         }
         Ok(read)
     }
 
-    /// Writes as much as there is room for; none where there is no room.
+    /// Writes as much as there is room for; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Disconnected` once the link has ended.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
-        if self.life.as_ref().is_some_and(Life::has_ended) {
+        if self.liveness.as_ref().is_some_and(Liveness::has_ended) {
             return Err(gone());
         }
         fifo::write(&self.writer, parts)
     }
 
-    /// Refuses to begin with a message where the other side has gone: writing would not say so.
+    /// Refuses to begin a message where the peer has ended, which a write would not report.
+    ///
+    /// # Errors
+    /// `Disconnected`.
     pub fn check_peer(&self) -> Result<()> {
-        if self.is_deserted() { Err(gone()) } else { Ok(()) }
+        if self.is_peer_gone() { Err(gone()) } else { Ok(()) }
     }
 
     /// Sleeps until there is room.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer ends meanwhile; `Timeout`.
     pub fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let (room, end) = ((self.writer.as_fd(), PollFlags::OUT), (self.reader.as_fd(), PollFlags::empty()));
-        match &self.life {
-            Some(life) => wait_any(waiting, [room, end, (life.as_fd(), PollFlags::IN)]).map(drop)?,
+        match &self.liveness {
+            Some(liveness) => wait_any(waiting, [room, end, (liveness.as_fd(), PollFlags::IN)]).map(drop)?,
             None => wait_any(waiting, [room, end]).map(drop)?,
         }
-        if self.is_deserted() || self.attend()? { Err(gone()) } else { Ok(()) }
+        if self.is_peer_gone() || self.check_events()? { Err(gone()) } else { Ok(()) }
     }
 
-    /// Whether the other side has gone, as far as its pipe says; then the link has ended.
-    fn is_deserted(&self) -> bool {
-        let ended = self.life.as_ref().is_some_and(Life::has_ended);
-        if !ended && fifo::is_deserted(&self.reader) {
-            self.hang_up();
+    /// Returns whether the peer has closed its end of the pipe that is read; then the link has
+    /// ended.
+    fn is_peer_gone(&self) -> bool {
+        let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
+        if !ended && fifo::is_peer_gone(&self.reader) {
+            self.disconnect();
             return true;
         }
         ended
     }
 
-    /// Whether the other side has gone, whoever keeps its pipe open.
+    /// Returns whether the peer has ended, also where another process keeps its pipe open.
     pub fn is_gone(&self) -> bool {
-        self.is_deserted() || self.look().unwrap_or(false)
+        self.is_peer_gone() || self.test_lock().unwrap_or(false)
     }
 
-    /// Asks the other side's lock; true where the link has ended.
-    fn look(&self) -> Result<bool> {
-        self.life.as_ref().map_or(Ok(false), Life::look)
+    /// Tests the peer's lock; returns true where the link has ended.
+    fn test_lock(&self) -> Result<bool> {
+        self.liveness.as_ref().map_or(Ok(false), Liveness::test_lock)
     }
 
-    /// The link has begun: from here on what is told of the pipes is the other side's doing.
-    pub fn settle(&self) -> Result<bool> {
-        self.life.as_ref().map_or(Ok(false), Life::settle)
+    /// Notes that the link is established: events before it do not concern the peer.
+    pub fn start(&self) -> Result<bool> {
+        self.liveness.as_ref().map_or(Ok(false), Liveness::start)
     }
 
-    /// Does what [`Pipes::life`] wakes for; true where the link has ended: then reading comes to an end, too.
-    pub fn attend(&self) -> Result<bool> {
-        self.life.as_ref().map_or(Ok(false), Life::attend)
+    /// Handles what [`Pipes::liveness`] is readable for; returns true where the link has ended:
+    /// then reading ends, too.
+    pub fn check_events(&self) -> Result<bool> {
+        self.liveness.as_ref().map_or(Ok(false), Liveness::check_events)
     }
 
-    /// Wakes when the other side may have gone.
-    pub fn life(&self) -> Option<BorrowedFd<'_>> {
-        self.life.as_ref().map(AsFd::as_fd)
+    /// Returns a descriptor that is readable when the peer may have ended.
+    pub fn liveness(&self) -> Option<BorrowedFd<'_>> {
+        self.liveness.as_ref().map(AsFd::as_fd)
     }
 
-    /// What is read.
+    /// Returns the end that is read.
     pub fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 
-    /// What is written.
+    /// Returns the end that is written.
     pub fn writer(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()
     }
 
-    /// Ends the link for both sides. What was written is still read.
-    pub fn hang_up(&self) {
-        let Some(life) = &self.life else { return };
-        if life.end() {
-            // Closing it is what the other side is woken by, and the halves of this one may still keep the pipe open.
+    /// Ends the link for both sides. What was written can still be read.
+    pub fn disconnect(&self) {
+        let Some(liveness) = &self.liveness else { return };
+        if liveness.end() {
+            // Opens and closes a writing end, which wakes the peer: the halves of this side may
+            // keep theirs open for longer.
             drop(fifo::again(&self.writer, End::Write));
         }
     }
 }
 
-impl Drop for Pipes {
-    fn drop(&mut self) {
-        // The locks before the pipes: who is woken by the end of a pipe finds the name free.
-        self.hang_up();
+impl ByteStream for Pipes {
+    fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
+        Pipes::read(self, into)
+    }
+
+    fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+        Pipes::write(self, parts)
+    }
+
+    fn reader(&self) -> BorrowedFd<'_> {
+        Pipes::reader(self)
+    }
+
+    fn writer(&self) -> BorrowedFd<'_> {
+        Pipes::writer(self)
+    }
+
+    fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        Pipes::wait_room(self, waiting)
+    }
+
+    fn check_peer(&self) -> Result<()> {
+        Pipes::check_peer(self)
+    }
+
+    fn is_peer_gone(&self) -> bool {
+        self.is_gone()
+    }
+
+    fn disconnect(&self) {
+        Pipes::disconnect(self);
+    }
+
+    fn liveness(&self) -> Option<BorrowedFd<'_>> {
+        Pipes::liveness(self)
+    }
+
+    fn has_ended(&self) -> Result<bool> {
+        self.check_events()
+    }
+
+    fn atomic_write_size(&self) -> Option<usize> {
+        Some(PIPE_BUF)
     }
 }
 
+impl Drop for Pipes {
+    fn drop(&mut self) {
+        // The locks are released before the pipes close: a process that the end of a pipe wakes
+        // finds the name free.
+        self.disconnect();
+    }
+}
+
+/// The error of a peer that has ended.
 fn gone() -> Error {
     Error::new(ErrorKind::Disconnected, "the other side went away")
 }

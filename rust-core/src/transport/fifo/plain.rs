@@ -1,4 +1,8 @@
-//! Pipes for programs that know nothing of Linkspan: `echo '{"op":"x"}' > name`.
+//! Pipes for programs without Linkspan: `echo '{"op":"x"}' > name`.
+//!
+//! There is no hello and no link. The reader holds an anchor, a writing end of its own, so that the
+//! pipe does not end when one of many writers closes; replies go into `NAME.reply`, which any
+//! program may read.
 
 use std::sync::Arc;
 
@@ -19,27 +23,33 @@ use crate::transport::place::Place;
 use crate::transport::stream::Stream;
 use crate::value::{Map, Value};
 
-/// Holds a name that is read. Its end takes away what it made.
+/// Owns a name that is read. Its drop removes the pipes that it made.
 #[derive(Debug)]
-pub struct Hold {
+struct PlainName {
     place: Place,
+    /// Whether this process made the pipes.
     made: bool,
+    /// The fork generation that took the name.
     born: u64,
-    _about: OwnerRecord,
+    _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
-impl Drop for Hold {
+impl Drop for PlainName {
     fn drop(&mut self) {
         if self.made && self.born == fork::generation() {
-            // One that cannot be removed now is swept by the next.
+            // A pipe that cannot be removed now is swept by the next owner.
             let _ = pair::sweep(&self.place, true);
         }
     }
 }
 
-/// Listens without a hello: any number of programs write to `NAME`, and what this one says goes into `NAME.reply`. Reading
-/// never comes to an end, however many writers come and go. `AddressInUse` where a living process listens.
+/// Listens without a hello: any number of programs write to `NAME`, and what this one sends goes
+/// into `NAME.reply`. Reading never ends, however many writers open and close the pipe.
+///
+/// # Errors
+/// `AddressInUse` where a living process listens; `PermissionDenied` for pipes of a user who is not
+/// trusted.
 pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Stream> {
     let place = Place::of(endpoint)?;
     let Some(lock) = lock::own(&place.directory, &place.file)? else {
@@ -51,8 +61,8 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     let access = Access::of(&place, connect_options.mode, connect_options.group, None);
     let more = Map::from_iter([("encoding".to_owned(), Value::from(connect_options.encoding.name()))]);
     let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
-    // Programs may have a pipe open already that was made ready for us. In the runtime directory it is a dead one's, and
-    // what is in it was for that.
+    // At an absolute path, programs may already have a pipe open that was made for us. In the
+    // runtime directory a pipe is that of a dead server, and what is in it was meant for that one.
     let made = found.is_none() || endpoint.absolute().is_none();
     if made {
         pair::check_ours(&place, &lock)?;
@@ -66,15 +76,15 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     let reader = open(&place.file, End::Read)?;
     let anchor = open(&place.file, End::Write)?;
     let writer = open(&reply(&place.file), End::Both)?;
-    let hold = Hold { place, made, born: fork::generation(), _about: owner_record, _lock: lock };
-    Ok(Stream::Pipes(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(hold)))))
+    let hold = PlainName { place, made, born: fork::generation(), _owner_record: owner_record, _lock: lock };
+    Ok(Stream::Other(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(Box::new(hold))))))
 }
 
-/// Makes what is not there of the two pipes.
+/// Makes those of the two pipes that are missing.
 fn make_missing(place: &Place, access: Access) -> Result<()> {
     let staging = Staging::new(&place.directory, &place.file)?;
     for (which, name) in [("request", place.file.clone()), ("reply", reply(&place.file))] {
-        if fifo::look(&place.directory, &name)?.is_none() {
+        if fifo::find(&place.directory, &name)?.is_none() {
             let entry = staging.entry(which);
             let shown = place.directory.path().join(&name);
             fifo::make(&staging, &entry, access.mode, access.group, &shown)?;
@@ -84,39 +94,44 @@ fn make_missing(place: &Place, access: Access) -> Result<()> {
     Ok(())
 }
 
-/// Writes to whoever reads there, once. What that one says is read to its end, which comes when it goes, if it is
-/// one of ours.
-pub fn reach(place: &Place) -> Result<Call<Stream>> {
+/// Writes to the process that reads the pipe. Its replies are read until it closes them, if it is a
+/// Linkspan program.
+///
+/// # Errors
+/// `PermissionDenied`, which says whose the pipe is and what helps.
+pub fn connect(place: &Place) -> Result<Call<Stream>> {
     let opened = fifo::open(&place.directory, &place.file, End::Write);
-    let Some(asked) =
+    let Some(probe) =
         opened.map_err(|e| if e.kind() == ErrorKind::PermissionDenied { denied(place, e) } else { e })?
     else {
-        return Ok(Call::Nobody);
+        return Ok(Call::NotListening);
     };
-    let Some(writer) = fifo::again(&asked, End::Both)? else { return Ok(Call::Nobody) };
+    let Some(writer) = fifo::again(&probe, End::Both)? else { return Ok(Call::NotListening) };
     let pipes = match fifo::open(&place.directory, &reply(&place.file), End::Read)? {
-        // One of ours keeps its end open as long as it lives. A stranger may open it anew for each answer, and its end says
-        // nothing.
+        // A Linkspan program keeps its end open as long as it lives. Another program may open it
+        // for each reply, so its end means nothing, and an anchor hides it.
         Some(reader) => {
             let anchor = if is_served(place) { None } else { fifo::again(&reader, End::Write)? };
             Pipes::plain(reader, writer, anchor, None)
         }
-        // Whoever reads there answers nothing: nothing ever comes, and no end either.
+        // The reader has no reply pipe, so nothing ever arrives, and no end either: read an own
+        // pipe that nobody writes.
         None => {
             let (reader, anchor) =
                 pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).doing("making a pipe")?;
             Pipes::plain(Guarded::new(reader), writer, Some(Guarded::new(anchor)), None)
         }
     };
-    Ok(Call::Answered(Stream::Pipes(Arc::new(pipes))))
+    Ok(Call::Answered(Stream::Other(Arc::new(pipes))))
 }
 
-/// Whether a program that knows of locks listens here. No lock file is made to find that out.
+/// Returns whether a program that uses locks listens here. Makes no lock file to find out.
 fn is_served(place: &Place) -> bool {
     let any = place.directory.path().join(lock::NAME).exists();
     any && lock::is_held(&place.directory, &place.file).unwrap_or(false)
 }
 
+/// The error of pipes that another process removed at once.
 fn removed(place: &Place) -> Error {
     let text = format!("{} was removed as soon as it was made", place.path().display());
     Error::new(ErrorKind::Internal, text)

@@ -7,7 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::*;
+use super::call::call;
+use super::claim::Claim;
+use super::hello::stamp;
+use super::liveness::{Side, has_client, link_lock_name};
+use super::pair::{reply, sweep};
+use super::plain::{self, open_plain};
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind};
@@ -17,6 +22,7 @@ use crate::sys::lock;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_readable;
 use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
+use crate::transport::authentication::HelloSource;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
@@ -48,7 +54,7 @@ fn connect_options() -> ConnectOptions {
         source: "test-1".into(),
         named: false,
         session: 1,
-        limit: 1 << 20,
+        max_message_size: 1 << 20,
         encoding: Encoding::Cbor,
         mode: None,
         group: None,
@@ -91,7 +97,10 @@ impl HandshakeHandler for Open {
 fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>) {
     let claim = Claim::take(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
-    (acceptor::open(claim.into(), Arc::new(Open(sender))).unwrap(), receiver)
+    (
+        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(claim)), Arc::new(Open(sender))).unwrap(),
+        receiver,
+    )
 }
 
 fn connect(folder: &tempfile::TempDir) -> Stream {
@@ -99,7 +108,7 @@ fn connect(folder: &tempfile::TempDir) -> Stream {
     loop {
         match call(&place, &frame(Kind::Hello, b"hello"), &mut soon()).unwrap() {
             Call::Answered(called) => return called.stream,
-            Call::Nobody => panic!("nobody is there"),
+            Call::NotListening => panic!("nobody is there"),
             Call::Busy => {}
         }
     }
@@ -116,7 +125,7 @@ fn rest(stream: Stream) -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
     loop {
         match rx.try_recv() {
-            Ok(Some(frame)) => bodies.push(frame.body.to_vec()),
+            Ok(Some(frame)) => bodies.push(frame.body.whole().to_vec()),
             Ok(None) if rx.park() => {}
             Ok(None) => {
                 let on: Vec<_> = rx.descriptors().collect();
@@ -182,7 +191,7 @@ fn a_name_has_one_client_and_then_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     let hello = frame(Kind::Hello, b"hello");
-    assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::Nobody));
+    assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::NotListening));
     let (registration, admitted) = serve(&folder);
     let first = connect(&folder);
     assert!(has_client(&place).unwrap());
@@ -192,7 +201,7 @@ fn a_name_has_one_client_and_then_the_next() {
     assert!(!has_client(&place).unwrap());
     let second = connect(&folder);
     drop(registration);
-    assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::Nobody));
+    assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::NotListening));
     drop(admitted);
     assert_eq!(rest(second), [b""; 0]);
 }
@@ -205,7 +214,7 @@ fn the_lock_says_who_lives_whoever_keeps_the_pipe_open() {
     let server = admitted.recv_timeout(SOON).unwrap();
     // Somebody has both pipes open, and keeps them.
     let keep = |stream: &Stream| {
-        let Stream::Pipes(pipes) = stream else { panic!() };
+        let Stream::Other(pipes) = stream else { panic!() };
         let again = |fd: std::os::fd::BorrowedFd<'_>| {
             let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
             OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap()
@@ -214,9 +223,9 @@ fn the_lock_says_who_lives_whoever_keeps_the_pipe_open() {
     };
     let kept = keep(&client);
     send(&client, b"last words");
-    assert!(!server.is_deserted());
+    assert!(!server.is_peer_gone());
     drop(client);
-    assert!(server.is_deserted());
+    assert!(server.is_peer_gone());
     assert_eq!(rest(server), [b"last words"]);
     drop(kept);
 }
@@ -338,14 +347,77 @@ fn plain_pipes_have_many_writers_and_no_end() {
         assert_eq!(stream.read(&mut bytes).unwrap(), None, "a writer that goes is no end");
     }
     let place = Place::of(&endpoint(&folder)).unwrap();
-    let Call::Answered(other) = reach(&place).unwrap() else { panic!("nobody reads") };
+    let Call::Answered(other) = plain::connect(&place).unwrap() else { panic!("nobody reads") };
     other.write_bytes(b"from a program").unwrap();
     assert_eq!(stream.read(&mut bytes).unwrap(), Some(14));
     stream.write_bytes(b"an answer").unwrap();
     assert_eq!(other.read(&mut bytes).unwrap(), Some(9));
     drop(stream);
     assert_eq!(other.read(&mut bytes).unwrap(), Some(0));
-    assert!(matches!(reach(&place).unwrap(), Call::Nobody));
+    assert!(matches!(plain::connect(&place).unwrap(), Call::NotListening));
     assert_eq!(names(&folder), [".lock"]);
     assert!(!lock::is_locked(&place.directory, "x").unwrap());
+}
+
+#[test]
+fn client_that_reads_what_was_for_the_one_before_it_takes_the_next_pair() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::of(&endpoint(&folder)).unwrap();
+    let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
+    // One that says hello, is let in, and has gone before the next pair has the names.
+    let number = 7;
+    let before = OpenOptions::new().write(true).open(place.path()).unwrap();
+    let lives =
+        lock::try_lock(&place.directory, &link_lock_name(&place, number, Side::Client)).unwrap().unwrap();
+    (&before)
+        .write_all(&stamp(&frame(Kind::Hello, b"hello"), |header| header.sequence = number).unwrap())
+        .unwrap();
+    let newcomer = claim.next().unwrap();
+    let theirs = newcomer.stream.as_ref().unwrap();
+    drop((before, lives));
+    for said in [frame(Kind::Reply, b"the answer to a request"), b"and what is no frame at all".repeat(5)] {
+        assert_eq!(theirs.write(&[std::io::IoSlice::new(&said)]).unwrap(), Some(said.len()));
+    }
+    // Asked before the client begins: it may have read by the time that its thread is known to run.
+    let answers = fifo::open(&place.directory, &reply(&place.file), End::Read).unwrap().unwrap();
+    let length = || rustix::io::ioctl_fionread(&answers).unwrap();
+    let all = length();
+    std::thread::scope(|s| {
+        let client = s.spawn(|| connect(&folder));
+        // It has read some of that.
+        let deadline = Deadline::after(SOON);
+        while length() == all {
+            assert!(!deadline.has_passed(), "the client reads what lies in the pipe");
+            std::thread::yield_now();
+        }
+        claim.answer(&newcomer, &frame(Kind::Hello, b"welcome"));
+        let next = loop {
+            assert!(!deadline.has_passed(), "the client says hello in the next pair");
+            match claim.next() {
+                Some(next) => break next,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert!(claim.answer(&next, &frame(Kind::Hello, b"welcome")));
+        let stream = client.join().unwrap();
+        let ours = next.stream.unwrap();
+        send(&ours, b"for this one");
+        drop(ours);
+        assert_eq!(rest(stream), [b"for this one"]);
+    });
+}
+
+#[test]
+fn server_that_answers_no_hello_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::of(&endpoint(&folder)).unwrap();
+    let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
+    let answers = fifo::open(&place.directory, &reply(&place.file), End::Both).unwrap().unwrap();
+    fifo::write(&answers, &[std::io::IoSlice::new(&b"I am no server of this kind. ".repeat(5))]).unwrap();
+    let hello = frame(Kind::Hello, b"hello");
+    for mut waiting in [soon(), Waiting::at_once()] {
+        let error = call(&place, &hello, &mut waiting).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+    }
+    drop(claim);
 }

@@ -1,4 +1,5 @@
-//! What the bytes of a file mean: a frame with a check sum, a line, or a bare value.
+//! The bytes of a file: a frame with a check sum, a line, or a bare value; and what is wrong with
+//! them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,23 +8,19 @@ use bytes::Bytes;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
+use crate::transport::store::Form;
 
-/// The largest number of a value: nobody writes so often.
+/// The largest number of a value. A file with a larger one was damaged or forged: nobody writes so
+/// often.
 const LARGEST: u64 = 1 << 62;
 
-/// What the file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Header, extension and body, with check sums.
-    Frame,
-    /// A JSON text and a newline.
-    Line,
-    /// The encoded value alone, in an encoding that all who use the file have agreed on.
-    Bare(Encoding),
-}
-
 impl Form {
-    /// The pieces of a file that holds this frame, whose header is given its number and check sum.
+    /// Returns the pieces of a file that holds this frame: the header with its number and check
+    /// sum, the body, and what ends it.
+    ///
+    /// # Errors
+    /// `Unsupported` for another encoding than the file has; `Malformed` for a JSON text of several
+    /// lines.
     pub fn write<'a>(
         self,
         frame: &Outgoing<'a>,
@@ -52,21 +49,26 @@ impl Form {
         }
     }
 
-    /// The number of the frame that this beginning of a file belongs to, where that can be counted on from.
+    /// Returns the number of the frame at the beginning of a file; `None` where there is none from
+    /// which to count on.
     pub fn sequence(self, beginning: &[u8]) -> Option<u64> {
         let header = beginning.first_chunk::<HEADER>()?;
         let header = (self == Form::Frame).then(|| Header::from_bytes(header).ok())??;
         (header.sequence < LARGEST).then_some(header.sequence)
     }
 
-    /// The most bytes of a file whose body has at most `limit`.
+    /// Returns the most bytes of a file whose body has at most `limit`.
     pub fn longest(self, limit: u64) -> u64 {
         let around = if self == Form::Frame { HEADER + crate::frame::MAX_EXTENSION + 64 } else { 2 };
         limit.saturating_add(around as u64)
     }
 
-    /// The frame that a whole file holds. `Corrupt` says what is wrong with it. `tail` allows bytes behind it, which a
-    /// shorter value that was written in place may have left.
+    /// Decodes a whole file. `count` is the number for forms that have none, and `changed` the time
+    /// for them. `tail` allows bytes behind a frame, which a longer value may have left where the
+    /// file is written in place.
+    ///
+    /// # Errors
+    /// `Corrupt`, which says what is wrong and that the next write repairs it.
     pub fn read(self, bytes: Bytes, count: u64, changed: SystemTime, tail: bool) -> Result<Incoming> {
         match self {
             Form::Frame => frame(bytes, tail),
@@ -85,6 +87,7 @@ impl Form {
     }
 }
 
+/// Refuses a value in another encoding than the file has.
 fn only(given: Encoding, wanted: Encoding, what: &str) -> Result<()> {
     if given == wanted {
         return Ok(());
@@ -93,6 +96,7 @@ fn only(given: Encoding, wanted: Encoding, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 
+/// Returns the frame of a file without header: its time is that of the last write.
 fn plain(encoding: Encoding, body: Bytes, count: u64, changed: SystemTime) -> Incoming {
     let since = changed.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let header = Header {
@@ -101,9 +105,10 @@ fn plain(encoding: Encoding, body: Bytes, count: u64, changed: SystemTime) -> In
         sent: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
         ..Header::new(Kind::Data, encoding)
     };
-    Incoming { header, extension: Bytes::new(), body }
+    Incoming { header, extension: Bytes::new(), body: body.into() }
 }
 
+/// Decodes a file with a header.
 fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
     let Some(first) = bytes.first_chunk::<HEADER>() else {
         return Err(corrupt(&format!("it has {} bytes and a header has {HEADER}", bytes.len()), 0));
@@ -128,9 +133,10 @@ fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
             format!("the check sum of its body is {:#010x}, the bytes give {found:#010x}", header.body_check);
         return Err(corrupt(&text, start));
     }
-    Ok(Incoming { extension: bytes.slice(HEADER..HEADER + header.extension), body, header })
+    Ok(Incoming { extension: bytes.slice(HEADER..HEADER + header.extension), body: body.into(), header })
 }
 
+/// Makes the `Corrupt` error, with the offset at which the file is wrong.
 fn corrupt(what: &str, at: usize) -> Error {
     let text = format!(
         "{what}: a writer was killed in the middle, or something else wrote there; the next write heals it"

@@ -1,4 +1,5 @@
-//! Opening the file of a name: never through a symbolic link, never anything but a regular file.
+//! Opening the file of a name: never through a symbolic link, and only a regular file. No call here
+//! waits for another process.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,44 +12,51 @@ use crate::sys::beneath::Owner;
 use crate::sys::fork::Guarded;
 use crate::transport::place::Place;
 
-/// An open file, and what the kernel said of it.
+/// An open file and its metadata.
 pub struct Opened {
+    /// The descriptor, closed in a forked child.
     pub file: Arc<Guarded>,
+    /// What `fstat` said when it was opened.
     pub facts: Stat,
 }
 
 impl Opened {
-    /// Bytes of the file when it was opened.
+    /// Returns the length of the file when it was opened, in bytes.
     pub fn size(&self) -> u64 {
         u64::try_from(self.facts.st_size).unwrap_or(0)
     }
 
-    /// Whether the name still means this file.
+    /// Returns whether the name still leads to this file.
     pub fn is_at(&self, place: &Place) -> bool {
         let now = rustix::fs::statat(&place.directory, &place.file, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
         now.is_ok_and(|now| (now.st_dev, now.st_ino) == (self.facts.st_dev, self.facts.st_ino))
     }
 }
 
-/// When a file was last written to.
+/// Returns when a file was last written.
 pub fn changed(facts: &Stat) -> SystemTime {
     let nanoseconds = u32::try_from(facts.st_mtime_nsec).ok().filter(|n| *n < 1_000_000_000).unwrap_or(0);
     let since = Duration::new(u64::try_from(facts.st_mtime).unwrap_or(0), nanoseconds);
     UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
-/// The file of a name, with this access; none where there is none. Never waits.
+/// Opens the file of a name with this access; `None` where there is none.
+///
+/// # Errors
+/// `PermissionDenied` for a link or an owner who is not trusted for it; `Corrupt` for anything but
+/// a file.
 pub fn open(place: &Place, access: OFlags, owner: Owner) -> Result<Option<Opened>> {
     let opened = place.directory.beneath().file(&place.file, access, owner)?;
     Ok(opened.map(|opened| Opened { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
 }
 
-/// Whether a directory is there no more, although we have it open.
+/// Returns whether an open directory was deleted.
 pub fn is_deleted(place: &Place) -> bool {
     rustix::fs::fstat(&place.directory).is_ok_and(|facts| facts.st_nlink == 0)
 }
 
-/// Reads from a position until the buffer is full or the file ends; gives how much there was.
+/// Reads from a position until the buffer is full or the file ends; returns how many bytes there
+/// were.
 pub fn read_at(file: &Guarded, into: &mut [u8], at: u64) -> rustix::io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {

@@ -1,4 +1,9 @@
 //! Reading the newest value, and noticing that there is a newer one.
+//!
+//! A reader remembers what it saw last (`Seen`) and reads the file again when inotify signals a
+//! change of its directory or its contents. With `locked` it takes the read lock for the read;
+//! where another program holds the lock, a thread waits for it in the kernel's queue and signals an
+//! eventfd (`sys::record_lock`).
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -7,8 +12,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rustix::fs::OFlags;
 
+use super::Settings;
 use super::open::{self, Opened};
-use super::{Form, Settings};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, MAX_EXTENSION};
@@ -17,62 +22,57 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::wait_readable;
 use crate::sys::record_lock::{self, Held, Purpose, Queued, Span};
+use crate::transport::driver::Listing;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::place::Place;
+use crate::transport::store::Form;
 use crate::value::Limits;
 
-/// Reads one file, for as long as its directory is there.
+/// Reads one file, for as long as its directory exists. Used by one thread at a time.
 pub struct Reader {
     place: Place,
     settings: Settings,
+    /// Signals changes; made when the reader first waits.
     watch: Option<Watch>,
-    /// The queue for the lock that somebody else had at the last look.
+    /// The place in the queue for a lock that another program held at the last read.
     queued: Option<Queued>,
-    /// Rung when that lock is free.
+    /// Signalled when that lock is free.
     waker: Arc<EventFd>,
-    /// What stood in the file at the last look.
+    /// What the file contained when a value was last returned.
     seen: Option<Seen>,
-    /// Changes seen, for files that do not count themselves.
+    /// Changes seen: the number of values in forms that have none.
     count: u64,
-    /// Found while falling asleep.
+    /// What `park` found; the next `try_recv` returns it.
     next: Option<Result<Incoming>>,
 }
 
 /// What tells one value of a file from the next.
 #[derive(PartialEq)]
 enum Seen {
-    /// The header has the number, the time and the check sum.
+    /// A header, with its number, time and check sum.
     Header([u8; HEADER]),
-    /// There is nothing but the bytes, and the time and number of the file.
+    /// The bytes, with the time of the last write and the inode: forms without a header have
+    /// nothing else.
     All { bytes: Bytes, changed: SystemTime, node: u64 },
 }
 
-/// What a look at the file gave.
-enum Look {
+/// The outcome of one attempt to read.
+enum Attempt {
     /// Another value than before.
     New(Incoming),
-    /// What was there before.
+    /// The value that was returned before.
     Same,
     /// There is no file.
     Absent,
-    /// Nothing was written into it yet, or not all by one who takes no lock.
+    /// Nothing was written yet, or not everything, by a program that takes no lock.
     Unfinished(Error),
-    /// Somebody else has the lock.
+    /// Another program holds the lock.
     Busy(Opened),
 }
 
-/// What a listing shows of a file.
-pub struct Listing {
-    /// Whose it is.
-    pub uid: u32,
-    /// What its header says; none where it has none.
-    pub header: Option<Header>,
-    /// Who wrote the value.
-    pub source: Option<Arc<str>>,
-}
-
-/// What there is to say of the file at a place, without its value; none where there is no such file.
+/// Returns what a listing shows of the file at a place, without its value; `None` where there is no
+/// file.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(opened) = open::open(place, OFlags::RDONLY, Owner::Anybody)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
@@ -82,12 +82,18 @@ pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let source = header
         .and_then(|header| beginning.get(HEADER..HEADER + header.extension))
         .and_then(|extension| extension::read(extension).ok().flatten())
-        .map(|sender| sender.source);
-    Ok(Some(Listing { uid: opened.facts.st_uid, header, source }))
+        .map(|sender| sender.source.to_string());
+    Ok(Some(Listing {
+        uid: Some(opened.facts.st_uid),
+        source,
+        encoding: header.map(|header| header.encoding),
+        messages: header.map(|header| header.sequence),
+        ..Listing::default()
+    }))
 }
 
 impl Reader {
-    /// Will read this endpoint's file, which need not be there.
+    /// A reader of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         Ok(Reader {
             place: Place::of(endpoint)?,
@@ -101,57 +107,64 @@ impl Reader {
         })
     }
 
-    /// The same, and watches the file, so that [`Reader::descriptors`] tell of a change.
+    /// The same, and watches the file from now on, so that [`Reader::descriptors`] signal a change.
     pub fn watching(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         let mut reader = Reader::new(endpoint, settings)?;
         reader.watch = Some(Watch::new(&reader.place.directory)?);
         Ok(reader)
     }
 
-    /// The value that is there, whether it was given before or not. Waits for the file and for its lock; then `NotFound`,
-    /// `Empty` or `Stalled`.
+    /// Returns the value of the file, whether it was returned before or not. Waits for the file and
+    /// for its lock.
+    ///
+    /// # Errors
+    /// `NotFound`, `Empty` or `Stalled` where the deadline has passed; `Corrupt`.
     pub fn latest(&mut self, waiting: &mut Waiting<'_>) -> Result<Incoming> {
-        // What was given here may still be given as news.
+        // `try_recv` still returns this value as a new one.
         let (seen, count) = (self.seen.take(), self.count);
         let latest = self.find_latest(waiting);
         (self.seen, self.count) = (seen, count);
         latest
     }
 
+    /// Reads until there is a value or the deadline has passed.
     fn find_latest(&mut self, waiting: &mut Waiting<'_>) -> Result<Incoming> {
         loop {
             if let Some(watch) = &self.watch {
                 watch.drain();
             }
             self.seen = None;
-            let lacking = match self.look()? {
-                Look::New(frame) => return Ok(frame),
-                Look::Same => continue,
-                Look::Busy(opened) => {
+            let missing = match self.attempt()? {
+                Attempt::New(frame) => return Ok(frame),
+                Attempt::Same => continue,
+                Attempt::Busy(opened) => {
                     self.queued = None;
                     let held = record_lock::take(opened.file, Span::READ, waiting)?;
                     let opened = Opened { file: held.file().clone(), ..opened };
                     match self.read(opened, Some(held))? {
-                        Look::New(frame) => return Ok(frame),
+                        Attempt::New(frame) => return Ok(frame),
                         _ => continue,
                     }
                 }
-                Look::Absent => self.absent(waiting.is_none()),
-                Look::Unfinished(error) => error,
+                Attempt::Absent => self.absent(waiting.is_none()),
+                Attempt::Unfinished(error) => error,
             };
             match &self.watch {
-                _ if waiting.is_none() => return Err(lacking),
-                // What happened before the watch is seen by the next look.
+                _ if waiting.is_none() => return Err(missing),
+                // A change before the watch is seen by the next attempt.
                 None => self.watch = Some(Watch::new(&self.place.directory)?),
                 Some(watch) => match wait_readable(waiting, &watch.descriptors()) {
-                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(lacking),
+                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(missing),
                     slept => slept?,
                 },
             }
         }
     }
 
-    /// The value that is there, unless it was given before. `Corrupt` once for each damaged one.
+    /// Returns the value of the file, unless it was returned before.
+    ///
+    /// # Errors
+    /// `Corrupt` once for each damaged value; `Disconnected` where the directory was deleted.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         if let Some(next) = self.next.take() {
             return next.map(Some);
@@ -160,24 +173,25 @@ impl Reader {
             return Ok(None);
         }
         self.queued = None;
-        match self.look()? {
-            Look::New(frame) => Ok(Some(frame)),
-            Look::Busy(opened) => {
-                self.queued = Some(Queued::start(opened.file, Span::READ, Purpose::Hear, &self.waker)?);
+        match self.attempt()? {
+            Attempt::New(frame) => Ok(Some(frame)),
+            Attempt::Busy(opened) => {
+                self.queued = Some(Queued::start(opened.file, Span::READ, Purpose::Notify, &self.waker)?);
                 Ok(None)
             }
-            // A directory that is made anew is another one: whoever subscribes begins again there.
-            Look::Absent if open::is_deleted(&self.place) => Err(self.absent(true)),
-            Look::Absent | Look::Same | Look::Unfinished(_) => Ok(None),
+            // A directory that is made again is another one; a subscriber opens it again.
+            Attempt::Absent if open::is_deleted(&self.place) => Err(self.absent(true)),
+            Attempt::Absent | Attempt::Same | Attempt::Unfinished(_) => Ok(None),
         }
     }
 
-    /// Why there is nothing to read, where there is no file.
+    /// Returns why there is nothing to read, where there is no file.
     pub fn why_nothing(&self) -> Option<Error> {
-        let there = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
-        matches!(there, Ok(None)).then(|| self.absent(false))
+        let opened = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
+        matches!(opened, Ok(None)).then(|| self.absent(false))
     }
 
+    /// Makes the error of a missing file; `once` says that the call did not wait.
     fn absent(&self, once: bool) -> Error {
         let how = if once { "was looked for once" } else { "was waited for" };
         let text = format!(
@@ -191,13 +205,16 @@ impl Reader {
         }
     }
 
-    fn look(&mut self) -> Result<Look> {
+    /// Reads the file, unless its header shows the value that was returned before, or another
+    /// program holds the lock.
+    fn attempt(&mut self) -> Result<Attempt> {
         let opened = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
-            return Ok(Look::Absent);
+            return Ok(Attempt::Absent);
         };
         if self.settings.locked || self.settings.form != Form::Frame {
-            // Written where it lies, perhaps by one who does not close it. Seen from here on, and read after that.
+            // The file may be written in place, by a program that keeps it open. Watch its contents
+            // first and read afterwards, so that no change is missed.
             if let Some(watch) = &self.watch {
                 watch.contents(&opened.file)?;
             }
@@ -206,41 +223,42 @@ impl Reader {
             let mut header = [0; HEADER];
             self.fill(&opened, &mut header)?;
             if header == *before {
-                return Ok(Look::Same);
+                return Ok(Attempt::Same);
             }
         }
         if !self.settings.locked {
             return self.read(opened, None);
         }
         match record_lock::try_take(&opened.file, Span::READ)? {
-            None => Ok(Look::Busy(opened)),
+            None => Ok(Attempt::Busy(opened)),
             held => self.read(opened, held),
         }
     }
 
+    /// Reads the beginning of the file; returns how many bytes there were.
     fn fill(&self, opened: &Opened, into: &mut [u8]) -> Result<usize> {
         open::read_at(&opened.file, into, 0).doing(format_args!("reading {}", self.place.path().display()))
     }
 
-    /// Reads a file that nobody writes to now, as far as that can be known.
-    fn read(&mut self, opened: Opened, held: Option<Held>) -> Result<Look> {
+    /// Reads a file that, as far as can be known, no program writes now.
+    fn read(&mut self, opened: Opened, held: Option<Held>) -> Result<Attempt> {
         let facts = rustix::fs::fstat(&opened.file)
             .doing(format_args!("looking at {}", self.place.path().display()))?;
         let (changed, node) = (open::changed(&facts), facts.st_ino);
-        let Settings { form, limit, locked, .. } = self.settings;
+        let Settings { form, max_message_size, locked, .. } = self.settings;
         let size = u64::try_from(facts.st_size).unwrap_or(0);
         if size == 0 && form != Form::Bare(crate::codec::Encoding::Raw) {
             let text = "nothing has been published yet: the file is empty";
-            return Ok(Look::Unfinished(Error::new(ErrorKind::Empty, text)));
+            return Ok(Attempt::Unfinished(Error::new(ErrorKind::Empty, text)));
         }
-        if size > form.longest(limit) {
+        if size > form.longest(max_message_size) {
             let mut header = [0; HEADER];
             self.fill(&opened, &mut header)?;
             self.seen = Some(match form {
                 Form::Frame => Seen::Header(header),
                 _ => Seen::All { bytes: Bytes::new(), changed, node },
             });
-            Limits::for_message(limit).check_message(size)?;
+            Limits::for_message(max_message_size).check_message(size)?;
         }
         let mut bytes = Vec::new();
         let length = usize::try_from(size).unwrap_or(usize::MAX);
@@ -251,7 +269,8 @@ impl Reader {
         bytes.resize(length, 0);
         let filled = self.fill(&opened, &mut bytes)?;
         bytes.truncate(filled);
-        // From here on others may write: readers who overlap could keep a writer out for long.
+        // The lock is released before decoding: readers that overlap could keep a writer out for
+        // long.
         drop(held);
         let bytes = Bytes::from(bytes);
         let seen = match form {
@@ -264,21 +283,22 @@ impl Reader {
             _ => Seen::All { bytes: bytes.clone(), changed, node },
         };
         if self.seen.as_ref() == Some(&seen) {
-            return Ok(Look::Same);
+            return Ok(Attempt::Same);
         }
         let frame = match form.read(bytes, self.count + 1, changed, locked) {
-            // The rest may be on its way; with a lock nobody is at work now, so it is not.
-            Err(e) if form == Form::Line && !locked => return Ok(Look::Unfinished(e)),
+            // The rest may still be written. With a lock no writer is active, so a missing rest is
+            // damage.
+            Err(e) if form == Form::Line && !locked => return Ok(Attempt::Unfinished(e)),
             frame => frame,
         };
         self.seen = Some(seen);
         let frame = frame?;
         self.count += 1;
-        Limits::for_message(limit).check_message(frame.header.body)?;
-        Ok(Look::New(frame))
+        Limits::for_message(max_message_size).check_message(frame.header.body)?;
+        Ok(Attempt::New(frame))
     }
 
-    /// See the transport contract.
+    /// Announces a sleep; returns true where a value is there after all.
     pub fn park(&mut self) -> bool {
         if self.next.is_some() {
             return true;
@@ -291,7 +311,8 @@ impl Reader {
         self.next.is_some()
     }
 
-    /// What to sleep on: the directory's changes, and the turn in the queue for a lock.
+    /// Returns what to sleep on: the changes of the directory, and the turn in the queue for a
+    /// lock.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all: Vec<_> = self.watch.iter().flat_map(Watch::descriptors).collect();
         all.push(self.waker.as_fd());

@@ -1,4 +1,8 @@
 //! Writing the newest value: a temporary file and a rename, or in place under the file's own lock.
+//!
+//! By renaming, a reader sees the old value or the new one, and a failed write leaves the old one.
+//! In place, room is reserved before the first byte is overwritten; then the pieces are written in
+//! an order in which every intermediate state can be recognised as incomplete (see `overwrite`).
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -6,8 +10,8 @@ use std::os::fd::AsFd;
 use rustix::fs::{FallocateFlags, FileType, OFlags};
 use rustix::io::Errno;
 
+use super::Settings;
 use super::open::{self, Opened};
-use super::{Form, Settings};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
@@ -16,30 +20,35 @@ use crate::sys::lock;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
+use crate::transport::store::Form;
 
-/// Writes values into one file, in turn with whoever else does.
+/// Writes values into one file, in turn with other writers. The driver guards it with a mutex.
 pub struct Writer {
     endpoint: Endpoint,
     place: Place,
     settings: Settings,
-    /// The number of our last write, for when the file has lost its own.
+    /// The number of the last write of this process, for when the file has lost its own.
     last: u64,
-    /// The file that is written in place, once its name is on the disk: its device and number.
+    /// Device and inode of the file that is written in place, once its name is on the disk.
     named: Option<(u64, u64)>,
 }
 
-/// The pieces of what is written.
+/// The pieces of a file, written one behind the other.
 type Pieces<'a> = [&'a [u8]; 3];
 
 impl Writer {
-    /// Will write into this endpoint's file, which need not be there.
+    /// A writer of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Writer> {
         Ok(Writer { endpoint: endpoint.clone(), place: Place::of(endpoint)?, settings, last: 0, named: None })
     }
 
-    /// Writes one value; gives its number, one above that of the value that was there. `Stalled` where somebody else had the
-    /// lock all the time. After an error the old value is still there; only with `locked`, and only where the text says so,
-    /// may it be gone.
+    /// Writes one value; returns its number, one above that of the previous value. After an error
+    /// the previous value is still there; only with `locked`, and only where the text says so, may
+    /// it be gone.
+    ///
+    /// # Errors
+    /// `Stalled` where another program held the lock until the deadline; `NoSpace`; `TooLarge`
+    /// above the process's limit on files; `PermissionDenied`.
     pub fn write(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         if open::is_deleted(&self.place) {
             self.place = Place::of(&self.endpoint)?;
@@ -55,31 +64,34 @@ impl Writer {
         Ok(number)
     }
 
-    /// The number of the next write: counted by all writers together, where the file says how far they are.
+    /// Returns the number of the next write: counted by all writers together, where the file says
+    /// how far they are.
     fn next(&self, old: Option<&Opened>) -> u64 {
         let mut beginning = [0; HEADER];
         let stored = old.and_then(|old| {
             let n = open::read_at(&old.file, &mut beginning, 0).ok()?;
             self.settings.form.sequence(&beginning[..n])
         });
-        // A number at the end of the range is nobody's to count on from.
+        // A number at the end of the range is not counted on from.
         stored.unwrap_or(self.last).saturating_add(1)
     }
 
+    /// Writes a temporary file under the name's lock and renames it.
     fn by_renaming(&self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (directory, file) = (&self.place.directory, &self.place.file);
         let _lock = lock::take(directory, file, waiting)?;
         let old = self.replaceable()?;
         let number = self.next(old.as_ref());
         let (head, body, end) = self.settings.form.write(frame, number)?;
-        // What somebody has set for a file of ours stays; another user's word on its own file is not taken for ours.
+        // A mode and a group that were set for a file of this user are kept. Those of another
+        // user's file are not taken over.
         let kept = old.as_ref().map(|old| &old.facts).filter(|facts| is_ours(facts));
         let mode = self.settings.mode.or(kept.map(|facts| facts.st_mode & 0o777));
         let mode = mode.unwrap_or(directory.file_mode());
         let own = rustix::process::getegid().as_raw();
         let group = self.settings.group.or(kept.map(|facts| facts.st_gid).filter(|group| *group != own));
-        // Under the lock, so what a killed writer of ours left there is nobody's; in the place of another's it is made under
-        // a name that nobody can have taken.
+        // The lock is held, so a temporary file of this user is stale. Where another user has that
+        // name, this file gets one that nobody can have taken.
         let mut temporary = beneath::temporary(file);
         if self.remove(&temporary).is_err() {
             temporary = beneath::staged(file)?;
@@ -88,14 +100,18 @@ impl Writer {
             .write_new(&temporary, mode, group, [&head, body, end])
             .and_then(|()| self.give_name(&temporary));
         if written.is_err() {
-            // The first error is the one that counts; what cannot be removed now is removed by the next writer.
+            // The first error is returned; a temporary file that stays is removed by the next
+            // writer.
             let _ = self.remove(&temporary);
         }
         written.map(|()| number)
     }
 
-    /// The file that is there, which may be replaced: ours, whatever it is, or another user's that is open to us for writing.
-    /// Root replaces what is its own.
+    /// Returns the existing file, if it may be replaced: one of this user, or another user's
+    /// regular file that this one may write. Root replaces only root's files.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for any other file, `InvalidEndpoint` for a directory.
     fn replaceable(&self) -> Result<Option<Opened>> {
         let (around, file) = (self.place.directory.beneath(), &self.place.file);
         let Some(facts) = around.facts(file)? else { return Ok(None) };
@@ -107,7 +123,7 @@ impl Writer {
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
         if is_ours(&facts) {
-            // What cannot be read is replaced like anything else: a rename follows no link.
+            // A file that cannot be read is replaced, too: a rename follows no link.
             return Ok(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten());
         }
         if !rustix::process::geteuid().is_root()
@@ -123,9 +139,11 @@ impl Writer {
         ))
     }
 
+    /// Writes a temporary file, and syncs it with `durable`.
     fn write_new(&self, name: &str, mode: u32, group: Option<u32>, pieces: Pieces<'_>) -> Result<()> {
         let doing = || format!("writing {}", self.place.directory.path().join(name).display());
-        // Where the group that the file had is not ours to give, ours does not get its rights.
+        // Where this user may not give the file to the group that the old one had, this user's own
+        // group gets no access by its bits.
         let own_group = self.settings.group;
         let beneath = self.place.directory.beneath();
         let file = match beneath.create(name, mode, group) {
@@ -141,6 +159,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Renames the temporary file, and syncs the directory with `durable`.
     fn give_name(&self, temporary: &str) -> Result<()> {
         let (directory, file) = (&self.place.directory, &self.place.file);
         rustix::fs::renameat(directory, temporary, directory, file)
@@ -152,18 +171,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes what is ours; `PermissionDenied` for what is another user's.
+    /// Removes a file of this user.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for another user's.
     fn remove(&self, file: &str) -> Result<bool> {
         self.place.directory.beneath().remove(file)
     }
 
+    /// Overwrites the file under its write lock.
     fn in_place(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (opened, _held) = loop {
             let mut opened = self.open_in_place()?;
-            // Readers and writers that know fcntl alone come and go by this lock.
+            // Readers and writers without Linkspan take this lock.
             let held = record_lock::take(opened.file, Span::WRITE, waiting)?;
             opened.file = held.file().clone();
-            // Somebody may have put another file in its place while we waited.
+            // Another file may have got the name while this call waited for the lock.
             if opened.is_at(&self.place) {
                 opened.facts = rustix::fs::fstat(&opened.file)
                     .doing(format_args!("looking at {}", self.place.path().display()))?;
@@ -177,7 +200,8 @@ impl Writer {
         Ok(number)
     }
 
-    /// Whoever made a file that is written in place may have been killed before its name was on the disk.
+    /// Syncs the directory once per file: the process that made the file may have been killed
+    /// before its name was on the disk.
     fn sync_name(&mut self, opened: &Opened) -> Result<()> {
         let directory = &self.place.directory;
         let file = (opened.facts.st_dev, opened.facts.st_ino);
@@ -189,39 +213,45 @@ impl Writer {
         Ok(())
     }
 
+    /// Opens the file for writing, and makes it where it is missing.
     fn open_in_place(&self) -> Result<Opened> {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
-            // Root writes into no file of another user's.
+            // Root writes to no file of another user.
             let owner = if rustix::process::geteuid().is_root() { Owner::Ours } else { Owner::Anybody };
             if let Some(opened) = open::open(&self.place, OFlags::RDWR, owner)? {
                 return Ok(opened);
             }
             match self.place.directory.beneath().create(&self.place.file, mode, self.settings.group) {
-                // Somebody was quicker: use that one.
+                // Another process made it first: use that one.
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
-                // Opened in the next round.
+                // Opened in the next round of the loop.
                 made => drop(made?),
             }
         }
     }
 
-    /// Replaces what is in the file, so that at every instant a reader can tell a whole value from half of one: a frame by
-    /// its check sum, whose header is written first; a line by its newline, which is written last.
+    /// Replaces the contents so that a reader can tell a complete value from an incomplete one at
+    /// every instant: a frame by its check sum, because the header is written first; a line by its
+    /// newline, which is written last.
+    ///
+    /// # Errors
+    /// Those of writing; the text says so where the previous value is gone.
     fn overwrite(&self, opened: &Opened, pieces: Pieces<'_>) -> Result<()> {
         let doing = || format!("writing {} in place", self.place.path().display());
         let file = &opened.file;
         let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        // Room first, while the old value is still whole.
+        // Reserve the space while the old value is still complete.
         match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length.max(1)) {
-            // Where the file system cannot promise room, a full disk may cost the old value.
+            // Where the file system cannot reserve space, a full disk may cost the old value.
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(e) => return Err(e).doing(doing()),
         }
         let [head, body, end] = pieces;
         let written = (|| -> Result<()> {
             if self.settings.form == Form::Line && opened.size() > 0 {
-                // No JSON text has a NUL in it, so from here on the file is no value until the newline is there.
+                // No JSON text contains a NUL, so from here on the file is no value until the
+                // newline is written.
                 let at = opened.size().min(length) - 1;
                 write_all(file, [b"\0", b"", b""], at).doing(doing())?;
                 if opened.size() < length {
@@ -246,21 +276,22 @@ impl Writer {
     }
 }
 
-/// Writes all of it.
+/// Writes all pieces at a position.
 fn write_all(file: impl AsFd, pieces: Pieces<'_>, at: u64) -> rustix::io::Result<()> {
     let whole: usize = pieces.iter().map(|piece| piece.len()).sum();
     let mut done = 0;
     while done < whole {
         let mut skip = done;
-        let left = pieces.map(|piece| {
+        let unwritten = pieces.map(|piece| {
             let from = skip.min(piece.len());
             skip -= from;
             IoSlice::new(&piece[from..])
         });
-        match rustix::io::pwritev(&file, &left, at + done as u64) {
+        match rustix::io::pwritev(&file, &unwritten, at + done as u64) {
             Ok(0) => return Err(Errno::IO),
             Ok(n) => done += n,
-            // Disks do not keep anybody waiting for a signal, and half a value is of no use to anybody.
+            // A file on a disk does not block for long, and half a value is of no use, so a signal
+            // does not end the write.
             Err(Errno::INTR) => {}
             Err(e) => return Err(e),
         }
@@ -268,7 +299,10 @@ fn write_all(file: impl AsFd, pieces: Pieces<'_>, at: u64) -> rustix::io::Result
     Ok(())
 }
 
-/// Past the process's limit on the size of files, the kernel kills instead of answering.
+/// Refuses a file above the process's limit (`ulimit -f`), where the kernel would send SIGXFSZ.
+///
+/// # Errors
+/// `TooLarge`.
 fn check_size(frame: &Outgoing<'_>) -> Result<()> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     let size = frame.body.len() as u64 + frame.header.body_offset() as u64 + 1;

@@ -11,44 +11,45 @@
 /// A journal's identity.
 pub type Identity = [u8; 16];
 
-/// Bytes of a block without a page of its own.
+/// Bytes of a block that is not at the head of a page.
 pub const BLOCK: usize = 64;
 
-/// The version of the blocks that `committed` and the consumers' files hold.
+/// The version of the blocks in `committed` and in the consumers' files.
 pub const VERSION: u32 = 1;
-/// The largest number of a record, a segment or a writing, and the largest place in a file. Numbers from a file are compared
-/// with this one where they are read, so that nothing that is added to them overflows.
+/// The largest number of a record, a segment or a count, and the largest offset in a file. Numbers
+/// from a file are compared with this where they are read, so that no sum of them overflows.
 pub const LARGEST: u64 = 1 << 62;
 
+/// The offset of the numbers.
 const NUMBERS: usize = 32;
 
-/// What a block says.
+/// The contents of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<const N: usize> {
     /// The version of the layout of whatever the block belongs to.
     pub version: u32,
     /// The journal's identity.
     pub id: Identity,
-    /// The numbers.
+    /// What the file says; the meaning is that of the file.
     pub numbers: [u64; N],
 }
 
 /// What is wrong with a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It is not all there, or its magic word or its check sum does not fit.
+    /// It is cut off, or its magic or check sum is wrong.
     Damaged,
     /// Another version wrote it.
     Version(u32),
 }
 
-/// The bytes of a block, filled up with zeros.
-pub fn write<const N: usize>(magic: [u8; 8], says: &Block<N>, length: usize) -> Vec<u8> {
+/// The bytes of a block, filled up with zeros to `length`.
+pub fn write<const N: usize>(magic: [u8; 8], contents: &Block<N>, length: usize) -> Vec<u8> {
     let mut block = vec![0; length];
     block[..8].copy_from_slice(&magic);
-    block[12..16].copy_from_slice(&says.version.to_le_bytes());
-    block[16..32].copy_from_slice(&says.id);
-    for (number, into) in says.numbers.iter().zip(block[NUMBERS..].chunks_exact_mut(8)) {
+    block[12..16].copy_from_slice(&contents.version.to_le_bytes());
+    block[16..32].copy_from_slice(&contents.id);
+    for (number, into) in contents.numbers.iter().zip(block[NUMBERS..].chunks_exact_mut(8)) {
         into.copy_from_slice(&number.to_le_bytes());
     }
     let check = crc32c::crc32c(&block);
@@ -56,7 +57,8 @@ pub fn write<const N: usize>(magic: [u8; 8], says: &Block<N>, length: usize) -> 
     block
 }
 
-/// Reads a block of exactly these bytes; `newest` is the last version that is understood.
+/// Decodes a block of exactly these bytes; `newest` is the newest version that is understood. Check
+/// sums are not compared while fuzzing.
 pub fn read<const N: usize>(magic: [u8; 8], newest: u32, bytes: &[u8]) -> Result<Block<N>, Flaw> {
     if bytes.len() < NUMBERS + 8 * N || bytes[..8] != magic {
         return Err(Flaw::Damaged);
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_as_it_was_written_and_every_damaged_bit_is_noticed() {
+    fn block_is_read_as_written_and_every_damaged_bit_is_noticed() {
         let id = *b"0123456789abcdef";
         let says = Block { version: 2, id, numbers: [1, u64::MAX, 3] };
         let good = write(*b"LKSPTEST", &says, BLOCK);
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_draw_the_block() {
+    fn documents_draw_the_block() {
         use crate::documents::{check, difference, drawing, fenced};
         let none = Block { version: VERSION, id: [0; 16], numbers: [0, 0] };
         let block = |says: Block<2>| write(*b"LKSPXXXX", &says, BLOCK);

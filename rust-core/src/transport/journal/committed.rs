@@ -1,8 +1,11 @@
-//! How far a journal is safe: one word that the writer writes after each sync, and that wakes its readers.
+//! How far a journal is safe: a word in a file of its own, which the writer writes after each sync,
+//! and which wakes its readers.
 //!
-//! Readers see no record that is not on the disk, so that nobody acts on a message that a power cut takes back. The word
-//! itself is not synced each time: after a power cut it may be older than the truth, never newer, and whoever comes
-//! first finds the rest by its check sums.
+//! Readers see no record that is not on the disk, so nobody acts on a message that a power cut
+//! undoes. The word itself is not synced each time: after a power cut it may be old, but never
+//! ahead of the records, and the next process finds the rest by its check sums (`tail`). The file
+//! is a block of 64 bytes written in one `pwrite`, which a reader may catch half done; the check
+//! sum shows that, and the read is repeated.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,20 +18,21 @@ use crate::error::{Doing, Result};
 /// The name of the word's file.
 pub const NAME: &str = "committed";
 
+/// The magic of its block.
 pub(super) const MAGIC: [u8; 8] = *b"LKSPDONE";
 
-/// How far a journal is safe.
+/// The last record that is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// The number of the last record that is on the disk; 0 for none.
+    /// Its number; 0 where there is none.
     pub sequence: u64,
-    /// The first number of that record's segment.
+    /// The first number of its segment.
     pub segment: u64,
-    /// Where that record begins there.
+    /// Its offset there; 0 where that is not known, or the record was deleted.
     pub at: u64,
 }
 
-/// The file that holds the word.
+/// The open file.
 #[derive(Debug)]
 pub struct Word {
     file: File,
@@ -36,13 +40,14 @@ pub struct Word {
 }
 
 impl Word {
-    /// Opens the file, and makes it where it is missing.
+    /// Opens the file to write it, and makes it where it is missing.
     pub fn create(folder: &Folder, id: Identity) -> Result<Word> {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
             None => {
-                // The word says that there were segments: a power cut must not leave it alone, and the name of a segment that
-                // a killed writer made may not be on the disk yet.
+                // The word implies that there were segments. A power cut must not leave it without
+                // them, and the name of a segment that a killed writer made may not be on the disk
+                // yet.
                 folder.sync_names()?;
                 folder.make(NAME, &[])?
             }
@@ -50,12 +55,12 @@ impl Word {
         Ok(Word { file, id })
     }
 
-    /// Opens the file to read it; none where it is missing.
+    /// Opens the file to read it; `None` where it is missing.
     pub fn open(folder: &Folder, id: Identity) -> Result<Option<Word>> {
         Ok(folder.file(NAME, false)?.map(|file| Word { file, id }))
     }
 
-    /// Says how far the journal is safe.
+    /// Writes how far the journal is safe. What is named must be on the disk.
     pub fn write(&self, to: &Committed) -> Result<()> {
         let numbers = [to.sequence, to.segment, to.at];
         let block = block::write(MAGIC, &Block { version: block::VERSION, id: self.id, numbers }, BLOCK);
@@ -67,14 +72,15 @@ impl Word {
         Ok(self.file.metadata().doing("looking at how far the journal is safe")?.nlink() == 0)
     }
 
-    /// Brings the word to the disk.
+    /// Syncs the word.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().doing("syncing how far the journal is safe")
     }
 
-    /// How far the journal is safe; none where the file says nothing that can be relied on.
+    /// The last safe record; `None` where the file is empty, damaged, or belongs to another
+    /// journal.
     pub fn read(&self) -> Result<Option<Committed>> {
-        // A look may fall into the middle of a writing, which takes the kernel less than a microsecond.
+        // A read may fall into a write, which takes the kernel less than a microsecond.
         for _ in 0..100 {
             let mut block = [0; BLOCK];
             match self.file.read_exact_at(&mut block, 0) {

@@ -1,8 +1,12 @@
-//! Where a reader with a name has got to: a small file that outlives it.
+//! Where a named reader stopped: a small file that outlives it.
 //!
-//! The file holds two blocks, written in turn, each with a count and a check sum: whenever the writing is cut off, the
-//! other one still stands. So a place is kept at the price of one write; a file made anew and renamed would cost many
-//! times that for each message. It is not synced each time: a power cut may give some messages again.
+//! The file has two blocks in different sectors, written in turn, each with a count and a check
+//! sum. Whatever interrupts a write, the other block is whole, so a place costs one write; making a
+//! file anew and renaming it would cost many times that for each message. The write is not synced:
+//! after a power cut some messages may be delivered again. Only where retention deletes what all
+//! have consumed are the places synced first (`retention`).
+//!
+//! The name is a lock in the directory around the journal, so one process at a time reads under it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,37 +17,47 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 
+/// The magic of the blocks.
 const MAGIC: [u8; 8] = *b"LKSPREAD";
-/// The blocks' places: different sectors of the disk.
+/// The offsets of the two blocks: different sectors of the disk.
 const BLOCKS: [u64; 2] = [0, 512];
 
-/// A place in a journal: that of a record.
+/// The place of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The number of the record; 0 in front of the first.
+    /// The number of the record; 0 before the first.
     pub sequence: u64,
     /// The first number of its segment.
     pub segment: u64,
-    /// Where it begins there; 0 where the consumer has acknowledged nothing yet.
+    /// The offset of the record there; 0 where the consumer has acknowledged nothing yet.
     pub at: u64,
 }
 
-/// A consumer's name, held by the one who reads under it.
+/// A consumer's name, held by the process that reads under it.
 #[derive(Debug)]
 pub struct Consumer {
+    /// The name, as the option `client_id` gives it.
     name: String,
+    /// The journal's identity, which each block repeats.
     id: Identity,
+    /// The file and the count of the block written last; `None` before the first write under this
+    /// name.
     place: Option<(File, u64)>,
+    /// The lock of the name.
     _lock: Lock,
 }
 
 impl Consumer {
-    /// Takes the name, and gives where it got to; none where it is new. `AddressInUse` where a living process reads under
-    /// it.
-    pub fn take(folder: &Folder, id: Identity, name: &str) -> Result<(Consumer, Option<Position>)> {
+    /// Claims the name, and returns the place that is stored under it; `None` where the name is
+    /// new.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a living process reads under it, `PermissionDenied` where the file
+    /// belongs to another user, `Corrupt` where both blocks are damaged.
+    pub fn claim(folder: &Folder, id: Identity, name: &str) -> Result<(Consumer, Option<Position>)> {
         let Some(lock) = lock::claim(&folder.place.directory, &lock_name(folder, name))? else {
             let text = format!(
-                "somebody else reads {} as {name}; give each reader a client_id of its own, or end the other one first",
+                "another process reads {} as {name}; give each reader a client_id of its own, or end the other one first",
                 folder.path("").display()
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
@@ -55,8 +69,11 @@ impl Consumer {
         Ok((Consumer { name: name.to_owned(), id, place, _lock: lock }, position))
     }
 
-    /// Keeps a place.
-    pub fn keep(&mut self, folder: &Folder, position: Position) -> Result<()> {
+    /// Stores a place, with one write that is not synced. The first one makes the file, which is.
+    ///
+    /// # Errors
+    /// `NoSpace`, and those of the file system.
+    pub fn store(&mut self, folder: &Folder, position: Position) -> Result<()> {
         headroom::check_file(PAGE)?;
         let Some((file, count)) = &mut self.place else {
             let file = folder.make(&consumer_name(&self.name), &bytes(&self.id, 1, position))?;
@@ -71,23 +88,25 @@ impl Consumer {
     }
 }
 
+/// The bytes of a block.
 fn bytes(id: &Identity, count: u64, position: Position) -> Vec<u8> {
     let numbers = [count, position.sequence, position.segment, position.at];
     block::write(MAGIC, &Block { version: block::VERSION, id: *id, numbers }, BLOCK)
 }
 
-/// What a consumer's lock is called.
+/// The name of a consumer's lock.
 fn lock_name(folder: &Folder, name: &str) -> String {
     format!("{}/{name}", folder.place.file)
 }
 
-/// Whether somebody reads under this name now.
+/// Whether a living process reads under this name.
 pub fn is_live(folder: &Folder, name: &str) -> Result<bool> {
     lock::is_locked(&folder.place.directory, &lock_name(folder, name))
 }
 
-/// Where a consumer has got to; none where there is none of this name. With `sync`, that is on the disk.
-pub fn look(folder: &Folder, name: &str, sync: bool) -> Result<Option<Position>> {
+/// The place stored under a name; `None` where there is none. With `sync`, it is on the disk
+/// afterwards.
+pub fn position(folder: &Folder, name: &str, sync: bool) -> Result<Option<Position>> {
     let Some((file, _, position)) = read(folder, name, false)? else { return Ok(None) };
     if sync {
         file.sync_data().doing(format_args!("syncing {}", folder.path(&consumer_name(name)).display()))?;
@@ -95,6 +114,7 @@ pub fn look(folder: &Folder, name: &str, sync: bool) -> Result<Option<Position>>
     Ok(Some(position))
 }
 
+/// The file of a consumer, the count and the place of its newer block.
 fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, Position)>> {
     let file_name = consumer_name(name);
     let Some(file) = folder.file(&file_name, writes)? else { return Ok(None) };
@@ -129,7 +149,7 @@ fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, 
     }
     let Some((count, position)) = newest else {
         let text =
-            format!("both places in {} fail their check sums; remove it to begin anew", path.display());
+            format!("both blocks in {} fail their check sums; remove the file to begin anew", path.display());
         return Err(Error::new(ErrorKind::Corrupt, text).at(0));
     };
     Ok(Some((file, count, position)))
@@ -140,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documents_say_where_the_blocks_lie() {
+    fn documents_have_the_blocks() {
         use super::super::{committed, folder};
         let text = |magic: [u8; 8]| String::from_utf8(magic.to_vec()).unwrap();
         let rows = [

@@ -1,4 +1,10 @@
-//! A journal's directory: which segments and consumers there are, and how a file in it comes to be.
+//! A journal's directory: its segments and consumers, and how a file in it is made.
+//!
+//! Every file appears under its name with its contents on the disk, or not at all: it is written
+//! under a name that nobody can guess, synced, renamed, and then the directory is synced. All
+//! access goes through the open directory, and no link is followed, so that somebody who may write
+//! to the directories around cannot lead this process elsewhere (`sys::beneath`). Files of other
+//! users are never removed or adopted.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -15,45 +21,53 @@ use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged};
 use crate::sys::{group, headroom};
 use crate::transport::place::{Access, Place};
 
-/// Bytes in front of a segment's first record.
+/// Bytes before a segment's first record.
 pub const PAGE: u64 = 4096;
 
+/// The ending of a segment's file.
 const SEGMENT: &str = ".segment";
+/// The ending of a consumer's file.
 const CONSUMER: &str = ".consumer";
+/// The magic of a segment's page.
 pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 
-/// The version of a segment's layout. In segments of version 1 a body may hold what looks like a record; from 2 on none does,
-/// see [`super::mask`].
+/// The version of a segment's layout. In segments of version 1 a body may contain what looks like a
+/// record; from 2 on none does, see [`super::mask`].
 pub const VERSION: u32 = 2;
 
-/// What the page in front of a segment says.
+/// What the page at the beginning of a segment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// The version of its layout.
+    /// The version of the segment's layout.
     pub version: u32,
     /// The journal's identity.
     pub id: Identity,
-    /// The number of the first record in it; also its name.
+    /// The number of its first record, which is also its name.
     pub first: u64,
-    /// When it was begun: nanoseconds since 1970.
+    /// When it was begun, ns since 1970.
     pub created: i64,
-    /// The latest time at which any record before it was sent; it never falls from one segment to the next.
+    /// The latest time at which any record before it was sent, ns since 1970; it never falls from
+    /// one segment to the next.
     pub high: i64,
 }
 
 /// A journal's open directory.
 #[derive(Debug)]
 pub struct Folder {
-    /// Its name, and where that is.
+    /// Its name, and the directory that contains it.
     pub place: Place,
+    /// Its path, for error texts.
     path: PathBuf,
+    /// The open directory, through which everything in it is reached.
     handle: OwnedFd,
+    /// The mode of new files.
     mode: u32,
+    /// The group of new files, where the options name one.
     group: Option<u32>,
 }
 
 impl Folder {
-    /// Opens the directory; none where there is none.
+    /// Opens the directory; `None` where there is none. Another user's directory may be read.
     pub fn open(place: &Place, access: Access) -> Result<Option<Folder>> {
         let path = place.path();
         let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
@@ -64,8 +78,11 @@ impl Folder {
         Ok(Some(Folder { place: place.clone(), path, handle, mode, group: access.group }))
     }
 
-    /// Opens the directory to write to it, made if need be. `PermissionDenied` where it is another user's and we are root,
-    /// who is not to write what that user can have anything made of.
+    /// Opens the directory to write to it, made if need be.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where it belongs to another user and this process is root: what root
+    /// writes there, that user could redirect.
     pub fn create(place: &Place, access: Access) -> Result<Folder> {
         let doing = || format!("making the journal {}", place.path().display());
         let opened = match Folder::open(place, access)? {
@@ -83,25 +100,26 @@ impl Folder {
         if !is_ours(&facts) && rustix::process::geteuid().is_root() {
             return Err(place.directory.beneath().refuse(&place.file, &facts, "whose journal it is"));
         }
-        // Whoever may write to the directory around could have given any directory of ours this name: only an empty one is
-        // opened to others.
+        // Whoever may write to the directory around could have given any directory of ours this
+        // name, so only an empty one is opened to others.
         if is_ours(&facts) && folder.is_empty()? {
-            folder.admit()?;
+            folder.set_access()?;
         }
         Ok(folder)
     }
 
-    /// Sets who may enter it.
-    fn admit(&self) -> Result<()> {
+    /// Sets the directory's group and mode.
+    fn set_access(&self) -> Result<()> {
         group::give(&self.handle, self.path.display(), self.group)?;
-        // Whoever may read a file of it may enter it too; what a group shares stays the group's.
+        // Whoever may read a file in it may enter it too; what a group shares keeps the group
+        // (set-group-ID).
         let enter = self.mode | (self.mode & 0o444) >> 2;
         let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
         rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared))
             .doing(format_args!("setting the mode of {}", self.path.display()))
     }
 
-    /// Whether nothing is in it but what somebody who was killed had begun to make.
+    /// Whether it contains nothing but files that somebody who was killed had begun to make.
     fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.beneath().each_name(|name| {
@@ -116,13 +134,14 @@ impl Folder {
         rustix::fs::fsync(&self.handle).doing(format_args!("bringing {} to the disk", self.path.display()))
     }
 
-    /// The same for its own name, too. A writer that was killed may have made them and not come so far.
+    /// The same for its own name, too. A writer that was killed may have made both without syncing
+    /// them.
     pub fn sync_names(&self) -> Result<()> {
         self.sync()?;
         self.place.directory.sync_names()
     }
 
-    /// Tells those who wait for the journal that it is all there.
+    /// Sets the directory's time, which wakes those who watch for the journal to be complete.
     pub fn announce(&self) -> Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let times = Timestamps { last_access: now, last_modification: now };
@@ -130,16 +149,20 @@ impl Folder {
             .doing(format_args!("setting the time of {}", self.path.display()))
     }
 
-    /// The path of a file in it, for texts.
+    /// The path of a file in it, for error texts.
     pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
+    /// Access to names in it that follows no link.
     fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// The first numbers of its segments, in their order.
+    /// The first numbers of its segments, ascending.
+    ///
+    /// # Errors
+    /// `Corrupt` for a file that has the name of a segment with an impossible number.
     pub fn segments(&self) -> Result<Vec<u64>> {
         let mut all = Vec::new();
         self.beneath().each_name(|name| {
@@ -161,7 +184,7 @@ impl Folder {
         Ok(all)
     }
 
-    /// The names of those who read it from where they stopped, in their order.
+    /// The names of its consumers, in alphabetic order.
     pub fn consumers(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         self.beneath().each_name(|name| {
@@ -174,13 +197,13 @@ impl Folder {
         Ok(all)
     }
 
-    /// Opens a file of it; none where there is none.
+    /// Opens a file in it; `None` where there is none.
     pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
         Ok(self.beneath().file(name, access, Owner::Anybody)?.map(|opened| opened.fd.into()))
     }
 
-    /// Refuses a file that is another user's; `why` says what that means.
+    /// Refuses a file of another user with `PermissionDenied`; `why` completes the text.
     pub fn check_ours(&self, name: &str, why: &str) -> Result<()> {
         match self.beneath().facts(name)? {
             Some(facts) if !is_ours(&facts) => Err(self.beneath().refuse(name, &facts, why)),
@@ -210,6 +233,7 @@ impl Folder {
         }
     }
 
+    /// Writes and syncs a new file under a temporary name.
     fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File> {
         let file = File::from(self.beneath().create(name, self.mode, self.group)?);
         let written = file.write_all_at(bytes, 0).and_then(|()| file.sync_data());
@@ -217,7 +241,7 @@ impl Folder {
         Ok(file)
     }
 
-    /// Removes a file; one that is not there is none the less gone.
+    /// Removes a file; one that does not exist is no error.
     pub fn remove(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -225,12 +249,12 @@ impl Folder {
         }
     }
 
-    /// Removes what a writer that was killed had begun to make. Only for who holds the journal's lock; a consumer's file
-    /// that is just being made is its maker's.
+    /// Removes segments that a killed writer had begun to make. Only under the journal's lock; a
+    /// consumer's file that is being made belongs to its maker.
     pub fn sweep(&self) -> Result<()> {
         self.beneath().each_name(|name| {
             let is_segment = of_staged(name).is_some_and(|(name, _)| name.ends_with(SEGMENT));
-            // What another user began to make is that user's.
+            // What another user began to make is left to that user.
             if is_segment && self.beneath().facts(name)?.is_some_and(|facts| is_ours(&facts)) {
                 self.remove(name)?;
             }
@@ -238,14 +262,17 @@ impl Folder {
         })
     }
 
-    /// Begins a segment.
+    /// Makes a segment's file with its page.
     pub fn make_segment(&self, segment: Segment) -> Result<File> {
         let numbers = [segment.first, segment.created.cast_unsigned(), segment.high.cast_unsigned()];
         let says = Block { version: segment.version, id: segment.id, numbers };
         self.make(&segment_name(segment.first), &block::write(MAGIC, &says, PAGE as usize))
     }
 
-    /// Opens a segment and reads what its page says; none where there is none. `Corrupt` where the page is damaged.
+    /// Opens a segment and reads its page; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` where the page is damaged, `VersionMismatch` for a newer layout.
     pub fn segment(&self, first: u64, writes: bool) -> Result<Option<(File, Segment)>> {
         let name = segment_name(first);
         let Some(file) = self.file(&name, writes)? else { return Ok(None) };
@@ -268,7 +295,7 @@ impl Folder {
                 Ok(Some((file, Segment { version, id, first, created, high })))
             }
             Ok(Block { numbers: [number, ..], .. }) => {
-                Err(corrupt(&format!("says that it begins with number {number}")))
+                Err(corrupt(&format!("gives the first number {number}")))
             }
             Err(Flaw::Damaged) => Err(corrupt("fails its check sum")),
             Err(Flaw::Version(version)) => {
@@ -283,12 +310,12 @@ impl Folder {
     }
 }
 
-/// The file of the segment that begins with this number.
+/// The name of the segment that begins with this number.
 pub fn segment_name(first: u64) -> String {
     format!("{first:020}{SEGMENT}")
 }
 
-/// The file in which a consumer's place is kept.
+/// The name of the file in which a consumer's place is stored.
 pub fn consumer_name(consumer: &str) -> String {
     [consumer, CONSUMER].concat()
 }

@@ -1,57 +1,69 @@
-//! A reader of a journal that need not be there yet, and that may be removed and made anew.
+//! A reader of a journal that may not exist yet, and that may be removed and made anew.
+//!
+//! Two states: absent, where the directory around is watched, and present, where a [`Reader`]
+//! reads. One epoll set has whatever there is to wait on in either, so a program's event loop keeps
+//! one descriptor. A reader that waited for the journal gets it from the beginning: what was
+//! written before it could open it counts as written while it waited.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::reader::{Reader, Start};
+use super::reader::Reader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::extension::Sender;
 use crate::transport::place::Place;
+use crate::transport::store::Start;
 
-/// Follows the journal at a place.
+/// Follows the journal at a place. One thread at a time uses it.
 pub struct Following {
     place: Place,
+    /// The name under which this reader's place is stored.
     name: Option<String>,
+    /// Where to begin in the journal that is opened next.
     start: Option<Start>,
+    /// The longest body in bytes.
     limit: u64,
-    /// Holds what there is to sleep on: the directory until the journal is there, then the journal.
+    /// Holds what there is to wait on: the directory while the journal is absent, then the
+    /// committed word.
     epoll: Epoll,
     state: State,
 }
 
+/// Whether the journal exists.
 enum State {
     Absent(Watch),
-    There(Box<Reader>),
+    Present(Box<Reader>),
 }
 
 impl Following {
-    /// Opens the journal, or waits for it. See [`Reader::open`].
+    /// Opens the journal, or begins to wait for it. Errors as [`Reader::open`].
     pub fn open(place: &Place, name: Option<&str>, start: Option<Start>, limit: u64) -> Result<Following> {
         let epoll = Epoll::new()?;
         let state = match Reader::open(place, name, start, limit)? {
-            Some(reader) => there(reader, &epoll)?,
+            Some(reader) => present(reader, &epoll)?,
             None => State::Absent(watch(place, &epoll)?),
         };
         let name = name.map(str::to_owned);
         let mut following = Following { place: place.clone(), name, start, limit, epoll, state };
-        if !following.is_there() {
-            // Once more, now that nothing escapes us.
-            following.waits();
+        if !following.is_present() {
+            // Once more, now that the watch reports whatever happens from here on.
+            following.start_at_oldest();
             following.reader()?;
         }
         Ok(following)
     }
 
-    /// Whoever waits for a journal gets all that is written to it.
-    fn waits(&mut self) {
+    /// A reader that waits for a journal gets all that is written to it, unless it asked for a
+    /// number or a time.
+    fn start_at_oldest(&mut self) {
         if matches!(self.start, None | Some(Start::Newest)) {
             self.start = Some(Start::First);
         }
     }
 
-    /// The reader, where the journal is there.
+    /// The reader, opened now where the journal has appeared; `None` where there is none.
     fn reader(&mut self) -> Result<Option<&mut Reader>> {
         if let State::Absent(watch) = &self.state {
             let opened = Reader::open(&self.place, self.name.as_deref(), self.start, self.limit)?;
@@ -59,49 +71,58 @@ impl Following {
             for fd in watch.descriptors() {
                 self.epoll.remove(fd);
             }
-            self.state = there(reader, &self.epoll)?;
+            self.state = present(reader, &self.epoll)?;
         }
         match &mut self.state {
-            State::There(reader) => Ok(Some(reader)),
+            State::Present(reader) => Ok(Some(reader)),
             State::Absent(_) => Ok(None),
         }
     }
 
-    /// Whether the journal is there.
-    pub fn is_there(&self) -> bool {
-        matches!(self.state, State::There(_))
+    /// Whether the journal was there at the last look.
+    pub fn is_present(&self) -> bool {
+        matches!(self.state, State::Present(_))
     }
 
-    /// See [`Reader::try_recv`]. `Disconnected` once where the journal was removed; then this waits for the next.
+    /// See [`Reader::try_recv`]. `Disconnected` once where the journal was removed; then this waits
+    /// for the next one.
     pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
         let Some(reader) = self.reader()? else { return Ok(None) };
         let received = reader.try_recv();
-        if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
-            let watch = watch(&self.place, &self.epoll)?;
-            // The end of the old reader takes its descriptor out of the set.
-            self.state = State::Absent(watch);
-            self.waits();
-        }
-        received
+        self.after(received)
     }
 
-    /// See [`Reader::latest`]; `NotFound` where there is no journal.
+    /// See [`Reader::latest`]; `NotFound` where there is no journal, `Disconnected` as for
+    /// [`Following::try_recv`].
     pub fn latest(&mut self) -> Result<Option<(Incoming, Sender)>> {
-        match self.reader()? {
-            Some(reader) => reader.latest(),
-            None => Err(self.why_nothing()),
+        let Some(reader) = self.reader()? else { return Err(self.why_nothing()) };
+        let latest = reader.latest();
+        self.after(latest)
+    }
+
+    /// Goes back to waiting where the journal was removed. The next one is read from its beginning,
+    /// or from the given time on: it counts anew, so a number means nothing there.
+    fn after<T>(&mut self, received: Result<T>) -> Result<T> {
+        if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
+            let watch = watch(&self.place, &self.epoll)?;
+            // Dropping the old reader takes its descriptor out of the set.
+            self.state = State::Absent(watch);
+            if !matches!(self.start, Some(Start::Time(_))) {
+                self.start = Some(Start::First);
+            }
         }
+        received
     }
 
     /// See [`Reader::consumed`].
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match &mut self.state {
-            State::There(reader) => reader.consumed(sequence),
+            State::Present(reader) => reader.consumed(sequence),
             State::Absent(_) => Ok(()),
         }
     }
 
-    /// What a wait for a journal that did not come ends with.
+    /// The error for a wait that ended without a journal.
     pub fn why_nothing(&self) -> Error {
         let text = format!(
             "there is no journal {}; a publisher makes it, with the same LINKSPAN_STATE_DIR",
@@ -110,33 +131,34 @@ impl Following {
         Error::new(ErrorKind::NotFound, text)
     }
 
-    /// See the transport contract.
+    /// The contract's `park`.
     pub fn park(&mut self) -> Result<bool> {
         if let State::Absent(watch) = &self.state {
             watch.drain();
         }
-        let came = !self.is_there();
+        let appeared = !self.is_present();
         match self.reader()? {
-            // What woke us may be the journal itself: then a look decides.
-            Some(reader) => Ok(reader.park()? || came),
+            // The journal itself may be what woke the caller: then there may be something to read.
+            Some(reader) => Ok(reader.park()? || appeared),
             None => Ok(false),
         }
     }
 
-    /// See the transport contract.
+    /// The one descriptor to wait on, see the contract.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 }
 
-fn there(reader: Reader, epoll: &Epoll) -> Result<State> {
+/// The state with this reader, whose descriptor goes into the set.
+fn present(reader: Reader, epoll: &Epoll) -> Result<State> {
     if let Some(fd) = reader.descriptor() {
         epoll.add(fd, 0, Interest::IN)?;
     }
-    Ok(State::There(Box::new(reader)))
+    Ok(State::Present(Box::new(reader)))
 }
 
-/// Watches the directory around a journal.
+/// Watches the directory that contains the journal.
 fn watch(place: &Place, epoll: &Epoll) -> Result<Watch> {
     let watch = Watch::new(&place.directory)?;
     for fd in watch.descriptors() {

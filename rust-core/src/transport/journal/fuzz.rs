@@ -1,4 +1,9 @@
-//! Any bytes as a segment of a journal, behind a page that is good. Check sums are not looked at while fuzzing.
+//! Fuzzing: any bytes as a segment of a journal, behind a page that is good, read in every way in
+//! which records are read.
+//!
+//! Check sums are not compared while fuzzing (`cfg(fuzzing)`), because a fuzzer finds none. What is
+//! asserted: no panic, no record that ends where it begins, no body longer than the file, no tail
+//! behind the end of the file.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,7 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::block::{self, Block};
 use super::folder::{PAGE, Segment};
-use super::records::{Look, Records, Walked, Want};
+use super::records::{Found, Records, Walked, Want};
 use super::{committed, tail};
 
 /// Reads the bytes as blocks, and as the records of a segment in each way in which records are read.
@@ -24,13 +29,13 @@ pub fn fuzz(bytes: &[u8]) {
     let segment = Segment { version: 2, id: [7; 16], first: 1, created: 0, high: 0 };
     let length = PAGE + bytes.len() as u64;
     let mut records = Records::new(file, segment);
-    if let Ok((tail, _)) = tail::follow(&mut records, 1, 0) {
+    if let Ok((tail, _)) = tail::scan(&mut records, 1, 0) {
         assert!(tail.end <= length && tail.at <= tail.end, "a tail at {} of {length} bytes", tail.end);
     }
     records.forget();
     for want in [Want::Head, Want::Check, Want::Body(1 << 16)] {
         records.at = PAGE;
-        while let Ok(Look::Record(record)) = records.look(None, want) {
+        while let Ok(Found::Record(record)) = records.read_record(None, want) {
             // Each record is further on than the one before, so a file comes to an end.
             assert!(record.end > records.at, "a record that ends at {} where it begins", record.end);
             if let Some(body) = record.body {
@@ -40,7 +45,7 @@ pub fn fuzz(bytes: &[u8]) {
         }
     }
     records.at = PAGE;
-    if let Ok((_, Walked::Behind | Walked::Stands(_))) = records.walk(u64::MAX, |_| true) {
+    if let Ok((_, Walked::PastLast | Walked::Wanted(_))) = records.walk(u64::MAX, |_| true) {
         assert!(records.at > PAGE);
     }
 }

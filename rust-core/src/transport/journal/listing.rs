@@ -1,32 +1,20 @@
-//! What a listing shows of a journal: how far it is, and how far each of its readers is.
+//! What a listing shows of a journal: how many messages it has had, and how far each named reader
+//! is behind.
+//!
+//! It takes no lock and changes nothing; without a writer that has written the committed word it
+//! shows 0 messages.
 
 use super::committed::Word;
 use super::consumer;
 use super::folder::Folder;
 use crate::error::Result;
+use crate::transport::driver::{Consumer, Listing};
 use crate::transport::place::{Access, Place};
 
-/// What is known of a journal without opening it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// The number of the last message.
-    pub last: u64,
-    /// Those who read it under a name of their own.
-    pub consumers: Vec<Reading>,
-}
-
-/// One who reads a journal under a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The name.
-    pub name: String,
-    /// How many messages it has still to consume.
-    pub behind: u64,
-    /// Whether it reads just now.
-    pub live: bool,
-}
-
-/// Looks at the journal at a place; none where there is none.
+/// The listing of the journal at a place; `None` where there is none.
+///
+/// # Errors
+/// `Corrupt` where the page of the last segment or a consumer's file is damaged.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
     let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
@@ -36,9 +24,10 @@ pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let last = committed.map_or(0, |committed| committed.sequence);
     let mut consumers = Vec::new();
     for name in folder.consumers()? {
-        let Some(position) = consumer::look(&folder, &name, false)? else { continue };
+        let Some(position) = consumer::position(&folder, &name, false)? else { continue };
         let live = consumer::is_live(&folder, &name)?;
-        consumers.push(Reading { name, behind: last.saturating_sub(position.sequence), live });
+        consumers.push(Consumer { name, behind: last.saturating_sub(position.sequence), live });
     }
-    Ok(Some(Listing { last, consumers }))
+    let identity = segment.id.first_chunk().map(|first| u64::from_le_bytes(*first).max(1));
+    Ok(Some(Listing { identity, messages: Some(last), consumers: Some(consumers), ..Listing::default() }))
 }

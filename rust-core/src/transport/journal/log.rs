@@ -1,4 +1,18 @@
-//! The writing end of the log: records into the last segment, synced, then said to be safe.
+//! The writing end of the log: records go into the last segment, are synced, and then declared
+//! safe.
+//!
+//! Order of an append, which recovery relies on: the records are written behind the last safe one
+//! (`pwritev`); the segment is synced (`fdatasync`); the committed word is written; only then the
+//! caller is told. A crash between any two of these leaves records that nobody was promised. The
+//! word itself is not synced, so after a power cut it may be old, but never ahead of the disk.
+//!
+//! A write that fails is taken back by cutting the file at the last safe record. After `NoSpace`
+//! the log goes on; after any other failure nobody knows what the kernel still holds, so the log
+//! takes nothing more until it is opened anew.
+//!
+//! A new segment is begun when the record does not fit the segment's length, when a rule on age
+//! wants it, when the records' schema changes, and before the first record that needs a mask in a
+//! segment of version 1.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -11,20 +25,22 @@ use super::folder::{self, Folder, PAGE, Segment};
 use super::mask;
 use super::record::{self, Stamp};
 use super::records::Records;
-use super::retention::{Kept, Retention};
+use super::retention::SealedSegments;
 use super::schemas;
 use super::tail;
 use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::headroom;
+use crate::transport::store::Retention;
 use crate::value::Timestamp;
 
-/// Bytes of a segment where nothing else is said.
+/// The length of a segment in bytes where the options give none.
 const SEGMENT: u64 = 32 << 20;
-/// Bodies up to this are copied beside their heads, longer ones are written from where they are.
-const COPIED: usize = 16 << 10;
-/// Pieces of one write, at most (IOV_MAX is 1,024).
-const PIECES: usize = 512;
+/// Bodies of up to this many bytes are copied beside their heads; longer ones are written from
+/// where they are.
+const MAX_COPIED: usize = 16 << 10;
+/// The most pieces of one `pwritev` (IOV_MAX is 1,024).
+const MAX_PIECES: usize = 512;
 
 /// A message that waits to be written.
 #[derive(Clone, Debug)]
@@ -33,76 +49,125 @@ pub struct Draft {
     pub encoding: Encoding,
     /// The body.
     pub body: Bytes,
-    /// Its check sum.
+    /// The CRC-32C of the body as it is read, before a mask.
     pub check: u32,
-    /// Whether it holds what looks like a record, see [`mask`].
+    /// Whether the body contains what looks like a record, see [`mask`].
     pub needs_mask: bool,
-    /// Whether it is not to be written where the one before it was not: the two are of one batch.
+    /// Whether it must not be written where the draft before it was not: the two belong to one
+    /// batch.
     pub follows: bool,
+    /// What the repeated journal says of it, for a replica's record; `None` for a message of this
+    /// machine, which gets the next number and the current time.
+    pub origin: Option<Origin>,
+}
+
+/// What a replica keeps of a record of the journal that it repeats.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its number.
+    pub sequence: u64,
+    /// When it was sent, ns since 1970.
+    pub sent: i64,
+    /// The writer's name.
+    pub source: String,
+    /// The writer's incarnation.
+    pub session: u64,
+    /// The first 8 bytes of the fingerprint of its schema, 0 for none.
+    pub schema: u64,
+    /// Whether it is the first record of its segment there, and so has to be here.
+    pub begins: bool,
 }
 
 impl Draft {
-    /// A draft of this body.
+    /// A draft of this body; computes the check sum and looks for what needs a mask.
     pub fn new(encoding: Encoding, body: Bytes) -> Draft {
         let (check, needs_mask) = mask::inspect(&body);
-        Draft { encoding, body, check, needs_mask, follows: false }
+        Draft { encoding, body, check, needs_mask, follows: false, origin: None }
+    }
+
+    /// Whether the record begins a segment of the repeated journal.
+    fn begins(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.begins)
     }
 }
 
-/// How a journal is cut into segments.
+/// How a journal is cut into segments, and what it keeps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
-    /// Bytes of a segment.
+    /// The length of a segment in bytes; `None` for the default, or what the retention rule on
+    /// bytes suggests.
     pub segment_bytes: Option<u64>,
-    /// Which segments go.
+    /// Which segments are deleted.
     pub retention: Retention,
-    /// What the records name as their schema, 0 for none: those of a segment name one.
+    /// The first 8 bytes of the fingerprint of the schema that the records name, 0 for none. All
+    /// records of a segment name the same.
     pub schema: u64,
+    /// For a replica: the identity of the journal that it repeats, and the number of that one's
+    /// first record.
+    pub beginning: Option<(Identity, u64)>,
 }
 
-/// The writing end.
+/// The writing end. Its owner (`writer` or `replica`) holds the journal's lock, and calls it from
+/// one thread at a time.
 #[derive(Debug)]
 pub struct Log {
+    /// The journal's directory.
     folder: Folder,
+    /// How the journal is cut, from the options.
     shape: Shape,
+    /// The journal's identity, which every file of it repeats.
     id: Identity,
+    /// The writer's name, which each record carries.
     source: String,
+    /// The writer's incarnation, which each record carries.
     session: u64,
+    /// The last segment's file, open for writing.
     file: File,
+    /// What that segment's page says.
     segment: Segment,
     /// Where the next record goes; everything before it is on the disk.
     end: u64,
+    /// The last safe record.
     committed: Committed,
+    /// The latest time at which any record so far was sent, ns since 1970.
     high: i64,
+    /// The file from which readers learn what is safe.
     word: Word,
-    kept: Kept,
-    /// Why nothing more is taken.
-    spoilt: Option<Error>,
+    /// The segments before the last one.
+    kept: SealedSegments,
+    /// Why nothing more is taken, after a failure whose effect is unknown.
+    failed: Option<Error>,
+    /// Memory for heads and small bodies, used again by each append.
     scratch: Vec<u8>,
-    /// The schema of the segment's records; none where it has none yet.
+    /// The schema of the segment's records; `None` while it has none.
     written: Option<u64>,
 }
 
+/// A piece of one write: a part of the scratch memory, or a body where it is.
 enum Piece<'a> {
     Scratch(std::ops::Range<usize>),
     Body(&'a [u8]),
 }
 
 impl Log {
-    /// Opens the log, and makes it where there is none. To be called under the journal's lock.
+    /// Opens the log, and makes it where there is none. To be called under the journal's lock. It
+    /// cuts a torn tail, syncs what a killed writer may have left in the kernel's memory, writes
+    /// the committed word, and deletes the segments that the rules do not keep.
+    ///
+    /// # Errors
+    /// `Corrupt` where acknowledged records are damaged or their segments missing;
+    /// `VersionMismatch` for a newer layout; those of the file system.
     pub fn open(folder: Folder, shape: Shape, source: &str, session: u64) -> Result<Log> {
         folder.sweep()?;
         let segments = folder.segments()?;
         let (file, segment) = match segments.last() {
             Some(last) => folder.segment(*last, true)?.ok_or_else(|| vanished(&folder))?,
             None => {
-                let segment = Segment {
-                    version: folder::VERSION,
-                    id: fresh()?,
-                    first: 1,
-                    created: now(),
-                    high: i64::MIN,
+                let (id, first) = match shape.beginning {
+                    Some(beginning) => beginning,
+                    None => (new_identity()?, 1),
                 };
+                let segment = Segment { version: folder::VERSION, id, first, created: now(), high: i64::MIN };
                 refuse_lost(&folder)?;
                 (folder.make_segment(segment)?, segment)
             }
@@ -116,7 +181,7 @@ impl Log {
         if tail.broken || records.length()? > tail.end {
             file.set_len(tail.end).doing(doing())?;
         }
-        // What a killed writer left whole may be in the kernel's memory alone.
+        // Whole records that a killed writer left may be in the kernel's memory alone.
         file.sync_data().doing(doing())?;
         folder.sync_names()?;
         let committed = match known {
@@ -132,7 +197,7 @@ impl Log {
             true => schemas::of_segment(&folder, &file, segment.first)?,
             false => None,
         };
-        let kept = Kept::look(&folder, &segments, segment)?;
+        let kept = SealedSegments::scan(&folder, &segments, segment)?;
         let mut log = Log {
             folder,
             shape,
@@ -146,7 +211,7 @@ impl Log {
             high: tail.high,
             word,
             kept,
-            spoilt: None,
+            failed: None,
             scratch: Vec::new(),
             written,
         };
@@ -154,18 +219,22 @@ impl Log {
         Ok(log)
     }
 
-    /// How far it is safe.
-    #[cfg(test)]
+    /// The last safe record.
     pub fn committed(&self) -> Committed {
         self.committed
     }
 
-    /// Its directory.
+    /// The journal's directory.
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// Writes messages and syncs them: each gets its number, or why it is not in the log.
+    /// Writes messages and syncs them; returns for each its number, or why it is not in the log.
+    /// Blocks for the disk. A message that follows one that failed fails with the same error.
+    ///
+    /// # Errors
+    /// `NoSpace` for a full disk or a file limit, `InvalidState` behind the largest number,
+    /// `Corrupt` after a failure whose effect is unknown.
     pub fn append(&mut self, drafts: &[Draft]) -> Vec<Result<u64>> {
         let mut outcomes = Vec::with_capacity(drafts.len());
         while outcomes.len() < drafts.len() {
@@ -184,14 +253,17 @@ impl Log {
         outcomes
     }
 
-    /// Writes as many as fit the segment; gives how many, or how many failed and why.
+    /// Writes as many messages as fit in the segment, with one sync. Returns how many, or how many
+    /// failed and why.
     fn append_some(&mut self, drafts: &[Draft]) -> std::result::Result<usize, (usize, Error)> {
-        if let Some(spoilt) = &self.spoilt {
-            return Err((drafts.len(), spoilt.clone()));
+        if let Some(failed) = &self.failed {
+            return Err((drafts.len(), failed.clone()));
         }
-        if self.committed.sequence.saturating_add(drafts.len() as u64) > LARGEST {
+        let expected = self.committed.sequence.saturating_add(1);
+        let next = drafts[0].origin.as_ref().map_or(expected, |origin| origin.sequence);
+        if (next - 1).saturating_add(drafts.len() as u64) > LARGEST {
             let text = format!(
-                "{} has reached the last number that there is, {LARGEST}; begin another journal",
+                "{} has reached the largest number, {LARGEST}; begin another journal",
                 self.file_name()
             );
             return Err((drafts.len(), Error::new(ErrorKind::InvalidState, text)));
@@ -199,21 +271,26 @@ impl Log {
         let limit = self.capacity();
         let now = now();
         let first = self.size(&drafts[0]);
-        // What does not understand masks does not understand the next segment either, and says so.
+        // A library that does not know masks does not know the next segment's version either, and
+        // says so.
         let old = self.shape.retention.wants_new(&self.segment, now)
             || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask)
-            || self.written.is_some_and(|schema| schema != self.shape.schema);
-        if self.end > PAGE && (self.end + first > limit || old) {
-            self.roll(now).map_err(|e| (drafts.len(), e))?;
+            || self.written.is_some_and(|schema| schema != self.schema(&drafts[0]));
+        // A segment without a record is replaced only where its name would not be the number of its
+        // first record.
+        let is_elsewhere = drafts[0].begins() && self.segment.first != next;
+        if self.end > PAGE && (self.end + first > limit || old) || is_elsewhere {
+            self.roll(next, now).map_err(|e| (drafts.len(), e))?;
         }
         headroom::check_file(self.end + first).map_err(|e| (1, e))?;
         self.scratch.clear();
         let mut scratch = std::mem::take(&mut self.scratch);
-        let (mut count, mut at, mut last_at) = (0, self.end, self.end);
+        let (mut count, mut at, mut last_at, mut high) = (0, self.end, self.end, self.high);
         let mut pieces: Vec<Piece<'_>> = Vec::new();
         for draft in drafts {
             let size = self.size(draft);
-            if count > 0 && at + size > limit {
+            let is_of_next = draft.begins() || self.schema(draft) != self.schema(&drafts[0]);
+            if count > 0 && (at + size > limit || is_of_next) {
                 break;
             }
             let start = scratch.len();
@@ -225,20 +302,22 @@ impl Log {
                 }
                 Err(_) => break,
             };
+            let origin = draft.origin.as_ref();
             let stamp = Stamp {
                 id: &self.id,
-                sequence: self.committed.sequence + 1 + count as u64,
-                sent: now,
+                sequence: next + count as u64,
+                sent: origin.map_or(now, |origin| origin.sent),
                 after: self.committed.sequence,
-                session: self.session,
-                source: &self.source,
-                schema: self.shape.schema,
+                session: origin.map_or(self.session, |origin| origin.session),
+                source: origin.map_or(&self.source, |origin| &origin.source),
+                schema: self.schema(draft),
                 mask,
             };
+            high = high.max(stamp.sent);
             let length = draft.body.len();
             record::write_head(&mut scratch, draft.encoding, length as u64, draft.check, &stamp);
             let head = scratch.len() - start;
-            if length <= COPIED || mask.is_some() {
+            if length <= MAX_COPIED || mask.is_some() {
                 scratch.extend_from_slice(&draft.body);
                 if let Some(mask) = mask {
                     mask::apply(mask, &mut scratch[start + head..]);
@@ -257,40 +336,44 @@ impl Log {
             (last_at, at, count) = (at, at + size, count + 1);
         }
         let written = self.write(&pieces, &scratch).and_then(|()| {
-            let committed = Committed {
-                sequence: self.committed.sequence + count as u64,
-                segment: self.segment.first,
-                at: last_at,
-            };
-            self.settle(committed)
+            let committed =
+                Committed { sequence: next + count as u64 - 1, segment: self.segment.first, at: last_at };
+            self.sync_and_commit(committed)
         });
         self.scratch = scratch;
         match written {
             Ok(committed) => {
-                (self.end, self.committed, self.high) = (at, committed, self.high.max(now));
-                self.written = Some(self.shape.schema);
+                (self.end, self.committed, self.high) = (at, committed, high);
+                self.written = Some(self.schema(&drafts[0]));
                 Ok(count)
             }
             Err(error) => Err((count, self.undo(error))),
         }
     }
 
-    /// Bytes that a message takes in the log.
+    /// Bytes that a message takes in the log, with head and fill.
     fn size(&self, draft: &Draft) -> u64 {
-        record::length(record::head_length(&self.source, draft.needs_mask), draft.body.len() as u64)
+        let source = draft.origin.as_ref().map_or(&self.source, |origin| &origin.source);
+        record::length(record::head_length(source, draft.needs_mask), draft.body.len() as u64)
     }
 
-    /// How long a segment is to get: never longer than the process may make a file.
+    /// The schema that a message's record names.
+    fn schema(&self, draft: &Draft) -> u64 {
+        draft.origin.as_ref().map_or(self.shape.schema, |origin| origin.schema)
+    }
+
+    /// The length of the segment in bytes: never longer than the process may make a file.
     fn capacity(&self) -> u64 {
         let process = headroom::file_limit();
         let usual = self.shape.retention.segment_bytes(SEGMENT);
         self.shape.segment_bytes.unwrap_or(usual).min(process)
     }
 
+    /// Writes the pieces behind the last safe record. Nothing is synced.
     fn write(&self, pieces: &[Piece<'_>], scratch: &[u8]) -> Result<()> {
         let doing = || format!("writing to {}", self.file_name());
         let mut at = self.end;
-        for pieces in pieces.chunks(PIECES) {
+        for pieces in pieces.chunks(MAX_PIECES) {
             let mut slices: Vec<IoSlice<'_>> = pieces
                 .iter()
                 .map(|piece| match piece {
@@ -318,15 +401,16 @@ impl Log {
         Ok(())
     }
 
-    /// Brings what was written to the disk, and tells the readers.
-    fn settle(&self, committed: Committed) -> Result<Committed> {
+    /// Brings what was written to the disk, then writes the committed word, which wakes the
+    /// readers.
+    fn sync_and_commit(&self, committed: Committed) -> Result<Committed> {
         self.file.sync_data().doing(format_args!("syncing {}", self.file_name()))?;
         self.word.write(&committed)?;
         Ok(committed)
     }
 
-    /// Takes back what was written and not acknowledged. A full disk leaves the log as it was; after any other failure nobody
-    /// knows what the kernel still holds of it, so that nothing more is taken.
+    /// Cuts off what was written and not acknowledged. A full disk leaves the log as it was; after
+    /// any other failure nobody knows what the kernel still holds of it, so nothing more is taken.
     fn undo(&mut self, error: Error) -> Error {
         let cut = self.file.set_len(self.end);
         let synced = cut.and_then(|()| self.file.sync_data());
@@ -334,43 +418,61 @@ impl Log {
             return error;
         }
         let text = format!(
-            "{}; everything up to number {} is safe, this message is not in the journal, and no other is taken until the \
+            "{}; everything up to number {} is safe, this message is not in the journal, and no other is accepted until the \
              publisher is made anew",
             error.text(),
             self.committed.sequence
         );
-        self.spoilt = Some(Error::new(ErrorKind::Corrupt, text.clone()));
+        self.failed = Some(Error::new(ErrorKind::Corrupt, text.clone()));
         Error::new(ErrorKind::Corrupt, text)
     }
 
+    /// The path of the last segment, for error texts.
     fn file_name(&self) -> String {
         self.folder.path(&super::folder::segment_name(self.segment.first)).display().to_string()
     }
 
-    /// Begins the next segment.
-    fn roll(&mut self, now: i64) -> Result<()> {
-        let first = self.committed.sequence + 1;
+    /// Begins the next segment, whose first record gets the number `first`, and deletes those that
+    /// the rules do not keep.
+    fn roll(&mut self, first: u64, now: i64) -> Result<()> {
         let segment = Segment { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
         self.file = self.folder.make_segment(segment)?;
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
         (self.segment, self.end, self.written) = (segment, PAGE, None);
-        // What cannot be deleted is no reason to refuse a message: it is tried again with the next segment, and whoever opens
-        // the journal is told.
+        // A segment that cannot be deleted is no reason to refuse a message: deleting is tried
+        // again with the next segment, and whoever opens the journal gets the error.
         let _ = self.retire();
         Ok(())
     }
 
-    /// Deletes the segments that are not to be kept.
+    /// Deletes the segments that the rules do not keep.
     fn retire(&mut self) -> Result<()> {
         self.kept.retire(&self.folder, &self.shape.retention, self.end, now())
     }
 
-    /// Brings the word to the disk, at a close in good order.
+    /// Continues with the number `first`, for a replica: the records before it will never come.
+    /// Readers find them missing like deleted ones.
+    pub fn skip_to(&mut self, first: u64) -> Result<()> {
+        self.roll(first, now())?;
+        let committed = Committed { sequence: first - 1, segment: first, at: 0 };
+        self.word.write(&committed)?;
+        self.committed = committed;
+        self.retire_before(first)
+    }
+
+    /// Deletes the segments all of whose records have lower numbers than `first`.
+    pub fn retire_before(&mut self, first: u64) -> Result<()> {
+        self.kept.retire_before(&self.folder, first)
+    }
+
+    /// Syncs the committed word, at an orderly close. What was acknowledged is safe without it; the
+    /// next writer is spared a search.
     pub fn close(&self) -> Result<()> {
         self.word.sync()
     }
 }
 
+/// Adds a part of the scratch memory, joined with the one before where they touch.
 fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
     match pieces.last_mut() {
         Some(Piece::Scratch(before)) if before.end == range.start => before.end = range.end,
@@ -378,23 +480,28 @@ fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
     }
 }
 
+/// The current time, ns since 1970.
 fn now() -> i64 {
     Timestamp::now().0
 }
 
-fn fresh() -> Result<Identity> {
+/// A random identity for a new journal.
+fn new_identity() -> Result<Identity> {
     let mut id = [0; 16];
     rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
         .doing("drawing a random number")?;
     Ok(id)
 }
 
+/// The error for a segment that was deleted between listing and opening it.
 fn vanished(folder: &Folder) -> Error {
-    let text = format!("the last segment of {} went away while it was opened", folder.path("").display());
+    let text =
+        format!("the last segment of {} was removed while it was being opened", folder.path("").display());
     Error::new(ErrorKind::Corrupt, text)
 }
 
-/// A journal whose segments are gone is not begun anew under its readers' feet.
+/// Refuses to begin a journal anew whose segments are gone, because its readers would take the new
+/// one for it.
 fn refuse_lost(folder: &Folder) -> Result<()> {
     if folder.consumers()?.is_empty() && folder.file(super::committed::NAME, false)?.is_none() {
         return Ok(());

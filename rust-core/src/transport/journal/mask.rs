@@ -1,24 +1,30 @@
-//! Bodies that hold what looks like a record: they are stored so that they do not.
+//! Bodies that contain what looks like a record: they are stored so that they do not (decision 19).
 //!
-//! Whoever looks for the next record behind a damaged one looks at every multiple of 64 bytes for a record's first four bytes.
-//! A body that had them there, because somebody sent a copy of the journal, or forged one, would be taken for a record. So
-//! such a body is stored with the first four bytes of each of its 64 changed: they are combined (exclusive or) with a number
-//! that the record's extension tells, and which is drawn so that none of them comes out as a record's beginning. Other
-//! bodies, nearly all there are, are stored as they are. A body begins at a multiple of 64, and so does each of its parts.
+//! A search for the next record behind a damaged one checks every multiple of 64 bytes for a
+//! record's first four bytes. A body that has them there, because somebody sent a copy of the
+//! journal, or forged one, would be taken for a record. So such a body is stored with the first
+//! four bytes of each 64 combined (exclusive or) with a mask, which the record's extension names
+//! and which is drawn so that none of them comes out as a record's beginning. All other bodies,
+//! nearly all in practice, are stored as they are. A body begins at a multiple of 64, and so does
+//! each of its steps.
 
-use super::record::ALIGN;
 use crate::error::{Doing, Result};
 
-/// What is combined with the first bytes of each 64 of a body.
+/// Records begin and end at multiples of this many bytes.
+pub const ALIGN: u64 = 64;
+
+/// What is combined with the first four bytes of each 64 of a body.
 pub type Mask = [u8; 4];
 
 /// What a record begins with.
 const MAGIC: [u8; 4] = *b"LKSP";
+/// The distance of the places where a search looks.
 const STEP: usize = ALIGN as usize;
-/// Of a body so much is looked at before its check sum is made: it is still in the processor's cache then.
+/// So much of a body is searched before its check sum is made, because it is still in the
+/// processor's cache then.
 const PART: usize = 16 << 10;
 
-/// The check sum of a body, and whether it has to be stored with a mask.
+/// The CRC-32C of a body, and whether it has to be stored with a mask.
 pub fn inspect(body: &[u8]) -> (u32, bool) {
     let (mut check, mut needs_mask) = (0, false);
     for part in body.chunks(PART) {
@@ -28,23 +34,24 @@ pub fn inspect(body: &[u8]) -> (u32, bool) {
     (check, needs_mask)
 }
 
-/// Whether one of the 64-byte steps begins so.
+/// Whether one of the 64-byte steps begins with these bytes.
 fn holds(body: &[u8], beginning: [u8; 4]) -> bool {
     body.chunks(STEP).any(|step| step.starts_with(&beginning))
 }
 
-/// Combines the mask with a body, or a part of one that begins at a multiple of 64: both ways.
+/// Combines the mask with a body, or with a part of one that begins at a multiple of 64. Applying
+/// it twice restores the body.
 pub fn apply(mask: Mask, body: &mut [u8]) {
     for step in body.chunks_mut(STEP) {
-        // Fewer than four bytes at the end of a body are no beginning of a record.
+        // Fewer than four bytes at the end of a body cannot begin a record.
         if let Some(first) = step.first_chunk_mut::<4>() {
             *first = combined(*first, mask);
         }
     }
 }
 
-/// A mask under which no step of this body looks like the beginning of a record. Drawn by chance: whoever wrote the body
-/// cannot know it, and so cannot make us draw many.
+/// Draws a mask under which no step of this body looks like the beginning of a record. It is
+/// random: whoever wrote the body cannot know it, and so cannot make this side draw often.
 pub fn draw(body: &[u8]) -> Result<Mask> {
     loop {
         let mut mask = [0; 4];
@@ -56,6 +63,7 @@ pub fn draw(body: &[u8]) -> Result<Mask> {
     }
 }
 
+/// Exclusive or, byte by byte.
 fn combined(a: [u8; 4], b: Mask) -> [u8; 4] {
     std::array::from_fn(|i| a[i] ^ b[i])
 }

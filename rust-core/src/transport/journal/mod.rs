@@ -1,4 +1,5 @@
-//! A journal: an append-only log in the state directory, acknowledged once it is on the disk, read by any number.
+//! A journal: an append-only log in the state directory, written by one process and read by any
+//! number. A record is acknowledged once it is on the disk, and readers see no record before that.
 //!
 //! ```text
 //! lab@fft.journal/00000000000000000001.segment    a page, then records; named by its first number
@@ -7,27 +8,35 @@
 //! lab@fft.journal/logger.consumer                 where the reader called logger has got to
 //! ```
 //!
-//! A record is a message as it stands on the wire. The names of the segments are the index by number, their pages the
-//! index by time; inside a segment headers are walked.
+//! A record is a message as it stands on the wire. The names of the segments are the index by
+//! number, their pages the index by time; inside a segment the headers are walked (decision 13).
+//!
+//! Who may do what: the process that holds the journal's lock writes; readers take no lock, except
+//! one for their name. A crash at any instruction leaves whole records, then at most one torn tail,
+//! which the next writer cuts if nothing of it was acknowledged (`tail`). Damage to what was
+//! acknowledged is `Corrupt`, with the file and the offset, and never cut without being asked for.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | small blocks with a check sum | `block` |
 //! | the directory and its files | `folder` |
 //! | one record; the records of a segment | `record`, `records` |
-//! | bodies that hold what looks like a record | `mask` |
+//! | bodies that contain what looks like a record | `mask` |
 //! | how far the journal is safe | `committed` |
 //! | where it ends after a crash | `tail` |
-//! | writing, and which segments go | `log`, `retention` |
+//! | writing, and which segments are deleted | `log`, `retention` |
 //! | which schemas the records name | `schemas` |
 //! | many senders, one sync | `writer` |
+//! | a journal that repeats one of another machine | `replica` |
 //! | reading, and where a reader stopped | `reader`, `consumer` |
-//! | a reader of a journal that need not be there yet | `following` |
+//! | a reader of a journal that may not exist yet | `following` |
 //! | what listings show | `listing` |
+//! | the traits of a transport | `driver` |
 
 mod block;
 mod committed;
 mod consumer;
+mod driver;
 mod folder;
 mod following;
 #[cfg(all(any(test, fuzzing), not(loom)))]
@@ -38,20 +47,15 @@ mod mask;
 mod reader;
 mod record;
 mod records;
+mod replica;
 mod retention;
 mod schemas;
 mod tail;
 mod writer;
 
-pub use following::Following;
+pub use driver::Journal;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub use fuzz::fuzz;
-pub use listing::listing;
-pub use log::Shape;
-pub use reader::{Reader, Start};
-pub use retention::Retention;
-pub use schemas::schemas;
-pub use writer::{Writer, WriterOptions};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,13 @@
-//! A reader of a journal: from any record on, in order, never past what is on the disk.
+//! A reader of a journal: from any record on, in order, and never past what is on the disk.
+//!
+//! It takes no lock on the journal. What is safe it learns from the committed word, whose file it
+//! watches; where no writer lives it checks the files itself (`tail::without_writer`). Between two
+//! reads the writer may delete segments, so each opening of a segment may find it gone: the missing
+//! records are then reported as `Lagged`.
+//!
+//! Damage does not end a reader: one record, or what lies up to the next one that is whole, is
+//! reported as `Corrupt` once, and the next call goes on behind it. Nothing here blocks but the
+//! disk; `park` and `descriptor` are for waiting.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -6,7 +15,7 @@ use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
 use super::folder::{Folder, PAGE};
 use super::record;
-use super::records::{Look, Record, Records, Walked, Want};
+use super::records::{Found, Record, Records, Walked, Want};
 use super::tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming};
@@ -14,48 +23,50 @@ use crate::sys::inotify::ContentWatch;
 use crate::sys::lock;
 use crate::transport::extension::Sender;
 use crate::transport::place::{Access, Place};
+use crate::transport::store::Start;
 
-/// Where a reader begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the oldest record that is left.
-    First,
-    /// At the newest.
-    Newest,
-    /// At the record of this number.
-    Sequence(u64),
-    /// At the first record that was sent at this time or later: nanoseconds since 1970.
-    Time(i64),
-}
-
-/// Reads a journal.
+/// Reads one journal. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Reader {
+    /// The journal's directory.
     folder: Folder,
+    /// The file that says how far the journal is safe.
     word: Word,
-    /// None for one look.
+    /// Wakes this reader when the word is written; `None` for a single look.
     watch: Option<ContentWatch>,
+    /// The last safe record, as of the last look at the word.
     committed: Committed,
+    /// The longest body in bytes; longer ones are passed over with `TooLarge`.
     limit: u64,
+    /// The segment that is being read; `None` before one is opened.
     records: Option<Records>,
-    /// The number of the next record that is read.
+    /// The number of the next record that is returned.
     next: u64,
-    /// Records sent earlier are passed over, until one is found that was not.
+    /// Records sent earlier than this (ns since 1970) are passed over, until one is found that was
+    /// not.
     since: Option<i64>,
-    /// The segment is read from in front of the next record.
-    walks: bool,
-    /// How many were deleted before they were read, not told yet.
+    /// Whether the place in the segment may lie before the next record, so that headers have to be
+    /// walked.
+    seeking: bool,
+    /// How many records were deleted before they were read and are not reported yet.
     missed: u64,
-    /// The journal was removed.
+    /// Whether the journal was removed.
     gone: bool,
+    /// The name under which this reader's place is stored; `None` for a reader without a name.
     consumer: Option<Consumer>,
-    /// The last two that were given: who looks ahead takes one more than it has passed on.
-    given: [Option<Position>; 2],
+    /// The places of the last two records returned: a caller that reads ahead has one more than it
+    /// has passed on.
+    delivered: [Option<Position>; 2],
 }
 
 impl Reader {
-    /// Opens the journal at a place; none where there is none yet. A reader with a name goes on where it stopped, and begins
-    /// at `start` where the name is new.
+    /// Opens the journal at a place; `None` where there is none yet. A reader with a name goes on
+    /// where it stopped, and begins at `start` where the name is new; without `start` a new name
+    /// begins with the oldest record, a reader without a name with the newest.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a living process reads under the name; `Corrupt`, `VersionMismatch`,
+    /// `PermissionDenied`.
     pub fn open(
         place: &Place,
         name: Option<&str>,
@@ -65,11 +76,17 @@ impl Reader {
         Reader::open_for(place, name, start, limit, true)
     }
 
-    /// The newest record of the journal at a place, by itself: nothing is watched, because the end of a watch takes the
-    /// kernel milliseconds. The outer none is for a journal that is not there.
+    /// The newest record of the journal at a place, without a watch, because closing a watch takes
+    /// the kernel milliseconds. The outer `None` means that there is no journal.
     pub fn newest(place: &Place, limit: u64) -> Result<Option<Option<(Incoming, Sender)>>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), limit, false)?;
         reader.map(|mut reader| reader.latest()).transpose()
+    }
+
+    /// The number of the last safe record, 0 for none; `None` where there is no journal.
+    pub fn last(place: &Place) -> Result<Option<u64>> {
+        let reader = Reader::open_for(place, None, Some(Start::Newest), 0, false)?;
+        Ok(reader.map(|reader| reader.committed.sequence))
     }
 
     fn open_for(
@@ -83,6 +100,7 @@ impl Reader {
         opened.map_err(|e| place.denied("read", e))
     }
 
+    /// The same for a single look, where `watches` is false.
     fn open_once(
         place: &Place,
         name: Option<&str>,
@@ -94,7 +112,7 @@ impl Reader {
         let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
         let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
-        // Before the first look, so that nothing is missed between the two.
+        // Before the word is read, so that no write is missed between the two.
         let watch = if watches { Some(ContentWatch::new(word.as_fd())?) } else { None };
         let Some(committed) = committed(&folder, &word)? else { return Ok(None) };
         let mut reader = Reader {
@@ -106,39 +124,41 @@ impl Reader {
             records: None,
             next: 1,
             since: None,
-            walks: false,
+            seeking: false,
             missed: 0,
             gone: false,
             consumer: None,
-            given: [None; 2],
+            delivered: [None; 2],
         };
         let mut stopped = None;
         if let Some(name) = name {
-            let (consumer, position) = Consumer::take(&reader.folder, segment.id, name)?;
+            let (consumer, position) = Consumer::claim(&reader.folder, segment.id, name)?;
             (reader.consumer, stopped) = (Some(consumer), position);
         }
         match (stopped, start) {
-            // Nothing has been acknowledged, and this place stays the same however often it is looked for.
+            // Nothing was acknowledged under this name yet, so a given start counts, however often
+            // it is opened.
             (Some(Position { at: 0, .. }), Some(start @ (Start::Sequence(_) | Start::Time(_)))) => {
                 reader.begin(start)?
             }
             (Some(position), _) => reader.resume(position)?,
             (None, start) => {
                 reader.begin(start.unwrap_or(if name.is_some() { Start::First } else { Start::Newest }))?;
-                reader.keep_beginning()?;
+                reader.store_beginning()?;
             }
         }
         Ok(Some(reader))
     }
 
+    /// Goes on behind the stored place of a named reader.
     fn resume(&mut self, position: Position) -> Result<()> {
-        // Whoever cut the journal short begins to count anew there.
+        // The journal may have been cut after the place was stored; numbers are then given again.
         self.next = position.sequence.min(self.committed.sequence) + 1;
-        // The place is worth more than looking for it only where that very record stands there.
+        // The offset saves a search, but only where that very record lies there.
         if self.next == position.sequence + 1
             // Damage is told when it is read.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
-            && let Look::Record(record) = records.look(Some(position.sequence), Want::Head)?
+            && let Found::Record(record) = records.read_record(Some(position.sequence), Want::Head)?
         {
             records.at = record.end;
             self.records = Some(records);
@@ -146,6 +166,7 @@ impl Reader {
         Ok(())
     }
 
+    /// Sets the place of a reader without a stored one.
     fn begin(&mut self, start: Start) -> Result<()> {
         let oldest = self.folder.segments()?.first().copied().unwrap_or(1);
         match start {
@@ -161,15 +182,16 @@ impl Reader {
         Ok(())
     }
 
-    /// Keeps where a reader with a new name begins: from now on what lies there is kept for it, and it goes on there, also where it
-    /// ends before it has acknowledged anything.
-    fn keep_beginning(&mut self) -> Result<()> {
+    /// Stores where a reader with a new name begins: from now on, what lies behind is kept for it,
+    /// also where it ends before it has acknowledged anything.
+    fn store_beginning(&mut self) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let sequence = (self.next - 1).min(self.committed.sequence);
-        consumer.keep(&self.folder, Position { sequence, segment: 0, at: 0 })
+        consumer.store(&self.folder, Position { sequence, segment: 0, at: 0 })
     }
 
-    /// A place in a segment; none where there is none such.
+    /// An offset in a segment, to be read from; `None` where it cannot be that of a record, or the
+    /// segment is gone.
     fn at(&self, segment: u64, at: u64) -> Result<Option<Records>> {
         if at < PAGE || !at.is_multiple_of(record::ALIGN) {
             return Ok(None);
@@ -180,8 +202,9 @@ impl Reader {
         Ok(Some(records))
     }
 
-    /// The first number of the segment in which the first record that was sent at this time or later is, or is going to be.
-    /// The page of each segment says how late any record before it was sent, which never falls.
+    /// The first number of the segment that contains, or is going to contain, the first record sent
+    /// at this time or later. The page of each segment gives the latest time of any record before
+    /// it, which never falls, so a binary search finds it.
     fn segment_of(&self, at: i64) -> Result<u64> {
         let segments = self.folder.segments()?;
         let (mut low, mut high) = (0, segments.len().saturating_sub(1));
@@ -189,7 +212,7 @@ impl Reader {
             let middle = low + (high - low).div_ceil(2);
             match self.folder.segment(segments[middle], false) {
                 Ok(Some((_, segment))) if segment.high < at => low = middle,
-                // One that was deleted meanwhile was among the oldest.
+                // A segment that was deleted meanwhile was among the oldest.
                 Ok(None) => low = middle,
                 Ok(Some(_)) => high = middle - 1,
                 // An earlier one will do, and damage is told when it is read.
@@ -200,9 +223,13 @@ impl Reader {
         Ok(segments.get(low).copied().unwrap_or(1))
     }
 
-    /// The next record, if there is one: its frame and who sent it. `Lagged` once where some were deleted before they were
-    /// read, `TooLarge` for one that is passed over, `Corrupt` once where the disk has not kept one;
-    /// then it goes on behind it.
+    /// Returns the next record, if there is one: its frame and its sender.
+    ///
+    /// # Errors
+    /// - `Lagged` once, with the number of records that were deleted before they were read.
+    /// - `TooLarge` for a record that is passed over.
+    /// - `Corrupt` once for records that the disk has not kept; the next call goes on behind them.
+    /// - `Disconnected` where the journal was removed and everything was read.
     pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
         loop {
             if self.missed > 0 {
@@ -215,33 +242,33 @@ impl Reader {
                 self.enter()?;
                 continue;
             };
-            if self.walks || self.since.is_some() {
+            if self.seeking || self.since.is_some() {
                 self.walk()?;
                 continue;
             }
-            let record = match records.look(Some(self.next), Want::Body(self.limit))? {
-                Look::Record(record) => record,
-                Look::End => {
+            let record = match records.read_record(Some(self.next), Want::Body(self.limit))? {
+                Found::Record(record) => record,
+                Found::End => {
                     self.enter()?;
                     continue;
                 }
-                Look::Broken(why) => return Err(self.pass_damage(&why)?),
+                Found::Broken(why) => return Err(self.pass_damage(&why)?),
             };
             records.at = record.end;
             self.next += 1;
             let sequence = record.header.sequence;
             let position = Position { sequence, segment: records.segment.first, at: record.at };
-            self.given = [self.given[1], Some(position)];
+            self.delivered = [self.delivered[1], Some(position)];
             let Some(body) = record.body else {
                 let text = format!("{}; it is passed over", self.too_large(&record));
                 return Err(Error::new(ErrorKind::TooLarge, text));
             };
-            let frame = Incoming { header: record.header, extension: record.extension, body };
+            let frame = Incoming { header: record.header, extension: record.extension, body: body.into() };
             return Ok(Some((frame, record.sender)));
         }
     }
 
-    /// Goes to the first record that is wanted.
+    /// Walks headers to the first record that is wanted, by number or by time.
     fn walk(&mut self) -> Result<()> {
         let Some(records) = &mut self.records else { return Ok(()) };
         let (next, since) = (self.next, self.since);
@@ -249,8 +276,8 @@ impl Reader {
         let (over, walked) = records.walk(self.committed.sequence, unwanted)?;
         self.next = next.max(over + 1);
         match walked {
-            Walked::Stands(number) => (self.next, self.walks, self.since) = (number, false, None),
-            Walked::Behind => self.walks = false,
+            Walked::Wanted(number) => (self.next, self.seeking, self.since) = (number, false, None),
+            Walked::PastLast => self.seeking = false,
             Walked::End => self.enter()?,
             Walked::Broken(why) => {
                 // Damage in front of what is wanted is of no interest.
@@ -263,14 +290,16 @@ impl Reader {
         Ok(())
     }
 
+    /// The text for a record whose body is longer than the limit.
     fn too_large(&self, record: &Record) -> String {
         format!(
-            "over the message limit: record {} has {} bytes, {} are taken (option limit)",
+            "over the message limit: record {} has {} bytes, {} are taken (option max_message_size)",
             record.header.sequence, record.header.body, self.limit
         )
     }
 
-    /// Opens the segment in which the next record is.
+    /// Opens the segment in which the next record is. Records that were deleted before are counted
+    /// as missed.
     fn enter(&mut self) -> Result<()> {
         let segments = self.folder.segments()?;
         let before = self.records.as_ref().map(|records| records.segment.first);
@@ -295,11 +324,11 @@ impl Reader {
             }
             records => records?,
         };
-        self.walks = first < self.next;
+        self.seeking = first < self.next;
         Ok(())
     }
 
-    /// Whether there is more than before.
+    /// Reads the committed word; whether there is something new for this reader.
     fn refresh(&mut self) -> Result<bool> {
         let Some(committed) = self.word.read()? else { return Ok(false) };
         if committed.sequence <= self.committed.sequence {
@@ -312,21 +341,29 @@ impl Reader {
         Ok(self.next <= committed.sequence)
     }
 
-    /// Every record up to this number, one of the last two that were given, has been dealt with: a reader with a name goes
-    /// on behind it.
+    /// Stores that every record up to this number, one of the last two that were returned, was
+    /// dealt with: a reader with a name goes on behind it. Does nothing without a name.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
-        let done = |given: &Option<Position>| given.is_some_and(|given| given.sequence <= sequence);
-        let Some(last) = self.given.iter().rposition(done) else { return Ok(()) };
-        if let Some(position) = self.given[last] {
-            consumer.keep(&self.folder, position)?;
+        let done =
+            |delivered: &Option<Position>| delivered.is_some_and(|delivered| delivered.sequence <= sequence);
+        let Some(last) = self.delivered.iter().rposition(done) else { return Ok(()) };
+        if let Some(position) = self.delivered[last] {
+            consumer.store(&self.folder, position)?;
         }
-        self.given[..=last].fill(None);
+        self.delivered[..=last].fill(None);
         Ok(())
     }
 
-    /// The newest record, whether it was read before or not. The place of this reader stays as it is.
+    /// Returns the newest record, whether it was read before or not; this reader's place does not
+    /// change.
+    ///
+    /// # Errors
+    /// `Disconnected` where the journal was removed; `TooLarge`, `Corrupt`.
     pub fn latest(&mut self) -> Result<Option<(Incoming, Sender)>> {
+        if self.word.is_gone()? {
+            return Err(self.removed());
+        }
         self.refresh()?;
         loop {
             let newest = self.committed;
@@ -337,26 +374,27 @@ impl Reader {
                 }
                 return Ok(None);
             };
-            let why = match records.look(Some(newest.sequence), Want::Body(self.limit))? {
-                Look::Record(Record { header, extension, body: Some(body), sender, .. }) => {
-                    return Ok(Some((Incoming { header, extension, body }, sender)));
+            let why = match records.read_record(Some(newest.sequence), Want::Body(self.limit))? {
+                Found::Record(Record { header, extension, body: Some(body), sender, .. }) => {
+                    return Ok(Some((Incoming { header, extension, body: body.into() }, sender)));
                 }
-                Look::Record(record) => {
+                Found::Record(record) => {
                     let size = record.header.body;
                     let text = format!(
-                        "over the message limit: {size} bytes, {} are taken (option limit)",
+                        "over the message limit: {size} bytes, {} are taken (option max_message_size)",
                         self.limit
                     );
                     return Err(Error::new(ErrorKind::TooLarge, text));
                 }
-                Look::End => "it ends there".to_owned(),
-                Look::Broken(why) => why,
+                Found::End => "it ends there".to_owned(),
+                Found::Broken(why) => why,
             };
             return Err(self.damaged(newest.sequence, &records, &why));
         }
     }
 
-    /// See the transport contract: true means that there is something after all.
+    /// Prepares a wait on [`Reader::descriptor`]; true where there is something to read, or the
+    /// journal was removed.
     pub fn park(&mut self) -> Result<bool> {
         if let Some(watch) = &self.watch {
             watch.drain();
@@ -368,12 +406,13 @@ impl Reader {
         Ok(self.gone)
     }
 
-    /// Readable when something was written.
+    /// The descriptor that becomes readable when the committed word is written or the journal
+    /// removed.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    /// Goes on behind a record that the disk has not kept; gives the error that tells of it.
+    /// Moves behind a record that the disk has not kept; returns the error that reports it.
     fn pass_damage(&mut self, why: &str) -> Result<Error> {
         let lost = self.next;
         let error = match &self.records {
@@ -397,6 +436,7 @@ impl Reader {
         Ok(error)
     }
 
+    /// The error for an acknowledged record that is damaged in a segment.
     fn damaged(&self, sequence: u64, records: &Records, why: &str) -> Error {
         let text = format!(
             "record {sequence} was acknowledged and is not whole in {}: {why}; put the file back from a copy, or go on: the next call gives what is behind it",
@@ -405,12 +445,14 @@ impl Reader {
         Error::new(ErrorKind::Corrupt, text).at(records.at as usize)
     }
 
+    /// The error for a journal that was removed.
     fn removed(&self) -> Error {
         let text = format!("the journal {} was removed", self.folder.path("").display());
         Error::new(ErrorKind::Disconnected, text)
     }
 }
 
+/// The committed word; made where it was removed, as an error text advises, and no writer lives.
 fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
@@ -420,7 +462,8 @@ fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
     }
 }
 
-/// Whether a living process writes the journal. Where its lock may not even be looked at, one may.
+/// Whether a living process writes the journal; true where this process may not even look at the
+/// lock.
 fn is_written(folder: &Folder) -> Result<bool> {
     match lock::is_locked(&folder.place.directory, &folder.place.file) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
@@ -428,8 +471,8 @@ fn is_written(folder: &Folder) -> Result<bool> {
     }
 }
 
-/// How far the journal is safe: its writer's word, or, where there is no writer, what the files show. None while a writer is
-/// still finding out.
+/// The last safe record: what the writer's word says, or, without a writer, what the files show.
+/// `None` while a new writer is still finding out.
 fn committed(folder: &Folder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;

@@ -1,38 +1,39 @@
-//! One record: a message as it stands on the wire, with its sender in its extension, filled up to a multiple of 64.
+//! One record of a journal: a message as it stands on the wire, with its writer in its extension,
+//! filled up to a multiple of 64 bytes.
 //!
 //! The extension is a CBOR map of fixed shape, so that it is read without a decoder:
 //!
-//! | key | value | what it says |
+//! | key | value | meaning |
 //! |---|---|---|
 //! | `check` | 4 bytes | CRC-32C of the journal's identity and then of the extension with these bytes zero |
-//! | `after` | unsigned, 8 bytes | every record up to this number was safe on the disk when this one was written |
+//! | `after` | unsigned, 8 bytes | every record up to this number was on the disk when this one was written |
 //! | `session` | unsigned, 8 bytes | the writer's incarnation |
 //! | `source` | text | the writer's name |
 //! | `mask` | 4 bytes | how the body is stored, see [`super::mask`]; only where it is not stored as it is |
 //!
-//! The check sum begins with the journal's identity: a record of another journal that lies in somebody's message is never
-//! taken for one of ours. `after` tells what a crash may leave from what it may not: a bad record that a later one knows
-//! to have been safe is damage, one that none knows of was never acknowledged.
+//! The check sum begins with the journal's identity, so a record of another journal that lies in
+//! somebody's message is never accepted as one of this journal. `after` separates what a crash may
+//! leave from what it may not: a bad record that a later one knows to have been safe is damage; one
+//! that no later record knows of was never acknowledged (`tail`).
 
 use super::block::{Identity, LARGEST};
+pub use super::mask::ALIGN;
 use super::mask::Mask;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Kind, MAX_EXTENSION, flags};
 
-/// Records begin and end at multiples of this.
-pub const ALIGN: u64 = 64;
-
+/// Where the extension has its check sum, and below its other values.
 const CHECK: std::ops::Range<usize> = 8..12;
 const AFTER: std::ops::Range<usize> = 19..27;
 const SESSION: std::ops::Range<usize> = 36..44;
 const SOURCE: usize = 51;
-/// Everything in front of the source, with its three values zero.
+/// Everything before the source, with its three values zero.
 const SHAPE: &[u8; SOURCE] =
     b"\xa4\x65check\x44\0\0\0\0\x65after\x1b\0\0\0\0\0\0\0\0\x67session\x1b\0\0\0\0\0\0\0\0\x66source";
-/// A map of one pair more.
+/// The first byte of the map where it has one pair more, the mask.
 const MASKED: u8 = 0xa5;
-/// What stands in front of a mask.
+/// The bytes before a mask: its key and its length.
 const MASK: &[u8; 6] = b"\x64mask\x44";
 
 /// What the log adds to a message.
@@ -42,9 +43,9 @@ pub struct Stamp<'a> {
     pub id: &'a Identity,
     /// The record's number.
     pub sequence: u64,
-    /// When it was sent: nanoseconds since 1970.
+    /// When it was sent, ns since 1970.
     pub sent: i64,
-    /// Every record up to this number is on the disk.
+    /// Every record up to this number was on the disk when this one was written.
     pub after: u64,
     /// The writer's incarnation.
     pub session: u64,
@@ -56,13 +57,13 @@ pub struct Stamp<'a> {
     pub mask: Option<Mask>,
 }
 
-/// Appends everything in front of a record's body: header, extension, filling.
+/// Appends everything before a record's body: header, extension, fill.
 pub fn write_head(into: &mut Vec<u8>, encoding: Encoding, body: u64, body_check: u32, stamp: &Stamp<'_>) {
     let start = into.len();
     let mut extension = SHAPE.to_vec();
     extension[AFTER].copy_from_slice(&stamp.after.to_be_bytes());
     extension[SESSION].copy_from_slice(&stamp.session.to_be_bytes());
-    // The names of consumers and programs are short: one byte of length is enough.
+    // One byte of length is enough for the names of programs.
     let source = short(stamp.source).as_bytes();
     match source.len() as u8 {
         length @ 0..24 => extension.push(0x60 | length),
@@ -92,6 +93,7 @@ pub fn write_head(into: &mut Vec<u8>, encoding: Encoding, body: u64, body_check:
     into.resize(start + header.body_offset(), 0);
 }
 
+/// The first 255 bytes of a name, cut between two characters.
 fn short(source: &str) -> &str {
     let mut end = source.len().min(255);
     while !source.is_char_boundary(end) {
@@ -100,7 +102,7 @@ fn short(source: &str) -> &str {
     &source[..end]
 }
 
-/// Bytes in front of a body that a writer of this name writes.
+/// Bytes before the body in a record of a writer with this name.
 pub fn head_length(source: &str, is_masked: bool) -> usize {
     let source = short(source).len();
     let mask = if is_masked { MASK.len() + size_of::<Mask>() } else { 0 };
@@ -108,19 +110,19 @@ pub fn head_length(source: &str, is_masked: bool) -> usize {
     (HEADER + extension.next_multiple_of(8)).next_multiple_of(ALIGN as usize)
 }
 
-/// Bytes of the record whose head is so long and whose body has so many bytes: at most [`LARGEST`], like a body.
+/// Bytes of a record with so long a head and so long a body: at most [`LARGEST`] where the body is.
 pub fn length(head: usize, body: u64) -> u64 {
     (head as u64 + body).next_multiple_of(ALIGN)
 }
 
-/// Where a record ends that begins here and has this header; none where no file is so long.
+/// Where a record ends that begins at `at` and has this header; `None` where no file is so long.
 pub fn end(at: u64, header: &Header) -> Option<u64> {
     Some(at.saturating_add(length(header.body_offset(), header.body))).filter(|end| *end <= LARGEST)
 }
 
-/// What an extension says.
+/// The values of a record's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Said<'a> {
+pub struct RecordExtension<'a> {
     /// See [`Stamp::after`].
     pub after: u64,
     /// The writer's incarnation.
@@ -131,7 +133,10 @@ pub struct Said<'a> {
     pub mask: Option<Mask>,
 }
 
-/// Reads a record's header. The text of an error says what is wrong with it.
+/// Decodes and checks a record's header.
+///
+/// # Errors
+/// `Malformed`; the text says what is wrong with it.
 pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
     let header = Header::from_bytes(bytes)?;
     let fits = header.kind == Kind::Data
@@ -142,12 +147,12 @@ pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
     if fits {
         Ok(header)
     } else {
-        Err(Error::new(ErrorKind::Malformed, "the message is no journal's record"))
+        Err(Error::new(ErrorKind::Malformed, "the message is not a record of a journal"))
     }
 }
 
-/// Reads a record's extension; none where it is damaged or another journal's.
-pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<Said<'a>> {
+/// Decodes a record's extension; `None` where it is damaged or belongs to another journal.
+pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<RecordExtension<'a>> {
     if bytes.len() <= SOURCE {
         return None;
     }
@@ -168,7 +173,7 @@ pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<Said<'a>> {
         MASKED => Some(*bytes.get(start + length..)?.strip_prefix(MASK)?.first_chunk()?),
         _ => None,
     };
-    Some(Said { after: number(AFTER)?, session: number(SESSION)?, source, mask })
+    Some(RecordExtension { after: number(AFTER)?, session: number(SESSION)?, source, mask })
 }
 
 #[cfg(test)]
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_a_message_on_the_wire() {
+    fn record_is_a_message_on_the_wire() {
         for (source, mask) in [
             ("", None),
             ("a", Some(*b"\0\x01\x02\x03")),
@@ -207,7 +212,7 @@ mod tests {
             let bytes = &head[HEADER..HEADER + header.extension];
             let said = read_extension(bytes, b"0123456789abcdef").unwrap();
             let kept = short(source);
-            assert_eq!(said, Said { after: 6, session: u64::MAX - 1, source: kept, mask });
+            assert_eq!(said, RecordExtension { after: 6, session: u64::MAX - 1, source: kept, mask });
             assert_eq!(read_extension(bytes, b"another journal!"), None);
             // Whoever knows nothing of journals reads the same sender in it.
             let sender = extension::read(bytes).unwrap().unwrap();
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn every_damaged_bit_of_the_extension_is_noticed() {
+    fn extension_with_any_damaged_bit_is_refused() {
         let good = head("logger", Some(*b"mask"));
         let bytes = &good[HEADER..HEADER + header(&good).extension];
         for bit in 0..bytes.len() * 8 {
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_lengths_that_no_journal_reaches_are_no_record() {
+    fn record_with_impossible_number_or_length_is_refused() {
         let usual = header(&head("logger", None));
         let reads = |header: Header| read_header(&header.to_bytes()).is_ok();
         assert!(reads(usual) && reads(Header { sequence: LARGEST, body: LARGEST, ..usual }));
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_show_a_record() {
+    fn documents_show_a_record() {
         let id = [0x11; 16];
         let body = b"\xa1\x61x\x07";
         let stamp = Stamp {

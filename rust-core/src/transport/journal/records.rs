@@ -1,4 +1,10 @@
 //! The records of one segment, read one after the other.
+//!
+//! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. It
+//! knows nothing of what is safe: callers (`reader`, `tail`, `schemas` by way of `record`) decide
+//! how far they go and what a broken record means. Every length comes from the file, which may be
+//! forged or damaged, so it is compared with the file's length before memory is taken for it, and
+//! no sum of offsets overflows (see `block::LARGEST`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,84 +19,88 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header};
 use crate::transport::extension::Sender;
 
-/// How far is read ahead.
+/// How many bytes are read ahead.
 const AHEAD: usize = 64 << 10;
-const TOO_LONG: &str = "it tells of more bytes than a file can have";
+/// Why a record is broken whose end lies behind every possible file.
+const TOO_LONG: &str = "it announces more bytes than a file can have";
 
-/// What is wanted of a record.
+/// What a caller wants of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// Its header and sender.
+    /// The header and the sender.
     Head,
-    /// The same, and whether all of it is there and fits its check sum.
+    /// The same, and whether the body is complete and has the right check sum; the body is not
+    /// kept.
     Check,
-    /// Its body, unless that is longer.
+    /// The same with the body, unless that is longer than so many bytes.
     Body(u64),
 }
 
-/// What stands at a place.
+/// What lies at an offset.
 #[derive(Debug)]
-pub enum Look {
-    /// A record.
+pub enum Found {
+    /// A record that is whole as far as it was wanted.
     Record(Record),
     /// The end of the segment, for now or for good.
     End,
-    /// Something that is no whole record: why.
+    /// Something that is no whole record, and why.
     Broken(String),
 }
 
 /// Where a walk over headers ended.
 #[derive(Debug)]
 pub enum Walked {
-    /// In front of a record that is wanted: its number.
-    Stands(u64),
-    /// Behind the last one that may be looked at.
-    Behind,
+    /// Before a record that is wanted; its number.
+    Wanted(u64),
+    /// Behind the last record that the caller may read.
+    PastLast,
     /// At the end of the segment.
     End,
-    /// At something that is no record: why.
+    /// Before something that is no record, and why.
     Broken(String),
 }
 
 /// A record that was read.
 #[derive(Debug)]
 pub struct Record {
-    /// Its header.
+    /// The message header; its sequence is the record's number.
     pub header: Header,
-    /// Its extension.
+    /// The extension map.
     pub extension: Bytes,
-    /// Its body, where that was asked for.
+    /// The body without its mask, where it was wanted and is not too long.
     pub body: Option<Bytes>,
-    /// Who wrote it.
+    /// The writer's name and incarnation.
     pub sender: Sender,
     /// See [`record::Stamp::after`].
     pub after: u64,
-    /// How its body is stored.
+    /// The mask with which the body is stored; `None` where it is stored as it is.
     pub mask: Option<Mask>,
-    /// Where it begins.
+    /// The offset of the record in the segment.
     pub at: u64,
-    /// Where the next one begins.
+    /// The offset of the next one.
     pub end: u64,
 }
 
-/// Reads one segment, from any record on.
+/// Reads one segment, from any record on. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Records {
     file: File,
     /// What the segment's page says.
     pub segment: Segment,
-    /// Where the next look goes.
+    /// The offset of the next record that is read. Callers set it to go elsewhere.
     pub at: u64,
-    /// What was read ahead: so many bytes, from a place on.
+    /// Bytes that were read ahead.
     window: Vec<u8>,
+    /// The offset in the file at which the window begins.
     window_at: u64,
+    /// How many bytes of the window hold something.
     filled: usize,
-    /// The sender of the record before, which is most often that of the next.
+    /// The sender of the record before, which is most often that of the next and then shared.
     sender: Sender,
 }
 
 impl Records {
-    /// From the first record on.
+    /// The records of a segment, from the first on.
     pub fn new(file: File, segment: Segment) -> Records {
         let sender = Sender { source: "".into(), session: 0 };
         Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, filled: 0, sender }
@@ -101,12 +111,12 @@ impl Records {
         &self.file
     }
 
-    /// The segment's file as its name is.
+    /// The name of the segment's file.
     pub fn name(&self) -> String {
         segment_name(self.segment.first)
     }
 
-    /// Bytes of the file.
+    /// The length of the file in bytes, now.
     pub fn length(&self) -> Result<u64> {
         Ok(self.file.metadata().doing(format_args!("looking at {}", self.name()))?.len())
     }
@@ -116,17 +126,18 @@ impl Records {
         self.filled = 0;
     }
 
-    /// So many bytes at a place, or as many as there are.
+    /// Returns `length` bytes at an offset, or as many as the file has there.
     fn bytes(&mut self, at: u64, length: usize) -> Result<&[u8]> {
         let read = self.window_at..self.window_at + self.filled as u64;
         if at < read.start || at.saturating_add(length as u64) > read.end {
-            self.read(at, length)?;
+            self.fill_window(at, length)?;
         }
         let start = ((at - self.window_at) as usize).min(self.filled);
         Ok(&self.window[start..(start + length).min(self.filled)])
     }
 
-    fn read(&mut self, at: u64, length: usize) -> Result<()> {
+    /// Reads the window anew, from an offset on.
+    fn fill_window(&mut self, at: u64, length: usize) -> Result<()> {
         if self.window.len() < length.max(AHEAD) {
             self.window = vec![0; length.max(AHEAD)];
         }
@@ -142,32 +153,40 @@ impl Records {
         Ok(())
     }
 
-    /// What stands at [`Records::at`], which stays where it is; `expected` is the number that a record there has to have.
-    pub fn look(&mut self, expected: Option<u64>, want: Want) -> Result<Look> {
+    /// Returns what lies at [`Records::at`], which does not change. A record there must have the
+    /// number `expected`, if given.
+    ///
+    /// # Errors
+    /// Those of reading the file, `OutOfMemory`. Damage is no error here but [`Found::Broken`].
+    pub fn read_record(&mut self, expected: Option<u64>, want: Want) -> Result<Found> {
         let (at, id): (u64, Identity) = (self.at, self.segment.id);
         let bytes = self.bytes(at, HEADER)?;
         if bytes.is_empty() {
-            return Ok(Look::End);
+            return Ok(Found::End);
         }
         let Ok(bytes) = <&[u8; HEADER]>::try_from(bytes) else {
-            return Ok(Look::Broken("it ends in the middle of a header".into()));
+            return Ok(Found::Broken("it ends in the middle of a header".into()));
         };
         let header = match record::read_header(bytes) {
             Ok(header) => header,
-            Err(e) => return Ok(Look::Broken(e.text().to_owned())),
+            Err(e) => return Ok(Found::Broken(e.text().to_owned())),
         };
         if let Some(expected) = expected.filter(|n| *n != header.sequence) {
-            return Ok(Look::Broken(format!("number {} stands where {expected} is due", header.sequence)));
+            return Ok(Found::Broken(format!(
+                "record {} lies where record {expected} belongs",
+                header.sequence
+            )));
         }
         let before = self.sender.clone();
         let extension = self.bytes(at + HEADER as u64, header.extension)?;
-        let Some(said) = record::read_extension(extension, &id) else {
-            return Ok(Look::Broken("the extension is damaged, or another journal's".into()));
+        let Some(fields) = record::read_extension(extension, &id) else {
+            return Ok(Found::Broken("its extension is damaged, or belongs to another journal".into()));
         };
-        let same = before.session == said.session && *before.source == *said.source;
-        let sender = if same { before } else { Sender { source: said.source.into(), session: said.session } };
-        let (after, mask, extension) = (said.after, said.mask, Bytes::copy_from_slice(extension));
-        let Some(end) = record::end(at, &header) else { return Ok(Look::Broken(TOO_LONG.into())) };
+        let same = before.session == fields.session && *before.source == *fields.source;
+        let sender =
+            if same { before } else { Sender { source: fields.source.into(), session: fields.session } };
+        let (after, mask, extension) = (fields.after, fields.mask, Bytes::copy_from_slice(extension));
+        let Some(end) = record::end(at, &header) else { return Ok(Found::Broken(TOO_LONG.into())) };
         let mut record = Record { header, extension, body: None, sender, after, mask, at, end };
         self.sender = record.sender.clone();
         let broken = match want {
@@ -182,11 +201,11 @@ impl Records {
                 Err(why) => Some(why),
             },
         };
-        Ok(broken.map_or(Look::Record(record), Look::Broken))
+        Ok(broken.map_or(Found::Record(record), Found::Broken))
     }
 
-    /// Goes over records by their headers alone, up to number `last` or to the first that is wanted. Gives the number of the last
-    /// one that it went over, too; 0 for none.
+    /// Walks over records by their headers alone, up to the number `last` or to the first that is
+    /// wanted. Returns also the number of the last record that it passed; 0 for none.
     pub fn walk(&mut self, last: u64, unwanted: impl Fn(&Header) -> bool) -> Result<(u64, Walked)> {
         let mut over = 0;
         loop {
@@ -200,25 +219,25 @@ impl Records {
                 Ok(Ok(header)) => header,
             };
             if !unwanted(&header) {
-                return Ok((over, Walked::Stands(header.sequence)));
+                return Ok((over, Walked::Wanted(header.sequence)));
             }
             let Some(end) = record::end(at, &header) else {
                 return Ok((over, Walked::Broken(TOO_LONG.into())));
             };
             (over, self.at) = (header.sequence, end);
             if over >= last {
-                return Ok((over, Walked::Behind));
+                return Ok((over, Walked::PastLast));
             }
         }
     }
 
-    /// Why a record is not whole; none where it is.
+    /// Why a record is not whole; `None` where it is. Reads the body in parts, without keeping it.
     fn check(&mut self, record: &Record) -> Result<Option<String>> {
         let mut at = record.at + record.header.body_offset() as u64;
         let body_end = at + record.header.body;
-        // Before any of it is read: a length may be anything.
-        let there = self.length()?;
-        if there < body_end {
+        // Before any of it is read: the length in a header may be anything.
+        let length = self.length()?;
+        if length < body_end {
             return Ok(Some("it ends in the middle of a body".into()));
         }
         let (mut check, mut part) = (0, Vec::new());
@@ -243,9 +262,10 @@ impl Records {
         if !cfg!(fuzzing) && check != record.header.body_check {
             return Ok(Some(wrong_sum(record, check)));
         }
-        Ok(if there >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
+        Ok(if length >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
     }
 
+    /// The body of a record, without its mask; the inner error says why it is not whole.
     fn body(&mut self, record: &Record) -> Result<std::result::Result<Bytes, String>> {
         let at = record.at + record.header.body_offset() as u64;
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));
@@ -270,7 +290,7 @@ impl Records {
         })
     }
 
-    /// The bytes of a body, or as many as there are.
+    /// The bytes of a body that is longer than the window, or as many as the file has.
     fn long_body(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         if body.try_reserve_exact(length).is_err() {
@@ -289,9 +309,10 @@ impl Records {
         Ok(body)
     }
 
-    /// Goes to the next record behind this place whose head is whole and that fits, over whatever lies between; none where
-    /// there is none, and this place stays as it is. Whether its body is whole is not looked at: a forged file could make
-    /// that take for ever, and what is wrong with it is found by who reads it.
+    /// Moves to the next record behind this offset whose head is whole and that `fits`, over
+    /// whatever lies between. `None` where there is none, and then the offset does not change. The
+    /// body is not checked: in a forged file that could take for ever, and damage to it is found by
+    /// whoever reads it.
     pub fn find(&mut self, fits: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
         let (start, length) = (self.at, self.length()?);
         self.at = (start + 1).next_multiple_of(record::ALIGN);
@@ -303,7 +324,7 @@ impl Records {
                 }
             }
             if self.bytes(self.at, 4)? == b"LKSP"
-                && let Look::Record(record) = self.look(None, Want::Head)?
+                && let Found::Record(record) = self.read_record(None, Want::Head)?
                 && fits(&record)
             {
                 return Ok(Some(record));
@@ -314,12 +335,13 @@ impl Records {
         Ok(None)
     }
 
-    /// Whether this place is among what was read ahead.
+    /// Whether an offset lies in the window.
     fn is_read(&self, at: u64) -> bool {
         (self.window_at..self.window_at + self.filled as u64).contains(&at)
     }
 
-    /// The first place from here on that is no hole in the file, which may be longer than anybody could read.
+    /// The first offset from `at` on that is no hole of the file, which a forged length could make
+    /// longer than anybody can read; `None` behind the last.
     fn next_data(&self, at: u64) -> Result<Option<u64>> {
         match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(at)) {
             Ok(data) => Ok(Some(data)),
@@ -331,7 +353,8 @@ impl Records {
     }
 }
 
+/// Why a body is broken whose check sum differs.
 fn wrong_sum(record: &Record, found: u32) -> String {
-    let said = record.header.body_check;
-    format!("the body's check sum is {said:#010x}, its bytes give {found:#010x}")
+    let expected = record.header.body_check;
+    format!("the body's check sum is {expected:#010x}, its bytes give {found:#010x}")
 }

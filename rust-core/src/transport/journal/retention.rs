@@ -1,52 +1,53 @@
-//! What a journal keeps: whole segments, the last one always, by size, by age, or until everybody has consumed them.
+//! Which segments of a journal are deleted: whole ones, oldest first, never the last, by size, by
+//! age, or once every consumer has consumed them.
+//!
+//! Each rule deletes for itself. Deleting follows the order of numbers and syncs the directory
+//! between two segments, so a power cut never leaves a gap. The writer applies the rules when it
+//! opens the journal and with each new segment; readers find what is deleted by its absence, and
+//! report it as `Lagged`.
 
 use super::consumer::{self, Position};
 use super::folder::{Folder, Segment, segment_name};
 use crate::error::{Doing, ErrorKind, Result};
+use crate::transport::store::Retention;
 
-/// Which segments go. Each rule deletes for itself; without any, everything is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// The oldest go while all together have more bytes.
-    pub bytes: Option<u64>,
-    /// Those go whose newest record is older: nanoseconds.
-    pub age: Option<i64>,
-    /// Those go that every consumer with a name has consumed. While there is none, nothing goes.
-    pub consumed: bool,
-}
-
-/// Segments shorter than this are not worth their files.
+/// The shortest segment in bytes that a rule on bytes asks for; shorter ones are not worth their
+/// files.
 const SHORTEST: u64 = 64 << 10;
 
 impl Retention {
-    /// How long a segment is to get: a rule on bytes is kept better by shorter ones.
+    /// The length of a segment in bytes: a rule on bytes is kept more exactly with shorter ones.
     pub fn segment_bytes(&self, usual: u64) -> u64 {
         self.bytes.map_or(usual, |bytes| usual.min((bytes / 8).max(SHORTEST)))
     }
 
-    /// Whether the last segment is old enough to be sealed, so that its records can go in time.
+    /// Whether the last segment is old enough to be sealed, so that its records can be deleted in
+    /// time. `now` is in ns since 1970.
     pub fn wants_new(&self, segment: &Segment, now: i64) -> bool {
         self.age.is_some_and(|age| now.saturating_sub(segment.created) > age / 8)
     }
 }
 
-/// The segments in front of the last one, oldest first.
+/// The segments before the last one, oldest first.
 #[derive(Debug)]
-pub struct Kept(Vec<Sealed>);
+pub struct SealedSegments(Vec<Sealed>);
 
+/// A segment that gets no more records.
 #[derive(Clone, Copy, Debug)]
 struct Sealed {
+    /// The number of its first record.
     first: u64,
     /// The number of its last record.
     last: u64,
+    /// The length of its file.
     bytes: u64,
-    /// When it was sealed, which is not before its last record was sent.
+    /// When it was sealed, ns since 1970, which is not before its last record was sent.
     sealed: i64,
 }
 
-impl Kept {
-    /// What is there; `last` is the last segment.
-    pub fn look(folder: &Folder, segments: &[u64], last: Segment) -> Result<Kept> {
+impl SealedSegments {
+    /// The segments in a directory; `last` is the last one, which is not among them.
+    pub fn scan(folder: &Folder, segments: &[u64], last: Segment) -> Result<SealedSegments> {
         let mut kept = Vec::new();
         let mut after = last;
         for first in segments.iter().rev().filter(|first| **first < last.first) {
@@ -54,22 +55,23 @@ impl Kept {
             let bytes = file.metadata().doing("looking at a segment")?.len();
             let (last, sealed) = (after.first - 1, after.created);
             kept.push(Sealed { first: *first, last, bytes, sealed });
-            // Damage to an old segment is for who reads it: whoever writes goes on.
+            // Damage to an old segment is reported to whoever reads it; the writer goes on.
             match folder.segment(*first, false) {
                 Err(e) if e.kind() == ErrorKind::Corrupt => after.first = *first,
                 page => after = page?.map_or(after, |(_, segment)| segment),
             }
         }
         kept.reverse();
-        Ok(Kept(kept))
+        Ok(SealedSegments(kept))
     }
 
-    /// The last segment, with these numbers in it, is the last no more.
+    /// Adds the segment that has just ceased to be the last.
     pub fn sealed(&mut self, first: u64, last: u64, bytes: u64, now: i64) {
         self.0.push(Sealed { first, last, bytes, sealed: now });
     }
 
-    /// Deletes what is not to be kept. `bytes` are those of the last segment.
+    /// Deletes what the rules do not keep. `bytes` is the length of the last segment, which counts
+    /// towards the rule on bytes; `now` is in ns since 1970.
     pub fn retire(&mut self, folder: &Folder, rules: &Retention, bytes: u64, now: i64) -> Result<()> {
         let mut total = self.0.iter().fold(bytes, |all, s| all.saturating_add(s.bytes));
         let consumed = if rules.consumed && !self.0.is_empty() { consumed(folder)? } else { 0 };
@@ -80,25 +82,42 @@ impl Kept {
             if !(over || old || sealed.last <= consumed) {
                 break;
             }
-            // One at a time: a power cut that takes back the end of the first and not that of the second would leave a gap.
-            if gone > 0 {
-                folder.sync()?;
-            }
-            folder.remove(&segment_name(sealed.first))?;
+            remove(folder, sealed, gone)?;
             total = total.saturating_sub(sealed.bytes);
             gone += 1;
         }
         self.0.drain(..gone);
         Ok(())
     }
+
+    /// Deletes the segments all of whose records have lower numbers than `first`.
+    pub fn retire_before(&mut self, folder: &Folder, first: u64) -> Result<()> {
+        let gone = self.0.iter().take_while(|sealed| sealed.last < first).count();
+        for (at, sealed) in self.0.iter().take(gone).enumerate() {
+            remove(folder, sealed, at)?;
+        }
+        self.0.drain(..gone);
+        Ok(())
+    }
 }
 
-/// Up to which number every consumer has consumed, on the disk: a place that a power cut takes back must not lie in front of
-/// what was deleted because of it.
+/// Deletes a segment, after `gone` others.
+fn remove(folder: &Folder, sealed: &Sealed, gone: usize) -> Result<()> {
+    // One at a time: a power cut that undoes the first deletion and not the second would leave a
+    // gap.
+    if gone > 0 {
+        folder.sync()?;
+    }
+    folder.remove(&segment_name(sealed.first))
+}
+
+/// The number up to which every consumer has consumed, on the disk: a place that a power cut undoes
+/// must not lie before what was deleted because of it. 0 where there is no consumer, or one whose
+/// file is damaged.
 fn consumed(folder: &Folder) -> Result<u64> {
     let mut least = None;
     for name in folder.consumers()? {
-        let position = match consumer::look(folder, &name, true) {
+        let position = match consumer::position(folder, &name, true) {
             // Nobody knows what it has consumed, so that everything is kept for it; listings tell of it.
             Err(e) if e.kind() == ErrorKind::Corrupt => return Ok(0),
             position => position?,

@@ -1,4 +1,7 @@
-//! Which schemas the records of a journal were written with: the first record of each segment names that of all of them.
+//! Which schemas the records of a journal were written with.
+//!
+//! All records of a segment name the same schema (`log` begins a segment where it changes), so the
+//! first record of each segment is read and no other.
 
 use std::fs::File;
 use std::io::ErrorKind::UnexpectedEof;
@@ -10,8 +13,8 @@ use crate::error::{Doing, Result};
 use crate::frame::HEADER;
 use crate::transport::place::{Access, Place};
 
-/// For each segment that has a record, its first number and its schema, 0 where that record names none. Older versions name none in
-/// what they write behind it.
+/// For each segment that has a record, its first number and its schema, 0 where that record names
+/// none. Versions before schemas name none, also in what they wrote behind one that does.
 pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();
     let Some(folder) = Folder::open(place, Access::default())? else { return Ok(found) };
@@ -25,13 +28,13 @@ pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     Ok(found)
 }
 
-/// The schema of a segment's records, 0 for none; nothing where it has no record.
+/// The schema of a segment's records, 0 for none; `None` where it has no record.
 pub fn of_segment(folder: &Folder, file: &File, first: u64) -> Result<Option<u64>> {
     let mut header = [0; HEADER];
     match file.read_exact_at(&mut header, PAGE) {
         Err(e) if e.kind() == UnexpectedEof => return Ok(None),
         read => read.doing(format_args!("reading {}", folder.path(&segment_name(first)).display()))?,
     }
-    // What is no record whoever reads the journal is told.
+    // Damage is reported to whoever reads the journal.
     Ok(record::read_header(&header).ok().map(|header| header.schema))
 }

@@ -1,8 +1,15 @@
-//! Where a journal really ends: the last good record, and whether what comes behind it was ever promised.
+//! Where a journal really ends: the last good record, and whether what lies behind it was ever
+//! acknowledged.
+//!
+//! A crash may leave any part of the writes that were not synced: a torn record, zeros, or a later
+//! record without the one before it. So the scan goes record by record, each with its check sum.
+//! Two things prove that a broken record was acknowledged: the committed word, and a later record
+//! whose `after` says that this one was safe when that one was written. Without such a proof the
+//! tail may be cut; with one it is damage, and `Corrupt`.
 
 use super::committed::Committed;
 use super::folder::{Folder, PAGE};
-use super::records::{Look, Record, Records, Want};
+use super::records::{Found, Record, Records, Want};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The end of a segment.
@@ -10,28 +17,29 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 pub struct Tail {
     /// The number of the last good record, or the one before the segment's first.
     pub sequence: u64,
-    /// Where that record begins; 0 for none in this segment.
+    /// The offset of that record; 0 where this segment has none.
     pub at: u64,
-    /// Where the next one is to begin.
+    /// The offset of the next record.
     pub end: u64,
-    /// The latest time at which a record was sent, of all up to here.
+    /// The latest time at which any record up to here was sent, ns since 1970.
     pub high: i64,
-    /// Why the bytes behind it are no record; none where there are none.
+    /// Whether there are bytes behind it that are no record.
     pub broken: bool,
 }
 
-/// Finds the end of a journal's last segment. `known` is what the word says.
+/// Finds the end of a journal's last segment. `known` is what the committed word says.
 ///
-/// What was never acknowledged may be cut: a crash leaves any part of the writes that were not synced. What was
-/// acknowledged and is damaged is `Corrupt`, with the file and the place: nobody cuts it in silence.
+/// # Errors
+/// `Corrupt`, with the file and the offset, where an acknowledged record is damaged: nobody cuts it
+/// in silence.
 pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
-    let (tail, why) = follow(records, records.segment.first, 0)?;
-    let promised = known.map_or(0, |known| known.sequence);
+    let (tail, why) = scan(records, records.segment.first, 0)?;
+    let acknowledged = known.map_or(0, |known| known.sequence);
     let next = tail.sequence + 1;
     // A record that was written when this one was safe proves that it was.
     let proves = |later: &Record| later.header.sequence > next && later.after >= next;
-    let promised = promised >= next || (why.is_some() && records.find(proves)?.is_some());
-    if !promised {
+    let acknowledged = acknowledged >= next || (why.is_some() && records.find(proves)?.is_some());
+    if !acknowledged {
         return Ok(tail);
     }
     let file = folder.path(&records.name());
@@ -45,20 +53,21 @@ pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) ->
     Err(Error::new(ErrorKind::Corrupt, text).at(tail.end as usize))
 }
 
-/// Goes from one good record to the next, from where `records` is. `at` is where the record before begins.
-pub fn follow(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<String>)> {
+/// Goes from one good record to the next, from where `records` is; `at` is the offset of the record
+/// before. Returns the end, and why the bytes behind it are no record.
+pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<String>)> {
     let segment = records.segment;
     let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
     loop {
-        match records.look(Some(tail.sequence + 1), Want::Check)? {
-            Look::Record(record) => {
+        match records.read_record(Some(tail.sequence + 1), Want::Check)? {
+            Found::Record(record) => {
                 records.at = record.end;
                 let high = tail.high.max(record.header.sent);
                 tail =
                     Tail { sequence: tail.sequence + 1, at: record.at, end: record.end, high, broken: false };
             }
-            Look::End => return Ok((tail, None)),
-            Look::Broken(why) => {
+            Found::End => return Ok((tail, None)),
+            Found::Broken(why) => {
                 tail.broken = true;
                 return Ok((tail, Some(why)));
             }
@@ -66,8 +75,9 @@ pub fn follow(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Optio
     }
 }
 
-/// How far a journal without a writer is safe: what the word says, and every whole record behind it, which is brought to
-/// the disk before anybody sees it.
+/// The last safe record of a journal without a writer: what the committed word says, and every
+/// whole record behind it, which is synced before anybody sees it. `None` where there is no
+/// segment.
 pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Option<Committed>> {
     let segments = folder.segments()?;
     let known = known.filter(|known| segments.contains(&known.segment));
@@ -84,7 +94,7 @@ pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Optio
         if first == best.segment && best.at >= PAGE {
             (records.at, next) = (best.at, best.sequence);
         }
-        let (tail, _) = follow(&mut records, next, 0)?;
+        let (tail, _) = scan(&mut records, next, 0)?;
         records.file().sync_data().doing(format_args!("syncing {}", records.name()))?;
         if tail.sequence >= best.sequence && tail.at > 0 {
             best = Committed { sequence: tail.sequence, segment: first, at: tail.at };
@@ -93,7 +103,8 @@ pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Optio
     locate(folder, best).map(Some)
 }
 
-/// Finds where the last record is, when the last segment is still empty. One that was deleted has no place.
+/// Finds the offset of the last record where the last segment is still empty. A record that was
+/// deleted has none.
 pub fn locate(folder: &Folder, last: Committed) -> Result<Committed> {
     if last.at > 0 || last.sequence == 0 {
         return Ok(last);
@@ -101,7 +112,7 @@ pub fn locate(folder: &Folder, last: Committed) -> Result<Committed> {
     let holds = |first: &u64| *first <= last.sequence;
     let Some(first) = folder.segments()?.into_iter().rfind(holds) else { return Ok(last) };
     let Some((file, segment)) = folder.segment(first, false)? else { return Ok(last) };
-    let (tail, _) = follow(&mut Records::new(file, segment), first, 0)?;
+    let (tail, _) = scan(&mut Records::new(file, segment), first, 0)?;
     // Damage in front of it is found by who reads it.
     if tail.sequence != last.sequence {
         return Ok(last);

@@ -9,16 +9,21 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::folder::{Folder, PAGE, segment_name};
+use super::listing::listing;
+use super::log::Shape;
 use super::log::{Draft, Log};
-use super::*;
+use super::reader::Reader;
+use super::writer::{Writer, WriterOptions};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::ErrorKind;
 use crate::sys::directory::Directory;
 use crate::sys::poll::{is_readable, wait_readable};
 use crate::transport::place::{Access, Place};
+use crate::transport::store::{Retention, Start};
 use crate::{Encoding, Error};
 
 mod forged;
+mod replica;
 
 const LIMIT: u64 = 64 << 20;
 
@@ -85,7 +90,7 @@ fn list(from: u64, to: u64) -> Vec<u64> {
 }
 
 #[test]
-fn what_is_written_is_read_also_by_the_next_process() {
+fn journal_records_survive_the_writer() {
     let journal = Fixture::new();
     assert!(Reader::open(&journal.place, None, None, LIMIT).unwrap().is_none());
     let writer = journal.writer();
@@ -106,7 +111,7 @@ fn what_is_written_is_read_also_by_the_next_process() {
 }
 
 #[test]
-fn bodies_of_every_length_and_all_the_bytes_are_kept() {
+fn journal_keeps_bodies_of_every_length() {
     let journal = Fixture::new();
     let writer = journal.writer();
     let sizes = [0usize, 1, 63, 64, 65, 16_383, 16_384, 16_385, 32_768, 32_769, 100_000, 3_000_001];
@@ -118,7 +123,7 @@ fn bodies_of_every_length_and_all_the_bytes_are_kept() {
     for (i, size) in sizes.into_iter().enumerate() {
         let (frame, _) = reader.try_recv().unwrap().unwrap();
         assert!(frame.body == vec![i as u8 + 1; size], "{size} bytes");
-        assert!(size == 0 || frame.body.as_ptr().addr() % 8 == 0);
+        assert!(size == 0 || frame.body.whole().as_ptr().addr() % 8 == 0);
     }
     let mut narrow = Reader::open(&journal.place, None, Some(Start::Sequence(10)), 50_000).unwrap().unwrap();
     assert_eq!(narrow.try_recv().unwrap().unwrap().0.header.sequence, 10);
@@ -143,7 +148,7 @@ fn unacknowledged(journal: &Fixture) -> (Vec<u8>, usize, usize) {
 }
 
 #[test]
-fn a_torn_tail_is_cut_at_the_last_good_record() {
+fn torn_tail_is_cut_at_the_last_good_record() {
     let journal = Fixture::new();
     let (whole, _, third) = unacknowledged(&journal);
     let (word, segment) = (fs::read(journal.path("committed")).unwrap(), journal.path(&segment_name(1)));
@@ -165,7 +170,7 @@ fn a_torn_tail_is_cut_at_the_last_good_record() {
 }
 
 #[test]
-fn every_damaged_bit_of_the_unacknowledged_tail_is_cut() {
+fn unacknowledged_tail_with_any_damaged_bit_is_cut() {
     let journal = Fixture::new();
     let (whole, _, third) = unacknowledged(&journal);
     let segment = journal.path(&segment_name(1));
@@ -183,7 +188,7 @@ fn every_damaged_bit_of_the_unacknowledged_tail_is_cut() {
 }
 
 #[test]
-fn damage_to_what_was_acknowledged_is_told_with_its_place_and_nothing_is_cut() {
+fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
     let journal = Fixture::new();
     let (whole, second, third) = unacknowledged(&journal);
     let segment = journal.path(&segment_name(1));
@@ -226,7 +231,7 @@ fn damage_to_what_was_acknowledged_is_told_with_its_place_and_nothing_is_cut() {
 }
 
 #[test]
-fn a_reader_goes_on_behind_damage() {
+fn reader_continues_behind_damage() {
     let journal = Fixture::new();
     write(&journal.short(), 1, 30);
     let segments = journal.segments();
@@ -280,7 +285,7 @@ fn a_reader_goes_on_behind_damage() {
 }
 
 #[test]
-fn a_power_cut_may_spoil_the_first_of_a_batch_and_leave_the_second() {
+fn power_cut_within_a_batch_cuts_at_the_first_damaged_record() {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 1);
     let word = fs::read(journal.path("committed")).unwrap();
@@ -302,7 +307,7 @@ fn a_power_cut_may_spoil_the_first_of_a_batch_and_leave_the_second() {
 }
 
 #[test]
-fn segments_follow_each_other_and_any_number_is_found() {
+fn reader_starts_at_any_number_across_segments() {
     let journal = Fixture::new();
     let writer = journal.short();
     write(&writer, 1, 40);
@@ -334,7 +339,7 @@ fn segments_follow_each_other_and_any_number_is_found() {
 }
 
 #[test]
-fn any_time_is_found() {
+fn reader_starts_at_any_time() {
     let journal = Fixture::new();
     let writer = journal.short();
     write(&writer, 1, 30);
@@ -358,7 +363,7 @@ fn any_time_is_found() {
 }
 
 #[test]
-fn a_consumer_goes_on_where_it_stopped() {
+fn named_reader_resumes_where_it_stopped() {
     let journal = Fixture::new();
     let writer = journal.short();
     write(&writer, 1, 20);
@@ -393,13 +398,13 @@ fn a_consumer_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn whole_segments_go_by_size_and_who_wanted_them_is_told() {
+fn retention_by_size_deletes_segments_and_reports_lagged() {
     let journal = Fixture::new();
     let bytes = 4 * (PAGE + 1000);
     let shape = Shape {
         segment_bytes: Some(PAGE + 1000),
         retention: Retention { bytes: Some(bytes), ..Retention::default() },
-        schema: 0,
+        ..Shape::default()
     };
     let writer = journal.writer_with(shape).unwrap();
     write(&writer, 1, 2);
@@ -433,9 +438,9 @@ fn whole_segments_go_by_size_and_who_wanted_them_is_told() {
 }
 
 #[test]
-fn whole_segments_go_by_age_and_by_the_slowest_consumer() {
+fn retention_by_age_and_by_slowest_consumer() {
     let journal = Fixture::new();
-    let with = |retention| Shape { segment_bytes: Some(PAGE + 1000), retention, schema: 0 };
+    let with = |retention| Shape { segment_bytes: Some(PAGE + 1000), retention, ..Shape::default() };
     write(&journal.short(), 1, 30);
     drop(journal.writer_with(with(Retention { consumed: true, ..Retention::default() })).unwrap());
     assert_eq!(journal.segments()[0], 1, "while there is no consumer, nothing goes");
@@ -458,7 +463,7 @@ fn whole_segments_go_by_age_and_by_the_slowest_consumer() {
 }
 
 #[test]
-fn threads_share_syncs_and_each_gets_its_own_number() {
+fn append_from_threads_shares_syncs() {
     let journal = Fixture::new();
     let writer = journal.short();
     let mut numbers: Vec<u64> = std::thread::scope(|s| {
@@ -484,7 +489,7 @@ fn threads_share_syncs_and_each_gets_its_own_number() {
 }
 
 #[test]
-fn a_reader_is_woken_by_what_is_safe_and_by_nothing_else() {
+fn reader_is_woken_by_commits_only() {
     let journal = Fixture::new();
     let writer = journal.writer();
     let mut reader = journal.reader(None, None);
@@ -511,7 +516,7 @@ fn a_reader_is_woken_by_what_is_safe_and_by_nothing_else() {
 }
 
 #[test]
-fn a_journal_without_its_segments_is_not_begun_anew() {
+fn journal_with_missing_segments_is_not_recreated() {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 1);
     fs::remove_file(journal.path(&segment_name(1))).unwrap();

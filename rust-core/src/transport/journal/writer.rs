@@ -1,8 +1,14 @@
-//! The one writer of a journal: any number of threads send at once, and share each sync.
+//! The one writer of a journal: any number of threads append at once, and share each sync (group
+//! commit).
 //!
-//! Whoever finds nobody syncing takes what waits, its own message among it, writes and syncs it, and wakes the others.
-//! What comes meanwhile waits for the next round, which one of them leads. So no message waits for a timer, and a round
-//! holds as many as came during the one before.
+//! A thread that finds no round running takes what waits, its own message among it, writes and
+//! syncs all of it, and wakes the others. What arrives meanwhile waits for the next round, which
+//! one of them runs. So no message waits for a timer, and a round holds as many messages as arrived
+//! during the one before.
+//!
+//! Locks: `queue` is held for a few instructions; `log` is held by the thread that runs a round,
+//! for the time of a write and a sync. A thread that waits sleeps on `round_ended`; there is no
+//! deadline for that, because a system call on a disk has none that could be kept.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -14,11 +20,12 @@ use super::log::{Draft, Log, Shape};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
+use crate::transport::origin;
 use crate::transport::owner::OwnerRecord;
 use crate::transport::place::{Access, Place};
 use crate::value::Map;
 
-/// What a writer is told about its journal.
+/// What the options give about a journal that is written.
 #[derive(Clone, Debug, Default)]
 pub struct WriterOptions {
     /// The writer's name.
@@ -33,36 +40,54 @@ pub struct WriterOptions {
     pub owner_record: Map,
 }
 
-/// The one writer of a journal.
+/// The one writer of a journal. It holds the lock of the name as long as it lives.
 #[derive(Debug)]
 pub struct Writer {
+    /// What waits for the next round.
     queue: Mutex<Queue>,
-    turn: Condvar,
+    /// Notified when a round has ended.
+    round_ended: Condvar,
+    /// The log, used by the thread that runs a round.
     log: Mutex<Log>,
-    _about: OwnerRecord,
+    /// The record of who writes it, for listings; removed with this value.
+    _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
+/// The messages that wait, with the places for their outcomes.
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Vec<(Draft, Arc<Slot>)>,
-    /// Whether a round is under way.
-    led: bool,
+    waiting: Vec<(Draft, Arc<Outcome>)>,
+    /// Whether a round is running.
+    is_running: bool,
 }
 
-/// Where a sender finds what became of its message.
-type Slot = Mutex<Option<Result<u64>>>;
+/// Where a thread finds what became of its message: its number, or why it is not in the journal.
+type Outcome = Mutex<Option<Result<u64>>>;
 
 impl Writer {
-    /// Opens the journal, and makes it where there is none. `AddressInUse` where a living process writes it.
+    /// Opens the journal, and makes it where there is none.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a living process writes it, or where it is a replica; those of
+    /// `Log::open`.
     pub fn open(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
         Writer::open_once(place, writer_options).map_err(|e| place.denied("write", e))
     }
 
+    /// The same, before its errors are given the journal's path.
     fn open_once(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
+        if let Some(origin) = origin::read(place)? {
+            let text = format!(
+                "{} repeats a journal of the machine {}, and a bridge alone writes it; publish under another name, or remove it first",
+                place.path().display(),
+                origin.machine
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        }
         let Some(lock) = lock::claim(&place.directory, &place.file)? else {
             let text = format!(
-                "somebody else writes {}; a journal has one writing process, end it first",
+                "another process writes {}; a journal has one writing process, end that one first",
                 place.path().display()
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
@@ -73,27 +98,28 @@ impl Writer {
             OwnerRecord::write(place, "publish", &writer_options.source, writer_options.owner_record)?;
         Ok(Writer {
             queue: Mutex::default(),
-            turn: Condvar::new(),
+            round_ended: Condvar::new(),
             log: Mutex::new(log),
-            _about: owner_record,
+            _owner_record: owner_record,
             _lock: lock,
         })
     }
 
-    /// Puts a message into the journal; gives its number once it is on the disk. Any number of threads may.
+    /// Appends a message; returns its number once it is on the disk. Any number of threads may call
+    /// this at once. Blocks for the disk. Errors as `Log::append`.
     pub fn append(&self, encoding: Encoding, body: Bytes) -> Result<u64> {
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(Outcome::default());
         let mut queue = self.queue();
         queue.waiting.push((Draft::new(encoding, body), slot.clone()));
         self.await_outcome(queue, &slot)
     }
 
-    /// The same for several in their order, which share one sync; gives how many are on the disk now, and why those behind them
-    /// are not.
+    /// Appends several messages in order with one sync. Returns how many are on the disk now, and
+    /// why those behind them are not.
     pub fn append_many(&self, bodies: impl Iterator<Item = (Encoding, Bytes)>) -> (usize, Result<()>) {
         let drafts = bodies.enumerate().map(|(at, (encoding, body))| {
             let draft = Draft { follows: at > 0, ..Draft::new(encoding, body) };
-            (draft, Arc::new(Slot::default()))
+            (draft, Arc::new(Outcome::default()))
         });
         let entries: Vec<_> = drafts.collect();
         let slots: Vec<_> = entries.iter().map(|(_, slot)| slot.clone()).collect();
@@ -101,7 +127,7 @@ impl Writer {
         queue.waiting.extend(entries);
         let mut written = 0;
         for slot in slots {
-            // All are of one round: after the first, each is there.
+            // All are of one round: after the first wait, every outcome is known.
             if let Err(error) = self.await_outcome(queue, &slot) {
                 return (written, Err(error));
             }
@@ -111,13 +137,14 @@ impl Writer {
         (written, Ok(()))
     }
 
-    fn await_outcome<'q>(&'q self, mut queue: MutexGuard<'q, Queue>, slot: &Slot) -> Result<u64> {
+    /// Waits for the outcome of a message, and runs a round where none is running.
+    fn await_outcome<'q>(&'q self, mut queue: MutexGuard<'q, Queue>, slot: &Outcome) -> Result<u64> {
         loop {
-            if let Some(outcome) = taken(slot) {
+            if let Some(outcome) = take_outcome(slot) {
                 return outcome;
             }
-            if !queue.led {
-                queue.led = true;
+            if !queue.is_running {
+                queue.is_running = true;
                 let round = Round { writer: self, entries: std::mem::take(&mut queue.waiting) };
                 drop(queue);
                 round.run();
@@ -125,14 +152,16 @@ impl Writer {
                 continue;
             }
             // Ends with the round that is under way: a system call on a disk, which has no deadline that could be kept.
-            queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.round_ended.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// The queue; a panic of another thread leaves it usable.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The log, waiting for the round that uses it.
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +172,7 @@ impl Writer {
         self.log().committed().sequence
     }
 
-    /// How many read it under a name of their own just now.
+    /// How many named readers read the journal now.
     pub fn live_consumers(&self) -> Result<usize> {
         let log = self.log();
         let mut live = 0;
@@ -153,23 +182,26 @@ impl Writer {
         Ok(live)
     }
 
-    /// Brings to the disk what need not be there for the messages' sake.
+    /// Syncs the committed word. No message needs it.
     pub fn close(&self) -> Result<()> {
         self.log().close()
     }
 }
 
-fn taken(slot: &Slot) -> Option<Result<u64>> {
+/// The outcome of a message, once it is known.
+fn take_outcome(slot: &Outcome) -> Option<Result<u64>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// One round: what is written and synced together. Its end, whatever ends it, tells each sender.
+/// One round: what is written and synced together. Its drop, also after a panic, ends the round and
+/// wakes all threads.
 struct Round<'a> {
     writer: &'a Writer,
-    entries: Vec<(Draft, Arc<Slot>)>,
+    entries: Vec<(Draft, Arc<Outcome>)>,
 }
 
 impl Round<'_> {
+    /// Writes and syncs all entries, and stores their outcomes.
     fn run(self) {
         let drafts: Vec<Draft> = self.entries.iter().map(|(draft, _)| draft.clone()).collect();
         let outcomes = self.writer.log().append(&drafts);
@@ -183,12 +215,12 @@ impl Drop for Round<'_> {
     fn drop(&mut self) {
         for (_, slot) in &self.entries {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            // Only a panic in the round leaves a sender without an answer.
+            // Only a panic during the round leaves a message without an outcome.
             slot.get_or_insert_with(|| {
-                Err(Error::new(ErrorKind::Internal, "the thread that wrote for this one panicked"))
+                Err(Error::new(ErrorKind::Internal, "the thread that wrote this message for others panicked"))
             });
         }
-        self.writer.queue().led = false;
-        self.writer.turn.notify_all();
+        self.writer.queue().is_running = false;
+        self.writer.round_ended.notify_all();
     }
 }

@@ -1,28 +1,36 @@
-//! Bytes into lines. A line that is longer than one read is memory that a peer holds for as long as it likes, and counted with all
-//! messages that have come in part.
+//! Bytes into lines.
+//!
+//! A line that is longer than one read is memory that a peer holds for as long as it likes, so it
+//! is kept in a `Partial`, which counts it with all other incomplete messages. A line over the
+//! limit is skipped to its end and reported once. No byte is searched twice for a newline, however
+//! few arrive at a time.
 
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::admission::Claimant;
+use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
 
-/// Space for one read.
+/// Space for one read, in bytes.
 const STEP: usize = 64 << 10;
 
-/// Bytes that have come, and where the next line begins in them.
+/// Bytes that have arrived, and where the next line begins in them. Owned by the receiving half.
 pub struct Lines {
+    /// What was read, and room behind it.
     buffer: Vec<u8>,
+    /// Where the next line begins ...
     start: usize,
+    /// ... and where the bytes that have arrived end.
     end: usize,
-    /// Up to here no end of a line was found.
-    looked: usize,
+    /// Up to here there is no newline.
+    searched: usize,
+    /// The longest line in bytes, its end not counted.
     limit: usize,
-    /// What has come of a line that is longer than one read; `start` is where it goes on.
+    /// What has arrived of a line that is longer than one read; it goes on at `start`.
     long: Option<Partial>,
-    /// Whose the lines are, once one was long enough to ask.
-    sender: Option<Claimant>,
-    /// Within a line over the limit: what comes until its end is forgotten.
+    /// The peer that long lines count against; determined at the first of them.
+    sender: Option<PeerIdentity>,
+    /// Whether the bytes up to the next newline belong to a line that was reported already.
     skipping: bool,
 }
 
@@ -34,7 +42,7 @@ impl Lines {
             buffer: Vec::new(),
             start: 0,
             end: 0,
-            looked: 0,
+            searched: 0,
             limit,
             long: None,
             sender: None,
@@ -42,11 +50,11 @@ impl Lines {
         }
     }
 
-    /// Space for what is read next; [`Lines::came`] says how much it was.
+    /// Returns space for the next read; [`Lines::filled`] says how much of it was used.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
-            (self.looked, self.end) = (self.looked - self.start, self.end - self.start);
+            (self.searched, self.end) = (self.searched - self.start, self.end - self.start);
             self.start = 0;
         }
         if self.buffer.len() < self.end + STEP {
@@ -55,35 +63,38 @@ impl Lines {
         &mut self.buffer[self.end..]
     }
 
-    /// So many bytes have come into the room.
-    pub fn came(&mut self, count: usize) {
+    /// Notes how many bytes were read into the room.
+    pub fn filled(&mut self, count: usize) {
         self.end += count;
     }
 
-    /// What has come and is not given yet, of lines that are not long.
+    /// Returns what has arrived and was not returned yet, of lines that are not long.
     pub fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Forgets so many of those.
-    pub fn forget(&mut self, count: usize) {
+    /// Drops so many of those bytes.
+    pub fn discard(&mut self, count: usize) {
         self.start += count;
-        self.looked = self.looked.max(self.start);
+        self.searched = self.searched.max(self.start);
     }
 
-    /// The next whole line that is not blank, without its end. `TooLarge` or `OutOfMemory` once for a line that is skipped.
-    /// `Disconnected` where a long one was given up for those of others: then nothing that follows is to be given.
-    pub fn next(&mut self, sender: &dyn Fn() -> Claimant) -> Option<Result<Bytes>> {
+    /// Returns the next complete line that is not blank, without its end.
+    ///
+    /// # Errors
+    /// `TooLarge` or `OutOfMemory` once for a line that is skipped; `Disconnected` where the budget
+    /// took a long line away: then nothing that follows may be returned.
+    pub fn next(&mut self, sender: &dyn Fn() -> PeerIdentity) -> Option<Result<Bytes>> {
         loop {
-            let found = self.buffer[self.looked..self.end].iter().position(|byte| *byte == b'\n');
+            let found = self.buffer[self.searched..self.end].iter().position(|byte| *byte == b'\n');
             let Some(at) = found else {
-                self.looked = self.end;
+                self.searched = self.end;
                 let kept = self.keep_half(sender);
                 self.give_back();
                 return kept.err().map(Err);
             };
-            let line = self.start..self.looked + at;
-            (self.start, self.looked) = (line.end + 1, line.end + 1);
+            let line = self.start..self.searched + at;
+            (self.start, self.searched) = (line.end + 1, line.end + 1);
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
@@ -93,39 +104,39 @@ impl Lines {
         }
     }
 
-    /// What stands behind the last end of a line once no more comes.
+    /// Returns what stands behind the last newline once the stream has ended.
     pub fn last(&mut self) -> Option<Result<Bytes>> {
         let line = self.start..self.end;
-        (self.start, self.looked) = (self.end, self.end);
+        (self.start, self.searched) = (self.end, self.end);
         if std::mem::take(&mut self.skipping) { None } else { self.cut(line) }
     }
 
-    /// Whether [`Lines::next`] has something to give. Looks at no byte twice, however few come at a time.
+    /// Returns whether [`Lines::next`] has something to return.
     pub fn has_line(&mut self) -> bool {
         loop {
-            let found = self.buffer[self.looked..self.end].iter().position(|byte| *byte == b'\n');
+            let found = self.buffer[self.searched..self.end].iter().position(|byte| *byte == b'\n');
             let Some(at) = found else {
-                self.looked = self.end;
+                self.searched = self.end;
                 return false;
             };
-            let line = self.start..self.looked + at;
+            let line = self.start..self.searched + at;
             if !self.skipping && (self.long.is_some() || !is_blank(&self.buffer[line.clone()])) {
                 return true;
             }
             self.skipping = false;
-            (self.start, self.looked) = (line.end + 1, line.end + 1);
+            (self.start, self.searched) = (line.end + 1, line.end + 1);
         }
     }
 
-    /// Keeps what has come of a line whose end has not.
-    fn keep_half(&mut self, sender: &dyn Fn() -> Claimant) -> Result<()> {
+    /// Keeps what has arrived of a line whose end has not.
+    fn keep_half(&mut self, sender: &dyn Fn() -> PeerIdentity) -> Result<()> {
         if self.skipping {
             self.start = self.end;
             return Ok(());
         }
         let half = &self.buffer[self.start..self.end];
         let whole = self.long.as_ref().map_or(0, Partial::have) + half.len();
-        // One more may be the first half of the line's end.
+        // One byte more, because it may be the carriage return of the line's end.
         let most = self.limit.saturating_add(1);
         let kept = if whole > most {
             Err(self.too_large())
@@ -143,6 +154,7 @@ impl Lines {
         kept
     }
 
+    /// Returns the line that ends here, with what was kept of it; `None` for a blank one.
     fn cut(&mut self, line: std::ops::Range<usize>) -> Option<Result<Bytes>> {
         let here = &self.buffer[line];
         let Some(mut long) = self.long.take() else {
@@ -153,7 +165,7 @@ impl Lines {
                 _ => Some(Ok(Bytes::copy_from_slice(line))),
             };
         };
-        // The carriage return of its end may have come before.
+        // The carriage return of its end may have been kept before.
         if long.have() + here.len() > self.limit.saturating_add(1) {
             return Some(Err(self.too_large()));
         }
@@ -174,17 +186,17 @@ impl Lines {
 
     fn too_large(&self) -> Error {
         let text = format!(
-            "over the message limit: a line of more than {} bytes was skipped; raise the option limit here, or send shorter lines",
+            "over the message limit: a line of more than {} bytes was skipped; raise the option max_message_size here, or send shorter lines",
             self.limit
         );
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// The room of several reads is not kept where there is nothing in it.
+    /// Frees the room of several reads when there is nothing in it.
     fn give_back(&mut self) {
         if self.start == self.end && self.buffer.len() > STEP {
             self.buffer = Vec::new();
-            (self.start, self.end, self.looked) = (0, 0, 0);
+            (self.start, self.end, self.searched) = (0, 0, 0);
         }
     }
 }
@@ -200,7 +212,7 @@ mod tests {
     fn feed(lines: &mut Lines, bytes: &[u8]) -> Vec<String> {
         for part in bytes.chunks(STEP) {
             lines.room()[..part.len()].copy_from_slice(part);
-            lines.came(part.len());
+            lines.filled(part.len());
         }
         drain(lines)
     }
@@ -209,7 +221,7 @@ mod tests {
         let mut given = Vec::new();
         loop {
             let has = lines.has_line();
-            match lines.next(&|| Claimant::User(0)) {
+            match lines.next(&|| PeerIdentity::User(0)) {
                 Some(Ok(line)) => {
                     assert!(has);
                     given.push(String::from_utf8(line.to_vec()).unwrap());

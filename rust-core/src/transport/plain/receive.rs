@@ -1,4 +1,8 @@
-//! The receiving half of a plain link.
+//! The receiving half of a plain link: reads bytes, divides them, and lets the dialect decode
+//! lines.
+//!
+//! Errors of one line are returned and the next call goes on behind it; the end of the stream, or a
+//! program that begins in Linkspan's own framing, ends the link.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
@@ -6,70 +10,84 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::dialect::{Dialect, Division};
 use super::lines::Lines;
-use super::{Dialect, Division};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::transport::stream::Stream;
 use crate::value::Timestamp;
 
-/// One read takes at most this much.
+/// The most bytes of one raw message.
 const BUFFER: usize = 64 << 10;
 
-/// The receiving half.
+/// The receiving half; used by one thread at a time.
 pub struct PlainRx {
     stream: Stream,
-    way: Way,
-    /// Why nothing more will come.
+    /// How bytes become frames.
+    mode: Mode,
+    /// Why nothing more will come; every later call returns it.
     over: Option<Error>,
-    /// Whether the other side said itself that it has nothing more to say.
+    /// Whether the peer itself has closed its side, so that a last line without a newline is
+    /// complete.
     ended: bool,
 }
 
-enum Way {
+/// The state of the division.
+enum Mode {
+    /// Into lines.
     Lines {
+        /// The lines, of which the last may be incomplete.
         lines: Lines,
+        /// What they mean.
         dialect: Arc<dyn Dialect>,
-        /// The frames of a line that are not given yet.
+        /// Frames of a line that were not returned yet.
         ready: VecDeque<Incoming>,
-        /// Whether the first bytes have been looked at.
+        /// Whether the first bytes were checked for Linkspan's own framing.
         begun: bool,
     },
+    /// Each read is a message.
     Raw {
+        /// Room for one read.
         buffer: Box<[u8]>,
-        /// The number of the last piece.
+        /// The number of the last message.
         sequence: u64,
     },
 }
 
 impl PlainRx {
+    /// Receives lines or raw messages of at most `limit` bytes.
     pub(super) fn new(stream: Stream, division: Division, limit: u64) -> PlainRx {
-        let way = match division {
+        let mode = match division {
             Division::Lines(dialect) => {
-                Way::Lines { lines: Lines::new(limit), dialect, ready: VecDeque::new(), begun: false }
+                Mode::Lines { lines: Lines::new(limit), dialect, ready: VecDeque::new(), begun: false }
             }
             Division::Raw => {
                 let size = usize::try_from(limit).unwrap_or(BUFFER).min(BUFFER);
-                Way::Raw { buffer: vec![0; size].into_boxed_slice(), sequence: 0 }
+                Mode::Raw { buffer: vec![0; size].into_boxed_slice(), sequence: 0 }
             }
         };
-        PlainRx { stream, way, over: None, ended: false }
+        PlainRx { stream, mode, over: None, ended: false }
     }
 
-    /// See the transport contract. `Malformed` and `TooLarge` are about one line; the next call goes on behind it.
+    /// Returns the next frame; see the transport contract.
+    ///
+    /// # Errors
+    /// `Malformed` and `TooLarge` concern one line, and the next call goes on behind it.
+    /// `Disconnected` and `VersionMismatch` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         loop {
-            if let Way::Lines { lines, dialect, ready, .. } = &mut self.way {
+            if let Mode::Lines { lines, dialect, ready, .. } = &mut self.mode {
                 if let Some(frame) = ready.pop_front() {
                     return Ok(Some(frame));
                 }
-                // A connection that was cut may have been cut within a line.
+                // The last line counts without a newline only where the peer closed its side: a
+                // connection that broke may have broken within a line.
                 let last = |lines: &mut Lines| if self.ended { lines.last() } else { None };
                 match lines.next(&|| self.stream.sender()).or_else(|| last(lines)) {
                     Some(Err(e)) if e.kind() == ErrorKind::Disconnected => self.over = Some(e),
                     Some(line) => {
-                        dialect.hear(line, ready)?;
+                        dialect.decode_line(line, ready)?;
                         continue;
                     }
                     None => {}
@@ -78,9 +96,9 @@ impl PlainRx {
             if let Some(over) = &self.over {
                 return Err(over.clone());
             }
-            let into = match &mut self.way {
-                Way::Lines { lines, .. } => lines.room(),
-                Way::Raw { buffer, .. } => buffer,
+            let into = match &mut self.mode {
+                Mode::Lines { lines, .. } => lines.room(),
+                Mode::Raw { buffer, .. } => buffer,
             };
             match self.stream.read(into) {
                 Ok(None) => return Ok(None),
@@ -88,8 +106,8 @@ impl PlainRx {
                     self.ended = true;
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side went away"));
                 }
-                Ok(Some(n)) => match &mut self.way {
-                    Way::Raw { buffer, sequence } => {
+                Ok(Some(n)) => match &mut self.mode {
+                    Mode::Raw { buffer, sequence } => {
                         *sequence += 1;
                         let body = Bytes::copy_from_slice(&buffer[..n]);
                         let header = Header {
@@ -98,11 +116,11 @@ impl PlainRx {
                             body: n as u64,
                             ..Header::new(Kind::Data, Encoding::Raw)
                         };
-                        return Ok(Some(Incoming { header, extension: Bytes::new(), body }));
+                        return Ok(Some(Incoming { header, extension: Bytes::new(), body: body.into() }));
                     }
-                    Way::Lines { lines, .. } => {
-                        lines.came(n);
-                        self.look_for_greeting();
+                    Mode::Lines { lines, .. } => {
+                        lines.filled(n);
+                        self.detect_hello();
                     }
                 },
                 Err(e) => self.over = Some(e),
@@ -110,10 +128,10 @@ impl PlainRx {
         }
     }
 
-    /// A program that begins in Linkspan's own framing is told that this is another one.
-    fn look_for_greeting(&mut self) {
+    /// Refuses a program that begins in Linkspan's own framing, with an answer in that framing.
+    fn detect_hello(&mut self) {
         const MAGIC: &[u8] = b"LKSP";
-        let Way::Lines { lines, dialect, begun, .. } = &mut self.way else { return };
+        let Mode::Lines { lines, dialect, begun, .. } = &mut self.mode else { return };
         let count = lines.waiting().len();
         let looked = count.min(MAGIC.len());
         if *begun || lines.waiting()[..looked] != MAGIC[..looked] {
@@ -121,24 +139,25 @@ impl PlainRx {
             return;
         }
         if looked == MAGIC.len() {
-            lines.forget(count);
-            // It reads one answer and hangs up; should there be no room for that, our hanging up says enough.
-            let _ = self.stream.write_bytes(&dialect.refuse_greeting());
+            lines.discard(count);
+            // It reads one answer and closes. Where there is no room for it, our closing says
+            // enough.
+            let _ = self.stream.write_bytes(&dialect.refuse_hello());
             let text = "the other side begins in Linkspan's own framing and this side has framing=\"lines\"; give both the same";
             self.over = Some(Error::new(ErrorKind::VersionMismatch, text));
         }
     }
 
-    /// See the contract: what has been read waits on our side, and the descriptor does not tell of it.
+    /// Returns whether a frame or an error is there, which the descriptor does not show.
     pub fn park(&mut self) -> bool {
-        let there = match &mut self.way {
-            Way::Lines { lines, ready, .. } => !ready.is_empty() || lines.has_line(),
-            Way::Raw { .. } => false,
+        let is_ready = match &mut self.mode {
+            Mode::Lines { lines, ready, .. } => !ready.is_empty() || lines.has_line(),
+            Mode::Raw { .. } => false,
         };
-        there || self.over.is_some() || self.stream.holds_bytes()
+        is_ready || self.over.is_some() || self.stream.holds_bytes()
     }
 
-    /// What to sleep on.
+    /// Returns what to sleep on.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.readable().0
     }

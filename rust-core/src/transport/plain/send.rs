@@ -1,41 +1,60 @@
-//! The sending half of a plain link.
+//! The sending half of a plain link: lets the dialect encode a frame as a line, and writes it.
+//!
+//! Requests and messages to a peer that has closed its side are refused, because no reply could
+//! arrive. In a named pipe, which many programs may write at the same time, a line goes in one
+//! write or is refused, and a reply that finds no room is dropped and counted, since perhaps nobody
+//! ever reads it.
 
 use std::os::fd::BorrowedFd;
 
-use super::Division;
+use super::dialect::Division;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
-use crate::sys::fifo::WHOLE;
 use crate::transport::Sent;
 use crate::transport::socket::Rest;
 use crate::transport::stream::Stream;
 
-/// The sending half.
+/// The sending half; used by one thread at a time.
 pub struct PlainTx {
+    /// The connection, shared with the receiving half.
     stream: Stream,
+    /// Lines with their dialect, or raw bytes.
     division: Division,
     /// The line under way, with its end; empty where none is. Raw bytes are not copied.
     line: Vec<u8>,
-    /// Bytes of what is under way that the kernel has.
+    /// Bytes under way that the kernel has; 0 between frames.
     progress: usize,
-    /// The rest of what was adopted.
+    /// The rest of an adopted line.
     rest: Option<Rest>,
-    /// Whether it is a named pipe: one that others may write to at the same time, and that may have no reader.
-    is_pipe: bool,
-    /// Answers that found no room and were dropped.
+    /// For a named pipe, the largest write that is not mixed with those of other writers.
+    atomic_write_size: Option<usize>,
+    /// Replies that found no room and were dropped, since the last [`PlainTx::take_lost`].
     lost: u64,
-    /// Whether we called, and the other side is to answer.
+    /// Whether this side connected, and the peer is to reply.
     dialled: bool,
 }
 
 impl PlainTx {
     pub(super) fn new(stream: Stream, division: Division, dialled: bool) -> PlainTx {
-        let is_pipe = matches!(stream, Stream::Pipes(_));
-        PlainTx { stream, division, line: Vec::new(), progress: 0, rest: None, is_pipe, lost: 0, dialled }
+        let atomic_write_size = stream.atomic_write_size();
+        PlainTx {
+            stream,
+            division,
+            line: Vec::new(),
+            progress: 0,
+            rest: None,
+            atomic_write_size,
+            lost: 0,
+            dialled,
+        }
     }
 
-    /// See the transport contract.
+    /// Sends a frame as a line, as far as there is room; see the transport contract.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer has closed its side; `TooLarge` for a line that a pipe cannot
+    /// take in one write; `Unsupported` for a request over raw bytes.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if self.progress == 0 {
             if !self.flush()? {
@@ -47,22 +66,22 @@ impl PlainTx {
             };
         }
         loop {
-            let left = match &self.division {
+            let unwritten = match &self.division {
                 Division::Lines(_) => &self.line[self.progress..],
                 Division::Raw => &frame.body[self.progress..],
             };
-            if left.is_empty() {
+            if unwritten.is_empty() {
                 break;
             }
-            match self.stream.write_bytes(left)? {
+            match self.stream.write_bytes(unwritten)? {
                 Some(n) => {
                     if self.progress == 0 {
-                        self.has_gone(frame);
+                        self.note_sent(frame);
                     }
                     self.progress += n;
                 }
                 None if self.progress == 0 && self.is_dispensable(frame) => {
-                    self.has_gone(frame);
+                    self.note_sent(frame);
                     self.lost += 1;
                     break;
                 }
@@ -78,10 +97,11 @@ impl PlainTx {
         Ok(Sent::Whole)
     }
 
-    /// The line to be written, empty for raw bytes; none where nothing is.
+    /// Returns the line to be written, empty for raw bytes; `None` where there is nothing to write.
     fn begin(&mut self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
         match frame.header.kind {
-            // Nobody will answer who has stopped writing; where we called, nobody will read either.
+            // A peer that has stopped writing sends no reply; where this side connected, it reads
+            // nothing either.
             Kind::Request => self.stream.check_peer()?,
             Kind::Data if self.dialled => self.stream.check_peer()?,
             Kind::Data | Kind::Reply | Kind::Error => {}
@@ -89,19 +109,19 @@ impl PlainTx {
                 self.stream.end_writing();
                 return Ok(None);
             }
-            // There is nobody who would understand.
+            // A peer without Linkspan does not know these.
             Kind::Ack | Kind::Hello | Kind::Command | Kind::Event => return Ok(None),
         }
         match &self.division {
             Division::Raw if frame.header.kind != Kind::Data => Err(no_requests()),
             Division::Raw => Ok(Some(Vec::new())),
             Division::Lines(dialect) => {
-                let Some(mut line) = dialect.say(frame)? else {
-                    dialect.said(frame);
+                let Some(mut line) = dialect.encode_frame(frame)? else {
+                    dialect.frame_sent(frame);
                     return Ok(None);
                 };
                 line.push(b'\n');
-                if self.is_pipe && line.len() > WHOLE {
+                if self.atomic_write_size.is_some_and(|whole| line.len() > whole) {
                     return Err(self.too_large(line.len()));
                 }
                 Ok(Some(line))
@@ -109,42 +129,47 @@ impl PlainTx {
         }
     }
 
-    /// Whether a frame is dropped where there is no room: an answer in a pipe that nobody may ever read.
+    /// Returns whether a frame is dropped where there is no room: a reply in a pipe that perhaps
+    /// nobody reads.
     fn is_dispensable(&self, frame: &Outgoing<'_>) -> bool {
-        self.is_pipe && !self.dialled && matches!(frame.header.kind, Kind::Reply | Kind::Error)
+        self.atomic_write_size.is_some()
+            && !self.dialled
+            && matches!(frame.header.kind, Kind::Reply | Kind::Error)
     }
 
-    /// How many answers were dropped since this was asked last.
+    /// Returns how many replies were dropped since the last call.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
 
-    fn has_gone(&self, frame: &Outgoing<'_>) {
+    /// Tells the dialect that the frame was sent.
+    fn note_sent(&self, frame: &Outgoing<'_>) {
         if let Division::Lines(dialect) = &self.division {
-            dialect.said(frame);
+            dialect.frame_sent(frame);
         }
     }
 
+    /// Explains that a line does not fit into one write to a pipe.
     fn too_large(&self, asked: usize) -> Error {
         let text = format!(
             "over the limit of a line in a named pipe, where longer ones of several writers would mix: {asked} bytes asked, {} allowed; send less, or use unix:",
-            WHOLE
+            self.atomic_write_size.unwrap_or(usize::MAX)
         );
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// See the transport contract.
+    /// Copies the rest of a line that was written in part.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
-        let left = match &self.division {
+        let unwritten = match &self.division {
             Division::Lines(_) => &self.line[self.progress..],
             Division::Raw => &frame.body[self.progress..],
         };
-        self.rest = Some(Rest::new(left.to_vec()));
+        self.rest = Some(Rest::new(unwritten.to_vec()));
         self.line = Vec::new();
         self.progress = 0;
     }
 
-    /// See the transport contract.
+    /// Writes the rest of an adopted line; returns true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         if let Some(rest) = &self.rest {
             if !rest.write(&self.stream)? {
@@ -155,24 +180,25 @@ impl PlainTx {
         Ok(true)
     }
 
-    /// See the transport contract.
-    pub fn see_off(&mut self) {
+    /// Starts a thread that writes the rest, if there is one.
+    pub fn flush_in_background(&mut self) {
         if let Some(rest) = &mut self.rest {
-            rest.see_off(&self.stream);
+            rest.flush_in_background(&self.stream);
         }
     }
 
-    /// See the transport contract.
+    /// Sleeps until there is room, or the peer has ended.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.stream.wait_room(waiting)
     }
 
-    /// What is ready for writing once there is room.
+    /// Returns the descriptor that is writable once there is room.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.writable().0
     }
 }
 
+/// Explains that raw bytes carry no requests.
 fn no_requests() -> Error {
     let text = "framing=\"raw\" carries bytes without an end or a number, so nothing can be called or answered; use framing=\"lines\", or Linkspan's own framing";
     Error::new(ErrorKind::Unsupported, text)

@@ -1,19 +1,26 @@
-//! Any bytes as a peer's memory: the words of its page, then its ring, then what it changes while the ring is read.
+//! Fuzzing: any bytes as a peer's memory: the words of its page, then its ring, then changes while
+//! the ring is read.
+//!
+//! What is asserted: no panic, only errors of the expected kinds, and reading ends, because a ring
+//! has room for a bounded number of records.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::broadcast::{Received, RingReader, Start};
+use super::broadcast::RingReader;
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
 use super::reader::{Reader, Step};
 use super::segment::{PAGE, at};
 use crate::error::ErrorKind;
+use crate::transport::broadcast::{Received, Start};
 
+/// Bytes of the ring.
 const RING: usize = 4096;
+/// The longest message in bytes that is read.
 const LIMIT: u64 = 1 << 16;
 
-/// Words that both kinds of page have, and that their readers look at.
+/// The words of both kinds of page that readers load.
 const CONTROL: [usize; 9] = [
     at::HEAD,
     at::CONSUMED,
@@ -26,7 +33,7 @@ const CONTROL: [usize; 9] = [
     at::FLAGS,
 ];
 
-/// The memory that the bytes make, and what is left of them.
+/// The memory that the bytes describe, and the changes that follow.
 fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
     let heap = Heap::new(PAGE + RING);
     let words = bytes.chunks_exact(8).map(|word| {
@@ -155,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn fuzz_targets_take_what_honest_writers_wrote() {
+    fn fuzz_targets_accept_rings_of_honest_writers() {
         for (name, lengths) in
             [("small-frames", &[0usize, 7, 8, 100][..]), ("a-frame-in-pieces", &[900, 3000])]
         {
@@ -165,7 +172,8 @@ mod tests {
             for (i, length) in lengths.iter().enumerate() {
                 let header = Header { body: *length as u64, extension: 72 * (i % 2), ..data(i as u64 + 1) };
                 let body = pattern(*length, 1);
-                let frame = Outgoing { header, extension: &extension[..72 * (i % 2)], body: &body };
+                let frame =
+                    Outgoing { header, extension: &extension[..72 * (i % 2)], body: &body, split: None };
                 writer.try_write(&frame).unwrap();
             }
             ring(&seed("ring", name, &memory));

@@ -1,4 +1,8 @@
-//! Any bytes as a peer's memory file, mapped as a peer's is: its size, its seals, its header, its words and what they become.
+//! Fuzzing: any bytes as a peer's memory file, mapped as a peer's is: its size, its seals, its
+//! header, its words, and how they change.
+//!
+//! What is asserted: a file with a wrong form is refused; every error has one of the expected
+//! kinds; and every loop ends, because a ring has room for a bounded number of records.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -7,17 +11,19 @@ use std::time::Duration;
 
 use rustix::fs::SealFlags;
 
-use super::broadcast::{Received, RingReader, Start, Subscription};
+use super::broadcast::{RingReader, Subscription};
 use super::segment::{PAGE, PeerSegment, Segment, at};
-use super::{Ends, link};
+use super::{LinkParts, link};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::fork::Guarded;
 use crate::sys::memory::MemoryFile;
+use crate::transport::broadcast::{Received, Start};
 
-/// The session that the peer has said in its hello.
+/// The session that the peer announced in its hello.
 const SESSION: u64 = 42;
+/// The longest message in bytes that is read.
 const LIMIT: u64 = 1 << 16;
 /// The longest file that the bytes may ask for.
 const LONGEST: usize = PAGE + (16 << 10);
@@ -89,11 +95,12 @@ impl Form {
     }
 }
 
+/// A word of the input.
 fn word_of(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes)
 }
 
-/// Errors that are an answer to what a peer's memory says; all others are a mistake of ours.
+/// Panics for an error that no peer's memory may cause.
 fn expected(error: &Error) {
     let kinds = [
         ErrorKind::Malformed,
@@ -112,12 +119,12 @@ pub fn segment(bytes: &[u8]) {
     take(bytes);
 }
 
-/// The same; whether the file was taken.
+/// The same; whether the file was accepted.
 fn take(bytes: &[u8]) -> bool {
     let Some((form, rest)) = bytes.split_first_chunk::<8>() else { return false };
     let form = Form::of(*form);
     // A word that is written makes its page, so the one that is to be a hole gets none.
-    let theirs = MemoryFile::forged(form.length, form.seals, form.has_holes).expect("a file to map");
+    let peer_file = MemoryFile::forged(form.length, form.seals, form.has_holes).expect("a file to map");
     let places: Vec<usize> = WORDS
         .into_iter()
         .chain((PAGE..form.length).step_by(8))
@@ -128,16 +135,16 @@ fn take(bytes: &[u8]) -> bool {
     let (words, _) = rest.as_chunks::<8>();
     let (words, changes) = words.split_at(words.len().min(places.len()));
     for (place, word) in places.iter().zip(words) {
-        theirs.word(*place).store(word_of(word), Ordering::Relaxed);
+        peer_file.word(*place).store(word_of(word), Ordering::Relaxed);
     }
     // A change says which word, and what it becomes.
     let changes = changes.as_chunks::<2>().0.iter().filter_map(|[place, word]| {
         let place = places.get(word_of(place) as usize % places.len().max(1))?;
         Some((*place, word_of(word)))
     });
-    let change = |(place, word)| theirs.word(place).store(word, Ordering::Relaxed);
+    let change = |(place, word)| peer_file.word(place).store(word, Ordering::Relaxed);
     let (socket, _other) = std::os::unix::net::UnixStream::pair().expect("two sockets");
-    let descriptors = descriptors(&form, &theirs, &socket);
+    let descriptors = descriptors(&form, &peer_file, &socket);
     match form.role {
         Role::Channel => channel(&form, descriptors, socket.into(), changes, change),
         Role::Subscriber => subscriber(&form, descriptors, changes, change),
@@ -145,9 +152,10 @@ fn take(bytes: &[u8]) -> bool {
     }
 }
 
-fn descriptors(form: &Form, theirs: &MemoryFile, socket: &std::os::unix::net::UnixStream) -> Vec<OwnedFd> {
+/// What the peer sends along with its hello: the file, and perhaps more.
+fn descriptors(form: &Form, peer_file: &MemoryFile, socket: &std::os::unix::net::UnixStream) -> Vec<OwnedFd> {
     let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().expect("a descriptor");
-    let file = copy(theirs.fd());
+    let file = copy(peer_file.fd());
     match form.descriptors {
         5 => vec![],
         6 => vec![file, copy(socket.as_fd())],
@@ -156,7 +164,7 @@ fn descriptors(form: &Form, theirs: &MemoryFile, socket: &std::os::unix::net::Un
     }
 }
 
-/// Whether it was let in, which is only to happen where everything about the file is as it has to be.
+/// Checks that a file was accepted only where its form is right.
 fn accepted<T>(form: &Form, opened: Result<T, Error>, ring: impl Fn(&T) -> usize) -> Option<T> {
     match opened {
         Ok(opened) => {
@@ -171,8 +179,8 @@ fn accepted<T>(form: &Form, opened: Result<T, Error>, ring: impl Fn(&T) -> usize
     }
 }
 
-/// Reads all there is; whether there may come more.
-fn goes_on<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn(T)) -> bool {
+/// Reads all there is; whether more may arrive.
+fn read_all<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn(T)) -> bool {
     // A ring of 16 KiB holds at most 1,024 records, so whoever reads more of one at rest runs in circles.
     for _ in 0..2_100 {
         match next() {
@@ -189,6 +197,7 @@ fn goes_on<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn(
     panic!("a ring at rest comes to an end");
 }
 
+/// The file as that of one side of a channel: reads, writes and sleeps while the words change.
 fn channel(
     form: &Form,
     descriptors: Vec<OwnedFd>,
@@ -199,15 +208,15 @@ fn channel(
     let opened = PeerSegment::from_descriptors(descriptors, SESSION);
     let Some(peer) = accepted(form, opened, |peer| peer.ring) else { return false };
     let mine = Segment::create(1, 0).expect("a memory file");
-    let ends = Ends { mine, peer, socket: Arc::new(Guarded::new(socket)), process: None };
-    let (mut tx, mut rx) = link(ends, LIMIT, Duration::ZERO).expect("a link");
+    let parts = LinkParts { mine, peer, socket: Arc::new(Guarded::new(socket)), process: None, slots: None };
+    let (mut tx, mut rx) = link(parts, LIMIT, Duration::ZERO).expect("a link");
     let body = [7; 100];
     for (sequence, next) in (1..).zip(changes.map(Some).chain([None])) {
         let header = Header { sequence, body: 100, ..Header::new(Kind::Data, Encoding::Cbor) };
-        if let Err(error) = tx.try_send(&Outgoing { header, extension: &[], body: &body }) {
+        if let Err(error) = tx.try_send(&Outgoing { header, extension: &[], body: &body, split: None }) {
             expected(&error);
         }
-        let reads = goes_on(
+        let reads = read_all(
             || {
                 rx.consumed();
                 rx.try_recv()
@@ -226,6 +235,7 @@ fn channel(
     true
 }
 
+/// The file as that of a publisher, read by a subscriber.
 fn subscriber(
     form: &Form,
     mut descriptors: Vec<OwnedFd>,
@@ -245,7 +255,7 @@ fn subscriber(
         };
         let mut turns = 0;
         // A publisher's ring has no end that its words could not move on: so often is enough.
-        let reads = goes_on(
+        let reads = read_all(
             || {
                 turns += 1;
                 if turns > 50 { Ok(None) } else { read() }
@@ -263,6 +273,7 @@ fn subscriber(
     true
 }
 
+/// The file as that of a subscriber, used by a publisher.
 fn publisher(
     form: &Form,
     descriptors: Vec<OwnedFd>,
@@ -329,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn segment_of_an_honest_peer_is_taken_and_read_by_its_fuzz_target() {
+    fn fuzz_segment_accepts_an_honest_peer() {
         let channel = ring_of_frames();
         check("honest-channel", &input(WHOLE, PAGE + RING, &channel, &[]), true);
         let words = [
@@ -356,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn segment_of_a_wrong_form_is_refused_in_its_fuzz_target() {
+    fn fuzz_segment_refuses_invalid_segments() {
         let channel = ring_of_frames();
         for (seal, name) in ["shrink", "grow", "future-write", "seal"].into_iter().enumerate() {
             let form = [0, 1 << seal, 0, 0];

@@ -1,6 +1,13 @@
-//! The ring and the park protocol in every interleaving, with every stale value that the memory model allows.
+//! Loom models of the ring, the park protocol, acknowledgement, batches and slots: every
+//! interleaving, with every stale value that the memory model allows.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p linkspan --lib --release loom_tests`. A lost wake-up shows as a deadlock.
+//! `RUSTFLAGS="--cfg loom" cargo test --profile loom -p linkspan --no-default-features --lib
+//! loom_tests`. A lost wake-up shows as a deadlock, a record that is read half written as a failed
+//! assertion.
+//!
+//! Each protocol also has mutants: the same steps with one fence, check or ordering taken out.
+//! Every mutant must fail, which shows that the model would find the mistake and that the step is
+//! needed. The asymmetry of `membarrier` is not modelled, and not used.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,12 +15,13 @@ use std::sync::atomic::Ordering;
 use loom::sync::Notify;
 use loom::thread;
 
-use super::account::Account;
+use super::ack_words::AckWords;
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
 use super::park::{Park, SHORT, Stage, Waker};
 use super::reader::{Reader, Step};
 use super::segment::{PAGE, at};
+use super::slots::{ReferenceCounts, release};
 use super::writer::Writer;
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
@@ -26,12 +34,14 @@ const RING: usize = 64;
 type Writing = Writer<Arc<Heap>, Arc<Heap>>;
 type Reading = Reader<Arc<Heap>, Arc<Heap>>;
 
+/// Runs a model with a bound on preemptions, which keeps the number of interleavings finite.
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(run);
 }
 
+/// Both sides' memories, and the two ends of one ring over them.
 fn ring() -> (Arc<Heap>, Arc<Heap>, Writing, Reading) {
     let (writing, reading) = (Heap::new(PAGE + RING), Heap::new(at::ROOM_WAKE + 8));
     let writer = Writer::in_halves(writing.clone(), reading.clone(), RING);
@@ -39,6 +49,7 @@ fn ring() -> (Arc<Heap>, Arc<Heap>, Writing, Reading) {
     (writing, reading, writer, reader)
 }
 
+/// Writes the message of this number; false where there is no room.
 fn write(writer: &mut Writing, sequence: u64) -> bool {
     let header = Header { sequence, sent: -1, ..Header::new(Kind::Data, Encoding::Raw) };
     let body = (sequence * 0x0101).to_le_bytes();
@@ -59,7 +70,7 @@ fn read(reader: &mut Reading, sequence: u64) -> bool {
         Step::Frame(record) => {
             let frame = reader.take(record).unwrap().unwrap();
             assert_eq!((frame.header.sequence, frame.header.sent), (sequence, -1));
-            assert_eq!(frame.body[..], (sequence * 0x0101).to_le_bytes());
+            assert_eq!(frame.body, (sequence * 0x0101).to_le_bytes());
             true
         }
         Step::Empty => false,
@@ -88,7 +99,7 @@ fn records_arrive_whole_and_in_order_while_the_ring_is_lapped() {
     });
 }
 
-/// Wakes a sleeper as a link does; the byte over the socket is the notification.
+/// Wakes a sleeper as a link does; `byte` stands for the byte over the socket.
 fn wake(waker: &mut Waker, park: u64, mine: &Heap, byte: &Notify) {
     if !waker.is_due(park) {
         return;
@@ -100,18 +111,19 @@ fn wake(waker: &mut Waker, park: u64, mine: &Heap, byte: &Notify) {
     }
 }
 
-/// Sleeps as a link does: for a moment in the futex, then until a byte comes.
-fn sleep(park: &mut Park, mine: &Heap, peer: &Heap, byte: &Notify, mut there: impl FnMut() -> bool) {
-    if park.sleep_briefly(mine, peer, SHORT, &mut there).unwrap() == Slept::TimedOut {
+/// Sleeps as a link does: in the futex, then in poll until a byte arrives.
+fn sleep(park: &mut Park, mine: &Heap, peer: &Heap, byte: &Notify, mut ready: impl FnMut() -> bool) {
+    if park.sleep_briefly(mine, peer, SHORT, &mut ready).unwrap() == Slept::TimedOut {
         park.park(mine, Stage::Poll);
-        if !there() {
+        if !ready() {
             byte.wait();
         }
     }
     park.unpark(mine);
 }
 
-/// A reader that sleeps until two messages have come, whose time in the futex may pass at any moment.
+/// A reader that sleeps until two messages have arrived; its time in the futex may end at any
+/// moment where `time_passes`.
 fn reader_sleeps(time_passes: bool) {
     let (writing, reading, mut writer, mut reader) = ring();
     let byte = Arc::new(Notify::new());
@@ -180,7 +192,7 @@ fn writer_asleep_until_there_is_room_is_woken() {
         let mut park = Park::new(at::ROOM_PARK, at::ROOM_WAKE);
         for sequence in 1..=2 {
             while !write(&mut writer, sequence) {
-                writing.store(at::ROOM_WANTED, writer.wanted(), Ordering::Relaxed);
+                writing.store(at::ROOM_WANTED, writer.wake_threshold(), Ordering::Relaxed);
                 sleep(&mut park, &writing, &reading, &byte, || writer.has_room().unwrap());
             }
         }
@@ -199,7 +211,7 @@ enum Without {
     /// The sleeper loads the wake word only after it has looked for the last time.
     WordBeforeParking,
     /// The sleeper sleeps right after having stored its park word.
-    LastLook,
+    LastCheck,
     /// The sleeper stores its park word without a fence behind it.
     SleepersFence,
     /// The waker looks at the park word without a fence behind the news.
@@ -208,6 +220,7 @@ enum Without {
     NewValue,
 }
 
+/// One waker and one sleeper, without the step that the mutant leaves out.
 fn one_wake_up(without: Without, stage: Stage) {
     // In the place of the news stands the consumed number, which nobody else uses here.
     const NEWS: usize = at::CONSUMED;
@@ -231,7 +244,7 @@ fn one_wake_up(without: Without, stage: Stage) {
             }
         }
     });
-    let there = || peer.load_fenced(NEWS) != 0;
+    let ready = || peer.load_fenced(NEWS) != 0;
     let store = |word: u64| match without {
         Without::SleepersFence => mine.store(at::DATA_PARK, word, Ordering::Release),
         _ => mine.store_fenced(at::DATA_PARK, word),
@@ -240,7 +253,7 @@ fn one_wake_up(without: Without, stage: Stage) {
     if stage == Stage::Futex || without == Without::NewValue {
         store(4 | Stage::Futex as u64);
     }
-    if without == Without::LastLook || !there() {
+    if without == Without::LastCheck || !ready() {
         if stage == Stage::Futex {
             let before = match without {
                 Without::WordBeforeParking => peer.load(at::DATA_WAKE, Ordering::Acquire),
@@ -251,7 +264,7 @@ fn one_wake_up(without: Without, stage: Stage) {
             if without != Without::NewValue {
                 store(8 | Stage::Poll as u64);
             }
-            if without == Without::LastLook || !there() {
+            if without == Without::LastCheck || !ready() {
                 byte.wait();
             }
         }
@@ -280,14 +293,14 @@ fn one_wake_up_with_the_wake_word_loaded_after_parking_is_lost() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn one_wake_up_from_the_futex_without_the_last_look_is_lost() {
-    model(3, || one_wake_up(Without::LastLook, Stage::Futex));
+fn one_wake_up_from_the_futex_without_the_last_check_is_lost() {
+    model(3, || one_wake_up(Without::LastCheck, Stage::Futex));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn one_wake_up_from_poll_without_the_last_look_is_lost() {
-    model(3, || one_wake_up(Without::LastLook, Stage::Poll));
+fn one_wake_up_from_poll_without_the_last_check_is_lost() {
+    model(3, || one_wake_up(Without::LastCheck, Stage::Poll));
 }
 
 #[test]
@@ -310,107 +323,108 @@ fn one_wake_up_from_poll_with_the_park_word_of_the_futex_is_lost() {
 
 /// What a mutant leaves out of the protocol by which a sender waits for its messages to be consumed.
 #[derive(Clone, Copy, PartialEq)]
-enum Unsaid {
+enum WithoutStep {
     Nothing,
     /// The receiver looks at what is wanted without a fence behind its number.
-    TellersFence,
+    ReceiversFence,
     /// The sender looks at the number without a fence behind what it wants.
-    WantersFence,
+    SendersFence,
     /// The sender sleeps right after having said what it wants.
-    LastLook,
+    LastCheck,
 }
 
 /// A sender waits until two messages have been consumed; the frame that wakes it is the notification.
-fn one_acknowledgement(without: Unsaid) {
+fn one_acknowledgement(without: WithoutStep) {
     let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
     let frame = Arc::new(Notify::new());
     let consuming = thread::spawn({
-        let (frame, account, page) = (frame.clone(), Account::new(peer.clone(), mine.clone()), peer.clone());
+        let (frame, ack_words, page) =
+            (frame.clone(), AckWords::new(peer.clone(), mine.clone()), peer.clone());
         move || {
             for number in 1..=2 {
                 match without {
-                    Unsaid::TellersFence => page.store(at::ACKNOWLEDGED, number, Ordering::Release),
-                    _ => account.tell(number),
+                    WithoutStep::ReceiversFence => page.store(at::ACKNOWLEDGED, number, Ordering::Release),
+                    _ => ack_words.publish(number),
                 }
-                if (1..=number).contains(&account.wanted()) {
+                if (1..=number).contains(&ack_words.wanted()) {
                     frame.notify();
                 }
             }
         }
     });
-    let account = Account::new(mine.clone(), peer);
+    let ack_words = AckWords::new(mine.clone(), peer);
     match without {
-        Unsaid::WantersFence => mine.store(at::ACK_WANTED, 2, Ordering::Release),
-        _ => account.want(2),
+        WithoutStep::SendersFence => mine.store(at::ACK_WANTED, 2, Ordering::Release),
+        _ => ack_words.want(2),
     }
-    if without == Unsaid::LastLook {
+    if without == WithoutStep::LastCheck {
         frame.wait();
     }
     // A wait may end for nothing, as it does where another frame comes: each time the sender looks again.
-    while account.told() < 2 {
+    while ack_words.acknowledged() < 2 {
         frame.wait();
     }
     consuming.join().unwrap();
 }
 
 #[test]
-fn one_acknowledgement_that_is_waited_for_is_never_lost() {
-    model(3, || one_acknowledgement(Unsaid::Nothing));
+fn one_acknowledgement_whole_protocol_is_never_lost() {
+    model(3, || one_acknowledgement(WithoutStep::Nothing));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn one_acknowledgement_without_the_tellers_fence_is_lost() {
-    model(3, || one_acknowledgement(Unsaid::TellersFence));
+fn one_acknowledgement_without_the_receivers_fence_is_lost() {
+    model(3, || one_acknowledgement(WithoutStep::ReceiversFence));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn one_acknowledgement_without_the_wanters_fence_is_lost() {
-    model(3, || one_acknowledgement(Unsaid::WantersFence));
+fn one_acknowledgement_without_the_senders_fence_is_lost() {
+    model(3, || one_acknowledgement(WithoutStep::SendersFence));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn one_acknowledgement_without_the_last_look_is_lost() {
-    model(3, || one_acknowledgement(Unsaid::LastLook));
+fn one_acknowledgement_without_the_last_check_is_lost() {
+    model(3, || one_acknowledgement(WithoutStep::LastCheck));
 }
 
-/// A receiver whose last word is that it has consumed a message, and then goes.
-fn last_word(in_order: bool) {
+/// A receiver that acknowledges a message and then closes, in this order or in the other.
+fn acknowledge_and_close(in_order: bool) {
     let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
     let closing = thread::spawn({
-        let (account, page) = (Account::new(peer.clone(), mine.clone()), peer.clone());
+        let (ack_words, page) = (AckWords::new(peer.clone(), mine.clone()), peer.clone());
         move || {
             if in_order {
-                account.tell(1);
+                ack_words.publish(1);
             }
             page.store(at::STATE, 1, Ordering::Release);
             if !in_order {
-                account.tell(1);
+                ack_words.publish(1);
             }
         }
     });
     while peer.load(at::STATE, Ordering::Acquire) == 0 {
         thread::yield_now();
     }
-    assert_eq!(Account::new(mine, peer).told(), 1, "what was consumed is known after the end");
+    assert_eq!(AckWords::new(mine, peer).acknowledged(), 1, "what was consumed is known after the end");
     closing.join().unwrap();
 }
 
 #[test]
-fn what_was_consumed_before_the_state_says_closed_is_known_after_it() {
-    model(3, || last_word(true));
+fn acknowledgement_before_close_is_known_after_it() {
+    model(3, || acknowledge_and_close(true));
 }
 
 #[test]
 #[should_panic(expected = "known after the end")]
-fn what_is_consumed_after_the_state_says_closed_may_be_missed() {
-    model(3, || last_word(false));
+fn acknowledgement_after_close_may_be_missed() {
+    model(3, || acknowledge_and_close(false));
 }
 
 #[test]
-fn what_was_written_before_the_state_says_closed_is_found_after_it() {
+fn record_written_before_close_is_found_after_it() {
     model(3, || {
         let (writing, _, mut writer, mut reader) = ring();
         let closing = thread::spawn({
@@ -473,6 +487,7 @@ enum Batch {
     FirstInItsTurn,
 }
 
+/// A batch of two records, with the writer's stores changed as the mutant says.
 fn one_batch(how: Batch) {
     const FIRST: usize = PAGE;
     const SECOND: usize = PAGE + 16;
@@ -517,4 +532,89 @@ fn batch_without_release_of_its_first_header_may_be_read_in_part() {
 #[should_panic(expected = "half a record was read")]
 fn batch_whose_first_header_comes_in_its_turn_may_be_read_in_part() {
     model(3, || one_batch(Batch::FirstInItsTurn));
+}
+
+/// A slot of one word, all of whose elements are equal after each filling, and a consumer that
+/// views it: what it reads first has to stay until it releases the reference. `is_released` and
+/// `done` are the protocol's, or mutants of it.
+fn slot_reuse(is_released: fn(&ReferenceCounts<Arc<Heap>>, &Heap, u64) -> bool, done: fn(&Heap)) {
+    model(3, move || {
+        let (page, ring, slot) = (Heap::new(at::RELEASED + 8), Heap::new(PAGE + 8), Heap::new(PAGE + 16));
+        let consumer = {
+            let (page, ring, slot) = (page.clone(), ring.clone(), slot.clone());
+            thread::spawn(move || {
+                for number in 1..=2 {
+                    while ring.load(PAGE, Ordering::Acquire) < number {
+                        thread::yield_now();
+                    }
+                    let first = slot.load(PAGE, Ordering::Relaxed);
+                    let second = slot.load(PAGE + 8, Ordering::Relaxed);
+                    assert_eq!((first, second), (number, number), "the slot was written while it was viewed");
+                    done(&page);
+                }
+            })
+        };
+        let mut counts = ReferenceCounts::new(page.clone());
+        for number in 1..=2 {
+            while !is_released(&counts, &page, number - 1) {
+                thread::yield_now();
+            }
+            slot.store(PAGE, number, Ordering::Relaxed);
+            slot.store(PAGE + 8, number, Ordering::Relaxed);
+            counts.reference(0);
+            ring.store(PAGE, number, Ordering::Release);
+        }
+        consumer.join().unwrap();
+    });
+}
+
+#[test]
+fn slot_is_written_only_without_views() {
+    slot_reuse(|counts, _, _| counts.is_released(0), |page| release(page, 0));
+}
+
+#[test]
+#[should_panic(expected = "the slot was written while it was viewed")]
+fn mutant_without_the_released_check_overwrites_a_view() {
+    slot_reuse(|_, _, _| true, |page| release(page, 0));
+}
+
+/// The same with other orderings: of the reader's addition to its word, and of the writer's load of
+/// that word.
+fn reordered_reuse(release: Ordering, acquire: Ordering) {
+    model(3, move || {
+        let (page, slot) = (Heap::new(at::RELEASED + 8), Heap::new(PAGE + 8));
+        let seen = Arc::new(loom::cell::UnsafeCell::new(1u64));
+        let consumer = {
+            let (page, seen) = (page.clone(), seen.clone());
+            thread::spawn(move || {
+                // SAFETY: the model says whether anybody writes meanwhile, which is what it is for.
+                assert_eq!(seen.with(|seen| unsafe { *seen }), 1);
+                page.add_one(at::RELEASED, release);
+            })
+        };
+        if page.load(at::RELEASED, acquire) == 1 {
+            // SAFETY: as above.
+            seen.with_mut(|seen| unsafe { *seen = 2 });
+        }
+        slot.store(PAGE, 1, Ordering::Relaxed);
+        consumer.join().unwrap();
+    });
+}
+
+#[test]
+fn slot_reads_come_before_the_next_write() {
+    reordered_reuse(Ordering::Release, Ordering::Acquire);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn mutant_with_relaxed_release_is_found() {
+    reordered_reuse(Ordering::Relaxed, Ordering::Acquire);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn mutant_with_relaxed_released_load_is_found() {
+    reordered_reuse(Ordering::Release, Ordering::Relaxed);
 }

@@ -1,4 +1,15 @@
-//! The memory that rings live in: sealed memory files, and under loom a heap whose every interleaving is tried.
+//! The memory that rings live in, behind two traits: sealed memory files in production, a heap
+//! under loom and Miri.
+//!
+//! The rings, the park protocol and the broadcast ring are written against [`Memory`] and
+//! [`OwnMemory`], so that loom tries every interleaving of the very code that runs. The traits also
+//! fix which orderings exist: a word is loaded or stored with the order that the caller names, and
+//! "store, then check whether the other side sleeps" is one operation, [`OwnMemory::store_fenced`],
+//! whose other half is [`Memory::load_fenced`].
+//!
+//! Payload is copied in two ways. `copy_in` and `copy_out` are plain copies of bytes that the
+//! protocol keeps the other side away from; the racing ones go word by word with relaxed order, for
+//! the broadcast ring, whose readers check afterwards whether they were overtaken.
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -9,41 +20,51 @@ use crate::error::Result;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// Memory that somebody writes and this side reads. Positions are multiples of 8 for words; a position outside panics, so
-/// callers check what a peer claims before they come here.
+/// Memory that one process writes and this side reads. Offsets of words are multiples of 8; an
+/// offset outside the memory panics, so callers check what a peer claims before they come here.
 pub(crate) trait Memory {
-    /// One word.
+    /// Loads one word.
     fn load(&self, at: usize, order: Ordering) -> u64;
-    /// One word, ordered after every [`OwnMemory::store_fenced`] of this thread.
+    /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
-    /// A hint that this place will be read soon.
+    /// A hint that this offset will be read soon.
     fn prefetch(&self, _at: usize) {}
-    /// Bytes that the writer has finished.
+    /// Copies bytes that the writer has finished.
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]);
-    /// Bytes that the writer may be overwriting; `at` is a multiple of 8. To be validated afterwards.
+    /// Copies bytes that the writer may be overwriting; `at` is a multiple of 8. The caller
+    /// validates afterwards.
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]);
-    /// Sleeps while the low half of a word is that of `value`, at most so long.
+    /// Sleeps in the futex while the low 32 bits of a word are those of `value`, for `at_most` at
+    /// most. May return early.
     fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept>;
 }
 
-/// Memory that this side alone writes.
+/// Memory that this side alone writes; the peer maps it read-only.
 pub(crate) trait OwnMemory: Memory {
-    /// One word.
+    /// Stores one word.
     fn store(&self, at: usize, value: u64, order: Ordering);
-    /// One word with release order, then a full fence: no later [`Memory::load_fenced`] is answered from before it.
-    /// Both sides of a "tell, then look whether the other sleeps" do this, so that one of the two sees the other.
+    /// Stores one word with release order, then makes a full fence: no later
+    /// [`Memory::load_fenced`] of this thread returns a value from before it. Both sides of "store,
+    /// then check whether the other sleeps" do this, so one of the two sees the other.
     fn store_fenced(&self, at: usize, value: u64);
-    /// A hint that this place will be written soon.
+    /// Adds one, atomically, to a word that several threads of this side write.
+    fn add_one(&self, at: usize, order: Ordering);
+    /// Subtracts one from such a word.
+    fn subtract_one(&self, at: usize, order: Ordering);
+    /// A hint that this offset will be written soon.
     fn prefetch_own(&self, _at: usize) {}
-    /// Bytes where nobody reads yet.
+    /// Copies bytes to where nobody reads yet.
     fn copy_in(&self, at: usize, from: &[u8]);
-    /// Bytes where others may be reading; `at` is a multiple of 8, and the last word is filled up with zeros.
+    /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
+    /// filled up with zeros.
     fn copy_in_racing(&self, at: usize, from: &[u8]);
-    /// Wakes at most so many that sleep on a word, and returns how many those were. Change the word before!
+    /// Wakes at most `at_most` sleepers on a word, and returns how many were woken. Change the word
+    /// before this.
     fn wake(&self, at: usize, at_most: u32) -> u32;
 }
 
-/// Orders the racing copies of a broadcast ring against the words that validate them.
+/// A fence, in loom's memory model under loom. It orders the racing copies of a broadcast ring
+/// against the words that validate them.
 #[inline]
 pub(super) fn fence(order: Ordering) {
     #[cfg(loom)]
@@ -106,7 +127,7 @@ impl Memory for MemoryFile {
     }
 
     fn wait_while(&self, _at: usize, _value: u64, _at_most: Duration) -> Result<Slept> {
-        // This side alone writes here, so it has nothing to wait for.
+        // This side alone writes here, so there is nothing to wait for.
         Ok(Slept::TimedOut)
     }
 }
@@ -119,10 +140,19 @@ impl OwnMemory for MemoryFile {
 
     #[inline]
     fn store_fenced(&self, at: usize, value: u64) {
-        // Not an exchange: that would wait for the stores before it, and a reader that polls this cache line would have
-        // it back by then. A plain store follows the payload's at once, and the fence waits afterwards.
+        // No atomic exchange: it would wait for the stores before it, and meanwhile a reader that polls
+        // this cache line would take it away again. A plain store follows the payload's at once, and the
+        // fence waits afterwards.
         self.word(at).store(value, Ordering::Release);
         fence(Ordering::SeqCst);
+    }
+
+    fn add_one(&self, at: usize, order: Ordering) {
+        self.word(at).fetch_add(1, order);
+    }
+
+    fn subtract_one(&self, at: usize, order: Ordering) {
+        self.word(at).fetch_sub(1, order);
     }
 
     #[inline]
@@ -187,6 +217,14 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         (**self).store_fenced(at, value);
     }
 
+    fn add_one(&self, at: usize, order: Ordering) {
+        (**self).add_one(at, order);
+    }
+
+    fn subtract_one(&self, at: usize, order: Ordering) {
+        (**self).subtract_one(at, order);
+    }
+
     #[inline]
     fn prefetch_own(&self, at: usize) {
         (**self).prefetch_own(at);
@@ -207,8 +245,8 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     }
 }
 
-/// A heap of words that stands for a memory file where there is no kernel: under loom and Miri, and in tests that
-/// write garbage into it.
+/// A heap of words in place of a memory file where there is no kernel: under loom and Miri, and in
+/// tests that write garbage into it.
 #[cfg(any(test, fuzzing))]
 pub(super) mod heap {
     use super::*;
@@ -218,16 +256,17 @@ pub(super) mod heap {
     #[cfg(not(loom))]
     use std::sync::{Condvar, Mutex, atomic::AtomicU64};
 
-    /// The words. Payload goes word by word with relaxed order, so loom shows every stale value it may have.
+    /// The words. Payload is copied word by word with relaxed order, so loom shows every stale
+    /// value that it may have.
     pub struct Heap {
         words: Vec<AtomicU64>,
-        /// The kernel's queue of those who sleep on a word, and whether their time has passed: under loom no time passes, and a
-        /// thread of the model says that it has.
+        /// The kernel's queue of sleepers, and whether their time is over: under loom no time
+        /// passes, and a thread of the model ends it.
         sleepers: (Mutex<bool>, Condvar),
     }
 
     impl Heap {
-        /// So many bytes, all zero.
+        /// A memory of `bytes` bytes, all zero.
         pub fn new(bytes: usize) -> Arc<Heap> {
             Arc::new(Heap {
                 words: (0..=index(bytes - 8)).map(|_| AtomicU64::new(0)).collect(),
@@ -235,13 +274,14 @@ pub(super) mod heap {
             })
         }
 
-        /// The time of every sleep on a word of this memory has passed.
+        /// Ends the time of every sleep on a word of this memory, now and later.
         #[cfg(loom)]
         pub fn time_passes(&self) {
             *self.sleepers.0.lock().unwrap() = true;
             self.sleepers.1.notify_all();
         }
 
+        /// The word at an offset that is a multiple of 8; panics otherwise, as the mapping does.
         fn word(&self, at: usize) -> &AtomicU64 {
             assert_eq!(at % 8, 0, "a word between two words");
             &self.words[index(at)]
@@ -257,14 +297,15 @@ pub(super) mod heap {
         at / 8
     }
 
-    /// Loom pays for every word, so only those of the header page exist that are shared: three a block.
+    /// Loom is slow with every word, so only the words of the header page that are shared exist:
+    /// three in each block.
     #[cfg(loom)]
     fn index(at: usize) -> usize {
         use crate::transport::shm::segment::PAGE;
         if at >= PAGE {
-            return 18 + (at - PAGE) / 8;
+            return 21 + (at - PAGE) / 8;
         }
-        assert!(at < 768 && at % 128 < 24, "not a shared word of the header page");
+        assert!(at < 896 && at % 128 < 24, "not a shared word of the header page");
         at / 128 * 3 + at % 128 / 8
     }
 
@@ -324,6 +365,14 @@ pub(super) mod heap {
         fn store_fenced(&self, at: usize, value: u64) {
             self.word(at).store(value, Ordering::Release);
             fence(Ordering::SeqCst);
+        }
+
+        fn add_one(&self, at: usize, order: Ordering) {
+            self.word(at).fetch_add(1, order);
+        }
+
+        fn subtract_one(&self, at: usize, order: Ordering) {
+            self.word(at).fetch_sub(1, order);
         }
 
         fn copy_in(&self, at: usize, from: &[u8]) {

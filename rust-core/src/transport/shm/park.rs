@@ -1,7 +1,23 @@
-//! Parking and waking: a word in the sleeper's page says how it sleeps, and the waker wakes it once per value of that word.
+//! Parking and waking: a word in the sleeper's page gives how it sleeps, and the waker wakes it
+//! once per value of that word.
 //!
-//! Both words are written by one side and are hostile input to the other: any value of either makes a side wake somebody
-//! in vain or sleep longer than it must, never block. A sleeper in the futex looks again after [`SHORT`] in any case.
+//! The protocol, for each direction of a link and for each subscriber:
+//!
+//! | sleeper | waker |
+//! |---|---|
+//! | stores a new park word, full fence | makes its news visible, full fence |
+//! | checks again for what it waits for | loads the park word |
+//! | sleeps | if it is due: wakes, once |
+//!
+//! One of the two full fences comes second, and that side sees the other's store; so no wake-up is
+//! lost. A sleeper in the futex sleeps on the *waker's* wake word, which it maps read-only: the
+//! waker changes it before it wakes, so a sleeper that has not fallen asleep yet does not. A
+//! sleeper in poll is woken by a byte over the socket (`signals`).
+//!
+//! Both words are written by one side and are hostile input to the other: any value makes a side
+//! wake somebody in vain or sleep longer than it must, but never block. A sleeper in the futex
+//! checks again after [`SHORT`] in any case. Decision
+//! 20 has the reasons.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,25 +26,27 @@ use super::memory::{Memory, OwnMemory};
 use crate::error::Result;
 use crate::sys::futex::Slept;
 
-/// The longest sleep in the futex: the end of the peer's process and other descriptors are noticed after it, within 5 ms in all.
-/// Beyond the next tick of a kernel with 250 a second, because a timer that is to come first has to be set in the hardware,
-/// which on a virtual machine costs as much as the rest of the sleep (7.7 µs a round trip, against 5.2).
+/// The longest sleep in the futex. The end of the peer's process and other descriptors are noticed
+/// after it, within 5 ms in all. It lies beyond the next tick of a kernel with 250 ticks a second:
+/// a timer that expires before the next tick has to be set in the hardware, which on a virtual
+/// machine costs as much as the rest of the sleep (7.7 µs a round trip, against 5.2).
 pub(super) const SHORT: Duration = Duration::from_micros(4500);
 
 /// How a side sleeps, in the two low bits of its park word; 0 is awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// In `FUTEX_WAIT` on the waker's wake word, for a moment.
+    /// In `FUTEX_WAIT` on the waker's wake word, for [`SHORT`] at most.
     Futex = 1,
     /// In poll or epoll, where a byte over the socket wakes it.
     Poll = 2,
 }
 
 impl Stage {
-    /// The bits of a park word that hold it.
+    /// The bits of a park word that hold the stage; those above count the sleeps.
     const BITS: u64 = 3;
 
-    /// What a park word says; nothing where it says that its owner is awake, or says what has no meaning.
+    /// Decodes a park word; `None` where its owner is awake, and for the value 3, which has no
+    /// meaning.
     pub fn of(word: u64) -> Option<Stage> {
         match word & Stage::BITS {
             1 => Some(Stage::Futex),
@@ -38,27 +56,32 @@ impl Stage {
     }
 }
 
-/// The sleeper's side: its park word, and the wake word of the other side.
+/// The sleeper's side: its own park word, and where the waker's wake word lies.
 #[derive(Debug)]
 pub(super) struct Park {
+    /// The offset of the park word in this side's page.
     at: usize,
+    /// The offset of the wake word in the peer's page.
     wake_at: usize,
+    /// The park word as it was stored last.
     word: u64,
 }
 
 impl Park {
-    /// The park word at `at` of my own memory, awake; the peer's wake word is at `wake_at` of its memory.
+    /// The park word at `at` of this side's page, awake; the peer's wake word is at `wake_at` of
+    /// its page.
     pub const fn new(at: usize, wake_at: usize) -> Park {
         Park { at, wake_at, word: 0 }
     }
 
-    /// OwnerRecord to sleep: a new value, then a full fence. Look again after this!
+    /// Announces a sleep: stores a park word that was never used before, then makes a full fence.
+    /// Check again for what is waited for after this, and before sleeping.
     pub fn park(&mut self, mine: &impl OwnMemory, stage: Stage) {
         self.word = ((self.word | Stage::BITS) + 1) | stage as u64;
         mine.store_fenced(self.at, self.word);
     }
 
-    /// Awake: nobody needs to wake this side.
+    /// Ends a sleep: nobody needs to wake this side. Does nothing when it is awake.
     pub fn unpark(&mut self, mine: &impl OwnMemory) {
         if self.word & Stage::BITS != 0 {
             self.word &= !Stage::BITS;
@@ -66,57 +89,69 @@ impl Park {
         }
     }
 
-    /// Sleeps in the futex for at most `at_most`, unless it is `there`. Awake afterwards; look again after
-    /// [`Slept::TimedOut`] too, with the next stage.
+    /// Parks and sleeps in the futex for at most `at_most`, unless `ready` finds what is waited
+    /// for; awake afterwards. After [`Slept::TimedOut`] the caller checks again, too, in the next
+    /// stage.
+    ///
+    /// # Errors
+    /// Those of the futex call.
     pub fn sleep_briefly(
         &mut self,
         mine: &impl OwnMemory,
         peer: &impl Memory,
         at_most: Duration,
-        there: impl FnOnce() -> bool,
+        ready: impl FnOnce() -> bool,
     ) -> Result<Slept> {
-        // Before parking: a waker that sees the park word changes this, and the sleep ends before it begins.
+        // Before parking: a waker that sees the park word changes the wake word, and then the sleep
+        // ends before it begins.
         let before = peer.load(self.wake_at, Ordering::Acquire);
         self.park(mine, Stage::Futex);
-        let slept = if there() { Ok(Slept::Woken) } else { peer.wait_while(self.wake_at, before, at_most) };
+        let slept = if ready() { Ok(Slept::Woken) } else { peer.wait_while(self.wake_at, before, at_most) };
         self.unpark(mine);
         slept
     }
 }
 
-/// The waker's side: its wake word, and the value of the park word for which it has woken the sleeper.
+/// The waker's side: its wake word, and the park word for which it has woken the sleeper.
 #[derive(Debug)]
 pub(super) struct Waker {
+    /// The offset of the wake word in this side's page.
     at: usize,
+    /// The wake word as it was stored last.
     word: u64,
+    /// The park word that was answered with a wake-up last; 0 for none.
     woken: u64,
 }
 
 impl Waker {
-    /// The wake word at `at` of my own memory, which is 0.
+    /// A wake word at `at` of a fresh page, where it is 0.
     pub const fn new(at: usize) -> Waker {
         Waker { at, word: 0, woken: 0 }
     }
 
-    /// The wake word at `at` of my own memory, as another waker has left it.
+    /// A wake word as another waker of this side left it: for the last wake-up, when a link is
+    /// closed.
     pub fn resume(at: usize, mine: &impl OwnMemory) -> Waker {
         Waker { at, word: mine.load(at, Ordering::Relaxed), woken: 0 }
     }
 
-    /// Whether a sleeper with this park word is still to be woken. Load the word fenced, after telling the news.
+    /// Whether a sleeper with this park word is still to be woken. Load the word with a full fence
+    /// between it and the news.
     #[inline]
     pub fn is_due(&self, park: u64) -> bool {
         park & Stage::BITS != 0 && park != self.woken
     }
 
-    /// The stage that a sleeper which is due is to be woken from; it counts as woken from now on.
+    /// The stage that a sleeper which is due is to be woken from, if its word has a meaning. From
+    /// now on it counts as woken: a sleeper gets one wake-up for each sleep, whatever it writes.
     pub fn take(&mut self, park: u64) -> Option<Stage> {
         self.woken = park;
         Stage::of(park)
     }
 
-    /// Wakes at most so many sleepers in the futex, and returns how many those were. The word changes first, for those who
-    /// have looked for the last time and do not sleep yet.
+    /// Wakes at most `at_most` sleepers in the futex, and returns how many were woken. The wake
+    /// word changes first, so a sleeper that has checked for the last time and does not sleep yet
+    /// returns at once. Never blocks.
     pub fn wake_futex(&mut self, mine: &impl OwnMemory, at_most: u32) -> u32 {
         self.word = self.word.wrapping_add(1);
         mine.store(self.at, self.word, Ordering::Release);
@@ -184,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn sleeper_whose_waker_never_wakes_looks_again_after_the_short_stage() {
+    fn sleep_in_futex_without_wake_up_times_out() {
         let (mine, peer) = (Heap::new(1024), Heap::new(1024));
         let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
         let slept = park.sleep_briefly(&mine, &peer, SHORT, || false).unwrap();

@@ -1,4 +1,19 @@
-//! The reading end of a ring: records become frames, and nothing that a peer writes becomes more than an error.
+//! The reading end of a channel's ring: records become frames, and nothing that a peer writes
+//! becomes more than an error.
+//!
+//! The ring is in the peer's file; the head, up to where it was read, is in this side's page. Every
+//! record header is loaded once and checked before anything is done with it, and every message
+//! header is copied out before it is decoded, so later changes by the peer have no effect. Bodies
+//! are copied into memory of this process; only elements of slots are read in place (`views`).
+//!
+//! Use: [`Reader::step`] looks for the next record. It finds a frame in one record
+//! ([`Reader::take`] or [`Reader::take_references`] copies it out), a complete large frame
+//! ([`Reader::take_assembled`]), a piece of one, or nothing. The head moves when the caller says
+//! that a frame was dealt with ([`Reader::consume`]), and after each piece of a large frame, so
+//! that the peer can write the next one.
+//!
+//! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes
+//! arrive, within the limit and the shares of `admission`.
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering;
@@ -6,68 +21,81 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::memory::{Memory, OwnMemory};
-use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
+use super::record::{
+    COMPACT, GRANULE, LINKED, MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, WORD, garbage,
+};
 use super::segment::{PAGE, at};
+use super::slots::Reference;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming, Kind};
-use crate::transport::admission::Claimant;
+use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
 
-/// The reading end: the ring is the peer's, the head is ours.
-///
-/// Every record header is loaded once and checked before anything is done with it; what it says is then ours, whatever
-/// the peer does to its memory meanwhile.
+/// The reading end. One thread at a time uses it: the receiving half of the link.
 #[derive(Debug)]
 pub(super) struct Reader<M, P> {
+    /// This side's page, where the head is.
     mine: M,
+    /// The peer's page and ring, mapped read-only.
     peer: P,
+    /// Bytes of the ring, a power of two.
     ring: u64,
-    /// The same as a power of two: laps are counted for each record, and a division takes as long as all the rest.
+    /// The same as an exponent: the lap number is needed for each record, and a division takes as
+    /// long as all the rest of a small one.
     shift: u32,
-    /// Up to where this side has read, counted from the beginning of time, and up to where the peer knows it.
-    at: u64,
+    /// Up to where this side has read, in bytes since the creation of the ring.
+    position: u64,
+    /// Up to where the peer knows it to be read: what lies behind is free.
     head: u64,
-    /// Frames given, and how many of them the peer knows to be consumed.
+    /// Frames returned, or skipped as too large.
     frames: u64,
+    /// How many of them the peer knows to be dealt with.
     consumed: u64,
-    /// The last sequence number that came.
+    /// The last sequence number that was read; a compact record has the next one.
     sequence: u64,
+    /// The longest body in bytes; longer messages are skipped with `TooLarge`.
     limit: u64,
-    /// Whose the messages are.
-    pub sender: Claimant,
+    /// On whose account the memory of large frames is counted.
+    pub sender: PeerIdentity,
+    /// The large frame of which pieces are still to come, or which waits to be taken.
     assembly: Option<Assembly>,
 }
 
-/// A large frame of which pieces are still to come.
+/// A large frame whose pieces are being collected.
 #[derive(Debug)]
 struct Assembly {
+    /// The message header of its first record.
     header: Header,
+    /// The bytes of the extension map so far.
     extension: Vec<u8>,
-    /// None once it was refused: nothing is kept then, and it is only waited out.
+    /// The body so far. `None` once the frame was refused: the remaining pieces are then skipped.
     body: Option<Partial>,
     /// Bytes of extension and body that are still to come.
     missing: u64,
 }
 
-/// A short message in one record whose header word has been checked: [`Reader::take_small`] copies it out.
+/// A short message in one record whose header word was checked; [`Reader::take_small`] copies it
+/// out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Small {
     record: Record,
-    /// What it is for.
+    /// The kind of message.
     pub kind: Kind,
     encoding: Encoding,
-    /// Its number in the sender's session, as the record says.
+    /// The sequence number in the sender's session, as the record gives it.
     pub sequence: u64,
-    /// The number that it answers, or acknowledges; 0 for none.
+    /// The number of the message that it answers; 0 for none.
     pub correlation: u64,
+    /// The time of sending, ns since 1970, as the record gives it.
     sent: i64,
+    /// Bytes of the record between its header word and the body.
     prefix: usize,
 }
 
 impl Small {
-    /// The longest body.
+    /// The longest body in bytes.
     pub const LONGEST: usize = spare::LONGEST;
 
     /// Bytes of the body.
@@ -76,13 +104,13 @@ impl Small {
         self.record.length() - self.prefix
     }
 
-    /// When it was sent, ns since 1970, as the record says.
+    /// The time of sending, ns since 1970, as the record gives it.
     #[inline]
     pub fn sent(&self) -> i64 {
         self.sent
     }
 
-    /// Its header.
+    /// The message header that the record stands for.
     #[inline]
     pub fn header(&self) -> Header {
         let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
@@ -91,53 +119,56 @@ impl Small {
     }
 }
 
-/// What one look into the ring gave.
+/// What one step found in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A frame in one record, to be had from [`Reader::take`]. (Returned from here it would be moved once more, and moving
-    /// what has just been written costs more than all the rest of a small message.)
+    /// A frame in one record, which [`Reader::take`] returns. (Returned from here it would be moved
+    /// once more, and moving what has just been written costs more than all the rest of a small
+    /// message.)
     Frame(Record),
-    /// A frame that has been put together, to be had from [`Reader::take_assembled`].
+    /// A large frame that is complete, which [`Reader::take_assembled`] returns.
     Assembled,
-    /// A piece of one: there is room again, and the next step goes on.
+    /// A piece of a large frame: there is room again, and the next step continues.
     Piece,
     /// Nothing yet.
     Empty,
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// The reading end of the ring of `ring` bytes in `peer`, fresh; bodies above `limit` are refused.
+    /// The reading end of the fresh ring of `ring` bytes in `peer`; messages with bodies above
+    /// `limit` bytes are skipped.
     pub fn new(mine: M, peer: P, ring: usize, limit: u64) -> Reader<M, P> {
         Reader {
             mine,
             peer,
             ring: ring as u64,
             shift: ring.trailing_zeros(),
-            at: 0,
+            position: 0,
             head: 0,
             frames: 0,
             consumed: 0,
             sequence: 0,
             limit,
-            sender: Claimant::Unknown,
+            sender: PeerIdentity::Unknown,
             assembly: None,
         }
     }
 
+    /// The offset in the memory of the next record.
     #[inline]
-    fn place(&self) -> usize {
-        PAGE + (self.at & (self.ring - 1)) as usize
+    fn offset(&self) -> usize {
+        PAGE + (self.position & (self.ring - 1)) as usize
     }
 
-    /// Whether there is a record: `true` is worth a [`Reader::step`].
+    /// Whether there is a record. For spinning; [`Reader::step`] loads the word again.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.peer.load(self.place(), Ordering::Relaxed) != 0
+        self.peer.load(self.offset(), Ordering::Relaxed) != 0
     }
 
-    /// The same, ordered behind this side's park word.
+    /// The same, ordered after the store of this side's park word: it decides whether to sleep.
     pub fn is_ready_fenced(&self) -> bool {
-        self.peer.load_fenced(self.place()) != 0
+        self.peer.load_fenced(self.offset()) != 0
     }
 
     /// Whether a large frame has begun and not ended.
@@ -146,60 +177,65 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.assembly.is_some()
     }
 
-    /// How many bytes of the body of a large frame have come.
+    /// How many bytes of the body of a large frame have arrived.
     #[cfg(test)]
-    pub fn come(&self) -> usize {
+    pub fn received_bytes(&self) -> usize {
         let of =
             |assembly: &Assembly| Some(assembly.header.body as usize - assembly.body.as_ref()?.missing());
         self.assembly.as_ref().and_then(of).unwrap_or(0)
     }
 
-    /// Looks for the next record. `Malformed` is for good; `TooLarge` and `OutOfMemory` are about one frame, which is
-    /// skipped.
+    /// Looks for the next record, and collects it where it is a piece of a large frame. Never
+    /// blocks.
+    ///
+    /// # Errors
+    /// `TooLarge` and `OutOfMemory` are about one frame, which is skipped; `Malformed` is for good.
     #[inline(always)]
     pub fn step(&mut self) -> Result<Step> {
-        let mut word = self.peer.load(self.place(), Ordering::Acquire);
+        let mut word = self.peer.load(self.offset(), Ordering::Acquire);
         if word == 0 {
             return Ok(Step::Empty);
         }
-        let mut record = self.check(word)?;
-        // The lines behind the header come while it is being looked at.
-        let place = self.place();
-        let end = place + (record.size() as usize).min(256);
-        let mut line = (place | 63) + 1;
+        let mut record = self.check_record(word)?;
+        // The lines behind the header are fetched while it is being checked.
+        let offset = self.offset();
+        let end = offset + (record.size() as usize).min(256);
+        let mut line = (offset | 63) + 1;
         while line < end {
             self.peer.prefetch(line);
             line += 64;
         }
         if record.shape() == Some(Shape::Pad) {
             self.skip_pad(word, record)?;
-            word = self.peer.load(self.place(), Ordering::Acquire);
+            word = self.peer.load(self.offset(), Ordering::Acquire);
             if word == 0 {
                 return Ok(Step::Empty);
             }
-            record = self.check(word)?;
+            record = self.check_record(word)?;
         }
         match (record.shape(), &self.assembly) {
-            (Some(Shape::Compact | Shape::Linked | Shape::Full), None) => Ok(Step::Frame(record)),
-            (Some(Shape::First), None) => self.first(record),
-            (Some(Shape::Piece), Some(_)) => self.piece(record),
+            (Some(Shape::Compact | Shape::Linked | Shape::Full | Shape::Slots), None) => {
+                Ok(Step::Frame(record))
+            }
+            (Some(Shape::First), None) => self.read_first(record),
+            (Some(Shape::Piece), Some(_)) => self.read_piece(record),
             (Some(Shape::Piece), None) => Err(garbage(word, "a piece of no message")),
             (Some(Shape::Pad), _) | (None, _) => Err(garbage(word, "a pad follows a pad")),
             (_, Some(_)) => Err(garbage(word, "a message in the middle of another")),
         }
     }
 
-    /// The next record, where it is a short message that [`Reader::take_small`] can copy out; nothing has changed by the look. None
-    /// for all else, which [`Reader::step`] tells apart.
+    /// The next record where it is a short message that [`Reader::take_small`] can copy out;
+    /// nothing changes. `None` for all else, which [`Reader::step`] tells apart.
     #[inline(always)]
     pub fn peek_small(&self) -> Option<Small> {
-        let place = self.place();
-        let word = self.peer.load(place, Ordering::Acquire);
+        let offset = self.offset();
+        let word = self.peer.load(offset, Ordering::Acquire);
         if word == 0 || self.assembly.is_some() {
             return None;
         }
-        let record = self.check(word).ok()?;
-        let content = place + WORD as usize;
+        let record = self.check_record(word).ok()?;
+        let content = offset + WORD as usize;
         let (prefix, sequence, correlation) = match record.shape()? {
             Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
             Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
@@ -218,21 +254,28 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
     }
 
-    /// Copies out the body of what [`Reader::peek_small`] has just found, to a place of its length.
+    /// Copies out the body of what [`Reader::peek_small`] has just found, into memory of its
+    /// length, and moves on.
     #[inline(always)]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
-        self.peer.copy_out(self.place() + WORD as usize + small.prefix, as_uninit(body));
-        self.pass(small.record, small.sequence);
+        self.peer.copy_out(self.offset() + WORD as usize + small.prefix, as_uninit(body));
+        self.advance(small.record, small.sequence);
     }
 
-    /// The frame in the record that the last step found; errors as there. Never `None`: the type is that of what is
-    /// returned in the end, so that the frame is built where it is wanted.
+    /// Returns the frame in the record that the last step found. Never `None`: the type is that of
+    /// what is returned in the end, so that the frame is built where it is wanted.
+    ///
+    /// # Errors
+    /// As [`Reader::step`].
     #[inline]
     pub fn take(&mut self, record: Record) -> Result<Option<Incoming>> {
-        let content = self.place() + WORD as usize;
+        let content = self.offset() + WORD as usize;
         let (prefix, sequence, correlation) = match record.shape() {
             Some(Shape::Compact) => (COMPACT, self.sequence.wrapping_add(1), 0),
             Some(Shape::Linked) => (LINKED, self.word(content + 8), self.word(content + 16)),
+            Some(Shape::Slots) => {
+                return Err(garbage(record.to_word(0), "references into slots, where there are none"));
+            }
             _ => return self.take_full(record, content),
         };
         let (Some(kind), Some(encoding)) = (record.kind(), record.encoding()) else {
@@ -240,7 +283,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         };
         let sent = self.word(content).cast_signed();
         let length = record.length() - prefix;
-        self.pass(record, sequence);
+        self.advance(record, sequence);
         if length as u64 > self.limit {
             return Err(too_large(length as u64, self.limit));
         }
@@ -258,10 +301,12 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
                 body_check: 0,
             },
             extension: Bytes::new(),
-            body: aligned(self.copy(content + prefix, length)),
+            body: aligned(self.copy(content + prefix, length)).into(),
         }))
     }
 
+    /// The frame of a [`Shape::Full`] record. The lengths in its message header have to be those of
+    /// the record.
     fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
         let header = self.header(content)?;
         let prefix = HEADER + header.extension;
@@ -269,43 +314,101 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             let text = "the peer's ring holds a message whose lengths are not its record's";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        self.pass(record, header.sequence);
+        self.advance(record, header.sequence);
         if header.body > self.limit {
             return Err(too_large(header.body, self.limit));
         }
         let extension = self.copy(content + HEADER, header.extension).into();
-        let body = aligned(self.copy(content + prefix, header.body as usize));
+        let body = aligned(self.copy(content + prefix, header.body as usize)).into();
         Ok(Some(Incoming { header, extension, body }))
     }
 
-    /// The frame that the last step completed.
+    /// Whether the record that the last step found refers to slots; [`Reader::take_references`]
+    /// then reads it.
+    #[inline]
+    pub fn has_references(record: Record) -> bool {
+        record.shape() == Some(Shape::Slots)
+    }
+
+    /// Returns the header of such a frame, the rest of its body, and where its long arrays lie.
+    /// Their places in the rest ascend, and the lengths of all together are the body's; whether the
+    /// slots have such elements is for `views` to check.
+    ///
+    /// # Errors
+    /// `Malformed`, for good.
+    #[cold]
+    pub fn take_references(&mut self, record: Record) -> Result<(Header, Bytes, Vec<Reference>)> {
+        let malformed =
+            |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
+        let content = self.offset() + WORD as usize;
+        let header = self.header(content)?;
+        let mut at = content + HEADER;
+        let count = self.word(at);
+        at += REFERENCES;
+        if count == 0 || count > MAX_REFERENCES as u64 {
+            return malformed("a message with no references into slots, or too many");
+        }
+        let prefix = HEADER + REFERENCES + count as usize * REFERENCE;
+        let Some(rest) = record.length().checked_sub(prefix) else {
+            return malformed("references into slots that end behind their record");
+        };
+        if header.extension != 0 || header.encoding != Encoding::Cbor {
+            return malformed("references into slots beside an extension, or in a body that is not CBOR");
+        }
+        let (mut references, mut total, mut last) = (Vec::with_capacity(count as usize), rest as u64, 0);
+        for _ in 0..count {
+            let [at_rest, length, slot, file, from] = std::array::from_fn(|word| self.word(at + word * 8));
+            at += REFERENCE;
+            if at_rest < last || at_rest > rest as u64 {
+                return malformed("references into slots whose places do not ascend");
+            }
+            last = at_rest;
+            total = total.saturating_add(length);
+            references.push(Reference { at: at_rest, length, slot, file, from });
+        }
+        if total != header.body {
+            return malformed("references into slots whose lengths are not their message's");
+        }
+        let rest = aligned(self.copy(at, rest));
+        self.advance(record, header.sequence);
+        Ok((header, rest, references))
+    }
+
+    /// `TooLarge` for a message above the limit.
+    pub fn check_limit(&self, header: &Header) -> Result<()> {
+        if header.body > self.limit { Err(too_large(header.body, self.limit)) } else { Ok(()) }
+    }
+
+    /// Returns the large frame that the last step completed.
     #[cold]
     pub fn take_assembled(&mut self) -> Result<Option<Incoming>> {
         match self.assembly.take_if(|a| a.missing == 0) {
             Some(Assembly { header, extension, body: Some(body), .. }) => {
-                let body = aligned(body.finish()?);
+                let body = aligned(body.finish()?).into();
                 Ok(Some(Incoming { header, extension: extension.into(), body }))
             }
             _ => Err(Error::new(ErrorKind::Internal, "a frame was taken that was not complete")),
         }
     }
 
+    /// One word of a record whose header was loaded with acquire order.
     #[inline]
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Relaxed)
     }
 
+    /// Copies out and decodes the 64-byte message header at an offset.
     fn header(&self, content: usize) -> Result<Header> {
         let mut bytes = [0; HEADER];
-        // Seen as perhaps uninitialised, which asks less of it; only initialised bytes are written.
         self.peer.copy_out(content, as_uninit(&mut bytes));
         Header::from_bytes(&bytes)
     }
 
-    /// The first record of a large frame: what it announces is checked, and only then is memory taken for it.
+    /// Reads the first record of a large frame. What it announces is checked before memory is taken
+    /// for it; a frame that is refused is returned as an error once, and its pieces are skipped.
     #[cold]
-    fn first(&mut self, record: Record) -> Result<Step> {
-        let content = self.place() + WORD as usize;
+    fn read_first(&mut self, record: Record) -> Result<Step> {
+        let content = self.offset() + WORD as usize;
         let header = self.header(content)?;
         let here = record.length() as u64 - HEADER as u64;
         let total = header.body.checked_add(header.extension as u64).filter(|total| *total > here);
@@ -322,29 +425,30 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         } else {
             assembly.body = Some(Partial::begin(header.body as usize, self.limit, self.sender.clone()));
         }
-        refusal = self.put(&mut assembly, content + HEADER, here as usize)?.or(refusal);
+        refusal = self.append_record(&mut assembly, content + HEADER, here as usize)?.or(refusal);
         self.assembly = Some(assembly);
-        self.at += record.size();
+        self.position += record.size();
         self.release();
         refusal.map_or(Ok(Step::Piece), Err)
     }
 
+    /// Reads the next piece of the large frame.
     #[cold]
-    fn piece(&mut self, record: Record) -> Result<Step> {
-        let content = self.place() + WORD as usize;
+    fn read_piece(&mut self, record: Record) -> Result<Step> {
+        let content = self.offset() + WORD as usize;
         let Some(mut assembly) = self.assembly.take() else { return Ok(Step::Empty) };
         if record.length() as u64 > assembly.missing {
             let text = "the peer's ring holds more pieces of a message than its header announced";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        let refusal = self.put(&mut assembly, content, record.length())?;
+        let refusal = self.append_record(&mut assembly, content, record.length())?;
         if assembly.missing > 0 {
             self.assembly = Some(assembly);
-            self.at += record.size();
+            self.position += record.size();
             self.release();
             return refusal.map_or(Ok(Step::Piece), Err);
         }
-        self.pass(record, assembly.header.sequence);
+        self.advance(record, assembly.header.sequence);
         if assembly.body.is_none() {
             self.release();
             return refusal.map_or(Ok(Step::Piece), Err);
@@ -353,9 +457,12 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Step::Assembled)
     }
 
-    /// Copies `length` bytes, which are not more than are missing, into the frame. Gives why it is refused from now on, where
-    /// there is no memory for them; an error is for good.
-    fn put(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<Option<Error>> {
+    /// Copies `length` bytes at the offset `content`, which are not more than are missing, into the
+    /// large frame. Returns why the frame is refused from now on, where there is no memory for it.
+    ///
+    /// # Errors
+    /// For good: what `Partial` finds besides a lack of memory.
+    fn append_record(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<Option<Error>> {
         assembly.missing -= length as u64;
         let Some(body) = &mut assembly.body else { return Ok(None) };
         let of_extension = length.min(assembly.header.extension - assembly.extension.len());
@@ -379,6 +486,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(None)
     }
 
+    /// Copies `length` bytes at an offset to the end of a vector.
     fn append(&self, to: &mut Vec<u8>, from: usize, length: usize) {
         to.reserve(length);
         self.peer.copy_out(from, &mut to.spare_capacity_mut()[..length]);
@@ -386,6 +494,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         unsafe { to.set_len(to.len() + length) };
     }
 
+    /// Copies `length` bytes at an offset into a buffer of their own.
     #[inline]
     fn copy(&self, from: usize, length: usize) -> Vec<u8> {
         let mut bytes = spare::buffer(length);
@@ -393,48 +502,56 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         bytes
     }
 
-    /// Reads a header word, and whether its record lies where an honest writer can have put it.
+    /// Decodes a header word, and checks that its record lies where an honest writer can have put
+    /// it.
+    ///
+    /// # Errors
+    /// `Malformed`.
     #[inline(always)]
-    fn check(&self, word: u64) -> Result<Record> {
-        let record = Record::from_word(word, self.at >> self.shift)?;
-        let (size, left) = (record.size(), self.ring - (self.at & (self.ring - 1)));
+    fn check_record(&self, word: u64) -> Result<Record> {
+        let record = Record::from_word(word, self.position >> self.shift)?;
+        let (size, left) = (record.size(), self.ring - (self.position & (self.ring - 1)));
         // What is read and not released, this record, and the granule that is always free.
-        if size > left || self.at - self.head + size + GRANULE > self.ring {
+        if size > left || self.position - self.head + size + GRANULE > self.ring {
             return Err(garbage(word, "the record is longer than the room that the peer had"));
         }
         Ok(record)
     }
 
+    /// Moves over a pad. One that begins or does not end a lap would let a peer keep this side busy
+    /// for nothing.
     #[cold]
     fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
-        let offset = self.at & (self.ring - 1);
+        let offset = self.position & (self.ring - 1);
         if offset == 0 || offset + record.size() != self.ring {
             return Err(garbage(word, "a pad that does not end a lap"));
         }
-        self.at += record.size();
+        self.position += record.size();
         Ok(())
     }
 
-    /// Behind the last record of a frame.
+    /// Moves behind the last record of a frame and counts the frame.
     #[inline]
-    fn pass(&mut self, record: Record, sequence: u64) {
-        self.at += record.size();
+    fn advance(&mut self, record: Record, sequence: u64) {
+        self.position += record.size();
         self.frames += 1;
         if sequence != 0 {
             self.sequence = sequence;
         }
     }
 
-    /// Tells the peer that what has been read is free again.
+    /// Stores the head: what was read is free again. The full fence lets the caller check whether
+    /// the writer sleeps.
     fn release(&mut self) {
-        self.head = self.at;
+        self.head = self.position;
         self.mine.store_fenced(at::HEAD, self.head);
     }
 
-    /// Tells the peer that every frame given so far has been consumed; false when it knew.
+    /// Stores that every frame returned so far was dealt with; false where the peer knew that
+    /// already.
     #[inline]
     pub fn consume(&mut self) -> bool {
-        if self.consumed == self.frames && self.head == self.at {
+        if self.consumed == self.frames && self.head == self.position {
             return false;
         }
         self.consumed = self.frames;
@@ -449,14 +566,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 }
 
+/// The same bytes as perhaps uninitialised ones, which is the type that copying out takes.
 fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
     // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.
     unsafe { std::slice::from_raw_parts_mut(start, length) }
 }
 
+/// The error for a message whose body is longer than the option `max_message_size`.
 #[cold]
 pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
-    let text = format!("a message of {bytes} bytes came, {limit} are allowed (option limit); it was skipped");
+    let text = format!(
+        "a message of {bytes} bytes came, {limit} are allowed (option max_message_size); it was skipped"
+    );
     Error::new(ErrorKind::TooLarge, text)
 }

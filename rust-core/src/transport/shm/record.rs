@@ -1,37 +1,62 @@
-//! The record header: one word that says what lies behind it in the ring, and whether it is there yet.
+//! The record header of a channel's ring: one word that gives the length and the meaning of the
+//! bytes behind it, and whether they are there yet.
+//!
+//! A record is this word, then the content, then fill up to a multiple of 16 bytes. A small message
+//! costs a word and its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because
+//! sequence and correlation follow from the ring's order; the full header appears only where it
+//! says more. The word is stored last with release order and loaded first with acquire order, so a
+//! reader that finds it finds the whole record. Zero means that there is no record yet, and no
+//! valid word is zero.
+//!
+//! `writer` produces these words, `reader` checks them; the layout is drawn in `docs/transports.md`
+//! and held to this code by the tests below.
 
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Kind, flags};
 
-/// Records begin at multiples of this.
+/// Records begin at multiples of this many bytes.
 pub(super) const GRANULE: u64 = 16;
 /// Bytes of the record header.
 pub(super) const WORD: u64 = 8;
-/// Bytes behind the record header of a [`Shape::Compact`] record, before the body: the time of sending.
+/// Bytes of a [`Shape::Compact`] record between the word and the body: the time of sending, ns
+/// since 1970.
 pub(super) const COMPACT: usize = 8;
-/// The same for [`Shape::Linked`]: the time of sending, sequence, correlation.
+/// The same for [`Shape::Linked`]: the time of sending, sequence, correlation, 8 bytes each.
 pub(super) const LINKED: usize = 24;
 
-/// How a record holds its part of a frame.
+/// Bytes behind the message header in a [`Shape::Slots`] record: the number of references.
+pub(super) const REFERENCES: usize = 8;
+/// Bytes of a reference: its place in the rest of the body, its length, the slot, the number of the
+/// slot's file, the offset in that file; 8 bytes each.
+pub(super) const REFERENCE: usize = 40;
+/// The most references in a record.
+pub(super) const MAX_REFERENCES: usize = 16;
+
+/// How a record holds its frame, or its part of one. Values are those on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Shape {
-    /// Nothing: the rest of this lap is empty.
+    /// No frame: the rest of this lap is empty, and the next record begins the next lap.
     Pad = 1,
-    /// Time of sending, body; the sequence number is one above the last.
+    /// The time of sending and the body. The sequence number is one above that of the record
+    /// before, and the correlation is 0.
     Compact = 2,
-    /// Time of sending, sequence, correlation, body.
+    /// The time of sending, the sequence, the correlation and the body.
     Linked = 3,
-    /// The 64-byte header, extension, body.
+    /// The 64-byte message header, the extension map and the body.
     Full = 4,
-    /// The beginning of a frame that is too large for one record: the 64-byte header and what follows it.
+    /// The beginning of a frame that is too large for one record: the 64-byte message header and as
+    /// much of extension and body as fits.
     First = 5,
-    /// More of it.
+    /// The next bytes of that extension and body.
     Piece = 6,
+    /// The 64-byte message header, the number of references, the references into slots, and the
+    /// rest of the body.
+    Slots = 7,
 }
 
-/// What a record header says.
+/// A checked record header without its lap number.
 ///
 /// | bits | field |
 /// |---|---|
@@ -40,30 +65,34 @@ pub(super) enum Shape {
 /// | 36–39 | kind of message |
 /// | 40–42 | encoding |
 /// | 43–47 | flags |
-/// | 48–63 | the lap's number: what an earlier lap left is never taken for this one's |
+/// | 48–63 | the low 16 bits of the lap number, so that a record of an earlier lap is not accepted |
 ///
-/// It stays one word in here, too: as a struct of small fields it would be passed through memory, written field by field
-/// and read as a whole at once, which stalls the processor for longer than copying a small message takes.
+/// It stays one word in memory, too: a struct of small fields would be passed through memory,
+/// written field by field and read as a whole at once, which stalls the processor for longer than
+/// copying a small message takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 
+/// The lowest bit of the lap number.
 const LAP: u32 = 48;
+/// The bits below the lap number.
 const WITHOUT_LAP: u64 = (1 << LAP) - 1;
 
 impl Record {
-    /// A record with so many bytes behind its header.
+    /// A record with `length` bytes behind its header word.
     #[inline]
     pub fn new(shape: Shape, kind: Kind, encoding: Encoding, flags: u16, length: u32) -> Record {
         let what = (shape as u64) << 32 | (kind as u64) << 36 | (encoding as u64) << 40;
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
-    /// A record that says nothing about a message.
+    /// A record whose header word says nothing about a message: a pad, or a record with a message
+    /// header of its own.
     pub fn bare(shape: Shape, length: u32) -> Record {
         Record::new(shape, Kind::Data, Encoding::Raw, 0, length)
     }
 
-    /// How it holds its part of a frame; `None` for a number without a meaning.
+    /// The shape; `None` for a number without a meaning.
     #[inline]
     pub fn shape(self) -> Option<Shape> {
         Some(match self.0 >> 32 & 0xF {
@@ -73,6 +102,7 @@ impl Record {
             4 => Shape::Full,
             5 => Shape::First,
             6 => Shape::Piece,
+            7 => Shape::Slots,
             _ => return None,
         })
     }
@@ -83,38 +113,42 @@ impl Record {
         Kind::from_number((self.0 >> 36 & 0xF) as u8)
     }
 
-    /// How the body is written; `None` for a number without a meaning.
+    /// The encoding of the body; `None` for a number without a meaning.
     #[inline]
     pub fn encoding(self) -> Option<Encoding> {
         Encoding::from_number((self.0 >> 40 & 0x7) as u8)
     }
 
-    /// The message's flags.
+    /// The flags of the message.
     #[inline]
     pub fn flags(self) -> u16 {
         (self.0 >> 43 & 0x1F) as u16
     }
 
-    /// Bytes behind the header.
+    /// Bytes behind the header word, without the fill.
     #[inline]
     pub fn length(self) -> usize {
         self.0 as u32 as usize
     }
 
-    /// Bytes that it takes in the ring.
+    /// Bytes that the record takes in the ring: word, content and fill.
     #[inline]
     pub fn size(self) -> u64 {
         (WORD + self.length() as u64).next_multiple_of(GRANULE)
     }
 
-    /// The word for this lap; never zero, which means "nothing yet".
+    /// The word for this lap. Never zero, which means that there is no record yet: no shape is 0.
     #[inline]
     pub fn to_word(self, lap: u64) -> u64 {
         self.0 | lap << LAP
     }
 
-    /// Reads the word of this lap; `Malformed` when no honest writer leaves such a word here. So of a record that came from
-    /// here, shape, kind and encoding are there.
+    /// Decodes the word of this lap. In a record from here, shape, kind and encoding have a
+    /// meaning, and the length is at least that of the shape's fixed part; that it fits the ring is
+    /// for the reader to check.
+    ///
+    /// # Errors
+    /// `Malformed` where no honest writer stores such a word.
     #[inline(always)]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let record = Record(word & WITHOUT_LAP);
@@ -124,6 +158,7 @@ impl Record {
             Some(Shape::Linked) => LINKED,
             Some(Shape::Full | Shape::First) => HEADER,
             Some(Shape::Piece) => 1,
+            Some(Shape::Slots) => HEADER + REFERENCES,
             None => return Err(garbage(word, "no such shape of record")),
         };
         if (word ^ lap << LAP) >> LAP != 0 {
@@ -139,13 +174,13 @@ impl Record {
             return Err(garbage(word, "the record is too short for its shape"));
         }
         if record.flags() & flags::BODY_CHECKED != 0 {
-            return Err(garbage(word, "a compact record has no room for a body check sum"));
+            return Err(garbage(word, "a record header cannot carry the flag of a body check sum"));
         }
         Ok(record)
     }
 }
 
-/// The error for a record header that makes no sense.
+/// The error for an invalid record header; it ends the connection.
 #[cold]
 pub(super) fn garbage(word: u64, why: &str) -> Error {
     let text =
@@ -159,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_header_survives_its_word() {
+    fn record_header_decodes_to_what_was_encoded() {
         let record =
             Record::new(Shape::Linked, Kind::Event, Encoding::Smile, flags::MORE | flags::RETAINED, 77);
         assert_eq!(record.shape(), Some(Shape::Linked));
@@ -173,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_word_is_a_record_or_malformed(word: u64, lap: u64) {
+        fn record_header_any_word_is_a_record_or_malformed(word: u64, lap: u64) {
             match Record::from_word(word, lap) {
                 Ok(record) => prop_assert_eq!(record.to_word(lap), word),
                 Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Malformed),
@@ -182,21 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn no_record_looks_like_nothing() {
+    fn record_header_is_never_zero() {
         assert_ne!(Record::bare(Shape::Pad, 0).to_word(0), 0);
         assert_eq!(Record::bare(Shape::Pad, 0).size(), 16);
     }
 
     /// Kinds, encodings and flags must fit the bits set aside for them.
     #[test]
-    fn the_word_has_room_for_all_that_it_says() {
+    fn record_header_fields_fit_their_bits() {
         const { assert!(flags::ALL < 1 << 5) };
         const { assert!(Encoding::ALL.len() <= 1 << 3) };
         assert!(Kind::from_number(15).is_none());
     }
 
     #[test]
-    fn the_documents_have_the_word() {
+    fn documents_have_the_record_header() {
         let plain = Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(0);
         let bare = plain - ((Shape::Compact as u64) << 32);
         assert_eq!(bare, 0, "nothing but the shape is set");
@@ -237,6 +272,13 @@ mod tests {
                 ),
             ),
             (Shape::Piece, "more of that extension and body".to_owned()),
+            (
+                Shape::Slots,
+                format!(
+                    "the header of {HEADER} bytes, the number of references ({REFERENCES} bytes, at most {MAX_REFERENCES}), \
+                     the references ({REFERENCE} bytes each), the rest of the body"
+                ),
+            ),
         ];
         let rows = shapes
             .map(|(shape, says)| [(shape as u8).to_string(), format!("{shape:?}").to_lowercase(), says]);

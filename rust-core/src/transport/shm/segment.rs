@@ -1,4 +1,19 @@
-//! The layout of one side's memory file, what is sent of it to the peer, and what is checked of the peer's.
+//! The layout of one side's memory file: a header page, then the ring; what of it is sent to the
+//! peer, and what is checked of the peer's.
+//!
+//! Every word has exactly one writer, the owner of the file, so nothing is locked and nothing needs
+//! repair after a SIGKILL at any instruction. The file is allocated in full and sealed before it is
+//! sent; the peer checks the seals, the size and the header, and maps it read-only. A side never
+//! writes where the peer could write, and a peer that changes its own words later is handled where
+//! each word is read: any value is either harmless or `Malformed`.
+//!
+//! | file | magic | ring | owner |
+//! |---|---|---|---|
+//! | one side of a channel | `LINKSHM1` | its messages to the peer | each of the two sides |
+//! | broadcast | `LINKPUB1` | what it publishes | a publisher |
+//! | subscriber's page | `LINKSUB1` | none | a subscriber |
+//!
+//! The table in `docs/transports.md` is written by a test below.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -8,24 +23,29 @@ use super::memory::{Memory, OwnMemory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// The first page: what the file is, then one block of 128 bytes (two cache lines, which are fetched as a pair) for each
-/// thing that is written by itself. Every word has exactly one writer: the owner of the file.
+/// Offsets in the header page: what the file is, then one block of 128 bytes (two cache lines,
+/// which the processor fetches as a pair) for each group of words that is written together, so that
+/// two writers never share a line. Channel and broadcast files use some offsets for different
+/// words.
 pub(super) mod at {
     /// `LINKSHM1` or another magic of eight bytes.
     pub const MAGIC: usize = 0;
-    /// The version of this layout, not of the package.
+    /// The version of this layout, which is not the version of the package.
     pub const LAYOUT: usize = 8;
     /// No flag has a meaning yet.
     pub const FLAGS: usize = 16;
-    /// The incarnation of the owner that this file belongs to.
+    /// The session of the owner's incarnation, as in its hello: a file of another session is
+    /// refused.
     pub const SESSION: usize = 24;
-    /// Where the ring begins.
+    /// The offset of the ring.
     pub const RING: usize = 32;
     /// Bytes of the ring, a power of two.
     pub const RING_LENGTH: usize = 40;
-    /// Up to where the owner has read the *peer's* ring: all before it is free again.
+    /// Up to where the owner has read the *peer's* ring, in bytes since its creation: all before it
+    /// is free again. This is room, and never an acknowledgement.
     pub const HEAD: usize = 128;
-    /// How many of the peer's frames the owner has dealt with, of whatever kind.
+    /// How many of the peer's frames the owner has dealt with, of whatever kind. In a subscriber's
+    /// page: the sequence of the message that was read last.
     pub const CONSUMED: usize = 136;
     /// The number up to which the owner's program has consumed the messages of the peer's session: the acknowledgement.
     pub const ACKNOWLEDGED: usize = 144;
@@ -33,26 +53,35 @@ pub(super) mod at {
     pub const DATA_PARK: usize = 256;
     /// How the owner sleeps until there is room in its ring.
     pub const ROOM_PARK: usize = 384;
-    /// The peer's head from which on waking the owner is worth while.
+    /// The peer's head from which on waking the owner helps it.
     pub const ROOM_WANTED: usize = 392;
-    /// The number of its own from which on the owner waits for a frame that acknowledges it; 0 where it does not wait.
+    /// The number of the owner's session from which on it waits for a frame that acknowledges it; 0
+    /// where it does not wait.
     pub const ACK_WANTED: usize = 400;
-    /// See [`super::state`].
+    /// One of the values in [`super::state`].
     pub const STATE: usize = 512;
-    /// Broadcast: up to where the writer may be overwriting.
+    /// Broadcast: the position up to which the writer may be overwriting.
     pub const RESERVED: usize = 128;
-    /// Broadcast: behind the newest record.
+    /// Broadcast: the position behind the newest record.
     pub const TAIL: usize = 256;
-    /// Broadcast: where the newest record begins.
+    /// Broadcast: the position of the newest record.
     pub const LATEST: usize = 384;
-    /// Broadcast: where a reader that was overtaken goes on.
+    /// Broadcast: the position at which a reader that was overtaken continues.
     pub const RESTART: usize = 392;
     /// Broadcast: records written so far.
     pub const COUNT: usize = 400;
-    /// Changes before the owner wakes a peer that sleeps in the futex on this word until there is something to read.
+    /// The wake word for a peer that sleeps in the futex until there is something to read; changes
+    /// before each wake-up.
     pub const DATA_WAKE: usize = 640;
     /// The same for a peer that sleeps until there is room.
     pub const ROOM_WAKE: usize = 648;
+    /// How many references into each of the peer's [`SLOTS`] slots the owner has released: one word
+    /// for each slot.
+    pub const RELEASED: usize = 768;
+    /// Subscriber: how many files of slots it has taken from the socket.
+    pub const FILES_TAKEN: usize = 144;
+    /// Subscriber: how many views it has of each of the publisher's [`SLOTS`] slots: one word for each.
+    pub const VIEWS: usize = 768;
     /// Broadcast: not 0 once subscribers are no longer woken from the futex.
     pub const POLL_ONLY: usize = 648;
 }
@@ -67,31 +96,42 @@ pub(super) mod state {
     pub const MOVED: u64 = 2;
 }
 
-/// Bytes before the ring.
+/// The most slots for the elements of long arrays that one side has.
+pub(crate) const SLOTS: usize = 16;
+/// So many views of a publisher's slots one subscriber has at most; what it receives beyond that is copied.
+pub(super) const SHARE: usize = 4;
+
+/// Bytes of the header page, before the ring.
 pub(super) const PAGE: usize = 4096;
-/// The smallest ring.
+/// The smallest ring in bytes.
 pub(crate) const MIN_RING: usize = 4096;
-/// The largest ring; more is never faster, because rings are fast while they stay in a cache.
+/// The largest ring in bytes. Longer ones would not be faster: rings are fast while they stay in a
+/// cache.
 pub(crate) const MAX_RING: usize = 1 << 30;
-/// The ring of a channel that says nothing else.
+/// The ring of a channel whose options do not give `buffer`, in bytes.
 pub(crate) const DEFAULT_RING: usize = 256 << 10;
 
-const LAYOUT: u64 = 3;
-/// One side of a channel.
+/// The layout that this code writes, and the only one that it accepts. A change of the meaning of
+/// any word is a new one.
+pub(super) const LAYOUT: u64 = 3;
+/// The magic of one side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
-/// A publisher's ring.
+/// The magic of a publisher's ring.
 pub(super) const BROADCAST: u64 = u64::from_le_bytes(*b"LINKPUB1");
-/// A subscriber's page.
+/// The magic of a subscriber's page.
 pub(super) const PAGE_OF_SUBSCRIBER: u64 = u64::from_le_bytes(*b"LINKSUB1");
 
 /// Makes a memory file with a header and a ring of `ring` bytes (0 for none).
+///
+/// # Errors
+/// `OutOfMemory` where a control group, a limit or the kernel has no room for it.
 pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile> {
     let memory = MemoryFile::create("linkspan", PAGE + ring)?;
     format(&memory, magic, session, ring);
     Ok(memory)
 }
 
-/// Writes the header of a fresh memory.
+/// Writes the header of a fresh memory; all other words stay zero.
 pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: usize) {
     let words = [
         (at::MAGIC, magic),
@@ -105,7 +145,12 @@ pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: us
     }
 }
 
-/// Maps a peer's file and checks its header; gives the memory and the length of its ring.
+/// Maps a peer's file and checks its header; returns the memory and the length of its ring.
+///
+/// # Errors
+/// `Malformed` for a descriptor that is no sealed, allocated memory file of an allowed size, or a
+/// header that does not belong here; `VersionMismatch` for another layout; `OutOfMemory` where it
+/// cannot be mapped.
 pub(super) fn open(fd: BorrowedFd<'_>, magic: u64, session: u64) -> Result<(PeerMemory, usize)> {
     let (min, max) = if magic == PAGE_OF_SUBSCRIBER { (0, 0) } else { (MIN_RING, MAX_RING) };
     let memory = PeerMemory::open(fd, PAGE + min, PAGE + max)?;
@@ -113,7 +158,8 @@ pub(super) fn open(fd: BorrowedFd<'_>, magic: u64, session: u64) -> Result<(Peer
     Ok((memory, ring))
 }
 
-/// Checks a header in a memory of `length` bytes; gives the length of the ring.
+/// Checks the header in a memory of `length` bytes; returns the length of the ring. Errors as
+/// [`open`], with the offset of the word that is wrong.
 pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u64) -> Result<usize> {
     let word = |at: usize| memory.load(at, Ordering::Acquire);
     let refuse = |at: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(at));
@@ -128,7 +174,7 @@ pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u6
         return Err(Error::new(ErrorKind::VersionMismatch, text).at(at::LAYOUT));
     }
     if word(at::FLAGS) != 0 {
-        return refuse(at::FLAGS, "the peer's memory file has flags without a meaning".into());
+        return refuse(at::FLAGS, "the peer's memory file has unknown flags".into());
     }
     if word(at::SESSION) != session {
         return refuse(at::SESSION, "the peer's memory file belongs to another session".into());
@@ -144,7 +190,11 @@ pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u6
     Ok(ring)
 }
 
-/// The length of a ring that holds at least `buffer` bytes; `TooLarge` above [`MAX_RING`].
+/// The length of a ring that holds at least `buffer` bytes: the next power of two, and [`MIN_RING`]
+/// at least.
+///
+/// # Errors
+/// `TooLarge` above [`MAX_RING`].
 pub(super) fn ring_length(buffer: usize) -> Result<usize> {
     if buffer > MAX_RING {
         let text = format!("a buffer of {buffer} bytes: at most {MAX_RING} are allowed");
@@ -157,44 +207,49 @@ pub(super) fn ring_length(buffer: usize) -> Result<usize> {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(super) memory: Arc<MemoryFile>,
+    /// Bytes of the ring, a power of two.
     pub(super) ring: usize,
 }
 
 impl Segment {
     /// A segment for the session of this incarnation, with a ring of at least `buffer` bytes.
+    /// Errors as [`create`] and [`ring_length`].
     pub fn create(session: u64, buffer: usize) -> Result<Segment> {
         let ring = ring_length(buffer)?;
         Ok(Segment { memory: Arc::new(create(CHANNEL, session, ring)?), ring })
     }
 
-    /// What the peer needs: the memory file.
+    /// The memory file, which goes to the peer with the hello.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.memory.fd()
     }
 }
 
-/// The peer's half, mapped read-only.
+/// The peer's half, checked and mapped read-only.
 #[derive(Debug)]
 pub(crate) struct PeerSegment {
     pub(super) memory: Arc<PeerMemory>,
+    /// Bytes of the peer's ring, which its file's length confirms.
     pub(super) ring: usize,
 }
 
 impl PeerSegment {
-    /// Checks and maps what came along with the peer's hello.
+    /// Checks and maps the descriptor that came with the peer's hello; errors as [`open`], and
+    /// `Malformed` for another number of descriptors.
     pub fn from_descriptors(descriptors: Vec<OwnedFd>, session: u64) -> Result<PeerSegment> {
-        let (memory, ring) = open(only(descriptors)?.as_fd(), CHANNEL, session)?;
+        let (memory, ring) = open(single_descriptor(descriptors)?.as_fd(), CHANNEL, session)?;
         Ok(PeerSegment { memory: Arc::new(memory), ring })
     }
 }
 
-/// The memory file, which is all that goes along with a hello: nothing that another process could make us wait on.
-pub(super) fn only(descriptors: Vec<OwnedFd>) -> Result<OwnedFd> {
+/// The one descriptor that goes along with a hello, a memory file. More are refused: each could be
+/// one on which a call blocks.
+pub(super) fn single_descriptor(descriptors: Vec<OwnedFd>) -> Result<OwnedFd> {
     match <[OwnedFd; 1]>::try_from(descriptors) {
         Ok([memory]) => Ok(memory),
         Err(got) => {
             let text = format!(
-                "a hello over shared memory brings 1 descriptor, a memory file of layout {LAYOUT}; here are {}",
+                "a hello over shared memory comes with 1 descriptor, a memory file of layout {LAYOUT}; this one came with {}",
                 got.len()
             );
             Err(Error::new(ErrorKind::Malformed, text))
@@ -212,22 +267,22 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_taken_by_the_peer_of_its_session_alone() {
+    fn segment_is_accepted_for_its_session_only() {
         let mine = Segment::create(42, 5000).unwrap();
-        let theirs = PeerSegment::from_descriptors(sent(&mine), 42).unwrap();
-        assert_eq!((mine.ring, theirs.ring), (8192, 8192));
+        let peer = PeerSegment::from_descriptors(sent(&mine), 42).unwrap();
+        assert_eq!((mine.ring, peer.ring), (8192, 8192));
         let error = PeerSegment::from_descriptors(sent(&mine), 43).unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(at::SESSION as u64)));
     }
 
     #[test]
-    fn segment_descriptors_nobody_asked_for_are_refused() {
+    fn segment_other_number_of_descriptors_is_refused() {
         let mine = Segment::create(42, 5000).unwrap();
         for count in [0, 2, 3] {
             let descriptors = (0..count).flat_map(|_| sent(&mine)).collect();
             let error = PeerSegment::from_descriptors(descriptors, 42).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
-            assert!(error.text().ends_with(&format!("here are {count}")), "{error}");
+            assert!(error.text().ends_with(&format!("came with {count}")), "{error}");
         }
     }
 
@@ -242,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_word_of_the_header_is_refused_at_its_place() {
+    fn segment_invalid_header_word_is_refused_with_its_offset() {
         for at in [at::MAGIC, at::LAYOUT, at::FLAGS, at::SESSION, at::RING, at::RING_LENGTH] {
             let memory = Heap::new(PAGE + 4096);
             format(&memory, CHANNEL, 7, 4096);
@@ -254,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_a_power_of_two_within_bounds() {
+    fn ring_length_is_a_power_of_two_within_bounds() {
         assert_eq!(ring_length(0).unwrap(), MIN_RING);
         assert_eq!(ring_length(DEFAULT_RING).unwrap(), 256 << 10);
         assert_eq!(ring_length(MAX_RING + 1).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]
-    fn the_documents_have_the_page() {
+    fn documents_have_the_header_page() {
         let magic = |magic: u64| String::from_utf8(magic.to_le_bytes().to_vec()).unwrap();
         let all = magic(CHANNEL) + " " + &magic(BROADCAST) + " " + &magic(PAGE_OF_SUBSCRIBER);
         let states = format!(
@@ -313,7 +368,16 @@ mod tests {
             (at::COUNT, "broadcast", "records written so far".into()),
             (at::STATE, "channel, broadcast", format!("state: {states}")),
             (at::CONSUMED, "subscriber", "sequence of the message that was read last".into()),
+            (at::FILES_TAKEN, "subscriber", "how many files of slots it has taken from the socket".into()),
             (at::DATA_PARK, "subscriber", "park word: how the subscriber sleeps".into()),
+            (
+                at::VIEWS,
+                "subscriber",
+                format!(
+                    "how many views it has of the publisher's slot 0; the words behind it are of the slots 1 to {}; at most {SHARE} in all",
+                    SLOTS - 1
+                ),
+            ),
             (
                 at::DATA_WAKE,
                 "channel, broadcast",
@@ -323,6 +387,14 @@ mod tests {
                 at::ROOM_WAKE,
                 "channel",
                 "wake word: changes before the owner wakes a peer that waits for room".into(),
+            ),
+            (
+                at::RELEASED,
+                "channel",
+                format!(
+                    "how many references into the peer's slot 0 the owner has done with; the words behind it are of the slots 1 to {}",
+                    SLOTS - 1
+                ),
             ),
             (
                 at::POLL_ONLY,

@@ -1,20 +1,35 @@
-//! Bytes over the socket: what wakes a side that sleeps in poll or epoll.
+//! Bytes over the socket of a link: they wake a side that sleeps in poll or epoll, and carry the
+//! descriptors of slots.
 //!
-//! One byte says that there is something to read, another that there is room. Two threads may sleep on one socket, one in
-//! each half of a link. Whoever reads a byte that is for the other half passes it on within the process.
+//! | byte | meaning |
+//! |---|---|
+//! | 1 | there is something to read |
+//! | 2 | there is room in the ring |
+//! | 16 + n | the file of slot n comes with this byte; only where both hellos announced slots |
+//!
+//! Both halves of a link sleep on the one socket, perhaps in two threads. A byte is for one of
+//! them; the half that reads a byte for the other passes it on through an eventfd that never leaves
+//! this process.
+//!
+//! What a hostile peer can do here: at most one waking byte may arrive for each sleep in poll
+//! (`due`), and at most [`SLOTS`] files may wait; more, or any other byte, is `Malformed` and ends
+//! the link. Descriptors that nobody asked for are refused by the kernel where it can, and
+//! otherwise closed on a thread of their own, because closing what a peer made may block. No call
+//! here blocks.
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::segment::SLOTS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
-use crate::sys::{rights, socket};
+use crate::sys::{closing, rights, socket};
 
-/// What a byte says.
+/// What a waking byte means; the value is the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// There is something to read.
@@ -24,66 +39,129 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// Sends it, without waiting. A socket that has no room is full of what wakes its reader; one whose other end is gone has
-    /// nobody to wake, which is noticed elsewhere.
+    /// Sends the byte without waiting. A failure needs no report: a socket without room is readable
+    /// for its reader already, and one whose other end is gone is noticed by `liveness`.
     #[cold]
     pub fn send(self, socket: &Guarded) {
         let _ = socket::send_bytes(socket, &[self as u8]);
     }
 }
 
-/// The receiving end of the bytes.
+/// The byte that comes with the file of slot 0; slot n has `FILE + n`.
+pub(super) const FILE: u8 = 16;
+
+/// The slot whose file comes with this byte, if it is such a byte.
+fn slot_of(byte: u8) -> Option<usize> {
+    byte.checked_sub(FILE).map(usize::from).filter(|slot| *slot < SLOTS)
+}
+
+/// Sends the peer the file of a slot, without waiting. False where the socket has no room or the
+/// peer is gone; the array then goes through the ring.
+pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> bool {
+    give_file(socket, slot, file) == Given::Taken
+}
+
+/// What became of a file for a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    Taken,
+    /// Its socket has no room, or it is gone.
+    NotNow,
+    /// The kernel takes no more descriptors of this process.
+    Refused,
+}
+
+/// Gives a subscriber the file of a slot, without waiting.
+pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> Given {
+    let byte = [FILE + slot as u8];
+    match socket::send(socket, &[std::io::IoSlice::new(&byte)], &[file]) {
+        Ok(Some(1)) => Given::Taken,
+        Ok(_) => Given::NotNow,
+        Err(e) if e.kind() == ErrorKind::Disconnected => Given::NotNow,
+        Err(_) => Given::Refused,
+    }
+}
+
+/// The receiving end of the bytes, shared by both halves of a link.
 #[derive(Debug)]
 pub(super) struct Signals {
+    /// The socket of the link; nothing else goes over it after the hello.
     socket: Arc<Guarded>,
-    /// How many bytes may still come: one for each sleep in poll. More are a flood.
+    /// Files that have arrived and were not taken yet, with their slots. `None` where the peer has
+    /// no slots: then descriptors are refused.
+    files: Option<Mutex<VecDeque<(usize, OwnedFd)>>>,
+    /// How many waking bytes may still arrive: one for each sleep in poll so far. More are a flood.
     due: AtomicU64,
-    /// Rung where the sending half has read a byte for the receiving one; none where there is no such half.
+    /// Wakes the receiving half where the sending half has read its byte; `None` where there is no
+    /// sending half.
     data: Option<EventFd>,
-    data_rung: AtomicBool,
-    /// Rung where the receiving half has read a byte for the sending one.
+    /// Whether `data` was woken since it was drained, so that an unneeded `read` is saved before
+    /// each sleep.
+    data_pending: AtomicBool,
+    /// Wakes the sending half where the receiving half has read its byte.
     room: LazyWaker,
-    /// What the sending half's sleep in somebody's epoll set is told by.
+    /// The socket and `room` in one epoll set, made when a program first asks for one descriptor to
+    /// wait on.
     room_set: OnceLock<Epoll>,
 }
 
 impl Signals {
-    /// The bytes that come over this socket from now on, for the two halves of a link.
+    /// The bytes over this socket for the two halves of a link without slots.
+    ///
+    /// # Errors
+    /// Those of making an eventfd.
     pub fn new(socket: Arc<Guarded>) -> Result<Signals> {
         Ok(Signals { data: Some(EventFd::new()?), ..Signals::without_sender(socket) })
     }
 
-    /// The same for somebody who only receives.
+    /// The same for a link with slots: files may come over the socket.
+    pub fn with_files(socket: Arc<Guarded>) -> Result<Signals> {
+        Ok(Signals { data: Some(EventFd::new()?), files: Some(Mutex::default()), ..Signals::of(socket) })
+    }
+
+    /// The same for a side that only receives, as a subscriber does.
     pub fn without_sender(socket: Arc<Guarded>) -> Signals {
-        // Where the kernel cannot do that, those that come are found with the bytes.
+        // Where the kernel has no such option, `drain` finds them with the bytes.
         rights::refuse_descriptors(&*socket);
+        Signals::of(socket)
+    }
+
+    /// For a subscriber, which receives the files of the publisher's slots.
+    pub fn of_subscriber(socket: Arc<Guarded>) -> Signals {
+        Signals { files: Some(Mutex::default()), ..Signals::of(socket) }
+    }
+
+    /// All fields as they are before the first sleep, without eventfds.
+    fn of(socket: Arc<Guarded>) -> Signals {
         Signals {
             socket,
+            files: None,
             due: AtomicU64::new(0),
             data: None,
-            data_rung: AtomicBool::new(false),
+            data_pending: AtomicBool::new(false),
             room: LazyWaker::default(),
             room_set: OnceLock::new(),
         }
     }
 
-    /// What becomes readable for the receiving half, besides the socket.
+    /// The descriptor that wakes the receiving half, besides the socket; `None` without a sending
+    /// half.
     pub fn data_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.data.as_ref().map(EventFd::as_fd)
     }
 
-    /// What becomes readable for the sending half, besides the socket.
-    pub fn room_bell(&self) -> Result<BorrowedFd<'_>> {
-        Ok(self.room.wanted()?.as_fd())
+    /// The descriptor that wakes the sending half, besides the socket.
+    pub fn room_wake_descriptor(&self) -> Result<BorrowedFd<'_>> {
+        Ok(self.room.arm()?.as_fd())
     }
 
-    /// The same and the socket in one descriptor.
+    /// That one and the socket in one descriptor, for an event loop of the program's.
     pub fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
         let set = match self.room_set.get() {
             Some(set) => set,
             None => {
                 let set = Epoll::new()?;
-                set.add(self.room_bell()?, 0, Interest::IN)?;
+                set.add(self.room_wake_descriptor()?, 0, Interest::IN)?;
                 set.add(&*self.socket, 1, Interest::IN)?;
                 self.room_set.get_or_init(|| set)
             }
@@ -91,53 +169,106 @@ impl Signals {
         Ok(set.as_fd())
     }
 
-    /// Before a sleep in poll: takes away what would end it at once, and lets one byte more come. In this order: a byte for
-    /// the park word that is stored next must not be taken away.
+    /// Before a sleep in poll: drains what would end it at once, and allows one more waking byte.
+    /// To be called before the park word is stored: a byte for that word must not be drained here.
+    ///
+    /// # Errors
+    /// `Malformed` as [`Signals::drain`]; those of the system calls.
     pub fn prepare(&self, half: Signal) -> Result<()> {
         match half {
             Signal::Data => {
                 if let Some(data) =
-                    self.data.as_ref().filter(|_| self.data_rung.swap(false, Ordering::AcqRel))
+                    self.data.as_ref().filter(|_| self.data_pending.swap(false, Ordering::AcqRel))
                 {
                     data.drain();
                 }
             }
-            Signal::Room => self.room.wanted()?.drain(),
+            Signal::Room => self.room.arm()?.drain(),
         }
         if self.due.load(Ordering::Relaxed) > 0 {
-            self.drain(half)?;
+            let _ = self.drain(half)?;
         }
         self.due.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Takes bytes from the socket, at most so many as one look takes, and passes on those for the other half. `Malformed`
-    /// where more came than sleeps were to be ended, or what no side sends.
-    pub fn drain(&self, half: Signal) -> Result<()> {
+    /// The oldest file that has arrived and was not taken yet, with its slot.
+    pub fn take_file(&self) -> Option<(usize, OwnedFd)> {
+        self.files.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Reads up to 64 bytes from the socket on behalf of one half, and passes on those for the
+    /// other half. Returns false where there were none. The end of the socket is not an error here:
+    /// `liveness` reports it.
+    ///
+    /// # Errors
+    /// `Malformed` for more waking bytes than sleeps in poll, for a byte without a meaning, and for
+    /// descriptors that do not belong to slots; the link is then to be ended.
+    pub fn drain(&self, half: Signal) -> Result<bool> {
         let mut bytes = [0; 64];
-        // The end of the socket is found by those who ask whether the peer lives.
-        let count = socket::receive_refusing(&*self.socket, &mut bytes).or_else(|e| match e.kind() {
+        let got = match &self.files {
+            None => socket::receive_refusing(&*self.socket, &mut bytes),
+            Some(files) => {
+                // Held until the files are queued: the other half may look for a file whose byte
+                // was read here.
+                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                self.receive_files(&mut bytes, &mut files)
+            }
+        };
+        // The end of the socket is reported by those who check whether the peer lives.
+        let count = got.or_else(|e| match e.kind() {
             ErrorKind::Disconnected => Ok(None),
             _ => Err(e),
         })?;
-        let Some(count) = count.filter(|count| *count > 0) else { return Ok(()) };
-        let came = |signal: Signal| bytes[..count].contains(&(signal as u8));
-        let known = |byte: &u8| *byte == Signal::Data as u8 || *byte == Signal::Room as u8;
-        let take = |due: u64| due.checked_sub(count as u64);
+        let Some(count) = count.filter(|count| *count > 0) else { return Ok(false) };
+        let received = |signal: Signal| bytes[..count].contains(&(signal as u8));
+        let known =
+            |byte: &u8| *byte == Signal::Data as u8 || *byte == Signal::Room as u8 || self.is_file(*byte);
+        let of_files = bytes[..count].iter().filter(|byte| self.is_file(**byte)).count();
+        let take = |due: u64| due.checked_sub((count - of_files) as u64);
         if !bytes[..count].iter().all(known)
             || self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err()
         {
-            let text = "the peer sent bytes over the socket of a shared-memory link that wake nobody";
+            let text = "the peer sent unexpected bytes over the socket of a shared-memory link";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        if half == Signal::Data && came(Signal::Room) {
+        if half == Signal::Data && received(Signal::Room) {
             self.room.wake();
         }
-        if let Some(data) = self.data.as_ref().filter(|_| half == Signal::Room && came(Signal::Data)) {
-            // In this order: a waker that is woken and not marked so would stay woken.
+        if let Some(data) = self.data.as_ref().filter(|_| half == Signal::Room && received(Signal::Data)) {
+            // In this order: an eventfd that is woken but not marked as pending would not be
+            // drained before the next sleep and would end it at once.
             data.wake();
-            self.data_rung.store(true, Ordering::Release);
+            self.data_pending.store(true, Ordering::Release);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether this byte comes with the file of a slot.
+    fn is_file(&self, byte: u8) -> bool {
+        self.files.is_some() && slot_of(byte).is_some()
+    }
+
+    /// Reads bytes together with descriptors, and queues the descriptors as files of the slots that
+    /// the bytes name. The numbers of both have to agree.
+    fn receive_files(
+        &self,
+        bytes: &mut [u8],
+        files: &mut VecDeque<(usize, OwnedFd)>,
+    ) -> Result<Option<usize>> {
+        let mut received = Vec::new();
+        let got = rights::receive_with(&*self.socket, bytes, &mut received);
+        let count = got.as_ref().ok().copied().flatten().unwrap_or(0);
+        let slots: Vec<usize> = bytes[..count].iter().filter_map(|byte| slot_of(*byte)).collect();
+        let fits = got.is_ok() && slots.len() == received.len() && files.len() + received.len() <= SLOTS;
+        if !(fits && received.iter().all(rights::closes_at_once)) {
+            let text = format!("the peer sent {} descriptors that are no files of its slots", received.len());
+            // Closing a descriptor that the peer made may block, so another thread does it.
+            closing::close_aside(received);
+            // An error of the system call takes precedence.
+            return got.and(Err(Error::new(ErrorKind::Malformed, text)));
+        }
+        files.extend(slots.into_iter().zip(received));
+        got
     }
 }

@@ -1,81 +1,92 @@
-//! Looking for a few microseconds before sleeping, as long as that pays.
+//! Spinning: polling for a few microseconds before sleeping, as long as that pays.
+//!
+//! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
+//! from the peer. So each half of a link keeps a measure of how often spinning has succeeded
+//! lately: after several failures it spins for a sixteenth of the time, and every sixteenth wait
+//! probes with the full time. On one processor it never spins, because the peer could not run
+//! meanwhile.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long to look, learnt from how often looking has paid.
+/// The time to spin, adapted to how often spinning has succeeded. One thread at a time uses it.
 #[derive(Debug)]
 pub(super) struct Spin {
-    /// Looks that the option `spin` allows, 0 where spinning can't help.
+    /// Polls that the option `spin` allows; 0 where spinning cannot help.
     full: u32,
-    /// How much of that is being used, 0 (hardly ever pays) to [`Spin::SURE`].
+    /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
+    /// one less for a failure.
     trust: u32,
-    /// Times that looking was given up, for the probes.
-    empty_polls: u32,
+    /// Spins that ended without success, for the probes.
+    failures: u32,
 }
 
 impl Spin {
-    const SURE: u32 = 8;
-    /// Once trust is gone, every so many waits one is looked at in full, so that better times are noticed.
-    const PROBE: u32 = 16;
-    /// Without trust, this part of the full time.
-    const LITTLE: u32 = 16;
-    /// Looks without a pause, some hundred nanoseconds, before those with one.
-    const AT_ONCE: u32 = 64;
-    /// The longest that is ever looked: beyond it, sleeping costs less than looking.
-    const LONGEST: Duration = Duration::from_micros(20);
+    /// So many failures in a row reduce the time of a spin that always succeeded before.
+    const MAX_TRUST: u32 = 8;
+    /// Without trust, one wait in so many uses the full time, so that a change is noticed.
+    const PROBE_EVERY: u32 = 16;
+    /// Without trust, the time is divided by this.
+    const REDUCED: u32 = 16;
+    /// Polls without a pause instruction, some hundred nanoseconds, before those with one.
+    const WITHOUT_PAUSE: u32 = 64;
+    /// The longest spin: beyond it, sleeping and being woken costs less.
+    const MAX_TIME: Duration = Duration::from_micros(20);
 
-    /// Looks for at most `bound` at a time, never where this process has one processor.
+    /// Spins for at most `bound`, and at most 20 µs, at a time.
     pub fn new(bound: Duration) -> Spin {
-        let micros = bound.min(Spin::LONGEST).as_secs_f64() * 1e6;
-        let full = if processors() > 1 { (micros * looks_per_microsecond()) as u32 } else { 0 };
-        Spin { full, trust: Spin::SURE / 2, empty_polls: 0 }
+        let micros = bound.min(Spin::MAX_TIME).as_secs_f64() * 1e6;
+        let full = if processors() > 1 { (micros * polls_per_microsecond()) as u32 } else { 0 };
+        Spin { full, trust: Spin::MAX_TRUST / 2, failures: 0 }
     }
 
-    /// Looks until it is there; false when it is time to sleep.
+    /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
+    /// poll does not count as a success, because a sleep would have found it as well.
     #[inline]
-    pub fn look(&mut self, mut there: impl FnMut() -> bool) -> bool {
-        if there() {
+    pub fn until(&mut self, mut ready: impl FnMut() -> bool) -> bool {
+        if ready() {
             return true;
         }
-        // An answer that was already under way comes sooner than the shortest pause ends.
-        if (0..self.full.min(Spin::AT_ONCE)).any(|_| there()) {
-            self.trust = (self.trust + 1).min(Spin::SURE);
+        // An answer that is already under way comes sooner than the shortest pause ends.
+        if (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready()) {
+            self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
             return true;
         }
-        let probe = self.trust > 0 || self.empty_polls.is_multiple_of(Spin::PROBE);
-        let looks = if probe { self.full } else { self.full / Spin::LITTLE };
-        for _ in 0..looks {
+        let probe = self.trust > 0 || self.failures.is_multiple_of(Spin::PROBE_EVERY);
+        let polls = if probe { self.full } else { self.full / Spin::REDUCED };
+        for _ in 0..polls {
             std::hint::spin_loop();
-            if there() {
-                self.trust = (self.trust + 1).min(Spin::SURE);
+            if ready() {
+                self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
                 return true;
             }
         }
         self.trust = self.trust.saturating_sub(1);
-        self.empty_polls = self.empty_polls.wrapping_add(1);
+        self.failures = self.failures.wrapping_add(1);
         false
     }
 }
 
+/// The number of processors that this process may use now; 1 where the kernel does not give it.
 fn processors() -> u32 {
     rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count())
 }
 
-/// How often a loop looks in a microsecond: the pause instruction takes from 10 to 150 cycles, depending on the
-/// processor. Measured once a process, so that no clock is read while looking.
-fn looks_per_microsecond() -> f64 {
+/// How many polls with a pause fit in a microsecond: the pause instruction takes from 10 to 150
+/// cycles, depending on the processor. Measured once per process, so that no clock is read while
+/// spinning.
+fn polls_per_microsecond() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
     *RATE.get_or_init(|| {
-        const LOOKS: u32 = 1000;
+        const POLLS: u32 = 1000;
         // The shortest of three: the others may have been interrupted.
         let shortest = (0..3).map(|_| {
             let start = Instant::now();
-            (0..LOOKS).for_each(|_| std::hint::spin_loop());
+            (0..POLLS).for_each(|_| std::hint::spin_loop());
             start.elapsed()
         });
-        let micros = shortest.min().unwrap_or(Spin::LONGEST).as_secs_f64() * 1e6;
-        (f64::from(LOOKS) / micros.max(1.0)).clamp(2.0, 1000.0)
+        let micros = shortest.min().unwrap_or(Spin::MAX_TIME).as_secs_f64() * 1e6;
+        (f64::from(POLLS) / micros.max(1.0)).clamp(2.0, 1000.0)
     })
 }
 
@@ -83,43 +94,43 @@ fn looks_per_microsecond() -> f64 {
 mod tests {
     use super::*;
 
-    fn looks_until_given_up(spin: &mut Spin) -> u32 {
-        let mut looks = 0;
-        spin.look(|| {
-            looks += 1;
+    fn polls_until_failure(spin: &mut Spin) -> u32 {
+        let mut polls = 0;
+        spin.until(|| {
+            polls += 1;
             false
         });
-        looks
+        polls
     }
 
     #[test]
-    fn it_looks_less_when_looking_never_pays_and_more_when_it_does_again() {
-        let mut spin = Spin { full: 160, trust: Spin::SURE / 2, empty_polls: 0 };
+    fn spin_time_shrinks_without_success_and_grows_with_it() {
+        let mut spin = Spin { full: 160, trust: Spin::MAX_TRUST / 2, failures: 0 };
         let (full, little) = (1 + 64 + 160, 1 + 64 + 10);
-        assert_eq!(looks_until_given_up(&mut spin), full);
-        let counts: Vec<u32> = (0..64).map(|_| looks_until_given_up(&mut spin)).collect();
+        assert_eq!(polls_until_failure(&mut spin), full);
+        let counts: Vec<u32> = (0..64).map(|_| polls_until_failure(&mut spin)).collect();
         assert!(counts[10..].iter().filter(|c| **c == full).count() <= 4, "{counts:?}");
         assert!(counts[10..].contains(&little));
-        assert!(counts[10..].contains(&full), "it probes now and then");
+        assert!(counts[10..].contains(&full), "it never probes");
         for _ in 0..20 {
-            let mut looks = 0;
-            spin.look(|| {
-                looks += 1;
-                looks > 100
+            let mut polls = 0;
+            spin.until(|| {
+                polls += 1;
+                polls > 100
             });
         }
-        assert_eq!(looks_until_given_up(&mut spin), full);
+        assert_eq!(polls_until_failure(&mut spin), full);
     }
 
     #[test]
-    fn zero_never_looks_twice() {
-        assert_eq!(looks_until_given_up(&mut Spin::new(Duration::ZERO)), 1);
+    fn spin_of_zero_polls_once() {
+        assert_eq!(polls_until_failure(&mut Spin::new(Duration::ZERO)), 1);
     }
 
     #[test]
-    fn what_is_there_is_found_without_looking_again() {
-        let mut spin = Spin { full: 10, trust: 0, empty_polls: 1 };
-        assert!(spin.look(|| true));
+    fn spin_finds_what_is_ready_at_the_first_poll() {
+        let mut spin = Spin { full: 10, trust: 0, failures: 1 };
+        assert!(spin.until(|| true));
         assert_eq!(spin.trust, 0, "no credit: it would have been found asleep as well");
     }
 }

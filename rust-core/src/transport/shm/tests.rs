@@ -1,4 +1,6 @@
-//! What the two halves of a link promise, tried with real memory files and two threads.
+//! What the two halves of a link promise, tried with real memory files and two threads. The kernel
+//! is used as in production: a socket pair stands for the connection, and a peer is killed by
+//! closing its socket without marking its page as closed.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
@@ -17,6 +19,16 @@ pub(super) type Half = (ShmTx, ShmRx);
 
 /// Two ends in one process, joined as two processes would be.
 pub(super) fn pair(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
+    joined(buffer, limit, spin, None)
+}
+
+/// The same, both with slots.
+pub(super) fn pair_with_slots(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
+    joined(buffer, limit, spin, Some(limit))
+}
+
+/// Two ends in one process, joined as two processes would be.
+fn joined(buffer: usize, limit: u64, spin: Duration, slots: Option<u64>) -> (Half, Half) {
     let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
     let (a, b): (OwnedFd, OwnedFd) = (a.into(), b.into());
     let (one, two) = (Segment::create(1, buffer).unwrap(), Segment::create(2, buffer).unwrap());
@@ -24,7 +36,12 @@ pub(super) fn pair(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
     let peer_of_two = PeerSegment::from_descriptors(to_peer(&one), 1).unwrap();
     let peer_of_one = PeerSegment::from_descriptors(to_peer(&two), 2).unwrap();
     let end = |mine, peer, socket| {
-        link(Ends { mine, peer, socket: Arc::new(Guarded::new(socket)), process: None }, limit, spin).unwrap()
+        link(
+            LinkParts { mine, peer, socket: Arc::new(Guarded::new(socket)), process: None, slots },
+            limit,
+            spin,
+        )
+        .unwrap()
     };
     (end(one, peer_of_one, a), end(two, peer_of_two, b))
 }
@@ -77,7 +94,7 @@ pub(super) fn pattern(length: usize, seed: u64) -> Vec<u8> {
 }
 
 #[test]
-fn every_form_of_header_and_every_size_arrives_as_it_was_sent() {
+fn link_delivers_every_header_and_size_unchanged() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, SPIN);
     let extension = pattern(4096, 1);
     let headers = [
@@ -97,7 +114,8 @@ fn every_form_of_header_and_every_size_arrives_as_it_was_sent() {
         for header in headers {
             let body = pattern(size, header.sequence);
             let header = Header { body: size as u64, ..header };
-            let frame = Outgoing { header, extension: &extension[..header.extension], body: &body };
+            let frame =
+                Outgoing { header, extension: &extension[..header.extension], body: &body, split: None };
             let got = std::thread::scope(|s| {
                 let sender = s.spawn(|| send(&mut tx, &frame));
                 let got = recv(&mut rx).unwrap();
@@ -107,7 +125,7 @@ fn every_form_of_header_and_every_size_arrives_as_it_was_sent() {
             assert_eq!(got.header, header, "{size}");
             assert_eq!(got.extension, frame.extension);
             assert_eq!(got.body, body);
-            assert_eq!(got.body.as_ptr().addr() % 8 * usize::from(size > 0), 0);
+            assert_eq!(got.body.whole().as_ptr().addr() % 8 * usize::from(size > 0), 0);
         }
     }
 }
@@ -123,10 +141,11 @@ fn watch(rx: &ShmRx) -> Epoll {
 
 fn is_readable(epoll: &Epoll) -> bool {
     let mut ready = Vec::new();
-    epoll.look(&mut ready).unwrap();
+    epoll.poll_now(&mut ready).unwrap();
     !ready.is_empty()
 }
 
+/// Sends frames with numbers from `from` on until there is no room; returns how many.
 fn fill(tx: &mut ShmTx, from: u64, body: &[u8]) -> u64 {
     let mut sequence = from;
     while tx.try_send(&Outgoing::new(data(sequence), body)).unwrap() == Sent::Whole {
@@ -136,7 +155,7 @@ fn fill(tx: &mut ShmTx, from: u64, body: &[u8]) -> u64 {
 }
 
 #[test]
-fn two_threads_stream_through_a_small_ring_both_ways() {
+fn link_two_threads_stream_both_ways_through_a_small_ring() {
     const MESSAGES: u64 = 5_000;
     for spin in [SPIN, Duration::ZERO] {
         let (a, b) = pair(4096, 1 << 20, spin);
@@ -166,7 +185,7 @@ fn two_threads_stream_through_a_small_ring_both_ways() {
 }
 
 #[test]
-fn a_full_ring_blocks_and_what_is_consumed_makes_room() {
+fn link_full_ring_blocks_until_frames_are_consumed() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, SPIN);
     let sent = fill(&mut tx, 1, &[7; 100]);
     assert!(sent >= 30, "{sent} records of 128 bytes in 4,096");
@@ -186,7 +205,7 @@ fn a_full_ring_blocks_and_what_is_consumed_makes_room() {
 }
 
 #[test]
-fn waiting_for_room_ends_with_the_deadline_and_nothing_is_lost() {
+fn wait_room_times_out_at_the_deadline_and_loses_nothing() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let sent = fill(&mut tx, 1, &[7; 100]);
     let mut until_it_fails = |mut waiting: Waiting<'_>| {
@@ -207,11 +226,11 @@ fn waiting_for_room_ends_with_the_deadline_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_large_frame_is_tried_again_or_adopted_and_the_order_holds() {
+fn large_frame_retried_or_adopted_keeps_the_order() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, SPIN);
     let (extension, large, other) = (pattern(64, 5), pattern(20_000, 1), pattern(9_000, 2));
     let header = Header { extension: 64, body: large.len() as u64, ..data(1) };
-    let frame = Outgoing { header, extension: &extension, body: &large };
+    let frame = Outgoing { header, extension: &extension, body: &large, split: None };
     assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
     assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part, "no room, and no harm");
     tx.adopt(&frame);
@@ -230,7 +249,7 @@ fn a_large_frame_is_tried_again_or_adopted_and_the_order_holds() {
         }
     }
     let got = got.unwrap();
-    assert_eq!((got.header, &got.extension[..], &got.body[..]), (header, &extension[..], &large[..]));
+    assert_eq!((got.header, &got.extension[..], got.body.as_ref()), (header, &extension[..], &large[..]));
     assert!(tx.flush().unwrap());
     rx.consumed();
     assert_eq!(tx.try_send(&next).unwrap(), Sent::Whole);
@@ -247,7 +266,7 @@ fn a_large_frame_is_tried_again_or_adopted_and_the_order_holds() {
 }
 
 #[test]
-fn what_is_over_the_limit_is_refused_before_memory_is_taken_and_skipped() {
+fn frame_over_the_limit_is_skipped_without_allocation() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 3000, SPIN);
     for (sequence, size) in [(1, 3001), (2, 3000), (3, 1 << 20), (4, 5)] {
         let body = pattern(size, sequence);
@@ -269,7 +288,7 @@ fn what_is_over_the_limit_is_refused_before_memory_is_taken_and_skipped() {
             got
         });
         match got {
-            Ok(frame) => assert_eq!((frame.header.sequence, frame.body), (sequence, body.into())),
+            Ok(frame) => assert_eq!((frame.header.sequence, frame.body.as_ref()), (sequence, &body[..])),
             Err(error) => {
                 assert!(size > 3000);
                 assert_eq!(error.kind(), ErrorKind::TooLarge);
@@ -282,7 +301,7 @@ fn what_is_over_the_limit_is_refused_before_memory_is_taken_and_skipped() {
 }
 
 #[test]
-fn a_closed_peer_is_drained_before_it_is_gone() {
+fn closed_peer_is_drained_before_disconnected() {
     let ((mut tx, rx), (mut theirs, mut receiving)) = pair(4096, 1 << 20, SPIN);
     send(&mut tx, &Outgoing::new(data(1), b"last words")).unwrap();
     drop((tx, rx));
@@ -295,7 +314,7 @@ fn a_closed_peer_is_drained_before_it_is_gone() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
 }
 
-/// The peer's process ends without a word: its memory stays as it was, the socket hangs up.
+/// Ends a peer as a kill does: its memory stays as it was, the socket hangs up.
 fn kill((tx, rx): Half) {
     let socket = rx.socket().clone();
     rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
@@ -305,7 +324,7 @@ fn kill((tx, rx): Half) {
 }
 
 #[test]
-fn a_killed_peer_is_noticed_by_every_kind_of_wait() {
+fn killed_peer_ends_every_kind_of_wait() {
     let (mut peer, (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let large = pattern(10_000, 1);
     send(&mut peer.0, &Outgoing::new(data(1), b"whole")).unwrap();
@@ -326,7 +345,7 @@ fn a_killed_peer_is_noticed_by_every_kind_of_wait() {
 }
 
 #[test]
-fn a_killed_peer_is_noticed_by_those_who_only_try() {
+fn killed_peer_is_reported_by_repeated_try_calls() {
     let (peer, (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     kill(peer);
     let sent = (0..64).find_map(|_| tx.try_send(&Outgoing::new(data(1), b"")).err()).unwrap();
@@ -336,7 +355,7 @@ fn a_killed_peer_is_noticed_by_those_who_only_try() {
 }
 
 #[test]
-fn bytes_over_the_socket_that_wake_nobody_end_the_link() {
+fn unexpected_bytes_over_the_socket_end_the_link() {
     // None that means anything, and more than there were sleeps to end.
     for bytes in [&b"?"[..], &[1; 40], &[1; 4000], &[2; 3]] {
         let ((_tx, theirs), (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
@@ -351,26 +370,26 @@ fn bytes_over_the_socket_that_wake_nobody_end_the_link() {
 fn descriptors_over_the_socket_of_a_link_are_refused() {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
     let ((_tx, theirs), (_keep, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
-    let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let sent = [std::os::fd::AsFd::as_fd(&there)];
+    let sent = [std::os::fd::AsFd::as_fd(&far)];
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&sent)));
     let byte = [std::io::IoSlice::new(&[1])];
     let sent = sendmsg(&*theirs.socket().clone(), &byte, &mut ancillary, SendFlags::empty());
-    drop(there);
+    drop(far);
     if sent == Err(rustix::io::Errno::PERM) {
         // From Linux 6.16 on the kernel does not take them in the first place.
         assert!(rx.try_recv().unwrap().is_none());
         return;
     }
     assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
-    here.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    assert_eq!(std::io::Read::read(&mut &here, &mut [0]).unwrap(), 0, "what came along was closed");
+    near.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert_eq!(std::io::Read::read(&mut &near, &mut [0]).unwrap(), 0, "what came along was closed");
 }
 
 #[test]
-fn a_byte_that_the_other_half_reads_is_passed_on() {
+fn wake_byte_read_by_the_other_half_is_passed_on() {
     let ((mut theirs_tx, mut theirs_rx), (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let epoll = watch(&rx);
     // Both halves sleep, and the byte for the receiving one is read by the sending one.
@@ -400,7 +419,7 @@ fn a_byte_that_the_other_half_reads_is_passed_on() {
 }
 
 #[test]
-fn a_peer_that_reads_no_bytes_of_the_socket_does_not_block_who_wakes_it() {
+fn waker_never_blocks_on_a_full_socket() {
     let ((their_tx, mut their_rx), (mut tx, _rx)) = pair(1 << 20, 1 << 20, Duration::ZERO);
     // It goes to sleep anew after every message, and never reads the bytes that woke it.
     let memory = their_rx.own_memory().clone();
@@ -414,7 +433,7 @@ fn a_peer_that_reads_no_bytes_of_the_socket_does_not_block_who_wakes_it() {
 }
 
 #[test]
-fn a_parked_link_stays_readable_from_the_first_frame_until_it_parks_again() {
+fn parked_link_stays_readable_until_parked_again() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let epoll = watch(&rx);
     send(&mut tx, &Outgoing::new(data(1), b"")).unwrap();
@@ -437,7 +456,7 @@ fn a_parked_link_stays_readable_from_the_first_frame_until_it_parks_again() {
 }
 
 #[test]
-fn a_sleeper_in_poll_is_sent_one_byte() {
+fn sleeper_in_poll_gets_one_byte() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     assert!(!rx.park().unwrap());
     for sequence in 1..=3 {
@@ -452,7 +471,7 @@ fn a_sleeper_in_poll_is_sent_one_byte() {
 }
 
 #[test]
-fn a_peer_that_scribbles_over_its_own_memory_ends_the_link_and_nothing_else() {
+fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
     use crate::error::ErrorKind::{Disconnected, Malformed, OutOfMemory, TooLarge, VersionMismatch};
     for round in 0..60u64 {
         let ((mut their_tx, their_rx), (mut tx, mut rx)) = pair(4096, 1 << 16, Duration::ZERO);

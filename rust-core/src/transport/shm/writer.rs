@@ -1,57 +1,82 @@
-//! The writing end of a ring: frames become records, large ones a train of pieces.
+//! The writing end of a channel's ring: frames become records, a large frame becomes a sequence of
+//! pieces.
+//!
+//! A record is written in this order: a zero where the next header will be, the content, then this
+//! record's header word with release order. So a reader that finds a header finds all of the
+//! record, and finds zero behind it until there is more. One granule always stays free, so the zero
+//! never falls on what is not read yet. The zero comes first because its cache line may be at
+//! another processor: waiting for it between content and header would give the reader, who polls
+//! the header, time to take that line away again.
+//!
+//! What the peer can do here: it publishes in its own page how far it has read (`head`) and how
+//! many frames it has dealt with. A head that goes back, lies ahead of what was written or is no
+//! multiple of 16 is `Malformed` and ends the link. A peer that never reads makes `try_write`
+//! return `Blocked`; nothing blocks.
+//!
+//! `link` calls this: `try_write` (and its shortcut `try_write_next`) for each frame, `flush`
+//! before others when a large frame was adopted, and `has_room` and `wake_threshold` around a
+//! sleep.
 
 use std::sync::atomic::Ordering;
 
 use super::memory::{Memory, OwnMemory};
-use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
+use super::record::{COMPACT, GRANULE, LINKED, REFERENCE, REFERENCES, Record, Shape, WORD};
 use super::segment::{PAGE, at};
+use super::slots::Reference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Outgoing, flags};
 use crate::transport::Sent;
 
-/// The writing end. A record is written in this order: a zero where the next header will be, payload, this header with
-/// release. So a reader that finds a header finds all of it, and finds zero behind it until there is more. One granule
-/// always stays free, so the zero never falls on what is not read yet. The zero comes first because its cache line may
-/// be elsewhere: waiting for it between payload and header would give the reader, who polls the header, time to take
-/// that line away again.
+/// The writing end. One thread at a time uses it: the sending half of the link.
 #[derive(Debug)]
 pub(super) struct Writer<M, P> {
+    /// This side's page and ring.
     mine: M,
+    /// The peer's page, where its head is.
     peer: P,
+    /// Bytes of the ring, a power of two.
     ring: u64,
-    /// The same as a power of two: laps are counted for each record, and a division takes as long as all the rest.
+    /// The same as an exponent: the lap number is needed for each record, and a division takes as
+    /// long as all the rest of a small one.
     shift: u32,
-    /// Bytes that one record may take, header included: an eighth of the ring, so that copying in and out overlap.
+    /// The most bytes of one record, header included: an eighth of the ring, so that the reader
+    /// copies one piece while the next is written.
     largest: u64,
-    /// Where the next record goes, counted from the beginning of time.
+    /// Where the next record goes, in bytes since the creation of the ring.
     tail: u64,
-    /// The peer's head when it was looked at last.
+    /// The peer's head when it was loaded last; loaded again only when there seems to be no room.
     head: u64,
-    /// The head at which what was blocked last will fit.
+    /// The head at which the record that was blocked last will fit.
     needed: u64,
-    /// Frames handed over, and how many of them the peer had consumed when it was looked at last.
+    /// Frames handed over so far.
     frames: u64,
+    /// How many of them the peer had dealt with when that was loaded last.
     consumed: u64,
-    /// The last sequence number that was sent.
+    /// The last sequence number that was sent; the next in order needs no number in its record.
     sequence: u64,
-    train: Train,
+    /// The large frame that is being written, if any.
+    large: LargeFrame,
 }
 
-/// A frame that is too large for one record.
+/// A frame that is too large for one record, and how much of it was written.
 #[derive(Debug)]
-enum Train {
+enum LargeFrame {
+    /// No large frame is under way.
     None,
-    /// So many bytes of its extension and body are in the ring; the caller holds the rest.
-    Lent(usize),
-    /// The rest is ours, and so many bytes of it are in the ring.
-    Adopted(Vec<u8>, usize),
+    /// So many bytes of its extension and body are in the ring; the caller holds the frame and
+    /// calls again.
+    Borrowed(usize),
+    /// The bytes that were missing when the caller gave the frame up, and how many of those are in
+    /// the ring.
+    Owned(Vec<u8>, usize),
 }
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// At most so many bytes are fetched ahead: more would fill the store buffer.
-    const WARM: u64 = 1024;
+    /// The most bytes whose cache lines are fetched ahead: more would fill the store buffer.
+    const FETCH_LIMIT: u64 = 1024;
 
-    /// The writing end of the ring of `ring` bytes in `mine`, fresh; `peer` tells how far it has been read.
+    /// The writing end of the fresh ring of `ring` bytes in `mine`; `peer` has the words of the
+    /// side that reads it.
     pub fn new(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer {
             mine,
@@ -65,97 +90,107 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             frames: 0,
             consumed: 0,
             sequence: 0,
-            train: Train::None,
+            large: LargeFrame::None,
         }
     }
 
-    /// The same with records of half the ring, so that a model of few words laps it.
+    /// The same with records of up to half of the ring, so that a model with few words laps it.
     #[cfg(all(test, loom))]
     pub fn in_halves(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
     }
 
-    /// Hands over a frame, the contract's `try_send`. After anything but `Blocked` the ring may hold more than before.
+    /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after
+    /// `Part` the caller calls again with the same frame, or [`Writer::adopt`].
+    ///
+    /// # Errors
+    /// `Malformed` for a head that cannot be; the link is then to be ended.
     #[inline]
     pub fn try_write(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        if !matches!(self.train, Train::None) {
-            return self.go_on(frame);
+        if !matches!(self.large, LargeFrame::None) {
+            return self.continue_large(frame);
         }
-        let (shape, prefix, length) = self.form(frame);
+        let (shape, prefix, length) = self.choose_shape(frame);
         if length as u64 > self.largest - WORD {
-            return self.start(frame);
+            return self.start_large(frame);
         }
-        let Some(record) = self.fill(frame, shape, prefix, length)? else { return Ok(Sent::Blocked) };
-        self.finish(record);
-        self.count(&frame.header);
+        let Some(record) = self.write_content(frame, shape, prefix, length)? else {
+            return Ok(Sent::Blocked);
+        };
+        self.commit(record);
+        self.count_frame(&frame.header);
         Ok(Sent::Whole)
     }
 
-    /// Hands over a message that is one above the last in number and has neither correlation, flags nor extension. False where it was
-    /// not: there is no room, it is large, or a train is under way; [`Writer::try_write`] tells those apart.
+    /// Writes a small message that is one above the last in number and has neither correlation,
+    /// flags nor extension. Returns false, with nothing written, where there is no room, the
+    /// message is large, another number comes next, or a large frame is under way;
+    /// [`Writer::try_write`] tells those apart.
     #[inline]
     pub fn try_write_next(&mut self, header: &Header, body: &[u8]) -> Result<bool> {
         debug_assert!(is_plain(header) && header.flags == 0 && header.correlation == 0);
         let length = COMPACT + body.len();
-        if !matches!(self.train, Train::None)
+        if !matches!(self.large, LargeFrame::None)
             || length as u64 > self.largest - WORD
             || header.sequence != self.sequence.wrapping_add(1)
         {
             return Ok(false);
         }
         let record = Record::new(Shape::Compact, header.kind, header.encoding, 0, length as u32);
-        let Some(at) = self.begin(record.size())? else { return Ok(false) };
+        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed);
         self.mine.copy_in(at + COMPACT, body);
-        self.finish(record);
+        self.commit(record);
         self.frames += 1;
         self.sequence = header.sequence;
         Ok(true)
     }
 
-    /// Hands over frames of which each is one record; gives how many. The reader finds none of them before the last is there, and
-    /// then all: the header of the first one is stored last, so one fence does for all of them. As many are taken as fit into an
-    /// eighth of the ring, so that the reader copies one batch while the next is written. None where the first one is larger, or
-    /// has no room.
+    /// Writes frames of which each is one record; returns how many. The reader finds none of them
+    /// before the last is there, and then all: the header of the first one is stored last, so one
+    /// fence does for all of them. As many are taken as fit in an eighth of the ring, so that the
+    /// reader copies one batch while the next is written. Returns 0 where the first one is larger,
+    /// or has no room.
     pub fn try_write_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        if !matches!(self.train, Train::None) && !self.flush()? {
+        if !matches!(self.large, LargeFrame::None) && !self.flush()? {
             return Ok(0);
         }
         let mut first = None;
         let (mut count, mut taken) = (0, 0);
         for frame in frames {
-            let (shape, prefix, length) = self.form(&frame);
+            let (shape, prefix, length) = self.choose_shape(&frame);
             taken += length as u64 + WORD + GRANULE;
             if length as u64 > self.largest - WORD || count > 0 && taken > self.largest {
                 break;
             }
-            let record = match self.fill(&frame, shape, prefix, length) {
+            let record = match self.write_content(&frame, shape, prefix, length) {
                 Ok(Some(record)) => record,
-                // What the peer says and cannot be is met again by the next frame; those before it are whole.
+                // An invalid head is found again with the next frame; the frames before it are whole.
                 Ok(None) | Err(_) if count > 0 => break,
                 Ok(None) => return Ok(0),
                 Err(e) => return Err(e),
             };
-            let (place, word) = (self.place(self.tail), record.to_word(self.tail >> self.shift));
+            let (offset, word) = (self.offset_of(self.tail), record.to_word(self.tail >> self.shift));
             if first.is_none() {
-                first = Some((place, word));
+                first = Some((offset, word));
             } else {
-                // Ordered by the first one, without which the reader does not come here.
-                self.mine.store(place, word, Ordering::Relaxed);
+                // Ordered by the first header, without which the reader does not come here.
+                self.mine.store(offset, word, Ordering::Relaxed);
             }
-            self.pass(record);
-            self.count(&frame.header);
+            self.advance(record);
+            self.count_frame(&frame.header);
             count += 1;
         }
-        if let Some((place, word)) = first {
-            self.mine.store_fenced(place, word);
+        if let Some((offset, word)) = first {
+            self.mine.store_fenced(offset, word);
         }
         Ok(count)
     }
 
-    /// The shape of a frame in one record, the bytes before its body, and all its bytes.
+    /// The shape of a frame that goes into one record, the bytes before its body, and all its
+    /// bytes.
     #[inline]
-    fn form(&self, frame: &Outgoing<'_>) -> (Shape, usize, usize) {
+    fn choose_shape(&self, frame: &Outgoing<'_>) -> (Shape, usize, usize) {
         let header = &frame.header;
         let (shape, prefix) = if !is_plain(header) {
             (Shape::Full, HEADER + frame.extension.len())
@@ -167,9 +202,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         (shape, prefix, prefix + frame.body.len())
     }
 
-    /// Writes all of a record but its header word; none where it has no room.
+    /// Writes all of a record but its header word, which [`Writer::commit`] stores. `None` where
+    /// there is no room.
     #[inline]
-    fn fill(
+    fn write_content(
         &mut self,
         frame: &Outgoing<'_>,
         shape: Shape,
@@ -179,7 +215,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let header = &frame.header;
         let flags = if shape == Shape::Full { 0 } else { header.flags };
         let record = Record::new(shape, header.kind, header.encoding, flags, length as u32);
-        let Some(at) = self.begin(record.size())? else { return Ok(None) };
+        let Some(at) = self.reserve(record.size())? else { return Ok(None) };
         match shape {
             Shape::Full => {
                 self.mine.copy_in(at, &header.to_bytes());
@@ -196,88 +232,130 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Some(record))
     }
 
-    /// Whether a frame without an extension and with a body of so many bytes is one record.
+    /// Whether a frame with so many references and `rest` bytes of other body fits in one record,
+    /// and no large frame is under way.
+    pub fn takes_references(&self, references: usize, rest: usize) -> bool {
+        let length = HEADER + REFERENCES + references * REFERENCE + rest;
+        matches!(self.large, LargeFrame::None) && length as u64 <= self.largest - WORD
+    }
+
+    /// Writes a frame of which parts lie in slots; [`Writer::takes_references`] was true for it.
+    /// False where there is no room.
+    pub fn try_write_references(
+        &mut self,
+        header: &Header,
+        rest: &[u8],
+        references: &[Reference],
+    ) -> Result<bool> {
+        let length = HEADER + REFERENCES + references.len() * REFERENCE + rest.len();
+        let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
+        let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
+        self.mine.copy_in(at, &header.to_bytes());
+        at += HEADER;
+        let words = |reference: &Reference| {
+            let Reference { at, length, slot, file, from } = *reference;
+            [at, length, slot, file, from]
+        };
+        for word in [references.len() as u64].into_iter().chain(references.iter().flat_map(words)) {
+            self.mine.store(at, word, Ordering::Relaxed);
+            at += 8;
+        }
+        self.mine.copy_in(at, rest);
+        self.commit(record);
+        self.count_frame(header);
+        Ok(true)
+    }
+
+    /// Whether a frame without an extension and with a body of so many bytes fits in one record of
+    /// any shape.
     #[inline]
     pub fn is_one_record(&self, body: usize) -> bool {
         (HEADER + body) as u64 <= self.largest - WORD
     }
 
-    /// The first record of a large frame, and as many more as there is room for.
-    fn start(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+    /// Writes the first record of a large frame, and as many pieces as there is room for.
+    fn start_large(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let header = frame.header.to_bytes();
         let room = (self.largest - WORD) as usize - header.len();
         let take = room.min(frame.extension.len() + frame.body.len());
         let record = Record::bare(Shape::First, (header.len() + take) as u32);
-        let Some(at) = self.begin(record.size())? else { return Ok(Sent::Blocked) };
+        let Some(at) = self.reserve(record.size())? else { return Ok(Sent::Blocked) };
         self.mine.copy_in(at, &header);
         self.copy_part(at + header.len(), frame.extension, frame.body, 0, take);
-        self.finish(record);
-        self.train = Train::Lent(take);
-        self.go_on(frame)
+        self.commit(record);
+        self.large = LargeFrame::Borrowed(take);
+        self.continue_large(frame)
     }
 
-    /// More of a large frame that the caller holds.
-    fn go_on(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        let Train::Lent(done) = self.train else {
+    /// Writes more of a large frame that the caller holds. Where one is owned instead, that is
+    /// finished first, and only then is the caller's frame begun.
+    fn continue_large(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let LargeFrame::Borrowed(done) = self.large else {
             return if self.flush()? { self.try_write(frame) } else { Ok(Sent::Blocked) };
         };
-        let done = self.pieces(frame.extension, frame.body, done)?;
+        let done = self.write_pieces(frame.extension, frame.body, done)?;
         if done < frame.extension.len() + frame.body.len() {
-            self.train = Train::Lent(done);
+            self.large = LargeFrame::Borrowed(done);
             return Ok(Sent::Part);
         }
-        self.train = Train::None;
-        self.count(&frame.header);
+        self.large = LargeFrame::None;
+        self.count_frame(&frame.header);
         Ok(Sent::Whole)
     }
 
-    /// Keeps a copy of the rest of the frame that was given in part; it counts as sent from now on.
+    /// Copies the rest of the frame that was written in part, so that the caller may drop it. It
+    /// counts as sent from now on, and [`Writer::flush`] writes the rest.
+    ///
+    /// # Errors
+    /// `Internal` where no frame was written in part.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        let Train::Lent(done) = self.train else {
+        let LargeFrame::Borrowed(done) = self.large else {
             return Err(Error::new(
                 ErrorKind::Internal,
-                "a frame was adopted of which no part had been sent",
+                "a frame was to be adopted of which no part was sent",
             ));
         };
         let of_extension = frame.extension.get(done..).unwrap_or_default();
         let of_body = &frame.body[done.saturating_sub(frame.extension.len())..];
-        self.train = Train::Adopted([of_extension, of_body].concat(), 0);
-        self.count(&frame.header);
+        self.large = LargeFrame::Owned([of_extension, of_body].concat(), 0);
+        self.count_frame(&frame.header);
         Ok(())
     }
 
-    /// Brings more of an adopted frame away; true when nothing of one is left.
+    /// Writes more of an adopted frame; true when nothing of one is left.
     pub fn flush(&mut self) -> Result<bool> {
-        let (rest, done) = match std::mem::replace(&mut self.train, Train::None) {
-            Train::Adopted(rest, done) => (rest, done),
+        let (rest, done) = match std::mem::replace(&mut self.large, LargeFrame::None) {
+            LargeFrame::Owned(rest, done) => (rest, done),
             other => {
-                self.train = other;
+                self.large = other;
                 return Ok(true);
             }
         };
-        let now = self.pieces(&[], &rest, done)?;
+        let now = self.write_pieces(&[], &rest, done)?;
         if now < rest.len() {
-            self.train = Train::Adopted(rest, now);
+            self.large = LargeFrame::Owned(rest, now);
             return Ok(false);
         }
         Ok(true)
     }
 
-    /// Writes pieces from `done` on while there is room; gives how far it came.
-    fn pieces(&mut self, extension: &[u8], body: &[u8], mut done: usize) -> Result<usize> {
+    /// Writes pieces from byte `done` of extension and body on while there is room; returns up to
+    /// where.
+    fn write_pieces(&mut self, extension: &[u8], body: &[u8], mut done: usize) -> Result<usize> {
         let total = extension.len() + body.len();
         while done < total {
             let take = (total - done).min((self.largest - WORD) as usize);
             let record = Record::bare(Shape::Piece, take as u32);
-            let Some(at) = self.begin(record.size())? else { break };
+            let Some(at) = self.reserve(record.size())? else { break };
             self.copy_part(at, extension, body, done, take);
-            self.finish(record);
+            self.commit(record);
             done += take;
         }
         Ok(done)
     }
 
-    /// Copies `take` bytes from `from` on of extension and body taken as one.
+    /// Copies `take` bytes, from byte `from` on, of extension and body taken as one, to the offset
+    /// `at`.
     fn copy_part(&self, at: usize, extension: &[u8], body: &[u8], from: usize, take: usize) {
         let first = extension.get(from..).unwrap_or_default();
         let first = &first[..first.len().min(take)];
@@ -286,78 +364,90 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.mine.copy_in(at + first.len(), &body[start..start + take - first.len()]);
     }
 
-    /// Room for a record of `size` bytes, behind a pad if it does not fit this lap: where its content goes in memory.
+    /// Makes room for a record of `size` bytes, behind a pad where it does not fit in this lap.
+    /// Returns the offset of its content; `None` where the peer has not read far enough, and then
+    /// `needed` holds the head to wait for.
     #[inline]
-    fn begin(&mut self, size: u64) -> Result<Option<usize>> {
+    fn reserve(&mut self, size: u64) -> Result<Option<usize>> {
         let left = self.ring - (self.tail & (self.ring - 1));
         let pad = if left < size { left } else { 0 };
         if self.ring - (self.tail - self.head) < pad + size + GRANULE {
-            self.look_at_head()?;
+            self.load_head()?;
             if self.ring - (self.tail - self.head) < pad + size + GRANULE {
                 self.needed = (self.tail + pad + size + GRANULE).saturating_sub(self.ring);
                 return Ok(None);
             }
         }
-        self.mine.store(self.place(self.tail + pad + size), 0, Ordering::Relaxed);
+        // The zero behind the record, see the head of this file. Relaxed: the record's header
+        // orders it.
+        self.mine.store(self.offset_of(self.tail + pad + size), 0, Ordering::Relaxed);
         if pad > 0 {
-            self.mine.store(self.place(self.tail + pad), 0, Ordering::Relaxed);
+            self.mine.store(self.offset_of(self.tail + pad), 0, Ordering::Relaxed);
             let word = Record::bare(Shape::Pad, (pad - WORD) as u32).to_word(self.tail >> self.shift);
-            // Nobody needs to wake for it: a record follows at once.
-            self.mine.store(self.place(self.tail), word, Ordering::Release);
+            // No wake-up for a pad: a record follows at once.
+            self.mine.store(self.offset_of(self.tail), word, Ordering::Release);
             self.tail += pad;
         }
-        Ok(Some(self.place(self.tail) + WORD as usize))
+        Ok(Some(self.offset_of(self.tail) + WORD as usize))
     }
 
-    /// Makes the record at the tail visible, and nothing behind it.
+    /// Makes the record at the tail visible, and nothing behind it. The full fence lets the caller
+    /// check whether the reader sleeps.
     #[inline]
-    fn finish(&mut self, record: Record) {
-        self.mine.store_fenced(self.place(self.tail), record.to_word(self.tail >> self.shift));
-        self.pass(record);
+    fn commit(&mut self, record: Record) {
+        self.mine.store_fenced(self.offset_of(self.tail), record.to_word(self.tail >> self.shift));
+        self.advance(record);
     }
 
-    /// Moves on behind a record.
+    /// Moves the tail behind a record that was written.
     #[inline]
-    fn pass(&mut self, record: Record) {
+    fn advance(&mut self, record: Record) {
         self.tail += record.size();
-        self.warm(record.size());
+        self.fetch_next_lines(record.size());
     }
 
-    /// Fetches the cache lines that another record of this size would be written to, by storing into what is free. The
-    /// reader had them a lap ago, and getting them back while it polls the first of them takes longer than the copy. That
-    /// first one is left alone.
+    /// Fetches the cache lines that another record of this size would be written to, by storing
+    /// zeros into free memory. The reader had them a lap ago, and getting them back while it polls
+    /// the first of them takes longer than the copy. That first line, which has the zero that the
+    /// reader polls, is left alone.
     #[inline]
-    fn warm(&self, size: u64) {
+    fn fetch_next_lines(&self, size: u64) {
         const LINE: u64 = 64;
-        let end = self.tail + size.min(Writer::<M, P>::WARM);
+        let end = self.tail + size.min(Writer::<M, P>::FETCH_LIMIT);
         if end + LINE - self.head > self.ring {
             return;
         }
         let mut line = (self.tail | (LINE - 1)) + 1;
         while line <= end {
-            self.mine.store(self.place(line), 0, Ordering::Relaxed);
+            self.mine.store(self.offset_of(line), 0, Ordering::Relaxed);
             line += LINE;
         }
     }
 
+    /// The offset in the memory of a position in the ring.
     #[inline]
-    fn place(&self, position: u64) -> usize {
+    fn offset_of(&self, position: u64) -> usize {
         PAGE + (position & (self.ring - 1)) as usize
     }
 
+    /// Counts a frame that is complete in the ring, or adopted.
     #[inline]
-    fn count(&mut self, header: &Header) {
+    fn count_frame(&mut self, header: &Header) {
         self.frames += 1;
         if header.sequence != 0 {
             self.sequence = header.sequence;
         }
     }
 
-    fn look_at_head(&mut self) -> Result<()> {
+    /// Loads the peer's head and checks it.
+    ///
+    /// # Errors
+    /// `Malformed` where it goes back, lies ahead of the tail, or is no multiple of a granule.
+    fn load_head(&mut self) -> Result<()> {
         let head = self.peer.load_fenced(at::HEAD);
         if head < self.head || head > self.tail || !head.is_multiple_of(GRANULE) {
             let text = format!(
-                "the peer says that it has read up to {head}, which is not between {} and {}; the connection is ended",
+                "the peer's page claims that it has read up to {head}, which is not between {} and {}; the connection is ended",
                 self.head, self.tail
             );
             return Err(Error::new(ErrorKind::Malformed, text));
@@ -366,39 +456,46 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(())
     }
 
-    /// Up to where the peer had read when that was looked at last.
+    /// The peer's head when it was loaded last. It moves also while one large frame is read, which
+    /// shows that the peer lives.
     #[inline]
     pub fn seen_head(&self) -> u64 {
         self.head
     }
 
-    /// Whether what was blocked last may fit now.
+    /// Whether what was blocked last fits now. Loads the head behind a full fence, so it decides
+    /// whether to sleep.
     pub fn has_room(&mut self) -> Result<bool> {
-        self.look_at_head()?;
+        self.load_head()?;
         Ok(self.head >= self.needed)
     }
 
     /// Whether the peer has read everything.
     #[cfg(test)]
     pub fn is_drained(&mut self) -> Result<bool> {
-        self.look_at_head()?;
+        self.load_head()?;
         Ok(self.head == self.tail)
     }
 
-    /// The peer's head from which on this side wants to be woken. In the middle of a large frame half a ring is worth
-    /// waking for, because the reader keeps going; otherwise the room that is needed.
-    pub fn wanted(&self) -> u64 {
-        match self.train {
-            Train::None => self.needed,
+    /// The peer's head from which on this side wants to be woken. Within a large frame half a ring
+    /// is worth waking for, because the reader continues meanwhile; otherwise the room that is
+    /// needed.
+    pub fn wake_threshold(&self) -> u64 {
+        match self.large {
+            LargeFrame::None => self.needed,
             _ => self.needed.max(self.tail.saturating_sub(self.ring / 2)),
         }
     }
 
-    /// Frames handed over that the peer has not consumed.
+    /// How many frames were handed over that the peer has not dealt with.
+    ///
+    /// # Errors
+    /// `Malformed` for a count that goes back or is higher than what was sent.
     pub fn unacknowledged(&mut self) -> Result<u64> {
         let consumed = self.peer.load(at::CONSUMED, Ordering::Acquire);
         if consumed < self.consumed || consumed > self.frames {
-            let text = format!("the peer says that it has consumed {consumed} of {} frames", self.frames);
+            let text =
+                format!("the peer's page claims that it has consumed {consumed} of {} frames", self.frames);
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         self.consumed = consumed;
@@ -406,7 +503,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 }
 
-/// Whether a header needs no more than the short forms have place for.
+/// Whether the short shapes hold everything that this header says.
 #[inline]
 fn is_plain(header: &Header) -> bool {
     header.schema == 0 && header.extension == 0 && header.flags & flags::BODY_CHECKED == 0

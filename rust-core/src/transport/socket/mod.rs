@@ -1,6 +1,17 @@
-//! Streams of bytes as links: one vectored write a message, one read for as many messages as have come.
+//! Links over a stream of bytes: one vectored write per message, and one read for as many messages
+//! as have arrived.
+//!
+//! [`StreamTx`] and [`StreamRx`] share the stream and
+//! [`PeerActivity`](peer_activity::PeerActivity), nothing else, so two threads use them without a
+//! lock. Unix sockets, TCP, TLS and pipes all use them.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | frames into bytes | `send`; the rest of a frame that a deadline cut off: `rest` |
+//! | bytes into frames | `receive` |
+//! | when the peer was last active | `peer_activity` |
 
-mod heard;
+mod peer_activity;
 mod receive;
 mod rest;
 mod send;

@@ -1,4 +1,12 @@
 //! The receiving half of a stream link.
+//!
+//! A frame that fits into the buffer of 64 KiB is copied out of it; several can arrive with one
+//! read. A longer frame gets memory of its own, into which the rest is read directly and which
+//! `partial` counts. A frame over the limit is read and dropped, and the link goes on; after a
+//! frame with an invalid header nothing can be found any more, so the link ends.
+//!
+//! The peer's process can end while a child of it keeps the socket open, so before each sleep one
+//! check of the pidfd is due (`probe_due`).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -6,52 +14,60 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::heard::Heard;
+use super::peer_activity::PeerActivity;
 use crate::buffers;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags};
-use crate::transport::admission::Claimant;
+use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
 use crate::transport::stream::Stream;
 use crate::value::Limits;
 
-/// One read takes at most this much; longer bodies are read straight into their own memory.
+/// The most bytes of one read into the buffer, in bytes; longer bodies are read directly into their
+/// own memory.
 const BUFFER: usize = 64 << 10;
 
-/// The receiving half.
+/// The receiving half; used by one thread at a time.
 pub struct StreamRx {
     stream: Stream,
+    /// The pidfd of the peer, where there is one.
     process: Option<Arc<OwnedFd>>,
+    /// The longest body in bytes.
     limit: u64,
-    /// Whose its messages are, once one was long enough to ask.
-    sender: Option<Claimant>,
+    /// The peer that long messages count against; determined at the first of them.
+    sender: Option<PeerIdentity>,
     buffer: Box<[u8]>,
+    /// Where the unread bytes of the buffer begin ...
     start: usize,
+    /// ... and end.
     end: usize,
+    /// The frame that is longer than the buffer, while it arrives.
     long: Option<Long>,
-    /// Bytes of a frame over the limit that are still to be read and forgotten.
+    /// Bytes of a frame over the limit that are still to be read and dropped.
     skip: u64,
-    /// The peer may be gone although its socket is open: ask once there is nothing to read.
+    /// Whether the peer's process is to be checked once there is nothing to read; set before each
+    /// sleep.
     probe_due: bool,
-    /// Looks in a row that found nothing, and how often one was spared because of that.
+    /// Polls in a row that found nothing without a sleep before.
     empty_polls: u32,
+    /// Polls that were left out because of that.
     spared: u32,
-    /// Whether the last look read all that the kernel had.
+    /// Whether the last read took everything that the kernel had.
     emptied: bool,
-    /// Why nothing more will come.
+    /// Why nothing more will come; every later call returns it.
     over: Option<Error>,
-    /// Where the sending half looks when bytes came last.
-    heard: Arc<Heard>,
+    /// When bytes came last, for the sending half.
+    activity: Arc<PeerActivity>,
 }
 
-/// A frame that is longer than what was left of the buffer.
+/// A frame that is longer than the buffer.
 struct Long {
     header: Header,
     bytes: Partial,
 }
 
 impl StreamRx {
-    /// Receives from this stream bodies of at most `limit` bytes.
+    /// Receives bodies of at most `limit` bytes from this stream.
     pub fn new(stream: Stream, process: Option<Arc<OwnedFd>>, limit: u64) -> StreamRx {
         let buffer = vec![0; BUFFER].into_boxed_slice();
         StreamRx {
@@ -69,16 +85,20 @@ impl StreamRx {
             spared: 0,
             emptied: false,
             over: None,
-            heard: Arc::default(),
+            activity: Arc::default(),
         }
     }
 
-    /// When the other side was heard last, for the sending half.
-    pub fn heard(&self) -> &Arc<Heard> {
-        &self.heard
+    /// Returns when the peer was last active, for the sending half.
+    pub fn activity(&self) -> &Arc<PeerActivity> {
+        &self.activity
     }
 
-    /// See the transport contract.
+    /// Returns the next frame; see the transport contract.
+    ///
+    /// # Errors
+    /// `TooLarge` and `OutOfMemory` concern one frame, which is skipped. `Disconnected` and
+    /// `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         self.emptied = false;
         loop {
@@ -86,7 +106,7 @@ impl StreamRx {
                 return Ok(Some(frame));
             }
             if let Some(over) = &self.over {
-                self.heard.has_ended();
+                self.activity.clear();
                 return Err(over.clone());
             }
             let read = match &mut self.long {
@@ -98,7 +118,8 @@ impl StreamRx {
                 }
             };
             match read {
-                // What it wrote before it went may have come since: read on to the end.
+                // Bytes that the peer wrote before it ended may have arrived since the read: read
+                // on to the end.
                 Ok(None) if self.probe_due && self.stream.has_ended()? => self.probe_due = false,
                 Ok(None) if std::mem::take(&mut self.probe_due) && self.has_ended()? => {
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
@@ -117,14 +138,14 @@ impl StreamRx {
                     self.over = Some(Error::new(ErrorKind::Disconnected, text));
                 }
                 Ok(Some(n)) => {
-                    self.heard.note();
-                    // Found without having slept for it.
+                    self.activity.note();
+                    // Found by a poll, without a sleep before it.
                     if !std::mem::take(&mut self.probe_due) {
                         self.empty_polls = 0;
                     }
                     if self.long.is_none() {
                         self.end += n;
-                        self.emptied = self.stream.is_emptied_by_less() && self.end < self.buffer.len();
+                        self.emptied = self.stream.short_read_is_last() && self.end < self.buffer.len();
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => {
@@ -139,7 +160,7 @@ impl StreamRx {
         }
     }
 
-    /// The next frame of those that have been read, if one is whole.
+    /// Returns the next frame of those that were read, if one is complete.
     fn buffered(&mut self) -> Result<Option<Incoming>> {
         if let Some(long) = &self.long {
             if long.bytes.missing() > 0 {
@@ -153,12 +174,12 @@ impl StreamRx {
         let skipped = self.skip.min((self.end - self.start) as u64);
         self.skip -= skipped;
         self.start += skipped as usize;
-        let there = &self.buffer[self.start..self.end];
-        let Some(first) = there.first_chunk::<HEADER>() else { return Ok(None) };
+        let available = &self.buffer[self.start..self.end];
+        let Some(first) = available.first_chunk::<HEADER>() else { return Ok(None) };
         let header = match Header::from_bytes(first) {
             Ok(header) => header,
             Err(error) => {
-                // Where one frame is wrong, nobody knows where the next begins.
+                // After an invalid header the beginning of the next frame is unknown.
                 (self.start, self.end) = (0, 0);
                 self.over = Some(error.clone());
                 return Err(error);
@@ -169,8 +190,8 @@ impl StreamRx {
             return Err(too_large);
         }
         let whole = header.body_offset() + header.body as usize;
-        if there.len() >= whole {
-            let frame = split(header, Bytes::copy_from_slice(&there[..whole]));
+        if available.len() >= whole {
+            let frame = split(header, Bytes::copy_from_slice(&available[..whole]));
             self.start += whole;
             return self.check(frame).map(Some);
         }
@@ -180,21 +201,21 @@ impl StreamRx {
         Ok(None)
     }
 
-    /// The first bytes of a frame that is longer than the buffer are in there.
+    /// Moves the beginning of a frame that is longer than the buffer into memory of its own.
     fn begin(&mut self, header: Header, whole: usize) -> Result<()> {
-        let there = &self.buffer[self.start..self.end];
+        let available = &self.buffer[self.start..self.end];
         let sender = self.sender.get_or_insert_with(|| self.stream.sender());
         let mut bytes = Partial::begin(whole, self.limit, sender.clone());
         let begun = bytes.append(|bytes, _| {
-            // Fewer than any room.
-            bytes.extend_from_slice(there);
-            Ok(Some(there.len()))
+            // Fewer bytes than the first reservation.
+            bytes.extend_from_slice(available);
+            Ok(Some(available.len()))
         });
         (self.start, self.end) = (0, 0);
         match begun {
             Ok(_) => self.long = Some(Long { header, bytes }),
             Err(e) if e.kind() == ErrorKind::OutOfMemory => {
-                self.skip = (whole - there.len()) as u64;
+                self.skip = (whole - available.len()) as u64;
                 return Err(e);
             }
             Err(e) => {
@@ -205,7 +226,7 @@ impl StreamRx {
         Ok(())
     }
 
-    /// The long frame, which has come to its end.
+    /// Returns the long frame, which is complete.
     fn finish(&mut self, long: Long) -> Result<Incoming> {
         match long.bytes.finish() {
             Ok(bytes) => self.check(split(long.header, buffers::bytes(bytes))),
@@ -216,11 +237,12 @@ impl StreamRx {
         }
     }
 
-    /// Compares a body with its check sum, where its sender gave one. Damage on the way ends the link: who knows what else
-    /// was damaged.
+    /// Compares a body with its check sum, where the sender gave one. A wrong one ends the link,
+    /// because other bytes may be damaged, too.
     fn check(&mut self, frame: Incoming) -> Result<Incoming> {
         let header = &frame.header;
-        if header.flags & flags::BODY_CHECKED == 0 || crc32c::crc32c(&frame.body) == header.body_check {
+        if header.flags & flags::BODY_CHECKED == 0 || crc32c::crc32c(frame.body.whole()) == header.body_check
+        {
             return Ok(frame);
         }
         let text = format!("the body of message {} does not give its check sum", header.sequence);
@@ -230,7 +252,7 @@ impl StreamRx {
         Err(error)
     }
 
-    /// Asks the kernel whether the peer's process has ended: a child of its own may keep the socket open.
+    /// Returns whether the peer's process has ended: a child of it may keep the socket open.
     fn has_ended(&self) -> Result<bool> {
         let Some(process) = &self.process else { return Ok(false) };
         let mut fds = [PollFd::new(process, PollFlags::IN)];
@@ -238,8 +260,8 @@ impl StreamRx {
         Ok(fds[0].revents().contains(PollFlags::IN))
     }
 
-    /// Whether a look is likely to find nothing, as it was of late; now and then it is tried all the same, to notice
-    /// better times.
+    /// Returns whether a poll would probably find nothing, as the last ones did. Every 16th time it
+    /// is tried all the same, to notice a change.
     pub fn is_likely_empty(&mut self) -> bool {
         const OF_LATE: u32 = 2;
         const PROBE: u32 = 16;
@@ -250,23 +272,24 @@ impl StreamRx {
         !self.spared.is_multiple_of(PROBE)
     }
 
-    /// See the contract: bytes that have been read wait in the buffer, and the socket does not tell of those.
+    /// Announces a sleep; returns true where a frame is in the buffer, which the socket does not
+    /// show.
     pub fn park(&mut self) -> bool {
         self.probe_due = true;
         self.over.is_some() || self.stream.holds_bytes() || self.has_frame()
     }
 
-    /// Whether another look may find a frame: false where the last one took all that there was.
+    /// Returns whether another read may find a frame: false where the last one took everything.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
         !self.emptied || self.end > self.start && self.has_frame()
     }
 
-    /// Whether a look into the buffer would give something: a whole frame, or what is wrong with it. Of half a frame the
-    /// rest is still to come, and the stream will tell.
+    /// Returns whether the buffer has a complete frame, or an error to report. The rest of an
+    /// incomplete frame is still to come, and the socket will show it.
     fn has_frame(&self) -> bool {
-        let there = (self.end - self.start) as u64;
-        if self.long.is_some() || there.saturating_sub(self.skip) < HEADER as u64 {
+        let available = (self.end - self.start) as u64;
+        if self.long.is_some() || available.saturating_sub(self.skip) < HEADER as u64 {
             return false;
         }
         let first = &self.buffer[self.start + self.skip as usize..self.end];
@@ -275,17 +298,18 @@ impl StreamRx {
         whole <= first.len() as u64 || header.body > self.limit || whole > self.buffer.len() as u64
     }
 
-    /// What to sleep on: the connection, and what tells that the peer has gone where there is such a thing.
+    /// Returns what to sleep on: the connection, and what signals that the peer has ended.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let process = self.process.as_ref().map(|p| p.as_fd());
-        std::iter::once(self.stream.readable().0).chain(self.stream.life()).chain(process)
+        std::iter::once(self.stream.readable().0).chain(self.stream.liveness()).chain(process)
     }
 }
 
+/// Divides the bytes of a complete frame, without copying.
 fn split(header: Header, bytes: Bytes) -> Incoming {
     Incoming {
         extension: bytes.slice(HEADER..HEADER + header.extension),
-        body: bytes.slice(header.body_offset()..),
+        body: bytes.slice(header.body_offset()..).into(),
         header,
     }
 }

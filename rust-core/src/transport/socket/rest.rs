@@ -1,4 +1,9 @@
-//! The rest of a message that a deadline left half sent: it counts as sent, so it goes out whatever its sender does next.
+//! The rest of a message that a deadline left half sent. The message counts as sent, so the rest
+//! has to be written whatever its sender does next.
+//!
+//! Usually the next call of the sender writes it. Where the program may never send again, a thread
+//! waits for room and writes it; both take the same lock for each write, so no byte is written
+//! twice.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,24 +12,28 @@ use crate::error::Result;
 use crate::sys::thread;
 use crate::transport::stream::Stream;
 
-/// Bytes that are still to be written, shared with a thread that waits for room where nobody else does.
+/// Bytes that are still to be written; shared with the thread, if there is one.
 pub struct Rest {
-    left: Arc<Mutex<Left>>,
-    attended: bool,
+    /// The bytes, and how many the kernel has.
+    unwritten: Arc<Mutex<Unwritten>>,
+    /// Whether the thread runs.
+    has_thread: bool,
 }
 
-struct Left {
+/// The bytes under the lock.
+struct Unwritten {
     bytes: Vec<u8>,
-    /// So many of them the kernel has.
+    /// How many of them the kernel has.
     written: usize,
 }
 
-fn locked(left: &Mutex<Left>) -> MutexGuard<'_, Left> {
-    left.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks the bytes, also after a panic of another thread: a write either counts or does not.
+fn locked(unwritten: &Mutex<Unwritten>) -> MutexGuard<'_, Unwritten> {
+    unwritten.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Left {
-    /// Writes what there is room for; true once nothing is left.
+impl Unwritten {
+    /// Writes as much as there is room for; returns true once nothing is left.
     fn write(&mut self, stream: &Stream) -> Result<bool> {
         while self.written < self.bytes.len() {
             match stream.write_bytes(&self.bytes[self.written..])? {
@@ -37,28 +46,32 @@ impl Left {
 }
 
 impl Rest {
-    /// These bytes are left.
+    /// A rest of these bytes.
     pub fn new(bytes: Vec<u8>) -> Rest {
-        Rest { left: Arc::new(Mutex::new(Left { bytes, written: 0 })), attended: false }
+        Rest { unwritten: Arc::new(Mutex::new(Unwritten { bytes, written: 0 })), has_thread: false }
     }
 
-    /// Writes what there is room for; true once nothing is left.
+    /// Writes as much as there is room for; returns true once nothing is left.
+    ///
+    /// # Errors
+    /// `Disconnected`.
     pub fn write(&self, stream: &Stream) -> Result<bool> {
-        locked(&self.left).write(stream)
+        locked(&self.unwritten).write(stream)
     }
 
-    /// Has a thread wait for room and write, until nothing is left or the other side has gone. Where no thread can be had,
-    /// the rest goes with the next call.
-    pub fn see_off(&mut self, stream: &Stream) {
-        if self.attended {
+    /// Starts a thread that waits for room and writes, until nothing is left or the peer has ended.
+    /// Where no thread can be started, the next call writes it.
+    pub fn flush_in_background(&mut self, stream: &Stream) {
+        if self.has_thread {
             return;
         }
-        let (left, stream) = (self.left.clone(), stream.clone());
+        let (unwritten, stream) = (self.unwritten.clone(), stream.clone());
         let waits = move || {
             let mut waiting = Waiting::until(Deadline::NEVER);
             loop {
-                // The lock is not held while it sleeps: the next call writes, too.
-                let written = locked(&left).write(&stream);
+                // The lock is not held during the sleep, so the next call of the sender can write,
+                // too.
+                let written = locked(&unwritten).write(&stream);
                 if !matches!(written, Ok(false)) {
                     return;
                 }
@@ -67,6 +80,6 @@ impl Rest {
                 }
             }
         };
-        self.attended = thread::start("linkspan-rest", waits).is_ok();
+        self.has_thread = thread::start("linkspan-rest", waits).is_ok();
     }
 }

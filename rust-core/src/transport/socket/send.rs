@@ -1,10 +1,14 @@
 //! The sending half of a stream link.
+//!
+//! A frame is written with its header in one system call; a short one is first copied into one
+//! block. When the socket is full in the middle of a frame, `progress` remembers how much the
+//! kernel has, and the caller repeats the frame or lets `adopt` copy the rest.
 
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use super::heard::Heard;
+use super::peer_activity::PeerActivity;
 use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;
@@ -13,46 +17,50 @@ use crate::transport::Sent;
 use crate::transport::stream::Stream;
 use crate::value::Timestamp;
 
-/// Frames up to so many bytes are put together before they are written.
+/// Frames up to this many bytes, header included, are copied into one block before they are
+/// written.
 const SMALL: usize = 1280;
 
-/// Frames of a batch that are written at once take at most so many bytes together, and each of them at most so many: to copy
-/// longer ones costs more than a system call.
+/// A batch that is written at once has at most this many bytes, and each of its frames at most
+/// `SHORT`: copying longer ones costs more than a system call.
 const BATCH: usize = 64 << 10;
 const SHORT: usize = 4 << 10;
 
-/// The sending half.
+/// The sending half; used by one thread at a time.
 pub struct StreamTx {
     stream: Stream,
-    /// Whether each body goes with its check sum: where bytes leave this machine's memory.
+    /// Whether each body is sent with its check sum: where bytes leave this machine's memory.
     checked: bool,
-    /// The check sum of the body under way: a long one goes in many pieces.
+    /// The check sum of the body under way, which may take many writes.
     check: u32,
-    /// Bytes of the frame under way that the kernel has.
+    /// Bytes of the frame under way that the kernel has; 0 between frames.
     progress: usize,
-    /// The rest of a frame that was adopted.
+    /// The rest of an adopted frame.
     rest: Option<Rest>,
-    /// When the other side was heard last; none where nobody listens to it.
-    heard: Option<Arc<Heard>>,
+    /// When the peer was last active; `None` without a receiving half.
+    activity: Option<Arc<PeerActivity>>,
 }
 
 impl StreamTx {
-    /// Sends over this stream; `checked`: with a check sum of each body.
+    /// Sends over this stream, with `checked` with a check sum of each body.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
-        StreamTx { stream, checked, check: 0, progress: 0, rest: None, heard: None }
+        StreamTx { stream, checked, check: 0, progress: 0, rest: None, activity: None }
     }
 
-    /// The same beside a receiving half, which tells when the other side was heard last.
-    pub fn beside(self, heard: Arc<Heard>) -> StreamTx {
-        StreamTx { heard: Some(heard), ..self }
+    /// The same with the activity that a receiving half notes.
+    pub fn beside(self, activity: Arc<PeerActivity>) -> StreamTx {
+        StreamTx { activity: Some(activity), ..self }
     }
 
-    /// See the transport contract.
+    /// Sends a frame, as far as there is room; see the transport contract.
+    ///
+    /// # Errors
+    /// `Disconnected`.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if !self.flush()? {
             return Ok(Sent::Blocked);
         }
-        if self.progress == 0 && !self.is_surely_there(&frame.header) {
+        if self.progress == 0 && !self.was_recently_active(&frame.header) {
             self.stream.check_peer()?;
         }
         let sealed;
@@ -75,7 +83,7 @@ impl StreamTx {
         };
         let whole = head.len() + frame.body.len();
         if self.progress == 0 && whole <= SMALL {
-            // To copy a few bytes costs less than to have the kernel read a list of pieces.
+            // Copying a few bytes costs less than making the kernel read a list of two pieces.
             let mut bytes = [0; SMALL];
             bytes[..head.len()].copy_from_slice(head);
             bytes[head.len()..whole].copy_from_slice(frame.body);
@@ -95,7 +103,8 @@ impl StreamTx {
                 None => return Ok(Sent::Part),
             }
         }
-        // What waits on our side is nobody's yet: the frame stays the one under way.
+        // What a buffer of this process holds is not sent yet, so the frame stays the one under
+        // way.
         if !self.stream.flush()? {
             return Ok(Sent::Part);
         }
@@ -103,15 +112,16 @@ impl StreamTx {
         Ok(Sent::Whole)
     }
 
-    /// See [`Tx::try_send_many`](crate::transport::Tx::try_send_many).
+    /// Sends several short frames with one write; see
+    /// [`Tx::try_send_many`](crate::transport::Tx::try_send_many).
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        // What TLS has taken is with nobody yet.
-        if self.progress > 0 || !self.stream.takes_for_good() || !self.flush()? {
+        // TLS buffers what it accepts, so how many frames were sent could not be said.
+        if self.progress > 0 || !self.stream.writes_reach_kernel() || !self.flush()? {
             return Ok(0);
         }
         let mut frames = frames.peekable();
         let Some(first) = frames.peek() else { return Ok(0) };
-        if !self.is_surely_there(&first.header) {
+        if !self.was_recently_active(&first.header) {
             self.stream.check_peer()?;
         }
         let mut bytes = Vec::new();
@@ -126,7 +136,7 @@ impl StreamTx {
             bytes.extend_from_slice(frame.body);
             ends.push(bytes.len());
         }
-        // One alone goes its usual way.
+        // A single frame is sent by `try_send`, without a copy.
         if ends.len() < 2 {
             return Ok(0);
         }
@@ -140,17 +150,18 @@ impl StreamTx {
         Ok(whole)
     }
 
-    /// Whether the other side need not be asked for before this frame, because it was heard lately. One that has gone since
-    /// is then noticed by the next frame, and this one is sent again with what was not acknowledged, or was for nobody. A
-    /// request that may be carried out once only is not sent again: before that one it is always asked.
-    fn is_surely_there(&self, header: &Header) -> bool {
+    /// Returns whether the peer need not be checked before this frame, because it was active a
+    /// moment ago. If it has ended since, the next frame notices it, and this one is sent again
+    /// with what was not acknowledged, or nobody was there to read it. A request that may run only
+    /// once is never sent again, so before it the peer is always checked.
+    fn was_recently_active(&self, header: &Header) -> bool {
         let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;
-        // Frames that are no messages do not say when they were sent.
+        // Frames without a message carry no time.
         let now = || if header.sent == 0 { Timestamp::now() } else { Timestamp(header.sent) };
-        !once_only && self.heard.as_ref().is_some_and(|heard| heard.lately(now()))
+        !once_only && self.activity.as_ref().is_some_and(|activity| activity.is_recent(now()))
     }
 
-    /// See the transport contract.
+    /// Copies the rest of a frame that was sent in part; see the transport contract.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
         let head = if self.checked { seal(frame, self.check).head() } else { frame.head() };
         let mut rest = head[self.progress.min(head.len())..].to_vec();
@@ -159,7 +170,7 @@ impl StreamTx {
         self.progress = 0;
     }
 
-    /// See the transport contract.
+    /// Writes the rest of an adopted frame; returns true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         if let Some(rest) = &self.rest {
             if !rest.write(&self.stream)? {
@@ -170,30 +181,30 @@ impl StreamTx {
         Ok(true)
     }
 
-    /// Whether the rest of a frame waits to be brought away.
+    /// Returns whether the rest of a frame is still to be written.
     pub fn has_rest(&self) -> bool {
         self.rest.is_some()
     }
 
-    /// See the transport contract.
-    pub fn see_off(&mut self) {
+    /// Starts a thread that writes the rest, if there is one.
+    pub fn flush_in_background(&mut self) {
         if let Some(rest) = &mut self.rest {
-            rest.see_off(&self.stream);
+            rest.flush_in_background(&self.stream);
         }
     }
 
-    /// See the transport contract.
+    /// Sleeps until there is room, or the peer has ended.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.stream.wait_room(waiting)
     }
 
-    /// What is ready for writing once there is room.
+    /// Returns the descriptor that is writable once there is room.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.writable().0
     }
 }
 
-/// The frame with the check sum of its body.
+/// Returns the frame with the check sum of its body in its header.
 fn seal<'a>(frame: &Outgoing<'a>, check: u32) -> Outgoing<'a> {
     let mut sealed = *frame;
     sealed.header.flags |= flags::BODY_CHECKED;

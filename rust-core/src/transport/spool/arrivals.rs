@@ -1,4 +1,14 @@
-//! The names in a directory that have not been looked at yet, in their order, and what wakes whoever waits for more.
+//! The names in a directory that were not dealt with yet, in order, and what wakes the half that
+//! waits for more.
+//!
+//! inotify reports new names; where the file system does not report what other machines do, a timer
+//! rescans the directory. At most 16,384 names are held in memory: beyond that the directory itself
+//! is the queue, and is read again when the names in memory are used up. So a user who puts
+//! millions of files there costs time, and no memory.
+//!
+//! Use: `refresh` takes in what is new, `pop` returns the first name; the caller deals with that
+//! file, or gives it back (`retry`) or defers it (`defer`, for a file that cannot be read just
+//! now).
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -16,11 +26,12 @@ use super::name::is_hidden;
 use crate::error::{Doing, Result};
 use crate::sys::inotify::{News, Watch, WatchFlags};
 
-/// How often a directory is read again on a file system that does not tell what others do in it.
-const AGAIN: Duration = Duration::from_millis(500);
+/// How often a directory is read again on a file system that does not report changes by others.
+const RESCAN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// File systems whose files change on other machines, or by programs that the kernel does not see.
-const SILENT: [u32; 9] = [
+/// File systems whose files change on other machines, or by programs that the kernel does not see,
+/// by the numbers that `statfs` gives.
+const WITHOUT_EVENTS: [u32; 9] = [
     0x6969,      // NFS
     0xff53_4d42, // CIFS
     0xfe53_4d42, // SMB2
@@ -32,70 +43,79 @@ const SILENT: [u32; 9] = [
     0x0bd0_0bd0, // Lustre
 ];
 
-/// Names that wait in memory, at most. There may be more in the directory: those behind them are read from there in turn.
-const KEPT: usize = 16_384;
+/// The most names in memory. There may be more in the directory; those behind the last one are read
+/// from there in turn.
+const MAX_PENDING: usize = 16_384;
 /// How long a file is left alone that cannot be read just now.
-const LATER: Duration = Duration::from_secs(1);
-/// How often it is tried again. The kernel takes a lease away after 45 seconds (`/proc/sys/fs/lease-break-time`).
-const TRIES: u32 = 60;
-/// Files that are tried again, at most.
-const PUT_OFF: usize = 256;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How often it is tried again. The kernel breaks a lease after 45 seconds
+/// (`/proc/sys/fs/lease-break-time`), so a minute is enough.
+const MAX_RETRIES: u32 = 60;
+/// The most files that are deferred at one time.
+const MAX_DEFERRED: usize = 256;
 
-/// Names to be looked at.
+/// The names that wait to be dealt with. One thread at a time uses it: the receiving half.
 pub struct Arrivals {
+    /// Reports new names, and the end of the directory.
     watch: Watch,
-    /// Runs where nobody tells what others do, and while something was put off.
-    clock: OwnedFd,
-    is_silent: bool,
-    /// Whether the clock runs for what was put off.
-    is_set: bool,
+    /// A timer that runs on file systems without events, and while a file is deferred.
+    timer: OwnedFd,
+    /// Whether the file system does not report what others do.
+    lacks_events: bool,
+    /// Whether the timer runs for deferred files.
+    is_armed: bool,
+    /// The names in memory.
     pending: BTreeSet<String>,
     /// Names behind this one are not in `pending`, but in the directory.
     beyond: Option<String>,
-    /// Files that could not be read, and how often they were put off.
-    later: HashMap<String, u32>,
+    /// Files that could not be read, and how often they were deferred.
+    deferred: HashMap<String, u32>,
+    /// Which names count, as a function of the name and of `whose`.
     wanted: fn(&str, &str) -> bool,
+    /// The client for which the files are; empty where all are for the reader.
     whose: String,
 }
 
 impl Arrivals {
-    /// What lies in this directory, and what comes: of all names those that `wanted` says belong to `whose`.
+    /// The names in this directory, and what comes later: those of which `wanted` says that they
+    /// belong to `whose`.
     pub fn new(folder: &Folder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
-        // A file that was written in place is looked at again once it is closed. One that was made without a name is
-        // closed after it has got one, and of that nobody is to be woken.
+        // A file that was written in place is tried again once it is closed. A file that was made
+        // without a name is closed after it has got one, and nobody is to be woken for that
+        // (`EXCL_UNLINK`).
         let what = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::CLOSE_WRITE
             | WatchFlags::EXCL_UNLINK
             | WatchFlags::ONLYDIR;
         let watch = watch(folder, what)?;
-        let is_silent = is_silent(folder)?;
+        let lacks_events = lacks_events(folder)?;
         let mut arrivals = Arrivals {
             watch,
-            clock: clock()?,
-            is_silent,
-            is_set: false,
+            timer: timer()?,
+            lacks_events,
+            is_armed: false,
             pending: BTreeSet::new(),
             beyond: None,
-            later: HashMap::new(),
+            deferred: HashMap::new(),
             wanted,
             whose: whose.to_owned(),
         };
-        if is_silent {
-            set_clock(&arrivals.clock, AGAIN, AGAIN)?;
+        if lacks_events {
+            set_timer(&arrivals.timer, RESCAN_INTERVAL, RESCAN_INTERVAL)?;
         }
         arrivals.read(folder, None)?;
         Ok(arrivals)
     }
 
-    /// Notices also when the spool is taken away: a directory that is open does not tell of its own end.
-    pub fn mind(&self, layout: &Layout) -> Result<()> {
+    /// Reports also the removal of the spool: an open directory does not report its own end.
+    pub fn watch_removal(&self, layout: &Layout) -> Result<()> {
         let what = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         let doing = format!("watching the directory {}", layout.place.path().display());
         self.watch.also(&layout.kernel_path(), what, doing)
     }
 
-    /// Takes in the names in the directory, or those behind one.
+    /// Takes in the names in the directory, or those behind the name `behind`.
     fn read(&mut self, folder: &Folder, behind: Option<&str>) -> Result<()> {
         self.beyond = None;
         folder.each_name(|name| {
@@ -106,39 +126,41 @@ impl Arrivals {
         })
     }
 
+    /// Takes in a name, unless it is hidden, not wanted, or behind those in memory.
     fn add(&mut self, name: &str) {
         let is_in_turn = self.beyond.as_deref().is_none_or(|beyond| name <= beyond);
         if !is_in_turn || is_hidden(name) || !(self.wanted)(name, &self.whose) {
             return;
         }
         self.pending.insert(name.to_owned());
-        if self.pending.len() > KEPT {
+        if self.pending.len() > MAX_PENDING {
             self.pending.pop_last();
             self.beyond = self.pending.last().cloned();
         }
     }
 
-    /// Takes in what has come since the last look. True where the directory itself may have gone.
-    pub fn look(&mut self, folder: &Folder) -> Result<bool> {
+    /// Takes in what is new. True where the directory itself may have been removed. Never blocks.
+    pub fn refresh(&mut self, folder: &Folder) -> Result<bool> {
         let News { names, overflown, gone } = self.watch.take();
         let probe_due = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
         for name in &names {
             self.add(name);
         }
         let mut expired = [0; 8];
-        let has_rung = (self.is_silent || self.is_set) && rustix::io::read(&self.clock, &mut expired).is_ok();
-        if overflown || has_rung && self.is_silent {
+        let has_expired =
+            (self.lacks_events || self.is_armed) && rustix::io::read(&self.timer, &mut expired).is_ok();
+        if overflown || has_expired && self.lacks_events {
             self.read(folder, None)?;
         }
-        if has_rung {
-            self.is_set = false;
-            let again: Vec<String> = self.later.keys().cloned().collect();
+        if has_expired {
+            self.is_armed = false;
+            let again: Vec<String> = self.deferred.keys().cloned().collect();
             again.iter().for_each(|name| self.add(name));
         }
         Ok(probe_due)
     }
 
-    /// The first of them.
+    /// Takes out the first name; reads the directory again where those in memory are used up.
     pub fn pop(&mut self, folder: &Folder) -> Result<Option<String>> {
         if self.pending.is_empty()
             && let Some(behind) = self.beyond.take()
@@ -148,48 +170,49 @@ impl Arrivals {
         Ok(self.pending.pop_first())
     }
 
-    /// Looks at this file again in its turn: it was not dealt with.
-    pub fn put_back(&mut self, name: &str) {
+    /// Puts a name back: its file was not dealt with.
+    pub fn retry(&mut self, name: &str) {
         self.pending.insert(name.to_owned());
     }
 
-    /// Looks at this file again in a second; false where that was done for a minute, or with too many.
-    pub fn put_off(&mut self, name: &str) -> Result<bool> {
-        if !self.later.contains_key(name) && self.later.len() == PUT_OFF {
+    /// Puts a name back in a second; false where that was done for a minute, or with too many
+    /// files.
+    pub fn defer(&mut self, name: &str) -> Result<bool> {
+        if !self.deferred.contains_key(name) && self.deferred.len() == MAX_DEFERRED {
             return Ok(false);
         }
-        let tries = self.later.entry(name.to_owned()).or_default();
-        *tries += 1;
-        if *tries > TRIES {
-            self.later.remove(name);
+        let retries = self.deferred.entry(name.to_owned()).or_default();
+        *retries += 1;
+        if *retries > MAX_RETRIES {
+            self.deferred.remove(name);
             return Ok(false);
         }
-        if !self.is_silent && !self.is_set {
-            set_clock(&self.clock, LATER, Duration::ZERO)?;
-            self.is_set = true;
+        if !self.lacks_events && !self.is_armed {
+            set_timer(&self.timer, RETRY_DELAY, Duration::ZERO)?;
+            self.is_armed = true;
         }
         Ok(true)
     }
 
-    /// This file was dealt with, or has gone.
-    pub fn settled(&mut self, name: &str) {
-        if !self.later.is_empty() {
-            self.later.remove(name);
+    /// Ends the deferring of a file that was dealt with, or has gone.
+    pub fn forget(&mut self, name: &str) {
+        if !self.deferred.is_empty() {
+            self.deferred.remove(name);
         }
     }
 
-    /// Whether there is none.
+    /// Whether no name waits.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.beyond.is_none()
     }
 
-    /// What to sleep on.
+    /// The descriptors that become readable when [`Arrivals::refresh`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watch.descriptors().into_iter().chain([self.clock.as_fd()])
+        self.watch.descriptors().into_iter().chain([self.timer.as_fd()])
     }
 }
 
-/// Watches a directory.
+/// Watches a directory of a spool.
 pub fn watch(folder: &Folder, what: WatchFlags) -> Result<Watch> {
     Watch::names(
         &folder.kernel_path(),
@@ -198,27 +221,29 @@ pub fn watch(folder: &Folder, what: WatchFlags) -> Result<Watch> {
     )
 }
 
-fn is_silent(folder: &Folder) -> Result<bool> {
+/// Whether the file system of a directory does not report what others do.
+fn lacks_events(folder: &Folder) -> Result<bool> {
     let facts = rustix::fs::fstatfs(folder)
         .doing(format_args!("asking for the file system of {}", folder.path().display()))?;
-    Ok(is_silent_kind(facts.f_type))
+    Ok(lacks_events_kind(facts.f_type))
 }
 
-fn is_silent_kind(kind: FsWord) -> bool {
-    SILENT.iter().any(|silent| FsWord::from(*silent) == kind)
+/// The same for a file system's number.
+fn lacks_events_kind(kind: FsWord) -> bool {
+    WITHOUT_EVENTS.iter().any(|silent| FsWord::from(*silent) == kind)
 }
 
-/// A clock that does not run.
-fn clock() -> Result<OwnedFd> {
+/// A timer that does not run.
+fn timer() -> Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
         .doing("making a timer")
 }
 
-/// Makes a clock readable after a while, and then every so often.
-fn set_clock(clock: &OwnedFd, first: Duration, every: Duration) -> Result<()> {
+/// Makes a timer readable after `first`, and then in each interval `every` (never again for zero).
+fn set_timer(timer: &OwnedFd, first: Duration, every: Duration) -> Result<()> {
     let spec = |of: Duration| Timespec { tv_sec: of.as_secs() as i64, tv_nsec: of.subsec_nanos().into() };
     let times = Itimerspec { it_interval: spec(every), it_value: spec(first) };
-    timerfd_settime(clock, TimerfdTimerFlags::empty(), &times).doing("setting a timer").map(drop)
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &times).doing("setting a timer").map(drop)
 }
 
 #[cfg(test)]
@@ -238,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_in_their_order_whenever_they_came() {
+    fn arrivals_are_in_order_of_names() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
         folder.put("b.json", b"").unwrap();
@@ -246,7 +271,7 @@ mod tests {
         for name in ["c.json", "a.json", "no.text", ".hidden.json", "a.json~"] {
             folder.put(name, b"").unwrap();
         }
-        arrivals.look(&folder).unwrap();
+        arrivals.refresh(&folder).unwrap();
         let all: Vec<_> = std::iter::from_fn(|| arrivals.pop(&folder).unwrap()).collect();
         assert_eq!(all, ["a.json", "b.json", "c.json"]);
         // Nobody is woken because the files were closed after they had got their names.
@@ -255,12 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_tells_it_is_read_again() {
+    fn arrivals_are_rescanned_where_no_events_come() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
         let mut arrivals = Arrivals::new(&folder, json, "").unwrap();
-        arrivals.is_silent = true;
-        set_clock(&arrivals.clock, AGAIN, AGAIN).unwrap();
+        arrivals.lacks_events = true;
+        set_timer(&arrivals.timer, RESCAN_INTERVAL, RESCAN_INTERVAL).unwrap();
         // As if another machine had made it: the news of it is lost.
         folder.put("a.json", b"").unwrap();
         arrivals.watch.drain();
@@ -268,9 +293,9 @@ mod tests {
         while arrivals.is_empty() {
             let on: Vec<_> = arrivals.descriptors().collect();
             wait_readable(&mut waiting, &on).unwrap();
-            arrivals.look(&folder).unwrap();
+            arrivals.refresh(&folder).unwrap();
         }
         assert_eq!(arrivals.pop(&folder).unwrap().unwrap(), "a.json");
-        assert!(is_silent_kind(0x6969) && !is_silent_kind(0x0102_1994), "NFS, and not tmpfs");
+        assert!(lacks_events_kind(0x6969) && !lacks_events_kind(0x0102_1994), "NFS, and not tmpfs");
     }
 }

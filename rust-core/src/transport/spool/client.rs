@@ -1,4 +1,10 @@
-//! A client's two halves: its messages go into `server/`, what is for it comes in `client/` and bears its name.
+//! A client's two halves: its messages go into `server/`, files for it appear in `client/` under
+//! its name.
+//!
+//! A request is remembered by its file name until an answer with the same name, or with `.error`
+//! behind it, appears. Numbers continue where the client stopped under this name, and never repeat
+//! one that is seen in the spool. An answer's file is removed as soon as it was read; a message
+//! from the server stays until it was consumed.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -8,13 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::arrivals::Arrivals;
+use super::clients::SERVER;
+use super::delivered::Delivered;
 use super::folder::{Folder, Found, Read};
-use super::given::Given;
 use super::layout::Layout;
-use super::name::{DIGITS, FAILED, LARGEST_COUNTED, Name, next_number};
-use super::presence::{Presence, Progress, SERVER, read};
+use super::name::{DIGITS, FAILED, LARGEST_COUNTED, Name, any_name, next_number};
+use super::presence::{Presence, Progress, read};
+use super::reject;
 use super::room::Room;
-use super::{everybody, reject};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,18 +33,21 @@ use crate::value::Limits;
 
 /// What the two halves share.
 struct Client {
+    /// This client's name and its file in `hello/`.
     presence: Presence,
     layout: Arc<Layout>,
+    /// Held for short times only.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    /// The last numbers used and consumed.
     progress: Progress,
     /// Requests without an answer: the file, and the number that the channel gave it.
-    asked: HashMap<String, u64>,
-    /// Messages that were given and not consumed.
-    given: Given,
+    pending: HashMap<String, u64>,
+    /// Messages that were delivered and not consumed.
+    delivered: Delivered,
 }
 
 /// The sending half.
@@ -51,10 +61,12 @@ pub struct ClientRx {
     shared: Arc<Client>,
     arrivals: Arrivals,
     limit: u64,
+    /// The extension of each message: the server's name and session.
     extension: Bytes,
 }
 
-/// The two halves of a client that has just come.
+/// Makes the two halves of a client whose presence was just written; `before` is how far it had
+/// come.
 pub fn join(
     layout: Arc<Layout>,
     presence: Presence,
@@ -62,24 +74,24 @@ pub fn join(
     connect_options: &ConnectOptions,
 ) -> Result<(ClientTx, ClientRx)> {
     let arrivals = Arrivals::new(&layout.client, is_for, presence.who())?;
-    arrivals.mind(&layout)?;
-    // One above the highest that was seen or used.
+    arrivals.watch_removal(&layout)?;
+    // New numbers begin above every number that was seen or used.
     let seen = [&layout.server, &layout.client]
         .into_iter()
         .map(highest)
         .try_fold(0, |most, number| number.map(|number| most.max(number)))?;
-    layout.settle()?;
+    layout.sync_messages()?;
     let progress = Progress { used: before.used.max(before.consumed).max(seen), ..before };
-    let about = read(&layout.hello, SERVER).unwrap_or_default();
-    let server = about.get("program").and_then(|program| program.as_text().ok()).unwrap_or(SERVER);
+    let server_record = read(&layout.hello, SERVER).unwrap_or_default();
+    let server = server_record.get("program").and_then(|program| program.as_text().ok()).unwrap_or(SERVER);
     let extension = extension::write(server, super::name::session(server))?.into();
     let state = Mutex::new(State { progress, ..State::default() });
     let shared = Arc::new(Client { presence, layout, state });
-    let tx = ClientTx { shared: shared.clone(), room: Room::new(connect_options.buffer, everybody) };
-    Ok((tx, ClientRx { shared, arrivals, limit: connect_options.limit, extension }))
+    let tx = ClientTx { shared: shared.clone(), room: Room::new(connect_options.buffer, any_name) };
+    Ok((tx, ClientRx { shared, arrivals, limit: connect_options.max_message_size, extension }))
 }
 
-/// The highest number in a directory that is counted on from.
+/// The highest number in a directory from which newcomers count on.
 pub fn highest(folder: &Folder) -> Result<u64> {
     let mut highest = 0;
     folder.each_name(|name| {
@@ -92,35 +104,41 @@ pub fn highest(folder: &Folder) -> Result<u64> {
     Ok(highest)
 }
 
-/// The name of the request that a file answers, where it answers one.
-fn answered(name: &str) -> &str {
+/// The name of the request that a file answers, or of the file itself.
+fn request_name(name: &str) -> &str {
     name.strip_suffix(FAILED).unwrap_or(name)
 }
 
 /// Whether a file in `client/` is for this client.
 pub fn is_for(name: &str, who: &str) -> bool {
-    // Most are for others, and that is seen at once.
+    // Most files are for others, which the first comparison shows without parsing.
     name.get(DIGITS + 1..).is_some_and(|rest| rest.starts_with(who))
-        && Name::parse(answered(name), Kind::Reply).numbered.is_some_and(|(_, whose)| whose == who)
+        && Name::parse(request_name(name), Kind::Reply).numbered.is_some_and(|(_, whose)| whose == who)
 }
 
 impl Client {
+    /// The state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that was given but the last so many has been dealt with.
+    /// Removes the files of all messages that were delivered, but the last `last`.
     fn consumed_but(&self, last: usize) {
-        self.state().given.take_away_but(&self.layout.client, last);
+        self.state().delivered.remove_all_but(&self.layout.client, last);
     }
 }
 
 impl ClientTx {
+    /// The contract's `try_send`: puts a message or request; `Blocked` where there is no room.
+    ///
+    /// # Errors
+    /// `Unsupported` for an answer, `InvalidState` where the numbers are used up, `NoSpace`,
+    /// `Disconnected` where the spool was removed.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let kind = frame.header.kind;
         match kind {
             Kind::Data | Kind::Request | Kind::Command | Kind::Event => {}
-            // What was sent lies in the spool, and stays there until it is consumed: nobody has to say or hear more.
+            // Files stay until they are consumed, so no acknowledgement is needed.
             Kind::Ack | Kind::Bye | Kind::Hello => return Ok(Sent::Whole),
             Kind::Reply | Kind::Error => {
                 let text = "the server of a spool asks nothing of its clients, so there is nothing to answer";
@@ -138,8 +156,8 @@ impl ClientTx {
             let number = next_number(state.progress.used, layout.hello.path())?;
             let name = Name::format(number, who, kind, frame.header.encoding, Kind::Request);
             if kind == Kind::Request {
-                // Before it can be answered.
-                state.asked.insert(name.clone(), frame.header.sequence);
+                // Before the file exists, so before it can be answered.
+                state.pending.insert(name.clone(), frame.header.sequence);
             }
             drop(state);
             let put = layout.server.put(&name, frame.body);
@@ -150,11 +168,11 @@ impl ClientTx {
                     break Ok(state.progress);
                 }
                 Ok(false) => {
-                    state.asked.remove(&name);
+                    state.pending.remove(&name);
                     state.progress.used = state.progress.used.max(number);
                 }
                 Err(e) => {
-                    state.asked.remove(&name);
+                    state.pending.remove(&name);
                     break Err(e);
                 }
             }
@@ -165,13 +183,13 @@ impl ClientTx {
                 Ok(Sent::Whole)
             }
             Err(e) => {
-                self.room.give_back(size);
+                self.room.return_credit(size);
                 Err(e)
             }
         }
     }
 
-    /// Sleeps until something was consumed.
+    /// Waits until a file was consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.room.watch() {
             Some(watch) => wait_readable(waiting, &watch.descriptors()),
@@ -179,35 +197,41 @@ impl ClientTx {
         }
     }
 
-    /// The caller of this request has given up: nobody is to work for it any more.
+    /// Removes a request whose caller has given up, so that no server works on it.
     pub fn withdraw(&mut self, sequence: u64) {
         let mut state = self.shared.state();
-        let name = state.asked.iter().find(|(_, number)| **number == sequence).map(|(name, _)| name.clone());
+        let name =
+            state.pending.iter().find(|(_, number)| **number == sequence).map(|(name, _)| name.clone());
         let Some(name) = name else { return };
-        state.asked.remove(&name);
+        state.pending.remove(&name);
         drop(state);
-        // Where it has been answered just now, the answer is met by the receiving half, which knows nobody who waits.
-        // One that cannot be removed is served, and its answer dropped.
+        // Where it was answered just now, the receiving half drops the answer. A request that
+        // cannot be removed is served, and its answer dropped.
         let _ = self.shared.layout.server.remove(&name);
     }
 
-    /// What is ready once there may be room.
+    /// The descriptor that becomes readable when there may be room.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.room.watch().map(|watch| watch.descriptors()[0])
     }
 }
 
 impl ClientRx {
+    /// The contract's `try_recv`: the next answer or message, or `None`. Never blocks.
+    ///
+    /// # Errors
+    /// Those of reading a message that was kept in `rejected/`; `Disconnected` where the spool was
+    /// removed. A request whose answer cannot be read gets a failed answer instead.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        if self.arrivals.look(&self.shared.layout.client)? {
-            self.shared.layout.check_there()?;
+        if self.arrivals.refresh(&self.shared.layout.client)? {
+            self.shared.layout.check_exists()?;
         }
         while let Some(name) = self.arrivals.pop(&self.shared.layout.client)? {
-            if self.shared.state().given.has(&name) {
+            if self.shared.state().delivered.has_file(&name) {
                 continue;
             }
-            // Whatever fails, the file is still there, and is looked at again.
-            let taken = self.take(&name).inspect_err(|_| self.arrivals.put_back(&name));
+            // Whatever fails, the file still exists, and is tried again.
+            let taken = self.take(&name).inspect_err(|_| self.arrivals.retry(&name));
             if let Some(frame) = taken? {
                 return Ok(Some(frame));
             }
@@ -215,14 +239,16 @@ impl ClientRx {
         Ok(None)
     }
 
+    /// Reads a file that is for this client; `None` where it has gone, is deferred, or is still
+    /// being written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.shared.layout.clone();
-        let request = answered(name);
+        let request = request_name(name);
         let parsed = Name::parse(request, Kind::Reply);
         let Some((number, _)) = parsed.numbered else { return Ok(None) };
-        let asked = self.shared.state().asked.get(request).copied();
+        let pending = self.shared.state().pending.get(request).copied();
         let has_failed = request.len() < name.len();
-        let is_answer = has_failed || asked.is_some() || parsed.kind == Kind::Reply;
+        let is_answer = has_failed || pending.is_some() || parsed.kind == Kind::Reply;
         let (mut kind, mut encoding) = match is_answer {
             true if has_failed => (Kind::Error, Encoding::Json),
             true => (Kind::Reply, parsed.encoding),
@@ -230,16 +256,17 @@ impl ClientRx {
         };
         let found = layout.client.read(name, self.limit)?;
         if let Found::Later(_) = found
-            && self.arrivals.put_off(name)?
+            && self.arrivals.defer(name)?
         {
             return Ok(None);
         }
-        self.arrivals.settled(name);
+        self.arrivals.forget(name);
         let (body, sent) = match found {
             Found::Nothing | Found::Other => return Ok(None),
             Found::File(Read { body, sent, .. }) => {
                 let limits = Limits::for_message(self.limit);
-                // Half a file is what a script is still copying from elsewhere: it is told once that is done.
+                // Half a file is what a script is still copying from elsewhere; it is tried again
+                // once that is done.
                 if reject::check(&body, encoding, &limits, false).is_err()
                     && layout.client.is_being_written(name)
                 {
@@ -249,29 +276,29 @@ impl ClientRx {
             }
             found => {
                 let error = refused(found, self.limit);
-                let told = reject::failure(name, &error)?;
+                let failure = reject::failure(name, &error)?;
                 reject::keep(&layout, &layout.client, name)?;
                 layout.client.remove(name)?;
                 if !is_answer {
                     return Err(error);
                 }
                 (kind, encoding) = (Kind::Error, Encoding::Json);
-                (told.into(), 0)
+                (failure.into(), 0)
             }
         };
         if is_answer {
             layout.client.remove(name)?;
-            // An answer that was taken leaves no request behind for the next server, should this one have died in
-            // between. What a script serves it removes itself.
-            if asked.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
+            // An answer that was read leaves no request behind for the next server, where the one
+            // that answered died in between. A script that serves removes requests itself.
+            if pending.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
                 layout.server.remove(request)?;
             }
         }
         let mut state = self.shared.state();
         if !is_answer {
-            state.given.add(number, name.to_owned());
+            state.delivered.add(number, name.to_owned());
         }
-        state.asked.remove(request);
+        state.pending.remove(request);
         // A number that is nobody's to count on from is that of one file alone.
         if number <= LARGEST_COUNTED {
             state.progress.used = state.progress.used.max(number);
@@ -279,39 +306,42 @@ impl ClientRx {
         }
         let header = Header {
             sequence: number,
-            correlation: if is_answer { asked.unwrap_or(0) } else { 0 },
+            correlation: if is_answer { pending.unwrap_or(0) } else { 0 },
             sent,
             body: body.len() as u64,
             extension: self.extension.len(),
             ..Header::new(kind, encoding)
         };
-        Ok(Some(Incoming { header, extension: self.extension.clone(), body }))
+        Ok(Some(Incoming { header, extension: self.extension.clone(), body: body.into() }))
     }
 
+    /// Removes the files of all messages that were delivered, but the last `last`.
     pub fn consumed_but(&mut self, last: usize) {
         self.shared.consumed_but(last);
     }
 
-    /// Whether there is something after all.
+    /// Whether there is something to receive after all.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
 
+    /// The descriptors that wake an epoll set when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.arrivals.descriptors().collect()
     }
 }
 
-/// What is wrong with a file that cannot be taken.
+/// The error for a file that cannot be taken.
 pub fn refused(found: Found, limit: u64) -> Error {
     match found {
         Found::TooLarge(size) => {
-            let text = format!("over the message limit: {size} bytes, {limit} allowed (option limit)");
+            let text =
+                format!("over the message limit: {size} bytes, {limit} allowed (option max_message_size)");
             Error::new(ErrorKind::TooLarge, text)
         }
         Found::Closed(error) | Found::Later(error) => error,
         Found::File(..) | Found::Nothing | Found::Other => {
-            Error::new(ErrorKind::Internal, "a file was refused that is fine")
+            Error::new(ErrorKind::Internal, "a file was refused although it could be read")
         }
     }
 }

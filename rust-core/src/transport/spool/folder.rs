@@ -1,4 +1,11 @@
-//! One directory of a spool: files appear in it whole or not at all, are read whole, and go.
+//! One directory of a spool: files appear in it whole or not at all, are read whole, and are
+//! removed.
+//!
+//! A file is made without a name (`O_TMPFILE`), filled, and linked into place; on file systems
+//! without that it is made under a hidden name and renamed without replacing another. So a reader,
+//! Linkspan or a script, never sees half of one. With `durable` the file and the directory are
+//! synced before the call returns. Reading opens without waiting for anybody: a pipe, a link or a
+//! leased file does not hold the reader up.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -13,16 +20,18 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, Owner, write_all};
 use crate::sys::{acl, headroom, lock};
 
-/// An open directory.
+/// An open directory of a spool.
 #[derive(Debug)]
 pub struct Folder {
+    /// The open directory.
     fd: OwnedFd,
+    /// Its path, for error texts.
     path: PathBuf,
     /// The mode of the files in it.
     mode: u32,
-    /// To whom messages are given, where that is not whoever makes them.
+    /// The user that gets the files that root makes here; `None` where files keep their maker.
     owner: Option<u32>,
-    /// Whether what is put into it has reached the disk before that is said.
+    /// Whether files and names are on the disk before a call returns.
     durable: bool,
 }
 
@@ -31,53 +40,59 @@ pub struct Folder {
 pub struct Read {
     /// Its bytes.
     pub body: Bytes,
-    /// When it was written, in nanoseconds since 1970.
+    /// When it was written (its modification time), ns since 1970.
     pub sent: i64,
-    /// Whose it is.
+    /// The user that owns it.
     pub owner: u32,
 }
 
-/// What is found at a name.
+/// What a name leads to.
 #[derive(Debug)]
 pub enum Found {
-    /// A file.
+    /// A file, read whole.
     File(Read),
-    /// Nothing, any more.
+    /// Nothing, or nothing any more.
     Nothing,
-    /// No file: a directory, a pipe, a link.
+    /// Something else than a file: a directory, a pipe, a link.
     Other,
     /// A file of so many bytes, which is over the limit.
     TooLarge(u64),
-    /// A file that may not be read.
+    /// A file that this user may not read.
     Closed(Error),
-    /// A file that cannot be read just now: another program holds a lease on it, or its disk does not answer.
+    /// A file that cannot be read just now: another program holds a lease on it, or its disk does
+    /// not answer.
     Later(Error),
 }
 
-/// Bodies from this size on are looked at twice before they are written: past its limits the kernel kills.
-const LARGE: usize = 1 << 20;
+/// From this many bytes on, memory limits are checked before a file is written, because past them
+/// the kernel kills.
+const CHECKED_FROM: usize = 1 << 20;
 
-/// Names that are held in memory at once, at most.
-const NAMES: usize = 1 << 16;
+/// The most names that are held in memory at once.
+const MAX_NAMES: usize = 1 << 16;
 
-/// Whether the file system, or the kernel, cannot make files without a name; found out once.
-static NO_NAMELESS: AtomicBool = AtomicBool::new(false);
-/// Whether a nameless file has to be given its name by way of /proc.
+/// Whether the file system, or the kernel, cannot make files without a name; found once.
+static NO_UNNAMED: AtomicBool = AtomicBool::new(false);
+/// Whether an unnamed file has to get its name through /proc; found once.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
 
 impl Folder {
-    /// Opens a directory of the spool; none where there is none. `PermissionDenied` for a link, and for what belongs to
-    /// somebody else than us, root, or whoever the spool belongs to. Files in it get this mode, or the directory's own.
+    /// Opens a directory of the spool; `None` where there is none. Files in it get `mode`, or the
+    /// directory's own.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for a link, and for a directory of a user other than us, root and the
+    /// spool's owner.
     pub fn open(parent: Beneath<'_>, name: &str, mode: Option<u32>, durable: bool) -> Result<Option<Folder>> {
         let Some(opened) = parent.directory(name, Owner::Trusted)? else { return Ok(None) };
-        // What root puts into another user's folder is for that user to read, even where no group is.
+        // What root puts into another user's directory has to be readable for that user.
         let is_root = rustix::process::geteuid().is_root();
         let owner = Some(opened.facts.st_uid).filter(|owner| is_root && *owner != 0);
         let mode = mode.unwrap_or(opened.facts.st_mode & 0o666);
         Ok(Some(Folder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
     }
 
-    /// Its path, for texts.
+    /// Its path, for error texts.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -87,18 +102,18 @@ impl Folder {
         self.mode
     }
 
-    /// A path that leads to this directory wherever it has been moved.
+    /// A path that leads to this directory wherever it was moved.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.fd.as_raw_fd()).into()
     }
 
-    /// The names in it.
+    /// Access to names in it that follows no link.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.fd.as_fd(), &self.path)
     }
 
     /// The error for a directory that was removed while it was in use.
-    pub fn vanished(&self) -> Error {
+    pub fn removed_error(&self) -> Error {
         let text = format!(
             "the spool's directory {} was removed while it was in use; what was in it is gone",
             self.path.display()
@@ -107,30 +122,35 @@ impl Folder {
     }
 
     /// Whether it was removed.
-    pub fn has_vanished(&self) -> bool {
+    pub fn is_removed(&self) -> bool {
         rustix::fs::fstat(&self.fd).is_ok_and(|facts| facts.st_nlink == 0)
     }
 
+    /// The error for a system call on a file in it.
     fn failed(&self, doing: &str, name: &str, errno: Errno) -> Error {
         Error::os(format_args!("{doing} {}", self.path.join(name).display()), errno.raw_os_error())
     }
 
-    /// Puts a file there, for everybody who may use the spool; false where the name is taken.
+    /// Makes a file for everybody who may use the spool; false where the name is taken.
+    ///
+    /// # Errors
+    /// `NoSpace`, `OutOfMemory`, `Disconnected` where the directory was removed, and others of the
+    /// file system.
     pub fn put(&self, name: &str, body: &[u8]) -> Result<bool> {
         self.put_for(name, body, None)
     }
 
-    /// The same for this user alone, where the file system can keep others out.
+    /// The same for one user alone, `reader`, where the file system has access lists.
     pub fn put_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<bool> {
-        if body.len() >= LARGE {
+        if body.len() >= CHECKED_FROM {
             headroom::check(body.len() as u64)?;
         }
-        let put = if NO_NAMELESS.load(Ordering::Relaxed) {
+        let put = if NO_UNNAMED.load(Ordering::Relaxed) {
             self.put_by_renaming(name, body, reader)
         } else {
-            match self.put_nameless(name, body, reader) {
+            match self.put_unnamed(name, body, reader) {
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                    NO_NAMELESS.store(true, Ordering::Relaxed);
+                    NO_UNNAMED.store(true, Ordering::Relaxed);
                     self.put_by_renaming(name, body, reader)
                 }
                 put => put,
@@ -139,15 +159,15 @@ impl Folder {
         match put {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(false),
-            // File systems differ in what they say of a directory that has lost its name.
-            Err(_) if self.has_vanished() => return Err(self.vanished()),
+            // File systems differ in the error for a directory that has lost its name.
+            Err(_) if self.is_removed() => return Err(self.removed_error()),
             Err(e) => return Err(self.failed("writing", name, e)),
         }
         self.sync()?;
         Ok(true)
     }
 
-    /// Brings the names to the disk, where that is to be.
+    /// Syncs the names, where the spool is durable.
     pub fn sync(&self) -> Result<()> {
         if self.durable {
             rustix::fs::fsync(&self.fd)
@@ -156,23 +176,25 @@ impl Folder {
         Ok(())
     }
 
-    /// The mode that a file is made with. What one user alone may read is not open to others before that is settled.
+    /// The mode with which a file is made. A file for one user is not open to others before its
+    /// access list is set.
     fn first_mode(&self, reader: Option<u32>) -> Mode {
         Mode::from_raw_mode(if reader.is_some() { self.mode & 0o600 } else { self.mode })
     }
 
+    /// Sets who may read a file, writes it, and syncs it where the spool is durable.
     fn fill(&self, file: &OwnedFd, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let is_shared = self.mode & 0o077 != 0;
         match reader {
             Some(reader) if is_shared => {
                 let owner = self.owner.unwrap_or(rustix::process::geteuid().as_raw());
                 let is_admitted = reader == owner || reader == 0 || acl::admit(file, reader)?;
-                // Without access lists whoever may use the spool may read what is in it.
+                // Without access lists, whoever may use the spool may read what is in it.
                 if !is_admitted {
                     rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
                 }
             }
-            // The umask may have taken bits away; those of the owner it leaves.
+            // The umask may have taken bits of the group away; those of the owner it leaves.
             None if is_shared => rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?,
             _ => {}
         }
@@ -183,13 +205,15 @@ impl Folder {
         if self.durable { rustix::fs::fsync(file) } else { Ok(()) }
     }
 
-    fn put_nameless(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
+    /// Makes a file without a name and links it into place.
+    fn put_unnamed(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.fd, ".", flags, self.first_mode(reader))?;
         self.fill(&file, body, reader)?;
         if !BY_PROC.load(Ordering::Relaxed) {
             match rustix::fs::linkat(&file, "", &self.fd, name, AtFlags::EMPTY_PATH) {
-                // Without a right of its own, an older kernel knows no such file.
+                // An older kernel does not allow this call without a privilege, and says that there
+                // is no such file.
                 Err(Errno::NOENT) => {}
                 linked => return linked,
             }
@@ -200,6 +224,7 @@ impl Folder {
         Ok(())
     }
 
+    /// Makes a file under a hidden name and renames it, without replacing another.
     fn put_by_renaming(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let (new, file) = self.begin(name, reader)?;
         let put = self.fill(&file, body, reader).and_then(|()| {
@@ -213,7 +238,7 @@ impl Folder {
         put
     }
 
-    /// A new file under a name that nobody can have taken.
+    /// A new file under a hidden name that nobody can have taken.
     fn begin(&self, name: &str, reader: Option<u32>) -> rustix::io::Result<(String, OwnedFd)> {
         let new = beneath::staged(name).map_err(|_| Errno::IO)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -221,7 +246,8 @@ impl Folder {
         Ok((new, file))
     }
 
-    /// Puts an answer there in the place of an earlier one.
+    /// Makes a file in the place of an earlier one, for one user alone: an answer that replaces
+    /// another.
     pub fn replace_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<()> {
         let replaced = self.begin(name, reader).and_then(|(new, file)| {
             let replaced = self
@@ -237,12 +263,15 @@ impl Folder {
         self.sync()
     }
 
-    /// Puts a file there in the place of one of ours, or of nothing; gives it, open for writing. `PermissionDenied` where
-    /// another user has the name.
+    /// Makes a file in the place of one of ours, or of none; returns it, open for writing. For the
+    /// files in `hello/`.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where another user has the name.
     pub fn replace_ours(&self, name: &str, body: &[u8]) -> Result<OwnedFd> {
         let beneath = self.beneath();
         let new = beneath::staged(name)?;
-        // Whoever may look at the directory may read who is there.
+        // Whoever may list the directory may read who takes part.
         let file = beneath.create(&new, self.mode | (self.mode & 0o660) >> 3 & 0o044, None)?;
         let written = write_all(&file, body).map_err(|e| self.failed("writing", name, e));
         let replaced = written.and_then(|()| beneath.rename(beneath, &new, name));
@@ -256,20 +285,24 @@ impl Folder {
         }
     }
 
-    /// Reads a file of at most so many bytes, without waiting for anybody.
+    /// Reads a file of at most `limit` bytes, without waiting for anybody. What is wrong with this
+    /// file is no error, but one of the other cases of [`Found`].
+    ///
+    /// # Errors
+    /// `OutOfMemory`, and what concerns all files, such as a lack of descriptors.
     pub fn read(&self, name: &str, limit: u64) -> Result<Found> {
         let opened = match self.beneath().file(name, OFlags::RDONLY, Owner::Anybody) {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(Found::Nothing),
             Err(e) => return self.unread(name, e),
         };
-        match take_in(&opened.fd, &opened.facts, limit) {
+        match read_whole(&opened.fd, &opened.facts, limit) {
             Err(e) => self.unread(name, self.failed("reading", name, e)),
             Ok(found) => Ok(found),
         }
     }
 
-    /// What a file is that could not be read. What concerns all files, as descriptors that have run out, is an error.
+    /// What to return for a file that could not be read.
     fn unread(&self, name: &str, error: Error) -> Result<Found> {
         let is_link = || {
             let facts = self.facts(name);
@@ -284,13 +317,13 @@ impl Folder {
         }
     }
 
-    /// Whether somebody is still writing a file.
+    /// Whether some process has the file open for writing.
     pub fn is_being_written(&self, name: &str) -> bool {
         let opened = self.beneath().file(name, OFlags::RDONLY, Owner::Anybody);
         opened.is_ok_and(|opened| opened.is_some_and(|opened| lock::is_being_written(&opened.fd)))
     }
 
-    /// Removes a file that was dealt with, whosever it is; false where there was none.
+    /// Removes a file that was dealt with, whoever owns it; false where there was none.
     pub fn remove(&self, name: &str) -> Result<bool> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
@@ -299,34 +332,35 @@ impl Folder {
         }
     }
 
-    /// What the kernel knows of a name.
+    /// What the kernel knows of a name, not following a link.
     pub fn facts(&self, name: &str) -> Option<Stat> {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 
-    /// Whether there is something at this name.
+    /// Whether the name exists.
     pub fn has(&self, name: &str) -> bool {
         self.facts(name).is_some()
     }
 
-    /// Gives every name in it. See [`Beneath::each_name`].
+    /// Calls a function with every name in it, see [`Beneath::each_name`].
     pub fn each_name(&self, each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         self.beneath().each_name(each)
     }
 
-    /// The names in it that are wanted, in no order: 65,536 at most, which is far more than anybody has who means well.
+    /// The names in it that are wanted, in no order; at most 65,536, more than any honest use
+    /// needs.
     pub fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
             if wanted(name) {
                 names.push(name.to_owned());
             }
-            Ok(if names.len() < NAMES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            Ok(if names.len() < MAX_NAMES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(names)
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.each_name(|_| {
@@ -337,14 +371,15 @@ impl Folder {
     }
 }
 
-fn take_in(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Found> {
+/// Reads an open file, up to the size that it had when it was opened.
+fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Found> {
     let size = facts.st_size as u64;
     if size > limit {
         return Ok(Found::TooLarge(size));
     }
     let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
     let mut body: Vec<u8> = Vec::new();
-    // Room for one byte more, so that a body of none lies at an aligned address too.
+    // Eight bytes more, so that an empty body lies at an aligned address, too.
     body.try_reserve_exact(size + 8).map_err(|_| Errno::NOMEM)?;
     while body.len() < size {
         match rustix::io::read(file, rustix::buffer::spare_capacity(&mut body)) {
@@ -353,7 +388,7 @@ fn take_in(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Found
             Err(e) => return Err(e),
         }
     }
-    // It may have grown meanwhile, and nothing beyond the limit is taken.
+    // The file may have grown meanwhile; nothing beyond the limit is returned.
     body.truncate(size);
     let sent = facts.st_mtime.saturating_mul(1_000_000_000).saturating_add(facts.st_mtime_nsec as i64);
     Ok(Found::File(Read { body: body.into(), sent, owner: facts.st_uid }))
@@ -379,10 +414,10 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_putting_a_file_gives_a_whole_one_and_takes_no_name_from_another() {
+    fn put_makes_whole_files_and_replaces_none() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
-        for (i, put) in [Folder::put_nameless, Folder::put_by_renaming].into_iter().enumerate() {
+        for (i, put) in [Folder::put_unnamed, Folder::put_by_renaming].into_iter().enumerate() {
             let name = format!("{i}.raw");
             put(&folder, &name, b"one", None).unwrap();
             assert_eq!(put(&folder, &name, b"two", None).unwrap_err(), Errno::EXIST);
@@ -405,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_being_written_is_told_from_one_that_is_whole() {
+    fn file_being_written_is_recognized() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
         let file = std::fs::File::create(folder.path().join("a")).unwrap();
@@ -415,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_was_removed_says_so() {
+    fn put_into_removed_directory_is_disconnected() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
         std::fs::remove_dir(folder.path()).unwrap();

@@ -1,4 +1,18 @@
-//! Where a spool lies and how it is laid out: made whole, found again, wiped after the machine has restarted.
+//! Where a spool lies and how it is laid out: made at once, found again, wiped after the machine
+//! has restarted.
+//!
+//! ```text
+//! lab@fft.spool/server/      messages to the server
+//! lab@fft.spool/client/      messages and answers to clients
+//! lab@fft.spool/hello/       who takes part, and their locks
+//! lab@fft.spool/rejected/    what could not be read
+//! lab@fft.spool/.boot        the boot id under which it was made; or .durable: it lasts
+//! ```
+//!
+//! It is made under a name that nobody can guess and then renamed, so nobody finds half of one; and
+//! removed by renaming it first. A volatile spool whose boot id is an old one is wiped by the next
+//! server or client. All access goes through open directories and follows no link (`sys::beneath`):
+//! whoever may write to the directories around cannot lead a program elsewhere.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -8,6 +22,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
+use super::clients;
 use super::folder::Folder;
 use crate::error::{Doing, Result};
 use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
@@ -20,25 +35,33 @@ use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 
-/// The directories of a spool: messages to the server, messages to clients, who is there, what could not be read.
+/// The directories of a spool: messages to the server, messages to clients, who takes part, what
+/// could not be read.
 pub const FOLDERS: [&str; 4] = ["server", "client", "hello", "rejected"];
-/// Says in which life of the machine a spool was made: in the next it is empty.
+/// The file with the boot id under which a spool was made: under another one it is empty.
 const BOOT: &str = ".boot";
-/// Says that it lasts, and that what is put into it has reached the disk before that is said.
+/// The file that marks a durable spool: what is put into it has reached the disk before that is
+/// reported.
 const DURABLE: &str = ".durable";
 
-/// An open spool.
+/// An open spool. The two halves of a side share it.
 #[derive(Debug)]
 pub struct Layout {
+    /// Its name, and the directory that contains it.
     pub place: Place,
+    /// Messages to the server.
     pub server: Folder,
+    /// Messages and answers to clients.
     pub client: Folder,
+    /// What could not be taken.
     pub rejected: Folder,
+    /// Who takes part.
     pub hello: Folder,
-    /// Where the locks are of those who are there.
+    /// The directory with the locks of those who take part: `hello/` again.
     pub locks: Directory,
+    /// The spool's own directory.
     root: OwnedFd,
-    /// Whose it is, and who may change it.
+    /// The owner and mode of that directory, as it was opened.
     facts: Stat,
 }
 
@@ -50,7 +73,7 @@ pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     Ok(Place { directory: Arc::new(Directory::state()?), file: endpoint.file_name() })
 }
 
-/// Where a durable spool of this endpoint would be, if there is such a directory already.
+/// The directory in which a durable spool of this endpoint would be, if that exists.
 pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     if endpoint.absolute().is_some() {
         return None;
@@ -67,16 +90,16 @@ pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     Some(Place { directory, file })
 }
 
-/// This life of the machine.
+/// The boot id of the running kernel.
 fn boot() -> Result<String> {
     let path = "/proc/sys/kernel/random/boot_id";
     Ok(std::fs::read_to_string(path).doing(format_args!("reading {path}"))?.trim().to_owned())
 }
 
-/// Bytes of the file that says in which life of the machine a spool was made, at most.
+/// The longest file with a boot id that is read, in bytes.
 const BOOT_LENGTH: usize = 64;
 
-/// In which life of the machine the spool was made that has this directory; see [`Layout::boot_made`].
+/// The boot id under which the spool with this directory was made; see [`Layout::boot_made`].
 fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     if !is_ours(facts) {
         return Ok(None);
@@ -85,7 +108,8 @@ fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
-/// Whether the spool that has this directory was made in an earlier life of the machine, for one who only looks.
+/// Whether the spool with this directory was made before the machine's last start. False where that
+/// cannot be read: for those who only look.
 pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
     match boot_made(root, facts) {
         Ok(Some(made)) => Ok(made != boot()?),
@@ -94,8 +118,11 @@ pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
 }
 
 impl Layout {
-    /// Opens the spool at a place; none where there is none. `PermissionDenied` where a link or another user's directory is
-    /// in the place of one of its own.
+    /// Opens the spool at a place; `None` where there is none, or it is being removed.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where a link or another user's directory is in the place of one of its
+    /// own.
     pub fn open(place: &Place) -> Result<Option<Layout>> {
         let path = place.path();
         let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
@@ -104,10 +131,10 @@ impl Layout {
         let (root, facts) = (opened.fd, opened.facts);
         let parent = Beneath::new(root.as_fd(), &path);
         let durable = parent.facts(DURABLE)?.is_some();
-        // Without it, it is being taken away.
+        // Without this directory, the spool is being removed.
         let Some(server) = Folder::open(parent, FOLDERS[0], None, durable)? else { return Ok(None) };
         let mode = server.mode();
-        // Who makes a spool by hand, for scripts, need not think of them all.
+        // Whoever makes a spool by hand, for scripts, may make only `server/`.
         for folder in &FOLDERS[1..] {
             if parent.facts(folder)?.is_none() {
                 make_folder(parent, folder, directory_mode(mode), None)?;
@@ -133,8 +160,8 @@ impl Layout {
     /// Makes the spool at a place, all of it at once. Only under the place's lock.
     pub fn make(place: &Place, connect_options: &ConnectOptions) -> Result<()> {
         let parent = place.directory.beneath();
-        sweep_beginnings(place, &mut Swept::default())?;
-        // Of nobody else, whoever may write to the directory around.
+        sweep_staged(place, &mut Swept::default())?;
+        // A name that nobody else has, whoever may write to the directory around.
         let new = beneath::staged(&place.file)?;
         let made =
             make_all(place, &new, connect_options).and_then(|()| parent.rename(parent, &new, &place.file));
@@ -146,15 +173,15 @@ impl Layout {
         Ok(())
     }
 
-    /// Brings to the disk what others have done in a durable spool, who may have been killed before they could: answers that
-    /// were put there, and messages that have gone. Whoever has looked for the highest number before gives none from here on
-    /// that a file has which a power cut brings back.
-    pub fn settle(&self) -> Result<()> {
+    /// Syncs a durable spool's directories of messages: others may have been killed before they
+    /// synced answers that they put there, or removals. The numbers seen before this are then not
+    /// given again after a power cut.
+    pub fn sync_messages(&self) -> Result<()> {
         self.server.sync()?;
         self.client.sync()
     }
 
-    /// Brings the name of a durable spool to the disk: whoever made it may have been killed before.
+    /// Syncs the name of a durable spool: whoever made it may have been killed before.
     pub fn sync_name(&self) -> Result<()> {
         let path = self.place.path();
         match self.beneath(&path).facts(DURABLE)? {
@@ -163,25 +190,28 @@ impl Layout {
         }
     }
 
+    /// Access to names in the spool's directory that follows no link.
     fn beneath<'a>(&'a self, path: &'a Path) -> Beneath<'a> {
         Beneath::new(self.root.as_fd(), path)
     }
 
-    /// In which life of the machine it was made, as its owner says; none where that does not matter. An error where something
-    /// else stands there: nothing is removed because of that.
+    /// The boot id under which it was made, as its owner wrote it; `None` for a spool that is not
+    /// ours, durable, or made by hand. An error where something else lies there: nothing is removed
+    /// because of that.
     pub fn boot_made(&self) -> Result<Option<String>> {
         boot_made(self.beneath(&self.place.path()), &self.facts)
     }
 
-    /// Whether it was made in an earlier life of the machine, and is to be empty in this one.
+    /// Whether it was made before the machine's last start, and has to be wiped.
     pub fn is_stale(&self) -> Result<bool> {
         is_of_earlier_boot(self.beneath(&self.place.path()), &self.facts)
     }
 
-    /// Removes all that an earlier life of the machine has left. Only under the place's lock.
+    /// Removes all that was left from before the machine's last start. Only under the place's lock.
     pub fn wipe(&self) -> Result<()> {
         let path = self.place.path();
-        // Where others can put something in the place of the file that says so, they could have everybody's messages removed.
+        // Where others can replace the file with the boot id, they could have everybody's messages
+        // removed; then only our own files go.
         let is_certain = self.facts.st_mode & 0o022 == 0;
         for folder in [&self.server, &self.client, &self.rejected, &self.hello] {
             folder.each_name(|name| {
@@ -200,41 +230,44 @@ impl Layout {
         self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 
-    /// Whether it goes with the machine's life: what is made by hand, or durable, stays.
+    /// Whether it ends with the next start of the machine: not so where it is durable or was made
+    /// by hand.
     pub fn is_volatile(&self) -> bool {
         matches!(self.boot_made(), Ok(Some(_)))
     }
 
-    /// A path that leads to this spool wherever it has been moved.
+    /// A path that leads to this spool wherever it was moved.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.root.as_raw_fd()).into()
     }
 
-    /// Refuses to go on where the spool has been taken away while it was in use.
-    pub fn check_there(&self) -> Result<()> {
+    /// `Disconnected` where the spool was removed while it was in use.
+    pub fn check_exists(&self) -> Result<()> {
         let folders = [&self.server, &self.client, &self.hello];
-        match folders.into_iter().find(|folder| folder.has_vanished()) {
-            Some(folder) => Err(folder.vanished()),
-            None if !self.is_current() => Err(self.server.vanished()),
+        match folders.into_iter().find(|folder| folder.is_removed()) {
+            Some(folder) => Err(folder.removed_error()),
+            None if !self.is_current() => Err(self.server.removed_error()),
             None => Ok(()),
         }
     }
 
-    /// Whether a file is one that its server may have written: ours, root's, or its owner's.
-    pub fn is_server_s(&self, file: &Stat) -> bool {
+    /// Whether a file may have been written by the spool's server: by us, root, or the spool's
+    /// owner.
+    pub fn is_by_server(&self, file: &Stat) -> bool {
         is_ours(file) || [0, self.facts.st_uid].contains(&file.st_uid)
     }
 
     /// Whether the name still leads here.
     pub fn is_current(&self) -> bool {
         let here = rustix::fs::fstat(&self.root);
-        let there =
+        let named =
             rustix::fs::statat(&self.place.directory, self.place.file.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-        matches!((here, there), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+        matches!((here, named), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
-    /// Takes an empty spool of ours away; false where something came in between. Only under the place's lock.
-    pub fn take_away(self) -> Result<bool> {
+    /// Removes an empty spool of ours; false where something was put into it meanwhile, and then it
+    /// stays. Only under the place's lock.
+    pub fn remove(self) -> Result<bool> {
         let path = self.place.path();
         let (around, root) = (self.place.directory.beneath(), self.beneath(&path));
         let old = beneath::staged(&self.place.file)?;
@@ -244,11 +277,12 @@ impl Layout {
         }
         rustix::fs::renameat(&self.place.directory, &self.place.file, &self.place.directory, old.as_str())
             .doing(doing())?;
-        // Nobody finds it any more; whoever had found it before is seen here, and finds out in turn.
+        // Nobody finds it any more; whoever had opened it before is seen here, or finds out with
+        // `is_current`.
         let emptied = FOLDERS[..2]
             .iter()
             .all(|folder| rustix::fs::unlinkat(&self.root, *folder, AtFlags::REMOVEDIR).is_ok());
-        if emptied && super::presence::living(&self.locks, &self.hello)?.is_empty() {
+        if emptied && clients::living(&self.locks, &self.hello)?.is_empty() {
             around.remove_tree(&old)?;
             return Ok(true);
         }
@@ -263,12 +297,13 @@ impl Layout {
     }
 }
 
-/// Makes a spool under another name than it is to have, and with `durable` brings it to the disk.
+/// Makes a spool under a temporary name, and syncs it where it is durable.
 fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Result<()> {
     let (around, path) = (place.directory.beneath(), place.path());
     let doing = || format!("making the spool {}", path.display());
     let mode = directory_mode(connect_options.mode.unwrap_or(place.directory.file_mode()));
-    // Who may use it may put messages into its directories, and put nothing in the place of one of these.
+    // Whoever may use it may put messages into its directories, but put nothing in the place of one
+    // of these.
     let root = make_folder(around, new, mode & !0o022, connect_options.group)?;
     let root = Beneath::new(root.as_fd(), &path);
     for folder in FOLDERS {
@@ -288,8 +323,9 @@ fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Resul
     Ok(())
 }
 
-/// Removes what dead processes of ours were making for this name. Only under the place's lock.
-pub fn sweep_beginnings(place: &Place, swept: &mut Swept) -> Result<()> {
+/// Removes spools that dead processes of ours had begun to make under this name. Only under the
+/// place's lock.
+pub fn sweep_staged(place: &Place, swept: &mut Swept) -> Result<()> {
     let around = place.directory.beneath();
     for name in around.names()? {
         let is_one = beneath::of_staged(&name).is_some_and(|(file, _)| file == place.file);
@@ -300,24 +336,25 @@ pub fn sweep_beginnings(place: &Place, swept: &mut Swept) -> Result<()> {
     Ok(())
 }
 
-/// Holds the lock of a place for a moment; none where a server has it.
+/// Takes the lock of a place; `None` where a server has it.
 pub fn lock(place: &Place) -> Result<Option<Lock>> {
     lock::try_lock(&place.directory, &place.file)
 }
 
-/// Holds the lock of a place beside other workers; none where somebody has it alone.
+/// Takes the lock of a place beside other workers; `None` where somebody has it exclusively.
 pub fn share(place: &Place) -> Result<Option<Lock>> {
     lock::try_share(&place.directory, &place.file)
 }
 
-/// The mode of a directory whose files have this mode: who may read may enter.
+/// The mode of a directory for files of this mode: whoever may read may enter.
 fn directory_mode(files: u32) -> u32 {
     let enter = (files & 0o444) >> 2;
     let inherits_group = if files & 0o060 == 0 { 0 } else { 0o2000 };
     files | enter | inherits_group
 }
 
-/// Makes a directory of this mode for this group; one that somebody else has just made stays as it is.
+/// Makes a directory of this mode for this group; one that somebody else has just made stays as it
+/// is.
 fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
     let shown = parent.shown(name);
     let doing = || format!("making {}", shown.display());
@@ -330,7 +367,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
         group::give(&folder.fd, shown.display(), group)?;
-        // Not before it is that group's; and the umask may have taken bits away.
+        // Only after it belongs to the group; and the umask may have taken bits away.
         rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode)).doing(doing())?;
     }
     Ok(folder.fd)

@@ -1,4 +1,7 @@
-//! What a listing shows of a spool: how many messages wait in it for its server, whether anybody serves it or not.
+//! What a listing shows of a spool: how many messages wait for its server, whether one lives or
+//! not.
+//!
+//! It opens only what it reads, takes no lock, and changes nothing.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -8,19 +11,14 @@ use super::layout::{self, FOLDERS};
 use super::name::is_hidden;
 use crate::error::Result;
 use crate::sys::beneath::{Beneath, Owner};
+use crate::transport::driver::Listing;
 use crate::transport::place::Place;
 
-/// What is known of a spool without taking part in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// Messages and requests that its server has still to take.
-    pub waiting: u64,
-    /// Whose it is.
-    pub uid: u32,
-}
-
-/// Looks at the spool at a place, and changes nothing; none where there is none, or one that an earlier life of the machine has
-/// left, which whoever comes next wipes.
+/// The listing of the spool at a place; `None` where there is none, or one from before the
+/// machine's last start, which the next program to use it wipes.
+///
+/// # Errors
+/// Those of reading the directory.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let path = place.path();
     let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
@@ -36,5 +34,5 @@ pub fn listing(place: &Place) -> Result<Option<Listing>> {
         waiting += u64::from(!is_hidden(name));
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(Some(Listing { waiting, uid: opened.facts.st_uid }))
+    Ok(Some(Listing { waiting: Some(waiting), uid: Some(opened.facts.st_uid), ..Listing::default() }))
 }

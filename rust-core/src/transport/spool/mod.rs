@@ -1,21 +1,31 @@
-//! The directory of files: one message a file, which people and scripts can read, and which stays until it is consumed.
+//! A spool: a directory of files, one message a file, which people and scripts can read, and which
+//! stays until it is consumed.
+//!
+//! A script takes part with `ls`, `mv` and `rm` alone: a file moved into `server/` is a request,
+//! its answer appears in `client/` under the same name, and removing a file consumes it. Either
+//! side may die and come back; there is no hello, and the kernel's locks are the only proof of
+//! life. One server (or several workers with the option `shared`) holds the lock of the spool's
+//! name; a client holds one for its own name.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | where a spool lies, how it is made and wiped | `layout` |
-//! | one of its directories: files appear whole, are read whole, and go | `folder` |
+//! | one of its directories: files appear whole, are read whole, and are removed | `folder` |
 //! | the names of the files | `name` |
-//! | who is there | `presence` |
-//! | names that have come, and room for more; messages that were given | `arrivals`, `room`; `given` |
+//! | which clients there are; the file by which a program takes part | `clients`; `presence` |
+//! | new names, and room for more; messages that were delivered | `arrivals`, `room`; `delivered` |
 //! | the two sides | `server`, `client` |
 //! | which of several servers works on what | `workers` |
 //! | what a listing shows of it | `listing` |
-//! | what cannot be taken; what is taken away | `reject`, `sweep` |
+//! | what cannot be taken; what is removed, and when | `reject`; `sweep` |
+//! | the traits of a transport | `driver` |
 
 mod arrivals;
 mod client;
+mod clients;
+mod delivered;
+mod driver;
 mod folder;
-mod given;
 mod layout;
 mod listing;
 mod name;
@@ -37,6 +47,7 @@ use server::{ServerRx, ServerTx};
 
 use super::connectionless::{ConnectOptions, ConnectionlessLink};
 use super::endpoint::Endpoint;
+use super::half::{ReceiveHalf, SendHalf};
 use super::owner::{self, OwnerRecord};
 use super::place::Place;
 use super::{Incoming, Outgoing, Rx, Sent, Tx};
@@ -46,17 +57,15 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::fork;
 use crate::sys::inotify::{Watch, WatchFlags};
 use crate::sys::lock::Lock;
-use crate::sys::poll::wait_readable;
+use crate::sys::poll::{Interest, wait_readable};
 use crate::value::{Map, Value};
 
-pub use layout::durable_place;
-pub use listing::listing;
-pub use sweep::{remove_if_unused, tidy, tidy_beside};
+pub use driver::Spool;
 
-/// The sending half.
-pub struct SpoolTx {
+/// The sending half, of either side.
+struct SpoolTx {
     side: Side,
-    /// Always rung: what is ready where there is room.
+    /// Always readable: the descriptor of a side that has room.
     ready: EventFd,
 }
 
@@ -65,21 +74,28 @@ enum Side {
     Client(ClientTx),
 }
 
-/// The receiving half.
-pub enum SpoolRx {
+/// The receiving half, of either side.
+enum SpoolRx {
     /// Of the server.
     Server(ServerRx),
     /// Of a client.
     Client(ClientRx),
 }
 
-/// What holds the server's name.
+/// What a server holds as long as it serves: the lock of the name, and the files that describe it.
+/// The drop releases them.
 struct Claim {
     layout: Arc<Layout>,
+    /// The fork generation that made it; a forked child removes nothing.
     born: u64,
+    /// The server's file in `hello/`; `None` for a worker that was not the first, or where the disk
+    /// was full.
     presence: Option<Presence>,
+    /// The owner record beside the spool, under the same conditions.
     owner_record: Option<OwnerRecord>,
+    /// The lock of the name; `None` only while the drop takes it anew.
     lock: Option<Lock>,
+    /// Whether other workers may serve as well.
     is_shared: bool,
 }
 
@@ -90,29 +106,29 @@ impl Drop for Claim {
         }
         // What tells of a server stays while another worker serves. It goes under the lock that only the last one gets, who
         // need not be the one that wrote it. What cannot be removed now is swept by the next server.
-        self.presence.iter_mut().for_each(Presence::leave);
-        self.owner_record.iter_mut().for_each(OwnerRecord::leave);
+        self.presence.iter_mut().for_each(Presence::keep_file);
+        self.owner_record.iter_mut().for_each(OwnerRecord::keep_file);
         let place = &self.layout.place;
         self.lock = None;
         self.lock = layout::lock(place).unwrap_or_default();
         if self.lock.is_some() {
-            let _ = self.layout.hello.beneath().remove(presence::SERVER);
+            let _ = self.layout.hello.beneath().remove(clients::SERVER);
             let _ = owner::sweep(place);
         }
     }
 }
 
-/// What tells, beside who serves a spool, whether others may serve it, too.
+/// The key of the owner record that says whether other workers may serve, too.
 const SHARED: &str = "shared";
 
-/// Takes any name.
-fn everybody(_: &str, _: &str) -> bool {
-    true
-}
-
-/// Serves the spool at an endpoint, and makes it if need be. `AddressInUse` where a living process does. Where there is a durable
-/// spool alone, that one is served, also without `durable`: a second one of the same name would leave its messages unread.
-pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
+/// Serves the spool at an endpoint, and makes it if need be. Where only a durable spool exists,
+/// that one is served also without the option `durable`: a second one of the same name would leave
+/// its messages unread.
+///
+/// # Errors
+/// `AddressInUse` where a living process serves it, `Stalled` where it was removed at the same
+/// time.
+fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let mut place = layout::place(endpoint, connect_options.durable)?;
     if !connect_options.durable
         && Layout::open(&place)?.is_none()
@@ -123,12 +139,13 @@ pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<C
     serve(place.clone(), connect_options).map_err(|e| place.denied("serve", e))
 }
 
+/// The same at a place, before errors get its path.
 fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let (lock, is_first) = claim(&place, connect_options.shared)?;
     if !is_first {
         // It was made, wiped and swept by the first one, which lives or has just died.
         let Some(layout) = Layout::open(&place)? else {
-            let text = format!("{} is being taken away; try again", place.path().display());
+            let text = format!("{} is being removed; try again", place.path().display());
             return Err(Error::new(ErrorKind::Stalled, text));
         };
         return begin(layout, lock, false, connect_options);
@@ -143,15 +160,16 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
         layout.wipe()?;
     }
     layout.sync_name()?;
-    // What another user left stays, and is in nobody's way.
+    // What another user left stays, and does no harm.
     sweep::sweep(&layout)?;
     if connect_options.shared {
-        server::finish_answers(&layout)?;
+        server::remove_answered(&layout)?;
     }
     begin(layout, lock, true, connect_options)
 }
 
-/// Serves a spool whose lock is held. What tells who serves it, the first one of several says.
+/// Serves a spool whose lock is held. The first of several workers writes the files that describe
+/// the server.
 fn begin(
     layout: Layout,
     lock: Lock,
@@ -173,7 +191,8 @@ fn begin(
         more.insert(SHARED.to_owned(), true.into());
     }
     if is_first {
-        // On a full disk nobody can be told of the server, and it can still take messages away, which makes room.
+        // On a full disk the server cannot be described, but it can still consume messages, which
+        // makes room.
         claim.owner_record = unless_full(OwnerRecord::write(
             &layout.place,
             connect_options.pattern,
@@ -186,14 +205,14 @@ fn begin(
         claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
     }
     Ok(ConnectionlessLink {
-        tx: Tx::Spool(Box::new(SpoolTx::new(Side::Server(tx))?)),
-        rx: Rx::Spool(Box::new(SpoolRx::Server(rx))),
+        tx: Tx::Place(Box::new(SpoolTx::new(Side::Server(tx))?)),
+        rx: Rx::Place(Box::new(SpoolRx::Server(rx))),
         place: Some(claim.layout.place.clone()),
         keeps: Some(Box::new(claim)),
     })
 }
 
-/// What was written; none where there is no space for it.
+/// What was written; `None` where there is no space for it.
 fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
     match written {
         Err(e) if e.kind() == ErrorKind::NoSpace => Ok(None),
@@ -201,31 +220,40 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Takes the lock of a place, and tells whether nobody shares it. Whoever sweeps, or makes a spool, holds it for a moment, and that
-/// is no reason to refuse; the first of several workers may sweep for longer.
+/// Takes the lock of a place; returns also whether it is held exclusively. A sweep, or a program
+/// that makes a spool, holds the lock for a moment, which is no reason to refuse: the lock is tried
+/// every millisecond for 50 ms, and for 5 s where the first of several workers may be sweeping.
+///
+/// # Errors
+/// `AddressInUse` where a living process serves.
 fn claim(place: &Place, shared: bool) -> Result<(Lock, bool)> {
-    let tries = if shared { 5000 } else { 50 };
-    for _ in 0..tries {
+    let attempts = if shared { 5000 } else { 50 };
+    for _ in 0..attempts {
         if let Some(lock) = layout::lock(place)? {
             return Ok((lock, true));
         }
         if shared && let Some(lock) = layout::share(place)? {
             return Ok((lock, false));
         }
-        let said = owner::read(place);
-        let is_shared = |said: &Value| said.at(SHARED).is_ok_and(|it| it == &Value::Bool(true));
-        let is_served = said.is_some_and(|said| !shared || !is_shared(&said));
+        let record = owner::read_map(place);
+        let is_shared = |record: &Value| record.at(SHARED).is_ok_and(|it| it == &Value::Bool(true));
+        let is_served = record.is_some_and(|record| !shared || !is_shared(&record));
         if is_served && layout::lock(place)?.is_none() {
             break;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    let text = format!("somebody else serves {}; connect to it, or end it first", place.path().display());
+    let text = format!("another process serves {}; connect to it, or end it first", place.path().display());
     Err(Error::new(ErrorKind::AddressInUse, text))
 }
 
-/// Joins the spool at an endpoint as a client, and waits until there is one; with `durable` it is made.
-pub fn connect(
+/// Joins the spool at an endpoint as a client, and waits until there is one; with `durable` it is
+/// made.
+///
+/// # Errors
+/// `NotFound` when the deadline passes, `AddressInUse` where a living process has the name,
+/// `PermissionDenied`.
+fn connect(
     endpoint: &Endpoint,
     connect_options: &ConnectOptions,
     waiting: &mut Waiting<'_>,
@@ -242,26 +270,27 @@ pub fn connect(
         }
         match &watch {
             None => {
-                let begun = Watch::new(&place.directory)?;
+                let new_watch = Watch::new(&place.directory)?;
                 if let Some(state) = layout::durable_directory(endpoint) {
                     let doing = format!("watching the directory {}", state.display());
-                    begun.also(
+                    new_watch.also(
                         &state,
                         WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR,
                         doing,
                     )?;
                 }
-                watch = Some(begun);
+                watch = Some(new_watch);
             }
             Some(watch) => wait_readable(waiting, &watch.descriptors()).map_err(|e| match e.kind() {
-                ErrorKind::Timeout => nobody(&place, waiting),
+                ErrorKind::Timeout => no_spool(&place, waiting),
                 _ => e,
             })?,
         }
     }
 }
 
-fn nobody(place: &Place, waiting: &Waiting<'_>) -> Error {
+/// The error for a spool that did not appear in time.
+fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
     let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
     let text = format!(
         "there is no spool: {} {how}; start its server, or make it with the option durable, and see that both use the same directory (LINKSPAN_DIR)",
@@ -270,7 +299,7 @@ fn nobody(place: &Place, waiting: &Waiting<'_>) -> Error {
     Error::new(ErrorKind::NotFound, text)
 }
 
-/// Joins the spool once; none where there is none.
+/// Joins the spool once; `None` where there is none.
 fn try_connect(
     endpoint: &Endpoint,
     place: &Place,
@@ -291,7 +320,7 @@ fn try_connect(
     }
     let Some(layout) = opened else { return Ok(None) };
     if layout.is_stale()? {
-        // Where somebody else has the lock, it is wiped already, or in a moment.
+        // Where somebody else has the lock, it is being wiped, or was a moment ago.
         if let Some(_lock) = layout::lock(&layout.place)?
             && layout.is_stale()?
         {
@@ -308,23 +337,24 @@ fn try_connect(
         nameless(&connect_options.source, connect_options.session)
     };
     let (presence, before) = Presence::client(&layout, &who, connect_options)?;
-    // From here on nobody takes it away; somebody may just have done so.
+    // From here on nobody removes it, because this client is listed; somebody may just have done
+    // so.
     if !layout.is_current() {
         return Ok(None);
     }
     layout.sync_name()?;
-    sweep::forget_the_dead(&layout)?;
+    sweep::sweep_dead_clients(&layout)?;
     let place = Some(layout.place.clone());
     let (tx, rx) = client::join(layout, presence, before, connect_options)?;
     Ok(Some(ConnectionlessLink {
-        tx: Tx::Spool(Box::new(SpoolTx::new(Side::Client(tx))?)),
-        rx: Rx::Spool(Box::new(SpoolRx::Client(rx))),
+        tx: Tx::Place(Box::new(SpoolTx::new(Side::Client(tx))?)),
+        rx: Rx::Place(Box::new(SpoolRx::Client(rx))),
         keeps: None,
         place,
     }))
 }
 
-/// A name that nobody else has, for one who gave none: `python3-1234+7f3a91c2`.
+/// A name that nobody else has, for a program without a `client_id`: `python3-1234+7f3a91c2`.
 fn nameless(program: &str, session: u64) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let program: String = program.trim_start_matches('.').chars().map(allowed).collect();
@@ -341,89 +371,91 @@ macro_rules! each {
 }
 
 impl SpoolTx {
+    /// The sending half of a side.
     fn new(side: Side) -> Result<SpoolTx> {
         let ready = EventFd::new()?;
         ready.wake();
         Ok(SpoolTx { side, ready })
     }
+}
 
+impl SendHalf for SpoolTx {
     /// Never a part of a frame: a file appears whole or not at all.
-    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+    fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         each!(&mut self.side, Side, half => half.try_send(frame))
     }
 
-    /// Frames that went in part are adopted, and none does.
-    pub fn adopt(&mut self, _: &Outgoing<'_>) {}
-
-    /// Nothing is ever under way.
-    pub fn flush(&mut self) -> Result<bool> {
-        Ok(true)
-    }
-
-    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+    fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         each!(&mut self.side, Side, half => half.wait_room(waiting))
     }
 
-    /// What is ready once there may be room.
-    pub fn room_descriptor(&self) -> BorrowedFd<'_> {
-        each!(&self.side, Side, half => half.room_descriptor()).unwrap_or(self.ready.as_fd())
+    fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
+        let descriptor = each!(&self.side, Side, half => half.room_descriptor());
+        (descriptor.unwrap_or(self.ready.as_fd()), Interest::IN)
     }
 
-    /// What the server was given is consumed up to this number.
-    pub fn consumed_to(&mut self, number: u64) {
+    /// Of a file that could not be put, nothing was.
+    fn goes_on_after(&self, _error: &Error, _concerns_frame: bool) -> bool {
+        true
+    }
+
+    fn consumed_to(&mut self, number: u64) {
         if let Side::Server(half) = &mut self.side {
             half.consumed_to(number);
         }
     }
 
-    /// The caller of this request has given up.
-    pub fn withdraw(&mut self, sequence: u64) {
+    fn withdraw(&mut self, sequence: u64) {
         if let Side::Client(half) = &mut self.side {
             half.withdraw(sequence);
         }
     }
 }
 
-impl SpoolRx {
-    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+impl ReceiveHalf for SpoolRx {
+    fn try_recv(&mut self) -> Result<Option<Incoming>> {
         each!(self, SpoolRx, half => half.try_recv())
     }
 
-    pub fn consumed(&mut self) {
-        self.consumed_but(0);
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        each!(self, SpoolRx, half => half.descriptors())
     }
 
-    /// All that was given but the last so many has been dealt with.
-    pub fn consumed_but(&mut self, last: usize) {
+    fn consumed_but(&mut self, last: usize) {
         each!(self, SpoolRx, half => half.consumed_but(last));
     }
 
-    pub fn park(&self) -> bool {
-        each!(self, SpoolRx, half => half.park())
+    fn keeps(&self) -> bool {
+        true
     }
 
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        each!(self, SpoolRx, half => half.descriptors())
+    fn is_likely_empty(&self) -> bool {
+        !each!(self, SpoolRx, half => half.park())
+    }
+
+    fn park(&mut self) -> Result<bool> {
+        Ok(each!(self, SpoolRx, half => half.park()))
     }
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]
-/// Reads the first line as the name of a file, and the rest as what stands in it.
+/// Fuzzing: the first line as the name of a file, and the rest as its contents. What a name was
+/// parsed to must format to a name that parses to the same.
 pub fn fuzz(bytes: &[u8]) {
     use crate::frame::Kind;
     let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));
     let name = String::from_utf8_lossy(name);
     for usual in [Kind::Data, Kind::Request, Kind::Reply] {
-        let said = name::Name::parse(&name, usual);
-        if let Some((number, who)) = &said.numbered {
-            let written = name::Name::format(*number, who, said.kind, said.encoding, usual);
-            assert_eq!(name::Name::parse(&written, usual), said, "{name:?} is written as {written:?}");
+        let parsed = name::Name::parse(&name, usual);
+        if let Some((number, who)) = &parsed.numbered {
+            let written = name::Name::format(*number, who, parsed.kind, parsed.encoding, usual);
+            assert_eq!(name::Name::parse(&written, usual), parsed, "{name:?} is written as {written:?}");
             assert!(name::session(who) & 1 == 1 && who.starts_with(name::source(who)));
             let _: bool = client::is_for(&name, who);
         }
         assert!(name.starts_with(name::stem(&name)) || name::is_hidden(&name));
         let limits = crate::value::Limits::for_message(1 << 16);
-        if let Err(error) = reject::check(body, said.encoding, &limits, false) {
+        if let Err(error) = reject::check(body, parsed.encoding, &limits, false) {
             drop(reject::failure(&name, &error));
         }
     }

@@ -1,4 +1,15 @@
-//! The names of a spool's files: `00000000000000000042.panel-7f3a.json`, and what they say.
+//! The names of a spool's files: `00000000000000000042.panel-7f3a.json`, and what they mean.
+//!
+//! | part | meaning |
+//! |---|---|
+//! | 20 digits | the number, so that names sort in the order of sending |
+//! | `panel-7f3a` | the client that sent the file, or that it is for |
+//! | `request`, `data`, `reply`, `command`, `event` | the kind, only where the directory does not imply it |
+//! | `json` … | the encoding of the body; any other ending means raw bytes |
+//! | `.error` | behind all of it: a failed answer, whose body is JSON |
+//!
+//! Any other name is a script's: its file is a message all the same, without number. Parsing never
+//! fails, because whoever may use the spool can give a file any name; it only finds less in it.
 
 use std::path::Path;
 
@@ -9,22 +20,23 @@ use crate::frame::Kind;
 /// Digits of the number: as many as the largest has, so that names sort as their numbers do.
 pub const DIGITS: usize = 20;
 
-/// The largest number of a file. A name with a larger one is like any other that somebody else gave, so that a number that
-/// is counted on from there never overflows.
+/// The largest number of a file. A name with a larger one is treated as a script's, so that no
+/// number that is counted on from overflows.
 pub const LARGEST: u64 = i64::MAX as u64;
-/// The largest number that whoever comes counts on from. A name with a larger one is somebody's whim: without this bound a
-/// single file would use up everybody's numbers.
+/// The largest number from which a newcomer counts on. Without this bound a single file with a huge
+/// number would use up the numbers of all.
 pub const LARGEST_COUNTED: u64 = 1 << 62;
-/// Bytes of a name in `server/`, at most: an answer's name has room for `.error` behind it.
+/// The longest name in `server/` in bytes: an answer's name has room for `.error` behind it.
 pub const LONGEST: usize = 240;
 
-/// What an answer's name ends in when the request failed; its body is always JSON.
+/// The ending of an answer's name when the request failed.
 pub const FAILED: &str = ".error";
 
-/// Separates the name of a program that gave none from what makes it unique. No given name holds it.
+/// Separates the name of a program without a `client_id` from what makes it unique. No `client_id`
+/// contains it.
 pub const NAMELESS: char = '+';
 
-/// The parts that say what a message is for, where the directory does not say it already.
+/// The parts that give the kind of a message, where the directory does not imply it.
 const PARTS: [(&str, Kind); 5] = [
     ("request", Kind::Request),
     ("data", Kind::Data),
@@ -33,22 +45,24 @@ const PARTS: [(&str, Kind); 5] = [
     ("event", Kind::Event),
 ];
 
-/// What the name of a message's file says.
+/// What the name of a message's file means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// Its number and who sent it, or whom it is for; none where somebody else than Linkspan named the file.
+    /// Its number, and the client that sent it or that it is for; `None` where Linkspan did not
+    /// give the name.
     pub numbered: Option<(u64, String)>,
-    /// What it is for.
+    /// The kind of the message.
     pub kind: Kind,
     /// How the body is written.
     pub encoding: Encoding,
 }
 
 impl Name {
-    /// The name of a file of ours; `usual` is what a file of this directory is for where its name does not say it.
+    /// The name of a file; `usual` is the kind that the directory implies.
     pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
         let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
-        // A name that ends like a part would be taken for one.
+        // A client whose name ends like a kind needs the kind written out, or its name would be
+        // parsed as one.
         let is_mistakable = PARTS.iter().any(|(part, _)| who.rsplit('.').next() == Some(part));
         if kind == usual && !is_mistakable {
             format!("{number:0DIGITS$}.{who}.{}", encoding.name())
@@ -57,7 +71,7 @@ impl Name {
         }
     }
 
-    /// What a name says; `usual` as above.
+    /// What a name means; `usual` as in [`Name::format`].
     pub fn parse(name: &str, usual: Kind) -> Name {
         let (rest, encoding) = match name.rsplit_once('.') {
             Some((rest, extension)) => match Encoding::from_name(extension) {
@@ -79,7 +93,7 @@ impl Name {
     }
 }
 
-/// What is left of a name that somebody else gave once what it says is taken away: how its sender is called.
+/// The name without encoding and kind: what the sender of a script's file is called in messages.
 pub fn stem(name: &str) -> &str {
     let rest = match name.rsplit_once('.') {
         Some((rest, extension)) if Encoding::from_name(extension).is_ok() => rest,
@@ -91,7 +105,10 @@ pub fn stem(name: &str) -> &str {
     }
 }
 
-/// The name that is numbered one above this, where there is one.
+/// The number after `last`.
+///
+/// # Errors
+/// `InvalidState` where there is none; `folder` is for the text.
 pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
     if last < LARGEST {
         return Ok(last + 1);
@@ -103,25 +120,31 @@ pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
     Err(Error::new(ErrorKind::InvalidState, text))
 }
 
-/// Whether a file is left alone: what is hidden, or is still being made by somebody.
+/// Whether a file is left alone: hidden, or still being made by somebody, by the usual endings.
 pub fn is_hidden(name: &str) -> bool {
     let ends = ["~", ".tmp", ".part"];
     name.is_empty() || name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
 }
 
-/// How the sender is called in messages: without what makes a nameless one unique.
+/// What a sender is called in messages: its name without what makes a nameless one unique.
 pub fn source(who: &str) -> &str {
     who.split_once(NAMELESS).map_or(who, |(program, _)| program)
 }
 
-/// Whether its sender gave no name of its own, and so never comes back.
+/// Whether its program gave no `client_id`, and so never comes back under this name.
 pub fn is_nameless(who: &str) -> bool {
     who.contains(NAMELESS)
 }
 
-/// The session of all messages of a sender: with the name, its numbers are unique for ever.
+/// The session of all messages of a sender, a hash of its name (FNV-1a): with the name, its numbers
+/// are unique for ever.
 pub fn session(who: &str) -> u64 {
     who.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)) | 1
+}
+
+/// Accepts every name: the filter of a directory in which all files are for the one that reads it.
+pub fn any_name(_name: &str, _who: &str) -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -129,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_what_it_was_made_from() {
+    fn name_parses_to_what_it_was_formatted_from() {
         for who in ["panel-7f3a", "python3-12+0badcafe", "a.b", "x.data", "reply", "json"] {
             for kind in [Kind::Request, Kind::Data, Kind::Reply, Kind::Command, Kind::Event] {
                 for usual in [Kind::Request, Kind::Reply] {
@@ -149,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_others_gave() {
+    fn names_given_by_others_are_parsed() {
         for (name, kind, encoding) in [
             ("job.json", Kind::Request, Encoding::Json),
             ("job", Kind::Request, Encoding::Raw),

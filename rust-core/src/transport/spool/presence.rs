@@ -1,38 +1,48 @@
-//! Who is there: a file in `hello/` that tells of its owner, and a lock that dies with it.
+//! Who takes part in a spool: each client and the server has a file in `hello/` that describes it,
+//! and a client holds a lock that dies with its process.
+//!
+//! A client's file begins with two numbers of fixed length, which are written over in place: the
+//! last number that it used and the last that it consumed. A client that comes back under its name
+//! continues there. A nameless client's file goes with it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::clients::SERVER;
 use super::folder::{Folder, Found, Read};
 use super::layout::Layout;
 use super::name::{LARGEST, is_nameless};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::beneath::{Owner, is_ours};
-use crate::sys::directory::Directory;
 use crate::sys::fork;
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 use crate::transport::connectionless::ConnectOptions;
 use crate::value::{Map, Value};
 
-/// The server's file; no client may be called so.
-pub const SERVER: &str = "server";
-
-/// This program's file in `hello/`. Its end lets go of the name.
+/// This program's file in `hello/`. The drop gives up the name, and removes the file of a server
+/// and of a nameless client.
 pub struct Presence {
     layout: Arc<Layout>,
     who: String,
+    /// The open file, for the numbers.
     file: OwnedFd,
+    /// The fork generation that made it; a forked child removes nothing.
     born: u64,
+    /// Whether the file stays after the drop, see [`Presence::keep_file`].
     stays: bool,
+    /// The lock of the name; a server holds the lock of the whole spool instead.
     _lock: Option<Lock>,
 }
 
-/// How far somebody had come before: the number that it used last, and that of the last message that it consumed.
+/// How far a client had come: the last number that it used, and that of the last message that it
+/// consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// The last number that it gave to a message.
     pub used: u64,
+    /// The number of the last message that it consumed.
     pub consumed: u64,
 }
 
@@ -42,7 +52,11 @@ fn progress_text(progress: Progress) -> String {
 }
 
 impl Presence {
-    /// Says that a client is there; gives how far it had come before. `AddressInUse` where a living one has the name.
+    /// Claims a client's name and writes its file; returns also how far it had come before.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a living process has the name, `PermissionDenied` where another user's
+    /// file has it, `InvalidEndpoint` for a name that no client may have.
     pub fn client(
         layout: &Arc<Layout>,
         who: &str,
@@ -50,14 +64,14 @@ impl Presence {
     ) -> Result<(Presence, Progress)> {
         if who == SERVER || who.starts_with('.') {
             let text = format!(
-                "no client of a spool may be called {who}; choose another client_id",
+                "no client of a spool may have the name {who}; choose another client_id",
                 who = quoted(who)
             );
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
         let Some(lock) = lock::try_lock(&layout.locks, who)? else {
             let text = format!(
-                "a living process is there as {who} (see {}); give each client_id to one",
+                "a living process takes part as {who} (see {}); give each client_id to one process",
                 layout.hello.path().join(who).display(),
                 who = quoted(who)
             );
@@ -65,6 +79,7 @@ impl Presence {
         };
         // What another user said under this name, and what is kept for it, is that user's.
         let beneath = layout.hello.beneath();
+        // What another user wrote under this name, and what is kept for it, belongs to that user.
         if let Some(facts) = beneath.facts(who)?
             && !is_ours(&facts)
         {
@@ -85,33 +100,35 @@ impl Presence {
         Ok((Presence::write(layout, who, &text, Some(lock))?, progress))
     }
 
-    /// Says that the server is there, who holds the spool's own lock.
+    /// Writes the server's file; the caller holds the spool's lock.
     pub fn server(layout: &Arc<Layout>, connect_options: &ConnectOptions) -> Result<Presence> {
         Presence::write(layout, SERVER, &(describe(connect_options)? + "\n"), None)
     }
 
+    /// Replaces the file of this name.
     fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
-        super::sweep::forget_beginnings(layout, who)?;
+        super::sweep::remove_staged(layout, who)?;
         let file = layout.hello.replace_ours(who, text.as_bytes())?;
         let born = fork::generation();
         Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, stays: false, _lock: lock })
     }
 
-    /// The file stays when this ends: it tells of others, too.
-    pub fn leave(&mut self) {
+    /// Makes the file stay after the drop: it describes other workers, too.
+    pub fn keep_file(&mut self) {
         self.stays = true;
     }
 
-    /// How it is called.
+    /// The name of this client, or `server`.
     pub fn who(&self) -> &str {
         &self.who
     }
 
-    /// Writes down how far this client has come. Only for those who come back: a number that is lost with the machine's
-    /// power is found again among the messages.
+    /// Writes how far this client has come, where it has a name under which it can come back. Not
+    /// synced, and errors are ignored: a number that is lost is found again among the messages
+    /// (`client::highest`).
     pub fn note(&self, progress: Progress) {
         let text = progress_text(progress);
-        // Past the limit on files the kernel kills instead of answering.
+        // Past the limit on the length of files the kernel kills instead of returning an error.
         if !is_nameless(&self.who) && text.len() as u64 <= headroom::file_limit() {
             let _ = rustix::io::pwrite(&self.file, text.as_bytes(), 0);
         }
@@ -126,50 +143,34 @@ impl Drop for Presence {
         // The lock is still held here. What cannot be removed now is swept by the next server.
         let _ = self.layout.hello.beneath().remove(&self.who);
         if is_nameless(&self.who) {
-            let _ = super::sweep::forget_answers(&self.layout, &self.who);
+            let _ = super::sweep::remove_answers(&self.layout, &self.who);
         }
     }
 }
 
+/// The description of this program as a JSON map.
 fn describe(connect_options: &ConnectOptions) -> Result<String> {
     let map = Map::from_iter([
         ("pid".to_owned(), Value::from(std::process::id())),
         ("program".to_owned(), connect_options.source.as_str().into()),
         ("encoding".to_owned(), connect_options.encoding.name().into()),
-        ("limit".to_owned(), connect_options.limit.into()),
+        ("limit".to_owned(), connect_options.max_message_size.into()),
         ("pattern".to_owned(), connect_options.pattern.into()),
     ]);
     let text = codec::encode(&Value::Map(map), Encoding::Json)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// What somebody's file says.
+/// What the file of a name says; `None` where there is none, or it is no map.
 pub fn read(hello: &Folder, who: &str) -> Option<Map> {
     let Ok(Found::File(Read { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
     decoded(&body)
 }
 
-/// Bytes of such a file, at most.
+/// The longest file in `hello/` that is read, in bytes.
 const LIMIT: usize = 4096;
 
+/// A JSON map; `None` for anything else.
 fn decoded(text: &[u8]) -> Option<Map> {
     codec::decode(text, Encoding::Json).ok()?.as_map().ok().cloned()
-}
-
-/// The clients that have a file, whether they live or not.
-pub fn known(hello: &Folder) -> Result<Vec<String>> {
-    hello.names(|name| name != SERVER && !name.starts_with('.'))
-}
-
-/// The clients that are there now.
-pub fn living(locks: &Directory, hello: &Folder) -> Result<Vec<String>> {
-    let mut names = known(hello)?;
-    let mut failed = None;
-    names.retain(|name| {
-        lock::is_locked(locks, name).unwrap_or_else(|e| {
-            failed = Some(e);
-            false
-        })
-    });
-    failed.map_or(Ok(names), Err)
 }

@@ -1,4 +1,8 @@
-//! Files that cannot be taken: what is wrong with them, where they are kept, and what their sender is told.
+//! Files that cannot be taken as messages: what is wrong with them, where they are kept, and what
+//! their sender is told.
+//!
+//! Such a file moves to `rejected/`, so that it neither blocks those behind it nor is lost. The
+//! sender of a request gets a failed answer with a JSON-RPC error, which also names the file.
 
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
@@ -10,14 +14,17 @@ use crate::codec::{self, Encoding, Unread};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::value::{Limits, Map, Value};
 
-/// JSON-RPC 2.0's codes: a request that is no valid text, and one that is not to be taken.
+/// JSON-RPC 2.0's code for a text that cannot be parsed.
 const PARSE_ERROR: i64 = -32700;
+/// JSON-RPC 2.0's code for a request that is not accepted.
 const INVALID_REQUEST: i64 = -32600;
 
-/// Bodies in files of ours are trusted from this size on: whoever decodes them notices as well.
+/// Bodies in files that Linkspan wrote are not checked from this many bytes on: whoever decodes
+/// them finds the same.
 const LONG: usize = 1 << 20;
 
-/// Whether a body is a value in its encoding.
+/// Whether a body is a value in its encoding; the error of the decoder otherwise. `is_ours` where
+/// the file's name was made by Linkspan.
 pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) -> Result<()> {
     if encoding == Encoding::Raw || is_ours && body.len() >= LONG {
         return Ok(());
@@ -25,7 +32,7 @@ pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) ->
     codec::decode_into(body, encoding, limits, Unread).map(drop)
 }
 
-/// What the sender of a file is told that was not taken: the body of a failed answer.
+/// The body of the failed answer for a file that was not taken.
 pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     let code = if matches!(error.kind(), ErrorKind::Malformed) { PARSE_ERROR } else { INVALID_REQUEST };
     let map = Map::from_iter([
@@ -36,22 +43,23 @@ pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     codec::encode(&Value::Map(map), Encoding::Json)
 }
 
-/// Names that are tried in turn, before one is drawn that nobody can have taken.
-const TRIES: u32 = 16;
+/// How many names are tried in turn, before one is drawn at random that nobody can have taken.
+const PLAIN_NAMES: u32 = 16;
 
-/// Keeps a second name for a file in `rejected/`, so that its first may go.
+/// Links a file into `rejected/`, so that the caller can remove its first name; renames it where
+/// linking is not allowed. A file that has gone meanwhile is no error.
 pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
     let stem = beginning(name, LONGEST);
     for attempt in 0..u32::MAX {
         let kept = match attempt {
             0 => stem.to_owned(),
-            1..TRIES => format!("{stem}.{attempt}"),
-            _ => format!("{}.{:08x}", beginning(stem, 200), drawn()?),
+            1..PLAIN_NAMES => format!("{stem}.{attempt}"),
+            _ => format!("{}.{:08x}", beginning(stem, 200), random()?),
         };
         match rustix::fs::linkat(from, name, &layout.rejected, &kept, AtFlags::empty()) {
             Err(Errno::EXIST) if is_same(from, name, &layout.rejected, &kept) => break,
             Err(Errno::EXIST) => {}
-            // Somebody else's file may be renamed and not linked.
+            // Another user's file may be renamed and not linked.
             Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::MLINK) => {
                 match rustix::fs::renameat_with(from, name, &layout.rejected, &kept, RenameFlags::NOREPLACE) {
                     Err(Errno::EXIST) => {}
@@ -66,7 +74,7 @@ pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
     layout.rejected.sync()
 }
 
-/// At most so many bytes of a name.
+/// At most `bytes` bytes of a name, cut between two characters.
 fn beginning(name: &str, bytes: usize) -> &str {
     let mut end = name.len().min(bytes);
     while !name.is_char_boundary(end) {
@@ -75,18 +83,21 @@ fn beginning(name: &str, bytes: usize) -> &str {
     &name[..end]
 }
 
-fn drawn() -> Result<u32> {
+/// A random number from the kernel.
+fn random() -> Result<u32> {
     let mut bytes = [0; 4];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .doing("drawing a random number")?;
     Ok(u32::from_le_bytes(bytes))
 }
 
+/// The error for a file that cannot be kept.
 fn failed(layout: &Layout, kept: &str, errno: Errno) -> Error {
     let path = layout.rejected.path().join(kept);
     Error::os(format_args!("keeping a file as {}", path.display()), errno.raw_os_error())
 }
 
+/// Whether two names lead to one file.
 fn is_same(a: &Folder, name: &str, b: &Folder, other: &str) -> bool {
     matches!((a.facts(name), b.facts(other)), (Some(a), Some(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
 }

@@ -1,4 +1,9 @@
-//! How much may wait to be consumed: counted now and then, so that a message that has room pays next to nothing.
+//! How much may wait in a directory: 4,096 files, and as many bytes as the option `buffer` allows
+//! (256 MiB without it).
+//!
+//! Counting reads the whole directory, so it happens only when the credit of the last count is used
+//! up; a message for which there is credit costs nothing more. Several senders count independently:
+//! each takes half of what is left as its credit, so together they exceed the bound only a little.
 
 use std::ops::ControlFlow;
 
@@ -8,30 +13,34 @@ use super::name::is_hidden;
 use crate::error::Result;
 use crate::sys::inotify::{Watch, WatchFlags};
 
-/// Files that may wait.
-const FILES: u64 = 4096;
-/// Bytes that may wait, unless the option `buffer` says otherwise.
-const BYTES: u64 = 256 << 20;
+/// The most files that may wait.
+const MAX_FILES: u64 = 4096;
+/// The most bytes that may wait, unless the option `buffer` gives another number.
+const MAX_BYTES: u64 = 256 << 20;
 
-/// The room that is left in a directory.
+/// The room for the messages of one sender in a directory.
 pub struct Room {
+    /// The most files that may wait.
     files: u64,
+    /// The most bytes that may wait.
     bytes: u64,
-    /// What may still be put there before it is counted again.
+    /// How many files and bytes may still be put there before it is counted again.
     credit: (u64, u64),
-    /// Whose files count; none for all.
+    /// Which files count, as a function of the file's name and a client's.
     whose: fn(&str, &str) -> bool,
+    /// Wakes a sender that waits for room; `None` while there is some.
     watch: Option<Watch>,
 }
 
 impl Room {
-    /// The usual room, or so many bytes.
+    /// The default room, or `buffer` bytes.
     pub fn new(buffer: Option<usize>, whose: fn(&str, &str) -> bool) -> Room {
-        let bytes = buffer.map_or(BYTES, |bytes| bytes as u64);
-        Room { files: FILES, bytes, credit: (0, 0), whose, watch: None }
+        let bytes = buffer.map_or(MAX_BYTES, |bytes| bytes as u64);
+        Room { files: MAX_FILES, bytes, credit: (0, 0), whose, watch: None }
     }
 
-    /// Takes the room of one file. False where there is none: then the watch has begun that wakes when a file goes.
+    /// Takes the room for one file of `size` bytes. False where there is none; then [`Room::watch`]
+    /// becomes readable when a file is removed.
     pub fn take(&mut self, folder: &Folder, who: &str, size: u64) -> Result<bool> {
         loop {
             if self.credit.0 > 0 && size <= self.credit.1 {
@@ -39,15 +48,15 @@ impl Room {
                 self.watch = None;
                 return Ok(true);
             }
-            if let Some(credit) = self.left(folder, who, size)? {
+            if let Some(credit) = self.count(folder, who, size)? {
                 self.credit = credit;
                 continue;
             }
             match &self.watch {
-                // It was counted after the watch had begun.
+                // Counted once more after the watch began, so that no removal is missed in between.
                 Some(watch) => {
                     watch.drain();
-                    match self.left(folder, who, size)? {
+                    match self.count(folder, who, size)? {
                         Some(credit) => self.credit = credit,
                         None => return Ok(false),
                     }
@@ -60,34 +69,35 @@ impl Room {
         }
     }
 
-    /// Gives back what was not used after all.
-    pub fn give_back(&mut self, size: u64) {
+    /// Returns the room of a file that was not put after all.
+    pub fn return_credit(&mut self, size: u64) {
         self.credit = (self.credit.0.saturating_add(1), self.credit.1.saturating_add(size));
     }
 
-    /// What to sleep on until there may be room.
+    /// What to wait on until there may be room.
     pub fn watch(&self) -> Option<&Watch> {
         self.watch.as_ref()
     }
 
-    /// What may be put there before it is counted again, one file of this size at least; none where there is no room for it.
-    fn left(&self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
+    /// Counts the files: how many files and bytes may be put before the next count, one file of
+    /// `size` bytes at least; `None` where there is no room for that.
+    fn count(&self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
         let (mut files, mut bytes) = (0, 0u64);
         folder.each_name(|name| {
             if !is_hidden(name) && (self.whose)(name, who) {
                 files += 1;
-                let there = folder.facts(name).map_or(0, |facts| facts.st_size as u64);
-                bytes = bytes.saturating_add(there);
+                let size = folder.facts(name).map_or(0, |facts| facts.st_size as u64);
+                bytes = bytes.saturating_add(size);
             }
-            // Somebody may have put millions there, and more than enough is enough.
+            // Somebody may have put millions there, so counting ends at the bound.
             Ok(if files < self.files { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         let all = bytes.saturating_add(size);
-        // One message is always taken, however long.
+        // One message is always taken where nothing else waits, however long it is.
         if files > 0 && (files >= self.files || all > self.bytes) {
             return Ok(None);
         }
-        // Others put files there too: with half of what is left each, nobody goes far beyond.
+        // Others put files there, too: each sender takes half of what is left.
         let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(all));
         Ok(Some((left.0.div_ceil(2).max(1), (left.1 / 2).saturating_add(size))))
     }
@@ -98,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sender_fills_it_to_the_last_file_and_the_last_byte() {
+    fn room_is_used_to_the_last_file_and_byte() {
         let temporary = tempfile::tempdir().unwrap();
         let directory =
             crate::sys::directory::Directory::existing(temporary.path().parent().unwrap()).unwrap();

@@ -1,4 +1,19 @@
-//! The server's two halves: what lies in `server/` is taken in the order of names, answers go into `client/`.
+//! The server's two halves: files in `server/` are delivered in the order of names, answers go into
+//! `client/`.
+//!
+//! Life of a request: it is delivered and remembered with its file (`requests`); the answer is put
+//! into `client/` under the same name; then the request's file is removed. A server that dies
+//! before the answer leaves the request to the next one; one that dies between answer and removal
+//! leaves both, and the next one removes the request ([`remove_answered`]). A message that wants no
+//! answer stays until the program has consumed it (`delivered`).
+//!
+//! Where several workers serve one spool (`shared`), each claims a file with a lock before it reads
+//! it, so each request is worked on by one of them at a time, and again by another one where that
+//! dies (`workers`).
+//!
+//! Answers are readable for the user that asked, where the file system has access lists. Files by
+//! other users that cannot be read, are too large or no value in their encoding go to `rejected/`,
+//! and their sender gets an error.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -9,14 +24,14 @@ use bytes::Bytes;
 
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
+use super::clients::{known, living};
+use super::delivered::Delivered;
 use super::folder::{Folder, Found, Read};
-use super::given::Given;
 use super::layout::Layout;
-use super::name::{FAILED, LONGEST, Name, is_nameless, next_number, session, source, stem};
-use super::presence::{known, living};
+use super::name::{FAILED, LONGEST, Name, any_name, is_nameless, next_number, session, source, stem};
+use super::reject;
 use super::room::Room;
-use super::workers::{self, Others};
-use super::{everybody, reject};
+use super::workers::{self, OtherWorkers};
 use crate::codec::{self, Encoding};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,160 +47,182 @@ use crate::value::Limits;
 /// What the two halves share.
 struct ServerState {
     layout: Arc<Layout>,
-    /// Where several serve: the locks by which each takes what it works on.
+    /// Where several serve: the locks by which each claims its files.
     taking: Option<lock::Many>,
+    /// What was delivered; held for short times only.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Requests that were given and not answered: the number that they were given under, the file, and whose it is.
+    /// Requests that were delivered and not answered: by the number under which they were
+    /// delivered, the file and the user that owns it.
     requests: HashMap<u64, (String, u32)>,
     /// Their files.
-    held: HashSet<String>,
-    /// Messages that want no answer, and were given and not consumed.
-    given: Given,
-    /// Where several serve: what of all this is ours. Each lock ends with its file, or with this process.
+    request_files: HashSet<String>,
+    /// Messages that want no answer, and were delivered and not consumed.
+    delivered: Delivered,
+    /// Where several serve: the locks of all files that this one has claimed. The kernel releases
+    /// them with this process.
     locks: HashMap<String, Held>,
-    /// The last number that was given to a file that had none of its own.
-    drawn: u64,
+    /// The last number that was assigned to a file without one of its own.
+    last_assigned: u64,
 }
 
 /// The sending half.
 pub struct ServerTx {
     server_state: Arc<ServerState>,
+    /// The room for messages that no client asked for.
     room: Room,
-    /// Clients that come and go, once something was sent that nobody asked for.
-    comings: Option<Watch>,
+    /// Reports clients that come and go, once a message was sent that no client asked for.
+    client_watch: Option<Watch>,
+    /// The one client of a channel, as it was found last.
     peer: Option<String>,
+    /// The last number that this server used for a message of its own.
     number: u64,
 }
 
 /// The receiving half.
 pub struct ServerRx {
     server_state: Arc<ServerState>,
+    /// The names in `server/` that were not dealt with.
     arrivals: Arrivals,
-    others: Option<Others>,
+    /// What other workers have claimed, where several serve.
+    other_workers: Option<OtherWorkers>,
+    /// The longest body in bytes.
     limit: u64,
-    /// The sender that the last extension tells of.
+    /// The sender of the last message, with the extension made for it.
     sender: Option<(String, Bytes)>,
 }
 
-/// The two halves of the server of a spool, whose lock is held.
-///
-/// `alone` where nobody else does, or will.
+/// Makes the two halves of the server of a spool whose lock is held; `exclusive` where there are
+/// and will be no other workers.
 pub fn open(
     layout: Arc<Layout>,
-    alone: bool,
+    exclusive: bool,
     connect_options: &ConnectOptions,
 ) -> Result<(ServerTx, ServerRx)> {
     let number = highest(&layout.server)?.max(highest(&layout.client)?);
-    layout.settle()?;
-    if alone {
-        finish_answers(&layout)?;
+    layout.sync_messages()?;
+    if exclusive {
+        remove_answered(&layout)?;
     }
-    // Before anything is looked at: who dies from here on is noticed.
-    let taking = if alone { None } else { Some(lock::Many::open(&layout.locks)?) };
-    let others = taking.as_ref().map(|taking| Others::new(taking.file())).transpose()?;
-    let arrivals = Arrivals::new(&layout.server, everybody, "")?;
-    arrivals.mind(&layout)?;
+    // Before any file is read: the death of a worker from here on is noticed.
+    let taking = if exclusive { None } else { Some(lock::Many::open(&layout.locks)?) };
+    let other_workers = taking.as_ref().map(|taking| OtherWorkers::new(taking.file())).transpose()?;
+    let arrivals = Arrivals::new(&layout.server, any_name, "")?;
+    arrivals.watch_removal(&layout)?;
     let server_state = Arc::new(ServerState { layout, taking, state: Mutex::default() });
     let room = Room::new(connect_options.buffer, is_for);
-    let tx = ServerTx { server_state: server_state.clone(), room, comings: None, peer: None, number };
-    Ok((tx, ServerRx { server_state, arrivals, others, limit: connect_options.limit, sender: None }))
+    let tx = ServerTx { server_state: server_state.clone(), room, client_watch: None, peer: None, number };
+    Ok((
+        tx,
+        ServerRx {
+            server_state,
+            arrivals,
+            other_workers,
+            limit: connect_options.max_message_size,
+            sender: None,
+        },
+    ))
 }
 
-/// Removes the requests whose answers are there: a server died between the one and the other.
-pub fn finish_answers(layout: &Layout) -> Result<()> {
+/// Removes the requests whose answers exist: a server died between answering and removing.
+pub fn remove_answered(layout: &Layout) -> Result<()> {
     layout.client.each_name(|answer| {
-        finish_answer(layout, answer.strip_suffix(FAILED).unwrap_or(answer), answer)?;
+        remove_if_answered(layout, answer.strip_suffix(FAILED).unwrap_or(answer), answer)?;
         Ok(ControlFlow::Continue(()))
     })
 }
 
-/// Removes a request where this is its answer, which is there; true where it was.
-fn finish_answer(layout: &Layout, request: &str, answer: &str) -> Result<bool> {
-    // A message to a client may have the same name as one of that client's: neither answers the other.
+/// Removes a request where `answer` is its answer; true where it was removed.
+fn remove_if_answered(layout: &Layout, request: &str, answer: &str) -> Result<bool> {
+    // A message to a client may have the same name as one from it: neither answers the other.
     if Name::parse(request, Kind::Request).kind != Kind::Request {
         return Ok(false);
     }
     let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
         return Ok(false);
     };
-    // A script may use a name again before it has fetched the answer to the first. What another user put there does not say
-    // that somebody's request was answered.
+    // A script may use a name again before it has fetched the first answer. And a file that another
+    // user put there does not prove that a request was answered.
     let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
-    if when(&given) >= when(&asked) && layout.is_server_s(&given) {
+    if when(&given) >= when(&asked) && layout.is_by_server(&given) {
         return layout.server.remove(request);
     }
     Ok(false)
 }
 
 impl ServerState {
+    /// The state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_given(&self, name: &str) -> bool {
+    /// Whether a file was delivered by this server already.
+    fn is_delivered(&self, name: &str) -> bool {
         let state = self.state();
-        state.held.contains(name) || state.given.has(name)
+        state.request_files.contains(name) || state.delivered.has_file(name)
     }
 
-    /// Takes a file for this server; false where another one works on it.
-    fn take(&self, name: &str) -> Result<bool> {
+    /// Claims a file for this server; false where another worker has it.
+    fn claim_file(&self, name: &str) -> Result<bool> {
         let Some(taking) = &self.taking else { return Ok(true) };
         let Some(held) = taking.try_take(&workers::lock_of(name))? else { return Ok(false) };
         self.state().locks.insert(name.to_owned(), held);
         Ok(true)
     }
 
-    /// Whether a request was answered by a server that died before it could take it away. To be asked by whoever has taken it.
+    /// Whether a request was answered by a worker that died before it could remove it; removes it
+    /// then. For the worker that has claimed it.
     fn is_answered(&self, name: &str) -> Result<bool> {
         if self.taking.is_none() {
             return Ok(false);
         }
-        Ok(finish_answer(&self.layout, name, name)?
-            || finish_answer(&self.layout, name, &format!("{name}{FAILED}"))?)
+        Ok(remove_if_answered(&self.layout, name, name)?
+            || remove_if_answered(&self.layout, name, &format!("{name}{FAILED}"))?)
     }
 
-    /// A file was not given after all.
-    fn let_go(&self, name: &str) {
+    /// Releases a file that was not delivered after all.
+    fn release_file(&self, name: &str) {
         self.state().locks.remove(name);
     }
 
-    /// All that was given but the last so many has been dealt with.
+    /// Removes the files of all messages that were delivered, but the last `last`.
     fn consumed_but(&self, last: usize) {
         let mut state = self.state();
-        state.given.take_away_but(&self.layout.server, last);
+        state.delivered.remove_all_but(&self.layout.server, last);
         state.release();
     }
 
-    /// What a server is told whose directory is gone: nothing will come there any more.
-    fn told(&self, error: Error) -> Error {
+    /// The error for a server whose directory was removed: `InvalidState`, because nothing will
+    /// arrive there any more.
+    fn with_remedy(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Disconnected {
             return error;
         }
         Error::new(ErrorKind::InvalidState, format!("{}; close this server, and listen again", error.text()))
     }
 
-    /// Leaves an answer, and takes the request away. In this order, so that nothing is lost in between.
-    fn answer(&self, (request, asker): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
+    /// Puts an answer and then removes the request, in this order, so that nothing is lost in
+    /// between.
+    fn answer(&self, (request, requester): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
         let (server, client) = (&self.layout.server, &self.layout.client);
         if let Some((_, who)) = Name::parse(request, Kind::Request).numbered
             && is_nameless(&who)
             && !self.layout.hello.has(&who)
         {
-            // It has gone, and never comes back.
+            // A nameless client that has gone never comes back for the answer.
             server.remove(request)?;
             return Ok(());
         }
-        // For whoever asked, and for nobody else who uses the spool.
-        if !client.put_for(name, body, Some(*asker))? {
-            // A name that a script uses again: of two answers the newer one counts.
-            client.replace_for(name, body, Some(*asker))?;
+        // For the user that asked, and for nobody else who uses the spool.
+        if !client.put_for(name, body, Some(*requester))? {
+            // A script uses a name again: of two answers the newer one counts.
+            client.replace_for(name, body, Some(*requester))?;
         }
         if !server.remove(request)? {
-            // Its caller has given up, and may have met the answer already.
+            // The caller has given up, and may have read the answer already.
             client.remove(name)?;
         }
         Ok(())
@@ -193,21 +230,27 @@ impl ServerState {
 }
 
 impl State {
-    /// Lets go of what has been dealt with.
+    /// Releases the locks of files that were dealt with.
     fn release(&mut self) {
-        let State { locks, held, given, .. } = self;
+        let State { locks, request_files, delivered, .. } = self;
         if !locks.is_empty() {
-            locks.retain(|name, _| held.contains(name) || given.has(name));
+            locks.retain(|name, _| request_files.contains(name) || delivered.has_file(name));
         }
     }
 }
 
 impl ServerTx {
+    /// The contract's `try_send`: an answer, or a message to the one client of a channel.
+    ///
+    /// # Errors
+    /// `Unsupported` for a request to a client, and for an answer that cannot be written in the
+    /// encoding of its request; `InvalidState` where a message has several clients to go to, or the
+    /// spool was removed.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let server_state = self.server_state.clone();
         match frame.header.kind {
             Kind::Reply | Kind::Error => self.answer(frame),
-            // What was sent lies in the spool, and stays there until it is consumed: nobody has to say or hear more.
+            // Files stay until they are consumed, so no acknowledgement is needed.
             Kind::Ack | Kind::Bye | Kind::Hello => Ok(Sent::Whole),
             Kind::Request | Kind::Command => {
                 let text = "the server of a spool answers its clients and asks them nothing; let the other side serve";
@@ -215,9 +258,10 @@ impl ServerTx {
             }
             Kind::Data | Kind::Event => self.send(frame),
         }
-        .map_err(|e| server_state.told(e))
+        .map_err(|e| server_state.with_remedy(e))
     }
 
+    /// Answers a request; an answer to a request that is not known any more is dropped.
     fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
         let number = frame.header.correlation;
         let Some(asked) = self.server_state.state().requests.get(&number).cloned() else {
@@ -225,7 +269,8 @@ impl ServerTx {
         };
         let request = &asked.0;
         let has_failed = frame.header.kind == Kind::Error;
-        // A failed answer is text for everybody; any other is written as its request is, and bears the same name.
+        // A failed answer is JSON for everybody; any other is written in the encoding of its
+        // request, under the same name.
         let (name, encoding) = if has_failed {
             (format!("{request}{FAILED}"), Encoding::Json)
         } else {
@@ -245,11 +290,13 @@ impl ServerTx {
         }
         let mut state = self.server_state.state();
         state.requests.remove(&number);
-        state.held.remove(request);
+        state.request_files.remove(request);
         state.locks.remove(request);
         Ok(Sent::Whole)
     }
 
+    /// Puts a message for the one client of the channel; `Blocked` where there is no client or no
+    /// room.
     fn send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let Some(who) = self.find_peer()? else { return Ok(Sent::Blocked) };
         let (layout, size) = (&self.server_state.layout, frame.body.len() as u64);
@@ -268,97 +315,101 @@ impl ServerTx {
                     }
                 }
                 Err(e) => {
-                    self.room.give_back(size);
+                    self.room.return_credit(size);
                     return Err(e);
                 }
             }
         }
     }
 
-    /// The one client that there is; none where nobody is there. Looked for again when somebody has come or gone.
+    /// The one client there is: a living one, or a named one that is away. Searched again when a
+    /// client has come or gone.
     fn find_peer(&mut self) -> Result<Option<String>> {
         let Layout { hello, locks, .. } = &*self.server_state.layout;
-        match &self.comings {
-            Some(comings) => {
-                let news = comings.take();
-                if self.peer.is_some() && news.names.is_empty() && !news.overflown {
+        match &self.client_watch {
+            Some(client_watch) => {
+                let changes = client_watch.take();
+                if self.peer.is_some() && changes.names.is_empty() && !changes.overflown {
                     return Ok(self.peer.clone());
                 }
             }
             None => {
                 let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
-                self.comings = Some(watch(hello, what)?);
+                self.client_watch = Some(watch(hello, what)?);
             }
         }
         let living = living(locks, hello)?;
-        let mut there = if living.is_empty() {
+        let mut clients = if living.is_empty() {
             let mut away = known(hello)?;
             away.retain(|who| !is_nameless(who));
             away
         } else {
             living
         };
-        if there.len() > 1 {
-            there.sort_unstable();
+        if clients.len() > 1 {
+            clients.sort_unstable();
             let text = format!(
                 "this spool has several clients ({}), and a channel has one; use serve, and reply to each",
-                there.join(", ")
+                clients.join(", ")
             );
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        self.peer = there.pop();
+        self.peer = clients.pop();
         Ok(self.peer.clone())
     }
 
-    /// What was given is consumed up to this number.
+    /// Removes the files of messages up to this number.
     pub fn consumed_to(&mut self, number: u64) {
         let mut state = self.server_state.state();
-        state.given.take_away(&self.server_state.layout.server, number);
+        state.delivered.remove_up_to(&self.server_state.layout.server, number);
         state.release();
     }
 
-    /// Sleeps until somebody comes, or something was consumed.
+    /// Waits until a client comes, or one of its files was consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let watches = self.comings.iter().chain(self.room.watch());
+        let watches = self.client_watch.iter().chain(self.room.watch());
         let on: Vec<_> = watches.flat_map(Watch::descriptors).collect();
         if on.is_empty() { Ok(()) } else { wait_readable(waiting, &on) }
     }
 
+    /// The descriptor that becomes readable then.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.room.watch().or(self.comings.as_ref()).map(|watch| watch.descriptors()[0])
+        self.room.watch().or(self.client_watch.as_ref()).map(|watch| watch.descriptors()[0])
     }
 }
 
 impl ServerRx {
+    /// The contract's `try_recv`: the next message, or `None`. Never blocks.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        self.try_next().map_err(|e| self.server_state.told(e))
+        self.try_next().map_err(|e| self.server_state.with_remedy(e))
     }
 
+    /// The same before its errors get a remedy.
     fn try_next(&mut self) -> Result<Option<Incoming>> {
-        if self.arrivals.look(&self.server_state.layout.server)? {
-            self.server_state.layout.check_there()?;
+        if self.arrivals.refresh(&self.server_state.layout.server)? {
+            self.server_state.layout.check_exists()?;
         }
-        for name in self.others.as_mut().map_or(Ok(Vec::new()), Others::perhaps_free)? {
-            self.arrivals.put_back(&name);
+        for name in self.other_workers.as_mut().map_or(Ok(Vec::new()), OtherWorkers::retry)? {
+            self.arrivals.retry(&name);
         }
         while let Some(name) = self.arrivals.pop(&self.server_state.layout.server)? {
-            if self.server_state.has_given(&name) {
+            if self.server_state.is_delivered(&name) {
                 continue;
             }
-            if !self.server_state.take(&name)? {
-                self.others.iter_mut().for_each(|others| others.has(&name));
+            if !self.server_state.claim_file(&name)? {
+                self.other_workers.iter_mut().for_each(|other_workers| other_workers.note_taken(&name));
                 continue;
             }
-            // Whatever fails, the file is still there, and is looked at again.
+            // Whatever fails, the file still exists, and is tried again.
             let taken = match self.server_state.is_answered(&name) {
                 Ok(true) => Ok(None),
                 Ok(false) => self.take(&name),
                 Err(e) => Err(e),
             };
             if !matches!(taken, Ok(Some(_))) {
-                self.server_state.let_go(&name);
+                self.server_state.release_file(&name);
             }
-            let taken = taken.inspect_err(|_| self.arrivals.put_back(&name));
+            let taken = taken.inspect_err(|_| self.arrivals.retry(&name));
             if let Some(frame) = taken? {
                 return Ok(Some(frame));
             }
@@ -366,19 +417,21 @@ impl ServerRx {
         Ok(None)
     }
 
+    /// Reads a file that was claimed; `None` where it was rejected, deferred, or is still being
+    /// written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.server_state.layout.clone();
         let folder: &Folder = &layout.server;
         let Name { numbered, kind, encoding } = Name::parse(name, Kind::Request);
         let found = folder.read(name, self.limit)?;
         if let Found::Later(_) = found
-            && self.arrivals.put_off(name)?
+            && self.arrivals.defer(name)?
         {
             return Ok(None);
         }
-        self.arrivals.settled(name);
+        self.arrivals.forget(name);
         if name.len() > LONGEST && !matches!(found, Found::Nothing | Found::Other) {
-            // Nobody could be answered under this name.
+            // No answer can have this name.
             reject::keep(&layout, folder, name)?;
             folder.remove(name)?;
             return Ok(None);
@@ -389,7 +442,7 @@ impl ServerRx {
                 let body = &read.body;
                 let is_ours = numbered.is_some();
                 let checked = reject::check(body, encoding, &Limits::for_message(self.limit), is_ours);
-                // What is being written, in place or by a copy from elsewhere, is looked at again once that is done.
+                // A file that is being written is tried again once that is done.
                 if (checked.is_err() || !is_ours) && folder.is_being_written(name) {
                     return Ok(None);
                 }
@@ -406,24 +459,24 @@ impl ServerRx {
         };
         let (own_number, who) = match numbered {
             Some((number, who)) => (Some(number), who),
-            // A script: it is called as its file is.
+            // A script's file gives its sender no name but its own.
             None => (None, stem(name).to_owned()),
         };
         let extension = self.extension(who)?;
         let mut state = self.server_state.state();
         let mut number = own_number.unwrap_or(0);
-        // An answer finds its way by this number, and so does what is said of a message: no two of those that wait for it
-        // have the same.
-        while number == 0 || state.requests.contains_key(&number) || state.given.holds(number) {
-            state.drawn = state.drawn.wrapping_add(1);
-            number = state.drawn;
+        // Answers and acknowledgements find their message by this number, so no two that wait have
+        // the same.
+        while number == 0 || state.requests.contains_key(&number) || state.delivered.has_number(number) {
+            state.last_assigned = state.last_assigned.wrapping_add(1);
+            number = state.last_assigned;
         }
         if kind == Kind::Request {
-            state.held.insert(name.to_owned());
+            state.request_files.insert(name.to_owned());
             state.requests.insert(number, (name.to_owned(), owner));
-            state.given.pass(number);
+            state.delivered.add_request(number);
         } else {
-            state.given.add(number, name.to_owned());
+            state.delivered.add(number, name.to_owned());
         }
         drop(state);
         let header = Header {
@@ -433,24 +486,26 @@ impl ServerRx {
             extension: extension.len(),
             ..Header::new(kind, encoding)
         };
-        Ok(Some(Incoming { header, extension, body }))
+        Ok(Some(Incoming { header, extension, body: body.into() }))
     }
 
-    /// Keeps a file that cannot be taken, tells its sender why, and goes on with the next.
+    /// Keeps a file that cannot be taken, reports the reason to its sender, and goes on with the
+    /// next.
     fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
         let layout = &self.server_state.layout;
-        let asker = layout.server.facts(name).map(|facts| facts.st_uid);
+        let requester = layout.server.facts(name).map(|facts| facts.st_uid);
         reject::keep(layout, &layout.server, name)?;
-        let told = reject::failure(name, error)?;
+        let failure = reject::failure(name, error)?;
         if kind == Kind::Request {
             let answer = format!("{name}{FAILED}");
-            if !layout.client.put_for(&answer, &told, asker)? {
-                layout.client.replace_for(&answer, &told, asker)?;
+            if !layout.client.put_for(&answer, &failure, requester)? {
+                layout.client.replace_for(&answer, &failure, requester)?;
             }
         }
         layout.server.remove(name).map(drop)
     }
 
+    /// The extension with a sender's name and session.
     fn extension(&mut self, who: String) -> Result<Bytes> {
         if let Some((last, extension)) = &self.sender
             && *last == who
@@ -462,16 +517,21 @@ impl ServerRx {
         Ok(extension)
     }
 
+    /// Removes the files of all messages that were delivered, but the last `last`.
     pub fn consumed_but(&mut self, last: usize) {
         self.server_state.consumed_but(last);
     }
 
-    /// Whether there is something after all.
+    /// Whether there is something to receive after all.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
 
+    /// The descriptors that wake an epoll set when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.arrivals.descriptors().chain(self.others.iter().flat_map(Others::descriptors)).collect()
+        self.arrivals
+            .descriptors()
+            .chain(self.other_workers.iter().flat_map(OtherWorkers::descriptors))
+            .collect()
     }
 }

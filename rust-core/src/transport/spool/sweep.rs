@@ -1,17 +1,27 @@
-//! What is taken away, and when: what dead clients left, answers that nobody fetches, spools that are empty and nobody's.
+//! What a spool loses, and when: files of dead clients, answers that nobody fetches, what was
+//! rejected long ago, and spools that are empty and belong to nobody.
 //!
-//! Whoever sweeps takes away what is its user's own, root's programs included: in a spool that several users share, each
-//! one's files are for that user's programs to sweep. What was due and is another user's is told.
+//! A sweep removes what belongs to its own user, also where it runs as root: in a spool that
+//! several users share, each one's files are for that user's programs to sweep. What was due and
+//! belongs to another user is reported (`Swept::remaining`). Requests in `server/` are never swept: they
+//! wait for the next server.
+//!
+//! | who calls | under which lock | what is swept |
+//! |---|---|---|
+//! | a server that opens the spool | the spool's | all of it ([`sweep`]) |
+//! | a client that joins | none | what nameless dead clients left ([`sweep_dead_clients`]) |
+//! | `ls` and `clean` beside a living server | none | that, and what has waited too long ([`sweep_beside`]) |
+//! | `ls` and `clean` without one | the spool's | all of it; the spool where it is unused |
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::clients::{SERVER, known, living};
 use super::folder::Folder;
 use super::layout::{self, Layout};
 use super::name::{Name, is_hidden, is_nameless};
-use super::presence::{known, living};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::beneath;
@@ -21,23 +31,23 @@ use crate::transport::place::Place;
 
 /// How long what nobody fetches is kept.
 const AGE: Duration = Duration::from_secs(24 * 3600);
-/// How many files nobody has to fetch are kept, at most: the newest.
+/// How many files that nobody has to fetch are kept at most, the newest ones.
 const COUNT: usize = 4096;
-/// How many of the files that were left are told of.
-const TOLD: usize = 16;
+/// How many of the files that had to be left are reported.
+const MAX_REPORTED: usize = 16;
 
-/// Whom an answer is for; none where the request was a script's.
-fn receiver(name: &str) -> Option<String> {
+/// The client that an answer is for; `None` where a script asked.
+fn recipient(name: &str) -> Option<String> {
     let name = name.strip_suffix(super::name::FAILED).unwrap_or(name);
     Name::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
-/// Removes what is ours; what is another user's, or no file at all, stays and is told.
-fn take_away(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
+/// Removes a file where it is ours; another user's, or what is no file, stays and is reported.
+fn remove_own(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
     match folder.beneath().remove(name) {
         Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
-            if swept.left.len() < TOLD {
-                swept.left.push(e);
+            if swept.remaining.len() < MAX_REPORTED {
+                swept.remaining.push(e);
             }
             Ok(())
         }
@@ -45,20 +55,22 @@ fn take_away(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
     }
 }
 
-/// Removes the answers to a client that will not come back. What another user's server has written is left to that user.
-pub fn forget_answers(layout: &Layout, who: &str) -> Result<()> {
+/// Removes the answers to a client that will not come back. Those that another user's server wrote
+/// are left to that user.
+pub fn remove_answers(layout: &Layout, who: &str) -> Result<()> {
     layout.client.each_name(|name| {
-        if receiver(name).is_some_and(|receiver| receiver == who) {
-            take_away(&layout.client, name, &mut Swept::default())?;
+        if recipient(name).is_some_and(|recipient| recipient == who) {
+            remove_own(&layout.client, name, &mut Swept::default())?;
         }
         Ok(ControlFlow::Continue(()))
     })
 }
 
-/// Takes away what dead clients and servers have left, and what has waited too long. Only under the place's lock.
+/// Removes what dead clients and servers have left, and what has waited too long. Only under the
+/// spool's lock.
 pub fn sweep(layout: &Layout) -> Result<Swept> {
     let mut swept = sweep_clients(layout)?;
-    sweep_beginnings(layout, &living(&layout.locks, &layout.hello)?, &mut swept)?;
+    sweep_staged(layout, &living(&layout.locks, &layout.hello)?, &mut swept)?;
     Ok(swept)
 }
 
@@ -67,84 +79,85 @@ pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
     let mut swept = Swept::default();
     let alive: HashSet<String> = living(&layout.locks, &layout.hello)?.into_iter().collect();
     for who in known(&layout.hello)? {
-        // Under its lock, so that nobody comes back as that in the middle.
+        // Under its lock, so that nobody comes back under this name meanwhile.
         if alive.contains(&who) {
             continue;
         }
         let Some(_lock) = lock::try_lock(&layout.locks, &who)? else { continue };
         if is_nameless(&who) || is_older(&layout.hello, &who, AGE) {
-            take_away(&layout.hello, &who, &mut swept)?;
+            remove_own(&layout.hello, &who, &mut swept)?;
         }
     }
     let remaining: HashSet<String> = known(&layout.hello)?.into_iter().collect();
     let mut kept = BinaryHeap::new();
     layout.client.each_name(|name| {
-        let whom = receiver(name);
+        let whom = recipient(name);
         if whom.as_ref().is_some_and(|who| alive.contains(who)) {
             return Ok(ControlFlow::Continue(()));
         }
         let nobody_comes = whom.as_ref().is_some_and(|who| is_nameless(who) && !remaining.contains(who));
         if nobody_comes || is_older(&layout.client, name, AGE) {
-            take_away(&layout.client, name, &mut swept)?;
+            remove_own(&layout.client, name, &mut swept)?;
         } else if !is_hidden(name) {
-            // The newest are kept, so that the oldest of them is the first to go.
+            // The newest are kept: the heap gives the oldest of them first.
             kept.push(Reverse((changed(&layout.client, name), name.to_owned())));
             if kept.len() > COUNT
                 && let Some(Reverse((_, oldest))) = kept.pop()
             {
-                take_away(&layout.client, &oldest, &mut swept)?;
+                remove_own(&layout.client, &oldest, &mut swept)?;
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
     layout.rejected.each_name(|name| {
         if is_older(&layout.rejected, name, AGE) {
-            take_away(&layout.rejected, name, &mut swept)?;
+            remove_own(&layout.rejected, name, &mut swept)?;
         }
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(swept)
 }
 
-/// When a file was changed, in seconds and nanoseconds.
+/// When a file was changed, in seconds and nanoseconds since 1970; zeros where it has gone.
 fn changed(folder: &Folder, name: &str) -> (i64, i64) {
     folder.facts(name).map_or((0, 0), |f| (f.st_mtime, f.st_mtime_nsec as i64))
 }
 
-/// Takes away what clients have left that are dead and never come back; whoever serves may live. Each newcomer does so, and a
-/// server that runs for months has no more than its living clients' files.
-pub fn forget_the_dead(layout: &Layout) -> Result<Swept> {
+/// Removes what dead clients have left that never come back. Each newcomer does this, so a server
+/// that runs for months has the files of its living clients only.
+pub fn sweep_dead_clients(layout: &Layout) -> Result<Swept> {
     let mut swept = Swept::default();
-    let is_of_nameless = |name: &str| is_nameless(begun(name).unwrap_or(name));
+    let is_of_nameless = |name: &str| is_nameless(staged_name(name).unwrap_or(name));
     for name in layout.hello.names(is_of_nameless)? {
-        let who = begun(&name).unwrap_or(&name);
+        let who = staged_name(&name).unwrap_or(&name);
         // Under its lock, so that nobody is just beginning to be that.
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
-            forget_answers(layout, who)?;
-            take_away(&layout.hello, &name, &mut swept)?;
+            remove_answers(layout, who)?;
+            remove_own(&layout.hello, &name, &mut swept)?;
         }
     }
     Ok(swept)
 }
 
-/// Removes what somebody of this name had begun to say of itself when it was killed. For one who holds the name now.
-pub fn forget_beginnings(layout: &Layout, who: &str) -> Result<()> {
-    for name in layout.hello.names(|name| begun(name) == Some(who))? {
-        take_away(&layout.hello, &name, &mut Swept::default())?;
+/// Removes what a killed program had begun to write about itself under this name. For the program
+/// that holds the name now.
+pub fn remove_staged(layout: &Layout, who: &str) -> Result<()> {
+    for name in layout.hello.names(|name| staged_name(name) == Some(who))? {
+        remove_own(&layout.hello, &name, &mut Swept::default())?;
     }
     Ok(())
 }
 
-/// The name that a file is to get.
-fn begun(name: &str) -> Option<&str> {
+/// The name that a file is to get which is still being made; `None` for any other file.
+fn staged_name(name: &str) -> Option<&str> {
     beneath::of_staged(name).map(|(name, _)| name)
 }
 
-/// What `ls` and `clean` do where a server lives: the same, and what has waited too long goes.
-pub fn tidy_beside(place: &Place) -> Result<Swept> {
+/// What `ls` and `clean` sweep where a server lives.
+pub fn sweep_beside(place: &Place) -> Result<Swept> {
     match Layout::open(place)? {
         Some(layout) if !layout.is_stale()? => {
-            let mut swept = forget_the_dead(&layout)?;
+            let mut swept = sweep_dead_clients(&layout)?;
             swept.and(sweep_clients(&layout)?);
             Ok(swept)
         }
@@ -152,21 +165,22 @@ pub fn tidy_beside(place: &Place) -> Result<Swept> {
     }
 }
 
-/// Removes the beginnings of files that a dead sender left on a file system that knows no files without a name.
-fn sweep_beginnings(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<()> {
-    for name in layout.hello.names(|name| begun(name).is_some())? {
-        let Some(who) = begun(&name) else { continue };
+/// Removes files that a dead sender had begun to make, on a file system that knows no files without
+/// a name.
+fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<()> {
+    for name in layout.hello.names(|name| staged_name(name).is_some())? {
+        let Some(who) = staged_name(&name) else { continue };
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
-            take_away(&layout.hello, &name, swept)?;
+            remove_own(&layout.hello, &name, swept)?;
         }
     }
     for (folder, usual) in [(&layout.server, Kind::Request), (&layout.client, Kind::Reply)] {
         folder.each_name(|name| {
-            let Some(begun) = begun(name) else { return Ok(ControlFlow::Continue(())) };
-            let whose = Name::parse(begun, usual).numbered.map(|(_, who)| who);
+            let Some(staged) = staged_name(name) else { return Ok(ControlFlow::Continue(())) };
+            let whose = Name::parse(staged, usual).numbered.map(|(_, who)| who);
             let is_in_hand = usual == Kind::Request && whose.is_some_and(|who| alive.contains(&who));
             if !is_in_hand {
-                take_away(folder, name, swept)?;
+                remove_own(folder, name, swept)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -174,6 +188,7 @@ fn sweep_beginnings(layout: &Layout, alive: &[String], swept: &mut Swept) -> Res
     Ok(())
 }
 
+/// Whether a file was changed longer ago than this.
 fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
     let Some(facts) = folder.facts(name) else { return false };
     let since = Duration::from_secs(u64::try_from(facts.st_mtime).unwrap_or(0));
@@ -181,31 +196,31 @@ fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
     changed.is_some_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|past| past > age))
 }
 
-/// Takes away what the dead have left at a place where no server lives. Only under the place's lock.
-pub fn tidy(place: &Place) -> Result<Swept> {
+/// Removes what the dead have left at a place where no server lives. Only under the spool's lock.
+pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     let mut swept = Swept::default();
-    layout::sweep_beginnings(place, &mut swept)?;
+    layout::sweep_staged(place, &mut swept)?;
     if let Some(layout) = Layout::open(place)? {
         if let Err(e) = layout.boot_made() {
-            swept.left.push(e);
+            swept.remaining.push(e);
         }
         if layout.is_stale()? {
             layout.wipe()?;
             swept.any = true;
         }
-        take_away(&layout.hello, super::presence::SERVER, &mut swept)?;
+        remove_own(&layout.hello, SERVER, &mut swept)?;
         swept.and(sweep(&layout)?);
     }
     Ok(swept)
 }
 
-/// Removes a spool that is empty, that nobody uses, that is ours and that would not outlive the machine's next start anyway.
-/// Only under the place's lock.
+/// Removes a spool that is empty, used by nobody, ours, and would not outlive the machine's next
+/// start. Only under the spool's lock. True where it was removed.
 pub fn remove_if_unused(place: &Place) -> Result<bool> {
     let Some(layout) = Layout::open(place)? else { return Ok(false) };
     let is_empty = |folder: &Folder| folder.is_empty().unwrap_or(false);
     let unused = layout.is_volatile()
         && known(&layout.hello)?.is_empty()
         && [&layout.server, &layout.client, &layout.rejected].into_iter().all(is_empty);
-    if unused { layout.take_away() } else { Ok(false) }
+    if unused { layout.remove() } else { Ok(false) }
 }

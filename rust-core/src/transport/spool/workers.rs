@@ -1,7 +1,10 @@
-//! Several servers of one spool: which of them works on a file, and when one has died what it had taken is free again.
+//! Several servers of one spool: which of them works on a file, and how a file becomes free again
+//! when its server has died (decision 35).
 //!
-//! A worker that takes a file holds a lock of its name, in the file of locks in `hello/`, until it has dealt with it. The
-//! kernel lets go of the locks of a process that ends, however it does, and the others are told that its descriptor was closed.
+//! A worker that claims a file holds a record lock with the file's name, in the file of locks in
+//! `hello/`, until the file was dealt with. The kernel releases the locks of a process that ends,
+//! however it ends, and inotify reports to the others that its descriptor was closed. Files that
+//! others had claimed are then tried again.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,62 +16,69 @@ use crate::sys::inotify::Watch;
 use crate::sys::poll::is_readable;
 use crate::sys::timer::Timer;
 
-/// The kernel tells of a descriptor's end before it lets go of its locks, and may put the dying process to sleep in between:
-/// whoever was told looks at once, and so much later each time.
-const LOOKS: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(100), Duration::from_secs(1)];
+/// The kernel reports the end of a descriptor before it releases the locks, and may suspend the
+/// dying process in between: so the files are tried at once, and again after each of these delays.
+const RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_millis(5), Duration::from_millis(100), Duration::from_secs(1)];
 
-/// The name whose lock a worker holds that has taken a file of `server/`. No client is called so.
+/// The name of the lock that a worker holds for a file of `server/`. No client has such a name: it
+/// contains a slash.
 pub fn lock_of(file: &str) -> String {
     format!("server/{file}")
 }
 
-/// What the other workers have taken.
-pub struct Others {
-    /// Tells when somebody has let go of all its locks.
+/// What the other workers have claimed, as far as this one has met it. Used by the receiving half
+/// alone.
+pub struct OtherWorkers {
+    /// Becomes readable when a process closes the file of locks.
     watch: Watch,
+    /// Becomes readable when the next retry is due.
     timer: Timer,
-    /// How many of the looks have been taken since it told last.
-    looks: usize,
+    /// How many of the delays were used since a descriptor was closed last.
+    retries: usize,
+    /// The files that were found claimed by others.
     taken: BTreeSet<String>,
 }
 
-impl Others {
-    /// The others who take locks of this open file of locks.
-    pub fn new(locks: &Guarded) -> Result<Others> {
-        Ok(Others {
+impl OtherWorkers {
+    /// Watches the workers that use this open file of locks.
+    pub fn new(locks: &Guarded) -> Result<OtherWorkers> {
+        Ok(OtherWorkers {
             watch: Watch::closing(locks)?,
             timer: Timer::new()?,
-            looks: LOOKS.len(),
+            retries: RETRY_DELAYS.len(),
             taken: BTreeSet::new(),
         })
     }
 
-    /// Another worker has this file.
-    pub fn has(&mut self, file: &str) {
+    /// Another worker has claimed this file.
+    pub fn note_taken(&mut self, file: &str) {
         self.taken.insert(file.to_owned());
     }
 
-    /// The files that another worker had and that may be free by now.
-    pub fn perhaps_free(&mut self) -> Result<Vec<String>> {
-        let told = self.watch.descriptors().into_iter().any(is_readable);
+    /// The files that another worker had claimed and that may be free by now; none unless a
+    /// worker's descriptor was closed.
+    pub fn retry(&mut self) -> Result<Vec<String>> {
+        let closed = self.watch.descriptors().into_iter().any(is_readable);
         let due = is_readable(self.timer.as_fd());
-        if !told && !due {
+        if !closed && !due {
             return Ok(Vec::new());
         }
-        if told {
-            // Before the look, so that what happens after it tells again.
+        if closed {
+            // Drained before the files are tried, so that what happens afterwards is reported
+            // again.
             self.watch.drain();
-            self.looks = 0;
+            self.retries = 0;
         }
         self.timer.drain();
-        if let Some(later) = LOOKS.get(self.looks) {
+        if let Some(later) = RETRY_DELAYS.get(self.retries) {
             self.timer.arm(*later)?;
-            self.looks += 1;
+            self.retries += 1;
         }
         Ok(std::mem::take(&mut self.taken).into_iter().collect())
     }
 
-    /// What to sleep on.
+    /// The descriptors that become readable when [`OtherWorkers::retry`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watch.descriptors().into_iter().chain([self.timer.as_fd()])
     }

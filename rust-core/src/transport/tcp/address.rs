@@ -1,4 +1,7 @@
-//! Where a TCP endpoint is, and on which side of this machine's edge.
+//! The addresses of a TCP endpoint, and which of them are within this machine.
+//!
+//! "Within" means loopback: what is sent there never leaves the machine, so the token decides;
+//! everywhere else keys do. The decision is made for each resolved address and never for a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
@@ -9,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{inet, resolve};
 use crate::transport::endpoint::Endpoint;
 
-/// Host and port of an endpoint.
+/// The host and the port of an endpoint.
 #[derive(Clone, Debug)]
 pub struct Address {
     host: String,
@@ -23,11 +26,14 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// How long a listener looks for the address behind its host's name.
-const LOOK_UP: Duration = Duration::from_secs(10);
+/// How long a listener waits for the address of its host name.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Address {
-    /// The address of a TCP endpoint.
+    /// Returns the address of a TCP endpoint.
+    ///
+    /// # Errors
+    /// `Internal` for an endpoint of another transport.
     pub fn of(endpoint: &Endpoint) -> Result<Address> {
         let Some((host, port)) = endpoint.host_and_port() else {
             return Err(Error::new(ErrorKind::Internal, "an address was asked of another transport"));
@@ -35,8 +41,12 @@ impl Address {
         Ok(Address { host: host.to_owned(), port })
     }
 
-    /// The addresses to call, in this order. None where a waker ended the wait for a name server.
-    pub fn to_call(
+    /// Resolves the addresses to connect to, in order of preference. Blocks on a name server;
+    /// `None` where one of `wakers` ended that.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint` for port 0; `NotFound` where the name has no address; `Timeout`.
+    pub fn resolve(
         &self,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
@@ -46,21 +56,25 @@ impl Address {
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
         let found = resolve::resolve(&self.host, self.port, wakers, waiting)?;
-        Ok(found.map(|addresses| addresses.into_iter().map(callable).collect()))
+        Ok(found.map(|addresses| addresses.into_iter().map(connectable).collect()))
     }
 
-    /// The address where it is inside this machine and known without asking a name server; `localhost` is 127.0.0.1 then.
+    /// Returns the address where it is within this machine and known without a name server;
+    /// `localhost` is 127.0.0.1 then.
     pub fn inside(&self) -> Option<SocketAddr> {
         let ip = match &*self.host {
             "localhost" => Ipv4Addr::LOCALHOST.into(),
             host => host.parse().ok()?,
         };
-        stays_inside(ip).then(|| SocketAddr::new(ip, self.port))
+        is_loopback_address(ip).then(|| SocketAddr::new(ip, self.port))
     }
 
-    /// The address to listen at.
+    /// Resolves the address to listen at. Blocks for at most ten seconds.
+    ///
+    /// # Errors
+    /// `NotFound` where the name has no address; `Timeout`.
     pub fn to_listen(&self) -> Result<SocketAddr> {
-        let mut waiting = Waiting::until(Deadline::after(LOOK_UP));
+        let mut waiting = Waiting::until(Deadline::after(LOOKUP_TIMEOUT));
         let found = resolve::resolve(&self.host, self.port, &[], &mut waiting)?.unwrap_or_default();
         let first = found.first().copied();
         first.ok_or_else(|| {
@@ -68,14 +82,15 @@ impl Address {
         })
     }
 
-    /// Whether something could listen there on this machine; elsewhere one can only connect.
+    /// Returns whether a process of this machine could listen at the address.
     pub fn is_of_this_machine(&self) -> Result<bool> {
         Ok(inet::is_of_this_machine(self.to_listen()?.ip()))
     }
 }
 
-/// "All addresses", which one can listen at, called as this machine's own.
-fn callable(address: SocketAddr) -> SocketAddr {
+/// Returns the address to connect to: "all addresses", at which one can listen, stands for this
+/// machine's own.
+fn connectable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -84,8 +99,8 @@ fn callable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Whether what goes through this address never leaves the machine: then the token decides, and otherwise keys.
-pub fn stays_inside(ip: IpAddr) -> bool {
+/// Returns whether what is sent to this address never leaves the machine.
+pub fn is_loopback_address(ip: IpAddr) -> bool {
     ip.is_loopback()
 }
 
@@ -100,12 +115,12 @@ mod tests {
     #[test]
     fn addresses_to_call_and_to_listen_at() {
         let mut now = Waiting::at_once();
-        let mut called = |text| address(text).to_call(&[], &mut now).unwrap().unwrap()[0];
+        let mut called = |text| address(text).resolve(&[], &mut now).unwrap().unwrap()[0];
         assert_eq!(called("tcp://0.0.0.0:7"), "127.0.0.1:7".parse().unwrap());
         assert_eq!(called("tcp://[::]:7"), "[::1]:7".parse().unwrap());
         assert_eq!(called("tcp://[::1]:7"), "[::1]:7".parse().unwrap());
         assert_eq!(address("tcp://0.0.0.0:7").to_listen().unwrap(), "0.0.0.0:7".parse().unwrap());
-        let error = address("tcp://localhost:0").to_call(&[], &mut now).unwrap_err();
+        let error = address("tcp://localhost:0").resolve(&[], &mut now).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         assert!(address("tcp://localhost:0").is_of_this_machine().unwrap());
         assert!(!address("tcp://198.51.100.77:0").is_of_this_machine().unwrap());
@@ -135,7 +150,7 @@ mod tests {
             ("::", false),
             ("10.0.0.1", false),
         ] {
-            assert_eq!(stays_inside(ip.parse().unwrap()), inside, "{ip}");
+            assert_eq!(is_loopback_address(ip.parse().unwrap()), inside, "{ip}");
         }
     }
 }

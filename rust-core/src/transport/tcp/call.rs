@@ -1,4 +1,8 @@
-//! Calling a listener over TCP, once: the connection, the proof, then the hello.
+//! Connecting to a listener over TCP, once: the connection, the proof, then the hello.
+//!
+//! A name may have several addresses; the first that accepts the connection is used. The listener's
+//! proof is checked before this side reveals anything that depends on the token, and before the
+//! hello is sent.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,7 +10,7 @@ use std::sync::Arc;
 
 use rustix::event::PollFlags;
 
-use super::address::{Address, stays_inside};
+use super::address::{Address, is_loopback_address};
 use super::proof;
 use super::remote;
 use super::token::Token;
@@ -17,10 +21,15 @@ use crate::sys::directory::Directory;
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::poll::{is_readable, wait_fds};
-use crate::transport::hello::{self, Call, Grace};
+use crate::transport::hello::{self, AnswerTimeout, Call};
 use crate::transport::stream::Stream;
 
-/// Calls whoever listens at this address, once. `Nobody` also where a waker ended the wait.
+/// Connects to the listener at this address, once, and exchanges hellos. `NotListening` also where
+/// one of `wakers` ended the wait.
+///
+/// # Errors
+/// `PermissionDenied` where the listener does not know the token, or its key is not trusted;
+/// `Stalled` where it does not answer in time.
 pub fn call(
     address: &Address,
     hello: &[u8],
@@ -28,51 +37,52 @@ pub fn call(
     waiting: &mut Waiting<'_>,
 ) -> Result<Call> {
     match first(address, true, wakers, waiting)? {
-        Some((stream, at)) => introduce(stream, at, hello, waiting),
-        None => Ok(Call::Nobody),
+        Some((stream, at)) => prove_and_call(stream, at, hello, waiting),
+        None => Ok(Call::NotListening),
     }
 }
 
-/// Connects to whoever listens at this address, once, and says nothing.
-pub fn reach(
+/// Connects to the listener at this address, once, and sends nothing.
+pub fn connect(
     address: &Address,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call<Stream>> {
-    Ok(first(address, false, wakers, waiting)?.map_or(Call::Nobody, |(stream, _)| Call::Answered(stream)))
+    Ok(first(address, false, wakers, waiting)?
+        .map_or(Call::NotListening, |(stream, _)| Call::Answered(stream)))
 }
 
-/// A connection to the first of its addresses at which somebody listens.
+/// Connects to the first of its addresses at which a process listens.
 fn first(
     address: &Address,
-    greets: bool,
+    expects_hello: bool,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<(Stream, SocketAddr)>> {
-    let addresses = match address.to_call(wakers, waiting) {
+    let addresses = match address.resolve(wakers, waiting) {
         Ok(addresses) => addresses.unwrap_or_default(),
-        // A name server may know more later.
+        // A name server may know the name later, so this is no final error.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
     for at in addresses {
-        if let Some(stream) = connect(at, greets, wakers, waiting)? {
+        if let Some(stream) = connect_to(at, expects_hello, wakers, waiting)? {
             return Ok(Some((stream, at)));
         }
     }
     Ok(None)
 }
 
-/// A connection to this address; none where nobody listens there or a waker ended the wait.
-fn connect(
+/// Connects to this address; `None` where no process listens there or a waker ended the wait.
+fn connect_to(
     at: SocketAddr,
-    greets: bool,
+    expects_hello: bool,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Stream>> {
-    let inside = stays_inside(at.ip());
+    let inside = is_loopback_address(at.ip());
     if !inside {
-        remote::check_framing(greets)?;
+        remote::check_framing(expects_hello)?;
         remote::check(&format!("a connection to {at}"))?;
     }
     let socket = match inet::begin_connect(at) {
@@ -82,25 +92,27 @@ fn connect(
         Err(e) => return Err(e),
     };
     let Some(socket) = socket else { return Ok(None) };
-    // Where nobody listens at a port that the kernel may lend to a caller, it can happen to connect us to ourselves.
+    // Where no process listens at a port of the ephemeral range, the kernel may give that very port
+    // to our own socket and connect it to itself.
     if inet::own_address(&socket)? == at {
         return Ok(None);
     }
-    Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::calling(socket, at)? }))
+    Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::connecting(socket, at)? }))
 }
 
-/// Waits until a connection stands or has failed. A call that is not to wait allows the other machine a moment.
+/// Waits until a connection is established or has failed. A call that is not to wait gives the
+/// other machine the minimum answer time.
 fn finish(
     socket: Guarded,
     at: SocketAddr,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Guarded>> {
-    let mut grace = Grace::begin();
+    let mut answer_timeout = AnswerTimeout::begin();
     loop {
         let mut on: Vec<_> = wakers.iter().map(|waker| (*waker, PollFlags::IN)).collect();
         on.push((socket.as_fd(), PollFlags::OUT));
-        grace.wait(waiting, |step| wait_fds(step, &on))?;
+        answer_timeout.wait(waiting, |step| wait_fds(step, &on))?;
         if inet::is_over(&socket)? {
             return match inet::outcome(&socket, at) {
                 Ok(()) => Ok(Some(socket)),
@@ -114,25 +126,30 @@ fn finish(
     }
 }
 
-/// Proves that we know the token once the listener has proven it, and says hello.
-fn introduce(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
-    if !stays_inside(at.ip()) {
+/// Checks the listener's proof of the token, sends our own together with the hello, and waits for
+/// the answer. Beyond this machine TLS has done that already.
+fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
+    if !is_loopback_address(at.ip()) {
         return hello::exchange(stream, hello, &[], waiting, &format_args!("tcp://{at}"));
     }
     let token = Token::of(&Directory::runtime()?)?;
     let (caller, first) = proof::Caller::begin()?;
     let shown = format_args!("tcp://{at}");
-    let Some(heard) = hello::ask(&stream, &first, &[], waiting, &shown)? else { return Ok(Call::Busy) };
-    if heard.answer.header.kind == Kind::Error {
-        return Ok(Call::Answered(heard.over(stream)?));
+    let Some(answer) = hello::send_and_receive(&stream, &first, &[], waiting, &shown)? else {
+        return Ok(Call::Busy);
+    };
+    if answer.answer.header.kind == Kind::Error {
+        return Ok(Call::Answered(answer.over(stream)?));
     }
-    let Some(proof) = caller.answer(&heard.answer, at, &token)? else { return Err(stranger(at, &token)) };
-    let said = [&proof, hello].concat();
-    hello::exchange(stream, &said, &[], waiting, &shown)
+    let Some(proof) = caller.answer(&answer.answer, at, &token)? else {
+        return Err(unknown_token(at, &token));
+    };
+    let frames = [&proof, hello].concat();
+    hello::exchange(stream, &frames, &[], waiting, &shown)
 }
 
-/// Says whose the listener is, as far as the kernel tells, and what would help.
-fn stranger(at: SocketAddr, token: &Token) -> Error {
+/// Explains whose listener does not know the token, as far as the kernel says, and what helps.
+fn unknown_token(at: SocketAddr, token: &Token) -> Error {
     let me = rustix::process::geteuid().as_raw();
     let whose = match inet::user_listening_at(at) {
         Some(uid) if uid == me => format!("a process of uid {me} with another runtime directory"),

@@ -1,52 +1,49 @@
-//! Listening over TCP: the kernel gives the address, a file in the runtime directory tells of it.
+//! Listening over TCP: the kernel assigns the address, and an owner record in the runtime directory
+//! announces it.
 
 use std::sync::Arc;
 
-use super::address::{Address, stays_inside};
-use super::entry::Gate;
+use super::address::{Address, is_loopback_address};
+use super::authenticator::TcpAuthenticator;
+use super::kind::endpoint_of;
 use super::remote;
 use super::token::Token;
 use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::inet;
-use crate::transport::endpoint::{Endpoint, Transport};
+use crate::transport::claim::Claim;
+use crate::transport::endpoint::Endpoint;
 use crate::transport::owner::OwnerRecord;
-use crate::transport::place::{Claim, Place};
+use crate::transport::place::Place;
 use crate::value::Map;
 
-/// Whether this machine can listen at an endpoint: at one on another machine it can only connect. True for every other
-/// transport.
-pub fn can_listen(endpoint: &Endpoint) -> Result<bool> {
-    if endpoint.transport() == Transport::Tcp {
-        Address::of(endpoint)?.is_of_this_machine()
-    } else {
-        Ok(true)
-    }
-}
-
-/// Listens at a TCP endpoint; gives it with the port that it got. `AddressInUse` at once where somebody listens there.
+/// Listens at a TCP endpoint; returns it with the port that it got. Beyond this machine keys and
+/// hellos are required; `expects_hello` says whether peers send one. `pattern`, `program` and
+/// `more` go into the owner record.
 ///
-/// Beyond this machine there have to be keys, and hellos: `greets` says whether there are. `pattern`, `program` and `more` are for the
-/// file that listings read.
+/// # Errors
+/// `AddressInUse` at once where a process listens there; `PermissionDenied` without keys;
+/// `Unsupported` for plain framing beyond this machine.
 pub fn listen(
     endpoint: &Endpoint,
-    greets: bool,
+    expects_hello: bool,
     pattern: &str,
     program: &str,
     more: Map,
 ) -> Result<(Claim, Endpoint)> {
     let address = Address::of(endpoint)?.to_listen()?;
-    if !stays_inside(address.ip()) {
-        remote::check_framing(greets)?;
+    if !is_loopback_address(address.ip()) {
+        remote::check_framing(expects_hello)?;
         remote::check(&format!("listening at {address}"))?;
     }
     let directory = Arc::new(Directory::runtime()?);
-    // Whatever is wrong with the token is said now, and not to the first who connects.
+    // A problem with the token is reported here, and not to the first client.
     Token::of(&directory)?;
     let socket = inet::listen(address)?;
     let address = inet::own_address(&socket)?;
-    let place = Place { directory: directory.clone(), file: Endpoint::of_address(address).file_name() };
-    let claim =
-        place.tell_of(socket, Gate::Tcp(directory), || OwnerRecord::write(&place, pattern, program, more))?;
+    let place = Place { directory: directory.clone(), file: endpoint_of(address).file_name() };
+    let claim = place.claim_for_listing(socket, Arc::new(TcpAuthenticator(directory)), || {
+        OwnerRecord::write(&place, pattern, program, more)
+    })?;
     Ok((claim, endpoint.with_port(address.port())))
 }

@@ -1,16 +1,26 @@
-//! TCP: the same frames as over a Unix socket; other users are kept out by a token, other machines by keys.
+//! TCP: the same frames as over a Unix socket. A token keeps other users of this machine out, and
+//! keys keep other machines out.
+//!
+//! On a loopback address both sides prove that they know the token of the runtime directory, with a
+//! challenge and a response, before the hello. Beyond this machine everything is TLS 1.3 with raw
+//! public keys, and each side accepts only the keys that its user trusts. The kernel chooses the
+//! port; a record in the runtime directory tells listings and waiting clients about it.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | where an endpoint is, and on which side of the machine's edge | `address` |
-//! | the token of one user, and how two sides show that they know it | `token`, `proof` |
-//! | listening, and what a newcomer has to show | `listen`, `entry` |
-//! | calling | `call` |
+//! | the kind, and its endpoints | `kind` |
+//! | the addresses of an endpoint, and which of them are within the machine | `address` |
+//! | the token of a user, and the proof of knowing it | `token`, `proof` |
+//! | listening, and what a new connection has to prove | `listen`, `authenticator` |
+//! | connecting | `call` |
 //! | other machines: keys, and TLS between them | `remote`, `tls` |
+//! | the traits of a transport | `driver` |
 
 pub mod address;
+mod authenticator;
 mod call;
-mod entry;
+mod driver;
+mod kind;
 mod listen;
 mod proof;
 mod remote;
@@ -18,7 +28,4 @@ mod remote;
 pub mod tls;
 pub mod token;
 
-pub use address::Address;
-pub use call::{call, reach};
-pub use entry::{Entry, Gate};
-pub use listen::{can_listen, listen};
+pub use driver::Tcp;

@@ -1,14 +1,17 @@
-//! How two sides of a loopback connection show each other that they know the token, without saying it.
+//! How the two sides of a loopback connection prove to each other that they know the token, without
+//! sending it.
 //!
 //! | from | frame of kind hello, encoding raw, its body |
 //! |---|---|
-//! | the caller | 32 random bytes |
+//! | the connecting side | 32 random bytes |
 //! | the listener | 32 random bytes, then its proof |
-//! | the caller | its proof; its hello follows at once |
+//! | the connecting side | its proof; its hello follows at once |
 //!
-//! A proof is HMAC-SHA-256, keyed with the token, of a text that names the side, the listener's address as that side sees
-//! it, and both random numbers. So neither can be used by the other side, nor again, nor for a listener at another port:
-//! whoever sits at the address that a caller wants can neither answer by itself nor pass the question on.
+//! A proof is HMAC-SHA-256, keyed with the token, of a text that names the side, the listener's
+//! address as that side sees it, and both random numbers. So a proof is of no use to the other
+//! side, nor a second time, nor for a listener at another port: a process that has taken the port
+//! which a client connects to can neither answer itself nor forward the question to the real
+//! listener.
 
 use std::net::SocketAddr;
 
@@ -25,23 +28,28 @@ const NONCE: usize = 32;
 /// Bytes of a proof.
 const PROOF: usize = 32;
 
+/// A random number that one side draws for one connection.
 type Nonce = [u8; NONCE];
 
-/// Which side a proof is from.
+/// Which side makes a proof.
 #[derive(Clone, Copy)]
 enum Side {
     Caller,
     Listener,
 }
 
-/// What both sides know of a connection.
-struct Between {
+/// What both sides know of a connection: the input of the HMAC.
+struct ProofInput {
+    /// The listener's address, as this side sees it.
     address: SocketAddr,
+    /// The connecting side's number.
     caller: Nonce,
+    /// The listener's number.
     listener: Nonce,
 }
 
-impl Between {
+impl ProofInput {
+    /// Starts the HMAC over the input, for one side.
     fn proof(&self, secret: &[u8; LENGTH], side: Side) -> Result<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret)
             .map_err(|_| Error::new(ErrorKind::Internal, "a token is no key"))?;
@@ -57,93 +65,102 @@ impl Between {
         Ok(mac)
     }
 
+    /// Returns the proof of one side.
     fn make(&self, secret: &[u8; LENGTH], side: Side) -> Result<[u8; PROOF]> {
         Ok(self.proof(secret, side)?.finalize().into_bytes().into())
     }
 
-    /// Whether a proof fits, in a time that does not tell how much of it does.
+    /// Returns whether a proof is right, in a time that does not depend on how much of it is.
     fn fits(&self, secret: &[u8; LENGTH], side: Side, proof: &[u8]) -> Result<bool> {
         Ok(self.proof(secret, side)?.verify_slice(proof).is_ok())
     }
 }
 
+/// Encodes a frame of this exchange.
 fn frame(body: &[u8]) -> Vec<u8> {
     let frame = Outgoing::new(Header::new(Kind::Hello, Encoding::Raw), body);
     [&frame.head(), body].concat()
 }
 
-/// The body of a frame of this exchange.
+/// Returns the body of a frame of this exchange.
+///
+/// # Errors
+/// `PermissionDenied` for any other frame, or a body of another length.
 fn body<const N: usize>(frame: &Incoming) -> Result<[u8; N]> {
     let fits = frame.header.kind == Kind::Hello && frame.header.encoding == Encoding::Raw;
-    <[u8; N]>::try_from(&frame.body[..]).ok().filter(|_| fits).ok_or_else(|| {
+    <[u8; N]>::try_from(&frame.body.whole()[..]).ok().filter(|_| fits).ok_or_else(|| {
         let text = "a TCP connection on this machine begins with the proof of a token, and this one does not; both sides need the same version of Linkspan";
         Error::new(ErrorKind::PermissionDenied, text)
     })
 }
 
-/// The side that connects.
+/// The connecting side, between its first frame and its proof.
 pub struct Caller {
+    /// The number that it drew.
     nonce: Nonce,
 }
 
 impl Caller {
-    /// Begins; gives what is to be sent first.
+    /// Draws a number; returns the first frame to send.
     pub fn begin() -> Result<(Caller, Vec<u8>)> {
         let nonce = random()?;
         Ok((Caller { nonce }, frame(&nonce)))
     }
 
-    /// Checks the listener's proof; gives our own. None where the listener does not know our token: then nothing more may
-    /// be said to it.
-    pub fn answer(&self, heard: &Incoming, address: SocketAddr, token: &Token) -> Result<Option<Vec<u8>>> {
-        let both: [u8; NONCE + PROOF] = body(heard)?;
+    /// Checks the listener's proof and returns this side's. `None` where the listener does not know
+    /// the token: then nothing more may be sent to it.
+    pub fn answer(&self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Option<Vec<u8>>> {
+        let both: [u8; NONCE + PROOF] = body(received)?;
         let (nonce, proof) = both.split_at(NONCE);
         let Ok(listener) = Nonce::try_from(nonce) else { return Ok(None) };
-        let between = Between { address, caller: self.nonce, listener };
-        if !between.fits(&token.secret, Side::Listener, proof)? {
+        let input = ProofInput { address, caller: self.nonce, listener };
+        if !input.fits(&token.secret, Side::Listener, proof)? {
             return Ok(None);
         }
-        Ok(Some(frame(&between.make(&token.secret, Side::Caller)?)))
+        Ok(Some(frame(&input.make(&token.secret, Side::Caller)?)))
     }
 }
 
-/// The side that listens.
+/// The listening side of one connection.
 #[derive(Default)]
 pub enum Listener {
-    /// The caller's random number is still to come.
+    /// The peer's number is still to come.
     #[default]
-    Fresh,
-    /// Its proof is.
-    Asked(Asked),
+    New,
+    /// The peer's proof is still to come.
+    ProofRequested(ProofRequested),
 }
 
-/// What a caller was asked.
-pub struct Asked {
-    between: Between,
+/// What the peer's proof is checked against.
+pub struct ProofRequested {
+    input: ProofInput,
 }
 
-/// What a listener makes of a frame.
+/// What a listener does after a frame.
 pub enum Step {
-    /// Send this; another frame is to come.
-    Say(Vec<u8>),
-    /// The caller knows the token: its hello follows.
+    /// Send this frame; another one is to come.
+    Send(Vec<u8>),
+    /// The peer knows the token; its hello follows.
     Proven,
 }
 
 impl Listener {
-    /// Takes the next frame. `PermissionDenied` for one who does not know the token.
-    pub fn hear(&mut self, heard: &Incoming, address: SocketAddr, token: &Token) -> Result<Step> {
+    /// Takes the next frame of the peer.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for a peer that does not know the token.
+    pub fn receive(&mut self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Step> {
         match self {
-            Listener::Fresh => {
-                let between = Between { address, caller: body(heard)?, listener: random()? };
-                let proof = between.make(&token.secret, Side::Listener)?;
-                let said = frame(&[between.listener, proof].concat());
-                *self = Listener::Asked(Asked { between });
-                Ok(Step::Say(said))
+            Listener::New => {
+                let input = ProofInput { address, caller: body(received)?, listener: random()? };
+                let proof = input.make(&token.secret, Side::Listener)?;
+                let reply = frame(&[input.listener, proof].concat());
+                *self = Listener::ProofRequested(ProofRequested { input });
+                Ok(Step::Send(reply))
             }
-            Listener::Asked(Asked { between }) => {
-                let proof: [u8; PROOF] = body(heard)?;
-                if between.fits(&token.secret, Side::Caller, &proof)? {
+            Listener::ProofRequested(ProofRequested { input }) => {
+                let proof: [u8; PROOF] = body(received)?;
+                if input.fits(&token.secret, Side::Caller, &proof)? {
                     return Ok(Step::Proven);
                 }
                 let text = format!(
@@ -156,14 +173,14 @@ impl Listener {
     }
 }
 
-/// A frame as it is read.
+/// Decodes a frame, for tests.
 #[cfg(test)]
 fn read(bytes: Vec<u8>) -> Incoming {
     use crate::frame::HEADER;
     use bytes::Bytes;
     let header = Header::from_bytes(bytes[..HEADER].try_into().unwrap()).unwrap();
     let bytes = Bytes::from(bytes);
-    Incoming { header, extension: Bytes::new(), body: bytes.slice(header.body_offset()..) }
+    Incoming { header, extension: Bytes::new(), body: bytes.slice(header.body_offset()..).into() }
 }
 
 #[cfg(test)]
@@ -178,68 +195,69 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Runs the exchange; the caller's proof as the listener takes it.
+    /// Runs the exchange; returns how the listener judges the caller's proof, or `None` where the
+    /// caller sends none.
     fn exchange(caller: (&str, u8), listener: (&str, u8)) -> Option<Result<bool>> {
         let (calling, first) = Caller::begin().unwrap();
         let mut listening = Listener::default();
-        let Step::Say(said) = listening.hear(&read(first), at(listener.0), &token(listener.1)).unwrap()
+        let Step::Send(reply) = listening.receive(&read(first), at(listener.0), &token(listener.1)).unwrap()
         else {
             panic!("nothing is proven yet")
         };
-        let proof = calling.answer(&read(said), at(caller.0), &token(caller.1)).unwrap()?;
-        let heard = listening.hear(&read(proof), at(listener.0), &token(listener.1));
-        Some(heard.map(|step| matches!(step, Step::Proven)))
+        let proof = calling.answer(&read(reply), at(caller.0), &token(caller.1)).unwrap()?;
+        let received = listening.receive(&read(proof), at(listener.0), &token(listener.1));
+        Some(received.map(|step| matches!(step, Step::Proven)))
     }
 
     #[test]
-    fn the_same_token_at_the_same_address_is_let_in() {
+    fn same_token_and_address_are_admitted() {
         for address in ["127.0.0.1:7000", "[::1]:7000"] {
             assert!(exchange((address, 1), (address, 1)).unwrap().unwrap());
         }
     }
 
     #[test]
-    fn a_caller_says_nothing_to_another_s_listener_nor_through_one() {
+    fn caller_sends_no_proof_to_foreign_or_forwarding_listener() {
         assert!(exchange(("127.0.0.1:7000", 1), ("127.0.0.1:7000", 2)).is_none());
-        // One at port 7000 that passes all on to the right listener at port 7001.
+        // A process at port 7000 that forwards everything to the right listener at port 7001.
         assert!(exchange(("127.0.0.1:7000", 1), ("127.0.0.1:7001", 1)).is_none());
         assert!(exchange(("127.0.0.1:7000", 1), ("127.0.0.2:7000", 1)).is_none());
     }
 
     #[test]
-    fn a_listener_lets_nobody_in_without_a_proof_of_the_caller_s_own() {
+    fn listener_refuses_wrong_and_replayed_proofs() {
         let address = at("127.0.0.1:7000");
         let (_, first) = Caller::begin().unwrap();
         let mut listening = Listener::default();
-        let Step::Say(said) = listening.hear(&read(first.clone()), address, &token(1)).unwrap() else {
+        let Step::Send(reply) = listening.receive(&read(first.clone()), address, &token(1)).unwrap() else {
             panic!()
         };
-        let said = read(said);
-        for wrong in [vec![0; PROOF], said.body[NONCE..].to_vec(), vec![0; PROOF - 1], Vec::new()] {
-            let error = listening.hear(&read(frame(&wrong)), address, &token(1)).err().unwrap();
+        let reply = read(reply);
+        for wrong in [vec![0; PROOF], reply.body.whole()[NONCE..].to_vec(), vec![0; PROOF - 1], Vec::new()] {
+            let error = listening.receive(&read(frame(&wrong)), address, &token(1)).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         }
-        // The same question twice is answered differently, so no answer can be used again.
+        // The same question twice gets different answers, so no answer can be replayed.
         let mut again = Listener::default();
-        let Step::Say(second) = again.hear(&read(first), address, &token(1)).unwrap() else { panic!() };
-        assert_ne!(read(second).body, said.body);
+        let Step::Send(second) = again.receive(&read(first), address, &token(1)).unwrap() else { panic!() };
+        assert_ne!(read(second).body, reply.body);
     }
 
     #[test]
-    fn what_is_no_proof_is_said_to_be_none() {
+    fn frame_of_another_kind_is_refused() {
         let hello = Outgoing::new(Header::new(Kind::Hello, Encoding::Cbor), &[0xa0; NONCE]).head();
         let hello = read([hello, vec![0xa0; NONCE]].concat());
         let mut listening = Listener::default();
-        let error = listening.hear(&hello, at("127.0.0.1:1"), &token(1)).err().unwrap();
+        let error = listening.receive(&hello, at("127.0.0.1:1"), &token(1)).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         let (caller, _) = Caller::begin().unwrap();
         assert!(caller.answer(&hello, at("127.0.0.1:1"), &token(1)).is_err());
     }
 
     #[test]
-    fn the_documents_show_proofs() {
+    fn documents_show_proofs() {
         let secret: [u8; LENGTH] = std::array::from_fn(|i| i as u8);
-        let between = Between {
+        let input = ProofInput {
             address: "127.0.0.1:7000".parse().unwrap(),
             caller: [0xaa; NONCE],
             listener: [0xbb; NONCE],
@@ -248,11 +266,11 @@ mod tests {
         let text = format!(
             "token              {}\naddress            {}\ncaller's number    {}\nlistener's number  {}\nlistener's proof   {}\ncaller's proof     {}\n",
             hex(&secret),
-            between.address,
-            hex(&between.caller),
-            hex(&between.listener),
-            hex(&between.make(&secret, Side::Listener).unwrap()),
-            hex(&between.make(&secret, Side::Caller).unwrap()),
+            input.address,
+            hex(&input.caller),
+            hex(&input.listener),
+            hex(&input.make(&secret, Side::Listener).unwrap()),
+            hex(&input.make(&secret, Side::Caller).unwrap()),
         );
         crate::documents::check("proof", &crate::documents::fenced(&text));
     }

@@ -1,6 +1,9 @@
-//! Beyond this machine: only under TLS, and only where there are keys.
+//! Beyond this machine: only under TLS, and only where there are keys. A build without TLS refuses,
+//! with the same functions.
 
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "tls")]
@@ -12,26 +15,30 @@ use crate::transport::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::transport::tcp::tls::{self, Tls};
 
-/// Refuses what would go beyond this machine where there are no keys, before anything is sent. `PermissionDenied` says how
-/// to make them; a build without TLS says `Unsupported`.
+/// Refuses to go beyond this machine where there are no keys, before anything is sent. `what` is
+/// the attempt, for the text.
+///
+/// # Errors
+/// `PermissionDenied` says how to make keys; a build without TLS returns `Unsupported`.
 #[cfg(feature = "tls")]
 pub fn check(what: &str) -> Result<()> {
     tls::check_keys(&Keyring::new()?, what)
 }
 
-/// The connection of one who called from beyond this machine.
+/// Returns the stream of an accepted connection from another machine.
 #[cfg(feature = "tls")]
-pub fn called(socket: Guarded) -> Result<Stream> {
+pub fn accepted(socket: Guarded) -> Result<Stream> {
     let other = inet::peer_address(&socket)?;
-    Ok(Stream::Tls(Tls::server(socket, other, &Keyring::new()?)?.into()))
+    Ok(Stream::Other(Arc::new(Tls::server(socket, other, &Keyring::new()?)?)))
 }
 
-/// The connection to a listener beyond this machine.
+/// Returns the stream of a connection to a listener on another machine.
 #[cfg(feature = "tls")]
-pub fn calling(socket: Guarded, other: SocketAddr) -> Result<Stream> {
-    Ok(Stream::Tls(Tls::client(socket, other, &Keyring::new()?)?.into()))
+pub fn connecting(socket: Guarded, other: SocketAddr) -> Result<Stream> {
+    Ok(Stream::Other(Arc::new(Tls::client(socket, other, &Keyring::new()?)?)))
 }
 
+/// Explains that this build has no TLS.
 #[cfg(not(feature = "tls"))]
 fn no_tls(what: &str) -> Error {
     let text = format!(
@@ -48,19 +55,22 @@ pub fn check(what: &str) -> Result<()> {
 
 /// Refuses it: this build has no TLS.
 #[cfg(not(feature = "tls"))]
-pub fn called(_socket: Guarded) -> Result<Stream> {
+pub fn accepted(_socket: Guarded) -> Result<Stream> {
     Err(no_tls("a connection"))
 }
 
 /// Refuses it: this build has no TLS.
 #[cfg(not(feature = "tls"))]
-pub fn calling(_socket: Guarded, other: SocketAddr) -> Result<Stream> {
+pub fn connecting(_socket: Guarded, other: SocketAddr) -> Result<Stream> {
     Err(no_tls(&format!("a connection to {other}")))
 }
 
-/// Refuses to speak without a hello beyond this machine: whoever knows nothing of Linkspan has no key.
-pub fn check_framing(greets: bool) -> Result<()> {
-    if greets {
+/// Refuses plain framing beyond this machine: a peer without Linkspan has no key.
+///
+/// # Errors
+/// `Unsupported`, with the alternatives.
+pub fn check_framing(expects_hello: bool) -> Result<()> {
+    if expects_hello {
         return Ok(());
     }
     let text = "plain framing over TCP stays on this machine, because its peers have no keys; use linkspan framing, or a tunnel of your own to 127.0.0.1";

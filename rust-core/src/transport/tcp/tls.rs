@@ -1,11 +1,18 @@
-//! TLS 1.3 between two machines that trust each other's keys: both show theirs, as raw public keys (RFC 7250), and nothing
-//! else counts.
+//! TLS 1.3 between two machines that trust each other's keys. Both sides prove theirs as raw public
+//! keys (RFC 7250); there are no certificates, no names and no authorities.
+//!
+//! [`Tls`] is a byte stream over a socket. Both halves of a link share it, so every operation takes
+//! its mutex; none blocks while it has it. rustls does the protocol, and this file moves bytes
+//! between it and the socket and verifies keys ([`Pinned`]). The handshake runs inside `read` and
+//! `write`: bytes that are written before it is complete wait in rustls until the peer's key is
+//! known and trusted.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::event::PollFlags;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::{CryptoProvider, ring as provider, verify_tls13_signature_with_raw_key};
@@ -19,35 +26,46 @@ use rustls::{
     ServerConfig, ServerConnection, SignatureScheme,
 };
 
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Keyring, PublicKey};
 use crate::sys::fork::Guarded;
-use crate::sys::socket;
+use crate::sys::poll::wait_any;
+use crate::sys::{inet, socket};
+use crate::transport::admission::PeerIdentity;
+use crate::transport::byte_stream::ByteStream;
+use crate::transport::stream::has_peer_closed;
 
-/// What both sides call the protocol inside.
+/// The protocol name that both sides negotiate (ALPN).
 const PROTOCOL: &[u8] = b"linkspan/1";
 
 /// A connection under TLS, shared by the two halves of its link.
 pub struct Tls {
     socket: Guarded,
     state: Mutex<State>,
+    /// The verifier, which knows the peer's key after the handshake.
     pinned: Arc<Pinned>,
+    /// The peer's address, for texts.
     other: SocketAddr,
 }
 
+/// The connection under the mutex.
 struct State {
     connection: Connection,
-    /// Why nothing more will come or go.
+    /// Why nothing more will come or go; every later call returns it.
     over: Option<Error>,
 }
 
-/// Lets the keys through that are trusted, and remembers which it was.
+/// Accepts the keys that are trusted, and remembers the one that it saw.
 #[derive(Debug)]
 struct Pinned {
+    /// The trusted keys; read at each handshake, so that changes need no restart.
     keyring: Keyring,
+    /// This machine's own key, for texts.
     own: PublicKey,
+    /// The key that the peer has shown, trusted or not.
     seen: OnceLock<PublicKey>,
-    /// The name of the key that was seen, where it is trusted.
+    /// The name of that key, where it is trusted.
     name: OnceLock<String>,
     provider: Arc<CryptoProvider>,
 }
@@ -59,6 +77,9 @@ impl std::fmt::Debug for Tls {
 }
 
 /// Refuses to go beyond this machine where there are no keys.
+///
+/// # Errors
+/// `PermissionDenied`, with the commands that make them.
 pub fn check_keys(keyring: &Keyring, what: &str) -> Result<()> {
     if keyring.own()?.is_some() {
         return Ok(());
@@ -70,13 +91,17 @@ pub fn check_keys(keyring: &Keyring, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// What a configuration needs of us.
-struct Own {
+/// What a configuration needs of this machine.
+struct OwnKey {
     pinned: Arc<Pinned>,
     certified: Arc<CertifiedKey>,
 }
 
-fn own(keyring: &Keyring, what: &str) -> Result<Own> {
+/// Loads this machine's key and makes a verifier for one connection.
+///
+/// # Errors
+/// `PermissionDenied` without a key, `Corrupt` for an unusable one.
+fn own_key(keyring: &Keyring, what: &str) -> Result<OwnKey> {
     check_keys(keyring, what)?;
     let unusable =
         || Error::new(ErrorKind::Corrupt, "our own key is not usable; make another with `linkspan keys new`");
@@ -85,17 +110,19 @@ fn own(keyring: &Keyring, what: &str) -> Result<Own> {
     let key = provider::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(secret)).map_err(|_| unusable())?;
     let certified = Arc::new(CertifiedKey::new(vec![CertificateDer::from(own.to_spki())], key));
     let (seen, name) = (OnceLock::new(), OnceLock::new());
-    Ok(Own { pinned: Arc::new(Pinned { keyring: keyring.clone(), own, seen, name, provider }), certified })
+    Ok(OwnKey { pinned: Arc::new(Pinned { keyring: keyring.clone(), own, seen, name, provider }), certified })
 }
 
+/// Wraps an error of building a configuration, which is a defect of this file.
 fn unbuilt(error: rustls::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("TLS could not be set up: {error}"))
 }
 
 impl Tls {
-    /// The side that connected. Nothing goes out before the other side has shown a key that we trust.
+    /// Starts TLS on the side that connected. No bytes of the link are sent before the peer has
+    /// proven a key that is trusted.
     pub fn client(socket: Guarded, other: SocketAddr, keyring: &Keyring) -> Result<Tls> {
-        let Own { pinned, certified } = own(keyring, &format!("a connection to {other}"))?;
+        let OwnKey { pinned, certified } = own_key(keyring, &format!("a connection to {other}"))?;
         let mut config = ClientConfig::builder_with_provider(pinned.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(unbuilt)?
@@ -111,9 +138,9 @@ impl Tls {
         Ok(Tls { socket, state, pinned, other })
     }
 
-    /// The side that listens.
+    /// Starts TLS on the side that listens.
     pub fn server(socket: Guarded, other: SocketAddr, keyring: &Keyring) -> Result<Tls> {
-        let Own { pinned, certified } = own(keyring, &format!("a connection from {other}"))?;
+        let OwnKey { pinned, certified } = own_key(keyring, &format!("a connection from {other}"))?;
         let mut config = ServerConfig::builder_with_provider(pinned.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(unbuilt)?
@@ -130,45 +157,48 @@ impl Tls {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name of the other side's key, once that has been shown and is trusted.
+    /// Returns the name of the peer's key, once that has been proven and is trusted.
     pub fn key_name(&self) -> Option<&str> {
         self.pinned.name.get().map(String::as_str)
     }
 
-    /// The socket, to sleep on and to ask about.
+    /// Returns the socket, to sleep on and to inspect.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Reads what is there; zero is the end, none means nothing yet. Also does its part of the handshake.
+    /// Reads what is there: `Some(0)` is the end, `None` means that nothing is there yet. Also does
+    /// its part of the handshake.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         let mut state = self.state();
         loop {
             match state.connection.reader().read(into) {
                 Ok(n) => return Ok(Some(n)),
-                // Without a farewell, as when its process was killed. Whoever cut the line instead cut it between two
-                // messages or within one, which the frames tell.
+                // No close_notify arrived, as when the process was killed. An attacker who cut the
+                // connection instead cut it between two messages or within one, which the frames
+                // show.
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(0)),
                 Err(_) => {}
             }
             if let Some(over) = &state.over {
                 return Err(over.clone());
             }
-            let read = state.connection.read_tls(&mut Wire(&self.socket));
+            let read = state.connection.read_tls(&mut SocketIo(&self.socket));
             match read {
                 Ok(_) => {
                     if let Err(e) = state.connection.process_new_packets() {
-                        // The other side is told why.
-                        let _ = self.bring_away(&mut state);
+                        // Send the alert that says why.
+                        let _ = self.send_buffered(&mut state);
                         let error = self.failure(&e);
                         state.over = Some(error.clone());
                         return Err(error);
                     }
-                    // The handshake's next words. Where they do not go out any more, reading says why.
-                    let _ = self.bring_away(&mut state);
+                    // Send the next flight of the handshake. If that fails, the next read reports
+                    // it.
+                    let _ = self.send_buffered(&mut state);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    let _ = self.bring_away(&mut state);
+                    let _ = self.send_buffered(&mut state);
                     return Ok(None);
                 }
                 Err(e) => {
@@ -180,45 +210,47 @@ impl Tls {
         }
     }
 
-    /// Takes as much as there is room for; none where there is no room. What waits on our side goes with [`Tls::flush`].
+    /// Accepts as much as there is room for; `None` where there is no room. What stays in the
+    /// buffer of rustls is sent by [`Tls::flush`].
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         let mut state = self.state();
         if let Some(over) = &state.over {
             return Err(over.clone());
         }
-        if !self.bring_away(&mut state)? && !state.connection.is_handshaking() {
+        if !self.send_buffered(&mut state)? && !state.connection.is_handshaking() {
             return Ok(None);
         }
         let taken = state.connection.writer().write_vectored(parts).map_err(|e| broken(&e))?;
-        self.bring_away(&mut state)?;
+        self.send_buffered(&mut state)?;
         Ok(Some(taken).filter(|n| *n > 0))
     }
 
-    /// Brings to the kernel what waits on our side; true once nothing does.
+    /// Sends what is in the buffer of rustls; returns true once nothing is left.
     pub fn flush(&self) -> Result<bool> {
-        self.bring_away(&mut self.state())
+        self.send_buffered(&mut self.state())
     }
 
-    /// Whether bytes wait on our side of the descriptor.
+    /// Returns whether decrypted bytes wait to be read, which the socket does not show.
     pub fn holds_bytes(&self) -> bool {
         let mut state = self.state();
         let mut reader = state.connection.reader();
-        // The end of the connection is something to read, too.
+        // The end of the stream counts as something to read.
         !matches!(io::BufRead::fill_buf(&mut reader), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Says farewell and ends the connection.
-    pub fn hang_up(&self) {
+    /// Sends close_notify and ends the connection for both sides.
+    pub fn disconnect(&self) {
         let mut state = self.state();
         state.connection.send_close_notify();
-        // One that is gone already needs no farewell.
-        let _ = self.bring_away(&mut state);
-        socket::hang_up(&self.socket);
+        // A peer that has ended already needs no close_notify.
+        let _ = self.send_buffered(&mut state);
+        socket::disconnect(&self.socket);
     }
 
-    fn bring_away(&self, state: &mut State) -> Result<bool> {
+    /// Sends what rustls has to send; false where the socket has no room.
+    fn send_buffered(&self, state: &mut State) -> Result<bool> {
         while state.connection.wants_write() {
-            match state.connection.write_tls(&mut Wire(&self.socket)) {
+            match state.connection.write_tls(&mut SocketIo(&self.socket)) {
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(broken(&e)),
@@ -227,7 +259,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// What went wrong, and what to do about it.
+    /// Explains a failed handshake: whose key is not trusted where, and the command that trusts it.
     fn failure(&self, error: &rustls::Error) -> Error {
         let (other, own) = (self.other, self.pinned.own);
         let untrusted = self.pinned.seen.get().filter(|_| self.pinned.name.get().is_none());
@@ -255,6 +287,76 @@ impl Tls {
     }
 }
 
+impl ByteStream for Tls {
+    fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
+        Tls::read(self, into)
+    }
+
+    fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+        Tls::write(self, parts)
+    }
+
+    fn reader(&self) -> BorrowedFd<'_> {
+        self.socket()
+    }
+
+    fn writer(&self) -> BorrowedFd<'_> {
+        self.socket()
+    }
+
+    fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        wait_any(waiting, [(self.socket(), PollFlags::OUT)]).map(drop)
+    }
+
+    /// TCP accepts what is written after the peer's end, and reports only at the next call that it
+    /// was lost.
+    fn check_peer(&self) -> Result<()> {
+        if inet::is_peer_closed(self.socket())? {
+            return Err(Error::new(ErrorKind::Disconnected, "the other side went away"));
+        }
+        Ok(())
+    }
+
+    fn is_peer_gone(&self) -> bool {
+        has_peer_closed(self.socket())
+    }
+
+    fn disconnect(&self) {
+        Tls::disconnect(self);
+    }
+
+    /// False: rustls keeps what the socket has no room for.
+    fn writes_reach_kernel(&self) -> bool {
+        false
+    }
+
+    fn flush(&self) -> Result<bool> {
+        Tls::flush(self)
+    }
+
+    fn holds_bytes(&self) -> bool {
+        Tls::holds_bytes(self)
+    }
+
+    fn key_name(&self) -> Option<&str> {
+        Tls::key_name(self)
+    }
+
+    fn limit_send_queue(&self, bytes: usize) -> Result<()> {
+        inet::limit_send_queue(self.socket(), bytes)
+    }
+
+    /// The peer's address. The key is known only after the handshake; see `key_name`.
+    fn peer_identity(&self) -> PeerIdentity {
+        inet::peer_address(self.socket()).map_or(PeerIdentity::Unknown, |from| PeerIdentity::at(from.ip()))
+    }
+
+    fn peer_address(&self) -> Option<String> {
+        inet::peer_address(self.socket()).ok().map(|address| address.to_string())
+    }
+}
+
+/// Wraps an error of the connection.
 fn broken(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(errno) => Error::os("using a TCP connection", errno),
@@ -262,10 +364,11 @@ fn broken(error: &io::Error) -> Error {
     }
 }
 
-/// The socket as the TLS library wants it.
-struct Wire<'a>(&'a Guarded);
+/// The socket as rustls reads and writes it.
+struct SocketIo<'a>(&'a Guarded);
 
-fn blocked<T>(got: Result<Option<T>>) -> io::Result<T> {
+/// Translates "nothing now" into `WouldBlock`.
+fn to_io_result<T>(got: Result<Option<T>>) -> io::Result<T> {
     match got {
         Ok(Some(got)) => Ok(got),
         Ok(None) => Err(io::ErrorKind::WouldBlock.into()),
@@ -273,19 +376,19 @@ fn blocked<T>(got: Result<Option<T>>) -> io::Result<T> {
     }
 }
 
-impl Read for Wire<'_> {
+impl Read for SocketIo<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        blocked(socket::receive(self.0, into))
+        to_io_result(socket::receive(self.0, into))
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for SocketIo<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        blocked(socket::send_bytes(self.0, bytes))
+        to_io_result(socket::send_bytes(self.0, bytes))
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocked(socket::send(self.0, parts, &[]))
+        to_io_result(socket::send(self.0, parts, &[]))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -293,33 +396,39 @@ impl Write for Wire<'_> {
     }
 }
 
-type Refused<T> = std::result::Result<T, rustls::Error>;
+/// What a verifier returns.
+type Verified<T> = std::result::Result<T, rustls::Error>;
 
 impl Pinned {
-    fn look(&self, shown: &CertificateDer<'_>) -> Refused<()> {
+    /// Accepts a key that is trusted, and remembers it with its name; both are set before the
+    /// handshake goes on, so `failure` can explain a refusal.
+    fn verify_key(&self, shown: &CertificateDer<'_>) -> Verified<()> {
         let refused = || rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
         let key = PublicKey::from_spki(shown).ok_or_else(refused)?;
         let _ = self.seen.set(key);
-        // Read anew each time: what is trusted or revoked counts from the next connection on.
+        // The keyring is read for each connection, so a key that is trusted or revoked counts from
+        // the next one on.
         let name = self.keyring.name_of(&key).ok().flatten().ok_or_else(refused)?;
         let _ = self.name.set(name);
         Ok(())
     }
 
+    /// Checks that the peer has the private key: its signature of the handshake.
     fn check_signature(
         &self,
         message: &[u8],
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Refused<HandshakeSignatureValid> {
+    ) -> Verified<HandshakeSignatureValid> {
         let key = SubjectPublicKeyInfoDer::from(shown.as_ref());
         let known = &self.provider.signature_verification_algorithms;
         verify_tls13_signature_with_raw_key(message, &key, signed, known)
     }
 }
 
-fn no_tls12() -> Refused<HandshakeSignatureValid> {
-    Err(rustls::Error::General("TLS 1.2 is not spoken".into()))
+/// Refuses TLS 1.2, which is never negotiated.
+fn no_tls12() -> Verified<HandshakeSignatureValid> {
+    Err(rustls::Error::General("TLS 1.2 is not supported".into()))
 }
 
 impl ServerCertVerifier for Pinned {
@@ -330,8 +439,8 @@ impl ServerCertVerifier for Pinned {
         _name: &ServerName<'_>,
         _ocsp: &[u8],
         _now: UnixTime,
-    ) -> Refused<ServerCertVerified> {
-        self.look(shown).map(|()| ServerCertVerified::assertion())
+    ) -> Verified<ServerCertVerified> {
+        self.verify_key(shown).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -339,7 +448,7 @@ impl ServerCertVerifier for Pinned {
         _message: &[u8],
         _shown: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
-    ) -> Refused<HandshakeSignatureValid> {
+    ) -> Verified<HandshakeSignatureValid> {
         no_tls12()
     }
 
@@ -348,7 +457,7 @@ impl ServerCertVerifier for Pinned {
         message: &[u8],
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Refused<HandshakeSignatureValid> {
+    ) -> Verified<HandshakeSignatureValid> {
         self.check_signature(message, shown, signed)
     }
 
@@ -371,8 +480,8 @@ impl ClientCertVerifier for Pinned {
         shown: &CertificateDer<'_>,
         _others: &[CertificateDer<'_>],
         _now: UnixTime,
-    ) -> Refused<ClientCertVerified> {
-        self.look(shown).map(|()| ClientCertVerified::assertion())
+    ) -> Verified<ClientCertVerified> {
+        self.verify_key(shown).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -380,7 +489,7 @@ impl ClientCertVerifier for Pinned {
         _message: &[u8],
         _shown: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
-    ) -> Refused<HandshakeSignatureValid> {
+    ) -> Verified<HandshakeSignatureValid> {
         no_tls12()
     }
 
@@ -389,7 +498,7 @@ impl ClientCertVerifier for Pinned {
         message: &[u8],
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Refused<HandshakeSignatureValid> {
+    ) -> Verified<HandshakeSignatureValid> {
         self.check_signature(message, shown, signed)
     }
 

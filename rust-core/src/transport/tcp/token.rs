@@ -1,4 +1,9 @@
-//! The token that keeps other users of this machine out of loopback TCP: 32 random bytes in a file of the runtime directory.
+//! The token that keeps other users of this machine out of loopback TCP: 32 random bytes in a file
+//! of the runtime directory.
+//!
+//! The first program that needs it makes it, under a lock. The mode decides who knows it: 0600 in a
+//! user's own directory, 0640 in one that a group shares. A token that more users can read is
+//! refused, because they may know it already.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,37 +15,42 @@ use crate::sys::beneath::Owner;
 use crate::sys::directory::Directory;
 use crate::sys::{lock, staging};
 
-/// The file's name.
+/// The name of the file.
 pub const NAME: &str = ".token";
 /// Bytes of a token.
 pub const LENGTH: usize = 32;
-/// Bytes that are read of what has its name, to say how long it is.
+/// The most bytes that are read of the file, to report its length.
 const LIMIT: usize = 4096;
 
-/// What programs of one user know, or of one group where a directory is shared.
+/// The secret that the programs of one user share, or of one group where the directory is shared.
 pub struct Token {
     /// The bytes.
     pub secret: [u8; LENGTH],
-    /// Where they were found, for texts.
+    /// Where they are, for texts.
     pub path: PathBuf,
 }
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The bytes are nobody's business.
+        // The bytes never get into a log.
         f.debug_struct("Token").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Token {
-    /// The token of this directory, made by whoever needs it first.
+    /// Reads the token of this directory, and makes one where there is none. Blocks for at most a
+    /// second while another process makes it.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `Corrupt`; `Stalled` where the other process does not finish.
     pub fn of(directory: &Directory) -> Result<Token> {
         const TRIES: u32 = 1000;
         for _ in 0..TRIES {
             if let Some(token) = Token::read(directory)? {
                 return Ok(token);
             }
-            // The lock is held only by one who makes the token, for as long as it takes to write it.
+            // The lock is held only by a process that makes the token, for as long as it takes to
+            // write it.
             match lock::try_own(directory, NAME)? {
                 Some(_lock) if Token::read(directory)?.is_none() => make(directory)?,
                 Some(_) => {}
@@ -54,12 +64,16 @@ impl Token {
         Err(Error::new(ErrorKind::Stalled, text))
     }
 
-    /// The token, if there is one. `PermissionDenied` where we may not read it, or where others might have read it.
+    /// Reads the token; `None` where there is none.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where this user may not read it, or where others might have read it;
+    /// `Corrupt` for a wrong length.
     pub fn read(directory: &Directory) -> Result<Option<Token>> {
         let path = directory.path().join(NAME);
         let owner = if directory.is_shared() { Owner::Anybody } else { Owner::Trusted };
         let read = directory.beneath().read(NAME, LIMIT, owner).map_err(|e| match e.errno() {
-            Some(libc::EACCES | libc::EPERM) => closed_to_us(&path),
+            Some(libc::EACCES | libc::EPERM) => unreadable(&path),
             _ => e,
         });
         let Some((bytes, facts)) = read? else { return Ok(None) };
@@ -94,8 +108,8 @@ fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Says whose the token is and what would help.
-fn closed_to_us(path: &std::path::Path) -> Error {
+/// Explains whose the token is and what helps.
+fn unreadable(path: &std::path::Path) -> Error {
     use std::os::unix::fs::MetadataExt;
     let me = rustix::process::geteuid().as_raw();
     let whose = match path.symlink_metadata() {
@@ -114,20 +128,24 @@ fn closed_to_us(path: &std::path::Path) -> Error {
     Error::new(ErrorKind::PermissionDenied, text)
 }
 
-/// Makes the token under another name and renames it: nobody sees half of it. The lock is held.
+/// Makes the token under a temporary name and renames it, so no process reads a part of it. The
+/// caller holds the lock.
 fn make(directory: &Directory) -> Result<()> {
-    // What one who was killed at this has left.
+    // Files that a process left which was killed here.
     staging::sweep(directory, &[NAME])?;
     let mode = if directory.is_shared() { 0o640 } else { 0o600 };
     let secret: [u8; LENGTH] = random()?;
     match directory.beneath().replace(NAME, &secret, mode, None) {
-        // Another user was first.
+        // Another user's program was first.
         Err(e) if e.kind() == ErrorKind::AddressInUse => Ok(()),
         made => made,
     }
 }
 
-/// Bytes drawn by chance.
+/// Returns bytes from the kernel's random generator.
+///
+/// # Errors
+/// `Internal` where the kernel gives none.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
@@ -158,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_make_it_at_once_have_the_same() {
+    fn concurrent_makers_get_one_token() {
         let (folder, directory) = directory(0o700);
         assert!(Token::read(&directory).unwrap().is_none());
         let secrets: std::collections::BTreeSet<_> = std::thread::scope(|s| {
@@ -171,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_shares_it_where_the_directory_is_shared() {
+    fn shared_directory_gives_token_group_mode() {
         let (folder, directory) = directory(0o2770);
         Token::of(&directory).unwrap();
         assert_eq!(mode_of(&folder), 0o640);
@@ -182,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_others_may_know_is_refused() {
+    fn token_readable_by_others_is_refused() {
         let (folder, directory) = directory(0o700);
         Token::of(&directory).unwrap();
         for mode in [0o640, 0o604, 0o666] {
@@ -197,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn half_a_token_is_none_and_a_torn_one_is_said() {
+    fn token_of_wrong_length_is_corrupt_and_temporary_one_ignored() {
         let (folder, directory) = directory(0o700);
-        // What one who was killed while making it leaves.
+        // What a process leaves that was killed while making it.
         std::fs::write(folder.path().join(".new..token"), [1; 7]).unwrap();
         Token::of(&directory).unwrap();
         std::fs::write(folder.path().join(NAME), [1; 7]).unwrap();

@@ -1,4 +1,8 @@
-//! A value to any `Deserialize`.
+//! Converts a value to any `Deserialize`.
+//!
+//! A `Deserializer` over the tree, which it consumes. A value is presented in one of two ways:
+//! plain, to the user's own types; or with escapes, inside the newtype [`ESCAPED`], to a [`Value`]
+//! or a kind that serde does not have. Errors carry the path of the value that failed.
 
 use serde::de::value::{SeqDeserializer, StringDeserializer};
 use serde::de::{
@@ -11,31 +15,38 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::value::escape::{name, uuid_text};
 use crate::value::{DType, NdArray, Value};
 
-/// What serde builds from this value: the other way of [`to_value`](super::to_value).
+/// Returns what serde builds from this value: the inverse of [`to_value`](super::to_value).
 ///
-/// An array of one dimension also fills a `Vec` of numbers. `WrongType`, `OutOfRange` or `Missing` with the path.
+/// An array of one dimension also fills a `Vec` of numbers.
+///
+/// # Errors
+///
+/// `WrongType`, `OutOfRange` or `Missing` with the path.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
     T::deserialize(FromValue { value, escaped: false })
 }
 
-/// A value being taken apart, as it is or with escapes for what serde has no word for.
+/// A value that is being deserialized.
 struct FromValue {
     value: Value,
+    /// Whether it is presented with escapes for what serde has no kind for.
     escaped: bool,
 }
 
 impl FromValue {
+    /// Returns the value to be presented without escapes.
     fn plain(value: Value) -> FromValue {
         FromValue { value, escaped: false }
     }
 
+    /// Returns the `WrongType` error where `asked` was asked for.
     fn wrong<T>(&self, asked: &str) -> Result<T> {
         let text = format!("{} is there, {asked} was asked for", self.value.type_name());
         Err(Error::new(ErrorKind::WrongType, text))
     }
 }
 
-/// The escape of this name and content.
+/// Presents the escape of this name and content.
 fn escape<'de, V: Visitor<'de>>(visitor: V, name: &str, content: impl Into<Value>) -> Result<V::Value> {
     visitor.visit_map(Entries::new([(name.to_owned(), content.into())].into_iter().collect(), true))
 }
@@ -55,6 +66,7 @@ impl<'de> Deserializer<'de> for FromValue {
             Value::Int(v) => visitor.visit_i64(v),
             Value::Uint(v) => visitor.visit_u64(v),
             Value::BigInt(v) => match (v.to_string().parse::<i128>(), escaped) {
+                // Without escapes an integer beyond 64 bits may fill an `i128`.
                 (Ok(v), false) => visitor.visit_i128(v),
                 _ => escape(visitor, name::INT, v.to_string()),
             },
@@ -105,7 +117,9 @@ impl<'de> Deserializer<'de> for FromValue {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.value {
             Value::Array(items) => visit_items(visitor, items, self.escaped),
+            // A `Vec<u8>` asks for a sequence.
             Value::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.into_iter())),
+            // A `Vec<f64>` asks for a sequence.
             Value::NdArray(array) if array.shape.len() == 1 && !self.escaped => {
                 visit_items(visitor, numbers(&array)?, false)
             }
@@ -148,17 +162,20 @@ impl<'de> Deserializer<'de> for FromValue {
     }
 }
 
+/// Presents an array. An error where the visitor, a tuple, takes fewer items than there are.
 fn visit_items<'de, V: Visitor<'de>>(visitor: V, items: Vec<Value>, escaped: bool) -> Result<V::Value> {
-    let mut items = Items { left: items.into_iter(), at: 0, escaped };
+    let mut items = Items { remaining: items.into_iter(), at: 0, escaped };
     let value = visitor.visit_seq(&mut items)?;
-    match items.left.len() {
+    match items.remaining.len() {
         0 => Ok(value),
-        left => Err(de::Error::custom(format!("{left} items are there that were not asked for"))),
+        remaining => Err(de::Error::custom(format!("the array has {remaining} items too many"))),
     }
 }
 
+/// The items of an array that have not been presented.
 struct Items {
-    left: std::vec::IntoIter<Value>,
+    remaining: std::vec::IntoIter<Value>,
+    /// The index of the next item, for the path of its error.
     at: usize,
     escaped: bool,
 }
@@ -167,18 +184,18 @@ impl<'de> SeqAccess<'de> for &mut Items {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        let Some(value) = self.left.next() else { return Ok(None) };
+        let Some(value) = self.remaining.next() else { return Ok(None) };
         let at = self.at;
         self.at += 1;
         seed.deserialize(FromValue { value, escaped: self.escaped }).map(Some).map_err(|e| e.under_index(at))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.left.len())
+        Some(self.remaining.len())
     }
 }
 
-/// How the values of a map are given.
+/// How the values of a map are presented.
 enum Inside {
     Plain,
     Escaped,
@@ -186,16 +203,19 @@ enum Inside {
     Map,
 }
 
+/// The entries of a map that have not been presented.
 struct Entries {
-    left: std::vec::IntoIter<(String, Value)>,
+    remaining: std::vec::IntoIter<(String, Value)>,
+    /// The entry whose key has been presented and whose value has not.
     current: Option<(String, Value)>,
     inside: Inside,
 }
 
 impl Entries {
+    /// Returns the entries; `escaped` is how their values are presented.
     fn new(entries: crate::value::Map, escaped: bool) -> Entries {
         let inside = if escaped { Inside::Escaped } else { Inside::Plain };
-        Entries { left: entries.into_iter(), current: None, inside }
+        Entries { remaining: entries.into_iter(), current: None, inside }
     }
 }
 
@@ -203,7 +223,7 @@ impl<'de> MapAccess<'de> for Entries {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        let Some((key, value)) = self.left.next() else { return Ok(None) };
+        let Some((key, value)) = self.remaining.next() else { return Ok(None) };
         let deserializer: StringDeserializer<Error> = key.clone().into_deserializer();
         self.current = Some((key, value));
         seed.deserialize(deserializer).map(Some)
@@ -211,7 +231,7 @@ impl<'de> MapAccess<'de> for Entries {
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
         let Some((key, value)) = self.current.take() else {
-            return Err(Error::new(ErrorKind::Internal, "a value was asked for before its key"));
+            return Err(Error::new(ErrorKind::Internal, "a value was requested before its key"));
         };
         let done = match (&self.inside, value) {
             (Inside::Plain, value) => seed.deserialize(FromValue::plain(value)),
@@ -222,11 +242,11 @@ impl<'de> MapAccess<'de> for Entries {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.left.len())
+        Some(self.remaining.len())
     }
 }
 
-/// The map inside a `$map`.
+/// The map inside a `$map`, presented without a second `$map` around it.
 struct Wrapped(Entries);
 
 impl<'de> Deserializer<'de> for Wrapped {
@@ -242,7 +262,7 @@ impl<'de> Deserializer<'de> for Wrapped {
     }
 }
 
-/// The elements of an array as single values.
+/// Returns the elements of an array as single values; a complex number is an array of two.
 fn numbers(array: &NdArray) -> Result<Vec<Value>> {
     fn list<T: crate::value::Element>(array: &NdArray) -> Result<Vec<Value>>
     where
@@ -267,7 +287,7 @@ fn numbers(array: &NdArray) -> Result<Vec<Value>> {
     }
 }
 
-/// A variant that holds something.
+/// An enum's variant with content: a map of one entry.
 struct Variant {
     name: String,
     content: Value,
@@ -283,6 +303,7 @@ impl<'de> de::EnumAccess<'de> for Variant {
     }
 }
 
+/// The content of a variant.
 struct Content {
     name: String,
     content: Value,
@@ -293,6 +314,7 @@ impl<'de> de::VariantAccess<'de> for Content {
 
     fn unit_variant(self) -> Result<()> {
         match self.content {
+            // A unit variant written as a map, `{"Name": null}`.
             Value::Null => Ok(()),
             other => FromValue::plain(other).wrong("nothing").map_err(|e| e.under_key(&self.name)),
         }

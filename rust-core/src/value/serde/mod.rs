@@ -1,16 +1,17 @@
-//! Values and users' own Rust types, by way of serde, both ways.
+//! Values and users' own Rust types, converted by way of serde in both directions.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | [`to_value`], [`Serde`]: any `Serialize` to a [`Value`], or to be sent | `to_value` |
+//! | [`to_value`], [`Serde`]: any `Serialize` to a [`Value`], or sent | `to_value` |
 //! | [`from_value`]: a [`Value`] to any `Deserialize` | `from_value` |
-//! | [`Value`], [`Timestamp`], [`NdArray`] and the like inside such types, and in other formats | `trees` |
+//! | [`Value`], [`Timestamp`], [`NdArray`] and other kinds inside such types, and in other formats | `trees` |
 //!
-//! In another format (serde_json, say) a value is written as our own JSON has it: what the format has no form for is an
-//! escape such as `{"$time": …}`.
+//! Serde has no kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are
+//! escapes such as `{"$time": …}`, as in Linkspan's JSON, below a newtype with a reserved name: the
+//! conversions here recognize the name and restore the kind; another format (serde_json, say)
+//! ignores it and contains the escape.
 //!
-//! [`Timestamp`]: super::Timestamp
-//! [`NdArray`]: super::NdArray
+//! [`Timestamp`]: super::Timestamp [`NdArray`]: super::NdArray
 
 mod from_value;
 mod to_value;
@@ -23,11 +24,12 @@ use super::unescape::Unescape;
 use super::{Source, Value, ValueBuilder};
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// The name of the newtype under which a value with its escapes travels through serde. Formats pass its content on;
-/// our own two ends know it, and take the escapes in it for what they stand for.
+/// The name of the newtype under which a value with escapes passes through serde. Other formats
+/// pass its content on; `to_value` and `from_value` recognize the name and resolve the escapes in
+/// it.
 const ESCAPED: &str = "$linkspan";
 
-/// The value that this tree writes with escapes.
+/// Returns the value that this tree denotes with escapes. `Malformed` for an invalid escape.
 fn resolve(escaped: &Value) -> Result<Value> {
     let mut sink = Unescape::new(ValueBuilder::new());
     escaped.walk(&mut sink)?;

@@ -1,4 +1,7 @@
-//! Any `Serialize` to a value.
+//! Converts any `Serialize` to a value.
+//!
+//! A `Serializer` whose output is the tree itself. Errors carry the path of the value that failed;
+//! each level adds its key or index on the way out.
 
 use serde::ser::{self, Serialize, Serializer};
 
@@ -6,17 +9,24 @@ use super::{ESCAPED, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Map, Sink, Source, Value};
 
-/// The value of anything that serde can take apart: structs and maps are maps, tuples and sequences arrays, enums as
-/// serde_json has them, `Option`'s `None` null.
+/// Returns the value of anything that serde can serialize: structs and maps become maps, tuples and
+/// sequences arrays, enums what serde_json makes of them, `Option`'s `None` null.
 ///
-/// [`Value`], [`Timestamp`](crate::Timestamp), [`NdArray`](crate::NdArray), [`Decimal`](crate::Decimal) and
-/// [`BigInt`] inside keep their kind. `Unsupported` (with the path) for keys that are no text.
+/// [`Value`], [`Timestamp`](crate::Timestamp), [`NdArray`](crate::NdArray),
+/// [`Decimal`](crate::Decimal) and [`BigInt`] inside keep their kind.
+///
+/// # Errors
+///
+/// `Unsupported` (with the path) for keys that are not text, numbers or bools, and for whatever the
+/// type itself refuses.
 pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value> {
     from.serialize(ToValue)
 }
 
-/// A value of the program's own type, sent as it is: `out.send(&Serde(&reading))`. [`Message::to`](crate::Message::to) is the
-/// way back.
+/// A value of the program's own type, to be sent: `out.send(&Serde(&reading))`.
+///
+/// Sending builds the tree of the value first. [`Message::to`](crate::Message::to) is the opposite
+/// direction.
 ///
 /// ```
 /// # use linkspan::{Publisher, Result, Serde};
@@ -25,7 +35,7 @@ pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value> {
 ///     celsius: f64,
 /// }
 ///
-/// fn tell(out: &Publisher, celsius: f64) -> Result<u64> {
+/// fn publish(out: &Publisher, celsius: f64) -> Result<u64> {
 ///     out.send(&Serde(&Reading { celsius }))
 /// }
 /// ```
@@ -38,6 +48,7 @@ impl<T: Serialize> Source for Serde<T> {
     }
 }
 
+// The serializer. It reports that it is not for people, so that bytes and floats come as they are.
 struct ToValue;
 
 impl Serializer for ToValue {
@@ -118,6 +129,7 @@ impl Serializer for ToValue {
         Ok(variant.into())
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<Value> {
+        // A `Value` inside the user's type: restore its kinds.
         let content = value.serialize(ToValue)?;
         if name == ESCAPED { resolve(&content) } else { Ok(content) }
     }
@@ -166,6 +178,7 @@ impl Serializer for ToValue {
     }
 }
 
+/// Returns the value as the content of an enum's variant: a map with the variant's name as its key.
 fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
     match variant {
         Some(variant) => Value::map([(variant, value)]),
@@ -175,7 +188,9 @@ fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
 
 /// An array that is being filled.
 struct Items {
+    /// The items so far.
     items: Vec<Value>,
+    /// The variant that the array is the content of, if any.
     variant: Option<&'static str>,
 }
 
@@ -194,6 +209,7 @@ impl Items {
 /// A map that is being filled.
 struct Entries {
     entries: Map,
+    /// The key whose value is next.
     key: Option<String>,
     variant: Option<&'static str>,
 }
@@ -210,6 +226,7 @@ impl Entries {
     }
 }
 
+// The four kinds of sequence of serde; all become an array.
 macro_rules! items {
     ($($with:ident::$put:ident),*) => {$(
         impl ser::$with for Items {
@@ -231,6 +248,7 @@ items!(
     SerializeTupleVariant::serialize_field
 );
 
+// The two kinds of struct of serde; both become a map.
 macro_rules! fields {
     ($($with:ident),*) => {$(
         impl ser::$with for Entries {

@@ -1,4 +1,8 @@
-//! `Serialize` and `Deserialize` for values, and for the kinds of value that serde has no word for.
+//! `Serialize` and `Deserialize` for values, and for the kinds of value that serde does not have.
+//!
+//! Serializing writes escapes where the format has no form for a kind, see [`super::ESCAPED`].
+//! Deserializing builds the tree of whatever the format contains, its escapes as plain maps, and
+//! then resolves them: a format announces no type, so nothing can be decided earlier.
 
 use std::fmt;
 
@@ -19,7 +23,7 @@ impl Serialize for Value {
     }
 }
 
-/// A value as it is written with escapes.
+/// A value that is serialized with escapes.
 struct Escaped<'a>(&'a Value);
 
 impl Serialize for Escaped<'_> {
@@ -30,6 +34,7 @@ impl Serialize for Escaped<'_> {
             Value::Int(v) => serializer.serialize_i64(*v),
             Value::Uint(v) => serializer.serialize_u64(*v),
             Value::BigInt(v) => escape(serializer, name::INT, &v.to_string()),
+            // Formats for people, such as JSON, have no infinities and no NaN.
             Value::Float(v) if !v.is_finite() && serializer.is_human_readable() => {
                 escape(serializer, name::FLOAT, &*float_text(*v))
             }
@@ -49,6 +54,7 @@ impl Serialize for Escaped<'_> {
                 seq.end()
             }
             Value::Map(entries) => match entries.first() {
+                // A map that looks like an escape is wrapped, as in `escape`.
                 Some((key, _)) if entries.len() == 1 && key.starts_with('$') => {
                     escape(serializer, name::MAP, &Entries(entries))
                 }
@@ -58,6 +64,7 @@ impl Serialize for Escaped<'_> {
     }
 }
 
+/// Serializes the escape of this name and content.
 fn escape<S: Serializer, T: Serialize + ?Sized>(
     serializer: S,
     name: &str,
@@ -68,7 +75,7 @@ fn escape<S: Serializer, T: Serialize + ?Sized>(
     map.end()
 }
 
-/// A map of a user's own type: each entry is a [`Value`] of its own.
+/// A map in a user's own type: each entry is serialized as a [`Value`] of its own.
 impl Serialize for Map {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self)
@@ -81,6 +88,7 @@ impl<'de> Deserialize<'de> for Map {
     }
 }
 
+/// Builds a map whose values resolve their own escapes.
 struct UserMap;
 
 impl<'de> Visitor<'de> for UserMap {
@@ -95,7 +103,7 @@ impl<'de> Visitor<'de> for UserMap {
     }
 }
 
-/// The entries of a map, none of whose keys may come twice.
+/// Collects the entries of a map; an error for a repeated key.
 fn entries_of<'de, A: MapAccess<'de>>(
     mut map: A,
     mut value: impl FnMut(&mut A) -> Result<Value, A::Error>,
@@ -103,7 +111,7 @@ fn entries_of<'de, A: MapAccess<'de>>(
     let mut entries = Map::new();
     while let Some(key) = map.next_key::<String>()? {
         if entries.contains_key(&key) {
-            let text = format!("the key {key} stands twice in one map", key = quoted(&key));
+            let text = format!("the key {key} occurs twice in one map", key = quoted(&key));
             return Err(de::Error::custom(text));
         }
         let value = value(&mut map)?;
@@ -112,6 +120,7 @@ fn entries_of<'de, A: MapAccess<'de>>(
     Ok(entries)
 }
 
+/// The entries of a map, as part of an escaped value.
 struct Entries<'a>(&'a Map);
 
 impl Serialize for Entries<'_> {
@@ -124,7 +133,7 @@ impl Serialize for Entries<'_> {
     }
 }
 
-/// Bytes: base64 where people read along.
+/// Bytes: base64 in formats for people.
 struct Block<'a>(&'a [u8]);
 
 impl Serialize for Block<'_> {
@@ -158,7 +167,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// Builds the tree of whatever comes, its escapes as the maps that they are.
+/// Builds the tree of any content; escapes stay maps until [`resolve`].
 struct Tree;
 
 impl<'de> DeserializeSeed<'de> for Tree {
@@ -181,6 +190,7 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_none<E>(self) -> Result<Value, E> {
         Ok(Value::Null)
     }
+    /// `Option` and newtypes are transparent: a value has no such level.
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -196,6 +206,7 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
         Ok(Value::from(value))
     }
+    /// Formats with 128-bit integers: the digits decide which kind of integer it is.
     fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
         BigInt::parse(&value.to_string()).map_err(E::custom)
     }
@@ -229,7 +240,8 @@ impl<'de> Visitor<'de> for Tree {
     }
 }
 
-/// A kind of value that serde has no word for: goes as a [`Value`], comes back as one of that kind.
+// Kinds of value that serde does not have: each is serialized as a [`Value`] and must be a value of
+// that kind when it is deserialized.
 macro_rules! kinds {
     ($($kind:ident, $what:literal;)*) => {$(
         impl Serialize for $kind {

@@ -1,4 +1,7 @@
-//! Builders of lists, of maps with keys of their own, of values that may be left out, and of values of any kind.
+//! Builders of lists, of maps with arbitrary keys, of optional values, and of values of any kind.
+//!
+//! Each passes events on to the builder of the innermost open item and takes its value when that
+//! one is complete. A [`Meter`](crate::value::Meter) in front bounds depth and memory.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +9,15 @@ use super::{Build, Decode, Event};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{Sink, Value, ValueBuilder};
 
-/// Reserved at once for a claimed length; a list grows as its values come.
+/// The most items that are reserved for an announced length; the list grows as more come.
 const RESERVE: usize = 1024;
 
 /// Builds a `Vec`.
 #[derive(Debug)]
 pub struct Items<T: Decode> {
+    /// The complete items; `None` before the array begins.
     items: Option<Vec<T>>,
+    /// The builder of the item whose events are coming.
     open: Option<T::Builder>,
 }
 
@@ -54,10 +59,12 @@ impl<T: Decode> Decode for Vec<T> {
     type Builder = Items<T>;
 }
 
-/// Builds a map with keys that the type does not name.
+/// Builds a map whose keys the type does not name.
 #[derive(Debug)]
 pub struct Names<T: Decode> {
+    /// The complete entries; `None` before the map begins.
     entries: Option<BTreeMap<String, T>>,
+    /// The key and the builder of the entry whose events are coming.
     open: Option<(String, T::Builder)>,
 }
 
@@ -101,21 +108,23 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
     type Builder = Names<T>;
 }
 
-/// The place of a value that may be left out; `NULL` says whether null stands for the same.
+/// The builder of a value that may be left out; `NULL` is whether null means the same.
 #[derive(Debug, Default)]
 pub struct Maybe<B, const NULL: bool> {
+    /// The builder of the value, without events where it was left out.
     value: B,
-    came: bool,
+    /// Whether an event other than that null has come.
+    has_begun: bool,
 }
 
 impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
     type Output = Option<B::Output>;
     #[inline]
     fn event(&mut self, event: Event<'_>) -> Result<bool> {
-        if NULL && !self.came && matches!(event, Event::Null) {
+        if NULL && !self.has_begun && matches!(event, Event::Null) {
             return Ok(true);
         }
-        self.came = true;
+        self.has_begun = true;
         self.value.event(event)
     }
     #[inline]
@@ -124,14 +133,16 @@ impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
     }
     #[inline]
     fn finish(self) -> Result<Option<B::Output>> {
-        if self.came { self.value.finish().map(Some) } else { Ok(None) }
+        if self.has_begun { self.value.finish().map(Some) } else { Ok(None) }
     }
 }
 
 /// Builds a value of any kind.
 #[derive(Debug, Default)]
 pub struct Any {
+    /// The builder of the tree; created by the first event, which may bring the memory to share.
     builder: Option<ValueBuilder>,
+    /// The number of arrays and maps that are open: at 0 the value is complete.
     depth: usize,
 }
 

@@ -1,22 +1,25 @@
-//! The program's own types to and from events, without a tree in between: what generated code is made of.
+//! The program's own types from events and to events, without a tree in between: the library part
+//! of generated Rust code.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the events of a value as one type; [`Decode`], its [`Build`]er, and the Sink that drives one | here |
-//! | builders of numbers, text and the like | `scalars` |
+//! | builders of numbers, text and other single events | `scalars` |
 //! | builders of lists, maps, optional and arbitrary values | `containers` |
-//! | what builders of records have in common | `record` |
-//! | the way out: [`Source`](super::Source) for numbers, text, lists | `sources` |
+//! | what builders of records share | `record` |
+//! | sending: [`Source`](super::Source) for numbers, text, lists | `sources` |
 //!
-//! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's derives with [`Serde`](super::Serde) are
-//! less work and slower: they make a tree first.
+//! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's
+//! derives with [`Serde`](super::Serde) are less work and slower: they build a tree first.
+//!
+//! A builder is a state machine that takes one event at a time and says when its value is complete.
+//! So builders nest without recursion of the decoder: a record passes each event to the builder of
+//! the field that is open, until that one is complete.
 
 mod containers;
 mod record;
 mod scalars;
 mod sources;
-
-use bytes::Bytes;
 
 pub use containers::{Any, Items, Maybe, Names};
 pub(crate) use record::is_same;
@@ -24,6 +27,7 @@ pub use record::{Fields, Step, check_array, field, finish_field, finish_variant}
 pub use scalars::{Enumeration, KnownName, Name, Slot, Uuid};
 
 use super::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
+use crate::body::Body;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One event of a value, as [`Sink`] has a method for each.
@@ -44,16 +48,16 @@ pub enum Event<'a> {
     Float(f64),
     /// Text.
     Text(&'a str),
-    /// Bytes, with the memory that they may lie in.
-    Bytes(&'a [u8], Option<&'a Bytes>),
+    /// Bytes, with the memory that they may be a part of.
+    Bytes(&'a [u8], Option<&'a Body>),
     /// An instant.
     Timestamp(Timestamp),
     /// A UUID.
     Uuid([u8; 16]),
     /// A decimal number.
     Decimal(&'a Decimal),
-    /// An N-d array, with the memory that its elements may lie in.
-    NdArray(NdArrayRef<'a>, Option<&'a Bytes>),
+    /// An N-d array, with the memory that its elements may be a part of.
+    NdArray(NdArrayRef<'a>, Option<&'a Body>),
     /// An array of this many values begins.
     BeginArray(usize),
     /// It ends.
@@ -67,7 +71,7 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// What an error says was found.
+    /// Returns the name of what was found, for error texts.
     pub fn name(&self) -> &'static str {
         match self {
             Event::Null => "null",
@@ -85,7 +89,7 @@ impl Event<'_> {
         }
     }
 
-    /// `WrongType`: this event, where `expected` belongs.
+    /// Returns the `WrongType` error of this event, where `expected` was expected.
     #[cold]
     pub fn unexpected(&self, expected: &str) -> Error {
         Error::new(ErrorKind::WrongType, format!("{expected} is expected, {} was found", self.name()))
@@ -94,23 +98,25 @@ impl Event<'_> {
 
 /// Builds one value out of its events.
 pub trait Build: Default {
-    /// What it builds.
+    /// The type of the value.
     type Output;
-    /// Takes the next event of the value; true where it is the last one. After an error the builder is dropped.
+    /// Takes the next event of the value; returns true where it is the last one. After an error the
+    /// builder is dropped.
     fn event(&mut self, event: Event<'_>) -> Result<bool>;
-    /// Takes a key as [`Sink::known_key`] does: [`Fields::known_key`] says it for a record. Nothing is known by default.
+    /// Takes a key as [`Sink::known_key`] does; a record's builder calls [`Fields::known_key`]. By
+    /// default no key is taken.
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
-    /// The value; `Missing` where no event came, or a field of it was left out.
+    /// Returns the value; `Missing` where no event came, or a field of it was left out.
     fn finish(self) -> Result<Self::Output>;
 }
 
 /// A type that has a builder.
 pub trait Decode: Sized {
-    /// Its builder.
+    /// The builder.
     type Builder: Build<Output = Self>;
 }
 
@@ -128,8 +134,10 @@ pub trait Decode: Sized {
 /// ```
 #[derive(Debug)]
 pub struct Typed<T: Decode> {
+    /// The builder of the whole value.
     builder: T::Builder,
-    origin: Option<Bytes>,
+    /// The message that is being decoded, if long blocks may be views of it.
+    origin: Option<Body>,
 }
 
 impl<T: Decode> Default for Typed<T> {
@@ -139,23 +147,26 @@ impl<T: Decode> Default for Typed<T> {
 }
 
 impl<T: Decode> Typed<T> {
-    /// A sink that copies everything.
+    /// Returns a sink that copies everything.
     pub fn new() -> Typed<T> {
         Typed { builder: T::Builder::default(), origin: None }
     }
 
-    /// A sink whose long blocks of bytes and arrays are views of `origin`, where they lie in it.
-    pub fn sharing(origin: Bytes) -> Typed<T> {
-        Typed { builder: T::Builder::default(), origin: Some(origin) }
+    /// Returns a sink whose long blocks of bytes and arrays are views of `origin`, where they are
+    /// in it.
+    pub fn sharing(origin: impl Into<Body>) -> Typed<T> {
+        Typed { builder: T::Builder::default(), origin: Some(origin.into()) }
     }
 
-    /// The value, once all its events have come. `Missing` where a field was left out that has to be there.
+    /// Returns the value, once all its events have come. `Missing` where a required field was left
+    /// out.
     pub fn finish(self) -> Result<T> {
         self.builder.finish()
     }
 }
 
-/// Hands each event to the builder; whether it was the last one is known to whoever drives the sink.
+/// Passes each event to the builder. Whether it was the last one is ignored here: the caller of a
+/// Sink knows where its value ends.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
         #[inline]
@@ -187,6 +198,10 @@ impl<T: Decode> Sink for Typed<T> {
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.builder.known_key(key)
     }
+    #[inline]
+    fn new_key(&mut self, key: &str) -> Result<()> {
+        if self.builder.known_key(key.as_bytes())? { Ok(()) } else { self.key(key) }
+    }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.builder.event(Event::Bytes(value, self.origin.as_ref())).map(drop)
     }
@@ -195,7 +210,7 @@ impl<T: Decode> Sink for Typed<T> {
     }
 }
 
-/// No value came.
+/// Returns the `Missing` error of a builder to which no event came.
 #[cold]
 fn missing() -> Error {
     Error::new(ErrorKind::Missing, "no value came")

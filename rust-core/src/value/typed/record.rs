@@ -1,46 +1,61 @@
-//! What builders of records and unions have in common: which field the next event belongs to, and how fields go out.
+//! What builders of records and unions share: the field that the next event belongs to, and how
+//! fields are sent.
+//!
+//! Generated builders own a [`Fields`] and one builder for each field. For each event they call
+//! [`Fields::step`], pass the event to the builder it names, and report with [`Fields::after`]
+//! whether that builder is complete. Keys usually come in the order of the schema, so the next
+//! field is compared first and decoding a record costs one comparison for each key.
 
 use super::{Build, Event};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{DType, NdArray, Order, Sink, Source, repeated_key};
 
-/// Where the builder of a record stands.
+/// The state of a record's builder: where in the map the next event is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fields {
+    /// The position in the map.
     place: Place,
-    /// The fields that [`Fields::known_key`] has taken a key of, a bit each.
-    came: u64,
+    /// The fields whose key [`Fields::known_key`] has taken, one bit each; fields from the 65th on
+    /// are left to the [`Meter`](crate::value::Meter).
+    taken: u64,
 }
 
+/// A position in the map of a record.
 #[derive(Clone, Copy, Debug, Default)]
 enum Place {
     /// Before the map.
     #[default]
     Before,
-    /// Where a key or the end of the map comes; the field after the one that came last is looked at first.
+    /// A key or the end of the map is next. The field at this position is the first candidate.
     Between(usize),
     /// In the value of the field at this position.
     In(usize),
-    /// In a value that nobody asked for, this deep, before the field at this position.
+    /// In the value of a key that the record does not have: its depth, and the candidate behind it.
     Skipping(usize, usize),
     /// After the map.
     After,
 }
 
-/// What is to be done with an event.
+/// What the caller of [`Fields::step`] has to do with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It belongs to the field at this position.
+    /// Pass it to the builder of the field at this position.
     Into(usize),
-    /// Nothing.
+    /// Nothing: the event is taken.
     Taken,
-    /// Nothing: the map is complete.
+    /// Nothing: the event is taken and the map is complete.
     Complete,
 }
 
 impl Fields {
-    /// Says where this event belongs. `keys` are those on the wire, the n-th one that of the n-th field; `aliases` are older ones, each
-    /// with the position of its field. Keys that are not known are passed over with their values.
+    /// Returns where this event belongs.
+    ///
+    /// `keys` are those on the wire, the n-th one that of the n-th field; `aliases` are older ones,
+    /// each with the position of its field. Unknown keys are skipped with their values.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType` for a value that is not a map; `Internal` for an event after its end.
     #[inline]
     pub fn step(&mut self, event: &Event<'_>, keys: &[&str], aliases: &[(&str, usize)]) -> Result<Step> {
         match self.place {
@@ -81,13 +96,19 @@ impl Fields {
         }
     }
 
-    /// Where a key is looked at before it goes to [`Fields::step`]: `Into` the value of a field that is not complete, which may know
-    /// the key; `Complete` where it was one of the first 64 of `keys`, and is taken; `Taken` where it has to go to `step`, once it is
-    /// known not to be repeated. `Malformed` for a key of this record that came before.
+    /// Compares a key with the record's before it goes to [`Fields::step`].
+    ///
+    /// Returns `Into` where a field is open, whose builder may know the key; `Complete` where it
+    /// was one of the first 64 of `keys`, and is taken; `Taken` where it has to go to `step`, after
+    /// a check that it is not repeated.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` for a key of this record that came before.
     #[inline]
     pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
         match self.place {
-            // In order nearly always, so the next field is looked at first.
+            // Keys are nearly always in order, so the next field is compared first.
             Place::Between(next) if next < 64 && keys.get(next).is_some_and(|name| is_same(name, key)) => {
                 self.take(next, keys)
             }
@@ -100,19 +121,19 @@ impl Fields {
         }
     }
 
-    /// Takes the key of one of the first 64 fields.
+    /// Takes the key of one of the first 64 fields; `Malformed` where it came before.
     #[inline]
     fn take(&mut self, at: usize, keys: &[&str]) -> Result<Step> {
         let bit = 1 << at;
-        if self.came & bit != 0 {
+        if self.taken & bit != 0 {
             return Err(repeated_key(keys[at]));
         }
-        self.came |= bit;
+        self.taken |= bit;
         self.place = Place::In(at);
         Ok(Step::Complete)
     }
 
-    /// Notes that the value of the field that [`Step::Into`] named is complete, or not.
+    /// Records whether the value of the field that [`Step::Into`] named is complete.
     #[inline]
     pub fn after(&mut self, complete: bool) {
         if let (Place::In(at), true) = (self.place, complete) {
@@ -127,7 +148,7 @@ impl Fields {
     }
 }
 
-/// Whether a key is this name; for short ones without a call.
+/// Returns whether a key equals this name; without a call to `memcmp` for names up to 16 bytes.
 #[inline]
 pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     let name = name.as_bytes();
@@ -137,7 +158,7 @@ pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     if name.len() > 16 {
         return name == key;
     }
-    // The first and the last bytes overlap where there are fewer than both.
+    // The first and the last chunk overlap in a name shorter than two chunks, and cover it.
     if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         return key.first_chunk() == Some(first) && key.last_chunk() == Some(last);
     }
@@ -147,23 +168,25 @@ pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     name.iter().zip(key).all(|(a, b)| a == b)
 }
 
+/// Returns the position of the field with this key or alias.
 fn find(key: &str, keys: &[&str], aliases: &[(&str, usize)]) -> Option<usize> {
     let by_name = keys.iter().position(|known| *known == key);
     by_name.or_else(|| aliases.iter().find(|(known, _)| *known == key).map(|(_, at)| *at))
 }
 
-/// Sends a field: its key and its value. An error names the key.
+/// Sends a field: its key and its value. An error carries the key in its path.
 #[inline]
 pub fn field<S: Sink + ?Sized, T: Source + ?Sized>(sink: &mut S, key: &str, value: &T) -> Result<()> {
     sink.key(key).and_then(|()| value.walk(sink)).map_err(|error| error.under_key(key))
 }
 
-/// The value of a field. An error names the key.
+/// Returns the value of a field. An error carries the key in its path.
 #[inline]
 pub fn finish_field<B: Build>(builder: B, key: &str) -> Result<B::Output> {
     builder.finish().map_err(|error| unfinished(error, key))
 }
 
+/// Names the field in the error of a builder to which nothing came.
 #[cold]
 fn unfinished(error: Error, key: &str) -> Error {
     if error.kind() == ErrorKind::Missing && error.path().is_none() {
@@ -173,10 +196,10 @@ fn unfinished(error: Error, key: &str) -> Error {
     error.under_key(key)
 }
 
-/// The one variant that came. `WrongType` where none that is known came, or more than one.
-pub fn finish_variant<T>(came: impl IntoIterator<Item = Option<T>>, keys: &[&str]) -> Result<T> {
-    let mut came = came.into_iter().flatten();
-    match (came.next(), came.next()) {
+/// Returns the one variant that came. `WrongType` where no known one came, or more than one.
+pub fn finish_variant<T>(variants: impl IntoIterator<Item = Option<T>>, keys: &[&str]) -> Result<T> {
+    let mut variants = variants.into_iter().flatten();
+    match (variants.next(), variants.next()) {
         (Some(variant), None) => Ok(variant),
         _ => {
             let text = format!("a map with exactly one of {} is expected", keys.join(", "));
@@ -185,8 +208,12 @@ pub fn finish_variant<T>(came: impl IntoIterator<Item = Option<T>>, keys: &[&str
     }
 }
 
-/// Checks an array against what a schema says of it: the element type, the lengths of its dimensions, of which `None` allows any, and
-/// the order. `WrongType`, with the field's key as path, says what is there instead.
+/// Compares an array with its schema: the element type, the lengths of its dimensions, of which
+/// `None` allows any, and the order.
+///
+/// # Errors
+///
+/// `WrongType`, with the field's key as path, states what is expected and what was found.
 pub fn check_array(
     array: &NdArray,
     key: &str,

@@ -1,4 +1,7 @@
 //! Builders of values that are one event: numbers, text, bytes, instants, arrays, names of enums.
+//!
+//! Conversions are exact or fail: an integer must fit the type, a float accepts an integer that it
+//! holds, and `f32` accepts a float that does not overflow (its precision may shrink).
 
 use std::fmt;
 
@@ -6,7 +9,7 @@ use bytes::Bytes;
 
 use super::{Build, Decode, Event, missing};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
-use crate::value::tree::shared_block;
+use crate::value::builder::shared_block;
 use crate::value::{Decimal, NdArray, NdArrayRef, Timestamp};
 
 /// A UUID, most significant byte first.
@@ -20,7 +23,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// The place of a value that is one event.
+/// The builder of a value that is one event: empty until it comes.
 #[derive(Debug)]
 pub struct Slot<T>(Option<T>);
 
@@ -30,11 +33,14 @@ impl<T> Default for Slot<T> {
     }
 }
 
-/// A value from its event.
+/// The conversion of one event to this type.
 trait Scalar: Sized {
+    /// Returns the value; `WrongType` for an event of another kind, `OutOfRange` for a number that
+    /// does not fit, `OutOfMemory` where a copy cannot be allocated.
     fn take(event: Event<'_>) -> Result<Self>;
 }
 
+// `Slot` as the builder of each type that is a `Scalar`.
 macro_rules! scalars {
     ($($kind:ty),*) => {$(
         impl Build for Slot<$kind> {
@@ -58,6 +64,7 @@ scalars!(
     bool, i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, String, Bytes, Timestamp, Uuid, Decimal, NdArray
 );
 
+// Integers of every width from the three integer events.
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl Scalar for $kind {
@@ -91,6 +98,7 @@ impl Scalar for f64 {
     fn take(event: Event<'_>) -> Result<f64> {
         match event {
             Event::Float(value) => Ok(value),
+            // Every integer up to 2^53 has an exact f64.
             Event::Int(value) if value.unsigned_abs() <= 1 << 53 => Ok(value as f64),
             Event::Int(_) | Event::Uint(_) | Event::BigInt(_) => Err(out_of_range(&event, "f64")),
             other => Err(other.unexpected("f64")),
@@ -103,6 +111,7 @@ impl Scalar for f32 {
     fn take(event: Event<'_>) -> Result<f32> {
         match event {
             Event::Float(value) if !value.is_finite() || (value as f32).is_finite() => Ok(value as f32),
+            // Every integer up to 2^24 has an exact f32.
             Event::Int(value) if value.unsigned_abs() <= 1 << 24 => Ok(value as f32),
             Event::Float(_) | Event::Int(_) | Event::Uint(_) | Event::BigInt(_) => {
                 Err(out_of_range(&event, "f32"))
@@ -171,6 +180,7 @@ impl Scalar for NdArray {
     }
 }
 
+/// Returns the `OutOfRange` error of a number.
 #[cold]
 fn out_of_range(event: &Event<'_>, expected: &str) -> Error {
     let found = match event {
@@ -187,13 +197,13 @@ fn out_of_range(event: &Event<'_>, expected: &str) -> Error {
 pub trait Enumeration: Sized + Copy {
     /// The names on the wire.
     const NAMES: &'static [&'static str];
-    /// The value of this name.
+    /// Returns the value of this name.
     fn from_name(name: &str) -> Option<Self>;
-    /// Its name on the wire.
+    /// Returns the name on the wire.
     fn name(self) -> &'static str;
 }
 
-/// The place of an enum's value. `WrongType` for a name that it does not have.
+/// The builder of an enum's value. `WrongType` for a name that it does not have.
 #[derive(Debug)]
 pub struct Name<T>(Option<T>);
 
@@ -220,7 +230,8 @@ impl<T: Enumeration> Build for Name<T> {
     }
 }
 
-/// The place of an enum's value in a field with a default: none where the name is not known, or where none came.
+/// The builder of an enum's value in a field with a default: `None` where the name is unknown (a
+/// newer writer may have it) or where none came, so that the record uses the default.
 #[derive(Debug)]
 pub struct KnownName<T>(Option<T>);
 

@@ -1,4 +1,7 @@
-//! The way out: numbers, text, lists and maps of the program as Sources.
+//! Sending: numbers, text, lists and maps of the program as Sources.
+//!
+//! Each type sends the events that its builder in `scalars` and `containers` accepts, so a value
+//! that was sent from one type decodes to the same type.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +11,7 @@ use super::scalars::Uuid;
 use crate::error::Result;
 use crate::value::{Decimal, NdArray, Sink, Source, Timestamp};
 
+// A Source of one event: `$send` is the call of the sink.
 macro_rules! sources {
     ($($kind:ty: $value:ident, $sink:ident => $send:expr),* $(,)?) => {$(
         impl Source for $kind {

@@ -1,11 +1,11 @@
-//! Values of types of the program out of events: order, aliases, fields left out, errors with their paths.
+//! Tests of typed builders: order of keys, aliases, absent fields, paths of errors.
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::value::{Limits, NdArray, Order, Source, Value};
 
-/// What generated code looks like, in short.
+/// A type as `linkspan schema generate` writes it, shortened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pair {
     pub left: i32,
@@ -104,7 +104,7 @@ fn any_value_is_kept_as_it_is() {
 #[test]
 fn long_arrays_are_views_of_the_message() {
     let array = NdArray::vector(&[1.0f64; 200]);
-    let bytes = Bytes::from([b"before", &array.data[..]].concat());
+    let bytes = bytes::Bytes::from([b"before", &array.data[..]].concat());
     let mut sink = Typed::<NdArray>::sharing(bytes.clone());
     let elements = &bytes[bytes.len() - 1600..];
     sink.ndarray(NdArrayRef { data: elements, ..array.as_ref() }).unwrap();

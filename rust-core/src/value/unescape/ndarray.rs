@@ -1,24 +1,33 @@
 //! The escape of an N-d array: its four fields, in any order.
+//!
+//! Encoders write `data` last, so that the elements go to the sink as they are. Where another
+//! writer puts it before a field that is still to come, the elements are copied and kept until the
+//! end.
 
-use super::malformed;
-use super::scalar::{Found, base64};
+use super::scalar::{Found, base64, malformed};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
-/// What has come of `{"dtype": …, "shape": […], "order": …, "data": …}`; the order may be left out and is row then.
+/// The state of decoding `{"dtype": …, "shape": […], "order": …, "data": …}`; the order may be left
+/// out and is row then.
 #[derive(Default)]
 pub(super) struct Fields {
-    begun: bool,
-    left: usize,
+    /// Whether the map of the fields has begun.
+    has_begun: bool,
+    /// The number of keys that are still to come.
+    remaining: usize,
+    /// The field whose value is next.
     field: Field,
     dtype: Option<DType>,
     order: Option<Order>,
     shape: Option<Vec<u64>>,
-    /// Elements that came before the rest was known.
+    /// Elements that came before the last field; the sink holds them until `finish`.
     elements: Option<Vec<u8>>,
-    sent: bool,
+    /// Whether the array has been sent.
+    is_sent: bool,
 }
 
+/// The fields of `$ndarray`.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Field {
     #[default]
@@ -30,24 +39,26 @@ enum Field {
 }
 
 impl Fields {
+    /// Takes the begin of the map of fields; `Malformed` for a second map.
     pub(super) fn begin_map(&mut self, len: usize) -> Result<()> {
-        if self.begun {
+        if self.has_begun {
             return Err(malformed(
                 "$ndarray holds a map of dtype, shape, order and data; none of them is a map",
             ));
         }
-        self.begun = true;
-        self.left = len;
+        self.has_begun = true;
+        self.remaining = len;
         Ok(())
     }
 
+    /// Takes a key of that map; `Malformed` where it is not a field, or came before.
     pub(super) fn key(&mut self, key: &str) -> Result<()> {
-        self.left = self.left.saturating_sub(1);
+        self.remaining = self.remaining.saturating_sub(1);
         let (field, twice) = match key {
             "dtype" => (Field::DType, self.dtype.is_some()),
             "shape" => (Field::Shape, self.shape.is_some()),
             "order" => (Field::Order, self.order.is_some()),
-            "data" => (Field::Elements, self.elements.is_some() || self.sent),
+            "data" => (Field::Elements, self.elements.is_some() || self.is_sent),
             _ => {
                 return Err(malformed(format!(
                     "$ndarray has no {key}: it has dtype, shape, order and data",
@@ -57,7 +68,7 @@ impl Fields {
         };
         if twice {
             return Err(malformed(format!(
-                "the key {key} stands twice in one map; a map has each key once",
+                "the key {key} occurs twice in one map; a map has each key once",
                 key = quoted(key)
             )));
         }
@@ -65,25 +76,27 @@ impl Fields {
         Ok(())
     }
 
+    /// Takes the begin of the shape; `Malformed` for any other array.
     pub(super) fn begin_array(&mut self) -> Result<()> {
         if self.field != Field::Shape || self.shape.is_some() {
-            return Err(malformed("of $ndarray only the shape is an array, of integers"));
+            return Err(malformed("in $ndarray only the shape is an array, of integers"));
         }
         self.shape = Some(Vec::new());
         Ok(())
     }
 
+    /// Takes a scalar: the value of a field, or a dimension of the shape.
     pub(super) fn scalar<S: Sink>(&mut self, found: Found<'_>, sink: &mut S) -> Result<()> {
         match (self.field, found) {
             (Field::DType, Found::Text(name)) => match DType::from_name(name) {
                 Some(dtype) => self.dtype = Some(dtype),
-                None => return Err(malformed(format!("{name} is no element type", name = quoted(name)))),
+                None => return Err(malformed(format!("{name} is not an element type", name = quoted(name)))),
             },
             (Field::Order, Found::Text(name)) => match Order::from_name(name) {
                 Some(order) => self.order = Some(order),
                 None => {
                     return Err(malformed(format!(
-                        "{name} is no order: there are row and column",
+                        "{name} is not an order: there are row and column",
                         name = quoted(name)
                     )));
                 }
@@ -91,12 +104,12 @@ impl Fields {
             (Field::Shape, found) => return self.dimension(found),
             (Field::Elements, Found::Text(text)) => {
                 let bytes = base64(text, sink)?;
-                if self.left > 0 {
+                if self.remaining > 0 {
                     // Kept until the end of the map, and held until then.
                     self.elements = Some(bytes);
                     return Ok(());
                 }
-                self.sent = true;
+                self.is_sent = true;
                 self.send(&bytes, sink)?;
                 sink.release(bytes.capacity());
                 return Ok(());
@@ -104,12 +117,13 @@ impl Fields {
             (Field::Elements, Found::Bytes(bytes)) => return self.elements(bytes, sink),
             (_, found) => {
                 let name = found.name();
-                return Err(malformed(format!("{name} stands in $ndarray where it cannot")));
+                return Err(malformed(format!("{name} is not allowed in this place of $ndarray")));
             }
         }
         Ok(())
     }
 
+    /// Takes one dimension. A length above the encoding's integers comes as a text of digits.
     fn dimension(&mut self, found: Found<'_>) -> Result<()> {
         let length = match found {
             Found::Int(n) => u64::try_from(n).ok(),
@@ -130,10 +144,11 @@ impl Fields {
         }
     }
 
-    /// Sends the array at once where all is known, so that the elements need no copy.
+    /// Takes the elements as bytes: sends the array at once where all other fields are known, so
+    /// that they need no copy.
     fn elements<S: Sink>(&mut self, elements: &[u8], sink: &mut S) -> Result<()> {
-        if self.left == 0 {
-            self.sent = true;
+        if self.remaining == 0 {
+            self.is_sent = true;
             return self.send(elements, sink);
         }
         sink.hold(elements.len())?;
@@ -141,9 +156,10 @@ impl Fields {
         Ok(())
     }
 
+    /// Takes the end of the map of fields, and sends the array if it has not been sent.
     pub(super) fn finish<S: Sink>(&self, sink: &mut S) -> Result<()> {
         match &self.elements {
-            _ if self.sent => Ok(()),
+            _ if self.is_sent => Ok(()),
             Some(elements) => {
                 self.send(elements, sink)?;
                 sink.release(elements.capacity());
@@ -153,6 +169,7 @@ impl Fields {
         }
     }
 
+    /// Sends the array. `Malformed` where a field is missing, or the length does not fit the shape.
     fn send<S: Sink>(&self, elements: &[u8], sink: &mut S) -> Result<()> {
         let (Some(dtype), Some(shape)) = (self.dtype, &self.shape) else {
             return Err(malformed("$ndarray has no dtype or no shape"));

@@ -1,21 +1,21 @@
-//! Escapes that hold one scalar: their text back to the value.
+//! The escapes that hold one scalar: from their text to the value.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::malformed;
-use crate::error::{Error, Result, memory, quoted};
+use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::escape::{PLAIN_NAN, name};
 use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 
-/// The escapes that hold one scalar.
+/// The names of these escapes.
 pub(super) const NAMES: [&str; 6] =
     [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
 
-/// A scalar that came where an escape's content is due.
+/// A scalar that came where the content of an escape is expected.
 pub(super) enum Found<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// An integer: a dimension of a shape may be one.
     Int(i64),
     Uint(u64),
     /// Anything else, by its name.
@@ -23,6 +23,7 @@ pub(super) enum Found<'a> {
 }
 
 impl Found<'_> {
+    /// Returns the name of the kind, for error texts.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Found::Text(_) => "text",
@@ -34,11 +35,15 @@ impl Found<'_> {
 }
 
 /// Sends the value of the escape with this name and content.
+///
+/// # Errors
+///
+/// `Malformed` where the text is not of the form that the escape has; the errors of the sink.
 pub(super) fn send<S: Sink>(name: &'static str, found: Found<'_>, sink: &mut S) -> Result<()> {
     let text = match found {
         Found::Text(text) => text,
         Found::Bytes(bytes) if name == name::BYTES => return sink.bytes(bytes),
-        found => return Err(malformed(format!("{name} holds text, here is {}", found.name()))),
+        found => return Err(malformed(format!("{name} holds text, {} was found", found.name()))),
     };
     match name {
         name::BYTES => {
@@ -55,7 +60,8 @@ pub(super) fn send<S: Sink>(name: &'static str, found: Found<'_>, sink: &mut S) 
     }
 }
 
-/// The bytes that this text writes in base64: the standard alphabet, padded. The sink holds their capacity.
+/// Decodes base64: the standard alphabet, padded. The sink [holds](Sink::hold) the capacity of the
+/// result, and the caller releases it.
 pub(super) fn base64<S: Sink>(text: &str, sink: &mut S) -> Result<Vec<u8>> {
     let room = base64::decoded_len_estimate(text.len());
     sink.hold(room)?;
@@ -66,6 +72,7 @@ pub(super) fn base64<S: Sink>(text: &str, sink: &mut S) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Decodes the content of `$float`: `nan`, `inf`, `-inf`, or `0x` and the 16 digits of its bits.
 fn float(text: &str) -> Result<f64> {
     let bits = match text {
         "nan" => PLAIN_NAN,
@@ -80,6 +87,7 @@ fn float(text: &str) -> Result<f64> {
     Ok(f64::from_bits(bits))
 }
 
+/// Decodes the content of `$uuid`: 36 characters with dashes at the places of RFC 9562.
 fn uuid(text: &str) -> Result<[u8; 16]> {
     let bytes = text.as_bytes();
     let dashes = [8, 13, 18, 23];
@@ -96,7 +104,14 @@ fn uuid(text: &str) -> Result<[u8; 16]> {
     Ok(uuid)
 }
 
+/// Returns the `Malformed` error of a text that the escape of this name cannot hold.
 #[cold]
 fn not(name: &str, text: &str) -> Error {
-    malformed(format!("{text} is not what {name} holds", text = quoted(text)))
+    malformed(format!("{text} is not a valid content of {name}", text = quoted(text)))
+}
+
+/// Returns the `Malformed` error with this text.
+#[cold]
+pub(super) fn malformed(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Malformed, text)
 }

@@ -1,5 +1,6 @@
 //! The law of schemas: which texts are schemas, with which fingerprint, which are refused and where; which schemas fit; which values.
 
+mod files;
 mod pairs;
 mod texts;
 mod values;

@@ -138,7 +138,11 @@ pub const INVALID: &[(&str, &str, &str)] = &[
     ("name = \"x\"\n[fields.a]\ntype = \"any\"\ndefault = 1", "4:11: ", "make it optional"),
     ("name = \"x\"\n[fields.\"a b\"]\ntype = \"u8\"", "2:", "is no name"),
     ("name = \"x\"\n[fields.a]\ntype = \"u8\"\n[fields.b]\ntype = \"u8\"\nalias = \"a\"", "4:", "already"),
-    ("name = \"x\"\n[fields.a]\ntype = \"u8\"\n[fields.a]\ntype = \"u8\"", "4:", "duplicate"),
+    (
+        "name = \"x\"\n[fields.a]\ntype = \"u8\"\n[fields.a]\ntype = \"u8\"",
+        "4:9: ",
+        "the key \"a\" stands at schema:2:9 already",
+    ),
     ("name = \"x y\"\n[fields.a]\ntype = \"u8\"", "1:8: ", "is no name"),
     ("[fields.a]\ntype = \"u8\"", "1:1: ", "needs a name"),
     ("name = \"x\"\n", "1:1: ", "a type is missing"),

@@ -3,7 +3,7 @@
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, VOffsetT, WIPOffset};
 use linkspan::schema::Width;
 
-use super::{Arrow, Column};
+use super::column::{Arrow, Column};
 
 type Builder = FlatBufferBuilder<'static>;
 type Table = WIPOffset<TableFinishedWIPOffset>;

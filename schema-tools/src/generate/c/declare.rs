@@ -5,7 +5,7 @@ use linkspan::value::DType;
 
 use super::super::native::{self, comment, inside};
 use super::super::{Case, Definition, Member, Shape, Text, TypeDef, describe, packed};
-use super::C;
+use super::generator::C;
 
 impl C<'_> {
     pub(super) fn define(&self, text: &mut Text, def: &TypeDef) {

@@ -3,28 +3,19 @@
 //! | what | lives in |
 //! |---|---|
 //! | the two files, and the functions in them | here |
+//! | the state of what writes them | `generator` |
 //! | structs, enums, unions | `declare` |
 //! | the table of a struct: offsets, keys, defaults | `table` |
 //! | copies of packed records | `packed` |
 
 mod declare;
+mod generator;
 mod packed;
 mod table;
 
 use super::native::{self, literal, names_width};
-use super::{Case, Definition, File, Naming, Plan, Text};
-
-/// How names are written in C. Those words are kept that C++ programs keep, too, since they can use the header.
-pub(super) const NAMING: Naming = Naming {
-    types: Case::Snake,
-    fields: Case::Snake,
-    values: Case::Upper,
-    variants: Case::Snake,
-    ignores_case: false,
-    longest: 255,
-    reserved: native::RESERVED_C,
-    reserved_if_packed: &[],
-};
+use super::{Case, Definition, File, Plan, Text};
+use generator::C;
 
 /// The header and the source.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
@@ -38,11 +29,6 @@ pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
         File { name: format!("{}.h", c.name), text: c.header() },
         File { name: format!("{}.c", c.name), text: c.source()? },
     ])
-}
-
-struct C<'p> {
-    plan: &'p Plan<'p>,
-    name: String,
 }
 
 impl C<'_> {

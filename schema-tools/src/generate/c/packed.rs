@@ -3,7 +3,7 @@
 use linkspan::schema::Layout;
 
 use super::super::{Case, Text, packed};
-use super::C;
+use super::generator::C;
 
 impl C<'_> {
     /// The layout of a packed record, and the copies to and from its bytes.
@@ -23,6 +23,18 @@ impl C<'_> {
             },
         );
         text.line(format!(
+            "// What is wrong with {} bytes, with the path of the field; NULL where they are a record.",
+            layout.size
+        ));
+        text.block(
+            format!("static inline const char *{root}_unpack_refusal(const uint8_t *bytes) {{"),
+            "}\n",
+            |text| {
+                text.line("(void)bytes;");
+                packed::check(text, layout, &packed::C);
+            },
+        );
+        text.line(format!(
             "// Copies {} bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.",
             layout.size
         ));
@@ -30,7 +42,7 @@ impl C<'_> {
             format!("static inline bool {root}_unpack({root} *to, const uint8_t *bytes) {{"),
             "}\n",
             |text| {
-                packed::check(text, layout, &packed::C);
+                text.line(format!("if ({root}_unpack_refusal(bytes) != NULL) return false;"));
                 text.line(format!("memcpy(to, bytes, {upper}_SIZE);\nreturn true;"));
             },
         );
@@ -65,7 +77,7 @@ void {root}_read(linkspan_reader *reader, {root} *to) {{
     if (length != {upper}_SIZE) {{
         linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
     }} else if (!{root}_unpack(to, bytes)) {{
-        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, \"packed bytes hold a truth value or an enum's number that there is not\");
+        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, {root}_unpack_refusal(bytes));
     }}
 }}
 

@@ -6,7 +6,7 @@ use linkspan::{Encoding, Result, codec};
 
 use super::super::native::{self, dtype_constant, fixed, literal};
 use super::super::{Definition, Member, Shape, Text, TypeDef};
-use super::C;
+use super::generator::C;
 
 /// The identifier of the table of a struct.
 pub(super) fn record(root: &str) -> String {

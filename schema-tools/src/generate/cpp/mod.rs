@@ -3,52 +3,39 @@
 //! | what | lives in |
 //! |---|---|
 //! | the header, and what every message has | here |
+//! | the state of what writes it | `generator` |
 //! | structs, enums, unions | `define` |
-//! | statements that write and read one value | `values` |
+//! | the table of a struct: places, keys, defaults | `table` |
 //! | types and defaults | `types` |
 
 mod define;
+mod generator;
+mod table;
 mod types;
-mod values;
 
 use linkspan::schema::Layout;
 
-use super::native::{self, comment, names_width};
+use super::native::{self, comment};
 use super::packed;
-use super::{Case, Definition, File, Naming, Plan, Text, TypeDef};
+use super::{Case, Definition, File, Plan, Text, TypeDef};
+use generator::Cpp;
 use types::indent;
-
-/// How names are written in C++.
-pub(super) const NAMING: Naming = Naming {
-    types: Case::Pascal,
-    fields: Case::Snake,
-    values: Case::Snake,
-    variants: Case::Snake,
-    ignores_case: false,
-    longest: 255,
-    reserved: native::RESERVED_CPP,
-    reserved_if_packed: &["pack", "unpack", "size"],
-};
 
 /// The header.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     let cpp = Cpp { plan };
-    Ok(vec![File { name: format!("{}.hpp", plan.name(Case::Snake)), text: cpp.header() }])
-}
-
-struct Cpp<'p> {
-    plan: &'p Plan<'p>,
+    Ok(vec![File { name: format!("{}.hpp", plan.name(Case::Snake)), text: cpp.header()? }])
 }
 
 impl Cpp<'_> {
-    fn header(&self) -> String {
+    fn header(&self) -> linkspan::Result<String> {
         let mut text = Text::new("    ");
         let upper = self.plan.name(Case::Upper);
         native::heading(&mut text, "//", self.plan);
-        text.line(format!("#ifndef {upper}_HPP\n#define {upper}_HPP\n\n#include <linkspan/record.hpp>\n"));
+        text.line(format!("#ifndef {upper}_HPP\n#define {upper}_HPP\n\n#include <linkspan/table.hpp>\n"));
         text.line("#include <array>\n#include <complex>\n#include <cstddef>\n#include <cstdint>\n#include <cstring>\n#include <limits>\n#include <map>\n#include <optional>\n#include <string>\n#include <type_traits>\n#include <utility>\n#include <variant>\n#include <vector>\n");
         for def in &self.plan.types {
-            self.define(&mut text, def);
+            self.define(&mut text, def)?;
         }
         if let (Some(layout), Some(root)) = (self.plan.schema.layout(), self.plan.root_type()) {
             text.line(format!(
@@ -63,11 +50,11 @@ impl Cpp<'_> {
             self.wrapper(&mut text);
         }
         text.line("#endif");
-        text.finish()
+        Ok(text.finish())
     }
 
-    /// The functions and constants that every message has.
-    fn message(&self, text: &mut Text, name: &str) {
+    /// The constants that every message has.
+    fn constants(&self, text: &mut Text) {
         text.line("");
         text.line(format!(
             "/// The fingerprint of the schema.
@@ -79,23 +66,69 @@ static const char *schema() {{",
         ));
         text.line(indent(&native::c_text("static const char text_[]", &self.plan.schema.to_toml())));
         text.line("    return text_;\n}\n");
+    }
+
+    /// The functions that every message has. `held` is what its table is of: the struct, or the one value in it.
+    fn message(&self, text: &mut Text, name: &str, held: &str, of: &str) {
+        self.constants(text);
+        let place = |of: &str| match (held, of) {
+            ("*this", "this") => "this".to_owned(),
+            ("*this", of) => format!("&{of}"),
+            (held, "this") => format!("&{held}"),
+            (held, of) => format!("&{of}.{held}"),
+        };
+        let (this, result) = (place("this"), place("result_"));
         text.line(format!(
-            "/// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
-void encode(linkspan::writer &writer_, linkspan::message &message_) const {{
-    write(writer_, nullptr);
-    writer_.finish(message_);
+            "/// Makes `message` one that holds this value.
+void encode(linkspan::message &message_) const {{ linkspan::record::put(table_(), {this}, message_); }}
+
+/// The same; the writer is not needed.
+void encode(linkspan::writer &, linkspan::message &message_) const {{ encode(message_); }}
+
+/// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one.
+static {name} decode(const linkspan::message &message_) {{
+    {name} result_;
+    linkspan::record::get(table_(), {result}, message_);
+    return result_;
 }}
 
-/// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one. A
-/// reader may be used for any number of messages, one after the other.
-static {name} decode(linkspan::reader &reader_, const linkspan::message &message_) {{
+/// The same; the reader is not needed.
+static {name} decode(linkspan::reader &, const linkspan::message &message_) {{ return decode(message_); }}
+
+/// Encodes this value.
+std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {{
+    return linkspan::record::encode(table_(), {this}, encoding_);
+}}
+
+/// The value that bytes of an encoding hold; throws as `decode` does.
+static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {{
     {name} result_;
-    reader_.begin(message_);
-    result_.read(reader_);
-    reader_.finish();
+    linkspan::record::decode(table_(), {result}, bytes_, encoding_);
     return result_;
-}}"
+}}
+"
         ));
+        self.events(text, &this, name, of);
+    }
+
+    /// The functions that write and read one value among others, and the table.
+    fn events(&self, text: &mut Text, this: &str, name: &str, of: &str) {
+        self.write_head(text, |text| {
+            text.line(format!("linkspan_writer_put_record(writer_.c(), key_, table_(), {this});"));
+        });
+        text.line("");
+        self.read_head(text, |text| {
+            text.line(format!(
+                "*this = {name}{{}};\nlinkspan_reader_get_record(reader_.c(), table_(), {this});"
+            ));
+        });
+        text.line("");
+        text.line("/// How the library reads and fills it.");
+        text.block("static linkspan_record *table_() {", "}", |text| {
+            text.line(format!(
+                "static linkspan_record record_ = linkspan::record::table({of});\nreturn &record_;"
+            ));
+        });
     }
 
     /// A message that is no record, table or union.
@@ -108,11 +141,8 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
         text.line("/// A message.");
         text.block(format!("struct {name} {{"), "};\n", |text| {
             text.line(format!("{} value{{}};", self.type_of(&slot.shape, false)));
-            self.message(text, &name);
-            text.line("");
-            self.write_head(text, |text| self.write(text, "key_", slot, "value", 0, false));
-            text.line("");
-            self.read_head(text, |text| self.read(text, slot, "value", 0, false, None));
+            let of = format!("{}::type()", self.reached(&slot.shape, false));
+            self.message(text, &name, "value", &of);
         });
     }
 
@@ -126,33 +156,60 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
         text.block("void read(linkspan::reader &reader_) {", "}", body);
     }
 
-    fn define(&self, text: &mut Text, def: &TypeDef) {
+    fn define(&self, text: &mut Text, def: &TypeDef) -> linkspan::Result<()> {
         let name = &def.name;
         let is_root = self.plan.root_type().is_some_and(|root| root.name == *name);
         let doc = if def.doc.is_empty() { format!("`{}`.", def.path) } else { def.doc.clone() };
         comment(text, "/// ", &doc);
         match &def.definition {
             Definition::Enum(values) => self.enumeration(text, name, values),
-            Definition::Union(variants) => self.union(text, name, variants, is_root),
+            Definition::Union(variants) => self.union(text, name, variants, is_root)?,
             Definition::Record(members) | Definition::Table(members) => {
-                self.record(text, name, members, is_root)
+                self.record(text, name, members, is_root)?
             }
         }
         text.line("");
+        Ok(())
     }
 
     /// What a packed record has in the place of its way through fields.
     fn packed_members(&self, text: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
+        self.constants(text);
+        text.line(format!(
+            "/// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
+void encode(linkspan::writer &writer_, linkspan::message &message_) const {{
+    write(writer_, nullptr);
+    writer_.finish(message_);
+}}
+
+/// The value of a message. Throws `linkspan::wrong_type` or `out_of_range` where it is another one. A reader may be used for any
+/// number of messages, one after the other.
+static {name} decode(linkspan::reader &reader_, const linkspan::message &message_) {{
+    {name} result_;
+    reader_.begin(message_);
+    result_.read(reader_);
+    reader_.finish();
+    return result_;
+}}"
+        ));
         text.line(format!("\n/// The bytes of a message.\nstatic constexpr std::size_t size = {size};\n"));
         text.line(format!("/// Copies it to {size} bytes."));
         text.block("void pack(std::uint8_t *bytes_) const {", "}\n", |text| {
             text.line("std::memcpy(bytes_, this, size);");
             packed::clear_padding(text, layout, &packed::CPP);
         });
+        text.line("/// What is wrong with the bytes of a record, with the path of the field; null where they are one.");
+        text.block(
+            "static const char *refusal_([[maybe_unused]] const std::uint8_t *bytes_) {",
+            "}\n",
+            |text| {
+                packed::check(text, layout, &packed::CPP);
+            },
+        );
         text.line(format!("/// Copies {size} bytes into it; false, and nothing is copied, where they hold a truth value or an enum's\n/// number that there is not."));
         text.block("bool unpack(const std::uint8_t *bytes_) {", "}\n", |text| {
-            packed::check(text, layout, &packed::CPP);
+            text.line("if (refusal_(bytes_) != nullptr) return false;");
             text.line("std::memcpy(static_cast<void *>(this), bytes_, size);\nreturn true;");
         });
         self.write_head(text, |text| {
@@ -166,32 +223,9 @@ const std::vector<std::uint8_t> bytes_ = reader_.get_bytes();
 if (bytes_.size() != size) {{
     reader_.refuse(LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
 }} else if (!unpack(bytes_.data())) {{
-    reader_.refuse(LINKSPAN_OUT_OF_RANGE, \"packed bytes hold a truth value or an enum's number that there is not\");
+    reader_.refuse(LINKSPAN_OUT_OF_RANGE, refusal_(bytes_.data()));
 }}"
             ));
         });
-    }
-
-    /// A table of names, each in a place of one width, as the variable `table_`.
-    fn table<'n>(
-        &self,
-        text: &mut Text,
-        names: impl Iterator<Item = &'n str>,
-        rules: Option<&[native::Rule]>,
-    ) {
-        let names: Vec<&str> = names.collect();
-        let width = names_width(names.iter().copied()) + 1;
-        let list: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        text.line(format!("static constexpr char names_[][{width}] = {{{}}};", list.join(", ")));
-        let mut given = "nullptr";
-        if let Some(rules) = rules {
-            let rules: Vec<String> = rules.iter().map(native::Rule::c).collect();
-            text.line(format!("static constexpr std::int32_t rules_[] = {{{}}};", rules.join(", ")));
-            given = "rules_";
-        }
-        text.line(format!(
-            "static constexpr linkspan::name_table table_ = {{names_[0], {width}, {}, {given}}};",
-            names.len()
-        ));
     }
 }

@@ -5,7 +5,7 @@ use linkspan::value::{DType, Value};
 
 use super::super::native::{self, inside, literal};
 use super::super::{Definition, Shape};
-use super::Cpp;
+use super::generator::Cpp;
 
 impl Cpp<'_> {
     /// The type of a variable. Only a field of a struct is a `std::array`.
@@ -98,11 +98,6 @@ pub(super) fn element(dtype: DType) -> &'static str {
         DType::C128 => "std::complex<double>",
         _ => "double",
     }
-}
-
-pub(super) fn dtype_name(dtype: DType) -> String {
-    let name = if dtype == DType::Bool { "boolean" } else { dtype.name() };
-    format!("linkspan::dtype::{name}")
 }
 
 /// A text literal with its length, since it may have a NUL inside.

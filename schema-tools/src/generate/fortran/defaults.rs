@@ -1,13 +1,12 @@
 //! Defaults, as expressions and as statements, and the literals of numbers.
 
-use linkspan::schema::Width;
 use linkspan::value::Value;
 
 use super::super::{Definition, Member, Shape, Slot, Text};
 use super::Fortran;
+use super::integers::{integer_of, whole};
 use super::lines::{literal, wrap};
 use super::procedures::{body, indent};
-use super::types::kind;
 
 impl Fortran<'_> {
     pub(super) fn set_defaults(&self, procedures: &mut Text, name: &str, members: &[Member]) {
@@ -78,19 +77,6 @@ impl Fortran<'_> {
             }
             _ => None,
         }
-    }
-}
-
-pub(super) fn integer_of(width: Width, value: i128) -> String {
-    if kind(width) == "int64" { whole(value) } else { format!("{value}_{}", kind(width)) }
-}
-
-/// An integer of 64 bits; the least one has no literal of its own.
-pub(super) fn whole(value: i128) -> String {
-    if value == i128::from(i64::MIN) {
-        "(-huge(0_int64) - 1_int64)".to_owned()
-    } else {
-        format!("{value}_int64")
     }
 }
 

@@ -4,50 +4,35 @@
 //! |---|---|
 //! | the module, enums | here |
 //! | records, unions, messages that are neither | `record` |
+//! | the state of what writes a module | `generator` |
 //! | derived types and their components | `types` |
-//! | defaults, literals of numbers | `defaults` |
+//! | defaults | `defaults` |
+//! | kinds and literals of integers | `integers` |
 //! | the frames of procedures | `procedures` |
-//! | statements that write and read values | `write`, `read` |
+//! | the tables by which the library reads and fills types | `table` |
+//! | derived types and components as tables describe them | `part` |
+//! | the functions that the tables name | `access` |
+//! | what hands a value and its table to the library | `whole` |
 //! | packed records | `packed` |
 //! | long lines and texts | `lines` |
 
+mod access;
 mod defaults;
+mod generator;
+mod integers;
 mod lines;
 mod packed;
+mod part;
 mod procedures;
-mod read;
 mod record;
+mod table;
 mod types;
-mod write;
+mod whole;
 
 use super::native::{self, comment};
-use super::{Case, Definition, File, Member, Naming, Plan, Text, TypeDef};
+use super::{Case, Definition, File, Member, Plan, Text, TypeDef};
+use generator::Fortran;
 use lines::literal;
-use types::Holder;
-
-/// How names are written in Fortran. Names of procedures are longer than those of their types.
-pub(super) const NAMING: Naming = Naming {
-    types: Case::Snake,
-    fields: Case::Snake,
-    values: Case::Snake,
-    variants: Case::Snake,
-    ignores_case: true,
-    longest: 48,
-    reserved: &[
-        "encode",
-        "decode",
-        "write",
-        "read",
-        "set_defaults",
-        "self",
-        "kind",
-        "value",
-        "reader",
-        "writer",
-        "key",
-    ],
-    reserved_if_packed: &[],
-};
 
 /// The module.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
@@ -56,10 +41,11 @@ pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     Ok(vec![File { name: format!("{}.f90", plan.name(Case::Snake)), text }])
 }
 
-struct Fortran<'p> {
-    plan: &'p Plan<'p>,
-    holders: Vec<Holder>,
-}
+/// The variables of procedures that name a type of the schema.
+const VARIABLES: &[&str] = &[
+    "array", "at", "bytes", "count", "encoding", "errmsg", "found", "message", "n", "outcome", "stat",
+    "text", "which", "zero",
+];
 
 impl Fortran<'_> {
     fn root(&self) -> String {
@@ -75,7 +61,7 @@ impl Fortran<'_> {
         let mut types = Text::new("   ");
         let mut procedures = Text::new("   ");
         for def in &self.plan.types {
-            self.define(&mut types, &mut procedures, def);
+            self.define(&mut types, &mut procedures, def)?;
         }
         let stands_alone =
             self.plan.root_type().is_none_or(|def| matches!(def.definition, Definition::Enum(_)));
@@ -89,7 +75,7 @@ impl Fortran<'_> {
                 default: None,
                 slot: self.plan.root.clone(),
             };
-            self.alone(&mut types, &mut procedures, &root, &member);
+            self.alone(&mut types, &mut procedures, &root, &member)?;
         }
         self.check_names()?;
         let mut text = Text::new("   ");
@@ -97,7 +83,7 @@ impl Fortran<'_> {
         text.block(format!("module {schema}_messages"), "", |text| {
             let uses = match self.plan.schema.packed {
                 true => packed::USES,
-                false => "use, intrinsic :: iso_c_binding, only: c_bool",
+                false => table::USES,
             };
             text.line(format!("{uses}\nuse linkspan\nimplicit none\nprivate\n"));
             text.line("! The fingerprint of the schema.");
@@ -121,12 +107,38 @@ impl Fortran<'_> {
         Ok(text.finish())
     }
 
-    /// `Unsupported` where the type of a list's values would be called as another type.
+    /// `Unsupported` where a type would be called as what the module makes for another one, or the type of a list's values as another type.
     fn check_names(&self) -> linkspan::Result<()> {
+        let root = self.root();
+        for def in &self.plan.types {
+            let made = self.plan.types.iter().find(|of| self.makes(of).any(|name| name == def.name));
+            let schema = self.plan.name(Case::Snake);
+            let of_schema = ["fingerprint", "schema", "messages"]
+                .iter()
+                .any(|part| def.name == format!("{schema}_{part}"));
+            let of = match made {
+                Some(of) => &of.path,
+                None if of_schema => &self.plan.schema.name,
+                None => continue,
+            };
+            let text = format!(
+                "the type {} of {} is called as something that generated code in this language has for {of}: give the field another name, with its old name as alias",
+                def.name, def.path
+            );
+            return Err(linkspan::Error::new(linkspan::ErrorKind::Unsupported, text));
+        }
+        let is_variable = |name: &String| VARIABLES.contains(&name.as_str());
+        let names = self.plan.types.iter().map(|def| &def.name).chain([&root]);
+        if let Some(name) = names.into_iter().find(|name| is_variable(name)) {
+            let text = format!(
+                "the type {name} is called as a variable of generated code in this language: give the schema a name of two words"
+            );
+            return Err(linkspan::Error::new(linkspan::ErrorKind::Unsupported, text));
+        }
         for (at, holder) in self.holders.iter().enumerate() {
             let taken = self.plan.types.iter().any(|def| def.name == holder.name)
                 || self.holders[..at].iter().any(|other| other.name == holder.name);
-            if taken || holder.name.len() > NAMING.longest {
+            if taken || holder.name.len() > self.plan.naming.longest {
                 let text = format!(
                     "the values of a list or a map would have the type {} in this language, which is taken or too long: give the schema or the field another name",
                     holder.name
@@ -137,7 +149,32 @@ impl Fortran<'_> {
         Ok(())
     }
 
-    fn define(&mut self, types: &mut Text, procedures: &mut Text, def: &TypeDef) {
+    /// The names of what the module has for a type, beside the type itself.
+    fn makes(&self, def: &TypeDef) -> impl Iterator<Item = String> {
+        let values = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect();
+        let (packed, is_root) = (self.plan.schema.packed, self.root() == def.name);
+        let mut parts: Vec<String> = match &def.definition {
+            Definition::Enum(values) => values.iter().map(|(value, _)| value.clone()).collect(),
+            Definition::Union(variants) => values(variants),
+            Definition::Record(_) | Definition::Table(_) => Vec::new(),
+        };
+        let own: &[&str] = match &def.definition {
+            Definition::Enum(_) if is_root => &["names", "message"],
+            Definition::Enum(_) => &["names"],
+            _ if packed && is_root => &[
+                "size", "block", "pack", "unpack", "check", "fits", "refuse", "write", "read", "encode",
+                "decode",
+            ],
+            _ if packed => &[],
+            _ if is_root => &["set_defaults", "write", "read", "encode", "decode", "to_bytes", "from_bytes"],
+            _ => &["set_defaults", "write", "read"],
+        };
+        parts.extend(own.iter().map(|part| (*part).to_owned()));
+        let name = def.name.clone();
+        parts.into_iter().map(move |part| format!("{name}_{part}"))
+    }
+
+    fn define(&mut self, types: &mut Text, procedures: &mut Text, def: &TypeDef) -> linkspan::Result<()> {
         let doc = if def.doc.is_empty() { format!("`{}`.", def.path) } else { def.doc.clone() };
         match &def.definition {
             Definition::Enum(values) => {
@@ -156,9 +193,12 @@ impl Fortran<'_> {
                     values.iter().map(|(_, wire)| wire.as_str()),
                     true,
                 );
+                if !self.plan.schema.packed {
+                    self.enum_table(types, procedures, &def.name, values);
+                }
                 types.line("");
             }
-            Definition::Union(variants) => self.union(types, procedures, def, &doc, variants),
+            Definition::Union(variants) => self.union(types, procedures, def, &doc, variants)?,
             Definition::Record(members) if self.plan.schema.packed => {
                 self.packed_record(types, &def.name, &doc, members);
                 if let Some(layout) = self.plan.schema.layout().filter(|_| self.root() == def.name) {
@@ -167,8 +207,9 @@ impl Fortran<'_> {
             }
             Definition::Record(members) | Definition::Table(members) => {
                 let is_root = self.root() == def.name;
-                self.record(types, procedures, &def.name, &doc, members, is_root);
+                self.record(types, procedures, &def.name, &doc, members, is_root)?;
             }
         }
+        Ok(())
     }
 }

@@ -10,12 +10,12 @@ use super::super::packed::{self, enum_bits, lengths};
 use super::super::{Definition, Member, Shape, Text, TypeDef, describe};
 use super::Fortran;
 use super::lines::{literal, wrap};
-use super::procedures::{TELL, body, indent};
+use super::procedures::{body, indent};
 
 /// What generated modules take from `iso_c_binding`.
 pub(super) const USES: &str =
     "use, intrinsic :: iso_c_binding, only: c_bool, c_double, c_double_complex, c_float, c_float_complex, &
-   c_int8_t, c_int16_t, c_int32_t, c_int64_t";
+   c_f_pointer, c_loc, c_int8_t, c_int16_t, c_int32_t, c_int64_t";
 
 impl Fortran<'_> {
     /// The constants of an enum, of the kind that a packed record has them in.
@@ -109,55 +109,64 @@ pure subroutine {name}_pack(self, bytes)
             indent(&clear)
         ));
         let checks = checks(layout);
-        // A record of numbers has no byte that does not fit.
-        let fits: String = match checks.is_empty() {
-            true => "if (size(bytes) == 0) continue\n".to_owned(),
-            false => checks.iter().map(|(wrong, _)| format!("if ({wrong}) fits = .false.\n")).collect(),
+        const TAKE: &str = "self = transfer(block, self)\nif (present(stat)) stat = linkspan_ok\nreturn\n";
+        // In a record of numbers each byte is a value: only their number has to be looked at.
+        let (taken, given, declared, fits) = match checks.is_empty() {
+            true => (TAKE.to_owned(), "", "", String::new()),
+            false => (
+                format!("if ({name}_fits(block%bytes)) then\n{}end if\n", indent(TAKE)),
+                "bytes, ",
+                "   integer(c_int8_t), intent(in) :: bytes(*)\n",
+                fits(name, &checks),
+            ),
         };
+        // What does not fit is told by procedures of their own: gfortran keeps the way of records that fit free of their texts. An
+        // optional text is handed on where it is known to be there, since gfortran loses its length otherwise.
         procedures.line(format!(
             "! From the bytes of a message. linkspan_wrong_type where there are not {size}, linkspan_out_of_range where they hold a truth value or
 ! an enum's number that there is not; `self` is as before then.
 subroutine {name}_unpack(self, bytes, stat, errmsg)
    type({name}), intent(inout) :: self
-   integer(c_int8_t), intent(in), contiguous :: bytes(:)
+   integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
    integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
-   type({name}_block) :: block
-   character(:), allocatable :: text
-   logical :: fits
-   integer :: outcome
-   fits = size(bytes) == {name}_size
-   if (fits) fits = {name}_fits(bytes)
-   if (fits) then
-      block%bytes = bytes
-      self = transfer(block, self)
-      if (present(stat)) stat = linkspan_ok
-      return
+   type({name}_block), pointer :: block
+   if (size(bytes) == {name}_size) then
+      call c_f_pointer(c_loc(bytes), block)
+{}   end if
+   if (present(errmsg)) then
+      call {name}_check({given}size(bytes), errmsg, stat)
+   else
+      call {name}_refuse({given}size(bytes), stat)
    end if
-   call {name}_check(bytes, outcome, text)
-{TELL}end subroutine
+end subroutine
 
-pure function {name}_fits(bytes) result(fits)
-   integer(c_int8_t), intent(in) :: bytes({name}_size)
-   logical :: fits
-   fits = .true.
-{}end function
-
-! Says what does not fit where bytes are no message.
-subroutine {name}_check(bytes, outcome, text)
-   integer(c_int8_t), intent(in), contiguous :: bytes(:)
-   integer, intent(out) :: outcome
-   character(:), allocatable, intent(out) :: text
+{fits}! Says what does not fit where bytes are no message.
+subroutine {name}_check({given}length, text, stat)
+{declared}   integer, value :: length
+   character(:), allocatable, intent(inout) :: text
+   integer, intent(out), optional :: stat
    character(20) :: found
+   integer :: outcome
    outcome = linkspan_out_of_range
-   if (size(bytes) /= {name}_size) then
+   if (length /= {name}_size) then
       outcome = linkspan_wrong_type
-      write (found, \"(i0)\") size(bytes)
+      write (found, \"(i0)\") length
       text = \"{size} packed bytes are expected, \"//trim(found)//\" were found\"
-{}   else
-      outcome = linkspan_ok
-      text = \"\"
+{}   end if
+   if (present(stat)) then
+      stat = outcome
+   else
+      error stop \"linkspan: \"//text
    end if
+end subroutine
+
+! The same where nobody wants the text.
+subroutine {name}_refuse({given}length, stat)
+{declared}   integer, value :: length
+   integer, intent(out), optional :: stat
+   character(:), allocatable :: text
+   call {name}_check({given}length, text, stat)
 end subroutine
 
 ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
@@ -182,20 +191,30 @@ subroutine {name}_read(self, reader)
    if (outcome /= linkspan_ok) call reader%refuse(outcome, text)
 end subroutine
 ",
-            indent(&fits),
+            indent(&indent(&taken)),
             indent(&body(|text| {
                 for (wrong, why) in &checks {
                     text.line(format!("else if ({wrong}) then\n   text = {}", literal(why)));
                 }
             }))
         ));
-        self.message(
-            procedures,
-            name,
-            "type",
-            [&format!("{name}_write(self, writer)"), &format!("{name}_read(self, reader)")],
-        );
+        self.message(procedures, name);
     }
+}
+
+/// The function that says whether bytes hold a value in each field.
+fn fits(name: &str, checks: &[(String, String)]) -> String {
+    let tests: String = checks.iter().map(|(wrong, _)| format!("if ({wrong}) fits = .false.\n")).collect();
+    format!(
+        "pure function {name}_fits(bytes) result(fits)
+   integer(c_int8_t), intent(in) :: bytes({name}_size)
+   logical :: fits
+   fits = .true.
+{}end function
+
+",
+        indent(&tests)
+    )
 }
 
 /// The conditions under which bytes hold a truth value or an enum's number that there is not, each with what to say of it.

@@ -5,8 +5,8 @@ use linkspan::value::{DType, Value};
 
 use super::super::native::{comment, fixed, names_width};
 use super::super::{Definition, Member, Shape, Text, describe};
-use super::Fortran;
-use super::defaults::integer_of;
+use super::generator::{Fortran, Holder};
+use super::integers::{integer_of, kind};
 use super::lines::wrap;
 
 impl Fortran<'_> {
@@ -47,7 +47,11 @@ impl Fortran<'_> {
                     "! Makes a message that holds this value: encode(writer, message, stat, errmsg).
 procedure :: encode => {name}_encode
 ! Takes the value of a message: decode(reader, message, stat, errmsg).
-procedure :: decode => {name}_decode"
+procedure :: decode => {name}_decode
+! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
+procedure :: to_bytes => {name}_to_bytes
+! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+procedure :: from_bytes => {name}_from_bytes"
                 ));
             }
             text.line(format!(
@@ -170,25 +174,9 @@ procedure :: decode => {name}_decode"
     }
 }
 
-/// A type for the values of a list or a map that have no type of their own which could be the element of an array.
-pub(super) struct Holder {
-    pub name: String,
-    pub shape: Shape,
-    pub has_key: bool,
-}
-
 /// Whether it would be an array of a fixed shape; what holds the values of lists allocates those, too.
 pub(super) fn is_fixed(shape: &Shape) -> bool {
     matches!(shape, Shape::Uuid) || fixed(shape).is_some()
-}
-
-pub(super) fn kind(width: Width) -> &'static str {
-    match width {
-        Width::I8 => "int8",
-        Width::I16 | Width::U8 => "int16",
-        Width::I32 | Width::U16 => "int32",
-        _ => "int64",
-    }
 }
 
 /// The type of an array's elements; those without a sign are the same bits with one.

@@ -1,139 +1,21 @@
-//! Packed records in PHP: `pack` and `unpack` through one format each of the functions of these names.
+//! Packed records in PHP: `pack` and `unpack` by the extension, and where that finds that something does not fit, through one format each of PHP's functions of
+//! these names, with checks that say what it is.
+
+mod methods;
+
+use std::collections::HashMap;
 
 use linkspan::schema::{Layout, Place, Width};
 use linkspan::value::Order;
 
-use super::{Php, comment, describe};
+use super::generator::Php;
+use super::{comment, describe};
 use crate::generate::plan::{Definition, Member, Shape};
 use crate::generate::{Text, packed};
+use methods::METHODS;
 
-/// What the reader of a file of packed records has besides.
-const METHODS: &str = r#"
-/**
- * The value of a field, if `$check` accepts it.
- *
- * @template T
- * @param \Closure(mixed): T $check
- * @return T
- */
-public static function checked(string $path, \Closure $check, mixed $value): mixed
-{
-    return self::field([$path => $value], [$path], $check);
-}
-
-/**
- * The fields of a packed record; WrongType where it is none.
- *
- * @return array<string, mixed>
- */
-public static function unpacked(string $format, int $size, mixed $block): array
-{
-    if (!$block instanceof \Linkspan\Bytes && !is_string($block)) {
-        throw self::wrong('bytes', $block);
-    }
-    $found = strlen((string) $block);
-    if ($found !== $size) {
-        throw new \Linkspan\WrongTypeException("$size packed bytes are expected, $found were found");
-    }
-    return unpack($format, (string) $block) ?: throw self::wrong('bytes', $block);
-}
-
-public static function truth(string $path, int $byte): bool
-{
-    return $byte < 2 ? $byte === 1 : throw new \Linkspan\OutOfRangeException("$path: a bool is expected, the byte $byte was found");
-}
-
-/**
- * The case of an enum with this number.
- *
- * @template T of \BackedEnum
- * @param class-string<T> $enum
- * @return T
- */
-public static function numbered(string $path, string $enum, int $number): \BackedEnum
-{
-    return $enum::cases()[$number]
-        ?? throw new \Linkspan\OutOfRangeException("$path: a number below " . count($enum::cases()) . " is expected for $enum, $number was found");
-}
-
-/** The number of a case. */
-public static function number(\BackedEnum $case): int
-{
-    return (int) array_search($case, $case::cases(), true);
-}
-
-/** A number of so many bits, of which the highest is its sign. */
-public static function signed(int $number, int $bits): int
-{
-    $sign = 1 << ($bits - 1);
-    return ($number ^ $sign) - $sign;
-}
-
-/** A number above PHP_INT_MAX is the same 64 bits as a negative one. */
-public static function unsigned(int $bits): int|\Linkspan\BigInt
-{
-    return $bits < 0 ? new \Linkspan\BigInt(sprintf('%u', $bits)) : $bits;
-}
-
-/** The 64 bits of a number without sign. */
-public static function bits(int|\Linkspan\BigInt $number): int
-{
-    if (is_int($number)) {
-        return $number;
-    }
-    [$high, $low] = [0, 0];
-    foreach (str_split((string) $number) as $digit) {
-        $low = $low * 10 + (int) $digit;
-        $high = $high * 10 + ($low >> 32);
-        $low &= 0xFFFFFFFF;
-    }
-    return $high << 32 | $low;
-}
-
-/**
- * The elements of an array in this order.
- *
- * @param list<int> $shape
- */
-public static function elements(\Linkspan\NdArray $array, array $shape, string $order): string
-{
-    $size = intdiv(strlen($array->data), array_product($shape));
-    if ($array->order === $order || $size === 0) {
-        return $array->data;
-    }
-    // The place of an element in the other order: its positions from the first dimension to the last weigh the other way round.
-    $lengths = $order === 'row' ? $shape : array_reverse($shape);
-    $weights = [];
-    $weight = 1;
-    foreach ($lengths as $at => $length) {
-        $weights[$at] = $weight;
-        $weight *= $length;
-    }
-    $elements = str_split($array->data, $size);
-    $out = '';
-    for ($to = 0; $to < $weight; $to++) {
-        $from = 0;
-        for ($rest = $to, $at = count($lengths) - 1; $at >= 0; $at--) {
-            $from += $rest % $lengths[$at] * $weights[$at];
-            $rest = intdiv($rest, $lengths[$at]);
-        }
-        $out .= $elements[$from];
-    }
-    return $out;
-}
-
-/**
- * An array of these elements.
- *
- * @param list<int> $shape
- */
-public static function ndarray(string $path, string $dtype, array $shape, string $order, string $elements): \Linkspan\NdArray
-{
-    if ($dtype === 'bool' && strspn($elements, "\0\1") !== strlen($elements)) {
-        throw new \Linkspan\OutOfRangeException("$path: bools are expected, another byte than 0 and 1 was found");
-    }
-    return new \Linkspan\NdArray($dtype, $shape, $elements, $order);
-}"#;
+/// Enums with more values are looked up in a list of them.
+const MOST_ARMS: usize = 16;
 
 impl Php<'_> {
     /// The methods that only packed records need.
@@ -157,6 +39,7 @@ impl Php<'_> {
                 self.constants(out);
                 out.line(format!("/** The bytes of a message. */\npublic const SIZE = {};\n", layout.size));
             }
+            self.places(out, name, members);
             out.line("/**");
             for member in members {
                 let text = format!(
@@ -176,9 +59,52 @@ impl Php<'_> {
             });
             if let Some(layout) = root {
                 self.packing(out, members, layout);
-                super::decode(out);
+                super::decode(out, "\\Linkspan\\unpack_instance(self::class, $message->value) ?? ");
             }
         });
+    }
+
+    /// Writes where the properties of a class lie, for the extension.
+    fn places(&self, out: &mut Text, name: &str, members: &[Member]) {
+        let mut offsets = HashMap::new();
+        if let (Some(root), Some(layout)) = (self.plan.root_type(), self.plan.schema.layout())
+            && let Definition::Record(of_root) = &root.definition
+        {
+            self.offsets(&root.name, of_root, &mut layout.fields.iter(), &mut offsets);
+        }
+        let offsets = offsets.remove(name).unwrap_or_default();
+        out.line("/** @internal Of each property its first byte and its type. */");
+        out.block("public const LINKSPAN_PACKED = [", "];\n", |out| {
+            for (member, offset) in members.iter().zip(offsets) {
+                out.line(format!("'{}' => [{offset}, {}],", member.name, self.item(&member.slot, None)));
+            }
+        });
+    }
+
+    /// Finds where the properties of a class and of those in it lie behind the beginning of an instance; gives where this one begins.
+    fn offsets<'l>(
+        &self,
+        name: &str,
+        members: &[Member],
+        places: &mut std::slice::Iter<'l, Place<'l>>,
+        found: &mut HashMap<String, Vec<usize>>,
+    ) -> usize {
+        let mut offsets = Vec::new();
+        for member in members {
+            offsets.push(match &member.slot.shape {
+                Shape::Named(at) => match &self.plan.types[*at].definition {
+                    Definition::Record(inner) => {
+                        self.offsets(&self.plan.types[*at].name, inner, places, found)
+                    }
+                    _ => places.next().map_or(0, |place| place.offset),
+                },
+                _ => places.next().map_or(0, |place| place.offset),
+            });
+        }
+        // The first field of a record has no padding before it.
+        let start = offsets.first().copied().unwrap_or(0);
+        found.insert(name.to_owned(), offsets.iter().map(|offset| offset - start).collect());
+        start
     }
 
     fn packing(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
@@ -200,7 +126,7 @@ impl Php<'_> {
         out.line("\n/**\n * The bytes of a message. What lies between the fields is zero.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, where a field does not fit\n */");
         out.line("public function pack(): string\n{");
         out.indented("}", |out| {
-            out.block("return pack(", ");", |out| {
+            out.block("return \\Linkspan\\pack_instance($this) ?? pack(", ");", |out| {
                 out.line(format!("'{pack}',"));
                 for (place, (value, of)) in layout.fields.iter().zip(&fields) {
                     out.line(format!("{},", self.packed_write(value, of, &place.path)));
@@ -209,7 +135,9 @@ impl Php<'_> {
         });
         out.line("\n/**\n * From the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, where they are none\n */");
         out.line("public static function unpack(string|\\Linkspan\\Bytes $block): self\n{");
-        out.indented("}", |out| out.line("return self::fromWire($block);"));
+        out.indented("}", |out| {
+            out.line("return \\Linkspan\\unpack_instance(self::class, $block) ?? self::fromWire($block);");
+        });
         out.line("\n/** The value in the form that `send` takes. */\npublic function toWire(): \\Linkspan\\Bytes\n{");
         out.indented("}", |out| out.line("return new \\Linkspan\\Bytes($this->pack());"));
         out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, where it is not one\n */");
@@ -230,12 +158,20 @@ impl Php<'_> {
         match of {
             Shape::Bool => format!("(int) {value}"),
             Shape::Integer(Width::I64) | Shape::F64 => value.to_owned(),
-            Shape::Integer(Width::U64) => format!("{reader}::bits({})", checked("u64(...)")),
+            // What nearly every value is costs no call: those that are not are looked at by the reader, which says what is wrong.
+            Shape::Integer(Width::U64) => {
+                let checked = checked("u64(...)");
+                format!("is_int({value}) && {value} >= 0 ? {value} : {reader}::bits({checked})")
+            }
             Shape::Integer(width) => {
                 let (low, high) = width.bounds();
-                checked(&format!("integer('{}', {low}, {high})", width.name()))
+                let checked = checked(&format!("integer('{}', {low}, {high})", width.name()));
+                format!("{value} >= {low} && {value} <= {high} ? {value} : {checked}")
             }
-            Shape::F32 => checked("f32(...)"),
+            Shape::F32 => {
+                let checked = checked("f32(...)");
+                format!("{value} > -3.4e38 && {value} < 3.4e38 ? {value} : {checked}")
+            }
             Shape::Timestamp => format!("{value}->nanoseconds"),
             Shape::Uuid => format!("{value}->toBytes()"),
             Shape::NdArray { dtype, shape, order } => {
@@ -244,8 +180,24 @@ impl Php<'_> {
                 let array = checked(&format!("array('{}', {lengths}, {asked})", dtype.name()));
                 format!("{reader}::elements({array}, {lengths}, '{}')", order.unwrap_or(Order::Row).name())
             }
+            Shape::Named(at) => match self.few_cases(*at) {
+                Some(cases) => {
+                    let arm = |(number, case): (usize, String)| format!("{case} => {number}");
+                    let arms: Vec<_> = cases.into_iter().enumerate().map(arm).collect();
+                    format!("match ({value}) {{ {} }}", arms.join(", "))
+                }
+                None => format!("{reader}::number({value})"),
+            },
             _ => format!("{reader}::number({value})"),
         }
+    }
+
+    /// The cases of an enum that are few enough to stand in an expression.
+    fn few_cases(&self, at: usize) -> Option<Vec<String>> {
+        let of = &self.plan.types[at];
+        let Definition::Enum(values) = &of.definition else { return None };
+        (values.len() <= MOST_ARMS)
+            .then(|| values.iter().map(|(name, _)| format!("{}::{name}", of.name)).collect())
     }
 
     /// The arguments of a record's constructor.
@@ -268,8 +220,8 @@ impl Php<'_> {
             let Some((at, place)) = places.next() else { return };
             let (field, path) = (format!("$fields['f{at}']"), &place.path);
             let value = match &member.slot.shape {
-                Shape::Bool => format!("{reader}::truth('{path}', {field})"),
-                Shape::Integer(Width::U64) => format!("{reader}::unsigned({field})"),
+                Shape::Bool => format!("{field} < 2 ? {field} === 1 : {reader}::truth('{path}', {field})"),
+                Shape::Integer(Width::U64) => format!("{field} >= 0 ? {field} : {reader}::unsigned({field})"),
                 Shape::Integer(Width::I16 | Width::I32) => {
                     format!("{reader}::signed({field}, {})", 8 * place.size)
                 }
@@ -281,7 +233,19 @@ impl Php<'_> {
                     let order = order.unwrap_or(Order::Row).name();
                     format!("{reader}::ndarray('{path}', '{dtype}', {lengths}, '{order}', {field})")
                 }
-                _ => format!("{reader}::numbered('{path}', {}::class, {field})", self.of(&member.slot)),
+                of => {
+                    let numbered =
+                        format!("{reader}::numbered('{path}', {}::class, {field})", self.of(&member.slot));
+                    let cases = if let Shape::Named(at) = of { self.few_cases(*at) } else { None };
+                    match cases {
+                        Some(cases) => {
+                            let arm = |(number, case): (usize, String)| format!("{number} => {case}");
+                            let arms: Vec<_> = cases.into_iter().enumerate().map(arm).collect();
+                            format!("match ({field}) {{ {}, default => {numbered} }}", arms.join(", "))
+                        }
+                        None => numbered,
+                    }
+                }
             };
             out.line(format!("{name}: {value},"));
         }

@@ -1,6 +1,6 @@
 //! The class of a generated PHP file that reads values of messages as what the schema says they are.
 
-use super::Php;
+use super::generator::Php;
 use crate::generate::Text;
 
 const METHODS: &str = r#"public static function wrong(string $expected, mixed $value): \Linkspan\LinkspanException

@@ -1,14 +1,19 @@
 //! Python: dataclasses with annotations, which `send` takes as they are and `decode` makes of messages.
 
+mod generator;
 mod packed;
+mod plan;
+mod text;
+mod types;
 
-use linkspan::schema::{Length, Range, Width};
-use linkspan::value::DType;
-use linkspan::{Order, Result, Value};
+use linkspan::{Result, Value};
 
 use super::naming::Case;
-use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
+use super::plan::{Definition, Member, Plan, Shape, TypeDef};
 use super::{File, Text, describe};
+use generator::{Python, private};
+use text::{safe, triple};
+use types::holds_array;
 
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let python = Python { plan };
@@ -77,82 +82,9 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     Ok(vec![File { name, text: out.finish() + &body }])
 }
 
-struct Python<'a> {
-    plan: &'a Plan<'a>,
-}
-
 impl Python<'_> {
     fn is_root(&self, name: &str) -> bool {
         self.plan.root_type().is_some_and(|root| root.name == name)
-    }
-
-    /// The annotation, with what the type of Python does not say.
-    fn of(&self, slot: &Slot) -> String {
-        self.annotated(slot, &[])
-    }
-
-    fn annotated(&self, slot: &Slot, aliases: &[String]) -> String {
-        let of = self.plain(slot);
-        let facts = facts(slot, aliases);
-        if facts.is_empty() { of } else { format!("Annotated[{of}, read.SchemaType({})]", facts.join(", ")) }
-    }
-
-    fn plain(&self, slot: &Slot) -> String {
-        match &slot.shape {
-            Shape::Any => "Any".into(),
-            Shape::Bool => "bool".into(),
-            Shape::Integer(_) => "int".into(),
-            Shape::F32 | Shape::F64 => "float".into(),
-            Shape::Text(_) => "str".into(),
-            Shape::Bytes(_) => "bytes".into(),
-            Shape::Timestamp => "Timestamp".into(),
-            Shape::Uuid => "UUID".into(),
-            Shape::Decimal => "Decimal".into(),
-            Shape::List(of, _) => format!("list[{}]", self.of(of)),
-            Shape::Map(of) => format!("dict[str, {}]", self.of(of)),
-            Shape::NdArray { dtype, .. } => format!("npt.NDArray[np.{}]", numpy(*dtype, true)),
-            Shape::Named(at) => self.plan.types[*at].name.clone(),
-        }
-    }
-
-    /// The reader of a value.
-    fn reader(&self, slot: &Slot) -> String {
-        match &slot.shape {
-            Shape::Any => "read.anything".into(),
-            Shape::Bool => "read.boolean".into(),
-            Shape::Integer(width) => format!("read.{}", width.name()),
-            Shape::F32 => "read.f32".into(),
-            Shape::F64 => "read.f64".into(),
-            Shape::Text(_) => "read.text".into(),
-            Shape::Bytes(_) => "read.block".into(),
-            Shape::Timestamp => "read.timestamp".into(),
-            Shape::Uuid => "read.uuid".into(),
-            Shape::Decimal => "read.decimal".into(),
-            Shape::List(of, _) => format!("read.items({})", self.reader(of)),
-            Shape::Map(of) => format!("read.entries({})", self.reader(of)),
-            Shape::NdArray { dtype, shape, order } => {
-                let mut out = format!("read.array(\"{}\"", numpy(*dtype, false));
-                if let Some(shape) = shape {
-                    let lengths = shape.iter().map(|length| match length {
-                        Length::Fixed(length) => format!("{length},"),
-                        _ => "None,".to_owned(),
-                    });
-                    out += &format!(", shape=({})", lengths.collect::<Vec<_>>().join(" "));
-                }
-                if let Some(order) = order {
-                    out += if *order == Order::Column { ", order=\"column\"" } else { ", order=\"row\"" };
-                }
-                out + ")"
-            }
-            Shape::Named(at) => {
-                let of = &self.plan.types[*at];
-                match of.definition {
-                    Definition::Enum(_) => format!("read.name({})", of.name),
-                    Definition::Union(_) => private(of),
-                    _ => format!("{}.from_value", of.name),
-                }
-            }
-        }
     }
 
     fn definition(&self, out: &mut Text, of: &TypeDef) {
@@ -166,12 +98,15 @@ impl Python<'_> {
                 });
             }
             Definition::Record(members) | Definition::Table(members) => {
-                if let (Some(layout), true) = (self.plan.schema.layout(), self.is_root(&of.name)) {
-                    self.layout(out, of, members, &layout);
-                }
                 let readers =
                     if self.plan.schema.packed { Vec::new() } else { self.readers(out, of, members) };
                 self.class(out, &of.name, of, members, Some(readers));
+                if let (Some(layout), true) = (self.plan.schema.layout(), self.is_root(&of.name)) {
+                    self.layout(out, of, members, &layout);
+                }
+                if self.has_plans() {
+                    self.record_plan(out, of, members);
+                }
             }
             Definition::Union(variants) => self.union(out, of, variants),
         }
@@ -259,7 +194,7 @@ impl Python<'_> {
             }
             if is_packed {
                 if self.is_root(name) {
-                    self.packing(out, of, members);
+                    self.packing(out, of);
                 }
                 return;
             }
@@ -292,7 +227,8 @@ impl Python<'_> {
                 out.line("\n@classmethod");
                 out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
                     out.line("\"\"\"From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value.\"\"\"");
-                    out.line("return cls.from_value(message.value)");
+                    out.line(format!("made = {}.decode(cls, message)", self.plan_name(of)));
+                    out.line("return cls.from_value(message.value) if made is None else made");
                 });
             }
         });
@@ -322,6 +258,9 @@ impl Python<'_> {
             });
             out.line("return read.variant(value, readers)");
         });
+        if self.has_plans() {
+            self.union_plan(out, of, variants);
+        }
     }
 
     /// The way from a message to a value that is no record.
@@ -337,150 +276,10 @@ impl Python<'_> {
             out.line(format!("return {}(message.value)", self.reader(&self.plan.root)));
         });
     }
-
-    fn value(&self, value: &Value, slot: &Slot) -> String {
-        match (value, &slot.shape) {
-            (Value::Text(name), Shape::Named(at)) => {
-                let of = &self.plan.types[*at];
-                let Definition::Enum(values) = &of.definition else { return literal(name) };
-                let found = values.iter().find(|(_, value)| value == name);
-                format!("{}.{}", of.name, found.map_or(name, |(identifier, _)| identifier))
-            }
-            (Value::Bool(true), _) => "True".into(),
-            (Value::Bool(false), _) => "False".into(),
-            (Value::Int(number), Shape::F32 | Shape::F64) => format!("{number}.0"),
-            (Value::Int(number), _) => number.to_string(),
-            (Value::Uint(number), _) => number.to_string(),
-            (Value::Float(number), _) if number.is_finite() => format!("{number:?}"),
-            (Value::Float(number), _) => format!("float(\"{number}\")"),
-            (Value::Text(text), _) => literal(text),
-            (Value::Bytes(bytes), _) => {
-                let hex: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-                format!("b\"{hex}\"")
-            }
-            (Value::Timestamp(at), _) => format!("Timestamp({})", at.0),
-            (Value::Decimal(number), _) => format!("Decimal(\"{number}\")"),
-            (Value::Array(items), Shape::List(of, _)) => {
-                format!("[{}]", items.iter().map(|item| self.value(item, of)).collect::<Vec<_>>().join(", "))
-            }
-            (Value::Map(entries), Shape::Map(of)) => {
-                let entries: Vec<_> = entries
-                    .iter()
-                    .map(|(key, value)| format!("{}: {}", literal(key), self.value(value, of)))
-                    .collect();
-                format!("{{{}}}", entries.join(", "))
-            }
-            _ => "None".into(),
-        }
-    }
-}
-
-/// The arguments of `SchemaType`: what the annotation alone does not say.
-fn facts(slot: &Slot, aliases: &[String]) -> Vec<String> {
-    let mut facts = Vec::new();
-    let tuple = |parts: Vec<String>| match &parts[..] {
-        [one] => format!("({one},)"),
-        _ => format!("({})", parts.join(", ")),
-    };
-    match &slot.shape {
-        Shape::Integer(width) if *width != Width::I64 => facts.push(format!("\"{}\"", width.name())),
-        Shape::F32 => facts.push("\"f32\"".to_owned()),
-        Shape::Text(Some(most)) | Shape::Bytes(Some(most)) | Shape::List(_, Some(most)) => {
-            facts.push(format!("max_length={most}"));
-        }
-        Shape::NdArray { shape, order, .. } => {
-            if let Some(shape) = shape {
-                let lengths = shape.iter().map(|length| match length {
-                    Length::Fixed(length) => length.to_string(),
-                    Length::Named(name) => literal(name),
-                    _ => "\"*\"".to_owned(),
-                });
-                facts.push(format!("shape={}", tuple(lengths.collect())));
-            }
-            if let Some(order) = order {
-                facts.push(format!("order=\"{}\"", order.name()));
-            }
-        }
-        _ => {}
-    }
-    if let Some(unit) = &slot.unit {
-        facts.push(format!("unit={}", literal(unit)));
-    }
-    let float = |number: f64| {
-        if number.is_finite() { format!("{number:?}") } else { format!("float(\"{number}\")") }
-    };
-    match &slot.range {
-        Some(Range::Integer(low, high)) => facts.push(format!("range=({low}, {high})")),
-        Some(Range::Float(low, high)) => facts.push(format!("range=({}, {})", float(*low), float(*high))),
-        _ => {}
-    }
-    if !aliases.is_empty() {
-        facts.push(format!("alias={}", tuple(aliases.iter().map(|name| literal(name)).collect())));
-    }
-    facts
-}
-
-fn holds_array(slot: &Slot) -> bool {
-    match &slot.shape {
-        Shape::NdArray { .. } => true,
-        Shape::List(of, _) | Shape::Map(of) => holds_array(of),
-        _ => false,
-    }
-}
-
-/// The name of what belongs to a type and is no part of the module's interface.
-fn private(of: &TypeDef) -> String {
-    format!("_{}", Case::Upper.join(&of.path))
 }
 
 fn docstring(out: &mut Text, of: &TypeDef) {
     let doc = if of.doc.is_empty() { of.path.clone() } else { safe(&of.doc) };
     let stop = if doc.ends_with(['.', '!', '?']) { "" } else { "." };
     out.line(format!("\"\"\"{doc}{stop}\"\"\"\n"));
-}
-
-/// NumPy's name of an element type.
-fn numpy(dtype: DType, class: bool) -> &'static str {
-    match dtype {
-        DType::Bool if class => "bool_",
-        DType::Bool => "bool",
-        DType::I8 => "int8",
-        DType::I16 => "int16",
-        DType::I32 => "int32",
-        DType::I64 => "int64",
-        DType::U8 => "uint8",
-        DType::U16 => "uint16",
-        DType::U32 => "uint32",
-        DType::U64 => "uint64",
-        DType::F32 => "float32",
-        DType::F64 => "float64",
-        DType::C64 => "complex64",
-        DType::C128 => "complex128",
-    }
-}
-
-/// Text that can stand inside a docstring, whatever it ends with.
-fn safe(text: &str) -> String {
-    let text = text.trim_end().replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
-    if text.ends_with('"') { text + " " } else { text }
-}
-
-/// A string literal. Python knows the escapes of JSON.
-fn literal(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out + "\""
-}
-
-/// A literal of several lines.
-fn triple(text: &str) -> String {
-    format!("\"\"\"\\\n{}\"\"\"", text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\""))
 }

@@ -3,17 +3,21 @@
 use linkspan::schema::{Kind, Layout, Length, Type};
 
 use super::super::Text;
-use super::super::plan::{Definition, Member, Shape, Slot, TypeDef};
-use super::{Python, numpy, private};
+use super::super::plan::{Definition, Member, Shape, TypeDef};
+use super::generator::{Python, private};
+use super::types::numpy;
 
 impl Python<'_> {
-    /// Writes the layout of the root, as a constant in front of its class.
+    /// Writes the layout of the root, as a constant behind its class.
     pub(super) fn layout(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
         let mut enums = Vec::new();
         self.enums(members, &mut enums);
         let mut enums = enums.into_iter();
+        let mut records = Vec::new();
+        self.records(members, "", &mut records);
         out.line("\n");
         out.block(format!("{}_LAYOUT = packed.Layout(", private(of)), ")", |out| {
+            out.line(format!("{},", of.name));
             out.line(format!("{},", layout.size));
             for place in &layout.fields {
                 let form = match &place.of.kind {
@@ -25,7 +29,23 @@ impl Python<'_> {
                 };
                 out.line(format!("(\"{}\", {}, {form}),", place.path, place.offset));
             }
+            if !records.is_empty() {
+                out.line(format!("records={{{}}},", records.join(", ")));
+            }
         });
+    }
+
+    /// The classes of the records in a record, by their paths.
+    fn records(&self, members: &[Member], under: &str, found: &mut Vec<String>) {
+        for member in members {
+            let Shape::Named(at) = member.slot.shape else { continue };
+            let of = &self.plan.types[at];
+            if let Definition::Record(members) = &of.definition {
+                let path = format!("{under}{}", member.key);
+                found.push(format!("\"{path}\": {}", of.name));
+                self.records(members, &format!("{path}/"), found);
+            }
+        }
     }
 
     /// The names of the enums in the order of the layout.
@@ -41,32 +61,22 @@ impl Python<'_> {
     }
 
     /// Writes `pack`, `unpack`, `numpy_dtype` and `decode` of the root.
-    pub(super) fn packing(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
+    pub(super) fn packing(&self, out: &mut Text, of: &TypeDef) {
         let (name, layout) = (&of.name, format!("{}_LAYOUT", private(of)));
         out.block("\ndef pack(self) -> bytes:", "", |out| {
             out.line("\"\"\"The message, for `send`; `WrongType` or `OutOfRange` where a field does not fit.\"\"\"");
-            let mut values = Vec::new();
-            self.values(members, "self", &mut values);
-            out.block(format!("return {layout}.pack(("), "))", |out| {
-                values.iter().for_each(|value| out.line(format!("{value},")));
-            });
+            out.line(format!("return {layout}.pack(self)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def unpack(cls, message: Any) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"From the bytes of a message; `WrongType` or `Malformed` where they are none.\"\"\"",
+                "\"\"\"From the bytes of a message; `WrongType` or `OutOfRange` where they are none.\"\"\"",
             );
-            out.line(format!("values = iter({layout}.unpack(message))"));
-            out.block("return cls(", ")", |out| {
-                members.iter().for_each(|member| {
-                    let value = self.next(&member.slot);
-                    out.line(format!("{}={value},", member.name));
-                });
-            });
+            out.line(format!("return {layout}.unpack(cls, message)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
-            out.line("\"\"\"From a message; `WrongType` or `Malformed` where it is no such record.\"\"\"");
+            out.line("\"\"\"From a message; `WrongType` or `OutOfRange` where it is no such record.\"\"\"");
             out.line("return cls.unpack(message.value)");
         });
         out.line("\n@staticmethod");
@@ -74,31 +84,6 @@ impl Python<'_> {
             out.line("\"\"\"The dtype that views messages behind each other as an array: `np.frombuffer(block, dtype)`.\"\"\"");
             out.line(format!("return {layout}.numpy_dtype()"));
         });
-    }
-
-    fn values(&self, members: &[Member], of: &str, found: &mut Vec<String>) {
-        for member in members {
-            let value = format!("{of}.{}", member.name);
-            match &member.slot.shape {
-                Shape::Named(at) => match &self.plan.types[*at].definition {
-                    Definition::Record(members) => self.values(members, &value, found),
-                    _ => found.push(value),
-                },
-                _ => found.push(value),
-            }
-        }
-    }
-
-    /// The expression that takes the values of a field, in the order of the layout.
-    fn next(&self, slot: &Slot) -> String {
-        if let Shape::Named(at) = &slot.shape
-            && let Definition::Record(members) = &self.plan.types[*at].definition
-        {
-            let inner = members.iter().map(|member| format!("{}={}", member.name, self.next(&member.slot)));
-            let inner: Vec<String> = inner.collect();
-            return format!("{}({})", self.plan.types[*at].name, inner.join(", "));
-        }
-        "next(values)".to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Builders: what makes records and unions out of the events of a decoder.
 
-use super::Rust;
+use super::generator::Rust;
 use crate::generate::Text;
 use crate::generate::naming::Case;
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};

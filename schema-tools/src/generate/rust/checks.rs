@@ -2,7 +2,7 @@
 
 use linkspan::schema::Length;
 
-use super::Rust;
+use super::generator::Rust;
 use crate::generate::plan::{Shape, Slot};
 
 impl Rust<'_> {

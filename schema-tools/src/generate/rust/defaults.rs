@@ -2,7 +2,7 @@
 
 use linkspan::Value;
 
-use super::Rust;
+use super::generator::Rust;
 use crate::generate::plan::{Definition, Shape, Slot};
 
 impl Rust<'_> {

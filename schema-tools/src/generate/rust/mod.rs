@@ -7,19 +7,22 @@
 //! | their builders | `builder` |
 //! | defaults as expressions | `defaults` |
 //! | checks of arrays | `checks` |
-//! | packed records | `packed` |
+//! | packed records | `packed`, `words` |
 
 mod builder;
 mod checks;
 mod defaults;
+mod generator;
 mod packed;
 mod record;
+mod words;
 
 use linkspan::Result;
 
 use super::naming::Case;
 use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 use super::{File, Text, describe};
+use generator::Rust;
 
 /// What clippy's stricter groups say about text that the schema's author wrote, and about the shape that a schema has.
 const ALLOWED: &str = "#![allow(clippy::doc_markdown, clippy::unreadable_literal, clippy::excessive_precision, clippy::approx_constant)]
@@ -66,10 +69,6 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
         out.line(format!("pub type {name} = {};", rust.of(&plan.root)));
     }
     Ok(vec![File { name: format!("{}.rs", plan.name(Case::Snake)), text: out.finish() }])
-}
-
-struct Rust<'a> {
-    plan: &'a Plan<'a>,
 }
 
 impl Rust<'_> {

@@ -1,9 +1,10 @@
 //! Packed records in Rust: a struct that lies in memory as in a message, with `pack` and `unpack`, which need no unsafe code.
 
-use linkspan::schema::{Layout, Length, Place};
+use linkspan::schema::{Kind, Layout, Length, Place};
 use linkspan::value::{DType, Order};
 
-use super::Rust;
+use super::generator::Rust;
+use super::words::{padded, words};
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 use crate::generate::{Text, describe, packed};
 
@@ -35,6 +36,13 @@ fn number<E: typed::Enumeration>(number: u32, path: &str) -> linkspan::Result<()
 fn refused(path: &str, expected: &str, found: std::fmt::Arguments<'_>) -> linkspan::Error {
     let text = format!(\"{expected} is expected, the {found} was found\");
     linkspan::Error::new(linkspan::ErrorKind::OutOfRange, text).with_path(path)
+}
+
+/// So many bytes are no message.
+#[cold]
+fn other_size(found: usize) -> linkspan::Error {
+    let text = format!(\"{SIZE} packed bytes are expected, {found} were found\");
+    linkspan::Error::new(linkspan::ErrorKind::WrongType, text)
 }
 ";
 
@@ -143,8 +151,19 @@ impl Rust<'_> {
             out.line("/// The bytes of a message. What lies between the fields is zero.\n#[inline]\n#[must_use]");
             out.block("pub fn pack(&self) -> [u8; SIZE] {", "}\n", |out| {
                 out.line("let mut bytes = [0; SIZE];");
-                for (place, (value, of)) in layout.fields.iter().zip(packed::leaves(self.plan, members, "self.", ".")) {
-                    self.put(out, &value, of, place);
+                let leaves = packed::leaves(self.plan, members, "self.", ".");
+                let fields: Vec<_> = layout.fields.iter().zip(leaves).collect();
+                for (at, width) in words(layout.size) {
+                    if let Some(number) = padded(&fields, at, width) {
+                        let end = at + width;
+                        out.line(format!("bytes[{at}..{end}].copy_from_slice(&{number}.to_le_bytes());"));
+                        continue;
+                    }
+                    for (place, (value, of)) in &fields {
+                        if (at..at + width).contains(&place.offset) {
+                            self.put(out, value, of, place);
+                        }
+                    }
                 }
                 out.line("bytes");
             });
@@ -153,14 +172,22 @@ impl Rust<'_> {
             out.line("/// enum's number that there is not.\n#[inline]");
             out.block("pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {", "}", |out| {
                 out.block("let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {", "};", |out| {
-                    out.line("let text = format!(\"{SIZE} packed bytes are expected, {} were found\", bytes.len());");
-                    out.line("return Err(linkspan::Error::new(linkspan::ErrorKind::WrongType, text));");
+                    out.line("return Err(other_size(bytes.len()));");
                 });
-                self.checks_of_layout(out, members, layout);
+                let tests: Vec<_> = layout.fields.iter().filter_map(wrong).collect();
+                if !tests.is_empty() {
+                    let tests = match &tests[..] {
+                        [test] => test.clone(),
+                        tests => tests.iter().map(|test| format!("({test})")).collect::<Vec<_>>().join("\n    | "),
+                    };
+                    out.line(format!("let wrong = {tests};"));
+                    out.block("if wrong != 0 {", "}", |out| out.line("check(bytes)?;"));
+                }
                 let mut places = layout.fields.iter();
                 out.block("Ok(Self {", "})", |out| self.get(out, members, &mut places));
             });
         });
+        self.check_of_layout(out, members, layout);
         out.line(MESSAGES.replace("NAME", name).trim_end());
     }
 
@@ -192,9 +219,21 @@ impl Rust<'_> {
         });
     }
 
-    /// Statements that return an error where `bytes` hold a truth value or an enum's number that there is not. They stand before all
-    /// that reads, so that the compiler can move what lies side by side at once.
-    fn checks_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
+    /// The function that returns an error where `bytes` hold a truth value or an enum's number that there is not. `unpack` asks
+    /// by one comparison whether to call it: then it is short enough to stand where it is called, and a record that is returned
+    /// through memory waits for the single fields that were written there.
+    fn check_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
+        if !layout.fields.iter().any(|place| wrong(place).is_some()) {
+            return;
+        }
+        out.line("/// Checks the truth values and the numbers of enums.\n#[cold]");
+        out.block("fn check(bytes: &[u8; SIZE]) -> linkspan::Result<()> {", "}\n", |out| {
+            self.checks_of_fields(out, members, layout);
+            out.line("Ok(())");
+        });
+    }
+
+    fn checks_of_fields(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
         for (place, (_, of)) in layout.fields.iter().zip(packed::leaves(self.plan, members, "", ".")) {
             let (start, end, path) = (place.offset, place.offset + place.size, &place.path);
             match of {
@@ -225,7 +264,7 @@ impl Rust<'_> {
             let (start, end) = (place.offset, place.offset + place.size);
             let number = |of: &str| format!("{of}::from_le_bytes(part(bytes, {start}))");
             let value = match &member.slot.shape {
-                Shape::Bool => format!("bytes[{start}] == 1"),
+                Shape::Bool => format!("bytes[{start}] & 1 != 0"),
                 Shape::Uuid => format!("typed::Uuid(part(bytes, {start}))"),
                 Shape::Timestamp => format!("linkspan::Timestamp({})", number("i64")),
                 Shape::NdArray { dtype, shape, order } => {
@@ -240,7 +279,7 @@ impl Rust<'_> {
                     };
                     if lengths.is_empty() {
                         out.line(match element {
-                            "bool" => format!("{name}: bytes[{start}] == 1,"),
+                            "bool" => format!("{name}: bytes[{start}] & 1 != 0,"),
                             other => format!("{name}: {},", number(other)),
                         });
                         continue;
@@ -265,6 +304,23 @@ impl Rust<'_> {
             };
             out.line(format!("{name}: {value},"));
         }
+    }
+}
+
+/// An expression that is zero where `bytes` hold a value in a field, and none for fields of which all bytes are values.
+fn wrong(place: &Place<'_>) -> Option<String> {
+    let (start, end) = (place.offset, place.offset + place.size);
+    match &place.of.kind {
+        Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } if place.size == 1 => {
+            Some(format!("bytes[{start}] & !1"))
+        }
+        Kind::NdArray { dtype: DType::Bool, .. } => {
+            Some(format!("bytes[{start}..{end}].iter().fold(0_u8, |all, byte| all | byte) & !1"))
+        }
+        Kind::Enum(values) if values.len() < 1 << (8 * place.size) => {
+            Some(format!("u8::from({} >= {})", number(place, ""), values.len()))
+        }
+        _ => None,
     }
 }
 

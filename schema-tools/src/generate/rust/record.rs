@@ -2,7 +2,8 @@
 
 use linkspan::Value;
 
-use super::{Rust, document, walk};
+use super::generator::Rust;
+use super::{document, walk};
 use crate::generate::Text;
 use crate::generate::plan::{Member, TypeDef};
 

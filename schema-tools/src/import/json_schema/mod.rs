@@ -81,7 +81,12 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
         at.error(ErrorKind::Malformed, error.kind())
     })?;
     let Some(root) = &parsed.value else {
-        return Err(Error::new(ErrorKind::Malformed, format!("{shown}:1:1: the file is empty")));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!(
+                "{shown}:1:1: the file is empty: a schema of an object is expected, such as {{\"type\": \"object\"}}"
+            ),
+        ));
     };
     let mut reader = Reader {
         file: &shown,

@@ -66,6 +66,15 @@ impl<'a> Reader<'a> {
                 return Err(self.at(json).unsupported(text));
             }
         }
+        for key in ["minimum", "maximum"] {
+            if let Some((json, number)) = get(all, key).and_then(|json| Some((json, number_of(json)?)))
+                && number.is_infinite()
+            {
+                let text =
+                    format!("{key} is beyond the range of f64: write a smaller number, or leave it out");
+                return Err(self.at(json).error(ErrorKind::Malformed, text));
+            }
+        }
         let (low, high) = (get(all, "minimum").and_then(number_of), get(all, "maximum").and_then(number_of));
         if low.is_none() && high.is_none() {
             return Ok(None);
@@ -78,7 +87,9 @@ impl<'a> Reader<'a> {
             None => Ok(None),
             Some(json @ Json::NumberLit(number)) => match number.value.parse::<i128>() {
                 Ok(end) => Ok(Some(end.saturating_add(step))),
-                Err(_) => Err(self.at(json).unsupported("the end of a range of integers is an integer")),
+                Err(_) => Err(self.at(json).unsupported(
+                    "the end of a range of integers is an integer of at most 128 bits: write a smaller one",
+                )),
             },
             Some(json) => Err(self.at(json).error(ErrorKind::Malformed, format!("{key} is a number"))),
         };

@@ -3,11 +3,10 @@
 use linkspan::schema::{Field, Kind, Type, Width};
 use linkspan::{DType, ErrorKind, Result};
 
-use super::Reader;
-use super::class::{refused, shown};
 use super::enumeration::no_name;
+use super::expression::{Expr, What, refused, shown};
 use super::module::Meaning;
-use super::syntax::{Expr, What};
+use super::reader::Reader;
 
 /// What an annotation says.
 pub(super) struct Read {

@@ -1,13 +1,13 @@
 //! Classes of Python: dataclasses and TypedDicts to records, and unions of them.
 
+use linkspan::Result;
 use linkspan::schema::{Field, Kind, Schema, Type};
-use linkspan::{Error, ErrorKind, Result, quoted};
 
 use super::super::source::Place;
-use super::Reader;
 use super::annotation::Read;
+use super::expression::{Expr, What, shown};
 use super::module::{Attribute, Class, Meaning};
-use super::syntax::{Expr, What};
+use super::reader::Reader;
 use crate::generate::{Member, Shape, Slot, describe};
 
 /// The bases that make an enum of a class.
@@ -340,31 +340,4 @@ fn slot(of: &Type) -> Slot {
         _ => Shape::Any,
     };
     Slot { shape, unit: of.unit.clone(), range: of.range }
-}
-
-/// An expression as an error shows it.
-pub(super) fn shown(of: &Expr) -> String {
-    match &of.what {
-        What::Name(name) => name.clone(),
-        What::Subscript(inner, _) => format!("{}[…]", shown(inner)),
-        What::Call(function, ..) => format!("{}(…)", shown(function)),
-        What::Code(code) => quoted(code).to_string(),
-        What::Text(text) => quoted(text).to_string(),
-        What::None => "None".to_owned(),
-        What::Choice(all) => all.iter().map(shown).collect::<Vec<_>>().join(" | "),
-        What::Integer(number) => number.to_string(),
-        What::Float(number) => number.to_string(),
-        What::Bool(true) => "True".to_owned(),
-        What::Bool(false) => "False".to_owned(),
-        What::Ellipsis => "...".to_owned(),
-        What::Bytes(_) => "b\"…\"".to_owned(),
-        What::Items(_) => "[…]".to_owned(),
-        What::Entries(_) => "{…}".to_owned(),
-        What::Lambda(_) => "a lambda".to_owned(),
-    }
-}
-
-/// An error for an expression that a schema cannot express.
-pub(super) fn refused(place: Place<'_>, kind: ErrorKind, of: &Expr, why: &str) -> Error {
-    place.error(kind, format!("{} {why}", shown(of)))
 }

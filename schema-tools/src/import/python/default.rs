@@ -3,10 +3,9 @@
 use linkspan::schema::{Field, Kind};
 use linkspan::{ErrorKind, Result, Timestamp, Value};
 
-use super::Reader;
-use super::class::{refused, shown};
+use super::expression::{Expr, What, refused, shown};
 use super::module::{Attribute, Meaning};
-use super::syntax::{Expr, What};
+use super::reader::Reader;
 
 /// How many names may stand for each other before the value of one.
 const MAX_NAMES: usize = 16;

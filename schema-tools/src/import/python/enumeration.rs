@@ -4,8 +4,8 @@ use linkspan::schema::{Field, Kind, Range, Type, Width};
 use linkspan::{Result, quoted};
 
 use super::super::source::Place;
-use super::Reader;
-use super::syntax::What;
+use super::expression::What;
+use super::reader::Reader;
 
 impl Reader<'_> {
     /// An enum of texts is an `enum`; one of integers is their range, since its numbers are what is sent.

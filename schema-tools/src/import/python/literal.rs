@@ -1,6 +1,6 @@
 //! Literals of Python: numbers and strings with their prefixes and escapes.
 
-use super::syntax::What;
+use super::expression::What;
 
 pub(super) fn integer(written: &str) -> Option<i128> {
     let plain = written.replace('_', "").to_ascii_lowercase();

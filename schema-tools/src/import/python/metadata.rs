@@ -3,10 +3,9 @@
 use linkspan::schema::{Kind, Length, Range, Type, Width};
 use linkspan::{ErrorKind, Order, Result, quoted};
 
-use super::Reader;
 use super::annotation::Read;
-use super::class::shown;
-use super::syntax::{Expr, What};
+use super::expression::{Expr, What, shown};
+use super::reader::Reader;
 
 impl Reader<'_> {
     pub(super) fn metadata(&mut self, read: &mut Read, of: &Expr) -> Result<()> {

@@ -2,9 +2,11 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | expressions with their places, from the trees of tree-sitter | `syntax` |
+//! | expressions with their places | `expression` |
+//! | expressions from the trees of tree-sitter | `syntax` |
 //! | strings and numbers | `literal` |
 //! | classes, assignments and imports of the file | `module` |
+//! | the state of an import | `reader` |
 //! | classes to records and unions | `class` |
 //! | enums | `enumeration` |
 //! | annotations to types | `annotation` |
@@ -15,9 +17,11 @@ mod annotation;
 mod class;
 mod default;
 mod enumeration;
+mod expression;
 mod literal;
 mod metadata;
 mod module;
+mod reader;
 mod syntax;
 
 use std::path::Path;
@@ -27,31 +31,13 @@ use linkspan::{ErrorKind, Result, quoted};
 
 use super::source::{self, Budget};
 use super::{Options, Remark};
+use expression::{Expr, What};
 use module::{Meaning, Module};
-use syntax::{Expr, Source, What};
-
-/// What is read of one file.
-struct Reader<'a> {
-    source: &'a Source<'a>,
-    module: Module,
-    budget: Budget,
-    /// The classes and names of types that are being read, outermost first.
-    open: Vec<String>,
-    remarks: Vec<Remark>,
-}
-
-impl Reader<'_> {
-    fn remark(&mut self, at: usize, text: String) {
-        let remark = Remark { place: self.source.place(at).to_string(), text };
-        // A class that several fields name is read for each of them.
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
-        }
-    }
-}
+use reader::Reader;
+use syntax::Source;
 
 /// The longest file, in bytes: the parser holds up to 320 bytes for each byte of hostile text, and an import stays under 64 MiB.
-const MAX_SOURCE: u64 = 160 << 10;
+const MAX_SOURCE: usize = 160 << 10;
 
 pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark>)> {
     let text = source::text_up_to(file, MAX_SOURCE)?;

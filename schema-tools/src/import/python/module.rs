@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use linkspan::{ErrorKind, Result};
+use linkspan::{ErrorKind, Result, quoted};
 use tree_sitter::Node;
 
+use super::expression::{Expr, What};
 use super::literal;
-use super::syntax::{Expr, Source, What, arguments_of};
+use super::syntax::{Source, arguments_of};
 
 /// How deep blocks and classes may lie in each other.
 const MAX_BLOCKS: usize = 48;
@@ -192,7 +193,7 @@ impl Module {
             attributes: Vec::new(),
         };
         if let Some(body) = node.child_by_field_name("body") {
-            read_body(source, body, &mut class);
+            read_body(source, body, &mut class)?;
             self.block(source, body, &name, depth + 1)?;
         }
         if !class.is_twice {
@@ -204,7 +205,7 @@ impl Module {
 }
 
 /// Reads the attributes of a class and what describes them: a string behind one, or comments `#:` before it or behind it.
-fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) {
+fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) -> Result<()> {
     let mut cursor = body.walk();
     let mut is_first = true;
     let mut is_behind_attribute = false;
@@ -242,6 +243,17 @@ fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) {
                 } else if let Some(mut found) = attribute(source, child) {
                     found.doc = before.join(" ");
                     last_line = child.end_position().row;
+                    let mut annotated = class.attributes.iter().filter(|each| each.annotation.is_some());
+                    if let Some(first) = annotated.find(|each| each.name == found.name)
+                        && found.annotation.is_some()
+                    {
+                        let text = format!(
+                            "the attribute {} stands at {} already: remove one of both, or rename it",
+                            quoted(&found.name),
+                            source.place(first.at)
+                        );
+                        return Err(source.place(found.at).error(ErrorKind::Malformed, text));
+                    }
                     class.attributes.push(found);
                     (is_behind_attribute, is_first) = (true, false);
                     before.clear();
@@ -254,6 +266,7 @@ fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) {
         before.clear();
         is_first = false;
     }
+    Ok(())
 }
 
 /// The assignment of a statement to one name.

@@ -4,43 +4,11 @@ use linkspan::{ErrorKind, Result};
 use tree_sitter::{Node, Parser, Tree};
 
 use super::super::source::Place;
+use super::expression::{Expr, What};
 use super::literal;
 
 /// How deep expressions may lie in each other; annotations of Python programs have fewer than ten levels.
 const MAX_DEPTH: usize = 48;
-
-/// An expression, as far as annotations and defaults need it, and its place in the file.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Expr {
-    pub(super) at: usize,
-    pub(super) what: What,
-}
-
-/// The kinds of expressions.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum What {
-    None,
-    Ellipsis,
-    Bool(bool),
-    Integer(i128),
-    Float(f64),
-    Text(String),
-    Bytes(Vec<u8>),
-    /// A name, or names with dots between them.
-    Name(String),
-    /// `of[arguments]`.
-    Subscript(Box<Expr>, Vec<Expr>),
-    /// `a | b | c`.
-    Choice(Vec<Expr>),
-    Call(Box<Expr>, Vec<Expr>, Vec<(String, Expr)>),
-    /// A list, a tuple or a set.
-    Items(Vec<Expr>),
-    Entries(Vec<(Expr, Expr)>),
-    /// What a lambda without parameters returns.
-    Lambda(Box<Expr>),
-    /// An expression that would have to be run, as it is written.
-    Code(String),
-}
 
 /// A text with the places of its lines.
 pub(super) struct Source<'a> {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::super::options::Acknowledge;
-use super::super::{Hello, Inbox, Outbox, ReplayLimits, RetransmitClass};
+use super::super::{Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use super::truth::Truth;
 
 /// What an outbox keeps of a message.
@@ -25,7 +25,7 @@ pub enum Frame {
 /// The receiving half of a link.
 pub struct RxLink {
     pub id: u64,
-    pub hello: Hello,
+    pub hello: SessionHello,
     /// How many messages the other side had sent when the link was made.
     pub sent_before: u64,
     pub begun: bool,
@@ -47,7 +47,7 @@ pub struct TxLink {
 
 /// A message on its way through the program.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken {
+pub struct ReceivedFrame {
     pub session: u64,
     pub number: u64,
     pub letter: Letter,
@@ -66,7 +66,7 @@ pub struct Losses {
     pub session: u64,
     /// The number of the first message that we could have got.
     base: u64,
-    taken: u64,
+    received: u64,
     missed: u64,
 }
 
@@ -76,12 +76,12 @@ pub struct End {
     pub how: Acknowledge,
     pub rx: VecDeque<RxLink>,
     pub tx: Option<TxLink>,
-    /// Taken while the program waited for an answer.
-    pub local: VecDeque<Taken>,
+    /// ReceivedFrame while the program waited for an answer.
+    pub local: VecDeque<ReceivedFrame>,
     /// What the program has and has not consumed.
-    pub hands: Vec<Taken>,
+    pub hands: Vec<ReceivedFrame>,
     /// Requests that it has not answered.
-    pub to_answer: VecDeque<Taken>,
+    pub to_answer: VecDeque<ReceivedFrame>,
     pub call: Option<Call>,
     /// Whether the program waits for what comes.
     pub asleep: bool,
@@ -124,8 +124,8 @@ impl End {
     }
 
     /// The program is handed a message.
-    pub fn give(&mut self, message: Taken, kept: bool, truth: &mut Truth) {
-        let Taken { session, number, letter } = message;
+    pub fn give(&mut self, message: ReceivedFrame, kept: bool, truth: &mut Truth) {
+        let ReceivedFrame { session, number, letter } = message;
         match self.order.iter_mut().find(|(of, _)| *of == session) {
             Some((_, last)) => {
                 assert!(*last < number, "{number} of session {session} was given after {last}");
@@ -134,7 +134,7 @@ impl End {
             None => self.order.push((session, number)),
         }
         truth.given(session, number, kept);
-        self.inbox.given(session, number);
+        self.inbox.delivered(session, number);
         self.hands.push(message);
         if letter.class != RetransmitClass::Data {
             self.to_answer.push_back(message);
@@ -143,10 +143,10 @@ impl End {
 
     /// The program has done with what it was given of this session up to this number.
     pub fn let_go(&mut self, session: Option<u64>, up_to: u64, truth: &mut Truth) {
-        self.hands.retain(|taken| {
-            let done = session.is_none_or(|session| session == taken.session) && taken.number <= up_to;
+        self.hands.retain(|received| {
+            let done = session.is_none_or(|session| session == received.session) && received.number <= up_to;
             if done {
-                truth.consumed(taken.session, taken.number);
+                truth.consumed(received.session, received.number);
             }
             !done
         });
@@ -157,14 +157,14 @@ impl Losses {
     /// A link began; `sent_before` messages had been sent.
     pub fn hello(&mut self, session: u64, sent_before: u64) {
         if self.session != session {
-            *self = Losses { session, base: sent_before + 1, taken: 0, missed: 0 };
+            *self = Losses { session, base: sent_before + 1, received: 0, missed: 0 };
         }
     }
 
-    /// A message was taken: those before it that we did not get have been told as missed, each once.
-    pub fn taken(&mut self, number: u64, missed: u64) {
-        self.taken += 1;
+    /// A message was received: those before it that we did not get have been told as missed, each once.
+    pub fn received(&mut self, number: u64, missed: u64) {
+        self.received += 1;
         self.missed += missed;
-        assert_eq!(self.taken + self.missed, number + 1 - self.base, "taken and missed up to {number}");
+        assert_eq!(self.received + self.missed, number + 1 - self.base, "received and missed up to {number}");
     }
 }

@@ -5,7 +5,7 @@ use super::super::RetransmitClass;
 use super::super::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::super::outbox::Order;
 use super::World;
-use super::end::{Call, Frame, Letter, Taken, TxLink};
+use super::end::{Call, Frame, Letter, ReceivedFrame, TxLink};
 
 impl World<'_> {
     /// Puts a frame on the link, if there is one and it has room.
@@ -20,7 +20,7 @@ impl World<'_> {
             link.frames.push_back(frame);
         }
         self.moves += 1;
-        self.tell(|| format!("{i} -> {frame:?}{}", if tx.broken { ", lost" } else { "" }));
+        self.trace(|| format!("{i} -> {frame:?}{}", if tx.broken { ", lost" } else { "" }));
         true
     }
 
@@ -31,7 +31,7 @@ impl World<'_> {
             letter.class,
             RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
         );
-        let in_passing = in_passing && self.said_on(i).is_none();
+        let in_passing = in_passing && self.piggyback_on(i).is_none();
         let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
         let pushed = self.push(i, Frame::Message { letter, number, piggyback });
         let has_place = matches!(
@@ -39,7 +39,7 @@ impl World<'_> {
             RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
         );
         if pushed && has_place {
-            self.ends[i].inbox.said_in_passing(to, piggyback);
+            self.ends[i].inbox.piggybacked(to, piggyback);
         }
         pushed
     }
@@ -81,7 +81,7 @@ impl World<'_> {
         if let Some(TxLink { id, .. }) = self.ends[i].tx {
             self.wants.remove(&(id, i));
         }
-        assert_eq!(self.ends[i].outbox.offer(), number);
+        assert_eq!(self.ends[i].outbox.assign_number(), number);
         if !self.push_message(i, letter, number) {
             return false;
         }
@@ -115,9 +115,9 @@ impl World<'_> {
         }
     }
 
-    fn say(&mut self, i: usize, trigger: AckTrigger) {
+    fn send_ack(&mut self, i: usize, trigger: AckTrigger) {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return };
-        let number = match self.said_on(i) {
+        let number = match self.piggyback_on(i) {
             Some(link) => {
                 let wanted = self.wants.get(&(link, 1 - i)).copied().unwrap_or(0);
                 self.ends[i].inbox.ack_due_beside_page(trigger, to, wanted)
@@ -127,20 +127,20 @@ impl World<'_> {
         if let Some(number) = number
             && self.push(i, Frame::Ack(number))
         {
-            self.seen.woken += u64::from(self.in_words && trigger != AckTrigger::Asked);
-            self.ends[i].inbox.said(to, number);
+            self.seen.woken += u64::from(self.in_words && trigger != AckTrigger::Requested);
+            self.ends[i].inbox.ack_sent(to, number);
         }
     }
 
     /// The link whose word says how far this end has come, if there is one.
-    fn said_on(&self, i: usize) -> Option<u64> {
+    fn piggyback_on(&self, i: usize) -> Option<u64> {
         let link = self.ends[i].rx.front().filter(|link| self.in_words && link.begun)?;
         Some(link.id)
     }
 
     /// Says in the word how far this end has come.
     pub fn publish(&mut self, i: usize) {
-        let Some(link) = self.said_on(i) else { return };
+        let Some(link) = self.piggyback_on(i) else { return };
         let consumed = self.ends[i].inbox.received().consumed;
         self.words.insert((link, i), consumed);
         if self.ends[i].rx.front().is_none_or(|link| link.ended) {
@@ -155,7 +155,7 @@ impl World<'_> {
     pub fn look(&mut self, i: usize) {
         let Some(TxLink { id, to, .. }) = self.ends[i].tx else { return };
         let Some(told) = self.words.get(&(id, 1 - i)).copied() else { return };
-        self.seen.read_in_words += u64::from(told > self.ends[i].outbox.figures().acknowledged);
+        self.seen.read_in_words += u64::from(told > self.ends[i].outbox.stats().acknowledged);
         self.believe(i, told, to);
     }
 
@@ -179,7 +179,7 @@ impl World<'_> {
                 self.moves += 1;
                 return true;
             }
-            self.say(i, AckTrigger::Passing);
+            self.send_ack(i, AckTrigger::Receive);
         }
         loop {
             let Some(message) = self.read(i) else {
@@ -189,11 +189,11 @@ impl World<'_> {
                 }
                 if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
                     // Nothing has come yet; the time of the pause passes, or not, before the next look.
-                    self.say(i, AckTrigger::Pausing);
+                    self.send_ack(i, AckTrigger::Pause);
                     self.moves += 1;
                     return false;
                 }
-                self.say(i, AckTrigger::Sleeping);
+                self.send_ack(i, AckTrigger::Park);
                 self.ends[i].asleep = true;
                 return false;
             };
@@ -220,7 +220,7 @@ impl World<'_> {
     }
 
     /// What a word has said to be consumed is given to nobody again.
-    fn is_not_consumed(&self, Taken { session, number, letter }: Taken) {
+    fn is_not_consumed(&self, ReceivedFrame { session, number, letter }: ReceivedFrame) {
         let published = self.published.get(&session).copied().unwrap_or(0);
         assert!(
             letter.class != RetransmitClass::Data || number > published,
@@ -229,7 +229,7 @@ impl World<'_> {
     }
 
     /// An answer came: whether it is the one that the program waits for.
-    fn take_answer(&mut self, i: usize, message: Taken) -> bool {
+    fn take_answer(&mut self, i: usize, message: ReceivedFrame) -> bool {
         let end = &mut self.ends[i];
         let (request, asker) = message.letter.answers;
         assert_eq!(
@@ -243,7 +243,7 @@ impl World<'_> {
         self.publish(i);
         let end = &mut self.ends[i];
         let Some(call) = end.call.filter(|call| call.number == request) else { return false };
-        end.outbox.settled(call.number);
+        end.outbox.finish_request(call.number);
         end.call = None;
         self.seen.answered += 1;
         self.seen.answered_after_a_cut += u64::from(end.rx.front().is_some_and(|link| link.id != call.link));
@@ -251,7 +251,7 @@ impl World<'_> {
     }
 
     /// The next new message from the links, each read to its end before the next.
-    fn read(&mut self, i: usize) -> Option<Taken> {
+    fn read(&mut self, i: usize) -> Option<ReceivedFrame> {
         loop {
             let end = &mut self.ends[i];
             let link = end.rx.front_mut()?;
@@ -280,7 +280,7 @@ impl World<'_> {
             self.ends[i].paused = false;
             match frame {
                 Frame::Ack(number) => self.believe(i, number, peer),
-                Frame::Bye => self.say(i, AckTrigger::Asked),
+                Frame::Bye => self.send_ack(i, AckTrigger::Requested),
                 Frame::Message { letter, number, piggyback } => {
                     if piggyback > 0 {
                         self.believe(i, piggyback, peer);
@@ -293,28 +293,28 @@ impl World<'_> {
         }
     }
 
-    fn take(&mut self, i: usize, session: u64, number: u64, letter: Letter) -> Option<Taken> {
+    fn take(&mut self, i: usize, session: u64, number: u64, letter: Letter) -> Option<ReceivedFrame> {
         let urgency = match letter.class {
-            RetransmitClass::Data => AckUrgency::Soon,
-            RetransmitClass::IdempotentAnswer => AckUrgency::Sometime,
-            _ => AckUrgency::Nothing,
+            RetransmitClass::Data => AckUrgency::Prompt,
+            RetransmitClass::IdempotentAnswer => AckUrgency::Piggyback,
+            _ => AckUrgency::NotNeeded,
         };
         let end = &mut self.ends[i];
         assert_eq!(end.inbox.session(), session);
-        match end.inbox.take(number, letter.bytes, urgency).unwrap() {
+        match end.inbox.receive(number, letter.bytes, urgency).unwrap() {
             Verdict::Duplicate => {
                 self.seen.duplicates += 1;
                 None
             }
             Verdict::New { missed } => {
                 if self.keeps[1 - i].is_none() {
-                    end.losses.taken(number, missed);
+                    end.losses.received(number, missed);
                     self.seen.missed += missed;
                 } else {
                     assert_eq!(missed, 0);
                 }
-                self.truth.taken(session, number, end.session());
-                Some(Taken { session, number, letter })
+                self.truth.received(session, number, end.session());
+                Some(ReceivedFrame { session, number, letter })
             }
         }
     }
@@ -361,7 +361,7 @@ impl World<'_> {
         }
         let end = &mut self.ends[i];
         end.to_answer.pop_front();
-        end.hands.retain(|taken| (taken.session, taken.number) != (request.session, request.number));
+        end.hands.retain(|received| (received.session, received.number) != (request.session, request.number));
         self.truth.consumed(request.session, request.number);
         end.inbox.finished(request.session, request.number);
         self.publish(i);
@@ -371,7 +371,7 @@ impl World<'_> {
     pub fn acknowledge(&mut self, i: usize) {
         let some = self.random.below(self.ends[i].hands.len());
         let end = &mut self.ends[i];
-        let Some(Taken { session, number, .. }) = end.hands.get(some).copied() else { return };
+        let Some(ReceivedFrame { session, number, .. }) = end.hands.get(some).copied() else { return };
         end.let_go(Some(session), number, &mut self.truth);
         end.inbox.acknowledge(session, number);
         self.publish(i);
@@ -384,7 +384,7 @@ impl World<'_> {
 
     pub fn give_up(&mut self, i: usize) {
         if let Some(call) = self.ends[i].call.take() {
-            self.ends[i].outbox.settled(call.number);
+            self.ends[i].outbox.finish_request(call.number);
             self.ends[i].asleep = false;
         }
     }

@@ -23,7 +23,7 @@ struct Fact {
     /// How many programs had it.
     given: u32,
     /// The session of the last inbox that took it.
-    taken_by: u64,
+    received_by: u64,
     /// It was meant for a peer that went for good.
     dropped: bool,
 }
@@ -46,11 +46,11 @@ impl Truth {
     pub fn sent(&mut self, session: u64, number: u64, class: RetransmitClass) {
         let facts = &mut self.sent_by(session).facts;
         assert_eq!(facts.len() as u64 + 1, number, "numbers follow each other");
-        facts.push(Fact { class, consumed: false, given: 0, taken_by: 0, dropped: false });
+        facts.push(Fact { class, consumed: false, given: 0, received_by: 0, dropped: false });
     }
 
-    pub fn taken(&mut self, session: u64, number: u64, by: u64) {
-        self.fact(session, number).taken_by = by;
+    pub fn received(&mut self, session: u64, number: u64, by: u64) {
+        self.fact(session, number).received_by = by;
     }
 
     pub fn given(&mut self, session: u64, number: u64, kept: bool) {
@@ -69,7 +69,7 @@ impl Truth {
         let sent = self.sent_by(session);
         for at in sent.checked..number {
             let fact = sent.facts[at as usize];
-            let lost = fact.dropped || (!kept && fact.taken_by != by);
+            let lost = fact.dropped || (!kept && fact.received_by != by);
             assert!(
                 fact.consumed || lost || fact.class != RetransmitClass::Data,
                 "message {} of session {session} was acknowledged by {by} up to {number}, and not consumed",

@@ -1,5 +1,10 @@
-//! What a service's life is to be, said as conditions on all that has happened: no queue, no passing states that are entered
-//! and left, but commands with what became of each, from which the state follows.
+//! A model of a service's lifecycle, as conditions on everything that has happened.
+//!
+//! The lifecycle has a queue and states that it enters and leaves; the model has neither. It keeps
+//! every accepted command with its progress, and the state follows from where the program has
+//! arrived and which open command leads elsewhere. So a mistake in the one is unlikely to be in the
+//! other. Each event of a random history goes to both ([`super::World`]); the model checks the
+//! actions of the lifecycle and takes in the answers among them.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,16 +13,17 @@ use std::time::Duration;
 use super::super::*;
 
 thread_local! {
+    /// How often each event has happened on this thread.
     static SEEN: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Counts something that the histories are to contain.
-pub fn did(what: &'static str) {
+/// Counts an event that the histories have to contain.
+pub fn count_event(what: &'static str) {
     SEEN.with_borrow_mut(|seen| *seen.entry(what).or_default() += 1);
 }
 
-/// Histories that never come to something prove nothing about it.
-pub fn saw_everything() {
+/// Checks that each event has happened often: histories without it prove nothing about it.
+pub fn check_coverage() {
     let wanted = [
         "repeated",
         "flood",
@@ -48,27 +54,33 @@ pub fn saw_everything() {
     });
 }
 
+/// How far a command has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
-    Waits,
-    Begun,
+enum Progress {
+    /// Accepted, and not fetched by the program.
+    Queued,
+    /// Fetched, and not finished.
+    UnderWay,
+    /// Finished or withdrawn.
     Over,
 }
 
-/// A command that was accepted.
+/// An accepted command.
 #[derive(Debug)]
-struct One {
+struct AcceptedModel {
     command: Command,
-    /// When its time has passed.
+    /// When its deadline passes.
     due: Duration,
+    /// The time that its sender gave it.
     within: Duration,
-    place: Place,
+    progress: Progress,
+    /// Whether it has its final answer.
     answered: bool,
-    /// Whether it still leads elsewhere.
-    leads: bool,
+    /// Whether it still leads to another state.
+    is_transition: bool,
 }
 
-/// Why an answer may come now.
+/// What an answer follows from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cause {
     Finished,
@@ -80,82 +92,90 @@ enum Cause {
     End,
 }
 
+/// The model of one service.
 pub struct Model {
     setup: Setup,
-    /// By their order of coming.
-    ones: Vec<(String, One)>,
+    /// In the order of their arrival, by id.
+    commands: Vec<(String, AcceptedModel)>,
     /// The final answer to each id.
     answers: BTreeMap<String, Answer>,
-    /// Where the program has arrived.
-    arrived: State,
-    /// A step, or the place of the command that the program does.
-    doing: Option<Option<usize>>,
-    /// The program failed while it did that.
+    /// The state that the program has reached.
+    settled: State,
+    /// What the program does: a step, or the index of a command.
+    task: Option<Option<usize>>,
+    /// Whether the service failed during that.
     failed_meanwhile: bool,
     cancelled: bool,
     data: Option<Value>,
+    /// The state in which the service has ended.
     ended: Option<State>,
-    /// Since when steps are due, and the periods from then on that had their step.
-    going: Duration,
-    stepped: BTreeSet<u128>,
+    /// Since when steps are due.
+    running_since: Duration,
+    periods_done: BTreeSet<u128>,
     steps: u64,
 }
 
 impl Model {
+    /// Returns the model of a service in STARTING.
     pub fn new(setup: Setup) -> Model {
         Model {
             setup,
-            ones: Vec::new(),
+            commands: Vec::new(),
             answers: BTreeMap::new(),
-            arrived: State::Starting,
-            doing: None,
+            settled: State::Starting,
+            task: None,
             failed_meanwhile: false,
             cancelled: false,
             data: None,
             ended: None,
-            going: Duration::ZERO,
-            stepped: BTreeSet::new(),
+            running_since: Duration::ZERO,
+            periods_done: BTreeSet::new(),
             steps: 0,
         }
     }
 
-    fn leads(&self, command: &Command) -> bool {
-        self.ones.iter().any(|(_, one)| one.leads && one.command == *command)
+    /// Whether a command of this kind is open that leads to another state.
+    fn has_open(&self, command: &Command) -> bool {
+        self.commands.iter().any(|(_, one)| one.is_transition && one.command == *command)
     }
 
-    /// The state follows from where the program has arrived and what still leads elsewhere.
+    /// Returns the state: that of the end, of the open transition, or the one that the program has
+    /// reached.
     fn state(&self) -> State {
         match self.ended {
             Some(state) => state,
-            None if self.leads(&Command::Shutdown) => State::Stopping,
-            None if self.leads(&Command::Pause) => State::Pausing,
-            None if self.leads(&Command::Checkpoint) => State::Checkpointing,
-            None => self.arrived,
+            None if self.has_open(&Command::Shutdown) => State::Stopping,
+            None if self.has_open(&Command::Pause) => State::Pausing,
+            None if self.has_open(&Command::Checkpoint) => State::Checkpointing,
+            None => self.settled,
         }
     }
 
-    pub fn agrees(&self, life: &Lifecycle) {
-        assert_eq!(life.state(), self.state());
-        assert_eq!(life.is_cancelled(), self.cancelled);
-        assert_eq!(life.running().is_some(), self.doing.is_some());
-        assert_eq!(life.next_due(), self.next_due());
-        assert_eq!(life.counts().steps, self.steps);
-        let counts = life.counts();
-        let open = self.ones.iter().filter(|(_, one)| !one.answered).count() as u64;
+    /// Checks that the lifecycle shows what follows from the model.
+    pub fn agrees(&self, lifecycle: &Lifecycle) {
+        assert_eq!(lifecycle.state(), self.state());
+        assert_eq!(lifecycle.is_cancelled(), self.cancelled);
+        assert_eq!(lifecycle.running().is_some(), self.task.is_some());
+        assert_eq!(lifecycle.next_due(), self.next_due());
+        assert_eq!(lifecycle.counts().steps, self.steps);
+        let counts = lifecycle.counts();
+        let open = self.commands.iter().filter(|(_, one)| !one.answered).count() as u64;
         assert_eq!(counts.accepted, counts.done + counts.failed + open);
     }
 
-    pub fn nobody_waits(&self) {
-        for (id, one) in &self.ones {
+    /// Checks, at the end, that every accepted command has its answer.
+    pub fn check_all_answered(&self) {
+        for (id, one) in &self.commands {
             assert!(
                 one.answered && (id.is_empty() || self.answers.contains_key(id)),
                 "{id} was never answered"
             );
         }
-        did("ended");
+        count_event("ended");
     }
 
-    fn due(&self, one: &One) -> Duration {
+    /// When a command has to be answered: GET_DATA with known data a little before its deadline.
+    fn due(&self, one: &AcceptedModel) -> Duration {
         match (&one.command, &self.data) {
             (Command::GetData, Some(_)) if one.due < Duration::MAX => {
                 one.due.saturating_sub((one.within / 4).min(Duration::from_secs(1)))
@@ -164,21 +184,25 @@ impl Model {
         }
     }
 
+    /// When the next answer is due.
     fn next_due(&self) -> Option<Duration> {
-        let open =
-            self.ones.iter().map(|(_, one)| one).filter(|one| !one.answered && one.place != Place::Over);
+        let open = self
+            .commands
+            .iter()
+            .map(|(_, one)| one)
+            .filter(|one| !one.answered && one.progress != Progress::Over);
         open.map(|one| self.due(one)).min().filter(|due| *due < Duration::MAX)
     }
 
-    /// Whether a fresh command is to be accepted; none where the library answers it.
-    fn accepts(&self, order: &CommandRequest) -> Option<bool> {
+    /// Whether a new command has to be accepted; none if the library answers it.
+    fn accepts(&self, request: &CommandRequest) -> Option<bool> {
         use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
-        if order.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
+        if request.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
             return Some(false);
         }
         let state = self.state();
-        let led = self.ones.iter().any(|(_, one)| one.leads);
-        let (states, alone): (&[State], bool) = match &order.command {
+        let has_transition = self.commands.iter().any(|(_, one)| one.is_transition);
+        let (states, alone): (&[State], bool) = match &request.command {
             Command::Status | Command::Describe | Command::Stats | Command::Log | Command::Cancel => {
                 return None;
             }
@@ -193,17 +217,19 @@ impl Model {
             }
             _ => (&[], false),
         };
-        let right = states.contains(&state) && state != Stopped && self.ended.is_none() && !(alone && led);
-        let waiting = self.ones.iter().filter(|(_, one)| one.place == Place::Waits).count();
-        let room = waiting < if order.command == Command::Shutdown { 512 } else { 256 };
+        let right =
+            states.contains(&state) && state != Stopped && self.ended.is_none() && !(alone && has_transition);
+        let waiting = self.commands.iter().filter(|(_, one)| one.progress == Progress::Queued).count();
+        let room = waiting < if request.command == Command::Shutdown { 512 } else { 256 };
         if right && !room {
-            did("full");
+            count_event("full");
         }
         Some(right && room)
     }
 
-    pub fn command(&mut self, order: &CommandRequest, now: Duration, actions: &[Action]) {
-        let id = order.id.to_string();
+    /// Checks the actions that follow from a command.
+    pub fn command(&mut self, request: &CommandRequest, now: Duration, actions: &[Action]) {
+        let id = request.id.to_string();
         let first = actions.iter().find_map(|act| match act {
             Action::Answer(answer) if *answer.id == *id => Some(answer),
             _ => None,
@@ -216,17 +242,17 @@ impl Model {
             );
             return;
         }
-        if self.ones.iter().any(|(known, _)| *known == id) {
+        if self.commands.iter().any(|(known, _)| *known == id) {
             assert_eq!(actions.len(), 1);
             assert_eq!(first.unwrap().outcome, Outcome::Accepted, "it is under way");
             return;
         }
         let before = self.state();
-        match self.accepts(order) {
-            None if order.command == Command::Cancel => self.cancel(order, first.unwrap(), now, actions),
-            None => assert_eq!(actions, [Action::Ask(order.clone())]),
+        match self.accepts(request) {
+            None if request.command == Command::Cancel => self.cancel(request, first.unwrap(), now, actions),
+            None => assert_eq!(actions, [Action::Ask(request.clone())]),
             Some(false) => {
-                did("rejected");
+                count_event("rejected");
                 assert_eq!(actions.len(), 1, "what is refused does nothing");
                 let answer = first.unwrap();
                 assert_eq!((answer.outcome, answer.state), (Outcome::Rejected, before));
@@ -234,13 +260,18 @@ impl Model {
             }
             Some(true) => {
                 assert_eq!((first.unwrap().outcome, first.unwrap().state), (Outcome::Accepted, before));
-                let second = before == State::Stopping && order.command == Command::Shutdown;
-                self.take(order, now);
-                self.heed(first, now, actions, if second { Cause::SecondShutdown } else { Cause::Shutdown });
+                let second = before == State::Stopping && request.command == Command::Shutdown;
+                self.accept(request, now);
+                self.take_answers(
+                    first,
+                    now,
+                    actions,
+                    if second { Cause::SecondShutdown } else { Cause::Shutdown },
+                );
                 if second {
-                    self.give_up_all(actions);
-                } else if order.command == Command::Shutdown {
-                    self.displaced();
+                    self.second_shutdown(actions);
+                } else if request.command == Command::Shutdown {
+                    self.check_displaced();
                 }
                 assert!(actions.contains(&Action::Wake));
                 assert_eq!(
@@ -251,77 +282,87 @@ impl Model {
         }
     }
 
-    fn take(&mut self, order: &CommandRequest, now: Duration) {
-        let one = One {
-            command: order.command.clone(),
-            due: now.saturating_add(order.within),
-            within: order.within,
-            place: Place::Waits,
+    /// Records an accepted command. SHUTDOWN takes the effect of all open transitions away.
+    fn accept(&mut self, request: &CommandRequest, now: Duration) {
+        let one = AcceptedModel {
+            command: request.command.clone(),
+            due: now.saturating_add(request.within),
+            within: request.within,
+            progress: Progress::Queued,
             answered: false,
-            leads: matches!(
-                order.command,
+            is_transition: matches!(
+                request.command,
                 Command::Pause | Command::Run | Command::Checkpoint | Command::Shutdown
             ),
         };
-        if order.command == Command::Shutdown {
-            if self.arrived == State::Starting {
-                did("shutdown at start");
+        if request.command == Command::Shutdown {
+            if self.settled == State::Starting {
+                count_event("shutdown at start");
             }
-            self.ones.iter_mut().for_each(|(_, one)| one.leads &= one.command == Command::Shutdown);
+            self.commands
+                .iter_mut()
+                .for_each(|(_, one)| one.is_transition &= one.command == Command::Shutdown);
         }
-        self.ones.push((order.id.to_string(), one));
+        self.commands.push((request.id.to_string(), one));
     }
 
-    /// SHUTDOWN has come: what waited to lead elsewhere has its answer.
-    fn displaced(&self) {
+    /// Checks that no queued command leads to another state, after SHUTDOWN or a failure.
+    fn check_displaced(&self) {
         let elsewhere =
-            |one: &One| matches!(one.command, Command::Pause | Command::Run | Command::Checkpoint);
-        let forgotten = self.ones.iter().find(|(_, one)| elsewhere(one) && one.place == Place::Waits);
+            |one: &AcceptedModel| matches!(one.command, Command::Pause | Command::Run | Command::Checkpoint);
+        let forgotten =
+            self.commands.iter().find(|(_, one)| elsewhere(one) && one.progress == Progress::Queued);
         assert!(forgotten.is_none(), "{forgotten:?}");
     }
 
-    fn give_up_all(&mut self, actions: &[Action]) {
-        did("second shutdown");
-        let waits = |one: &One| one.place == Place::Waits && one.command != Command::Shutdown;
-        assert!(!self.ones.iter().any(|(_, one)| waits(one)), "SHUTDOWN waits for nothing any more");
-        self.give_up(actions);
+    /// Checks that a second SHUTDOWN has cancelled all that the first one waits for.
+    fn second_shutdown(&mut self, actions: &[Action]) {
+        count_event("second shutdown");
+        let waits =
+            |one: &AcceptedModel| one.progress == Progress::Queued && one.command != Command::Shutdown;
+        assert!(!self.commands.iter().any(|(_, one)| waits(one)), "SHUTDOWN waits for nothing any more");
+        self.cancel_task(actions);
     }
 
-    fn give_up(&mut self, actions: &[Action]) {
-        let busy = self.doing.is_some() || self.arrived == State::Starting && self.ended.is_none();
+    /// Checks that the task under way, or the start, is cancelled.
+    fn cancel_task(&mut self, actions: &[Action]) {
+        let busy = self.task.is_some() || self.settled == State::Starting && self.ended.is_none();
         self.cancelled |= busy;
         assert_eq!(actions.contains(&Action::Cancel), busy);
     }
 
-    fn cancel(&mut self, order: &CommandRequest, answer: &Answer, now: Duration, actions: &[Action]) {
-        let named = order.arguments.at("id").ok().or(Some(&order.arguments)).and_then(|id| id.as_text().ok());
-        let place = named.and_then(|id| self.ones.iter().position(|(known, _)| known == id));
-        let (place, shutdown) = match place {
-            Some(at) => (self.ones[at].1.place, self.ones[at].1.command == Command::Shutdown),
-            None => (Place::Over, false),
+    /// Checks the answer to CANCEL and its effect.
+    fn cancel(&mut self, request: &CommandRequest, answer: &Answer, now: Duration, actions: &[Action]) {
+        let named =
+            request.arguments.at("id").ok().or(Some(&request.arguments)).and_then(|id| id.as_text().ok());
+        let progress = named.and_then(|id| self.commands.iter().position(|(known, _)| known == id));
+        let (progress, shutdown) = match progress {
+            Some(at) => (self.commands[at].1.progress, self.commands[at].1.command == Command::Shutdown),
+            None => (Progress::Over, false),
         };
-        let busy = self.doing.is_some() || self.arrived == State::Starting && self.ended.is_none();
-        let (outcome, asks) = match (&order.arguments, place) {
+        let busy = self.task.is_some() || self.settled == State::Starting && self.ended.is_none();
+        let (outcome, asks) = match (&request.arguments, progress) {
             (Value::Int(_), _) => (Outcome::Rejected, false),
             (Value::Null, _) if busy => (Outcome::Done, true),
-            (_, Place::Begun) => (Outcome::Done, true),
-            (_, Place::Waits) if !shutdown => (Outcome::Done, false),
+            (_, Progress::UnderWay) => (Outcome::Done, true),
+            (_, Progress::Queued) if !shutdown => (Outcome::Done, false),
             _ => (Outcome::Failed, false),
         };
-        assert_eq!(answer.outcome, outcome, "{order:?}");
-        self.answers.insert(order.id.to_string(), answer.clone());
-        self.heed(Some(answer), now, actions, Cause::Cancel);
+        assert_eq!(answer.outcome, outcome, "{request:?}");
+        self.answers.insert(request.id.to_string(), answer.clone());
+        self.take_answers(Some(answer), now, actions, Cause::Cancel);
         if asks {
-            self.give_up(actions);
+            self.cancel_task(actions);
         } else {
             assert!(!actions.contains(&Action::Cancel));
         }
         if outcome == Outcome::Done && !asks {
-            let at = self.ones.iter().position(|(known, _)| Some(known.as_str()) == named).unwrap();
-            assert_eq!(self.ones[at].1.place, Place::Over, "it was withdrawn");
+            let at = self.commands.iter().position(|(known, _)| Some(known.as_str()) == named).unwrap();
+            assert_eq!(self.commands[at].1.progress, Progress::Over, "it was withdrawn");
         }
     }
 
+    /// Checks the actions that follow from a signal.
     pub fn terminate(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);
@@ -329,35 +370,38 @@ impl Model {
         }
         let second = self.state() == State::Stopping;
         if !second {
-            self.take(&CommandRequest::own(Command::Shutdown), now);
+            self.accept(&CommandRequest::own(Command::Shutdown), now);
         }
-        self.heed(None, now, actions, if second { Cause::SecondShutdown } else { Cause::Shutdown });
+        self.take_answers(None, now, actions, if second { Cause::SecondShutdown } else { Cause::Shutdown });
         if second {
-            self.give_up_all(actions);
+            self.second_shutdown(actions);
         } else {
-            self.displaced();
+            self.check_displaced();
         }
     }
 
-    /// Takes in the final answers among what follows from one event.
-    fn heed(&mut self, besides: Option<&Answer>, now: Duration, actions: &[Action], cause: Cause) {
-        assert!(actions.len() <= self.ones.len() + 8, "answers are bounded");
+    /// Takes in the final answers among the actions of one event.
+    fn take_answers(&mut self, besides: Option<&Answer>, now: Duration, actions: &[Action], cause: Cause) {
+        assert!(actions.len() <= self.commands.len() + 8, "answers are bounded");
         for act in actions {
             if let Action::Answer(answer) = act
                 && Some(answer) != besides
             {
                 assert!(answer.outcome.is_final(), "{answer:?}");
-                self.heed_answer(answer, now, cause);
+                self.take_answer(answer, now, cause);
             }
         }
     }
 
-    fn heed_answer(&mut self, answer: &Answer, now: Duration, cause: Cause) {
+    fn take_answer(&mut self, answer: &Answer, now: Duration, cause: Cause) {
         let id = answer.id.to_string();
-        let at =
-            self.ones.iter().position(|(known, _)| *known == id).expect("only what was accepted is answered");
-        let (due, known) = (self.due(&self.ones[at].1), self.data.clone());
-        let one = &mut self.ones[at].1;
+        let at = self
+            .commands
+            .iter()
+            .position(|(known, _)| *known == id)
+            .expect("only what was accepted is answered");
+        let (due, known) = (self.due(&self.commands[at].1), self.data.clone());
+        let one = &mut self.commands[at].1;
         assert!(!one.answered, "two answers to {id}");
         one.answered = true;
         assert_eq!(self.answers.insert(id, answer.clone()), None, "two answers");
@@ -366,10 +410,10 @@ impl Model {
         let shutdown = one.command == Command::Shutdown;
         if cause == Cause::Time {
             assert!(due <= now, "its time has not passed");
-            did(if one.place == Place::Begun { "late under way" } else { "late" });
+            count_event(if one.progress == Progress::UnderWay { "late under way" } else { "late" });
         }
         match cause {
-            Cause::Finished => assert_eq!(one.place, Place::Begun),
+            Cause::Finished => assert_eq!(one.progress, Progress::UnderWay),
             Cause::Time
             | Cause::Cancel
             | Cause::Shutdown
@@ -378,19 +422,19 @@ impl Model {
             | Cause::End
                 if gets_known && matches!(cause, Cause::Time | Cause::SecondShutdown | Cause::End) =>
             {
-                did("known data");
+                count_event("known data");
                 assert_eq!((answer.outcome, Some(&answer.value)), (Outcome::Done, known.as_ref()));
             }
             Cause::Time => assert_eq!(kind, Some("Timeout")),
             Cause::End if shutdown => {}
             Cause::Cancel | Cause::Shutdown | Cause::SecondShutdown | Cause::Failure | Cause::End => {
-                did(if cause == Cause::Cancel { "cancelled" } else { "displaced" });
-                assert_eq!((kind, one.place), (Some("Cancelled"), Place::Waits), "{cause:?}");
+                count_event(if cause == Cause::Cancel { "cancelled" } else { "displaced" });
+                assert_eq!((kind, one.progress), (Some("Cancelled"), Progress::Queued), "{cause:?}");
             }
         }
         // Whoever waited and is answered is not carried out any more; SHUTDOWN is, whenever it can be.
-        if one.place == Place::Waits && !(shutdown && cause == Cause::Time) {
-            (one.place, one.leads) = (Place::Over, false);
+        if one.progress == Progress::Queued && !(shutdown && cause == Cause::Time) {
+            (one.progress, one.is_transition) = (Progress::Over, false);
         }
         if cause != Cause::Finished && cause != Cause::Time {
             let expected =
@@ -399,127 +443,134 @@ impl Model {
         }
     }
 
+    /// Checks that everything that is due has been answered.
     pub fn tick(&mut self, now: Duration, actions: &[Action]) {
-        self.heed(None, now, actions, Cause::Time);
-        let late = self.ones.iter().find(|(_, one)| !one.answered && self.due(one) <= now);
-        assert!(late.is_none(), "{late:?} is late and was not told");
+        self.take_answers(None, now, actions, Cause::Time);
+        let late = self.commands.iter().find(|(_, one)| !one.answered && self.due(one) <= now);
+        assert!(late.is_none(), "{late:?} is late and was not answered");
     }
 
-    /// The program has done what it was at.
+    /// Checks the actions that follow from the result of a task.
     pub fn finish(&mut self, result: &Result<Value>, now: Duration, actions: &[Action]) {
-        let doing = self.doing.take();
-        let (given_up, failed) =
+        let task = self.task.take();
+        let (cancelled, failed) =
             (std::mem::take(&mut self.cancelled), std::mem::take(&mut self.failed_meanwhile));
-        let Some(at) = doing.expect("it was at something") else {
+        let Some(at) = task.expect("it was at something") else {
             match result {
                 Ok(_) => self.steps += 1,
-                Err(_) if given_up => {}
+                Err(_) if cancelled => {}
                 Err(_) => self.failed(now, actions),
             }
             return;
         };
-        let (id, one) = &mut self.ones[at];
-        let (id, told) = (id.clone(), !one.answered);
-        (one.place, one.leads) = (Place::Begun, false);
+        let (id, one) = &mut self.commands[at];
+        let (id, awaits_answer) = (id.clone(), !one.answered);
+        (one.progress, one.is_transition) = (Progress::UnderWay, false);
         let command = one.command.clone();
         if failed && result.is_ok() {
-            did("done after failing");
+            count_event("done after failing");
         }
         match (&command, result) {
-            (Command::Pause, Ok(_)) if !failed => self.arrived = State::Paused,
+            (Command::Pause, Ok(_)) if !failed => self.settled = State::Paused,
             (Command::Run, Ok(_)) if !failed => self.arrive_running(now),
             (Command::Shutdown, _) => {
                 let state = if result.is_ok() { State::Stopped } else { State::Failed };
                 self.ended = Some(state);
-                self.ones.iter_mut().for_each(|(_, one)| one.leads = false);
+                self.commands.iter_mut().for_each(|(_, one)| one.is_transition = false);
             }
             (Command::GetData, Ok(value)) => self.data = Some(value.clone()),
             _ => {}
         }
         if command == Command::Shutdown && result.is_err() {
-            did("shutdown failed");
+            count_event("shutdown failed");
         }
         let mut actions = actions.to_vec();
-        if told && id.is_empty() {
-            self.ones[at].1.answered = true;
-        } else if told {
-            let place =
+        if awaits_answer && id.is_empty() {
+            self.commands[at].1.answered = true;
+        } else if awaits_answer {
+            let progress =
                 actions.iter().position(|act| matches!(act, Action::Answer(answer) if *answer.id == *id));
-            let Action::Answer(answer) = actions.remove(place.expect("it is told how it went")) else {
+            let Action::Answer(answer) = actions.remove(progress.expect("it is answered with its result"))
+            else {
                 unreachable!()
             };
             match result {
                 Ok(value) => {
-                    did("done");
+                    count_event("done");
                     assert_eq!((answer.outcome, &answer.value), (Outcome::Done, value));
                 }
                 Err(error) => {
-                    did("failed by its hook");
+                    count_event("failed by its hook");
                     assert_eq!(answer.clone().into_result().unwrap_err().kind(), error.kind());
                 }
             }
             assert_eq!(answer.state, self.state());
-            self.heed_answer(&answer, now, Cause::Finished);
+            self.take_answer(&answer, now, Cause::Finished);
         }
-        self.ones[at].1.place = Place::Over;
-        self.heed(None, now, &actions, Cause::End);
+        self.commands[at].1.progress = Progress::Over;
+        self.take_answers(None, now, &actions, Cause::End);
         if self.ended.is_some() {
             self.closed();
         }
     }
 
-    /// What a signal asked has nobody to be told.
+    /// Checks that every command is answered at the end. A command of the service's own has no
+    /// answer to send.
     fn closed(&mut self) {
         self.cancelled = false;
-        for (id, one) in &mut self.ones {
+        for (id, one) in &mut self.commands {
             one.answered |= id.is_empty();
             assert!(one.answered, "{id} is forgotten at the end");
-            (one.place, one.leads) = (Place::Over, false);
+            (one.progress, one.is_transition) = (Progress::Over, false);
         }
     }
 
+    /// Records that the service runs from now on.
     fn arrive_running(&mut self, now: Duration) {
-        self.arrived = State::Running;
-        self.going = now;
-        self.stepped.clear();
+        self.settled = State::Running;
+        self.running_since = now;
+        self.periods_done.clear();
     }
 
+    /// Checks the actions that follow from a failure of the program.
     pub fn fail(&mut self, now: Duration, actions: &[Action]) {
-        did("fail");
+        count_event("fail");
         self.failed(now, actions);
     }
 
+    /// The same, after a step that failed.
     fn failed(&mut self, now: Duration, actions: &[Action]) {
         assert!(actions.contains(&Action::Changed), "the reason is another one");
         if self.ended.is_some() {
             assert_eq!(actions, [Action::Changed]);
             return;
         }
-        if self.doing.is_some() {
-            did("fail under way");
+        if self.task.is_some() {
+            count_event("fail under way");
             self.failed_meanwhile = true;
         }
-        self.arrived = State::Failed;
+        self.settled = State::Failed;
         if self.state() == State::Stopping {
             assert_eq!(actions, [Action::Changed], "a shutdown goes on");
             return;
         }
-        self.heed(None, now, actions, Cause::Failure);
-        self.ones.iter_mut().for_each(|(_, one)| one.leads = false);
-        self.displaced();
+        self.take_answers(None, now, actions, Cause::Failure);
+        self.commands.iter_mut().for_each(|(_, one)| one.is_transition = false);
+        self.check_displaced();
     }
 
-    /// What the program left without a word.
-    fn left_open(&mut self, now: Duration, actions: &[Action]) -> Vec<Action> {
-        let Some(doing) = self.doing else { return actions.to_vec() };
-        did("left open");
-        let result = match doing {
+    /// Checks how a task without a result was closed; returns the actions that follow from something
+    /// else.
+    fn finish_abandoned(&mut self, now: Duration, actions: &[Action]) -> Vec<Action> {
+        let Some(task) = self.task else { return actions.to_vec() };
+        count_event("left open");
+        let result = match task {
             None => Ok(Value::Null),
             Some(_) => Err(Error::new(ErrorKind::Internal, "left")),
         };
         // Its own answer comes first, and what its end entails with it; the rest has other causes.
-        let id = doing.map_or("", |at| self.ones[at].0.as_str());
-        let ends = doing.is_some_and(|at| self.ones[at].1.command == Command::Shutdown);
+        let id = task.map_or("", |at| self.commands[at].0.as_str());
+        let ends = task.is_some_and(|at| self.commands[at].1.command == Command::Shutdown);
         let own = |act: &Action| {
             ends || matches!(act, Action::Answer(answer) if !id.is_empty() && *answer.id == *id)
         };
@@ -528,31 +579,32 @@ impl Model {
         rest
     }
 
+    /// Checks which task the program gets: the oldest queued command, else a step that is due.
     pub fn next_task(&mut self, next: &Next, now: Duration, actions: &[Action]) {
-        let actions = self.left_open(now, actions);
-        if self.arrived == State::Starting && self.ended.is_none() {
-            self.arrived = State::Ready;
+        let actions = self.finish_abandoned(now, actions);
+        if self.settled == State::Starting && self.ended.is_none() {
+            self.settled = State::Ready;
             self.cancelled = false;
             if !self.setup.paused && self.state() == State::Ready {
                 self.arrive_running(now);
             }
         }
         self.tick(now, &actions);
-        let waits = |one: &One| one.place == Place::Waits;
-        let first = self.ones.iter().position(|(_, one)| waits(one)).filter(|_| self.ended.is_none());
+        let waits = |one: &AcceptedModel| one.progress == Progress::Queued;
+        let first = self.commands.iter().position(|(_, one)| waits(one)).filter(|_| self.ended.is_none());
         match next {
             Next::End => assert!(self.ended.is_some()),
             Next::Work(work) => {
-                assert_eq!(work.before, self.arrived);
-                self.doing = Some(first);
+                assert_eq!(work.before, self.settled);
+                self.task = Some(first);
                 self.cancelled = false;
-                let Some(at) = first else { return self.stepped(work, now) };
-                let (id, one) = &mut self.ones[at];
+                let Some(at) = first else { return self.step_begins(work, now) };
+                let (id, one) = &mut self.commands[at];
                 assert_eq!(
                     (&*work.request.id, &work.request.command, work.due),
                     (id.as_str(), &one.command, one.due)
                 );
-                one.place = Place::Begun;
+                one.progress = Progress::UnderWay;
             }
             Next::Wait(until) => {
                 assert_eq!(first, None, "it is sent to wait while something waits for it");
@@ -564,26 +616,27 @@ impl Model {
         }
     }
 
-    /// A step is due in RUNNING alone, and once in each period.
-    fn stepped(&mut self, work: &Work, now: Duration) {
-        did("step");
+    /// Checks that a step is due: only in RUNNING, and once in each period.
+    fn step_begins(&mut self, work: &Work, now: Duration) {
+        count_event("step");
         assert_eq!((&work.request.command, self.state(), self.ended), (&Command::Step, State::Running, None));
         let every = self.setup.every.expect("steps have a period").as_nanos();
-        if let Some(period) = (now - self.going).as_nanos().checked_div(every) {
-            assert!(self.stepped.insert(period), "two steps in one period");
-            assert!(self.stepped.last() == Some(&period));
+        if let Some(period) = (now - self.running_since).as_nanos().checked_div(every) {
+            assert!(self.periods_done.insert(period), "two steps in one period");
+            assert!(self.periods_done.last() == Some(&period));
         }
     }
 
+    /// Checks the actions that follow when the program calls no more.
     pub fn close(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);
             return;
         }
-        let actions = self.left_open(now, actions);
+        let actions = self.finish_abandoned(now, actions);
         if self.ended.is_none() {
-            self.ended = Some(if self.arrived == State::Failed { State::Failed } else { State::Stopped });
-            self.heed(None, now, &actions, Cause::End);
+            self.ended = Some(if self.settled == State::Failed { State::Failed } else { State::Stopped });
+            self.take_answers(None, now, &actions, Cause::End);
             self.closed();
         }
     }

@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn a_signal_is_a_shutdown_that_nobody_waits_for() {
-    let mut life = stepping();
-    life.command(request("p", Command::Pause), Duration::ZERO);
+    let mut lifecycle = stepping();
+    lifecycle.command(request("p", Command::Pause), Duration::ZERO);
     // Whoever is displaced by it is told; the signal itself has no answer.
-    let actions = life.terminate(Duration::ZERO);
+    let actions = lifecycle.terminate(Duration::ZERO);
     assert_eq!(answers(&actions), [("p", Outcome::Failed, State::Stopping)]);
     assert_eq!(error(&actions).0, ErrorKind::Cancelled);
     assert!(
@@ -15,12 +15,12 @@ fn a_signal_is_a_shutdown_that_nobody_waits_for() {
             && actions.contains(&Action::Changed)
             && !actions.contains(&Action::Cancel)
     );
-    life.finish(Ok(Value::Null), Duration::ZERO);
-    assert_eq!(work(life.next_task(Duration::ZERO)), Command::Shutdown);
-    assert_eq!(answers(&life.finish(Ok(Value::Null), Duration::ZERO)), []);
-    assert_eq!(life.state(), State::Stopped);
-    assert!(life.terminate(Duration::ZERO).is_empty());
-    assert_eq!(life.next_task(Duration::ZERO).0, Next::End);
+    lifecycle.finish(Ok(Value::Null), Duration::ZERO);
+    assert_eq!(work(lifecycle.next_task(Duration::ZERO)), Command::Shutdown);
+    assert_eq!(answers(&lifecycle.finish(Ok(Value::Null), Duration::ZERO)), []);
+    assert_eq!(lifecycle.state(), State::Stopped);
+    assert!(lifecycle.terminate(Duration::ZERO).is_empty());
+    assert_eq!(lifecycle.next_task(Duration::ZERO).0, Next::End);
 }
 
 /// SHUTDOWN has come; the program is at its start, at a step, at another command, waits, or is at SHUTDOWN.
@@ -51,23 +51,23 @@ fn stopping() -> [(&'static str, Lifecycle, bool); 5] {
 #[test]
 fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
     for by_signal in [false, true] {
-        for (name, mut life, busy) in stopping() {
-            assert!(!life.is_cancelled(), "{name}");
+        for (name, mut lifecycle, busy) in stopping() {
+            assert!(!lifecycle.is_cancelled(), "{name}");
             let actions = if by_signal {
-                life.terminate(SECOND)
+                lifecycle.terminate(SECOND)
             } else {
-                life.command(request("s2", Command::Shutdown), SECOND)
+                lifecycle.command(request("s2", Command::Shutdown), SECOND)
             };
-            assert_eq!((life.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
-            assert_eq!(life.state(), State::Stopping, "{name}");
+            assert_eq!((lifecycle.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
+            assert_eq!(lifecycle.state(), State::Stopping, "{name}");
             // It still ends in good order; both are told.
             let mut said = Vec::new();
             for _ in 0..3 {
-                let actions = life.finish(Ok(Value::Null), SECOND);
+                let actions = lifecycle.finish(Ok(Value::Null), SECOND);
                 said.extend(all_answers(&actions).map(|a| (a.id.to_string(), a.outcome)));
-                life.next_task(SECOND);
+                lifecycle.next_task(SECOND);
             }
-            assert_eq!(life.state(), State::Stopped, "{name}");
+            assert_eq!(lifecycle.state(), State::Stopped, "{name}");
             assert!(said.contains(&("s".into(), Outcome::Done)), "{name}: {said:?}");
             assert_eq!(said.contains(&("s2".into(), Outcome::Done)), !by_signal, "{name}: {said:?}");
         }
@@ -76,43 +76,43 @@ fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
 
 #[test]
 fn a_second_shutdown_waits_for_nothing_that_was_to_come_before_it() {
-    let mut life = stepping_with_data();
+    let mut lifecycle = stepping_with_data();
     for (id, command) in [("b", Command::Backup), ("d", Command::GetData), ("s", Command::Shutdown)] {
-        life.command(request(id, command), SECOND);
+        lifecycle.command(request(id, command), SECOND);
     }
-    let actions = life.terminate(SECOND);
+    let actions = lifecycle.terminate(SECOND);
     assert_eq!(
         answers(&actions),
         [("b", Outcome::Failed, State::Stopping), ("d", Outcome::Done, State::Stopping)]
     );
-    life.finish(Err(Error::new(ErrorKind::Cancelled, "given up")), SECOND);
-    assert_eq!(work(life.next_task(SECOND)), Command::Shutdown);
-    assert!(!life.is_cancelled(), "what is given up is what was under way then");
+    lifecycle.finish(Err(Error::new(ErrorKind::Cancelled, "given up")), SECOND);
+    assert_eq!(work(lifecycle.next_task(SECOND)), Command::Shutdown);
+    assert!(!lifecycle.is_cancelled(), "what is given up is what was under way then");
 }
 
 #[test]
 fn a_shutdown_during_the_start_is_the_first_thing_that_the_program_gets() {
-    let mut life = service();
-    let actions = life.command(request("s", Command::Shutdown), Duration::ZERO);
+    let mut lifecycle = service();
+    let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(answers(&actions), [("s", Outcome::Accepted, State::Starting)]);
-    assert_eq!(life.state(), State::Stopping);
-    let Next::Work(work) = life.next_task(SECOND).0 else { panic!("no work") };
+    assert_eq!(lifecycle.state(), State::Stopping);
+    let Next::Work(work) = lifecycle.next_task(SECOND).0 else { panic!("no work") };
     assert_eq!((work.request.command, work.before), (Command::Shutdown, State::Ready));
-    assert_eq!(life.state(), State::Stopping);
-    life.finish(Ok(Value::Null), SECOND);
-    assert_eq!((life.state(), life.counts().steps), (State::Stopped, 0));
+    assert_eq!(lifecycle.state(), State::Stopping);
+    lifecycle.finish(Ok(Value::Null), SECOND);
+    assert_eq!((lifecycle.state(), lifecycle.counts().steps), (State::Stopped, 0));
 }
 
 #[test]
 fn a_shutdown_that_fails_ends_it_failed() {
-    let mut life = stepping_with_data();
-    life.finish(Ok(Value::Null), SECOND);
-    life.command(request("s", Command::Shutdown), SECOND);
-    assert_eq!(work(life.next_task(SECOND)), Command::Shutdown);
-    life.command(request("d", Command::GetData), SECOND);
-    life.command(request("s2", Command::Shutdown), SECOND);
-    life.command(request("d2", Command::GetData), SECOND);
-    let actions = life.finish(Err(broken()), SECOND);
+    let mut lifecycle = stepping_with_data();
+    lifecycle.finish(Ok(Value::Null), SECOND);
+    lifecycle.command(request("s", Command::Shutdown), SECOND);
+    assert_eq!(work(lifecycle.next_task(SECOND)), Command::Shutdown);
+    lifecycle.command(request("d", Command::GetData), SECOND);
+    lifecycle.command(request("s2", Command::Shutdown), SECOND);
+    lifecycle.command(request("d2", Command::GetData), SECOND);
+    let actions = lifecycle.finish(Err(broken()), SECOND);
     assert_eq!(
         answers(&actions),
         [
@@ -123,28 +123,28 @@ fn a_shutdown_that_fails_ends_it_failed() {
     );
     let told: Vec<_> = all_answers(&actions).take(2).map(|a| a.failure.clone().unwrap().kind).collect();
     assert_eq!(told, ["NoSpace", "NoSpace"], "the second one hears what the first one hears");
-    assert_eq!(life.reason(), "the disk is full");
-    assert_eq!(life.next_task(SECOND).0, Next::End);
+    assert_eq!(lifecycle.reason(), "the disk is full");
+    assert_eq!(lifecycle.next_task(SECOND).0, Next::End);
     // What FAILED would allow is over, and the refusal names the state that it is in.
     for (id, command) in [("r", Command::Run), ("s3", Command::Shutdown)] {
-        let actions = life.command(request(id, command), SECOND);
+        let actions = lifecycle.command(request(id, command), SECOND);
         let (kind, text) = error(&actions);
         assert_eq!((answer(&actions).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
         assert!(text.contains("ended") && text.contains("FAILED"), "{text}");
     }
-    assert!(life.terminate(SECOND).is_empty());
-    assert!(life.terminate(SECOND).is_empty());
+    assert!(lifecycle.terminate(SECOND).is_empty());
+    assert!(lifecycle.terminate(SECOND).is_empty());
 }
 
 #[test]
 fn after_the_end_everything_is_answered_and_nothing_begins() {
-    let mut life = stepping_with_data();
-    life.finish(Ok(Value::Null), SECOND);
-    life.command(request("s", Command::Shutdown), SECOND);
-    work(life.next_task(SECOND));
-    life.command(request("s2", Command::Shutdown), SECOND);
-    life.command(request("d", Command::GetData), SECOND);
-    let actions = life.finish(Ok(Value::Null), SECOND);
+    let mut lifecycle = stepping_with_data();
+    lifecycle.finish(Ok(Value::Null), SECOND);
+    lifecycle.command(request("s", Command::Shutdown), SECOND);
+    work(lifecycle.next_task(SECOND));
+    lifecycle.command(request("s2", Command::Shutdown), SECOND);
+    lifecycle.command(request("d", Command::GetData), SECOND);
+    let actions = lifecycle.finish(Ok(Value::Null), SECOND);
     assert_eq!(
         answers(&actions),
         [
@@ -154,23 +154,26 @@ fn after_the_end_everything_is_answered_and_nothing_begins() {
         ]
     );
     assert_eq!(all_answers(&actions).last().unwrap().value, data(1));
-    assert_eq!(life.next_due(), None);
-    assert_eq!(answer(&life.command(request("late", Command::GetData), SECOND)).outcome, Outcome::Rejected);
-    assert_eq!(answer(&life.command(request("s", Command::Shutdown), SECOND)).outcome, Outcome::Done);
-    assert_eq!(error(&life.command(cancel("c", None), SECOND)).0, ErrorKind::NotFound);
-    assert!(matches!(life.command(request("l", Command::Log), SECOND)[..], [Action::Ask(_)]));
-    assert_eq!(life.next_task(SECOND).0, Next::End);
-    life.fail(&broken(), SECOND);
-    assert_eq!(life.state(), State::Stopped, "what has ended stays as it ended");
+    assert_eq!(lifecycle.next_due(), None);
+    assert_eq!(
+        answer(&lifecycle.command(request("late", Command::GetData), SECOND)).outcome,
+        Outcome::Rejected
+    );
+    assert_eq!(answer(&lifecycle.command(request("s", Command::Shutdown), SECOND)).outcome, Outcome::Done);
+    assert_eq!(error(&lifecycle.command(cancel("c", None), SECOND)).0, ErrorKind::NotFound);
+    assert!(matches!(lifecycle.command(request("l", Command::Log), SECOND)[..], [Action::Ask(_)]));
+    assert_eq!(lifecycle.next_task(SECOND).0, Next::End);
+    lifecycle.fail(&broken(), SECOND);
+    assert_eq!(lifecycle.state(), State::Stopped, "what has ended stays as it ended");
 }
 
 #[test]
 fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
     for state in State::ALL {
-        let mut life = service_in(state);
-        let actions = life.fail(&broken(), SECOND);
+        let mut lifecycle = service_in(state);
+        let actions = lifecycle.fail(&broken(), SECOND);
         let then = if matches!(state, State::Stopping | State::Stopped) { state } else { State::Failed };
-        assert_eq!((life.state(), life.reason()), (then, "the disk is full"), "{state:?}");
+        assert_eq!((lifecycle.state(), lifecycle.reason()), (then, "the disk is full"), "{state:?}");
         assert!(actions.contains(&Action::Changed), "{state:?}: the reason is another one");
         // What would have led elsewhere is told why it will not.
         if matches!(state, State::Pausing | State::Checkpointing) {
@@ -179,14 +182,14 @@ fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
         } else {
             assert_eq!(answers(&actions), []);
         }
-        life.finish(Ok(Value::Null), SECOND);
-        let next = life.next_task(SECOND).0;
+        lifecycle.finish(Ok(Value::Null), SECOND);
+        let next = lifecycle.next_task(SECOND).0;
         match state {
             State::Stopping => {
                 let Next::Work(work) = next else { panic!("{next:?}") };
                 assert_eq!((work.request.command, work.before), (Command::Shutdown, State::Failed));
-                life.finish(Ok(Value::Null), SECOND);
-                assert_eq!(life.state(), State::Stopped);
+                lifecycle.finish(Ok(Value::Null), SECOND);
+                assert_eq!(lifecycle.state(), State::Stopped);
             }
             State::Stopped => assert_eq!(next, Next::End),
             _ => assert_eq!(next, Next::Wait(None), "{state:?}: no step in FAILED"),
@@ -197,84 +200,88 @@ fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
 #[test]
 fn what_the_program_arrives_at_after_it_failed_does_not_count() {
     for command in [Command::Pause, Command::Run, Command::Checkpoint] {
-        let mut life = service_in(if command == Command::Run { State::Paused } else { State::Running });
-        life.command(request("it", command.clone()), SECOND);
-        assert_eq!(work(life.next_task(SECOND)), command);
-        life.fail(&broken(), SECOND);
-        let actions = life.finish(Ok(Value::Null), SECOND);
+        let mut lifecycle = service_in(if command == Command::Run { State::Paused } else { State::Running });
+        lifecycle.command(request("it", command.clone()), SECOND);
+        assert_eq!(work(lifecycle.next_task(SECOND)), command);
+        lifecycle.fail(&broken(), SECOND);
+        let actions = lifecycle.finish(Ok(Value::Null), SECOND);
         assert_eq!(answers(&actions), [("it", Outcome::Done, State::Failed)], "{command:?}");
-        assert_eq!((life.state(), life.reason()), (State::Failed, "the disk is full"), "{command:?}");
+        assert_eq!(
+            (lifecycle.state(), lifecycle.reason()),
+            (State::Failed, "the disk is full"),
+            "{command:?}"
+        );
     }
 }
 
 #[test]
 fn run_tries_again_what_failed() {
-    let mut life = service_in(State::Failed);
-    life.command(request("r", Command::Run), SECOND);
-    assert_eq!((life.state(), life.reason()), (State::Failed, "the disk is full"));
-    work(life.next_task(SECOND));
-    life.finish(Ok(Value::Null), SECOND);
-    assert_eq!((life.state(), life.reason()), (State::Running, ""));
-    assert_eq!(work(life.next_task(SECOND)), Command::Step);
+    let mut lifecycle = service_in(State::Failed);
+    lifecycle.command(request("r", Command::Run), SECOND);
+    assert_eq!((lifecycle.state(), lifecycle.reason()), (State::Failed, "the disk is full"));
+    work(lifecycle.next_task(SECOND));
+    lifecycle.finish(Ok(Value::Null), SECOND);
+    assert_eq!((lifecycle.state(), lifecycle.reason()), (State::Running, ""));
+    assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
 }
 
 #[test]
 fn a_program_that_comes_with_a_task_open_has_left_it() {
-    let mut life = running();
-    life.command(request("p", Command::Pause), SECOND);
-    work(life.next_task(SECOND));
-    let (next, actions) = life.next_task(SECOND);
+    let mut lifecycle = running();
+    lifecycle.command(request("p", Command::Pause), SECOND);
+    work(lifecycle.next_task(SECOND));
+    let (next, actions) = lifecycle.next_task(SECOND);
     assert_eq!((answer(&actions).outcome, error(&actions).0), (Outcome::Failed, ErrorKind::Internal));
-    assert_eq!((work((next, Vec::new())), life.state()), (Command::Step, State::Running));
-    life.next_task(SECOND);
-    assert_eq!(life.counts().steps, 2, "a step that is left counts as done");
+    assert_eq!((work((next, Vec::new())), lifecycle.state()), (Command::Step, State::Running));
+    lifecycle.next_task(SECOND);
+    assert_eq!(lifecycle.counts().steps, 2, "a step that is left counts as done");
 }
 
 #[test]
 fn a_program_that_goes_leaves_no_command_without_its_answer() {
     for state in State::ALL {
-        let mut life = service_in(state);
-        life.command(request("o", own()), SECOND);
-        life.command(request("s2", Command::Shutdown), SECOND);
-        let before = life.state();
+        let mut lifecycle = service_in(state);
+        lifecycle.command(request("o", own()), SECOND);
+        lifecycle.command(request("s2", Command::Shutdown), SECOND);
+        let before = lifecycle.state();
         if state == State::Failed {
             // It said that it cannot go on, and was told to end before it went.
             assert_eq!(before, State::Stopping);
         }
-        let actions = life.close(SECOND);
+        let actions = lifecycle.close(SECOND);
         let then = if state == State::Failed { State::Failed } else { State::Stopped };
-        assert_eq!(life.state(), then, "{state:?}");
-        assert_eq!(life.next_due(), None);
+        assert_eq!(lifecycle.state(), then, "{state:?}");
+        assert_eq!(lifecycle.next_due(), None);
         let open: Vec<_> = ["way", "o", "s2"]
             .into_iter()
             .filter(|id| {
-                let said = answer(&life.command(request(id, own()), SECOND));
+                let said = answer(&lifecycle.command(request(id, own()), SECOND));
                 !said.outcome.is_final()
             })
             .collect();
         assert!(open.is_empty(), "{state:?}: {open:?}, {actions:?}");
-        assert_eq!(life.next_task(SECOND).0, Next::End);
-        assert!(life.close(SECOND).is_empty());
+        assert_eq!(lifecycle.next_task(SECOND).0, Next::End);
+        assert!(lifecycle.close(SECOND).is_empty());
     }
-    let mut life = running();
-    life.command(request("b", Command::Backup), SECOND);
-    work(life.next_task(SECOND));
-    life.command(request("b2", Command::Backup), SECOND);
-    let actions = life.close(SECOND);
+    let mut lifecycle = running();
+    lifecycle.command(request("b", Command::Backup), SECOND);
+    work(lifecycle.next_task(SECOND));
+    lifecycle.command(request("b2", Command::Backup), SECOND);
+    let actions = lifecycle.close(SECOND);
     let told: Vec<_> = all_answers(&actions).map(|a| a.failure.clone().unwrap().kind).collect();
     assert_eq!(told, ["Internal", "Cancelled"]);
 }
 
 #[test]
 fn a_reason_can_be_given_while_it_goes_on() {
-    let mut life = running();
-    assert_eq!(life.set_reason("no light"), [Action::Changed]);
-    assert_eq!((life.state(), life.reason()), (State::Running, "no light"));
-    life.set_reason("");
-    assert_eq!(life.reason(), "");
+    let mut lifecycle = running();
+    assert_eq!(lifecycle.set_reason("no light"), [Action::Changed]);
+    assert_eq!((lifecycle.state(), lifecycle.reason()), (State::Running, "no light"));
+    lifecycle.set_reason("");
+    assert_eq!(lifecycle.reason(), "");
     // It goes with every report, which has to fit into one message.
-    life.set_reason(&"é".repeat(1 << 20));
-    assert!((4000..5000).contains(&life.reason().len()));
-    life.fail(&Error::new(ErrorKind::NoSpace, "full ".repeat(1 << 20)), SECOND);
-    assert!((4000..5000).contains(&life.reason().len()));
+    lifecycle.set_reason(&"é".repeat(1 << 20));
+    assert!((4000..5000).contains(&lifecycle.reason().len()));
+    lifecycle.fail(&Error::new(ErrorKind::NoSpace, "full ".repeat(1 << 20)), SECOND);
+    assert!((4000..5000).contains(&lifecycle.reason().len()));
 }

@@ -79,7 +79,7 @@ fn third_of(segment: &[u8], at: usize) -> usize {
 }
 
 #[test]
-fn segment_of_version_1_is_read_and_continued_and_a_masked_body_begins_another() {
+fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     let journal = Fixture::new();
     let folder = Folder::create(&journal.place, Access::default()).unwrap();
     let old = super::super::folder::Segment { version: 1, id: [7; 16], first: 1, created: 1, high: i64::MIN };
@@ -104,7 +104,7 @@ fn segment_of_version_1_is_read_and_continued_and_a_masked_body_begins_another()
 }
 
 #[test]
-fn numbers_that_no_journal_reaches_are_refused_with_their_file() {
+fn impossible_numbers_are_corrupt_with_their_file() {
     use super::super::block::{self, BLOCK, Block};
     let journal = Fixture::new();
     write(&journal.writer(), 1, 3);
@@ -152,7 +152,7 @@ fn numbers_that_no_journal_reaches_are_refused_with_their_file() {
 }
 
 #[test]
-fn the_last_number_is_refused_and_what_is_there_stays() {
+fn append_behind_the_largest_number_is_refused() {
     let journal = Fixture::new();
     let folder = Folder::create(&journal.place, Access::default()).unwrap();
     let last = super::super::block::LARGEST;
@@ -162,7 +162,10 @@ fn the_last_number_is_refused_and_what_is_there_stays() {
     assert_eq!(writer.append(Encoding::Raw, "record".into()).unwrap(), last);
     for _ in 0..2 {
         let error = writer.append(Encoding::Raw, "one more".into()).unwrap_err();
-        assert!(error.kind() == ErrorKind::InvalidState && error.text().contains("last number"), "{error}");
+        assert!(
+            error.kind() == ErrorKind::InvalidState && error.text().contains("largest number"),
+            "{error}"
+        );
     }
     drop(writer);
     let mut reader = journal.reader(None, Some(Start::Sequence(u64::MAX)));
@@ -177,7 +180,7 @@ fn the_last_number_is_refused_and_what_is_there_stays() {
 }
 
 #[test]
-fn forged_record_of_an_endless_body_is_damage_and_reads_nothing() {
+fn forged_record_with_huge_body_is_damage() {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 2);
     let (id, segment) = (identity(&journal), journal.path(&segment_name(1)));

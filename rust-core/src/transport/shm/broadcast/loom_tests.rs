@@ -1,7 +1,10 @@
-//! Copy, then validate: in every interleaving, with every stale value that the memory model allows.
+//! Loom models of the broadcast ring: a copy that passes the check was copied whole, in every
+//! interleaving and with every stale value that the memory model allows; and no subscriber misses a
+//! wake-up in the futex or in poll.
 //!
-//! Run as the models of the ring beside it. Real records have ten words and more, which would take loom years, so these
-//! have two and use the same words, fences and checks.
+//! They run like the models of the ring (`shm/loom_tests.rs`). Real records have ten words and
+//! more, which would take loom years, so these have two words and use the same header words, fences
+//! and checks: `RingWriter::reserve`, `RingWriter::commit` and `RingReader::is_intact`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,23 +16,26 @@ use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Park, SHORT, Stage, Waker};
 use super::super::segment::{PAGE, at};
-use super::ring_reader::{RingReader, Start};
+use super::ring_reader::RingReader;
 use super::ring_writer::RingWriter;
 use crate::sys::futex::Slept;
+use crate::transport::broadcast::Start;
 
 /// Two records of two words.
 const RING: usize = 32;
 
+/// Writes record `number` as the publisher does: reserve, store, commit. Its two words are the
+/// number and ten times the number, so a mixture of two records shows.
 fn write(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     let place = PAGE + (start as usize & (RING - 1));
     ring_writer.reserve(end);
     memory.store(place, number, Ordering::Relaxed);
     memory.store(place + 8, number * 10, Ordering::Relaxed);
-    ring_writer.reveal(start, end);
+    ring_writer.commit_range(start, end);
 }
 
-/// The same for two that are shown together.
+/// The same for two records that are committed together.
 fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     for number in [number, number + 1] {
         let place = PAGE + (((number - 1) * 16) as usize & (RING - 1));
@@ -37,10 +43,11 @@ fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u6
         memory.store(place, number, Ordering::Relaxed);
         memory.store(place + 8, number * 10, Ordering::Relaxed);
     }
-    ring_writer.reveal(number * 16, (number + 1) * 16);
+    ring_writer.commit_range(number * 16, (number + 1) * 16);
 }
 
-/// Reads the record at a position: what it was, or `None` when it was overtaken.
+/// Reads the record at a position as a subscriber does: its first word, or `None` where it was
+/// overtaken. Panics where the check let a mixture through.
 fn read(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
     let place = PAGE + (position as usize & (RING - 1));
     let (one, two) = (memory.load(place, Ordering::Relaxed), memory.load(place + 8, Ordering::Relaxed));
@@ -55,7 +62,7 @@ fn read(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, position: u64) -> Op
 }
 
 #[test]
-fn what_is_intact_after_the_copy_was_copied_whole() {
+fn broadcast_intact_copy_is_whole() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
@@ -77,7 +84,7 @@ fn what_is_intact_after_the_copy_was_copied_whole() {
 }
 
 #[test]
-fn what_is_intact_after_the_copy_was_copied_whole_where_two_are_shown_together() {
+fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
@@ -98,7 +105,9 @@ fn what_is_intact_after_the_copy_was_copied_whole_where_two_are_shown_together()
     });
 }
 
-/// A subscriber sleeps until two messages have come, first in the futex, whose time may pass at any moment, then in poll.
+/// A subscriber sleeps until two messages have come: first in the futex, whose time may pass at any
+/// moment where `time_passes`, then in poll, for which a `Notify` stands. A lost wake-up is a
+/// deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
     let (memory, page) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
     let mut ring_writer = RingWriter::new(memory.clone(), RING);
@@ -106,7 +115,8 @@ fn subscriber_sleeps(time_passes: bool) {
     let publishing = thread::spawn({
         let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
         move || {
-            // The wake word is the ring's, and which sleep was ended is known of each subscriber.
+            // The wake word is the ring's; the park word that was woken last is kept for each
+            // subscriber.
             let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
             for number in 1..=2 {
                 write(&mut ring_writer, &memory, number);
@@ -125,11 +135,11 @@ fn subscriber_sleeps(time_passes: bool) {
     });
     let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
     for number in 1..=2 {
-        let there = || memory.load_fenced(at::TAIL) >= number * 16;
+        let ready = || memory.load_fenced(at::TAIL) >= number * 16;
         while memory.load(at::TAIL, Ordering::Acquire) < number * 16 {
-            if park.sleep_briefly(&page, &memory, SHORT, there).unwrap() == Slept::TimedOut {
+            if park.sleep_briefly(&page, &memory, SHORT, ready).unwrap() == Slept::TimedOut {
                 park.park(&page, Stage::Poll);
-                if !there() {
+                if !ready() {
                     byte.wait();
                 }
             }

@@ -1,25 +1,59 @@
-//! Publishing through shared memory: one ring that the publisher alone writes and everybody reads.
+//! Publishing through shared memory: one ring that only the publisher writes and that every
+//! subscriber maps read-only.
+//!
+//! The publisher never waits for a subscriber: it overwrites the oldest records. A subscriber
+//! copies a record and then checks whether the publisher began to overwrite it meanwhile; a
+//! subscriber that was overtaken gets `Lagged` with the exact number of messages that it missed.
+//! The newest record also answers `latest()` (decision
+//! 3). A message above half of
+//! the ring moves the publisher to a larger file.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the record, as the two ends of the ring agree on it | `record` |
-//! | the ring's writing end, which waits for nobody | `ring_writer` |
-//! | its reading end: copy, then see whether that was in time | `ring_reader` |
-//! | the publisher: a ring that gives way to a larger one, and its view of each subscriber | `publisher` |
-//! | the subscriber: a ring_reader that can sleep | `subscriber` |
+//! | the record header, as the two ends of the ring read and write it | `record` |
+//! | the writing end of the ring | `ring_writer` |
+//! | the reading end: copy, then validate | `ring_reader` |
+//! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
+//! | the subscriber: a reading end that can sleep | `subscriber` |
+//! | long arrays outside the ring: what a record says of them | `references` |
+//! | the files that they lie in, and the words that keep a viewed slot from being written | `files`, `claims` |
+//! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
+//! | a subscriber's views | `views` |
+//! | both sides behind the traits of `transport::broadcast` | `driver` |
+//!
+//! Every word of the ring's header page has one writer, the publisher; every word of a subscriber's
+//! page has one writer, that subscriber. So nothing needs repair after a SIGKILL of any of them.
 
+mod claims;
+mod driver;
+mod files;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_tests;
 mod publisher;
 mod record;
+mod references;
 mod ring_reader;
 pub(super) mod ring_writer;
+mod slots;
+#[cfg(test)]
+#[cfg(loom)]
+mod slots_loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod slots_tests;
 mod subscriber;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+mod viewers;
+mod views;
 
-pub(crate) use publisher::{Broadcast, Subscription};
-pub(crate) use ring_reader::{Received, RingReader, Start};
-pub(crate) use subscriber::{BroadcastReader, SubscriberPage};
+pub(super) use driver::RingDriver;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub(super) use publisher::{Broadcast, Subscription};
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub(super) use ring_reader::RingReader;
+pub(crate) use slots::BroadcastSlots;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub(super) use subscriber::{BroadcastReader, SubscriberPage};

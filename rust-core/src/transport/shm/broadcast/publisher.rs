@@ -1,4 +1,16 @@
-//! The publisher's side: its ring, which gives way to a larger one, and its view of each subscriber.
+//! The publisher's side: its ring, the move to a larger ring, and its view of each subscriber.
+//!
+//! `driver` calls [`Broadcast::publish`] (or `publish_many`), and then [`Broadcast::notify`] with
+//! all subscriptions. Publishing never waits for a subscriber and depends on nothing that one
+//! writes: a subscriber's page gives only its park word (how to wake it) and the sequence that it
+//! read last (for `close` of the layer above). A false value in either harms the subscriber that
+//! wrote it.
+//!
+//! The move to a larger ring, for a message above half of the ring: the new ring is created and
+//! gets the message, then the state word of the old ring becomes `MOVED`. Subscribers read the old
+//! ring to its end, ask the publisher again over its listener, and continue in the new ring behind
+//! the sequence that they read last. Between the two no message is lost, because the new ring
+//! begins with the first one that the old ring does not have.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -8,38 +20,49 @@ use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Stage, Waker};
 use super::super::segment::{self, MAX_RING, at, state};
 use super::super::signals::Signal;
-use super::record::Mark;
+use super::record::RecordHeader;
 use super::ring_writer::RingWriter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// Where a frame went.
+/// Which ring a frame was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// Into the ring that there was.
-    Here,
-    /// Into a larger one: whoever comes now is to get that one's descriptor, and those who are here will ask.
+    /// The ring that subscribers already have.
+    Current,
+    /// A new, larger ring: new subscribers get its descriptor, existing ones ask for it when they
+    /// find that the publisher has moved.
     Moved,
 }
 
-/// A publisher's ring. It waits for nobody: who is too slow is overtaken, and told how much was missed.
+/// A publisher's ring. It waits for no subscriber: a slow one is overtaken and learns how many
+/// messages it missed. Its owner is the publisher's fan-out, which lets one thread at a time use
+/// it.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
+    /// The ring that there is now; an older one lives on in the mappings of its readers.
     ring_writer: RingWriter<MemoryFile>,
-    /// For those who follow the ring there is now.
+    /// Counts the wake-ups of the current ring: its wake word lies in the ring's header page.
     waker: Waker,
-    /// Whether subscribers may sleep in the futex.
+    /// Whether subscribers may sleep in the futex. False for good once somebody filled the futex
+    /// queue.
     futex: bool,
+    /// The session of the publisher's incarnation; each ring's header repeats it.
     session: u64,
+    /// The fork generation in which the ring was made, see `sys::fork`.
     generation: u64,
 }
 
 impl Broadcast {
     /// A ring of at least `buffer` bytes for the session of this incarnation.
+    ///
+    /// # Errors
+    /// `TooLarge` for a buffer above [`MAX_RING`]; `OutOfMemory` where the control group, a limit
+    /// or the kernel has no room for it.
     pub fn create(session: u64, buffer: usize) -> Result<Broadcast> {
-        let ring_writer = fresh(session, segment::ring_length(buffer)?)?;
+        let ring_writer = create_ring(session, segment::ring_length(buffer)?)?;
         Ok(Broadcast {
             ring_writer,
             waker: Waker::new(at::DATA_WAKE),
@@ -49,18 +72,23 @@ impl Broadcast {
         })
     }
 
-    /// What a subscriber needs: the memory file.
+    /// The memory file of the current ring, for a subscriber's answer. It is sealed: a subscriber
+    /// can only map it read-only.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.ring_writer.memory().fd()
     }
 
-    /// Publishes a frame; then call [`Broadcast::notify`]. A frame above half the ring makes a ring of four times
-    /// its size; `TooLarge` above what a ring may have, `OutOfMemory` when there is none, and then nothing has changed.
+    /// Publishes a frame; call [`Broadcast::notify`] afterwards. A frame above half of the ring
+    /// makes a ring of four times the record's length.
+    ///
+    /// # Errors
+    /// `TooLarge` for a record above a quarter of [`MAX_RING`], `OutOfMemory` where a larger ring
+    /// cannot be made. In both cases nothing has changed and the next frame can be published.
     pub fn publish(&mut self, frame: &Outgoing<'_>) -> Result<Published> {
         if self.ring_writer.write(frame) {
-            return Ok(Published::Here);
+            return Ok(Published::Current);
         }
-        let size = Mark::of(frame.extension.len(), frame.body.len()).size;
+        let size = RecordHeader::of(frame.extension.len(), frame.body.len()).size;
         if size > MAX_RING as u64 / 4 {
             let text = format!(
                 "publishing a message of {} bytes through shared memory: at most {} are possible",
@@ -69,7 +97,7 @@ impl Broadcast {
             );
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
-        let mut larger = fresh(self.session, segment::ring_length(size as usize * 4)?)?;
+        let mut larger = create_ring(self.session, segment::ring_length(size as usize * 4)?)?;
         if !larger.write(frame) {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -77,7 +105,7 @@ impl Broadcast {
             ));
         }
         larger.memory().store(at::POLL_ONLY, u64::from(!self.futex), Ordering::Release);
-        // Last, so that whoever sees it and asks is given the ring that has the message.
+        // Last: a subscriber that sees this state and asks is given the ring that has the message.
         self.ring_writer.memory().store_fenced(at::STATE, state::MOVED);
         self.wake_futex(u32::MAX);
         self.ring_writer = larger;
@@ -85,17 +113,20 @@ impl Broadcast {
         Ok(Published::Moved)
     }
 
-    /// Publishes several frames in their order, which readers find together, with one fence for up to an eighth of the ring; then
-    /// call [`Broadcast::notify`]. Gives how many, and why those behind them were not.
+    /// Publishes frames in order; readers find them in groups of up to an eighth of the ring, each
+    /// with one full fence. Call [`Broadcast::notify`] afterwards. Returns how many frames were
+    /// published, and the error of [`Broadcast::publish`] that stopped the rest.
     pub fn publish_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> (usize, Result<()>) {
         let mut count = 0;
         let mut published = Ok(());
         for frame in frames {
-            if !self.ring_writer.may_hold(Mark::of(frame.extension.len(), frame.body.len()).size) {
-                self.ring_writer.show();
+            if !self.ring_writer.fits_batch(RecordHeader::of(frame.extension.len(), frame.body.len()).size) {
+                self.ring_writer.commit();
             }
-            if !self.ring_writer.put(&frame) {
-                self.ring_writer.show();
+            // Too large for this ring: commit what comes before it, then take the path that moves
+            // to a larger one.
+            if !self.ring_writer.append(&frame) {
+                self.ring_writer.commit();
                 published = self.publish(&frame).map(drop);
             }
             if published.is_err() {
@@ -103,11 +134,13 @@ impl Broadcast {
             }
             count += 1;
         }
-        self.ring_writer.show();
+        self.ring_writer.commit();
         (count, published)
     }
 
-    /// Wakes the subscribers that sleep; to be called after each [`Broadcast::publish`]. Waits for none of them.
+    /// Wakes the subscribers that sleep; to be called after each publish. It makes at most one
+    /// futex call for all of them together, and one `send` per subscriber that sleeps in poll. It
+    /// never blocks.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
         let in_futex =
             subscribers.map(Subscription::wake).filter(|stage| *stage == Some(Stage::Futex)).count();
@@ -116,10 +149,17 @@ impl Broadcast {
         }
     }
 
-    /// Wakes all that sleep in the futex, of which `expected` are subscribers. Where many more slept there, somebody fills the
-    /// queue to make this slow, and nobody is woken that way any more.
+    /// Wakes all threads that sleep in the futex on the ring's wake word, of which `expected`
+    /// belong to subscribers.
+    ///
+    /// The kernel walks all sleepers in one call, so a hostile subscriber can make the call slow
+    /// with many sleeping threads. Where many more were woken than expected, the ring says
+    /// `POLL_ONLY` from then on: honest subscribers then sleep in poll only, and the publisher
+    /// makes no futex call for them (decision
+    /// 20).
     fn wake_futex(&mut self, expected: u32) {
-        /// Subscribers that have just left and may still sleep.
+        /// Threads that may be woken beyond the expected ones: subscribers that have just been
+        /// removed.
         const SLACK: u32 = 64;
         let woken = self.waker.wake_futex(self.ring_writer.memory(), u32::MAX);
         if self.futex && woken > expected.saturating_add(SLACK) {
@@ -128,8 +168,7 @@ impl Broadcast {
         }
     }
 
-    /// Bytes of the ring.
-    #[cfg(test)]
+    /// Bytes of the current ring.
     pub fn ring(&self) -> u64 {
         self.ring_writer.ring()
     }
@@ -137,46 +176,65 @@ impl Broadcast {
 
 impl Drop for Broadcast {
     fn drop(&mut self) {
-        // In a forked child the mapping is absent, and the ring is the parent's.
+        // In a forked child the mapping is absent, and the ring belongs to the parent.
         if fork::generation() == self.generation {
             self.ring_writer.memory().store_fenced(at::STATE, state::CLOSED);
-            // From poll they are woken by their sockets, which hang up next.
+            // Only those in the futex: subscribers in poll are woken by the hang-up of their
+            // sockets.
             self.wake_futex(u32::MAX);
         }
     }
 }
 
-fn fresh(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
+/// A ring of `ring` bytes, a power of two, in a memory file of its own.
+fn create_ring(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
     Ok(RingWriter::new(segment::create(segment::BROADCAST, session, ring)?, ring))
 }
 
 /// The publisher's view of one subscriber: whether it sleeps, and how to wake it.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    page: PeerMemory,
+    /// The subscriber's page, mapped read-only. All of its words are hostile input.
+    page: Arc<PeerMemory>,
+    /// The socket of the subscription, for the byte that wakes a subscriber in poll.
     socket: Arc<Guarded>,
-    /// Its wake word is the ring's; here is which of its sleeps were ended.
+    /// Remembers for which park word this subscriber was woken. The wake word is the ring's.
     waker: Waker,
 }
 
 impl Subscription {
     /// Checks and maps the page that a subscriber of this session sent over `socket`.
+    ///
+    /// # Errors
+    /// `Malformed` where it did not send exactly one descriptor, or that is no sealed page of this
+    /// session; `VersionMismatch` for another layout.
     pub fn from_descriptors(
         descriptors: Vec<OwnedFd>,
         session: u64,
         socket: Arc<Guarded>,
     ) -> Result<Subscription> {
-        let (page, _) =
-            segment::open(segment::only(descriptors)?.as_fd(), segment::PAGE_OF_SUBSCRIBER, session)?;
-        Ok(Subscription { page, socket, waker: Waker::new(at::DATA_WAKE) })
+        let (page, _) = segment::open(
+            segment::single_descriptor(descriptors)?.as_fd(),
+            segment::PAGE_OF_SUBSCRIBER,
+            session,
+        )?;
+        Ok(Subscription { page: Arc::new(page), socket, waker: Waker::new(at::DATA_WAKE) })
     }
 
-    /// The number of the last message that the subscriber has read, as it says; 0 before the first.
+    /// The subscriber's page, and the socket over which it came.
+    pub fn page(&self) -> (&Arc<PeerMemory>, &Arc<Guarded>) {
+        (&self.page, &self.socket)
+    }
+
+    /// The sequence of the last message that the subscriber has read, as its page claims; 0 before
+    /// the first. The fan-out uses it to wait at `close`, with a deadline, so a false number costs
+    /// at most that time.
     pub fn read_so_far(&self) -> u64 {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
 
-    /// Wakes the subscriber if it sleeps in poll; what it is to be woken from.
+    /// Wakes the subscriber where it sleeps in poll. Returns the stage that it is to be woken from;
+    /// for [`Stage::Futex`] the caller wakes all subscribers together with one call.
     pub(in crate::transport::shm) fn wake(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {

@@ -1,4 +1,16 @@
-//! The reading end of a broadcast ring: it copies, and then sees whether the publisher was faster.
+//! The reading end of a broadcast ring: it copies a record and then checks whether the publisher
+//! began to overwrite it meanwhile.
+//!
+//! A record counts only if `reserved` (see `ring_writer`) is at most one ring ahead of its position
+//! after the copy. Until then the bytes may be a mixture of two records, so nothing is concluded
+//! from them: no error, no allocation beyond `limit`. What remains invalid after that check was
+//! written by the publisher, and is `Malformed`.
+//!
+//! The reader keeps a position (bytes since the ring's creation) and the sequence number that it
+//! returned or reported last. The position may move ahead by any amount when the reader is
+//! overtaken; the sequence number makes the count in `Lagged` exact. Nothing here blocks;
+//! `subscriber` adds the waiting. All words of the publisher are hostile input: any value gives an
+//! error, or frames with wrong contents, and every loop is bounded.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -8,50 +20,36 @@ use bytes::Bytes;
 use super::super::memory::{Memory, fence};
 use super::super::reader::too_large;
 use super::super::segment::{self, PAGE, at, state};
-use super::record::{GRANULE, Mark};
+use super::record::{GRANULE, MIN_RECORD, RecordHeader};
+use super::references;
+use super::views::{Referring, Resolved};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::sys::memory::PeerMemory;
+use crate::transport::broadcast::{Received, Start};
 
-/// What a look into the ring gave.
-#[derive(Debug)]
-pub(crate) enum Received {
-    /// A frame.
-    Frame(Incoming),
-    /// Nothing new.
-    Nothing,
-    /// The publisher goes on in a larger file: ask it for that one.
-    Moved,
-}
-
-/// Where a reader begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// With the newest record, which it gets flagged as retained.
-    Newest,
-    /// With the message of this sequence number, which it gets flagged as retained; with 0, with the first message of all.
-    With(u64),
-    /// Behind the message of this sequence number, which it has had from the file before.
-    After(u64),
-}
-
-/// The reading end.
+/// The reading end. One thread at a time uses it.
 #[derive(Debug)]
 pub(crate) struct RingReader<P> {
+    /// The publisher's memory, mapped read-only.
     peer: P,
+    /// Bytes of the ring, a power of two.
     ring: u64,
+    /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
     limit: u64,
-    /// The next record, counted from the beginning of time.
-    at: u64,
-    /// The record that was the newest at the beginning.
+    /// The position of the next record, in bytes since the creation of the ring.
+    position: u64,
+    /// The record that gets the flag `RETAINED`, because it was published before this subscription
+    /// began; `None` once it was returned.
     retained: Option<Retained>,
-    /// The last sequence number that was given or reported missed; `None` before the first, whichever that is.
+    /// The last sequence number that was returned or reported as missed. `None` before the first
+    /// record, whichever number that has.
     sequence: Option<u64>,
 }
 
-/// Which record was there before its reader.
+/// Which record was published before the subscription began.
 #[derive(Clone, Copy, Debug)]
 enum Retained {
     /// The one at this position.
@@ -60,25 +58,42 @@ enum Retained {
     Numbered(u64),
 }
 
-/// Why a record was not taken.
-enum Miss {
-    /// The publisher has overwritten it.
+/// Why a record could not be read.
+enum ReadError {
+    /// The publisher has begun to overwrite the record.
     Overtaken,
-    /// For an error's sake.
-    Error(Error),
+    /// The file of a slot is needed that has not come: the publisher gives it in the answer to a
+    /// new hello.
+    FileAbsent,
+    /// The record was whole, and is invalid, too large, or there is no memory for it.
+    Failed(Error),
 }
 
-impl From<Error> for Miss {
-    fn from(error: Error) -> Miss {
-        Miss::Error(error)
+impl From<Error> for ReadError {
+    fn from(error: Error) -> ReadError {
+        ReadError::Failed(error)
     }
 }
 
-/// How often a record is tried that the publisher keeps overwriting.
-const TRIES: u32 = 8;
+/// Finds the elements that a record refers to.
+pub(super) type Resolve<'a> = dyn FnMut(Referring) -> Result<Resolved> + 'a;
+
+/// For a reader without slots.
+#[cfg(any(test, fuzzing))]
+fn no_slots(_: Referring) -> Result<Resolved> {
+    Err(Error::new(ErrorKind::Malformed, "the publisher refers to slots, which this reader has not"))
+}
+
+/// How often a read is repeated because the publisher overwrote the record during the copy.
+const MAX_ATTEMPTS: u32 = 8;
 
 impl RingReader<PeerMemory> {
-    /// Checks and maps the ring that a publisher of this session sent. Bodies above `limit` are refused.
+    /// Checks and maps the ring that a publisher of this session sent. Bodies above `limit` bytes
+    /// are skipped.
+    ///
+    /// # Errors
+    /// `Malformed` for a file that is no sealed ring of this session, `VersionMismatch` for another
+    /// layout, `OutOfMemory` where this process cannot map it.
     pub fn open(file: OwnedFd, session: u64, limit: u64, start: Start) -> Result<RingReader<PeerMemory>> {
         let (memory, ring) = segment::open(file.as_fd(), segment::BROADCAST, session)?;
         Ok(RingReader::new(memory, ring, limit, start))
@@ -86,141 +101,183 @@ impl RingReader<PeerMemory> {
 }
 
 impl<P: Memory> RingReader<P> {
-    /// The reading end of the ring of `ring` bytes in `peer`.
+    /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
+    /// begins.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
         let mut ring_reader =
-            RingReader { peer, ring: ring as u64, limit, at: 0, retained: None, sequence: None };
+            RingReader { peer, ring: ring as u64, limit, position: 0, retained: None, sequence: None };
         match start {
             Start::Newest if ring_reader.word(at::COUNT) > 0 => {
-                ring_reader.at = ring_reader.word(at::LATEST);
-                ring_reader.retained = Some(Retained::At(ring_reader.at));
+                ring_reader.position = ring_reader.word(at::LATEST);
+                ring_reader.retained = Some(Retained::At(ring_reader.position));
             }
-            // Nothing yet, so the first to come is number 1.
+            // Nothing was published yet, so the first message has the number 1 and none before it
+            // is missed.
             Start::Newest => ring_reader.sequence = Some(0),
             Start::With(sequence) => {
                 ring_reader.retained = Some(Retained::Numbered(sequence));
-                ring_reader.begin_behind(sequence.saturating_sub(1));
+                ring_reader.start_after(sequence.saturating_sub(1));
             }
-            Start::After(sequence) => ring_reader.begin_behind(sequence),
+            Start::After(sequence) => ring_reader.start_after(sequence),
         }
         ring_reader
     }
 
-    fn begin_behind(&mut self, sequence: u64) {
+    /// Begins with the first message above this sequence number, or reports those that are gone. As
+    /// long as the ring was not lapped, the search starts at its beginning; otherwise at the
+    /// restart position.
+    fn start_after(&mut self, sequence: u64) {
         self.sequence = Some(sequence);
         if self.word(at::TAIL) > self.ring {
-            self.at = self.word(at::RESTART);
+            self.position = self.word(at::RESTART);
         }
     }
 
+    /// A word of the ring's header page. Acquire: what the publisher wrote before it is visible.
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Acquire)
     }
 
-    /// Whether [`RingReader::read`] would give anything but `Nothing`.
+    /// Whether [`RingReader::read`] would return anything but `Nothing`. For spinning: the order is
+    /// relaxed, and `read` loads the words again.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.peer.load(at::TAIL, Ordering::Relaxed) != self.at
+        self.peer.load(at::TAIL, Ordering::Relaxed) != self.position
             || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
     }
 
-    /// The same, ordered behind this side's park word.
+    /// The same, ordered after the store of this side's park word: it decides whether to sleep.
     pub fn is_ready_fenced(&self) -> bool {
-        self.peer.load_fenced(at::TAIL) != self.at || self.peer.load_fenced(at::STATE) != state::OPEN
+        self.peer.load_fenced(at::TAIL) != self.position || self.peer.load_fenced(at::STATE) != state::OPEN
     }
 
-    /// The publisher's memory.
+    /// The publisher's memory, where the wake word lies.
     pub fn peer(&self) -> &P {
         &self.peer
     }
 
-    /// Whether the publisher wakes those who sleep in the futex.
+    /// Whether the publisher still wakes subscribers that sleep in the futex.
     pub fn wakes_from_futex(&self) -> bool {
         self.peer.load(at::POLL_ONLY, Ordering::Relaxed) == 0
     }
 
-    /// Where to go on in the ring that the publisher has moved to.
+    /// Where to continue in the ring that the publisher has moved to.
     pub fn resume(&self) -> Start {
         self.sequence.map_or(Start::Newest, Start::After)
     }
 
-    /// The next frame. `Lagged` once when the publisher was faster, and then on with the oldest that is safe;
-    /// `TooLarge` and `OutOfMemory` skip one frame; `Stalled` may be tried again; other errors are for good.
+    /// Returns the next frame, `Nothing`, or `Moved` once everything in this ring was read and the
+    /// publisher continues in a larger one. Never blocks.
+    ///
+    /// # Errors
+    /// - `Lagged` with the number of messages missed, once for each gap; the next call returns the
+    ///   message behind the gap.
+    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it.
+    /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
+    ///   repeated.
+    /// - `Disconnected`: the publisher has closed and everything was read.
+    /// - `Malformed`: the ring is invalid, for good.
+    #[cfg(any(test, fuzzing))]
     pub fn read(&mut self) -> Result<Received> {
-        let (mut tries, mut skipped) = (0, 0);
+        self.read_with(&mut no_slots)
+    }
+
+    /// Does what `read` says; `resolve` finds the elements that a record refers to.
+    pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
+        let (mut attempts, mut skipped) = (0, 0);
         loop {
-            // Before the tail: what was written before the move is still read.
-            let said = self.word(at::STATE);
+            // Before the tail: the publisher stores the state after its last record, so a tail that
+            // is loaded later includes that record.
+            let ring_state = self.word(at::STATE);
             let tail = self.word(at::TAIL);
-            if tail == self.at {
-                return match said {
+            if tail == self.position {
+                return match ring_state {
                     state::OPEN => Ok(Received::Nothing),
                     state::MOVED => Ok(Received::Moved),
                     _ => Err(Error::new(ErrorKind::Disconnected, "the publisher has closed")),
                 };
             }
-            if tail < self.at || !tail.is_multiple_of(GRANULE) {
-                let text = format!("the publisher's ring ends at {tail}, before {}, which was read", self.at);
+            if tail < self.position || !tail.is_multiple_of(GRANULE) {
+                let text = format!(
+                    "the publisher's ring ends at {tail}, before {}, up to which it was read",
+                    self.position
+                );
                 return Err(Error::new(ErrorKind::Malformed, text));
             }
-            self.warm(tail);
-            match self.next(tail) {
+            self.prefetch_record(tail);
+            match self.read_next(tail, resolve) {
                 Ok(Some(frame)) => return Ok(Received::Frame(frame)),
                 Ok(None) if skipped <= self.ring / GRANULE => skipped += 1,
                 Ok(None) => {
-                    let text =
-                        "the publisher's ring holds more records that say nothing than it has room for";
+                    let text = "the publisher's ring holds more empty or repeated records than fit in it";
                     return Err(Error::new(ErrorKind::Malformed, text));
                 }
-                Err(Miss::Error(error)) => return Err(error),
-                Err(Miss::Overtaken) if tries == TRIES => return Err(stalled()),
-                Err(Miss::Overtaken) => {
-                    tries += 1;
+                Err(ReadError::Failed(error)) => return Err(error),
+                Err(ReadError::FileAbsent) => return Ok(Received::Moved),
+                Err(ReadError::Overtaken) if attempts == MAX_ATTEMPTS => return Err(stalled()),
+                Err(ReadError::Overtaken) => {
+                    attempts += 1;
                     self.catch_up();
                 }
             }
         }
     }
 
-    /// Asks for all that the next record is read from at once: the publisher had written to these lines last, and they would come
-    /// one after the other.
+    /// Prefetches the beginning of the next record: the publisher wrote these cache lines last, and
+    /// fetching them one after the other takes longer than the copy.
     #[inline]
-    fn warm(&self, tail: u64) {
+    fn prefetch_record(&self, tail: u64) {
         const LINE: u64 = 64;
-        /// What is behind it is fetched while the beginning is being looked at.
+        /// At most this many bytes; the rest is fetched while the beginning is being decoded.
         const MOST: u64 = 256;
         self.peer.prefetch(at::RESERVED);
-        let mut line = self.at & !(LINE - 1);
-        let end = tail.min(self.at + MOST);
+        let mut line = self.position & !(LINE - 1);
+        let end = tail.min(self.position + MOST);
         while line < end {
-            self.peer.prefetch(self.place(line));
+            self.peer.prefetch(self.offset_of(line));
             line += LINE;
         }
     }
 
-    /// The record at the position, or `None` when that has only moved on.
-    fn next(&mut self, tail: u64) -> std::result::Result<Option<Incoming>, Miss> {
-        let (mark, sequence) = self.look(self.at, tail)?;
-        let ordered = !mark.pad && sequence != 0;
-        let had = self.sequence.is_some_and(|had| ordered && sequence <= had);
-        if mark.pad || had {
-            self.at += mark.size;
+    /// Reads the record at the position. `None` where only the position moved: over a pad, or over
+    /// a message with a number that was returned before (after [`RingReader::start_after`]). Frames
+    /// with the number 0 are outside the sequence and always returned.
+    fn read_next(
+        &mut self,
+        tail: u64,
+        resolve: &mut Resolve<'_>,
+    ) -> std::result::Result<Option<Incoming>, ReadError> {
+        let (record, sequence) = self.read_header(self.position, tail)?;
+        let ordered = !record.pad && sequence != 0;
+        let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
+        if record.pad || already_read {
+            self.position += record.size;
             return Ok(None);
         }
-        if let Some(had) = self.sequence.filter(|had| ordered && sequence - had > 1) {
+        if let Some(last) = self.sequence.filter(|last| ordered && sequence - last > 1) {
             self.sequence = Some(sequence - 1);
-            return Err(Error::lagged(sequence - had - 1).into());
+            return Err(Error::lagged(sequence - last - 1).into());
         }
-        let frame = match self.copy(self.at, mark) {
-            Err(Miss::Error(e)) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => Err(e),
-            other => Ok(other?),
+        // A message that is too large or finds no memory still counts as read: the position moves
+        // on.
+        let frame = match self.take_record(self.position, record, resolve) {
+            Err(ReadError::Failed(e)) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                Err(e)
+            }
+            Ok(Some(frame)) => Ok(frame),
+            // The slots have been written again. The message is missed, as the next number tells.
+            Ok(None) => {
+                self.position += record.size;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
         let retained = match self.retained.take() {
-            Some(Retained::At(position)) => position == self.at,
+            Some(Retained::At(position)) => position == self.position,
             Some(Retained::Numbered(number)) => ordered && number == sequence,
             None => false,
         };
-        self.at += mark.size;
+        self.position += record.size;
         if ordered {
             self.sequence = Some(sequence);
         }
@@ -231,90 +288,162 @@ impl<P: Memory> RingReader<P> {
         Ok(Some(frame))
     }
 
-    /// The newest frame, flagged as retained; does not move the position. `Stalled` when the publisher overwrote it
-    /// eight times while it was being copied.
+    /// Returns the newest frame with the flag `RETAINED`, or `Nothing` before the first, or
+    /// `Moved`. The position does not change.
+    ///
+    /// # Errors
+    /// `Stalled` where the publisher overwrote the record eight times while it was being copied;
+    /// `TooLarge`, `OutOfMemory`, `Malformed` as for [`RingReader::read`].
+    #[cfg(any(test, fuzzing))]
     pub fn latest(&self) -> Result<Received> {
-        for _ in 0..TRIES {
+        self.latest_with(&mut no_slots)
+    }
+
+    /// Does what `latest` says; `resolve` finds the elements that a record refers to.
+    pub(super) fn latest_with(&self, resolve: &mut Resolve<'_>) -> Result<Received> {
+        for _ in 0..MAX_ATTEMPTS {
             match self.word(at::STATE) {
                 state::MOVED => return Ok(Received::Moved),
                 _ if self.word(at::COUNT) == 0 => return Ok(Received::Nothing),
                 _ => {}
             }
             let position = self.word(at::LATEST);
-            // Behind the newest there may be newer ones by now, so the tail is no bound; the lap is.
-            let copied = self.look(position, u64::MAX).and_then(|(mark, _)| {
-                if mark.pad {
+            // Newer records may exist by now, so the tail that was loaded is no bound; the end of
+            // the lap is.
+            let copied = self.read_header(position, u64::MAX).and_then(|(record, _)| {
+                if record.pad {
                     let text = "the publisher's newest record is a pad";
-                    return Err(Miss::Error(Error::new(ErrorKind::Malformed, text)));
+                    return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
                 }
-                self.copy(position, mark)
+                self.take_record(position, record, resolve)
             });
             match copied {
-                Ok(mut frame) => {
+                Ok(Some(mut frame)) => {
                     frame.header.flags |= flags::RETAINED;
                     return Ok(Received::Frame(frame));
                 }
-                Err(Miss::Error(error)) => return Err(error),
-                Err(Miss::Overtaken) => {}
+                Err(ReadError::Failed(error)) => return Err(error),
+                Err(ReadError::FileAbsent) => return Ok(Received::Moved),
+                Ok(None) | Err(ReadError::Overtaken) => {}
             }
         }
         Err(stalled())
     }
 
-    /// After being overtaken: on to a record that leaves time to be read.
+    /// After being overtaken: moves to the restart position, which leaves time to read. A reader
+    /// that has returned nothing yet and owes no count moves to the newest record.
     fn catch_up(&mut self) {
         let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
-        self.at = self.at.max(to);
+        self.position = self.position.max(to);
     }
 
-    /// The two words of the record at `position`.
-    fn look(&self, position: u64, tail: u64) -> std::result::Result<(Mark, u64), Miss> {
+    /// Loads and validates the two header words of the record at `position`, which ends at `tail`
+    /// at most.
+    fn read_header(&self, position: u64, tail: u64) -> std::result::Result<(RecordHeader, u64), ReadError> {
         if !position.is_multiple_of(GRANULE) {
             let text = format!("the publisher's ring has a record at {position}, between two granules");
-            return Err(Miss::Error(Error::new(ErrorKind::Malformed, text)));
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
-        let place = self.place(position);
-        let word = self.peer.load(place, Ordering::Relaxed);
-        let sequence = self.peer.load(place + 8, Ordering::Relaxed);
+        let offset = self.offset_of(position);
+        let word = self.peer.load(offset, Ordering::Relaxed);
+        let sequence = self.peer.load(offset + 8, Ordering::Relaxed);
+        // Checked before the words are decoded: a word of the next lap is invalid without any fault
+        // of the publisher.
         if !self.is_intact(position) {
-            return Err(Miss::Overtaken);
+            return Err(ReadError::Overtaken);
         }
         let left = self.ring - (position & (self.ring - 1));
-        let mark = Mark::from_word(word, position / self.ring, left)?;
-        if mark.size > tail - position {
-            let text = "the publisher's ring holds a record that goes on behind its end";
-            return Err(Miss::Error(Error::new(ErrorKind::Malformed, text)));
+        let record = RecordHeader::from_word(word, position / self.ring, left)?;
+        if record.size > tail - position {
+            let text = "the publisher's ring holds a record that ends behind its tail";
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
-        Ok((mark, sequence))
+        Ok((record, sequence))
     }
 
-    /// A frame in memory of our own, whole or not at all.
-    fn copy(&self, position: u64, mark: Mark) -> std::result::Result<Incoming, Miss> {
-        let place = self.place(position) + GRANULE as usize;
+    /// Returns the frame of a record; `None` where slots that it refers to have been written again.
+    fn take_record(
+        &self,
+        position: u64,
+        record: RecordHeader,
+        resolve: &mut Resolve<'_>,
+    ) -> std::result::Result<Option<Incoming>, ReadError> {
+        if !record.refers {
+            return self.copy_record(position, record).map(Some);
+        }
+        match resolve(self.copy_references(position, record)?)? {
+            Resolved::Frame(frame) => Ok(Some(frame)),
+            Resolved::Overtaken => Ok(None),
+            Resolved::FileAbsent => Err(ReadError::FileAbsent),
+        }
+    }
+
+    /// Copies message header, references and the rest of the body into memory of this process, and
+    /// validates them there.
+    #[cold]
+    fn copy_references(
+        &self,
+        position: u64,
+        record: RecordHeader,
+    ) -> std::result::Result<Referring, ReadError> {
+        let header = self.copy_header(position)?;
+        if header.body > self.limit {
+            return Err(too_large(header.body, self.limit).into());
+        }
+        let from = self.offset_of(position) + GRANULE as usize + HEADER;
+        let bytes = self.copy_bytes(from, (record.size - MIN_RECORD) as usize)?;
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        let (references, rest) = references::from_bytes(&header, &bytes)?;
+        let before = references::COUNT + references.len() * references::REFERENCE;
+        if RecordHeader::of(before, rest).size != record.size {
+            let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
+        }
+        let rest = aligned(bytes).slice(before..before + rest);
+        Ok(Referring { header, rest, references })
+    }
+
+    /// Copies the message header of a record and decodes it.
+    fn copy_header(&self, position: u64) -> std::result::Result<Header, ReadError> {
+        let offset = self.offset_of(position) + GRANULE as usize;
         let mut header = [0; HEADER];
         for (i, word) in header.chunks_exact_mut(8).enumerate() {
-            word.copy_from_slice(&self.peer.load(place + i * 8, Ordering::Relaxed).to_le_bytes());
+            word.copy_from_slice(&self.peer.load(offset + i * 8, Ordering::Relaxed).to_le_bytes());
         }
         if !self.is_intact(position) {
-            return Err(Miss::Overtaken);
+            return Err(ReadError::Overtaken);
         }
-        let header = Header::from_bytes(&header)?;
-        if !mark.holds(header.extension, header.body) {
-            let text = "the publisher's ring holds a message whose lengths are not its record's";
-            return Err(Miss::Error(Error::new(ErrorKind::Malformed, text)));
+        Ok(Header::from_bytes(&header)?)
+    }
+
+    /// Copies the frame of a record into memory of this process. The lengths in its message header
+    /// are validated against the record before memory is allocated.
+    fn copy_record(&self, position: u64, record: RecordHeader) -> std::result::Result<Incoming, ReadError> {
+        let header = self.copy_header(position)?;
+        let offset = self.offset_of(position) + GRANULE as usize;
+        if !record.holds(header.extension, header.body) {
+            let text = "the publisher's ring holds a message whose lengths differ from its record's length";
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
         if header.body > self.limit {
             return Err(too_large(header.body, self.limit).into());
         }
-        let extension = self.copy_bytes(place + HEADER, header.extension)?;
-        let body = self.copy_bytes(place + HEADER + header.extension, header.body as usize)?;
+        let extension = self.copy_bytes(offset + HEADER, header.extension)?;
+        let body = self.copy_bytes(offset + HEADER + header.extension, header.body as usize)?;
         if !self.is_intact(position) {
-            return Err(Miss::Overtaken);
+            return Err(ReadError::Overtaken);
         }
         let extension = if extension.is_empty() { Bytes::new() } else { extension.into() };
-        Ok(Incoming { header, extension, body: aligned(body) })
+        Ok(Incoming { header, extension, body: aligned(body).into() })
     }
 
+    /// Copies `length` bytes at an offset that is a multiple of 8 while the publisher may be
+    /// writing there.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where there is no memory for them.
     fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
         let mut bytes = if length <= spare::LONGEST { spare::buffer(length) } else { buffers::take(length) };
         if bytes.try_reserve_exact(length).is_err() {
@@ -327,19 +456,23 @@ impl<P: Memory> RingReader<P> {
         Ok(bytes)
     }
 
-    /// Whether what has been read of the record at `position` was not being overwritten meanwhile.
+    /// Whether the publisher has not begun to overwrite the record at `position`. The acquire fence
+    /// orders the check after the preceding loads of the record, and pairs with the release fence
+    /// of `RingWriter::reserve`. Saturating: the position may come from a hostile publisher.
     pub(super) fn is_intact(&self, position: u64) -> bool {
         fence(Ordering::Acquire);
         self.peer.load(at::RESERVED, Ordering::Relaxed) <= position.saturating_add(self.ring)
     }
 
-    fn place(&self, position: u64) -> usize {
+    /// The offset in the memory of a position in the ring.
+    fn offset_of(&self, position: u64) -> usize {
         PAGE + (position & (self.ring - 1)) as usize
     }
 }
 
+/// The error for a record that was overwritten during each of [`MAX_ATTEMPTS`] copies.
 #[cold]
 fn stalled() -> Error {
-    let text = "the publisher overwrote what was being read eight times in a row; try again, or give it a larger buffer";
+    let text = "the publisher overwrote the message eight times while it was being copied; try again, or give it a larger buffer";
     Error::new(ErrorKind::Stalled, text)
 }

@@ -1,32 +1,52 @@
-//! The writing end of a broadcast ring: it overwrites the oldest records, and says so before it does.
+//! The writing end of a broadcast ring: it overwrites the oldest records and announces that before
+//! it does.
+//!
+//! Order of the stores, which the reading end relies on:
+//!
+//! 1. `reserved`: the position up to which bytes may be changing. A release fence follows, so a
+//!    reader that sees any byte of the new record also sees the new `reserved`.
+//! 2. the record itself, word by word with relaxed order, because readers may be copying there.
+//! 3. at [`RingWriter::commit`]: `count`, `restart`, `latest`, each with release order, then `tail`
+//!    and a full fence. A reader that loads `tail` with acquire order sees everything before it.
+//!
+//! Positions count bytes from the creation of the ring and never wrap; the offset in memory is the
+//! position modulo the length of the ring, behind the header page. The caller (`publisher`) wakes
+//! sleeping subscribers after `commit`; the fence makes sure that it sees their park words.
 
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
-use super::record::{GRANULE, Mark};
+use super::record::{GRANULE, RecordHeader, SIZE};
 use crate::frame::{HEADER, Outgoing};
 
-/// The writing end. Words, in the order in which they change: `reserved` (up to where it may be overwriting), the
-/// record, then `latest`, `restart`, `count` and `tail`.
+/// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
+/// writes.
 #[derive(Debug)]
 pub(in crate::transport::shm) struct RingWriter<M> {
+    /// The header page and the ring, which this side alone writes.
     mine: M,
+    /// Bytes of the ring, a power of two.
     ring: u64,
-    /// Behind the newest record, counted from the beginning of time.
+    /// The position behind the newest record, committed or not.
     tail: u64,
-    /// Up to where readers know of records, and where the newest of all begins.
-    shown: u64,
+    /// The position up to which readers know of records.
+    committed: u64,
+    /// The position of the newest record.
     latest: u64,
-    /// The oldest record that an overtaken reader has time to read: a quarter of a ring ahead of the overwriting.
+    /// The position of the oldest record that an overtaken reader has time to read: at least a
+    /// quarter of the ring ahead of the bytes that the newest record overwrote.
     restart: u64,
+    /// Records written so far, pads not counted; readers use it to see whether there is a newest
+    /// record.
     count: u64,
 }
 
 impl<M: OwnMemory> RingWriter<M> {
-    /// The writing end of a fresh ring of `ring` bytes.
+    /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero behind its
+    /// header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
-        RingWriter { mine, ring: ring as u64, tail: 0, shown: 0, latest: 0, restart: 0, count: 0 }
+        RingWriter { mine, ring: ring as u64, tail: 0, committed: 0, latest: 0, restart: 0, count: 0 }
     }
 
     /// The memory of the ring.
@@ -35,107 +55,127 @@ impl<M: OwnMemory> RingWriter<M> {
     }
 
     /// Bytes of the ring.
-    #[cfg(test)]
     pub fn ring(&self) -> u64 {
         self.ring
     }
 
-    /// Writes a frame; false when it is above half the ring, which would leave readers no time at all.
+    /// Writes a frame and commits it. Returns false, and changes nothing, where the record would
+    /// take more than half of the ring: readers would have no time to copy it before the next one.
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
-        let written = self.put(frame);
+        let written = self.append(frame);
         if written {
-            self.show();
+            self.commit();
         }
         written
     }
 
-    /// Whether so many bytes more may be put behind what is not shown yet: an eighth of the ring, so that readers have time.
-    pub fn may_hold(&self, size: u64) -> bool {
-        self.tail - self.shown + size <= self.ring / 8
+    /// Whether a record of `size` bytes may be appended to the records that are not committed yet.
+    /// A batch is limited to an eighth of the ring: readers learn of it only at the end, and the
+    /// restart position that they know must stay ahead of what the batch overwrites.
+    pub fn fits_batch(&self, size: u64) -> bool {
+        self.tail - self.committed + size <= self.ring / 8
     }
 
-    /// The same, and readers do not find it before [`RingWriter::show`], together with others.
-    pub fn put(&mut self, frame: &Outgoing<'_>) -> bool {
-        let mark = Mark::of(frame.extension.len(), frame.body.len());
-        if mark.size > self.ring / 2 {
+    /// Writes a frame without committing it: readers find it after the next [`RingWriter::commit`],
+    /// together with the records before it. Returns false, and changes nothing, for a record above
+    /// half of the ring. Where long arrays of the frame lie in slots, its extension is the references
+    /// to them.
+    pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
+        let refers = frame.split.is_some();
+        let record = RecordHeader { refers, ..RecordHeader::of(frame.extension.len(), frame.body.len()) };
+        if record.size > self.ring / 2 {
             return false;
         }
         let left = self.ring - (self.tail & (self.ring - 1));
-        let pad = if left < mark.size { left } else { 0 };
+        // A record never wraps around: where it does not fit the rest of the lap, a pad fills that
+        // rest.
+        let pad = if left < record.size { left } else { 0 };
         let start = self.tail + pad;
-        let end = start + mark.size;
-        self.move_restart(start, end);
+        let end = start + record.size;
+        // Before `reserve`, because it reads the headers of records that are about to be
+        // overwritten.
+        self.advance_restart(start, end);
         self.reserve(end);
         if pad > 0 {
-            let pad = Mark { size: pad, pad: true };
-            self.mine.store(self.place(self.tail), pad.to_word(self.tail / self.ring), Ordering::Relaxed);
+            let pad = RecordHeader::pad(pad);
+            self.mine.store(self.offset_of(self.tail), pad.to_word(self.tail / self.ring), Ordering::Relaxed);
         }
-        let place = self.place(start);
-        self.mine.store(place, mark.to_word(start / self.ring), Ordering::Relaxed);
-        self.mine.store(place + 8, frame.header.sequence, Ordering::Relaxed);
-        let place = place + GRANULE as usize;
-        self.mine.copy_in_racing(place, &frame.header.to_bytes());
-        self.mine.copy_in_racing(place + HEADER, frame.extension);
-        self.mine.copy_in_racing(place + HEADER + frame.extension.len(), frame.body);
+        let offset = self.offset_of(start);
+        self.mine.store(offset, record.to_word(start / self.ring), Ordering::Relaxed);
+        self.mine.store(offset + 8, frame.header.sequence, Ordering::Relaxed);
+        let offset = offset + GRANULE as usize;
+        self.mine.copy_in_racing(offset, &frame.header.to_bytes());
+        self.mine.copy_in_racing(offset + HEADER, frame.extension);
+        self.mine.copy_in_racing(offset + HEADER + frame.extension.len(), frame.body);
         self.count += 1;
         (self.latest, self.tail) = (start, end);
-        self.warm(mark.size);
+        self.prefetch_next(record.size);
         true
     }
 
-    /// Fetches the cache lines that another record of this size would be written to: readers had them a lap ago, and getting them
-    /// back one after the other takes longer than the copy. It changes nothing for those who still read there.
+    /// Prefetches for writing the cache lines that another record of the same size would use.
+    /// Readers hold these lines since the last lap, and fetching them one after the other at the
+    /// next write takes longer than the copy. A prefetch changes no memory, so readers that still
+    /// copy there are not disturbed.
     #[inline]
-    fn warm(&self, size: u64) {
+    fn prefetch_next(&self, size: u64) {
         const LINE: u64 = 64;
-        /// At most so much: more would fill the processor's list of what it waits for.
+        /// At most this many bytes: more would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
         let mut line = self.tail;
         let end = self.tail + size.min(MOST);
         while line < end {
-            self.mine.prefetch_own(self.place(line));
+            self.mine.prefetch_own(self.offset_of(line));
             line += LINE;
         }
     }
 
-    /// Before a byte is overwritten, readers can know it: a reader that has read one of the new bytes also sees this.
+    /// Announces that bytes up to the position `end` may change from now on. The release fence
+    /// orders the announcement before every later store to the ring: a reader that copied one of
+    /// the new bytes and then checks `reserved` behind an acquire fence finds the new value.
     pub fn reserve(&self, end: u64) {
         self.mine.store(at::RESERVED, end, Ordering::Relaxed);
         fence(Ordering::Release);
     }
 
-    /// The record from `start` to `end` is whole; a full fence, so that sleepers can be looked for.
+    /// For models: commits a record that the test itself wrote from `start` to `end`.
     #[cfg(all(test, loom))]
-    pub fn reveal(&mut self, start: u64, end: u64) {
+    pub fn commit_range(&mut self, start: u64, end: u64) {
         self.count += 1;
         (self.latest, self.tail) = (start, end);
-        self.show();
+        self.commit();
     }
 
-    /// The records that were put are whole; a full fence, so that sleepers can be looked for.
-    pub fn show(&mut self) {
-        self.shown = self.tail;
+    /// Makes all appended records visible to readers. `tail` comes last and is followed by a full
+    /// fence, so that the caller can check for sleeping subscribers: either it sees the park word,
+    /// or the subscriber sees the new tail before it sleeps.
+    pub fn commit(&mut self) {
+        self.committed = self.tail;
         self.mine.store(at::COUNT, self.count, Ordering::Release);
         self.mine.store(at::RESTART, self.restart, Ordering::Release);
         self.mine.store(at::LATEST, self.latest, Ordering::Release);
         self.mine.store_fenced(at::TAIL, self.tail);
     }
 
-    /// Moves the restart on to the first record that is not within a quarter of a ring of what will be overwritten.
-    /// Walks records that are still whole, before this is changed.
-    fn move_restart(&mut self, start: u64, end: u64) {
+    /// Moves the restart position to the first record that is at least a quarter of the ring ahead
+    /// of what the record from `start` to `end` overwrites. It follows the lengths in this side's
+    /// own memory, which are still whole at this time.
+    fn advance_restart(&mut self, start: u64, end: u64) {
         while end - self.restart > self.ring / 4 * 3 {
             if self.restart >= self.tail {
-                // Behind the newest there is at most a pad, and then the one being written.
+                // Everything before the new record is too old; behind the newest record lies at
+                // most a pad.
                 self.restart = start;
                 return;
             }
-            let word = self.mine.load(self.place(self.restart), Ordering::Relaxed);
-            self.restart += word & ((1 << 48) - 1);
+            // The low 47 bits are the length of the record, whether it is a pad or not.
+            let word = self.mine.load(self.offset_of(self.restart), Ordering::Relaxed);
+            self.restart += word & SIZE;
         }
     }
 
-    fn place(&self, position: u64) -> usize {
+    /// The offset in the memory of a position in the ring.
+    fn offset_of(&self, position: u64) -> usize {
         PAGE + (position & (self.ring - 1)) as usize
     }
 }

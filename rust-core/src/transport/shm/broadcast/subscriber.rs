@@ -1,66 +1,117 @@
-//! The subscriber's side: a ring_reader that can sleep, and the page that tells the publisher when it does.
+//! The subscriber's side: a ring reader that can sleep, and the page that tells the publisher how
+//! to wake it.
+//!
+//! Waiting has the same stages as on a link: spin, at most [`SHORT`] in the futex, then poll or
+//! epoll on the socket (decision
+//! 20). The layer above calls,
+//! in this order: `try_recv`; if it returned `Nothing`, `spin`; then `sleep_briefly`; then `park`,
+//! a wait on `descriptors()`, and `unpark`; then `try_recv` again. After each park word is stored,
+//! the ring is checked once more behind a full fence, so no wake-up is lost.
+//!
+//! The death of the publisher shows as a hang-up of the socket or as the end of its process. The
+//! kernel is asked only when the ring is empty: after each sleep in poll, and after 64 empty reads
+//! in a row. Everything that a dead publisher committed is returned before `Disconnected`.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::liveness::Liveness;
 use super::super::memory::OwnMemory;
 use super::super::park::{Park, SHORT, Stage};
-use super::super::peer::Peer;
 use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
-use super::ring_reader::{Received, RingReader, Start};
+use super::ring_reader::RingReader;
+use super::views::{Referring, SlotFiles, Viewing};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::socket;
+use crate::transport::broadcast::{Received, Start};
 
-/// A subscriber's own page: the publisher reads from it whether the subscriber sleeps.
+/// A subscriber's own page: the publisher reads from it how the subscriber sleeps, and which
+/// message it read last. It has no ring.
 #[derive(Debug)]
 pub(crate) struct SubscriberPage {
-    memory: MemoryFile,
+    /// The header page, which only this side writes.
+    memory: Arc<MemoryFile>,
 }
 
 impl SubscriberPage {
     /// A page for the session of this incarnation.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where there is no room for a memory file of one page.
     pub fn create(session: u64) -> Result<SubscriberPage> {
-        Ok(SubscriberPage { memory: segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)? })
+        let memory = segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)?;
+        Ok(SubscriberPage { memory: Arc::new(memory) })
     }
 
-    /// What the publisher needs: the page.
+    /// The memory file, which goes to the publisher with the hello.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.memory.fd()
     }
 }
 
-/// The receiving half of a subscription.
+/// The next file of a slot that has come over the socket.
+fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Option<OwnedFd>> {
+    loop {
+        if let Some((_, file)) = signals.take_file() {
+            *files += 1;
+            page.memory.store(at::FILES_TAKEN, *files, Ordering::Relaxed);
+            return Ok(Some(file));
+        }
+        if !signals.drain(Signal::Data)? {
+            return Ok(None);
+        }
+    }
+}
+
+/// The receiving half of a subscription. One thread at a time uses it; the layer above holds its
+/// lock.
 #[derive(Debug)]
 pub(crate) struct BroadcastReader {
+    /// The reading end of the publisher's ring.
     ring_reader: RingReader<PeerMemory>,
+    /// The page that the publisher reads.
     page: SubscriberPage,
+    /// The files of the publisher's slots, and what the program views of them.
+    slots: SlotFiles,
+    viewing: Viewing,
+    /// How many files of slots came over the socket.
+    files: u64,
+    /// How this side sleeps: its park word, and the publisher's wake word.
     park: Park,
+    /// How long spinning has paid off lately.
     spin: Spin,
-    publisher: Peer,
+    /// Whether the publisher lives: its socket and its process.
+    publisher: Liveness,
+    /// The bytes that the publisher sends over the socket to end a sleep in poll.
     signals: Signals,
-    /// The short stage has passed since a frame came last.
+    /// Whether the stage in the futex has passed since the last frame came. A wait takes it once.
     short_passed: bool,
-    /// Why the subscription has ended, where it was not the publisher that ended it.
+    /// Why the subscription has ended, where that was found by this side: invalid bytes over the
+    /// socket.
     end: Option<Error>,
-    /// The publisher may be gone: ask when there is nothing more to read.
+    /// Whether the next empty read asks the kernel if the publisher is gone: set by each park.
     probe_due: bool,
-    /// Looks in a row that found nothing.
+    /// Reads in a row that found nothing; every 64th asks the kernel.
     empty_polls: u32,
+    /// Whether the publisher was found gone; the ring is read to its end nevertheless.
     gone: bool,
 }
 
 impl BroadcastReader {
-    /// Follows the ring with `page`, which the publisher has. `socket` is where both were exchanged: its hang-up means
-    /// that the publisher is gone, as does the end of `process`, where the kernel gives one.
-    pub fn new(
+    /// Follows the ring with `page`, which the publisher has. `socket` is the one over which both
+    /// were exchanged: its hang-up means that the publisher is gone, as does the end of `process`,
+    /// where the kernel gives a descriptor of it. `spin` bounds the time of spinning.
+    pub(super) fn new(
         ring_reader: RingReader<PeerMemory>,
+        slots: SlotFiles,
         page: SubscriberPage,
         socket: Arc<Guarded>,
         process: Option<Arc<OwnedFd>>,
@@ -68,11 +119,14 @@ impl BroadcastReader {
     ) -> BroadcastReader {
         BroadcastReader {
             ring_reader,
+            slots,
+            viewing: Viewing::new(page.memory.clone(), socket.clone()),
+            files: 0,
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
             spin: Spin::new(spin),
-            signals: Signals::without_sender(socket.clone()),
-            publisher: Peer::new(socket, process),
+            signals: Signals::of_subscriber(socket.clone()),
+            publisher: Liveness::new(socket, process),
             short_passed: false,
             end: None,
             probe_due: false,
@@ -81,15 +135,18 @@ impl BroadcastReader {
         }
     }
 
-    /// The next frame, nothing, or that the publisher has moved; errors as [`RingReader::read`] says, and `Disconnected`
-    /// once everything has been read that a gone publisher left.
+    /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
+    ///
+    /// # Errors
+    /// Those of [`RingReader::read`]; `Disconnected` once everything that a gone publisher left was
+    /// read; `Malformed` for bytes over the socket that no publisher sends.
     pub fn try_recv(&mut self) -> Result<Received> {
         if let Some(end) = &self.end {
             return Err(end.clone());
         }
         loop {
             let gone = self.gone;
-            match self.ring_reader.read()? {
+            match self.read()? {
                 Received::Nothing if gone => {
                     let text = "the publisher closed or its process ended";
                     return Err(Error::new(ErrorKind::Disconnected, text));
@@ -100,7 +157,8 @@ impl BroadcastReader {
                     if !ask || !self.publisher.is_gone()? {
                         return Ok(Received::Nothing);
                     }
-                    // Once more: it may have published between the look and its end.
+                    // The ring is read once more: the publisher may have published between the
+                    // empty read and its end.
                     self.gone = true;
                 }
                 Received::Frame(frame) => {
@@ -113,39 +171,53 @@ impl BroadcastReader {
         }
     }
 
-    /// Asks whether the publisher is gone.
+    fn read(&mut self) -> Result<Received> {
+        let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
+        let mut resolve =
+            |frame: Referring| slots.resolve(frame, Some(viewing), || fetch(signals, page, files));
+        ring_reader.read_with(&mut resolve)
+    }
+
+    /// Asks the kernel whether the publisher is gone; does not wait.
     pub fn is_gone(&self) -> Result<bool> {
         self.publisher.is_gone()
     }
 
-    /// The newest frame, whether read before or not.
-    pub fn latest(&self) -> Result<Received> {
-        self.ring_reader.latest()
+    /// Returns the newest frame, whether it was read before or not; errors as
+    /// [`RingReader::latest_with`].
+    pub fn latest(&mut self) -> Result<Received> {
+        let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
+        let mut resolve =
+            |frame: Referring| slots.resolve(frame, Some(viewing), || fetch(signals, page, files));
+        ring_reader.latest_with(&mut resolve)
     }
 
-    /// Where to go on in the ring that the publisher has moved to, for a new subscription.
+    /// Where a new subscription continues in the ring that the publisher has moved to.
     pub fn resume(&self) -> Start {
         self.ring_reader.resume()
     }
 
-    /// Looks for a few microseconds; true when something is there.
+    /// Spins for at most 20 µs; true when there is something to read.
     pub fn spin(&mut self) -> bool {
         let ring_reader = &self.ring_reader;
-        self.spin.look(|| ring_reader.is_ready())
+        self.spin.until(|| ring_reader.is_ready())
     }
 
-    /// Sleeps for a moment in the futex, once after each frame: false when it is time for [`BroadcastReader::park`] and a
-    /// longer sleep.
+    /// Sleeps in the futex for at most [`SHORT`], once after each frame. Returns false when it is
+    /// time for [`BroadcastReader::park`] and a longer sleep.
+    ///
+    /// # Errors
+    /// Those of the caller's tick after a signal, and of the system call.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         if self.short_passed || self.gone || !self.ring_reader.wakes_from_futex() {
             return Ok(false);
         }
-        // A deadline that has passed is told by the next stage.
+        // A deadline that has passed is reported by the next stage.
         let Ok(left) = waiting.sleep() else { return Ok(false) };
         let at_most = left.map_or(SHORT, |left| left.min(SHORT));
         let (park, ring_reader) = (&mut self.park, &self.ring_reader);
-        let there = || ring_reader.is_ready_fenced();
-        let slept = park.sleep_briefly(&self.page.memory, ring_reader.peer(), at_most, there)?;
+        let ready = || ring_reader.is_ready_fenced();
+        let slept = park.sleep_briefly(&self.page.memory, ring_reader.peer(), at_most, ready)?;
         self.short_passed = true;
         if slept == Slept::TimedOut {
             return Ok(false);
@@ -154,7 +226,9 @@ impl BroadcastReader {
         Ok(true)
     }
 
-    /// OwnerRecord to sleep on [`BroadcastReader::descriptors`]; true when there is something to look at after all.
+    /// Prepares a sleep on [`BroadcastReader::descriptors`]. Returns true when there is something
+    /// to read after all, and then the park word is cleared again. Invalid bytes over the socket
+    /// count as something to read: the next `try_recv` returns the error.
     pub fn park(&mut self) -> Result<bool> {
         if let Err(end) = self.signals.prepare(Signal::Data) {
             self.end = Some(end);
@@ -169,13 +243,23 @@ impl BroadcastReader {
         Ok(false)
     }
 
-    /// Awake again.
+    /// Ends a sleep: the publisher need not wake this side any more.
     pub fn unpark(&mut self) {
         self.park.unpark(&self.page.memory);
     }
 
-    /// What wakes an epoll set (for reading) when `try_recv` should be called again.
+    /// The descriptors that wake an epoll set (level-triggered, for reading) when `try_recv` should
+    /// be called again: the socket, and the publisher's process where the kernel gives it.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.publisher.descriptors().collect()
+    }
+}
+
+impl Drop for BroadcastReader {
+    fn drop(&mut self) {
+        // Views keep the socket: the publisher leaves them as they are as long as it is open, and hears that no more is read.
+        if self.viewing.has_views() {
+            socket::end_writing(&**self.publisher.socket());
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What publisher and subscriber promise, tried with real memory files.
+//! What publisher and subscriber promise, tried with real memory files: order, counts of missed
+//! messages, the move to a larger ring, waking, and garbage in the ring.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,30 +14,38 @@ use super::super::segment::{PAGE, at};
 use super::super::tests::{data, patient, pattern, scaled};
 use super::publisher::Published;
 use super::ring_writer::RingWriter;
+use super::views::SlotFiles;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing, flags};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
+use crate::transport::broadcast::{Received, Start};
 
+/// The longest message in bytes that readers take.
 const LIMIT: u64 = 64 << 20;
 
+/// A body that depends on the number, so that mixtures of two messages show.
 fn body(sequence: u64, length: usize) -> Vec<u8> {
     pattern(length, sequence.wrapping_mul(1001))
 }
 
+/// Publishes the message of this number.
 fn publish(broadcast: &mut Broadcast, sequence: u64, length: usize) -> Published {
     broadcast.publish(&Outgoing::new(data(sequence), &body(sequence, length))).unwrap()
 }
 
+/// The ring's descriptor, as a subscriber gets it.
 fn file(broadcast: &Broadcast) -> OwnedFd {
     broadcast.descriptor_for_peer().try_clone_to_owned().unwrap()
 }
 
+/// A reader that begins with the newest message.
 fn follow(broadcast: &Broadcast) -> RingReader<crate::sys::memory::PeerMemory> {
     RingReader::open(file(broadcast), 9, LIMIT, Start::Newest).unwrap()
 }
 
+/// The frame of a read that must have one.
 fn frame(received: Result<Received>) -> Incoming {
     match received.unwrap() {
         Received::Frame(frame) => frame,
@@ -44,13 +53,14 @@ fn frame(received: Result<Received>) -> Incoming {
     }
 }
 
+/// Asserts number, length and contents of a message.
 fn assert_is(frame: &Incoming, sequence: u64, length: usize) {
     assert_eq!((frame.header.sequence, frame.body.len()), (sequence, length));
     assert_eq!(frame.body, body(sequence, length));
 }
 
 #[test]
-fn subscriber_begins_with_what_was_the_newest_when_it_was_admitted() {
+fn subscriber_starts_with_the_newest_at_admission() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     for sequence in 1..=3 {
         publish(&mut broadcast, sequence, 100);
@@ -79,7 +89,7 @@ fn subscriber_begins_with_what_was_the_newest_when_it_was_admitted() {
 }
 
 #[test]
-fn every_subscriber_gets_every_message_in_order_and_the_late_one_begins_with_the_newest() {
+fn subscribers_get_all_in_order_and_late_ones_start_with_the_newest() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut early = follow(&broadcast);
     assert!(matches!(early.read(), Ok(Received::Nothing)));
@@ -107,7 +117,7 @@ fn every_subscriber_gets_every_message_in_order_and_the_late_one_begins_with_the
 }
 
 #[test]
-fn the_overtaken_is_told_exactly_how_many_it_missed_and_goes_on() {
+fn overtaken_subscriber_gets_lagged_with_the_exact_count() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut slow = follow(&broadcast);
     for sequence in 1..=1000 {
@@ -125,7 +135,7 @@ fn the_overtaken_is_told_exactly_how_many_it_missed_and_goes_on() {
 }
 
 #[test]
-fn latest_is_the_newest_whatever_was_read() {
+fn latest_returns_the_newest_record() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut reader = follow(&broadcast);
     for sequence in 1..=500 {
@@ -138,14 +148,14 @@ fn latest_is_the_newest_whatever_was_read() {
 }
 
 #[test]
-fn a_large_message_moves_the_publisher_and_nothing_is_missed_on_the_way() {
+fn large_message_moves_the_publisher_without_loss() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut reader = follow(&broadcast);
-    assert_eq!(publish(&mut broadcast, 1, 10), Published::Here);
-    assert_eq!(publish(&mut broadcast, 2, 1900), Published::Here);
+    assert_eq!(publish(&mut broadcast, 1, 10), Published::Current);
+    assert_eq!(publish(&mut broadcast, 2, 1900), Published::Current);
     assert_eq!(publish(&mut broadcast, 3, 3000), Published::Moved);
     assert_eq!(broadcast.ring(), 16384);
-    assert_eq!(publish(&mut broadcast, 4, 5), Published::Here);
+    assert_eq!(publish(&mut broadcast, 4, 5), Published::Current);
     assert_is(&frame(reader.read()), 1, 10);
     assert_is(&frame(reader.read()), 2, 1900);
     assert!(reader.is_ready());
@@ -158,7 +168,7 @@ fn a_large_message_moves_the_publisher_and_nothing_is_missed_on_the_way() {
 }
 
 #[test]
-fn who_moves_late_learns_what_it_missed() {
+fn subscriber_that_moves_late_gets_lagged() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut reader = follow(&broadcast);
     publish(&mut broadcast, 1, 10);
@@ -174,7 +184,7 @@ fn who_moves_late_learns_what_it_missed() {
 }
 
 #[test]
-fn a_closed_publisher_is_read_to_the_end() {
+fn closed_publisher_is_drained_before_disconnected() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut reader = follow(&broadcast);
     publish(&mut broadcast, 1, 10);
@@ -184,7 +194,7 @@ fn a_closed_publisher_is_read_to_the_end() {
 }
 
 #[test]
-fn what_is_over_the_limit_is_skipped() {
+fn broadcast_message_over_the_limit_is_skipped() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut reader = RingReader::open(file(&broadcast), 9, 100, Start::Newest).unwrap();
     publish(&mut broadcast, 1, 101);
@@ -193,6 +203,7 @@ fn what_is_over_the_limit_is_skipped() {
     assert_is(&frame(reader.read()), 2, 100);
 }
 
+/// A subscription of this process to its own publisher, over a socket pair.
 fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscription, Arc<Guarded>) {
     let (mine, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let page = SubscriberPage::create(4).unwrap();
@@ -200,9 +211,14 @@ fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscri
     let theirs = Arc::new(Guarded::new(theirs.into()));
     let subscription = Subscription::from_descriptors(sent, 4, theirs.clone()).unwrap();
     let socket = Arc::new(Guarded::new(mine.into()));
-    (BroadcastReader::new(follow(broadcast), page, socket, None, spin), subscription, theirs)
+    (
+        BroadcastReader::new(follow(broadcast), SlotFiles::new(9, LIMIT), page, socket, None, spin),
+        subscription,
+        theirs,
+    )
 }
 
+/// Receives as the layer above does: read, spin, sleep in the futex, park.
 fn recv(reader: &mut BroadcastReader) -> Result<Incoming> {
     let epoll = Epoll::new()?;
     for (token, fd) in reader.descriptors().into_iter().enumerate() {
@@ -223,7 +239,7 @@ fn recv(reader: &mut BroadcastReader) -> Result<Incoming> {
 }
 
 #[test]
-fn a_sleeping_subscriber_is_woken_for_each_message_and_for_the_end() {
+fn sleeping_subscriber_is_woken_by_messages_and_close() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let (mut reader, mut subscription, socket) = subscribe(&broadcast, Duration::ZERO);
     let turn = AtomicBool::new(false);
@@ -250,7 +266,7 @@ fn a_sleeping_subscriber_is_woken_for_each_message_and_for_the_end() {
 }
 
 #[test]
-fn a_parked_subscriber_stays_readable_until_it_parks_again() {
+fn parked_subscriber_stays_readable_until_parked_again() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let (mut reader, mut subscription, _socket) = subscribe(&broadcast, Duration::ZERO);
     let epoll = Epoll::new().unwrap();
@@ -259,7 +275,7 @@ fn a_parked_subscriber_stays_readable_until_it_parks_again() {
     }
     let readable = || {
         let mut ready = Vec::new();
-        epoll.look(&mut ready).unwrap();
+        epoll.poll_now(&mut ready).unwrap();
         !ready.is_empty()
     };
     publish(&mut broadcast, 1, 1);
@@ -280,7 +296,7 @@ fn a_parked_subscriber_stays_readable_until_it_parks_again() {
 }
 
 #[test]
-fn readers_that_race_with_the_writer_get_whole_messages_or_learn_what_they_missed() {
+fn racing_readers_get_whole_messages_or_lagged() {
     const MESSAGES: u64 = 50_000;
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut readers: Vec<_> = (0..2).map(|_| follow(&broadcast)).collect();
@@ -320,7 +336,7 @@ fn readers_that_race_with_the_writer_get_whole_messages_or_learn_what_they_misse
 
 proptest! {
     #[test]
-    fn any_sequence_of_writes_and_reads_gives_each_message_once_or_counts_it_missed(
+    fn broadcast_random_writes_and_reads_deliver_once_or_count_missed(
         steps in prop::collection::vec((0usize..1900, 0u8..6), 1..scaled(300))
     ) {
         let memory = Heap::new(PAGE + 4096);
@@ -351,7 +367,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_in_the_ring_is_an_error_and_never_more(
+    fn broadcast_garbage_is_an_error_only(
         writes in 0u64..60,
         spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..40)
     ) {
@@ -387,9 +403,10 @@ proptest! {
     }
 }
 
-/// The subscriber is asked before each frame that the publisher takes, and finds nothing of those before it.
+/// The subscriber is polled before each frame that the publisher takes, and finds none of those
+/// before it.
 #[test]
-fn batch_is_found_by_subscribers_as_a_whole_and_moves_with_a_large_message() {
+fn broadcast_batch_is_visible_as_a_whole_and_moves_with_a_large_message() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
     let mut ring_reader = follow(&broadcast);
     let mut number = 0;

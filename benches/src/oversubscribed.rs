@@ -1,0 +1,127 @@
+//! What an exchange leaves to other programs where more threads want to run than there are processors.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Payload, Timeout};
+
+use crate::Result;
+use crate::cpu;
+use crate::ends::{Shared, fork_far};
+use crate::ours::channel::{content, endpoint, options};
+use crate::worker::serve_measured;
+
+/// Long enough for the far end to start.
+const START: Duration = Duration::from_secs(20);
+/// One measurement: many time slices of the scheduler.
+const TIME: Duration = Duration::from_millis(400);
+/// Between round trips, where they are paced.
+const PACE: Duration = Duration::from_millis(1);
+const BYTES: usize = 64;
+
+/// How much the other programs have done, and whether they are to work now.
+struct Work {
+    units: AtomicU64,
+    works: AtomicU64,
+}
+
+/// Starts one program more than there are processors, each of which computes while `works` is set.
+fn others() -> Result<Shared<Work>> {
+    let work = Shared::<Work>::zeroed()?;
+    for _ in 0..=cpu::count() {
+        let work = work.clone();
+        fork_far(move || {
+            loop {
+                while work.works.load(Ordering::Relaxed) == 0 {
+                    sleep(PACE);
+                }
+                // A unit is some microseconds of computing in registers: the counter is shared, and its cache line is not to be the work.
+                let mut state = 1u64;
+                for _ in 0..10_000 {
+                    state =
+                        std::hint::black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+                }
+                work.units.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
+    }
+    Ok(work)
+}
+
+/// Nanoseconds for a unit of the other programs' work while `exchange` is done, over and over or once a millisecond.
+fn measure(work: &Work, is_paced: bool, mut exchange: impl FnMut() -> Result<()>) -> Result<()> {
+    serve_measured(|| {
+        work.works.store(1, Ordering::Relaxed);
+        // All of them run, and spinning has learnt that it does not pay.
+        let begin = Instant::now();
+        let mut start = None;
+        let mut done = 0;
+        while begin.elapsed() < TIME + TIME / 4 {
+            exchange()?;
+            if is_paced {
+                sleep(PACE);
+            }
+            if start.is_none() && begin.elapsed() > TIME / 4 {
+                (start, done) = (Some(Instant::now()), work.units.load(Ordering::Relaxed));
+            }
+        }
+        let start = start.ok_or("no exchange ended in the time of a measurement")?;
+        let (time, units) = (start.elapsed(), work.units.load(Ordering::Relaxed) - done);
+        work.works.store(0, Ordering::Relaxed);
+        if units == 0 {
+            return Err("the other programs did nothing".into());
+        }
+        Ok(time.as_nanos() as f64 / units as f64)
+    })
+}
+
+fn is_paced(pace: &str) -> Result<bool> {
+    match pace {
+        "paced" => Ok(true),
+        "busy" => Ok(false),
+        _ => Err(format!("{pace} is no pace: paced and busy are").into()),
+    }
+}
+
+/// Beside round trips over a channel that spins.
+pub fn beside_channel(transport: &str, spin: u64, pace: &str) -> Result<()> {
+    let endpoint = endpoint(transport);
+    let options = options(spin)?;
+    fork_far(|| {
+        let channel = Channel::open(&endpoint, &options, START)?;
+        loop {
+            let message = channel.recv(None)?;
+            channel.send_payload(&Payload::from_bytes(message.encoding(), message.body().clone()), None)?;
+        }
+    })?;
+    let work = others()?;
+    let channel = Channel::open(&endpoint, &options, START)?;
+    let payload = content(BYTES);
+    measure(&work, is_paced(pace)?, || {
+        channel.send_payload(&payload, Timeout::Default)?;
+        channel.recv(Timeout::Default)?;
+        Ok(())
+    })
+}
+
+/// Beside the same over two pipes, whose ends sleep at once.
+pub fn beside_pipes(pace: &str) -> Result<()> {
+    let (mut their_read, mut our_write): (PipeReader, PipeWriter) = io::pipe()?;
+    let (mut our_read, mut their_write) = io::pipe()?;
+    fork_far(move || {
+        let mut content = [0; BYTES];
+        loop {
+            their_read.read_exact(&mut content)?;
+            their_write.write_all(&content)?;
+        }
+    })?;
+    let work = others()?;
+    let mut content = [0; BYTES];
+    measure(&work, is_paced(pace)?, || {
+        our_write.write_all(&content)?;
+        our_read.read_exact(&mut content)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,314 @@
+//! Messages that programs send to servers of other machines without waiting for an answer: each is acknowledged once the far server has
+//! handled it, so that `send` and `close` tell of one that is gone or stopped as those to a server of this machine do.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use linkspan::{Request, Result};
+
+use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
+use crate::inbox::Inbox;
+
+/// How long it takes until a name is taken anew whose server was not there, and those who wait send their messages again; and until
+/// messages without an outcome are sent again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Senders of one name that are remembered while none of their messages is on its way.
+const SENDERS: usize = 256;
+
+/// What has become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is on its way.
+    Waiting,
+    /// The far server has handled it.
+    Handled,
+    /// No outcome came in time: it goes there again, and the far bridge gives it to a server that has it already no second time.
+    Unknown,
+    /// It has not been handled: it goes to the next server, once its sender sends it again.
+    Failed,
+}
+
+/// The messages of one sender that are not acknowledged, in order. `R` is what acknowledges one: it tells the sender of all up to it, since
+/// an acknowledgement has one number.
+struct Sender<R>(VecDeque<Message<R>>);
+
+struct Message<R> {
+    number: u64,
+    outcome: Outcome,
+    /// None where it came over a link that has ended.
+    request: Option<R>,
+}
+
+impl<R> Sender<R> {
+    /// A message has come, perhaps again. Returns whether it is to go to the far server, and what acknowledges all that has been handled.
+    fn begin(&mut self, number: u64, request: R) -> (bool, Option<R>) {
+        let is_new = match self.0.iter_mut().find(|message| message.number == number) {
+            Some(message) => {
+                message.request = Some(request);
+                let is_new = message.outcome == Outcome::Failed;
+                if is_new {
+                    message.outcome = Outcome::Waiting;
+                }
+                is_new
+            }
+            None => {
+                self.0.push_back(Message { number, outcome: Outcome::Waiting, request: Some(request) });
+                true
+            }
+        };
+        (is_new, self.acknowledge())
+    }
+
+    /// This has become of a message. Returns what acknowledges all that has been handled.
+    fn end(&mut self, number: u64, outcome: Outcome) -> Option<R> {
+        if let Some(message) = self.0.iter_mut().find(|message| message.number == number) {
+            message.outcome = outcome;
+        }
+        self.acknowledge()
+    }
+
+    /// Only up to the first message that has not been handled: an acknowledgement of one behind it would be one of it, too.
+    fn acknowledge(&mut self) -> Option<R> {
+        let handled = self.0.iter().take_while(|message| message.outcome == Outcome::Handled);
+        let last = handled.enumerate().filter(|(_, message)| message.request.is_some()).last()?.0;
+        self.0.drain(..=last).next_back()?.request
+    }
+
+    /// The links have ended: what comes again comes over new ones.
+    fn renew(&mut self) {
+        for message in &mut self.0 {
+            message.request = None;
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.0.iter().any(|message| matches!(message.outcome, Outcome::Waiting | Outcome::Unknown))
+    }
+
+    /// Returns the messages to send again, which are on their way then: those without an outcome whose sender is there.
+    fn repeats(&mut self) -> impl Iterator<Item = (u64, &R)> {
+        self.0.iter_mut().filter(|message| message.outcome == Outcome::Unknown).filter_map(|message| {
+            let request = message.request.as_ref()?;
+            message.outcome = Outcome::Waiting;
+            Some((message.number, request))
+        })
+    }
+}
+
+/// A message that is to be sent again: the name of its server, which one it is, and its value.
+pub type Repeat = (String, MessageId, Body);
+
+/// The messages to servers of other machines that are not acknowledged; clones share them.
+#[derive(Clone)]
+pub struct Acknowledgements {
+    names: Arc<Mutex<BTreeMap<String, Name>>>,
+    inbox: Inbox,
+    /// How long the outcome of a message is waited for before it is sent again.
+    timeout: Duration,
+}
+
+#[derive(Default)]
+struct Name {
+    senders: BTreeMap<u64, Sender<Request>>,
+    again: Option<Instant>,
+    /// When messages without an outcome are sent again.
+    repeat: Option<Instant>,
+}
+
+impl Acknowledgements {
+    /// None yet.
+    pub fn new(inbox: Inbox, timeout: Duration) -> Acknowledgements {
+        Acknowledgements { names: Arc::default(), inbox, timeout }
+    }
+
+    /// Sends a message to the server of this presence.
+    pub fn send(
+        &self,
+        name: &str,
+        body: Body,
+        id: MessageId,
+        presence: &Presence,
+        engine: &dyn Engine,
+    ) -> Result<()> {
+        let (acknowledgements, name) = (self.clone(), name.to_owned());
+        let respond = move |reply: Reply| acknowledgements.end(&name, id, reply);
+        // It has no deadline: its sender waits for the acknowledgement as for that of a server of this machine.
+        let call = Call { body, until: BTreeMap::new(), message: Some(id) };
+        engine.request(presence, call, self.timeout, Box::new(respond))
+    }
+
+    /// Returns the messages to send again now.
+    pub fn repeats(&self) -> Vec<Repeat> {
+        let now = Instant::now();
+        let (mut names, mut repeats) = (self.names(), Vec::new());
+        for (name, all) in names.iter_mut().filter(|(_, all)| all.repeat.is_some_and(|at| at <= now)) {
+            all.repeat = None;
+            for (incarnation, sender) in &mut all.senders {
+                repeats.extend(sender.repeats().map(|(number, request)| {
+                    let body = Body { encoding: request.encoding(), bytes: request.body().clone() };
+                    (name.clone(), MessageId { incarnation: *incarnation, number }, body)
+                }));
+            }
+        }
+        repeats
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Name>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message has come. Returns whether it is to go to the far server: one that came again may have been handled, or be on its way.
+    pub fn begin(&self, name: &str, request: Request) -> bool {
+        let mut names = self.names();
+        let all = names.entry(name.to_owned()).or_default();
+        let senders = &mut all.senders;
+        let (incarnation, number) = (request.incarnation(), request.sequence());
+        if senders.len() >= SENDERS && !senders.contains_key(&incarnation) {
+            senders.retain(|_, sender| sender.is_waiting());
+        }
+        let sender = senders.entry(incarnation).or_insert_with(|| Sender(VecDeque::new()));
+        let (is_new, acknowledges) = sender.begin(number, request);
+        if sender.0.is_empty() {
+            senders.remove(&incarnation);
+        } else if !is_new {
+            // Its sender was away, and it may be one without an outcome.
+            all.repeat.get_or_insert_with(|| Instant::now() + AGAIN);
+        }
+        drop(names);
+        if let Some(request) = acknowledges {
+            request.ack();
+        }
+        is_new
+    }
+
+    /// This has become of a message.
+    pub fn end(&self, name: &str, MessageId { incarnation, number }: MessageId, reply: Reply) {
+        let failure = reply.err().filter(|failure| failure.code == UNHANDLED);
+        let mut names = self.names();
+        let Some(all) = names.get_mut(name) else { return };
+        let Some(sender) = all.senders.get_mut(&incarnation) else { return };
+        let outcome = match failure.as_ref().map(|failure| &*failure.kind) {
+            // Where the handler failed, too: a local server acknowledges such a message.
+            None => Outcome::Handled,
+            // The last one does not pass the engine, however often it is sent.
+            Some("Disconnected" | "NotFound" | "TooLarge") => Outcome::Failed,
+            Some(_) => Outcome::Unknown,
+        };
+        let acknowledges = sender.end(number, outcome);
+        if sender.0.is_empty() {
+            all.senders.remove(&incarnation);
+        }
+        let at = Instant::now() + AGAIN;
+        match failure {
+            None => {}
+            Some(failure) if matches!(&*failure.kind, "Disconnected" | "NotFound") => {
+                all.again.get_or_insert(at);
+                self.inbox.wake();
+            }
+            Some(failure) => {
+                if outcome == Outcome::Unknown {
+                    all.repeat.get_or_insert(at);
+                }
+                let text = format!("a message to {name} is not acknowledged yet: {}", failure.text);
+                self.inbox.push(Arrival::Note("warning", text));
+            }
+        }
+        drop(names);
+        if let Some(request) = acknowledges {
+            request.ack();
+        }
+    }
+
+    /// The name is another server's, or nobody's: that one gets all that was not acknowledged.
+    pub fn forget(&self, name: &str) {
+        self.names().remove(name);
+    }
+
+    /// The name is taken anew: who waits sends again what was not acknowledged.
+    pub fn renew(&self, name: &str) {
+        if let Some(all) = self.names().get_mut(name) {
+            all.again = None;
+            all.senders.values_mut().for_each(Sender::renew);
+        }
+    }
+
+    /// When a name is to be taken anew, or messages are to be sent again.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.names().values().flat_map(|name| [name.again, name.repeat]).flatten().min()
+    }
+
+    /// The names that are to be taken anew now.
+    pub fn due(&self) -> Vec<String> {
+        let now = Instant::now();
+        let names = self.names();
+        let due = names.iter().filter(|(_, name)| name.again.is_some_and(|at| at <= now));
+        due.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome::{Failed, Handled, Unknown};
+    use super::*;
+
+    fn with(numbers: &[u64]) -> Sender<u64> {
+        let mut sender = Sender(VecDeque::new());
+        for number in numbers {
+            assert_eq!(sender.begin(*number, *number), (true, None));
+        }
+        sender
+    }
+
+    #[test]
+    fn what_was_handled_is_acknowledged_up_to_the_first_that_was_not() {
+        let mut sender = with(&[1, 3, 4]);
+        assert_eq!(sender.end(3, Handled), None, "1 is on its way");
+        assert_eq!(sender.end(1, Handled), Some(3));
+        assert_eq!(sender.end(4, Handled), Some(4));
+        assert!(sender.0.is_empty());
+        let mut sender = with(&[1, 2, 3]);
+        assert_eq!(sender.end(1, Handled), Some(1));
+        assert_eq!(sender.end(2, Failed), None);
+        assert_eq!(sender.end(3, Handled), None, "it would acknowledge 2, too");
+    }
+
+    #[test]
+    fn what_is_sent_again_goes_again_only_where_it_failed() {
+        let mut sender = with(&[1, 2, 3]);
+        assert_eq!((sender.end(1, Failed), sender.end(2, Handled)), (None, None));
+        sender.renew();
+        assert_eq!(sender.begin(1, 1), (true, None));
+        assert_eq!(sender.begin(2, 2), (false, None), "it has been handled");
+        assert_eq!(sender.begin(3, 3), (false, None), "it is on its way");
+        assert_eq!(sender.end(1, Handled), Some(2));
+        assert_eq!(sender.end(3, Handled), Some(3));
+        assert!(sender.0.is_empty());
+    }
+
+    #[test]
+    fn what_was_handled_while_its_sender_was_away_is_acknowledged_when_it_comes_again() {
+        let mut sender = with(&[1, 2]);
+        sender.renew();
+        assert_eq!((sender.end(1, Handled), sender.end(2, Handled)), (None, None), "nobody is there");
+        assert_eq!(sender.begin(1, 1), (false, Some(1)));
+        assert_eq!(sender.begin(2, 2), (false, Some(2)));
+    }
+
+    #[test]
+    fn message_without_an_outcome_is_sent_again_and_acknowledged_with_those_behind_it() {
+        let mut sender = with(&[1, 2, 3]);
+        assert_eq!((sender.end(1, Unknown), sender.end(2, Handled)), (None, None));
+        assert_eq!(sender.repeats().collect::<Vec<_>>(), [(1, &1)]);
+        assert_eq!(sender.repeats().count(), 0, "it is on its way");
+        assert_eq!(sender.end(1, Handled), Some(2));
+        // While its sender is away there is nothing to acknowledge; once it is back it is not a new message.
+        assert_eq!(sender.end(3, Unknown), None);
+        sender.renew();
+        assert_eq!(sender.repeats().count(), 0);
+        assert_eq!(sender.begin(3, 3), (false, None));
+        assert_eq!(sender.repeats().collect::<Vec<_>>(), [(3, &3)]);
+        assert_eq!(sender.end(3, Handled), Some(3));
+        assert!(sender.0.is_empty());
+    }
+}

@@ -1,0 +1,75 @@
+//! What the configuration says of the engine zenoh.
+
+use linkspan::Result;
+use serde::Deserialize;
+
+use super::check::{is_here, wrong};
+
+/// Where other bridges are met.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Zenoh {
+    /// Addresses at which other bridges are accepted.
+    pub listen: Vec<String>,
+    /// Addresses of other bridges.
+    pub connect: Vec<String>,
+    /// Addresses of routers, through one of which everything goes.
+    pub routers: Vec<String>,
+    /// Whether bridges find each other by multicast.
+    pub scouting: bool,
+    /// Whether addresses beyond this machine may be used without encryption.
+    pub trusted_network: bool,
+}
+
+impl Zenoh {
+    /// Says what cannot be meant.
+    pub fn validate(&self, is_encrypted: bool) -> Result<()> {
+        if self.is_empty() {
+            let text = "no other bridge can be met: say where to listen, a peer, a router, or scouting";
+            return Err(wrong(text.into()));
+        }
+        if self.scouting && !self.trusted_network && !is_encrypted {
+            let text = "scouting connects to every bridge on the network, without encryption: give keys with --tls, or set trusted_network if every machine on the network may be trusted";
+            return Err(wrong(text.into()));
+        }
+        for address in self.listen.iter().chain(&self.connect).chain(&self.routers) {
+            let protocol = if is_encrypted { "tls" } else { "tcp" };
+            let rest = address.strip_prefix(protocol).and_then(|rest| rest.strip_prefix('/'));
+            let host = rest.and_then(|rest| rest.rsplit_once(':'));
+            let Some((host, port)) = host.filter(|(host, _)| !host.is_empty()) else {
+                let why = if is_encrypted { "with tls" } else { "without tls" };
+                return Err(wrong(format!("{address:?} is no address {why}; write {protocol}/HOST:PORT")));
+            };
+            if port.parse::<u16>().is_err() {
+                return Err(wrong(format!("{address:?} has a port that is not a number from 0 to 65535")));
+            }
+            if !is_here(host) && !self.trusted_network && !is_encrypted {
+                let text = format!(
+                    "{address} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
+                );
+                return Err(wrong(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no address is said, nor anything else.
+    pub fn is_empty(&self) -> bool {
+        self.listen.is_empty() && self.connect.is_empty() && self.routers.is_empty() && !self.scouting
+    }
+
+    /// How other bridges are met, in lines for a person.
+    pub fn describe(&self) -> Vec<String> {
+        let lists = [
+            ("listens at", &self.listen),
+            ("connects to", &self.connect),
+            ("goes through the router", &self.routers),
+        ];
+        let lines = lists.iter().flat_map(|(what, list)| list.iter().map(move |one| format!("{what} {one}")));
+        let mut lines: Vec<_> = lines.collect();
+        if self.scouting {
+            lines.push("finds other bridges by multicast".into());
+        }
+        lines
+    }
+}

@@ -1,0 +1,44 @@
+//! Pending requests. A NATS server does not report that the responder of a request has disconnected.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::engine::Presence;
+
+/// A pending request.
+struct UnderWay {
+    to: Presence,
+    begun: Instant,
+    /// Dropped when its server is gone, which the waiting task notices.
+    _end: oneshot::Sender<()>,
+}
+
+/// All pending requests, by number.
+#[derive(Default)]
+pub struct Requests(Mutex<(u64, HashMap<u64, UnderWay>)>);
+
+impl Requests {
+    /// Registers a request. Returns its number, and a receiver that ends when its server is gone.
+    pub fn begin(&self, to: &Presence) -> (u64, oneshot::Receiver<()>) {
+        let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (end, gone) = oneshot::channel();
+        it.0 += 1;
+        let number = it.0;
+        it.1.insert(number, UnderWay { to: to.clone(), begun: Instant::now(), _end: end });
+        (number, gone)
+    }
+
+    /// Removes a request that has ended.
+    pub fn finish(&self, number: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number);
+    }
+
+    /// Ends the requests that were sent to this server up to this time, because it is gone.
+    pub fn end_those_to(&self, gone: &Presence, by: Instant) {
+        let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        it.1.retain(|_, request| request.to != *gone || request.begun > by);
+    }
+}

@@ -1,0 +1,96 @@
+//! Discovers services of programs that use NATS without Linkspan: a NATS service with an endpoint at the subject of a server has that name here.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Client;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use linkspan::{Encoding, Value, codec};
+use tokio::time::{sleep, timeout_at};
+
+use super::presence_event::PresenceEvent;
+use super::shared::Shared;
+use super::subjects::Subjects;
+use crate::config;
+use crate::engine::{Pattern, Presence};
+
+/// The subject at which NATS services answer with their names and subjects.
+const INFO: &str = "$SRV.INFO";
+/// The interval of requests, the time-out of answers, and how many requests may stay unanswered.
+const EVERY: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
+const MISSED: u32 = 2;
+/// The most services that are read.
+const SERVICES: usize = 10_000;
+
+/// Discovers services at intervals until the runtime ends.
+pub async fn watch(shared: Arc<Shared>) {
+    let mut known: HashMap<Presence, u32> = HashMap::new();
+    loop {
+        let there = ask(&shared.client, &shared.subjects).await.unwrap_or_default();
+        known.values_mut().for_each(|missed| *missed += 1);
+        known.extend(there.into_iter().map(|presence| (presence, 0)));
+        let before = known.len();
+        known.retain(|_, missed| *missed <= MISSED);
+        let is_new = |missed: &u32| *missed == 0;
+        if before != known.len() || known.values().any(is_new) {
+            // Fails once the engine has ended.
+            let _ = shared.presence_events.send(PresenceEvent::Services(known.keys().cloned().collect()));
+        }
+        sleep(EVERY).await;
+    }
+}
+
+async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> {
+    let mut there = HashSet::new();
+    if client.connection_state() != async_nats::connection::State::Connected {
+        return Some(there);
+    }
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.ok()?;
+    client.publish_with_reply(INFO, inbox, Bytes::new()).await.ok()?;
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while let Ok(Some(answer)) = timeout_at(until, answers.next()).await {
+        // The server reports that there are none.
+        if answer.status.is_some() || there.len() >= SERVICES {
+            break;
+        }
+        there.extend(presences(&answer.payload, subjects).into_iter().flatten());
+    }
+    Some(there)
+}
+
+/// Returns the servers in the answer of a service, which is JSON.
+fn presences(answer: &[u8], subjects: &Subjects) -> Option<Vec<Presence>> {
+    let map = codec::decode(answer, Encoding::Json).ok()?;
+    let mut hasher = DefaultHasher::new();
+    map.at("id").ok()?.as_text().ok()?.hash(&mut hasher);
+    let incarnation = hasher.finish() | 1;
+    let name = |endpoint: &Value| subjects.requested(endpoint.at("subject").ok()?.as_text().ok()?);
+    let names = map.at("endpoints").ok()?.as_array().ok()?.iter().filter_map(name);
+    let machine = config::Engine::Nats.name();
+    let presence =
+        |name| Presence { name, pattern: Pattern::Request, machine: machine.to_owned(), incarnation };
+    Some(names.map(presence).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_those_at_subjects_of_servers() {
+        let subjects = Subjects::new("default");
+        let answer = br#"{"name":"echo","id":"X1","version":"1.0.0","type":"io.nats.micro.v1.info_response","endpoints":[
+            {"name":"a","subject":"linkspan.default.request.lab.echo"},{"name":"b","subject":"other.echo"},
+            {"name":"c","subject":"linkspan.default.request.>"}]}"#;
+        let found = presences(answer, &subjects).unwrap();
+        let names: Vec<_> = found.iter().map(|it| (&*it.name, &*it.machine, it.pattern)).collect();
+        assert_eq!(names, [("lab/echo", "nats", Pattern::Request)]);
+        assert_ne!(found[0].incarnation, 0);
+        assert!(presences(b"{}", &subjects).is_none() && presences(b"\xff", &subjects).is_none());
+    }
+}

@@ -1,0 +1,144 @@
+//! The messages of a stream about a journal: the length of a map in CBOR (4 bytes, little-endian), the map, and the body of a record.
+//!
+//! | from | map | meaning |
+//! |---|---|---|
+//! | the bridge that has the journal | `identity`, `oldest`, `last` | what the journal is, and which of its records are there; sent first |
+//! | the other one | `from` | the number of the record that it wants first |
+//! | the bridge that has the journal | `schema` | the canonical form of a schema, before the first record that names it |
+//! | | `record`, `sent`, `source`, `incarnation`, `schema_id`, `encoding`, `begins` | a record, with its body behind the map |
+//! | | `oldest` | the records below this number are deleted |
+//! | | `failed` | why nothing more follows |
+
+use bytes::Bytes;
+use linkspan::{Encoding, History, ReplicaRecord, Value, codec};
+
+use crate::engine::{encoding_of, mime};
+
+/// The most bytes of a record's body.
+pub const LONGEST: u64 = 256 << 20;
+/// Bytes of the length.
+const LENGTH: usize = 4;
+
+/// A message.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// What the journal is.
+    Journal(History),
+    /// The first record that is wanted.
+    From(u64),
+    /// The canonical form of a schema.
+    Schema(Bytes),
+    /// A record.
+    Record(ReplicaRecord),
+    /// The records below this number are deleted.
+    Oldest(u64),
+    /// Why nothing more follows.
+    Failed(String),
+}
+
+impl Message {
+    /// Returns the encoded message.
+    pub fn to_bytes(&self) -> Bytes {
+        let (map, body) = match self {
+            Message::Journal(History { identity, segments, last, .. }) => {
+                let identity = Value::Bytes(Bytes::copy_from_slice(identity));
+                let oldest = segments.first().copied().unwrap_or(1);
+                let fields = [("identity", identity), ("oldest", oldest.into()), ("last", (*last).into())];
+                (Value::map(fields), &Bytes::new())
+            }
+            Message::From(number) => (Value::map([("from", *number)]), &Bytes::new()),
+            Message::Schema(form) => (Value::map([("schema", Value::Bytes(form.clone()))]), &Bytes::new()),
+            Message::Oldest(number) => (Value::map([("oldest", *number)]), &Bytes::new()),
+            Message::Failed(why) => (Value::map([("failed", why.as_str())]), &Bytes::new()),
+            Message::Record(record) => {
+                let fields = [
+                    ("record", Value::from(record.sequence)),
+                    ("sent", record.sent.into()),
+                    ("source", record.source.as_str().into()),
+                    ("incarnation", record.session.into()),
+                    ("schema_id", record.schema.into()),
+                    ("encoding", mime(record.encoding).into()),
+                    ("begins", record.begins.into()),
+                ];
+                (Value::map(fields), &record.body)
+            }
+        };
+        let map = codec::encode(&map, Encoding::Cbor).unwrap_or_default();
+        let length = u32::try_from(map.len()).unwrap_or(u32::MAX).to_le_bytes();
+        [&length[..], &map, body].concat().into()
+    }
+
+    /// Returns the message that these bytes are, or `None` if they are none.
+    pub fn from_bytes(bytes: &Bytes) -> Option<Message> {
+        let length = usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+        let end = LENGTH.checked_add(length).filter(|end| *end <= bytes.len())?;
+        let map = codec::decode(&bytes[LENGTH..end], Encoding::Cbor).ok()?;
+        let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
+        let text = |key: &str| map.at(key).and_then(Value::as_text).ok();
+        let some_bytes = |key: &str| map.at(key).and_then(Value::as_bytes).ok();
+        if let Some(identity) = some_bytes("identity") {
+            let (identity, segments) = (identity[..].try_into().ok()?, vec![number("oldest")?]);
+            return Some(Message::Journal(History {
+                identity,
+                segments,
+                last: number("last")?,
+                machine: None,
+            }));
+        }
+        if let Some(sequence) = number("record") {
+            return Some(Message::Record(ReplicaRecord {
+                sequence,
+                sent: map.at("sent").and_then(Value::as_i64).ok()?,
+                source: text("source")?.to_owned(),
+                session: number("incarnation")?,
+                schema: number("schema_id")?,
+                encoding: encoding_of(text("encoding")),
+                body: bytes.slice(end..),
+                begins: map.at("begins").and_then(Value::as_bool).ok()?,
+            }));
+        }
+        let schema = || some_bytes("schema").map(|form| Message::Schema(form.clone()));
+        let failed = || text("failed").map(|why| Message::Failed(why.to_owned()));
+        let from = || number("from").map(Message::From);
+        from().or_else(|| number("oldest").map(Message::Oldest)).or_else(schema).or_else(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_as_they_are_written() {
+        let history = History { identity: [7; 16], segments: vec![3], last: 9, machine: None };
+        let record = ReplicaRecord {
+            sequence: 1 << 61,
+            sent: -5,
+            source: "logger".into(),
+            session: u64::MAX,
+            schema: 3,
+            encoding: Encoding::Smile,
+            body: Bytes::from_static(b"body"),
+            begins: true,
+        };
+        for message in [
+            Message::Journal(history),
+            Message::From(4),
+            Message::Schema(Bytes::from_static(b"form")),
+            Message::Record(record.clone()),
+            Message::Record(ReplicaRecord { body: Bytes::new(), begins: false, ..record }),
+            Message::Oldest(8),
+            Message::Failed("the disk is full".into()),
+        ] {
+            let bytes = message.to_bytes();
+            let read = Message::from_bytes(&bytes).map(|read| format!("{read:?}"));
+            assert_eq!(read, Some(format!("{message:?}")));
+            // What is cut off in front of its body is no message.
+            let head = LENGTH + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+            for end in 0..head {
+                assert!(Message::from_bytes(&bytes.slice(..end)).is_none(), "{message:?} {end}");
+            }
+        }
+        assert!(Message::from_bytes(&Bytes::from_static(b"\x01\0\0\0\xa0")).is_none());
+    }
+}

@@ -1,0 +1,293 @@
+//! All links of a bridge, and the other bridges.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use linkspan::service::server_side::since_boot;
+use linkspan::{RelayCaller, RelayLink, Result};
+
+use super::link::{CALL, CallOutcome, Link, STREAM};
+use super::packet::{Id, Said, What};
+use crate::clocks::Clocks;
+use crate::engine::{Bridge, Engine};
+use crate::inbox::Inbox;
+use crate::status::Status;
+
+/// How long a program has to answer a hello.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The most connections to programs of this machine that are being made at a time.
+const CALLS: usize = 64;
+
+/// Connections to programs of this machine that are being made.
+#[derive(Default)]
+struct Calls {
+    under_way: usize,
+    answered: Vec<(Id, CallOutcome)>,
+}
+
+/// A stream that another bridge has opened.
+pub struct Opened {
+    /// Identifies it.
+    pub id: Id,
+    /// The machine of the other bridge.
+    pub machine: String,
+    /// The name that it is about.
+    pub name: String,
+}
+
+/// All links of this bridge.
+pub struct Links {
+    /// The number of this bridge's incarnation.
+    own: u64,
+    machine: String,
+    inbox: Inbox,
+    pub(super) bridges: Vec<Bridge>,
+    /// The clocks of their machines.
+    clocks: Clocks,
+    pub(super) links: BTreeMap<Id, Link>,
+    last: u64,
+    calls: Arc<Mutex<Calls>>,
+    /// The links to handle in the next round.
+    pub(super) ready: BTreeSet<Id>,
+    /// Streams that other bridges have opened.
+    pub(super) opened: Vec<Opened>,
+}
+
+impl Links {
+    /// Creates a set without links.
+    pub fn new(own: u64, machine: String, inbox: Inbox, clocks: Clocks) -> Links {
+        let (bridges, links, ready, opened) = Default::default();
+        Links { own, machine, inbox, bridges, clocks, links, last: 0, calls: Arc::default(), ready, opened }
+    }
+
+    /// Returns the descriptors to wait for.
+    pub fn descriptors(&self) -> impl Iterator<Item = (Id, &OwnedFd)> {
+        self.links.iter().filter_map(|(id, link)| Some((*id, link.descriptor()?)))
+    }
+
+    /// Returns when the next timer expires.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.ready.is_empty() {
+            true => self.links.values().filter_map(Link::deadline).min(),
+            false => Some(Instant::now()),
+        }
+    }
+
+    /// Returns the machine of this bridge.
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
+    /// Registers another bridge, and sends it the links that are known here.
+    pub fn bridge_appeared(&mut self, bridge: Bridge, engine: &dyn Engine) -> Result<()> {
+        if bridge.id == self.own {
+            return Ok(());
+        }
+        self.bridges.retain(|one| one.id != bridge.id);
+        // It may not have noticed that this bridge was unreachable, and still hold links that have ended here.
+        let known = self.links.iter().filter(|(_, link)| link.peer.id == bridge.id).map(|(id, _)| *id);
+        let said = Said::Known(known.collect());
+        engine.send(&bridge, said.to_bytes(self.own).into())?;
+        self.clocks.add(&bridge);
+        self.send_clock(&bridge, true, engine)?;
+        self.bridges.push(bridge);
+        Ok(())
+    }
+
+    /// Sends every other bridge what the clock of this machine shows.
+    pub fn send_clocks(&self, engine: &dyn Engine) -> Result<()> {
+        self.bridges.iter().try_for_each(|bridge| self.send_clock(bridge, false, engine))
+    }
+
+    /// Sends a bridge what the clock of this machine shows; with `asks` it is to send its own. One that does not know this bridge yet drops
+    /// that, and asks once it does.
+    fn send_clock(&self, to: &Bridge, asks: bool, engine: &dyn Engine) -> Result<()> {
+        engine.send(to, Said::Clock(since_boot(), asks).to_bytes(self.own).into())
+    }
+
+    /// Returns whether other bridges are known.
+    pub fn has_bridges(&self) -> bool {
+        !self.bridges.is_empty()
+    }
+
+    /// Removes another bridge, and ends the links with it.
+    pub fn bridge_gone(&mut self, id: u64) {
+        self.bridges.retain(|one| one.id != id);
+        self.clocks.remove(id);
+        for (link, it) in self.links.iter_mut().filter(|(_, it)| it.peer.id == id) {
+            it.end();
+            self.ready.insert(*link);
+        }
+    }
+
+    /// Opens a link for a program of this machine to a name of another one. If no bridge of that machine is known, its connection is
+    /// closed, and it connects again.
+    pub fn call(&mut self, caller: RelayCaller, name: &str, machine: &str) -> Result<()> {
+        let Some(bridge) = self.bridges.iter().rev().find(|bridge| bridge.machine == machine).cloned() else {
+            return Ok(());
+        };
+        let hello = caller.hello()?;
+        let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+        let unit = [&length.to_le_bytes()[..], name.as_bytes(), &hello].concat();
+        let id = self.next_id();
+        let mut link = Link::calling(bridge, caller);
+        link.order.send((CALL, unit.into()));
+        self.links.insert(id, link);
+        self.ready.insert(id);
+        Ok(())
+    }
+
+    pub(super) fn next_id(&mut self) -> Id {
+        self.last += 1;
+        Id { caller: self.own, number: self.last }
+    }
+
+    /// Handles a packet of a bridge of another machine. Returns whether it says for the first time what that machine's clock shows. `endpoint` returns the endpoint of a name of this machine if it is exported to
+    /// that machine as a channel or controller.
+    pub fn take(
+        &mut self,
+        machine: &str,
+        bytes: &Bytes,
+        engine: &dyn Engine,
+        endpoint: impl Fn(&str) -> Option<String>,
+    ) -> Result<bool> {
+        let Some((from, said)) = Said::from_bytes(bytes) else { return Ok(false) };
+        // A packet is accepted from a known bridge of that machine only. Packets that arrive before its presence are sent again.
+        let Some(sender) = self.bridges.iter().find(|it| it.id == from && it.machine == machine).cloned()
+        else {
+            return Ok(false);
+        };
+        match said {
+            Said::Clock(clock, asks) => {
+                if asks {
+                    self.send_clock(&sender, false, engine)?;
+                }
+                return Ok(self.clocks.received(from, clock));
+            }
+            Said::Unknown(id) => {
+                if let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) {
+                    link.end();
+                    self.ready.insert(id);
+                }
+            }
+            Said::Known(known) => {
+                for (id, link) in self.links.iter_mut().filter(|(_, link)| link.peer.id == from) {
+                    if link.order.is_known() && !known.contains(id) {
+                        link.end();
+                        self.ready.insert(*id);
+                    }
+                }
+            }
+            Said::Of(id, packet) => {
+                if let What::Unit(1, CALL, unit) = &packet.what
+                    && id.caller == from
+                    && !self.links.contains_key(&id)
+                    && let Some((name, hello)) = read_call(unit)
+                {
+                    self.links.insert(id, Link::called(sender.clone()));
+                    self.let_in(id, endpoint(name), machine, hello);
+                }
+                if let What::Unit(1, STREAM, name) = &packet.what
+                    && id.caller == from
+                    && !self.links.contains_key(&id)
+                    && let Ok(name) = std::str::from_utf8(name)
+                {
+                    self.links.insert(id, Link::stream(sender.clone()));
+                    self.opened.push(Opened { id, machine: machine.to_owned(), name: name.to_owned() });
+                }
+                let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) else {
+                    return engine.send(&sender, Said::Unknown(id).to_bytes(self.own).into()).map(|()| false);
+                };
+                if !link.order.take(packet, Instant::now()) {
+                    link.end();
+                }
+                self.ready.insert(id);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Connects to a program of this machine with the hello of another machine's program, in a thread of its own because the answer may
+    /// take a while.
+    fn let_in(&self, id: Id, endpoint: Option<String>, machine: &str, hello: Vec<u8>) {
+        let (inbox, calls) = (self.inbox.clone(), self.calls.clone());
+        let mut open = calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(endpoint) = endpoint.filter(|_| open.under_way < CALLS) else {
+            open.answered.push((id, CallOutcome::Nobody));
+            return inbox.wake();
+        };
+        let (answering, machine) = (calls.clone(), machine.to_owned());
+        let run = move || {
+            let called = RelayLink::call(&endpoint, &hello, &machine, PATIENCE);
+            let called = called.map_or(CallOutcome::Nobody, |(answer, link)| {
+                CallOutcome::Answered(answer, link.map(Box::new))
+            });
+            let mut calls = answering.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.under_way -= 1;
+            calls.answered.push((id, called));
+            drop(calls);
+            inbox.wake();
+        };
+        match std::thread::Builder::new().name("linkspan-call".to_owned()).spawn(run) {
+            Ok(_) => open.under_way += 1,
+            Err(_) => open.answered.push((id, CallOutcome::Nobody)),
+        }
+    }
+
+    /// Handles the connections that were made. Returns whether one of them found no program.
+    pub fn take_answers(&mut self) -> bool {
+        let answered =
+            std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner).answered);
+        let is_missing = |(_, called): &(Id, CallOutcome)| matches!(called, CallOutcome::Nobody);
+        let missing = answered.iter().any(is_missing);
+        for (id, called) in answered {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.was_called(called);
+                self.ready.insert(id);
+            }
+        }
+        missing
+    }
+
+    /// Marks a link whose descriptor is readable.
+    pub fn wake(&mut self, id: Id) {
+        self.ready.insert(id);
+    }
+
+    /// Handles the marked links and those with expired timers, and sends their packets.
+    pub fn work(&mut self, engine: &dyn Engine, status: &mut Status) -> Result<()> {
+        let now = Instant::now();
+        let late = |link: &Link| link.deadline().is_some_and(|at| at <= now);
+        let late: Vec<_> = self.links.iter().filter(|(_, link)| late(link)).map(|(id, _)| *id).collect();
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.extend(late);
+        for id in ready {
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            let again = link.work(now);
+            for packet in link.order.due(now) {
+                engine.send(&link.peer, Said::Of(id, packet).to_bytes(self.own).into())?;
+            }
+            if link.is_over() {
+                self.links.remove(&id);
+            } else if again {
+                self.ready.insert(id);
+            }
+        }
+        let links = self.links.values().filter(|link| link.is_open()).count() as u64;
+        if status.links != links {
+            status.links = links;
+            status.touch();
+        }
+        Ok(())
+    }
+}
+
+/// Returns the name and the hello of a call, or `None` if it is malformed.
+fn read_call(unit: &Bytes) -> Option<(&str, Vec<u8>)> {
+    let (length, rest) = unit.split_first_chunk()?;
+    let (name, hello) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+    Some((std::str::from_utf8(name).ok()?, hello.to_vec()))
+}

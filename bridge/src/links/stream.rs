@@ -1,0 +1,58 @@
+//! Streams of messages between two bridges: links without a program at either end. What they are for, the bridges themselves know.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::link::{Link, Received, STREAM};
+use super::packet::Id;
+use super::set::{Links, Opened};
+
+impl Links {
+    /// Opens a stream to a bridge of another machine. Returns `None` if none is known there.
+    pub fn open_stream(&mut self, name: &str, machine: &str) -> Option<Id> {
+        let bridge = self.bridges.iter().rev().find(|bridge| bridge.machine == machine)?.clone();
+        let id = self.next_id();
+        let mut link = Link::stream(bridge);
+        link.order.send((STREAM, Bytes::copy_from_slice(name.as_bytes())));
+        self.links.insert(id, link);
+        self.ready.insert(id);
+        Some(id)
+    }
+
+    /// Returns the streams that other bridges have opened since the last call.
+    pub fn take_opened(&mut self) -> Vec<Opened> {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// Returns the next message of a stream.
+    pub fn receive(&mut self, id: Id) -> Received {
+        let Some(link) = self.links.get_mut(&id) else { return Received::End };
+        let received = link.receive(Instant::now());
+        if !matches!(received, Received::Nothing) {
+            self.ready.insert(id);
+        }
+        received
+    }
+
+    /// Returns whether the window of a stream has room.
+    pub fn has_room(&self, id: Id) -> bool {
+        self.links.get(&id).is_some_and(|link| link.order.has_room())
+    }
+
+    /// Sends a message over a stream. It is queued whatever the window says: see [`Links::has_room`].
+    pub fn send(&mut self, id: Id, message: Bytes) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.send_message(message);
+            self.ready.insert(id);
+        }
+    }
+
+    /// Ends a stream, once the other bridge has received what was sent.
+    pub fn close(&mut self, id: Id) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.close();
+            self.ready.insert(id);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Patterns of names that have a key expression of zenoh: those of the rights of one machine.
+
+/// Returns whether a pattern has a key expression that matches exactly the same names: a name, `FOLDER/*` and `*` have one.
+pub fn is_exact(pattern: &str) -> bool {
+    let folder = pattern.strip_suffix('*').unwrap_or(pattern);
+    let is_folder = folder.is_empty() || folder.ends_with('/') || folder.len() == pattern.len();
+    is_folder && !pattern.is_empty() && !folder.contains(['*', '?'])
+}

@@ -1,0 +1,102 @@
+//! The commands and states of services under their C names.
+
+use std::ffi::{CStr, c_char};
+
+use linkspan::service::{Command, State};
+
+/// The commands for a service.
+pub type linkspan_command = i32;
+/// Nothing any more: the service is STOPPED, and the program ends.
+pub const LINKSPAN_COMMAND_END: linkspan_command = 0;
+/// Do the next step: comes from the service's own clock.
+pub const LINKSPAN_COMMAND_STEP: linkspan_command = 1;
+/// Answer with the data; change nothing.
+pub const LINKSPAN_COMMAND_GET_DATA: linkspan_command = 2;
+/// Checkpoint, close databases and files.
+pub const LINKSPAN_COMMAND_PAUSE: linkspan_command = 3;
+/// Open again what PAUSE closed; steps follow.
+pub const LINKSPAN_COMMAND_RUN: linkspan_command = 4;
+/// Checkpoint; steps follow.
+pub const LINKSPAN_COMMAND_CHECKPOINT: linkspan_command = 5;
+/// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
+pub const LINKSPAN_COMMAND_SHUTDOWN: linkspan_command = 6;
+/// Say or change the settings.
+pub const LINKSPAN_COMMAND_CONFIG: linkspan_command = 7;
+/// Write a copy of what is kept.
+pub const LINKSPAN_COMMAND_BACKUP: linkspan_command = 8;
+/// A command of the service's own, which `name` names.
+pub const LINKSPAN_COMMAND_OWN: linkspan_command = 9;
+
+/// Where a service is in its life.
+pub type linkspan_state = i32;
+/// It opens what it needs.
+pub const LINKSPAN_STATE_STARTING: linkspan_state = 1;
+/// It is set up and waits for RUN.
+pub const LINKSPAN_STATE_READY: linkspan_state = 2;
+/// It does its work, step by step.
+pub const LINKSPAN_STATE_RUNNING: linkspan_state = 3;
+/// It finishes its step, checkpoints and closes.
+pub const LINKSPAN_STATE_PAUSING: linkspan_state = 4;
+/// What it writes is checkpointed and closed; it waits for RUN.
+pub const LINKSPAN_STATE_PAUSED: linkspan_state = 5;
+/// It stands still and checkpoints.
+pub const LINKSPAN_STATE_CHECKPOINTING: linkspan_state = 6;
+/// It finishes its step, checkpoints, closes and leaves.
+pub const LINKSPAN_STATE_STOPPING: linkspan_state = 7;
+/// It has ended in good order.
+pub const LINKSPAN_STATE_STOPPED: linkspan_state = 8;
+/// It could not go on.
+pub const LINKSPAN_STATE_FAILED: linkspan_state = 9;
+
+/// Each state with its name; a test holds this and the constants to the core's table.
+const STATES: &[(linkspan_state, State, &CStr)] = &[
+    (LINKSPAN_STATE_STARTING, State::Starting, c"STARTING"),
+    (LINKSPAN_STATE_READY, State::Ready, c"READY"),
+    (LINKSPAN_STATE_RUNNING, State::Running, c"RUNNING"),
+    (LINKSPAN_STATE_PAUSING, State::Pausing, c"PAUSING"),
+    (LINKSPAN_STATE_PAUSED, State::Paused, c"PAUSED"),
+    (LINKSPAN_STATE_CHECKPOINTING, State::Checkpointing, c"CHECKPOINTING"),
+    (LINKSPAN_STATE_STOPPING, State::Stopping, c"STOPPING"),
+    (LINKSPAN_STATE_STOPPED, State::Stopped, c"STOPPED"),
+    (LINKSPAN_STATE_FAILED, State::Failed, c"FAILED"),
+];
+
+/// A state's number.
+pub(crate) fn number(state: State) -> linkspan_state {
+    STATES.iter().find(|(_, known, _)| *known == state).map_or(0, |(number, ..)| *number)
+}
+
+/// A command's number; the library answers by itself what has none.
+pub(crate) fn command_number(command: &Command) -> linkspan_command {
+    match command {
+        Command::Step => LINKSPAN_COMMAND_STEP,
+        Command::GetData => LINKSPAN_COMMAND_GET_DATA,
+        Command::Pause => LINKSPAN_COMMAND_PAUSE,
+        Command::Run => LINKSPAN_COMMAND_RUN,
+        Command::Checkpoint => LINKSPAN_COMMAND_CHECKPOINT,
+        Command::Shutdown => LINKSPAN_COMMAND_SHUTDOWN,
+        Command::Config => LINKSPAN_COMMAND_CONFIG,
+        Command::Backup => LINKSPAN_COMMAND_BACKUP,
+        _ => LINKSPAN_COMMAND_OWN,
+    }
+}
+
+/// The name of a state as every language writes it: `"RUNNING"`; `"UNKNOWN"` for a number that is no state. Lives as long
+/// as the program.
+#[unsafe(no_mangle)]
+pub extern "C" fn linkspan_state_name(state: linkspan_state) -> *const c_char {
+    STATES.iter().find(|(number, ..)| *number == state).map_or(c"UNKNOWN", |(.., name)| name).as_ptr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_their_names_are_those_of_the_core() {
+        let core = State::ALL.into_iter().map(|state| (state, state.name()));
+        assert!(core.eq(STATES.iter().map(|(_, state, name)| (*state, name.to_str().unwrap()))));
+        let numbers: Vec<_> = STATES.iter().map(|(number, ..)| *number).collect();
+        assert_eq!(numbers, (1..=9).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,88 @@
+//! What a name alone is asked: its newest value, its schemas.
+
+use std::ffi::c_char;
+
+use crate::argument::{c_text, handle, make, wait};
+use crate::message::linkspan_message;
+use crate::options::{linkspan_options, options};
+use crate::status::linkspan_status;
+
+/// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
+/// published yet, `NotFound` where no program publishes.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_latest(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    timeout: i64,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            Ok(linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?))
+        })
+    }
+}
+
+/// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
+/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
+/// 3 s. `NotFound` where no program listens, `Missing` where no schema was given.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_schema(
+    endpoint: *const c_char,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let form = linkspan::registry::schema(c_text(endpoint, "an endpoint")?)?;
+            Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
+        })
+    }
+}
+
+/// The schema of what is replied there, like [`linkspan_schema`].
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_reply_schema(
+    endpoint: *const c_char,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let form = linkspan::registry::reply_schema(c_text(endpoint, "an endpoint")?)?;
+            Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
+        })
+    }
+}
+
+/// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
+/// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_schema_of(
+    endpoint: *const c_char,
+    written: *const linkspan_message,
+    message: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(message, || {
+            let endpoint = c_text(endpoint, "an endpoint")?;
+            let form = handle(written)?.with_arrived(|m| linkspan::registry::schema_of(endpoint, m))?;
+            Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! The positions of the fields that a map had.
+
+/// A set of positions. The first 64 need no memory of their own.
+#[derive(Default)]
+pub(crate) struct FieldSet {
+    first: u64,
+    /// The positions from 64 on.
+    rest: Vec<u64>,
+}
+
+impl FieldSet {
+    /// Notes a position; false where it was noted before.
+    #[inline]
+    pub fn insert(&mut self, position: usize) -> bool {
+        let bit = 1 << (position % 64);
+        let word = match position / 64 {
+            0 => &mut self.first,
+            word => {
+                if self.rest.len() < word {
+                    self.rest.resize(word, 0);
+                }
+                &mut self.rest[word - 1]
+            }
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// Whether a position was noted.
+    #[inline]
+    pub fn contains(&self, position: usize) -> bool {
+        let word = match position / 64 {
+            0 => self.first,
+            word => self.rest.get(word - 1).copied().unwrap_or(0),
+        };
+        word & 1 << (position % 64) != 0
+    }
+}

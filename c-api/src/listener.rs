@@ -1,0 +1,120 @@
+//! Listeners: wait for peers at an endpoint, and give a channel to each.
+
+use std::ffi::{c_char, c_int};
+
+use linkspan::Listener;
+
+use crate::argument::{ask, c_text, make, tell, wait};
+use crate::channel::linkspan_channel;
+use crate::message::linkspan_message;
+use crate::object::{Tagged, free, give, handle_kind};
+use crate::options::{linkspan_options, options};
+use crate::status::linkspan_status;
+
+/// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may close it.
+pub struct linkspan_listener(pub(crate) Tagged<Listener>);
+
+handle_kind!(linkspan_listener of Listener: b"listener");
+
+/// Listens at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_listen(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    listener: *mut *mut linkspan_listener,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(listener, || {
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            Ok(give(linkspan_listener(Tagged::new(Listener::listen(endpoint, &options)?))))
+        })
+    }
+}
+
+/// Takes one peer.
+///
+/// # Safety
+/// `listener` is live, `channel` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_accept(
+    listener: *const linkspan_listener,
+    timeout: i64,
+    channel: *mut *mut linkspan_channel,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(listener, channel, |listener| {
+            Ok(give(linkspan_channel(Tagged::new(listener.0.accept(wait(timeout)?)?))))
+        })
+    }
+}
+
+/// Gives a descriptor for event loops: readable while `linkspan_listener_accept` would not wait. It stays the listener's: do not close it.
+///
+/// # Safety
+/// `listener` is live, `fd` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_fileno(
+    listener: *const linkspan_listener,
+    fd: *mut c_int,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(listener, fd, |listener| Ok(listener.0.fileno())) }
+}
+
+/// Gives what has happened to the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+///
+/// # Safety
+/// `listener` is live, `events` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_events(
+    listener: *const linkspan_listener,
+    events: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(listener, events, |listener| Ok(linkspan_message::events(listener.0.events()))) }
+}
+
+/// Gives the counters of the listener as a map, which the caller releases.
+///
+/// # Safety
+/// `listener` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_stats(
+    listener: *const linkspan_listener,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(listener, stats, |listener| Ok(linkspan_message::of(listener.0.stats()))) }
+}
+
+/// Closes the listener; waits of other threads end. Channels that it accepted stay. It still has to be freed.
+///
+/// # Safety
+/// `listener` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_listener) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(listener, |listener| {
+            listener.0.close();
+            Ok(())
+        })
+    }
+}
+
+/// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `listener` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_listener_free(listener: *mut linkspan_listener) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(listener) }
+}

@@ -1,0 +1,187 @@
+//! Memory that a channel, a request or a publisher lends for an array: the program writes it, and gives it to the message that sends it.
+
+use std::collections::BTreeMap;
+use std::ffi::c_char;
+use std::slice;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use linkspan::{DType, Error, ErrorKind, LoanMemory, NdArray, Order, Result, Value};
+
+use crate::argument::{block, handle, out};
+use crate::array::{dtype, linkspan_array, linkspan_dtype, order};
+use crate::channel::linkspan_channel;
+use crate::error::guard;
+use crate::life::Checked;
+use crate::message::linkspan_message;
+use crate::publisher::linkspan_publisher;
+use crate::put::put;
+use crate::status::{LINKSPAN_OK, linkspan_status};
+
+/// The loans that programs have, by where their elements begin: a C array is no handle, so a loan is known by its memory alone.
+static LOANS: Mutex<BTreeMap<usize, NdArray>> = Mutex::new(BTreeMap::new());
+
+fn loans() -> MutexGuard<'static, BTreeMap<usize, NdArray>> {
+    LOANS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cold]
+fn no_loan() -> Error {
+    let text = "this array is no loan: it was not lent, or has been put into a message or freed since";
+    Error::new(ErrorKind::InvalidState, text)
+}
+
+/// A call that lends what `lender` gives.
+///
+/// # Safety
+/// `object` is NULL or live, `dims` points to `rank` lengths or `rank` is zero, `array` is NULL or may be written.
+unsafe fn lend<H: Checked>(
+    object: *const H,
+    element: linkspan_dtype,
+    rank: usize,
+    dims: *const u64,
+    array: *mut linkspan_array,
+    lender: impl FnOnce(&H, DType, &[u64]) -> Result<LoanMemory>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let to = out(array)?;
+        block(dims.cast(), rank.saturating_mul(size_of::<u64>()), "the array of dims")?;
+        let shape = if rank == 0 { &[] } else { slice::from_raw_parts(dims, rank) };
+        let (lent, place) = lender(handle(object)?, dtype(element)?, shape)?.into_written_array();
+        *to = linkspan_array { data: place.as_ptr().cast(), ..linkspan_array::unaligned(lent.as_ref()) };
+        loans().insert(place.as_ptr().addr(), lent);
+        Ok(())
+    })
+}
+
+/// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, whatever the type says) and
+/// gives to a message with `linkspan_message_put_loan`: over `shm:` the other side views it where it lies, and nothing is copied. Its
+/// elements are whatever was there before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, slots that are all
+/// viewed or under way) it is ordinary memory, of which sending makes a copy: the program is the same.
+///
+/// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before it puts it. A loan lives until
+/// it is put or freed by `linkspan_loan_free`, also when the channel has been closed. `TooLarge` above 15 dimensions, or above the longest
+/// message; `OutOfMemory`.
+///
+/// # Safety
+/// `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_loan(
+    channel: *const linkspan_channel,
+    dtype: linkspan_dtype,
+    rank: usize,
+    dims: *const u64,
+    array: *mut linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        lend(channel, dtype, rank, dims, array, |channel, dtype, dims| {
+            channel.0.loan_memory(dtype, dims, Order::Row)
+        })
+    }
+}
+
+/// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that asked views it
+/// where it lies. `InvalidState` for a message that is no server's request.
+///
+/// # Safety
+/// As for `linkspan_channel_loan`; `request` is a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_request_loan(
+    request: *const linkspan_message,
+    dtype: linkspan_dtype,
+    rank: usize,
+    dims: *const u64,
+    array: *mut linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        lend(request, dtype, rank, dims, array, |request, dtype, dims| {
+            request.with_request(|request| request.loan_memory(dtype, dims, Order::Row))
+        })
+    }
+}
+
+/// Memory for an array to be published, as `linkspan_channel_loan` gives it: over `shm:` all subscribers view it where it lies.
+///
+/// # Safety
+/// As for `linkspan_channel_loan`; `publisher` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_loan(
+    publisher: *const linkspan_publisher,
+    dtype: linkspan_dtype,
+    rank: usize,
+    dims: *const u64,
+    array: *mut linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        lend(publisher, dtype, rank, dims, array, |publisher, dtype, dims| {
+            publisher.0.loan_memory(dtype, dims, Order::Row)
+        })
+    }
+}
+
+/// Puts a loan into a message, which has it from then on: nothing is copied, `array->data` becomes NULL, and the program writes it no more.
+/// `array->data` says which loan, `array->order` in which order the program wrote it; its type and shape are those with which it was lent.
+/// Any message can have it: sent over another channel than the one that lent it, it is copied. `InvalidState` for an array that is no loan, or
+/// no longer. After an error the loan is the program's still.
+///
+/// # Safety
+/// As for `linkspan_message_put_null`; `array` points to an array, which may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_put_loan(
+    message: *mut linkspan_message,
+    key: *const c_char,
+    array: *mut linkspan_array,
+) -> linkspan_status {
+    let given = || {
+        // SAFETY: as the caller promises.
+        let array = unsafe { handle(array) }?;
+        let mut given = loans().get(&array.data.addr()).cloned().ok_or_else(no_loan)?;
+        given.order = order(array.order)?.for_shape(&given.shape);
+        Ok(Value::NdArray(given))
+    };
+    // SAFETY: as the caller promises.
+    let status = unsafe { put(message, key, given) };
+    if status == LINKSPAN_OK {
+        // SAFETY: as the caller promises, and it was there a moment ago.
+        unsafe { forget(array) };
+    }
+    status
+}
+
+/// Frees a loan that has not been put into a message; `array->data` becomes NULL. An array whose `data` is NULL, and NULL, are allowed.
+/// `InvalidState` for an array that is no loan, or no longer.
+///
+/// # Safety
+/// `array` is NULL or points to an array, which may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> linkspan_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let Some(given) = (unsafe { array.as_ref() }).filter(|given| !given.data.is_null()) else {
+            return Ok(());
+        };
+        if !loans().contains_key(&given.data.addr()) {
+            return Err(no_loan());
+        }
+        // SAFETY: as the caller promises.
+        unsafe { forget(array) };
+        Ok(())
+    })
+}
+
+/// Takes a loan out of the table, and its memory from the program's array.
+///
+/// # Safety
+/// `array` points to an array, which may be written.
+unsafe fn forget(array: *mut linkspan_array) {
+    // SAFETY: as the caller promises.
+    let place = unsafe { (*array).data };
+    let gone = loans().remove(&place.addr());
+    // Without the lock: the last of its memory may go to the kernel.
+    drop(gone);
+    // SAFETY: as the caller promises.
+    unsafe { (*array).data = std::ptr::null() };
+}

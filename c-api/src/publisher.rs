@@ -1,0 +1,140 @@
+//! Publishers: send to any number of subscribers.
+
+use std::ffi::c_char;
+
+use linkspan::Publisher;
+
+use crate::argument::{ask, c_text, make, tell, wait};
+use crate::exchange;
+use crate::message::linkspan_message;
+use crate::object::{Tagged, free, give, handle_kind};
+use crate::options::{linkspan_options, options};
+use crate::status::linkspan_status;
+
+/// Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
+///
+/// Any number of threads may send, and take turns.
+pub struct linkspan_publisher(pub(crate) Tagged<Publisher>);
+
+handle_kind!(linkspan_publisher of Publisher: b"publishr");
+
+/// Publishes at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+///
+/// # Safety
+/// `endpoint` is NUL-terminated, `options` NULL or good, `publisher` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_new(
+    endpoint: *const c_char,
+    options: *const linkspan_options,
+    publisher: *mut *mut linkspan_publisher,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(publisher, || {
+            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            Ok(give(linkspan_publisher(Tagged::new(Publisher::new(endpoint, &options)?))))
+        })
+    }
+}
+
+/// Waits until so many subscribers are there, so that they miss none of what follows. `Timeout` where fewer came; `Unsupported` for
+/// a `file:` or a `journal:`, which keeps what is published.
+///
+/// # Safety
+/// `publisher` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_wait_for_subscribers(
+    publisher: *const linkspan_publisher,
+    count: usize,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(publisher, |publisher| publisher.0.wait_for_subscribers(count, wait(timeout)?)) }
+}
+
+/// Publishes a message, without waiting for subscribers. `sequence`, which may be NULL, gets the number of the message. A send that fails leaves the
+/// message as it was.
+///
+/// # Safety
+/// `publisher` and `message` are live, `sequence` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_send(
+    publisher: *const linkspan_publisher,
+    message: *const linkspan_message,
+    sequence: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(message)) }
+}
+
+/// Publishes several messages in their order, with one wake-up or one system call for each subscriber and up to 64 short ones. `sent` is as
+/// for `linkspan_channel_send_many`.
+///
+/// # Safety
+/// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_send_many(
+    publisher: *const linkspan_publisher,
+    messages: *const *const linkspan_message,
+    count: usize,
+    sent: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        exchange::send_many(publisher, messages, count, sent, |publisher, messages| {
+            publisher.0.send_many(messages)
+        })
+    }
+}
+
+/// Gives what has happened to the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+///
+/// # Safety
+/// `publisher` is live, `events` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_events(
+    publisher: *const linkspan_publisher,
+    events: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(publisher, events, |publisher| Ok(linkspan_message::events(publisher.0.events()))) }
+}
+
+/// Gives the counters of the publisher as a map, which the caller releases; `subscribers` is how many there are now.
+///
+/// # Safety
+/// `publisher` is live, `stats` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_stats(
+    publisher: *const linkspan_publisher,
+    stats: *mut *mut linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { ask(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
+}
+
+/// Closes the publisher once its subscribers have been given what they had still to be given, within the time-out. The newest value goes
+/// with it. It still has to be freed.
+///
+/// # Safety
+/// `publisher` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_close(
+    publisher: *const linkspan_publisher,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { tell(publisher, |publisher| publisher.0.close(wait(timeout)?)) }
+}
+
+/// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it, is `InvalidState`: see
+/// `linkspan_channel_free`.
+///
+/// # Safety
+/// `publisher` is NULL or what one of the functions gave, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_free(publisher: *mut linkspan_publisher) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(publisher) }
+}

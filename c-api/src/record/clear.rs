@@ -1,0 +1,91 @@
+//! Frees what a struct owns: memory that C's `malloc` gave, and messages.
+
+use std::ffi::c_void;
+
+use super::layout::{Fields, Kind, Layout};
+use super::lent::number;
+use crate::array::linkspan_array;
+use crate::message::{linkspan_message, linkspan_message_release};
+
+/// Frees what the pointer at `at` points to.
+///
+/// # Safety
+/// A pointer that is NULL or came from `malloc` lies there, and nobody uses it any more.
+unsafe fn free(at: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { libc::free(at.cast::<*mut c_void>().read_unaligned()) };
+}
+
+/// Frees what a value owns, which then is all zero.
+///
+/// # Safety
+/// A value of this layout, which is not reached by functions, lies at `at`, which owns what it points to.
+pub(super) unsafe fn clear(of: &Layout, at: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        give_back(of, at);
+        at.write_bytes(0, of.size);
+    }
+}
+
+/// # Safety
+/// As for [`clear`].
+unsafe fn give_back(of: &Layout, at: *mut u8) {
+    if !of.owns {
+        return;
+    }
+    // SAFETY: as the caller promises; the layout was checked to lie within the struct.
+    unsafe {
+        match &of.kind {
+            Kind::Text | Kind::Bytes | Kind::Decimal => free(at),
+            Kind::Any => {
+                linkspan_message_release(at.cast::<*mut linkspan_message>().read_unaligned());
+            }
+            Kind::Array { .. } => {
+                let array = at.cast::<linkspan_array>().read_unaligned();
+                libc::free(array.data.cast_mut());
+            }
+            Kind::List(items) => {
+                each(at, items.size, |item| give_back(items, item), items.owns);
+                free(at);
+            }
+            Kind::Map(entries) => {
+                let entry = |entry: *mut u8| {
+                    free(entry);
+                    give_back(&entries.value, entry.add(entries.offset));
+                };
+                each(at, entries.size, entry, true);
+                free(at);
+            }
+            Kind::Struct(Fields { all, .. }) => {
+                for field in all {
+                    give_back(&field.of, at.add(field.offset));
+                }
+            }
+            Kind::Union(size, fields) => {
+                if let Some(variant) = fields.all.get(number(at, *size)) {
+                    give_back(&variant.of, at.add(variant.offset));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Does something with each item of the list or map at `at`.
+///
+/// # Safety
+/// As for [`clear`].
+unsafe fn each(at: *mut u8, size: usize, what: impl Fn(*mut u8), needed: bool) {
+    if !needed {
+        return;
+    }
+    // SAFETY: as the caller promises: so many items lie there.
+    unsafe {
+        let first = at.cast::<*mut u8>().read_unaligned();
+        let count = at.add(size_of::<*mut u8>()).cast::<usize>().read_unaligned();
+        if !first.is_null() {
+            (0..count).for_each(|position| what(first.add(position * size)));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The table of a struct as C writes it.
+
+use std::ffi::{c_char, c_void};
+
+use super::access::linkspan_record_access;
+use crate::array::{linkspan_dtype, linkspan_order};
+use crate::life::Checked;
+
+/// A type of `linkspan_record_type`: `bool`.
+pub const LINKSPAN_RECORD_BOOL: i32 = 1;
+/// `int8_t`.
+pub const LINKSPAN_RECORD_I8: i32 = 2;
+/// `int16_t`.
+pub const LINKSPAN_RECORD_I16: i32 = 3;
+/// `int32_t`.
+pub const LINKSPAN_RECORD_I32: i32 = 4;
+/// `int64_t`.
+pub const LINKSPAN_RECORD_I64: i32 = 5;
+/// `uint8_t`.
+pub const LINKSPAN_RECORD_U8: i32 = 6;
+/// `uint16_t`.
+pub const LINKSPAN_RECORD_U16: i32 = 7;
+/// `uint32_t`.
+pub const LINKSPAN_RECORD_U32: i32 = 8;
+/// `uint64_t`.
+pub const LINKSPAN_RECORD_U64: i32 = 9;
+/// `float`.
+pub const LINKSPAN_RECORD_F32: i32 = 10;
+/// `double`.
+pub const LINKSPAN_RECORD_F64: i32 = 11;
+/// `linkspan_text`.
+pub const LINKSPAN_RECORD_TEXT: i32 = 12;
+/// `linkspan_bytes`.
+pub const LINKSPAN_RECORD_BYTES: i32 = 13;
+/// `int64_t`, nanoseconds since 1970-01-01T00:00:00Z.
+pub const LINKSPAN_RECORD_TIMESTAMP: i32 = 14;
+/// `linkspan_uuid`.
+pub const LINKSPAN_RECORD_UUID: i32 = 15;
+/// `linkspan_text` that holds a decimal number.
+pub const LINKSPAN_RECORD_DECIMAL: i32 = 16;
+/// `linkspan_message *`, any value.
+pub const LINKSPAN_RECORD_ANY: i32 = 17;
+/// An enum, sent as one of `names`.
+pub const LINKSPAN_RECORD_ENUM: i32 = 18;
+/// A struct of `items`, a pointer to values of `of`, and `count`.
+pub const LINKSPAN_RECORD_LIST: i32 = 19;
+/// The same, where each item is a struct of `key`, a `linkspan_text`, and `value`.
+pub const LINKSPAN_RECORD_MAP: i32 = 20;
+/// A struct with these fields.
+pub const LINKSPAN_RECORD_STRUCT: i32 = 21;
+/// A struct of an enum that says which of the fields there is, and the fields in a union.
+pub const LINKSPAN_RECORD_UNION: i32 = 22;
+/// `linkspan_array`, whose elements belong to the struct.
+pub const LINKSPAN_RECORD_ARRAY: i32 = 23;
+/// The elements of an array of a fixed shape, in C's order, or in `order` where that is `LINKSPAN_COLUMN`.
+pub const LINKSPAN_RECORD_ELEMENTS: i32 = 24;
+/// A list of truth values that have no place of their own, reached by functions.
+pub const LINKSPAN_RECORD_BOOLS: i32 = 25;
+/// A truth value of as many bytes as `size` says; `count` is the number that stands for true, any but 0 is read as true.
+pub const LINKSPAN_RECORD_LOGICAL: i32 = 26;
+
+/// A type of values in structs. What its `kind` does not need is zero.
+#[repr(C)]
+pub struct linkspan_record_type {
+    /// One of `LINKSPAN_RECORD_`.
+    pub kind: i32,
+    /// `sizeof` a value. For a map, that of an entry is `item_size`.
+    pub size: usize,
+    /// `sizeof` an item of a list, or of an entry of a map.
+    pub item_size: usize,
+    /// `sizeof` the enum that says which field of a union there is.
+    pub kind_size: usize,
+    /// The type of a list's items, or of a map's values; NULL for a map whose entries are `fields`.
+    pub of: *const linkspan_record_type,
+    /// The fields of a struct or a union, or the key and the value of a map's entries.
+    pub fields: *const linkspan_record_field,
+    /// The names of an enum's values, from 0 on.
+    pub names: *const *const c_char,
+    /// How many fields or names there are.
+    pub count: usize,
+    /// The element type of an array.
+    pub dtype: linkspan_dtype,
+    /// The order that an array has to have, or -1.
+    pub order: linkspan_order,
+    /// How many dimensions an array has to have, or -1.
+    pub rank: i32,
+    /// Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
+    pub dims: *const u64,
+    /// How values of this type are read and made that have no layout of their own; NULL where they have one.
+    pub access: *const linkspan_record_access,
+    /// A number that those functions are given.
+    pub which: usize,
+}
+
+/// A field of a struct, or a variant of a union.
+#[repr(C)]
+pub struct linkspan_record_field {
+    /// Its key in messages.
+    pub key: *const c_char,
+    /// Older keys, with a NULL behind the last one; NULL where there are none.
+    pub aliases: *const *const c_char,
+    /// Where its value begins, from the beginning of the struct.
+    pub offset: usize,
+    /// Whether it may be left out: `presence` is then where the `bool` lies that says whether it is there, where there is no `access`.
+    pub optional: bool,
+    /// See `optional`.
+    pub presence: usize,
+    /// The type of its value.
+    pub of: *const linkspan_record_type,
+    /// What it is where it was left out, in CBOR; NULL where there is no default.
+    pub default_value: *const u8,
+    /// How many bytes that is.
+    pub default_length: usize,
+    /// How its value is found and made where it may be missing, or is a variant, and does not lie at `offset` itself: `find` and `make`,
+    /// which take the address at `offset`. NULL where the value lies there.
+    pub access: *const linkspan_record_access,
+    /// A number that those functions are given.
+    pub which: usize,
+}
+
+/// How a struct lies in memory. `linkspan schema generate` writes such tables. It has to stay where it is, unchanged, as long as the program
+/// runs: the library reads it once, at its first use, and keeps what it needs in `prepared`.
+#[repr(C)]
+pub struct linkspan_record {
+    /// `sizeof(linkspan_record)`.
+    pub size: usize,
+    /// The type of the whole struct.
+    pub of: *const linkspan_record_type,
+    /// NULL; the library's own.
+    pub prepared: *mut c_void,
+}
+
+impl Checked for linkspan_record {}

@@ -1,0 +1,75 @@
+//! Requests that a server gave: each is answered by a reply or a failure.
+
+use std::ffi::c_char;
+
+use linkspan::{Encoding, RemoteFailure, codec};
+
+use crate::argument::{c_text_or_none, handle, tell};
+use crate::message::linkspan_message;
+use crate::status::linkspan_status;
+
+/// Answers a request. A request is answered once; a second answer is `InvalidState`.
+///
+/// # Safety
+/// `request` and `reply` are live messages.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_request_reply(
+    request: *const linkspan_message,
+    reply: *const linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(request, |request| {
+            let reply = handle(reply)?;
+            request.with_request(|request| request.reply(reply))
+        })
+    }
+}
+
+/// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
+/// `spectrum.window_too_long`, a text for a person, and a value for the program, which may be NULL.
+///
+/// # Safety
+/// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_request_fail(
+    request: *const linkspan_message,
+    code: i64,
+    r#type: *const c_char,
+    text: *const c_char,
+    data: *const linkspan_message,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(request, |request| {
+            let failure = RemoteFailure {
+                code,
+                kind: c_text_or_none(r#type, "a type")?.unwrap_or_default().to_owned(),
+                text: c_text_or_none(text, "a text")?.unwrap_or_default().to_owned(),
+                data: match data.as_ref() {
+                    Some(data) => codec::encode(data, Encoding::Cbor)?,
+                    None => Vec::new(),
+                },
+            };
+            request.with_request(|request| request.fail(&failure))
+        })
+    }
+}
+
+/// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
+/// it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
+///
+/// # Safety
+/// `request` is a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(request, |request| {
+            request.with_request(|request| {
+                request.ack();
+                Ok(())
+            })
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! Structs of C's that begin with their size, so that a program that was compiled with an older header has a shorter one.
+
+use linkspan::{Error, ErrorKind, Result};
+
+/// Reads a struct that begins with its size; what an older program does not have stays as in `default`.
+///
+/// # Safety
+/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning says. Every field of `T` is valid
+/// for any bits that C can put there.
+pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Result<T> {
+    if pointer.is_null() {
+        return Ok(default);
+    }
+    // SAFETY: the struct begins with its size, as the caller promises.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    if size < size_of::<usize>() || size > (1 << 16) {
+        let text =
+            format!("the size in a struct is {size} bytes: initialize the struct with its _INIT macro");
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
+    let mut here = default;
+    // SAFETY: `size` bytes can be read there, and at most size_of::<T>() are written here.
+    unsafe {
+        pointer.cast::<u8>().copy_to_nonoverlapping((&raw mut here).cast(), size.min(size_of::<T>()));
+    }
+    Ok(here)
+}
+
+/// Fills a struct that begins with its size, as far as it reaches.
+///
+/// # Safety
+/// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning says.
+pub(crate) unsafe fn write_sized<T>(pointer: *mut T, full: T) {
+    if pointer.is_null() {
+        return;
+    }
+    const SIZE: usize = size_of::<usize>();
+    // SAFETY: the struct begins with its size; between that and `size` bytes are written, no more than T has.
+    unsafe {
+        let size = pointer.cast::<usize>().read().min(size_of::<T>());
+        if size > SIZE {
+            let from = (&raw const full).cast::<u8>().add(SIZE);
+            from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+/* Memory that is lent for arrays: written in place, viewed by the other side where it lies, given back; and what is no loan. */
+#include <linkspan.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define COUNT ((uint64_t)1 << 17)
+#define SOON 20000000000
+
+static bool shares;
+
+/* Two ends in one process, once a message has gone over their link. */
+static void pair(const char *endpoint, linkspan_channel **one, linkspan_channel **two) {
+    linkspan_listener *listener;
+    linkspan_message *message;
+    OK(linkspan_listener_listen(endpoint, NULL, &listener));
+    OK(linkspan_channel_connect(endpoint, NULL, SOON, one));
+    OK(linkspan_listener_accept(listener, SOON, two));
+    OK(linkspan_message_new(&message));
+    OK(linkspan_channel_send(*one, message, SOON, NULL));
+    linkspan_message_release(message);
+    OK(linkspan_channel_recv(*two, SOON, &message));
+    linkspan_message_release(message);
+    linkspan_listener_free(listener);
+}
+
+static void over(linkspan_channel *one, linkspan_channel *two) {
+    linkspan_channel_free(one);
+    linkspan_channel_free(two);
+}
+
+/* Whether the mapping in which these bytes lie is a slot, which this process may only read. */
+static bool is_slot_to_read(const void *place) {
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    char line[512], rights[8];
+    unsigned long from, to;
+    bool found = false;
+    while (!found && fgets(line, sizeof line, maps) != NULL) {
+        CHECK(sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3);
+        found = (unsigned long)(uintptr_t)place - from < to - from;
+    }
+    fclose(maps);
+    CHECK(found);
+    return strcmp(rights, "r--s") == 0 && strstr(line, "linkspan-slot") != NULL;
+}
+
+static linkspan_array lent(linkspan_channel *channel, double seed) {
+    const uint64_t dims[] = {2, COUNT / 2};
+    linkspan_array array;
+    OK(linkspan_channel_loan(channel, LINKSPAN_F64, 2, dims, &array));
+    CHECK(array.dtype == LINKSPAN_F64 && array.order == LINKSPAN_ROW && array.rank == 2);
+    CHECK(array.dims[0] == 2 && array.dims[1] == COUNT / 2 && array.length == COUNT * sizeof(double));
+    double *elements = (double *)array.data;
+    for (uint64_t i = 0; i < COUNT; ++i) elements[i] = seed + (double)i;
+    return array;
+}
+
+/* A message with the loan under `wave`. */
+static linkspan_message *with(linkspan_array *array) {
+    linkspan_message *message;
+    OK(linkspan_message_new(&message));
+    OK(linkspan_message_put_loan(message, "wave", array));
+    CHECK(array->data == NULL);
+    return message;
+}
+
+/* Whether the array under `wave` has these elements; in a message that came over shared memory it is a view of the slot. */
+static bool is_wave(const linkspan_message *message, double seed) {
+    linkspan_array array;
+    OK(linkspan_message_get_array(message, "wave", &array));
+    CHECK(array.rank == 2 && array.length == COUNT * sizeof(double));
+    CHECK(!shares || is_slot_to_read(array.data));
+    const double *elements = array.data;
+    for (uint64_t i = 0; i < COUNT; ++i)
+        if (elements[i] != seed + (double)i) return false;
+    return true;
+}
+
+static int64_t stat(const linkspan_channel *channel, const char *name) {
+    linkspan_message *stats;
+    int64_t count;
+    OK(linkspan_channel_stats(channel, &stats));
+    OK(linkspan_message_get_i64(stats, name, &count));
+    linkspan_message_release(stats);
+    return count;
+}
+
+struct received {
+    linkspan_channel *channel;
+    linkspan_message *message;
+};
+
+static void *receive(void *context) {
+    struct received *received = context;
+    OK(linkspan_channel_recv(received->channel, SOON, &received->message));
+    return NULL;
+}
+
+/* Sends a message, which the transport may take in pieces, while the other end receives it. */
+static linkspan_message *sent(linkspan_channel *one, linkspan_channel *two, linkspan_message *message) {
+    struct received received = {two, NULL};
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, receive, &received) == 0);
+    OK(linkspan_channel_send(one, message, SOON, NULL));
+    linkspan_message_release(message);
+    CHECK(pthread_join(thread, NULL) == 0);
+    return received.message;
+}
+
+static void sent_and_viewed_after_the_end_of_both_channels(const char *endpoint) {
+    linkspan_channel *one, *two;
+    pair(endpoint, &one, &two);
+    linkspan_message *views[4];
+    for (int i = 0; i < 4; ++i) {
+        linkspan_array array = lent(one, i);
+        views[i] = sent(one, two, with(&array));
+    }
+    CHECK(stat(one, "arrays_in_slots") == (shares ? 4 : 0) && stat(one, "arrays_without_slot") == 0);
+    over(one, two);
+    for (int i = 0; i < 4; ++i) {
+        CHECK(is_wave(views[i], i));
+        linkspan_message_release(views[i]);
+    }
+}
+
+static void freed_unsent_is_lent_again(const char *endpoint) {
+    linkspan_channel *one, *two;
+    pair(endpoint, &one, &two);
+    linkspan_array array;
+    for (int i = 0; i < 40; ++i) {
+        array = lent(one, i);
+        OK(linkspan_loan_free(&array));
+        CHECK(array.data == NULL);
+    }
+    /* In a message that goes away unsent, too. */
+    for (int i = 0; i < 40; ++i) {
+        array = lent(one, i);
+        linkspan_message_release(with(&array));
+    }
+    linkspan_message *view = NULL;
+    array = lent(one, 5);
+    view = sent(one, two, with(&array));
+    CHECK(is_wave(view, 5));
+    CHECK(stat(one, "arrays_without_slot") == 0);
+    linkspan_message_release(view);
+    over(one, two);
+}
+
+static void what_is_no_loan_is_refused(const char *endpoint) {
+    linkspan_channel *one, *two, *other, *far;
+    linkspan_message *message, *items;
+    pair(endpoint, &one, &two);
+    const uint64_t dims[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, huge[] = {UINT64_MAX, 2};
+    linkspan_array array, copy;
+    CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 16, dims, &array) == LINKSPAN_TOO_LARGE && array.data == NULL);
+    CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 2, huge, &array) == LINKSPAN_TOO_LARGE);
+    CHECK(linkspan_channel_loan(one, 99, 1, dims, &array) == LINKSPAN_WRONG_TYPE);
+    CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 1, NULL, &array) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 1, dims, NULL) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_channel_loan(NULL, LINKSPAN_F64, 1, dims, &array) == LINKSPAN_INVALID_STATE);
+
+    /* Memory of the program's own, and a part of a loan. */
+    OK(linkspan_message_new(&message));
+    double own[4] = {1, 2, 3, 4};
+    linkspan_array mine = {LINKSPAN_F64, LINKSPAN_ROW, 1, {4}, own, 0};
+    CHECK(linkspan_message_put_loan(message, "wave", &mine) == LINKSPAN_INVALID_STATE && mine.data == own);
+    CHECK(linkspan_loan_free(&mine) == LINKSPAN_INVALID_STATE && mine.data == own);
+    CHECK(linkspan_message_put_loan(message, "wave", NULL) == LINKSPAN_INVALID_STATE);
+    OK(linkspan_loan_free(NULL));
+    array = lent(one, 1);
+    copy = array;
+    copy.data = (const double *)array.data + 1;
+    CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
+
+    /* A put that fails leaves the loan with the program. */
+    OK(linkspan_message_new(&items));
+    OK(linkspan_message_begin_array(items, NULL));
+    CHECK(linkspan_message_put_loan(items, "wave", &array) == LINKSPAN_INVALID_STATE && array.data != NULL);
+    array.order = 7;
+    CHECK(linkspan_message_put_loan(message, "wave", &array) == LINKSPAN_WRONG_TYPE && array.data != NULL);
+    array.order = LINKSPAN_COLUMN;
+    copy = array;
+    OK(linkspan_message_put_loan(items, NULL, &array));
+    OK(linkspan_message_end(items));
+
+    /* Twice: by the array that was emptied, and by a copy that was not; after it was put, and after it was freed. */
+    CHECK(linkspan_message_put_loan(message, "wave", &array) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_loan_free(&copy) == LINKSPAN_INVALID_STATE);
+    OK(linkspan_message_get_array(items, "0", &array));
+    CHECK(array.order == LINKSPAN_COLUMN && array.data == copy.data);
+    linkspan_message_release(items);
+    array = lent(one, 2);
+    copy = array;
+    OK(linkspan_loan_free(&array));
+    OK(linkspan_loan_free(&array));
+    CHECK(linkspan_loan_free(&copy) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
+
+    /* A loan outlives its channel; another one sends a copy of it. */
+    pair("shm:test/loan/other", &other, &far);
+    array = lent(one, 3);
+    copy = lent(one, 4);
+    /* The other end has not said to have consumed the first message. */
+    CHECK(linkspan_channel_close(one, 0) == LINKSPAN_TIMEOUT);
+    CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 1, dims, &mine) == LINKSPAN_INVALID_STATE);
+    over(one, two);
+    ((double *)copy.data)[1] = 5;
+    OK(linkspan_message_put_loan(message, "wave", &array));
+    linkspan_message *view = sent(other, far, message);
+    CHECK(is_wave(view, 3));
+    CHECK(stat(other, "arrays_in_slots") == 1);
+    linkspan_message_release(view);
+    OK(linkspan_loan_free(&copy));
+    over(other, far);
+}
+
+static void *ask(void *endpoint) {
+    linkspan_channel *channel;
+    linkspan_message *request, *replies[3];
+    OK(linkspan_channel_connect(endpoint, NULL, SOON, &channel));
+    OK(linkspan_message_new(&request));
+    for (int i = 0; i < 3; ++i) OK(linkspan_channel_call(channel, request, SOON, &replies[i]));
+    linkspan_message_release(request);
+    linkspan_channel_free(channel);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(is_wave(replies[i], i));
+        linkspan_message_release(replies[i]);
+    }
+    return NULL;
+}
+
+static void replied(char *endpoint) {
+    linkspan_server *server;
+    linkspan_message *request, *reply;
+    linkspan_array array;
+    pthread_t client;
+    const uint64_t dims[] = {2, COUNT / 2};
+    OK(linkspan_server_serve(endpoint, NULL, &server));
+    CHECK(pthread_create(&client, NULL, ask, endpoint) == 0);
+    for (int i = 0; i < 3; ++i) {
+        OK(linkspan_server_next(server, SOON, &request));
+        OK(linkspan_request_loan(request, LINKSPAN_F64, 2, dims, &array));
+        for (uint64_t n = 0; n < COUNT; ++n) ((double *)array.data)[n] = i + (double)n;
+        reply = with(&array);
+        OK(linkspan_request_reply(request, reply));
+        CHECK(linkspan_request_loan(reply, LINKSPAN_F64, 2, dims, &array) == LINKSPAN_INVALID_STATE);
+        linkspan_message_release(reply);
+        linkspan_message_release(request);
+    }
+    OK(linkspan_server_close(server, SOON));
+    CHECK(pthread_join(client, NULL) == 0);
+    linkspan_server_free(server);
+}
+
+static void published(const char *endpoint) {
+    linkspan_publisher *publisher;
+    linkspan_subscriber *subscriber;
+    linkspan_message *message;
+    linkspan_array array;
+    const uint64_t dims[] = {COUNT};
+    OK(linkspan_publisher_new(endpoint, NULL, &publisher));
+    OK(linkspan_subscriber_new(endpoint, NULL, &subscriber));
+    OK(linkspan_publisher_wait_for_subscribers(publisher, 1, SOON));
+    OK(linkspan_publisher_loan(publisher, LINKSPAN_U8, 1, dims, &array));
+    memset((void *)array.data, 7, COUNT);
+    message = with(&array);
+    OK(linkspan_publisher_send(publisher, message, NULL));
+    linkspan_message_release(message);
+    OK(linkspan_subscriber_recv(subscriber, SOON, &message));
+    OK(linkspan_message_get_array(message, "wave", &array));
+    CHECK(array.length == COUNT && ((const uint8_t *)array.data)[COUNT - 1] == 7);
+    CHECK(is_slot_to_read(array.data) == shares);
+    /* What is viewed stays as it is, also when the subscriber has gone. */
+    linkspan_subscriber_free(subscriber);
+    for (int i = 0; i < 40; ++i) {
+        linkspan_array other;
+        OK(linkspan_publisher_loan(publisher, LINKSPAN_U8, 1, dims, &other));
+        memset((void *)other.data, i + 8, COUNT);
+        linkspan_message *next = with(&other);
+        OK(linkspan_publisher_send(publisher, next, NULL));
+        linkspan_message_release(next);
+    }
+    for (uint64_t i = 0; i < COUNT; ++i) CHECK(((const uint8_t *)array.data)[i] == 7);
+    linkspan_message_release(message);
+    OK(linkspan_subscriber_new(endpoint, NULL, &subscriber));
+    linkspan_subscriber_free(subscriber);
+    linkspan_publisher_free(publisher);
+}
+
+/* In another process: sends a loan, and keeps another one until it is killed. */
+static void lend_for_ever(const char *endpoint) {
+    linkspan_channel *channel;
+    OK(linkspan_channel_connect(endpoint, NULL, SOON, &channel));
+    linkspan_message *first;
+    OK(linkspan_message_new(&first));
+    OK(linkspan_channel_send(channel, first, SOON, NULL));
+    linkspan_array array = lent(channel, 8), kept = lent(channel, 9);
+    OK(linkspan_channel_send(channel, with(&array), SOON, NULL));
+    CHECK(kept.data != NULL);
+    for (;;) pause();
+}
+
+static void viewed_after_the_peer_was_killed(const char *endpoint, pid_t peer) {
+    linkspan_listener *listener;
+    linkspan_channel *channel;
+    linkspan_message *first, *view;
+    OK(linkspan_listener_listen(endpoint, NULL, &listener));
+    OK(linkspan_listener_accept(listener, SOON, &channel));
+    OK(linkspan_channel_recv(channel, SOON, &first));
+    linkspan_message_release(first);
+    OK(linkspan_channel_recv(channel, SOON, &view));
+    linkspan_array mine = lent(channel, 1);
+    CHECK(kill(peer, SIGKILL) == 0 && waitpid(peer, NULL, 0) == peer);
+    CHECK(linkspan_channel_recv(channel, SOON, &first) == LINKSPAN_DISCONNECTED);
+    CHECK(is_wave(view, 8));
+    /* What was lent for the one who is gone is written and given back all the same. */
+    ((double *)mine.data)[COUNT - 1] = 3;
+    linkspan_message_release(with(&mine));
+    mine = lent(channel, 2);
+    linkspan_channel_free(channel);
+    OK(linkspan_loan_free(&mine));
+    CHECK(is_wave(view, 8));
+    linkspan_message_release(view);
+    linkspan_listener_free(listener);
+}
+
+int main(int argc, char **argv) {
+    const char *transport = argc > 1 ? argv[1] : "shm";
+    char endpoint[64], killed[64];
+    shares = strcmp(transport, "shm") == 0;
+    snprintf(endpoint, sizeof endpoint, "%s:test/loan", transport);
+    snprintf(killed, sizeof killed, "%s:test/loan/killed", transport);
+    /* Before there is a second thread. */
+    const pid_t peer = fork();
+    if (peer == 0) lend_for_ever(killed);
+    viewed_after_the_peer_was_killed(killed, peer);
+    sent_and_viewed_after_the_end_of_both_channels(endpoint);
+    freed_unsent_is_lent_again(endpoint);
+    what_is_no_loan_is_refused(endpoint);
+    replied(endpoint);
+    published(endpoint);
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,134 @@
+! Memory that is lent for arrays in Fortran: written through a pointer, moved into a message, viewed by the other side.
+program loan_test
+   use linkspan
+   use, intrinsic :: iso_c_binding
+   use, intrinsic :: iso_fortran_env, only: int32, real64
+   implicit none
+   integer, parameter :: columns = 65536
+   character(64) :: transport = "shm"
+   if (command_argument_count() > 0) call get_command_argument(1, transport)
+   call moved_and_viewed(trim(transport)//":test/loan", transport == "shm")
+   call freed_and_refused(trim(transport)//":test/loan")
+   call published(trim(transport)//":test/loan/published")
+   print '(a)', "ok"
+
+contains
+
+   ! Both ends in one process, once a message has gone over their link.
+   subroutine pair(name, one, two)
+      character(*), intent(in) :: name
+      type(linkspan_channel), intent(inout) :: one, two
+      type(linkspan_listener) :: listener
+      type(linkspan_message) :: message
+      call listener%listen(name)
+      call one%connect(name, timeout=20.0_real64)
+      call listener%accept(two, timeout=20.0_real64)
+      call message%put("first", 1)
+      call one%send(message, timeout=20.0_real64)
+      call two%recv(message, timeout=20.0_real64)
+      call listener%close()
+   end subroutine
+
+   subroutine moved_and_viewed(name, shares)
+      character(*), intent(in) :: name
+      logical, intent(in) :: shares
+      type(linkspan_channel) :: one, two
+      type(linkspan_message) :: message, got(4), stats
+      real(real64), pointer :: wave(:, :), view(:, :), put(:, :)
+      integer :: seed, count, stat
+      call pair(name, one, two)
+      do seed = 1, 4
+         call one%loan(wave, [3, columns])
+         if (any(shape(wave) /= [3, columns])) error stop "the shape of a loan"
+         wave = seed
+         wave(3, columns) = -1
+         call message%clear()
+         call message%put_loan("wave", wave)
+         call message%get("wave", put)
+         if (.not. associated(put, wave)) error stop "a loan was copied to its message"
+         ! Over other transports a part of it may have to be received meanwhile, so only little is sent there.
+         if (shares) then
+            call one%send(message, timeout=20.0_real64)
+            call two%recv(got(seed), timeout=20.0_real64)
+         else
+            got(seed) = message
+            call message%release()
+         end if
+      end do
+      call one%stats(stats)
+      call stats%get("arrays_in_slots", count)
+      if (count /= merge(4, 0, shares)) error stop "arrays in slots"
+      ! The other end has not said to have consumed the last message.
+      call one%close(timeout=0.0_real64, stat=stat)
+      call two%close()
+      do seed = 1, 4
+         call got(seed)%get("wave", view)      ! a view of the slot, column-major as it was written
+         if (view(1, 1) /= seed .or. view(2, columns) /= seed .or. view(3, columns) /= -1) error stop "a view"
+      end do
+   end subroutine
+
+   subroutine freed_and_refused(name)
+      character(*), intent(in) :: name
+      type(linkspan_channel) :: one, two
+      type(linkspan_message) :: message
+      integer(int32), pointer :: list(:), cube(:, :, :)
+      integer(int32), target :: own(5)
+      complex(real64), pointer :: wave(:)
+      character(:), allocatable :: why
+      integer :: i, stat
+      call pair(name, one, two)
+      do i = 1, 40
+         call one%loan(wave, [columns])
+         wave = (1, 2)
+         call linkspan_loan_free(wave)
+      end do
+      call message%clear()
+      call message%put_loan("own", own, stat=stat, errmsg=why)
+      if (stat /= linkspan_invalid_state .or. index(why, "no loan") == 0) error stop "what was not lent"
+      call linkspan_loan_free(own, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "what was not lent is not freed"
+      call one%loan(list, [4])
+      list = [1, 2, 3, 4]
+      call message%begin_array("items")
+      call message%put_loan("key", list, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "a key in an array"
+      call message%add_loan(list)
+      call message%end()
+      call message%put_loan("again", list, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "a loan is put once"
+      call one%loan(cube, [2, 3, 4])
+      cube = reshape([(i, i=1, 24)], [2, 3, 4])
+      call message%put_loan("cube", cube)
+      call one%send(message, timeout=20.0_real64)
+      call two%recv(message, timeout=20.0_real64)
+      call message%get("cube", cube)
+      if (cube(2, 3, 4) /= 24 .or. cube(2, 1, 1) /= 2) error stop "a cube"
+      call message%get("items/0", list)
+      if (any(list /= [1, 2, 3, 4])) error stop "a list"
+      call one%loan(cube, [2000000000, 2000000000, 2000000000], stat=stat)
+      if (stat /= linkspan_too_large .or. associated(cube)) error stop "too large"
+      call one%close(timeout=0.0_real64, stat=stat)
+      call one%loan(list, [4], stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "a closed channel"
+      call message%loan(list, [4], stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "no request"
+   end subroutine
+
+   subroutine published(name)
+      character(*), intent(in) :: name
+      type(linkspan_publisher) :: publisher
+      type(linkspan_subscriber) :: subscriber
+      type(linkspan_message) :: message
+      real(real64), pointer :: wave(:)
+      call publisher%open(name)
+      call subscriber%subscribe(name)
+      call publisher%wait_for_subscribers(1, timeout=20.0_real64)
+      call publisher%loan(wave, [20000])
+      wave = 2.5_real64
+      call message%add_loan(wave)
+      call publisher%send(message)
+      call subscriber%recv(message, timeout=20.0_real64)
+      call message%get("", wave)
+      if (any(wave /= 2.5_real64)) error stop "published"
+   end subroutine
+end program

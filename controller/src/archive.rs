@@ -1,0 +1,70 @@
+//! The final answers that are kept for repeated requests.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::open_command::Key;
+use linkspan::{Answer, Command};
+
+/// A final answer, kept for repeated requests.
+#[derive(Debug)]
+pub struct FinalAnswer {
+    pub command: Command,
+    pub answer: Answer,
+    /// Whether the server answered in place of the service.
+    pub by_controller: bool,
+    pub bytes: usize,
+}
+
+/// The final answers that are kept.
+#[derive(Debug, Default)]
+pub struct Archive {
+    answers: HashMap<Key, FinalAnswer>,
+    order: VecDeque<(Duration, Key)>,
+    bytes: usize,
+}
+
+impl Archive {
+    /// Returns the final answer of a command.
+    pub fn get(&self, key: &Key) -> Option<&FinalAnswer> {
+        self.answers.get(key)
+    }
+
+    /// Keeps a final answer.
+    pub fn put(&mut self, key: Key, finished: FinalAnswer, now: Duration) {
+        self.bytes += finished.bytes;
+        match self.answers.insert(key.clone(), finished) {
+            Some(old) => self.bytes -= old.bytes,
+            None => self.order.push_back((now, key)),
+        }
+    }
+
+    /// Drops the oldest answers beyond the limits; returns when the oldest remaining one was added.
+    pub fn trim(&mut self, count: usize, bytes: usize, before: Option<Duration>) -> Option<Duration> {
+        while let Some((at, _)) = self.order.front() {
+            let old = before.is_some_and(|before| *at <= before);
+            if !(old || self.answers.len() > count || self.bytes > bytes) {
+                return Some(*at);
+            }
+            if let Some((_, key)) = self.order.pop_front()
+                && let Some(gone) = self.answers.remove(&key)
+            {
+                self.bytes -= gone.bytes;
+            }
+        }
+        None
+    }
+
+    /// Returns whether an answer is kept.
+    #[cfg(test)]
+    pub fn knows(&self, key: &Key) -> bool {
+        self.answers.contains_key(key)
+    }
+
+    /// Returns the number of answers and their size in bytes.
+    #[cfg(test)]
+    pub fn extent(&self) -> (usize, usize) {
+        assert_eq!(self.answers.len(), self.order.len());
+        (self.answers.len(), self.bytes)
+    }
+}

@@ -1,0 +1,422 @@
+//! The handling of commands: a command is sent once to each incarnation and answered once to each client.
+
+use std::sync::Arc;
+
+use crate::archive::FinalAnswer;
+use crate::client_protocol::ClientCommand;
+use crate::open_command::{Key, OpenCommand, WaitingClient};
+use crate::registry::Late;
+use crate::schedule::{Due, Name};
+use crate::state::{Action, Moment, ServerState};
+use linkspan::service::CommandRequest;
+use linkspan::service::server_side::{RequestInfo, failure_of, margin};
+use linkspan::{Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, State, Value, quoted};
+
+/// Returns whether a command changes nothing, so that it may be carried out twice.
+fn is_question(command: &Command) -> bool {
+    matches!(command, Command::GetData | Command::Status | Command::Describe | Command::Stats | Command::Log)
+}
+
+impl ServerState {
+    /// Handles a command of a client. `bytes` is the size of its message.
+    pub(super) fn handle_command(
+        &mut self,
+        to: RequestInfo,
+        wanted: ClientCommand,
+        bytes: usize,
+        now: Moment,
+    ) {
+        let Some((name, _)) = self.services.get_key_value(&*wanted.service) else {
+            let foreign = wanted.controller.is_some_and(|controller| controller != self.controller);
+            if foreign && now.since < self.limits.settling {
+                return self.hold_for_expected_service(to, wanted, bytes, now);
+            }
+            let error = self.unknown_service(&wanted.service);
+            return self.refuse(to, error);
+        };
+        let key: Key = (name.clone(), wanted.id.as_str().into());
+        if let Some(finished) = self.archive.get(&key) {
+            if finished.command != wanted.command {
+                let error = another(&wanted, &finished.command);
+                return self.refuse(to, error);
+            }
+            let value = finished.answer.to_value();
+            return self.actions.push_back(Action::Reply { to, value });
+        }
+        let asked = self.asked.get(&to.session).map_or(0, |open| open.len());
+        let waiting = WaitingClient { to, acceptance: wanted.acceptance };
+        let limits = self.limits.clone();
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let room = asked < limits.asked;
+        if let Some(open) = service.open.get_mut(&key.1) {
+            if open.command != wanted.command {
+                let error = another(&wanted, &open.command);
+                return self.refuse(to, error);
+            }
+            match open.accepted {
+                Some(state) if waiting.acceptance => {
+                    let value = accepted(&key.1, state).to_value();
+                    self.actions.push_back(Action::Reply { to, value });
+                }
+                _ if !room || open.waiting.len() >= limits.asked => {
+                    let error = full(&format!("{} clients wait for {}", open.waiting.len(), wanted.id));
+                    self.refuse(to, error);
+                }
+                _ => {
+                    open.waiting.push(waiting);
+                    self.asked.entry(to.session).or_default().insert(key);
+                }
+            }
+            return;
+        }
+        let epoch = service.introduction.epoch;
+        if service.open.len() >= limits.open || self.open_bytes + bytes > limits.open_bytes || !room {
+            let text = format!("{} commands wait for {}", service.open.len(), key.0);
+            return self.refuse(to, full(&text));
+        }
+        let pinned = wanted.epoch;
+        self.asked.entry(to.session).or_default().insert(key.clone());
+        let open = OpenCommand {
+            command: wanted.command,
+            arguments: wanted.arguments,
+            deadline: now.since + wanted.within,
+            pinned,
+            given: None,
+            accepted: None,
+            waiting: vec![waiting],
+            is_own: false,
+            bytes,
+        };
+        self.add_open_command(&key, open);
+        if pinned.is_some_and(|pinned| pinned != epoch) {
+            let text = format!(
+                "{} is another incarnation now (epoch {epoch}) than the one that this was for; look at its status, and ask again",
+                key.0
+            );
+            let error = Error::new(ErrorKind::InvalidState, text);
+            return self.answer_for_service(&key, Outcome::Rejected, &error, now);
+        }
+        self.send_command(&key, now);
+        self.record_changed(&key.0, now);
+    }
+
+    /// Adds an open command and its timer.
+    pub(super) fn add_open_command(&mut self, key: &Key, open: OpenCommand) {
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        self.open_bytes += open.bytes;
+        self.schedule.set(Due::Command(key.0.clone(), key.1.clone()), open.deadline);
+        service.open.insert(key.1.clone(), open);
+    }
+
+    /// Sends a command to its service if that is connected.
+    pub(super) fn send_command(&mut self, key: &Key, now: Moment) {
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let (Some(link), Some(open)) = (service.link, service.open.get_mut(&key.1)) else { return };
+        let epoch = service.introduction.epoch;
+        open.given = Some(epoch);
+        let left = open.deadline.saturating_sub(now.since);
+        let request = CommandRequest {
+            id: (&*key.1).into(),
+            command: open.command.clone(),
+            arguments: open.arguments.clone(),
+            within: left - margin(left),
+            // Another incarnation must never carry it out.
+            epoch: Some(epoch),
+        };
+        // So that it is not carried out later, however long it is under way.
+        let until = self.links.get(&link).and_then(|line| line.clock.least(now.since + request.within));
+        self.actions.push_back(Action::SendCommand { link, request, until });
+    }
+
+    /// Handles the answer of a service. `bytes` is the size of its message.
+    pub(super) fn answer_received(&mut self, name: &Name, mut answer: Answer, bytes: usize, now: Moment) {
+        let key: Key = (name.clone(), (&*answer.id).into());
+        if let Some(failure) = &mut answer.failure {
+            failure.text = super::event_log::cut(&failure.text, 4 * self.limits.line);
+        }
+        let Some(service) = self.services.get_mut(name) else { return };
+        let asked = service.open.get(&key.1).map(|open| &open.command);
+        // Only an answer of the program shows that it is responsive again: the library answers some commands by itself.
+        let by_the_program = answer.outcome.is_final() && asked.is_some_and(|command| !is_question(command));
+        if service.late.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program) {
+            self.clear_problem(name, now);
+        }
+        let Some(service) = self.services.get_mut(name) else { return };
+        let Some(open) = service.open.get_mut(&key.1) else {
+            return self.late_answer_received(key, answer, bytes, now);
+        };
+        if answer.outcome.is_final() {
+            return self.finish(&key, answer, false, bytes, now);
+        }
+        if open.accepted.replace(answer.state).is_some() {
+            return;
+        }
+        let content: Vec<RequestInfo> =
+            open.waiting.extract_if(.., |waiting| waiting.acceptance).map(|waiting| waiting.to).collect();
+        if !open.is_own {
+            service.answered.accepted += 1;
+            self.outcomes.accepted += 1;
+        }
+        let value = answer.to_value();
+        for to in content {
+            self.settle(to, &key);
+            self.actions.push_back(Action::Reply { to, value: value.clone() });
+        }
+    }
+
+    /// Handles an answer to a command that is not open: a repeated one, or the real outcome after a time-out.
+    fn late_answer_received(&mut self, key: Key, answer: Answer, bytes: usize, now: Moment) {
+        let Some(finished) = self.archive.get(&key) else { return };
+        if !finished.by_controller || !answer.outcome.is_final() {
+            return;
+        }
+        let command = finished.command.clone();
+        let text = format!("{} was {} after its time was over", command.name(), answer.outcome.name());
+        self.log_event(Some(&key.0), "warning", &text, now);
+        self.archive.put(key, FinalAnswer { command, answer, by_controller: false, bytes }, now.since);
+        self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
+    }
+
+    /// Answers a command in place of its service.
+    pub(super) fn answer_for_service(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
+        let state = self.services.get(&key.0).map_or(State::Starting, |service| service.report().state);
+        let failure = Some(failure_of(error));
+        let answer = Answer { id: (&*key.1).into(), outcome, state, value: Value::Null, failure };
+        self.finish(key, answer, true, 256, now);
+    }
+
+    /// Records the final answer of a command and replies to all clients that wait for it.
+    fn finish(&mut self, key: &Key, answer: Answer, by_controller: bool, bytes: usize, now: Moment) {
+        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let Some(open) = service.open.shift_remove(&key.1) else { return };
+        self.open_bytes -= open.bytes;
+        self.schedule.cancel(&Due::Command(key.0.clone(), key.1.clone()));
+        if open.is_own {
+            return self.sample_received(&key.0, &answer, now);
+        }
+        service.answered.count(answer.outcome);
+        self.outcomes.count(answer.outcome);
+        let value = answer.to_value();
+        for waiting in &open.waiting {
+            self.settle(waiting.to, key);
+            self.actions.push_back(Action::Reply { to: waiting.to, value: value.clone() });
+        }
+        let name = open.command.name();
+        match &answer.failure {
+            Some(RemoteFailure { text, .. }) => {
+                let text = format!("{name} {}: {text}", answer.outcome.name());
+                self.log_event(Some(&key.0), "warning", &text, now);
+            }
+            None if is_question(&open.command) => {}
+            None => self.log_event(Some(&key.0), "info", &format!("{name} {}", answer.outcome.name()), now),
+        }
+        let finished = FinalAnswer { command: open.command, answer, by_controller, bytes };
+        self.archive.put(key.clone(), finished, now.since);
+        self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
+        self.schedule.set_once(Due::AnswerExpiry, now.since + self.limits.finished_for);
+        self.record_changed(&key.0, now);
+    }
+
+    /// Drops answers that were kept for long enough.
+    pub(super) fn expire_answers(&mut self, now: Moment) {
+        let (limits, before) = (&self.limits, now.since.checked_sub(self.limits.finished_for));
+        if let Some(oldest) = self.archive.trim(limits.finished, limits.finished_bytes, before) {
+            self.schedule.set(Due::AnswerExpiry, oldest + limits.finished_for);
+        }
+    }
+
+    /// Removes a command from those that a client waits for.
+    fn settle(&mut self, to: RequestInfo, key: &Key) {
+        if let Some(open) = self.asked.get_mut(&to.session) {
+            open.remove(key);
+            if open.is_empty() {
+                self.asked.remove(&to.session);
+            }
+        }
+    }
+
+    /// Fails a command that has timed out.
+    pub(super) fn command_timed_out(&mut self, key: &Key, now: Moment) {
+        let Some(service) = self.services.get(&key.0) else { return };
+        let Some(open) = service.open.get(&key.1) else { return };
+        let (command, name) = (open.command.name().to_owned(), &key.0);
+        if !service.is_connected() {
+            let text = format!(
+                "{name} is {}, and did not come back within the time that {command} had; see why it ended",
+                service.view.name()
+            );
+            return self.answer_for_service(
+                key,
+                Outcome::Failed,
+                &Error::new(ErrorKind::Disconnected, text),
+                now,
+            );
+        }
+        let text = match open.accepted {
+            Some(_) => format!("{name} has accepted {command} and was not done with it in time"),
+            None => format!("{name} did not answer {command} in time"),
+        };
+        let (name, late) = (name.clone(), Late { id: key.1.clone(), accepted: open.accepted.is_some() });
+        self.report_problem(&name, &text, now);
+        if let Some(service) = self.services.get_mut(&name) {
+            service.late = Some(late);
+        }
+        self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
+    }
+
+    /// Sends the open commands of a service that has connected, and fails those that were meant for another incarnation.
+    pub(super) fn resend_open_commands(&mut self, name: &Name, now: Moment) {
+        let Some(service) = self.services.get(name) else { return };
+        let epoch = service.introduction.epoch;
+        let ids: Vec<Arc<str>> = service.open.keys().cloned().collect();
+        for id in ids {
+            let Some(open) = self.services.get(name).and_then(|service| service.open.get(&id)) else {
+                continue;
+            };
+            let key = (name.clone(), id);
+            let elsewhere = |given: u64| given != epoch;
+            if open.pinned.is_some_and(elsewhere)
+                || open.given.is_some_and(elsewhere) && !is_question(&open.command)
+            {
+                let text = format!(
+                    "{name} went away and has started anew; whether {} was carried out before that is unknown",
+                    open.command.name()
+                );
+                self.answer_for_service(
+                    &key,
+                    Outcome::Failed,
+                    &Error::new(ErrorKind::Disconnected, text),
+                    now,
+                );
+            } else {
+                self.send_command(&key, now);
+            }
+        }
+    }
+
+    /// Fails the commands that were sent to a service that has ended; with `all` also those that were not sent.
+    pub(super) fn fail_open_commands(&mut self, name: &Name, all: bool, now: Moment) {
+        let Some(service) = self.services.get(name) else { return };
+        let given = service.open.iter().filter(|(_, open)| all || open.given.is_some());
+        let keys: Vec<Key> = given.map(|(id, _)| (name.clone(), id.clone())).collect();
+        for key in keys {
+            let text = format!("{name} ended before it had answered; start it again, and ask it again");
+            self.answer_for_service(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+        }
+    }
+
+    /// Replies with the answer to a command, or ACCEPTED while it is open.
+    pub(super) fn command_outcome(&mut self, to: RequestInfo, service: &str, id: &str) {
+        let Some((name, known)) = self.services.get_key_value(service) else {
+            let error = self.unknown_service(service);
+            return self.refuse(to, error);
+        };
+        let key: Key = (name.clone(), id.into());
+        let answer = match (known.open.get(id), self.archive.get(&key)) {
+            (Some(open), _) => accepted(id, open.accepted.unwrap_or(known.report().state)).to_value(),
+            (None, Some(finished)) => finished.answer.to_value(),
+            (None, None) => {
+                let text = format!(
+                    "no command {id} of {service} is known: final answers are kept for {} s",
+                    self.limits.finished_for.as_secs(),
+                    id = quoted(id)
+                );
+                return self.refuse(to, Error::new(ErrorKind::NotFound, text));
+            }
+        };
+        self.actions.push_back(Action::Reply { to, value: answer });
+    }
+
+    /// Removes a client. Its commands are carried out all the same.
+    pub fn client_left(&mut self, session: u64) {
+        for (name, id) in self.asked.remove(&session).unwrap_or_default() {
+            if let Some(open) = self.services.get_mut(&name).and_then(|known| known.open.get_mut(&id)) {
+                open.waiting.retain(|waiting| waiting.to.session != session);
+            }
+        }
+        self.unwatch(session);
+    }
+
+    /// Returns whether a client waits for answers.
+    pub fn has_pending_commands(&self, session: u64) -> bool {
+        self.asked.contains_key(&session)
+    }
+}
+
+fn accepted(id: &str, state: State) -> Answer {
+    Answer { id: id.into(), outcome: Outcome::Accepted, state, value: Value::Null, failure: None }
+}
+
+fn another(wanted: &ClientCommand, known: &Command) -> Error {
+    let text = format!(
+        "the id {:?} is that of a command {} to {}; give each command an id of its own",
+        wanted.id,
+        known.name(),
+        wanted.service
+    );
+    Error::new(ErrorKind::InvalidState, text)
+}
+
+fn full(what: &str) -> Error {
+    Error::new(ErrorKind::Full, format!("{what}, which is the limit; try again when some are answered"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client_protocol::ClientRequest;
+    use crate::rate_limit::Limits;
+    use crate::tests::FakeService;
+    use linkspan::Timestamp;
+    use linkspan::service::server_side::{Owner, ToController};
+
+    fn at(millis: u64) -> Moment {
+        Moment { since: Duration::from_millis(millis), at: Timestamp(0) }
+    }
+
+    /// Gives the service a command; returns how long it has, and its deadline by the clock of the service.
+    fn give(state: &mut ServerState, id: &str, now: u64) -> (Duration, Option<Duration>) {
+        while state.next_action().is_some() {}
+        let command = Value::map([
+            ("what", Value::from("command")),
+            ("service", "lab/power".into()),
+            ("id", id.into()),
+            ("command", "calibrate".into()),
+            ("within", 2.0.into()),
+            ("wait", "done".into()),
+        ]);
+        let to = RequestInfo { session: 9, number: now, idempotent: false };
+        state.request(to, ClientRequest::from_value(&command).unwrap(), 100, at(now));
+        let sent = std::iter::from_fn(|| state.next_action()).find_map(|action| match action {
+            Action::SendCommand { request, until, .. } => Some((request.within, until)),
+            _ => None,
+        });
+        sent.unwrap()
+    }
+
+    #[test]
+    fn command_has_a_deadline_by_the_clock_of_its_service() {
+        let mut state = ServerState::new(7, Limits::default());
+        let come = |state: &mut ServerState, link, now| {
+            state.service_connected(link, "power-1", Owner::Anyone, None, at(now));
+            let introduction = ToController::Introduction(FakeService::introduction("lab/power", 1));
+            state.message_received(link, introduction, 100, at(now));
+        };
+        come(&mut state, 1, 1000);
+        assert_eq!(give(&mut state, "a", 1000).1, None, "its clock is not known");
+        // It shows 5000 s more than ours. The first message that says so takes 3 s, the second one 20 ms.
+        for (sent, delay) in [(1000, 3000), (5000, 20)] {
+            state.clock_received(1, Duration::from_millis(5_000_000 + sent), at(sent + delay));
+        }
+        let (within, until) = give(&mut state, "b", 6000);
+        let (until, due) = (until.unwrap(), Duration::from_millis(5_006_000) + within);
+        assert!(until <= due, "{until:?} is after {due:?}");
+        assert!(due - until <= Duration::from_millis(25), "{until:?} is long before {due:?}");
+        // Over another connection it may be on another machine.
+        state.link_closed(1, "went away", false, at(7000));
+        come(&mut state, 2, 7000);
+        assert_eq!(give(&mut state, "c", 8000).1, None);
+    }
+}

@@ -1,0 +1,518 @@
+//! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out actions of the state.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::client_protocol::{ClientRequest, WatchRequest};
+use crate::disconnected::DisconnectedClients;
+use crate::options::{ControllerServerOptions, StopHandle, open};
+use crate::peer::{Outgoing, Peer, SendOutcome, WRITABLE};
+use crate::rate_limit::Limits;
+use crate::state::{Action, Moment, ServerState};
+use crate::usage;
+use linkspan::frame::Kind;
+use linkspan::service::server_side::{
+    Epoll, Interest, MESSAGE_LIMIT, Pattern, PeerListener, Ready, RequestInfo, StopWatch, Supervisor,
+    ToController, ToService, Waiting, clock_of, kind, random, start, stop_waker, stop_was_asked, watch_stop,
+    with_until,
+};
+use linkspan::{Controller, Encoding, Error, ErrorKind, Message, Payload, Result, Timestamp, Value, Wait};
+
+/// A controller's server: services connect to it, and clients send it requests.
+///
+/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while nothing happens.
+pub struct ControllerServer {
+    listeners: Vec<PeerListener>,
+    options: ControllerServerOptions,
+    epoll: Epoll,
+    peers: HashMap<u64, Peer>,
+    /// The newest link of each client.
+    clients: HashMap<u64, u64>,
+    disconnected: DisconnectedClients,
+    /// Peers whose links are closed after a while, so that they can read the last messages.
+    closing: VecDeque<(Duration, u64, Peer)>,
+    state: ServerState,
+    controller: u64,
+    stop: StopHandle,
+    born: Instant,
+    last_token: u64,
+    received: u64,
+    sent: u64,
+    signals: Option<StopWatch>,
+    /// Notifications for systemd.
+    supervisor: Supervisor,
+    ready: Vec<Ready>,
+}
+
+const WAKE: u64 = 0;
+const SIGNAL: u64 = 1;
+const LISTENERS: u64 = 2;
+const FIRST: u64 = 64;
+/// The most messages of one peer, or connections of one listener, that are handled in a row.
+const BATCH: usize = 32;
+/// How long a peer has to read the last messages before its link is closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl ControllerServer {
+    /// The default endpoints: a local socket for the programs of this user, and TCP for this machine and its containers.
+    pub const ENDPOINTS: [&str; 2] = [Controller::ENDPOINT, "tcp://127.0.0.1:17170"];
+
+    /// Listens at these endpoints, or at [`ControllerServer::ENDPOINTS`] if none are given. Returns `AddressInUse` if an endpoint
+    /// is in use, with the process that uses it if that is known.
+    pub fn listen(endpoints: &[String], options: &ControllerServerOptions) -> Result<ControllerServer> {
+        usage::raise_descriptors();
+        let standard = ControllerServer::ENDPOINTS.map(str::to_owned);
+        let standard = if options.tcp { &standard[..] } else { &standard[..1] };
+        let endpoints = if endpoints.is_empty() { standard } else { endpoints };
+        let listeners: Vec<PeerListener> =
+            endpoints.iter().map(|endpoint| open(endpoint, &options.channel)).collect::<Result<_>>()?;
+        let epoll = Epoll::new()?;
+        let stop = StopHandle::new()?;
+        epoll.add(&*stop.waker, WAKE, Interest::IN)?;
+        for (token, listener) in (LISTENERS..).zip(&listeners) {
+            epoll.add(listener, token, Interest::IN)?;
+        }
+        let controller = random()?;
+        let limits = Limits { heartbeat: options.heartbeat, ..Limits::default() };
+        let (supervisor, problem) = Supervisor::from_env();
+        let mut state = ServerState::new(controller, limits);
+        if let Some(error) = problem {
+            let now = Moment { since: Duration::ZERO, at: Timestamp::now() };
+            state.log_event(None, "error", &error.to_string(), now);
+        }
+        Ok(ControllerServer {
+            listeners,
+            options: options.clone(),
+            epoll,
+            peers: HashMap::new(),
+            clients: HashMap::new(),
+            disconnected: DisconnectedClients::default(),
+            closing: VecDeque::new(),
+            state,
+            controller,
+            stop,
+            born: Instant::now(),
+            last_token: FIRST,
+            received: 0,
+            sent: 0,
+            signals: None,
+            supervisor,
+            ready: Vec::new(),
+        })
+    }
+
+    /// Returns the limits, which tests change so that their outcome does not depend on the machine's speed.
+    #[cfg(test)]
+    pub(super) fn limits(&mut self) -> &mut Limits {
+        &mut self.state.limits
+    }
+
+    /// Returns the endpoints that it listens at, with the ports that were assigned.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.listeners.iter().map(PeerListener::endpoint).collect()
+    }
+
+    /// Returns a handle that ends [`ControllerServer::run`] from another thread.
+    pub fn stopper(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Serves until [`StopHandle::stop`] or a signal. Returns `Timeout` once the given time has passed, after which it may be
+    /// called again. Without a time it serves for ever.
+    pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        let mut waiting = start(wait.into(), &self.options.channel.on_wait);
+        if self.options.handle_signals && self.signals.is_none() {
+            let watch = watch_stop()?;
+            self.epoll.add(stop_waker(), SIGNAL, Interest::IN)?;
+            self.signals = Some(watch);
+        }
+        loop {
+            let ends = self.stop.was_asked() || self.signals.is_some() && stop_was_asked();
+            self.notify(ends);
+            if ends {
+                return Ok(());
+            }
+            self.round(&mut waiting)?;
+        }
+    }
+
+    /// Notifies systemd; READY is sent before the first wait.
+    fn notify(&mut self, ends: bool) {
+        if !self.supervisor.is_present() {
+            return;
+        }
+        let now = self.now();
+        let status = match ends {
+            false => {
+                format!("{} services; listens at {}", self.state.services.len(), self.endpoints().join(", "))
+            }
+            true => "ends".to_owned(),
+        };
+        let told = [
+            self.supervisor.controller_state(ends, &status, now.since),
+            self.supervisor.tick(None, now.since),
+        ];
+        for error in told.into_iter().flatten() {
+            self.state.log_event(None, "error", &error.to_string(), now);
+        }
+    }
+
+    /// Waits for events, and handles those that are ready.
+    fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let now = self.born.elapsed();
+        let told = self.supervisor.next_due(None, now);
+        let left = self.closing.front().map(|(until, ..)| *until);
+        let due = [self.state.next(), self.disconnected.next(), left, told];
+        let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
+        // A wait of zero handles ready events, too.
+        let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
+        let sleep = match (due, most) {
+            (Some(due), Some(most)) => Some(due.min(most)),
+            (due, most) => due.or(most),
+        };
+        let mut ready = std::mem::take(&mut self.ready);
+        let interrupted = self.epoll.sleep(sleep, &mut ready)?;
+        for Ready { token, .. } in ready.drain(..) {
+            match token {
+                WAKE | SIGNAL => {}
+                listener if listener < FIRST => self.accept_from((listener - LISTENERS) as usize)?,
+                room if room & WRITABLE != 0 => self.bring(room & !WRITABLE),
+                peer => self.read_peer(peer),
+            }
+            self.act();
+        }
+        self.ready = ready;
+        let now = self.now();
+        while let Some(session) = self.disconnected.over(now.since) {
+            self.state.client_left(session);
+        }
+        self.state.advance(now);
+        self.act();
+        while self.closing.front().is_some_and(|(until, ..)| *until <= now.since) {
+            if let Some((_, _, peer)) = self.closing.pop_front() {
+                peer.abandon(&self.epoll);
+            }
+        }
+        if waiting.is_none() { Err(waiting.timed_out()) } else { waiting.woke(interrupted) }
+    }
+
+    fn now(&self) -> Moment {
+        Moment { since: self.born.elapsed(), at: Timestamp::now() }
+    }
+
+    /// Accepts waiting connections of a listener.
+    fn accept_from(&mut self, index: usize) -> Result<()> {
+        for _ in 0..BATCH {
+            let Some(listener) = self.listeners.get(index) else { return Ok(()) };
+            let (link, who) = match listener.accept() {
+                Ok(newcomer) => newcomer,
+                Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::OutOfMemory) => return Ok(()),
+                // The handshake failed because of the peer.
+                Err(e) if e.kind() != ErrorKind::InvalidState => continue,
+                Err(e) => return Err(e),
+            };
+            self.last_token += 1;
+            let token = self.last_token;
+            let watched = link.with_descriptor(|descriptor| self.epoll.add(descriptor, token, Interest::IN));
+            let peer_limit_reached = self.peers.len() >= self.options.peers;
+            if peer_limit_reached {
+                let now = self.now();
+                self.state.peer_limit_reached(self.peers.len(), now);
+            }
+            if watched.is_err() || peer_limit_reached {
+                link.abandon();
+                continue;
+            }
+            self.peers.insert(token, Peer::new(link, who.pattern, who.session));
+            let now = self.now();
+            if who.pattern == Pattern::Service {
+                self.state.service_connected(token, &who.source, who.owner, who.machine, now);
+            } else {
+                let old = self.clients.insert(who.session, token);
+                self.send(token, Kind::Event, &hello(self.controller), false);
+                // The client has reconnected before the end of its old link was noticed.
+                if let Some(old) = old {
+                    self.remove_peer(old);
+                }
+                for answer in self.disconnected.end(who.session) {
+                    self.enqueue(token, answer, false);
+                }
+            }
+            self.act();
+        }
+        Ok(())
+    }
+
+    /// Reads messages of a peer, up to the batch size.
+    fn read_peer(&mut self, token: u64) {
+        for _ in 0..BATCH {
+            let Some(peer) = self.peers.get(&token) else { return };
+            let (pattern, session) = (peer.pattern, peer.session);
+            let got = peer.link.channel().try_recv();
+            match got {
+                Ok(message) => {
+                    self.received += 1;
+                    if pattern == Pattern::Service {
+                        self.service_message(token, &message);
+                    } else {
+                        self.answer(session, &message);
+                    }
+                    self.act();
+                }
+                Err(e) if e.kind() == ErrorKind::Empty => return,
+                // The channel has skipped this message.
+                Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                    let now = self.now();
+                    self.state.malformed_message(token, &e, now);
+                    self.act();
+                }
+                Err(e) => {
+                    let fault = e.kind() != ErrorKind::Disconnected;
+                    let why = if fault { e.to_string() } else { "its connection has ended".to_owned() };
+                    return self.lose(token, &why, fault);
+                }
+            }
+        }
+    }
+
+    /// Handles a message of a service.
+    fn service_message(&mut self, token: u64, message: &Message) {
+        let now = self.now();
+        let said = match kind(message) {
+            Kind::Event => message.value().and_then(|value| {
+                if let Some(clock) = clock_of(value)? {
+                    self.state.clock_received(token, clock, now);
+                }
+                ToController::from_value(value)
+            }),
+            _ => Err(Error::new(ErrorKind::Malformed, "a service sends events only")),
+        };
+        match said {
+            Ok(said) => self.state.message_received(token, said, message.body().len(), now),
+            Err(e) => self.state.malformed_message(token, &e, now),
+        }
+    }
+
+    /// Handles a message of a client.
+    fn answer(&mut self, session: u64, message: &Message) {
+        let now = self.now();
+        match kind(message) {
+            Kind::Request => {
+                let to = RequestInfo::of(message);
+                match message.value().and_then(ClientRequest::from_value) {
+                    Ok(ClientRequest::Stats) => {
+                        let mut stats = self.state.stats();
+                        stats.insert("memory".into(), usage::memory().into());
+                        stats.insert("processor".into(), usage::processor().into());
+                        stats.insert("uptime".into(), now.since.as_secs_f64().into());
+                        stats.insert("links".into(), (self.peers.len() as u64).into());
+                        stats.insert("clients".into(), (self.clients.len() as u64).into());
+                        let messages = [("received", self.received), ("sent", self.sent)];
+                        stats.insert("messages".into(), Value::map(messages));
+                        let endpoints: Vec<Value> = self.endpoints().into_iter().map(Value::from).collect();
+                        stats.insert("endpoints".into(), endpoints.into());
+                        self.reply(to, &Value::Map(stats));
+                    }
+                    Ok(asked) => self.state.request(to, asked, message.body().len(), now),
+                    Err(e) => self.state.refuse(to, e),
+                }
+            }
+            // A watch request is an event, so a malformed one is answered by an event.
+            Kind::Event => match message.value().and_then(WatchRequest::from_value) {
+                Ok(watch) => self.state.watch(session, watch, now),
+                Err(e) => {
+                    let refused =
+                        ToService::Refused(linkspan::service::server_side::failure_of(&e)).to_value();
+                    if let Some(token) = self.clients.get(&session).copied() {
+                        self.send(token, Kind::Event, &refused, false);
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// Carries out the actions of the state.
+    fn act(&mut self) {
+        while let Some(action) = self.state.next_action() {
+            match action {
+                Action::SendToService { link, message } => {
+                    self.send(link, Kind::Event, &message.to_value(), false);
+                }
+                Action::SendCommand { link, request, until } => {
+                    self.send(link, Kind::Command, &with_until(request.to_value(), until), false)
+                }
+                Action::CloseLink { link } => self.release(link),
+                Action::Reply { to, value } => self.reply(to, &value),
+                Action::ReplyError { to, error } => self.reply_error(to, &error),
+                Action::Push { to, value } => {
+                    let payload = match encode(&value) {
+                        Ok(payload) => payload,
+                        Err(e) => {
+                            let now = self.now();
+                            self.state.log_event(
+                                None,
+                                "warning",
+                                &format!("an event could not be sent to its watchers: {e}"),
+                                now,
+                            );
+                            continue;
+                        }
+                    };
+                    for client in to {
+                        if let Some(token) = self.clients.get(&client).copied() {
+                            self.enqueue(token, Outgoing::word(Kind::Event, payload.clone()), true);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, token: u64, kind: Kind, value: &Value, may_be_missed: bool) {
+        // A message that is too large is dropped; its sender's command then times out.
+        if let Ok(payload) = encode(value) {
+            self.enqueue(token, Outgoing::word(kind, payload), may_be_missed);
+        }
+    }
+
+    fn reply(&mut self, to: RequestInfo, value: &Value) {
+        match encode(value) {
+            Ok(payload) => self.send_reply(to, Outgoing::answer(to, payload)),
+            Err(e) => self.reply_error(to, &e),
+        }
+    }
+
+    fn reply_error(&mut self, to: RequestInfo, error: &Error) {
+        if let Ok(refusal) = Outgoing::refusal(to, error) {
+            self.send_reply(to, refusal);
+        }
+    }
+
+    fn send_reply(&mut self, to: RequestInfo, answer: Outgoing) {
+        match self.clients.get(&to.session).copied() {
+            Some(token) => self.enqueue(token, answer, false),
+            None => self.disconnected.keep(to.session, answer),
+        }
+    }
+
+    fn enqueue(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
+        let Some(peer) = self.peers.get_mut(&token) else { return };
+        let put = peer.send(out, may_be_missed, &self.epoll, token);
+        self.sent += u64::from(matches!(put, SendOutcome::Queued));
+        self.settle(token, put);
+    }
+
+    /// Continues to send to a peer that has become writable.
+    fn bring(&mut self, token: u64) {
+        if let Some(peer) = self.peers.get_mut(&token) {
+            let put = peer.on_writable(&self.epoll, token);
+            if matches!(put, SendOutcome::Queued) && peer.is_idle() && peer.missed > 0 {
+                let missed = std::mem::take(&mut peer.missed);
+                let session = peer.session;
+                let told = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
+                self.send(token, Kind::Event, &told, false);
+                let now = self.now();
+                self.state.send_snapshot(session, now);
+            }
+            self.settle(token, put);
+        } else if let Some((_, _, peer)) = self.closing.iter_mut().find(|(_, left, _)| *left == token) {
+            peer.on_writable(&self.epoll, token);
+        }
+    }
+
+    fn settle(&mut self, token: u64, put: SendOutcome) {
+        match put {
+            SendOutcome::Queued | SendOutcome::Dropped => {}
+            SendOutcome::Overflow => self.lose(token, "it does not read its messages", true),
+            SendOutcome::Failed(e) => self.lose(token, &e.to_string(), true),
+        }
+    }
+
+    /// Removes a peer whose link has ended.
+    fn lose(&mut self, token: u64, why: &str, fault: bool) {
+        let Some(pattern) = self.remove_peer(token) else { return };
+        if pattern == Pattern::Service {
+            let now = self.now();
+            self.state.link_closed(token, why, fault, now);
+        }
+    }
+
+    fn remove_peer(&mut self, token: u64) -> Option<Pattern> {
+        let mut peer = self.peers.remove(&token)?;
+        peer.abandon(&self.epoll);
+        let session = peer.session;
+        if peer.pattern == Pattern::Service {
+            return Some(peer.pattern);
+        }
+        let answers: Vec<Outgoing> = peer.take_answers().collect();
+        match self.clients.get(&session).copied() {
+            Some(newest) if newest == token => {
+                self.clients.remove(&session);
+                self.state.unwatch(session);
+                let waits = !answers.is_empty() || self.state.has_pending_commands(session);
+                if !(waits && self.disconnected.begin(session, self.born.elapsed())) {
+                    self.state.client_left(session);
+                }
+                answers.into_iter().for_each(|answer| self.disconnected.keep(session, answer));
+            }
+            // The client has reconnected before the end of this link was noticed.
+            Some(newest) => answers.into_iter().for_each(|answer| self.enqueue(newest, answer, false)),
+            None => {}
+        }
+        Some(peer.pattern)
+    }
+
+    /// Closes the link of a peer after [`LINGER`], so that the peer can read the last messages.
+    fn release(&mut self, token: u64) {
+        let Some(peer) = self.peers.remove(&token) else { return };
+        // Nothing more is read from it.
+        if peer
+            .link
+            .with_descriptor(|descriptor| {
+                self.epoll.remove(descriptor);
+                Ok(())
+            })
+            .is_err()
+        {
+            return peer.abandon(&self.epoll);
+        }
+        self.closing.push_back((self.born.elapsed() + LINGER, token, peer));
+    }
+
+    /// Stops listening and closes all links. Dropping the server does the same.
+    pub fn close(&mut self) {
+        self.stop.stop();
+        for listener in self.listeners.drain(..) {
+            listener.close();
+        }
+        for (_, peer) in self.peers.drain() {
+            peer.abandon(&self.epoll);
+        }
+        for (.., peer) in self.closing.drain(..) {
+            peer.abandon(&self.epoll);
+        }
+    }
+}
+
+impl Drop for ControllerServer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Returns the first message to a client, which identifies the incarnation of the controller.
+pub(super) fn hello(controller: u64) -> Value {
+    Value::map([("what", Value::from("hello")), ("controller", controller.into())])
+}
+
+fn encode(value: &Value) -> Result<Payload> {
+    Payload::new(value, Encoding::Cbor, &linkspan::Limits::for_message(MESSAGE_LIMIT))
+}
+
+impl fmt::Debug for ControllerServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControllerServer").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}

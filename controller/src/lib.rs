@@ -1,0 +1,70 @@
+//! The controller's server, which services and their clients connect to: [`ControllerServer`]. The program `linkspan controller`
+//! is made of it.
+//!
+//! One thread accepts peers, reads services, answers clients, and blocks on none of them. Services and clients need the crate
+//! `linkspan` alone; they are [`linkspan::Service`], [`linkspan::ServiceLoop`] and [`linkspan::Controller`].
+//!
+//! ```no_run
+//! use linkspan_controller::{ControllerServer, ControllerServerOptions};
+//!
+//! # fn main() -> linkspan::Result<()> {
+//! // At the endpoints where services look for it; until SIGINT, SIGTERM, or `stopper().stop()`.
+//! let mut server = ControllerServer::listen(&[], &ControllerServerOptions::default())?;
+//! server.run(None)
+//! # }
+//! ```
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the event loop over all peers; the public [`ControllerServer`] | `event_loop` |
+//! | the options for listening | `options` |
+//! | one peer and its queue of outgoing messages; answers for clients whose links were cut | `peer`, `disconnected` |
+//! | the state of the server, without clock and socket | `state` |
+//! | commands without a final answer, the final answers that are kept, and how commands are handled | `open_command`, `archive`, `commands` |
+//! | the record of one service | `registry` |
+//! | watchers, and the sampling of data for them | `watchers` |
+//! | the requests of clients: as messages, and how they are answered | `client_protocol`, `requests` |
+//! | timers | `schedule` |
+//! | logs of bounded length; limits and token buckets | `event_log`, `rate_limit` |
+//! | what this process uses of the machine; who listens at a port | `usage`, `ports` |
+
+#![deny(missing_debug_implementations)]
+
+mod archive;
+mod client_protocol;
+mod commands;
+mod disconnected;
+#[cfg(test)]
+mod documented;
+#[cfg(test)]
+#[path = "../../rust-core/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are the core's")]
+mod documents;
+mod event_log;
+mod event_loop;
+#[cfg(test)]
+#[path = "../../rust-core/src/histories.rs"]
+#[allow(dead_code, reason = "each crate uses its part of it")]
+mod histories;
+mod open_command;
+mod options;
+mod peer;
+mod ports;
+#[cfg(test)]
+mod problems;
+mod rate_limit;
+mod registry;
+mod requests;
+mod schedule;
+#[cfg(test)]
+mod simulation;
+mod state;
+#[cfg(test)]
+mod tests;
+mod usage;
+#[cfg(test)]
+mod violations;
+mod watchers;
+
+pub use event_loop::ControllerServer;
+pub use options::{ControllerServerOptions, StopHandle};

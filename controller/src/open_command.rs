@@ -1,0 +1,38 @@
+//! A command without a final answer, and the clients that wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::schedule::Name;
+use linkspan::service::server_side::RequestInfo;
+use linkspan::{Command, State, Value};
+
+/// A command, identified by its service and its id.
+pub type Key = (Name, Arc<str>);
+
+/// A command without a final answer.
+#[derive(Debug)]
+pub struct OpenCommand {
+    pub command: Command,
+    pub arguments: Value,
+    /// When it times out, since the start of the server.
+    pub deadline: Duration,
+    /// The incarnation that the client asked for; `None` matches any.
+    pub pinned: Option<u64>,
+    /// The incarnation that it was sent to last.
+    pub given: Option<u64>,
+    /// The state with which the service accepted it.
+    pub accepted: Option<State>,
+    pub waiting: Vec<WaitingClient>,
+    /// Whether the server sent it itself, to sample data for watchers.
+    pub is_own: bool,
+    pub bytes: usize,
+}
+
+/// A client that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingClient {
+    pub to: RequestInfo,
+    /// Whether ACCEPTED is enough.
+    pub acceptance: bool,
+}

@@ -1,0 +1,77 @@
+//! The options of a controller's server, and the handle that stops it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::ports;
+use linkspan::service::server_side::{EventFd, HEARTBEAT, PeerListener, port};
+use linkspan::{Error, ErrorKind, Options, Result};
+
+/// The most peers that wait to be accepted: after a start all services connect within moments.
+const QUEUE: usize = 4_096;
+
+/// The options of a controller's server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ControllerServerOptions {
+    /// The options of its links, such as mode, group and allow_uids. The server sets delivery and limit itself.
+    pub channel: Options,
+    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS) if no endpoints are given. Default: true.
+    pub tcp: bool,
+    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run) if the program does not handle them itself. Default: true.
+    pub handle_signals: bool,
+    /// The heartbeat period of the services. A service that is silent for three periods is STALE. Default: 5 s.
+    pub heartbeat: Duration,
+    /// The most peers at a time; further ones are refused. Default: 12,000.
+    pub peers: usize,
+}
+
+impl Default for ControllerServerOptions {
+    fn default() -> ControllerServerOptions {
+        ControllerServerOptions {
+            channel: Options::default(),
+            tcp: true,
+            handle_signals: true,
+            heartbeat: HEARTBEAT,
+            peers: 12_000,
+        }
+    }
+}
+
+/// A handle that ends [`ControllerServer::run`](super::ControllerServer::run) from another thread.
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    pub(super) waker: Arc<EventFd>,
+    asked: Arc<AtomicBool>,
+}
+
+impl StopHandle {
+    pub(super) fn new() -> Result<StopHandle> {
+        Ok(StopHandle { waker: Arc::new(EventFd::new()?), asked: Arc::default() })
+    }
+
+    /// Ends the running loop after its current round; a later call of `run` returns at once.
+    pub fn stop(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+/// Listens at an endpoint; the error for a port in use names the process that uses it, if that is known.
+pub fn open(endpoint: &str, options: &Options) -> Result<PeerListener> {
+    PeerListener::listen(endpoint, options, QUEUE).map_err(|e| {
+        match port(endpoint).and_then(ports::listener).filter(|_| e.kind() == ErrorKind::AddressInUse) {
+            Some((pid, program)) => {
+                let text =
+                    format!("{program} with process {pid} listens there; end it first, or take another port");
+                Error::new(ErrorKind::AddressInUse, text).on(endpoint)
+            }
+            None => e,
+        }
+    })
+}

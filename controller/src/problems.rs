@@ -1,0 +1,73 @@
+//! A problem of a service is shown until an answer arrives or a new incarnation connects.
+
+use std::time::Duration;
+
+use crate::tests::{FakeService, PATIENCE, TestServer, is, until};
+use linkspan::{Command, Controller, ErrorKind, Value};
+
+/// Sends a command that times out before the service can answer.
+fn asks_in_vain(client: &Controller, command: &Command) {
+    let given = client.command("power", command, &Value::Null, Duration::from_millis(50));
+    assert_eq!(given.unwrap_err().kind(), ErrorKind::Timeout);
+}
+
+fn problem(record: &Value) -> String {
+    record.at("problem").unwrap().as_text().unwrap().to_owned()
+}
+
+/// As after SIGSTOP and SIGCONT: earlier commands are answered late, later ones in time.
+#[test]
+fn problem_of_unanswered_command_ends_with_next_answer() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    asks_in_vain(&client, &Command::Pause);
+    let record = until(&client, "power", |record| !problem(record).is_empty());
+    assert_eq!(problem(&record), "power did not answer PAUSE in time");
+    let late = power.order();
+    assert_eq!(late.command, Command::Pause);
+    power.done(&late, Value::Null);
+    until(&client, "power", is("problem", ""));
+}
+
+#[test]
+fn problem_of_slow_program_stays_until_program_answers() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let service = std::thread::spawn(move || {
+        let late = power.order();
+        power.accept(&late);
+        // The library answers STATS whatever the program does.
+        let question = power.order();
+        assert_eq!(question.command, Command::Stats);
+        power.done(&question, Value::Null);
+        (power, late)
+    });
+    asks_in_vain(&client, &Command::Checkpoint);
+    let text = "power has accepted CHECKPOINT and was not done with it in time";
+    until(&client, "power", is("problem", text));
+    client.command("power", &Command::Stats, &Value::Null, PATIENCE).unwrap();
+    assert_eq!(problem(&client.status("power", PATIENCE).unwrap()), text);
+    let (power, late) = service.join().unwrap();
+    power.done(&late, Value::Null);
+    until(&client, "power", is("problem", ""));
+}
+
+#[test]
+fn problem_of_incarnation_ends_with_the_next_one() {
+    let server = TestServer::start();
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    asks_in_vain(&client, &Command::Pause);
+    until(&client, "power", is("problem", "power did not answer PAUSE in time"));
+    drop(power);
+    let record = until(&client, "power", is("view", "DISCONNECTED"));
+    assert_eq!(problem(&record), "power did not answer PAUSE in time", "it may be why it went");
+    let _again = FakeService::come(&server.endpoint, "power", 2);
+    let record = until(&client, "power", is("view", "CONNECTED"));
+    assert_eq!(problem(&record), "");
+}

@@ -1,0 +1,145 @@
+//! The limits of a controller's server, and the token bucket that enforces rates.
+
+use std::time::Duration;
+
+use linkspan::service::server_side::HEARTBEAT;
+
+/// The limits of one server.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Registered services.
+    pub services: usize,
+    /// Registered services that are GONE.
+    pub gone: usize,
+    /// Open commands of one service.
+    pub open: usize,
+    /// Bytes of the arguments of all open commands.
+    pub open_bytes: usize,
+    /// Open commands of one client.
+    pub asked: usize,
+    /// Commands held for services that have not connected yet.
+    pub expected: usize,
+    /// Final answers that are kept.
+    pub finished: usize,
+    /// Bytes of the final answers that are kept.
+    pub finished_bytes: usize,
+    /// How long each final answer is kept.
+    pub finished_for: Duration,
+    /// Lines of the controller's log.
+    pub events: usize,
+    /// Lines of a service's log.
+    pub lines: usize,
+    /// Bytes of a service's log while there are few services.
+    pub log_bytes: usize,
+    /// Bytes of all services' logs.
+    pub logs_bytes: usize,
+    /// Characters of a line.
+    pub line: usize,
+    /// The sustained rate of a service's messages, per second.
+    pub rate: f64,
+    /// The burst of a service's messages.
+    pub burst: f64,
+    /// Malformed messages of a service per minute.
+    pub mistakes: f64,
+    /// The heartbeat period of the services.
+    pub heartbeat: Duration,
+    /// How long a peer may take to send its introduction.
+    pub stranger: Duration,
+    /// How long a service may be disconnected before it counts as GONE.
+    pub away: Duration,
+    /// How long a problem is shown after it last occurred.
+    pub problem: Duration,
+    /// How long after the start commands are held for services that an earlier incarnation of the controller knew.
+    pub settling: Duration,
+    /// The shortest time between two events about one service to its watchers.
+    pub push: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            services: 10_000,
+            gone: 1_000,
+            open: 1_000,
+            open_bytes: 64 << 20,
+            asked: 10_000,
+            expected: 1_000,
+            finished: 100_000,
+            finished_bytes: 64 << 20,
+            finished_for: Duration::from_secs(600),
+            events: 5_000,
+            lines: 1_000,
+            log_bytes: 256 << 10,
+            logs_bytes: 64 << 20,
+            line: 1_000,
+            rate: 1_000.0,
+            burst: 5_000.0,
+            mistakes: 16.0,
+            heartbeat: HEARTBEAT,
+            stranger: Duration::from_secs(10),
+            away: Duration::from_secs(600),
+            problem: Duration::from_secs(300),
+            settling: Duration::from_secs(15),
+            push: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Limits {
+    /// Returns how long a service may send nothing: three heartbeats.
+    pub fn silence(&self) -> Duration {
+        self.heartbeat * 3
+    }
+
+    /// Returns the byte limit of one service's log among so many services.
+    pub fn log_share(&self, services: usize) -> usize {
+        (self.logs_bytes / services.max(1)).min(self.log_bytes)
+    }
+}
+
+/// A token bucket: it fills at a constant rate up to its burst size.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenBucket {
+    left: f64,
+    at: Duration,
+}
+
+impl TokenBucket {
+    /// Creates a full bucket.
+    pub fn new(burst: f64, now: Duration) -> TokenBucket {
+        TokenBucket { left: burst, at: now }
+    }
+
+    /// Takes `cost` tokens; returns false if there were too few.
+    pub fn spend(&mut self, cost: f64, rate: f64, burst: f64, now: Duration) -> bool {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.at = self.at.max(now);
+        self.left = (self.left + passed * rate).min(burst) - cost;
+        self.left >= 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_bucket_permits_bursts_and_rejects_floods() {
+        let at = Duration::from_millis;
+        let mut allowance = TokenBucket::new(10.0, at(0));
+        assert!((0..10).all(|_| allowance.spend(1.0, 1.0, 10.0, at(0))));
+        assert!(!allowance.spend(1.0, 1.0, 10.0, at(1)));
+        assert!(allowance.spend(1.0, 1.0, 10.0, at(5000)));
+        let mut steady = TokenBucket::new(10.0, at(0));
+        assert!((0..1000).all(|i| steady.spend(1.0, 10.0, 10.0, at(i * 100))));
+        let mut flood = TokenBucket::new(10.0, at(0));
+        assert!(!(0..1000).all(|i| flood.spend(1.0, 10.0, 10.0, at(i * 50))));
+    }
+
+    #[test]
+    fn log_share_shrinks_with_number_of_services() {
+        let limits = Limits::default();
+        assert_eq!(limits.log_share(1), 256 << 10);
+        assert!(limits.log_share(10_000) * 10_000 <= 64 << 20);
+    }
+}

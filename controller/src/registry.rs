@@ -1,0 +1,239 @@
+//! The record of one service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::event_log::{Log, cut};
+use crate::open_command::OpenCommand;
+use crate::rate_limit::Limits;
+use crate::schedule::Name;
+use linkspan::service::server_side::{Introduction, Owner, Report, allows, check_service_name};
+use linkspan::{Command, Error, ErrorKind, Map, Outcome, Result, Timestamp, Value, View};
+
+/// A step is shown as busy after this time; the service reports it then.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// The number of answers to clients' commands by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerCounts {
+    pub accepted: u64,
+    pub done: u64,
+    pub failed: u64,
+    pub rejected: u64,
+}
+
+impl AnswerCounts {
+    pub fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Done => self.done += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Rejected => self.rejected += 1,
+        }
+    }
+
+    pub fn to_value(self) -> Value {
+        Value::map([
+            ("accepted", self.accepted),
+            ("done", self.done),
+            ("failed", self.failed),
+            ("rejected", self.rejected),
+        ])
+    }
+}
+
+/// The sampling of a service's data for its watchers.
+#[derive(Debug, Default)]
+pub struct Sampling {
+    /// When the last sample was requested.
+    pub asked: Option<Duration>,
+    /// Whether the last sample is still open.
+    pub out: bool,
+    /// The fingerprint of the data that the watchers received last.
+    pub last: Option<u64>,
+}
+
+/// A command that timed out.
+#[derive(Debug)]
+pub struct Late {
+    pub id: Arc<str>,
+    /// Whether the service had accepted it, so that only its program is slow.
+    pub accepted: bool,
+}
+
+/// A registered service.
+#[derive(Debug)]
+pub struct ServiceRecord {
+    pub name: Name,
+    /// Its last introduction, with its last report.
+    pub introduction: Introduction,
+    pub view: View,
+    /// The link to it while it is connected.
+    pub link: Option<u64>,
+    pub source: Arc<str>,
+    /// The machine that it is on, if it is not this one.
+    pub machine: Option<Arc<str>>,
+    /// The user that runs its program. No other user's program may take the name until the service is GONE.
+    pub owner: Owner,
+    /// When its last message arrived, since the start and by the clock.
+    pub last_activity: Duration,
+    pub last_seen: Timestamp,
+    pub first_seen: Timestamp,
+    pub connections: u64,
+    pub answered: AnswerCounts,
+    /// Its problem as the controller sees it; empty for none.
+    pub problem: String,
+    /// The command whose time-out is the problem, until the service shows that it answers again.
+    pub late: Option<Late>,
+    /// Commands without a final answer, in the order of their arrival.
+    pub open: IndexMap<Arc<str>, OpenCommand>,
+    pub log: Log,
+    pub sampling: Sampling,
+    /// When its record was sent to its watchers last.
+    pub pushed: Option<Duration>,
+    /// When its link was closed last.
+    pub left: Duration,
+}
+
+impl ServiceRecord {
+    pub fn new(name: Name, introduction: Introduction, now: Duration, at: Timestamp) -> ServiceRecord {
+        ServiceRecord {
+            name,
+            introduction,
+            view: View::Disconnected,
+            link: None,
+            source: "".into(),
+            machine: None,
+            owner: Owner::Anyone,
+            last_activity: now,
+            last_seen: at,
+            first_seen: at,
+            connections: 0,
+            answered: AnswerCounts::default(),
+            problem: String::new(),
+            late: None,
+            open: IndexMap::new(),
+            log: Log::default(),
+            sampling: Sampling::default(),
+            pushed: None,
+            left: now,
+        }
+    }
+
+    pub fn report(&self) -> &Report {
+        &self.introduction.report
+    }
+
+    /// Returns whether it is connected.
+    pub fn is_connected(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Returns the commands that its state permits now; none while it is disconnected.
+    pub fn allowed(&self) -> Vec<Value> {
+        if !self.is_connected() {
+            return Vec::new();
+        }
+        let it = &self.introduction;
+        let takes = |command: &Command| match command {
+            Command::Config | Command::Backup => it.commands.iter().any(|name| name == command.name()),
+            _ => !it.unsupported.iter().any(|name| name == command.name()),
+        };
+        let own = self.introduction.commands.iter().filter_map(|name| Command::from_name(name).ok());
+        let own = own.filter(|command| matches!(command, Command::Own(_)));
+        let all = Command::ALL.into_iter().filter(takes).chain(own);
+        let state = self.report().state;
+        all.filter(|command| allows(state, command)).map(|command| command.name().into()).collect()
+    }
+
+    /// Returns its record as clients receive it.
+    pub fn to_value(&self, now: Duration) -> Value {
+        let (it, report) = (&self.introduction, self.report());
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Value| {
+            map.insert(key.to_owned(), value);
+        };
+        put("name", (&*self.name).into());
+        put("view", self.view.name().into());
+        put("state", report.state.name().into());
+        put("since", report.since.into());
+        // Short steps are not shown as busy, because the report may be older than the step.
+        let steps = report.doing.as_deref() == Some(Command::Step.name());
+        if let Some(busy) = report.busy.filter(|busy| self.is_connected() && (*busy >= LASTING || !steps)) {
+            put("busy", busy.saturating_add(now.saturating_sub(self.last_activity)).as_secs_f64().into());
+            put("doing", report.doing.as_deref().unwrap_or_default().into());
+        }
+        put("steps", report.steps.into());
+        put("reason", report.reason.as_str().into());
+        put("problem", self.problem.as_str().into());
+        put("epoch", it.epoch.into());
+        put("pid", it.pid.into());
+        put("program", it.program.as_str().into());
+        put("description", it.description.as_str().into());
+        put("commands", it.commands.clone().into());
+        if !it.unsupported.is_empty() {
+            put("unsupported", it.unsupported.clone().into());
+        }
+        if let Some(every) = it.every {
+            put("every", every.as_secs_f64().into());
+        }
+        put("source", (&*self.source).into());
+        if let Some(machine) = &self.machine {
+            put("machine", (&**machine).into());
+        }
+        put("first_seen", self.first_seen.into());
+        put("last_seen", self.last_seen.into());
+        put("connections", self.connections.into());
+        put("answered", self.answered.to_value());
+        put("open", (self.open.values().filter(|open| !open.is_own).count() as u64).into());
+        put("allowed", Value::Array(self.allowed()));
+        Value::Map(map)
+    }
+
+    /// Returns the approximate size of its record in bytes.
+    pub fn size(&self) -> usize {
+        let it = &self.introduction;
+        let texts = [&it.program, &it.description, &it.report.reason, &self.problem];
+        1_000 + texts.iter().map(|text| text.len()).sum::<usize>() + it.commands.len() * 150
+    }
+}
+
+/// The most commands of a service's own.
+const COMMANDS: usize = 100;
+
+/// Checks an introduction, and shortens texts that are too long.
+pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
+    check_service_name(&it.name)?;
+    if it.commands.len() > COMMANDS {
+        let text = format!("it has {} commands of its own, {COMMANDS} are possible", it.commands.len());
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    // Other names in this list are ignored.
+    it.unsupported.retain(|name| Command::from_name(name).is_ok_and(|one| one.may_be_unsupported()));
+    it.unsupported.truncate(2);
+    for name in &it.commands {
+        Command::from_name(name)?;
+    }
+    it.program = cut(&it.program, 200);
+    it.description = cut(&it.description, limits.line);
+    it.report = trim(it.report, limits);
+    Ok(it)
+}
+
+/// Names a service of another machine `NAME@MACHINE`, so that services of several machines may have one name.
+pub fn on_machine(mut it: Introduction, machine: &Option<Arc<str>>) -> Result<Introduction> {
+    if let Some(machine) = machine {
+        check_service_name(machine)?;
+        it.name = format!("{}@{machine}", it.name);
+    }
+    Ok(it)
+}
+
+/// Shortens the texts of a report.
+pub fn trim(mut report: Report, limits: &Limits) -> Report {
+    report.reason = cut(&report.reason, limits.line);
+    report.doing = report.doing.map(|doing| cut(&doing, 64));
+    report
+}

@@ -1,0 +1,545 @@
+//! Random histories of the server's state: services connect, disconnect, restart and violate the protocol; clients send
+//! requests and disconnect; time passes.
+//!
+//! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::client_protocol::{ClientCommand, ClientRequest, WatchRequest};
+use crate::histories::{Random, Seed, given_seed};
+use crate::rate_limit::Limits;
+use crate::state::{Action, Moment, ServerState};
+use linkspan::service::CommandRequest;
+use linkspan::service::server_side::{Introduction, LogLine, Report, RequestInfo, ToController, ToService};
+use linkspan::{Answer, Command, Error, ErrorKind, Outcome, State, Timestamp, Value};
+
+const HISTORIES: u64 = 600;
+const STEPS: usize = 250;
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// A simulated service.
+struct Service {
+    name: &'static str,
+    epoch: u64,
+    link: u64,
+    inbox: VecDeque<CommandRequest>,
+    /// Its final answers: a repeated id receives the same one.
+    answers: HashMap<Box<str>, Answer>,
+}
+
+/// A request of a client without a reply.
+struct PendingRequest {
+    deadline: Duration,
+    wanted: (&'static str, String),
+    acceptance: bool,
+}
+
+/// The number of times that each tested situation occurred in all histories.
+#[derive(Debug, Default)]
+struct Coverage {
+    done: u64,
+    accepted: u64,
+    rejected: u64,
+    failed: u64,
+    refused: u64,
+    given_again: u64,
+    turned_away: u64,
+    restarted: u64,
+    told: u64,
+    data: u64,
+    release_link: u64,
+    without_client: u64,
+}
+
+struct World<'a> {
+    random: Random,
+    state: ServerState,
+    now: Duration,
+    services: Vec<Service>,
+    /// The number of links so far.
+    links: u64,
+    epochs: u64,
+    asked: BTreeMap<RequestInfo, PendingRequest>,
+    questions: u64,
+    gone: BTreeSet<u64>,
+    /// The incarnations that each command was sent to.
+    given: HashMap<(String, String), BTreeSet<u64>>,
+    /// How often each incarnation carried out each command.
+    carried_out: HashMap<(String, String, u64), u64>,
+    /// The commands that were sent over each link.
+    on_link: HashMap<u64, BTreeSet<String>>,
+    seen: &'a mut Coverage,
+    aloud: bool,
+}
+
+fn limits() -> Limits {
+    Limits {
+        services: 3,
+        gone: 1,
+        open: 6,
+        asked: 8,
+        finished: 12,
+        events: 20,
+        lines: 8,
+        heartbeat: Duration::from_secs(1),
+        away: Duration::from_secs(8),
+        settling: Duration::from_secs(4),
+        finished_for: Duration::from_secs(20),
+        rate: 10.0,
+        burst: 40.0,
+        mistakes: 3.0,
+        ..Limits::default()
+    }
+}
+
+impl World<'_> {
+    fn moment(&self) -> Moment {
+        Moment { since: self.now, at: Timestamp(self.now.as_nanos() as i64) }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(20) {
+            0..=4 => self.ask(),
+            5..=7 => self.work(),
+            8..=9 => self.come(),
+            10 => self.go(),
+            11 => self.say_something(),
+            12 => self.client_goes(),
+            13 => self.watch(),
+            14 => self.other_questions(),
+            _ => self.time_passes(),
+        }
+        self.settle();
+    }
+
+    fn ask(&mut self) {
+        let session = 1 + self.random.below(3) as u64;
+        if self.gone.contains(&session) {
+            return;
+        }
+        self.questions += 1;
+        let to = RequestInfo { session, number: self.questions, idempotent: true };
+        let name = NAMES[self.random.below(NAMES.len())];
+        // A small range, so that ids repeat.
+        let id = format!("i{}", self.random.below(60));
+        // An id that the server has dropped means a new command.
+        let key = (name.into(), id.as_str().into());
+        if !self.state.archive.knows(&key) && !self.state.open_keys().contains(&key) {
+            self.given.remove(&(name.to_owned(), id.clone()));
+        }
+        let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
+        // Mostly the same command for the same id.
+        let pick =
+            if self.random.one_in(20) { self.random.below(4) } else { id.len() + id.as_bytes()[1] as usize };
+        let command = commands[pick % 4].clone();
+        let within = Duration::from_millis(self.random.below(5000) as u64);
+        let epoch = match self.random.below(6) {
+            0 => Some(1 + self.random.below(self.epochs as usize + 1) as u64),
+            _ => None,
+        };
+        let acceptance = self.random.one_in(4);
+        let controller = self.random.one_in(2).then_some(if self.random.one_in(2) { 99 } else { 1 });
+        let wanted = ClientCommand {
+            service: name.into(),
+            id: id.clone(),
+            command,
+            arguments: Value::Null,
+            within,
+            epoch,
+            acceptance,
+            controller,
+        };
+        self.asked.insert(to, PendingRequest { deadline: self.now + within, wanted: (name, id), acceptance });
+        let now = self.moment();
+        self.state.request(to, ClientRequest::Command(wanted), 10, now);
+    }
+
+    /// A service handles a command from its inbox.
+    fn work(&mut self) {
+        if self.services.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.services.len());
+        let accepted_only = self.random.one_in(4);
+        let outcome =
+            [Outcome::Done, Outcome::Done, Outcome::Failed, Outcome::Rejected][self.random.below(4)];
+        let service = &mut self.services[at];
+        let Some(order) = service.inbox.pop_front() else { return };
+        let answer = |outcome: Outcome| Answer {
+            id: order.id.clone(),
+            outcome,
+            state: State::Running,
+            value: Value::from(service.epoch),
+            failure: matches!(outcome, Outcome::Failed | Outcome::Rejected)
+                .then(|| linkspan::service::server_side::failure_of(&Error::new(ErrorKind::Internal, "no"))),
+        };
+        let mut said = Vec::new();
+        match service.answers.get(&order.id) {
+            Some(known) => said.push(known.clone()),
+            None => {
+                if outcome != Outcome::Rejected {
+                    said.push(answer(Outcome::Accepted));
+                }
+                if outcome == Outcome::Done {
+                    let key = (service.name.to_owned(), order.id.to_string(), service.epoch);
+                    *self.carried_out.entry(key).or_default() += 1;
+                }
+                let last = answer(outcome);
+                service.answers.insert(order.id.clone(), last.clone());
+                if !accepted_only {
+                    said.push(last);
+                }
+            }
+        }
+        let link = service.link;
+        let now = self.moment();
+        for answer in said {
+            self.state.message_received(link, ToController::Answer(answer), 50, now);
+        }
+    }
+
+    fn introduction(&self, name: &str, epoch: u64) -> ToController {
+        ToController::Introduction(Introduction {
+            name: name.into(),
+            epoch,
+            pid: 1,
+            program: "p".into(),
+            description: String::new(),
+            commands: Vec::new(),
+            unsupported: Vec::new(),
+            every: None,
+            report: self.report(),
+        })
+    }
+
+    fn report(&self) -> Report {
+        let since = self.moment().at;
+        Report { state: State::Running, since, busy: None, doing: None, steps: 0, reason: String::new() }
+    }
+
+    /// A service connects: a new incarnation, or one whose old link has not been closed yet.
+    fn come(&mut self) {
+        let name = NAMES[self.random.below(NAMES.len())];
+        self.links += 1;
+        let link = self.links;
+        let now = self.moment();
+        self.state.service_connected(link, "test", linkspan::service::server_side::Owner::Anyone, None, now);
+        if self.random.one_in(10) {
+            // Sends nothing and is disconnected.
+            return;
+        }
+        let old = self.services.iter().position(|service| service.name == name);
+        let again = self.random.one_in(2);
+        match old {
+            Some(old) if again => {
+                // The same incarnation on a new link: messages in flight on the old one are lost.
+                let service = &mut self.services[old];
+                service.link = link;
+                service.inbox.clear();
+                let (epoch, open) = (service.epoch, self.open_of(name));
+                let said = self.introduction(name, epoch);
+                self.state.message_received(link, said, 50, now);
+                self.settle();
+                self.check_given(link, name, open);
+            }
+            _ => {
+                self.epochs += 1;
+                let epoch = self.epochs;
+                self.seen.restarted += 1;
+                let service = Service { name, epoch, link, inbox: VecDeque::new(), answers: HashMap::new() };
+                self.services.push(service);
+                let said = self.introduction(name, epoch);
+                self.state.message_received(link, said, 50, now);
+                self.settle();
+                if self.services.iter().any(|service| service.link == link) {
+                    let open = self.open_of(name);
+                    self.check_given(link, name, open);
+                }
+            }
+        }
+    }
+
+    fn open_of(&self, name: &str) -> BTreeSet<String> {
+        let keys = self.state.open_keys().into_iter().filter(|(of, _)| **of == *name);
+        keys.map(|(_, id)| id.to_string()).filter(|id| !id.starts_with("look-")).collect()
+    }
+
+    /// Checks that commands that were and are open were sent on the new link.
+    fn check_given(&mut self, link: u64, name: &str, open: BTreeSet<String>) {
+        let still = self.open_of(name);
+        let given = self.on_link.get(&link).cloned().unwrap_or_default();
+        if !self.services.iter().any(|service| service.link == link) {
+            return;
+        }
+        for id in open.intersection(&still) {
+            assert!(given.contains(id), "{id} was open for {name} and was not given over link {link}");
+            self.seen.given_again += 1;
+        }
+    }
+
+    fn go(&mut self) {
+        if self.services.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.services.len());
+        let now = self.moment();
+        let service = &mut self.services[at];
+        let link = service.link;
+        match self.random.below(3) {
+            0 => {
+                self.services.remove(at);
+                self.state.message_received(link, ToController::Bye(State::Stopped), 20, now);
+            }
+            1 => {
+                self.services.remove(at);
+                self.state.link_closed(link, "its connection has ended", false, now);
+            }
+            // The service survives and connects again.
+            _ => {
+                service.inbox.clear();
+                self.state.link_closed(link, "its connection has ended", self.random.one_in(3), now);
+            }
+        }
+    }
+
+    fn say_something(&mut self) {
+        if self.services.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.services.len());
+        let link = self.services[at].link;
+        let now = self.moment();
+        match self.random.below(5) {
+            0 => self.state.malformed_message(link, &Error::new(ErrorKind::Malformed, "x".repeat(5000)), now),
+            1 => {
+                let line = LogLine { at: now.at, level: "info".into(), text: "y".repeat(5000) };
+                self.state.message_received(link, ToController::Log(vec![line; 3]), 15_000, now);
+            }
+            2 => {
+                let name = NAMES[self.random.below(4)];
+                let said = self.introduction(name, 1);
+                self.state.message_received(link, said, 50, now);
+            }
+            _ => {
+                let said = ToController::Report(self.report());
+                self.state.message_received(link, said, 50, now);
+            }
+        }
+    }
+
+    fn client_goes(&mut self) {
+        let session = 1 + self.random.below(3) as u64;
+        if self.random.one_in(3) && self.gone.len() < 2 {
+            self.gone.insert(session);
+            self.state.client_left(session);
+            let waited = self.asked.len();
+            self.asked.retain(|to, _| to.session != session);
+            self.seen.without_client += (waited - self.asked.len()) as u64;
+        }
+    }
+
+    fn watch(&mut self) {
+        let now = self.moment();
+        let data_every = self.random.one_in(2).then_some(Duration::from_millis(300));
+        let session = 1 + self.random.below(3) as u64;
+        if !self.gone.contains(&session) {
+            self.state.watch(session, WatchRequest { services: BTreeSet::new(), data_every }, now);
+        }
+    }
+
+    fn other_questions(&mut self) {
+        self.questions += 1;
+        let to = RequestInfo { session: 77, number: self.questions, idempotent: false };
+        let service = NAMES[self.random.below(4)].to_owned();
+        let asked = match self.random.below(6) {
+            0 => ClientRequest::Services { after: String::new() },
+            1 => ClientRequest::Status { service },
+            2 => ClientRequest::Answer { service, id: format!("i{}", self.random.below(60)) },
+            3 => ClientRequest::Log { service: Some(service), lines: 100 },
+            4 => ClientRequest::Forget { service },
+            _ => ClientRequest::Stats,
+        };
+        let (deadline, wanted) = (self.now, ("", String::new()));
+        self.asked.insert(to, PendingRequest { deadline, wanted, acceptance: true });
+        let now = self.moment();
+        self.state.request(to, asked, 10, now);
+        self.settle();
+        assert!(!self.asked.contains_key(&to), "a question that needs nobody else was not answered at once");
+    }
+
+    fn time_passes(&mut self) {
+        let step = Duration::from_millis(1 + self.random.below(900) as u64);
+        self.now = match self.state.next() {
+            // Exactly then, or a little later.
+            Some(next) if self.random.one_in(2) => self.now.max(next.min(self.now + step)),
+            _ => self.now + step,
+        };
+        let now = self.moment();
+        self.state.advance(now);
+        self.settle();
+        // A repeated command shares the deadline of the first request.
+        let joined = |(name, id): &(&str, String)| {
+            let known = self.state.services.get(*name);
+            known.and_then(|known| known.open.get(&**id)).is_some_and(|open| open.deadline > self.now)
+        };
+        let late = self.asked.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
+        let late: Vec<_> = late.collect();
+        assert!(late.is_empty(), "{:?} has no answer at its deadline", late[0].0);
+        assert!(self.state.next().is_none_or(|next| next > self.now), "something is due and was not done");
+    }
+
+    /// Carries out the actions and checks them.
+    fn settle(&mut self) {
+        while let Some(action) = self.state.next_action() {
+            if self.aloud {
+                eprintln!("{:?} {action:?}", self.now);
+            }
+            match action {
+                Action::SendCommand { link, request, .. } => self.give(link, request),
+                Action::SendToService { message: ToService::Refused(_), .. } => self.seen.turned_away += 1,
+                Action::SendToService { .. } => {}
+                Action::CloseLink { link } => {
+                    self.seen.release_link += 1;
+                    self.services.retain(|service| service.link != link);
+                }
+                Action::Reply { to, value } => self.answer(to, Ok(value)),
+                Action::ReplyError { to, error } => self.answer(to, Err(error)),
+                Action::Push { to, value } => {
+                    assert!(to.iter().all(|session| !self.gone.contains(session)));
+                    self.seen.told += 1;
+                    self.seen.data += u64::from(value.at("what").unwrap().as_text().unwrap() == "data");
+                }
+            }
+        }
+        self.check_bounds();
+    }
+
+    fn give(&mut self, link: u64, order: CommandRequest) {
+        let service = self.services.iter_mut().find(|service| service.link == link);
+        // The link was replaced in this step.
+        let Some(service) = service else { return };
+        assert_eq!(order.epoch, Some(service.epoch), "an order for another incarnation");
+        let id = order.id.to_string();
+        if !id.starts_with("look-") {
+            let to = self.given.entry((service.name.into(), id.clone())).or_default();
+            to.insert(service.epoch);
+            if order.command != Command::GetData {
+                assert_eq!(to.len(), 1, "{id} of {} was given to two incarnations", service.name);
+            }
+            self.on_link.entry(link).or_default().insert(id);
+        }
+        service.inbox.push_back(order);
+    }
+
+    fn answer(&mut self, to: RequestInfo, answer: Result<Value, Error>) {
+        let Some(open) = self.asked.remove(&to) else {
+            assert!(self.gone.contains(&to.session), "{to:?} was answered twice, or never asked");
+            return;
+        };
+        let Ok(value) = answer else {
+            self.seen.refused += 1;
+            return;
+        };
+        if to.session == 77 {
+            return;
+        }
+        let answer = Answer::from_value(&value).unwrap();
+        assert_eq!(*answer.id, *open.wanted.1, "the answer to another command");
+        match answer.outcome {
+            Outcome::Accepted => {
+                assert!(open.acceptance, "ACCEPTED is no final answer");
+                self.seen.accepted += 1;
+            }
+            Outcome::Done => {
+                self.seen.done += 1;
+                let key = (open.wanted.0.to_owned(), open.wanted.1, answer.value.as_u64().unwrap());
+                assert_eq!(self.carried_out.get(&key), Some(&1), "{key:?} is DONE");
+            }
+            Outcome::Failed => self.seen.failed += 1,
+            Outcome::Rejected => self.seen.rejected += 1,
+        }
+    }
+
+    fn check_bounds(&self) {
+        let limits = limits();
+        assert!(self.state.services.len() <= limits.services);
+        assert!(self.state.archive.extent().0 <= limits.finished);
+        assert!(self.state.log.len() <= limits.events);
+        for known in self.state.services.values() {
+            assert!(known.log.len() <= limits.lines);
+            let own = known.open.values().filter(|open| open.is_own).count();
+            assert!(own <= 1, "{own} looks at once");
+            assert!(known.open.len() <= limits.open + own);
+        }
+        let bytes: usize = self.state.services.values().flat_map(|k| k.open.values()).map(|o| o.bytes).sum();
+        let expected: usize = self.state.expected.values().flatten().map(|waiting| waiting.2).sum();
+        assert_eq!(self.state.open_bytes, bytes + expected);
+        // One per link, one per open command, and a few per service.
+        let most = self.state.links.len() + self.state.open_keys().len() + self.state.services.len() * 6 + 10;
+        assert!(self.state.schedule.len() <= most, "{} things are due", self.state.schedule.len());
+    }
+}
+
+fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
+    let mut world = World {
+        random: Random::new(seed),
+        state: ServerState::new(1, limits()),
+        now: Duration::ZERO,
+        services: Vec::new(),
+        links: 0,
+        epochs: 0,
+        asked: BTreeMap::new(),
+        questions: 0,
+        gone: BTreeSet::new(),
+        given: HashMap::new(),
+        carried_out: HashMap::new(),
+        on_link: HashMap::new(),
+        seen,
+        aloud,
+    };
+    for _ in 0..STEPS {
+        world.step();
+    }
+    // The last answers expire as well.
+    for _ in 0..2 {
+        world.now += Duration::from_secs(3600);
+        let now = world.moment();
+        world.state.advance(now);
+        world.settle();
+    }
+    assert!(world.asked.is_empty(), "never answered: {:?}", world.asked.keys().next());
+    assert!(world.state.asked.is_empty() && world.state.open_bytes == 0 && world.state.expected.is_empty());
+    assert!(world.state.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
+    assert_eq!(world.state.archive.extent(), (0, 0), "old answers are kept");
+    let twice = world.carried_out.iter().find(|(_, count)| **count > 1);
+    assert!(twice.is_none(), "carried out twice: {twice:?}");
+}
+
+#[test]
+fn random_histories_answer_each_request_once() {
+    let only = given_seed();
+    let first = only.unwrap_or(1);
+    let mut seen = Coverage::default();
+    for seed in first..first + HISTORIES {
+        let _told = Seed(seed);
+        history(seed, only == Some(seed), &mut seen);
+    }
+    let Coverage { done, accepted, rejected, failed, refused, given_again, turned_away, .. } = seen;
+    for (what, count) in [
+        ("done", done),
+        ("accepted", accepted),
+        ("rejected", rejected),
+        ("failed", failed),
+        ("refused", refused),
+        ("given again", given_again),
+        ("turned away", turned_away),
+        ("restarted", seen.restarted),
+        ("told", seen.told),
+        ("data", seen.data),
+        ("let go", seen.release_link),
+        ("asked by clients that went", seen.without_client),
+    ] {
+        assert!(only.is_some() || count > 50, "{what} came only {count} times: {seen:?}");
+    }
+}

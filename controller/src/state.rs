@@ -1,0 +1,568 @@
+//! The state of the server as a pure state machine: messages and times go in, actions come out. It uses neither clock nor
+//! socket.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::archive::Archive;
+use crate::client_protocol::{ClientCommand, WatchRequest};
+use crate::event_log::{Entry, Log, cut};
+use crate::open_command::Key;
+use crate::rate_limit::{Limits, TokenBucket};
+use crate::registry::{self, AnswerCounts, ServiceRecord};
+use crate::schedule::{Due, Name, Schedule};
+use linkspan::service::CommandRequest;
+use linkspan::service::server_side::{
+    Introduction, Owner, PeerClock, RequestInfo, ToController, ToService, failure_of,
+};
+use linkspan::{Error, ErrorKind, Timestamp, Value, View};
+
+/// The current time: since the start of the server, and by the clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub since: Duration,
+    pub at: Timestamp,
+}
+
+/// An action for the event loop.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Send a message to a service.
+    SendToService { link: u64, message: ToService },
+    /// Send a command to a service.
+    SendCommand {
+        link: u64,
+        request: CommandRequest,
+        /// Its deadline by the clock of the service, if that is known.
+        until: Option<Duration>,
+    },
+    /// Close a link once its queued messages are sent.
+    CloseLink { link: u64 },
+    /// Reply to a client.
+    Reply { to: RequestInfo, value: Value },
+    /// Reply to a client with an error.
+    ReplyError { to: RequestInfo, error: Error },
+    /// Push an event to these watchers.
+    Push { to: Vec<u64>, value: Value },
+}
+
+/// A link to a service.
+#[derive(Debug)]
+pub(super) struct ServiceLink {
+    pub source: Arc<str>,
+    /// The user that runs its program.
+    pub owner: Owner,
+    /// The machine that it is on, if a bridge carries the link.
+    machine: Option<Arc<str>>,
+    /// The name of the service; `None` before its introduction.
+    pub name: Option<Name>,
+    rate: TokenBucket,
+    mistakes: TokenBucket,
+    /// When a beat was sent last.
+    told: Option<Duration>,
+    /// The clock of the service's machine.
+    pub clock: PeerClock,
+}
+
+/// The state of the server.
+#[derive(Debug)]
+pub struct ServerState {
+    pub(super) controller: u64,
+    pub(super) limits: Limits,
+    pub(super) services: BTreeMap<Name, ServiceRecord>,
+    pub(super) links: HashMap<u64, ServiceLink>,
+    pub(super) watchers: HashMap<u64, WatchRequest>,
+    pub(super) archive: Archive,
+    pub(super) schedule: Schedule,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) log: Log,
+    /// The commands that each client waits for.
+    pub(super) asked: HashMap<u64, BTreeSet<Key>>,
+    /// Commands for services that are not registered yet but were known to an earlier incarnation of the controller.
+    pub(super) expected: BTreeMap<Name, Vec<(RequestInfo, ClientCommand, usize, Duration)>>,
+    pub(super) open_bytes: usize,
+    pub(super) outcomes: AnswerCounts,
+    /// The number of samples sent.
+    pub(super) samples_sent: u64,
+    /// When the peer limit was logged last.
+    peer_limit_reached: Option<Duration>,
+}
+
+impl ServerState {
+    /// Creates a state without services. `controller` identifies this incarnation of the controller.
+    pub fn new(controller: u64, limits: Limits) -> ServerState {
+        ServerState {
+            controller,
+            limits,
+            services: BTreeMap::new(),
+            links: HashMap::new(),
+            watchers: HashMap::new(),
+            archive: Archive::default(),
+            schedule: Schedule::default(),
+            actions: VecDeque::new(),
+            log: Log::default(),
+            asked: HashMap::new(),
+            expected: BTreeMap::new(),
+            open_bytes: 0,
+            outcomes: AnswerCounts::default(),
+            samples_sent: 0,
+            peer_limit_reached: None,
+        }
+    }
+
+    /// Returns the next action.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Returns when the next timer expires.
+    pub fn next(&self) -> Option<Duration> {
+        self.schedule.next()
+    }
+
+    /// Logs that a peer was refused because of the peer limit.
+    pub fn peer_limit_reached(&mut self, peers: usize, now: Moment) {
+        if self.peer_limit_reached.is_none_or(|last| last + self.limits.problem <= now.since) {
+            self.peer_limit_reached = Some(now.since);
+            let text = format!("{peers} peers are connected, which is the limit; further ones are refused");
+            self.log_event(None, "error", &text, now);
+        }
+    }
+
+    /// Adds the link of a service that has connected; `machine` is set if it is on another machine.
+    pub fn service_connected(
+        &mut self,
+        link: u64,
+        source: &str,
+        owner: Owner,
+        machine: Option<Arc<str>>,
+        now: Moment,
+    ) {
+        let line = ServiceLink {
+            source: cut(source, 200).into(),
+            owner,
+            machine,
+            name: None,
+            rate: TokenBucket::new(self.limits.burst, now.since),
+            mistakes: TokenBucket::new(self.limits.mistakes, now.since),
+            told: None,
+            clock: PeerClock::default(),
+        };
+        self.links.insert(link, line);
+        self.schedule.set(Due::IntroductionTimeout(link), now.since + self.limits.stranger);
+        let message = ToService::Welcome { controller: self.controller, heartbeat: self.limits.heartbeat };
+        self.actions.push_back(Action::SendToService { link, message });
+    }
+
+    /// Handles a message of a service. `bytes` is the size of the message.
+    pub fn message_received(&mut self, link: u64, said: ToController, bytes: usize, now: Moment) {
+        let Some(line) = self.links.get_mut(&link) else { return };
+        let lines = if let ToController::Log(lines) = &said { lines.len() } else { 0 };
+        let cost = 1.0 + bytes as f64 / 16_384.0 + lines as f64 / 20.0;
+        if !line.rate.spend(cost, self.limits.rate, self.limits.burst, now.since) {
+            let text = format!("sends more than {} messages a second for too long", self.limits.rate);
+            return self.drop_for_violation(link, &text, now);
+        }
+        let name = line.name.clone();
+        if let ToController::Introduction(introduction) = said {
+            return self.introduction_received(link, name, introduction, now);
+        }
+        let Some(name) = name else {
+            return self.drop_for_violation(link, "sends messages before its introduction", now);
+        };
+        self.note_activity(&name, now);
+        match said {
+            ToController::Introduction(_) => {}
+            ToController::Report(report) => {
+                self.send_beat(link, now);
+                let report = registry::trim(report, &self.limits);
+                let Some(service) = self.services.get_mut(&name) else { return };
+                let state = report.state;
+                let changed = service.report().state != state;
+                service.introduction.report = report;
+                if changed {
+                    let text = match &service.report().reason {
+                        reason if reason.is_empty() => format!("is {}", state.name()),
+                        reason => format!("is {}: {reason}", state.name()),
+                    };
+                    self.log_event(Some(&name), "info", &text, now);
+                }
+                self.record_changed(&name, now);
+            }
+            ToController::Answer(answer) => self.answer_received(&name, answer, bytes, now),
+            ToController::Log(lines) => {
+                for line in lines {
+                    let (level, text) = (cut(&line.level, 16), cut(&line.text, self.limits.line));
+                    let entry = Entry { at: line.at, service: Some(name.clone()), level, text };
+                    self.push_log_entry(&entry);
+                    self.append_to_service_log(&name, entry);
+                }
+            }
+            ToController::Bye(state) => {
+                let Some(service) = self.services.get_mut(&name) else { return };
+                service.introduction.report.state = state;
+                self.release_link(link);
+                self.service_gone(&name, &format!("said goodbye, {}", state.name()), now);
+            }
+        }
+    }
+
+    /// Takes what the clock of a service's machine showed when it sent a message that has just arrived.
+    pub fn clock_received(&mut self, link: u64, clock: Duration, now: Moment) {
+        if let Some(line) = self.links.get_mut(&link) {
+            line.clock.received(clock, now.since);
+        }
+    }
+
+    /// Counts a malformed message of a service.
+    pub fn malformed_message(&mut self, link: u64, error: &Error, now: Moment) {
+        // An unknown message of a later version is ignored.
+        if error.kind() == ErrorKind::Unsupported {
+            return;
+        }
+        let Some(line) = self.links.get_mut(&link) else { return };
+        let rate = self.limits.mistakes / 60.0;
+        let borne = line.mistakes.spend(1.0, rate, self.limits.mistakes, now.since);
+        let text = format!("sent a malformed message: {}", cut(&error.to_string(), 300));
+        if borne {
+            return self.report_violation(link, &text, now);
+        }
+        self.drop_for_violation(link, &format!("{text}, more often than is tolerated"), now);
+    }
+
+    /// Removes a link that was closed. `fault` means that the service violated the protocol.
+    pub fn link_closed(&mut self, link: u64, why: &str, fault: bool, now: Moment) {
+        if fault {
+            self.report_violation(link, &format!("violated the protocol: {}", cut(why, 300)), now);
+        }
+        let Some(line) = self.links.get(&link) else { return };
+        let name = line.name.clone();
+        self.remove_link(link);
+        if let Some(name) = name {
+            self.service_disconnected(&name, why, now);
+        }
+    }
+
+    /// Runs the timers that have expired.
+    pub fn advance(&mut self, now: Moment) {
+        while let Some(due) = self.schedule.take(now.since) {
+            match due {
+                Due::Command(name, id) => self.command_timed_out(&(name, id), now),
+                Due::HeartbeatTimeout(name) => self.heartbeat_missed(&name, now),
+                Due::Gone(name) => {
+                    let away = self.limits.away.as_secs();
+                    self.service_gone(&name, &format!("has been away for {away} s"), now);
+                }
+                Due::Sample(name) => self.sample(&name, now),
+                Due::Push(name) => self.push_record(&name, now),
+                Due::ProblemExpiry(name) => self.clear_problem(&name, now),
+                Due::IntroductionTimeout(link) => {
+                    if self.links.get(&link).is_some_and(|line| line.name.is_none()) {
+                        self.drop_for_violation(link, "sent no introduction in time", now);
+                    }
+                }
+                Due::ExpectedService(name) => self.expected_service_timeout(&name, now),
+                Due::AnswerExpiry => self.expire_answers(now),
+            }
+        }
+    }
+
+    fn introduction_received(&mut self, link: u64, known_as: Option<Name>, it: Introduction, now: Moment) {
+        let machine = self.links.get(&link).and_then(|line| line.machine.clone());
+        let it = match registry::check(it, &self.limits).and_then(|it| registry::on_machine(it, &machine)) {
+            Ok(it) => it,
+            Err(error) => return self.refuse_service(link, &error, now),
+        };
+        if known_as.is_some_and(|name| *name != *it.name) {
+            return self.drop_for_violation(link, "changes its name without reconnecting", now);
+        }
+        let service = self.services.get(&*it.name);
+        let owner = self.links.get(&link).map(|line| &line.owner);
+        // The name stays with its user while the service is away, so that no other user's program receives its commands.
+        if let Some(known) = service.filter(|known| known.view != View::Gone && Some(&known.owner) != owner) {
+            let (name, first) = (known.name.clone(), known.source.clone());
+            self.report_problem(&name, "another user's program with the same name was refused", now);
+            let text = format!(
+                "{name} is a service of another user here ({first}); take another name, or have that one say goodbye or be forgotten (`linkspan service forget {name}`)"
+            );
+            return self.refuse_service(link, &Error::new(ErrorKind::PermissionDenied, text), now);
+        }
+        if service.is_some_and(|known| known.link == Some(link) && known.introduction.epoch != it.epoch) {
+            return self.drop_for_violation(link, "changes its epoch without reconnecting", now);
+        }
+        if let Some(service) = service
+            && let Some(first) = service.link.filter(|first| *first != link)
+        {
+            let (name, other) = (service.name.clone(), service.introduction.epoch != it.epoch);
+            if other && service.view == View::Connected {
+                let text = format!(
+                    "another program with the name {name} was refused: {} with process {}, the first is process {}",
+                    it.program, it.pid, service.introduction.pid
+                );
+                self.report_problem(&name, &text, now);
+                let text = format!(
+                    "{name} is connected already, as process {} ({}); give each service a name of its own",
+                    self.services.get(&name).map_or(0, |service| service.introduction.pid),
+                    self.services.get(&name).map_or("", |service| &service.introduction.program),
+                );
+                return self.refuse_service(link, &Error::new(ErrorKind::AddressInUse, text), now);
+            }
+            if other {
+                self.log_event(
+                    Some(&name),
+                    "warning",
+                    "was silent, and another incarnation replaces it",
+                    now,
+                );
+            }
+            self.release_link(first);
+        }
+        if !self.services.contains_key(&*it.name) && !self.make_room(now) {
+            let text = format!(
+                "{} services are known, which is the limit; forget some of them",
+                self.services.len()
+            );
+            return self.refuse_service(link, &Error::new(ErrorKind::Full, text), now);
+        }
+        self.register(link, it, now);
+    }
+
+    fn register(&mut self, link: u64, it: Introduction, now: Moment) {
+        let name: Name = it.name.as_str().into();
+        let Some(line) = self.links.get_mut(&link) else { return };
+        line.name = Some(name.clone());
+        let (source, owner, machine) = (line.source.clone(), line.owner.clone(), line.machine.clone());
+        self.schedule.cancel(&Due::IntroductionTimeout(link));
+        self.schedule.cancel(&Due::Gone(name.clone()));
+        let is_new = !self.services.contains_key(&name);
+        let service = self
+            .services
+            .entry(name.clone())
+            .or_insert_with(|| ServiceRecord::new(name.clone(), it.clone(), now.since, now.at));
+        let again = service.link == Some(link);
+        let restarted = !is_new && service.introduction.epoch != it.epoch;
+        let text = format!(
+            "{}: {} with process {}, {}",
+            match () {
+                () if is_new => "has come",
+                () if restarted => "has started anew",
+                () => "is back",
+            },
+            it.program,
+            it.pid,
+            it.report.state.name()
+        );
+        service.introduction = it;
+        service.link = Some(link);
+        (service.source, service.owner, service.machine) = (source, owner, machine);
+        service.view = View::Connected;
+        (service.last_activity, service.last_seen) = (now.since, now.at);
+        if again {
+            return self.record_changed(&name, now);
+        }
+        service.connections += 1;
+        if restarted {
+            // The problem belonged to the previous incarnation.
+            self.clear_problem(&name, now);
+        }
+        self.schedule.set(Due::HeartbeatTimeout(name.clone()), now.since + self.limits.silence());
+        self.log_event(Some(&name), "info", &text, now);
+        self.cancel_sample(&name);
+        self.resend_open_commands(&name, now);
+        self.schedule.cancel(&Due::ExpectedService(name.clone()));
+        for (to, wanted, bytes, until) in self.expected.remove(&name).unwrap_or_default() {
+            self.open_bytes -= bytes;
+            let within = until.saturating_sub(now.since);
+            self.handle_command(to, ClientCommand { within, ..wanted }, bytes, now);
+        }
+        self.schedule_sample(&name, now);
+        self.record_changed(&name, now);
+    }
+
+    /// Returns whether one more service can be registered; removes the service that has been GONE for longest if necessary.
+    fn make_room(&mut self, now: Moment) -> bool {
+        if self.services.len() < self.limits.services {
+            return true;
+        }
+        self.forget_oldest(now)
+    }
+
+    fn forget_oldest(&mut self, now: Moment) -> bool {
+        let gone = self.services.values().filter(|service| service.view == View::Gone);
+        let Some(name) = gone.min_by_key(|service| service.left).map(|service| service.name.clone()) else {
+            return false;
+        };
+        self.remove_service(&name, now);
+        true
+    }
+
+    /// Removes all that is known of a service.
+    pub(super) fn remove_service(&mut self, name: &Name, now: Moment) {
+        self.fail_open_commands(name, true, now);
+        for due in [Due::Gone, Due::Push, Due::ProblemExpiry, Due::Sample, Due::HeartbeatTimeout] {
+            self.schedule.cancel(&due(name.clone()));
+        }
+        self.services.remove(name);
+        let to = self.watchers_of(name);
+        if !to.is_empty() {
+            let value = Value::map([("what", "gone"), ("name", &**name)]);
+            self.actions.push_back(Action::Push { to, value });
+        }
+    }
+
+    fn note_activity(&mut self, name: &Name, now: Moment) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        (service.last_activity, service.last_seen) = (now.since, now.at);
+        if service.view == View::Stale {
+            service.view = View::Connected;
+            self.schedule.set(Due::HeartbeatTimeout(name.clone()), now.since + self.limits.silence());
+            self.log_event(Some(name), "info", "sends messages again", now);
+            self.record_changed(name, now);
+        }
+    }
+
+    /// Sends a beat, at most twice per heartbeat period.
+    fn send_beat(&mut self, link: u64, now: Moment) {
+        let Some(line) = self.links.get_mut(&link) else { return };
+        if line.told.is_none_or(|told| told + self.limits.heartbeat / 2 <= now.since) {
+            line.told = Some(now.since);
+            self.actions.push_back(Action::SendToService { link, message: ToService::Beat });
+        }
+    }
+
+    fn heartbeat_missed(&mut self, name: &Name, now: Moment) {
+        let silence = self.limits.silence();
+        let Some(service) = self.services.get_mut(name).filter(|service| service.is_connected()) else {
+            return;
+        };
+        // A message has arrived since the timer was set.
+        let until = service.last_activity + silence;
+        if until > now.since {
+            return self.schedule.set(Due::HeartbeatTimeout(name.clone()), until);
+        }
+        service.view = View::Stale;
+        let text = format!("has sent nothing for {} s", silence.as_secs_f64());
+        self.log_event(Some(name), "warning", &text, now);
+        self.record_changed(name, now);
+    }
+
+    /// Marks a service as DISCONNECTED.
+    fn service_disconnected(&mut self, name: &Name, why: &str, now: Moment) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.link = None;
+        service.left = now.since;
+        service.view = View::Disconnected;
+        self.schedule.cancel(&Due::HeartbeatTimeout(name.clone()));
+        self.schedule.set(Due::Gone(name.clone()), now.since + self.limits.away);
+        self.cancel_sample(name);
+        self.log_event(Some(name), "warning", &format!("has gone: {}", cut(why, 300)), now);
+        self.record_changed(name, now);
+    }
+
+    fn service_gone(&mut self, name: &Name, why: &str, now: Moment) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.link = None;
+        service.left = now.since;
+        service.view = View::Gone;
+        self.schedule.cancel(&Due::HeartbeatTimeout(name.clone()));
+        self.schedule.cancel(&Due::Gone(name.clone()));
+        self.cancel_sample(name);
+        self.log_event(Some(name), "info", why, now);
+        self.fail_open_commands(name, false, now);
+        self.record_changed(name, now);
+        let gone = self.services.values().filter(|service| service.view == View::Gone).count();
+        if gone > self.limits.gone {
+            self.forget_oldest(now);
+        }
+    }
+
+    /// Reports a violation on this link, under the service's name if it is known.
+    fn report_violation(&mut self, link: u64, text: &str, now: Moment) {
+        let Some(line) = self.links.get(&link) else { return };
+        match line.name.clone() {
+            Some(name) => self.report_problem(&name, text, now),
+            None => {
+                let text = format!("a peer ({}) {text}", line.source);
+                self.log_event(None, "warning", &text, now);
+            }
+        }
+    }
+
+    /// Closes a link that violated the protocol. The service may connect again.
+    fn drop_for_violation(&mut self, link: u64, text: &str, now: Moment) {
+        self.report_violation(link, text, now);
+        let text = format!("this service {text}; its connection is closed");
+        let message = ToService::Refused(failure_of(&Error::new(ErrorKind::Malformed, text)));
+        self.actions.push_back(Action::SendToService { link, message });
+        let name = self.links.get(&link).and_then(|line| line.name.clone());
+        self.release_link(link);
+        if let Some(name) = name {
+            self.service_disconnected(&name, "the controller closed its connection", now);
+        }
+    }
+
+    /// Refuses a service and closes its link.
+    fn refuse_service(&mut self, link: u64, error: &Error, now: Moment) {
+        // A name that is in use is reported in the record of the registered service.
+        if error.kind() != ErrorKind::AddressInUse {
+            let source = self.links.get(&link).map_or("", |line| &line.source);
+            let text = format!("a service ({source}) was refused: {}", cut(error.text(), 300));
+            self.log_event(None, "warning", &text, now);
+        }
+        self.actions
+            .push_back(Action::SendToService { link, message: ToService::Refused(failure_of(error)) });
+        self.release_link(link);
+    }
+
+    fn release_link(&mut self, link: u64) {
+        self.remove_link(link);
+        self.actions.push_back(Action::CloseLink { link });
+    }
+
+    fn remove_link(&mut self, link: u64) {
+        self.links.remove(&link);
+        self.schedule.cancel(&Due::IntroductionTimeout(link));
+    }
+
+    /// Records a problem of a service and logs it, unless it is the same as before.
+    pub(super) fn report_problem(&mut self, name: &Name, text: &str, now: Moment) {
+        self.schedule.set(Due::ProblemExpiry(name.clone()), now.since + self.limits.problem);
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.late = None;
+        if service.problem == text {
+            return;
+        }
+        service.problem = text.to_owned();
+        self.log_event(Some(name), "warning", text, now);
+        self.record_changed(name, now);
+    }
+
+    /// Clears the problem of a service.
+    pub(super) fn clear_problem(&mut self, name: &Name, now: Moment) {
+        self.schedule.cancel(&Due::ProblemExpiry(name.clone()));
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.late = None;
+        if !std::mem::take(&mut service.problem).is_empty() {
+            self.record_changed(name, now);
+        }
+    }
+
+    /// Appends to the log of the controller and, if a service is named, to the log of that service.
+    pub(super) fn log_event(&mut self, name: Option<&Name>, level: &str, text: &str, now: Moment) {
+        let text = cut(text, self.limits.line);
+        let entry = Entry { at: now.at, service: name.cloned(), level: level.into(), text };
+        self.push_log_entry(&entry);
+        if let Some(name) = name {
+            self.append_to_service_log(name, entry.clone());
+        }
+        self.log.push(entry, self.limits.events, self.limits.logs_bytes);
+    }
+
+    fn append_to_service_log(&mut self, name: &Name, entry: Entry) {
+        let share = self.limits.log_share(self.services.len());
+        if let Some(service) = self.services.get_mut(name) {
+            service.log.push(entry, self.limits.lines, share);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Services and clients of a controller as programs have them: over Unix sockets and TCP, in any order, with restarts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use linkspan::service::CommandRequest;
+use linkspan::{
+    Command, Controller, ErrorKind, Options, Outcome, Result, ServiceLoop, ServiceOptions, Timeout, Value,
+    WatchOptions,
+};
+use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle};
+
+use crate::support::name;
+
+/// Only guards against a hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Running {
+    stop: StopHandle,
+    thread: Option<JoinHandle<Result<()>>>,
+    endpoints: Vec<String>,
+}
+
+impl Running {
+    fn at(endpoints: &[String]) -> Running {
+        let mut options = ControllerServerOptions::default();
+        options.handle_signals = false;
+        let mut server = ControllerServer::listen(endpoints, &options).unwrap();
+        let (stop, endpoints) = (server.stopper(), server.endpoints());
+        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
+        Running { stop, thread: Some(thread), endpoints }
+    }
+
+    fn end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stop.stop();
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn client(endpoint: &str) -> Controller {
+    Controller::connect(endpoint, &Options::default(), PATIENCE).unwrap()
+}
+
+/// A service in a thread: it counts what it carries out, and ends when it is told to.
+fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()> {
+    let mut options = ServiceOptions::default();
+    options.controller = endpoint.to_owned();
+    options.handle_signals = false;
+    options.commands = vec!["count".into(), "hang".into()];
+    let service = ServiceLoop::start(name, &options).unwrap();
+    let counted = counted.clone();
+    std::thread::spawn(move || {
+        while let Some(task) = service.next(Timeout::Forever).unwrap() {
+            match task.command() {
+                Command::Own(name) if **name == *"count" => {
+                    let count = counted.fetch_add(1, Ordering::Relaxed) + 1;
+                    task.done(&count.into()).unwrap();
+                }
+                Command::Own(_) => {
+                    while !task.is_cancelled() {
+                        std::thread::yield_now();
+                    }
+                    task.failed(&linkspan::Error::new(ErrorKind::Cancelled, "given up")).unwrap();
+                }
+                Command::GetData => task.done(&counted.load(Ordering::Relaxed).into()).unwrap(),
+                _ => task.done(&Value::Null).unwrap(),
+            }
+        }
+    })
+}
+
+/// Waits until a service is as it is wanted.
+fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) {
+    client.watch(&WatchOptions { services: vec![service.into()], data_every: None }).unwrap();
+    loop {
+        let told = client.next(PATIENCE).unwrap();
+        if told.at("what").unwrap().as_text().unwrap() == "service" && wanted(told.at("service").unwrap()) {
+            return;
+        }
+    }
+}
+
+fn is_connected(record: &Value) -> bool {
+    record.at("view").unwrap().as_text().unwrap() == "CONNECTED"
+}
+
+fn count() -> Command {
+    Command::Own("count".into())
+}
+
+fn every_command_works_over(transport: &str) {
+    let endpoint = name(transport);
+    // The service is first, and the controller comes some time.
+    let counted = Arc::new(AtomicU64::new(0));
+    let service = serve(&endpoint, "lab/power", &counted);
+    let server = Running::at(std::slice::from_ref(&endpoint));
+    assert_eq!(server.endpoints, [endpoint.as_str()]);
+    let client = client(&endpoint);
+    until(&client, "lab/power", is_connected);
+    let command = |command: &Command| client.command("lab/power", command, &Value::Null, PATIENCE);
+    let state =
+        || client.status("lab/power", PATIENCE).unwrap().at("state").unwrap().as_text().unwrap().to_owned();
+    assert_eq!(command(&count()).unwrap(), Value::Int(1));
+    assert_eq!(command(&Command::GetData).unwrap(), Value::Int(1));
+    assert_eq!(command(&Command::Run).unwrap_err().kind(), ErrorKind::InvalidState);
+    command(&Command::Pause).unwrap();
+    until(&client, "lab/power", |record| record.at("state").unwrap().as_text().unwrap() == "PAUSED");
+    let record = client.status("lab/power", PATIENCE).unwrap();
+    let allowed = record.at("allowed").unwrap().as_array().unwrap();
+    assert!(allowed.contains(&"RUN".into()) && !allowed.contains(&"PAUSE".into()), "{allowed:?}");
+    command(&Command::Run).unwrap();
+    command(&Command::Checkpoint).unwrap();
+    assert_eq!(command(&Command::Describe).unwrap().at("name").unwrap().as_text().unwrap(), "lab/power");
+    // What takes too long fails in time, by the service's own word.
+    let order = |id: &str, name: &str, milliseconds: u64| {
+        let (command, within) = (Command::Own(name.into()), Duration::from_millis(milliseconds));
+        let order = CommandRequest { id: id.into(), command, arguments: Value::Null, within, epoch: None };
+        client.request("lab/power", &order, PATIENCE).unwrap().into_result().unwrap_err()
+    };
+    let error = order("a", "hang", 1_500);
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.text().contains("still under way"), "{error}");
+    assert_eq!(order("b", "count", 300).kind(), ErrorKind::Timeout, "it waited behind the one that hangs");
+    command(&Command::Cancel).unwrap();
+    assert_eq!(command(&count()).unwrap(), Value::Int(2));
+    command(&Command::Shutdown).unwrap();
+    service.join().unwrap();
+    until(&client, "lab/power", |record| record.at("view").unwrap().as_text().unwrap() == "GONE");
+    assert_eq!(state(), "STOPPED");
+    client.forget("lab/power", PATIENCE).unwrap();
+}
+
+#[test]
+fn every_command_works_over_unix_sockets() {
+    every_command_works_over("unix");
+}
+
+#[test]
+fn every_command_works_over_tcp() {
+    every_command_works_over("tcp");
+}
+
+#[test]
+fn one_controller_listens_in_several_places() {
+    name("unix");
+    let endpoints = [name("unix"), name("shm"), "tcp://127.0.0.1:0".to_owned()];
+    let server = Running::at(&endpoints);
+    assert_eq!(server.endpoints[..2], endpoints[..2]);
+    assert!(!server.endpoints[2].ends_with(":0"), "{:?}", server.endpoints);
+    let counted = Arc::new(AtomicU64::new(0));
+    let services: Vec<_> =
+        server.endpoints.iter().enumerate().map(|(i, at)| serve(at, &format!("s{i}"), &counted)).collect();
+    for (i, asked_at) in [1, 2, 0].into_iter().enumerate() {
+        let client = client(&server.endpoints[asked_at]);
+        until(&client, &format!("s{i}"), is_connected);
+        client.command(&format!("s{i}"), &count(), &Value::Null, PATIENCE).unwrap();
+        client.command(&format!("s{i}"), &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+    }
+    services.into_iter().for_each(|service| service.join().unwrap());
+    assert_eq!(counted.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_controller_may_start_anew_while_commands_are_under_way() {
+    let endpoint = name("unix");
+    let mut server = Running::at(std::slice::from_ref(&endpoint));
+    let counted = Arc::new(AtomicU64::new(0));
+    let service = serve(&endpoint, "power", &counted);
+    let asker = client(&endpoint);
+    until(&asker, "power", |record| {
+        is_connected(record) && record.at("state").unwrap().as_text().unwrap() != "STARTING"
+    });
+    let over = Arc::new(AtomicBool::new(false));
+    let ended = over.clone();
+    // Asks one after the other through all of it.
+    let asking = std::thread::spawn(move || {
+        let mut asked = 0u64;
+        while !ended.load(Ordering::Relaxed) {
+            let counted = asker.command("power", &count(), &Value::Null, PATIENCE).unwrap();
+            asked += 1;
+            assert_eq!(counted.as_u64().unwrap(), asked, "each was carried out once");
+        }
+        asked
+    });
+    let watcher = client(&endpoint);
+    for _ in 0..3 {
+        let seen = counted.load(Ordering::Relaxed);
+        while counted.load(Ordering::Relaxed) < seen + 20 {
+            assert!(!asking.is_finished(), "a command failed");
+            watcher.stats(PATIENCE).unwrap();
+        }
+        server.end();
+        server = Running::at(std::slice::from_ref(&endpoint));
+        until(&watcher, "power", is_connected);
+    }
+    over.store(true, Ordering::Relaxed);
+    let asked = asking.join().unwrap();
+    assert!(asked >= 60);
+    assert_eq!(counted.load(Ordering::Relaxed), asked);
+    watcher.command("power", &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+    service.join().unwrap();
+}
+
+#[test]
+fn the_same_id_is_the_same_command_for_every_client() {
+    let endpoint = name("unix");
+    let _hub = Running::at(std::slice::from_ref(&endpoint));
+    let counted = Arc::new(AtomicU64::new(0));
+    let service = serve(&endpoint, "power", &counted);
+    let first = client(&endpoint);
+    until(&first, "power", is_connected);
+    let epoch = first.status("power", PATIENCE).unwrap().at("epoch").unwrap().as_u64().unwrap();
+    let order = CommandRequest {
+        id: "backup-2026-11-20".into(),
+        command: count(),
+        arguments: Value::Null,
+        within: PATIENCE,
+        epoch: Some(epoch),
+    };
+    let clients: Vec<_> = (0..8).map(|_| (client(&endpoint), order.clone())).collect();
+    let asked: Vec<_> = clients
+        .into_iter()
+        .map(|(client, order)| std::thread::spawn(move || client.request("power", &order, PATIENCE).unwrap()))
+        .collect();
+    for answer in asked {
+        let answer = answer.join().unwrap();
+        assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::Int(1)));
+    }
+    let other = CommandRequest { command: Command::Pause, ..order.clone() };
+    assert_eq!(first.request("power", &other, PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
+    let elsewhere = CommandRequest { id: "x".into(), epoch: Some(epoch + 1), ..order };
+    let answer = first.request("power", &elsewhere, PATIENCE).unwrap();
+    assert_eq!(answer.outcome, Outcome::Rejected);
+    first.command("power", &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+    service.join().unwrap();
+}
+
+#[test]
+fn a_port_that_is_taken_says_by_whom() {
+    name("tcp");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", taken.local_addr().unwrap());
+    let error = match ControllerServer::listen(
+        std::slice::from_ref(&endpoint),
+        &ControllerServerOptions::default(),
+    ) {
+        Ok(_) => panic!("two listen at {endpoint}"),
+        Err(e) => e,
+    };
+    assert_eq!((error.kind(), error.endpoint()), (ErrorKind::AddressInUse, Some(endpoint.as_str())));
+    assert!(error.text().contains(&format!("process {}", std::process::id())), "{error}");
+}
+
+#[test]
+fn a_listing_shows_it_as_what_it_is() {
+    let endpoint = name("unix");
+    let _hub = Running::at(std::slice::from_ref(&endpoint));
+    let listed = linkspan::registry::list().unwrap();
+    let listed = listed.iter().find(|listed| listed.endpoint == endpoint).unwrap();
+    assert_eq!(listed.pattern, Some("controller"));
+    let error = linkspan::connect(&endpoint).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidState);
+    assert!(error.text().contains("linkspan service"), "{error}");
+}

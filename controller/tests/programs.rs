@@ -1,0 +1,14 @@
+//! Services, their controller and its clients as programs meet them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
+mod clients;
+mod idle;
+mod services;
+#[path = "../../rust-core/tests/support/mod.rs"]
+mod support;

@@ -1,0 +1,512 @@
+//! Services and their controller as programs meet them: real lines, real processes, over each transport that can.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdout, Command as Process, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use linkspan::service::CommandRequest;
+use linkspan::{
+    Answer, Command, Controller, Error, ErrorKind, Options, Outcome, Result, ServiceLoop, ServiceOptions,
+    State, Task, Timeout, Value, WatchOptions,
+};
+use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle};
+
+use crate::support::alone::alone;
+use crate::support::programs::program;
+use crate::support::{SOON, name};
+
+/// A controller in a thread.
+struct ServerThread {
+    stop: StopHandle,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl ServerThread {
+    fn at(endpoints: &[String]) -> ServerThread {
+        let mut options = ControllerServerOptions::default();
+        options.handle_signals = false;
+        let mut server = ControllerServer::listen(endpoints, &options).unwrap();
+        let stop = server.stopper();
+        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
+        ServerThread { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for ServerThread {
+    fn drop(&mut self) {
+        self.stop.stop();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
+fn client(endpoint: &str) -> Controller {
+    Controller::connect(endpoint, &Options::default(), SOON).unwrap()
+}
+
+fn options(controller: &str) -> ServiceOptions {
+    let mut options = ServiceOptions::default();
+    options.controller = controller.to_owned();
+    options.every = Some(Duration::ZERO);
+    options.commands = vec!["BACKUP".into()];
+    options.handle_signals = false;
+    options
+}
+
+/// Waits until a service is as it is wanted, by what the controller tells of it.
+fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let watch = WatchOptions { services: vec![service.to_owned()], data_every: None };
+    // One of its own is told how the service is now, and nothing that was on its way before.
+    let watcher = self::client(client.endpoint());
+    watcher.watch(&watch).unwrap();
+    loop {
+        let told = watcher.next(SOON).unwrap();
+        if let Ok(record) = told.at("service")
+            && wanted(record)
+        {
+            return record.clone();
+        }
+    }
+}
+
+fn text<'a>(record: &'a Value, key: &str) -> &'a str {
+    record.at(key).unwrap().as_text().unwrap()
+}
+
+fn is_here(record: &Value) -> bool {
+    text(record, "view") == "CONNECTED"
+}
+
+/// The program's next task of this kind; steps before it are done.
+fn take(tasks: &ServiceLoop, command: &Command) -> Task {
+    loop {
+        let task = tasks.next(SOON).unwrap().expect("the service goes on");
+        if task.command() == command {
+            return task;
+        }
+        assert_eq!(*task.command(), Command::Step);
+        task.done(&Value::Null).unwrap();
+    }
+}
+
+/// Comes for tasks until the end: GET_DATA is answered with the number of tasks that were no steps.
+fn work(tasks: ServiceLoop) -> JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let mut done = Vec::new();
+        while let Some(task) = tasks.next(None).unwrap() {
+            if *task.command() != Command::Step {
+                done.push(task.command().name().to_owned());
+            }
+            task.done(&Value::from(done.len() as u64)).unwrap();
+        }
+        done
+    })
+}
+
+fn told(client: &Controller, command: Command) -> Result<Value> {
+    client.command("power", &command, &Value::Null, SOON)
+}
+
+fn kind(result: Result<Value>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+fn has_begun(record: &Value) -> bool {
+    is_here(record) && text(record, "state") == "RUNNING"
+}
+
+#[test]
+fn a_service_comes_over_each_transport_that_carries_a_conversation() {
+    for transport in ["unix", "tcp", "shm", "fifo"] {
+        // A pair of named pipes has one client; that is the service.
+        let (for_services, for_clients) = (name(transport), name("unix"));
+        let _desk = ServerThread::at(&[for_services.clone(), for_clients.clone()]);
+        let program = work(ServiceLoop::start("power", &options(&for_services)).unwrap());
+        let client = client(&for_clients);
+        until(&client, "power", has_begun);
+        assert_eq!(told(&client, Command::GetData).unwrap(), Value::from(1u64), "{transport}");
+        told(&client, Command::Pause).unwrap();
+        assert_eq!(text(&client.status("power", SOON).unwrap(), "state"), "PAUSED", "{transport}");
+        told(&client, Command::Run).unwrap();
+        told(&client, Command::Shutdown).unwrap();
+        let done = program.join().unwrap();
+        assert_eq!(done, ["GET_DATA", "PAUSE", "RUN", "SHUTDOWN"], "{transport}");
+        let record = until(&client, "power", |record| text(record, "view") == "GONE");
+        assert_eq!(text(&record, "state"), "STOPPED", "{transport}");
+    }
+}
+
+#[test]
+fn who_starts_first_does_not_matter() {
+    let early = name("unix");
+    let program = work(ServiceLoop::start("power", &options(&early)).unwrap());
+    let desk = ServerThread::at(std::slice::from_ref(&early));
+    let asks = client(&early);
+    until(&asks, "power", has_begun);
+    told(&asks, Command::Shutdown).unwrap();
+    program.join().unwrap();
+    drop(desk);
+    let late = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&late));
+    let asks = client(&late);
+    assert_eq!(kind(told(&asks, Command::Pause)), ErrorKind::NotFound);
+    let program = work(ServiceLoop::start("power", &options(&late)).unwrap());
+    until(&asks, "power", has_begun);
+    told(&asks, Command::Shutdown).unwrap();
+    program.join().unwrap();
+}
+
+#[test]
+fn control_is_answered_while_the_program_sleeps_and_while_it_is_paused() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let mut options = options(&endpoint);
+    options.every = Some(Duration::from_secs(3600));
+    let program = work(ServiceLoop::start("power", &options).unwrap());
+    let client = client(&endpoint);
+    // Its next step is in an hour.
+    until(&client, "power", has_begun);
+    assert_eq!(told(&client, Command::GetData).unwrap(), Value::from(1u64));
+    told(&client, Command::Checkpoint).unwrap();
+    told(&client, Command::Pause).unwrap();
+    assert_eq!(told(&client, Command::GetData).unwrap(), Value::from(4u64));
+    let status = told(&client, Command::Status).unwrap();
+    assert_eq!(text(&status, "state"), "PAUSED");
+    let refused = told(&client, Command::Pause).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidState);
+    assert!(refused.text().contains("PAUSED"), "{refused}");
+    told(&client, Command::Shutdown).unwrap();
+    assert_eq!(program.join().unwrap().len(), 5);
+}
+
+#[test]
+fn control_is_answered_in_a_long_step() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let mut options = options(&endpoint);
+    let cancels = Arc::new(AtomicU32::new(0));
+    let counts = cancels.clone();
+    options.on_cancel = Some(Arc::new(move || {
+        counts.fetch_add(1, Ordering::Relaxed);
+    }));
+    let tasks = ServiceLoop::start("power", &options).unwrap();
+    let client = client(&endpoint);
+    let step = take(&tasks, &Command::Step);
+    until(&client, "power", has_begun);
+    // Nothing is known yet.
+    let short = Duration::from_millis(400);
+    let get = |wait| client.command("power", &Command::GetData, &Value::Null, wait);
+    assert_eq!(kind(get(short)), ErrorKind::Timeout);
+    step.done(&Value::Null).unwrap();
+    let asked = client.begin("power", &Command::GetData, &Value::Null, SOON, SOON).unwrap();
+    assert_eq!(asked.outcome, Outcome::Accepted);
+    take(&tasks, &Command::GetData).done(&Value::from(7u64)).unwrap();
+    // The program is at a step, which does not end.
+    let step = take(&tasks, &Command::Step);
+    let status = told(&client, Command::Status).unwrap();
+    assert_eq!((text(&status, "state"), text(&status, "doing")), ("RUNNING", "STEP"));
+    assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest that is known");
+    let late = client.command("power", &Command::Pause, &Value::Null, short).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
+    // It was withdrawn: the service's own clock says so, at about the same time as ours.
+    while tasks.state() != State::Running {
+        assert_eq!(tasks.state(), State::Pausing);
+        told(&client, Command::Status).unwrap();
+    }
+    let record = until(&client, "power", |record| record.at("busy").is_ok());
+    assert_eq!(text(&record, "doing"), "STEP");
+    // It can be given up.
+    assert!(!step.is_cancelled());
+    assert_eq!(told(&client, Command::Cancel).unwrap(), Value::map([("cancelled", "asked")]));
+    assert!(step.is_cancelled());
+    // The callback runs on a thread of the library's, beside the answer.
+    let deadline = std::time::Instant::now() + SOON;
+    while cancels.load(Ordering::Relaxed) == 0 {
+        assert!(std::time::Instant::now() < deadline, "the callback is called");
+        std::thread::yield_now();
+    }
+    assert_eq!(cancels.load(Ordering::Relaxed), 1);
+    step.failed(&Error::new(ErrorKind::Cancelled, "given up")).unwrap();
+    take(&tasks, &Command::Step).done(&Value::Null).unwrap();
+    assert_eq!(tasks.state(), State::Running, "a step that is given up is no failure");
+}
+
+#[test]
+fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let client = client(&endpoint);
+    take(&tasks, &Command::Step).done(&Value::Null).unwrap();
+    until(&client, "power", has_begun);
+    let within = Duration::from_secs(1);
+    // The program is there when it comes, so that it is begun in time.
+    let (begun, pause) = std::thread::scope(|scope| {
+        let program = scope.spawn(|| take(&tasks, &Command::Pause));
+        let begun = client.begin("power", &Command::Pause, &Value::Null, within, SOON).unwrap();
+        (begun, program.join().unwrap())
+    });
+    // The same id again waits for the final answer, which is that its time has passed.
+    let late = client.request("power", &same(&begun, Command::Pause), SOON).unwrap();
+    assert_eq!(late.outcome, Outcome::Failed);
+    let late = late.into_result().unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    // The service says so itself, unless that comes so late that its controller has said it.
+    let says = |words| late.text().contains(words);
+    assert!(says("still under way") || says("was not done with it in time"), "{late}");
+    pause.done(&Value::Null).unwrap();
+    assert_eq!(tasks.state(), State::Paused);
+    let again = client.answer("power", &begun.id, SOON).unwrap();
+    assert_eq!(again.outcome, Outcome::Failed, "there is one final answer");
+}
+
+/// The processor time that each thread of this name has had, by its number.
+fn processor_time(of: &str) -> BTreeMap<String, Duration> {
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    tasks
+        .filter(|task| read(task.join("comm")).trim() == of)
+        .filter_map(|task| {
+            let spent = read(task.join("schedstat")).split(' ').next()?.parse().ok()?;
+            Some((task.display().to_string(), Duration::from_nanos(spent)))
+        })
+        .collect()
+}
+
+#[test]
+fn a_command_that_is_open_costs_no_processor_time() {
+    alone!(a_command_that_is_open_costs_no_processor_time);
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let client = client(&endpoint);
+    take(&tasks, &Command::Step).done(&Value::Null).unwrap();
+    until(&client, "power", has_begun);
+    let pause = std::thread::scope(|scope| {
+        let program = scope.spawn(|| take(&tasks, &Command::Pause));
+        client.begin("power", &Command::Pause, &Value::Null, SOON, SOON).unwrap();
+        program.join().unwrap()
+    });
+    // No service's writer does much here, whichever test it belongs to.
+    let before = processor_time("linkspan-writer");
+    std::thread::sleep(Duration::from_secs(2));
+    for (thread, spent) in processor_time("linkspan-writer") {
+        let Some(before) = before.get(&thread) else { continue };
+        let spent = spent.saturating_sub(*before);
+        assert!(spent < Duration::from_millis(100), "{spent:?} of 2 s in {thread}");
+    }
+    pause.done(&Value::Null).unwrap();
+}
+
+/// The command that has this answer.
+fn same(answer: &Answer, command: Command) -> CommandRequest {
+    CommandRequest { id: answer.id.clone(), command, arguments: Value::Null, within: SOON, epoch: None }
+}
+
+#[test]
+fn an_incarnation_takes_no_command_that_was_for_another() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let client = client(&endpoint);
+    let first = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    take(&first, &Command::Step).done(&Value::Null).unwrap();
+    until(&client, "power", has_begun);
+    let epoch = first.epoch();
+    let order = |id: &str, epoch| CommandRequest {
+        id: id.into(),
+        command: Command::Backup,
+        arguments: Value::Null,
+        within: SOON,
+        epoch: Some(epoch),
+    };
+    let refused = client.request("power", &order("other", epoch ^ 1), SOON).unwrap();
+    assert_eq!(refused.outcome, Outcome::Rejected);
+    assert_eq!(refused.into_result().unwrap_err().kind(), ErrorKind::InvalidState);
+    // It goes with a command under way; the next one of its name is not given that.
+    let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
+    let backup = take(&first, &Command::Backup);
+    first.close(SOON).unwrap();
+    let lost = client.request("power", &same(&begun, Command::Backup), SOON).unwrap();
+    assert_eq!(lost.outcome, Outcome::Failed);
+    drop((backup, first));
+    let second = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    assert_ne!(second.epoch(), epoch);
+    for _ in 0..2 {
+        take(&second, &Command::Step).done(&Value::Null).unwrap();
+    }
+    until(&client, "power", has_begun);
+    let refused = client.request("power", &order("for the first", epoch), SOON).unwrap();
+    assert_eq!(refused.outcome, Outcome::Rejected);
+}
+
+#[test]
+fn a_program_that_goes_answers_first() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let client = client(&endpoint);
+    let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let step = take(&tasks, &Command::Step);
+    until(&client, "power", has_begun);
+    let waits = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
+    step.done(&Value::Null).unwrap();
+    tasks.fail(&Error::new(ErrorKind::NoSpace, "the disk is full"));
+    tasks.close(SOON).unwrap();
+    let answer = client.request("power", &same(&waits, Command::Backup), SOON).unwrap();
+    assert_eq!((answer.outcome, answer.state), (Outcome::Failed, State::Failed));
+    assert_eq!(answer.into_result().unwrap_err().kind(), ErrorKind::Cancelled);
+    let record = until(&client, "power", |record| text(record, "view") == "GONE");
+    assert_eq!((text(&record, "state"), text(&record, "reason")), ("FAILED", "the disk is full"));
+}
+
+/// A process that is ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn signal(&self, signal: i32) {
+        // SAFETY: a number goes to a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
+    }
+}
+
+const CONTROLLER: &str = "LINKSPAN_TEST_CONTROLLER";
+
+/// Where this process is started as one that is to be killed, it is a controller; and else only sees to it that it is one then.
+#[test]
+fn a_controller_in_a_process_of_its_own() {
+    match std::env::var(CONTROLLER) {
+        Ok(endpoint) => ControllerServer::listen(&[endpoint], &ControllerServerOptions::default())
+            .unwrap()
+            .run(Timeout::Forever)
+            .unwrap(),
+        Err(_) => {
+            let endpoint = name("unix");
+            let mut controller = Process::controller(&endpoint);
+            client(&endpoint);
+            controller.signal(libc::SIGTERM);
+            assert_eq!(controller.0.wait().unwrap().code(), Some(0));
+        }
+    }
+}
+
+trait Start {
+    fn controller(endpoint: &str) -> Running;
+    fn service(endpoint: &str) -> (Running, BufReader<ChildStdout>);
+}
+
+impl Start for Process {
+    fn controller(endpoint: &str) -> Running {
+        let mut process = Process::new(std::env::current_exe().unwrap());
+        process.args(["services::a_controller_in_a_process_of_its_own", "--exact"]).env(CONTROLLER, endpoint);
+        Running(process.stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    /// The service that tests tell what to do, see `tests/peers/`.
+    fn service(endpoint: &str) -> (Running, BufReader<ChildStdout>) {
+        // A shell without job control starts a test in the background with SIGINT ignored, and so would this be.
+        let mut process = Process::new("env");
+        process.arg("--default-signal=INT,QUIT").arg(program("test-service")).arg("power");
+        process.env("LINKSPAN_CONTROLLER", endpoint).stdout(Stdio::piped());
+        let mut child = process.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        (Running(child), out)
+    }
+}
+
+#[test]
+fn a_controller_that_is_killed_finds_its_services_again_and_a_command_is_carried_out_once() {
+    let endpoint = name("unix");
+    let mut first = Process::controller(&endpoint);
+    let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let client = client(&endpoint);
+    let step = take(&tasks, &Command::Step);
+    let before = until(&client, "power", has_begun);
+    // Accepted and not done when the controller dies; done before the next one is there.
+    let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
+    first.signal(libc::SIGKILL);
+    first.0.wait().unwrap();
+    step.done(&Value::Null).unwrap();
+    take(&tasks, &Command::Backup).done(&Value::from(41u64)).unwrap();
+    let _second = Process::controller(&endpoint);
+    // Whoever asks again under the same id gets the one answer; the program is not asked again.
+    let answer = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| client.request("power", &same(&begun, Command::Backup), SOON).unwrap());
+        while !asked.is_finished() {
+            let task = tasks.next(SOON).unwrap().unwrap();
+            assert_eq!(*task.command(), Command::Step);
+            task.done(&Value::Null).unwrap();
+        }
+        asked.join().unwrap()
+    });
+    assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::from(41u64)));
+    let after = until(&client, "power", has_begun);
+    assert_eq!(after.at("epoch").unwrap(), before.at("epoch").unwrap());
+}
+
+#[test]
+fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    for signals in [[libc::SIGTERM, libc::SIGTERM], [libc::SIGINT, libc::SIGTERM]] {
+        let (mut service, mut out) = Process::service(&endpoint);
+        let client = client(&endpoint);
+        until(&client, "power", has_begun);
+        let long = Value::from(3600.0);
+        let dawdle = Command::from_name("dawdle").unwrap();
+        let begun = client.begin("power", &dawdle, &long, SOON, SOON).unwrap();
+        let mut line = String::new();
+        while line != "dawdling\n" {
+            line.clear();
+            assert_ne!(out.read_line(&mut line).unwrap(), 0, "it ended before");
+        }
+        service.signal(signals[0]);
+        // The first waits for what is under way; what is refused meanwhile says why.
+        until(&client, "power", |record| text(record, "state") == "STOPPING");
+        assert_eq!(kind(told(&client, Command::Pause)), ErrorKind::InvalidState);
+        assert_eq!(client.answer("power", &begun.id, SOON).unwrap().outcome, Outcome::Accepted);
+        service.signal(signals[1]);
+        let given_up = client.request("power", &same(&begun, dawdle), SOON).unwrap();
+        assert_eq!(given_up.into_result().unwrap_err().kind(), ErrorKind::Cancelled);
+        let status = service.0.wait().unwrap();
+        assert_eq!((status.code(), status.signal()), (Some(0), None));
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("closed with") && rest.ends_with("stopped\n"), "{rest}");
+        let record = until(&client, "power", |record| text(record, "view") == "GONE");
+        assert_eq!(text(&record, "state"), "STOPPED");
+        client.forget("power", SOON).unwrap();
+    }
+}
+
+#[test]
+fn a_service_that_is_killed_comes_back_as_another_incarnation() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let client = client(&endpoint);
+    let (mut service, _out) = Process::service(&endpoint);
+    let before = until(&client, "power", has_begun);
+    let dawdle = Command::from_name("dawdle").unwrap();
+    let begun = client.begin("power", &dawdle, &Value::from(3600.0), SOON, SOON).unwrap();
+    service.signal(libc::SIGKILL);
+    service.0.wait().unwrap();
+    until(&client, "power", |record| text(record, "view") == "DISCONNECTED");
+    // One that was under way has an unknown end; one that comes now waits for the next incarnation.
+    let (_service, _out) = Process::service(&endpoint);
+    let lost = client.request("power", &same(&begun, dawdle), SOON).unwrap();
+    assert_eq!(lost.into_result().unwrap_err().kind(), ErrorKind::Disconnected);
+    let after = until(&client, "power", has_begun);
+    assert_ne!(after.at("epoch").unwrap(), before.at("epoch").unwrap());
+    told(&client, Command::Pause).unwrap();
+}

@@ -1,0 +1,308 @@
+//! Packed records: from the properties of an instance to the bytes of a message, and back. Generated classes say by `LINKSPAN_PACKED` where their properties lie:
+//! of each its first byte and its type, as `LINKSPAN_FIELDS` has types; the root's constant `SIZE` is the size of the whole.
+//!
+//! What does not fit is left to the methods of the classes, which say why.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
+use ext_php_rs::zend::ClassEntry;
+use linkspan::schema::Width;
+use linkspan::value::NdArrayRef;
+use linkspan::value::plan::{Form, Held, Place};
+use linkspan::{DType, Order, Result, Value};
+
+use crate::class_plan::{ClassName, cases, class};
+use crate::classes::wrong;
+use crate::edge::{PhpResult, edge};
+use crate::ndarray::NdArray;
+use crate::scalars::{BigInt, Bytes, Text, Timestamp, Uuid};
+use crate::scratch;
+use crate::zend::{self, Entries, Key, Property, into_zval, made};
+
+/// How instances of a class are packed.
+struct Packing {
+    size: usize,
+    record: Record,
+}
+
+struct Record {
+    class: &'static ClassEntry,
+    members: Vec<(Property, Member)>,
+}
+
+enum Member {
+    Record(Record),
+    Field(Place, Parts),
+}
+
+/// What belongs to the type of a field.
+enum Parts {
+    Nothing,
+    /// The cases of an enum, in order.
+    Cases(Vec<Zval>),
+    Array {
+        dtype: DType,
+        shape: Vec<u64>,
+        order: Order,
+    },
+}
+
+thread_local! {
+    static PACKINGS: RefCell<HashMap<*const ClassEntry, Rc<Packing>>> = RefCell::default();
+}
+
+/// Forgets all classes, at the end of a request.
+pub fn forget() {
+    // Out of the cell first: what is dropped may be an object of PHP's.
+    drop(PACKINGS.take());
+}
+
+/// `Linkspan\pack_instance`: the bytes of an instance of a generated class; null where it does not fit, of which its `pack` says why.
+#[php_function]
+#[php(name = "Linkspan\\pack_instance")]
+pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
+    edge(|| {
+        let packing = packing(record.get_class_entry())?;
+        let mut fits = true;
+        let write = |bytes: &mut Vec<u8>| {
+            bytes.resize(packing.size, 0);
+            fits = packing.record.put(record, bytes).is_some();
+            Ok(())
+        };
+        let text = scratch::written(write, |bytes| Text::of(bytes))?;
+        Ok(fits.then_some(text))
+    })
+}
+
+/// `Linkspan\unpack_instance`: the instance of a generated class that these bytes are; null where they are none, of which `fromWire` says why.
+#[php_function]
+#[php(name = "Linkspan\\unpack_instance")]
+pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
+    edge(|| {
+        let packing = packing(class.entry()?)?;
+        let object = block.object().and_then(ZendClassObject::<Bytes>::from_zend_obj);
+        let bytes =
+            object.map(|object| object.bytes()).or_else(|| block.zend_str().map(|text| text.as_bytes()));
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() == packing.size) else { return Ok(Zval::null()) };
+        // Before anything is made: an object with some of its properties is nothing that may be seen.
+        if !packing.record.fits(bytes) {
+            return Ok(Zval::null());
+        }
+        Ok(packing.record.instance(bytes))
+    })
+}
+
+/// The functions of this file.
+pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
+    module.function(wrap_function!(pack_instance)).function(wrap_function!(unpack_instance))
+}
+
+/// How instances of this class are packed; `WrongType` where it says nothing of it.
+fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
+    let at = std::ptr::from_ref(class);
+    let known = PACKINGS.with_borrow(|packings| packings.get(&at).map(Rc::as_ptr));
+    let found = match known {
+        Some(known) => known,
+        None => {
+            let size = zend::constant(class, "SIZE").and_then(Zval::long);
+            let size = size.and_then(|size| usize::try_from(size).ok());
+            let size = size.ok_or_else(|| wrong(class, "no constant SIZE"))?;
+            let made = Rc::new(Packing { size, record: record(class, 0, size)? });
+            let known = Rc::as_ptr(&made);
+            PACKINGS.with_borrow_mut(|packings| packings.insert(at, made));
+            known
+        }
+    };
+    // SAFETY: what is in the table stays there until the request ends, as classes do; nobody counts references, which a fatal error would leave counted.
+    Ok(unsafe { &*found })
+}
+
+fn record(class: &'static ClassEntry, start: usize, size: usize) -> Result<Record> {
+    let rows = zend::constant(class, "LINKSPAN_PACKED").and_then(Zval::array);
+    let rows = rows.ok_or_else(|| wrong(class, "no LINKSPAN_PACKED"))?;
+    let row = |(name, row): (Key<'_>, &Zval)| {
+        member(class, name, row, start, size)?
+            .ok_or_else(|| wrong(class, "a row of LINKSPAN_PACKED that describes none of its properties"))
+    };
+    Ok(Record { class, members: Entries::new(rows).map(row).collect::<Result<_>>()? })
+}
+
+/// A property and where it lies; `None` for a row that describes none.
+fn member(
+    entry: &'static ClassEntry,
+    name: Key<'_>,
+    row: &Zval,
+    start: usize,
+    size: usize,
+) -> Result<Option<(Property, Member)>> {
+    let parsed = || {
+        let Key::Text(name) = name else { return None };
+        let row = row.array()?;
+        let offset = usize::try_from(row.get_index(0)?.long()?).ok()?.checked_add(start)?;
+        Some((zend::property(entry, std::str::from_utf8(name).ok()?)?, offset, row.get_index(1)?))
+    };
+    let Some((property, offset, of)) = parsed() else { return Ok(None) };
+    let parts = of.array();
+    let part = |at| parts.and_then(|parts| parts.get_index(at)).and_then(Zval::str);
+    let (form, parts) = match (of.str().or(part(0)), part(1)) {
+        (Some("class"), Some(name)) => {
+            return Ok(Some((property, Member::Record(record(class(name)?, offset, size)?))));
+        }
+        (Some("enum"), Some(name)) => {
+            let cases = cases(class(name)?)?;
+            let count = cases.len() as u32;
+            let size = match count {
+                0..=0x100 => 1,
+                0x101..=0x1_0000 => 2,
+                _ => 4,
+            };
+            (Form::Member { size, count }, Parts::Cases(cases))
+        }
+        (Some("ndarray"), Some(dtype)) => {
+            let parts = parts.and_then(|parts| array(dtype, parts.get_index(2)?.array()?, part(3)));
+            let Some((form, parts)) = parts else { return Ok(None) };
+            (form, parts)
+        }
+        (Some(name), None) => match number(name) {
+            Some(form) => (form, Parts::Nothing),
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    Ok(Place::new(form, offset, size).ok().map(|place| (property, Member::Field(place, parts))))
+}
+
+/// The form of a type without parts.
+fn number(name: &str) -> Option<Form> {
+    Some(match name {
+        "bool" => Form::Bool,
+        "f32" => Form::F32,
+        "f64" => Form::F64,
+        "timestamp" => Form::Timestamp,
+        "uuid" => Form::Uuid,
+        name => {
+            let (low, high) = Width::ALL.into_iter().find(|width| width.name() == name)?.bounds();
+            let size = (high - low).checked_ilog2()? as usize / 8 + 1;
+            if low < 0 { Form::Signed(size) } else { Form::Unsigned(size) }
+        }
+    })
+}
+
+fn array(dtype: &str, lengths: &ZendHashTable, order: Option<&str>) -> Option<(Form, Parts)> {
+    let dtype = DType::from_name(dtype)?;
+    let order = order.map_or(Some(Order::Row), Order::from_name)?;
+    let shape: Vec<u64> =
+        Entries::new(lengths).map(|(_, length)| length.long()?.try_into().ok()).collect::<Option<_>>()?;
+    let size = usize::try_from(NdArrayRef::byte_length(dtype, &shape).ok()?).ok()?;
+    let form = if dtype == DType::Bool { Form::Truths(size) } else { Form::Elements(size) };
+    Some((form, Parts::Array { dtype, shape, order }))
+}
+
+impl Record {
+    /// Writes an instance into bytes that are zero; `None` where it does not fit.
+    fn put(&self, instance: &ZendObject, bytes: &mut [u8]) -> Option<()> {
+        if !std::ptr::eq(instance.get_class_entry(), self.class) {
+            return None;
+        }
+        for (property, member) in &self.members {
+            let value = property.of(instance);
+            match member {
+                Member::Record(record) => record.put(value.object()?, bytes)?,
+                Member::Field(place, parts) => place.put(held(value, parts)?, bytes).ok()?,
+            }
+        }
+        Some(())
+    }
+
+    /// Whether the bytes of each field are a value of it.
+    fn fits(&self, bytes: &[u8]) -> bool {
+        self.members.iter().all(|(_, member)| match member {
+            Member::Record(record) => record.fits(bytes),
+            Member::Field(place, _) => place.take(bytes).is_ok(),
+        })
+    }
+
+    /// Makes an instance of bytes that fit.
+    fn instance(&self, bytes: &[u8]) -> Zval {
+        // What PHP refuses, it throws once this has returned.
+        let mut instance = zend::instance(self.class);
+        if let Some(object) = instance.object_mut() {
+            for (property, member) in &self.members {
+                let value = match member {
+                    Member::Record(record) => record.instance(bytes),
+                    Member::Field(place, parts) => {
+                        place.take(bytes).map_or_else(|_| Zval::null(), |held| value(held, parts))
+                    }
+                };
+                property.set(object, value);
+            }
+        }
+        instance
+    }
+}
+
+/// What a property holds; `None` for what no field is.
+fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<Held<'a>> {
+    let value = value.dereference();
+    if let Some(number) = value.double() {
+        return Some(Held::Float(number));
+    }
+    if let Some(number) = value.long() {
+        return Some(Held::Int(number));
+    }
+    if let Some(truth) = value.bool() {
+        return Some(Held::Bool(truth));
+    }
+    let object = value.object()?;
+    if let Parts::Cases(cases) = parts {
+        let is_it = |case: &Zval| case.object().is_some_and(|case| std::ptr::eq(case, object));
+        return Some(Held::Member(cases.iter().position(is_it)? as u32));
+    }
+    if let Some(at) = ZendClassObject::<Timestamp>::from_zend_obj(object) {
+        return Some(Held::Timestamp(at.0));
+    }
+    if let Some(uuid) = ZendClassObject::<Uuid>::from_zend_obj(object) {
+        return Some(Held::Bytes(&uuid.0));
+    }
+    if let Some(number) = ZendClassObject::<BigInt>::from_zend_obj(object) {
+        return match number.0 {
+            Value::Int(number) => Some(Held::Int(number)),
+            Value::Uint(number) => Some(Held::Uint(number)),
+            _ => None,
+        };
+    }
+    let array = &ZendClassObject::<NdArray>::from_zend_obj(object)?.0;
+    let Parts::Array { dtype, shape, order } = parts else { return None };
+    (array.dtype == *dtype && array.shape == *shape && array.order == *order)
+        .then_some(Held::Bytes(&array.data))
+}
+
+/// What PHP has for the value of a field.
+fn value(held: Held<'_>, parts: &Parts) -> Zval {
+    let mut zval = Zval::new();
+    match (held, parts) {
+        (Held::Float(number), _) => zval.set_double(number),
+        (Held::Int(number), _) => zval.set_long(number),
+        (Held::Bool(truth), _) => zval.set_bool(truth),
+        (Held::Timestamp(at), _) => return into_zval(made(|| Timestamp(at))),
+        (Held::Uint(number), _) => return into_zval(made(|| BigInt(Value::Uint(number)))),
+        (Held::Member(at), Parts::Cases(cases)) => return cases[at as usize].shallow_clone(),
+        (Held::Bytes(bytes), Parts::Array { dtype, shape, order }) => {
+            return into_zval(made(|| {
+                let data = bytes::Bytes::copy_from_slice(bytes);
+                NdArray(linkspan::NdArray { dtype: *dtype, order: *order, shape: shape.clone(), data })
+            }));
+        }
+        (Held::Bytes(bytes), _) => {
+            let mut uuid = [0; 16];
+            uuid.copy_from_slice(bytes);
+            return into_zval(made(|| Uuid(uuid)));
+        }
+        (Held::Member(_), _) => zval.set_null(),
+    }
+    zval
+}

@@ -1,0 +1,175 @@
+//! Memory that a channel, a request or a publisher lends for an array: the program writes it until it is sent.
+
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use linkspan::{DType, Error, ErrorKind, LoanMemory, Order};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+
+use crate::array::{self, NdArray};
+use crate::errors::Outcome;
+
+/// Memory that was lent for an array: it can be written by the buffer protocol until it is sent.
+#[pyclass(frozen, weakref, module = "linkspan._native")]
+pub struct Loan {
+    array: NdArray,
+    place: AtomicPtr<u8>,
+    is_sent: Arc<AtomicBool>,
+}
+
+/// Where a loan lies that can still be sent.
+struct Outstanding {
+    from: usize,
+    length: usize,
+    is_sent: Arc<AtomicBool>,
+    /// The array that the program has of it.
+    array: Option<Py<PyWeakrefReference>>,
+}
+
+static OUTSTANDING: Mutex<Vec<Outstanding>> = Mutex::new(Vec::new());
+/// How many there are, for a program that has none.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Where the loans begin that were met in the walk that is under way.
+    static MET: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
+    OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The shape of an array: a length for each dimension, or that of the only one.
+#[derive(FromPyObject)]
+pub enum Shape {
+    One(u64),
+    Each(Vec<u64>),
+}
+
+impl Shape {
+    fn lengths(self) -> Vec<u64> {
+        match self {
+            Shape::One(length) => vec![length],
+            Shape::Each(lengths) => lengths,
+        }
+    }
+}
+
+/// What a program asks to be lent: the shape, the type of the elements and their order, as NumPy has them.
+pub struct Wanted<'a, 'py> {
+    /// The array's shape.
+    pub shape: Shape,
+    /// `float64` where it is absent.
+    pub dtype: Option<Bound<'py, PyAny>>,
+    /// `"C"` or `"F"`.
+    pub order: &'a str,
+}
+
+/// Borrows the memory for an array that `lender` gives.
+pub fn lend<'py>(
+    py: Python<'py>,
+    wanted: Wanted<'_, 'py>,
+    lender: impl FnOnce(DType, &[u64], Order) -> linkspan::Result<LoanMemory>,
+) -> Outcome<Bound<'py, PyAny>> {
+    let dtype = wanted.dtype.unwrap_or_else(|| intern!(py, "d").clone().into_any());
+    let order = match wanted.order {
+        "C" => Order::Row,
+        "F" => Order::Column,
+        other => {
+            let text = format!("order {other:?} is not known: \"C\" for row-major, \"F\" for column-major");
+            return Err(Error::new(ErrorKind::InvalidState, text).into());
+        }
+    };
+    let memory = lender(array::dtype_of(&dtype)?, &wanted.shape.lengths(), order)?;
+    let (array, place) = memory.into_written_array();
+    let (from, length) = (place.as_ptr().addr(), array.data.len());
+    let is_sent = Arc::new(AtomicBool::new(false));
+    let loan =
+        Loan { array: NdArray::new(array), place: AtomicPtr::new(place.as_ptr()), is_sent: is_sent.clone() };
+    let loan = Bound::new(py, loan)?.into_any();
+    outstanding().push(Outstanding { from, length, is_sent, array: None });
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    let given = array::as_numpy(py, loan)?;
+    let weak = PyWeakrefReference::new(&given)?.unbind();
+    if let Some(entry) = outstanding().iter_mut().find(|entry| entry.from == from) {
+        entry.array = Some(weak);
+    }
+    Ok(given)
+}
+
+/// The elements of an array are being encoded, which may lie in a loan.
+#[inline]
+pub fn note(elements: &[u8]) {
+    if COUNT.load(Ordering::Relaxed) > 0 {
+        look_for(elements);
+    }
+}
+
+#[cold]
+fn look_for(elements: &[u8]) {
+    let at = elements.as_ptr().addr();
+    let found =
+        outstanding().iter().find(|loan| (loan.from..loan.from + loan.length).contains(&at)).map(|l| l.from);
+    if let Some(from) = found {
+        MET.with_borrow_mut(|met| met.push(from));
+    }
+}
+
+/// A value has been encoded, to be sent: what was lent for its arrays is read-only from now on.
+pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
+    let met = MET.with_borrow_mut(std::mem::take);
+    if encoded.is_ok() && !met.is_empty() {
+        end_writing(py, &met)?;
+    }
+    encoded
+}
+
+#[cold]
+fn end_writing(py: Python<'_>, met: &[usize]) -> PyResult<()> {
+    let arrays: Vec<_> = outstanding()
+        .iter()
+        .filter(|loan| met.contains(&loan.from))
+        .filter_map(|loan| {
+            loan.is_sent.store(true, Ordering::Relaxed);
+            loan.array.as_ref().and_then(|weak| weak.bind(py).upgrade())
+        })
+        .collect();
+    for array in arrays {
+        // Without NumPy it is the loan itself, which lends no more memory that can be written.
+        if array.cast::<Loan>().is_err() {
+            array.call_method1("setflags", (false,))?;
+        }
+    }
+    Ok(())
+}
+
+#[pymethods]
+impl Loan {
+    /// # Safety
+    /// Called by the interpreter alone, which gives a view to fill in.
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let this = slf.get();
+        let place = NonNull::new(this.place.load(Ordering::Relaxed));
+        let place = place.filter(|_| !this.is_sent.load(Ordering::Relaxed));
+        // SAFETY: as the interpreter promises. The place is that of the array's elements, which live as long as this object.
+        unsafe { this.array.fill_view(slf.as_any(), view, flags, place) }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let from = self.place.load(Ordering::Relaxed).addr();
+        // Its weak reference is let go of without the lock: that may run other code.
+        let mut loans = outstanding();
+        let at = loans.iter().position(|loan| loan.from == from && Arc::ptr_eq(&loan.is_sent, &self.is_sent));
+        let gone = at.map(|at| loans.swap_remove(at));
+        drop(loans);
+        COUNT.fetch_sub(usize::from(gone.is_some()), Ordering::Relaxed);
+    }
+}

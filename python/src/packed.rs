@@ -1,0 +1,263 @@
+//! Packed records: from the slots of an instance to the bytes of a message, and back. What does not fit the plan is left to two functions of the package
+//! that are given to the plan, which say why.
+
+use linkspan::value::plan::{Form, Held, Place};
+use linkspan::{Error, Timestamp};
+use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyType};
+
+use crate::class_plan::{Class, Slot};
+use crate::{timestamp, uuid};
+
+/// How instances of a class are packed and made of packed bytes.
+#[pyclass(frozen, module = "linkspan.packed")]
+pub struct PackedPlan {
+    size: usize,
+    record: Record,
+    /// Packs an instance that does not fit the plan, or raises.
+    pack: Py<PyAny>,
+    /// Makes an instance of a class from bytes that do not fit the plan, or raises.
+    unpack: Py<PyAny>,
+}
+
+struct Record {
+    class: Class,
+    members: Vec<(Slot, Member)>,
+}
+
+enum Member {
+    Record(Record),
+    Field(Place, Parts),
+}
+
+/// What belongs to the kind of a field.
+enum Parts {
+    Nothing,
+    /// The members of an enum, in order.
+    Enum(Vec<Py<PyAny>>),
+    /// What makes bytes of an array, and what makes it of bytes.
+    Array(Py<PyAny>, Py<PyAny>),
+}
+
+/// What the package says of an attribute: a class and its attributes; or the kind of a field, its size and offset, and what belongs to the kind.
+#[derive(FromPyObject)]
+enum Item<'py> {
+    Record(Bound<'py, PyType>, Vec<(String, Item<'py>)>),
+    Field(String, usize, usize, Vec<Bound<'py, PyAny>>),
+}
+
+/// Why an instance or bytes are not by the plan.
+enum Unfit {
+    /// They do not fit it.
+    Other,
+    Raised(PyErr),
+}
+
+impl From<Error> for Unfit {
+    fn from(_: Error) -> Unfit {
+        Unfit::Other
+    }
+}
+
+impl From<PyErr> for Unfit {
+    fn from(raised: PyErr) -> Unfit {
+        Unfit::Raised(raised)
+    }
+}
+
+impl Unfit {
+    /// What a function of the package raised: an exception is raised again, with the path of the field, by those that say why.
+    fn by_package(py: Python<'_>, raised: PyErr) -> Unfit {
+        if raised.is_instance_of::<PyException>(py) { Unfit::Other } else { Unfit::Raised(raised) }
+    }
+}
+
+#[pymethods]
+impl PackedPlan {
+    #[new]
+    fn new(
+        root: &Bound<'_, PyType>,
+        size: usize,
+        attributes: Vec<(String, Item<'_>)>,
+        pack: Py<PyAny>,
+        unpack: Py<PyAny>,
+    ) -> PyResult<PackedPlan> {
+        Ok(PackedPlan { size, record: record(root, attributes, size)?, pack, unpack })
+    }
+
+    /// The bytes of a record.
+    fn pack<'py>(&self, record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = record.py();
+        let mut unfit = None;
+        let block = PyBytes::new_with(py, self.size, |block| {
+            unfit = self.record.put(record, block).err();
+            Ok(())
+        })?;
+        match unfit {
+            None => Ok(block.into_any()),
+            Some(Unfit::Other) => self.pack.bind(py).call1((record,)),
+            Some(Unfit::Raised(raised)) => Err(raised),
+        }
+    }
+
+    /// The record of this class that the bytes are.
+    fn unpack<'py>(
+        &self,
+        cls: &Bound<'py, PyType>,
+        block: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = match block.cast::<PyBytes>() {
+            Ok(block) if block.as_bytes().len() == self.size && self.record.class.0.is(cls) => {
+                self.record.take(cls.py(), block.as_bytes())
+            }
+            _ => Err(Unfit::Other),
+        };
+        match made {
+            Ok(made) => Ok(made),
+            Err(Unfit::Other) => self.unpack.bind(cls.py()).call1((cls, block)),
+            Err(Unfit::Raised(raised)) => Err(raised),
+        }
+    }
+}
+
+fn record(class: &Bound<'_, PyType>, attributes: Vec<(String, Item<'_>)>, size: usize) -> PyResult<Record> {
+    let member = |(name, item): (String, Item<'_>)| {
+        let member = match item {
+            Item::Record(class, attributes) => Member::Record(record(&class, attributes, size)?),
+            Item::Field(kind, length, offset, parts) => field(&kind, length, offset, parts, size)?,
+        };
+        Ok((Slot::new(class, &name)?, member))
+    };
+    let members = attributes.into_iter().map(member).collect::<PyResult<_>>()?;
+    Ok(Record { class: Class::new(class)?, members })
+}
+
+fn field(
+    kind: &str,
+    length: usize,
+    offset: usize,
+    parts: Vec<Bound<'_, PyAny>>,
+    size: usize,
+) -> PyResult<Member> {
+    let wrong =
+        || PyValueError::new_err(format!("no field is {kind} of {length} bytes at {offset} of {size}"));
+    let place = |form: Form| match Place::new(form, offset, size) {
+        Ok(place) if form.size() == length => Ok(place),
+        _ => Err(wrong()),
+    };
+    let form = match kind {
+        "bool" => Form::Bool,
+        "signed" => Form::Signed(length),
+        "unsigned" => Form::Unsigned(length),
+        "float" if length == 4 => Form::F32,
+        "float" => Form::F64,
+        "timestamp" => Form::Timestamp,
+        "uuid" => Form::Uuid,
+        "enum" => {
+            let count = u32::try_from(parts.len()).map_err(|_| wrong())?;
+            let place = place(Form::Member { size: length, count })?;
+            return Ok(Member::Field(place, Parts::Enum(parts.into_iter().map(Bound::unbind).collect())));
+        }
+        "array" | "truths" => {
+            let form = if kind == "array" { Form::Elements(length) } else { Form::Truths(length) };
+            let [write, read]: [Bound<'_, PyAny>; 2] = parts.try_into().map_err(|_| wrong())?;
+            return Ok(Member::Field(place(form)?, Parts::Array(write.unbind(), read.unbind())));
+        }
+        _ => return Err(wrong()),
+    };
+    Ok(Member::Field(place(form)?, Parts::Nothing))
+}
+
+impl Record {
+    /// Writes an instance into bytes that are zero.
+    fn put(&self, instance: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
+        let py = instance.py();
+        // Attributes of other classes may be anything, of subclasses too.
+        if !instance.get_type().is(&self.class.0) {
+            return Err(Unfit::Other);
+        }
+        for (slot, member) in &self.members {
+            let value = slot.get(instance)?;
+            match member {
+                Member::Record(record) => record.put(&value, block)?,
+                Member::Field(place, Parts::Nothing) => put(place, &value, block)?,
+                Member::Field(place, Parts::Enum(members)) => {
+                    let at = members.iter().position(|member| member.is(&value)).ok_or(Unfit::Other)?;
+                    place.put(Held::Member(at as u32), block)?;
+                }
+                Member::Field(place, Parts::Array(write, _)) => {
+                    let made = write.bind(py).call1((value,));
+                    let made = made.map_err(|raised| Unfit::by_package(py, raised))?;
+                    let bytes = made.cast::<PyBytes>().map_err(|_| Unfit::Other)?;
+                    place.put(Held::Bytes(bytes.as_bytes()), block)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an instance of bytes.
+    fn take<'py>(&self, py: Python<'py>, block: &[u8]) -> Result<Bound<'py, PyAny>, Unfit> {
+        let instance = self.class.instance(py)?;
+        for (slot, member) in &self.members {
+            let value = match member {
+                Member::Record(record) => record.take(py, block)?,
+                Member::Field(place, parts) => match (place.take(block)?, parts) {
+                    (Held::Float(number), _) => PyFloat::new(py, number).into_any(),
+                    (Held::Int(number), _) => PyInt::new(py, number).into_any(),
+                    (Held::Uint(number), _) => PyInt::new(py, number).into_any(),
+                    (Held::Bool(truth), _) => PyBool::new(py, truth).to_owned().into_any(),
+                    (Held::Timestamp(at), _) => timestamp::object(py, at)?,
+                    (Held::Member(at), Parts::Enum(members)) => members[at as usize].bind(py).clone(),
+                    (Held::Bytes(bytes), Parts::Array(_, read)) => {
+                        let made = read.bind(py).call1((PyBytes::new(py, bytes),));
+                        made.map_err(|raised| Unfit::by_package(py, raised))?
+                    }
+                    (Held::Bytes(bytes), _) => uuid::object(py, bytes)?,
+                    (Held::Member(_), _) => return Err(Unfit::Other),
+                },
+            };
+            slot.set(&instance, value)?;
+        }
+        Ok(instance)
+    }
+}
+
+/// Writes a value of the very type of its field.
+fn put(place: &Place, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
+    let py = value.py();
+    if let Ok(number) = value.cast_exact::<PyFloat>() {
+        place.put(Held::Float(number.value()), block)?;
+    } else if let Ok(truth) = value.cast_exact::<PyBool>() {
+        place.put(Held::Bool(truth.is_true()), block)?;
+    } else if value.is_exact_instance_of::<PyInt>() {
+        place.put(integer(value)?, block)?;
+    } else if place.form() == Form::Timestamp {
+        let nanoseconds = timestamp::nanoseconds(value)?.ok_or(Unfit::Other)?;
+        let Held::Int(nanoseconds) = integer(&nanoseconds)? else { return Err(Unfit::Other) };
+        place.put(Held::Timestamp(Timestamp(nanoseconds)), block)?;
+    } else if place.form() == Form::Uuid && value.get_type().is(uuid::class(py)?) {
+        let bytes = uuid::bytes(value)?;
+        let bytes = bytes.cast::<PyBytes>().map_err(|_| Unfit::Other)?;
+        place.put(Held::Bytes(bytes.as_bytes()), block)?;
+    } else {
+        return Err(Unfit::Other);
+    }
+    Ok(())
+}
+
+/// An integer of 64 bits.
+fn integer(value: &Bound<'_, PyAny>) -> Result<Held<'static>, Unfit> {
+    if !value.is_exact_instance_of::<PyInt>() {
+        return Err(Unfit::Other);
+    }
+    let mut overflow = 0;
+    // SAFETY: an int, which is alive; -1 with no overflow is a value, because an int cannot fail here.
+    let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
+    match overflow {
+        0 => Ok(Held::Int(small)),
+        _ => value.extract().map(Held::Uint).map_err(|_| Unfit::Other),
+    }
+}

@@ -1,0 +1,22 @@
+//! UUIDs: the class `uuid.UUID` of the standard library.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
+
+/// The class.
+pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS.import(py, "uuid", "UUID")
+}
+
+/// An object of it, of these 16 bytes.
+pub fn object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    class(py)?.call1((py.None(), PyBytes::new(py, bytes)))
+}
+
+/// The bytes of one.
+pub fn bytes<'py>(uuid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    uuid.getattr(intern!(uuid.py(), "bytes"))
+}

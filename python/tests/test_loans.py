@@ -1,0 +1,171 @@
+"""Memory that a channel lends for arrays: written until it is sent, and then viewed by the other side where it lies."""
+
+import threading
+
+import numpy as np
+import pytest
+from conftest import endpoint
+
+import linkspan
+
+MIB = 1 << 20
+
+
+def pair_over(transport, **options):
+    name = endpoint(transport)
+    listener = linkspan.listen(name, **options)
+    one = linkspan.connect(listener.endpoint, timeout=20, **options)
+    two = listener.accept(timeout=20)
+    one.send(0)
+    two.recv()
+    listener.close()
+    return one, two
+
+
+def test_loan_is_written_sent_without_a_copy_and_read_only_then():
+    # All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have found none.
+    one, two = pair_over("shm", max_message_size=4 * MIB)
+    views = []
+    for seed in range(8):
+        wave = one.loan((2, MIB // 16), "f8")
+        assert wave.shape == (2, MIB // 16) and wave.dtype == np.float64 and wave.flags.writeable
+        wave[:] = seed
+        wave[1, -1] = -1
+        one.send({"wave": wave})
+        assert not wave.flags.writeable
+        with pytest.raises(ValueError):
+            wave[0, 0] = 1
+        views.append(two.recv()["wave"])
+    assert one.stats()["arrays_in_slots"] == 8 and one.stats()["arrays_without_slot"] == 0
+    for seed, view in enumerate(views):
+        assert view[0, 0] == seed and view[1, -1] == -1 and not view.flags.writeable
+    del view, views, wave
+    one.loan(MIB, "u1")[:] = 3
+
+
+def test_loan_that_is_dropped_gives_its_memory_back():
+    one, two = pair_over("shm", max_message_size=4 * MIB)
+    for _ in range(50):
+        one.loan(MIB, np.uint8)[:] = 1
+    part = one.loan(MIB, "u1")[100:200]
+    part[:] = 7
+    for _ in range(50):
+        one.loan(MIB, "u1")[:] = 2
+    assert (part == 7).all(), "a slice keeps the loan"
+    one.send(part)
+    assert (two.recv().value == 7).all()
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", ">i4", bool, "c16", "u8", "f2", "M8[ns]"])
+def test_each_type_has_loans_or_says_why_not(transport, dtype):
+    one, two = pair_over(transport)
+    if dtype in (">i4", "f2", "M8[ns]"):
+        with pytest.raises(linkspan.Unsupported, match="has no form"):
+            one.loan(5, dtype)
+        return
+    array = one.loan((3, 40), dtype, order="F")
+    assert array.dtype == np.dtype(dtype) and array.flags.f_contiguous
+    array[:] = np.arange(120).reshape(3, 40) % 2
+    one.send(array)
+    assert not array.flags.writeable
+    assert np.array_equal(two.recv().value, array)
+
+
+def test_loan_to_another_channel_is_copied():
+    one, _two = pair_over("shm")
+    other, far = pair_over("shm")
+    wave = one.loan(MIB, "u1")
+    wave[:] = 9
+    other.send([wave, wave])
+    assert not wave.flags.writeable
+    first, second = far.recv().value
+    assert (first == 9).all() and (second == 9).all()
+
+
+def test_what_is_no_loan_is_refused():
+    one, _two = pair_over("shm", max_message_size=MIB)
+    with pytest.raises(linkspan.TooLarge, match="allowed"):
+        one.loan((2, MIB), "u1")
+    with pytest.raises(linkspan.InvalidState, match="row-major"):
+        one.loan(5, "f8", order="K")
+    with pytest.raises(TypeError):
+        one.loan("five")
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_loan_for_a_reply_is_viewed_by_the_client(transport):
+    # All slots together hold eight arrays of 1 MiB, and the client keeps what it was given.
+    server = linkspan.Server(endpoint(transport), max_message_size=4 * MIB)
+    replies, failed = [], []
+
+    def ask():
+        try:
+            with linkspan.connect(server.endpoint, timeout=20, max_message_size=4 * MIB) as client:
+                replies.extend(client.call(n, timeout=20).value for n in range(8))
+        except Exception as error:
+            failed.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(8):
+        request = server.next(timeout=20)
+        wave = request.loan((2, MIB // 16))
+        wave[:] = request.value
+        request.reply(wave)
+        assert not wave.flags.writeable
+        with pytest.raises(linkspan.InvalidState, match="answered once"):
+            request.loan(5)
+    server.close(timeout=20)
+    asking.join(20)
+    assert not failed and [reply[1, -1] for reply in replies] == list(range(8))
+    assert not any(reply.flags.writeable for reply in replies)
+    stats = server.stats()
+    assert (stats["arrays_in_slots"], stats["arrays_without_slot"]) == ((8, 0) if transport == "shm" else (0, 0))
+
+
+def test_channel_that_replies_sends_a_loan_without_a_copy():
+    one, two = pair_over("shm", max_message_size=4 * MIB)
+    asked = one.start_call("wave")
+    request = two.recv(timeout=20)
+    waves = [two.loan(MIB, "u1") for _ in range(8)]
+    waves[7][:] = 7
+    two.reply(request, waves[7])
+    assert not waves[7].flags.writeable and waves[6].flags.writeable
+    assert (one.finish_call(asked, timeout=20).value == 7).all()
+    # No slot was free for a copy.
+    assert two.stats()["arrays_in_slots"] == 1 and two.stats()["arrays_without_slot"] == 0
+
+
+def test_loan_of_a_publisher_is_read_only_once_it_is_published():
+    with linkspan.Publisher(endpoint("shm")) as publisher, linkspan.Subscriber(publisher.endpoint) as subscriber:
+        publisher.wait_for_subscribers(1, timeout=20)
+        wave = publisher.loan((3, 100_000), order="F")
+        wave[:] = 2.5
+        publisher.send({"wave": wave})
+        assert not wave.flags.writeable
+        assert np.array_equal(subscriber.recv(timeout=20)["wave"], wave)
+        assert publisher.stats()["arrays_in_slots"] == 1 and publisher.stats()["arrays_without_slot"] == 0
+        publisher.close()
+        with pytest.raises(linkspan.InvalidState, match="closed"):
+            publisher.loan(5)
+
+
+def test_what_subscribers_view_of_a_publisher_does_not_change():
+    with linkspan.Publisher(endpoint("shm"), max_message_size=4 * MIB) as publisher:
+        subscribers = [linkspan.Subscriber(publisher.endpoint, max_message_size=4 * MIB) for _ in range(3)]
+        views = []
+        for seed in range(40):
+            wave = publisher.loan((2, MIB // 16), "f8")
+            wave[:] = seed
+            publisher.send({"wave": wave})
+            views += [(seed, s.recv(timeout=20)["wave"]) for s in subscribers]
+            assert not views[-1][1].flags.writeable
+            # Some hold four for long, others one after the other; what is more than its share, a subscriber copies.
+            views = [view for view in views if view[0] in (0, 3, 4, 9, 17) or view[0] > seed - 3]
+            assert all((wave == of).all() for of, wave in views)
+        assert publisher.stats()["arrays_in_slots"] == 40 and publisher.stats()["arrays_without_slot"] == 0
+        for subscriber in subscribers:
+            subscriber.close()
+        publisher.close()
+    assert all((wave == of).all() for of, wave in views)

@@ -1,0 +1,238 @@
+//! The body of a message: one block of bytes, or a rest with long arrays that are stored elsewhere.
+//!
+//! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and
+//! records where they belong. So over shared memory a long array is written once, into memory that
+//! the receiver maps, and is never copied behind a header. Whatever needs one block
+//! ([`Body::whole`]) joins the parts then. This module is below `value` and `codec`, which both use
+//! it.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::buffers;
+
+/// From this many bytes on the elements of an array may be stored elsewhere than the rest of a
+/// message. Below, a copy is cheaper than a part.
+pub(crate) const PLACED_FROM: usize = 64 << 10;
+
+/// The elements of an array, and their position in the rest of the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// The number of bytes of the rest in front of them.
+    pub at: usize,
+    /// The elements.
+    pub bytes: Bytes,
+}
+
+/// Decides where an encoder puts the elements of a long array.
+pub(crate) trait Placer {
+    /// Takes elements that belong behind `at` bytes of the rest, and returns true; false where the
+    /// encoder has to write them itself.
+    fn place(&mut self, at: usize, elements: &[u8]) -> bool;
+}
+
+/// A body whose long arrays are stored elsewhere.
+#[derive(Debug)]
+pub(crate) struct Split {
+    /// Everything but the parts.
+    rest: Bytes,
+    /// The parts, in the order of their positions.
+    parts: Vec<Part>,
+    /// The length of the whole body, in bytes.
+    length: usize,
+    /// The body in one block, once it was needed.
+    whole: OnceLock<Bytes>,
+}
+
+impl Split {
+    /// Returns a body of this rest and these parts, whose positions ascend and are in it.
+    pub fn new(rest: Bytes, parts: Vec<Part>) -> Split {
+        debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
+        let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
+        Split { rest, parts, length, whole: OnceLock::new() }
+    }
+
+    /// Returns everything but the parts.
+    pub fn rest(&self) -> &Bytes {
+        &self.rest
+    }
+
+    /// Returns the parts.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Returns the body in one block: a copy, made at the first call and kept.
+    pub fn whole(&self) -> &Bytes {
+        self.whole.get_or_init(|| {
+            let mut whole = buffers::take(self.length);
+            whole.reserve_exact(self.length);
+            let mut from = 0;
+            for part in &self.parts {
+                whole.extend_from_slice(&self.rest[from..part.at]);
+                whole.extend_from_slice(&part.bytes);
+                from = part.at;
+            }
+            whole.extend_from_slice(&self.rest[from..]);
+            buffers::bytes(whole)
+        })
+    }
+}
+
+/// The body of a message. Clones share its memory.
+#[derive(Clone, Debug)]
+pub struct Body(Form);
+
+/// The two forms of a body.
+#[derive(Clone, Debug)]
+enum Form {
+    Whole(Bytes),
+    Split(Arc<Split>),
+}
+
+// Every message contains a body: the parts are behind a pointer, so that few messages pay for them.
+const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
+
+impl Body {
+    /// Returns a body of this rest and these parts; of the rest alone where there are none.
+    pub(crate) fn of_parts(rest: Bytes, parts: Vec<Part>) -> Body {
+        if parts.is_empty() { rest.into() } else { Body(Form::Split(Arc::new(Split::new(rest, parts)))) }
+    }
+
+    /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
+    /// at the first call and kept.
+    #[inline]
+    pub fn whole(&self) -> &Bytes {
+        match &self.0 {
+            Form::Whole(bytes) => bytes,
+            Form::Split(split) => split.whole(),
+        }
+    }
+
+    /// Returns the number of bytes.
+    #[inline]
+    #[allow(clippy::len_without_is_empty, reason = "a body without bytes is of no use to any caller")]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Form::Whole(bytes) => bytes.len(),
+            Form::Split(split) => split.length,
+        }
+    }
+
+    /// Returns the parts, if the body has some.
+    #[inline]
+    pub(crate) fn split(&self) -> Option<&Split> {
+        match &self.0 {
+            Form::Whole(_) => None,
+            Form::Split(split) => Some(split),
+        }
+    }
+
+    /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
+    /// exists in one block, that block is returned, without parts.
+    #[inline]
+    pub(crate) fn to_decode(&self) -> (&Bytes, &[Part]) {
+        match &self.0 {
+            Form::Whole(bytes) => (bytes, &[]),
+            Form::Split(split) => match split.whole.get() {
+                Some(whole) => (whole, &[]),
+                None => (&split.rest, &split.parts),
+            },
+        }
+    }
+
+    /// Returns the block, if the body is one.
+    #[inline]
+    pub(crate) fn into_whole(self) -> Option<Bytes> {
+        match self.0 {
+            Form::Whole(bytes) => Some(bytes),
+            Form::Split(_) => None,
+        }
+    }
+
+    /// Returns these bytes as a view that keeps their memory, if they are within the body's memory,
+    /// as slices from a decoder are.
+    pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
+        let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
+        match &self.0 {
+            Form::Whole(bytes) => of(bytes),
+            Form::Split(split) => {
+                let blocks = split.parts.iter().map(|part| &part.bytes);
+                blocks.chain([&split.rest]).chain(split.whole.get()).find_map(of)
+            }
+        }
+    }
+}
+
+/// Returns whether a slice is a part of another one's memory.
+fn is_within(outer: &[u8], inner: &[u8]) -> bool {
+    let (outer, inner) = (outer.as_ptr_range(), inner.as_ptr_range());
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Bytes::new().into()
+    }
+}
+
+impl From<Bytes> for Body {
+    #[inline]
+    fn from(bytes: Bytes) -> Body {
+        Body(Form::Whole(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    /// As [`Body::whole`].
+    fn as_ref(&self) -> &[u8] {
+        self.whole()
+    }
+}
+
+/// Compares the bytes, wherever they are stored.
+impl<T: AsRef<[u8]>> PartialEq<T> for Body {
+    fn eq(&self, other: &T) -> bool {
+        self.whole() == other.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split() -> Body {
+        let part = |at, bytes: &'static [u8]| Part { at, bytes: Bytes::from_static(bytes) };
+        Body::of_parts(Bytes::from_static(b"abcdef"), vec![part(0, b"1"), part(4, b"22"), part(6, b"333")])
+    }
+
+    #[test]
+    fn whole_body_has_the_parts_at_their_places() {
+        let body = split();
+        assert_eq!(body.len(), 12);
+        assert_eq!(&body.whole()[..], b"1abcd22ef333");
+        assert_eq!(body.whole().as_ptr(), body.clone().whole().as_ptr(), "is made once");
+        let plain = Body::of_parts(Bytes::from_static(b"plain"), Vec::new());
+        assert_eq!((&plain.whole()[..], plain.split().is_none()), (&b"plain"[..], true));
+    }
+
+    #[test]
+    fn view_shares_the_memory_of_what_the_slice_lies_in() {
+        let body = split();
+        let (rest, parts) = body.to_decode();
+        for slice in [&rest[1..3], &parts[2].bytes[1..]] {
+            assert_eq!(body.view(slice).unwrap().as_ptr(), slice.as_ptr());
+        }
+        assert!(body.view(b"elsewhere").is_none());
+        let whole = body.whole().clone();
+        assert_eq!(body.view(&whole[2..9]).unwrap().as_ptr(), whole[2..].as_ptr());
+        assert!(body.to_decode().1.is_empty(), "decoding now uses the one block");
+    }
+}

@@ -1,0 +1,116 @@
+//! The queue of links that were admitted and not accepted yet.
+//!
+//! The acceptor's thread pushes, the program's threads pop. The eventfd is readable exactly while the queue
+//! holds a link or an error for the program, so that it can be watched with `poll` beside other descriptors.
+//! It is signalled and drained under the lock of `links`, so that no drain can swallow the wake-up of a link
+//! that was pushed meanwhile.
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::event::PollFlags;
+
+use super::link::Link;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::wait_any;
+
+/// Links that wait for `accept`, in the order in which they were admitted.
+pub struct AcceptQueue {
+    links: Mutex<VecDeque<Link>>,
+    waker: EventFd,
+    /// Set once, when the acceptor closes.
+    closed: AtomicBool,
+    /// For a channel with a single peer: why that peer was refused, until the program has taken the error.
+    refusal: Mutex<Option<Error>>,
+}
+
+impl AcceptQueue {
+    /// Returns an empty queue. Fails with `OutOfMemory` if the process has no descriptor for its eventfd.
+    pub fn new() -> Result<AcceptQueue> {
+        Ok(AcceptQueue {
+            links: Mutex::default(),
+            waker: EventFd::new()?,
+            closed: AtomicBool::new(false),
+            refusal: Mutex::default(),
+        })
+    }
+
+    /// Adds a link and wakes the thread that waits for one.
+    pub fn push(&self, link: Link) {
+        let mut links = self.links();
+        links.push_back(link);
+        self.waker.wake();
+    }
+
+    /// How many links wait.
+    pub fn len(&self) -> usize {
+        self.links().len()
+    }
+
+    /// Wakes the thread that waits for the single peer with the reason why that peer was refused.
+    pub fn refuse(&self, error: Error) {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusal = Some(error);
+        self.waker.wake();
+    }
+
+    /// Returns why the single peer was refused, once for each refusal.
+    pub fn take_refusal(&self) -> Option<Error> {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = refusal.take()?;
+        // The lock is held while the waker is drained: a link pushed in between would otherwise wake nobody.
+        let links = self.links();
+        if links.is_empty() {
+            self.waker.drain();
+        }
+        Some(error)
+    }
+
+    fn links(&self) -> MutexGuard<'_, VecDeque<Link>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the next link without waiting, if there is one.
+    pub fn pop(&self) -> Option<Link> {
+        let mut links = self.links();
+        let link = links.pop_front()?;
+        // Popping from an empty queue returned above without touching the waker: a server pops before every
+        // request, and the last successful pop has drained it already.
+        if links.is_empty() {
+            self.waker.drain();
+        }
+        Some(link)
+    }
+
+    /// Waits for the next link.
+    ///
+    /// # Errors
+    /// `InvalidState` once the queue is closed; `Timeout` or `Cancelled` as `waiting` says.
+    pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Err(Error::new(ErrorKind::InvalidState, "the listener is closed"));
+            }
+            if let Some(link) = self.pop() {
+                return Ok(link);
+            }
+            wait_any(waiting, [(self.waker.as_fd(), PollFlags::IN)])?;
+        }
+    }
+
+    /// Drops the links that nobody accepted and wakes all waiting threads, which then get `InvalidState`.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.links().clear();
+        self.waker.wake();
+    }
+
+    /// The eventfd that is readable while a link or a refusal waits.
+    pub fn waker(&self) -> &EventFd {
+        &self.waker
+    }
+}

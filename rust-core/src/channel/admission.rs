@@ -1,0 +1,369 @@
+//! Decides on each connection to a channel, listener or server: who may connect, and with which session.
+//!
+//! The acceptor thread of the process (`transport::acceptor`) calls the [`HandshakeHandler`] here, in this order:
+//! `check_user` before a byte is read, `check_hello` before descriptors of the peer are taken, then `answer`. None
+//! of these waits or runs code of the program, because that thread serves every listener of the process.
+//!
+//! `answer` compares patterns and schemas, refuses with `Full` or `AddressInUse` where there is no room, and
+//! finds the session: the one of the single peer, or that of the client's last connection, which the
+//! [`SessionRegistry`] keeps. The link enters the queue in the closure `admitted`, after the answer was sent,
+//! because nothing else may be written to the socket before it.
+//!
+//! A hello with `ask` is a query, from a listing or from a process that wants to share the name. It is answered
+//! with counters and admits nobody.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use super::accept_queue::AcceptQueue;
+use super::handshake::{self, Hello};
+use super::link::{ConnectionGuard, Link, OnDisconnect, Peer};
+use super::options::{Framing, Options};
+use super::pattern::Pattern;
+use super::plain;
+use super::record::Record;
+use super::schema_negotiation;
+use super::session::{Identity, Owner};
+use super::session_registry::SessionRegistry;
+use super::session_state::{Negotiated, SessionState};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::Incoming;
+use crate::sys::fork::Guarded;
+use crate::sys::peer::Credentials;
+use crate::transport::acceptor::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
+use crate::transport::endpoint::Endpoint;
+use crate::value::{Map, Value};
+
+/// The handshakes of one name.
+pub struct ListenerHandler {
+    endpoint: Endpoint,
+    pattern: Pattern,
+    options: Options,
+    queue: Arc<AcceptQueue>,
+    /// The counters of the object that owns the name; empty until it exists.
+    record: Arc<OnceLock<Arc<Record>>>,
+    /// Where losses and schema mismatches are reported; empty until the owner exists.
+    losses: Arc<OnceLock<Arc<Record>>>,
+    /// Of a channel with a single peer.
+    single_peer: Option<SinglePeer>,
+    /// The sessions of all others.
+    session_registry: Arc<SessionRegistry>,
+    /// Numbers the messages of a single peer without a hello, across its connections.
+    numbers: Arc<AtomicU64>,
+    /// The listening socket, if other processes may listen at it too (option `shared`).
+    shared_socket: Option<Arc<Guarded>>,
+}
+
+/// The one peer that a channel made by `open` admits at a time.
+struct SinglePeer {
+    /// Upgrades while the peer is connected.
+    guard: Mutex<Weak<ConnectionGuard>>,
+    session_state: Arc<SessionState>,
+}
+
+impl ListenerHandler {
+    /// Returns a handler that admits any number of peers to `queue`.
+    pub fn new(
+        endpoint: Endpoint,
+        pattern: Pattern,
+        options: &Options,
+        queue: Arc<AcceptQueue>,
+    ) -> ListenerHandler {
+        ListenerHandler {
+            endpoint,
+            pattern,
+            options: options.clone(),
+            queue,
+            record: Arc::default(),
+            losses: Arc::default(),
+            single_peer: None,
+            session_registry: SessionRegistry::new(options),
+            numbers: Arc::default(),
+            shared_socket: None,
+        }
+    }
+
+    /// Sets the cells in which the owner of the name will put its counters.
+    #[must_use]
+    pub fn with_records(
+        mut self,
+        record: Arc<OnceLock<Arc<Record>>>,
+        losses: Arc<OnceLock<Arc<Record>>>,
+    ) -> ListenerHandler {
+        (self.record, self.losses) = (record, losses);
+        self
+    }
+
+    /// Sets the socket that other processes of this user get on request.
+    #[must_use]
+    pub fn with_shared_socket(mut self, socket: Option<Arc<Guarded>>) -> ListenerHandler {
+        self.shared_socket = socket;
+        self
+    }
+
+    /// Admits one peer at a time, with this session.
+    #[must_use]
+    pub fn with_single_peer(mut self, session_state: &Arc<SessionState>) -> ListenerHandler {
+        let session_state = session_state.clone();
+        self.single_peer = Some(SinglePeer { guard: Mutex::default(), session_state });
+        self
+    }
+
+    /// The counters that the answer to a query carries.
+    fn state(&self) -> Map {
+        let mut state = Map::new();
+        state.insert("encoding".into(), self.options.encoding().name().into());
+        schema_negotiation::add_titles(&self.options, &mut state);
+        if let Some(machine) = &self.options.machine {
+            state.insert("machine".into(), (**machine).into());
+        }
+        state.insert("waiting".into(), (self.queue.len() as u64).into());
+        if let Some(record) = self.record.get() {
+            let messages =
+                record.received.load(Ordering::Relaxed).saturating_add(record.sent.load(Ordering::Relaxed));
+            state.insert("messages".into(), messages.into());
+            let peers = match &self.single_peer {
+                Some(_) => u64::from(self.check_unoccupied(None).is_err()),
+                None => record.present.load(Ordering::Relaxed),
+            };
+            state.insert("peers".into(), Value::from(peers));
+        }
+        if let Some(losses) = self.losses.get() {
+            state.insert("forgotten".into(), losses.forgotten.load(Ordering::Relaxed).into());
+            losses.add_mismatch(&mut state);
+        }
+        state
+    }
+
+    /// Reports to the program that a peer found its schema not to fit ours. Peers compare schemas themselves
+    /// (see `schema_negotiation`), so this side learns of it from their query.
+    fn report_mismatch(&self, peer_hello: &Hello, handshake: &IncomingHandshake) {
+        let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
+        let source = owner.qualify(peer_hello.source());
+        let Some(mismatch) = schema_negotiation::reported_mismatch(peer_hello, &source) else {
+            return;
+        };
+        // A channel that waits for its single peer waits in vain, so its call fails with the reason.
+        if self.single_peer.is_some() && self.check_unoccupied(None).is_ok() {
+            self.queue.refuse(schema_negotiation::refused(&mismatch));
+        }
+        if let Some(losses) = self.losses.get() {
+            losses.mismatched(mismatch);
+        }
+    }
+
+    /// Returns a copy of the listening socket, for another process of this user that shares the name.
+    fn socket_for(&self, credentials: Option<&Credentials>) -> Result<OwnedFd> {
+        let is_same_user = credentials.is_some_and(|peer| peer.uid == rustix::process::geteuid().as_raw());
+        match &self.shared_socket {
+            Some(socket) if is_same_user => {
+                socket.as_fd().try_clone_to_owned().doing("duplicating a listening socket")
+            }
+            Some(_) => {
+                let text = "another user serves the name; each user serves its own names";
+                Err(Error::new(ErrorKind::PermissionDenied, text))
+            }
+            None => {
+                let text = "one process serves the name alone; give each that serves it the option shared";
+                Err(Error::new(ErrorKind::AddressInUse, text))
+            }
+        }
+    }
+
+    /// Fails if there is no room for this newcomer: `AddressInUse` for a second peer, `Full` for a full queue.
+    fn check_room(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
+        self.check_unoccupied(newcomer)?;
+        let capacity = self.options.queue;
+        if self.queue.len() >= capacity {
+            let text = format!("{capacity} connections wait to be accepted; try again later");
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        Ok(())
+    }
+
+    /// Fails with `AddressInUse` if the single peer is connected. A newcomer with the identity and session of
+    /// that peer is the peer itself, over a new connection: it knows before we do that the old one broke, so the
+    /// old one is shut down.
+    fn check_unoccupied(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
+        let Some(single_peer) = &self.single_peer else { return Ok(()) };
+        let guard = single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let Some(guard) = guard.filter(|guard| !guard.is_abandoned()) else { return Ok(()) };
+        if newcomer.is_some() && single_peer.session_state.halves().outbox.peer() == newcomer {
+            guard.disconnect();
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"))
+    }
+
+    /// Answers a query: with counters, with the schema, or with the listening socket, as it asks.
+    fn answer_query(&self, peer_hello: &Hello, handshake: &IncomingHandshake) -> Result<Answer> {
+        let mut hello =
+            Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
+        hello.shared = self.shared_socket.is_some();
+        self.report_mismatch(peer_hello, handshake);
+        schema_negotiation::negotiate(&self.options, self.endpoint.transport(), peer_hello, &mut hello);
+        let mut answer = answer_with_state(hello, self.state())?;
+        if peer_hello.shared {
+            answer.descriptors.push(self.socket_for(handshake.credentials.as_ref())?);
+        }
+        Ok(answer)
+    }
+
+    /// What runs when a link of this client ends: its session moves to those of disconnected clients, and
+    /// messages that are lost by that are reported.
+    fn on_disconnect(&self, identity: &Identity) -> OnDisconnect {
+        let registry = Arc::downgrade(&self.session_registry);
+        let (identity, losses) = (identity.clone(), self.losses.clone());
+        Box::new(move |guard| {
+            let Some(registry) = registry.upgrade() else { return };
+            for (client, lost) in registry.disconnected(&identity, guard) {
+                match losses.get() {
+                    Some(record) if client.is_lasting() => record.forgot(&client.shown(), lost),
+                    // A client without a name cannot reconnect, so nobody could have received them: only counted.
+                    Some(record) => drop(record.dropped.fetch_add(lost, Ordering::Relaxed)),
+                    None => {}
+                }
+            }
+        })
+    }
+}
+
+impl HandshakeHandler for ListenerHandler {
+    fn check_user(&self, credentials: Option<&Credentials>) -> Result<()> {
+        check_allowed(&self.options, credentials)
+    }
+
+    fn check_hello(&self, hello: &Incoming) -> Result<()> {
+        Hello::from_frame(hello).map(drop)
+    }
+
+    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+        let peer_hello = Hello::from_frame(&handshake.hello)?;
+        if peer_hello.ask {
+            return self.answer_query(&peer_hello, &handshake);
+        }
+        self.pattern.admits(peer_hello.pattern)?;
+        let mut hello =
+            Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
+        let transport = self.endpoint.transport();
+        if !schema_negotiation::negotiate(&self.options, transport, &peer_hello, &mut hello) {
+            return schema_negotiation::answer(&hello);
+        }
+        let schemas = (hello.schemas, hello.reply_schemas);
+        let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
+        let name = peer_hello.stable_name();
+        let identity = match &self.single_peer {
+            Some(_) => Identity::of_other_end(owner.clone(), name.as_deref()),
+            None => Identity::of_dialler(owner.clone(), name.as_deref(), peer_hello.session),
+        };
+        self.check_room(Some((&identity, peer_hello.session)))?;
+        let session_state = match &self.single_peer {
+            Some(single_peer) => single_peer.session_state.clone(),
+            None => self.session_registry.recall(&identity, peer_hello.session)?,
+        };
+        let id = self.options.client_id.clone();
+        let mut hello =
+            Hello::of_session(self.pattern, id, self.options.max_message_size, session_state.hello())?;
+        hello.shared = self.shared_socket.is_some();
+        hello.deadlines = self.pattern == Pattern::Request && self.options.machine.is_some();
+        hello.slots = transport.capabilities().slots;
+        (hello.schemas, hello.reply_schemas) = schemas;
+        let offer = transport.connections()?.offer(hello.session, self.options.buffer)?;
+        let descriptors = offer.descriptors()?;
+        let stream = handshake.stream.clone();
+        let guard = Arc::new(match &self.single_peer {
+            Some(_) => ConnectionGuard::new(stream),
+            None => ConnectionGuard::with_on_disconnect(stream, self.on_disconnect(&identity)),
+        });
+        let peer = Peer::new(&peer_hello, &self.options, owner);
+        let (tx, rx) = offer.join(
+            handshake.stream,
+            handshake.process,
+            peer_hello.session,
+            handshake.descriptors,
+            self.options.max_message_size,
+            hello.slots_with(&peer_hello),
+            self.options.spin,
+        )?;
+        match &self.single_peer {
+            Some(single_peer) => {
+                *single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&guard);
+            }
+            None => self.session_registry.connected(&identity, &session_state, &guard),
+        }
+        let negotiated = Some(Negotiated {
+            hello: peer_hello.hello(),
+            identity,
+            session_state,
+            ack_words: tx.ack_words(),
+            slots: tx.slots(),
+        });
+        let queue = self.queue.clone();
+        let link = Link { tx, rx, peer, guard: Some(guard), negotiated };
+        let admitted = Box::new(move || queue.push(link));
+        Ok(Answer { frame: hello.to_frame()?, descriptors, admitted })
+    }
+
+    fn expects_hello(&self) -> bool {
+        self.options.framing == Framing::Linkspan
+    }
+
+    /// Processes that share a name share its socket, so an idle one accepts a new client before a busy one:
+    /// each waits the longer, the more clients it has, and longer still while its program handles a request.
+    fn accept_delay(&self) -> Option<Duration> {
+        /// For each client that is connected.
+        const PER_CLIENT: Duration = Duration::from_micros(250);
+        /// Further clients add nothing: the delay is bounded.
+        const MAX_CLIENTS: u64 = 8;
+        /// While the program handles a request.
+        const BUSY: Duration = Duration::from_millis(3);
+        self.shared_socket.as_ref()?;
+        let (present, busy) = match self.record.get() {
+            Some(record) => (record.present.load(Ordering::Relaxed), record.busy.load(Ordering::Relaxed)),
+            None => (0, false),
+        };
+        let clients = present.saturating_add(self.queue.len() as u64).min(MAX_CLIENTS) as u32;
+        Some(PER_CLIENT * clients + if busy { BUSY } else { Duration::ZERO })
+    }
+
+    fn admit_without_hello(&self, RawConnection { stream, .. }: RawConnection) -> Result<()> {
+        self.check_room(None)?;
+        let numbers = if self.single_peer.is_some() { self.numbers.clone() } else { Arc::default() };
+        let link = plain::link(stream, self.pattern, &self.options, &numbers, false)?;
+        if let (Some(single_peer), Some(guard)) = (&self.single_peer, &link.guard) {
+            *single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(guard);
+        }
+        self.queue.push(link);
+        Ok(())
+    }
+
+    fn refusal(&self, error: &Error) -> Vec<u8> {
+        handshake::refusal(error)
+    }
+}
+
+/// Fails with `PermissionDenied` if `allow_uids` or `allow_gids` list users or groups and this peer is none of
+/// them. A peer matches by its user, its group or a supplementary group.
+pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Result<()> {
+    // A transport whose kernel cannot name the peer's user has refused these options when the name was bound.
+    let Some(peer) = credentials else { return Ok(()) };
+    let by_user = options.allow_uids.contains(&peer.uid);
+    let by_group = options.allow_gids.iter().any(|g| *g == peer.gid || peer.groups.contains(g));
+    let listed = !options.allow_uids.is_empty() || !options.allow_gids.is_empty();
+    if !listed || by_user || by_group {
+        return Ok(());
+    }
+    let text = format!(
+        "uid {} with gid {} is not on the listener's list (allow_uids {:?}, allow_gids {:?}); have it added there",
+        peer.uid, peer.gid, options.allow_uids, options.allow_gids
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+/// Returns the answer to a query: a hello with these counters, which admits nobody.
+pub fn answer_with_state(mut hello: Hello, state: Map) -> Result<Answer> {
+    hello.state = Some(state);
+    Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
+}

@@ -1,0 +1,14 @@
+//! The error for messages that were sent and are lost, on a channel whose peer cannot reconnect.
+//!
+//! The next `send` or `close` after the loss fails with it, once: the losses are counted in the session state, which the
+//! call empties.
+
+use crate::error::{Error, ErrorKind};
+
+/// Returns `Disconnected` with the number of lost messages in [`Error::missed`].
+pub(super) fn lost_before(lost: u64) -> Error {
+    let text = format!(
+        "{lost} messages that were sent before are lost: the other side went without having said that it consumed them, and one without a client_id cannot come back for them"
+    );
+    Error::new(ErrorKind::Disconnected, text).with_missed(lost)
+}

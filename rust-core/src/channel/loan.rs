@@ -1,0 +1,231 @@
+//! Memory that is lent for the elements of an array: over shared memory, the slot in which the peer
+//! views the array.
+//!
+//! A program that writes an array into a loan and sends it saves the copy that sending otherwise
+//! makes. If no slot can be lent, the loan is ordinary memory and sending copies it: the program is
+//! the same. What a slot holds before it is filled is what was there before, which is why booleans,
+//! of which only two byte values are valid, are never lent from shared memory.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use bytes::Bytes;
+
+use super::ends::Channel;
+use crate::body::PLACED_FROM;
+use crate::error::{Error, ErrorKind, Result, memory};
+use crate::sys::headroom;
+use crate::transport::WritableSlot;
+use crate::value::{DType, Element, NdArray, NdArrayRef, Order, Value};
+
+impl Channel {
+    /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
+    /// `shm:` the peer views it where it lies, and nothing is copied. The elements have arbitrary
+    /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
+    /// all slots in use) it is ordinary memory, which sending copies.
+    ///
+    /// [`Loan::into_array`] ends the writing; the array is sent as any other. Dropping a loan
+    /// returns its memory.
+    ///
+    /// # Errors
+    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`; `InvalidState`
+    /// once the channel is closed.
+    pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
+        Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
+    }
+
+    /// [`Channel::loan`] for element types and orders that are known at run time: for other
+    /// languages.
+    pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
+        self.check_open_here()?;
+        let lend = |length| self.lend_writable(length);
+        LoanMemory::new(dtype, shape, order, self.max_message_size(), lend).map_err(|e| e.on(self.endpoint()))
+    }
+}
+
+/// From this many bytes on, the memory limit of the control group is checked before memory is
+/// allocated. The check takes about as long as copying so many bytes.
+const CHECKED_FROM: usize = 1 << 20;
+
+/// Allocates zeroed memory of this process, aligned for every element type.
+fn allocate(length: usize) -> Result<Vec<u64>> {
+    let mut words = Vec::new();
+    // At least one word, so that each loan has an address of its own.
+    let count = length.div_ceil(size_of::<u64>()).max(1);
+    memory::reserve(&mut words, count)?;
+    words.resize(count, 0);
+    Ok(words)
+}
+
+/// Where the elements lie.
+enum Place {
+    /// In a slot that the peer shares.
+    Slot(WritableSlot),
+    /// In memory of this process.
+    Own(Vec<u64>),
+}
+
+/// Memory that was lent for an array, as bytes.
+pub struct LoanMemory {
+    dtype: DType,
+    order: Order,
+    shape: Vec<u64>,
+    length: usize,
+    place: Place,
+}
+
+impl LoanMemory {
+    /// Lends memory for an array of at most `limit` bytes: what `lend` returns if that may be
+    /// shared, else memory of this process.
+    ///
+    /// # Errors
+    /// `TooLarge` above the limit or 15 dimensions; `OutOfMemory`.
+    pub(crate) fn new(
+        dtype: DType,
+        shape: &[u64],
+        order: Order,
+        limit: u64,
+        lend: impl FnOnce(usize) -> Option<WritableSlot>,
+    ) -> Result<LoanMemory> {
+        let length = NdArrayRef::byte_length(dtype, shape)?;
+        if length > limit {
+            let text = format!("over the message limit: {length} bytes asked, {limit} allowed");
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        let length = usize::try_from(length).map_err(|_| memory::out_of_memory(usize::MAX))?;
+        // A peer may have left bytes there that are no valid booleans.
+        let may_be_shared = dtype != DType::Bool && length >= PLACED_FROM;
+        let place = match may_be_shared.then(|| lend(length)).flatten() {
+            Some(writable) => Place::Slot(writable),
+            None => {
+                if length >= CHECKED_FROM {
+                    // Beyond the limit of a control group the kernel kills the process. Sending makes a copy, hence twice.
+                    headroom::check_memory(length as u64 * 2)?;
+                }
+                Place::Own(allocate(length)?)
+            }
+        };
+        Ok(LoanMemory { dtype, order: order.for_shape(shape), shape: shape.to_vec(), length, place })
+    }
+
+    /// The elements, little-endian, as they lie in memory.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.place {
+            Place::Slot(writable) => writable.bytes(),
+            Place::Own(words) => &bytemuck::cast_slice(words)[..self.length],
+        }
+    }
+
+    /// The same, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.place {
+            Place::Slot(writable) => writable.bytes_mut(),
+            Place::Own(words) => &mut bytemuck::cast_slice_mut(words)[..self.length],
+        }
+    }
+
+    /// Whether sending makes no copy, as long as the link lives.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.place, Place::Slot(_))
+    }
+
+    /// Ends the writing and returns the array.
+    pub fn into_array(self) -> NdArray {
+        let LoanMemory { dtype, order, shape, length, place } = self;
+        let data = match place {
+            Place::Slot(writable) => writable.into_bytes(),
+            Place::Own(words) => Bytes::from_owner(OwnWords { words, length }),
+        };
+        NdArray { dtype, order, shape, data }
+    }
+
+    /// Returns the array and a pointer through which its elements may be written until it is sent:
+    /// for languages that cannot prevent a program from doing so. The pointer is valid as long as
+    /// the array, or a clone of it, exists.
+    pub fn into_written_array(mut self) -> (NdArray, NonNull<u8>) {
+        let written = NonNull::from(self.bytes_mut()).cast();
+        (self.into_array(), written)
+    }
+}
+
+/// Memory of this process as the owner of an array's bytes.
+struct OwnWords {
+    words: Vec<u64>,
+    length: usize,
+}
+
+impl AsRef<[u8]> for OwnWords {
+    fn as_ref(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.length]
+    }
+}
+
+/// Elements of an array that are written where they are sent from.
+pub struct Loan<T> {
+    memory: LoanMemory,
+    elements: PhantomData<T>,
+}
+
+impl<T: Element> Loan<T> {
+    /// Returns a loan over memory that was lent for elements of this type.
+    pub(crate) fn of(memory: LoanMemory) -> Loan<T> {
+        Loan { memory, elements: PhantomData }
+    }
+
+    /// The length of each dimension.
+    pub fn shape(&self) -> &[u64] {
+        &self.memory.shape
+    }
+
+    /// Whether sending makes no copy, as long as the link lives.
+    pub fn is_shared(&self) -> bool {
+        self.memory.is_shared()
+    }
+
+    /// Ends the writing and returns the array, which is sent as any other.
+    pub fn into_array(self) -> NdArray {
+        self.memory.into_array()
+    }
+}
+
+impl<T: Element> Deref for Loan<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        bytemuck::cast_slice(self.memory.bytes())
+    }
+}
+
+impl<T: Element> DerefMut for Loan<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        bytemuck::cast_slice_mut(self.memory.bytes_mut())
+    }
+}
+
+impl<T: Element> From<Loan<T>> for NdArray {
+    fn from(loan: Loan<T>) -> NdArray {
+        loan.into_array()
+    }
+}
+
+impl<T: Element> From<Loan<T>> for Value {
+    fn from(loan: Loan<T>) -> Value {
+        Value::NdArray(loan.into_array())
+    }
+}
+
+impl fmt::Debug for LoanMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoanMemory { dtype, order, shape, .. } = self;
+        let (dtype, order) = (dtype.name(), order.name());
+        write!(f, "a loan of {dtype} {shape:?} {order}-major")
+    }
+}
+
+impl<T> fmt::Debug for Loan<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.memory.fmt(f)
+    }
+}

@@ -1,0 +1,311 @@
+//! Schemas that are stored in the directory of a spool or a journal, because no program may be there
+//! to answer.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `.schema` | the schema of the last program that served the spool or wrote the journal |
+//! | `.reply_schema` | for a spool, the schema of its server's replies |
+//! | `0123456789abcdef.schema` | for a journal, each schema that its records were written with, under the first 8 bytes of its fingerprint |
+//!
+//! A record of a journal names its schema in its header. The file is on the disk before the first
+//! such record is written, and it is removed once no segment has a record of it. Each file holds a
+//! CBOR map of `pattern` and `schema`, the canonical form.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Describes, mismatch};
+use crate::channel::options::Options;
+use crate::channel::pattern::Pattern;
+use crate::codec::{self, Encoding};
+use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::frame::Header;
+use crate::schema::{MAX_CANONICAL, PreparedSchema, Readers};
+use crate::transport::attached;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::place::Place;
+use crate::value::Value;
+
+/// Schemas that a reader of a journal has found to fit and remembers, at most.
+const MAX_KNOWN: usize = 64;
+/// Suffix of the file of a journal's schema.
+const SUFFIX: &str = ".schema";
+
+/// The file of the schema with this number.
+fn file_of(id: u64) -> String {
+    let digits: String = id.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    digits + SUFFIX
+}
+
+/// The number in the name of such a file; none for another file.
+fn id_of(file: &str) -> Option<u64> {
+    let digits = file.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok().map(u64::swap_bytes).filter(|id| file_of(*id) == file)
+}
+
+/// Compares the own schemas with those stored in the directory of a spool, then stores the own ones.
+/// Called by the holder of the name, which has to be able to read the messages that lie there.
+pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
+    for describes in Describes::ALL {
+        let Some(own) = describes.of(options) else { continue };
+        if let Some((_, stored)) = stored(place, describes.file())? {
+            if stored.fingerprint() == own.fingerprint() {
+                // The program that stored it may have been killed before its name was on the disk.
+                attached::sync(place)?;
+                continue;
+            }
+            // A server writes replies and does not read them.
+            if (pattern, describes) != (Pattern::Request, Describes::Replies) {
+                check(own, &stored, Readers::Local, place, describes)?;
+            }
+        }
+        write(place, describes.file(), own, pattern)?;
+    }
+    Ok(())
+}
+
+/// The same for the writer of a journal: its schema has to read what every remaining record was
+/// written with.
+pub fn keep_of_history(options: &Options, endpoint: &Endpoint) -> Result<()> {
+    let Some(own) = &options.schema else { return Ok(()) };
+    let place = &Place::of(endpoint)?;
+    let used = used(endpoint, place)?;
+    let is_used = |id: u64| used.iter().any(|(_, used)| *used == id);
+    let newest = stored(place, Describes::Messages.file())?.map(|(_, stored)| stored);
+    if let Some(newest) = &newest {
+        check(own, newest, Readers::Local, place, Describes::Messages)?;
+    }
+    let mut is_there = false;
+    let mut unused = Vec::new();
+    for id in attached::names(place)?.iter().filter_map(|name| id_of(name)) {
+        if id == own.id() {
+            is_there = named(place, id)?.is_some_and(|stored| stored.form() == own.form());
+        } else if is_used(id) {
+            if let Some(stored) = named(place, id)? {
+                check_record(own, &stored, place, id)?;
+            }
+        } else {
+            unused.push(file_of(id));
+        }
+    }
+    // First the file that records will name, then the newest, which readers without a record use.
+    // One that is there may have been stored by a writer that was killed before its name was on the disk.
+    if is_there {
+        attached::sync(place)?;
+    } else {
+        write(place, &file_of(own.id()), own, Pattern::Publish)?;
+    }
+    if newest.is_none_or(|newest| newest.fingerprint() != own.fingerprint()) {
+        write(place, Describes::Messages.file(), own, Pattern::Publish)?;
+    }
+    attached::remove_unused(place, &unused)
+}
+
+/// Stores the schema of a journal of another machine, under its number and as the newest.
+pub fn keep_form(endpoint: &Endpoint, form: &[u8]) -> Result<()> {
+    let (place, held) = (Place::of(endpoint)?, PreparedSchema::from_stored(form)?);
+    write(&place, &file_of(held.id()), &held, Pattern::Publish)?;
+    write(&place, Describes::Messages.file(), &held, Pattern::Publish)
+}
+
+/// Removes the schemas of a journal that no record names.
+pub fn remove_unused(endpoint: &Endpoint) -> Result<()> {
+    let place = &Place::of(endpoint)?;
+    let used = used(endpoint, place)?;
+    let all = attached::names(place)?;
+    let is_unused = |name: &String| id_of(name).is_some_and(|id| !used.iter().any(|(_, used)| *used == id));
+    let unused: Vec<String> = all.into_iter().filter(is_unused).collect();
+    attached::remove_unused(place, &unused)
+}
+
+/// Compares the own schemas with those that are stored, without storing: for every program but the
+/// holder of the name.
+pub fn check_kept(options: &Options, place: &Place) -> Result<()> {
+    for describes in Describes::ALL {
+        let Some(own) = describes.of(options) else { continue };
+        let Some((pattern, stored)) = stored(place, describes.file())? else { continue };
+        if let Some(reads) = describes.reads(pattern) {
+            check(own, &stored, reads, place, describes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the schema of each record of a journal with the reader's.
+pub struct RecordSchemas {
+    place: Place,
+    own: Arc<PreparedSchema>,
+    /// The numbers of schemas that were found to fit, the newest first.
+    fit: Vec<u64>,
+}
+
+impl RecordSchemas {
+    /// Returns the comparison for these options; none without a schema.
+    pub fn of(options: &Options, place: Place) -> Option<RecordSchemas> {
+        let own = options.schema.clone()?;
+        Some(RecordSchemas { place, own, fit: Vec::new() })
+    }
+
+    /// Compares the schema of this record. A record without one was written by a program without a
+    /// schema or by an older version; the newest stored schema stands for it.
+    ///
+    /// # Errors
+    /// `SchemaMismatch` if the reader cannot read what the record's schema allows; `Corrupt` if that
+    /// schema is missing.
+    pub fn check(&mut self, header: &Header) -> Result<()> {
+        let id = header.schema;
+        if self.fit.contains(&id) {
+            return Ok(());
+        }
+        let describes = Describes::Messages;
+        if id == 0 {
+            if let Some((_, newest)) = stored(&self.place, describes.file())? {
+                check(&self.own, &newest, Readers::Local, &self.place, describes)?;
+            }
+        } else {
+            let stored =
+                named(&self.place, id)?.ok_or_else(|| schema_missing(&self.place, id, header.sequence))?;
+            check_record(&self.own, &stored, &self.place, id)?;
+        }
+        self.fit.truncate(MAX_KNOWN - 1);
+        self.fit.insert(0, id);
+        Ok(())
+    }
+
+    /// Forgets the results, because the records that follow are of another journal.
+    pub fn forget(&mut self) {
+        self.fit.clear();
+    }
+}
+
+/// The error for a record whose schema is missing.
+fn schema_missing(place: &Place, id: u64, sequence: u64) -> Error {
+    let path = place.path().join(file_of(id));
+    let text = format!(
+        "message {sequence} was written with the schema {}, which is not there any more: put the file back from a copy, or read \
+         without a schema",
+        path.display()
+    );
+    Error::new(ErrorKind::Corrupt, text)
+}
+
+/// Compares with the schema stored for these values.
+fn check(
+    own: &PreparedSchema,
+    stored: &PreparedSchema,
+    reads: Readers,
+    place: &Place,
+    describes: Describes,
+) -> Result<()> {
+    let what = match describes {
+        Describes::Messages => "the schema of the messages that lie there",
+        Describes::Replies => "the schema of the replies there",
+    };
+    check_with(own, stored, reads, place, describes.file(), describes.title(), what)
+}
+
+/// Compares with the schema of a journal's record.
+fn check_record(own: &PreparedSchema, stored: &PreparedSchema, place: &Place, id: u64) -> Result<()> {
+    let (title, what) = (Describes::Messages.title(), "the schema that messages there were written with");
+    check_with(own, stored, Readers::Local, place, &file_of(id), title, what)
+}
+
+/// Compares two schemas; the error names the file.
+fn check_with(
+    own: &PreparedSchema,
+    stored: &PreparedSchema,
+    reads: Readers,
+    place: &Place,
+    file: &str,
+    title: &str,
+    what: &str,
+) -> Result<()> {
+    if stored.fingerprint() == own.fingerprint() {
+        return Ok(());
+    }
+    let Some((here, _)) = own.differences(stored, reads, title) else { return Ok(()) };
+    let path = place.path().join(file);
+    Err(mismatch(&format!("{here} (\"there\" is {}, {what})", path.display())))
+}
+
+/// The canonical form that is stored; none if there is none.
+pub fn stored_form(place: &Place, describes: Describes) -> Result<Option<Vec<u8>>> {
+    Ok(stored(place, describes.file())?.map(|(_, held)| held.form().to_vec()))
+}
+
+/// The names and versions of the stored schemas: that of messages, and that of replies.
+pub fn titles(place: &Place) -> Result<[Option<String>; 2]> {
+    let title = |describes: Describes| -> Result<Option<String>> {
+        Ok(stored(place, describes.file())?.map(|(_, held)| held.title()))
+    };
+    Ok([title(Describes::Messages)?, title(Describes::Replies)?])
+}
+
+/// The canonical form of the schema that a record was written with; none if it names none.
+pub fn form_of_record(place: &Place, header: &Header) -> Result<Option<Vec<u8>>> {
+    let id = header.schema;
+    if id == 0 {
+        return Ok(None);
+    }
+    let stored = named(place, id)?.ok_or_else(|| schema_missing(place, id, header.sequence))?;
+    Ok(Some(stored.form().to_vec()))
+}
+
+/// Returns each schema of a journal's records in their order: the number of the first record with
+/// it, and its canonical form.
+pub fn forms_of_history(endpoint: &Endpoint) -> Result<Vec<(u64, Vec<u8>)>> {
+    let place = &Place::of(endpoint)?;
+    let (mut found, mut before) = (Vec::new(), 0);
+    for (first, id) in used(endpoint, place)? {
+        if id != 0 && id != before {
+            let stored = named(place, id)?.ok_or_else(|| schema_missing(place, id, first))?;
+            found.push((first, stored.form().to_vec()));
+        }
+        before = id;
+    }
+    Ok(found)
+}
+
+/// The number of the first record of each run of one schema, and the number of that schema.
+fn used(endpoint: &Endpoint, place: &Place) -> Result<Vec<(u64, u64)>> {
+    endpoint.transport().driver().store().map_or_else(|| Ok(Vec::new()), |store| store.schemas(place))
+}
+
+/// Reads the schema with this number; `Corrupt` if the file holds another one.
+fn named(place: &Place, id: u64) -> Result<Option<Arc<PreparedSchema>>> {
+    let file = file_of(id);
+    let Some((_, stored)) = stored(place, &file)? else { return Ok(None) };
+    if stored.id() != id {
+        let path = place.path().join(file);
+        let text = format!("{} holds another schema than its name says; remove it", path.display());
+        return Err(Error::new(ErrorKind::Corrupt, text));
+    }
+    Ok(Some(stored))
+}
+
+/// Writes a schema file.
+fn write(place: &Place, file: &str, schema: &PreparedSchema, pattern: Pattern) -> Result<()> {
+    let form = Value::Bytes(Bytes::copy_from_slice(schema.form()));
+    let map = Value::map([("pattern", Value::from(pattern.name())), ("schema", form)]);
+    attached::write(place, file, &codec::encode(&map, Encoding::Cbor)?)
+}
+
+/// Reads a schema file: the pattern of the name and the schema.
+fn stored(place: &Place, file: &str) -> Result<Option<(Pattern, Arc<PreparedSchema>)>> {
+    let Some(bytes) = attached::read(place, file, MAX_CANONICAL + 256)? else { return Ok(None) };
+    let read = || {
+        let map = codec::decode(&bytes, Encoding::Cbor)?;
+        let form = map.at("schema")?.as_bytes()?;
+        let word = map.at("pattern")?.as_text()?;
+        let pattern = Pattern::from_name(word).ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, format!("no pattern is called {}", quoted(word)))
+        })?;
+        Ok((pattern, PreparedSchema::from_stored(form)?))
+    };
+    read().map(Some).map_err(|e: Error| {
+        let path = place.path().join(file);
+        let text = format!("{} holds no schema: {}; remove it", path.display(), e.text());
+        Error::new(ErrorKind::Corrupt, text)
+    })
+}

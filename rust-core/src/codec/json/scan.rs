@@ -1,0 +1,108 @@
+//! Searches in the text of JSON strings, several bytes at a time.
+//!
+//! The searches compare eight bytes as one integer ("SIMD within a register"); for longer runs the
+//! compiler or `memchr` uses vector instructions. Both passes over a text, and the encoder, use
+//! them.
+
+use memchr::memchr2;
+
+/// The bytes that need no escape in a string.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = byte >= 0x20 && byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    plain
+};
+
+/// Returns the number of bytes from the start that are neither a quote, a backslash nor a control
+/// character.
+#[inline]
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = bytes[at..].first_chunk::<32>() {
+        // Without a branch for each byte, so that the compiler vectorizes it.
+        if chunk.iter().fold(false, |odd, b| odd | (*b < 0x20) | (*b == b'"') | (*b == b'\\')) {
+            break;
+        }
+        // Nothing special in these 32 bytes.
+        at += 32;
+    }
+    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
+        let found = odd_lanes(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    // The last bytes are compared together with bytes before them, which are known to be plain.
+    if at == bytes.len() {
+        return at;
+    } else if let Some(last) = bytes.last_chunk::<8>() {
+        let found = odd_lanes(u64::from_le_bytes(*last));
+        return bytes.len() - 8 + if found == 0 { 8 } else { found.trailing_zeros() as usize / 8 };
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // Four to seven bytes: those in the middle twice.
+        let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        if odd_lanes(word) == 0 {
+            return bytes.len();
+        }
+    }
+    at + bytes[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
+}
+
+/// Returns the high bit of each byte that is a quote, a backslash or a control character. The
+/// lowest of them is exact; above it, borrows may set some too many.
+#[inline]
+fn odd_lanes(word: u64) -> u64 {
+    quotes_and_backslashes(word) | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
+}
+
+// The lowest bit of each byte of a word.
+const ONES: u64 = u64::MAX / 255;
+// The highest bit of each byte of a word.
+const HIGH: u64 = ONES << 7;
+
+/// Returns the high bit of each byte that is a quote or a backslash, the lowest of them exact.
+#[inline]
+fn quotes_and_backslashes(word: u64) -> u64 {
+    // A byte that is equal becomes zero, and a zero byte borrows from its high bit.
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    ((quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash)) & HIGH
+}
+
+/// Returns the offset behind the closing quote of the string whose content `at` is in, or the
+/// text's end.
+pub(super) fn skip_string(text: &[u8], mut at: usize) -> usize {
+    loop {
+        at = unescaped_run(text, at);
+        match text.get(at) {
+            Some(b'"') => return at + 1,
+            // The byte behind a backslash is part of an escape, also where it is a quote.
+            Some(_) => at += 2,
+            None => return text.len(),
+        }
+    }
+}
+
+/// Returns the offset of the next quote or backslash, or the text's end.
+#[inline]
+pub(super) fn unescaped_run(text: &[u8], mut at: usize) -> usize {
+    // Most strings are short: a call of memchr costs more than this loop.
+    for _ in 0..SHORT / 8 {
+        let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
+        let found = quotes_and_backslashes(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    memchr2(b'"', b'\\', rest).map_or(text.len(), |found| at + found)
+}
+
+/// The length in bytes up to which a string counts as short.
+const SHORT: usize = 64;

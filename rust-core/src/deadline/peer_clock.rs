@@ -1,0 +1,132 @@
+//! Deadlines between machines whose clocks differ: the least that the clock of another machine shows.
+//!
+//! A deadline is sent as a time of its receiver's clock, so the receiver only compares it with its own clock, whatever happened on the
+//! way. The sender learns that clock from messages of the receiver, each of which says what it showed. Such a message takes time, so the
+//! receiver's clock is ahead of what the sender computes, and never behind it: a deadline is at most early by the shortest such
+//! time of the last minutes. The clocks are those that steps of the wall clock do not change.
+
+use std::time::Duration;
+
+/// One part of so many by which two clocks may run apart: Linux slews a clock by at most 500 parts in a million, and so may the other side.
+const DRIFT: u32 = 1000;
+/// How long the best sample is used before a new search begins. A clock that stood still, such as that of a virtual machine
+/// that was paused, is wrong for at most twice as long.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Both clocks at the moment at which a message arrived: that of its sender, as it says, and the own one.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    theirs: Duration,
+    ours: Duration,
+}
+
+impl Sample {
+    /// Returns the least that the other clock shows when the own one shows `ours`.
+    fn least(self, ours: Duration) -> Duration {
+        match ours.checked_sub(self.ours) {
+            Some(since) => self.theirs.saturating_add(since - since / DRIFT),
+            None => {
+                let before = self.ours - ours;
+                self.theirs.saturating_sub(before + before / DRIFT)
+            }
+        }
+    }
+}
+
+/// What is known of the clock of another machine. Uses no clock itself.
+#[derive(Clone, Debug, Default)]
+pub struct PeerClock {
+    /// The best samples of this window and of the one before it.
+    best: Option<Sample>,
+    previous: Option<Sample>,
+    /// When this window began, by the own clock.
+    begun: Duration,
+}
+
+impl PeerClock {
+    /// Takes what the other clock showed when it sent a message that has arrived now, at `ours` of the own clock.
+    pub fn received(&mut self, theirs: Duration, ours: Duration) {
+        let sample = Sample { theirs, ours };
+        match self.best {
+            Some(_) if ours.saturating_sub(self.begun) < WINDOW => {
+                self.best = self.best.filter(|best| best.least(ours) >= theirs).or(Some(sample));
+            }
+            _ => (self.previous, self.best, self.begun) = (self.best, Some(sample), ours),
+        }
+    }
+
+    /// Returns the least that the other clock shows when the own one shows `ours`, or `None` if nothing has been received.
+    pub fn least(&self, ours: Duration) -> Option<Duration> {
+        [self.best, self.previous].into_iter().flatten().map(|sample| sample.least(ours)).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histories::{Random, Seed, given_seed};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn least_is_never_ahead_of_the_other_clock_and_behind_by_the_shortest_delay() {
+        let first = given_seed().unwrap_or(1);
+        println!("LINKSPAN_SEED={first}");
+        for seed in first..first + 2000 {
+            let _shown = Seed(seed);
+            let mut random = Random::new(seed);
+            let offset = Duration::from_millis(random.below(1_000_000_000) as u64);
+            let drift = random.below(1800) as i64 - 900;
+            // What the other clock shows: it runs by up to 900 parts in a million faster or slower.
+            let other = |at: Duration| {
+                let apart = Duration::from_nanos((at.as_nanos() as u64 / 1_000_000) * drift.unsigned_abs());
+                if drift < 0 { offset + at - apart } else { offset + at + apart }
+            };
+            let (mut clock, mut now, mut newest) = (PeerClock::default(), SECOND, Duration::ZERO);
+            assert_eq!(clock.least(now), None);
+            for _ in 0..60 {
+                now += Duration::from_millis(random.below(10_000) as u64);
+                let delay = [Duration::from_millis(random.below(20) as u64), 5 * SECOND, 40 * SECOND]
+                    [[0, 0, 0, 1, 2][random.below(5)]];
+                // Messages arrive in their order.
+                let sent = now.saturating_sub(delay).max(newest);
+                newest = sent;
+                clock.received(other(sent), now);
+                let delay = now - sent;
+                for ahead in [Duration::ZERO, SECOND, 60 * SECOND] {
+                    let (least, shown) = (clock.least(now + ahead).unwrap(), other(now + ahead));
+                    assert!(least <= shown, "{least:?} is ahead of {shown:?}");
+                    let early = shown - least;
+                    assert!(
+                        early <= delay + 2 * (delay + ahead) / DRIFT,
+                        "{early:?} of a message of {delay:?}"
+                    );
+                }
+                assert!(clock.least(now - SECOND).unwrap() <= other(now - SECOND));
+            }
+        }
+    }
+
+    #[test]
+    fn clock_that_stood_still_is_believed_for_two_windows() {
+        let mut clock = PeerClock::default();
+        clock.received(100 * SECOND, SECOND);
+        // It stands still for 50 s.
+        let mut now = SECOND;
+        while now <= 2 * WINDOW {
+            now += 5 * SECOND;
+            clock.received((now + 99 * SECOND).saturating_sub(50 * SECOND), now);
+        }
+        clock.received(now + 49 * SECOND, now);
+        assert_eq!(clock.least(now), Some(now + 49 * SECOND));
+    }
+
+    #[test]
+    fn numbers_of_a_hostile_peer_overflow_nothing() {
+        let mut clock = PeerClock::default();
+        clock.received(Duration::MAX, SECOND);
+        assert_eq!(clock.least(Duration::MAX), Some(Duration::MAX));
+        clock.received(Duration::ZERO, 2 * WINDOW);
+        assert!(clock.least(Duration::ZERO).is_some());
+    }
+}

@@ -1,0 +1,143 @@
+//! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered yet.
+
+use super::feed::{Feed, ResumePoint};
+use crate::deadline::Waiting;
+use crate::error::{Error, Result};
+use crate::message::Message;
+use crate::sys::eventfd::{EventFd, ReadinessFlag};
+use crate::sys::poll::{Epoll, Ready};
+use crate::sys::stop;
+
+/// Tokens in the epoll set: the feed, the name that may appear, `wake`, and the signals.
+pub(super) const FEED: u64 = 1;
+pub(super) const NAME: u64 = 2;
+pub(super) const WAKE: u64 = 3;
+pub(super) const STOP: u64 = 4;
+
+/// The state of the receiving thread.
+pub struct ReceiveState {
+    pub(super) feed: Option<Feed>,
+    /// Whether the publisher has a new ring: to connect to it is no new connection.
+    pub(super) moved: bool,
+    /// Where the last feed stopped, or that there was no publisher.
+    pub(super) resume: Option<ResumePoint>,
+    pub(super) epoll: Epoll,
+    /// Keeps the descriptor readable while a message waits in `pending`.
+    pub(super) waker: ReadinessFlag,
+    /// The newest message that came over a stream, for [`Subscriber::newest`].
+    pub(super) newest: Option<Message>,
+    /// A message that was received and not delivered: it came together with a gap, or
+    /// [`Subscriber::poll`] found it.
+    pub(super) pending: Option<Message>,
+    /// An error for the next call, before `pending`: it came behind messages that were delivered
+    /// together.
+    pub(super) deferred_error: Option<Error>,
+    /// Missed messages that neither an error nor a message has reported.
+    pub(super) missed: u64,
+    /// The number of the message that the program got last.
+    pub(super) delivered: u64,
+    /// Whether the feed was told to wake this side.
+    pub(super) parked: bool,
+    /// Whether the program's event loop watches the descriptor.
+    pub(super) watched: bool,
+    /// Exists while SIGINT and SIGTERM end the wait.
+    pub(super) signal_watch: Option<stop::Watch>,
+    pub(super) ready: Vec<Ready>,
+}
+
+impl ReceiveState {
+    /// Disconnects, and stops watching for signals.
+    pub(super) fn close(&mut self) {
+        self.drop_feed();
+        if self.signal_watch.take().is_some() {
+            self.epoll.remove(stop::waker());
+        }
+    }
+
+    /// Waits until the feed may have something: a short wait of the feed first, then the epoll set.
+    pub(super) fn wait_for_frame(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        if waiting.is_none() && !self.watched {
+            return Err(waiting.timed_out());
+        }
+        if !waiting.is_none() && feed.spin() {
+            return Ok(());
+        }
+        if !waiting.is_none() && feed.sleep_briefly(waiting)? {
+            return Ok(());
+        }
+        self.waker.drain();
+        self.parked = true;
+        if feed.park()? {
+            self.unpark();
+            return Ok(());
+        }
+        if waiting.is_none() {
+            // The feed stays parked: the program waits on the descriptor.
+            return Err(waiting.timed_out());
+        }
+        let waited = self.epoll.wait(waiting, &mut self.ready);
+        if self.ready.iter().any(|r| r.token == WAKE) {
+            wake.drain();
+        }
+        self.unpark();
+        waited
+    }
+
+    /// Records that what was delivered is consumed.
+    pub(super) fn consumed(&mut self) -> Result<()> {
+        self.feed.as_mut().map_or(Ok(()), |feed| feed.consumed(self.delivered))
+    }
+
+    /// Adds what the feed knows about a time-out.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match &self.feed {
+            Some(feed) => feed.explain(error),
+            None => error,
+        }
+    }
+
+    /// Takes back the request to be woken.
+    pub(super) fn unpark(&mut self) {
+        if let Some(feed) = self.feed.as_mut().filter(|_| self.parked) {
+            feed.unpark();
+        }
+        self.parked = false;
+    }
+
+    /// Keeps the descriptor readable exactly while something can be received.
+    pub(super) fn update_readiness(&mut self) {
+        if !self.watched {
+            return;
+        }
+        let more = self.pending.is_some()
+            || self.deferred_error.is_some()
+            || self.feed.as_mut().is_some_and(|feed| {
+                let more = feed.park().unwrap_or(true);
+                self.parked = !more;
+                more
+            });
+        if more {
+            self.waker.wake();
+        } else {
+            self.waker.drain();
+        }
+    }
+
+    /// Drops the feed unless it goes on after this error.
+    pub(super) fn feed_failed(&mut self, error: &Error) {
+        if !self.feed.as_mut().is_some_and(|feed| feed.reconnects(error)) {
+            self.drop_feed();
+        }
+    }
+
+    /// Drops the feed and keeps where it stopped.
+    pub(super) fn drop_feed(&mut self) {
+        let Some(feed) = self.feed.take() else { return };
+        self.resume = feed.resume_point();
+        for fd in feed.descriptors() {
+            self.epoll.remove(fd);
+        }
+        self.parked = false;
+    }
+}

@@ -1,0 +1,108 @@
+//! A journal of this machine that repeats one of another machine; a bridge writes it.
+//!
+//! Records keep their numbers, times, sources and incarnations, so that a subscriber of the replica sees what it would see on
+//! the other machine. Schemas that records name are kept beside it.
+
+use std::sync::Arc;
+
+use super::store;
+use crate::channel::Options;
+use crate::channel::schema_negotiation::stored;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::place::Place;
+use crate::transport::store::Replicates;
+pub use crate::transport::store::{Copied as ReplicaRecord, History};
+
+/// A journal that repeats one of another machine, record by record, under the same numbers, times, sources and incarnations.
+/// Subscribers read it like any journal. A publisher of this machine that opens it gets `AddressInUse`.
+#[derive(Debug)]
+pub struct Replica {
+    shown: String,
+    endpoint: Endpoint,
+    writer: Box<dyn Replicates>,
+    max_message_size: u64,
+}
+
+impl Replica {
+    /// Opens the replica of the journal `of`, of the machine in [`Options::with_machine`], and creates it if there is none.
+    ///
+    /// Records that the other journal has deleted are deleted here too. If the other journal was started anew, the replica of
+    /// the old one is renamed to `NAME.replaced`, and replaces one of that name.
+    ///
+    /// # Errors
+    /// `AddressInUse` if a process writes the replica, or if the journal here belongs to this machine or to another one;
+    /// `Unsupported` for an endpoint that keeps no history.
+    pub fn open(endpoint: &str, options: &Options, of: &History) -> Result<Replica> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let open = || {
+            let of = History { machine: options.machine.as_ref().map(Arc::to_string), ..of.clone() };
+            let place = Place::of(&endpoint)?;
+            let unsupported = || {
+                let text = "only a journal: repeats one of another machine";
+                Error::new(ErrorKind::Unsupported, text)
+            };
+            let driver = store::driver(&endpoint)?;
+            let writer = driver.replica(&place, options.access(), &of)?.ok_or_else(unsupported)?;
+            // Schemas that no record names any more: old records may just have been deleted.
+            stored::remove_unused(&endpoint)?;
+            Ok(writer)
+        };
+        let writer = open().map_err(|e: Error| e.on(&endpoint))?;
+        Ok(Replica {
+            shown: endpoint.to_string(),
+            endpoint,
+            writer,
+            max_message_size: options.max_message_size,
+        })
+    }
+
+    /// The number of its last record: the one after it comes next.
+    pub fn last(&self) -> u64 {
+        self.writer.last()
+    }
+
+    /// Writes records in their order; they are on the disk when this returns. Records that are there already change nothing.
+    ///
+    /// # Errors
+    /// `Malformed` if a record is missing before one with which no segment begins; `TooLarge` above `max_message_size`;
+    /// `NoSpace` on a full disk: [`Replica::last`] tells how far it came, and the rest can be written again later.
+    pub fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()> {
+        let longest = records.iter().map(|record| record.body.len() as u64).max();
+        if let Some(size) = longest.filter(|size| *size > self.max_message_size) {
+            let text = format!(
+                "a record has {size} bytes, {} are taken (option max_message_size)",
+                self.max_message_size
+            );
+            return Err(Error::new(ErrorKind::TooLarge, text).on(&self.shown));
+        }
+        self.writer.append(records).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Stores the canonical form of a schema. Call it before [`Replica::append`] with records that name the schema.
+    pub fn keep_schema(&self, form: &[u8]) -> Result<()> {
+        stored::keep_form(&self.endpoint, form).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Deletes records below this number, which the other journal has deleted. Only whole segments go.
+    pub fn retire_before(&mut self, first: u64) -> Result<()> {
+        self.writer.retire_before(first).map_err(|e| e.on(&self.shown))
+    }
+}
+
+impl ReplicaRecord {
+    /// Returns the record of a journal's message. `begins` is true if a segment begins with it.
+    pub fn of(message: &Message, begins: bool) -> ReplicaRecord {
+        ReplicaRecord {
+            sequence: message.sequence(),
+            sent: message.sent().0,
+            source: message.source().to_owned(),
+            session: message.incarnation(),
+            schema: message.header().schema,
+            encoding: message.encoding(),
+            body: message.body().clone(),
+            begins,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the controller's server, the crate `linkspan-controller`, uses of the core beside its public
+//! interface.
+//!
+//! It is public and hidden: a server exchanges the messages of services frame by frame, over many
+//! links of which it waits for none, and no other program does. Both crates have one version, and
+//! names here may change with any.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+pub use super::command::failure_of;
+pub use super::notify::Supervisor;
+pub use super::protocol::{
+    DEFAULT_WITHIN, HEARTBEAT, Introduction, LogLine, MAX_WITHIN, MESSAGE_LIMIT, MIN_DATA_PERIOD, Report,
+    ToController, ToService, check_service_name, clock_of, id as command_id, margin, with_until,
+};
+pub use super::table::allows;
+pub use crate::channel::RequestInfo;
+pub use crate::channel::handshake::random;
+pub use crate::channel::pattern::Pattern;
+pub use crate::channel::session::Owner;
+pub use crate::deadline::{PeerClock, Waiting};
+pub use crate::message::failure::to_payload as failure_payload;
+pub use crate::sys::clock::since_boot;
+pub use crate::sys::eventfd::EventFd;
+pub use crate::sys::poll::{Epoll, Interest, Ready};
+pub use crate::sys::stop::{
+    Watch as StopWatch, waker as stop_waker, was_asked as stop_was_asked, watch as watch_stop,
+};
+
+use crate::channel::{Channel, Delivery, Listener, Options};
+use crate::deadline::{OnWait, Timeout, Wait};
+use crate::error::Result;
+use crate::frame::Kind;
+use crate::message::{Message, Payload};
+use crate::transport::endpoint::Endpoint;
+
+/// Begins a wait: for ever where the caller gave no time-out; `on_wait` runs beside the caller's tick.
+pub fn start<'a>(wait: Wait<'a>, on_wait: &Option<OnWait>) -> Waiting<'a> {
+    wait.start(Timeout::Forever).on_wait(on_wait)
+}
+
+/// Returns what kind of frame a message came in.
+pub fn kind(message: &Message) -> Kind {
+    message.header().kind
+}
+
+/// Returns the port of an endpoint of TCP, or `None` for any other one.
+pub fn port(endpoint: &str) -> Option<u16> {
+    let endpoint: Endpoint = endpoint.parse().ok()?;
+    Some(endpoint.host_and_port()?.1)
+}
+
+/// Returns the options of a link between a controller and a peer: best effort, because the protocol
+/// repeats what was lost.
+fn link_options(options: &Options, pattern: Pattern) -> Options {
+    let mut options = options.clone();
+    (options.pattern, options.delivery) = (pattern, Some(Delivery::BestEffort));
+    options
+}
+
+/// Listens as a controller: for services and for clients.
+#[derive(Debug)]
+pub struct PeerListener(Listener);
+
+/// A peer that was accepted.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// Its name as the source of messages.
+    pub source: Arc<str>,
+    /// `Service`, or `Controller` for a client.
+    pub pattern: Pattern,
+    /// The session of its incarnation.
+    pub session: u64,
+    /// The owner that the kernel or a key proves.
+    pub owner: Owner,
+    /// The machine that it is on, if a bridge carries the link.
+    pub machine: Option<Arc<str>>,
+}
+
+impl PeerListener {
+    /// Listens at an endpoint. At most `queue` peers wait to be accepted; later ones get `Full`.
+    pub fn listen(endpoint: &str, options: &Options, queue: usize) -> Result<PeerListener> {
+        let mut options = link_options(options, Pattern::Controller);
+        options.max_message_size = MESSAGE_LIMIT;
+        options.queue = queue;
+        Listener::listen(endpoint, &options).map(PeerListener)
+    }
+
+    /// Accepts a peer without waiting: `Timeout` if there is none.
+    pub fn accept(&self) -> Result<(PeerLink, PeerInfo)> {
+        let (channel, peer) = self.0.accept_with_peer(Wait::none())?;
+        let peer = PeerInfo {
+            source: peer.source,
+            pattern: peer.pattern,
+            session: peer.session,
+            owner: peer.owner,
+            machine: peer.machine,
+        };
+        Ok((PeerLink(channel), peer))
+    }
+
+    /// Returns its endpoint, with the port that was assigned.
+    pub fn endpoint(&self) -> String {
+        self.0.endpoint()
+    }
+
+    /// Stops listening.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// Readable while a peer waits to be accepted.
+impl AsFd for PeerListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// One end of a link between a controller and a peer of it. [`PeerLink::room`] and the methods after
+/// it never wait.
+pub struct PeerLink(Channel);
+
+impl PeerLink {
+    /// Connects to a controller as a peer of this pattern does. Tests of the server play peers with it.
+    pub fn connect<'a>(endpoint: &str, pattern: Pattern, wait: impl Into<Wait<'a>>) -> Result<PeerLink> {
+        Channel::connect(endpoint, &link_options(&Options::default(), pattern), wait).map(PeerLink)
+    }
+
+    /// Returns the channel, for what programs do with one.
+    pub fn channel(&self) -> &Channel {
+        &self.0
+    }
+
+    /// Sends a command or an event: `Timeout` or `Full` if there is no room.
+    pub fn send<'a>(&self, kind: Kind, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<()> {
+        self.0.send_as(kind, payload, wait).map(drop)
+    }
+
+    /// Answers a request with a reply or an error: `Timeout` or `Full` if there is no room.
+    pub fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
+        self.0.respond(to, kind, payload)
+    }
+
+    /// Flushes what the link has taken over. If that is not possible now, or something was `blocked` before, returns what is ready
+    /// once there is room, and for what.
+    pub fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
+        self.0.room(blocked)
+    }
+
+    /// Keeps a descriptor readable from now on while something can be received, and lends it.
+    pub fn with_descriptor(&self, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+        self.0.with_descriptor(watch)
+    }
+
+    /// Closes the link at once: the other side sees that it has ended.
+    pub fn abandon(&self) {
+        self.0.abandon();
+    }
+}
+
+impl fmt::Debug for PeerLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,160 @@
+//! One ring that all subscribers of a publisher read: what a transport with shared memory
+//! implements for `publish`.
+//!
+//! The publisher has a [`BroadcastWriter`]. A subscriber makes a [`BroadcastOffer`], sends its
+//! descriptors with the hello, and turns it into a [`BroadcastReader`] when the publisher has
+//! answered. The publisher never waits: a subscriber that is too slow is overtaken, and finds how
+//! many messages it missed in the sequence numbers. A message that does not fit makes the publisher
+//! move to a larger ring; its readers get [`Received::Moved`] and join again.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BroadcastSlots;
+use super::hello::AnsweredCall;
+use crate::deadline::Waiting;
+use crate::error::Result;
+use crate::frame::{Incoming, Outgoing};
+use crate::sys::fork::Guarded;
+
+/// What one read of the ring returned.
+#[derive(Debug)]
+pub enum Received {
+    /// A frame.
+    Frame(Incoming),
+    /// Nothing new.
+    Nothing,
+    /// The publisher has moved to a larger ring, or a slot's file is needed that has not come: connect again.
+    Moved,
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the newest record, which is flagged as retained.
+    Newest,
+    /// With the message of this sequence number, which is flagged as retained; 0 for the first
+    /// message of all.
+    With(u64),
+    /// Behind the message of this sequence number, which it has read in the previous ring.
+    After(u64),
+}
+
+/// Makes both sides of such rings.
+pub trait BroadcastDriver: Sync {
+    /// Makes a publisher's ring of at least `buffer` bytes, for the session of this incarnation and
+    /// for messages of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn writer(&self, session: u64, buffer: usize, limit: u64) -> Result<Box<dyn BroadcastWriter>>;
+
+    /// Makes what a subscriber brings before it knows the publisher.
+    fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>>;
+
+    /// Reads the newest frame of the ring that came with a publisher's hello, without subscribing.
+    /// `limit` is the longest body in bytes.
+    fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received>;
+}
+
+/// A publisher's ring, and its view of each subscriber. Used by one thread at a time.
+pub trait BroadcastWriter: Send {
+    /// Publishes a frame and wakes the subscribers that are parked.
+    ///
+    /// # Errors
+    /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed.
+    fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()>;
+
+    /// Publishes several frames in order with one wake-up. Returns how many, and the error of the
+    /// next one.
+    fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
+
+    /// Returns where long arrays are put that subscribers view; `None` for a transport without
+    /// slots.
+    fn slots(&self) -> Option<Arc<BroadcastSlots>>;
+
+    /// Returns the descriptors that go along with the answer to the hello of this reader: the
+    /// memory file of the ring, and those of slots that it needs.
+    ///
+    /// # Errors
+    /// Those of duplicating descriptors.
+    fn descriptors_for_peer(&mut self, id: u64) -> Result<Vec<OwnedFd>>;
+
+    /// Counts a subscriber from now on under this number, with the descriptors that came with its
+    /// hello. `socket` is its connection, over which it is woken.
+    ///
+    /// # Errors
+    /// `Malformed` where its memory file is invalid.
+    fn add(&mut self, id: u64, descriptors: Vec<OwnedFd>, session: u64, socket: Arc<Guarded>) -> Result<()>;
+
+    /// Somebody reads under this number, a subscriber or not, who knows of no slots: until it is removed, each message is in the ring as
+    /// a whole, and so is the newest.
+    fn add_without_slots(&mut self, id: u64) -> Result<()>;
+
+    /// The hello of a subscriber has been answered.
+    fn answered(&mut self, id: u64);
+
+    /// Forgets a subscriber, or somebody who knows of no slots.
+    fn remove(&mut self, id: u64);
+
+    /// Nothing is published any more: views of what was published stay as they are.
+    fn close(&mut self);
+
+    /// Returns the number of the last message that a subscriber has read; 0 before the first, and
+    /// for an unknown subscriber.
+    fn read_so_far(&self, id: u64) -> u64;
+}
+
+/// What a subscriber brings to a subscription.
+pub trait BroadcastOffer {
+    /// Returns the descriptors that go with its hello.
+    fn descriptors(&self) -> Result<Vec<OwnedFd>>;
+
+    /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
+    /// `spin` how long a read polls before it sleeps.
+    ///
+    /// # Errors
+    /// `Malformed` where the publisher's memory file is invalid.
+    fn join(
+        self: Box<Self>,
+        called: AnsweredCall,
+        session: u64,
+        limit: u64,
+        start: Start,
+        spin: Duration,
+    ) -> Result<Box<dyn BroadcastReader>>;
+}
+
+/// The receiving half of a subscription. What has no description here is in the transport contract.
+pub trait BroadcastReader: Send {
+    /// Returns the next frame, nothing, or that the publisher has moved.
+    ///
+    /// # Errors
+    /// `Disconnected` once everything has been read that a publisher left which has ended.
+    fn try_recv(&mut self) -> Result<Received>;
+
+    /// Returns the newest frame, whether it was read before or not.
+    fn latest(&mut self) -> Result<Received>;
+
+    /// Returns whether the publisher has closed, or its process has ended.
+    fn is_gone(&self) -> Result<bool>;
+
+    /// Returns where a reader of the publisher's next ring begins.
+    fn resume(&self) -> Start;
+
+    /// Polls for a frame for a few microseconds; true when there is one.
+    fn spin(&mut self) -> bool;
+
+    /// Sleeps for a short time on a word of the ring; false when it is time to park.
+    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool>;
+
+    /// Announces a longer sleep; true where a frame is there after all.
+    fn park(&mut self) -> Result<bool>;
+
+    /// Ends the announcement.
+    fn unpark(&mut self);
+
+    /// Returns what to sleep on.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+}

@@ -1,0 +1,178 @@
+//! The file as a transport: the kind, and the traits that it implements over [`Reader`] and
+//! [`Writer`].
+//!
+//! A file is a store of one value: no process owns its name, so it is never stale and nothing is
+//! swept.
+
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::Settings;
+use super::reader::{self, Reader};
+use super::writer::Writer;
+use crate::codec::Encoding;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Incoming, Outgoing};
+use crate::sys::socket::Carries;
+use crate::sys::staging::Swept;
+use crate::transport::capability::{Capabilities, LINKS};
+use crate::transport::driver::{Driver, Listed, Listing};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::place::Place;
+use crate::transport::store::{Author, StoreDriver, StoreOptions, StoreReader, StoreWriter};
+
+/// The transport `file:`.
+pub struct File;
+
+/// The name and the capabilities: publish, subscribe and latest, without peers.
+static KIND: Kind = Kind {
+    name: "file",
+    naming: Naming::NameOrPath,
+    names: Names::Runtime,
+    carries: Carries::Bytes,
+    capabilities: Capabilities {
+        channel: false,
+        request: false,
+        replies: false,
+        sessions: false,
+        keeps: true,
+        allow_lists: false,
+        framing: true,
+        store: true,
+        single_value: true,
+        because: "a file holds one value, the latest: publish to it, subscribe to it, or ask for the latest; use spool: for messages",
+        ..LINKS
+    },
+};
+
+impl Driver for File {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn store(&self) -> Option<&dyn StoreDriver> {
+        Some(self)
+    }
+
+    fn listed(&self) -> Listed {
+        Listed::Files { owned: false }
+    }
+
+    fn listing(&self, place: &Place) -> Result<Option<Listing>> {
+        reader::listing(place)
+    }
+
+    /// A file that a dead process left is its value, so nothing is removed.
+    fn sweep(&self, _place: &Place, _begun: bool) -> Result<Swept> {
+        Ok(Swept::default())
+    }
+}
+
+/// Selects the options that concern a file.
+fn settings(options: &StoreOptions) -> Settings {
+    Settings {
+        form: options.form,
+        locked: options.locked,
+        durable: options.durable,
+        mode: options.access.mode,
+        group: options.access.group,
+        max_message_size: options.max_message_size,
+    }
+}
+
+impl StoreDriver for File {
+    fn writer(
+        &self,
+        endpoint: &Endpoint,
+        options: &StoreOptions,
+        _author: &Author,
+    ) -> Result<Box<dyn StoreWriter>> {
+        Ok(Box::new(Mutex::new(Writer::new(endpoint, settings(options))?)))
+    }
+
+    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Box<dyn StoreReader>> {
+        Ok(Box::new(Reader::watching(endpoint, settings(options))?))
+    }
+
+    fn newest(
+        &self,
+        endpoint: &Endpoint,
+        options: &StoreOptions,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Incoming> {
+        Reader::new(endpoint, settings(options))?.latest(waiting)
+    }
+}
+
+/// One thread writes at a time, under the mutex.
+impl StoreWriter for Mutex<Writer> {
+    fn takes_many(&self) -> bool {
+        false
+    }
+
+    /// Blocks on the mutex while another thread writes, and on the lock of the file until the
+    /// deadline.
+    fn write(&self, frame: &Outgoing<'_>, _body: &Bytes, waiting: &mut Waiting<'_>) -> Result<u64> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).write(frame, waiting)
+    }
+
+    /// `None`: values are written one by one, because only the last would remain.
+    fn write_many(
+        &self,
+        _bodies: &mut dyn Iterator<Item = (Encoding, Bytes)>,
+    ) -> Option<(usize, Result<()>)> {
+        None
+    }
+
+    /// Readers leave no trace in a file, so their number is unknown.
+    fn subscribers(&self) -> usize {
+        0
+    }
+
+    /// Writers own no name between writes.
+    fn close(&self) {}
+}
+
+impl StoreReader for Reader {
+    fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        Reader::try_recv(self)
+    }
+
+    /// Returns the value without waiting.
+    fn latest(&mut self) -> Result<Option<Incoming>> {
+        match Reader::latest(self, &mut Waiting::at_once()) {
+            Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
+            frame => frame.map(Some),
+        }
+    }
+
+    /// Does nothing: a file keeps its value whoever has read it.
+    fn consumed(&mut self, _sequence: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn has_gaps(&self) -> bool {
+        true
+    }
+
+    /// False: the file has one value, which a reader that opens it again gets as well.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
+    fn why_nothing(&self) -> Option<Error> {
+        Reader::why_nothing(self)
+    }
+
+    fn park(&mut self) -> Result<bool> {
+        Ok(Reader::park(self))
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        Reader::descriptors(self)
+    }
+}

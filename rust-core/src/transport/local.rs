@@ -1,0 +1,87 @@
+//! Listening and connecting at a Unix socket in a directory: what `shm` and `unix` share.
+//!
+//! The socket has a name in a directory, so the kernel checks who may connect and inotify signals a
+//! new listener. Over `shm` the socket carries the hello and the memory file, and later only wakes;
+//! over `unix` it carries every frame.
+
+use std::os::fd::BorrowedFd;
+
+use super::acceptor::ListenSource;
+use super::driver::{Appears, ListenRequest, Target};
+use super::endpoint::Endpoint;
+use super::hello::{self, Call};
+use super::place::{Access, Place};
+use super::stream::Stream;
+use crate::deadline::Waiting;
+use crate::error::Result;
+use crate::sys::lock::Lock;
+use crate::sys::socket::Carries;
+
+/// Takes the name of a socket: at once, shared with other processes of this user, or after a wait
+/// for a process that is just ending (see `claim`).
+///
+/// # Errors
+/// `AddressInUse`, `PermissionDenied`.
+pub fn listen(endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+    let place = Place::of(endpoint)?;
+    let access = Access { carries: endpoint.transport().carries(), ..request.access };
+    let claim = if request.at_once {
+        place.try_claim(access)?
+    } else if access.shared {
+        place.claim_shared(access, || (request.ask_to_join)(&place))?
+    } else {
+        place.claim(access)?
+    };
+    Ok((claim.into(), endpoint.clone()))
+}
+
+/// A socket at which a process listens, or will.
+struct Socket {
+    /// Where the socket is.
+    place: Place,
+    /// Whether the connection may bring descriptors.
+    carries: Carries,
+}
+
+/// Returns the target of an endpoint.
+///
+/// # Errors
+/// Those of [`Place::of`].
+pub fn target(endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+    Ok(target_at(endpoint, Place::of(endpoint)?))
+}
+
+/// The same for a socket that was found at a place.
+pub fn target_at(endpoint: &Endpoint, place: Place) -> Box<dyn Target> {
+    Box::new(Socket { place, carries: endpoint.transport().carries() })
+}
+
+impl Target for Socket {
+    fn call(
+        &self,
+        hello: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        _wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Call> {
+        hello::call(&self.place, self.carries, hello, descriptors, waiting)
+    }
+
+    fn connect(&self, _wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+        hello::connect(&self.place, self.carries, waiting)
+    }
+
+    fn appears(&self) -> Appears<'_> {
+        Appears::Name(&self.place)
+    }
+
+    fn mark(&self) -> Option<Lock> {
+        // The wait itself needs no mark: it only makes a publisher that is about to end serve this
+        // process first. So a failure is no error.
+        self.place.await_owner().ok()
+    }
+
+    fn shown(&self) -> String {
+        self.place.path().display().to_string()
+    }
+}

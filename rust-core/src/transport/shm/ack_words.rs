@@ -1,0 +1,83 @@
+//! Acknowledgement over shared memory: a number in each side's page up to which its program has
+//! consumed the peer's messages, and a number from which on the peer wants a frame (decision
+//! 26).
+//!
+//! The page outlives its owner: what was consumed before a SIGKILL is known after it. A sender
+//! reads the number when it needs room in its store, at close, and after the link has ended; so a
+//! dialogue sends no acknowledgement frames. A sender that has to sleep until something is
+//! acknowledged stores in its own page the number from which on a frame helps. Each side stores its
+//! word, makes a full fence, and then loads the other's word: one of the two always sees the other,
+//! so no wake-up is lost (`loom_tests.rs` has the model).
+//!
+//! Both words are hostile input to the other side. Any value makes it send a frame too many, or is
+//! refused by the session, which knows the highest number that it has sent.
+
+use std::sync::atomic::Ordering;
+
+use super::memory::{Memory, OwnMemory};
+use super::segment::at;
+use crate::sys::fork;
+
+/// The words of both pages, as one side uses them. Shared by the sending and the receiving path;
+/// every call is one atomic access and never blocks.
+#[derive(Debug)]
+pub(crate) struct AckWords<M, P> {
+    /// This side's page.
+    mine: M,
+    /// The peer's page, mapped read-only.
+    peer: P,
+    /// The fork generation of the link.
+    generation: u64,
+}
+
+impl<M: OwnMemory, P: Memory> AckWords<M, P> {
+    /// The words in these two pages.
+    pub fn new(mine: M, peer: P) -> AckWords<M, P> {
+        AckWords { mine, peer, generation: fork::generation() }
+    }
+
+    /// False in a forked child: the mappings are absent there, and the link belongs to the parent.
+    fn is_ours(&self) -> bool {
+        fork::generation() == self.generation
+    }
+
+    /// Stores that all of the peer's messages up to this number have been consumed, behind which
+    /// comes a full fence. Load [`AckWords::wanted`] after this.
+    #[inline]
+    pub fn publish(&self, consumed: u64) {
+        if self.is_ours() {
+            self.mine.store_fenced(at::ACKNOWLEDGED, consumed);
+        }
+    }
+
+    /// The same without the fence, for a caller that makes one before it loads
+    /// [`AckWords::wanted`].
+    #[inline]
+    pub fn publish_before_fence(&self, consumed: u64) {
+        if self.is_ours() {
+            self.mine.store(at::ACKNOWLEDGED, consumed, Ordering::Release);
+        }
+    }
+
+    /// The number from which on the peer waits for an acknowledgement frame; 0 where it does not
+    /// wait.
+    #[inline]
+    pub fn wanted(&self) -> u64 {
+        if self.is_ours() { self.peer.load_fenced(at::ACK_WANTED) } else { 0 }
+    }
+
+    /// The number up to which the peer's program has consumed our messages, as its page claims.
+    /// Known also after the peer's death.
+    #[inline]
+    pub fn acknowledged(&self) -> u64 {
+        if self.is_ours() { self.peer.load_fenced(at::ACKNOWLEDGED) } else { 0 }
+    }
+
+    /// Asks for a frame once the peer has consumed up to this number; 0 asks for none. Load
+    /// [`AckWords::acknowledged`] after this and before sleeping.
+    pub fn want(&self, number: u64) {
+        if self.is_ours() {
+            self.mine.store_fenced(at::ACK_WANTED, number);
+        }
+    }
+}

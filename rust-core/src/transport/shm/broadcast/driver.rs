@@ -1,0 +1,278 @@
+//! The ring of a publisher behind the traits of `transport::broadcast`.
+//!
+//! The layer above knows only the traits. A publisher gets a [`BroadcastWriter`], to which it adds
+//! each subscriber with the descriptors of its hello; a subscriber makes an offer (its page), sends
+//! it with its hello, and joins with the descriptor that came with the answer (the ring).
+//! Descriptors from a hello are mapped or refused, never read from or written to.
+
+use std::collections::HashSet;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::publisher::{Broadcast, Subscription};
+use super::references;
+use super::ring_reader::RingReader;
+use super::slots::BroadcastSlots;
+use super::subscriber::{BroadcastReader, SubscriberPage};
+use super::views::SlotFiles;
+use crate::body::Split;
+use crate::deadline::Waiting;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{Header, Outgoing};
+use crate::sys::fork::Guarded;
+use crate::transport::broadcast::{self, BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
+use crate::transport::hello::AnsweredCall;
+
+/// Makes both sides of rings in shared memory; it has no state.
+pub struct RingDriver;
+
+impl BroadcastDriver for RingDriver {
+    fn writer(&self, session: u64, buffer: usize, limit: u64) -> Result<Box<dyn BroadcastWriter>> {
+        let ring = Broadcast::create(session, buffer)?;
+        let slots = Arc::new(BroadcastSlots::new(session, limit, ring.ring() as usize));
+        let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
+        Ok(Box::new(Writer { ring, subscribers, slots, without_slots, newest: None }))
+    }
+
+    fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>> {
+        Ok(Box::new(SubscriberPage::create(session)?))
+    }
+
+    fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
+        let (ring, mut slots) = opened(&mut called.descriptors, session, limit)?;
+        let ring_reader = RingReader::open(ring, session, limit, Start::Newest)?;
+        ring_reader.latest_with(&mut |frame| slots.resolve(frame, None, || Ok(None)))
+    }
+}
+
+/// A ring, and the subscribers that read it. The ring does not need them to publish: they are here
+/// to be woken and to be asked how far they have read.
+struct Writer {
+    ring: Broadcast,
+    /// By the number under which the fan-out knows a subscriber. Ordered, so that wake-ups go in
+    /// one order.
+    subscribers: IndexMap<u64, Subscription>,
+    slots: Arc<BroadcastSlots>,
+    /// Those who read and know of no slots.
+    without_slots: HashSet<u64>,
+    /// The newest message, where it refers to slots: those are kept as they are for whoever comes.
+    newest: Option<Newest>,
+}
+
+struct Newest {
+    header: Header,
+    split: Split,
+}
+
+impl Writer {
+    /// Wakes the subscribers that sleep.
+    fn notify(&mut self) {
+        self.ring.notify(self.subscribers.values_mut());
+    }
+}
+
+impl Newest {
+    /// What a frame leaves to be kept.
+    fn of(frame: &Outgoing<'_>) -> Option<Newest> {
+        let split = frame.split?;
+        let split = Split::new(split.rest().clone(), split.parts().to_vec());
+        Some(Newest { header: frame.header, split })
+    }
+}
+
+/// References to the long arrays of a frame that lie in slots, in place of the arrays; none where it goes through the ring as a whole.
+fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Vec<u8>> {
+    let split = frame.split.filter(|_| frame.extension.is_empty())?;
+    Some(references::to_bytes(&slots.refer(split)?))
+}
+
+/// The frame as the ring gets it.
+fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a> {
+    match references {
+        Some(extension) => Outgoing { extension, ..*frame },
+        None => frame.in_one_block(),
+    }
+}
+
+impl BroadcastWriter for Writer {
+    fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        if frame.split.is_none() {
+            self.ring.publish(frame)?;
+            self.newest = None;
+        } else {
+            let references = references(&self.slots, frame);
+            let frame = placed(frame, references.as_deref());
+            self.ring.publish(&frame)?;
+            self.newest = Newest::of(&frame);
+        }
+        self.notify();
+        Ok(())
+    }
+
+    fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
+        let mut count = 0;
+        // Those that refer to slots are few, and each is published by itself.
+        let mut frames = frames.peekable();
+        while frames.peek().is_some() {
+            let whole = std::iter::from_fn(|| frames.next_if(|frame| frame.split.is_none()));
+            let (published, result) = self.ring.publish_many(whole);
+            count += published;
+            if published > 0 {
+                self.newest = None;
+            }
+            let next = result.map(|()| frames.next_if(|frame| frame.split.is_some()));
+            let result = next.and_then(|frame| {
+                frame.map_or(Ok(()), |frame| {
+                    self.publish(&frame)?;
+                    count += 1;
+                    Ok(())
+                })
+            });
+            if result.is_err() {
+                self.notify();
+                return (count, result);
+            }
+        }
+        self.notify();
+        (count, Ok(()))
+    }
+
+    fn slots(&self) -> Option<Arc<BroadcastSlots>> {
+        Some(self.slots.clone())
+    }
+
+    fn descriptors_for_peer(&mut self, id: u64) -> Result<Vec<OwnedFd>> {
+        let ring = self.ring.descriptor_for_peer().try_clone_to_owned();
+        let mut descriptors = vec![ring.doing("duplicating a ring's descriptor")?];
+        if self.without_slots.contains(&id) {
+            return Ok(descriptors);
+        }
+        descriptors.extend(match (&self.newest, self.subscribers.contains_key(&id)) {
+            (_, true) => self.slots.files_for(id)?,
+            (Some(newest), false) => self.slots.files_of(&newest.split)?,
+            (None, false) => Vec::new(),
+        });
+        Ok(descriptors)
+    }
+
+    fn add(&mut self, id: u64, descriptors: Vec<OwnedFd>, session: u64, socket: Arc<Guarded>) -> Result<()> {
+        let subscription = Subscription::from_descriptors(descriptors, session, socket)?;
+        if !self.without_slots.contains(&id) {
+            let (page, socket) = subscription.page();
+            self.slots.add(id, page.clone(), socket.clone());
+        }
+        self.subscribers.insert(id, subscription);
+        Ok(())
+    }
+
+    fn add_without_slots(&mut self, id: u64) -> Result<()> {
+        self.slots.turn_off(true);
+        self.without_slots.insert(id);
+        let Some(newest) = self.newest.take() else { return Ok(()) };
+        let Newest { header, split } = &newest;
+        // Once more under its number: who has had it passes over it.
+        let frame = Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split) };
+        let published = self.ring.publish(&frame.in_one_block());
+        if published.is_err() {
+            self.newest = Some(newest);
+        }
+        self.notify();
+        published.map(drop)
+    }
+
+    fn answered(&mut self, id: u64) {
+        self.slots.answered(id);
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.subscribers.swap_remove(&id);
+        if self.without_slots.remove(&id) {
+            self.slots.turn_off(!self.without_slots.is_empty());
+        } else {
+            self.slots.remove(id);
+        }
+    }
+
+    fn close(&mut self) {
+        self.slots.close();
+    }
+
+    fn read_so_far(&self, id: u64) -> u64 {
+        self.subscribers.get(&id).map_or(0, Subscription::read_so_far)
+    }
+}
+
+impl BroadcastOffer for SubscriberPage {
+    fn descriptors(&self) -> Result<Vec<OwnedFd>> {
+        let file = self.descriptor_for_peer().try_clone_to_owned();
+        Ok(vec![file.doing("duplicating a descriptor for the publisher")?])
+    }
+
+    fn join(
+        self: Box<Self>,
+        mut called: AnsweredCall,
+        session: u64,
+        limit: u64,
+        start: Start,
+        spin: Duration,
+    ) -> Result<Box<dyn broadcast::BroadcastReader>> {
+        let (ring, slots) = opened(&mut called.descriptors, session, limit)?;
+        let ring_reader = RingReader::open(ring, session, limit, start)?;
+        let socket = called.stream.into_socket()?;
+        Ok(Box::new(BroadcastReader::new(ring_reader, slots, *self, socket, called.process, spin)))
+    }
+}
+
+/// The descriptors that came with a publisher's hello: its ring, and files of its slots. `Malformed`
+/// for anything else.
+fn opened(descriptors: &mut Vec<OwnedFd>, session: u64, limit: u64) -> Result<(OwnedFd, SlotFiles)> {
+    let mut descriptors = descriptors.drain(..);
+    let Some(ring) = descriptors.next() else {
+        let text = "a publisher's hello brings its ring, and files of its slots";
+        return Err(Error::new(ErrorKind::Malformed, text));
+    };
+    let mut slots = SlotFiles::new(session, limit);
+    descriptors.try_for_each(|file| slots.put(file))?;
+    Ok((ring, slots))
+}
+
+impl broadcast::BroadcastReader for BroadcastReader {
+    fn try_recv(&mut self) -> Result<Received> {
+        BroadcastReader::try_recv(self)
+    }
+
+    fn latest(&mut self) -> Result<Received> {
+        BroadcastReader::latest(self)
+    }
+
+    fn is_gone(&self) -> Result<bool> {
+        BroadcastReader::is_gone(self)
+    }
+
+    fn resume(&self) -> Start {
+        BroadcastReader::resume(self)
+    }
+
+    fn spin(&mut self) -> bool {
+        BroadcastReader::spin(self)
+    }
+
+    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        BroadcastReader::sleep_briefly(self, waiting)
+    }
+
+    fn park(&mut self) -> Result<bool> {
+        BroadcastReader::park(self)
+    }
+
+    fn unpark(&mut self) {
+        BroadcastReader::unpark(self)
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        BroadcastReader::descriptors(self)
+    }
+}

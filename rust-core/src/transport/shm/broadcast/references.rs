@@ -1,0 +1,132 @@
+//! What a record says of long arrays that lie in slots.
+
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Header;
+
+/// Bytes of the number of references.
+pub(super) const COUNT: usize = 8;
+/// Bytes of a reference.
+pub(super) const REFERENCE: usize = 48;
+/// The most references in a record.
+pub(super) const MOST: usize = 16;
+
+/// Where elements lie: six words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// How many bytes of the rest of the body come before them.
+    pub at: u64,
+    pub length: u64,
+    pub slot: u64,
+    /// The number of the slot's file.
+    pub file: u64,
+    /// Where they begin in it.
+    pub from: u64,
+    /// Which filling of the file brought them.
+    pub filling: u64,
+}
+
+/// The references as a record has them, between header and rest.
+pub(super) fn to_bytes(references: &[Reference]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(COUNT + references.len() * REFERENCE);
+    bytes.extend_from_slice(&(references.len() as u64).to_le_bytes());
+    for Reference { at, length, slot, file, from, filling } in references {
+        for word in [at, length, slot, file, from, filling] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// The references in a record of this header, and how many bytes of the rest follow them. Their places ascend and lie in the rest, and all
+/// lengths together are the body's.
+pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Vec<Reference>, usize)> {
+    let malformed = |what: &str| {
+        let text = format!("the publisher's ring holds references into slots {what}");
+        Err(Error::new(ErrorKind::Malformed, text))
+    };
+    if header.extension != 0 || header.encoding != Encoding::Cbor {
+        return malformed("beside an extension, or in a body that is not CBOR");
+    }
+    let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let count = words.first().and_then(|count| usize::try_from(*count).ok()).unwrap_or(0);
+    if count == 0 || count > MOST || words.len() < 1 + count * REFERENCE / 8 {
+        return malformed("of which there are none, too many, or fewer than it says");
+    }
+    let mut references = Vec::with_capacity(count);
+    let (mut total, mut last) = (0u64, 0);
+    for one in words[1..].chunks_exact(REFERENCE / 8).take(count) {
+        let reference = Reference {
+            at: one[0],
+            length: one[1],
+            slot: one[2],
+            file: one[3],
+            from: one[4],
+            filling: one[5],
+        };
+        if reference.at < last || reference.length == 0 {
+            return malformed("whose places do not ascend, or that have no bytes");
+        }
+        last = reference.at;
+        total = total.saturating_add(reference.length);
+        references.push(reference);
+    }
+    match header.body.checked_sub(total).filter(|rest| last <= *rest).map(usize::try_from) {
+        Some(Ok(rest)) => Ok((references, rest)),
+        _ => malformed("whose lengths are not their message's"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Kind;
+    use proptest::prelude::*;
+
+    fn header(body: u64) -> Header {
+        Header { body, ..Header::new(Kind::Data, Encoding::Cbor) }
+    }
+
+    fn reference(at: u64, length: u64) -> Reference {
+        Reference { at, length, slot: 3, file: 7, from: 4096, filling: 9 }
+    }
+
+    #[test]
+    fn references_survive_their_bytes() {
+        let all = [reference(0, 100), reference(0, 1), reference(20, 65536)];
+        let bytes = to_bytes(&all);
+        assert_eq!(bytes.len(), COUNT + 3 * REFERENCE);
+        assert_eq!(from_bytes(&header(100 + 1 + 65536 + 20), &bytes).unwrap(), (all.to_vec(), 20));
+    }
+
+    #[test]
+    fn references_that_make_no_sense_are_malformed() {
+        let bytes = |all: &[Reference]| to_bytes(all);
+        let refused = |header: Header, bytes: &[u8]| {
+            assert_eq!(from_bytes(&header, bytes).unwrap_err().kind(), ErrorKind::Malformed);
+        };
+        refused(header(0), &bytes(&[]));
+        refused(header(17), &bytes(&[reference(0, 1); MOST + 1]));
+        refused(header(1), &bytes(&[reference(0, 1)])[..COUNT + REFERENCE - 8]);
+        refused(header(12), &bytes(&[reference(5, 1), reference(4, 1)]));
+        refused(header(5), &bytes(&[reference(5, 0)]));
+        // Behind the rest, and longer than the message.
+        refused(header(105), &bytes(&[reference(6, 100)]));
+        refused(header(99), &bytes(&[reference(0, 100)]));
+        refused(header(99), &bytes(&[reference(0, u64::MAX), reference(0, u64::MAX)]));
+        refused(Header { encoding: Encoding::Json, ..header(100) }, &bytes(&[reference(0, 100)]));
+        refused(Header { extension: 8, ..header(100) }, &bytes(&[reference(0, 100)]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_references_within_their_message_or_malformed(words: Vec<u64>, body: u64) {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            if let Ok((references, rest)) = from_bytes(&header(body), &bytes) {
+                let total = references.iter().map(|one| u128::from(one.length)).sum::<u128>();
+                prop_assert_eq!(total + rest as u128, u128::from(body));
+                prop_assert!(references.iter().all(|one| one.at <= rest as u64));
+            }
+        }
+    }
+}

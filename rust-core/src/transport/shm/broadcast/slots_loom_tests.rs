@@ -1,0 +1,176 @@
+//! A slot of a publisher's is never written while a subscriber views it, in every interleaving; and mutants of the protocol, which must be
+//! found.
+//!
+//! Run as the models of the ring beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+use super::super::memory::heap::Heap;
+use super::super::memory::{Memory, OwnMemory};
+use super::super::segment::{PAGE, at};
+use super::claims;
+
+/// Where the slot's file says which filling it has.
+const WORD: usize = PAGE + 16;
+
+fn model(check: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(check);
+}
+
+/// The steps of both sides, as they are in `claims` or as a mutant has them.
+#[derive(Clone, Copy)]
+struct Steps {
+    begin_view: fn(&Heap, &Heap, u64) -> bool,
+    end_view: fn(&Heap),
+    is_viewed: fn(&Heap) -> bool,
+    looks_again: bool,
+}
+
+const STEPS: Steps = Steps {
+    begin_view: |page, slot, filling| claims::begin_view(page, slot, WORD, 0, filling),
+    end_view: |page| claims::end_view(page, 0),
+    is_viewed: |page| claims::is_viewed(page, 0),
+    looks_again: true,
+};
+
+/// A publisher fills a slot two times more, where nobody views it, and a subscriber views what it finds. The elements are memory of which
+/// the model says whether anybody reads it while, or unordered with when, it is written.
+fn slot_reuse(steps: Steps) {
+    model(move || {
+        let (page, slot, ring) = (Heap::new(at::VIEWS + 8), Heap::new(WORD + 8), Heap::new(PAGE + 8));
+        slot.store(WORD, 1, Ordering::Relaxed);
+        ring.store(PAGE, 1, Ordering::Relaxed);
+        let elements = Arc::new(UnsafeCell::new(1u64));
+        let subscriber = {
+            let (page, slot, ring, elements) = (page.clone(), slot.clone(), ring.clone(), elements.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let filling = ring.load(PAGE, Ordering::Acquire);
+                    if (steps.begin_view)(&page, &slot, filling) {
+                        // SAFETY: the model says whether anybody writes meanwhile, which is what it is for.
+                        let read = elements.with(|elements| unsafe { *elements });
+                        assert_eq!(read, filling, "the slot was written while it was viewed");
+                        (steps.end_view)(&page);
+                    }
+                }
+            })
+        };
+        let mut filled = 1;
+        for _ in 0..2 {
+            if (steps.is_viewed)(&page) {
+                continue;
+            }
+            claims::begin_filling(&*slot, WORD, filled + 1);
+            if steps.looks_again && (steps.is_viewed)(&page) {
+                claims::begin_filling(&*slot, WORD, filled);
+                continue;
+            }
+            filled += 1;
+            // SAFETY: as above.
+            elements.with_mut(|elements| unsafe { *elements = filled });
+            ring.store(PAGE, filled, Ordering::Release);
+        }
+        subscriber.join().unwrap();
+    });
+}
+
+#[test]
+fn slot_is_not_written_while_a_subscriber_views_it() {
+    slot_reuse(STEPS);
+}
+
+#[test]
+#[should_panic]
+fn mutant_whose_publisher_does_not_look_again_is_found() {
+    slot_reuse(Steps { looks_again: false, ..STEPS });
+}
+
+#[test]
+#[should_panic]
+fn mutant_whose_publisher_looks_at_no_page_is_found() {
+    slot_reuse(Steps { is_viewed: |_| false, ..STEPS });
+}
+
+#[test]
+#[should_panic]
+fn mutant_whose_subscriber_does_not_look_what_the_slot_holds_is_found() {
+    let begin_view: fn(&Heap, &Heap, u64) -> bool = |page, slot, filling| {
+        let _ = claims::begin_view(page, slot, WORD, 0, filling);
+        true
+    };
+    // The count is left as it is where the slot held something else.
+    slot_reuse(Steps { begin_view, end_view: |_| {}, ..STEPS });
+}
+
+#[test]
+#[should_panic]
+fn mutant_whose_subscriber_has_no_fence_is_found() {
+    let begin_view: fn(&Heap, &Heap, u64) -> bool = |page, slot, filling| {
+        page.add_one(at::VIEWS, Ordering::Relaxed);
+        let there = slot.load(WORD, Ordering::Acquire) == filling;
+        if !there {
+            claims::end_view(page, 0);
+        }
+        there
+    };
+    slot_reuse(Steps { begin_view, ..STEPS });
+}
+
+#[test]
+#[should_panic]
+fn mutant_that_ends_a_view_without_order_is_found() {
+    slot_reuse(Steps { end_view: |page| page.subtract_one(at::VIEWS, Ordering::Relaxed), ..STEPS });
+}
+
+#[test]
+#[should_panic]
+fn mutant_that_looks_for_views_without_order_is_found() {
+    slot_reuse(Steps { is_viewed: |page| page.load(at::VIEWS, Ordering::Relaxed) != 0, ..STEPS });
+}
+
+/// A subscriber that views as much as it may copies the two words of a slot, and then looks whether they were written meanwhile.
+fn copied(was_whole: fn(&Heap, u64) -> bool) {
+    model(move || {
+        let slot = Heap::new(WORD + 8);
+        let fill = |slot: &Heap, number: u64| {
+            claims::begin_filling(slot, WORD, number);
+            slot.store(PAGE, number, Ordering::Relaxed);
+            slot.store(PAGE + 8, number, Ordering::Relaxed);
+        };
+        fill(&slot, 1);
+        let publisher = thread::spawn({
+            let slot = slot.clone();
+            move || fill(&slot, 2)
+        });
+        if slot.load(WORD, Ordering::Acquire) == 1 {
+            let read = [PAGE, PAGE + 8].map(|at| slot.load(at, Ordering::Relaxed));
+            if was_whole(&slot, 1) {
+                assert_eq!(read, [1, 1], "half an array was taken for one");
+            }
+        }
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn what_was_copied_of_a_slot_is_whole_or_given_up() {
+    copied(|slot, filling| claims::was_whole(slot, WORD, filling));
+}
+
+#[test]
+#[should_panic(expected = "half an array was taken for one")]
+fn mutant_that_does_not_look_after_the_copy_is_found() {
+    copied(|_, _| true);
+}
+
+#[test]
+#[should_panic(expected = "half an array was taken for one")]
+fn mutant_that_looks_after_the_copy_without_a_fence_is_found() {
+    copied(|slot, filling| slot.load(WORD, Ordering::Relaxed) == filling);
+}

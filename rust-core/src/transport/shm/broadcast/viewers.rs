@@ -1,0 +1,130 @@
+//! The subscribers as a publisher's slots know them: what each views, and which files it was given.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::super::memory::Memory;
+use super::super::segment::{SHARE, SLOTS, at};
+use super::super::signals::{Given, give_file};
+use super::claims;
+use super::files::FileName;
+use crate::sys::fork::Guarded;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// One subscriber.
+#[derive(Debug)]
+struct Viewer {
+    id: u64,
+    page: Arc<PeerMemory>,
+    /// Open as long as the subscriber's process has views, though it may have left.
+    socket: Arc<Guarded>,
+    /// The number of the file that it was given of each slot.
+    has: [u64; SLOTS],
+    /// How many files were sent over the socket.
+    sent: u64,
+    /// Its hello has been answered, so that other bytes may follow.
+    answered: bool,
+    /// It hears no more, and its program may still view arrays.
+    left: bool,
+    /// It has said to view more slots than a subscriber may, and what it says counts for nothing any more.
+    refuted: bool,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Viewers(Vec<Viewer>);
+
+impl Viewers {
+    /// From now on what it views is not written. It is given no file before [`Viewers::answered`].
+    pub fn add(&mut self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
+        let (has, sent) = ([0; SLOTS], 0);
+        self.0.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
+    }
+
+    /// It gets these files with the answer to its hello.
+    pub fn gets(&mut self, id: u64, files: &[FileName]) {
+        for viewer in self.0.iter_mut().filter(|viewer| viewer.id == id) {
+            files.iter().for_each(|file| viewer.has[file.slot] = file.number);
+        }
+    }
+
+    /// Its hello has been answered.
+    pub fn answered(&mut self, id: u64) {
+        self.0.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.answered = true);
+    }
+
+    /// It hears no more. What its program still views stays as it is until that has done with it, or has ended.
+    pub fn leave(&mut self, id: u64) {
+        self.0.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
+        self.forget_those_that_have_gone();
+    }
+
+    /// Forgets all of them.
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Forgets subscribers that have left and view nothing any more: to be called now and then.
+    pub fn forget_those_that_have_gone(&mut self) {
+        self.0.retain(|viewer| !viewer.left || (viewer.count() > 0 && !viewer.has_hung_up()));
+    }
+
+    /// Whether somebody views this slot.
+    pub fn is_viewed(&mut self, slot: usize) -> bool {
+        self.0.iter_mut().any(|viewer| viewer.views(slot))
+    }
+
+    /// Gives the file of a slot to all who do not have it. False where the kernel takes no more descriptors: then nobody can be told of
+    /// what lies there. One that takes none of those that it was given gets no more; it finds out, and calls again.
+    pub fn give(&mut self, name: FileName, file: &MemoryFile) -> bool {
+        let lacks =
+            |viewer: &&mut Viewer| viewer.answered && !viewer.left && viewer.has[name.slot] != name.number;
+        self.0.iter_mut().filter(lacks).all(|viewer| viewer.take(name, file))
+    }
+
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Viewer {
+    fn views(&mut self, slot: usize) -> bool {
+        if self.refuted || !claims::is_viewed(&self.page, slot) {
+            return false;
+        }
+        self.refuted = self.count() > SHARE;
+        !self.refuted
+    }
+
+    /// How many slots it views.
+    fn count(&self) -> usize {
+        (0..SLOTS).filter(|slot| claims::is_viewed(&self.page, *slot)).count()
+    }
+
+    fn take(&mut self, name: FileName, file: &MemoryFile) -> bool {
+        let taken = self.page.load(at::FILES_TAKEN, std::sync::atomic::Ordering::Relaxed);
+        if self.sent.wrapping_sub(taken) >= SLOTS as u64 {
+            return true;
+        }
+        match give_file(&self.socket, name.slot, file.fd()) {
+            Given::Taken => {
+                self.sent = self.sent.wrapping_add(1);
+                self.has[name.slot] = name.number;
+                true
+            }
+            Given::NotNow => true,
+            Given::Refused => false,
+        }
+    }
+
+    /// Whether no process has the other end of its socket any more.
+    fn has_hung_up(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::empty())];
+        // Where the kernel says nothing, it stays: its views must not change.
+        let _ = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+        fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+}

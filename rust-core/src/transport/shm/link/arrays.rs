@@ -1,0 +1,124 @@
+//! The halves of a link where long arrays lie in slots: the sending half writes references, and the
+//! receiving half returns views of what they name.
+//!
+//! Sending, for a frame whose body is a rest and parts: the parts that lie in this link's slots
+//! become references in one ring record. Before the first reference into a file its descriptor goes
+//! over the socket, with one byte that names the slot; the socket keeps descriptors in order, and a
+//! record becomes visible only afterwards, so the receiver always finds the file. What cannot go
+//! this way (no slots, a rest too long for one record, a full socket) goes through the ring in one
+//! block, as any other frame.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::super::record::{MAX_REFERENCES, Record};
+use super::super::signals::{Signal, send_file};
+#[cfg(test)]
+use super::super::slots::Reference;
+use super::super::slots::Slots;
+use super::receiving::ShmRx;
+use super::sending::ShmTx;
+use crate::body::{Body, Split};
+use crate::error::{Error, ErrorKind, Result};
+#[cfg(test)]
+use crate::frame::Header;
+use crate::frame::{Incoming, Outgoing};
+use crate::sys::memory::MemoryFile;
+use crate::transport::Sent;
+
+impl ShmTx {
+    /// Writes references to the parts of a frame, or the whole frame through the ring where that is
+    /// not possible. Like the contract's `try_send`: `Blocked` leaves nothing behind, and the
+    /// references are taken back.
+    #[cold]
+    pub(super) fn try_write_split(&mut self, frame: &Outgoing<'_>, split: &Split) -> Result<Sent> {
+        let takes = self.writer.takes_references(split.parts().len(), frame.body.len())
+            && split.parts().len() <= MAX_REFERENCES;
+        let socket = self.shared.liveness.socket();
+        let announce = |slot: usize, file: &MemoryFile| send_file(socket, slot, file.fd());
+        let referred = self.slots.as_ref().filter(|_| takes && frame.extension.is_empty());
+        let referred = referred.and_then(|slots| Some((slots, slots.reference_parts(split, announce)?)));
+        let Some((slots, references)) = referred else { return self.writer.try_write(&frame.in_one_block()) };
+        let written = self.writer.try_write_references(&frame.header, frame.body, &references);
+        if !matches!(written, Ok(true)) {
+            slots.cancel_references(&references);
+        }
+        Ok(if written? { Sent::Whole } else { Sent::Blocked })
+    }
+
+    /// The slots where long arrays are put that are sent over this link; `None` where the peer
+    /// takes none.
+    pub fn slots(&self) -> Option<&Arc<Slots>> {
+        self.slots.as_ref()
+    }
+
+    /// Writes references that nobody has checked, as a hostile peer does.
+    #[cfg(test)]
+    pub(in super::super) fn write_references(
+        &mut self,
+        header: &Header,
+        rest: &[u8],
+        references: &[Reference],
+    ) {
+        assert!(self.writer.try_write_references(header, rest, references).unwrap());
+    }
+}
+
+impl ShmRx {
+    /// Returns the frame of a record whose long arrays lie in the peer's slots. Errors as
+    /// `try_recv`.
+    #[cold]
+    pub(super) fn receive_with_views(&mut self, record: Record) -> Result<Option<Incoming>> {
+        self.note_frame();
+        let taken = self.read_views(record);
+        match &taken {
+            Ok(frame) => self.shared.last_received.store(frame.header.sent, Ordering::Relaxed),
+            Err(_) => return taken.map(Some).map_err(|error| self.failed(error)),
+        }
+        taken.map(Some)
+    }
+
+    /// Decodes the record, waits for no one, and maps what it names. Files are read from the socket
+    /// until every reference has its file; the peer sent them before the record.
+    fn read_views(&mut self, record: Record) -> Result<Incoming> {
+        let Some(views) = &mut self.views else {
+            return self.reader.take(record).and_then(|_| Err(no_slots()));
+        };
+        let (header, rest, references) = self.reader.take_references(record)?;
+        for reference in &references {
+            // The file was sent before the record, so it is in the socket, or the sending half of
+            // this side has read it from there a moment ago and is queueing it, under the lock that
+            // `take_file` takes.
+            while !views.has(reference) {
+                let more = self.shared.signals.drain(Signal::Data)?;
+                let file = self.shared.signals.take_file();
+                match file {
+                    Some((slot, file)) => views.insert(slot, file)?,
+                    None if more => {}
+                    None => break,
+                }
+            }
+        }
+        let parts = views.view_all(&references)?;
+        // After the views were made: their drop releases the references of a message that is too
+        // large.
+        self.reader.check_limit(&header)?;
+        Ok(Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) })
+    }
+
+    /// Makes this half behave as if the peer's hello had announced no slots.
+    #[cfg(test)]
+    pub(in super::super) fn forget_slots(&mut self) {
+        self.views = None;
+    }
+}
+
+#[cold]
+fn no_slots() -> Error {
+    Error::new(
+        ErrorKind::Malformed,
+        "the peer sent references into slots, but its hello did not announce any",
+    )
+}

@@ -1,0 +1,365 @@
+//! The sending half of a link: frames into this side's ring, references to slots, and waiting for
+//! room.
+//!
+//! Every send checks first whether the link has ended and whether the peer lives, then writes, then
+//! wakes the peer's receiving half where its park word says that it sleeps. The check comes before
+//! the writing because an error after it would make the caller send a frame again that the peer may
+//! have read.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use super::super::memory::{Memory, OwnMemory};
+use super::super::park::{Park, SHORT, Stage, Waker};
+use super::super::segment::at;
+use super::super::signals::Signal;
+use super::super::slots::Slots;
+use super::super::spin::Spin;
+use super::shared::{AckWords, RingWriter, Shared, disconnected, short_stage};
+use crate::deadline::Waiting;
+use crate::error::{Error, Result};
+use crate::frame::{Header, Outgoing};
+#[cfg(test)]
+use crate::sys::fork::Guarded;
+use crate::sys::futex::Slept;
+use crate::sys::poll::wait_any;
+use crate::transport::Sent;
+
+/// The sending half.
+#[derive(Debug)]
+pub(crate) struct ShmTx {
+    pub(super) writer: RingWriter,
+    waker: Waker,
+    /// How this half sleeps until there is room.
+    park: Park,
+    spin: Spin,
+    /// Whether the stage in the futex has passed since a frame was sent last.
+    short_passed: bool,
+    /// Frames sent, or tried, since the last sign of life.
+    frames_since_probe: u64,
+    /// The peer's head at the last sign of life: one that moves is such a sign.
+    seen_head: u64,
+    /// When the last frame was sent, as its header says, ns since 1970.
+    last_sent: i64,
+    /// Where long arrays are put; `None` where the peer takes no files of slots.
+    pub(super) slots: Option<Arc<Slots>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ShmTx {
+    /// The half of a link that has just been made. `spin` bounds the time of spinning.
+    pub(super) fn new(
+        writer: RingWriter,
+        slots: Option<Arc<Slots>>,
+        spin: Duration,
+        shared: Arc<Shared>,
+    ) -> ShmTx {
+        ShmTx {
+            writer,
+            waker: Waker::new(at::DATA_WAKE),
+            park: Park::new(at::ROOM_PARK, at::ROOM_WAKE),
+            spin: Spin::new(spin),
+            short_passed: false,
+            frames_since_probe: 0,
+            seen_head: 0,
+            last_sent: i64::MIN,
+            slots,
+            shared,
+        }
+    }
+
+    /// The contract's `try_send`; wakes the receiver where it sleeps. Never blocks.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer is gone, found before anything was written; the error that
+    /// ended the link otherwise.
+    #[inline]
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        self.check()?;
+        self.check_sleeper(frame.header.sent)?;
+        let sent = match frame.split {
+            None => self.writer.try_write(frame),
+            Some(split) => self.try_write_split(frame, split),
+        };
+        let sent = sent.map_err(|e| self.shared.end(e))?;
+        if sent != Sent::Blocked {
+            self.short_passed = false;
+            // Frames that are no messages do not say when they were sent.
+            if frame.header.sent != 0 {
+                self.last_sent = frame.header.sent;
+            }
+            self.wake_reader();
+        }
+        Ok(sent)
+    }
+
+    /// Sends a message whole that is one above the last in number and has neither correlation,
+    /// flags nor extension. False, with nothing sent, where that is not possible at once:
+    /// [`ShmTx::try_send`] returns the reason.
+    #[inline]
+    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
+        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
+            return false;
+        }
+        match self.writer.try_write_next(header, body) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(defect) => {
+                self.shared.end(defect);
+                return false;
+            }
+        }
+        self.short_passed = false;
+        self.last_sent = header.sent;
+        self.wake_reader();
+        true
+    }
+
+    /// The contract's `try_send_many`, with one fence and at most one wake-up for all. Errors as
+    /// [`ShmTx::try_send`].
+    pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        let mut frames = frames.peekable();
+        let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
+        self.check()?;
+        self.check_sleeper(sent)?;
+        let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
+        if count > 0 {
+            self.short_passed = false;
+            self.last_sent = sent;
+            self.wake_reader();
+        }
+        Ok(count)
+    }
+
+    /// Whether a body of so many bytes is one record.
+    pub fn takes_at_once(&self, bytes: usize) -> bool {
+        self.writer.is_one_record(bytes)
+    }
+
+    /// The contract's `adopt`. The rest is copied; a frame whose parts lie in slots was never sent
+    /// in part.
+    pub fn adopt(&mut self, frame: &Outgoing<'_>) {
+        if let Err(defect) = self.writer.adopt(&frame.in_one_block()) {
+            self.shared.end(defect);
+        }
+    }
+
+    /// The contract's `flush`: writes more of an adopted frame, true when nothing of one is left.
+    pub fn flush(&mut self) -> Result<bool> {
+        self.check()?;
+        self.check_sleeper(i64::MAX)?;
+        let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
+        self.wake_reader();
+        Ok(flushed)
+    }
+
+    /// The acknowledgement words of both sides. They hold the mappings, so they outlive the link
+    /// and the peer.
+    pub fn ack_words(&self) -> AckWords {
+        AckWords::new(self.shared.mine.memory.clone(), self.shared.peer.memory.clone())
+    }
+
+    /// Ends the link for both halves: the layer above found an impossible number in the peer's
+    /// page.
+    pub fn end_link(&self, error: &Error) {
+        self.shared.end(error.clone());
+    }
+
+    /// The socket to the peer.
+    #[cfg(test)]
+    pub(in super::super) fn socket(&self) -> &Arc<Guarded> {
+        self.shared.liveness.socket()
+    }
+
+    /// Spins until there is room; true when there is, or when the next try returns an error.
+    pub fn spin(&mut self) -> bool {
+        self.spin_for_room().unwrap_or(true)
+    }
+
+    /// The same, with the error.
+    fn spin_for_room(&mut self) -> Result<bool> {
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let found = self.spin.until(|| {
+            writer.has_room().unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        failed.map_or(Ok(found), |error| Err(self.shared.end(error)))
+    }
+
+    /// The contract's `wait_room`: returns when trying again may help.
+    ///
+    /// # Errors
+    /// `Timeout` when the deadline passes, the tick's error after a signal, `Disconnected`,
+    /// `Malformed`.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        // A peer that has died is noticed by the sleep in poll.
+        self.check_open()?;
+        if self.spin_for_room()? {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.short_passed, true) {
+            match self.sleep_briefly(waiting)? {
+                Slept::Woken => return waiting.woke(false),
+                Slept::Interrupted => return waiting.woke(true),
+                Slept::TimedOut => {}
+            }
+        }
+        let slept = if self.park_in_poll()? { Ok(()) } else { self.sleep(waiting) };
+        self.park.unpark(&self.shared.mine.memory);
+        slept
+    }
+
+    /// Prepares a sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it
+    /// may at once. Errors as [`ShmTx::try_send`].
+    pub fn park_room(&mut self) -> Result<bool> {
+        self.check()?;
+        self.park_in_poll()
+    }
+
+    /// Parks for a sleep in poll, and checks once more for room: true, and awake again, where there
+    /// is some.
+    fn park_in_poll(&mut self) -> Result<bool> {
+        let Shared { mine, .. } = &*self.shared;
+        self.shared.prepare(Signal::Room)?;
+        mine.memory.store(at::ROOM_WANTED, self.writer.wake_threshold(), Ordering::Relaxed);
+        self.park.park(&mine.memory, Stage::Poll);
+        let ready = self.writer.has_room().map_err(|e| self.shared.end(e))?;
+        if ready {
+            self.park.unpark(&mine.memory);
+        }
+        Ok(ready)
+    }
+
+    /// A descriptor that becomes readable when there may be room again, or something to read.
+    pub fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
+        self.shared.signals.room_descriptor()
+    }
+
+    /// Frames sent, or adopted, that the peer has not dealt with; known also after its death.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the floor above asks with a message, as over sockets"))]
+    pub fn unacknowledged(&mut self) -> Result<u64> {
+        self.writer.unacknowledged().map_err(|e| self.shared.end(e))
+    }
+
+    /// The stage in the futex.
+    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Slept> {
+        let Some(at_most) = short_stage(waiting) else { return Ok(Slept::TimedOut) };
+        let Shared { mine, peer, .. } = &*self.shared;
+        mine.memory.store(at::ROOM_WANTED, self.writer.wake_threshold(), Ordering::Relaxed);
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let slept = self.park.sleep_briefly(&mine.memory, &peer.memory, at_most, || {
+            writer.has_room().unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        match failed {
+            Some(error) => Err(self.shared.end(error)),
+            None => slept,
+        }
+    }
+
+    /// The sleep in poll: until a byte says that there is room, the peer goes, the deadline passes
+    /// or a signal arrives.
+    fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Shared { liveness, signals, .. } = &*self.shared;
+        let [socket, process] = liveness.interests();
+        let room = (signals.room_wake_descriptor()?, PollFlags::IN);
+        let [_, socket, process] = wait_any(waiting, [room, socket, process])?;
+        if liveness.is_hang_up([socket, process]) {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
+    }
+
+    /// Returns the error of a link that has ended. The kernel is asked whether the peer lives after
+    /// 1, 2, 4 … 64 frames without a sign of life, and then after every 64, because asking costs as
+    /// much as several messages.
+    #[inline]
+    fn check(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.shared.peer_active.load(Ordering::Relaxed) {
+            self.shared.peer_active.store(false, Ordering::Relaxed);
+            self.frames_since_probe = 0;
+            return Ok(());
+        }
+        // A peer that reads lives, too: while it reads a large frame it sends nothing, but its head
+        // moves.
+        if self.writer.seen_head() > self.seen_head {
+            (self.seen_head, self.frames_since_probe) = (self.writer.seen_head(), 0);
+            return Ok(());
+        }
+        self.frames_since_probe += 1;
+        if self.frames_since_probe.is_multiple_of(64) || self.frames_since_probe.is_power_of_two() {
+            return self.check_kernel();
+        }
+        Ok(())
+    }
+
+    /// The same without the kernel: the stored error, and the peer's state word.
+    #[inline]
+    fn check_open(&self) -> Result<()> {
+        if let Some(error) = self.shared.end.get() {
+            return Err(error.clone());
+        }
+        if self.shared.has_closed() {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
+    }
+
+    /// Asks the kernel; `Disconnected` where the peer is gone.
+    #[cold]
+    fn check_kernel(&self) -> Result<()> {
+        if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
+    }
+
+    /// Checks a parked peer before anything is written to it, because it may be dead. Afterwards it
+    /// may have read the frame and ended, and an error would have the frame sent a second time.
+    /// `now` is the frame's time of sending. The frame that wakes a sleeper is the slow one anyway.
+    #[inline]
+    fn check_sleeper(&mut self, now: i64) -> Result<()> {
+        let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
+        if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
+    }
+
+    /// A peer in the stage in the futex that has sent something, or was sent something, within the
+    /// length of that stage has just fallen asleep: asking the kernel would cost more than waking
+    /// it. The times are the peer's claim; a false one harms the peer alone (decision
+    /// 20).
+    #[cold]
+    fn check_parked(&mut self, park: u64, now: i64) -> Result<()> {
+        /// Where it died in that sleep, the kernel is asked before the second frame from here.
+        const SOON: u64 = 2;
+        let recently = |then: i64| (0..SHORT.as_nanos() as i64).contains(&now.saturating_sub(then));
+        if Stage::of(park) != Some(Stage::Futex) {
+            return self.check_kernel();
+        }
+        if recently(self.shared.last_received.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        if recently(self.last_sent) {
+            self.frames_since_probe = SOON;
+            return Ok(());
+        }
+        self.check_kernel()
+    }
+
+    /// Wakes the peer's receiving half where it sleeps. The ring's header was stored with a full
+    /// fence before this.
+    #[inline]
+    fn wake_reader(&mut self) {
+        let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
+        if self.waker.is_due(park) {
+            self.shared.wake(&mut self.waker, park, Signal::Data);
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The sending side of slots: memory files for the elements of long arrays, which the peer reads in
+//! place (decision 55).
+//!
+//! A slot is one sealed memory file of this side, mapped read-only by the peer. Life of a slot: it
+//! is allocated (`lend`, `lend_writable`), written by one owner ([`WritableSlot`]), then shared
+//! read-only as [`Bytes`] by whoever keeps the message. Sending puts a [`Reference`] into the ring
+//! record; the first reference into a file is preceded by its descriptor, over the socket. The slot
+//! is free again when both hold:
+//!
+//! - nothing on this side has its memory: a message kept for sending again, or a loan of the
+//!   program (the reference count of the `Arc` around the file);
+//! - the peer has released every reference that it was sent: it counts those in its own page, one
+//!   word for each slot ([`ReferenceCounts`]).
+//!
+//! A hostile peer can write anything into those words. A count that is too high makes this side
+//! reuse a slot that only that peer still reads; one that is too low makes the slot unusable. This
+//! side never waits for a slot: where none is free, the array goes through the ring. All files of
+//! one side together have at most twice the longest message, rounded up, and there are at most
+//! [`SLOTS`] of them.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::memory::{Memory, OwnMemory};
+use super::segment::{SLOTS, at};
+use crate::body::Split;
+use crate::sys::fork;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// The lengths of files are multiples of this many bytes, so that arrays of similar length share
+/// one.
+pub(super) const STEP: usize = 64 << 10;
+/// A file is used for an array that fills at least one part in this many of it. A shorter array
+/// gets a file of its own instead of occupying a long one.
+pub(super) const MAX_OVERSIZE: usize = 4;
+/// After the kernel refused memory for a file, this many arrays go through the ring before the
+/// kernel is asked again.
+pub(super) const SKIPPED_AFTER_FAILURE: u32 = 64;
+
+/// Where the elements of an array lie, as a ring record gives it. Five words on the wire, in the
+/// order of the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// How many bytes of the rest of the body come before the elements.
+    pub at: u64,
+    /// The length of the elements in bytes.
+    pub length: u64,
+    /// The index of the slot, below [`SLOTS`].
+    pub slot: u64,
+    /// The number of the slot's file, counted over all slots of this side from 1 in the order in which the peer got them.
+    pub file: u64,
+    /// The offset of the elements in the file.
+    pub from: u64,
+}
+
+/// The length of the longest file for arrays in messages of at most `limit` bytes: the limit,
+/// rounded up to a multiple of [`STEP`].
+pub(super) fn max_file_length(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX / 2).min(usize::MAX / 2).next_multiple_of(STEP)
+}
+
+/// How many references into each slot were sent to the peer, against how many it has released.
+/// `page` is the peer's header page. Counts wrap around; they are only compared for equality.
+#[derive(Debug)]
+pub(super) struct ReferenceCounts<P> {
+    page: P,
+    sent: [u64; SLOTS],
+}
+
+impl<P: Memory> ReferenceCounts<P> {
+    /// No reference was sent yet, as the fresh page of the peer says.
+    pub fn new(page: P) -> ReferenceCounts<P> {
+        ReferenceCounts { page, sent: [0; SLOTS] }
+    }
+
+    /// Whether the peer has released every reference into this slot, so that it may be written
+    /// again.
+    pub fn is_released(&self, slot: usize) -> bool {
+        // Acquire, against the release order in `release`: the peer's reads of the slot come before
+        // its addition, so they come before the writes that follow here.
+        self.page.load(at::RELEASED + slot * 8, Ordering::Acquire) == self.sent[slot]
+    }
+
+    /// Counts a reference that is about to be sent.
+    pub fn reference(&mut self, slot: usize) {
+        self.sent[slot] = self.sent[slot].wrapping_add(1);
+    }
+
+    /// Undoes [`ReferenceCounts::reference`] for a reference that was not sent.
+    pub fn cancel(&mut self, slot: usize) {
+        self.sent[slot] = self.sent[slot].wrapping_sub(1);
+    }
+}
+
+/// The receiving side: releases one reference into a slot of the peer's. An atomic addition,
+/// because views are dropped by several threads; `page` is this side's own.
+pub(super) fn release(page: &impl OwnMemory, slot: usize) {
+    // Release: all reads through the reference come before.
+    page.add_one(at::RELEASED + slot * 8, Ordering::Release);
+}
+
+/// One entry of the table: a memory file, or the place of one.
+#[derive(Debug)]
+struct Slot {
+    /// `None` while a [`WritableSlot`] has the file, and after it was removed to make room.
+    file: Option<Arc<MemoryFile>>,
+    /// Bytes of the file, 0 where there is none. It counts towards the bound while the file is
+    /// being written.
+    length: usize,
+    /// The number that references give for this file; 0 until the peer has its descriptor.
+    number: u64,
+}
+
+/// All slots of one side, behind the mutex of [`Slots`].
+#[derive(Debug)]
+struct Table {
+    slots: Vec<Slot>,
+    /// The references that are out at the peer.
+    counts: ReferenceCounts<Arc<PeerMemory>>,
+    /// How many files the peer was sent so far; the next one gets the next number.
+    files: u64,
+    /// How many more arrays go without asking the kernel for a file, see [`SKIPPED_AFTER_FAILURE`].
+    skip: u32,
+}
+
+/// The slots of one side of a link, shared by the sending half and by threads of the program that
+/// hold loans. Every call takes the mutex for a short time; elements are copied without it.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    table: Mutex<Table>,
+    /// The longest array in bytes: the longest message that both sides take.
+    limit: u64,
+    /// The bound on the bytes of all files together.
+    max_total: usize,
+    /// The fork generation of the link; a child gets no slots, because the peer knows only the
+    /// parent.
+    generation: u64,
+}
+
+/// Filled memory of a slot, behind `Bytes`. Its share of the `Arc` keeps the slot from being
+/// written.
+pub(super) struct SlotBytes {
+    pub file: Arc<MemoryFile>,
+    pub from: usize,
+    pub length: usize,
+}
+
+/// Whose slot was taken to be written, and gets its file back.
+pub(super) trait Home: Send + Sync + fmt::Debug {
+    /// The file of a slot is there again, written or not.
+    fn put_back(&self, slot: usize, file: Arc<MemoryFile>);
+}
+
+impl Home for Slots {
+    fn put_back(&self, slot: usize, file: Arc<MemoryFile>) {
+        self.table().slots[slot].file = Some(file);
+    }
+}
+
+impl AsRef<[u8]> for SlotBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.file.bytes(self.from + self.length)[self.from..]
+    }
+}
+
+/// Memory of a slot that only this value has, to be written: a loan, or an array being copied.
+/// Dropping it returns the slot to the table.
+#[derive(Debug)]
+pub(crate) struct WritableSlot {
+    home: Arc<dyn Home>,
+    slot: usize,
+    /// `None` once the writing has ended.
+    file: Option<Arc<MemoryFile>>,
+    length: usize,
+}
+
+impl WritableSlot {
+    /// The first `length` bytes of the file of a slot, which was taken from there and nobody else
+    /// has.
+    pub(super) fn new(
+        home: Arc<dyn Home>,
+        slot: usize,
+        file: Arc<MemoryFile>,
+        length: usize,
+    ) -> WritableSlot {
+        WritableSlot { home, slot, file: Some(file), length }
+    }
+
+    /// The elements written so far; fresh memory is zero, reused memory has the elements of an
+    /// earlier array.
+    pub fn bytes(&self) -> &[u8] {
+        self.file.as_ref().map_or(&[], |file| file.bytes(self.length))
+    }
+
+    /// The same memory for writing.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // The table gave its share of the file away, so this is the only one, and `get_mut`
+        // succeeds.
+        self.file.as_mut().and_then(Arc::get_mut).map_or(&mut [], |file| file.bytes_mut(self.length))
+    }
+
+    /// Ends the writing and returns the elements. The slot is written again only when the last
+    /// clone of the result is dropped and the peer has released all references.
+    pub fn into_bytes(mut self) -> Bytes {
+        let Some(file) = self.file.take() else { return Bytes::new() };
+        self.home.put_back(self.slot, file.clone());
+        Bytes::from_owner(SlotBytes { file, from: 0, length: self.length })
+    }
+}
+
+impl Drop for WritableSlot {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            self.home.put_back(self.slot, file);
+        }
+    }
+}
+
+impl Slots {
+    /// Slots for messages of at most `limit` bytes; the peer counts released references in `page`,
+    /// its own header page. No file is made before the first long array.
+    pub fn new(page: Arc<PeerMemory>, limit: u64) -> Slots {
+        let counts = ReferenceCounts::new(page);
+        Slots {
+            table: Mutex::new(Table { slots: Vec::new(), counts, files: 0, skip: 0 }),
+            limit,
+            max_total: max_file_length(limit).saturating_mul(2),
+            generation: fork::generation(),
+        }
+    }
+
+    /// The table; a panic of another thread while it held the lock leaves it usable.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns these elements in a slot: in place where they lie in one already, as a copy
+    /// otherwise. `None` where no slot is free for them; the caller then sends them through the
+    /// ring.
+    pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+        if let Some(existing) = self.in_place(elements) {
+            return Some(existing);
+        }
+        // The mutex is free during the copy, which may take long.
+        let mut writable = self.lend_writable(elements.len())?;
+        writable.bytes_mut().copy_from_slice(elements);
+        Some(writable.into_bytes())
+    }
+
+    /// Elements that lie in a slot of this side already. Whoever passes them keeps their memory
+    /// alive, so the slot is not free.
+    fn in_place(&self, elements: &[u8]) -> Option<Bytes> {
+        if fork::generation() != self.generation {
+            return None;
+        }
+        let table = self.table();
+        let (slot, from) = table.locate(elements)?;
+        let file = table.slots[slot].file.clone()?;
+        Some(Bytes::from_owner(SlotBytes { file, from, length: elements.len() }))
+    }
+
+    /// Allocates a slot for `length` bytes. `None` where no slot is free, where the array is longer
+    /// than a message may be, and in a forked child.
+    pub fn lend_writable(self: &Arc<Self>, length: usize) -> Option<WritableSlot> {
+        if length as u64 > self.limit || fork::generation() != self.generation {
+            return None;
+        }
+        let (slot, file) = self.table().allocate(length, self.max_total)?;
+        Some(WritableSlot::new(self.clone(), slot, file, length))
+    }
+
+    /// Bytes of all files, for tests of the bound.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.table().slots.iter().map(|slot| slot.length).sum()
+    }
+
+    /// Returns references to the parts of a body, and counts them as sent. `announce` sends the
+    /// peer the descriptor of a file that it does not have; false where it could not. `None` where
+    /// it could not, or where a part does not lie in a slot of this side; then nothing is counted.
+    /// A record that could not be written afterwards is undone with [`Slots::cancel_references`].
+    pub(super) fn reference_parts(
+        &self,
+        split: &Split,
+        mut announce: impl FnMut(usize, &MemoryFile) -> bool,
+    ) -> Option<Vec<Reference>> {
+        let mut table = self.table();
+        let mut references = Vec::with_capacity(split.parts().len());
+        for part in split.parts() {
+            let (slot, from) = table.locate(&part.bytes)?;
+            if table.slots[slot].number == 0 {
+                if !announce(slot, table.slots[slot].file.as_ref()?) {
+                    return None;
+                }
+                table.files += 1;
+                table.slots[slot].number = table.files;
+            }
+            references.push(Reference {
+                at: part.at as u64,
+                length: part.bytes.len() as u64,
+                slot: slot as u64,
+                file: table.slots[slot].number,
+                from: from as u64,
+            });
+        }
+        references.iter().for_each(|reference| table.counts.reference(reference.slot as usize));
+        Some(references)
+    }
+
+    /// Undoes [`Slots::reference_parts`] for references that were not sent.
+    pub(super) fn cancel_references(&self, references: &[Reference]) {
+        let mut table = self.table();
+        references.iter().for_each(|reference| table.counts.cancel(reference.slot as usize));
+    }
+}
+
+impl Table {
+    /// The slot in whose memory these bytes lie, and their offset in it.
+    fn locate(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let at = bytes.as_ptr().addr();
+        self.slots.iter().enumerate().find_map(|(slot, entry)| {
+            let from = at.checked_sub(entry.file.as_ref()?.bytes(0).as_ptr().addr())?;
+            (from <= entry.length && bytes.len() <= entry.length - from).then_some((slot, from))
+        })
+    }
+
+    /// Whether nobody uses the memory of a slot, on this side or at the peer's.
+    fn is_free(&mut self, slot: usize) -> bool {
+        let released = self.counts.is_released(slot);
+        // `get_mut` has acquire order: the reads of whoever held the file last come before.
+        released && self.slots[slot].file.as_mut().is_some_and(|file| Arc::get_mut(file).is_some())
+    }
+
+    /// Takes the file of a free slot with room for `bytes`; the caller puts it back into the entry.
+    /// The shortest file that fits is used; otherwise a new one is made within `max_total`. `None`
+    /// where neither is possible.
+    fn allocate(&mut self, bytes: usize, max_total: usize) -> Option<(usize, Arc<MemoryFile>)> {
+        let free: Vec<usize> = (0..self.slots.len()).filter(|slot| self.is_free(*slot)).collect();
+        let fits =
+            |slot: &&usize| (bytes..=bytes.saturating_mul(MAX_OVERSIZE)).contains(&self.slots[**slot].length);
+        if let Some(slot) = free.iter().filter(fits).min_by_key(|slot| self.slots[**slot].length).copied() {
+            return Some((slot, self.slots[slot].file.take()?));
+        }
+        let length = bytes.next_multiple_of(STEP);
+        let slot = self.free_entry(&free, length, max_total)?;
+        let file = self.create_file(length)?;
+        let entry = Slot { file: None, length, number: 0 };
+        if slot == self.slots.len() {
+            self.slots.push(entry)
+        } else {
+            self.slots[slot] = entry
+        }
+        Some((slot, Arc::new(file)))
+    }
+
+    /// The index of an entry for a new file of `length` bytes: an empty entry, a new one, or that
+    /// of a free slot. Removes files of free slots, but no more than the bound makes necessary;
+    /// their entries stay, empty, for later files. `None`, and nothing is removed, where the bound
+    /// or the number of slots does not allow the file.
+    fn free_entry(&mut self, free: &[usize], length: usize, max_total: usize) -> Option<usize> {
+        let total = |slots: &[Slot]| slots.iter().map(|slot| slot.length).sum::<usize>();
+        let removable = free.iter().map(|slot| self.slots[*slot].length).sum::<usize>();
+        let in_use = total(&self.slots) - removable;
+        // Removing files of free slots would not help.
+        if in_use.saturating_add(length) > max_total {
+            return None;
+        }
+        let empty = self.slots.iter().position(|slot| slot.length == 0);
+        let mut entry = empty.or_else(|| (self.slots.len() < SLOTS).then_some(self.slots.len()));
+        for slot in free {
+            if entry.is_some() && total(&self.slots) + length <= max_total {
+                break;
+            }
+            (self.slots[*slot].file, self.slots[*slot].length) = (None, 0);
+            entry = Some(*slot);
+        }
+        entry
+    }
+
+    /// Makes a file; `None` where the kernel, a control group or a limit refuses it, and for a
+    /// while after that.
+    fn create_file(&mut self, length: usize) -> Option<MemoryFile> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        let made = MemoryFile::create_for_arrays("linkspan-slot", length).ok();
+        if made.is_none() {
+            self.skip = SKIPPED_AFTER_FAILURE;
+        }
+        made
+    }
+}

@@ -1,0 +1,298 @@
+//! What slots promise to a sender and a receiver, and that nothing a peer writes becomes more than
+//! an error.
+
+use std::collections::HashSet;
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::segment::{PeerSegment, SLOTS, Segment, at};
+use super::signals::FILE;
+use super::slots::{Reference, Slots};
+use super::tests::{SPIN, pair_with_slots, recv, send};
+use crate::body::{Body, Part};
+use crate::codec::Encoding;
+use crate::error::ErrorKind;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::sys::memory::MemoryFile;
+
+const KIB: usize = 1 << 10;
+const LIMIT: u64 = 1 << 20;
+
+/// The header of a CBOR message with this number.
+fn header(sequence: u64) -> Header {
+    Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) }
+}
+
+/// Slots whose references are counted in a page that the test writes.
+fn slots() -> (Segment, Arc<Slots>) {
+    let page = Segment::create(1, 4096).unwrap();
+    let file = page.descriptor_for_peer().try_clone_to_owned().unwrap();
+    let seen = PeerSegment::from_descriptors(vec![file], 1).unwrap().memory;
+    (page, Arc::new(Slots::new(seen, LIMIT)))
+}
+
+#[test]
+fn slot_elements_are_copied_once() {
+    let (_page, slots) = slots();
+    let lent = slots.lend(&[7; 100 * KIB]).unwrap();
+    assert_eq!(lent[..], [7; 100 * KIB]);
+    assert_eq!(slots.bytes(), 128 * KIB);
+    let other = slots.lend(&[8; 100 * KIB]).unwrap();
+    assert_ne!(lent.as_ptr(), other.as_ptr());
+    let place = lent.as_ptr();
+    drop(lent);
+    assert_eq!(slots.lend(&[9; 90 * KIB]).unwrap().as_ptr(), place, "nobody has it any more");
+    assert_eq!(slots.bytes(), 256 * KIB);
+    assert!(slots.lend(&vec![0; LIMIT as usize + 1]).is_none(), "longer than any message");
+}
+
+#[test]
+fn writable_slot_is_sent_in_place() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let slots = tx.slots().unwrap().clone();
+    let mut writable = slots.lend_writable(100 * KIB).unwrap();
+    writable.bytes_mut().fill(5);
+    let place = writable.bytes().as_ptr();
+    // While it is written it is nobody else's: what is sent of it meanwhile is a copy.
+    let copy = slots.lend(&writable.bytes()[KIB..]).unwrap();
+    assert_ne!(copy.as_ptr(), place.wrapping_add(KIB));
+    let filled = writable.into_bytes();
+    assert_eq!(filled.as_ptr(), place);
+    for part in [filled.clone(), filled.slice(10 * KIB..90 * KIB)] {
+        let bytes = slots.lend(&part).unwrap();
+        assert_eq!(bytes.as_ptr(), part.as_ptr(), "no copy");
+        let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes }]);
+        send(&mut tx, &Outgoing::of(header(1), &body)).unwrap();
+        let got = recv(&mut rx).unwrap().body;
+        assert_eq!(got.split().unwrap().parts()[0].bytes[..], part[..]);
+    }
+    drop((filled, copy));
+    let again = slots.lend_writable(100 * KIB).unwrap();
+    assert_eq!(slots.bytes(), 2 * 128 * KIB);
+    drop(again);
+    for _ in 0..10 * SLOTS {
+        slots.lend_writable(100 * KIB).expect("what is dropped writable is free");
+    }
+    assert_eq!(slots.bytes(), 2 * 128 * KIB);
+}
+
+#[test]
+fn slots_of_other_lengths_are_replaced_within_the_bound() {
+    let (_page, slots) = slots();
+    let small: Vec<Bytes> = (0..SLOTS).map(|_| slots.lend(&[1; 64 * KIB]).unwrap()).collect();
+    assert!(slots.lend(&[1; 64 * KIB]).is_none(), "all slots are taken");
+    assert_eq!(slots.bytes(), LIMIT as usize);
+    drop(small);
+    let long = slots.lend(&vec![2; LIMIT as usize]).unwrap();
+    assert!(slots.bytes() <= 2 * LIMIT as usize);
+    let second = slots.lend(&vec![3; LIMIT as usize]).unwrap();
+    assert_eq!(slots.bytes(), 2 * LIMIT as usize, "those that serve for nothing have gone");
+    assert!(slots.lend(&[4; 64 * KIB]).is_none());
+    assert_eq!((long[0], second[0]), (2, 3));
+}
+
+/// Files of many short arrays are removed for long ones, and the other way round: no entry of the
+/// table is lost by that.
+#[test]
+fn slots_emptied_to_make_room_serve_later_arrays() {
+    let (_page, slots) = slots();
+    for round in 0..3 {
+        let short: Vec<_> = (0..SLOTS).map(|_| slots.lend(&[1; 64 * KIB])).collect();
+        assert!(short.iter().all(Option::is_some), "round {round}: fewer than {SLOTS} slots");
+        drop(short);
+        let long: Vec<_> = (0..2).map(|_| slots.lend(&vec![2; LIMIT as usize])).collect();
+        assert!(long.iter().all(Option::is_some), "round {round}: no room for two long arrays");
+    }
+}
+
+#[test]
+fn slot_is_reused_only_after_all_references_are_released() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let slots = tx.slots().unwrap().clone();
+    let mut views = Vec::new();
+    for sequence in 1..=3 {
+        let lent = slots.lend(&[sequence as u8; 100 * KIB]).unwrap();
+        let body =
+            Body::of_parts(Bytes::from_static(b"\x5a\x00\x01\x90\x00"), vec![Part { at: 5, bytes: lent }]);
+        send(&mut tx, &Outgoing::of(header(sequence), &body)).unwrap();
+        views.push(recv(&mut rx).unwrap().body);
+    }
+    let places: HashSet<_> = views
+        .iter()
+        .map(|body| body.split().expect("it came by reference").parts()[0].bytes.as_ptr())
+        .collect();
+    assert_eq!(places.len(), 3, "none was written while it was viewed");
+    for (sequence, body) in (1..).zip(&views) {
+        assert_eq!(body.split().unwrap().parts()[0].bytes[..], [sequence; 100 * KIB]);
+        assert_eq!(body.len(), 5 + 100 * KIB);
+    }
+    let kept = views.remove(1);
+    drop(views);
+    for sequence in 4..100 {
+        let lent = slots.lend(&[sequence as u8; 100 * KIB]).unwrap();
+        let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes: lent }]);
+        send(&mut tx, &Outgoing::of(header(sequence), &body)).unwrap();
+        assert_eq!(
+            recv(&mut rx).unwrap().body.split().unwrap().parts()[0].bytes[..],
+            [sequence as u8; 100 * KIB]
+        );
+    }
+    assert_eq!(kept.split().unwrap().parts()[0].bytes[..], [2; 100 * KIB]);
+    assert_eq!(slots.bytes(), 3 * 128 * KIB);
+}
+
+#[test]
+fn slot_files_are_numbered_in_order_of_announcement() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let slots = tx.slots().unwrap().clone();
+    let lent: Vec<_> = (0..3).map(|i| slots.lend(&[i; 100 * KIB]).unwrap()).collect();
+    for (sequence, i) in (1..).zip([2, 0, 1, 2]) {
+        let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes: lent[i].clone() }]);
+        send(&mut tx, &Outgoing::of(header(sequence), &body)).unwrap();
+        assert_eq!(recv(&mut rx).unwrap().body.split().unwrap().parts()[0].bytes[..], [i as u8; 100 * KIB]);
+    }
+}
+
+#[test]
+fn arrays_outside_slots_go_through_the_ring() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(64 * KIB, LIMIT, SPIN);
+    let ((other, _), _keep) = pair_with_slots(64 * KIB, LIMIT, SPIN);
+    let elsewhere = other.slots().unwrap().lend(&[5; 100 * KIB]).unwrap();
+    let here = tx.slots().unwrap().lend(&[6; 100 * KIB]).unwrap();
+    let part = |at, bytes: &Bytes| Part { at, bytes: bytes.clone() };
+    let long_rest = Bytes::from(vec![1; 64 * KIB]);
+    for (number, (rest, parts)) in (1..).zip([
+        (Bytes::from_static(b"ab"), vec![part(1, &here), part(2, &elsewhere)]),
+        (long_rest, vec![part(0, &here)]),
+        (Bytes::from_static(b"ab"), vec![part(1, &here.slice(..50 * KIB)); 17]),
+    ]) {
+        let body = Body::of_parts(rest, parts);
+        std::thread::scope(|scope| {
+            scope.spawn(|| send(&mut tx, &Outgoing::of(header(number), &body)).unwrap());
+            let got = recv(&mut rx).unwrap();
+            assert!(got.body.split().is_none());
+            assert_eq!(got.body, body);
+        });
+    }
+}
+
+#[test]
+fn references_without_announced_slots_end_the_link() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    rx.forget_slots();
+    let lent = tx.slots().unwrap().lend(&[1; 64 * KIB]).unwrap();
+    let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes: lent }]);
+    send(&mut tx, &Outgoing::of(header(1), &body)).unwrap();
+    assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
+}
+
+#[test]
+fn descriptors_other_than_slot_files_end_the_link() {
+    let sealed = || MemoryFile::create_for_arrays("linkspan-slot", 64 * KIB).unwrap();
+    let pipe = rustix::pipe::pipe().unwrap().0;
+    let unsealed = rustix::fs::memfd_create("t", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
+    rustix::fs::ftruncate(&unsealed, 64 << 10).unwrap();
+    let long = MemoryFile::create_for_arrays("linkspan-slot", 2 * LIMIT as usize).unwrap();
+    let (one, two) = (sealed(), sealed());
+    let cases: [(&str, Vec<u8>, Vec<std::os::fd::BorrowedFd<'_>>); 7] = [
+        ("a pipe", vec![FILE], vec![pipe.as_fd()]),
+        ("no seals", vec![FILE], vec![unsealed.as_fd()]),
+        ("longer than any message", vec![FILE], vec![long.fd()]),
+        ("two with one byte", vec![FILE], vec![one.fd(), two.fd()]),
+        ("one with two bytes", vec![FILE, FILE], vec![one.fd()]),
+        ("none", vec![FILE], vec![]),
+        ("a slot that there is not", vec![FILE + SLOTS as u8], vec![one.fd()]),
+    ];
+    for (what, bytes, descriptors) in cases {
+        let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+        crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&bytes)], &descriptors).unwrap();
+        let reference = Reference { at: 0, length: 64 << 10, slot: 0, file: 1, from: 0 };
+        tx.write_references(&Header { body: 64 << 10, ..header(1) }, &[], &[reference]);
+        assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
+    }
+}
+
+#[test]
+fn more_files_than_slots_end_the_link() {
+    let ((tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let file = MemoryFile::create_for_arrays("linkspan-slot", 64 * KIB).unwrap();
+    for _ in 0..=SLOTS {
+        crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
+    }
+    let ended =
+        (0..10 * SLOTS).find_map(|_| rx.park().map(|_| rx.unpark()).and_then(|()| rx.try_recv()).err());
+    assert_eq!(ended.expect("it goes on").kind(), ErrorKind::Malformed);
+}
+
+/// Words that a hostile peer may write: near an allowed one, or any.
+fn word(near: u64) -> impl Strategy<Value = u64> {
+    prop_oneof![4 => Just(near), 1 => 0..40u64, 1 => (60 << 10)..(70u64 << 10), 1 => any::<u64>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn view_any_reference_is_in_bounds_or_malformed(
+        words in prop::collection::vec((word(0), word(64 << 10), word(0), word(1), word(0)), 0..20),
+        rest in 0..100usize,
+        lies: bool,
+    ) {
+        let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(16 << 10, LIMIT, SPIN);
+        let file = MemoryFile::create_for_arrays("linkspan-slot", 64 << 10).unwrap();
+        crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
+        let references: Vec<_> = words
+            .into_iter()
+            .map(|(at, length, slot, file, from)| Reference { at, length, slot, file, from })
+            .collect();
+        let total = references.iter().fold(rest as u64, |sum, one| sum.wrapping_add(one.length));
+        let header = Header { body: if lies { total ^ 1 } else { total }, ..header(1) };
+        tx.write_references(&header, &vec![0; rest], &references);
+        match recv(&mut rx) {
+            Ok(frame) => {
+                prop_assert!(!lies);
+                let split = frame.body.split().unwrap();
+                for part in split.parts() {
+                    prop_assert!(part.bytes.len() <= 64 << 10 && part.at <= rest);
+                    prop_assert!(part.bytes.iter().all(|byte| *byte == 0));
+                }
+                prop_assert_eq!(frame.body.len() as u64, total);
+                let _ = crate::codec::decode(frame.body.whole(), Encoding::Cbor);
+            }
+            Err(error) => prop_assert!(
+                matches!(error.kind(), ErrorKind::Malformed | ErrorKind::TooLarge), "{}", error
+            ),
+        }
+    }
+
+    #[test]
+    fn slots_stay_within_the_bound_for_any_released_count(
+        steps in prop::collection::vec((0..6u8, any::<u64>(), 1..LIMIT as usize), 1..60)
+    ) {
+        let (page, slots) = slots();
+        let mut held = Vec::new();
+        for (step, word, length) in steps {
+            match step {
+                0 | 1 => held.extend(slots.lend(&vec![1; length])),
+                2 | 3 => {
+                    if let Some(bytes) = slots.lend(&vec![2; length]) {
+                        let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes }]);
+                        prop_assert!(slots.reference_parts(body.split().unwrap(), |_, _| true).is_some());
+                    }
+                }
+                4 => drop(held.pop()),
+                _ => page.memory.word(at::RELEASED + word as usize % SLOTS * 8).store(word % 4, Ordering::Relaxed),
+            }
+            prop_assert!(slots.bytes() <= 2 * LIMIT as usize);
+            for bytes in &held {
+                let [first, last] = [bytes[0], bytes[bytes.len() - 1]];
+                prop_assert_eq!((first, last), (1, 1), "written while this side has it");
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The receiving side of slots: views of elements that lie in the peer's memory files.
+//!
+//! The files come as descriptors over the socket, each before the first record that refers to it
+//! (`signals` queues them, `link::arrays` brings them here). A view is a [`Bytes`] whose memory is
+//! the peer's file: it stays readable after the link, and even the peer, is gone. Its drop adds one
+//! to the slot's word in this side's page, and that is all the peer learns of it.
+//!
+//! The peer keeps writing rights to its file, so a hostile one can change elements under a reader.
+//! Only numbers are ever read through a view, of which every bit pattern is one; text and structure
+//! are copied out of the ring before they are decoded. Seals make sure that the file never shrinks.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::segment::{PAGE, SLOTS};
+use super::slots::{Reference, max_file_length, release};
+use crate::body::Part;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fork;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// The files of the peer's slots, owned by the receiving half; one thread at a time uses it. Views
+/// themselves may be held and dropped by any thread.
+#[derive(Debug)]
+pub(super) struct Views {
+    /// This side's header page, where released references are counted.
+    page: Arc<MemoryFile>,
+    /// The file of each slot with its number, counted from 1 in the order of arrival.
+    files: [Option<(u64, File)>; SLOTS],
+    /// How many files have arrived.
+    received_files: u64,
+    /// The longest file in bytes that is mapped; a longer one is `Malformed`.
+    max_file_length: usize,
+}
+
+/// The file of one slot.
+#[derive(Debug)]
+enum File {
+    /// Checked and mapped read-only.
+    Mapped(Arc<PeerMemory>),
+    /// This process had no memory to map it; mapping is tried again when a reference names it.
+    Unmapped(OwnedFd),
+}
+
+/// Elements in a slot of the peer's. The drop releases the reference.
+struct View {
+    memory: Arc<PeerMemory>,
+    /// The offset in bytes of the elements in the file.
+    from: usize,
+    /// The length of the elements in bytes.
+    length: usize,
+    /// This side's header page, for the drop.
+    page: Arc<MemoryFile>,
+    /// The index of the slot, for the word in `page`.
+    slot: usize,
+    /// The fork generation that received the reference.
+    generation: u64,
+}
+
+impl AsRef<[u8]> for View {
+    fn as_ref(&self) -> &[u8] {
+        self.memory.elements(self.from, self.length)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // In a forked child the page is absent, and the reference belongs to the parent.
+        if fork::generation() == self.generation {
+            release(&*self.page, self.slot);
+        }
+    }
+}
+
+impl Views {
+    /// No files yet. Each may be as long as messages of `limit` bytes need it.
+    pub fn new(page: Arc<MemoryFile>, limit: u64) -> Views {
+        Views { page, files: Default::default(), received_files: 0, max_file_length: max_file_length(limit) }
+    }
+
+    /// Takes the file that arrived for a slot, in place of an earlier one; views of that one stay
+    /// valid.
+    ///
+    /// # Errors
+    /// `Malformed` for a slot that does not exist, or a descriptor that is no sealed, allocated
+    /// memory file of an allowed length. A lack of memory to map it is no error here, see
+    /// [`File::Unmapped`].
+    pub fn insert(&mut self, slot: usize, file: OwnedFd) -> Result<()> {
+        let Some(place) = self.files.get_mut(slot) else {
+            return Err(malformed(format!("a file for slot {slot} of {SLOTS}")));
+        };
+        // Unmapped first, which may make room for the new one.
+        *place = None;
+        self.received_files += 1;
+        let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
+            Ok(memory) => File::Mapped(Arc::new(memory)),
+            Err(e) if e.kind() == ErrorKind::OutOfMemory => File::Unmapped(file),
+            Err(e) => return Err(e),
+        };
+        *place = Some((self.received_files, file));
+        Ok(())
+    }
+
+    /// Whether the file that a reference names has arrived.
+    pub fn has(&self, reference: &Reference) -> bool {
+        self.file(reference).is_some()
+    }
+
+    /// The slot and the file that a reference names; `None` where the slot has another file or
+    /// none.
+    fn file(&self, reference: &Reference) -> Option<(usize, &File)> {
+        let slot = usize::try_from(reference.slot).ok()?;
+        let (number, file) = self.files.get(slot)?.as_ref()?;
+        (*number == reference.file).then_some((slot, file))
+    }
+
+    /// Returns views of the elements that these references name.
+    ///
+    /// # Errors
+    /// `Malformed` where a reference names no file or lies outside of it; that ends the link.
+    /// `OutOfMemory` where this process cannot map a file: the message is skipped, and all its
+    /// references are released.
+    pub fn view_all(&mut self, references: &[Reference]) -> Result<Vec<Part>> {
+        let mut parts = Vec::with_capacity(references.len());
+        for reference in references {
+            match self.view(reference) {
+                Ok(bytes) => parts.push(Part { at: reference.at as usize, bytes }),
+                Err(e) => {
+                    // The drop of `parts` releases those that were viewed; the others are released
+                    // here.
+                    let rest = references[parts.len()..].iter();
+                    let slots = rest.filter_map(|one| usize::try_from(one.slot).ok());
+                    slots.filter(|slot| *slot < SLOTS).for_each(|slot| release(&*self.page, slot));
+                    return Err(e);
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    /// A view of one reference. The bounds are checked here against the mapped length; a length of
+    /// 0 is refused, because no honest peer puts an empty array into a slot.
+    fn view(&mut self, reference: &Reference) -> Result<Bytes> {
+        let Some((slot, file)) = self.file(reference) else {
+            let Reference { slot, file, .. } = reference;
+            return Err(malformed(format!("a reference to file {file} in slot {slot}, which has not come")));
+        };
+        let memory = match file {
+            File::Mapped(memory) => memory.clone(),
+            File::Unmapped(file) => {
+                let memory = Arc::new(PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length)?);
+                self.files[slot] = Some((reference.file, File::Mapped(memory.clone())));
+                memory
+            }
+        };
+        let bounds = usize::try_from(reference.from).ok().zip(usize::try_from(reference.length).ok());
+        let inside = |(from, length): &(usize, usize)| {
+            *length > 0 && *from <= memory.length() && *length <= memory.length() - from
+        };
+        let Some((from, length)) = bounds.filter(inside) else {
+            let Reference { from, length, .. } = reference;
+            let text = format!("{length} bytes from {from} on in a file of {} bytes", memory.length());
+            return Err(malformed(text));
+        };
+        let (page, generation) = (self.page.clone(), fork::generation());
+        Ok(Bytes::from_owner(View { memory, from, length, page, slot, generation }))
+    }
+}
+
+#[cold]
+fn malformed(what: String) -> Error {
+    Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}; the connection is ended"))
+}

@@ -1,0 +1,106 @@
+//! Messages that were delivered and not consumed yet: their files stay until they are.
+//!
+//! Each half of a spool's receiving side has one list, in the order of delivery. When the layer
+//! above says that messages up to a number were dealt with, their files are removed; a process that
+//! dies before leaves them for its next incarnation, so each message is delivered at least once
+//! and, to one incarnation, at most once.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::folder::Folder;
+
+/// The messages, oldest first. It belongs to the state that the two halves share, under its mutex.
+#[derive(Default)]
+pub struct Delivered {
+    /// Each message's number and file; a request has no file here, because its file is removed when
+    /// it is answered.
+    order: VecDeque<(u64, Option<String>)>,
+    /// The files in `order`, and those whose removal failed: they are not delivered again by this
+    /// incarnation.
+    names: HashSet<String>,
+}
+
+impl Delivered {
+    /// Adds a message that was delivered under this number.
+    pub fn add(&mut self, number: u64, name: String) {
+        self.names.insert(name.clone());
+        self.order.push_back((number, Some(name)));
+    }
+
+    /// Adds a request, which only keeps its place in the order.
+    pub fn add_request(&mut self, number: u64) {
+        self.order.push_back((number, None));
+    }
+
+    /// Whether a message with this number is among them.
+    pub fn has_number(&self, number: u64) -> bool {
+        self.order.iter().any(|(n, _)| *n == number)
+    }
+
+    /// Whether a file was delivered and is not to be delivered again.
+    pub fn has_file(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Removes the files of all messages up to the last one with the number `up_to`; does nothing
+    /// where there is none.
+    pub fn remove_up_to(&mut self, folder: &Folder, up_to: u64) {
+        let count = self.order.iter().rposition(|(n, _)| *n == up_to).map_or(0, |last| last + 1);
+        self.remove_first(folder, count);
+    }
+
+    /// Removes the files of all messages but the last `last`.
+    pub fn remove_all_but(&mut self, folder: &Folder, last: usize) {
+        self.remove_first(folder, self.order.len().saturating_sub(last));
+    }
+
+    /// Removes the first `count` messages and their files.
+    fn remove_first(&mut self, folder: &Folder, count: usize) {
+        for name in self.order.drain(..count).filter_map(|(_, name)| name) {
+            // A file that cannot be removed is not delivered again here, and once more to the next
+            // incarnation.
+            if folder.remove(&name).is_ok() {
+                self.names.remove(&name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delivered_files_are_removed_up_to_the_number() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory =
+            crate::sys::directory::Directory::existing(temporary.path().parent().unwrap()).unwrap();
+        let name = temporary.path().file_name().unwrap().to_str().unwrap();
+        let folder = Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap();
+        let mut delivered = Delivered::default();
+        for (number, name) in [(1, "a"), (2, "b"), (4, "c")] {
+            folder.put(name, b"").unwrap();
+            delivered.add(number, name.to_owned());
+        }
+        delivered.add_request(3);
+        let left = || {
+            let mut names = folder.names(|_| true).unwrap();
+            names.sort();
+            names.concat()
+        };
+        delivered.remove_up_to(&folder, 7);
+        assert_eq!(left(), "abc");
+        delivered.remove_up_to(&folder, 2);
+        assert!(
+            left() == "c"
+                && delivered.has_file("c")
+                && !delivered.has_file("a")
+                && delivered.has_number(3)
+                && !delivered.has_number(2)
+        );
+        delivered.remove_all_but(&folder, 2);
+        assert!(delivered.has_file("c"));
+        delivered.remove_up_to(&folder, 3);
+        assert!(left().is_empty() && !delivered.has_file("c"));
+    }
+}

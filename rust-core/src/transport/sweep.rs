@@ -1,0 +1,68 @@
+//! Removal of the stale files that dead processes left at a name. `place` answers who owns a name.
+//!
+//! `ls`, `clean` and the doctor call this for each name of a directory. Everything is removed under
+//! the lock of the name, so that no process takes the name meanwhile, and only files of this user
+//! are removed.
+
+use super::driver::{Driver, Listed};
+use super::endpoint::Endpoint;
+use super::place::Place;
+use super::{owner, table};
+use crate::error::Result;
+use crate::sys::lock::{self, Lock};
+use crate::sys::staging::Swept;
+
+/// Returns the driver of the transport that a place belongs to; the default one where its name fits
+/// none.
+fn driver_of(place: &Place) -> &'static dyn Driver {
+    let transport = Endpoint::from_file_name(&place.file).map(|endpoint| endpoint.transport());
+    let by_ending = || {
+        let ending = place.file.rsplit_once('.').map(|(_, ending)| ending);
+        table::drivers().find(|driver| ending == Some(driver.kind().name))
+    };
+    transport.map(|transport| transport.driver()).or_else(by_ending).unwrap_or_else(table::default_driver)
+}
+
+/// Tries to take the lock under which stale files are removed. A place to which several users write
+/// has a lock that they share.
+fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
+    if matches!(driver.listed(), Listed::Files { .. }) {
+        lock::try_lock(&place.directory, &place.file)
+    } else {
+        lock::try_own(&place.directory, &place.file)
+    }
+}
+
+/// Removes the stale files of this user; those of another user stay and are noted in the result.
+///
+/// `begun` is false where the caller has seen that no temporary file exists for this name: to look
+/// for one reads the whole directory, which would be quadratic in the number of names.
+pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
+    let driver = driver_of(place);
+    let mut swept = Swept::default();
+    let Some(lock) = try_lock(place, driver)? else { return driver.sweep_beside(place) };
+    if begun {
+        swept.and(place.sweep_beginnings()?);
+    } else {
+        swept.note(owner::remove(place))?;
+    }
+    swept.and(driver.sweep(place, begun)?);
+    if !lock.is_visible() {
+        // Another user holds the byte of the name, so that owner may live, and its files are not
+        // stale.
+        swept.remaining.clear();
+    }
+    Ok(swept)
+}
+
+/// The same, and also removes a place that keeps no message any more.
+pub fn clean(place: &Place, begun: bool) -> Result<Swept> {
+    let driver = driver_of(place);
+    let mut swept = sweep(place, begun)?;
+    if driver.kind().capabilities.keeps
+        && let Some(_lock) = try_lock(place, driver)?
+    {
+        swept.note(driver.remove_unused(place))?;
+    }
+    Ok(swept)
+}

@@ -1,0 +1,152 @@
+//! The transports of this build, one line each. Nothing else in the core lists them.
+//!
+//! A name without a transport belongs to the first line. `kind`, `endpoint` and every layer above
+//! find a transport through this table, so that a build without one of them needs no other change.
+
+use super::driver::{ConnectionDriver, ConnectionlessDriver, Driver};
+use super::endpoint::Endpoint;
+use super::kind::Transport;
+use super::{dgram, fifo, file, journal, shm, spool, tcp, unix};
+use crate::error::Result;
+
+/// Every driver; the first is that of a name without a transport. The order is that of listings and
+/// errors.
+static DRIVERS: &[&dyn Driver] = &[
+    &shm::Shm,
+    &unix::Unix,
+    &dgram::Dgram,
+    &tcp::Tcp,
+    &fifo::Fifo,
+    &spool::Spool,
+    &file::File,
+    &journal::Journal,
+    #[cfg(all(test, not(loom)))]
+    &super::ninth::Abstract,
+];
+
+/// Iterates over the drivers of this build.
+pub fn drivers() -> impl Iterator<Item = &'static dyn Driver> {
+    DRIVERS.iter().copied()
+}
+
+/// Returns the driver of a name without a transport: shared memory.
+pub fn default_driver() -> &'static dyn Driver {
+    DRIVERS[0]
+}
+
+impl Transport {
+    /// Iterates over the transports of this build.
+    pub fn all() -> impl Iterator<Item = Transport> {
+        drivers().map(|driver| Transport::of(driver.kind()))
+    }
+
+    /// Returns the transport with this word in front of the colon; `None` for an unknown word.
+    pub fn named(name: &str) -> Option<Transport> {
+        Transport::all().find(|transport| transport.name() == name)
+    }
+
+    /// Returns the transport of a name without one.
+    pub fn default_transport() -> Transport {
+        Transport::of(default_driver().kind())
+    }
+
+    /// Returns the implementation of this transport.
+    pub(crate) fn driver(self) -> &'static dyn Driver {
+        // Each kind that there is comes from this table.
+        drivers().find(|driver| driver.kind().name == self.name()).unwrap_or_else(default_driver)
+    }
+
+    /// Returns how this transport connects two sides that exchange a hello.
+    ///
+    /// # Errors
+    /// `TransportUnavailable` where the transport is connectionless or a store.
+    pub(crate) fn connections(self) -> Result<&'static dyn ConnectionDriver> {
+        self.driver().connections().ok_or_else(|| self.unavailable())
+    }
+
+    /// Returns how this transport opens a link to a place.
+    ///
+    /// # Errors
+    /// `TransportUnavailable` where its links begin with a hello.
+    pub(crate) fn connectionless(self) -> Result<&'static dyn ConnectionlessDriver> {
+        self.driver().connectionless().ok_or_else(|| self.unavailable())
+    }
+}
+
+/// Returns whether this process can listen at an endpoint. False for an address of another machine,
+/// to which it can only connect.
+///
+/// # Errors
+/// Those of resolving a host name.
+pub fn can_listen(endpoint: &Endpoint) -> Result<bool> {
+    endpoint.transport().driver().connections().map_or(Ok(true), |driver| driver.can_listen(endpoint))
+}
+
+/// Returns the name that a file belongs to: `lab.fifo` for `lab.fifo.reply`, and the file itself
+/// where no transport knows better.
+pub fn name_of(file: &str) -> &str {
+    drivers().find_map(|driver| driver.name_of(file)).unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn every_transport_suits_some_pattern_and_says_why_not_the_others() {
+        for transport in Transport::all() {
+            let can = transport.capabilities();
+            assert!(can.channel || can.request || can.publish, "{transport:?}");
+            assert!(can.because.contains("use ") || can.because.contains("publish to it"), "{transport:?}");
+            let error = transport.require(false, "the option x").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.text().contains("the option x") && error.text().contains(can.because), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_documents_have_the_table() {
+        // The ninth transport exists in tests alone.
+        let documented = Transport::all().filter(|transport| transport.name() != "abstract");
+        let rows = documented.map(|transport| {
+            let can = transport.capabilities();
+            let all = [
+                can.channel,
+                can.request,
+                can.publish,
+                can.replies,
+                can.sessions,
+                can.keeps,
+                can.durable,
+                can.allow_lists,
+                can.framing,
+                can.cuts,
+                can.many_peers,
+            ];
+            let mut row = [const { String::new() }; 12];
+            row[0] = format!("`{}:`", transport.name());
+            for (cell, can) in row[1..].iter_mut().zip(all) {
+                if can {
+                    *cell = "yes".into()
+                }
+            }
+            row
+        });
+        let head = [
+            "transport",
+            "channel",
+            "request",
+            "publish",
+            "replies",
+            "sessions",
+            "keeps",
+            "durable",
+            "allow lists",
+            "framing",
+            "cuts",
+            "many peers",
+        ];
+        crate::documents::check("capabilities", &crate::documents::table(head, rows));
+    }
+}

@@ -1,0 +1,110 @@
+//! TCP as a transport: its kind, and the traits that it implements.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use super::address::Address;
+use super::call::{call, connect};
+use super::kind::{KIND, endpoint_of};
+use super::listen::listen;
+use super::token::{self, Token};
+use crate::deadline::Waiting;
+use crate::error::Result;
+use crate::sys::directory::Directory;
+use crate::sys::lock::Lock;
+use crate::transport::acceptor::ListenSource;
+use crate::transport::driver::{Appears, ConnectionDriver, Driver, Listed, ListenRequest, Target};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::Call;
+use crate::transport::kind::Kind;
+use crate::transport::link::Offer;
+use crate::transport::place::Place;
+use crate::transport::stream::Stream;
+use crate::value::Map;
+
+/// The transport `tcp:`.
+pub struct Tcp;
+
+impl Driver for Tcp {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn connections(&self) -> Option<&dyn ConnectionDriver> {
+        Some(self)
+    }
+
+    fn listed(&self) -> Listed {
+        Listed::RecordAndCall
+    }
+
+    fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {
+        Some((token::NAME, Token::read(directory).map(|token| token.is_some())))
+    }
+}
+
+impl ConnectionDriver for Tcp {
+    fn can_listen(&self, endpoint: &Endpoint) -> Result<bool> {
+        Address::of(endpoint)?.is_of_this_machine()
+    }
+
+    fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+        let ListenRequest { options, expects_hello, program, .. } = request;
+        let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
+        let (claim, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
+        Ok((claim.into(), endpoint))
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+        Ok(Box::new(Remote { address: Address::of(endpoint)? }))
+    }
+
+    fn offer(&self, _session: u64, _buffer: Option<usize>) -> Result<Offer> {
+        Ok(Offer::Stream { checked: true })
+    }
+}
+
+/// An address at which a process listens, or will.
+struct Remote {
+    address: Address,
+}
+
+impl Remote {
+    /// Returns the place at which a listener on this machine writes its owner record, for programs
+    /// with the same runtime directory. `None` beyond this machine, or where there is no runtime
+    /// directory.
+    fn record(&self) -> Option<Place> {
+        let file = endpoint_of(self.address.inside()?).file_name();
+        Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
+    }
+}
+
+impl Target for Remote {
+    fn call(
+        &self,
+        hello: &[u8],
+        _descriptors: &[BorrowedFd<'_>],
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Call> {
+        call(&self.address, hello, wakers, waiting)
+    }
+
+    fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+        connect(&self.address, wakers, waiting)
+    }
+
+    /// Nothing signals a listener for certain. One on this machine writes a record in its runtime
+    /// directory, which need not be that of this process.
+    fn appears(&self) -> Appears<'_> {
+        Appears::Polled(self.record())
+    }
+
+    fn mark(&self) -> Option<Lock> {
+        self.record()?.await_owner().ok()
+    }
+
+    fn shown(&self) -> String {
+        self.address.to_string()
+    }
+}

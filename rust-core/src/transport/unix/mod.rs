@@ -1,0 +1,72 @@
+//! Unix stream sockets: frames as bytes.
+//!
+//! The folder has only the traits: names are in `local`, and frames over streams in `socket`. The
+//! kernel says which user connects, so allow-lists work, and no bytes leave the machine's memory,
+//! so bodies have no check sums.
+//!
+//! Several processes of one user may listen at one socket (`shared`): the first makes it, and each
+//! other one asks a listening process for the descriptor (`claim`). The kernel then gives each new
+//! connection to one of them.
+
+use crate::error::Result;
+use crate::sys::socket::Carries;
+use crate::transport::acceptor::ListenSource;
+use crate::transport::capability::{Capabilities, LINKS};
+use crate::transport::driver::{ConnectionDriver, Driver, Listed, ListenRequest, Target};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::link::Offer;
+use crate::transport::local;
+use crate::transport::place::Place;
+
+/// The transport `unix:`.
+pub struct Unix;
+
+/// The name and the capabilities.
+static KIND: Kind = Kind {
+    name: "unix",
+    naming: Naming::NameOrPath,
+    names: Names::Runtime,
+    carries: Carries::Bytes,
+    capabilities: Capabilities {
+        framing: true,
+        shared: true,
+        relays: true,
+        relays_links: true,
+        because: "a socket keeps nothing when both sides die; use spool: or journal:",
+        ..LINKS
+    },
+};
+
+impl Driver for Unix {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn connections(&self) -> Option<&dyn ConnectionDriver> {
+        Some(self)
+    }
+
+    /// The process that listens answers for itself; no owner record is needed.
+    fn listed(&self) -> Listed {
+        Listed::Socket
+    }
+}
+
+impl ConnectionDriver for Unix {
+    fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+        local::listen(endpoint, request)
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+        local::target(endpoint)
+    }
+
+    fn target_at(&self, endpoint: &Endpoint, place: &Place) -> Result<Box<dyn Target>> {
+        Ok(local::target_at(endpoint, place.clone()))
+    }
+
+    fn offer(&self, _session: u64, _buffer: Option<usize>) -> Result<Offer> {
+        Ok(Offer::Stream { checked: false })
+    }
+}

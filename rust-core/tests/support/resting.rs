@@ -1,0 +1,130 @@
+//! Processes that are at rest: the kernel's count of their threads' switches stands still.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Only guards against a hang.
+pub const HANG: Duration = Duration::from_secs(60);
+/// The number in the addresses of both processes: that of the one who watches.
+pub const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
+/// A thread that asked for ticks has them; its name tells it from the rest.
+pub const TICKS: &str = "ticks";
+/// So long nothing may happen.
+const WATCHED: Duration = Duration::from_secs(3);
+const ROLE: &str = "LINKSPAN_TEST_IDLE_ROLE";
+
+/// The part that this process plays; none in the one that watches.
+pub fn role() -> Option<String> {
+    std::env::var(ROLE).ok()
+}
+
+fn say(line: &str) {
+    // Not through `println!`, which the harness would keep to itself.
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Says that it has come to rest, stays until the one who watches lets go, and ends the process.
+pub fn rest() {
+    say("resting");
+    // Until the one who watches lets go of the other end of the pipe.
+    std::io::stdin().lock().read_to_end(&mut Vec::new()).unwrap();
+    std::process::exit(0);
+}
+
+/// Runs this in a thread of this name.
+pub fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().name(name.into()).spawn(run).unwrap();
+}
+
+fn start(test: &str, role: &str, directory: &std::path::Path) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(ROLE, role)
+        .env(NUMBER, std::process::id().to_string())
+        .env("LINKSPAN_DIR", directory)
+        .env_remove("LINKSPAN_CONTROLLER")
+        .env("LINKSPAN_STATE_DIR", directory.join("state"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with("resting\n") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the {role} ended before it rested");
+    }
+    child
+}
+
+/// Switches of each thread so far, voluntary and not, by its number and name.
+fn switches(child: &Child) -> BTreeMap<(String, String), u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    tasks
+        .map(|task| {
+            let path = task.unwrap().path();
+            let status = std::fs::read_to_string(path.join("status")).unwrap();
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or_else(|| panic!("no {name} in {status}")).trim().to_owned()
+            };
+            let count = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+                .map(|name| field(name).parse::<u64>().unwrap());
+            ((path.file_name().unwrap().to_string_lossy().into_owned(), field("Name:")), count.iter().sum())
+        })
+        .collect()
+}
+
+fn without_ticks(of: &BTreeMap<(String, String), u64>) -> BTreeMap<(String, String), u64> {
+    of.iter().filter(|((_, name), _)| name != TICKS).map(|(task, count)| (task.clone(), *count)).collect()
+}
+
+/// Starts the processes of `test`, one for each role, waits until they are at rest, and counts their switches for [`WATCHED`]: there
+/// are none, and they have as many threads of each name as `expected` says.
+pub fn watch(test: &str, roles: [&str; 2], expected: &[(&str, usize)]) {
+    let directory = tempfile::tempdir().unwrap();
+    let processes = roles.map(|role| start(test, role, directory.path()));
+    let look = || processes.iter().map(switches).collect::<Vec<_>>();
+    let quiet = |seen: &[BTreeMap<_, _>]| seen.iter().map(without_ticks).collect::<Vec<_>>();
+
+    // First they have to come to rest: the last thread has still to reach its wait.
+    let deadline = Instant::now() + HANG;
+    let mut before = look();
+    loop {
+        thread::sleep(Duration::from_millis(300));
+        let now = look();
+        if quiet(&now) == quiet(&before) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "they never came to rest: {before:?} then {now:?}");
+        before = now;
+    }
+
+    before = look();
+    thread::sleep(WATCHED);
+    let after = look();
+    for (before, after) in before.iter().zip(&after) {
+        for (task, count) in after {
+            let name = &task.1;
+            println!("{name}: {} switches in {WATCHED:?}", count - before.get(task).copied().unwrap_or(0));
+        }
+    }
+    assert_eq!(quiet(&after), quiet(&before), "somebody was woken");
+    let names: Vec<String> = after.iter().flat_map(BTreeMap::keys).map(|(_, name)| name.clone()).collect();
+    for (name, count) in expected {
+        assert_eq!(
+            names.iter().filter(|n| n == name).count(),
+            *count,
+            "{name} in {names:?}: they are all still there"
+        );
+    }
+    for mut child in processes {
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+}

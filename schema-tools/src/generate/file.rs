@@ -1,0 +1,10 @@
+//! A generated file.
+
+/// One generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without a folder: `power_reading.rs`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}

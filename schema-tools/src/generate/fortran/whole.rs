@@ -1,0 +1,127 @@
+//! The procedures of a type that writes and reads its values: each hands the place of the value, and the table, to the library.
+
+use super::super::Text;
+use super::Fortran;
+use super::procedures::TELL;
+
+/// What each of them takes that tells how it went.
+const TOLD: &str = "   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
+";
+
+/// What they keep for it: an optional text is not handed on, since gfortran 12 loses its length.
+const LOCAL: &str = "   character(:), allocatable :: text
+   integer :: outcome
+";
+
+/// What those take that they call.
+const INNER: &str = "   integer, intent(out) :: outcome
+   character(:), allocatable, intent(inout) :: text
+";
+
+impl Fortran<'_> {
+    /// The procedures that write and read it among other values.
+    pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str) {
+        procedures.line(format!(
+            "! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+subroutine {name}_write(self, writer, key)
+   class({name}), intent(in) :: self
+   type(linkspan_writer), intent(inout) :: writer
+   character(*), intent(in), optional :: key
+   call {name}__put_part(self, writer, key)
+end subroutine
+
+subroutine {name}__put_part(self, writer, key)
+   type({name}), intent(in), target :: self
+   type(linkspan_writer), intent(inout) :: writer
+   character(*), intent(in), optional :: key
+   call linkspan_write_record(writer, {name}__table(), c_loc(self), key)
+end subroutine
+
+! Takes the next value of a reader.
+subroutine {name}_read(self, reader)
+   class({name}), intent(inout) :: self
+   type(linkspan_reader), intent(inout) :: reader
+   call self%set_defaults()
+   call {name}__get_part(self, reader)
+end subroutine
+
+subroutine {name}__get_part(self, reader)
+   type({name}), intent(inout), target :: self
+   type(linkspan_reader), intent(inout) :: reader
+   call linkspan_read_record(reader, {name}__table(), c_loc(self))
+end subroutine
+"
+        ));
+    }
+
+    /// The procedures from and to messages and bytes.
+    pub(super) fn whole_procedures(&self, procedures: &mut Text, name: &str) {
+        procedures.line(format!(
+            "subroutine {name}_encode(self, writer, message, stat, errmsg)
+   class({name}), intent(in) :: self
+   type(linkspan_writer), intent(inout) :: writer
+   type(linkspan_message), intent(inout) :: message
+{TOLD}{LOCAL}   associate (unused => writer)
+   end associate
+   call {name}__put(self, message, outcome, text)
+{TELL}end subroutine
+
+subroutine {name}__put(self, message, outcome, text)
+   type({name}), intent(in), target :: self
+   type(linkspan_message), intent(inout) :: message
+{INNER}   call linkspan_put_record({name}__table(), c_loc(self), &
+      message, outcome, text)
+end subroutine
+
+subroutine {name}_decode(self, reader, message, stat, errmsg)
+   class({name}), intent(inout) :: self
+   type(linkspan_reader), intent(inout) :: reader
+   type(linkspan_message), intent(in) :: message
+{TOLD}{LOCAL}   associate (unused => reader)
+   end associate
+   call self%set_defaults()
+   call {name}__get(self, message, outcome, text)
+{TELL}end subroutine
+
+subroutine {name}__get(self, message, outcome, text)
+   type({name}), intent(inout), target :: self
+   type(linkspan_message), intent(in) :: message
+{INNER}   call linkspan_get_record({name}__table(), c_loc(self), &
+      message, outcome, text)
+end subroutine
+
+subroutine {name}_to_bytes(self, encoding, bytes, stat, errmsg)
+   class({name}), intent(in) :: self
+   integer, intent(in) :: encoding
+   integer(int8), allocatable, intent(out) :: bytes(:)
+{TOLD}{LOCAL}   call {name}__put_bytes(self, encoding, bytes, outcome, text)
+{TELL}end subroutine
+
+subroutine {name}__put_bytes(self, encoding, bytes, outcome, text)
+   type({name}), intent(in), target :: self
+   integer, intent(in) :: encoding
+   integer(int8), allocatable, intent(out) :: bytes(:)
+{INNER}   call linkspan_encode_record({name}__table(), c_loc(self), &
+      encoding, bytes, outcome, text)
+end subroutine
+
+subroutine {name}_from_bytes(self, bytes, encoding, stat, errmsg)
+   class({name}), intent(inout) :: self
+   integer(int8), intent(in), contiguous :: bytes(:)
+   integer, intent(in) :: encoding
+{TOLD}{LOCAL}   call self%set_defaults()
+   call {name}__get_bytes(self, bytes, encoding, outcome, text)
+{TELL}end subroutine
+
+subroutine {name}__get_bytes(self, bytes, encoding, outcome, text)
+   type({name}), intent(inout), target :: self
+   integer(int8), intent(in), contiguous :: bytes(:)
+   integer, intent(in) :: encoding
+{INNER}   call linkspan_decode_record({name}__table(), c_loc(self), &
+      bytes, encoding, outcome, text)
+end subroutine
+"
+        ));
+    }
+}

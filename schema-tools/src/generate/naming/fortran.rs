@@ -1,0 +1,29 @@
+//! How Fortran writes names, and the names that each generated type has.
+
+use super::{Case, Naming};
+
+/// How names are written in Fortran. Names of procedures are longer than those of their types.
+pub(super) const NAMING: Naming = Naming {
+    types: Case::Snake,
+    fields: Case::Snake,
+    values: Case::Snake,
+    variants: Case::Snake,
+    ignores_case: true,
+    longest: 48,
+    reserved: &[
+        "encode",
+        "decode",
+        "to_bytes",
+        "from_bytes",
+        "write",
+        "read",
+        "set_defaults",
+        "self",
+        "kind",
+        "value",
+        "reader",
+        "writer",
+        "key",
+    ],
+    reserved_if_packed: &[],
+};

@@ -1,0 +1,25 @@
+//! How Rust writes names, and the words that it keeps for itself.
+
+use super::{Case, Naming};
+
+/// How it writes names.
+pub(super) const NAMING: Naming = Naming {
+    types: Case::Pascal,
+    fields: Case::Snake,
+    values: Case::Pascal,
+    variants: Case::Pascal,
+    ignores_case: false,
+    longest: 255,
+    reserved: &RUST,
+    reserved_if_packed: &[],
+};
+
+/// Keywords, and names of the prelude that generated code uses.
+const RUST: [&str; 66] = [
+    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do",
+    "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "union", "unsafe", "unsized", "use",
+    "virtual", "where", "while", "yield", "Clone", "Debug", "Default", "Err", "None", "Ok", "Option",
+    "Result", "Some", "Sink", "Source", "String", "Vec",
+];

@@ -1,0 +1,129 @@
+//! Methods in PHP that reading and writing packed records need.
+
+/// What the reader of a file of packed records has besides.
+pub(super) const METHODS: &str = r#"
+/**
+ * The value of a field, if `$check` accepts it.
+ *
+ * @template T
+ * @param \Closure(mixed): T $check
+ * @return T
+ */
+public static function checked(string $path, \Closure $check, mixed $value): mixed
+{
+    return self::field([$path => $value], [$path], $check);
+}
+
+/**
+ * The fields of a packed record; WrongType where it is none.
+ *
+ * @return array<string, mixed>
+ */
+public static function unpacked(string $format, int $size, mixed $block): array
+{
+    if (!$block instanceof \Linkspan\Bytes && !is_string($block)) {
+        throw self::wrong('bytes', $block);
+    }
+    $found = strlen((string) $block);
+    if ($found !== $size) {
+        throw new \Linkspan\WrongTypeException("$size packed bytes are expected, $found were found");
+    }
+    return unpack($format, (string) $block) ?: throw self::wrong('bytes', $block);
+}
+
+public static function truth(string $path, int $byte): bool
+{
+    return $byte < 2 ? $byte === 1 : throw new \Linkspan\OutOfRangeException("$path: a bool is expected, the byte $byte was found");
+}
+
+/**
+ * The case of an enum with this number.
+ *
+ * @template T of \BackedEnum
+ * @param class-string<T> $enum
+ * @return T
+ */
+public static function numbered(string $path, string $enum, int $number): \BackedEnum
+{
+    return $enum::cases()[$number]
+        ?? throw new \Linkspan\OutOfRangeException("$path: a number below " . count($enum::cases()) . " is expected for $enum, $number was found");
+}
+
+/** The number of a case. */
+public static function number(\BackedEnum $case): int
+{
+    return (int) array_search($case, $case::cases(), true);
+}
+
+/** A number of so many bits, of which the highest is its sign. */
+public static function signed(int $number, int $bits): int
+{
+    $sign = 1 << ($bits - 1);
+    return ($number ^ $sign) - $sign;
+}
+
+/** A number above PHP_INT_MAX is the same 64 bits as a negative one. */
+public static function unsigned(int $bits): int|\Linkspan\BigInt
+{
+    return $bits < 0 ? new \Linkspan\BigInt(sprintf('%u', $bits)) : $bits;
+}
+
+/** The 64 bits of a number without sign. */
+public static function bits(int|\Linkspan\BigInt $number): int
+{
+    if (is_int($number)) {
+        return $number;
+    }
+    [$high, $low] = [0, 0];
+    foreach (str_split((string) $number) as $digit) {
+        $low = $low * 10 + (int) $digit;
+        $high = $high * 10 + ($low >> 32);
+        $low &= 0xFFFFFFFF;
+    }
+    return $high << 32 | $low;
+}
+
+/**
+ * The elements of an array in this order.
+ *
+ * @param list<int> $shape
+ */
+public static function elements(\Linkspan\NdArray $array, array $shape, string $order): string
+{
+    $size = intdiv(strlen($array->data), array_product($shape));
+    if ($array->order === $order || $size === 0) {
+        return $array->data;
+    }
+    // The place of an element in the other order: its positions from the first dimension to the last weigh the other way round.
+    $lengths = $order === 'row' ? $shape : array_reverse($shape);
+    $weights = [];
+    $weight = 1;
+    foreach ($lengths as $at => $length) {
+        $weights[$at] = $weight;
+        $weight *= $length;
+    }
+    $elements = str_split($array->data, $size);
+    $out = '';
+    for ($to = 0; $to < $weight; $to++) {
+        $from = 0;
+        for ($rest = $to, $at = count($lengths) - 1; $at >= 0; $at--) {
+            $from += $rest % $lengths[$at] * $weights[$at];
+            $rest = intdiv($rest, $lengths[$at]);
+        }
+        $out .= $elements[$from];
+    }
+    return $out;
+}
+
+/**
+ * An array of these elements.
+ *
+ * @param list<int> $shape
+ */
+public static function ndarray(string $path, string $dtype, array $shape, string $order, string $elements): \Linkspan\NdArray
+{
+    if ($dtype === 'bool' && strspn($elements, "\0\1") !== strlen($elements)) {
+        throw new \Linkspan\OutOfRangeException("$path: bools are expected, another byte than 0 and 1 was found");
+    }
+    return new \Linkspan\NdArray($dtype, $shape, $elements, $order);
+}"#;

@@ -1,0 +1,14 @@
+//! The state of what writes Python: the plan of the schema, and what several parts of a file share.
+
+use crate::generate::naming::Case;
+use crate::generate::plan::{Plan, TypeDef};
+
+/// Writes the Python of one schema. Its methods are in the files of this folder, each beside what it writes.
+pub(super) struct Python<'a> {
+    pub(super) plan: &'a Plan<'a>,
+}
+
+/// The name of what belongs to a type and is no part of the module's interface.
+pub(super) fn private(of: &TypeDef) -> String {
+    format!("_{}", Case::Upper.join(&of.path))
+}

@@ -1,0 +1,48 @@
+//! The words of a packed record in Rust: fields and padding that share one are written as one number.
+
+use linkspan::schema::Place;
+
+use crate::generate::plan::Shape;
+
+/// The bytes of a record in words of eight, and what is left of it in shorter ones: where each begins, and its length. Each field that
+/// is a number lies in one of them.
+pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let width = [8, 4, 2, 1].into_iter().find(|width| at + width <= size).unwrap_or(1);
+        words.push((at, width));
+        at += width;
+    }
+    words
+}
+
+/// The number that is a word of the record, where fields and padding share it. Written at once, nothing has to be cleared before.
+pub(super) fn padded(fields: &[(&Place<'_>, (String, &Shape))], at: usize, width: usize) -> Option<String> {
+    let inside =
+        fields.iter().filter(|(place, _)| place.offset < at + width && place.offset + place.size > at);
+    let mut filled = 0;
+    let mut parts = Vec::new();
+    for (place, (value, of)) in inside {
+        let word = 8 * width;
+        let number = match of {
+            Shape::Bool => format!("u{word}::from({value})"),
+            Shape::Named(_) => format!("({value} as u{word})"),
+            Shape::Integer(of) if of.name().starts_with('i') => {
+                format!("u{word}::from({value}.cast_unsigned())")
+            }
+            Shape::Integer(_) => format!("u{word}::from({value})"),
+            Shape::F32 => format!("u{word}::from({value}.to_bits())"),
+            _ => return None,
+        };
+        filled += place.size;
+        parts.push(match 8 * (place.offset - at) {
+            0 => number,
+            shift => format!("({number} << {shift})"),
+        });
+    }
+    if parts.is_empty() || filled == width {
+        return None;
+    }
+    Some(if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" | ")) })
+}

@@ -1,0 +1,96 @@
+"""The words of the project: names that were replaced do not come back, in code, documents or interfaces.
+
+ARCHITECTURE.md has the glossary. A replaced name may be there where it is another thing (an ordinary English word in a
+text, a name of another program's interface); such files are listed with it."""
+
+import fnmatch
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Not ours, or a record of what was: licences and vectors of others, decisions, the list of changes, generated parts of libraries.
+NOT_OURS = (
+    "CHANGELOG.md", "LICENSE*", "docs/decisions/*", "tests/vectors/*", "fuzz/seeds/*", "examples/observatory/page/uplot/*", "*.lock", "benches/RESULTS.md",
+    "tests/book/test_words.py",
+)
+
+# Patterns of replaced names, what is used instead, and the files where the pattern is something else.
+REPLACED = [
+    (r"\b(Harbour|Berth|Mooring|Doorman|Entrant|Renewal|Casting|Caster|ShelfReader|Occasion)\b", "acceptor, ListenerRegistration, Reconnector, Fanout, AckTrigger", ()),
+    (r"\b(harbour|berth|mooring|doorman|lie_down|get_up)\b", "acceptor, registration, park, unpark", ()),
+    (r"\b(Greeting|greeting)s?\b", "Hello", ("rust-core/src/transport/hello.rs", "tests/bridge/test_channel_keys.py", "tests/strangers/test_strangers.py")),
+    (r"\b(Agreement|agreement)\b", "SchemaNegotiation, schema_negotiation", ()),
+    (r"\b(fn|def) (tell|tells|told|hear|hears|heard|say|says|said)_?\w*_(greeting|losses|later|bye|passing|alone|consumed)\b", "send_…, report_…, receive_…", ()),
+    (r"\btroubled?\b", "problem", ()),
+    (r"\b(DEEPEST|EncodeHow|HubOptions)\b", "MAX_DEPTH, EncodeOptions, ControllerServerOptions", ()),
+    (r"\blinkspan_(channel|message|service)_look\b|\blinkspan_(instruction|verb)\b", "linkspan_*_get_info, linkspan_command", ()),
+    (r"\b(with_limit|the option limit|option `limit`|options%limit|options\.limit)\b", "max_message_size", ()),
+    (r"\btask\.left\b|\btask%left\b|\bdeadline(\(\))?\.left\b|\bfn left\(&?self\) -> Option<Duration>", "remaining", ()),
+    (r"DEFAULT_TIMEOUT = -1", "null", ()),
+]
+
+# Words that the public documents do without, because the subject of a sentence is named. The two that draw bytes still have them.
+PUBLIC = ("README.md", "ARCHITECTURE.md", "docs/*.md", "docs/how-to/*.md", "docs/tutorials/*.md", "python/README.md", "php/README.md")
+RIDDLES = [
+    (r"\b[Ww]hoever\b", "name the subject: the client, the user who …", ("docs/transports.md", "docs/wire-format.md")),
+    (r"\b([Ss]omebody|[Aa]nybody|[Ee]verybody)('s)?\b", "another process, any user", ("docs/transports.md", "docs/wire-format.md")),
+    (r"\b[Nn]obody('s)?\b", "no process, no user", ("docs/transports.md", "docs/wire-format.md")),
+    (r"\b(hears?|heard)\b", "receives, received", ("docs/wire-format.md",)),
+]
+
+
+def texts(*patterns):
+    """The text files of the tree and their paths, without NOT_OURS; only those that match a pattern, where some are given."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name != "target" and not name.startswith((".", "__"))]
+        for name in names:
+            path = str((Path(folder) / name).relative_to(ROOT))
+            if patterns and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+                continue
+            if name.startswith(".") or any(fnmatch.fnmatchcase(one, pattern) for pattern in NOT_OURS for one in (path, name)):
+                continue
+            data = (ROOT / path).read_bytes() if (ROOT / path).is_file() else b"\0"
+            if b"\0" not in data[:8192]:
+                yield path, data.decode("utf-8", "replace")
+
+
+def occurrences(pattern, instead, exceptions, files):
+    found = [f"{path}:{number}: {line.strip()[:120]}" for path, text in files if path not in exceptions
+             for number, line in enumerate(text.splitlines(), 1) if re.search(pattern, line)]
+    return [f"use {instead}: {one}" for one in found]
+
+
+@pytest.fixture(scope="module")
+def tree():
+    files = list(texts())
+    assert len(files) > 500
+    return files
+
+
+@pytest.mark.parametrize(("pattern", "instead", "exceptions"), REPLACED, ids=[one[1].split(",")[0] for one in REPLACED])
+def test_replaced_name_is_nowhere(pattern, instead, exceptions, tree):
+    assert occurrences(pattern, instead, exceptions, tree) == []
+
+
+@pytest.mark.parametrize(("pattern", "instead", "exceptions"), RIDDLES, ids=[one[1].split(":")[0].split(",")[0] for one in RIDDLES])
+def test_public_documents_name_their_subjects(pattern, instead, exceptions):
+    files = list(texts(*PUBLIC))
+    assert {"README.md", "docs/concepts.md", "docs/how-to/restart.md"} <= {path for path, _ in files}
+    assert occurrences(pattern, instead, exceptions, files) == []
+
+
+def test_exceptions_are_needed(tree):
+    for pattern, _, exceptions in REPLACED + RIDDLES:
+        texts_by_path = dict(tree)
+        for path in exceptions:
+            assert re.search(pattern, texts_by_path[path]), f"{path} has no {pattern} any more: take it from the exceptions"
+
+
+def test_a_replaced_name_is_found():
+    files = [("a.rs", "fn f() {}\nlet greeting = 1;\n"), ("b.rs", "let hello = 1;\n")]
+    assert occurrences(r"\bgreeting\b", "Hello", (), files) == ["use Hello: a.rs:2: let greeting = 1;"]
+    assert occurrences(r"\bgreeting\b", "Hello", ("a.rs",), files) == []

@@ -1,0 +1,50 @@
+"""Programs that know NATS and nothing of Linkspan, one for each word on the command line.
+
+usage: nats_programs.py URL listen|publish|end|newest|ask|bucket NAME [VALUE]
+
+The name lab/a is the subject linkspan.default.publish.lab.a; what they get they print, a line of JSON each.
+"""
+
+import asyncio
+import json
+import sys
+
+import nats
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def main() -> None:
+    url, verb, name, *value = sys.argv[1:]
+    client = await nats.connect(url)
+    key = name.replace(".", "=2E").replace("/", ".")
+    published, asked, newest = (f"linkspan.default.{word}.{key}" for word in ("publish", "request", "newest"))
+    if verb == "listen":
+        subscription = await client.subscribe(published)
+        await client.flush()
+        print("ready", flush=True)
+        message = await subscription.next_msg(timeout=30)
+        print(json.dumps([message.headers["Content-Type"], json.loads(message.data), len(message.headers)]), flush=True)
+    elif verb == "publish":
+        await client.publish(published, value[0].encode(), headers=JSON)
+        await client.flush()
+    elif verb == "end":
+        await client.publish(published, b"", headers={"Linkspan-Ended": "true"})
+        await client.flush()
+    elif verb == "newest":
+        message = await client.request(newest, b"", timeout=10)
+        print(json.dumps([message.headers["Content-Type"], json.loads(message.data)]))
+    elif verb == "ask":
+        try:
+            message = await client.request(asked, value[0].encode(), timeout=20, headers=JSON)
+            print(json.dumps([message.headers.get("Nats-Service-Error"), message.headers["Content-Type"], message.data.decode(errors="replace")]))
+        except nats.errors.NoRespondersError:
+            print(json.dumps("nobody"))
+    elif verb == "bucket":
+        bucket = await client.jetstream().key_value("newest")
+        entry = await bucket.get(key)
+        print(entry.value.decode())
+    await client.close()
+
+
+asyncio.run(main())

@@ -1,0 +1,164 @@
+"""Deadlines on other machines: a command or a request that is held back beyond its time is never carried out, whatever the clocks show."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from conftest import SOON, TARGET, Machine, eventually, kill
+from test_faults import ADDRESS, SERVER, Wire, wire
+from test_services_of_machines import END, control, data, records, runs
+
+__all__ = ["wire"]
+#: Seconds by which the clock of one machine, in a time namespace of its own, is ahead of the other's. Machines began at different times.
+AHEAD = 5_000_000
+#: How often a network is cut: whether what was sent meanwhile arrives afterwards, or its link has been made anew by then, is up to the engine.
+ROUNDS = 5
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
+
+
+class Apart:
+    """Two machines of network namespaces, with a bridge each that can be killed and started again."""
+
+    def __init__(self, engine: str, machines: Callable[[str], Machine], wire: Wire) -> None:
+        self.engine, self.wire = engine, wire
+        self.north, self.south = machines("north"), machines("south")
+        self.bridges: dict[str, subprocess.Popen] = {}
+
+    def start(self, machine: Machine, *words: str, ahead: int = 0) -> None:
+        namespace = self.wire.names[0 if machine is self.north else 1]
+        where = ["--listen" if machine is self.north else "--peer", ADDRESS]
+        if self.engine == "nats":
+            where = ["--engine", "nats", "--server", SERVER]
+        program = [str(TARGET / "linkspan-bridge"), "--machine", machine.name, "--trusted-network", *words, *where]
+        with machine.said.open("ab") as log:
+            command = ["ip", "netns", "exec", namespace, *clock(ahead), *program]
+            self.bridges[machine.name] = subprocess.Popen(command, env=machine.env, stderr=log)
+        machine.running.append(self.bridges[machine.name])
+        eventually(machine.status, "the bridge runs")
+
+    def cut(self, during: Callable[[], None]) -> None:
+        self.wire.is_cut = True
+        try:
+            during()
+        finally:
+            self.wire.is_cut = False
+
+
+def clock(ahead: int) -> list[str]:
+    """What starts a program on a machine whose clocks since boot are so many seconds ahead."""
+    return ["unshare", "--time", "--kill-child", "--monotonic", str(ahead), "--boottime", str(ahead)] if ahead else []
+
+
+@pytest.fixture
+def apart(request, machines, wire, tmp_path) -> Iterator[Apart]:
+    server = None
+    if request.param == "nats":
+        with (tmp_path / "nats-server.log").open("ab") as log:
+            command = ["ip", "netns", "exec", wire.names[0], "nats-server", "-a", "10.77.0.1"]
+            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    yield Apart(request.param, machines, wire)
+    if server:
+        server.kill()
+        server.wait(SOON)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("apart", "ahead"),
+    [("zenoh", ("north", AHEAD)), ("zenoh", ("south", AHEAD)), ("zenoh", ("south", 0)), ("nats", ("south", 0))],
+    ids=["zenoh-north-ahead", "zenoh-south-ahead", "zenoh", "nats"],
+    indirect=["apart"],
+)
+def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_out(apart: Apart, ahead: tuple[str, int]):
+    north, south = apart.north, apart.south
+    file = north.folder / "done"
+    north.start("reply", "lab/work", "--shell", "--command", f"read x; echo $x >> {file}; echo $x")
+    by = {machine: seconds for machine, seconds in [ahead] if seconds}
+
+    def begin(machine: Machine) -> None:
+        words = ("--export", "lab/*") if machine is north else ("--import", "lab/*")
+        apart.start(machine, *words, ahead=by.get(machine.name, 0))
+
+    def call(value: int, seconds: float) -> bool:
+        # On a machine with clocks of its own its programs have them, too.
+        command = [*clock(by.get("south", 0)), str(TARGET / "linkspan"), "call", "lab/work", str(value), "-t", str(seconds)]
+        done = subprocess.run(command, env=south.env, capture_output=True, text=True, timeout=SOON)
+        assert done.returncode in (0, 3), done.stderr
+        assert done.returncode == 0 or "Timeout" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    for machine in (north, south):
+        begin(machine)
+    south.has("lab/work")
+    answered, late = [0], 0
+    assert call(0, 20)
+    for cut in range(1, ROUNDS + 1):
+        apart.cut(lambda cut=cut: [call(100 * cut + at, 0.7) for at in range(2)])
+        eventually(lambda: south.listed("lab/work"), "the name is there again")
+        answered.append(cut)
+        eventually(lambda cut=cut: call(cut, 10), "requests are answered again")
+        late = north.status().get("late", 0)
+        if late:
+            break
+        # Either bridge is another incarnation the next time.
+        for machine in (north, south)[: cut % 3]:
+            kill(apart.bridges[machine.name])
+            begin(machine)
+        south.has("lab/work")
+    done = [int(value) for value in file.read_text().split()]
+    assert sorted(set(done)) == answered, "what its caller had given up was carried out"
+    assert late > 0, "no request arrived late: the network held none back"
+
+
+def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried_out(pair):
+    north, south, _ = pair
+    file = north.folder / "done"
+    server = north.start("reply", "lab/work", "--shell", "--command", f"read x; echo $x >> {file}; echo $x")
+    south.has("lab/work")
+    south.run("call", "lab/work", "0", "-t", "20")
+    server.send_signal(signal.SIGSTOP)
+    for value in (1, 2):
+        south.run("call", "lab/work", value, "-t", "1", code=3)
+    # The bridge withdraws a request when its time is over, which is when its caller gives up, too: both need a moment of a processor.
+    time.sleep(2)
+    server.send_signal(signal.SIGCONT)
+    south.run("call", "lab/work", "3", "-t", "20")
+    assert file.read_text().split() == ["0", "3"]
+
+
+@needs_root
+@pytest.mark.parametrize("ahead", [AHEAD, 0], ids=["south ahead", "alike"])
+def test_command_that_the_network_holds_back_beyond_its_time_is_never_carried_out(machines, wire, ahead):
+    apart = Apart("zenoh", machines, wire)
+    north, south = apart.north, apart.south
+    control(north)
+    apart.start(north, "--export", "controller")
+    apart.start(south, "--import", "controller", ahead=ahead)
+    added = south.folder / "added"
+    with south.said.open("ab") as log:
+        command = [*clock(ahead), sys.executable, str(END), "power", str(added)]
+        south.running.append(subprocess.Popen(command, env=south.env, stderr=log))
+    runs(north, "power@south")
+    done, late = [], 0
+    for cut in range(1, ROUNDS + 1):
+        # Its hooks and its own command, while the network is cut for longer than they have.
+        def give(cut: int = cut) -> None:
+            assert "Timeout" in north.run("service", "pause", "power@south", "--timeout", "1", "--wait", code=3)
+            assert "Timeout" in north.run("service", "call", "power@south", "add", 100 * cut, "--timeout", "1", code=3)
+
+        apart.cut(give)
+        runs(north, "power@south")
+        done.append(cut)
+        assert north.run("service", "call", "power@south", "add", cut, "--timeout", "20", "--json").strip() == str(cut)
+        late = json.loads(north.run("service", "stats", "power@south", "--json"))["late"]
+        if late:
+            break
+    assert [int(number) for number in added.read_text().split()[1::2]] == done, "what had timed out was carried out"
+    assert data(north, "power@south")["hooks"] == [], "it was paused late"
+    assert records(north)["power@south"]["state"] == "RUNNING"
+    assert late > 0, "no command arrived late: the network held none back"

@@ -1,0 +1,124 @@
+"""Programs that know NATS and nothing of Linkspan: they subscribe, publish, ask and answer."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, SOON, Lines, eventually, kill, say
+
+pytestmark = pytest.mark.parametrize("meeting", ["nats"], indirect=True)
+PROGRAM = Path(__file__).with_name("nats_programs.py")
+EXAMPLES = ROOT / "examples/bridge"
+
+
+def started(meeting, *words: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, PROGRAM, meeting.server.url, *words], stdout=subprocess.PIPE)
+
+
+def done(meeting, *words: str):
+    """What one prints; None where it fails."""
+    command = [sys.executable, PROGRAM, meeting.server.url, *words]
+    ended = subprocess.run(command, capture_output=True, timeout=SOON)
+    return json.loads(ended.stdout or "null") if ended.returncode == 0 else None
+
+
+def test_foreign_program_subscribes_and_asks_for_the_newest(pair, meeting):
+    north, _, _ = pair
+    publisher = north.start("pub", "lab/json.raw", "--encoding", "json", stdin=-1)
+    say(publisher, {"celsius": 21.4})
+    eventually(lambda: north.status().get("sent") == 1, "it is exported")
+    assert done(meeting, "newest", "lab/json.raw") == ["application/json", {"celsius": 21.4}]
+    program = started(meeting, "listen", "lab/json.raw")
+    lines = Lines(program)
+    assert lines.next() == "ready"
+    say(publisher, {"celsius": 22.5})
+    assert json.loads(lines.next()) == ["application/json", {"celsius": 22.5}, 4]
+    assert program.wait(SOON) == 0
+    program.stdout.close()
+
+
+def test_example_that_reads_a_thermometer(pair, meeting):
+    north, _, _ = pair
+    publisher = north.start("pub", "lab/temperature", "--encoding", "json", stdin=-1)
+    say(publisher, {"celsius": 20.5})
+    eventually(lambda: north.status().get("sent") == 1, "it is exported")
+    command = [sys.executable, EXAMPLES / "thermometer_reader.py", meeting.server.url]
+    program = subprocess.Popen(command, stdout=subprocess.PIPE)
+    lines = Lines(program)
+    assert lines.next() == "subscribed"
+    say(publisher, {"celsius": 21.5}, {"celsius": 22.5})
+    assert [lines.next(), lines.next()] == ["2 21.5", "3 22.5"]
+    kill(program)
+    program.stdout.close()
+
+
+def test_foreign_program_publishes(machines, meeting):
+    south = machines("south")
+    # Two patterns of which one covers the other: each message comes once.
+    south.bridge("--import", "lab/foreign", "--import", "lab/*", *meeting.connect())
+
+    def there() -> bool:
+        done(meeting, "publish", "lab/foreign", '[1, "two"]')
+        done(meeting, "publish", "other/foreign", "3")
+        return south.listed("lab/foreign") is not None
+
+    eventually(there, "what it publishes is there")
+    assert json.loads(south.run("latest", "lab/foreign", "--json")) == [1, "two"]
+    assert south.listed("lab/foreign")["machine"] == "nats"
+    assert south.listed("other/foreign") is None, "it was not to be imported"
+    subscriber = south.subscriber("lab/foreign")
+    assert json.loads(subscriber.next()) == [1, "two"]
+    for value in ("4", "5"):
+        done(meeting, "publish", "lab/foreign", value)
+    assert [subscriber.next(), subscriber.next()] == ["4", "5"]
+    done(meeting, "end", "lab/foreign")
+    eventually(lambda: south.listed("lab/foreign") is None, "it is ended")
+
+
+def test_foreign_program_asks_a_server(pair, meeting):
+    north, _, _ = pair
+    assert done(meeting, "ask", "lab/echo", "1") == "nobody"
+    server = north.start("reply", "lab/echo", "--command", "cat")
+    north.start("reply", "lab/fails", "--shell", "--command", "echo broken >&2; exit 3")
+    eventually(lambda: len(north.status().get("exported", [])) == 2, "they are exported")
+    assert done(meeting, "ask", "lab/echo", '{"a":1}') == [None, "application/json", '{"a":1}']
+    error, _, _ = done(meeting, "ask", "lab/fails", "1")
+    assert "broken" in error
+    kill(server)
+    eventually(lambda: done(meeting, "ask", "lab/echo", "1") == "nobody", "the server tells that nobody is there")
+
+
+def test_foreign_program_answers(machines, meeting):
+    south = machines("south")
+    south.bridge("--import", "lab/*", *meeting.connect())
+    command = [sys.executable, EXAMPLES / "doubling_service.py", meeting.server.url]
+    service = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert Lines(service).next() == "ready"
+    south.has("lab/double")
+    listed = south.listed("lab/double")
+    assert (listed["machine"], listed["pattern"]) == ("nats", "request")
+    assert south.run("call", "lab/double", "21", "--encoding", "json", "--json").strip() == "42"
+    said = south.run("call", "lab/double", "-1", "--encoding", "json", code=1)
+    assert "Remote" in said and "no negative numbers" in said
+    kill(service)
+    service.stdout.close()
+    assert "NotFound" in eventually(
+        lambda: south.listed("lab/double") is None and south.run("call", "lab/double", "1", "-t", "0.5", code=4),
+        "the name goes with the service",
+    )
+
+
+def test_bucket_has_newest_messages(machines, meeting):
+    north = machines("north")
+    north.bridge("--export", "lab/*", "--bucket", "newest", *meeting.connect())
+    publisher = north.start("pub", "lab/kept.json", "--encoding", "json", stdin=-1)
+    say(publisher, *range(300))
+    eventually(lambda: done(meeting, "bucket", "lab/kept.json") == 299, "the newest is in the bucket")
+    meeting.server.kill()
+    say(publisher, 300)
+    meeting.server.start()
+    eventually(lambda: done(meeting, "bucket", "lab/kept.json") == 300, "and after a restart of the server")
+    kill(publisher)
+    eventually(lambda: done(meeting, "bucket", "lab/kept.json") is None, "it goes with the publisher")

@@ -1,0 +1,277 @@
+"""What is special with NATS: a server that is killed, what it refuses, how it is shown who this is."""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import SOON, NatsServer, eventually, kill, say
+from nats_keys import USER, Key, operator
+from test_channels import End
+from test_page import blocks
+
+one_engine = pytest.mark.parametrize("meeting", ["nats"], indirect=True)
+
+
+@one_engine
+def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
+    north, south, _ = pair
+    publisher, sent = north.publisher("lab/count"), 0
+    say(publisher, 0)
+    south.has("lab/count")
+    subscriber = south.subscriber("lab/count")
+    taken = [int(subscriber.next())]
+    seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(1 << 32)))
+    print(f"LINKSPAN_SEED={seed}")
+    chance = random.Random(seed)
+    for _ in range(3):
+        meeting.server.kill()
+        say(publisher, *range(sent + 1, sent + 201))
+        sent += 200
+        time.sleep(chance.uniform(0, 1))
+        meeting.server.start()
+        # Nothing more is published: the newest comes all the same.
+        eventually(
+            lambda: south.listed("lab/count") and south.run("latest", "lab/count", "--json").strip() == str(sent),
+            "the newest is there",
+        )
+    say(publisher, sent + 1)
+    while taken[-1] <= sent:
+        taken.append(int(subscriber.next()))
+    assert taken == sorted(set(taken)), "in order, and nothing twice"
+    missed = sum(map(int, re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", south.said.read_text())))
+    assert len(taken) + missed == sent + 2, (len(taken), missed, sent)
+
+
+@one_engine
+def test_server_away_for_long_takes_names_with_it_and_brings_them_back(pair, meeting):
+    north, south, _ = pair
+    publisher = north.publisher("lab/name")
+    say(publisher, 1)
+    north.start("reply", "lab/slow", "--shell", "--command", "sleep 60")
+    south.has("lab/name")
+    south.has("lab/slow")
+    caller = south.start("call", "lab/slow", "1", "-t", "40")
+    eventually(lambda: north.status().get("requests_in") == 1, "the request has come")
+    meeting.server.kill()
+    eventually(lambda: south.listed("lab/name") is None, "names go with the server")
+    # The bridge's answer says so (1), or the caller itself where the bridge has taken the name away before (4).
+    assert caller.wait(SOON) in (1, 4) and "Disconnected" in south.said.read_text()
+    say(publisher, 2)
+    meeting.server.start()
+    south.has("lab/name")
+    assert south.run("latest", "lab/name", "--json").strip() == "2"
+
+
+@one_engine
+def test_channel_loses_nothing_where_the_server_is_killed(pair, meeting):
+    north, south, _ = pair
+    pace = {"PACE": "0.002"}
+    far, near = End(north, "open", "lab/line", env=pace), End(south, "connect", "lab/line", env=pace)
+    far.start(1000)
+    south.has("lab/line")
+    near.start(1000)
+    for _ in range(3):
+        time.sleep(0.5)
+        meeting.server.kill()
+        time.sleep(0.5)
+        meeting.server.start()
+    for end in (far, near):
+        end.has(set(range(1000)))
+        end.check_once_and_in_order()
+
+
+@one_engine
+def test_bridges_before_their_server(machines, meeting):
+    meeting.server.kill()
+    north, south = machines("north"), machines("south")
+    north.bridge("--export", "lab/*", *meeting.connect())
+    south.bridge("--import", "lab/*", *meeting.connect())
+    say(north.publisher("lab/early"), 1)
+    meeting.server.start()
+    south.has("lab/early")
+    assert south.run("latest", "lab/early", "--json").strip() == "1"
+
+
+@one_engine
+def test_realms_on_one_server_know_nothing_of_each_other(pair, machines, meeting):
+    north, south, _ = pair
+    other = machines("west")
+    other.bridge("--realm", "other.realm", "--import", "*", *meeting.connect())
+    say(north.publisher("lab/a"), 1)
+    south.has("lab/a")
+    assert other.status()["imported"] == {} and other.status()["bridges"] == []
+
+
+@one_engine
+def test_what_the_server_does_not_let_through_is_refused_in_words(pair):
+    north, south, _ = pair
+    publisher = north.publisher("lab/large")
+    say(publisher, "small")
+    south.has("lab/large")
+    subscriber = south.subscriber("lab/large")
+    assert subscriber.next() == '"small"'
+    say(publisher, "x" * 2_000_000)
+    why = eventually(lambda: north.status().get("refused", {}).get("lab/large"), "it is refused")
+    assert "max_payload" in why and "2000" in why and "1048576" in why
+    say(publisher, "again")
+    assert subscriber.next() == '"again"'
+    assert re.search(r"Lagged \(125\)[^\n]*1 messages", south.said.read_text())
+    north.start("reply", "lab/echo", "--command", "cat")
+    south.has("lab/echo")
+    program = "import linkspan; linkspan.connect('lab/echo').call('x' * 2_000_000)"
+    asked = subprocess.run([sys.executable, "-c", program], env=south.env, capture_output=True, timeout=SOON)
+    assert asked.returncode == 1 and b"max_payload" in asked.stderr, asked
+
+
+def test_check_says_what_it_would_do_and_refuses_what_nats_cannot(machines):
+    north = machines("north")
+    (north.folder / "password").write_text("secret\n")
+    start = 'engine = "nats"\nmachine = "north"\nexport = ["lab/*"]\n'
+    file = north.folder / "bridge.toml"
+    nats = '[nats]\nservers = ["nats://127.0.0.1:4222"]\n'
+    file.write_text(f'{start}{nats}user = "me"\npassword_file = "password"\nbucket = "newest"\n')
+    assert north.run("bridge", "check", file).splitlines() == [
+        "realm default, this machine is north",
+        "goes through the NATS server at nats://127.0.0.1:4222",
+        "shows it the user me",
+        "keeps newest messages in the bucket newest, too",
+        "exports lab/*",
+    ]
+    for text, expected in [
+        (f"{start}{nats}[zenoh]\nscouting = true\n", "leave out listen, peers, routers and scouting"),
+        (f'{start}{nats}[tls]\nfolder = "north.1"\n', "say ca, certificate and key in [nats]"),
+        (f"{start}{nats}[machines.south]\n", "the server's permissions"),
+    ]:
+        file.write_text(text)
+        said = north.run("bridge", "check", file, code=1)
+        assert expected in said and "Unsupported" in said
+    file.write_text(f'{start}[nats]\nservers = ["nats://example.org:4222"]\n')
+    assert "tls://" in north.run("bridge", "check", file, code=1)
+
+
+def certificates(folder) -> None:
+    """An authority, a server's certificate for 127.0.0.1, a client's."""
+    folder.mkdir()
+    key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+    def run(*words: str) -> None:
+        subprocess.run(words, cwd=folder, check=True, capture_output=True, timeout=SOON)
+
+    run(*key, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority", "-days", "2")
+    for name, more in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
+        (folder / "more").write_text(more)
+        run(*key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signed = ["openssl", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
+        run(*signed, "-out", f"{name}.pem", "-days", "1", "-extfile", "more")
+
+
+def test_tls_both_ways_and_who_is_not_known_learns_nothing(machines, tmp_path):
+    assert shutil.which("openssl"), "openssl makes the certificates of this test"
+    certificates(tmp_path / "keys")
+    here = tmp_path / "keys"
+    tls = f'tls {{ cert_file: "{here}/server.pem", key_file: "{here}/server.key", ca_file: "{here}/ca.pem", verify: true }}'
+    server = NatsServer(tmp_path / "server", tls)
+    try:
+        address = f"tls://127.0.0.1:{server.port}"
+        files = ("--ca", here / "ca.pem", "--certificate", here / "client.pem", "--key", here / "client.key")
+        north, south, stranger = machines("north"), machines("south"), machines("stranger")
+        words = ("--engine", "nats", "--server", address)
+        north.bridge("--export", "lab/*", *words, *files)
+        south.bridge("--import", "lab/*", *words, *files)
+        stranger.bridge("--import", "*", *words, "--ca", here / "ca.pem")
+        say(north.publisher("lab/a"), 7)
+        south.has("lab/a")
+        assert south.run("latest", "lab/a", "--json").strip() == "7"
+        eventually(lambda: "not reached" in stranger.said.read_text(), "it is said that the server refuses")
+        assert stranger.status()["imported"] == {}
+    finally:
+        server.kill()
+
+
+def test_permissions_of_users_are_the_server_s(machines, tmp_path):
+    """As docs/bridge.md has them: north may give lab/*; south may read it, and may publish nothing."""
+    server = NatsServer(tmp_path / "server", blocks("conf")[0].replace('"..."', "let-me-in"))
+    try:
+        north, south, stranger = machines("north"), machines("south"), machines("stranger")
+        for machine, more in ((north, ("--export", "*")), (south, ("--import", "*", "--export", "from/*")), (stranger, ("--import", "*"))):
+            (machine.folder / "password").write_text("let-me-in\n")
+            machine.bridge(
+                "--engine", "nats", "--server", server.url,
+                "--user", machine.name, "--password-file", machine.folder / "password", *more,
+            )
+        say(north.publisher("lab/a"), 1)
+        south.has("lab/a")
+        assert south.run("latest", "lab/a", "--json").strip() == "1"
+        said = f"the NATS server refuses the user stranger with the password in {stranger.folder / 'password'}"
+        eventually(lambda: said in stranger.said.read_text(), "it is said that the server refuses")
+        assert "let-me-in" not in stranger.said.read_text()
+        assert stranger.status()["imported"] == {}
+        say(south.publisher("from/south"), 2)
+        eventually(lambda: "refuses something" in south.said.read_text(), "it is said that the server refuses")
+    finally:
+        server.kill()
+
+
+@one_engine
+def test_bridge_that_is_killed_is_gone_before_its_time(machines, meeting):
+    north, south = machines("north"), machines("south")
+    bridge = north.bridge("--export", "lab/*", *meeting.connect())
+    south.bridge("--import", "lab/*", *meeting.connect())
+    say(north.publisher("lab/a"), 1)
+    south.has("lab/a")
+    assert eventually(lambda: south.status()["bridges"] == ["north"], "it knows the bridge")
+    kill(bridge)
+    eventually(lambda: south.listed("lab/a") is None and south.status()["bridges"] == [], "name and bridge are gone")
+
+
+@pytest.mark.parametrize("what", ["user", "token", "nkey", "credentials"])
+def test_server_that_asks_who_it_is(machines, tmp_path, what):
+    """Two bridges that show it meet; one that shows something else is refused, and is told by which file. No secret is in a log or a command line."""
+    jetstream, wrong = True, "not-it"
+    if what == "user":
+        configuration, secret, flags = 'authorization { user: bridge, password: "let-me-in" }', "let-me-in", ("--user", "bridge", "--password-file")
+    elif what == "token":
+        configuration, secret, flags = 'authorization { token: "let-me-in" }', "let-me-in", ("--token-file",)
+    elif what == "nkey":
+        key = Key(USER, tmp_path / "key")
+        configuration, secret, flags = f"authorization {{ users: [ {{ nkey: {key.public} }} ] }}", key.seed, ("--nkey-file",)
+        wrong = Key(USER, tmp_path / "other").seed
+    else:
+        configuration, secret = operator(tmp_path / "operator")
+        # JetStream would want an account of the system, which bridges have no need of.
+        jetstream, wrong, flags = False, operator(tmp_path / "other")[1], ("--credentials",)
+    server = NatsServer(tmp_path / "server", configuration, jetstream=jetstream)
+    try:
+        north, south, stranger = machines("north"), machines("south"), machines("stranger")
+        for machine, text, more in ((north, secret, ("--export", "*")), (south, secret, ("--import", "*")), (stranger, wrong, ("--import", "*"))):
+            (machine.folder / "secret").write_text(f"{text}\n")
+            machine.bridge("--engine", "nats", "--server", server.url, *flags, machine.folder / "secret", *more)
+        say(north.publisher("lab/a"), 1)
+        south.has("lab/a")
+        assert south.run("latest", "lab/a", "--json").strip() == "1"
+        said = rf"the NATS server refuses the {what}\b.* in {stranger.folder / 'secret'}: .*begin anew"
+        eventually(lambda: re.search(said, stranger.said.read_text()), "it is said what the server refuses")
+        assert stranger.status()["imported"] == {}
+        shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
+        logs = "".join(machine.said.read_text() for machine in (north, south, stranger))
+        assert not any(line in logs for line in shown)
+        # The same in a file; what is wrong with a secret's file is told before it is tried.
+        other = machines("west")
+        file, held = other.folder / "bridge.toml", other.folder / "secret"
+        user = 'user = "bridge"\n' if what == "user" else ""
+        option = flags[-1].removeprefix("--").replace("-", "_")
+        file.write_text(f'engine = "nats"\nimport = ["*"]\n[nats]\nservers = ["{server.url}"]\n{user}{option} = "secret"\n')
+        for text in ["", "no key"] if what in ("nkey", "credentials") else [""]:
+            held.write_text(text)
+            said = other.run("bridge", "--config", file, code=1)
+            assert re.search(rf"Malformed .*{held} (is empty: write|has no (seed|credentials).*makes)", said), said
+        held.write_text(secret)
+        other.bridge("--config", file)
+        other.has("lab/a")
+    finally:
+        server.kill()

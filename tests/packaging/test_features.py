@@ -1,0 +1,85 @@
+"""The shell program without its features: it builds with each of them and with none, does its work, and says what it lacks."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.features
+#: A folder of its own: the program of other tests has all features.
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "features"
+FEATURES = tomllib.loads((ROOT / "cli/Cargo.toml").read_text())["features"]["default"]
+#: Only a hang takes so long.
+PATIENCE = 60
+
+
+def cargo(command: str, *features: str, package: str = "linkspan-cli") -> None:
+    """Runs cargo on the shell program, or the bridge, with these features alone; a warning is an error."""
+    chosen = ["--package", package, "--no-default-features", "--features", ",".join(features)]
+    done = subprocess.run(
+        ["cargo", command, "--quiet", "--locked", "--target-dir", str(TARGET), *chosen], cwd=ROOT, capture_output=True, text=True,
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_program_builds_with_one_feature(feature: str) -> None:
+    cargo("check", feature)
+
+
+@pytest.fixture(scope="module")
+def small() -> Path:
+    """The program without features."""
+    cargo("build")
+    return TARGET / "debug/linkspan"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
+
+
+@pytest.mark.parametrize("endpoint", ["shm:lab/numbers", "tcp://127.83.1.7:21783"])
+def test_program_without_features_sends_and_receives(small: Path, tmp_path: Path, endpoint: str) -> None:
+    env = environment(tmp_path)
+    (tmp_path / "run").mkdir(mode=0o700)
+    with subprocess.Popen([small, "recv", endpoint, "--json"], env=env, stdout=subprocess.PIPE, text=True) as receiver:
+        sent = subprocess.run([small, "send", endpoint, '{"n": 7}'], env=env, capture_output=True, text=True, timeout=PATIENCE)
+        assert sent.returncode == 0, sent.stderr
+        said, _ = receiver.communicate(timeout=PATIENCE)
+    assert (receiver.returncode, said) == (0, '{"n":7}\n')
+
+
+@pytest.mark.parametrize(
+    ("command", "feature"),
+    [
+        (["controller", "--http", "127.0.0.1:0"], "web"),
+        (["service", "page"], "web"),
+        (["top"], "top"),
+        (["keys", "show"], "tls"),
+        (["keys", "trust", "lab2", "whatever is no key"], "tls"),
+        (["send", "tcp://192.0.2.1:21783", "1"], "tls"),
+        (["recv", "tcp://0.0.0.0:21783"], "tls"),
+    ],
+)
+def test_program_without_features_says_what_it_lacks(small: Path, tmp_path: Path, command: list[str], feature: str) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    said = subprocess.run([small, *command], env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
+    assert said.returncode == 1, said
+    assert "Unsupported" in said.stderr and re.search(rf"features? {feature}\b", said.stderr), said.stderr
+
+
+@pytest.mark.parametrize(("engine", "other", "words"), [
+    ("nats", "zenoh", ["--peer", "tcp/127.0.0.1:21784"]),
+    ("zenoh", "nats", ["--engine", "nats", "--server", "nats://127.0.0.1:21784"]),
+])
+def test_bridge_with_one_engine_names_the_feature_of_the_other(tmp_path: Path, engine: str, other: str, words: list[str]) -> None:
+    cargo("build", engine, package="linkspan-bridge")
+    (tmp_path / "run").mkdir(mode=0o700)
+    command = [TARGET / "debug/linkspan-bridge", "--import", "lab/*", *words]
+    said = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
+    assert said.returncode == 1, said
+    assert "Unsupported" in said.stderr and f"--features {other}" in said.stderr, said.stderr

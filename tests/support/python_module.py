@@ -1,0 +1,24 @@
+"""Gives the interpreter that runs this the module as `tests/run build` has built it, in place of an installation.
+
+maturin would build the core once more, for the module's package alone.
+"""
+
+import shutil
+import sysconfig
+from pathlib import Path
+
+from tree import DEBUG, ROOT
+
+
+def replaced(file: Path, write) -> None:
+    """Makes a file beside and renames it: programs may have the old one open."""
+    beside = file.with_name(f".{file.name}.new")
+    write(beside)
+    beside.rename(file)
+
+
+built = DEBUG / "lib_native.so"
+if not built.exists():
+    raise SystemExit(f"{built} is not built: tests/run build")
+replaced(ROOT / "python/linkspan/_native.abi3.so", lambda file: shutil.copy(built, file))
+replaced(Path(sysconfig.get_path("purelib")) / "linkspan.pth", lambda file: file.write_text(f"{ROOT / 'python'}\n"))

@@ -1,0 +1,18 @@
+"""Waiting for a condition, with a deadline that says what was awaited."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+#: Seconds; only a hang takes so long.
+PATIENCE = 60.0
+
+
+def until(what: str, condition: Callable[[], T], patience: float = PATIENCE) -> T:
+    """Returns what the condition gives as soon as that is true; fails with the last of it after so many seconds."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s; last {found!r}"
+        time.sleep(0.01)
+    return found

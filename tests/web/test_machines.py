@@ -1,0 +1,100 @@
+"""The observatory on three machines: its page has what the two others publish, and has it again after the kill of any bridge."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PARTS, PATIENCE, View, children, finish, launch
+from test_faults import moves
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
+#: What the page misses without the bridge of each machine; the programs of the lab say twice a second that they live.
+BEHIND = {"field": ("sensors", "seismogram"), "lab": ("spectrum", "statistics"), "desk": PARTS}
+
+
+@pytest.fixture(scope="module")
+def three():
+    running = launch(script="machines")
+    yield running
+    if running.process.poll() is None:
+        finish(running)
+
+
+@pytest.fixture
+def page(three, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    seen = View(context.new_page(), [], [])
+    seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    seen.page.goto(three.address)
+    yield seen
+    context.close()
+    assert seen.errors == []
+
+
+def bridge(three, machine: str) -> int:
+    found = [pid for pid, words in children(three.process.pid).items() if any(f"/{machine}.1" in word for word in words)]
+    assert len(found) == 1, (machine, found)
+    return found[0]
+
+
+def is_live(page, part: str) -> None:
+    page.wait("p => ['live', 'back'].includes(document.querySelector(`[data-part=${p}]`).dataset.state)", part)
+
+
+def ask(page, samples: int) -> None:
+    """Asks for a spectrum of so many samples, again until the program has heard as many."""
+    deadline = time.monotonic() + PATIENCE
+    page.page.fill("#length", str(samples))
+    while True:
+        page.page.press("#length", "Enter")
+        page.wait("() => ['answer', 'error'].includes(document.querySelector('#answer').dataset.state)")
+        if page.page.get_attribute("#answer", "data-state") == "answer":
+            return
+        assert time.monotonic() < deadline, page.page.inner_text("#answer")
+        time.sleep(0.5)
+
+
+def test_each_bridge_is_killed_and_the_page_heals(three, page):
+    for part in PARTS:
+        is_live(page, part)
+        moves(page, part)
+    ask(page, 256)
+    page.picture("machines")
+    for machine, parts in BEHIND.items():
+        before = bridge(three, machine)
+        os.kill(before, signal.SIGKILL)
+        for part in parts:
+            page.wait_state(part, "missing")
+        page.picture(f"machines-without-bridge-{machine}")
+        three.start_missing()
+        for part in PARTS:
+            is_live(page, part)
+            moves(page, part)
+        assert bridge(three, machine) != before
+    page.picture("machines-healed")
+
+
+def test_controller_of_one_machine_has_the_bridges_of_all(three):
+    said = "".join(three.lines)
+    desk = re.search(r"(\S+/desk)$", said, re.M)[1]
+    program = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/linkspan"
+    deadline, rows = time.monotonic() + PATIENCE, ""
+    while not all(re.search(rf"^{name} +RUNNING +CONNECTED", rows, re.M) for name in ("bridge", "bridge@field", "bridge@lab")):
+        assert time.monotonic() < deadline, rows
+        done = subprocess.run(
+            [program, "service", "ls"], env=os.environ | {"LINKSPAN_DIR": desk}, capture_output=True, text=True, timeout=PATIENCE
+        )
+        rows = done.stdout
+        time.sleep(0.1)
+
+
+def test_nothing_is_left_behind(three):
+    namespaces = [name for name in os.listdir("/run/netns") if name.startswith(f"linkspan-demo-{three.process.pid}-")]
+    assert len(namespaces) == 4
+    directory = Path(re.search(r"(\S+)/desk$", "".join(three.lines), re.M)[1])
+    assert finish(three) == 0, three.lines
+    assert not directory.exists() and not set(namespaces) & set(os.listdir("/run/netns"))
