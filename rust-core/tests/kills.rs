@@ -52,7 +52,7 @@ fn survives(transport: &str, role: Role) {
     let mut survivor = Survivor::new(transport, role);
     let lead = lead(&mut survivor);
     let reach = (3 * lead).clamp(LONGEST / 2, LONGEST.max(3 * lead / 2).min(3 * LONGEST));
-    let mut before = (0, 0);
+    let mut before = held();
     for incarnation in FIRST..kills + FIRST {
         let victim = survivor.meet(incarnation, Life::default());
         // From before it is there at all to the midst of its work.

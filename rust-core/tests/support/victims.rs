@@ -188,21 +188,37 @@ fn passing<T>(done: linkspan::Result<T>) -> Option<T> {
     }
 }
 
-/// What one link holds: a survivor has one or none, however many have come and gone.
-const A_LINK: (usize, usize) = (9, 2);
+/// What a process holds that a link may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    descriptors: usize,
+    /// Mappings of memory files, but for those of slots.
+    maps: usize,
+    /// Mappings of slots.
+    slots: usize,
+}
 
-/// Descriptors of this process, and its mappings of memory files.
-pub fn held() -> (usize, usize) {
+/// What one link holds: a survivor has one or none, however many have come and gone. How many of the 16 slots are in use depends on
+/// how far a sender is ahead.
+const A_LINK: Held = Held { descriptors: 9, maps: 2, slots: 16 };
+
+/// What this process holds.
+pub fn held() -> Held {
     let descriptors = read_dir("/proc/self/fd").unwrap().count();
     let maps = read_to_string("/proc/self/maps").unwrap();
-    (descriptors, maps.lines().filter(|l| l.contains("memfd:linkspan")).count())
+    let files = maps.lines().filter(|l| l.contains("memfd:linkspan"));
+    let (slots, maps): (Vec<_>, Vec<_>) = files.partition(|l| l.contains("memfd:linkspan-slot"));
+    Held { descriptors, maps: maps.len(), slots: slots.len() }
 }
 
 /// Nothing more is held than one link beyond what was held before.
-pub fn nothing_more_is_held(before: (usize, usize)) {
+pub fn nothing_more_is_held(before: Held) {
     let after = held();
     assert!(
-        after.0 <= before.0 + A_LINK.0 && after.1 <= before.1 + A_LINK.1,
+        after.descriptors <= before.descriptors + A_LINK.descriptors
+            && after.maps <= before.maps + A_LINK.maps
+            // Slots are a link's alone, and the one that was there before has gone.
+            && after.slots <= A_LINK.slots,
         "held before {before:?}, after {after:?}"
     );
 }
