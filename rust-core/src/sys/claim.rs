@@ -12,15 +12,18 @@
 //! tests the word, the owner clears the word and then tests the bit, and one of the two has to see
 //! the other. Waiters enter and leave the list under its mutex. Claims are granted in order of
 //! arrival; the value goes to any waiter.
+//!
+//! `loom_tests` has the model of it, and mutants without one step each.
 
-use std::cell::UnsafeCell;
+mod sync;
+
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, Thread};
+use std::sync::atomic::Ordering;
+use std::sync::{OnceLock, PoisonError};
 
+use self::sync::{AtomicU64, Mutex, MutexGuard, Step, Thread, UnsafeCell, left_out, place, this_thread};
 use super::eventfd::EventFd;
 use crate::deadline::Waiting;
 use crate::error::Result;
@@ -68,19 +71,10 @@ struct Waiter {
 // value between threads, which `T: Send` allows, and never shares it.
 unsafe impl<T: Send> Sync for ClaimCell<T> {}
 
-/// A thread-local whose address names the thread among all that live; aligned to 16, so its low
-/// four bits are free.
-#[repr(align(16))]
-struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
-
-thread_local! {
-    static HERE: Here = const { Here(0) };
-}
-
-/// Returns a number that no other living thread has; never 0, with the low four bits clear.
-#[inline]
-fn this_thread() -> u64 {
-    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+/// This order, or none in a mutant.
+#[inline(always)]
+fn ordered(step: Step) -> Ordering {
+    if left_out(step) { Ordering::Relaxed } else { Ordering::SeqCst }
 }
 
 impl<T> ClaimCell<T> {
@@ -89,7 +83,7 @@ impl<T> ClaimCell<T> {
         ClaimCell {
             word: AtomicU64::new(0),
             value: UnsafeCell::new(value),
-            line: Mutex::default(),
+            line: Mutex::new(Line::default()),
             ended: OnceLock::new(),
         }
     }
@@ -99,7 +93,8 @@ impl<T> ClaimCell<T> {
     #[inline]
     pub fn try_take(&self) -> Option<Guard<'_, T>> {
         let here = this_thread();
-        let free = self.word.compare_exchange(0, here | TAKEN, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        let free =
+            self.word.compare_exchange(0, here | TAKEN, ordered(Step::Acquire), Ordering::Relaxed).is_ok();
         // Made only where the exchange succeeded, because its drop gives the claim back.
         free.then(|| Guard { cell: self, here, no_send: PhantomData })
     }
@@ -126,15 +121,25 @@ impl<T> ClaimCell<T> {
     /// That of `waiting`; then the claim was not taken.
     #[cold]
     pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T>> {
+        self.claim_in_line_by(|| waiting.park())
+    }
+
+    /// [`ClaimCell::claim_in_line`] that sleeps by `park`, until it is woken or has to give up.
+    fn claim_in_line_by(&self, mut park: impl FnMut() -> Result<()>) -> Result<Claim<'_, T>> {
         let id = {
             let mut line = self.line();
             let id = line.enter();
-            line.claims.push_back(Waiter { id, thread: thread::current() });
+            line.claims.push_back(Waiter { id, thread: sync::current() });
             // A call that ends before this leaves the claim free, which the loop finds; one that
             // ends after it sees the bit.
-            self.word.fetch_or(IN_LINE, Ordering::SeqCst);
+            if !left_out(Step::ClaimsBit) {
+                self.word.fetch_or(IN_LINE, Ordering::SeqCst);
+            }
             id
         };
+        if left_out(Step::LastLook) {
+            park()?;
+        }
         loop {
             let mut line = self.line();
             if line.claims.front().is_some_and(|first| first.id == id)
@@ -144,11 +149,13 @@ impl<T> ClaimCell<T> {
                 return Ok(claim);
             }
             drop(line);
-            if let Err(error) = waiting.park() {
+            if let Err(error) = park() {
                 let mut line = self.line();
                 self.leave_line(&mut line, id);
                 // This thread may have been woken already, so pass the wake-up on.
-                line.wake_first();
+                if !left_out(Step::PassOn) {
+                    line.wake_first();
+                }
                 return Err(error);
             }
         }
@@ -167,7 +174,7 @@ impl<T> ClaimCell<T> {
     pub fn try_borrow(&self) -> Option<Borrowed<'_, T>> {
         let take = |word: u64| (word & TAKEN == 0).then_some(word | TAKEN);
         self.word
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .fetch_update(ordered(Step::Acquire), ordered(Step::Acquire), take)
             .ok()
             .map(|_| Borrowed { cell: self, no_send: PhantomData })
     }
@@ -184,7 +191,7 @@ impl<T> ClaimCell<T> {
     fn await_value(&self) -> Borrowed<'_, T> {
         /// The library has the value for the time of one short frame, which is less than parking
         /// takes.
-        const SPINS: u32 = 100;
+        const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
         for _ in 0..SPINS {
             std::hint::spin_loop();
             if let Some(value) = self.try_borrow() {
@@ -194,10 +201,15 @@ impl<T> ClaimCell<T> {
         let id = {
             let mut line = self.line();
             let id = line.enter();
-            line.values.push(Waiter { id, thread: thread::current() });
-            self.word.fetch_or(AWAITED, Ordering::SeqCst);
+            line.values.push(Waiter { id, thread: sync::current() });
+            if !left_out(Step::ValuesBit) {
+                self.word.fetch_or(AWAITED, Ordering::SeqCst);
+            }
             id
         };
+        if left_out(Step::LastLook) {
+            sync::park();
+        }
         loop {
             {
                 let mut line = self.line();
@@ -209,7 +221,7 @@ impl<T> ClaimCell<T> {
                     return value;
                 }
             }
-            thread::park();
+            sync::park();
         }
     }
 
@@ -236,13 +248,16 @@ impl<T> ClaimCell<T> {
                 self.ended.get_or_init(|| made)
             }
         };
-        self.word.fetch_or(SIGNAL_END, Ordering::SeqCst);
+        if !left_out(Step::EndsBit) {
+            self.word.fetch_or(SIGNAL_END, Ordering::SeqCst);
+        }
         Ok(ended)
     }
 
     /// Returns the value of a cell that is not shared.
     pub fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
+        // SAFETY: the cell is borrowed alone, so no guard of it exists.
+        unsafe { &mut *place(&self.value) }
     }
 
     /// Locks the list.
@@ -310,8 +325,11 @@ impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         let word = &self.cell.word;
         let alone = self.here | TAKEN;
-        if word.compare_exchange(alone, 0, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            let before = word.fetch_and(IN_LINE | AWAITED, Ordering::SeqCst);
+        if left_out(Step::SeeWaiters) {
+            return word.store(0, Ordering::SeqCst);
+        }
+        if word.compare_exchange(alone, 0, ordered(Step::Release), Ordering::Relaxed).is_err() {
+            let before = word.fetch_and(IN_LINE | AWAITED, ordered(Step::Release));
             self.cell.wake_waiters(before, true);
         }
     }
@@ -327,7 +345,11 @@ impl<'a, T> Claim<'a, T> {
     /// Takes the value as well, once no other thread has it.
     pub fn take(self) -> Guard<'a, T> {
         let cell = self.cell;
-        std::mem::forget(cell.borrow());
+        if left_out(Step::AwaitValue) {
+            cell.word.fetch_or(TAKEN, Ordering::SeqCst);
+        } else {
+            std::mem::forget(cell.borrow());
+        }
         std::mem::forget(self);
         Guard { cell, here: this_thread(), no_send: PhantomData }
     }
@@ -357,8 +379,8 @@ impl<T> Drop for Borrowed<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // The bit is set, so this clears it and leaves the others.
-        let before = self.cell.word.fetch_sub(TAKEN, Ordering::SeqCst);
-        if before & AWAITED != 0 {
+        let before = self.cell.word.fetch_sub(TAKEN, ordered(Step::ReleaseValue));
+        if before & AWAITED != 0 && !left_out(Step::WakeValues) {
             self.cell.wake_waiters(before, false);
         }
     }
@@ -370,7 +392,7 @@ impl<T> Deref for Guard<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: this guard set `TAKEN`, which no other guard can until it clears it.
-        unsafe { &*self.cell.value.get() }
+        unsafe { &*place(&self.cell.value) }
     }
 }
 
@@ -378,7 +400,7 @@ impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
-        unsafe { &mut *self.cell.value.get() }
+        unsafe { &mut *place(&self.cell.value) }
     }
 }
 
@@ -388,7 +410,7 @@ impl<T> Deref for Borrowed<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: this guard set `TAKEN`, which no other guard can until it clears it.
-        unsafe { &*self.cell.value.get() }
+        unsafe { &*place(&self.cell.value) }
     }
 }
 
@@ -396,9 +418,12 @@ impl<T> DerefMut for Borrowed<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
-        unsafe { &mut *self.cell.value.get() }
+        unsafe { &mut *place(&self.cell.value) }
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -32,6 +32,12 @@ impl EventFd {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }
+
+    /// Whether it is readable; then it is not any more.
+    #[cfg(all(test, loom))]
+    pub fn is_signalled(&self) -> bool {
+        rustix::io::read(&self.0, &mut [0; 8]).is_ok()
+    }
 }
 
 /// An eventfd that is made when a thread first waits for it, and costs no descriptor before.

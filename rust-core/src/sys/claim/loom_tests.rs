@@ -1,0 +1,199 @@
+//! The claim of a direction in every interleaving: calls, borrowers, waiters of both kinds, one that gives up, and one that waits for
+//! the end of a call. And mutants without one step of the protocol, which must be found.
+//!
+//! The cell is the one that programs use, over loom's atomics, locks and threads. A lost wake-up is a deadlock, and two threads that
+//! have the value at one time, or one after the other without order, are a data race, which the model reports. Run as the models of
+//! shared memory: `tests/run loom`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::sync::LEFT_OUT;
+use super::*;
+use crate::error::{Error, ErrorKind};
+
+type Cell = Arc<ClaimCell<u64>>;
+
+/// Tries every interleaving; with a bound, those with at most so many preemptions.
+fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(run);
+}
+
+/// Asserts that the model fails where the protocol has not this step.
+fn finds(step: Step, run: impl Fn()) {
+    LEFT_OUT.set(Some(step));
+    let found = catch_unwind(AssertUnwindSafe(run)).is_err();
+    LEFT_OUT.set(None);
+    assert!(found, "the protocol without {step:?} passes this model");
+}
+
+fn take_in_turn(cell: &ClaimCell<u64>) -> Guard<'_, u64> {
+    cell.try_take().unwrap_or_else(|| {
+        let sleep = || {
+            sync::park();
+            Ok(())
+        };
+        cell.claim_in_line_by(sleep).expect("this wait has no deadline").take()
+    })
+}
+
+fn started(cell: &Cell, run: impl FnOnce(&ClaimCell<u64>) + 'static) -> thread::JoinHandle<()> {
+    let cell = cell.clone();
+    thread::spawn(move || run(&cell))
+}
+
+/// At the end no thread has the cell, none is thought to wait, and all have counted.
+fn ends_with(cell: &ClaimCell<u64>, count: u64) {
+    let value = cell.try_take().expect("no thread has or awaits the cell");
+    assert_eq!(*value, count);
+}
+
+/// Calls that want the claim at one time: each has its turn.
+fn calls(preemptions: Option<usize>, others: u64) {
+    model(preemptions, move || {
+        let cell = Cell::new(ClaimCell::new(0));
+        let threads: Vec<_> = (0..others).map(|_| started(&cell, |cell| *take_in_turn(cell) += 1)).collect();
+        *take_in_turn(&cell) += 1;
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        ends_with(&cell, others + 1);
+    });
+}
+
+/// A call that lends the value while it sleeps, and keeps the claim; the library's thread waits for the value.
+fn call_and_borrower() {
+    model(None, || {
+        let cell = Cell::new(ClaimCell::new(0));
+        let borrows = started(&cell, |cell| *cell.borrow() += 1);
+        let mut taken = take_in_turn(&cell);
+        *taken += 1;
+        let (claim, value) = taken.split();
+        drop(value);
+        assert!(cell.is_claimed_here());
+        *claim.take() += 1;
+        borrows.join().unwrap();
+        ends_with(&cell, 3);
+    });
+}
+
+/// The same, and another call that waits for its turn.
+fn two_calls_and_borrower() {
+    model(Some(3), || {
+        let cell = Cell::new(ClaimCell::new(0));
+        let borrows = started(&cell, |cell| *cell.borrow() += 1);
+        let waits = started(&cell, |cell| *take_in_turn(cell) += 1);
+        let (claim, value) = take_in_turn(&cell).split();
+        drop(value);
+        *claim.take() += 1;
+        borrows.join().unwrap();
+        waits.join().unwrap();
+        ends_with(&cell, 3);
+    });
+}
+
+/// Two calls wait behind a third; the first of them has reached its deadline when it wakes, or before.
+fn one_gives_up() {
+    model(Some(3), || {
+        let cell = Cell::new(ClaimCell::new(0));
+        let held = cell.try_take().unwrap();
+        let gives_up = started(&cell, |cell| {
+            let mut sleeps = 0;
+            let waited = cell.claim_in_line_by(|| {
+                sleeps += 1;
+                if sleeps == 1 {
+                    sync::park();
+                }
+                // It is woken at its deadline, and so takes nothing.
+                Err(Error::new(ErrorKind::Timeout, "the deadline has passed"))
+            });
+            if let Ok(claim) = waited {
+                *claim.take() += 1;
+            } else {
+                // Counts as well, without the claim's turn.
+                *take_in_turn(cell) += 1;
+            }
+        });
+        let waits = started(&cell, |cell| *take_in_turn(cell) += 1);
+        drop(held);
+        gives_up.join().unwrap();
+        waits.join().unwrap();
+        ends_with(&cell, 2);
+    });
+}
+
+/// A thread that waits for the end of a call: either it sees that no call has the claim, or the descriptor is signalled.
+fn end_of_a_call() {
+    model(None, || {
+        let cell = Cell::new(ClaimCell::new(0));
+        let calls = started(&cell, |cell| {
+            let (claim, value) = take_in_turn(cell).split();
+            drop(value);
+            *claim.take() += 1;
+        });
+        let ended = cell.await_end().unwrap();
+        let claimed = cell.is_claimed();
+        calls.join().unwrap();
+        assert!(!claimed || ended.is_signalled(), "the end of the call was not signalled");
+    });
+}
+
+#[test]
+fn two_calls_take_turns() {
+    calls(None, 1);
+}
+
+#[test]
+fn three_calls_take_turns() {
+    calls(Some(3), 2);
+}
+
+#[test]
+fn call_lends_its_value_and_takes_it_back() {
+    call_and_borrower();
+}
+
+#[test]
+fn call_waits_beside_a_borrower() {
+    two_calls_and_borrower();
+}
+
+#[test]
+fn waiter_that_gives_up_leaves_no_other_asleep() {
+    one_gives_up();
+}
+
+#[test]
+fn end_of_a_call_is_seen_or_signalled() {
+    end_of_a_call();
+}
+
+#[test]
+fn mutants_of_waiting_for_the_claim_are_found() {
+    for step in [Step::ClaimsBit, Step::LastLook, Step::SeeWaiters] {
+        finds(step, || calls(None, 1));
+    }
+    finds(Step::PassOn, one_gives_up);
+}
+
+#[test]
+fn mutants_of_waiting_for_the_value_are_found() {
+    for step in [Step::ValuesBit, Step::LastLook, Step::WakeValues, Step::AwaitValue] {
+        finds(step, call_and_borrower);
+    }
+}
+
+#[test]
+fn mutant_that_does_not_ask_for_the_end_of_a_call_is_found() {
+    finds(Step::EndsBit, end_of_a_call);
+}
+
+#[test]
+fn mutants_without_order_are_found() {
+    for step in [Step::Acquire, Step::Release] {
+        finds(step, || calls(None, 1));
+    }
+    finds(Step::ReleaseValue, call_and_borrower);
+}

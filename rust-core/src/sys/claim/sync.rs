@@ -1,0 +1,93 @@
+//! What `ClaimCell` is made of: the standard library's atomics, locks and threads, and loom's under loom; and which step of the
+//! protocol a mutant of the models leaves out.
+
+#[cfg(not(loom))]
+pub use std::{
+    cell::UnsafeCell,
+    sync::atomic::AtomicU64,
+    sync::{Mutex, MutexGuard},
+    thread::{Thread, current, park},
+};
+
+#[cfg(loom)]
+pub use loom::{
+    cell::UnsafeCell,
+    sync::atomic::AtomicU64,
+    sync::{Mutex, MutexGuard},
+    thread::{Thread, current, park},
+};
+
+/// A thread-local whose address names the thread among all that live; aligned to 16, so its low
+/// four bits are free.
+#[repr(align(16))]
+struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
+
+#[cfg(not(loom))]
+thread_local! {
+    static HERE: Here = const { Here(0) };
+}
+
+#[cfg(loom)]
+loom::thread_local! {
+    static HERE: Here = Here(0);
+}
+
+/// Returns a number that no other living thread has; never 0, with the low four bits clear.
+#[inline]
+pub fn this_thread() -> u64 {
+    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+}
+
+/// The place of the value. Under loom this counts as a write to it, which has to be ordered with every other one.
+#[inline]
+pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
+    #[cfg(not(loom))]
+    return value.get();
+    #[cfg(loom)]
+    value.with_mut(|place| place)
+}
+
+/// A step of the protocol. A mutant is the protocol without one of them, and its model has to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A thread that waits for the claim sets the bit of waiters.
+    ClaimsBit,
+    /// A thread that waits for the value sets its bit.
+    ValuesBit,
+    /// A thread that waits tests the word again after setting its bit, and before it sleeps.
+    LastLook,
+    /// A waiter that gives up passes on the wake-up that it may have got.
+    PassOn,
+    /// A call that ends leaves the bits of waiters, and wakes them.
+    SeeWaiters,
+    /// A borrower that ends wakes those that wait for the value.
+    WakeValues,
+    /// A call that has the claim takes the value only while no other thread has it.
+    AwaitValue,
+    /// The bit for the end of a call is set before the word is tested.
+    EndsBit,
+    /// Taking has acquire order.
+    Acquire,
+    /// Releasing claim and value has release order.
+    Release,
+    /// Releasing the value alone has release order.
+    ReleaseValue,
+}
+
+/// Whether a model leaves this step out.
+#[cfg(not(loom))]
+#[inline(always)]
+pub const fn left_out(_: Step) -> bool {
+    false
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    /// Which step the mutant leaves out that runs on this thread of the system: all threads of a model do.
+    pub static LEFT_OUT: std::cell::Cell<Option<Step>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(loom)]
+pub fn left_out(step: Step) -> bool {
+    LEFT_OUT.get() == Some(step)
+}
