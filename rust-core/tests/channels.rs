@@ -17,6 +17,7 @@ mod framing;
 mod hostile;
 mod hostile_schemas;
 mod hostile_shm;
+mod hostile_views;
 mod loans;
 mod loss;
 mod publish_conformance;

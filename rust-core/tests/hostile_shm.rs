@@ -1,145 +1,25 @@
 //! Peers over shared memory that were let in and then do their worst with what both sides hold: words, bytes, descriptors. Nobody
 //! else waits for them.
 
-use std::io::{IoSlice, IoSliceMut, Read};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::codec::decode;
-use linkspan::frame::{HEADER, Header, Kind};
-use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use linkspan::frame::Kind;
+use linkspan::{Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value};
 use rustix::mm::{MapFlags, ProtFlags};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
-};
+use rustix::net::SendFlags;
 
 use crate::support::alone::alone;
-use crate::support::{SOON, hellos, name};
-
-const PAGE: usize = 4096;
-const RING: usize = 4096;
-const LAYOUT: u64 = 3;
-/// Words of a page: park words, wake words, the acknowledgement and what is wanted of it.
-const DATA_PARK: usize = 256;
-const ROOM_PARK: usize = 384;
-const ACKNOWLEDGED: usize = 144;
-const ACK_WANTED: usize = 400;
-const DATA_WAKE: usize = 640;
-
-/// A memory file of a hostile peer, which any thread of it writes to.
-struct Memory {
-    file: OwnedFd,
-    words: &'static [AtomicU64],
-}
-
-impl Memory {
-    fn new(magic: &[u8; 8], layout: u64, session: u64, ring: usize) -> Memory {
-        let bytes = PAGE + ring;
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = rustix::fs::memfd_create("hostile", flags).unwrap();
-        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).unwrap();
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as long as the process.
-        let words = unsafe {
-            let start =
-                rustix::mm::mmap(std::ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0).unwrap();
-            std::slice::from_raw_parts(start.cast::<AtomicU64>(), bytes / 8)
-        };
-        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL;
-        rustix::fs::fcntl_add_seals(&file, seals).unwrap();
-        let memory = Memory { file, words };
-        let header = [u64::from_le_bytes(*magic), layout, 0, session, PAGE as u64, ring as u64];
-        header.into_iter().enumerate().for_each(|(i, word)| memory.store(i * 8, word));
-        memory
-    }
-
-    fn store(&self, at: usize, value: u64) {
-        self.words[at / 8].store(value, Ordering::SeqCst);
-    }
-}
-
-fn socket_of(endpoint: &str) -> PathBuf {
-    let (transport, name) = endpoint.split_once(':').unwrap();
-    let file = format!("{}.{transport}", name.replace('/', "@"));
-    PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file)
-}
-
-fn hello(pattern: &str, session: u64) -> Vec<u8> {
-    let mut said = hellos::hello_map();
-    said.insert("pattern".into(), pattern.into());
-    said.insert("session".into(), i64::try_from(session).unwrap().into());
-    hellos::hello(said)
-}
-
-fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    assert!(descriptors.is_empty() || ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
-    let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
-    assert_eq!(sent.unwrap(), bytes.len());
-}
-
-/// The next frame on the socket, and what came along.
-fn receive(socket: &UnixStream) -> (Header, Value, Vec<OwnedFd>) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut header = [0; HEADER];
-    let mut into = [IoSliceMut::new(&mut header)];
-    let got = rustix::net::recvmsg(socket, &mut into, &mut ancillary, RecvFlags::WAITALL).unwrap();
-    assert_eq!(got.bytes, HEADER, "a whole header");
-    let mut descriptors = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            descriptors.extend(fds);
-        }
-    }
-    let header = Header::from_bytes(&header).unwrap();
-    let mut rest = vec![0; header.body_offset() - HEADER + header.body as usize];
-    (&*socket).read_exact(&mut rest).unwrap();
-    let body = decode(&rest[header.body_offset() - HEADER..], Encoding::Cbor).unwrap();
-    (header, body, descriptors)
-}
-
-/// A hostile peer that has been let in.
-struct Peer {
-    socket: UnixStream,
-    memory: Memory,
-    _theirs: Vec<OwnedFd>,
-}
-
-const SESSION: u64 = 4711;
-
-fn connect(endpoint: &str) -> UnixStream {
-    let socket = UnixStream::connect(socket_of(endpoint)).unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
-    socket
-}
-
-fn client(endpoint: &str) -> Peer {
-    let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSHM1", LAYOUT, SESSION, RING));
-    send(&socket, &hello("channel", SESSION), &[memory.file.as_fd()]);
-    let_in(socket, memory)
-}
-
-fn subscriber(endpoint: &str) -> Peer {
-    let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSUB1", LAYOUT, SESSION, 0));
-    send(&socket, &hello("publish", SESSION), &[memory.file.as_fd()]);
-    let_in(socket, memory)
-}
-
-fn let_in(socket: UnixStream, memory: Memory) -> Peer {
-    let (header, body, theirs) = receive(&socket);
-    assert_eq!((header.kind, theirs.len()), (Kind::Hello, 1), "{body:?}");
-    Peer { socket, memory, _theirs: theirs }
-}
+use crate::support::shm_peer::{
+    ACK_WANTED, ACKNOWLEDGED, DATA_PARK, DATA_WAKE, LAYOUT, Memory, PAGE, RING, ROOM_PARK, SESSION, client,
+    connect, hello, receive, send, socket_of, subscriber,
+};
+use crate::support::{SOON, name};
 
 /// Runs something over and over beside the honest ones.
 fn meanwhile(mut hostile: impl FnMut(u64) + Send, honest: impl FnOnce()) {
@@ -268,7 +148,7 @@ fn subscriber_that_fills_the_queue_of_the_wake_word_holds_nobody_up() {
     let over = Arc::new(AtomicBool::new(false));
     // SAFETY: a fresh mapping of the publisher's ring, which never shrinks and is never unmapped here.
     let ring: &'static [AtomicU64] = unsafe {
-        let file = hostile._theirs[0].as_fd();
+        let file = hostile.theirs[0].as_fd();
         let start =
             rustix::mm::mmap(std::ptr::null_mut(), PAGE, ProtFlags::READ, MapFlags::SHARED, file, 0).unwrap();
         std::slice::from_raw_parts(start.cast(), PAGE / 8)

@@ -7,6 +7,7 @@ pub mod hellos;
 pub mod modules;
 pub mod programs;
 pub mod resting;
+pub mod shm_peer;
 pub mod spools;
 pub mod tokens;
 pub mod victims;
