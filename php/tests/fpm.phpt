@@ -43,21 +43,21 @@ file_put_contents("$folder/nginx.conf", <<<CONF
     user www-data;
     worker_processes 1;
     daemon off;
-    pid $folder/nginx.pid;
-    error_log $folder/nginx.log;
+    pid "$folder/nginx.pid";
+    error_log "$folder/nginx.log";
     events {}
     http {
         access_log off;
-        client_body_temp_path $folder/nginx_body;
-        fastcgi_temp_path $folder/nginx_fastcgi;
-        proxy_temp_path $folder/nginx_proxy;
-        scgi_temp_path $folder/nginx_scgi;
-        uwsgi_temp_path $folder/nginx_uwsgi;
+        client_body_temp_path "$folder/nginx_body";
+        fastcgi_temp_path "$folder/nginx_fastcgi";
+        proxy_temp_path "$folder/nginx_proxy";
+        scgi_temp_path "$folder/nginx_scgi";
+        uwsgi_temp_path "$folder/nginx_uwsgi";
         server {
-            listen unix:$folder/nginx.sock;
+            listen "unix:$folder/nginx.sock";
             location / {
-                fastcgi_pass unix:$folder/fpm.sock;
-                fastcgi_param SCRIPT_FILENAME $folder/page.php;
+                fastcgi_pass "unix:$folder/fpm.sock";
+                fastcgi_param SCRIPT_FILENAME "$folder/page.php";
                 fastcgi_param REQUEST_METHOD \$request_method;
                 fastcgi_param QUERY_STRING \$query_string;
             }

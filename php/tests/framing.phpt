@@ -64,7 +64,7 @@ foreach (["unix:$directory/a.sock", endpoint('tcp')] as $endpoint) {
 
 // A named pipe answers echo.
 $server = Server::serve("fifo:$directory/valve", framing: 'lines');
-shell_exec("echo '{\"op\":\"x\"}' > $directory/valve");
+shell_exec('echo \'{"op":"x"}\' > ' . escapeshellarg("$directory/valve"));
 echo json_encode($server->next(30)), "\n";
 ?>
 --EXPECT--

@@ -9,7 +9,8 @@ foreach (['phpize', 'autoconf', 'git'] as $program) {
 --FILE--
 <?php
 $source = dirname(getenv('LINKSPAN_TESTS'));
-$copy = sys_get_temp_dir() . '/linkspan_phpize_' . getmypid();
+// phpize's configure refuses a folder with a space in its name.
+$copy = (preg_match('/\s/', sys_get_temp_dir()) ? '/tmp' : sys_get_temp_dir()) . '/linkspan_phpize_' . getmypid();
 $quoted = escapeshellarg($copy);
 register_shutdown_function(fn () => shell_exec("rm -rf $quoted"));
 $run = function (string $command) use ($quoted): string {

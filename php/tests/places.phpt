@@ -13,8 +13,8 @@ $directory = scratch_directory();
 
 // A script asks a server through its spool.
 $server = Server::serve("spool:$directory/jobs");
-$script = proc_open(['bash', '-c', 'echo "{\"n\": 7}" > $0/.job && mv $0/.job $0/server/job.json
-    while [ ! -e $0/client/job.json ]; do :; done; cat $0/client/job.json && rm $0/client/job.json', "$directory/jobs"],
+$script = proc_open(['bash', '-c', 'echo "{\"n\": 7}" > "$0/.job" && mv "$0/.job" "$0/server/job.json"
+    while [ ! -e "$0/client/job.json" ]; do sleep 0.02; done; cat "$0/client/job.json" && rm "$0/client/job.json"', "$directory/jobs"],
     [1 => ['pipe', 'w']], $pipes);
 $request = $server->next(30);
 echo $request->source, ' ', $request['n'], "\n";

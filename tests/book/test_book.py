@@ -100,6 +100,40 @@ def test_the_check_of_links_finds_missing_files_and_headings(tmp_path):
     ]
 
 
+def slugs(text):
+    """The fragments of a page's headings, as mdBook names them."""
+    found = set()
+    for heading in re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M):
+        words = re.sub(r"\]\([^)]*\)", "", heading).strip().lower()
+        slug = "".join("-" if char.isspace() else char for char in words if char.isalnum() or char.isspace() or char in "_-")
+        found.add(next(name for name in (slug, *(f"{slug}-{n}" for n in range(1, 1000))) if name not in found))
+    return found
+
+
+def test_fragments_are_named_as_mdbook_names_them():
+    text = "# One `code::Name`, two\n## [A link](to.md#x) _b_-c\n```sh\n# no heading\n```\n# Same\n# Same\n"
+    assert slugs(text) == {"one-codename-two", "a-link-_b_-c", "same", "same-1"}
+
+
+def test_links_of_pages_lead_to_files_and_headings_that_are_there(tmp_path):
+    assert pages.assemble(tmp_path, reference.pages()) == []
+    book = {path: path.read_text() for path in tmp_path.rglob("*.md")}
+    checked, dead = 0, []
+    for page, text in book.items():
+        for found in pages.LINK.finditer(text):
+            target, _, fragment = (found["target"] or "").partition("#")
+            if found["code"] or not found["target"] or re.match(r"[a-z]+:", target):
+                continue
+            there = (page.parent / target.replace("index.html", "README.md")).resolve() if target else page
+            # rustdoc makes the pages below `rust`, beside the book.
+            known = there.is_relative_to(tmp_path / "rust") or there.exists() and (not fragment or fragment in slugs(book[there]))
+            if not known:
+                dead.append(f"{page.relative_to(tmp_path)}: {found['target']}")
+            checked += 1
+    assert dead == [] and checked > 100, checked
+
+
+@pytest.mark.mdbook
 def test_the_book_is_built_without_warnings_and_without_dead_links():
     done = subprocess.run([sys.executable, ROOT / "tools/book/build.py", "--without-rustdoc"], capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -36,7 +36,7 @@ use crate::support::alone::one_at_a_time;
 use facts::Facts;
 use histories::{Random, given_seed};
 use life::{Chain, Count, Live};
-use mutants::MUTANTS;
+use mutants::{MUTANTS, RARE};
 
 /// What is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,16 @@ impl Kind {
 /// Images that are drawn in the first life of a chain, at most; half as many in the others.
 const IMAGES: usize = 160;
 /// The same, at least.
-const FEWEST: usize = 20;
+const FEWEST: usize = 10;
+/// Images of every day, where `LINKSPAN_IMAGES` asks for no other number.
+const DAILY: usize = 1_000;
+/// Images at each moment of the beginning of a life; more where more than every day are wanted.
+const AT_BEGINNING: usize = 10;
+
+/// How many images all kinds are to have together.
+fn wanted() -> usize {
+    std::env::var("LINKSPAN_IMAGES").map_or(DAILY, |n| n.parse().expect("a number"))
+}
 
 /// Where nothing is slow to sync.
 fn quick() -> PathBuf {
@@ -98,11 +107,10 @@ fn seed() -> u64 {
 
 /// Plays chains of lives until there were so many images, or one alone where a seed is given.
 fn survives(kind: Kind, share: usize) {
-    let wanted: usize = std::env::var("LINKSPAN_IMAGES").map_or(1_000, |n| n.parse().expect("a number"));
-    let wanted = wanted * share / 100;
-    let threads = 4 * std::thread::available_parallelism().map_or(2, usize::from);
-    // A chain is played to its end: where few images are wanted, each draws few.
-    let images = (wanted / (2 * threads)).clamp(FEWEST, IMAGES);
+    let wanted = wanted() * share / 100;
+    let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    // A chain is played to its end, and has about four times as many images as its first life: where few are wanted, each life draws few.
+    let images = (wanted / (4 * threads)).clamp(FEWEST, IMAGES);
     let (begin, began) = (seed(), Instant::now());
     println!("{kind:?}: seeds from {begin} on");
     let (next, total, failed) = (AtomicU64::new(begin), Mutex::new(Count::default()), Mutex::new(None));
@@ -167,12 +175,13 @@ fn place_that_was_being_made_when_the_power_went_can_be_used() {
     let _alone = one_at_a_time();
     let seed = seed();
     println!("seed {seed}");
+    let images = if wanted() > DAILY { 3 * AT_BEGINNING } else { AT_BEGINNING };
     std::thread::scope(|scope| {
         for kind in [Kind::Journal, Kind::Serve, Kind::Channel, Kind::File] {
             scope.spawn(move || {
                 let folder = tempfile::tempdir_in(quick()).unwrap();
                 let folder = folder.path();
-                let chain = Chain { kind, seed, mutant: None, images: 30, beginning: true, folder };
+                let chain = Chain { kind, seed, mutant: None, images, beginning: true, folder };
                 match chain.run() {
                     Ok(count) => println!("{kind:?}: {} images", count.images),
                     Err(why) => panic!("{why}"),
@@ -187,7 +196,11 @@ fn forgotten_syncs_are_found() {
     let _alone = one_at_a_time();
     let (begin, survivors) = (seed(), Mutex::new(Vec::new()));
     println!("seeds from {begin} on");
-    let left = Mutex::new(MUTANTS.iter());
+    // Every day a third of those that are found soon, others each time.
+    let every = wanted() > DAILY;
+    let of = if every { 1 } else { 3 };
+    let among = MUTANTS.iter().filter(|mutant| every || !RARE.contains(&mutant.name));
+    let left = Mutex::new(among.skip(begin as usize / 1000 % of).step_by(of));
     let find = || {
         let folder = tempfile::tempdir_in(quick()).unwrap();
         let next = || left.lock().unwrap().next();

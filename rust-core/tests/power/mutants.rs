@@ -32,6 +32,10 @@ const fn forgotten(name: &'static str, kind: Kind, of: fn(&str) -> bool) -> Muta
     Mutant { name, kind, of, fault: Fault::Forgotten }
 }
 
+/// Those of [`MUTANTS`] that one image in a thousand shows: they are looked for where more images than every day are wanted.
+pub const RARE: [&str; 3] =
+    ["the places before segments go", "the directory client", "the directory rejected"];
+
 /// All of them.
 pub const MUTANTS: [Mutant; 22] = [
     forgotten("a round of records", Kind::Journal, is_segment),
