@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use linkspan::{Request, Result};
+use linkspan::{ErrorKind, Request, Result};
 
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
 use crate::inbox::Inbox;
@@ -13,6 +13,8 @@ use crate::inbox::Inbox;
 /// How long it takes until a name is taken anew whose server was not there, and those who wait send their messages again; and until
 /// messages without an outcome are sent again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The kind of the failure of a message that the engine does not carry because of its size.
+const TOO_LARGE: &str = ErrorKind::TooLarge.name();
 /// Senders of one name that are remembered while none of their messages is on its way.
 const SENDERS: usize = 256;
 
@@ -188,13 +190,7 @@ impl Acknowledgements {
         let mut names = self.names();
         let Some(all) = names.get_mut(name) else { return };
         let Some(sender) = all.senders.get_mut(&incarnation) else { return };
-        let outcome = match failure.as_ref().map(|failure| &*failure.kind) {
-            // Where the handler failed, too: a local server acknowledges such a message.
-            None => Outcome::Handled,
-            // The last one does not pass the engine, however often it is sent.
-            Some("Disconnected" | "NotFound" | "TooLarge") => Outcome::Failed,
-            Some(_) => Outcome::Unknown,
-        };
+        let outcome = outcome_of(failure.as_ref().map(|failure| &*failure.kind));
         let acknowledges = sender.end(number, outcome);
         if sender.0.is_empty() {
             all.senders.remove(&incarnation);
@@ -205,6 +201,9 @@ impl Acknowledgements {
             Some(failure) if matches!(&*failure.kind, "Disconnected" | "NotFound") => {
                 all.again.get_or_insert(at);
                 self.inbox.wake();
+            }
+            Some(failure) if failure.kind == TOO_LARGE => {
+                self.inbox.push(Arrival::Refused(name.to_owned(), failure.text));
             }
             Some(failure) => {
                 if outcome == Outcome::Unknown {
@@ -247,6 +246,18 @@ impl Acknowledgements {
     }
 }
 
+/// What has become of a message that ended without a failure, or with one of this kind that is not its handler's.
+fn outcome_of(failure: Option<&str>) -> Outcome {
+    match failure {
+        // Where the handler failed, too: a local server acknowledges such a message.
+        None => Outcome::Handled,
+        // It never passes the engine, however often it is sent, and those behind it are not to wait for it.
+        Some(TOO_LARGE) => Outcome::Handled,
+        Some("Disconnected" | "NotFound") => Outcome::Failed,
+        Some(_) => Outcome::Unknown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Outcome::{Failed, Handled, Unknown};
@@ -271,6 +282,15 @@ mod tests {
         assert_eq!(sender.end(1, Handled), Some(1));
         assert_eq!(sender.end(2, Failed), None);
         assert_eq!(sender.end(3, Handled), None, "it would acknowledge 2, too");
+    }
+
+    #[test]
+    fn message_that_the_engine_never_carries_does_not_block_those_behind_it() {
+        let mut sender = with(&[1, 2]);
+        assert_eq!(sender.end(2, outcome_of(None)), None);
+        assert_eq!(sender.end(1, outcome_of(Some("TooLarge"))), Some(2));
+        assert_eq!(outcome_of(Some("Timeout")), Unknown);
+        assert_eq!((outcome_of(Some("NotFound")), outcome_of(Some("Disconnected"))), (Failed, Failed));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use wildmatch::WildMatch;
 
 pub use self::check::is_word;
-use self::check::wrong;
+use self::check::{place, placed, remedy, wrong};
 pub use self::nats::Nats;
 pub use self::zenoh::Zenoh;
 use crate::patterns::is_exact;
@@ -124,7 +124,15 @@ impl Config {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Config> {
         let shown = path.display();
-        let os = |e: std::io::Error| Error::os(format!("reading {shown}"), e.raw_os_error().unwrap_or(0));
+        let os = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "{shown}: there is no such file; write one, of which docs/bridge.md has an example, or give flags in its place: linkspan bridge --help"
+                ),
+            ),
+            _ => Error::os(format!("reading {shown}"), e.raw_os_error().unwrap_or(0)),
+        };
         if std::fs::metadata(path).map_err(os)?.len() > LONGEST {
             return Err(wrong(format!(
                 "{shown} has more than {LONGEST} bytes, which no configuration needs"
@@ -144,11 +152,20 @@ impl Config {
     /// The configuration that a text says; `shown` is what errors call it.
     pub fn parse(text: &str, shown: &dyn Display) -> Result<Config> {
         toml::from_str(text).map_err(|e| {
-            let before = &text[..e.span().map_or(0, |span| span.start).min(text.len())];
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            wrong(format!("{shown}:{line}:{column}: {}", e.message().replace('\n', " ")))
+            let (place, message) =
+                (place(text, e.span().map_or(0, |span| span.start)), e.message().replace('\n', " "));
+            wrong(format!("{shown}:{place}: {message}{}", remedy(&message)))
         })
+    }
+
+    /// Says what is wrong with a file as a whole: what cannot be meant has the place of what says it, too.
+    pub fn check(path: &Path) -> Result<Config> {
+        let config = Config::read(path)?;
+        config.validate().map_err(|e| {
+            // The file was read just now: without it the error has no line.
+            placed(&e, &std::fs::read_to_string(path).unwrap_or_default(), &path.display())
+        })?;
+        Ok(config)
     }
 
     /// Says what cannot be meant.
@@ -323,6 +340,12 @@ mod tests {
         assert!(text.starts_with("b.toml:2:1: ") && text.contains("`export`"), "{text}");
         let text = said("realm = \"a\"\nexport = \"x\"\n");
         assert!(text.starts_with("b.toml:2:10: "), "{text}");
+        assert!(text.ends_with("; write a list, such as [\"lab/*\"]"), "{text}");
+        let text = said("request_timeout = \"5\"\n");
+        assert!(
+            text.starts_with("b.toml:1:19: ") && text.ends_with("; write a number, without quotes"),
+            "{text}"
+        );
         let text = said("[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]\nscout = true\n");
         assert!(text.starts_with("b.toml:3:1: ") && text.contains("`scouting`"), "{text}");
     }

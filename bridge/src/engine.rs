@@ -175,6 +175,8 @@ pub enum Arrival {
     BridgeGone(Bridge),
     /// What a bridge of this machine has sent: see [`Engine::send`].
     Packet(String, Bytes),
+    /// A message to a server of this name was refused for good, because the engine does not carry one of its size: a line for the log.
+    Refused(String, String),
     /// Something about the engine itself that whoever looks after the bridge has to know: a level of the log, and a line.
     Note(&'static str, String),
     /// A request for an exported server.
@@ -225,6 +227,11 @@ pub trait Engine {
 
     /// Asks for the newest message of a publisher of another machine.
     fn newest(&self, presence: &Presence) -> Result<()>;
+
+    /// Returns how many bytes the body of a request may have; `None` where the engine sets no bound below that of the core.
+    fn longest_request(&self) -> Option<u64> {
+        None
+    }
 
     /// Sends a request to the server of this presence, and waits this long for its answer; `respond` is called once, from another thread
     /// perhaps.

@@ -208,8 +208,8 @@ impl Bridge<'_> {
         }
         look |= self.journals.work(&mut self.links, self.config, self.status)?;
         self.links.work(self.engine, self.status)?;
-        self.exports.expire();
-        self.imports.take_anew(self.config, self.status);
+        self.exports.expire(self.status);
+        self.imports.take_anew(self.config, self.engine, self.status);
         self.imports.drop_given_up();
         self.imports.repeat(self.engine)?;
         if self.clock.is_due(self.exports.has_servers() && self.links.has_bridges()) {
@@ -297,6 +297,10 @@ impl Bridge<'_> {
                     true => imports.retry(config, *engine, status),
                     false => Ok(()),
                 }
+            }
+            Arrival::Refused(name, why) => {
+                status.too_large(&name, &why);
+                Ok(())
             }
             Arrival::Note(level, text) => {
                 status.note(level, text);

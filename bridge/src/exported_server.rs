@@ -123,13 +123,16 @@ impl ExportedServer {
         self.channel.events().iter().any(|event| event.kind == EventKind::Disconnected)
     }
 
-    /// Answers the requests whose time is over, and withdraws them: the server does not begin with them any more.
-    pub fn expire(&mut self, now: Instant) {
+    /// Answers the requests whose time is over, and withdraws them: the server does not begin with them any more. Returns how many it
+    /// had not answered by then.
+    pub fn expire(&mut self, now: Instant) -> u64 {
+        let mut expired = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);
         for late in self.pending.extract_if(.., is_over).collect::<Vec<_>>() {
             let reply = match self.channel.finish_call(late.asked, GIVE_UP) {
                 Ok(message) => Ok(Body { encoding: message.encoding(), bytes: message.body().clone() }),
                 Err(e) if e.kind() == ErrorKind::Timeout => {
+                    expired += 1;
                     let text = "the server gave no answer in time";
                     Err(failure(&Error::new(ErrorKind::Timeout, text)))
                 }
@@ -137,6 +140,7 @@ impl ExportedServer {
             };
             self.finish(late, reply);
         }
+        expired
     }
 
     fn finish(&mut self, pending: Pending, reply: engine::Reply) {

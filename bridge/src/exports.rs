@@ -154,11 +154,11 @@ impl Exports {
     }
 
     /// Answers the requests that have waited too long.
-    pub fn expire(&mut self) {
+    pub fn expire(&mut self, status: &mut Status) {
         let now = Instant::now();
         for exported in self.0.values_mut() {
             if let Way::Server(server) = &mut exported.way {
-                server.expire(now);
+                status.expired(server.expire(now));
             }
         }
     }
@@ -254,6 +254,7 @@ impl Exported {
                 match outlet.publish(sample) {
                     // Its number is left out, and subscribers are told so with the next one.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
+                        status.too_large += 1;
                         status.refuse(&self.presence.name, e.to_string());
                         continue;
                     }

@@ -85,7 +85,7 @@ impl Local {
     }
 
     /// What takes calls for a server, a channel or a controller of another machine.
-    fn listen(name: &str, presence: Presence, config: &Config) -> Result<Local> {
+    fn listen(name: &str, presence: Presence, config: &Config, engine: &dyn Engine) -> Result<Local> {
         let options = options(config, &presence.machine);
         if matches!(presence.pattern, Pattern::Channel | Pattern::Controller) {
             let listener = match presence.pattern {
@@ -98,6 +98,8 @@ impl Local {
         // Once the far server has handled a message.
         let mut options = options;
         options.ack = Acknowledge::Manual;
+        // A program that sends more gets `TooLarge` itself, before it has sent anything.
+        options.max_message_size = engine.longest_request().unwrap_or(u64::MAX).min(options.max_message_size);
         let server = Server::serve(name, &options)?;
         Ok(Local::Server { descriptor: dup(&server)?, presence, server })
     }
@@ -128,13 +130,13 @@ impl Imports {
     }
 
     /// Takes them anew: programs connect again, and send again what was not acknowledged.
-    pub fn take_anew(&mut self, config: &Config, status: &mut Status) {
+    pub fn take_anew(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) {
         for name in self.acknowledgements.due() {
             if let Some(it) = self.names.get_mut(&name) {
                 it.local = None;
             }
             self.acknowledgements.renew(&name);
-            self.settle(&name, config, status);
+            self.settle(&name, config, engine, status);
         }
     }
 
@@ -184,7 +186,7 @@ impl Imports {
         let name = self.names.entry(presence.name.clone()).or_default();
         name.presences.retain(|it| *it != presence);
         name.presences.push(presence.clone());
-        self.settle(&presence.name, config, status);
+        self.settle(&presence.name, config, engine, status);
         // It may have been away meanwhile: what it published since is asked for in any case.
         let chosen = self.names.get(&presence.name).and_then(Name::chosen) == Some(&presence);
         if chosen && presence.pattern == Pattern::Publish { engine.newest(&presence) } else { Ok(()) }
@@ -209,7 +211,7 @@ impl Imports {
             }
         }
         status.allow(&shown(presence));
-        self.settle(&presence.name, config, status);
+        self.settle(&presence.name, config, engine, status);
         Ok(())
     }
 
@@ -223,13 +225,13 @@ impl Imports {
             {
                 engine.newest(next)?;
             }
-            self.settle(&name, config, status);
+            self.settle(&name, config, engine, status);
         }
         Ok(())
     }
 
     /// Makes what stands here for a name that of whoever is chosen. A publisher follows once it is known what it begins with.
-    fn settle(&mut self, of: &str, config: &Config, status: &mut Status) {
+    fn settle(&mut self, of: &str, config: &Config, engine: &dyn Engine, status: &mut Status) {
         let Some(name) = self.names.get_mut(of) else { return };
         let Some(chosen) = name.chosen().cloned() else {
             if !matches!(name.local, Some(Local::Foreign(..))) {
@@ -249,7 +251,7 @@ impl Imports {
         // Without that machine's clock requests to it would have no deadline.
         let waits = chosen.pattern == Pattern::Request && self.clocks.is_awaited(&chosen.machine);
         if name.local.is_none() && chosen.pattern != Pattern::Publish && !waits {
-            match Local::listen(of, chosen, config) {
+            match Local::listen(of, chosen, config, engine) {
                 Ok(local) => {
                     status.allow(of);
                     name.local = Some(local);

@@ -64,8 +64,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     if let Some(Action::Check { file }) = &arguments.action {
-        let config = Config::read(file)?;
-        config.validate()?;
+        let config = Config::check(file)?;
         print!("{}", exports::describe(&config)?);
         return Ok(());
     }

@@ -45,12 +45,16 @@ pub struct Status {
     pub lost: u64,
     /// Samples dropped because this program was too slow.
     pub dropped: u64,
+    /// Messages that the engine does not carry because of their size.
+    pub too_large: u64,
     /// Requests of other machines.
     pub requests_in: u64,
     /// Requests of this machine to others.
     pub requests_out: u64,
     /// Requests of other machines that arrived after their deadline, and were not carried out.
     pub late: u64,
+    /// Requests of other machines that servers had not answered at their deadline, and that were withdrawn.
+    pub expired: u64,
     /// Links between programs of this machine and of others.
     pub links: u64,
     /// Names that are exported.
@@ -130,6 +134,19 @@ impl Status {
             );
             self.note("warning", text);
         }
+    }
+
+    /// So many requests of other machines had no answer at their deadline.
+    pub fn expired(&mut self, count: u64) {
+        self.expired += count;
+        self.changed |= count > 0;
+    }
+
+    /// A message was refused for good, because the engine does not carry one of its size.
+    pub fn too_large(&mut self, name: &str, why: &str) {
+        self.too_large += 1;
+        self.counts(name).lost += 1;
+        self.note("warning", format!("a message to {name} is lost: {why}; {} in all", self.too_large));
     }
 
     /// A request of this machine to another.
@@ -310,9 +327,11 @@ impl Status {
             ("overrun", self.overrun.into()),
             ("lost", self.lost.into()),
             ("dropped", self.dropped.into()),
+            ("too_large", self.too_large.into()),
             ("requests_in", self.requests_in.into()),
             ("requests_out", self.requests_out.into()),
             ("late", self.late.into()),
+            ("expired", self.expired.into()),
             ("links", self.links.into()),
             ("exported", exported.into()),
             ("imported", Value::Map(imported.map(text).collect())),

@@ -44,6 +44,12 @@ class _Late:
 
     what: str
     retryable: bool = True
+    ends: float | None = None
+
+    @property
+    def remaining(self) -> float | None:
+        """The seconds until the time-out; `None` without one."""
+        return None if self.ends is None else max(0.0, self.ends - asyncio.get_running_loop().time())
 
 
 class _Watched(Generic[S]):
@@ -94,7 +100,8 @@ class _Watched(Generic[S]):
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
         self._absent = None
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
+                late.ends = limit.when()
                 yield late
         except TimeoutError as over:
             if isinstance(over, Error):
@@ -179,7 +186,7 @@ class Channel(_Told[_native.Channel]):
         what = "calls that were made before on this channel were not over within {}; the request was not sent"
         async with self._within(timeout, what) as late, self._one:
             late.what = "the other side did not take what was sent before within {}; the request was not sent"
-            asked = await _when_room(lambda: self._inner.start_call(value))
+            asked = await _when_room(lambda: self._inner.start_call(value, within=late.remaining))
             late.what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
             late.retryable = self._idempotent
             try:

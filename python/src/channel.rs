@@ -1,6 +1,6 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
-use linkspan::{Channel as Link, Listener as CoreListener, Wait};
+use linkspan::{Channel as Link, Listener as CoreListener, Timeout, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -156,10 +156,15 @@ impl Channel {
             .map(Message::new)
     }
 
-    /// Sends a request without waiting; `answer` gives its answer. A call in two steps, for event loops.
-    fn start_call(&self, value: &Bound<'_, PyAny>) -> Outcome<PendingReply> {
+    /// Sends a request without waiting; `finish_call` gives its answer. A call in two steps, for event loops. A server of another
+    /// machine does not begin with it later than `within` seconds from now.
+    #[pyo3(signature = (value, *, within=Patience(Timeout::Forever)))]
+    fn start_call(&self, value: &Bound<'_, PyAny>, within: Patience) -> Outcome<PendingReply> {
         let payload = self.encoded(value)?;
-        Ok(PendingReply(value.py().detach(|| self.link.start_call(&payload, Wait::none()))?))
+        Ok(PendingReply(value.py().detach(|| match within.0 {
+            Timeout::After(within) => self.link.start_call_within(&payload, within, Wait::none()),
+            _ => self.link.start_call(&payload, Wait::none()),
+        })?))
     }
 
     /// The answer to a request that `ask` sent, with the errors of `call`.

@@ -1,9 +1,13 @@
-//! A publisher under the incarnation and the numbers of another one: what its subscribers are given and what they are told.
+//! What stands for a name of another machine: a publisher under the incarnation and the numbers of another one, what its subscribers
+//! are given and what they are told; a server whose clients say until when they wait.
 
+use std::thread;
 use std::time::Duration;
 
 use linkspan::registry;
-use linkspan::{Encoding, ErrorKind, Options, Payload, Publisher, Subscriber, Timestamp, Value};
+use linkspan::{
+    Channel, Encoding, ErrorKind, Options, Payload, Publisher, Server, Subscriber, Timestamp, Value,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -103,4 +107,40 @@ fn relay_refuses_stores_and_zeros() {
     assert_eq!(refused("file:relay/store", 1, 1), ErrorKind::Unsupported);
     assert_eq!(refused("relay/zero", 0, 1), ErrorKind::InvalidState);
     assert_eq!(refused("relay/zero", 1, 0), ErrorKind::InvalidState);
+}
+
+#[test]
+fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
+    let endpoint = name("shm", "kept-deadline");
+    // It stands for a server of another machine, whose clients say until when they wait.
+    let serve = || Server::serve(&endpoint, &Options::default().with_machine("north")).unwrap();
+    let server = serve();
+    let client = Channel::connect(&endpoint, &Options::default().with_idempotent(true), SOON).unwrap();
+    thread::scope(|s| {
+        let calling = s.spawn(|| client.call(&Value::Int(1), SOON));
+        let request = server.next(SOON).unwrap().unwrap();
+        let first = request.remaining().unwrap();
+        assert!(first <= SOON);
+        // It goes without an answer, as a process does that is killed: the request is kept to the end.
+        drop(server);
+        let server = serve();
+        let again = server.next(SOON).unwrap().unwrap();
+        let left = again.remaining().unwrap();
+        assert!(left <= first, "{left:?} of {first:?}");
+        again.reply(&Value::Int(2)).unwrap();
+        assert_eq!(calling.join().unwrap().unwrap().value().unwrap(), &Value::Int(2));
+    });
+}
+
+#[test]
+fn call_in_two_steps_has_the_deadline_that_it_is_given() {
+    let endpoint = name("shm", "steps");
+    let server = Server::serve(&endpoint, &Options::default().with_machine("north")).unwrap();
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let payload = client.encode(&Value::Int(1)).unwrap();
+    client.start_call(&payload, SOON).unwrap();
+    assert_eq!(server.next(SOON).unwrap().unwrap().remaining(), None);
+    client.start_call_within(&payload, 100 * SOON, SOON).unwrap();
+    let left = server.next(SOON).unwrap().unwrap().remaining().unwrap();
+    assert!(left <= 100 * SOON && left > SOON, "{left:?}");
 }

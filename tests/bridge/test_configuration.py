@@ -32,10 +32,32 @@ def test_mistakes_are_told_with_their_place(machines):
         ('realm = "a"\nexprot = ["x"]\n', f"{file}:2:1: "),
         ('export = ["lab/*"]\n[zenoh]\nlisten = ["tcp/0.0.0.0:7447"]\n', "trusted_network"),
         ("export = [", f"{file}:1:"),
+        ('export = "lab/*"\n', f'{file}:1:10: invalid type: string "lab/*", expected a sequence; write a list'),
+        ("request_timeout = true\n", "write a number, without quotes"),
+        ("[zenoh]\nscouting = 1\n", f"{file}:2:12: "),
     ]:
         file.write_text(text)
         assert expected in north.run("bridge", "check", file, code=1)
         assert expected in north.run("bridge", "--config", file, code=1)
+    for text, place in [
+        ('realm = "a"\nexport = ["lab/*",\n  "a b"]\n', "3:3: "),
+        ('export = ["lab/*"]\nrealm = "a/b"\n', "2:9: "),
+        ('export = ["lab/*"]\nrequest_timeout = -1\n', "2:1: "),
+        ('export = ["lab/*"]\n[zenoh]\nlisten = ["udp/127.0.0.1:1"]\n', "3:11: "),
+        ('export = ["lab/*"]\n[zenoh]\nlisten = ["tcp/0.0.0.0:7447"]\n', "3:11: "),
+        ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["127.0.0.1:4222"]\n', "4:12: "),
+        ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["nats://10.0.0.1:4222"]\n', "4:12: "),
+        # It is what the file does not say.
+        ("", " nothing to carry: say what"),
+        ('export = ["lab/*"]\n', " "),
+    ]:
+        file.write_text(text)
+        said = north.run("bridge", "check", file, code=1)
+        assert f"{file}:{place}" in said, (text, said)
+    file.unlink()
+    for words in (["check", file], ["--config", file]):
+        said = north.run("bridge", *words, code=1)
+        assert f"{file}: there is no such file" in said and "flags" in said
     assert "nothing to carry" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
 
 

@@ -131,6 +131,88 @@ def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried
     assert file.read_text().split() == ["0", "3"]
 
 
+class Stopped:
+    """A server of north that is stopped after its first request, and what has become of those that came since."""
+
+    def __init__(self, north: Machine, south: Machine) -> None:
+        self.north, self.south, self.file = north, south, north.folder / "done"
+        work = f"read x; echo $x >> {self.file}; echo $x"
+        self.server = north.start("reply", "lab/work", "--shell", "--command", work)
+        south.has("lab/work")
+        south.run("call", "lab/work", "0", "-t", "20")
+        self.server.send_signal(signal.SIGSTOP)
+
+    def came(self) -> int:
+        return self.north.status().get("requests_in", 0) - 1
+
+    def check_that_it_begins_with_none(self) -> None:
+        def is_over() -> bool:
+            status = self.north.status()
+            return status.get("expired", 0) + status.get("late", 0) == status.get("requests_in", 0) - 1
+
+        eventually(is_over, "the time of each request is over")
+        self.server.send_signal(signal.SIGCONT)
+        self.south.run("call", "lab/work", "3", "-t", "20")
+        assert self.file.read_text().split() == ["0", "3"]
+
+
+def caller(south: Machine, program: str, *words: object) -> subprocess.Popen:
+    command = [sys.executable, "-c", program, *map(str, words)]
+    process = subprocess.Popen(command, env=south.env, stderr=subprocess.PIPE, text=True)
+    south.running.append(process)
+    return process
+
+
+IN_TWO_STEPS = {
+    "aio": """
+import asyncio
+from linkspan import aio
+async def main():
+    await (await aio.connect("lab/work")).call(1, timeout=4)
+asyncio.run(main())
+""",
+    "start_call": """
+import linkspan, time
+channel = linkspan.connect("lab/work")
+channel.finish_call(channel.start_call(1, within=4), timeout=4)
+""",
+}
+
+
+@pytest.mark.parametrize("program", IN_TWO_STEPS.values(), ids=IN_TWO_STEPS.keys())
+def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program: str):
+    north, south, _ = pair
+    stopped = Stopped(north, south)
+    _, said = caller(south, program).communicate(timeout=SOON)
+    assert "Timeout" in said, said
+    eventually(lambda: stopped.came() == 1, "the request has come")
+    stopped.check_that_it_begins_with_none()
+
+
+def test_idempotent_request_that_is_sent_again_keeps_its_deadline(machines, meeting):
+    north, south = machines("north"), machines("south")
+    north.bridge("--export", "lab/*", *meeting.listen())
+    bridge = south.bridge("--import", "lab/*", *meeting.connect())
+    stopped = Stopped(north, south)
+    program = "import linkspan, sys; linkspan.connect('lab/work', idempotent=True).call(1, timeout=float(sys.argv[1]))"
+    # On a slow machine the bridge is started again only after the first of these times.
+    for seconds in (10, 20, 60):
+        before = stopped.came()
+        calling = caller(south, program, seconds)
+        eventually(lambda before=before: stopped.came() == before + 1, "the request has come")
+        kill(bridge)
+        bridge = south.bridge("--import", "lab/*", *meeting.connect())
+        until = lambda: stopped.came() >= before + 2 or calling.poll() is not None  # noqa: B023, E731
+        eventually(until, "it has come again")
+        is_repeated = stopped.came() >= before + 2
+        _, said = calling.communicate(timeout=2 * seconds)
+        assert "Timeout" in said or "Disconnected" in said, said
+        if is_repeated:
+            break
+    assert is_repeated, "the request did not come again in time"
+    stopped.check_that_it_begins_with_none()
+
+
 @needs_root
 @pytest.mark.parametrize("ahead", [AHEAD, 0], ids=["south ahead", "alike"])
 def test_command_that_the_network_holds_back_beyond_its_time_is_never_carried_out(machines, wire, ahead):

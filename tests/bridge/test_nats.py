@@ -13,6 +13,7 @@ from conftest import SOON, NatsServer, eventually, kill, say
 from nats_keys import USER, Key, operator
 from test_channels import End
 from test_page import blocks
+from test_requests import Sender
 
 one_engine = pytest.mark.parametrize("meeting", ["nats"], indirect=True)
 
@@ -125,7 +126,45 @@ def test_what_the_server_does_not_let_through_is_refused_in_words(pair):
     south.has("lab/echo")
     program = "import linkspan; linkspan.connect('lab/echo').call('x' * 2_000_000)"
     asked = subprocess.run([sys.executable, "-c", program], env=south.env, capture_output=True, timeout=SOON)
-    assert asked.returncode == 1 and b"max_payload" in asked.stderr, asked
+    # The server's 1,048,576 bytes less those that are kept for headers.
+    assert asked.returncode == 1 and b"TooLarge" in asked.stderr and b"1047552 allowed" in asked.stderr, asked
+
+
+@one_engine
+def test_message_that_the_server_does_not_let_through_is_refused_at_its_sender_and_those_behind_it_go_on(pair):
+    north, south, _ = pair
+    handled = north.folder / "handled"
+    north.start("reply", "lab/log", "--shell", "--command", f"read x; echo $x >> {handled}; echo 1")
+    south.has("lab/log")
+    sender = Sender(south, "lab/log")
+    assert sender.do("send first")["outcome"] is None
+    assert sender.do("send " + "x" * 2_000_000)["outcome"] == "TooLarge"
+    assert sender.do("send behind")["outcome"] is None
+    eventually(lambda: handled.exists() and "behind" in handled.read_text(), "the message behind it is handled")
+    eventually(lambda: sender.do("call c")["unacknowledged"] == 0, "and acknowledged")
+    assert [handled.read_text().count(value) for value in ("first", "behind", "xxx")] == [1, 1, 0]
+
+
+@one_engine
+def test_message_that_a_server_with_a_smaller_bound_does_not_let_through_is_counted_and_those_behind_it_go_on(pair, meeting):
+    north, south, _ = pair
+    north.start("reply", "lab/log", "--shell", "--command", "wc -c")
+    south.has("lab/log")
+    sender = Sender(south, "lab/log")
+    assert sender.do("send first")["outcome"] is None
+    eventually(lambda: sender.do("call a")["unacknowledged"] == 0, "it is acknowledged")
+    meeting.server.kill()
+    meeting.server.file.write_text(f"{meeting.server.file.read_text()}max_payload: 65536\n")
+    meeting.server.start()
+    eventually(lambda: sender.do("call b")["outcome"] is not None, "requests go through the new server")
+    # The names may have stayed, and the bound that their hellos gave with them; or their sender learned of the new one.
+    outcome = sender.do("send " + "x" * 200_000)["outcome"]
+    assert outcome in (None, "TooLarge")
+    if outcome is None:
+        eventually(lambda: south.status().get("too_large") == 1, "it is counted")
+        assert re.search(r"a message to lab/log is lost: [^\n]*max_payload", south.said.read_text())
+    sender.do("send behind")
+    eventually(lambda: sender.do("call c")["unacknowledged"] == 0, "what is behind it is acknowledged")
 
 
 def test_check_says_what_it_would_do_and_refuses_what_nats_cannot(machines):

@@ -7,7 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SOON, Lines, eventually, kill
+from conftest import SOON, Lines, Machine, eventually, kill
+
+
+class Sender:
+    """A program that sends to a server and calls it as it is asked to: `sending_end.py`."""
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("sending_end.py")), name]
+        self.process = subprocess.Popen(command, env=machine.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        machine.running.append(self.process)
+        self.lines = Lines(self.process)
+
+    def do(self, line: str) -> dict:
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        return json.loads(self.lines.next())
 
 
 def test_request_is_answered_by_the_other_machine(pair):
@@ -110,15 +125,7 @@ def test_message_that_is_handled_late_is_handled_once_and_keeps_back_no_acknowle
     work = f"read x; case $x in *slow*) sleep 2;; esac; echo $x >> {handled}; echo $x"
     north.start("reply", "lab/log", "--shell", "--command", work)
     south.has("lab/log")
-    command = [sys.executable, str(Path(__file__).with_name("sending_end.py")), "lab/log"]
-    process = subprocess.Popen(command, env=south.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    south.running.append(process)
-    lines = Lines(process)
-
-    def do(line: str) -> dict:
-        process.stdin.write(f"{line}\n".encode())
-        process.stdin.flush()
-        return json.loads(lines.next())
+    do = Sender(south, "lab/log").do
 
     def is_handled(value: str) -> bool:
         return handled.exists() and value in handled.read_text()

@@ -1,5 +1,6 @@
 //! Checks of single values of a configuration, and the error that one is wrong.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use linkspan::{Error, ErrorKind};
@@ -14,6 +15,47 @@ pub fn is_word(word: &str) -> bool {
 pub fn is_here(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The place of a byte of a text, as `LINE:COLUMN`, both from 1.
+pub fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{line}:{column}")
+}
+
+/// An error about what a file says, with the file and, where the file has what the error names, its line and column: the first
+/// value that the error quotes, else the key that it begins with.
+pub fn placed(error: &Error, text: &str, shown: &dyn Display) -> Error {
+    let said = error.text();
+    let quoted = said.find('"').and_then(|from| {
+        let length = said[from + 1..].find('"')?;
+        Some(&said[from..from + length + 2])
+    });
+    let key = said.split(' ').next().filter(|word| !word.is_empty());
+    let of_key = || {
+        let is_key = |line: &str| line.split_once('=').is_some_and(|(name, _)| Some(name.trim()) == key);
+        text.lines().find(|line| is_key(line)).and_then(|line| text.find(line))
+    };
+    let at = quoted.and_then(|quoted| text.find(quoted)).or_else(of_key);
+    let place = at.map_or_else(String::new, |at| format!("{}:", place(text, at)));
+    Error::new(error.kind(), format!("{shown}:{place} {said}"))
+}
+
+/// What to write where TOML has a value of another type than the key takes; empty where the message says it already.
+pub fn remedy(message: &str) -> &'static str {
+    let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+    match expected {
+        "a sequence" => "; write a list, such as [\"lab/*\"]",
+        "a boolean" => "; write true or false, without quotes",
+        "f64" | "u64" | "i64" => "; write a number, without quotes",
+        "a string" | "path string" => "; write a text in quotes",
+        it if it.starts_with("struct") || it.starts_with("a map") => {
+            "; write a table: its name in brackets on a line, keys below"
+        }
+        _ => "",
+    }
 }
 
 /// The error for a value that cannot be meant.

@@ -102,7 +102,7 @@ impl Nats {
         }
         if protocol == "nats" && !is_here(host) && !self.trusted_network {
             let text = format!(
-                "{address} goes beyond this machine without encryption: write tls://, or say trusted_network where everybody on that network may read what is exported and write what is imported"
+                "{address:?} goes beyond this machine without encryption: write tls://, or say trusted_network where everybody on that network may read what is exported and write what is imported"
             );
             return Err(wrong(text));
         }

@@ -45,7 +45,7 @@ impl Zenoh {
             }
             if !is_here(host) && !self.trusted_network && !is_encrypted {
                 let text = format!(
-                    "{address} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
+                    "{address:?} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
                 );
                 return Err(wrong(text));
             }

@@ -17,11 +17,11 @@
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
 //! acknowledgement when it releases the direction ([`AckSender`]).
 
-use std::sync::atomic::Ordering;
-
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Payload, withdrawal};
@@ -55,8 +55,19 @@ pub struct Draft<'a> {
     /// another request. 0 for any.
     pub to: u64,
     pub payload: &'a Payload,
-    /// Whether nobody wants its outcome after the wait in which it is sent: a bridge to the server of another machine is told so.
-    pub has_deadline: bool,
+    /// When nobody wants its outcome any more, as far as that is known: a bridge to the server of another machine is told so.
+    pub until: Until,
+}
+
+/// When nobody wants the outcome of a message any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Never, as far as is known.
+    Never,
+    /// At the end of the wait in which it is sent. The clock is read only where this is asked.
+    Wait,
+    /// Then.
+    At(Deadline),
 }
 
 impl Draft<'_> {
@@ -116,17 +127,15 @@ impl Sending {
                 let number = halves.outbox.assign_number();
                 let (header, acked) = with_number(header, number, &halves, part.session());
                 drop(halves);
-                let until = if asks_until(part, draft) { waiting.deadline().remaining() } else { None };
-                let extension =
-                    until.map_or(Ok(Vec::new()), |left| extension::write_until(since_boot() + left))?;
-                let mut frame = Outgoing::of(header, draft.payload.memory());
-                (frame.header.extension, frame.extension) = (extension.len(), &extension);
-                push(part, &frame, reconnector, waiting).map(|()| acked)
+                let until = if part.peer.deadlines { until(draft, waiting) } else { None };
+                let payload = draft.payload;
+                push_with(part, header, payload, until, reconnector, waiting).map(|()| acked)
             });
             match pushed {
                 Ok(acked) => {
                     let mut halves = reconnector.session_state.halves();
-                    let keep = || StoredMessage::new(&header, draft.payload);
+                    let keep =
+                        || StoredMessage::new(&header, draft.payload).with_until(until(draft, waiting));
                     let number = halves.outbox.sent(class, draft.payload.len(), keep);
                     if carries_ack(draft.kind) {
                         halves.inbox.piggybacked(part.session(), acked);
@@ -157,6 +166,7 @@ impl Sending {
         draft: &Draft<'_>,
         reconnector: &Reconnector,
         record: &Record,
+        waiting: &Waiting<'_>,
     ) -> Option<u64> {
         let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.len()))?;
         let session = part.session();
@@ -184,7 +194,7 @@ impl Sending {
         if !matches!(part.tx.try_send(&Outgoing::new(with_number, body)), Ok(Sent::Whole)) {
             return None;
         }
-        let keep = || StoredMessage::new(&header, draft.payload);
+        let keep = || StoredMessage::new(&header, draft.payload).with_until(until(draft, waiting));
         let number = halves.outbox.sent(class, body.len(), keep);
         if carries_ack(draft.kind) {
             halves.inbox.piggybacked(session, acked);
@@ -444,7 +454,8 @@ fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_
         };
         let (header, _) = with_number(kept.header(number), number, &halves, part.session());
         drop(halves);
-        push(part, &Outgoing::of(header, kept.payload.memory()), reconnector, waiting)?;
+        let until = kept.until().filter(|_| part.peer.deadlines);
+        push_with(part, header, &kept.payload, until, reconnector, waiting)?;
         reconnector.session_state.halves().outbox.replayed(number);
     }
 }
@@ -465,6 +476,21 @@ fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
         }
         Ok(Sent::Blocked) | Err(_) => false,
     }
+}
+
+/// Gives a message to the transport, with the time since boot at which nobody wants its outcome any more.
+fn push_with(
+    part: &mut TxPart,
+    header: Header,
+    payload: &Payload,
+    until: Option<Duration>,
+    reconnector: &Reconnector,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
+    let extension = until.map_or(Ok(Vec::new()), extension::write_until)?;
+    let mut frame = Outgoing::of(header, payload.memory());
+    (frame.header.extension, frame.extension) = (extension.len(), &extension);
+    push(part, &frame, reconnector, waiting)
 }
 
 /// Gives one frame to the transport, waiting for room.
@@ -585,5 +611,15 @@ impl AckSender<'_> {
 
 /// Returns whether the other side is to be told until when the caller waits.
 fn asks_until(part: &TxPart, draft: &Draft<'_>) -> bool {
-    draft.has_deadline && part.peer.deadlines
+    part.peer.deadlines && draft.until != Until::Never
+}
+
+/// Returns the time since boot at which nobody wants the outcome of a message any more, if there is one.
+fn until(draft: &Draft<'_>, waiting: &Waiting<'_>) -> Option<Duration> {
+    let until = match draft.until {
+        Until::Never => Deadline::NEVER,
+        Until::Wait => waiting.deadline(),
+        Until::At(deadline) => deadline,
+    };
+    until.remaining().map(|left| since_boot() + left)
 }

@@ -16,6 +16,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::options::{Delivery, Options};
 use super::record::Record;
@@ -51,7 +52,8 @@ pub struct Negotiated {
 pub struct StoredMessage {
     /// The encoded body.
     pub payload: Payload,
-    /// The number of the request, for an answer; of no meaning otherwise.
+    /// The number of the request, for an answer; for a request the nanoseconds since boot at which its caller gives up, 0 where
+    /// that is unknown; of no meaning otherwise.
     correlation: u64,
     /// When it was first sent, in nanoseconds since 1970.
     sent: i64,
@@ -77,9 +79,25 @@ impl StoredMessage {
         StoredMessage { payload: payload.clone(), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
+    /// The same for a request whose caller gives up at this time since boot.
+    #[inline]
+    pub fn with_until(mut self, until: Option<Duration>) -> StoredMessage {
+        if self.kind == Kind::Request {
+            self.correlation = until.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(0));
+        }
+        self
+    }
+
+    /// Returns the time since boot at which the caller of this request gives up, if that is known.
+    pub fn until(&self) -> Option<Duration> {
+        let is_known = self.kind == Kind::Request && self.correlation > 0;
+        is_known.then(|| Duration::from_nanos(self.correlation))
+    }
+
     /// Returns the header under this number, with the time of the first sending.
     pub fn header(&self, sequence: u64) -> Header {
-        let StoredMessage { correlation, sent, kind, flags, .. } = *self;
+        let StoredMessage { sent, kind, flags, .. } = *self;
+        let correlation = if kind == Kind::Request { 0 } else { self.correlation };
         Header { sequence, correlation, sent, flags, ..Header::new(kind, self.payload.encoding()) }
     }
 }

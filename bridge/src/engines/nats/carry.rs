@@ -110,6 +110,10 @@ impl Engine for Nats {
         Ok(())
     }
 
+    fn longest_request(&self) -> Option<u64> {
+        u64::try_from(self.shared.longest()).ok()
+    }
+
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()> {
         let respond = Answering::new(respond);
         let headers = headers::of_call(&call);

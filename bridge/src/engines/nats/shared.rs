@@ -44,6 +44,11 @@ impl Shared {
         }
     }
 
+    /// Returns how many bytes a value may have to pass the server.
+    pub fn longest(&self) -> usize {
+        self.client.max_payload().saturating_sub(HEADERS)
+    }
+
     /// Returns why a value of this size does not pass the server, or `None` if it does.
     pub fn surplus(&self, size: usize) -> Option<String> {
         let most = self.client.max_payload();

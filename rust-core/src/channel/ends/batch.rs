@@ -7,7 +7,7 @@
 
 use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
-use crate::channel::sending::{Draft, is_ack_check_due};
+use crate::channel::sending::{Draft, Until, is_ack_check_due};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -85,7 +85,7 @@ impl Channel {
             if at_once == 0 {
                 let payload = &payloads[*sent];
                 let draft =
-                    Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, has_deadline: false };
+                    Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never };
                 self.send_draft(&draft, waiting)?;
                 *sent += 1;
             }

@@ -9,12 +9,14 @@
 //! incarnation. A caller that gives up tells the peer (a *withdrawal*), which then does not start on
 //! the request if it has not yet.
 
+use std::time::Duration;
+
 use super::Channel;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
-use crate::channel::sending::Draft;
+use crate::channel::sending::{Draft, Until};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::class;
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
@@ -58,7 +60,7 @@ impl Channel {
         self.check()?;
         let _turn = self.calls.acquire("calls", waiting)?;
         let mut receiving = self.receiving()?;
-        let pending = self.send_request(payload, true, waiting)?;
+        let pending = self.send_request(payload, Until::Wait, waiting)?;
         let found = self.await_answer(pending, &mut receiving, waiting);
         let found = found.map_err(|error| self.after_sending(error, waiting));
         self.finish_request(pending);
@@ -87,9 +89,29 @@ impl Channel {
     /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two steps, for event
     /// loops. Do not receive in between: [`Channel::recv`] drops an answer that it meets.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
+        self.start_call_until(payload, Until::Never, wait)
+    }
+
+    /// [`Channel::start_call`] for a caller that gives the request up after `within`: a server of another machine does not begin
+    /// with it later. The caller still has to give it up itself, with [`Channel::finish_call`].
+    pub fn start_call_within<'a>(
+        &self,
+        payload: &Payload,
+        within: Duration,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<PendingReply> {
+        self.start_call_until(payload, Until::At(Deadline::after(within)), wait)
+    }
+
+    fn start_call_until<'a>(
+        &self,
+        payload: &Payload,
+        until: Until,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<PendingReply> {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let pending = self.receiving().and_then(|_only| self.send_request(payload, false, &mut waiting));
+        let pending = self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting));
         pending.map_err(|e| e.on(&self.shown))
     }
 
@@ -110,17 +132,17 @@ impl Channel {
 
     /// Sends a request in turn with other threads. A full outbox is an error rather than a wait: the
     /// acknowledgements that would make room are received by this very thread.
-    /// `has_deadline` is whether the caller waits for the answer no longer than this.
+    /// `until` is when the caller gives it up.
     fn send_request(
         &self,
         payload: &Payload,
-        has_deadline: bool,
+        until: Until,
         waiting: &mut Waiting<'_>,
     ) -> Result<PendingReply> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload, has_deadline };
+        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload, until };
         let mut sending = self.sending_in_turn(waiting)?;
-        if let Some(number) = sending.send_at_once(&draft, &self.reconnector, &self.record) {
+        if let Some(number) = sending.send_at_once(&draft, &self.reconnector, &self.record, waiting) {
             let generation = sending.generation;
             drop(sending);
             self.ack_sender().flush_deferred();
@@ -285,7 +307,7 @@ impl Channel {
             flags,
             to: request.session(),
             payload,
-            has_deadline: false,
+            until: Until::Never,
         };
         self.send_draft(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
         self.reconnector.session_state.finished(request.session(), request.sequence());

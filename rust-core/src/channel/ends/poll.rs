@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::Channel;
-use crate::channel::sending::Draft;
+use crate::channel::sending::{Draft, Until};
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::frame::{Kind, flags};
@@ -41,7 +41,7 @@ impl Channel {
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft =
-            Draft { kind, correlation: to.number, flags, to: to.session, payload, has_deadline: false };
+            Draft { kind, correlation: to.number, flags, to: to.session, payload, until: Until::Never };
         self.send_draft(&draft, &mut self.start(Wait::none())).map_err(|e| e.on(&self.shown))?;
         self.reconnector.session_state.finished(to.session, to.number);
         Ok(())

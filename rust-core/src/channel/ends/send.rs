@@ -10,7 +10,7 @@ use super::losses::lost_before;
 use super::{Channel, if_not_ready};
 use crate::buffers;
 use crate::channel::direction::DirectionGuard;
-use crate::channel::sending::{Draft, Sending, is_ack_check_due};
+use crate::channel::sending::{Draft, Sending, Until, is_ack_check_due};
 use crate::channel::session::RetransmitClass;
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
@@ -59,7 +59,7 @@ impl Channel {
             self.ack_sender().flush_deferred();
             return Ok(number);
         }
-        let draft = Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, has_deadline: false };
+        let draft = Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never };
         let put = self.send_with_guard(sending, &draft, &mut self.start(wait));
         let put = if put.is_ok() { put } else { self.with_losses(put) };
         put.map_err(|e| e.on(&self.shown))
@@ -93,7 +93,7 @@ impl Channel {
         payload: &Payload,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        self.send_draft(&Draft { kind, correlation, flags: 0, to: 0, payload, has_deadline: false }, waiting)
+        self.send_draft(&Draft { kind, correlation, flags: 0, to: 0, payload, until: Until::Never }, waiting)
             .map_err(|e| e.on(&self.shown))
     }
 
@@ -124,7 +124,7 @@ impl Channel {
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record) {
+        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record, waiting) {
             drop(sending);
             self.ack_sender().flush_deferred();
             return Ok(number);
@@ -176,7 +176,7 @@ impl Channel {
             joined?;
             self.wait_for_room(class, bytes, waiting)?;
             sending = self.sending.lock();
-            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record) {
+            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record, waiting) {
                 drop(sending);
                 self.ack_sender().flush_deferred();
                 return Ok(number);
