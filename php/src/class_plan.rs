@@ -1,4 +1,4 @@
-//! By which plan values become instances of generated classes: made of what the classes' constants say, once in a request.
+//! The plans by which values become instances of generated classes: made from the classes' constants, once in a request.
 //!
 //! Beside `LINKSPAN_FIELDS`, see `classes`, `LINKSPAN_VARIANTS` has the classes of a union, and the method `linkspanDefaults` the values of properties whose
 //! keys may be left out.
@@ -41,7 +41,7 @@ impl ClassName<'_> {
             return Ok(entry);
         }
         let entry = class(self.0.as_str().unwrap_or_default())?;
-        // What `self::class` is, is the same text until the request ends; the place of other text may become that of another name.
+        // The text of `self::class` stays in its place until the request ends; other text may be freed, and another name take its place.
         if zend::is_interned(self.0) {
             NAMED.set(Some((at, entry)));
         }
@@ -54,26 +54,39 @@ type Named = (*const ZendStr, &'static ClassEntry);
 
 thread_local! {
     static NAMED: Cell<Option<Named>> = const { Cell::new(None) };
+    /// The plan that was looked up last, which is also in `PLANS`.
+    static LAST: Cell<Option<(*const ClassEntry, *const ClassPlan)>> = const { Cell::new(None) };
     static PLANS: RefCell<HashMap<*const ClassEntry, Rc<ClassPlan>>> = RefCell::default();
 }
 
 /// Forgets all classes, at the end of a request.
 pub fn forget() {
     NAMED.set(None);
+    LAST.set(None);
     // Out of the cell first: what is dropped may be an object of PHP's.
     drop(PLANS.take());
 }
 
-/// How values become instances of this class; `WrongType` where the class says nothing of it.
-pub fn plan(entry: &'static ClassEntry) -> Result<Rc<ClassPlan>> {
-    if let Some(known) = PLANS.with_borrow(|plans| plans.get(&std::ptr::from_ref(entry)).cloned()) {
-        return Ok(known);
-    }
-    let mut maker = Maker::default();
-    let shape = maker.class(entry)?;
-    let made = Rc::new(ClassPlan { shape, classes: maker.classes, members: maker.members });
-    PLANS.with_borrow_mut(|plans| plans.insert(entry, made.clone()));
-    Ok(made)
+/// Returns the plan by which values become instances of this class; `WrongType` where the class has no valid constants for it.
+pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
+    let at = std::ptr::from_ref(entry);
+    let known = match LAST.get() {
+        Some((last, known)) if last == at => Some(known),
+        _ => PLANS.with_borrow(|plans| plans.get(&at).map(Rc::as_ptr)),
+    };
+    let found = match known {
+        Some(known) => known,
+        None => {
+            let mut maker = Maker::default();
+            let shape = maker.class(entry)?;
+            let made = Rc::new(ClassPlan { shape, classes: maker.classes, members: maker.members });
+            // Code of PHP's that ran meanwhile may have made the same plan, which may be in use: that one stays.
+            PLANS.with_borrow_mut(|plans| Rc::as_ptr(plans.entry(at).or_insert(made)))
+        }
+    };
+    LAST.set(Some((at, found)));
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. References are not counted, because a fatal error would leave them counted.
+    Ok(unsafe { &*found })
 }
 
 /// The class of this name, which PHP may have to load.
@@ -87,7 +100,7 @@ pub fn class(name: &str) -> Result<&'static ClassEntry> {
 struct Maker {
     classes: Vec<Class>,
     members: Vec<Zval>,
-    /// The classes that are known; `None` while they are being made.
+    /// The shapes of classes; `None` while one is being made.
     known: HashMap<*const ClassEntry, Option<Arc<Shape<Numbers>>>>,
 }
 
@@ -145,7 +158,7 @@ impl Maker {
         Ok(Record { class: self.classes.len() as u32 - 1, fields })
     }
 
-    /// What a type in a row stands for.
+    /// Returns the shape of a type in a row.
     fn shape(&mut self, entry: &ClassEntry, of: &Zval) -> Result<Arc<Shape<Numbers>>> {
         let unknown = || wrong(entry, "a property of a type that is not known");
         if let Some(name) = of.str() {

@@ -4,19 +4,20 @@
 //! `LINKSPAN_FIELDS` has a row for each property in the order of the schema: its keys, its type, and whether null is left out. A type is the name of
 //! one, or a list: `['list', type]`, `['map', type]`, `['ndarray', dtype, lengths, order]`, `['class', name]`, `['enum', name, default]`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
+use linkspan::codec::FlatKey;
 use linkspan::value::plan::{Handles, Shape};
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::zend::{self, Entries, Key, Property};
 
-/// What plans keep: numbers, of which [`ClassPlan`] knows the classes and members.
+/// The handles that plans keep: positions in the lists of [`ClassPlan`].
 #[derive(Debug)]
 pub struct Numbers;
 
@@ -26,7 +27,7 @@ impl Handles for Numbers {
     type Member = u32;
 }
 
-/// How values become instances of a class.
+/// The plan by which values become instances of a class.
 pub struct ClassPlan {
     pub shape: Arc<Shape<Numbers>>,
     pub classes: Vec<Class>,
@@ -40,13 +41,19 @@ pub struct Class {
     pub properties: Vec<(Property, Option<Zval>)>,
 }
 
-/// What of an instance is sent.
-pub struct SentClass(pub Vec<SentField>);
+/// The fields of a class that are sent.
+pub struct SentClass {
+    pub fields: Vec<SentField>,
+    /// False once an instance had a value that a flat record cannot have: the next instances are walked at once.
+    pub is_flat: Cell<bool>,
+}
 
 /// A property, the key under which it is sent, and how.
 pub struct SentField {
     pub name: String,
     pub key: String,
+    /// The same key for flat records; `None` for one that is too long for any message.
+    pub encoded: Option<FlatKey>,
     pub property: Property,
     /// Whether null is left out.
     pub is_optional: bool,
@@ -61,22 +68,22 @@ pub enum Form {
     MapOf(Box<Form>),
 }
 
-/// A class and what of its instances is sent.
+/// A class and its fields that are sent.
 type Known = (*const ClassEntry, Rc<SentClass>);
 
 thread_local! {
-    /// That of the last object that was sent: most have the same class.
+    /// The class of the last object that was sent: most objects have the same one.
     static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
     static SENT: RefCell<HashMap<*const ClassEntry, Option<Rc<SentClass>>>> = RefCell::default();
 }
 
-/// Forgets all classes, at the end of a request.
+/// Removes all classes, at the end of a request.
 pub fn forget() {
     // Out of the cells first.
     drop((LAST.take(), SENT.take()));
 }
 
-/// What of an instance is sent, where one of its class was sent last.
+/// Returns the fields of the instance that are sent, if the instance before was of the same class.
 pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     LAST.with_borrow(|last| {
         let (entry, sent) = last.as_ref()?;
@@ -84,7 +91,7 @@ pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     })
 }
 
-/// What of an instance is sent; `None` where its class says nothing of it.
+/// Returns the fields of the instance that are sent; `None` where its class has no `LINKSPAN_FIELDS`.
 pub fn sent(object: &ZendObject) -> Result<Option<Rc<SentClass>>> {
     let entry = object.get_class_entry();
     let at = std::ptr::from_ref(entry);
@@ -93,7 +100,9 @@ pub fn sent(object: &ZendObject) -> Result<Option<Rc<SentClass>>> {
         return Ok(known);
     }
     let made = match zend::constant(entry, "LINKSPAN_FIELDS").and_then(Zval::array) {
-        Some(rows) => Some(Rc::new(SentClass(sent_fields(entry, rows)?))),
+        Some(rows) => {
+            Some(Rc::new(SentClass { fields: sent_fields(entry, rows)?, is_flat: Cell::new(true) }))
+        }
         None => None,
     };
     SENT.with_borrow_mut(|sent| sent.insert(at, made.clone()));
@@ -107,6 +116,7 @@ fn sent_fields(entry: &ClassEntry, rows: &ZendHashTable) -> Result<Vec<SentField
         Ok(SentField {
             name: row.name.to_owned(),
             key: key.clone(),
+            encoded: FlatKey::new(key),
             property: row.property,
             is_optional: row.is_optional,
             form: form(row.of),

@@ -14,22 +14,26 @@ use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::tape::{Node, Tape};
 use crate::zend::{self, into_zval, made};
 
-/// The most memory of PHP's that one byte of a tape can ask for.
+/// The most of PHP's memory that one event of a tape takes, in bytes.
 const MOST_PER_NODE: usize = 64;
 
-/// The value on this tape as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is looked at beforehand
+/// The value on this tape as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is checked beforehand
 /// because running into the limit in the middle ends the script, or with some engines the process.
 pub fn zval(tape: Tape) -> Result<Zval> {
     check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
-    Ok(Reader::new(&tape, &[], &[]).zval())
+    let made = Reader::new(&tape, &[], &[]).zval();
+    tape.into_inner().recycle();
+    Ok(made)
 }
 
-/// The instance on this tape, of a class of the plan, in the same way. The plan is in a guard of the caller's.
+/// The instance on this tape, of a class of the plan, in the same way.
 pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
     check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
-    Ok(Reader::new(&tape, &plan.classes, &plan.members).zval())
+    let made = Reader::new(&tape, &plan.classes, &plan.members).zval();
+    tape.into_inner().recycle();
+    Ok(made)
 }
 
 /// A value of the core's as PHP has it.
@@ -37,7 +41,7 @@ pub fn zval_of(value: &Value) -> Result<Zval> {
     zval(tape_of(value)?)
 }
 
-/// A value that nobody needs any more, as PHP has it.
+/// The same, which drops the core's value before PHP allocates.
 pub fn zval_from(value: Value) -> Result<Zval> {
     let tape = tape_of(&value)?;
     drop(value);
@@ -49,7 +53,7 @@ pub fn table(value: &Value) -> Result<ZBox<ZendHashTable>> {
     array_of(tape_of(value)?)
 }
 
-/// A map or an array of the core's, which nobody needs any more, as an array.
+/// A map or an array of the core's as an array; drops the core's value before PHP allocates.
 pub fn table_from(value: Value) -> Result<ZBox<ZendHashTable>> {
     let tape = tape_of(&value)?;
     drop(value);
@@ -89,7 +93,7 @@ fn array_of(tape: Tape) -> Result<ZBox<ZendHashTable>> {
     }
 }
 
-/// Goes along a tape.
+/// Reads a tape from its beginning to its end.
 struct Reader<'a> {
     nodes: std::slice::Iter<'a, Node>,
     text: &'a str,

@@ -1,8 +1,7 @@
-//! Messages straight into instances of generated classes, without arrays between.
+//! Decoding messages straight into instances of generated classes, without arrays in between.
 
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
-use ext_php_rs::zend::BailoutGuard;
 use linkspan::value::plan::{Field, Fit, Instances, Record};
 use linkspan::{Error, ErrorKind, Result};
 
@@ -13,7 +12,7 @@ use crate::from_wire;
 use crate::received::{Message, Request};
 use crate::tape::{Node, Tape};
 
-/// `Linkspan\decode_instance`: the instance of a generated class that a message holds; null where it holds none, of which `fromWire` says why.
+/// `Linkspan\decode_instance`: the instance of a generated class that a message holds; null where it holds none: `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\decode_instance")]
 pub fn decode_instance(class: ClassName<'_>, message: &Zval) -> PhpResult<Zval> {
@@ -26,10 +25,10 @@ pub fn decode_instance(class: ClassName<'_>, message: &Zval) -> PhpResult<Zval> 
         let message = message.or(request).ok_or_else(|| {
             Error::new(ErrorKind::WrongType, "decode_instance takes a Message or a Request")
         })?;
-        let plan = BailoutGuard::new(class_plan::plan(class.entry()?)?);
+        let plan = class_plan::plan(class.entry()?)?;
         let fit = Fit::new(&plan.shape, Tape::sharing(message.memory().clone()));
         match message.walk_into(fit) {
-            Ok(fit) => from_wire::instance(fit.into_inner(), &plan),
+            Ok(fit) => from_wire::instance(fit.into_inner(), plan),
             Err(_) => Ok(Zval::null()),
         }
     })

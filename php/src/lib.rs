@@ -14,6 +14,7 @@ mod date_time;
 mod edge;
 mod encoding;
 mod exception;
+mod flat;
 mod from_wire;
 mod instances;
 mod iteration;

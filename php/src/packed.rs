@@ -1,7 +1,7 @@
-//! Packed records: from the properties of an instance to the bytes of a message, and back. Generated classes say by `LINKSPAN_PACKED` where their properties lie:
+//! Packed records: from the properties of an instance to the bytes of a message, and back. The constant `LINKSPAN_PACKED` of a generated class has the places of its properties:
 //! of each its first byte and its type, as `LINKSPAN_FIELDS` has types; the root's constant `SIZE` is the size of the whole.
 //!
-//! What does not fit is left to the methods of the classes, which say why.
+//! The functions return null for what does not fit; the methods of the classes then throw the reason.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use crate::scalars::{BigInt, Bytes, Text, Timestamp, Uuid};
 use crate::scratch;
 use crate::zend::{self, Entries, Key, Property, into_zval, made};
 
-/// How instances of a class are packed.
+/// The plan by which instances of a class are packed.
 struct Packing {
     size: usize,
     record: Record,
@@ -39,7 +39,7 @@ enum Member {
     Field(Place, Parts),
 }
 
-/// What belongs to the type of a field.
+/// What the type of a field needs beside its place.
 enum Parts {
     Nothing,
     /// The cases of an enum, in order.
@@ -55,13 +55,13 @@ thread_local! {
     static PACKINGS: RefCell<HashMap<*const ClassEntry, Rc<Packing>>> = RefCell::default();
 }
 
-/// Forgets all classes, at the end of a request.
+/// Removes all classes, at the end of a request.
 pub fn forget() {
     // Out of the cell first: what is dropped may be an object of PHP's.
     drop(PACKINGS.take());
 }
 
-/// `Linkspan\pack_instance`: the bytes of an instance of a generated class; null where it does not fit, of which its `pack` says why.
+/// `Linkspan\pack_instance`: the bytes of an instance of a generated class; null where it does not fit: its `pack` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\pack_instance")]
 pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
@@ -78,7 +78,7 @@ pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
     })
 }
 
-/// `Linkspan\unpack_instance`: the instance of a generated class that these bytes are; null where they are none, of which `fromWire` says why.
+/// `Linkspan\unpack_instance`: the instance of a generated class that these bytes are; null where they are none: `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\unpack_instance")]
 pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
@@ -101,7 +101,7 @@ pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module.function(wrap_function!(pack_instance)).function(wrap_function!(unpack_instance))
 }
 
-/// How instances of this class are packed; `WrongType` where it says nothing of it.
+/// Returns the plan by which instances of this class are packed; `WrongType` where the class has no valid constants for it.
 fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
     let at = std::ptr::from_ref(class);
     let known = PACKINGS.with_borrow(|packings| packings.get(&at).map(Rc::as_ptr));
@@ -117,7 +117,7 @@ fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
             known
         }
     };
-    // SAFETY: what is in the table stays there until the request ends, as classes do; nobody counts references, which a fatal error would leave counted.
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. References are not counted, because a fatal error would leave them counted.
     Ok(unsafe { &*found })
 }
 

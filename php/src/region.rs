@@ -1,4 +1,4 @@
-//! `Linkspan\Region`: somebody else's shared memory, read-only.
+//! `Linkspan\Region`: shared memory of another program, read-only.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -27,7 +27,7 @@ impl Text {
         use std::io::Write;
         let mut room = [0u8; 64];
         let mut rest = &mut room[..];
-        // Longer than the room only if a caller errs, and then it is cut, never out of bounds.
+        // A text that is longer than the room is cut, never written out of bounds.
         let _ = write!(rest, "{value}");
         let left = rest.len();
         Text::of(&room[..64 - left])

@@ -1,6 +1,8 @@
-//! A decoded value as a flat list of events, which is what PHP's arrays are built from.
+//! A decoded value as a flat list of events, from which PHP's values are built.
 //!
-//! A decoder drives this Sink, and only when it is done does PHP begin to allocate: see docs/decisions.
+//! A decoder drives this Sink, and PHP allocates only once it is done: see decision 57 in docs/decisions.
+
+use std::cell::Cell;
 
 use linkspan::value::{NdArrayRef, Sink};
 use linkspan::{BigInt, Decimal, Result, Timestamp, Value};
@@ -31,7 +33,7 @@ pub enum Node {
         /// Whether the keys are 0 to n-1 in order, or there are none.
         like_a_list: bool,
     },
-    /// What has a class in PHP; the bytes of arrays are shared.
+    /// A value that has a class in PHP; the bytes of arrays are shared.
     Other(Box<Value>),
     /// An instance of the class with this number in a plan begins: its fields follow.
     Record(u32),
@@ -52,19 +54,40 @@ pub struct Tape {
     pub nodes: Vec<Node>,
     /// All text and keys, one after the other.
     pub text: String,
-    /// The maps that are open: where each stands, and how many of its keys were 0, 1, … so far, for those that become objects if all are.
+    /// The open maps: the position of each in the nodes, and how many of its keys were 0, 1, … so far, for maps that become objects if all keys are.
     open: Vec<(usize, Option<usize>)>,
-    /// What is being decoded, to share its blocks instead of copying them.
+    /// The memory that is being decoded, whose blocks are shared instead of copied.
     origin: linkspan::Body,
 }
+
+thread_local! {
+    /// The tape of the last value that was read on this thread: its lists have grown already. `None` while it is in use, since code of PHP's that runs while a value is read may
+    /// decode another one.
+    static SPARE: Cell<Option<Tape>> = const { Cell::new(None) };
+}
+
+/// A tape with more events, or bytes of text, is freed.
+const LONGEST: usize = 4096;
 
 impl Tape {
     /// A tape whose arrays and bytes share `origin` where they lie in it.
     pub fn sharing(origin: impl Into<linkspan::Body>) -> Tape {
-        Tape { origin: origin.into(), ..Tape::default() }
+        Tape { origin: origin.into(), ..SPARE.take().unwrap_or_default() }
     }
 
-    /// What the value takes at least in PHP's memory, beside the 16 bytes where it stands.
+    /// Keeps the lists for the next value; the events are dropped, and the message that they share.
+    pub fn recycle(mut self) {
+        if self.nodes.capacity() > LONGEST || self.text.capacity() > LONGEST {
+            return;
+        }
+        self.nodes.clear();
+        self.text.clear();
+        self.open.clear();
+        self.origin = linkspan::Body::default();
+        SPARE.set(Some(self));
+    }
+
+    /// Returns the least that the value takes of PHP's memory, in bytes, without the 16 of the zval itself.
     pub fn memory(&self) -> usize {
         const STRING: usize = 24;
         const TABLE: usize = 56;

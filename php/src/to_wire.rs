@@ -1,4 +1,4 @@
-//! PHP's values walk into any Sink. No code of the user's runs on the way, so what is walked cannot change meanwhile.
+//! PHP's values as a Source. No code of the user's runs during a walk, so the values cannot change meanwhile.
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
@@ -7,6 +7,7 @@ use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
 use crate::classes::{self, Form, SentClass, SentField};
 use crate::date_time::timestamp_of;
+use crate::flat;
 use crate::ndarray::NdArray;
 use crate::received::{Answer, Message, Request};
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
@@ -48,6 +49,10 @@ impl Source for PhpValue<'_> {
         } else {
             Err(unsupported("a resource has no form outside this process"))
         }
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        let Some(object) = self.0.object() else { return false };
+        classes::last_sent(object).is_some_and(|class| flat::append(object, &class, out))
     }
 }
 
@@ -150,9 +155,9 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
 /// Sends an instance: its properties under their keys.
 fn walk_instance<S: Sink + ?Sized>(object: &ZendObject, class: &SentClass, sink: &mut S) -> Result<()> {
     let is_left_out = |field: &SentField| field.is_optional && field.property.of(object).is_null();
-    let left_out = class.0.iter().filter(|field| is_left_out(field)).count();
-    sink.begin_map(class.0.len() - left_out)?;
-    for field in &class.0 {
+    let left_out = class.fields.iter().filter(|field| is_left_out(field)).count();
+    sink.begin_map(class.fields.len() - left_out)?;
+    for field in &class.fields {
         let value = field.property.of(object);
         if field.is_optional && value.is_null() {
             continue;

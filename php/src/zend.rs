@@ -1,4 +1,4 @@
-//! What the engine offers and ext-php-rs does not bind: hash walking by position, ini text, class entries of core extensions.
+//! Functions of the engine that ext-php-rs does not bind: hash walking by position, ini text, class entries of core extensions.
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -51,7 +51,7 @@ pub type Made<T> = ZBox<ZendClassObject<T>>;
 /// A new object of our class without its Rust part, which follows by `initialize`. The allocation comes first because it may end in a fatal error, which jumps over Rust frames: nothing of Rust's may
 /// be in flight then.
 fn shell<T: RegisteredClass>() -> Made<T> {
-    // SAFETY: callers fill the object before anybody can reach it, and freeing one that is not filled is allowed.
+    // SAFETY: callers fill the object before other code can reach it, and freeing one that is not filled is allowed.
     unsafe { ZendClassObject::new_uninit(None) }
 }
 
@@ -189,7 +189,7 @@ pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut
     }
 }
 
-/// How much of memory_limit is left, at most; `None` where there is no limit.
+/// Returns the bytes of memory_limit that are left, at most; `None` where there is no limit.
 pub fn memory_left() -> Option<usize> {
     let limit = usize::try_from(ProcessGlobals::get().memory_limit).ok()?;
     // SAFETY: only reads a counter of the engine's.
@@ -220,7 +220,7 @@ pub fn json_serializable() -> &'static ClassEntry {
     unsafe { &*php_json_serializable_ce }
 }
 
-/// Whether what is pending is `exit`, which PHP carries like an exception and nobody may catch.
+/// Returns whether an `exit` is pending, which PHP represents as an exception that no code may catch.
 pub fn exit_is_pending() -> bool {
     // SAFETY: the pending exception, if there is one, is a live object.
     ExecutorGlobals::get().exception().is_some_and(|e| unsafe { zend_is_unwind_exit(e) })
@@ -275,7 +275,7 @@ impl Property {
     /// allow becomes PHP's own exception, and the property stays unset.
     pub fn set(self, object: &mut ZendObject, mut value: Zval) {
         let place = self.place(object).cast_mut();
-        // SAFETY: as in `of`; the object is new and nobody else has it. What stood there is nothing that has to be freed.
+        // SAFETY: as in `of`; the object is new and no other code has it. The place held nothing that has to be freed.
         unsafe {
             if is_unset(&*place) && zend_verify_property_type(self.0, &raw mut value, true) {
                 // The second word of the place, in which PHP notes that nothing has been set, becomes that of the value.
@@ -288,7 +288,7 @@ impl Property {
 
 /// Whether a property has not been set. `Zval::get_type` tries one type after the other.
 pub fn is_unset(value: &Zval) -> bool {
-    // SAFETY: every value has the byte that says its type.
+    // SAFETY: every value has the byte of its type.
     u32::from(unsafe { value.u1.v.type_ }) == ext_php_rs::ffi::IS_UNDEF
 }
 
@@ -352,6 +352,6 @@ pub fn is_interned(text: &ZendStr) -> bool {
 /// The value of a case of a backed enum: its second declared property, after the name.
 pub fn enum_value(object: &ZendObject) -> Option<&Zval> {
     let class = object.get_class_entry();
-    // SAFETY: an object has room for as many declared properties as its class says.
+    // SAFETY: an object has room for all declared properties of its class.
     (class.default_properties_count >= 2).then(|| unsafe { &*object.properties_table.as_ptr().add(1) })
 }

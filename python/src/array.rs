@@ -61,7 +61,7 @@ impl NdArray {
 
 #[pymethods]
 impl NdArray {
-    /// An array of what `data` holds, copied: a buffer that knows its element type and shape, or, where `dtype` is
+    /// An array of what `data` holds, copied: a buffer with its element type and shape, or, where `dtype` is
     /// given, the elements as bytes, little-endian, in this `order`.
     #[new]
     #[pyo3(signature = (data, dtype=None, shape=None, order="row"))]
@@ -298,7 +298,7 @@ impl<'py> Lent<'py> {
         // SAFETY: the object is alive, the view is ours and stays at its address.
         if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, ffi::PyBUF_FULL_RO) } != 0 {
             let why = PyErr::fetch(py);
-            // NumPy's way to say that an element type, such as datetime64, has no form in a buffer.
+            // The error that NumPy raises for an element type without a form in a buffer, such as datetime64.
             if why.is_instance_of::<PyValueError>(py) || why.is_instance_of::<PyBufferError>(py) {
                 return Err(
                     Error::new(ErrorKind::Unsupported, format!("the array has no form: {why}")).into()
@@ -315,7 +315,7 @@ impl<'py> Lent<'py> {
             attached: PhantomData,
         };
         let format = if lent.view.format.is_null() {
-            c"B" // what the protocol says that no format means
+            c"B" // the format that the protocol defines where there is none
         } else {
             // SAFETY: the exporter gives NUL-terminated text that lives as long as the view.
             unsafe { CStr::from_ptr(lent.view.format) }
@@ -395,7 +395,7 @@ impl<'py> Lent<'py> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker says that the interpreter is attached.
+        // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker proves that the interpreter is attached.
         unsafe { ffi::PyBuffer_Release(&mut *self.view) }
     }
 }

@@ -10,7 +10,7 @@ use crate::errors::{Failure, Outcome};
 use crate::loan;
 use crate::walk::Walk;
 
-/// The items of an iterable, encoded as they are asked for: some at a time, because each look takes the interpreter.
+/// The items of an iterable, encoded when the core needs them: some at a time, because each fetch attaches the interpreter.
 pub struct Encoding<'a, E> {
     items: Py<PyIterator>,
     encode: &'a E,
@@ -20,7 +20,7 @@ pub struct Encoding<'a, E> {
     raised: Option<PyErr>,
 }
 
-/// So many items, or bytes of them, are encoded at a time.
+/// The number of items, and of their bytes, that are encoded at a time.
 const SOME: usize = 64;
 const BYTES: usize = 1 << 20;
 
@@ -57,7 +57,7 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
         }
     }
 
-    /// What became of the batch: where Python code raised, that, with a note of how many were sent before.
+    /// Returns the outcome of the batch: the exception of Python code, if it raised one, with a note of how many messages were sent before.
     pub fn outcome(mut self, py: Python<'_>, done: Outcome<u64>) -> Outcome<u64> {
         match (done, self.raised.take()) {
             (Err(Failure::Core(error)), Some(raised)) if error.kind() == ErrorKind::Interrupted => {

@@ -53,7 +53,7 @@ pub fn integer<S: Sink + ?Sized, W: Walker>(
     BigInt::from_parts(overflow < 0, bytes.as_bytes())?.walk(sink)
 }
 
-/// A list. What it becomes while Python code runs in the middle is seen, and refused if it got shorter.
+/// A list. Python code that runs meanwhile may change it: a list that got shorter is refused.
 pub fn list<S: Sink + ?Sized, W: Walker>(list: &Bound<'_, PyList>, sink: &mut S, walker: &W) -> Result<()> {
     let len = list.len();
     sink.begin_array(len)?;

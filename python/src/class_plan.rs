@@ -1,4 +1,4 @@
-//! Classes and their attributes, as a plan says them: what an instance is made of without calling the class.
+//! The classes and attributes of a plan: instances are made without calling the class.
 
 use linkspan::value::plan::{self, Handles};
 use pyo3::exceptions::PyTypeError;
@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
-/// What plans keep of Python's.
+/// The handles that plans keep for Python.
 #[derive(Debug)]
 pub struct PyHandles;
 
@@ -19,17 +19,17 @@ impl Handles for PyHandles {
 pub type Shape = plan::Shape<PyHandles>;
 pub type Record = plan::Record<PyHandles>;
 
-/// An attribute, and what it is where a message does not have its key.
+/// An attribute, and its value where a message does not have its key.
 #[derive(Debug)]
 pub struct Field {
     pub slot: Slot,
     pub default: Default,
 }
 
-/// What an attribute is where a message does not have its key.
+/// The value of an attribute where a message does not have its key.
 #[derive(Debug)]
 pub enum Default {
-    /// There is none, or it is None.
+    /// None, or no value at all.
     Null,
     Value(Py<PyAny>),
     Made(Py<PyAny>),
@@ -48,7 +48,7 @@ pub struct Slot {
     place: Place,
 }
 
-/// Where a slot lies in instances of a class, which whoever has the place keeps alive.
+/// The place of a slot in instances of a class. Its owner keeps the class alive.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     class: usize,
@@ -63,7 +63,7 @@ impl Class {
         Ok(Class(class.clone().unbind()))
     }
 
-    /// An instance without its attributes.
+    /// Returns an instance whose attributes are not set.
     pub fn instance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let class: *mut ffi::PyTypeObject = self.0.as_ptr().cast();
         // SAFETY: a class of Python's own, whose instances are empty slots until they are set; the result is owned, or null with an exception set.
@@ -88,20 +88,31 @@ impl Slot {
         })
     }
 
-    /// Where the slot lies.
+    /// Returns the place of the slot.
     pub fn place(&self) -> Place {
         self.place
     }
 
-    /// The attribute, which is empty where nobody has set it.
+    /// Returns the attribute without counting a reference; `None` where it is not set, and for an instance of another class.
+    ///
+    /// # Safety
+    ///
+    /// No Python code runs while the result is used: it could set the attribute to another object, and free this one.
+    #[inline]
+    pub unsafe fn borrowed<'a, 'py>(
+        &self,
+        instance: &'a Bound<'py, PyAny>,
+    ) -> Option<Borrowed<'a, 'py, PyAny>> {
+        let word = self.place.word(instance)?;
+        // SAFETY: the word of a slot is null or an object that the instance holds, for as long as the caller promises.
+        unsafe { Borrowed::from_ptr_or_opt(instance.py(), *word) }
+    }
+
+    /// Returns the attribute, or raises what Python raises for one that is not set.
     pub fn get<'py>(&self, instance: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: the word of a slot is null or an object that the instance holds.
-        let found = self
-            .place
-            .word(instance)
-            .and_then(|word| unsafe { Bound::from_borrowed_ptr_or_opt(instance.py(), *word) });
-        // Python says what is wrong.
-        found.map_or_else(|| instance.getattr(&self.name), Ok)
+        // SAFETY: a reference is counted at once.
+        let found = unsafe { self.borrowed(instance) };
+        found.map_or_else(|| instance.getattr(&self.name), |found| Ok(found.to_owned()))
     }
 
     /// Sets the attribute of an instance of the class.
@@ -131,7 +142,7 @@ impl Place {
     }
 }
 
-/// How far behind the beginning of an instance a slot lies: where an object that is put into the slot is found. `None` where it is not found.
+/// Returns the offset of a slot in an instance, in bytes, found by setting the slot of a new instance; `None` where it is not found.
 fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let py = class.py();
     let size: usize = class.getattr("__basicsize__")?.extract()?;
@@ -140,7 +151,7 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
     descriptor.call_method1("__set__", (&instance, &sought))?;
     let word = size_of::<usize>();
     let mut found = (size_of::<ffi::PyObject>()..size.saturating_sub(word - 1)).step_by(word).filter(|at| {
-        // SAFETY: an instance has at least as many bytes as its class says, in whole words, all of which were zero when it was made.
+        // SAFETY: an instance has at least `__basicsize__` bytes, in whole words, all of which were zero when it was made.
         let here = unsafe { instance.as_ptr().byte_add(*at).cast::<usize>().read() };
         here == sought.as_ptr().addr()
     });
@@ -148,7 +159,7 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
 }
 
 impl Default {
-    /// The value that a field has without its key.
+    /// Returns the value that a field has without its key, or the exception of what makes it.
     pub fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Default::Null => Ok(py.None().into_bound(py)),

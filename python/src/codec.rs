@@ -59,7 +59,7 @@ pub fn transcode<'py>(data: &Bound<'py, PyAny>, from_: &str, to: &str) -> Outcom
 }
 
 /// The schema that was given for an endpoint, or that a message of it was written with, in its canonical form as a value; `NotFound` where
-/// nobody listens, `Missing` where no schema was given.
+/// no process listens, `Missing` where no schema was given.
 #[pyfunction]
 #[pyo3(signature = (endpoint, message = None))]
 pub fn schema<'py>(

@@ -60,7 +60,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     };
     match kind(object).map_err(raise)? {
         Kind::Scalar => {
-            // By the kind of its type: the item of a datetime64 is an int that says nothing of its unit.
+            // By the kind of its type: the item of a datetime64 is an int without its unit.
             let letter = object.getattr("dtype").and_then(|d| d.getattr("kind")).map_err(raise)?;
             match letter.extract::<char>() {
                 Ok('M') => {
@@ -129,7 +129,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
 }
 
-/// What an object is taken for.
+/// The kind of value that an object is sent as.
 #[derive(Clone, Copy)]
 enum Kind {
     Scalar,
@@ -215,7 +215,7 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     }
 }
 
-/// An object of a generated class whose attributes are known.
+/// An object of a generated class whose fields are kept.
 fn sent<S: Sink + ?Sized, W: Walker>(
     class: &SentClass,
     object: &Bound<'_, PyAny>,

@@ -1,17 +1,17 @@
-//! The keys of maps as Python text: messages of one kind have the same keys, so those that came last are kept.
+//! A cache of the keys of maps as Python text: messages of one kind have the same keys.
 
 use std::cell::RefCell;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// So many keys are kept for each thread; a new one takes the place of the one that shares its number.
+/// The number of places in the cache of a thread; a new key replaces the one in its place.
 const PLACES: usize = 256;
 
 /// Keys longer than this many bytes are not kept.
 const LONGEST: usize = 32;
 
-/// A key that is kept, beside its bytes, which are compared without asking the interpreter.
+/// A key in the cache, and its bytes, which are compared without a call of the interpreter.
 struct Kept {
     length: usize,
     bytes: [u8; LONGEST],

@@ -26,6 +26,7 @@ mod controller;
 mod elements;
 mod errors;
 mod exception;
+mod flat;
 mod foreign;
 mod keys;
 mod loan;

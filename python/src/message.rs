@@ -72,7 +72,7 @@ impl Message {
         {
             return Ok(found);
         }
-        // The core finds nothing either, and says what is there instead.
+        // The core finds nothing either, and its error names what is there instead.
         let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
         self.get(py, &escaped, Fallback(None))
     }

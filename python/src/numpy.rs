@@ -28,7 +28,7 @@ fn masked_elements(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     array.getattr("mask")?.call_method0("any").and_then(|any| any.is_truthy())
 }
 
-/// What stands for an array whose elements have no form: a wider array, or an error that says what to send instead.
+/// What stands for an array whose elements have no form: a wider array, or an error that names what to send instead.
 #[cold]
 fn without_form<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Lent<'py>> {
     let Ok(dtype) = object.getattr("dtype") else { return Err(error.into()) };
@@ -79,7 +79,7 @@ pub fn nanoseconds(scalar: &Bound<'_, PyAny>) -> Outcome<i64> {
     };
     let days = number(&scalar.call_method1("astype", ("datetime64[D]",))?)?;
     let nanoseconds = number(&exact)?;
-    // NumPy multiplies without a look at overflow, so the days are looked at. The least number is "not a time", and finer units than
+    // NumPy multiplies without a check for overflow, so the days are checked first. The least number is "not a time", and finer units than
     // nanoseconds are not rounded.
     if !DAYS.contains(&days) || !exact.eq(scalar)? {
         return Err(refused(&format!(

@@ -1,5 +1,5 @@
-//! Packed records: from the slots of an instance to the bytes of a message, and back. What does not fit the plan is left to two functions of the package
-//! that are given to the plan, which say why.
+//! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package take what does not fit the plan, and raise
+//! the exception with the field and the reason.
 
 use linkspan::value::plan::{Form, Held, Place};
 use linkspan::{Error, Timestamp};
@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyType};
 use crate::class_plan::{Class, Slot};
 use crate::{timestamp, uuid};
 
-/// How instances of a class are packed and made of packed bytes.
+/// The plan by which instances of a class are packed, and made from packed bytes.
 #[pyclass(frozen, module = "linkspan.packed")]
 pub struct PackedPlan {
     size: usize,
@@ -32,16 +32,16 @@ enum Member {
     Field(Place, Parts),
 }
 
-/// What belongs to the kind of a field.
+/// What the kind of a field needs beside its place.
 enum Parts {
     Nothing,
     /// The members of an enum, in order.
     Enum(Vec<Py<PyAny>>),
-    /// What makes bytes of an array, and what makes it of bytes.
+    /// The functions that turn an array into bytes, and bytes into an array.
     Array(Py<PyAny>, Py<PyAny>),
 }
 
-/// What the package says of an attribute: a class and its attributes; or the kind of a field, its size and offset, and what belongs to the kind.
+/// The description of an attribute by the package: a class and its attributes; or the kind of a field, its size and offset, and what the kind needs.
 #[derive(FromPyObject)]
 enum Item<'py> {
     Record(Bound<'py, PyType>, Vec<(String, Item<'py>)>),
@@ -68,7 +68,7 @@ impl From<PyErr> for Unfit {
 }
 
 impl Unfit {
-    /// What a function of the package raised: an exception is raised again, with the path of the field, by those that say why.
+    /// The exception of a function of the package: the functions that take what does not fit raise it again, with the path of the field.
     fn by_package(py: Python<'_>, raised: PyErr) -> Unfit {
         if raised.is_instance_of::<PyException>(py) { Unfit::Other } else { Unfit::Raised(raised) }
     }

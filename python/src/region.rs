@@ -19,7 +19,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// A share of the memory, so that nobody holds the lock while the interpreter is let go.
+    /// A reference to the memory, so that no thread holds the lock while the interpreter is released.
     fn memory(&self) -> linkspan::Result<Arc<Memory>> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         memory.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the region is closed").on(&self.source))

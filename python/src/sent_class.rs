@@ -1,53 +1,83 @@
-//! What of an instance of a generated class is sent: its slots and their keys, found once for each class and thread.
+//! The fields of generated classes that are sent: their slots and keys, found once for each class and thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use linkspan::codec::{FlatKey, FlatRecord};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use crate::class_plan::Slot;
+use crate::flat;
 
-/// The fields of a class, as its `__linkspan_fields__` has them.
-pub struct SentClass(Vec<SentField>);
+/// The fields of a class, from its `__linkspan_fields__`.
+pub struct SentClass {
+    fields: Vec<SentField>,
+    /// False once an instance had a value that a flat record cannot have: the next instances are walked at once.
+    is_flat: Cell<bool>,
+}
 
 struct SentField {
     slot: Slot,
     key: String,
+    /// The same key for flat records; `None` for one that is too long for any message.
+    encoded: Option<FlatKey>,
     /// Whether None is left out.
     is_optional: bool,
 }
 
-/// A class, which is held so that no other one takes its address, and what is sent of it.
-type Kept = (Py<PyType>, Rc<SentClass>);
+/// The classes of a thread by their addresses.
+#[derive(Default)]
+struct Classes {
+    /// The class that was found last: most objects have the same class as the one before. It is also in `all`.
+    last: Option<(usize, Rc<SentClass>)>,
+    /// Each class is held, so that no other one gets its address.
+    all: HashMap<usize, (Py<PyType>, Rc<SentClass>)>,
+}
 
-/// So many classes are kept; then all are forgotten.
+/// The greatest number of classes that are kept; one more removes all others.
 const MOST: usize = 256;
 
 thread_local! {
-    static KEPT: RefCell<HashMap<usize, Kept>> = RefCell::default();
+    static CLASSES: RefCell<Classes> = RefCell::default();
 }
 
-/// What of this object is sent, where its class is known.
+/// Returns the fields of the object's class, if they are kept.
 pub fn known(object: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
     let address = object.get_type_ptr().addr();
-    // At a thread's end what is kept may be gone.
-    KEPT.try_with(|kept| kept.borrow().get(&address).map(|(_, sent)| sent.clone())).ok()?
+    let find = |classes: &RefCell<Classes>| {
+        if let Some((last, sent)) = &classes.borrow().last
+            && *last == address
+        {
+            return Some(sent.clone());
+        }
+        if !flat::may_be_generated(object) {
+            return None;
+        }
+        let mut classes = classes.borrow_mut();
+        let sent = classes.all.get(&address)?.1.clone();
+        classes.last = Some((address, sent.clone()));
+        Some(sent)
+    };
+    // At the end of a thread the classes may be dropped already.
+    CLASSES.try_with(find).ok()?
 }
 
-/// Keeps what is sent of objects of this class, which has these fields; nothing for one that is packed, or whose attributes are not all in slots.
+/// Keeps the fields of a class and returns them; `None` for a class that is packed, or has attributes without slots.
 pub fn learn(class: &Bound<'_, PyType>, fields: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
-    // Python code may run here, so nothing is borrowed yet.
+    // This may run Python code, which may come here again: nothing is borrowed yet.
     let sent = SentClass::new(class, fields)?;
     let address = class.as_ptr().addr();
-    let before = KEPT.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        let before = if kept.len() >= MOST { std::mem::take(&mut *kept) } else { HashMap::new() };
-        kept.insert(address, (class.clone().unbind(), sent.clone()));
+    let before = CLASSES.try_with(|classes| {
+        let mut classes = classes.borrow_mut();
+        let before =
+            if classes.all.len() >= MOST { std::mem::take(&mut *classes) } else { Classes::default() };
+        classes.all.insert(address, (class.clone().unbind(), sent.clone()));
         before
     });
+    // Dropping a class may run Python code too.
     drop(before);
     Some(sent)
 }
@@ -59,17 +89,37 @@ impl SentClass {
         }
         let field = |field: Bound<'_, PyAny>| {
             let (name, key, is_optional): (String, String, bool) = field.extract().ok()?;
-            Some(SentField { slot: Slot::new(class, &name).ok()?, key, is_optional })
+            let encoded = FlatKey::new(&key);
+            Some(SentField { slot: Slot::new(class, &name).ok()?, key, encoded, is_optional })
         };
         let fields = fields.cast::<PyTuple>().ok()?.iter().map(field).collect::<Option<_>>()?;
-        Some(Rc::new(SentClass(fields)))
+        Some(Rc::new(SentClass { fields, is_flat: Cell::new(true) }))
     }
 
-    /// The keys and values of what is sent of an instance of this class: all values at once, because Python code that runs while one of them is sent may change
-    /// the others.
+    /// Appends an instance of this class in CBOR without a walk. Returns false, and appends nothing, for one that has to be walked.
+    pub fn append_flat(&self, object: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> bool {
+        if !self.is_flat.get() {
+            return false;
+        }
+        FlatRecord::append(out, |record| {
+            for field in &self.fields {
+                // SAFETY: only values of built-in types are read until the next one, which runs no Python code.
+                let value = unsafe { field.slot.borrowed(object) }?;
+                if !(field.is_optional && value.is_none()) {
+                    let appended = flat::append(record, field.encoded.as_ref()?, &value);
+                    self.is_flat.set(appended.is_some());
+                    appended?;
+                }
+            }
+            Some(())
+        })
+    }
+
+    /// Returns the keys and values of an instance of this class that are sent: all values at once, because Python code that runs while one of them is sent
+    /// may change the others.
     pub fn values<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Vec<(&str, Bound<'py, PyAny>)>> {
-        let mut values = Vec::with_capacity(self.0.len());
-        for field in &self.0 {
+        let mut values = Vec::with_capacity(self.fields.len());
+        for field in &self.fields {
             let value = field.slot.get(object)?;
             if !(field.is_optional && value.is_none()) {
                 values.push((&*field.key, value));

@@ -1,4 +1,4 @@
-//! How a call waits: its time-out, the interpreter released meanwhile, signals looked at, the program's callback run.
+//! Waiting: the time-out, releasing the interpreter meanwhile, checking for signals, running the program's callback.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::BorrowedFd;
@@ -82,12 +82,12 @@ pub fn wait_any(
             return Err(Error::new(ErrorKind::InvalidState, text).into());
         }
     }
-    // SAFETY: none is negative. One that its object closes meanwhile is told by poll as invalid, which the core refuses.
+    // SAFETY: none is negative. poll reports one that its object closes meanwhile as invalid, which the core refuses.
     let borrowed: Vec<_> = descriptors.iter().map(|fd| unsafe { BorrowedFd::borrow_raw(*fd) }).collect();
     waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::wait_any(&borrowed, wait))
 }
 
-/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick looks at signals; what
+/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick checks for signals; what
 /// their handlers or the callback raise ends the wait and comes out unchanged.
 pub fn waiting<T: Send>(
     py: Python<'_>,
@@ -120,11 +120,11 @@ pub fn waiting<T: Send>(
 }
 
 thread_local! {
-    /// Whether this thread is the process's main one, once that was asked.
+    /// Whether this thread is the process's main one, once the kernel was asked.
     static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Whether Python delivers signals to this thread. The kernel is asked once a thread: every waiting call needs to know.
+/// Whether Python delivers signals to this thread. The kernel is asked once for each thread, since every waiting call needs the answer.
 fn is_main_thread() -> bool {
     static FORKS: Once = Once::new();
     MAIN.get().unwrap_or_else(|| {
@@ -143,7 +143,7 @@ extern "C" fn becomes_main() {
     MAIN.set(Some(true));
 }
 
-/// Looks at signals, and asks the program's callback whether to go on.
+/// Checks for signals, and calls the program's callback, which returns whether to go on.
 fn look(py: Python<'_>, on_wait: Option<&Py<PyAny>>) -> PyResult<bool> {
     py.check_signals()?;
     let Some(callback) = on_wait else { return Ok(true) };

@@ -11,7 +11,7 @@ use pyo3::types::{PyByteArray, PyBytes};
 
 use crate::errors::{Failure, Outcome};
 use crate::walker::{Raised, Walker};
-use crate::{builtin, foreign};
+use crate::{builtin, foreign, sent_class};
 
 /// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
@@ -47,6 +47,9 @@ fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
 impl Source for Walk<'_, '_> {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         Dispatch(&self.raised).object(self.object, sink)
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        sent_class::known(self.object).is_some_and(|class| class.append_flat(self.object, out))
     }
 }
 

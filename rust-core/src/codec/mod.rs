@@ -43,6 +43,7 @@ mod raw;
 mod smile;
 mod unread;
 
+pub use cbor::{FlatKey, FlatRecord};
 pub(crate) use json::{items, members};
 pub use unread::Unread;
 

@@ -37,6 +37,12 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
+    /// Appends bytes that are encoded already.
+    #[inline]
+    pub(super) fn put_encoded(&mut self, bytes: &[u8]) {
+        self.out.put(bytes);
+    }
+
     /// Appends a head with the shortest form of `n`.
     #[inline]
     fn head(&mut self, major: u8, n: u64) {

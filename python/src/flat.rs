@@ -1,0 +1,60 @@
+//! Values of the exact built-in types into flat records, which are encoded without a walk. No Python code runs meanwhile.
+
+use std::ptr;
+
+use linkspan::Timestamp;
+use linkspan::codec::{FlatKey, FlatRecord};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::timestamp;
+
+/// Returns whether the class of the object was made by Python code, as those of generated code are.
+pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the class of an object that is alive.
+    unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
+}
+
+/// Appends an entry; `None` for a value of any other type, and for text or a number that CBOR has no short form for.
+#[inline]
+pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
+    let this = value.as_ptr();
+    let kind = value.get_type_ptr();
+    let is = |other: *mut ffi::PyTypeObject| ptr::eq(kind, other);
+    if is(&raw mut ffi::PyUnicode_Type) {
+        // SAFETY: its exact type has just been compared.
+        record.text(key, unsafe { value.cast_unchecked::<PyString>() }.to_str().ok()?)
+    } else if is(&raw mut ffi::PyFloat_Type) {
+        // SAFETY: an exact float, which cannot fail.
+        record.float(key, unsafe { ffi::PyFloat_AsDouble(this) })
+    } else if is(&raw mut ffi::PyLong_Type) {
+        match int64(value) {
+            Some(number) => record.int(key, number),
+            None => record.uint(key, value.extract().ok()?),
+        }
+    } else if is(&raw mut ffi::PyBool_Type) {
+        // SAFETY: True is a constant of the interpreter.
+        record.bool(key, ptr::eq(this, unsafe { ffi::Py_True() }))
+    } else if value.is_none() {
+        record.null(key)
+    } else if is(&raw mut ffi::PyBytes_Type) {
+        // SAFETY: its exact type has just been compared.
+        record.bytes(key, unsafe { value.cast_unchecked::<PyBytes>() }.as_bytes())
+    } else {
+        // A reference of its own: the first search for the class of instants runs Python code.
+        let value = value.clone();
+        record.timestamp(key, Timestamp(int64(&timestamp::nanoseconds(&value).ok()??)?))
+    }
+}
+
+/// Returns the number of an exact `int`, if 64 bits hold it; `None` for other objects.
+fn int64(value: &Bound<'_, PyAny>) -> Option<i64> {
+    if !ptr::eq(value.get_type_ptr(), &raw mut ffi::PyLong_Type) {
+        return None;
+    }
+    let mut overflow = 0;
+    // SAFETY: an int, which is alive; -1 without overflow is a value, because an int cannot fail here.
+    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
+    (overflow == 0).then_some(number)
+}
