@@ -1,4 +1,4 @@
-//! `Linkspan\Controller` and `Linkspan\ServiceHandle`: tells services what to do, and asks them for what they have.
+//! `Linkspan\Controller` and `Linkspan\ServiceHandle`: commands for services, and questions about them.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::to_wire::PhpValue;
 use crate::watch::Watch;
 use crate::zend::{self, Made, into_zval, try_made};
 
-/// How many lines of a log a caller gets that says nothing.
+/// The default number of lines of a log.
 const LINES: i64 = 100;
 
 /// What a controller and the services that it names share.

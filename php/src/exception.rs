@@ -36,7 +36,7 @@ struct Kept(#[expect(dead_code, reason = "held for the engine, never read back")
 unsafe impl Send for Kept {}
 static ARGUMENT_TABLES: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
-/// What an exception tells beside message and code: method, property behind it, type, whether it may be null.
+/// The methods of an exception beside message and code: method, property behind it, type, whether it may be null.
 const GETTERS: [(&str, &str, DataType, bool); 11] = [
     ("getKind", "kind", DataType::String, false),
     ("isRetryable", "retryable", DataType::Bool, false),
@@ -226,7 +226,7 @@ pub fn throw(error: Error) {
     from_error(error).throw();
 }
 
-/// What a thrown object tells the other side: its class and text, or what a handler further down had answered.
+/// The error that a thrown object becomes for the other side: its class and text, or the error that a handler further down had answered.
 pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
     let read = |name: &str| -> Option<Zval> {
         let mut room = Zval::new();

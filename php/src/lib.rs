@@ -78,7 +78,7 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
     zend::print_ini_entries(module);
 }
 
-/// What the engine asks for when it loads the extension.
+/// Returns the entry of the module, which the engine reads when it loads the extension.
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {

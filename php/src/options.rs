@@ -18,7 +18,7 @@ use crate::zend::{self, Entries, Key};
 pub struct Seconds(Option<f64>);
 
 impl Seconds {
-    /// What a parameter has when it is left out: as the object's options say, else as linkspan.timeout says.
+    /// The default of a parameter: the object's option, else linkspan.timeout.
     pub const DEFAULT: Seconds = Seconds(None);
 
     fn timeout(self) -> Result<Timeout> {
@@ -35,7 +35,7 @@ impl Seconds {
         if self.0.is_none() { other } else { self }
     }
 
-    /// As the core has it; where it was left out, what the object's options say.
+    /// The time-out for the core; that of the object's options where it was left out.
     pub fn or(self, options: Timeout) -> Result<Timeout> {
         self.timeout().map(|given| if given == Timeout::Default { options } else { given })
     }

@@ -148,7 +148,7 @@ fn answered(problem: std::result::Result<(), page::Problem>) -> PhpResult<Option
     edge(|| try_made_some(|| Ok(problem.err().map(Problem))))
 }
 
-/// `Linkspan\ControllerPage`: who is let in, and what a request asks for.
+/// `Linkspan\ControllerPage`: which requests are allowed, and their commands.
 #[php_class]
 #[php(name = "Linkspan\\ControllerPage", flags = zend::FINAL)]
 pub struct ControllerPage {
@@ -198,7 +198,7 @@ impl ControllerPage {
     pub fn check_token(&self, server: &ZendHashTable) -> PhpResult<Option<Made<Problem>>> {
         let check = || {
             let shown = page::bearer(variable(server, "HTTP_AUTHORIZATION").map(str::as_bytes))?;
-            // Whatever is wrong with the file, nobody is let in.
+            // Any problem with the file: no request is allowed.
             let refused = |text: String| page::Problem::new(403, ErrorKind::PermissionDenied, text);
             let token =
                 Token::from_file(Path::new(&self.token_file)).map_err(|e| refused(e.text().to_owned()))?;

@@ -117,7 +117,7 @@ fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
     };
     let Err(error) = answered else { return Ok(()) };
     if !ExecutorGlobals::has_exception() {
-        // An answer that has no form on the wire is told like an exception of the handler's.
+        // An answer that has no form on the wire is reported like an exception of the handler's.
         exception::throw(error);
     }
     let Some(thrown) = ExecutorGlobals::take_exception() else { return Ok(()) };

@@ -51,7 +51,7 @@ impl From<service::State> for State {
     }
 }
 
-/// `Linkspan\View`: how well the controller knows a service.
+/// `Linkspan\View`: how current the controller's record of a service is.
 #[php_enum]
 #[php(name = "Linkspan\\View")]
 pub enum View {
@@ -65,7 +65,7 @@ pub enum View {
     Gone,
 }
 
-/// `Linkspan\Command`: what a controller tells a service.
+/// `Linkspan\Command`: a command of a controller to a service.
 #[php_enum]
 #[php(name = "Linkspan\\Command")]
 pub enum Command {

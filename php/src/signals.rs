@@ -9,7 +9,7 @@ use crate::zend;
 
 /// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
 pub fn are_handled_at_once() -> bool {
-    // This asks a function of PHP's own, which runs no code of the script's and allocates nothing.
+    // This calls a function of PHP's own, which runs no code of the script's and allocates nothing.
     zend::call_function("pcntl_async_signals").is_some_and(|answer| answer.is_true())
 }
 

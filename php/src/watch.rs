@@ -16,12 +16,12 @@ use crate::iteration::{Feed, Iteration};
 use crate::options::{Seconds, Waiter};
 use crate::zend::{self, Made, made};
 
-/// What a watch and an iteration over it share.
+/// The state that a watch and an iteration over it share.
 pub struct SharedWatch {
-    /// A connection of its own, which nothing else asks for anything.
+    /// A connection of its own, which carries no other requests.
     inner: service::Controller,
     waiter: Waiter,
-    /// How long it is waited for the next event, where a call says nothing.
+    /// The default time-out of a wait for the next event.
     timeout: Seconds,
     closed: Cell<bool>,
 }
@@ -49,7 +49,7 @@ impl Feed for SharedWatch {
 pub struct Watch(Rc<SharedWatch>);
 
 impl Watch {
-    /// What this connection, which has been told what to watch, is told.
+    /// A watch over the events of this connection, on which it has begun.
     pub fn new(inner: service::Controller, waiter: Waiter, timeout: Seconds) -> Watch {
         Watch(Rc::new(SharedWatch { inner, waiter, timeout, closed: Cell::new(false) }))
     }

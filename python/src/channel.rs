@@ -44,7 +44,7 @@ impl Channel {
         visit.call(&self.on_wait)
     }
 
-    /// Connects to whoever listens; waits for them.
+    /// Connects to the listener at the endpoint; waits for it.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn connect(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
@@ -102,7 +102,7 @@ impl Channel {
     }
 
     /// Sends each value of an iterable as a message of its own, with one wake-up or one system call for up to 64 short ones where the
-    /// transport can; gives how many. `sent` of an error says how many were sent before it, and what an iterable raises has that as
+    /// transport can; gives how many. `sent` of an error is the number of messages that were sent before it, and what an iterable raises has that as
     /// a note. One time-out for all.
     #[pyo3(signature = (values, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn send_many(&self, values: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
@@ -216,7 +216,7 @@ impl Channel {
         self.wait(py, timeout, None, |wait| self.link.close(wait))
     }
 
-    /// The endpoint that was asked for.
+    /// The endpoint that was opened.
     #[getter]
     fn endpoint(&self) -> &str {
         self.link.endpoint()
@@ -283,7 +283,7 @@ impl Listener {
         visit.call(&self.on_wait)
     }
 
-    /// Listens at the endpoint; `AddressInUse` where somebody does.
+    /// Listens at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {

@@ -1,4 +1,4 @@
-//! The controller's side: questions about services, commands for them, and what it tells of them.
+//! A client of a controller: questions about services, commands for them, and their events.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::errors::{Failure, Outcome, imported_once};
 use crate::message::object;
 use crate::wait::{OnWait, Patience, options, tree, waiting};
 
-/// How long a command has where nothing is said, in seconds.
+/// The default time-out of a command, in seconds.
 const WITHIN: f64 = 30.0;
 
 /// Asks a controller about its services, and has them told what to do. Any number of threads may ask, and take turns; one may wait in
@@ -91,7 +91,7 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.services(wait))?)
     }
 
-    /// The record of one service, without asking that; `NotFound` for a name that nobody has.
+    /// The record of one service, without asking that; `NotFound` for a name that no service has.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn status<'py>(
         &self,
@@ -167,7 +167,7 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.request(service, &order, wait)).map(Answer)
     }
 
-    /// What has become of the command of this id; `NotFound` for one that nobody has used lately.
+    /// What has become of the command of this id; `NotFound` for one that has not been used lately.
     #[pyo3(signature = (service, id, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn answer(
         &self,
@@ -268,7 +268,7 @@ impl Answer {
         imported_once!(py, "linkspan.words", "State")?.call1((self.0.state.name(),))
     }
 
-    /// What DONE gives; `None` where there is nothing to say.
+    /// The result of DONE; `None` where it has none.
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.0.value)

@@ -61,7 +61,7 @@ impl Shape {
     }
 }
 
-/// What a program asks to be lent: the shape, the type of the elements and their order, as NumPy has them.
+/// A request for a loan: the shape, the type of the elements and their order, as NumPy has them.
 pub struct Wanted<'a, 'py> {
     /// The array's shape.
     pub shape: Shape,

@@ -27,7 +27,7 @@ impl Publisher {
         visit.call(&self.on_wait)
     }
 
-    /// Publishes at the endpoint; `AddressInUse` where somebody does.
+    /// Publishes at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Publisher> {
@@ -57,7 +57,7 @@ impl Publisher {
     }
 
     /// Publishes each value of an iterable, with one wake-up or one system call for each subscriber and up to 64 of them, in a
-    /// `journal:` with one sync; gives how many. `sent` of an error says how many were published before it.
+    /// `journal:` with one sync; gives how many. `sent` of an error is the number of messages that were published before it.
     fn send_many(&self, values: &Bound<'_, PyAny>) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.source.encode(walk);
         let mut items = Encoding::of(values, &encode)?;
@@ -172,7 +172,7 @@ impl Subscriber {
 
     /// The next message, `None` once closed or asked to stop.
     ///
-    /// Where no time-out is given it waits for ever, whatever the option `timeout` says. Signals as for `Server.next`.
+    /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Signals as for `Server.next`.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
@@ -260,7 +260,7 @@ impl Available {
     }
 }
 
-/// The newest message that was published; `Empty` where there is none yet, `NotFound` where nobody publishes.
+/// The newest message that was published; `Empty` where there is none yet, `NotFound` where no process publishes.
 #[pyfunction]
 #[pyo3(signature = (endpoint, **given))]
 pub fn latest(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Message> {

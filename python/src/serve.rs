@@ -30,7 +30,7 @@ impl Server {
         visit.call(&self.on_wait)
     }
 
-    /// Serves at the endpoint; `AddressInUse` where somebody does.
+    /// Serves at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Server> {
@@ -40,7 +40,7 @@ impl Server {
 
     /// The next request, `None` once the server is closed or asked to stop.
     ///
-    /// Where no time-out is given it waits for ever, whatever the option `timeout` says. Such a wait ends when
+    /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Such a wait ends when
     /// SIGTERM asks the program to stop: from the first one until the server is closed, the first SIGTERM ends the loop and the second
     /// one the program. Where the program has a handler for it (`signal.signal`), or ignores it, that stays. Ctrl-C raises
     /// `KeyboardInterrupt`, as everywhere.

@@ -61,7 +61,7 @@ impl ServiceLoop {
     }
 
     /// What to do next; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has STOPPED.
-    /// The first call says that the service is set up. The task before counts as over: a step as done, a command that
+    /// The first call reports that the service is set up. The task before counts as over: a step as done, a command that
     /// was not answered as FAILED.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Task>> {
@@ -214,7 +214,7 @@ impl Task {
         self.arguments.bind(py).clone()
     }
 
-    /// The command's id; empty for what the service tells itself.
+    /// The command's id; empty for a command of the service to itself.
     #[getter]
     fn id(&self) -> &str {
         &self.id
@@ -226,7 +226,7 @@ impl Task {
         self.before.bind(py).clone()
     }
 
-    /// Seconds that remain for it; infinite where nobody waits for it, as for a step; 0 once it has its answer.
+    /// Seconds that remain for it; infinite where no client waits for it, as for a step; 0 once it has its answer.
     #[getter]
     fn remaining(&self) -> f64 {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,7 +242,7 @@ impl Task {
         Ok(py.detach(|| given.done(&value))?)
     }
 
-    /// It could not be done; the controller is told the exception's type and text, or this text. A step that failed leaves
+    /// It could not be done; the controller receives the exception's type and text, or this text. A step that failed leaves
     /// the service FAILED, unless it was to be given up.
     fn failed(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
         let error = failure(error)?;
