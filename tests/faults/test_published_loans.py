@@ -1,5 +1,6 @@
 """Published arrays that lie in slots, where either side is killed or stopped, forks, or has no memory: views never change, and nobody waits."""
 
+import gc
 import os
 import resource
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_loans import leave
+from test_overload import Group
 
 import linkspan
 
@@ -293,3 +296,81 @@ def test_many_subscribers_are_killed_while_they_view(start, publisher) -> None:
         assert ask(stays, "drop") == "dropped"
     assert arrays(publisher)[1] == 0
     assert np.uint8(number % 251) == linkspan.latest(publisher.endpoint, timeout=SOON)["wave"][0]
+
+
+#: Publishes arrays that it was lent, or short messages, as it is told, and says of each what became of it.
+PUBLISHER = """
+import numpy
+publisher = linkspan.Publisher(sys.argv[1], buffer=64 << 20)
+size = int(sys.argv[2])
+def publish(verb, number):
+    if verb == "short":
+        publisher.send({"number": number})
+    else:
+        wave = publisher.loan(size, "u1")
+        wave[:] = number
+        publisher.send({"number": number, "wave": wave})
+print("open", flush=True)
+publisher.wait_for_subscribers(1, timeout=30.0)
+print("ready", flush=True)
+for line in sys.stdin:
+    verb, number = line.split()
+    print(became(lambda: publish(verb, int(number))), flush=True)
+print(publisher.stats()["arrays_in_slots"], flush=True)
+"""
+
+
+@pytest.fixture
+def group():
+    made = Group()
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("kind", ["address space", "control group"])
+def test_publisher_without_memory_for_slots_says_so_and_goes_on_through_the_ring(kind: str, group, start) -> None:
+    """The subscriber views arrays of 8 MiB; there is room for two. What was published arrives, in order and whole; what was not is told."""
+    name = f"shm:test/short-{os.getpid()}"
+    publisher = start(PUBLISHER, name, str(8 * MIB))
+    assert publisher.stdout.readline() == "open\n"
+    published, numbers = [], iter(range(1, 100))
+
+    def publish(verb: str) -> str:
+        number = next(numbers)
+        became = ask(publisher, f"{verb} {number}")
+        if became == "done":
+            published.append(number)
+        return became
+
+    with linkspan.Subscriber(name) as subscriber:
+        assert publisher.stdout.readline() == "ready\n"
+        leave(kind, publisher, group, 22 * MIB)
+        received, views = [], []
+
+        def take_all() -> None:
+            while len(received) < len(published):
+                message = subscriber.next(timeout=SOON)
+                assert message.missed == 0
+                received.append(message["number"])
+                if "wave" in message.value:
+                    assert (message["wave"] == message["number"]).all()
+                    views.append((message["number"], message["wave"]))
+
+        said = []
+        for _ in range(6):
+            # While the first arrays are viewed, none of the others has room, and short messages go on.
+            said.append(publish("loan"))
+            take_all()
+            assert publish("short") == "done"
+            take_all()
+        assert set(said) == {"done", "OutOfMemory"} and said.count("done") >= 2, said
+        assert all((wave == number).all() for number, wave in views)
+        views.clear()
+        gc.collect()
+        # The newest array stays where it is until there is a newer one.
+        assert publish("loan") == "done"
+        take_all()
+        assert received == published
+        publisher.stdin.close()
+        assert int(publisher.stdout.readline()) >= 3
+        assert publisher.wait(SOON) == 0
