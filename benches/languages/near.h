@@ -14,6 +14,16 @@ static inline const char *far_end(int argc, char **argv) {
     return endpoint;
 }
 
+/* The same with a far end that answers each array with one of so many bytes. argv: FAR-PROGRAM PLACEMENT SPIN BYTES. */
+static inline const char *far_end_of_arrays(int argc, char **argv) {
+    static char endpoint[64];
+    if (argc < 5) fail(argv[0], "usage: FAR-PROGRAM PLACEMENT SPIN BYTES");
+    snprintf(endpoint, sizeof endpoint, "shm:bench-%d", (int)getpid());
+    char *const far_program[] = {argv[1], (char *)"far", (char *)"arrays", endpoint, argv[4], argv[2], argv[3], NULL};
+    start(far_program);
+    return endpoint;
+}
+
 /* The option `spin`: microseconds, -1 for none at all. */
 static inline int spin(char **argv) {
     int microseconds = atoi(argv[3]);

@@ -23,6 +23,9 @@ pub fn work(arguments: &[String]) -> Result<()> {
         ["work", rest @ ..] => case(rest),
         ["far", "serve", endpoint, placement, spin] => ours::channel::serve_alone(endpoint, placement, spin),
         ["far", "echo", endpoint, placement, spin] => ours::channel::echo_alone(endpoint, placement, spin),
+        ["far", "arrays", endpoint, bytes, placement, spin] => {
+            ours::arrays::answer_alone(endpoint, bytes, placement, spin)
+        }
         ["far", "sysvmsg", key, bytes] => floor::system_v::echo(key, bytes),
         ["far", "bytes", path, bytes, placement] => floor::echo_alone(path, bytes, placement),
         ["pinned", program, rest @ ..] => {

@@ -1,5 +1,6 @@
 //! Ours: what a program that uses the library pays, through its public interface.
 
+pub mod arrays;
 pub mod begin;
 pub mod channel;
 pub mod codec;
@@ -25,6 +26,13 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["round", transport, bytes, placement, spin] => {
             channel::round_trip(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
+        ["arrays", memory, bytes, placement, spin] => arrays::round_trip(
+            arrays::Memory::from_name(memory)?,
+            bytes.parse()?,
+            Placement::from_name(placement)?,
+            spin.parse()?,
+        ),
+        ["publish", what, bytes, readers] => arrays::published(what, bytes.parse()?, readers.parse()?),
         ["map", transport, placement, spin] => {
             channel::map(transport, Placement::from_name(placement)?, spin.parse()?)
         }

@@ -56,6 +56,20 @@ fn spinning(rows: &mut Vec<Row>) {
     }
 }
 
+/// Arrays of which eight bytes are written and read; the rest lies where it is.
+fn loaned(rows: &mut Vec<Row>) {
+    for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
+        rows.push(
+            Row::new(
+                format!("shm array of {size} loaned and viewed, round trip, spinning"),
+                own("channel", &format!("ours arrays loaned {bytes} apart 1000")),
+                own("ours, 64 B round trip", "ours round shm 64 apart 1000"),
+            )
+            .mark(1.2, 1.05),
+        );
+    }
+}
+
 fn parked(rows: &mut Vec<Row>) {
     for (bytes, size) in SIZES {
         let row = Row::new(
@@ -68,8 +82,8 @@ fn parked(rows: &mut Vec<Row>) {
     }
     rows.push(
         Row::new(
-            "shm 1 MB not loaned, round trip, parked",
-            own("channel", "ours round shm 1000000 together 0"),
+            "shm array of 1 MB not loaned, round trip, parked",
+            own("channel", "ours arrays own 1000000 together 0"),
             own("futex and one copy", "floor futex-once 1000000 together"),
         )
         .mark(1.2, 1.05),
@@ -162,6 +176,7 @@ fn one_way(rows: &mut Vec<Row>) {
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     spinning(&mut rows);
+    loaned(&mut rows);
     parked(&mut rows);
     through_the_kernel(&mut rows);
     one_way(&mut rows);

@@ -150,10 +150,22 @@ fn compiled_rows(rows: &mut Vec<Row>) {
     }
 }
 
+/// Loans through the C interface, beside Rust.
+fn loaned_rows(rows: &mut Vec<Row>) {
+    for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
+        let mut c = compiled("ours-loan", "apart", "1000");
+        c.arguments.push(bytes.to_string());
+        let rust = own("the same in Rust", &format!("ours arrays loaned {bytes} apart 1000"));
+        let what = format!("C array of {size} loaned and viewed, shm round trip, spinning");
+        rows.push(Row::new(what, c, rust).mark(1.05, 1.02));
+    }
+}
+
 /// The rows of languages.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     compiled_rows(&mut rows);
+    loaned_rows(&mut rows);
     python_rows(&mut rows);
     rows.extend(RECORDS.iter().flat_map(Records::rows));
     for (transport, parked) in [("shm", ", parked"), ("unix", "")] {

@@ -31,6 +31,25 @@ fn published(rows: &mut Vec<Row>) {
     }
 }
 
+/// Arrays of which each subscriber reads eight bytes, and the publisher the next one after that.
+fn published_arrays(rows: &mut Vec<Row>) {
+    for readers in [1, 4] {
+        rows.push(
+            Row::new(
+                format!("shm array of 1 MiB loaned, published to {readers}, spinning"),
+                own("publish and recv", &format!("ours publish loaned 1048576 {readers}")),
+                own("ours, 64 B to as many", &format!("ours publish short 64 {readers}")),
+            )
+            .mark(1.2, 1.05),
+        );
+        rows.push(Row::new(
+            format!("shm array of 1 MiB not loaned, published to {readers}, spinning"),
+            own("publish and recv", &format!("ours publish own 1048576 {readers}")),
+            own("memcpy", "floor memcpy 1048576"),
+        ));
+    }
+}
+
 fn calls(rows: &mut Vec<Row>) {
     for (transport, bytes, size, label, floor) in [
         ("shm", 64, "64 B", "futex and copy", "futex 64"),
@@ -102,6 +121,7 @@ fn kept(rows: &mut Vec<Row>) {
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     published(&mut rows);
+    published_arrays(&mut rows);
     calls(&mut rows);
     kept(&mut rows);
     rows

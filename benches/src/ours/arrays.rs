@@ -1,0 +1,222 @@
+//! Long arrays over shared memory: loaned and viewed, or copied once into a slot; on a channel and published.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use linkspan::{Channel, Message, NdArray, Options, Payload, Publisher, Subscriber, Value};
+
+use super::channel::{content, endpoint, options};
+use crate::Result;
+use crate::cpu::{End, Placement, pin};
+use crate::ends::{Shared, fork_far};
+use crate::worker::{Work, serve};
+
+/// Long enough for the far end to start.
+const START: Duration = Duration::from_secs(20);
+
+/// The key of the array: the C interface sends maps alone.
+const WAVE: &str = "wave";
+
+/// Where the elements of a message come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Lent by the connection for each message; eight bytes of it are written.
+    Loaned,
+    /// The program's own, the same for each message.
+    Own,
+}
+
+impl Memory {
+    /// The memory of this name.
+    pub fn from_name(name: &str) -> Result<Memory> {
+        match name {
+            "loaned" => Ok(Memory::Loaned),
+            "own" => Ok(Memory::Own),
+            _ => Err(format!("no memory is called {name}").into()),
+        }
+    }
+}
+
+fn message(array: Value) -> Value {
+    Value::map([(WAVE, array)])
+}
+
+/// An array of the program's own.
+fn own(bytes: usize) -> Value {
+    message(Value::NdArray(NdArray::vector(&vec![7u64; bytes / 8])))
+}
+
+/// The first element of the array of a message, which is viewed where it lies.
+fn touch(got: &Message) -> Result<u64> {
+    let Value::NdArray(array) = got.get(WAVE)? else { return Err("no array came".into()) };
+    let (first, _) = array.data.split_first_chunk::<8>().ok_or("an empty array came")?;
+    Ok(u64::from_le_bytes(*first))
+}
+
+/// Sends one array after the other.
+struct Sender {
+    channel: Channel,
+    length: u64,
+    own: Option<Value>,
+    sent: u64,
+}
+
+impl Sender {
+    fn new(channel: Channel, bytes: usize, memory: Memory) -> Sender {
+        let own = (memory == Memory::Own).then(|| own(bytes));
+        Sender { channel, length: bytes as u64 / 8, own, sent: 0 }
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.sent += 1;
+        match &self.own {
+            Some(value) => self.channel.send(value, linkspan::Timeout::Default)?,
+            None => {
+                let mut loan = self.channel.loan::<u64>(&[self.length])?;
+                loan[0] = self.sent;
+                self.channel.send(&message(Value::from(loan)), linkspan::Timeout::Default)?
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Work for Sender {
+    fn once(&mut self) -> Result<()> {
+        self.send()?;
+        let back = touch(&self.channel.recv(linkspan::Timeout::Default)?)?;
+        // The far end counts its answers.
+        if self.own.is_none() && back != self.sent {
+            return Err(format!("answer {back} came to message {}", self.sent).into());
+        }
+        Ok(())
+    }
+}
+
+/// Answers every array with one of its own, until the other side has gone.
+fn answer(
+    endpoint: &str,
+    bytes: usize,
+    memory: Memory,
+    placement: Placement,
+    options: &Options,
+) -> Result<()> {
+    let mut to = Sender::new(Channel::open(endpoint, options, START)?, bytes, memory);
+    let mut pinned = false;
+    loop {
+        std::hint::black_box(touch(&to.channel.recv(None)?)?);
+        if !std::mem::replace(&mut pinned, true) {
+            pin(placement, End::Far)?;
+        }
+        to.send()?;
+    }
+}
+
+/// `far arrays …`: the same for a near end in another language, with loans.
+pub fn answer_alone(endpoint: &str, bytes: &str, placement: &str, spin: &str) -> Result<()> {
+    let placement = Placement::from_name(placement)?;
+    answer(endpoint, bytes.parse()?, Memory::Loaned, placement, &options(spin.parse()?)?)
+}
+
+/// An array there and one back; of each, eight bytes are read.
+pub fn round_trip(memory: Memory, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    let endpoint = endpoint("shm");
+    let options = options(spin)?;
+    fork_far(|| answer(&endpoint, bytes, memory, placement, &options))?;
+    let mut work = Sender::new(Channel::connect(&endpoint, &options, START)?, bytes, memory);
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
+
+/// What both processes of a publisher's case write: each its own word.
+#[repr(C)]
+struct Words {
+    /// All subscribers are connected.
+    begun: AtomicU64,
+    /// How many messages all subscribers have read.
+    read: AtomicU64,
+}
+
+enum Published {
+    Loaned(u64),
+    Own(Value),
+    /// 64 bytes, for comparison.
+    Short(Payload),
+}
+
+struct Publishing {
+    publisher: Publisher,
+    what: Published,
+    words: Shared<Words>,
+    sent: u64,
+}
+
+impl Work for Publishing {
+    fn once(&mut self) -> Result<()> {
+        self.sent += 1;
+        match &self.what {
+            Published::Loaned(length) => {
+                let mut loan = self.publisher.loan::<u64>(&[*length])?;
+                loan[0] = self.sent;
+                self.publisher.send(&message(Value::from(loan)))?
+            }
+            Published::Own(value) => self.publisher.send(value)?,
+            Published::Short(payload) => self.publisher.send_payload(payload)?,
+        };
+        // Each message is read before the next: a publisher waits for no subscriber.
+        while self.words.read.load(Ordering::Acquire) < self.sent {
+            std::hint::spin_loop();
+        }
+        Ok(())
+    }
+}
+
+/// Reads every message with every subscriber.
+fn read(endpoint: &str, readers: usize, short: bool, words: &Words) -> Result<()> {
+    let options = options(1000)?;
+    let readers =
+        (0..readers).map(|_| Ok(Subscriber::new(endpoint, &options)?)).collect::<Result<Vec<_>>>()?;
+    // A subscriber connects while it is asked for messages.
+    while words.begun.load(Ordering::Acquire) == 0 {
+        for reader in &readers {
+            reader.poll()?;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    pin(Placement::Apart, End::Far)?;
+    loop {
+        for reader in &readers {
+            let got = reader.recv(None)?;
+            if got.missed() > 0 {
+                return Err(format!("{} messages were missed", got.missed()).into());
+            }
+            if !short {
+                std::hint::black_box(touch(&got)?);
+            }
+        }
+        words.read.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// One message to so many subscribers, which another process reads in turn on another processor: an array, or 64 bytes.
+pub fn published(what: &str, bytes: usize, readers: usize) -> Result<()> {
+    let endpoint = endpoint("shm");
+    let words = Shared::<Words>::zeroed()?;
+    let (theirs, short) = (words.clone(), what == "short");
+    fork_far(|| read(&endpoint, readers, short, &theirs))?;
+    let publisher = Publisher::new(&endpoint, &options(1000)?)?;
+    publisher.wait_for_subscribers(readers, START)?;
+    words.begun.store(1, Ordering::Release);
+    let what = match what {
+        "short" => Published::Short(content(bytes)),
+        memory => match Memory::from_name(memory)? {
+            Memory::Loaned => Published::Loaned(bytes as u64 / 8),
+            Memory::Own => Published::Own(own(bytes)),
+        },
+    };
+    let mut work = Publishing { publisher, what, words, sent: 0 };
+    work.once()?;
+    pin(Placement::Apart, End::Near)?;
+    serve(work)
+}
