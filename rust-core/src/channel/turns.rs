@@ -165,12 +165,34 @@ impl Turns {
         self.take(operation, waiting)?;
         Ok(TurnGuard(self))
     }
+}
 
-    /// Names the calling thread as the holder for a scope. For an object whose exclusive use is
-    /// ensured by other means, so that [`Turns::is_held_by_this_thread`] works for it.
-    pub fn mark_holder(&self) -> TurnGuard<'_> {
-        self.holder.store(this_thread(), Ordering::SeqCst);
-        TurnGuard(self)
+/// Which thread uses an object whose exclusive use is ensured by other means.
+#[derive(Default)]
+pub struct HolderMark(AtomicU64);
+
+impl HolderMark {
+    /// Names the calling thread for a scope.
+    #[inline]
+    pub fn mark(&self) -> MarkGuard<'_> {
+        // Relaxed here and below: a thread looks for its own mark alone, which it has stored itself.
+        self.0.store(this_thread(), Ordering::Relaxed);
+        MarkGuard(self)
+    }
+
+    /// Whether the calling thread is named.
+    pub fn is_this_thread(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == this_thread()
+    }
+}
+
+/// Takes the mark away when it is dropped.
+pub struct MarkGuard<'a>(&'a HolderMark);
+
+impl Drop for MarkGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.0.store(0, Ordering::Relaxed);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind, flags};
+use crate::message::Message;
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
@@ -25,6 +26,7 @@ use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::socket::StreamRx;
 use crate::transport::store::StoreReader;
+use crate::value::Limits;
 
 /// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
@@ -175,6 +177,19 @@ impl Feed {
             }
             _ => error,
         }
+    }
+
+    /// Returns the next message where that is a short one in a ring, and none otherwise: then
+    /// nothing has changed. The same as [`Feed::poll`] in fewer steps.
+    #[inline]
+    pub fn take_short(&mut self, limits: &Limits) -> Option<Message> {
+        let Way::Ring(reader) = &mut self.way else { return None };
+        let (source, session) = (&self.source, self.session);
+        let mut message = None;
+        let taken = reader.take_short(&mut |header, copy| {
+            message = Some(Message::filled(header, source, limits, session, copy));
+        });
+        message.filter(|_| taken)
     }
 
     /// Returns the next frame without waiting.

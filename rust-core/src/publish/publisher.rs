@@ -4,7 +4,7 @@ mod relay;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
-use crate::sys::fork;
+use crate::sys::{clock, fork};
 use crate::transport::acceptor::{self, ListenerRegistration};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
@@ -37,8 +37,8 @@ pub struct Publisher {
     fanout: Arc<Fanout>,
     /// For a file or a journal, which keeps values by itself.
     store: Option<Store>,
-    /// The number of the last message. Locked by the thread that has the turn.
-    sequence: Mutex<u64>,
+    /// The number of the last message. Only the thread that has the turn reads and writes it.
+    sequence: AtomicU64,
     /// The turn to send, except with a store that several threads may write to at once.
     turns: Turns,
     /// Where subscribers mark that they wait for a publisher.
@@ -102,7 +102,7 @@ impl Publisher {
             options: options.clone(),
             fanout,
             store,
-            sequence: Mutex::new(first.saturating_sub(1)),
+            sequence: AtomicU64::new(first.saturating_sub(1)),
             turns: Turns::default(),
             waiting_place,
             owner_record: Mutex::new(owner_record),
@@ -208,7 +208,7 @@ impl Publisher {
 
     /// Publishes one run whose sizes were checked.
     fn publish_run(&self, run: &[Payload]) -> (usize, Result<()>) {
-        let now = Timestamp::now();
+        let now = Timestamp(clock::now());
         let (count, published) = match &self.store {
             Some(store) if store.takes_many() => store.write_many(now, run),
             store => {
@@ -216,13 +216,12 @@ impl Publisher {
                     Ok(turn) => turn,
                     Err(error) => return (0, Err(error)),
                 };
-                let mut last = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
                 match store {
                     // The file numbers its values by itself.
                     Some(store) => store.write_many(now, run),
                     None => {
-                        let (count, published) = self.fanout.publish_many(*last + 1, now, run);
-                        *last += count as u64;
+                        let (count, published) = self.fanout.publish_many(self.last() + 1, now, run);
+                        self.set_last(self.last() + count as u64);
                         (count, published)
                     }
                 }
@@ -247,27 +246,38 @@ impl Publisher {
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         payload.check(self.options.max_message_size)?;
-        let header = Header { sent: Timestamp::now().0, ..Header::new(Kind::Data, payload.encoding()) };
+        let sent = clock::now();
+        let header = |sequence| Header { sequence, sent, ..Header::new(Kind::Data, payload.encoding()) };
         let sequence = match &self.store {
-            Some(store) if store.takes_many() => store.write(header, payload)?,
+            Some(store) if store.takes_many() => store.write(header(0), payload)?,
             store => {
                 let _turn = self.acquire_turn()?;
-                let mut last = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
-                let header = Header { sequence: *last + 1, ..header };
-                *last = match store {
-                    Some(store) => store.write(header, payload)?,
+                let next = self.last() + 1;
+                let last = match store {
+                    Some(store) => store.write(header(next), payload)?,
                     None => {
-                        self.fanout.publish(header, payload)?;
-                        header.sequence
+                        self.fanout.publish(header(next), payload)?;
+                        next
                     }
                 };
-                *last
+                self.set_last(last);
+                last
             }
         };
         if self.store.is_some() {
             self.fanout.record.count(&self.fanout.record.sent);
         }
         Ok(sequence)
+    }
+
+    /// The number of the last message, for the thread that has the turn.
+    fn last(&self) -> u64 {
+        // Relaxed here and below: the turn orders them.
+        self.sequence.load(Ordering::Relaxed)
+    }
+
+    fn set_last(&self, sequence: u64) {
+        self.sequence.store(sequence, Ordering::Relaxed);
     }
 
     /// Waits for the turn to send. No thread has it for long, except with a `file:`, whose lock it

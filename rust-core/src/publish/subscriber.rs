@@ -15,7 +15,7 @@ use super::receive_state::{FEED, NAME, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::record::{Event, Record};
-use crate::channel::turns::Turns;
+use crate::channel::turns::HolderMark;
 use crate::channel::{
     Acknowledge, Delivery, Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive,
 };
@@ -55,7 +55,7 @@ pub struct Subscriber {
     record: Record,
     closed: AtomicBool,
     /// Which thread receives, so that a close from a callback of its own wait is recognised.
-    receiving_thread: Turns,
+    receiving_thread: HolderMark,
     /// Ends the wait of the receiving thread.
     wake: EventFd,
     pub(super) descriptor: Arc<OwnedFd>,
@@ -108,7 +108,7 @@ impl Subscriber {
             }),
             record: Record::default(),
             closed: AtomicBool::new(false),
-            receiving_thread: Turns::default(),
+            receiving_thread: HolderMark::default(),
             wake,
             fork_generation: fork::generation(),
         };
@@ -157,7 +157,7 @@ impl Subscriber {
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             receive_state => receive_state?,
         };
-        let _holder = self.receiving_thread.mark_holder();
+        let _holder = self.receiving_thread.mark();
         let received = self.receive_with(&mut receive_state, waiting, iterates);
         // A close that found this thread in its wait has left the state to it.
         if self.closed.load(Ordering::Acquire) {
@@ -285,6 +285,20 @@ impl Subscriber {
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
         }
+        if let Some(feed) = &mut receive_state.feed
+            && let Some(message) = feed.take_short(&self.options.limits())
+        {
+            return Ok(Some(message.with_schema(self.options.checks_received())));
+        }
+        self.poll_frame(receive_state, waiting)
+    }
+
+    /// [`Subscriber::poll_feed`] for what is no short message of a ring.
+    fn poll_frame(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Message>> {
         let Some(feed) = &mut receive_state.feed else { return Ok(None) };
         match feed.poll() {
             Ok(Polled::Frame(frame)) => {
@@ -566,7 +580,7 @@ impl Subscriber {
         }
         self.wake.wake();
         // In a callback of this thread's own wait, that wait ends and closes the state.
-        if !self.receiving_thread.is_held_by_this_thread() {
+        if !self.receiving_thread.is_this_thread() {
             // A waiting thread was woken and releases the lock.
             self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).close();
         }

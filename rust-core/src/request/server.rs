@@ -14,7 +14,7 @@ use super::clients::{Clients, Next};
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::pattern::Pattern;
 use crate::channel::record::Record;
-use crate::channel::turns::Turns;
+use crate::channel::turns::HolderMark;
 use crate::channel::{Event, LINGER, Operation, Options, lock_exclusive};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
@@ -41,7 +41,7 @@ pub struct Server {
     descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
     /// Which thread serves, so that a close from a callback of its own wait is recognised.
-    serving_thread: Turns,
+    serving_thread: HolderMark,
     /// Whether such a close has happened: `next` then finishes it.
     closed_in_callback: AtomicBool,
     /// The process that made the server, as a count of forks.
@@ -78,7 +78,7 @@ impl Server {
             record,
             descriptor,
             closed: AtomicBool::new(false),
-            serving_thread: Turns::default(),
+            serving_thread: HolderMark::default(),
             closed_in_callback: AtomicBool::new(false),
             fork_generation: fork::generation(),
         })
@@ -106,7 +106,7 @@ impl Server {
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             serving => serving?,
         };
-        let _holder = self.serving_thread.mark_holder();
+        let _holder = self.serving_thread.mark();
         let next = self.next_of(&mut serving, &mut waiting);
         // This thread closed the server in a callback or a signal handler, so it has to finish the close.
         if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
@@ -216,7 +216,7 @@ impl Server {
         self.closed.store(true, Ordering::Release);
         // A thread that waits in `next` returns and releases the lock.
         self.wake.wake();
-        if self.serving_thread.is_held_by_this_thread() {
+        if self.serving_thread.is_this_thread() {
             self.closed_in_callback.store(true, Ordering::Release);
             return Ok(());
         }

@@ -15,8 +15,11 @@ use super::BroadcastSlots;
 use super::hello::AnsweredCall;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Incoming, Outgoing};
+use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::fork::Guarded;
+
+/// Makes a message of a header and of what copies the body, whose length the header has.
+pub type MakeShort<'a> = &'a mut dyn FnMut(Header, &dyn Fn(&mut [u8]));
 
 /// What one read of the ring returned.
 #[derive(Debug)]
@@ -133,6 +136,11 @@ pub trait BroadcastReader: Send {
     /// # Errors
     /// `Disconnected` once everything has been read that a publisher left which has ended.
     fn try_recv(&mut self) -> Result<Received>;
+
+    /// Calls `make` for the next frame, where that is a short one that nothing precedes. False
+    /// otherwise: then nothing has changed, what `make` made is to be dropped, and
+    /// [`BroadcastReader::try_recv`] finds what is there.
+    fn take_short(&mut self, make: MakeShort<'_>) -> bool;
 
     /// Returns the newest frame, whether it was read before or not.
     fn latest(&mut self) -> Result<Received>;

@@ -53,13 +53,12 @@ impl Publisher {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let _turn = self.acquire_turn()?;
-        let mut last = self.sequence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if sequence <= *last {
+        if sequence <= self.last() {
             return Ok(false);
         }
         let header = Header { sequence, sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
         self.fanout.publish(header, payload)?;
-        *last = sequence;
+        self.set_last(sequence);
         Ok(true)
     }
 }

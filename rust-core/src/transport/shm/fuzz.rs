@@ -116,7 +116,11 @@ pub fn broadcast(bytes: &[u8]) {
     for change in changes.map(Some).chain([None]) {
         for ring_reader in &mut followers {
             for turn in 0..20 {
-                let received = if turn % 5 == 4 { ring_reader.latest() } else { ring_reader.read() };
+                let received = match turn % 5 {
+                    4 => ring_reader.latest(),
+                    1 | 3 => ring_reader.read_shortest(),
+                    _ => ring_reader.read(),
+                };
                 match received {
                     Ok(Received::Frame(frame)) => {
                         assert!(frame.body.len() <= RING, "a body of {} bytes", frame.body.len());

@@ -567,7 +567,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 }
 
 /// The same bytes as perhaps uninitialised ones, which is the type that copying out takes.
-fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+#[inline]
+pub(super) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
     // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.
     unsafe { std::slice::from_raw_parts_mut(start, length) }

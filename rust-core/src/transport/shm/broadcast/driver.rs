@@ -23,7 +23,9 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Outgoing};
 use crate::sys::fork::Guarded;
-use crate::transport::broadcast::{self, BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
+use crate::transport::broadcast::{
+    self, BroadcastDriver, BroadcastOffer, BroadcastWriter, MakeShort, Received, Start,
+};
 use crate::transport::hello::AnsweredCall;
 
 /// Makes both sides of rings in shared memory; it has no state.
@@ -242,6 +244,10 @@ fn opened(descriptors: &mut Vec<OwnedFd>, session: u64, limit: u64) -> Result<(O
 impl broadcast::BroadcastReader for BroadcastReader {
     fn try_recv(&mut self) -> Result<Received> {
         BroadcastReader::try_recv(self)
+    }
+
+    fn take_short(&mut self, make: MakeShort<'_>) -> bool {
+        BroadcastReader::take_short(self, make)
     }
 
     fn latest(&mut self) -> Result<Received> {

@@ -12,6 +12,8 @@
 //! `subscriber` adds the waiting. All words of the publisher are hostile input: any value gives an
 //! error, or frames with wrong contents, and every loop is bounded.
 
+mod short;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 

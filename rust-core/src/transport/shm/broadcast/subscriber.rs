@@ -31,7 +31,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::socket;
-use crate::transport::broadcast::{Received, Start};
+use crate::transport::broadcast::{MakeShort, Received, Start};
 
 /// A subscriber's own page: the publisher reads from it how the subscriber sleeps, and which
 /// message it read last. It has no ring.
@@ -169,6 +169,19 @@ impl BroadcastReader {
                 other => return Ok(other),
             }
         }
+    }
+
+    /// Makes a message of the next frame where that is a short one and nothing else is due; false
+    /// otherwise, and then nothing has changed.
+    #[inline]
+    pub fn take_short(&mut self, make: MakeShort<'_>) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        let Some(sequence) = self.ring_reader.take_short(make) else { return false };
+        self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
+        self.short_passed = false;
+        true
     }
 
     fn read(&mut self) -> Result<Received> {

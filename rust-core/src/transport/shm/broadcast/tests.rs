@@ -295,6 +295,14 @@ fn parked_subscriber_stays_readable_until_parked_again() {
     assert_is(&frame(reader.try_recv()), 3, 1);
 }
 
+/// What two readers of the same ring must have in common.
+fn described(received: &Result<Received>) -> String {
+    match received {
+        Ok(received) => format!("{received:?}"),
+        Err(error) => format!("{:?} {}", error.kind(), error.text()),
+    }
+}
+
 #[test]
 fn racing_readers_get_whole_messages_or_lagged() {
     const MESSAGES: u64 = 50_000;
@@ -303,11 +311,12 @@ fn racing_readers_get_whole_messages_or_lagged() {
     std::thread::scope(|s| {
         let reading: Vec<_> = readers
             .iter_mut()
-            .map(|reader| {
+            .zip([RingReader::read, RingReader::read_shortest])
+            .map(|(reader, read)| {
                 s.spawn(move || {
                     let (mut next, mut got) = (1, 0u64);
                     while next <= MESSAGES {
-                        match reader.read() {
+                        match read(reader) {
                             Ok(Received::Frame(frame)) => {
                                 assert_is(&frame, next, (next % 300) as usize);
                                 next += 1;
@@ -341,14 +350,17 @@ proptest! {
     ) {
         let memory = Heap::new(PAGE + 4096);
         let mut ring_writer = RingWriter::new(memory.clone(), 4096);
-        let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
+        let mut ring_reader = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        let mut twin = RingReader::new(memory, 4096, LIMIT, Start::Newest);
         let (mut written, mut accounted) = (0, 0);
         let lengths: Vec<usize> = steps.iter().map(|(length, _)| *length).collect();
         for (length, reads) in steps {
             written += 1;
             prop_assert!(ring_writer.write(&Outgoing::new(data(written), &body(written, length))));
             for _ in 0..reads {
-                match ring_reader.read() {
+                let read = ring_reader.read();
+                prop_assert_eq!(described(&read), described(&twin.read_shortest()));
+                match read {
                     Ok(Received::Frame(frame)) => {
                         accounted += 1;
                         prop_assert_eq!(frame.header.sequence, accounted);
@@ -374,6 +386,7 @@ proptest! {
         let memory = Heap::new(PAGE + 4096);
         let mut ring_writer = RingWriter::new(memory.clone(), 4096);
         let mut ring_reader = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        let mut twin = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
         for sequence in 1..=writes {
             ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 100)));
         }
@@ -389,7 +402,9 @@ proptest! {
             let allowed = [ErrorKind::Malformed, ErrorKind::VersionMismatch, ErrorKind::Lagged,
                            ErrorKind::Stalled, ErrorKind::Disconnected];
             for _ in 0..3 {
-                for result in [ring_reader.read(), ring_reader.latest(),
+                let read = ring_reader.read();
+                prop_assert_eq!(described(&read), described(&twin.read_shortest()));
+                for result in [read, ring_reader.latest(),
                                RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest).read(),
                                RingReader::new(memory.clone(), 4096, LIMIT, Start::After(3)).read()] {
                     match result {
