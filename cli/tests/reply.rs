@@ -81,7 +81,7 @@ fn failure_is_an_error_with_exit_code_and_complaint() {
 #[test]
 fn program_that_takes_too_long_is_killed_with_all_that_it_started() {
     let place = Place::new();
-    let script = format!("sleep 1000 & echo $! > {}/child; wait", place.path().display());
+    let script = format!("sleep 1000 & echo $! > '{}/child'; wait", place.path().display());
     let server =
         place.start(&["reply", "unix:r", "-n", "1", "--within", "0.5", "--shell", "--command", &script]);
     place.wait_for("r.unix");
@@ -111,7 +111,7 @@ fn output_is_bounded_and_what_is_left_behind_is_not_waited_for() {
 #[test]
 fn message_runs_the_program_too_and_a_signal_ends_the_server() {
     let place = Place::new();
-    let script = format!("cat >> {}/got", place.path().display());
+    let script = format!("cat >> '{}/got'", place.path().display());
     let server = place.start(&["reply", "unix:r", "--shell", "--command", &script]);
     place.wait_for("r.unix");
     assert_eq!(place.run(&["send", "unix:r", "-m", "first"]).code, Some(0));

@@ -743,7 +743,7 @@ fn a_writer_may_be_killed_at_any_moment() {
 fn a_full_disk_costs_nothing_but_the_new_value() {
     for lock in ["", "1"] {
         let folder = tempfile::tempdir().unwrap();
-        let mount = format!("mount -t tmpfs -o size=1m tmpfs {} && exec \"$@\"", folder.path().display());
+        let mount = format!("mount -t tmpfs -o size=1m tmpfs '{}' && exec \"$@\"", folder.path().display());
         let endpoint = format!("file:{}/value", folder.path().display());
         let wrapped = ["unshare", "-rm", "sh", "-c", &mount, "full"];
         let mut full = this_program(&wrapped, &endpoint, lock == "1", "finds_the_disk_full");

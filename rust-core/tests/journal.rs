@@ -406,8 +406,8 @@ fn a_full_disk_refuses_and_the_journal_goes_on_when_there_is_room() {
     let disk = around.path().display();
     // The mount is this child's own and goes with it.
     let script = format!(
-        "mount -t tmpfs -o size=1m tmpfs {disk} && head -c 200000 /dev/zero > {disk}/ballast \
-         && exec {} fill journal:{disk}/log {disk}/ballast",
+        "mount -t tmpfs -o size=1m tmpfs '{disk}' && head -c 200000 /dev/zero > '{disk}/ballast' \
+         && exec {} fill 'journal:{disk}/log' '{disk}/ballast'",
         victim().display()
     );
     let out =
@@ -426,7 +426,7 @@ fn a_limit_on_files_makes_shorter_segments_and_kills_nobody() {
     let around = tempfile::tempdir().unwrap();
     let endpoint = format!("journal:{}/log", around.path().display());
     // In blocks of 512 bytes.
-    let script = format!("ulimit -f 32 && exec {} limit {endpoint}", victim().display());
+    let script = format!("ulimit -f 32 && exec {} limit '{endpoint}'", victim().display());
     let out = Command::new("sh").args(["-ec", &script]).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{} {said}{}", out.status, String::from_utf8_lossy(&out.stderr));

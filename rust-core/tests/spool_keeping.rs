@@ -350,7 +350,7 @@ fn a_full_disk_is_told_and_leaves_nothing_half_done() {
     alone!(a_full_disk_is_told_and_leaves_nothing_half_done);
     let folder = folder();
     let path = folder.path().display().to_string();
-    let script = "mount -t tmpfs -o size=1m tmpfs $1 && shift && exec \"$@\"";
+    let script = "mount -t tmpfs -o size=1m tmpfs \"$1\" && shift && exec \"$@\"";
     let program = std::env::current_exe().unwrap();
     let inside = Command::new("unshare")
         .args(["-rm", "sh", "-c", script, "full", &path, program.to_str().unwrap()])

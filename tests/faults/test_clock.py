@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import linkspan
@@ -43,11 +45,13 @@ for line in sys.stdin:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
-    built = tmp_path_factory.mktemp("clock") / "step.so"
-    source = Path(__file__).with_name("step.c")
-    subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", built, source], check=True)
-    return built
+def library() -> Iterator[Path]:
+    # LD_PRELOAD takes a space for the end of a name, and TMPDIR may have one.
+    with tempfile.TemporaryDirectory(prefix="clock-", dir="/tmp") as folder:
+        built = Path(folder) / "step.so"
+        source = Path(__file__).with_name("step.c")
+        subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", built, source], check=True)
+        yield built
 
 
 def ask(child: subprocess.Popen[str], line: str) -> str:

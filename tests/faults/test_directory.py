@@ -50,7 +50,7 @@ def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
                      else linkspan.connect(name, timeout=0.1)))
         """,
         endpoint(transport, "ro"), "publish" if transport in ONLY_PUBLISHING else "serve",
-        within=["-m"], mounts=f"mount -t tmpfs tmpfs {runtime}; mount -o remount,ro {runtime}",
+        within=["-m"], mounts=f"mount -t tmpfs tmpfs '{runtime}'; mount -o remount,ro '{runtime}'",
         env={"LINKSPAN_STATE_DIR": str(runtime)},
     )
     serving, says_where, connecting = lines(child)
@@ -66,7 +66,7 @@ def test_a_directory_that_takes_no_more_names(transport: str, start, runtime: Pa
 
     The kernel refuses to make a file system read-only under those who hold a lock there; a directory can be made immutable.
     """
-    if subprocess.run(["unshare", "-m", "sh", "-ec", f"mount -t tmpfs tmpfs {runtime}; chattr +i {runtime}"], check=False).returncode:
+    if subprocess.run(["unshare", "-m", "sh", "-ec", f"mount -t tmpfs tmpfs '{runtime}'; chattr +i '{runtime}'"], check=False).returncode:
         pytest.skip("on this kernel a directory in tmpfs cannot be made immutable")
     child = start(
         """
@@ -90,7 +90,7 @@ def test_a_directory_that_takes_no_more_names(transport: str, start, runtime: Pa
                 let("-i")
                 print(channel.call(3).value)
         """,
-        endpoint(transport, "ro"), within=["-m"], mounts=f"mount -t tmpfs tmpfs {runtime}",
+        endpoint(transport, "ro"), within=["-m"], mounts=f"mount -t tmpfs tmpfs '{runtime}'",
     )
     first, second, third = lines(child)
     assert (first, third) == ("1", "3")

@@ -58,7 +58,7 @@ def test_token_on_a_full_disk_leaves_nothing_and_is_made_once_there_is_space(sta
         print(became(listens), os.path.getsize(folder + "/.token") > 0)
         """,
         within=["--mount", "--net"],
-        mounts=f"mount -t tmpfs -o size=128k,mode=700 none {folder} && ip link set lo up",
+        mounts=f"mount -t tmpfs -o size=128k,mode=700 none '{folder}' && ip link set lo up",
         env={"LINKSPAN_DIR": str(folder)},
     )
     assert lines(child) == ["NoSpace", "['.lock']", "done True"]

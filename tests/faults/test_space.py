@@ -25,7 +25,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 
 
 def small(folder: Path) -> str:
-    return f"mount -t tmpfs -o size=256k,nr_inodes=64 tmpfs {folder}"
+    return f"mount -t tmpfs -o size=256k,nr_inodes=64 tmpfs '{folder}'"
 
 
 @as_root

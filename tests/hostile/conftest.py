@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,17 @@ PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/lin
 # The independent implementation of the protocol is the strangers'.
 sys.path.insert(0, str(HERE.parent / "strangers"))
 
-from party import Party  # noqa: E402
+from party import EFFORT, Party  # noqa: E402
 from scene import Scene  # noqa: E402
+
+
+def drawn(cases: Iterable[str]) -> list[str]:
+    """Half of the cases of a test, drawn by chance, or all of them where LINKSPAN_HOSTILE asks for more; the names of tests tell which.
+
+    The workers of a run have to collect the same tests, so they draw with the run's own number."""
+    seed = os.environ.get("LINKSPAN_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID") or os.urandom(4).hex()
+    whole = list(cases)
+    return whole if EFFORT > 1 else sorted(random.Random(seed).sample(whole, len(whole) // 2), key=whole.index)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 import neighbour
 import stranger
-from conftest import PROGRAM
+from conftest import PROGRAM, drawn
 from neighbour import GROUP, HONEST, JOURNAL, MEMBER, OUTSIDER, RUNTIME, SPOOL, STATE, THINGS, Honest, Snapshot
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
@@ -59,7 +59,7 @@ def before(folder: Path) -> Iterator[Snapshot]:
     assert now == was, {path: (was.get(path), now.get(path)) for path in was.keys() | now.keys() if was.get(path) != now.get(path)}
 
 
-@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("thing", drawn(THINGS))
 def test_member_lays_things_at_every_name(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
     canary = folder / "canary"
 
@@ -74,7 +74,7 @@ def test_member_lays_things_at_every_name(folder: Path, honest: Honest, before: 
     honest.all_at_once(*LOOKS)
 
 
-@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("thing", drawn(THINGS))
 def test_member_lays_things_into_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
     """The directories are its own, and so is all that is in them; another user's program comes to use them."""
     canary = folder / "canary"

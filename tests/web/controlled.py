@@ -126,7 +126,7 @@ class Desk:
 def start_controller(folder, port=0):
     """A controller with its own page; gives it and where that is, with the token."""
     serves = [PROGRAM, "controller", "--no-tcp", "--http", f"127.0.0.1:{port}"]
-    return started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (\S+)")
+    return started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (.+)")
 
 
 def open_desk(kind, folder):

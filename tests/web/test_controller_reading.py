@@ -14,7 +14,7 @@ from conftest import PATIENCE
 from controlled import ADDRESS, PROGRAM, Desk, ended, started
 from test_controller_access import attempts, routes, sent
 
-CAME = r"the page is at (http://[^/\s]+)/; its whole address is in (\S+)"
+CAME = r"the page is at (http://[^/\s]+)/; its whole address is in (.+)"
 
 
 def start(folder):

@@ -149,7 +149,9 @@ impl Running {
 
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        // In Turkish the program `kill` takes CONT for no name of a signal.
+        let kill = Command::new("kill").args(["-s", name, &pid]).env("LC_ALL", "C").status().unwrap();
+        assert!(kill.success());
     }
 
     /// Waits for its end, having closed its standard input.
