@@ -36,13 +36,13 @@ env[LINKSPAN_DIR] = {folder}/run
 env[LINKSPAN_PAGE_TOKEN] = {token}
 env[LINKSPAN_PAGE_HOSTS] = {NAME}
 """)
-    temporary = "\n".join(f"{kind}_temp_path {folder}/nginx-{kind};" for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
+    temporary = "\n".join(f'{kind}_temp_path "{folder}/nginx-{kind}";' for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
     nginx.write_text(f"""
 user root;
 worker_processes 1;
 daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
+pid "{folder}/nginx.pid";
+error_log "{folder}/nginx.log";
 events {{}}
 http {{
     access_log off;
@@ -53,7 +53,7 @@ http {{
             include /etc/nginx/fastcgi_params;
             fastcgi_param HTTP_HOST $http_host;
             fastcgi_param SCRIPT_FILENAME {ROOT}/examples/controller-page/index.php;
-            fastcgi_pass unix:{folder}/fpm.sock;
+            fastcgi_pass "unix:{folder}/fpm.sock";
             fastcgi_buffering off;
             fastcgi_read_timeout 700;
         }}
