@@ -6,6 +6,7 @@ mod zenoh;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,12 +134,24 @@ impl Config {
             ),
             _ => Error::os(format!("reading {shown}"), e.raw_os_error().unwrap_or(0)),
         };
-        if std::fs::metadata(path).map_err(os)?.len() > LONGEST {
+        // Reading a named pipe or a device might never end.
+        if !std::fs::metadata(path).map_err(os)?.is_file() {
+            return Err(wrong(format!(
+                "{shown} is a directory, a pipe or a device; name a file with the configuration"
+            )));
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).map_err(os)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(os)?;
+        if bytes.len() as u64 > LONGEST {
             return Err(wrong(format!(
                 "{shown} has more than {LONGEST} bytes, which no configuration needs"
             )));
         }
-        let text = std::fs::read_to_string(path).map_err(os)?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let good = e.utf8_error().valid_up_to();
+            let place = place(&String::from_utf8_lossy(&e.as_bytes()[..good]), good);
+            wrong(format!("{shown}:{place}: these bytes are no UTF-8; save the file in that encoding"))
+        })?;
         let mut config = Config::parse(&text, &shown)?;
         if let Some(beside) = path.parent() {
             if let Some(tls) = &mut config.tls {
@@ -186,6 +199,13 @@ impl Config {
                 let text = format!(
                     "{pattern:?} is no pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one; those of journals begin with {JOURNAL}"
                 );
+                return Err(wrong(text));
+            }
+        }
+        for (what, name) in [("status", &self.status), ("service", &self.service)] {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+            if name.is_empty() || !name.chars().all(allowed) {
+                let text = format!("{what} {name:?} is no name; give it letters, digits, . _ - and /");
                 return Err(wrong(text));
             }
         }

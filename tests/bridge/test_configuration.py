@@ -47,6 +47,8 @@ def test_mistakes_are_told_with_their_place(machines):
         ('export = ["lab/*"]\n[zenoh]\nlisten = ["tcp/0.0.0.0:7447"]\n', "3:11: "),
         ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["127.0.0.1:4222"]\n', "4:12: "),
         ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["nats://10.0.0.1:4222"]\n', "4:12: "),
+        ('export = ["lab/*"]\nstatus = "x y"\n', "2:10: "),
+        ('export = ["lab/*"]\nservice = ""\n', "2:11: "),
         # It is what the file does not say.
         ("", " nothing to carry: say what"),
         ('export = ["lab/*"]\n', " "),
@@ -54,6 +56,14 @@ def test_mistakes_are_told_with_their_place(machines):
         file.write_text(text)
         said = north.run("bridge", "check", file, code=1)
         assert f"{file}:{place}" in said, (text, said)
+    file.unlink()
+    # What is no file is not read, which might never end.
+    os.mkfifo(file)
+    for path, expected in [(file, "is a directory, a pipe"), (north.folder, "is a directory, a pipe"), ("/dev/zero", "is a directory, a pipe")]:
+        assert expected in north.run("bridge", "check", path, code=1)
+    file.unlink()
+    file.write_bytes(b'export = ["lab/*"]\nrealm = "\xff"\n')
+    assert f"{file}:2:10: these bytes are no UTF-8" in north.run("bridge", "check", file, code=1)
     file.unlink()
     for words in (["check", file], ["--config", file]):
         said = north.run("bridge", *words, code=1)
