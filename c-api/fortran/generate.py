@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes linkspan.f90 from linkspan.f90.in, services.f90.in and the C header; with --check only says whether it is up to date.
+"""Writes linkspan.f90 from linkspan.f90.in, services.f90.in and the C header; with --check only reports whether it is up to date.
 
 What repeats is made here: the interfaces to C, the constants, `put` and `get` for each kind and rank, and what all
 handles have in common.
@@ -92,7 +92,7 @@ def argument(text: str) -> tuple[str, str]:
 
 def interfaces(code: str) -> list[str]:
     lines = []
-    # The walk has no use here: Fortran asks by path.
+    # The walk has no use here: Fortran reads by path.
     prototype = re.compile(r"^(?:const )?(\w+)\s+(\*?)(linkspan_\w+)\(([^)]*)\);", flags=re.M)
     for result, pointer, name, arguments in prototype.findall(code):
         if name.startswith("linkspan_walk_"):
@@ -396,7 +396,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 def loan_procedures(name: str) -> str:
     """What lends memory for an array of each kind and rank."""
     out = f"""
-   ! Asks for memory of this shape; `lent` says where it is.
+   ! Takes memory of this shape; `lent` points to it.
    function {name}_lend(self, dtype, shape, lent) result(status)
       class(linkspan_{name}), intent(in) :: self
       integer(c_int32_t), intent(in) :: dtype
@@ -547,7 +547,7 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 
-   ! With the option ack="manual": says that everything which was received so far has been consumed.
+   ! With the option ack="manual": acknowledges everything that was received so far.
    subroutine {name}_ack(self, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
@@ -565,11 +565,11 @@ def handle_procedures(name: str) -> str:
    end function
 """
     what = {"server": "request", "subscriber": "message"}.get(name)
-    missed = """ It goes on where messages were missed: `missed()` of the message says how many just
+    missed = """ It goes on where messages were missed: `missed()` of the message is how many just
    ! before it.""" if what == "message" else ""
     if what:
         out += f"""
-   ! The next {what}, for ever unless told otherwise; false at close and at a stop signal. What `{what}` held is
+   ! The next {what}, for ever without a time-out; false at close and at a stop signal. What `{what}` held is
    ! released first.{missed}
    function {name}_next(self, {what}, timeout, stat, errmsg) result(more)
       class(linkspan_{name}), intent(in) :: self

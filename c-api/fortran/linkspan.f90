@@ -242,8 +242,6 @@ module linkspan_c_interface
       logical(c_bool) :: is_request = .false._c_bool
       type(c_ptr) :: source = c_null_ptr
       integer(c_size_t) :: source_length = 0
-      type(c_ptr) :: body = c_null_ptr
-      integer(c_size_t) :: body_length = 0
    end type
 
    type, bind(C) :: c_error
@@ -263,7 +261,7 @@ module linkspan_c_interface
       integer(c_size_t) :: remote_data_length = 0
    end type
 
-   ! What generated code says of its types; see linkspan.h.
+   ! The tables of types in generated code; see linkspan.h.
    type, bind(C) :: linkspan_record_access
       type(c_funptr) :: find = c_null_funptr
       type(c_funptr) :: make = c_null_funptr
@@ -761,6 +759,13 @@ module linkspan_c_interface
          import
          type(c_ptr), value :: message
          type(c_message_info), intent(inout) :: info
+         integer(c_int32_t) :: outcome
+      end function
+      function c_message_get_body(message, body, length) bind(C, name="linkspan_message_get_body") result(outcome)
+         import
+         type(c_ptr), value :: message
+         type(c_ptr), intent(out) :: body
+         integer(c_size_t), intent(out), optional :: length
          integer(c_int32_t) :: outcome
       end function
       function c_publisher_new(endpoint, options, publisher) bind(C, name="linkspan_publisher_new") result(outcome)
@@ -1795,7 +1800,7 @@ module linkspan
    ! What an endpoint is opened with; what is not named has its default.
    type :: linkspan_options
       character(:), allocatable :: encoding
-      ! Seconds that a call waits which is not told otherwise; 0 for calls that do not wait, or linkspan_forever.
+      ! Seconds that a call without a time-out of its own waits; 0 for calls that do not wait, or linkspan_forever.
       real(real64) :: timeout = linkspan_default_timeout
       character(:), allocatable :: client_id
       integer(int64) :: buffer = 0
@@ -2612,7 +2617,7 @@ module linkspan
    end type
 
    ! Writes values one after the other, without a tree: what generated code uses. Keep one for many messages.
-   ! The first error stays, and `finish` tells it. Each value has its key in a map, and none in a list or as the
+   ! The first error stays, and `finish` returns it. Each value has its key in a map, and none in a list or as the
    ! whole value.
    type :: linkspan_writer
       private
@@ -2644,7 +2649,7 @@ module linkspan
    end type
 
    ! Reads values one after the other, without a tree: what generated code uses. Keep one for many messages. The
-   ! first error stays, up to then values are zero and empty, and `finish` tells it.
+   ! first error stays, up to then values are zero and empty, and `finish` returns it.
    type :: linkspan_reader
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -2704,7 +2709,7 @@ module linkspan
       character(:), allocatable :: controller
       ! The period of its steps in seconds, zero for one after the other; below zero it has no steps of its own.
       real(real64) :: every = -1
-      ! Whether it waits in READY until it is told to RUN.
+      ! Whether it waits in READY until the command RUN.
       logical :: paused = .false.
       ! A line about it for people.
       character(:), allocatable :: description
@@ -2720,14 +2725,14 @@ module linkspan
       type(c_ptr) :: on_cancel_context = c_null_ptr
    end type
 
-   ! What a service is told to do. It is answered once, by task_done or task_failed of its service.
+   ! A command to a service. It is answered once, by task_done or task_failed of its service.
    type :: linkspan_task
       ! linkspan_command_step, linkspan_command_pause and so on, or linkspan_command_own for one that its name names.
       integer :: command = linkspan_command_end
       ! The state that the service comes from: for a shutdown, linkspan_state_paused means that all is closed already.
       integer :: before = 0
       character(:), allocatable :: name
-      ! The id that its sender chose; "" for a step, and for what a signal asked.
+      ! The id that its sender chose; "" for a step, and for the command of a signal.
       character(:), allocatable :: id
       ! How many seconds remained for it when it was given, or linkspan_forever.
       real(real64) :: remaining = 0
@@ -2737,7 +2742,7 @@ module linkspan
       procedure :: arguments => task_arguments
    end type
 
-   ! A program that a controller can ask and tell: it comes for its commands, and says how each went. One thread takes
+   ! A program that a controller commands: it takes its commands, and answers each. One thread takes
    ! commands; log, shutdown, state and is_cancelled are for any.
    type :: linkspan_service
       private
@@ -2764,7 +2769,7 @@ module linkspan
    end type
 
    ! A line to the controller of this machine, or of another one. Any number of threads ask, in turn; one may wait
-   ! in next. Records of services and answers are maps, as linkspan_controller in linkspan.h says.
+   ! in next. Records of services and answers are maps, as described at linkspan_controller in linkspan.h.
    type :: linkspan_controller
       private
       type(c_ptr) :: handle = c_null_ptr
@@ -2852,7 +2857,7 @@ contains
       bytes = view
    end function
 
-   ! Ends every call: reports through stat, or stops the program where nobody asked for it. `why` is the text of a
+   ! Ends every call: reports through stat, or stops the program where the caller gave no stat. `why` is the text of a
    ! failure that was found on this side.
    subroutine finish(status, stat, why)
       integer(c_int32_t), intent(in) :: status
@@ -2868,7 +2873,7 @@ contains
       error stop text
    end subroutine
 
-   ! Tells what happened to somebody who asked for it.
+   ! Returns status and text to a caller that gave stat.
    subroutine explain(errmsg, stat, why)
       character(:), allocatable, intent(inout) :: errmsg
       integer, intent(in), optional :: stat
@@ -3494,7 +3499,7 @@ contains
 
    ! ------------------------------------------------------------------------------------------- messages: put, get
 
-   ! Puts an N-d array; column-major, as it lies. One dimension has no order and is said to be in C's.
+   ! Puts an N-d array; column-major, as it lies. One dimension has no order and is marked as C's.
    function put_elements(self, key, dtype, shape, place) result(status)
       class(linkspan_message), intent(in) :: self
       character(*), intent(in), optional :: key
@@ -3506,7 +3511,7 @@ contains
       array%dtype = dtype
       array%order = int(merge(linkspan_column, linkspan_row, size(shape) > 1), c_int32_t)
       array%rank = size(shape, kind=c_size_t)
-      ! gfortran 12 says -1 for the extent of an empty array constructor.
+      ! gfortran 12 gives -1 for the extent of an empty array constructor.
       array%dims(:size(shape)) = max(shape, 0_c_int64_t)
       array%data = place
       if (present(key)) then
@@ -9674,7 +9679,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Asks for memory of this shape; `lent` says where it is.
+   ! Takes memory of this shape; `lent` points to it.
    function channel_lend(self, dtype, shape, lent) result(status)
       class(linkspan_channel), intent(in) :: self
       integer(c_int32_t), intent(in) :: dtype
@@ -10629,7 +10634,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Asks for memory of this shape; `lent` says where it is.
+   ! Takes memory of this shape; `lent` points to it.
    function message_lend(self, dtype, shape, lent) result(status)
       class(linkspan_message), intent(in) :: self
       integer(c_int32_t), intent(in) :: dtype
@@ -11584,7 +11589,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Asks for memory of this shape; `lent` says where it is.
+   ! Takes memory of this shape; `lent` points to it.
    function publisher_lend(self, dtype, shape, lent) result(status)
       class(linkspan_publisher), intent(in) :: self
       integer(c_int32_t), intent(in) :: dtype
@@ -12854,7 +12859,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! With the option ack="manual": says that everything which was received so far has been consumed.
+   ! With the option ack="manual": acknowledges everything that was received so far.
    subroutine channel_ack(self, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
       integer, intent(out), optional :: stat
@@ -13000,7 +13005,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! The next request, for ever unless told otherwise; false at close and at a stop signal. What `request` held is
+   ! The next request, for ever without a time-out; false at close and at a stop signal. What `request` held is
    ! released first.
    function server_next(self, request, timeout, stat, errmsg) result(more)
       class(linkspan_server), intent(in) :: self
@@ -13207,7 +13212,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! With the option ack="manual": says that everything which was received so far has been consumed.
+   ! With the option ack="manual": acknowledges everything that was received so far.
    subroutine subscriber_ack(self, stat, errmsg)
       class(linkspan_subscriber), intent(in) :: self
       integer, intent(out), optional :: stat
@@ -13228,8 +13233,8 @@ contains
       there = found
    end function
 
-   ! The next message, for ever unless told otherwise; false at close and at a stop signal. What `message` held is
-   ! released first. It goes on where messages were missed: `missed()` of the message says how many just
+   ! The next message, for ever without a time-out; false at close and at a stop signal. What `message` held is
+   ! released first. It goes on where messages were missed: `missed()` of the message is how many just
    ! before it.
    function subscriber_next(self, message, timeout, stat, errmsg) result(more)
       class(linkspan_subscriber), intent(in) :: self
@@ -13524,7 +13529,7 @@ contains
    end subroutine
 
    ! Sends all messages of an array in their order, with one wake-up or one system call for up to 64 short ones
-   ! where the transport can. sent says how many were sent, also where the call fails.
+   ! where the transport can. sent is how many were sent, also where the call fails.
    subroutine channel_send_many(self, messages, sent, timeout, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
       type(linkspan_message), intent(in) :: messages(:)
@@ -13715,7 +13720,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! With the option ack="manual": says that this request, and what its sender sent before it, has been consumed,
+   ! With the option ack="manual": acknowledges this request, and what its sender sent before it,
    ! before it is answered.
    subroutine server_ack(self, request, stat, errmsg)
       class(linkspan_server), intent(in) :: self
@@ -13754,7 +13759,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Publishes all messages of an array in their order. sent says how many were published, also where the call fails.
+   ! Publishes all messages of an array in their order. sent is how many were published, also where the call fails.
    subroutine publisher_send_many(self, messages, sent, stat, errmsg)
       class(linkspan_publisher), intent(in) :: self
       type(linkspan_message), intent(in) :: messages(:)
@@ -13792,7 +13797,7 @@ contains
       number = int(subscribers)
    end function
 
-   ! Waits until so many are there, one where nothing is said, so that they miss none of what follows.
+   ! Waits until so many are there, one by default, so that they miss none of what follows.
    subroutine publisher_wait_for_subscribers(self, count, timeout, stat, errmsg)
       class(linkspan_publisher), intent(in) :: self
       integer, intent(in), optional :: count
@@ -13857,7 +13862,7 @@ contains
             status = c_region_bytes(self%handle, offset, place_of(bytes), int(length, c_size_t))
             if (status /= linkspan_ok) deallocate (bytes)
          else
-            ! More than there is: C refuses it before it writes, and says how much there is.
+            ! More than there is: C refuses it before it writes, and returns how much there is.
             status = c_region_bytes(self%handle, offset, c_loc(nothing), int(length, c_size_t))
          end if
       end if
@@ -13963,7 +13968,7 @@ contains
       end do
    end subroutine
 
-   ! The next task, for ever unless told otherwise; false once the service is STOPPED. With the first call
+   ! The next task, for ever without a time-out; false once the service is STOPPED. With the first call
    ! it is READY, and RUNNING unless it was to be paused. When it fails, the task stays as it was.
    function service_next(self, task, timeout, stat, errmsg) result(more)
       class(linkspan_service), intent(in) :: self
@@ -14003,7 +14008,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! It is done; whoever asked is given the value.
+   ! It is done; the client that sent it gets the value.
    subroutine service_task_done(self, task, value, stat, errmsg)
       class(linkspan_service), intent(in) :: self
       type(linkspan_task), intent(in) :: task
@@ -14098,7 +14103,7 @@ contains
       is = c%is_cancelled
    end function
 
-   ! Whether a controller knows of it now.
+   ! Whether it is registered with a controller now.
    function service_is_connected(self) result(is)
       class(linkspan_service), intent(in) :: self
       logical :: is
@@ -14137,7 +14142,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! The records of all services that the controller knows: an array of maps.
+   ! The records of all services of the controller: an array of maps.
    subroutine controller_services(self, services, timeout, stat, errmsg)
       class(linkspan_controller), intent(in) :: self
       type(linkspan_message), intent(inout) :: services
@@ -14195,8 +14200,8 @@ contains
    end subroutine
 
    ! Gives a service a command that it has so many seconds for, and waits until it is accepted or refused, or done
-   ! where `until_done` says so. How far it has come is in the answer, also that it failed; its id is what
-   ! controller%answer asks for. The same id again is the same command; an epoch, from a service's record, is that of
+   ! with `until_done`. The answer has its outcome so far, also a failure; its id is what
+   ! controller%answer takes. The same id again is the same command; an epoch, from a service's record, is that of
    ! one incarnation.
    subroutine controller_begin(self, service, command, answer, arguments, within, id, epoch, until_done, timeout, &
                                stat, errmsg)
@@ -14274,7 +14279,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Asks to be told of these services or of all, by controller%next: first how each is, then what changes; of their
+   ! Subscribes to these services or to all, for controller%next: first the state of each, then its changes; of their
    ! data, looked at every so many seconds.
    subroutine controller_watch(self, data_every, services, stat, errmsg)
       class(linkspan_controller), intent(in) :: self
@@ -14310,7 +14315,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! What has happened next to what is watched, for ever unless told otherwise: a map whose `what` is service, gone,
+   ! The next event of what is watched, for ever without a time-out: a map whose `what` is service, gone,
    ! data, log or missed. What `push` held stays there when it fails.
    subroutine controller_next(self, push, timeout, stat, errmsg)
       class(linkspan_controller), intent(in) :: self
@@ -14329,7 +14334,7 @@ contains
    ! ------------------------------------------------------------------------------------------- records by tables
    ! What generated code calls, with the table of a type and the place of a value.
 
-   ! The table of a type, which `fill` fills in at the first use. What is wrong with it is told where it is used.
+   ! The table of a type, which `fill` fills in at the first use. A fault in it is reported where it is used.
    function linkspan_table(record, fill) result(table)
       type(linkspan_record), intent(in), target :: record
       type(c_funptr), value :: fill
@@ -14346,7 +14351,7 @@ contains
       bytes = int(transfer(part, 0_c_intptr_t) - transfer(whole, 0_c_intptr_t), c_size_t)
    end function
 
-   ! Describes an array in Fortran's order to the library, which has said of which type its elements are.
+   ! Describes an array in Fortran's order to the library, which has given the type of its elements.
    function linkspan_view_array(array, value) result(found)
       type(c_ptr), value :: array
       type(*), intent(in), contiguous, target :: value(..)
@@ -14382,7 +14387,7 @@ contains
       if (size(value) > 0) place = c_loc(value)
    end function
 
-   ! The same for an array of any number of dimensions, in the order in which it says that it is.
+   ! The same for an array of any number of dimensions, in its own order.
    function linkspan_view_ndarray(array, value) result(found)
       type(c_ptr), value :: array
       type(linkspan_ndarray), intent(in), target :: value
@@ -14494,7 +14499,7 @@ contains
       ended = key//c_null_char
    end function
 
-   ! A writer is made with its first value. That there is no memory for it is told by what is done with it.
+   ! A writer is made with its first value. Where there is no memory for it, its later calls fail.
    subroutine writer_ensure(self)
       class(linkspan_writer), intent(inout) :: self
       integer(c_int32_t) :: outcome
@@ -14924,7 +14929,7 @@ contains
       call take(message, handle)
    end subroutine
 
-   ! Takes an array of this element type; of any order where `order` is -1. `lengths` says how many dimensions it
+   ! Takes an array of this element type; of any order where `order` is -1. `lengths` gives how many dimensions it
    ! has, and their
    ! lengths; -1 is any length. Gives its shape, all zero at an error; `get_elements` gives what is in it.
    function reader_get_shape(self, dtype, order, lengths) result(shape)

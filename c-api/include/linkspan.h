@@ -32,7 +32,7 @@
 #define LINKSPAN_SERVICE_INFO_INIT {sizeof(linkspan_service_info), 0, false, false, 0}
 #define LINKSPAN_COMMAND_REQUEST_INIT {sizeof(linkspan_command_request), NULL, NULL, NULL, LINKSPAN_DEFAULT, NULL, 0, false}
 #define LINKSPAN_CHANNEL_INFO_INIT {sizeof(linkspan_channel_info), 0, false, false, NULL, 0}
-#define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
+#define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
 #define LINKSPAN_ITEM_INIT \
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
@@ -117,7 +117,7 @@
 // A struct with these fields.
 #define LINKSPAN_RECORD_STRUCT 21
 
-// A struct of an enum that says which of the fields there is, and the fields in a union.
+// A struct of an enum, which selects one of the fields, and the fields in a union.
 #define LINKSPAN_RECORD_UNION 22
 
 // `linkspan_array`, whose elements belong to the struct.
@@ -129,7 +129,7 @@
 // A list of truth values that have no place of their own, reached by functions.
 #define LINKSPAN_RECORD_BOOLS 25
 
-// A truth value of as many bytes as `size` says; `count` is the number that stands for true, any but 0 is read as true.
+// A truth value of `size` bytes; `count` is the number that stands for true, any but 0 is read as true.
 #define LINKSPAN_RECORD_LOGICAL 26
 
 // A channel: two ends, messages both ways, requests and replies. Free it with `linkspan_channel_free`.
@@ -293,7 +293,7 @@ typedef struct linkspan_options {
     bool retain_consumed;
     // Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
     bool idempotent;
-    // Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    // Whether a `file:` is written in place under a lock of the file itself, for programs that use only fcntl.
     bool locked;
     // Whether several processes may serve a name, each with this option: they share its requests.
     bool shared;
@@ -403,17 +403,13 @@ typedef struct linkspan_message_info {
     const char *source;
     // How many bytes that is.
     size_t source_length;
-    // The body as it arrived: a view.
-    const uint8_t *body;
-    // How many bytes that is.
-    size_t body_length;
 } linkspan_message_info;
 
 // The kind of a value.
 typedef int32_t linkspan_type;
 
 // How a program reads and makes values that have no layout of their own, such as those of C++'s and Fortran's own types. A type has those
-// functions that its kind needs, the others are NULL; `at` is where the value begins, as its table says, and `which` is the number in the table.
+// functions that its kind needs, the others are NULL; `at` is where the value begins by its table, and `which` is the number in the table.
 // None of them may end in another way than by returning.
 typedef struct linkspan_record_access {
     // Where the value of an optional field or of a variant lies; NULL where it is not there. Of any value: its `linkspan_message`, or NULL.
@@ -456,7 +452,7 @@ typedef struct linkspan_record_field {
     const char *const *aliases;
     // Where its value begins, from the beginning of the struct.
     size_t offset;
-    // Whether it may be left out: `presence` is then where the `bool` lies that says whether it is there, where there is no `access`.
+    // Whether it may be left out: `presence` is then the place of the `bool` that is true where it is there; unused with `access`.
     bool optional;
     // See `optional`.
     size_t presence;
@@ -481,7 +477,7 @@ typedef struct linkspan_record_type {
     size_t size;
     // `sizeof` an item of a list, or of an entry of a map.
     size_t item_size;
-    // `sizeof` the enum that says which field of a union there is.
+    // `sizeof` the enum that selects the field of a union.
     size_t kind_size;
     // The type of a list's items, or of a map's values; NULL for a map whose entries are `fields`.
     const struct linkspan_record_type *of;
@@ -559,7 +555,7 @@ typedef struct linkspan_task {
     linkspan_command command;
     // The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
     linkspan_state before;
-    // What `linkspan_service_task_done` and `linkspan_service_task_failed` know it by.
+    // By which `linkspan_service_task_done` and `linkspan_service_task_failed` identify it.
     uint64_t number;
     // Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
     const char *name;
@@ -855,7 +851,7 @@ typedef struct linkspan_item {
 // The other side's handler failed; carries its code, type, text, data.
 #define LINKSPAN_REMOTE 122
 
-// A number does not fit the type asked for.
+// A number does not fit the requested type.
 #define LINKSPAN_OUT_OF_RANGE 123
 
 // The disk is full.
@@ -1011,7 +1007,7 @@ linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
                                         int *fd);
 
 // Gives what has happened to the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `channel` is live, `events` may be written.
@@ -1123,8 +1119,8 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
                                             int64_t timeout,
                                             struct linkspan_message **value);
 
-// Gives a service a command, and waits until it is accepted or refused, or until it is done where the request says so.
-// `answer`, which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks
+// Gives a service a command, and waits until it is accepted or refused, or with `until_done` in the request until it is done.
+// `answer`, which the caller releases, has its outcome so far and the `id` that `linkspan_controller_answer` takes
 // for. That the command failed or was refused is in the answer; the call itself succeeds then.
 //
 // The caller sees to this:
@@ -1156,7 +1152,7 @@ linkspan_status linkspan_controller_log(const struct linkspan_controller *contro
                                         int64_t timeout,
                                         struct linkspan_message **log);
 
-// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the record of each service, then every change. What is told are maps
+// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each service, then every change, as maps
 // whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
 // `missed` (`count`).
 //
@@ -1292,7 +1288,7 @@ linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listene
                                          int *fd);
 
 // Gives what has happened to the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `listener` is live, `events` may be written.
@@ -1319,7 +1315,7 @@ linkspan_status linkspan_listener_close(const struct linkspan_listener *listener
 // `listener` is NULL or what one of the functions gave, and no other call uses it.
 linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 
-// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, whatever the type says) and
+// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, although the type is) and
 // gives to a message with `linkspan_message_put_loan`: over `shm:` the other side views it where it lies, and nothing is copied. Its
 // elements are whatever was there before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, slots that are all
 // viewed or under way) it is ordinary memory, of which sending makes a copy: the program is the same.
@@ -1336,7 +1332,7 @@ linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
                                       const uint64_t *dims,
                                       struct linkspan_array *array);
 
-// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that asked views it
+// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that sent it views it
 // where it lies. `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
@@ -1358,7 +1354,7 @@ linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publish
                                         struct linkspan_array *array);
 
 // Puts a loan into a message, which has it from then on: nothing is copied, `array->data` becomes NULL, and the program writes it no more.
-// `array->data` says which loan, `array->order` in which order the program wrote it; its type and shape are those with which it was lent.
+// `array->data` identifies the loan, `array->order` is the order in which the program wrote it; its type and shape are those with which it was lent.
 // Any message can have it: sent over another channel than the one that lent it, it is copied. `InvalidState` for an array that is no loan, or
 // no longer. After an error the loan is the program's still.
 //
@@ -1412,6 +1408,15 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
 
+// The encoded value as it arrived: a view. `InvalidState` for a message that was built or decoded here. Where long arrays of the value
+// lie in memory that the sender shares, the first call copies them into one block, which the message keeps.
+//
+// The caller sees to this:
+// `message` is a live message, the results may be written.
+linkspan_status linkspan_message_get_body(const struct linkspan_message *message,
+                                          const uint8_t **body,
+                                          size_t *length);
+
 // Publishes at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
 //
 // The caller sees to this:
@@ -1449,7 +1454,7 @@ linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *pu
                                              size_t *sent);
 
 // Gives what has happened to the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `publisher` is live, `events` may be written.
@@ -1942,7 +1947,7 @@ linkspan_status linkspan_record_prepare(struct linkspan_record *record,
 // Sets every field of a struct to its default or to zero, and ignores what it held before.
 //
 // The caller sees to this:
-// `record` is a table, `to` may be written as far as the table says.
+// `record` is a table, `to` may be written up to the size in the table.
 linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 
 // Frees what a struct holds, which then is all zero.
@@ -2081,7 +2086,7 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       const struct linkspan_message *data);
 
 // Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
-// it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
+// it is answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
 // `request` is a live message.
@@ -2117,7 +2122,7 @@ linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
                                        int *fd);
 
 // Gives what has happened to the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `server` is live, `events` may be written.
@@ -2155,7 +2160,7 @@ linkspan_status linkspan_service_start(const char *name,
 
 // Gives the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed` before the
 // next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
-// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been told. When it fails, `task`
+// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been informed. When it fails, `task`
 // stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a task is open.
 //
 // The caller sees to this:
@@ -2310,7 +2315,7 @@ linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subsc
 linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscriber);
 
 // Gives the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. The call succeeds and `message` gets
-// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` says how
+// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` is how
 // many just before this one.
 //
 // A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
@@ -2332,7 +2337,7 @@ linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *sub
                                            int *fd);
 
 // Gives what has happened to the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `subscriber` is live, `events` may be written.

@@ -382,7 +382,7 @@ pub(crate) fn array_fits(
         && one_order
         && lengths.is_none_or(|lengths| {
             lengths.len() == array.shape.len()
-                && lengths.iter().zip(array.shape).all(|(asked, is)| *asked == u64::MAX || asked == is)
+                && lengths.iter().zip(array.shape).all(|(wanted, is)| *wanted == u64::MAX || wanted == is)
         });
     if fits {
         return Ok(());

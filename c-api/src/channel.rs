@@ -301,7 +301,7 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
 }
 
 /// Gives what has happened to the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `channel` is live, `events` may be written.

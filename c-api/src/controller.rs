@@ -1,4 +1,4 @@
-//! Controllers: what a program asks and tells services through `linkspan controller`.
+//! Controllers: queries and commands of a program to services through `linkspan controller`.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -140,8 +140,8 @@ const DEFAULT: linkspan_command_request = linkspan_command_request {
     until_done: false,
 };
 
-/// Gives a service a command, and waits until it is accepted or refused, or until it is done where the request says so.
-/// `answer`, which the caller releases, says how far it has come, and has the `id` that `linkspan_controller_answer` asks
+/// Gives a service a command, and waits until it is accepted or refused, or with `until_done` in the request until it is done.
+/// `answer`, which the caller releases, has its outcome so far and the `id` that `linkspan_controller_answer` takes
 /// for. That the command failed or was refused is in the answer; the call itself succeeds then.
 ///
 /// # Safety
@@ -157,15 +157,16 @@ pub unsafe extern "C" fn linkspan_controller_begin(
     // SAFETY: as the caller promises.
     unsafe {
         ask(controller, answer, |c| {
-            let (asked, wait) = (read_sized(request, DEFAULT)?, wait(timeout)?);
-            let (service, command, arguments) = given(asked.service, asked.command, asked.arguments)?;
-            let id = match c_text_or_none(asked.id, "an id")? {
+            let (requested, wait) = (read_sized(request, DEFAULT)?, wait(timeout)?);
+            let (service, command, arguments) =
+                given(requested.service, requested.command, requested.arguments)?;
+            let id = match c_text_or_none(requested.id, "an id")? {
                 Some(id) => id.into(),
                 None => Controller::new_id()?,
             };
-            let epoch = (asked.epoch != 0).then_some(asked.epoch);
-            let order = CommandRequest { id, command, arguments, within: duration(asked.within)?, epoch };
-            let answer = match asked.until_done {
+            let epoch = (requested.epoch != 0).then_some(requested.epoch);
+            let order = CommandRequest { id, command, arguments, within: duration(requested.within)?, epoch };
+            let answer = match requested.until_done {
                 true => c.0.request(service, &order, wait)?,
                 false => c.0.begin_request(service, &order, wait)?,
             };
@@ -217,7 +218,7 @@ pub unsafe extern "C" fn linkspan_controller_log(
     }
 }
 
-/// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the record of each service, then every change. What is told are maps
+/// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each service, then every change, as maps
 /// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
 /// `missed` (`count`).
 ///

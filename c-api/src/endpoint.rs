@@ -1,4 +1,4 @@
-//! What a name alone is asked: its newest value, its schemas.
+//! Queries of a name without a channel: its newest value, its schemas.
 
 use std::ffi::c_char;
 

@@ -99,7 +99,7 @@ fn silence_panics() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if INSIDE.get() {
-                // A backtrace only where RUST_BACKTRACE asks for one.
+                // A backtrace only where RUST_BACKTRACE requests one.
                 let trace = Backtrace::capture();
                 let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
                     format!("\n{trace}")
@@ -147,13 +147,13 @@ fn c_string(text: &str) -> CString {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> linkspan_status {
     LAST.with_borrow(|last| {
-        let told = match last {
+        let copied = match last {
             Some(kept) => kept.tell(),
             None => linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() },
         };
-        let status = told.status;
-        // SAFETY: the caller gives NULL or a struct with its size set, as said above.
-        unsafe { write_sized(error, told) };
+        let status = copied.status;
+        // SAFETY: the caller gives NULL or a struct with its size set, as promised above.
+        unsafe { write_sized(error, copied) };
         status
     })
 }
@@ -188,7 +188,7 @@ impl linkspan_error {
 
 impl Kept {
     fn tell(&self) -> linkspan_error {
-        let mut told = linkspan_error {
+        let mut details = linkspan_error {
             status: self.error.kind().code().into(),
             retryable: self.error.retryable(),
             text: self.text.as_ptr(),
@@ -201,15 +201,15 @@ impl Kept {
             ..linkspan_error::nothing()
         };
         if let (Some(failure), Some((kind, text))) = (self.error.remote_failure(), &self.remote) {
-            told.remote_code = failure.code;
-            told.remote_type = kind.as_ptr();
-            told.remote_text = text.as_ptr();
+            details.remote_code = failure.code;
+            details.remote_type = kind.as_ptr();
+            details.remote_text = text.as_ptr();
             if !failure.data.is_empty() {
-                told.remote_data = failure.data.as_ptr();
-                told.remote_data_length = failure.data.len();
+                details.remote_data = failure.data.as_ptr();
+                details.remote_data_length = failure.data.len();
             }
         }
-        told
+        details
     }
 }
 

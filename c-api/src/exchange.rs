@@ -43,8 +43,8 @@ pub(crate) unsafe fn send_many<H: Checked>(
     how: impl FnOnce(&H, Vec<&linkspan_message>) -> Result<u64>,
 ) -> linkspan_status {
     // SAFETY: NULL or writable, as the caller promises.
-    let mut told = unsafe { sent.as_mut() };
-    if let Some(to) = &mut told {
+    let mut sent = unsafe { sent.as_mut() };
+    if let Some(to) = &mut sent {
         **to = 0;
     }
     let send = || {
@@ -62,7 +62,7 @@ pub(crate) unsafe fn send_many<H: Checked>(
     guard(|| {
         let done = send();
         let count = done.as_ref().map_or_else(|error| error.sent().unwrap_or(0), |count| *count);
-        if let Some(to) = &mut told {
+        if let Some(to) = &mut sent {
             **to = usize::try_from(count).unwrap_or(usize::MAX);
         }
         done.map(drop)

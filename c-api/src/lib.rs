@@ -7,12 +7,12 @@
 //! | what callers hand in and get back; structs that begin with their size | `argument`, `sized` |
 //! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
 //! | values event by event, without a tree: what generated code calls | `writer`, `reader`, `field_set`, `tape` |
-//! | structs that go straight to an encoding and back, as a table says | `record` |
+//! | structs that are encoded and decoded directly, by a table | `record` |
 //! | N-d arrays, and memory that is lent for them | `array`, `loan` |
 //! | encodings by number and name, the codecs alone | `encoding`, `codec` |
 //! | options | `options` |
 //! | channels, listeners, servers and their requests | `channel`, `listener`, `server`, `request` |
-//! | publishers, subscribers; what a name alone is asked | `publisher`, `subscriber`, `endpoint` |
+//! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
 //! | handles: their kind, their end, what is left then | `object`, `life` |
 //! | what their families have in common | `exchange` |
 //! | services, their controller, commands and states | `service`, `controller`, `command` |

@@ -1,7 +1,7 @@
-//! How long a handle lives, and what is left when it has been released: a shell that says so for a while.
+//! How long a handle lives, and what is left when it has been released: a shell that is marked as released for a while.
 //!
 //! A handle is a pointer, so a program may use one that it has released, or release it again. The memory of what is
-//! released therefore stays as a shell: its content is dropped at once, a word in it says that it was released, and the
+//! released therefore stays as a shell: its content is dropped at once, a word in it marks it as released, and the
 //! last shells are kept. A stale pointer to one of them reads that word and gets `InvalidState`. Older shells are freed,
 //! and a pointer to them is as wrong as a pointer to any freed memory.
 
@@ -52,7 +52,7 @@ impl Shells {
     /// Keeps a shell and frees the oldest where there are enough.
     ///
     /// # Safety
-    /// `shell` came from a box of a `T`, which does nothing when it is dropped but free itself, and nobody else frees it.
+    /// `shell` came from a box of a `T`, which does nothing when it is dropped but free itself, and no other code frees it.
     pub(crate) unsafe fn keep<T>(&self, shell: *mut T) {
         /// # Safety
         /// `shell` came from a box of a `T`.
@@ -66,7 +66,7 @@ impl Shells {
             if shells.len() > self.most { shells.pop_front() } else { None }
         };
         if let Some(Shell { at, free }) = oldest {
-            // SAFETY: it came in by this function, whose caller promised that it is a box that nobody else frees.
+            // SAFETY: it came in by this function, whose caller promised that it is a box that no other code frees.
             unsafe { free(at) };
         }
     }

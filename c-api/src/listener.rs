@@ -67,7 +67,7 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
 }
 
 /// Gives what has happened to the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `listener` is live, `events` may be written.

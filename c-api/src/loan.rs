@@ -54,7 +54,7 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, whatever the type says) and
+/// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, although the type is) and
 /// gives to a message with `linkspan_message_put_loan`: over `shm:` the other side views it where it lies, and nothing is copied. Its
 /// elements are whatever was there before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, slots that are all
 /// viewed or under way) it is ordinary memory, of which sending makes a copy: the program is the same.
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn linkspan_channel_loan(
     }
 }
 
-/// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that asked views it
+/// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that sent it views it
 /// where it lies. `InvalidState` for a message that is no server's request.
 ///
 /// # Safety
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn linkspan_publisher_loan(
 }
 
 /// Puts a loan into a message, which has it from then on: nothing is copied, `array->data` becomes NULL, and the program writes it no more.
-/// `array->data` says which loan, `array->order` in which order the program wrote it; its type and shape are those with which it was lent.
+/// `array->data` identifies the loan, `array->order` is the order in which the program wrote it; its type and shape are those with which it was lent.
 /// Any message can have it: sent over another channel than the one that lent it, it is copied. `InvalidState` for an array that is no loan, or
 /// no longer. After an error the loan is the program's still.
 ///

@@ -10,7 +10,7 @@ use linkspan::codec::EncodeOptions;
 use linkspan::value::{Keys, Sink, Source};
 use linkspan::{Encoding, Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
 
-use crate::argument::{handle, make, tell};
+use crate::argument::{handle, make, out, tell};
 use crate::array::Aligned;
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
@@ -450,10 +450,6 @@ pub struct linkspan_message_info {
     pub source: *const c_char,
     /// How many bytes that is.
     pub source_length: usize,
-    /// The body as it arrived: a view.
-    pub body: *const u8,
-    /// How many bytes that is.
-    pub body_length: usize,
 }
 
 /// Where a message came from; `InvalidState` for one that was built or decoded here.
@@ -476,8 +472,6 @@ pub unsafe extern "C" fn linkspan_message_get_info(
             is_request: arrived.is_request(),
             source: ptr::null(),
             source_length: 0,
-            body: arrived.body().as_ptr(),
-            body_length: arrived.body().len(),
         };
         give_text(arrived.source(), &mut full.source, &mut full.source_length);
         write_sized(info, full);
@@ -485,4 +479,26 @@ pub unsafe extern "C" fn linkspan_message_get_info(
     };
     // SAFETY: as the caller promises.
     unsafe { tell(message, |message| message.with_arrived(look)) }
+}
+
+/// The encoded value as it arrived: a view. `InvalidState` for a message that was built or decoded here. Where long arrays of the value
+/// lie in memory that the sender shares, the first call copies them into one block, which the message keeps.
+///
+/// # Safety
+/// `message` is a live message, the results may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_get_body(
+    message: *const linkspan_message,
+    body: *mut *const u8,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (to, length) = (out(body)?, out(length)?);
+        handle(message)?.with_arrived(|arrived| {
+            let body = arrived.body();
+            (*to, *length) = (body.as_ptr(), body.len());
+            Ok(())
+        })
+    })
 }

@@ -1,4 +1,4 @@
-//! The handles of objects: a number before each object says of which kind it is, and whether it was freed.
+//! The handles of objects: a number before each object gives its kind and whether it was freed.
 
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
@@ -10,7 +10,7 @@ use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::status::linkspan_status;
 
-/// What a handle holds, behind a number that says what that is: so a pointer that was cast to the wrong kind is refused.
+/// What a handle holds, behind a number for its kind, so that a pointer that was cast to the wrong kind is refused.
 ///
 /// The object is there until the handle is released; then the number is [`RELEASED`].
 #[repr(C)]
@@ -45,7 +45,7 @@ impl<T: Kind> Tagged<T> {
     /// Nobody uses the object meanwhile or later.
     pub(crate) unsafe fn release(&self) -> Result<()> {
         match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: the number said that the object is there, and now says that it is not; the caller promises the rest.
+            // SAFETY: the number was that of a live object, and is now that of a freed one; the caller promises the rest.
             Ok(_) => unsafe { self.object.as_ptr().cast_mut().drop_in_place() },
             Err(_) => return self.check(),
         }
@@ -57,7 +57,7 @@ impl<T> Deref for Tagged<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: handles are checked as they come in, and what is there is released by nobody who uses it.
+        // SAFETY: handles are checked as they come in, and a call that uses an object does not release it.
         unsafe { self.object.assume_init_ref() }
     }
 }

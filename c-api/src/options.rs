@@ -80,7 +80,7 @@ pub struct linkspan_options {
     pub retain_consumed: bool,
     /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
     pub idempotent: bool,
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use only fcntl.
     pub locked: bool,
     /// Whether several processes may serve a name, each with this option: they share its requests.
     pub shared: bool,
@@ -131,7 +131,7 @@ const DEFAULT: linkspan_options = linkspan_options {
 struct OnWait(unsafe extern "C" fn(context: *mut c_void) -> bool, *mut c_void);
 
 // SAFETY: the context is only handed back to the program, whose callback runs in the thread that waits; that it may
-// do so is said in the docs of `on_wait`.
+// do so is in the documentation of `on_wait`.
 unsafe impl Send for OnWait {}
 // SAFETY: as above.
 unsafe impl Sync for OnWait {}
@@ -164,7 +164,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     ] {
         // SAFETY: as the caller promises.
         if let Some(text) = unsafe { c_text_or_none(text, name) }? {
-            // A group is named or numbered; the core tells them apart by their type.
+            // A group is named or numbered; the core distinguishes them by their type.
             let number = if name == "group" { text.parse::<u32>().ok() } else { None };
             core.set(name, &number.map_or_else(|| Value::from(text), Value::from))?;
         }

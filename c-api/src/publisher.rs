@@ -88,7 +88,7 @@ pub unsafe extern "C" fn linkspan_publisher_send_many(
 }
 
 /// Gives what has happened to the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `publisher` is live, `events` may be written.

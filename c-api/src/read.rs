@@ -88,8 +88,8 @@ fn big_int(value: &Value) -> Result<&BigInt> {
     }
 }
 
-fn is_there(value: &Value, asked: &str) -> Error {
-    Error::new(ErrorKind::WrongType, format!("{} is there, {asked} was asked for", value.type_name()))
+fn is_there(value: &Value, requested: &str) -> Error {
+    Error::new(ErrorKind::WrongType, format!("{} is there, {requested} was asked for", value.type_name()))
 }
 
 /// Reads one result at a path.

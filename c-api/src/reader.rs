@@ -165,7 +165,7 @@ impl Reader {
             let key = tape.bytes(entry.key);
             let found = if names.is(open.expected, key) { Some(open.expected) } else { names.position(key) };
             let Some(at) = found else {
-                // A newer writer may send fields that this program does not know.
+                // A newer writer may send fields that this program does not have.
                 *next = match entry.event {
                     Event::Array { after, .. } | Event::Map { after, .. } => after,
                     _ => *next + 1,
@@ -583,14 +583,15 @@ pub unsafe extern "C" fn linkspan_reader_get_variant(
             let variant = variant.as_mut().ok_or_else(|| is_null("the place for a result"))?;
             let names = Names::of(names, width, count)?;
             let values = reader.begin(true)?;
-            let asked = || format!("a map with one key of {}", names.list());
+            let expected = || format!("a map with one key of {}", names.list());
             if values != 1 {
-                let text = format!("{} is expected, {values} keys were found", asked());
+                let text = format!("{} is expected, {values} keys were found", expected());
                 return Err(Error::new(ErrorKind::WrongType, text));
             }
             let key = reader.tape.bytes(reader.peek()?.key);
             *variant = names.position(key).ok_or_else(|| {
-                let text = format!("{} is expected, {:?} was found", asked(), String::from_utf8_lossy(key));
+                let text =
+                    format!("{} is expected, {:?} was found", expected(), String::from_utf8_lossy(key));
                 Error::new(ErrorKind::WrongType, text)
             })? as i32;
             Ok(())

@@ -1,4 +1,4 @@
-//! Regions: somebody else's shared memory, read-only.
+//! Regions: shared memory of another program, read-only.
 
 use std::ffi::{c_char, c_void};
 

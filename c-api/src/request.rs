@@ -57,7 +57,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
 }
 
 /// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
-/// it is answered; an answer says so, too. `InvalidState` for a message that is no server's request.
+/// it is answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
 ///
 /// # Safety
 /// `request` is a live message.

@@ -76,7 +76,7 @@ pub unsafe extern "C" fn linkspan_server_fileno(
 }
 
 /// Gives what has happened to the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `server` is live, `events` may be written.

@@ -1,4 +1,4 @@
-//! Services: a program that does its work step by step and pulls, between the steps, what its controller tells it.
+//! Services: a program that does its work step by step and takes the commands of its controller between the steps.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -30,7 +30,7 @@ const INTERNAL_ERROR: i64 = -32603;
 
 /// A service with the command that its program carries out.
 pub(crate) struct Serving {
-    // Dropped before the service: what was left unanswered is told before the goodbye.
+    // Dropped before the service: failures of unanswered commands are sent before the goodbye.
     open: Mutex<Open>,
     pub(crate) service: ServiceLoop,
 }
@@ -112,7 +112,7 @@ const DEFAULT: linkspan_service_options = linkspan_service_options {
 /// A callback of the program's with its context.
 struct OnCancel(unsafe extern "C" fn(context: *mut c_void), *mut c_void);
 
-// SAFETY: the context is only handed back to the program's callback; that it runs in a thread of the library is said in
+// SAFETY: the context is only handed back to the program's callback; that it runs in a thread of the library is in
 // the docs of `on_cancel`.
 unsafe impl Send for OnCancel {}
 // SAFETY: as above.
@@ -173,7 +173,7 @@ pub struct linkspan_task {
     pub command: linkspan_command,
     /// The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
     pub before: linkspan_state,
-    /// What `linkspan_service_task_done` and `linkspan_service_task_failed` know it by.
+    /// By which `linkspan_service_task_done` and `linkspan_service_task_failed` identify it.
     pub number: u64,
     /// Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
     pub name: *const c_char,
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn linkspan_service_start(
 
 /// Gives the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed` before the
 /// next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
-/// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been told. When it fails, `task`
+/// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been informed. When it fails, `task`
 /// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a task is open.
 ///
 /// # Safety

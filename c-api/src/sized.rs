@@ -5,7 +5,7 @@ use linkspan::{Error, ErrorKind, Result};
 /// Reads a struct that begins with its size; what an older program does not have stays as in `default`.
 ///
 /// # Safety
-/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning says. Every field of `T` is valid
+/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning gives. Every field of `T` is valid
 /// for any bits that C can put there.
 pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Result<T> {
     if pointer.is_null() {
@@ -29,7 +29,7 @@ pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Resul
 /// Fills a struct that begins with its size, as far as it reaches.
 ///
 /// # Safety
-/// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning says.
+/// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning gives.
 pub(crate) unsafe fn write_sized<T>(pointer: *mut T, full: T) {
     if pointer.is_null() {
         return;

@@ -51,7 +51,7 @@ pub const LINKSPAN_INTERRUPTED: linkspan_status = 120;
 pub const LINKSPAN_STALLED: linkspan_status = 121;
 /// The other side's handler failed; carries its code, type, text, data.
 pub const LINKSPAN_REMOTE: linkspan_status = 122;
-/// A number does not fit the type asked for.
+/// A number does not fit the requested type.
 pub const LINKSPAN_OUT_OF_RANGE: linkspan_status = 123;
 /// The disk is full.
 pub const LINKSPAN_NO_SPACE: linkspan_status = 124;

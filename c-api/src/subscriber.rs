@@ -117,7 +117,7 @@ pub unsafe extern "C" fn linkspan_subscriber_ack(subscriber: *const linkspan_sub
 }
 
 /// Gives the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. The call succeeds and `message` gets
-/// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` says how
+/// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` is how
 /// many just before this one.
 ///
 /// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
 }
 
 /// Gives what has happened to the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `back`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `subscriber` is live, `events` may be written.

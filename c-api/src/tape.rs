@@ -179,7 +179,7 @@ impl Tape {
         builder.finish()
     }
 
-    /// Sends the event at `at` and all that lies in it, and says which event comes next.
+    /// Sends the event at `at` and all that lies in it, and returns the position of the next event.
     pub fn send<S: Sink + ?Sized>(&self, at: usize, sink: &mut S) -> Result<usize> {
         let Some(Entry { event, .. }) = self.entries.get(at) else {
             sink.null()?;

@@ -9,7 +9,7 @@ pub(crate) struct Tree {
     root: Option<Value>,
     /// Positions from the root to the innermost open array or map; none where nothing is open.
     open: Option<Vec<usize>>,
-    /// Whether the root was opened by the first key that was put, so that nobody has to end it.
+    /// Whether the root was opened by the first key that was put, so that it needs no end.
     implied: bool,
 }
 

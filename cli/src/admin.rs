@@ -77,10 +77,10 @@ fn lost(listed: &Listed) -> Option<String> {
     ))
 }
 
-/// What the last caller said whose schema does not fit.
+/// The differences that the last caller with a schema that does not fit reported.
 fn mismatched(listed: &Listed) -> Option<String> {
     let said = display::escaped(listed.mismatch.as_ref()?, true);
-    Some(format!("{}: a program called whose schema does not fit, {said}\n", listed.endpoint))
+    Some(format!("{}: a program connected whose schema does not fit, {said}\n", listed.endpoint))
 }
 
 /// What is wrong with a name, in one line.
@@ -108,7 +108,7 @@ fn row(listed: &Listed) -> Vec<String> {
     ]
 }
 
-/// Removes what dead processes of this user left, and says what it left and why.
+/// Removes what dead processes of this user left, and prints what it left and why.
 pub fn clean() -> Result<(), Exit> {
     let cleaned = registry::clean()?;
     let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
@@ -152,7 +152,7 @@ fn paragraph(finding: &Finding) -> String {
     format!("{:<8} {what}\n{remedy}", finding.severity.name())
 }
 
-/// Makes a runtime directory for a group, and says what was done.
+/// Makes a runtime directory for a group, and prints what was done.
 pub fn setup(group: &str, root: &Path) -> Result<(), Exit> {
     let done = doctor::setup(group, root)?;
     output::write(format!("{}\n", done.join("\n")).as_bytes())

@@ -1,4 +1,4 @@
-//! `linkspan controller`: what services dial, and what is asked about them.
+//! `linkspan controller`: the server that services and their clients connect to.
 
 #[cfg(feature = "web")]
 use std::io::{IsTerminal, stdout};

@@ -40,7 +40,7 @@ impl Exit {
         }
     }
 
-    /// Prints the error and returns the exit code. `signal` is the signal that asked the program to stop, if there was one.
+    /// Prints the error and returns the exit code. `signal` is the signal that stopped the program, if there was one.
     pub fn report(self, signal: Option<u8>) -> ExitCode {
         match self {
             Exit::BrokenPipe => ExitCode::SUCCESS,

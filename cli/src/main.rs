@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     result.map_or_else(|exit| exit.report(signals.signal()), |()| ExitCode::SUCCESS)
 }
 
-/// What the command line asks for.
+/// The command of the command line.
 enum Invocation {
     Command(Command),
     /// `service run … -- PROGRAM`.

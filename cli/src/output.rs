@@ -15,7 +15,7 @@ pub fn write(bytes: &[u8]) -> Result<(), Exit> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Exit::from_stdout_error)
 }
 
-/// Whether nobody will read what is written: the pipe on standard output has lost its reader.
+/// Whether no process will read what is written: the pipe on standard output has lost its reader.
 pub fn reader_is_gone() -> bool {
     let out = io::stdout();
     let mut look = [PollFd::new(&out, PollFlags::empty())];
@@ -39,7 +39,7 @@ pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     write(text.as_bytes())
 }
 
-/// Writes a message among others: for a person, when it was sent, its number and who sent it come before the value.
+/// Writes a message among others: for a person, its time, number and source come before the value.
 pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     if output.json {
         return json_message(message, output);

@@ -28,12 +28,12 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     };
     let until = match args.stay {
         Some(seconds) => Some(end_of(seconds)?),
-        // Alone, a value stays until somebody ends it; lines have said when they end, and a file or a journal keeps what it has.
+        // Alone, a value stays until the program is ended; lines have an end of their own, and a file or a journal keeps what it has.
         None if one.is_some() && !keeps(&args.endpoint.name) => None,
         None => Some(Instant::now()),
     };
     let stayed = published.and_then(|()| input::stay(signals, until));
-    // Whoever asked it to stop waits for that, and not long.
+    // After a signal it closes soon.
     let mut check = || signals.check();
     let wait = match &stayed {
         Ok(()) if signals.check().is_ok() => Wait::default().tick(&mut check),
@@ -44,7 +44,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     Ok(closed?)
 }
 
-/// How long subscribers that read slowly are served by a publisher that was asked to stop.
+/// How long subscribers that read slowly are served by a publisher that was stopped by a signal.
 const PARTING: Duration = Duration::from_secs(1);
 
 /// Whether what is published there needs no publisher to stay.
@@ -78,13 +78,13 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
     loop {
         match subscriber.next(Wait::new(args.timeout).tick(&mut check)) {
             Ok(Some(message)) => {
-                // Told, and gone on from: the values that are there matter more than those that are lost. Who asks for the latest
-                // value wants to miss the others.
+                // Print that, and continue: the values that are there matter more than those that are lost. With delivery=latest
+                // the others are to be missed.
                 if message.missed() > 0 && options.delivery != Some(Delivery::Latest) {
                     stderr::print_error(&Error::lagged(message.missed()).on(&args.endpoint.name));
                 }
                 output::message(&message, args.output)?;
-                // What is printed is dealt with: the next one of this name begins behind it.
+                // What is printed is consumed: the next subscriber of this name begins behind it.
                 subscriber.ack()?;
             }
             Ok(None) => return Ok(()),

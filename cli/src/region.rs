@@ -1,4 +1,4 @@
-//! `linkspan region`: what lies in somebody else's memory, read-only.
+//! `linkspan region`: the shared memory of another program, read-only.
 
 use linkspan::{Layout, Value};
 

@@ -48,7 +48,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
     let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
     let answer = outcome.and_then(|printed| value(&printed, args.text));
     if !request.wants_reply() {
-        // Nobody hears of it: it was sent, not called.
+        // No client waits for the answer: it was sent, not called.
         if let Err(failure) = answer {
             stderr::print_note(&format!("{} for a message of {}", failure.text, request.source()));
         }
@@ -56,7 +56,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
     }
     let said = match &answer {
         Ok(value) => match request.reply(value) {
-            // Larger than the caller takes: it is told that in its place.
+            // Larger than the caller accepts: it gets this error instead.
             Err(e) if e.kind() == ErrorKind::TooLarge => {
                 request.fail(&subprocess::failure(e.kind(), e.text()))
             }
@@ -71,7 +71,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
     }
 }
 
-/// The program with its arguments, as they are: a shell reads them only where that was asked for. Nothing of the request stands in
+/// The program with its arguments, as they are: a shell reads them only where that was requested. Nothing of the request stands in
 /// them: it comes by standard input alone.
 fn command(args: &ReplyArgs, request: &Request) -> Command {
     let mut command = match args.shell {

@@ -13,7 +13,7 @@ use signal_hook::{SigId, flag, low_level};
 use crate::exit::STDOUT_CLOSED;
 use crate::output;
 
-/// The signals that ask the program to stop.
+/// The signals that stop the program, SIGINT and SIGTERM.
 pub struct Signals {
     last: Arc<AtomicUsize>,
     /// Each signal writes one byte to the other end.

@@ -64,7 +64,7 @@ pub fn run(
     let complaint = complaint.trim();
     let separator = if complaint.is_empty() { "" } else { ": " };
     Ok(Err(RemoteFailure {
-        // A program that a signal ended has no exit code; 128 and the signal is what a shell says.
+        // A program that a signal ended has no exit code; shells use 128 plus the number of the signal.
         code: i64::from(exit_code(status)),
         kind: "ExitStatus".into(),
         text: format!("{name} ended with {status}{separator}{complaint}"),

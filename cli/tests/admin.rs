@@ -125,7 +125,7 @@ fn the_living_are_not_swept_even_when_they_do_not_answer() {
         let examined = place.run(&["doctor"]);
         assert_eq!(examined.code, Some(1));
         assert!(
-            examined.out.contains(&format!("problem  {} cannot be asked", name("deaf"))),
+            examined.out.contains(&format!("problem  {} cannot be queried", name("deaf"))),
             "{}",
             examined.out
         );

@@ -185,7 +185,7 @@ fn schema_of_a_name_is_shown_compared_and_held_against_values() {
     );
     assert!(said.out.contains("watts: the unit is W here and kW there"), "{}", said.out);
     let said = run(&place, &["schema", "show", "unix:lab/nobody"], "");
-    assert!(said.code == Some(4) && said.err.contains("nobody listens"), "{:?} {}", said.code, said.err);
+    assert!(said.code == Some(4) && said.err.contains("no program listens"), "{:?} {}", said.code, said.err);
     let said = run(&place, &["pub", "--schema", "watts.toml", "unix:lab/other", "{\"watts\": \"much\"}"], "");
     assert!(
         said.code == Some(1) && said.err.contains("watts") && said.err.contains("f64 in W is expected"),

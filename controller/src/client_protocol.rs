@@ -1,4 +1,7 @@
 //! The requests of clients to a controller, as they are encoded.
+//!
+//! Each is a map whose `what` names the request; docs/wire-format.md has the keys. Keys that are not listed there are ignored, so
+//! that later clients can send more of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,10 +12,14 @@ use linkspan::{Command, Error, ErrorKind, Result, Value, quoted};
 /// A command that a client sends to a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientCommand {
+    /// The name of the service.
     pub service: String,
+    /// Chosen by the client: the same id again is the same command.
     pub id: String,
     pub command: Command,
+    /// Null where there are none.
     pub arguments: Value,
+    /// The time for it, at most `MAX_WITHIN`; then it is answered with `Timeout`.
     pub within: Duration,
     /// The incarnation that it is for; `None` matches any.
     pub epoch: Option<u64>,
@@ -59,6 +66,10 @@ pub struct WatchRequest {
 
 impl ClientRequest {
     /// Reads a request.
+    ///
+    /// # Errors
+    /// `Missing` and `WrongType` with the key; `Unsupported` for another `what`; `OutOfRange` for times and waits that are not
+    /// valid.
     pub fn from_value(value: &Value) -> Result<ClientRequest> {
         let text = |key: &str| value.at(key).and_then(Value::as_text).map(str::to_owned);
         Ok(match value.at("what")?.as_text()? {

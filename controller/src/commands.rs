@@ -1,4 +1,15 @@
 //! The handling of commands: a command is sent once to each incarnation and answered once to each client.
+//!
+//! A command is identified by its service and the id that its client chose. It goes through these steps:
+//!
+//! 1. *Open*: bounded in number and bytes for each service and in total; its timer runs. The same id from another client, or
+//!    again from the same one, waits for the same answer; with another command it is `InvalidState`.
+//! 2. *Given* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began: the command
+//!    fails with `Disconnected`. Only commands that change nothing are given to the next incarnation.
+//! 3. *Accepted*, for those that take longer. Clients that wait only for this are answered now.
+//! 4. *Final*: by the service, or at the deadline by the controller. The answer goes to every client that waits, and is kept
+//!    in the archive for clients that lost it. If the service answers after the deadline, its outcome replaces the
+//!    controller's there, and is logged.
 
 use std::sync::Arc;
 
@@ -74,6 +85,7 @@ impl ServerState {
             let text = format!("{} commands wait for {}", service.open.len(), key.0);
             return self.refuse(to, full(&text));
         }
+        // The client has seen one incarnation, and its command may mean harm to the next.
         let pinned = wanted.epoch;
         self.asked.entry(to.session).or_default().insert(key.clone());
         let open = OpenCommand {
@@ -90,7 +102,7 @@ impl ServerState {
         self.add_open_command(&key, open);
         if pinned.is_some_and(|pinned| pinned != epoch) {
             let text = format!(
-                "{} is another incarnation now (epoch {epoch}) than the one that this was for; look at its status, and ask again",
+                "{} is another incarnation now (epoch {epoch}) than the one that this was for; look at its status, and send the command again",
                 key.0
             );
             let error = Error::new(ErrorKind::InvalidState, text);
@@ -119,6 +131,7 @@ impl ServerState {
             id: (&*key.1).into(),
             command: open.command.clone(),
             arguments: open.arguments.clone(),
+            // Less than is left, so that the service's own Timeout arrives before the controller's.
             within: left - margin(left),
             // Another incarnation must never carry it out.
             epoch: Some(epoch),
@@ -406,7 +419,7 @@ mod tests {
         };
         come(&mut state, 1, 1000);
         assert_eq!(give(&mut state, "a", 1000).1, None, "its clock is not known");
-        // It shows 5000 s more than ours. The first message that says so takes 3 s, the second one 20 ms.
+        // It shows 5000 s more than ours. The first message with it takes 3 s, the second one 20 ms.
         for (sent, delay) in [(1000, 3000), (5000, 20)] {
             state.clock_received(1, Duration::from_millis(5_000_000 + sent), at(sent + delay));
         }

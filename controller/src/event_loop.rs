@@ -1,4 +1,11 @@
 //! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out actions of the state.
+//!
+//! One thread does all of this, and blocks only in `epoll`: no peer can make it wait. Messages for a peer that does not read
+//! are queued up to a limit (`peer`); beyond it the peer is disconnected, or for events to watchers, misses them. Of one peer
+//! at most [`BATCH`] messages are handled before the next peer's.
+//!
+//! Links of services and clients have tokens that are never used twice, so an action for a link that has ended is dropped.
+//! A client keeps its session over a broken link: its answers are kept for a while (`disconnected`), and sent over the next one.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -29,22 +36,29 @@ pub struct ControllerServer {
     peers: HashMap<u64, Peer>,
     /// The newest link of each client.
     clients: HashMap<u64, u64>,
+    /// Clients without a link that may come back for their answers.
     disconnected: DisconnectedClients,
     /// Peers whose links are closed after a while, so that they can read the last messages.
     closing: VecDeque<(Duration, u64, Peer)>,
     state: ServerState,
+    /// This incarnation of the controller.
     controller: u64,
     stop: StopHandle,
+    /// When it was made: `Moment::since` counts from here.
     born: Instant,
+    /// The last token that was given to a link.
     last_token: u64,
+    /// Messages, for the statistics.
     received: u64,
     sent: u64,
+    /// Catches SIGINT and SIGTERM while it is there.
     signals: Option<StopWatch>,
     /// Notifications for systemd.
     supervisor: Supervisor,
     ready: Vec<Ready>,
 }
 
+/// Tokens of descriptors in the epoll set: the waker of [`StopHandle`], signals, listeners from 2 on, links from 64 on.
 const WAKE: u64 = 0;
 const SIGNAL: u64 = 1;
 const LISTENERS: u64 = 2;
@@ -58,8 +72,11 @@ impl ControllerServer {
     /// The default endpoints: a local socket for the programs of this user, and TCP for this machine and its containers.
     pub const ENDPOINTS: [&str; 2] = [Controller::ENDPOINT, "tcp://127.0.0.1:17170"];
 
-    /// Listens at these endpoints, or at [`ControllerServer::ENDPOINTS`] if none are given. Returns `AddressInUse` if an endpoint
-    /// is in use, with the process that uses it if that is known.
+    /// Listens at these endpoints, or at [`ControllerServer::ENDPOINTS`] if none are given.
+    ///
+    /// # Errors
+    /// `AddressInUse` if an endpoint is in use, with the process that uses it if that is known; those of listening at each
+    /// endpoint. Then it listens at none of them.
     pub fn listen(endpoints: &[String], options: &ControllerServerOptions) -> Result<ControllerServer> {
         usage::raise_descriptors();
         let standard = ControllerServer::ENDPOINTS.map(str::to_owned);
@@ -118,8 +135,11 @@ impl ControllerServer {
         self.stop.clone()
     }
 
-    /// Serves until [`StopHandle::stop`] or a signal. Returns `Timeout` once the given time has passed, after which it may be
-    /// called again. Without a time it serves for ever.
+    /// Serves until [`StopHandle::stop`] or a signal. Without a time it serves for ever.
+    ///
+    /// # Errors
+    /// `Timeout` once the given time has passed, after which it may be called again; errors of the wait's own check; errors of
+    /// the kernel at `epoll` or a listener.
     pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = start(wait.into(), &self.options.channel.on_wait);
         if self.options.handle_signals && self.signals.is_none() {
@@ -149,11 +169,11 @@ impl ControllerServer {
             }
             true => "ends".to_owned(),
         };
-        let told = [
+        let notified = [
             self.supervisor.controller_state(ends, &status, now.since),
             self.supervisor.tick(None, now.since),
         ];
-        for error in told.into_iter().flatten() {
+        for error in notified.into_iter().flatten() {
             self.state.log_event(None, "error", &error.to_string(), now);
         }
     }
@@ -161,9 +181,9 @@ impl ControllerServer {
     /// Waits for events, and handles those that are ready.
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let now = self.born.elapsed();
-        let told = self.supervisor.next_due(None, now);
+        let supervisor_due = self.supervisor.next_due(None, now);
         let left = self.closing.front().map(|(until, ..)| *until);
-        let due = [self.state.next(), self.disconnected.next(), left, told];
+        let due = [self.state.next(), self.disconnected.next(), left, supervisor_due];
         let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
         // A wait of zero handles ready events, too.
         let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
@@ -279,7 +299,7 @@ impl ControllerServer {
     /// Handles a message of a service.
     fn service_message(&mut self, token: u64, message: &Message) {
         let now = self.now();
-        let said = match kind(message) {
+        let received = match kind(message) {
             Kind::Event => message.value().and_then(|value| {
                 if let Some(clock) = clock_of(value)? {
                     self.state.clock_received(token, clock, now);
@@ -288,8 +308,8 @@ impl ControllerServer {
             }),
             _ => Err(Error::new(ErrorKind::Malformed, "a service sends events only")),
         };
-        match said {
-            Ok(said) => self.state.message_received(token, said, message.body().len(), now),
+        match received {
+            Ok(received) => self.state.message_received(token, received, message.body().len(), now),
             Err(e) => self.state.malformed_message(token, &e, now),
         }
     }
@@ -377,6 +397,7 @@ impl ControllerServer {
         }
     }
 
+    /// Sends an answer to a client; one that cannot be encoded becomes an error, so that each request is answered.
     fn reply(&mut self, to: RequestInfo, value: &Value) {
         match encode(value) {
             Ok(payload) => self.send_reply(to, Outgoing::answer(to, payload)),
@@ -390,6 +411,7 @@ impl ControllerServer {
         }
     }
 
+    /// Sends an answer over the newest link of the client, or keeps it until the client has connected again.
     fn send_reply(&mut self, to: RequestInfo, answer: Outgoing) {
         match self.clients.get(&to.session).copied() {
             Some(token) => self.enqueue(token, answer, false),
@@ -411,8 +433,8 @@ impl ControllerServer {
             if matches!(put, SendOutcome::Queued) && peer.is_idle() && peer.missed > 0 {
                 let missed = std::mem::take(&mut peer.missed);
                 let session = peer.session;
-                let told = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
-                self.send(token, Kind::Event, &told, false);
+                let event = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
+                self.send(token, Kind::Event, &event, false);
                 let now = self.now();
                 self.state.send_snapshot(session, now);
             }
@@ -422,6 +444,7 @@ impl ControllerServer {
         }
     }
 
+    /// Ends the link of a peer to which nothing more can be sent.
     fn settle(&mut self, token: u64, put: SendOutcome) {
         match put {
             SendOutcome::Queued | SendOutcome::Dropped => {}
@@ -439,6 +462,8 @@ impl ControllerServer {
         }
     }
 
+    /// Closes the link of a peer at once; returns the peer's pattern, `None` if it was removed before. The answers that a client
+    /// has not read are kept for it.
     fn remove_peer(&mut self, token: u64) -> Option<Pattern> {
         let mut peer = self.peers.remove(&token)?;
         peer.abandon(&self.epoll);

@@ -73,7 +73,7 @@ pub struct Peer {
     room: Option<OwnedFd>,
     /// Whether the peer has closed its end. Its last messages can still be read.
     write_closed: bool,
-    /// The number of dropped events that the peer was not told of.
+    /// The number of dropped events that were not reported to the peer.
     pub missed: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// The process that listens at a port, and its program; none where nobody does, or where it is another user's.
+/// The process that listens at a port, and its program; none where no process does, or where it is another user's.
 pub fn listener(port: u16) -> Option<(u32, String)> {
     let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()

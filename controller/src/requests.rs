@@ -1,4 +1,4 @@
-//! The handling of clients' requests.
+//! The handling of clients' requests. Every request is answered: with a value, with an error, or for a command, later.
 
 use crate::client_protocol::{ClientCommand, ClientRequest};
 use crate::schedule::{Due, Name};
@@ -41,6 +41,7 @@ impl ServerState {
         self.actions.push_back(Action::ReplyError { to, error });
     }
 
+    /// Returns the records of services behind the name `after`, as many as fit a message; `more` is true if some are left.
     fn page(&self, after: &str, now: Moment) -> Value {
         use std::ops::Bound::{Excluded, Unbounded};
         let mut room = PAGE;
@@ -75,6 +76,7 @@ impl ServerState {
         )
     }
 
+    /// Removes a service that is not connected, with all that is kept for it. `InvalidState` for one that is.
     fn forget(&mut self, service: &str, now: Moment) -> Result<Value, Error> {
         let Some((name, known)) = self.services.get_key_value(service) else {
             return Err(self.unknown_service(service));
@@ -125,6 +127,7 @@ impl ServerState {
         self.schedule_expected_service(&name, due);
     }
 
+    /// Sets the timer of held commands to the first time at which one of them fails.
     fn schedule_expected_service(&mut self, name: &Name, due: std::time::Duration) {
         let due = self.expected.get(name).into_iter().flatten().fold(due, |due, waiting| due.min(waiting.3));
         self.schedule.set(Due::ExpectedService(name.clone()), due);

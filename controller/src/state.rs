@@ -1,5 +1,20 @@
 //! The state of the server as a pure state machine: messages and times go in, actions come out. It uses neither clock nor
 //! socket.
+//!
+//! The event loop calls a method for each event (a link, a message, a time that has come) and then carries out all of
+//! [`ServerState::next_action`] in their order, before the next event. Methods do not fail: what is wrong with a message
+//! becomes an action (a refusal, the end of the link) and a line of the log.
+//!
+//! A service is in one of these views:
+//!
+//! | view | since | ends |
+//! |---|---|---|
+//! | CONNECTED | its introduction was accepted | with its link, its goodbye, or silence |
+//! | STALE | `Limits::silence` without a message, over a link that is open | with the next message, or with its link |
+//! | DISCONNECTED | its link ended without a goodbye; its name and its open commands wait for it | when it connects again, or after `Limits::away` |
+//! | GONE | it sent its goodbye, or was away too long; its open commands have failed | when it connects again, or is forgotten |
+//!
+//! Everything that a peer can make grow has a bound in [`Limits`]; what reaches one is refused with `Full`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +36,9 @@ use linkspan::{Error, ErrorKind, Timestamp, Value, View};
 /// The current time: since the start of the server, and by the clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
+    /// For time-outs and periods: it does not jump when the clock is set.
     pub since: Duration,
+    /// For records and logs.
     pub at: Timestamp,
 }
 
@@ -50,6 +67,7 @@ pub enum Action {
 /// A link to a service.
 #[derive(Debug)]
 pub(super) struct ServiceLink {
+    /// The program at its other end, for texts.
     pub source: Arc<str>,
     /// The user that runs its program.
     pub owner: Owner,
@@ -57,10 +75,12 @@ pub(super) struct ServiceLink {
     machine: Option<Arc<str>>,
     /// The name of the service; `None` before its introduction.
     pub name: Option<Name>,
+    /// Bounds its messages, weighed by size and lines of the log.
     rate: TokenBucket,
+    /// Bounds its malformed messages; each is reported, and one too many closes the link.
     mistakes: TokenBucket,
     /// When a beat was sent last.
-    told: Option<Duration>,
+    last_reported: Option<Duration>,
     /// The clock of the service's machine.
     pub clock: PeerClock,
 }
@@ -68,19 +88,27 @@ pub(super) struct ServiceLink {
 /// The state of the server.
 #[derive(Debug)]
 pub struct ServerState {
+    /// The incarnation of the controller: a random number that clients get in its hello.
     pub(super) controller: u64,
     pub(super) limits: Limits,
+    /// By name, so that lists are in a stable order and can be paged.
     pub(super) services: BTreeMap<Name, ServiceRecord>,
+    /// Open links of services, introduced or not, by token.
     pub(super) links: HashMap<u64, ServiceLink>,
+    /// The watch request of each client, by its session.
     pub(super) watchers: HashMap<u64, WatchRequest>,
+    /// Final answers, for clients that lost theirs.
     pub(super) archive: Archive,
     pub(super) schedule: Schedule,
+    /// Actions that the event loop has not taken yet, in order.
     pub(super) actions: VecDeque<Action>,
+    /// The log of the controller and of all services.
     pub(super) log: Log,
     /// The commands that each client waits for.
     pub(super) asked: HashMap<u64, BTreeSet<Key>>,
     /// Commands for services that are not registered yet but were known to an earlier incarnation of the controller.
     pub(super) expected: BTreeMap<Name, Vec<(RequestInfo, ClientCommand, usize, Duration)>>,
+    /// The size of all commands that are open or held, in bytes.
     pub(super) open_bytes: usize,
     pub(super) outcomes: AnswerCounts,
     /// The number of samples sent.
@@ -146,7 +174,7 @@ impl ServerState {
             name: None,
             rate: TokenBucket::new(self.limits.burst, now.since),
             mistakes: TokenBucket::new(self.limits.mistakes, now.since),
-            told: None,
+            last_reported: None,
             clock: PeerClock::default(),
         };
         self.links.insert(link, line);
@@ -156,23 +184,24 @@ impl ServerState {
     }
 
     /// Handles a message of a service. `bytes` is the size of the message.
-    pub fn message_received(&mut self, link: u64, said: ToController, bytes: usize, now: Moment) {
+    pub fn message_received(&mut self, link: u64, received: ToController, bytes: usize, now: Moment) {
         let Some(line) = self.links.get_mut(&link) else { return };
-        let lines = if let ToController::Log(lines) = &said { lines.len() } else { 0 };
+        // A long message or a log of many lines costs more than a short one, as it does to handle.
+        let lines = if let ToController::Log(lines) = &received { lines.len() } else { 0 };
         let cost = 1.0 + bytes as f64 / 16_384.0 + lines as f64 / 20.0;
         if !line.rate.spend(cost, self.limits.rate, self.limits.burst, now.since) {
             let text = format!("sends more than {} messages a second for too long", self.limits.rate);
             return self.drop_for_violation(link, &text, now);
         }
         let name = line.name.clone();
-        if let ToController::Introduction(introduction) = said {
+        if let ToController::Introduction(introduction) = received {
             return self.introduction_received(link, name, introduction, now);
         }
         let Some(name) = name else {
             return self.drop_for_violation(link, "sends messages before its introduction", now);
         };
         self.note_activity(&name, now);
-        match said {
+        match received {
             ToController::Introduction(_) => {}
             ToController::Report(report) => {
                 self.send_beat(link, now);
@@ -203,7 +232,7 @@ impl ServerState {
                 let Some(service) = self.services.get_mut(&name) else { return };
                 service.introduction.report.state = state;
                 self.release_link(link);
-                self.service_gone(&name, &format!("said goodbye, {}", state.name()), now);
+                self.service_gone(&name, &format!("deregistered, {}", state.name()), now);
             }
         }
     }
@@ -268,6 +297,8 @@ impl ServerState {
         }
     }
 
+    /// Registers the service of a link, or refuses it: an invalid introduction, the name of another user's service, of
+    /// another incarnation that is connected, or a new name at the limit.
     fn introduction_received(&mut self, link: u64, known_as: Option<Name>, it: Introduction, now: Moment) {
         let machine = self.links.get(&link).and_then(|line| line.machine.clone());
         let it = match registry::check(it, &self.limits).and_then(|it| registry::on_machine(it, &machine)) {
@@ -284,7 +315,7 @@ impl ServerState {
             let (name, first) = (known.name.clone(), known.source.clone());
             self.report_problem(&name, "another user's program with the same name was refused", now);
             let text = format!(
-                "{name} is a service of another user here ({first}); take another name, or have that one say goodbye or be forgotten (`linkspan service forget {name}`)"
+                "{name} is a service of another user here ({first}); take another name, or let that one end or be forgotten (`linkspan service forget {name}`)"
             );
             return self.refuse_service(link, &Error::new(ErrorKind::PermissionDenied, text), now);
         }
@@ -328,6 +359,8 @@ impl ServerState {
         self.register(link, it, now);
     }
 
+    /// Makes the link that of the service. Whatever was sent before the last connection broke is unknown, so each open
+    /// command is sent again; the service recognizes those that it has by their ids.
     fn register(&mut self, link: u64, it: Introduction, now: Moment) {
         let name: Name = it.name.as_str().into();
         let Some(line) = self.links.get_mut(&link) else { return };
@@ -388,6 +421,7 @@ impl ServerState {
         self.forget_oldest(now)
     }
 
+    /// Removes the service that has been GONE for longest; false if none is GONE.
     fn forget_oldest(&mut self, now: Moment) -> bool {
         let gone = self.services.values().filter(|service| service.view == View::Gone);
         let Some(name) = gone.min_by_key(|service| service.left).map(|service| service.name.clone()) else {
@@ -411,6 +445,8 @@ impl ServerState {
         }
     }
 
+    /// Any message shows that the service lives. The timer is not set anew for each: it looks at `last_activity` when it
+    /// expires.
     fn note_activity(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
         (service.last_activity, service.last_seen) = (now.since, now.at);
@@ -425,12 +461,13 @@ impl ServerState {
     /// Sends a beat, at most twice per heartbeat period.
     fn send_beat(&mut self, link: u64, now: Moment) {
         let Some(line) = self.links.get_mut(&link) else { return };
-        if line.told.is_none_or(|told| told + self.limits.heartbeat / 2 <= now.since) {
-            line.told = Some(now.since);
+        if line.last_reported.is_none_or(|reported| reported + self.limits.heartbeat / 2 <= now.since) {
+            line.last_reported = Some(now.since);
             self.actions.push_back(Action::SendToService { link, message: ToService::Beat });
         }
     }
 
+    /// Marks a service as STALE if it was silent since the timer was set. Its link stays: it may only be busy.
     fn heartbeat_missed(&mut self, name: &Name, now: Moment) {
         let silence = self.limits.silence();
         let Some(service) = self.services.get_mut(name).filter(|service| service.is_connected()) else {
@@ -460,6 +497,7 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
+    /// Marks a service as GONE, and answers its open commands. Its record stays for clients to see, within a limit.
     fn service_gone(&mut self, name: &Name, why: &str, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.link = None;
@@ -515,6 +553,7 @@ impl ServerState {
         self.release_link(link);
     }
 
+    /// Forgets a link, and closes it once its peer could read the last messages.
     fn release_link(&mut self, link: u64) {
         self.remove_link(link);
         self.actions.push_back(Action::CloseLink { link });

@@ -4,14 +4,14 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Bytes of memory that are this process's now; 0 where the kernel does not say.
+/// Bytes of memory that are this process's now; 0 where the kernel does not give it.
 pub fn memory() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * rustix::param::page_size() as u64
 }
 
-/// Seconds of processor time that this process has used; 0 where the kernel does not say.
+/// Seconds of processor time that this process has used; 0 where the kernel does not give it.
 pub fn processor() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name of the program stands in brackets and may hold anything. Behind it utime and stime are the 12th and 13th.

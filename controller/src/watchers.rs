@@ -1,4 +1,11 @@
 //! Watchers: events about services, and the sampling of data for them.
+//!
+//! A watcher first gets the record of each service that it watches, then the record of each that has changed. Changes in quick
+//! succession are sent as one, `Limits::push` after the one before. A watcher that read too slowly and missed events gets all
+//! records again.
+//!
+//! For data, the controller itself sends the service `GET_DATA` under an id of its own (`look-…`), once for all watchers of that
+//! service and at the shortest period that one of them wants. Each gets the data only when they have changed.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -16,6 +23,7 @@ use linkspan::{Answer, Command, Encoding, ErrorKind, Map, Outcome, Value, codec}
 const SAMPLE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 impl WatchRequest {
+    /// Returns whether the watcher gets events about this service.
     fn wants(&self, name: &str) -> bool {
         self.services.is_empty() || self.services.contains(name)
     }

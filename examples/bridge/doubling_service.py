@@ -1,4 +1,4 @@
-"""Is the server lab/double for Linkspan programs, in JSON; knows NATS alone."""
+"""Is the server lab/double for Linkspan programs, in JSON; uses NATS alone."""
 
 import asyncio
 import json

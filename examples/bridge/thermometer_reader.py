@@ -1,4 +1,4 @@
-"""Prints what a Linkspan program publishes as lab/temperature in JSON; knows NATS alone."""
+"""Prints what a Linkspan program publishes as lab/temperature in JSON; uses NATS alone."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-! Request and reply: `call serve` adds numbers up for whoever asks, `call` asks.
+! Request and reply: `call serve` adds up the numbers of each request, `call` sends one.
 program first_call
    use linkspan
    implicit none

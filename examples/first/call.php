@@ -1,5 +1,5 @@
 <?php
-// Request and reply: `call.php serve` adds numbers up for whoever asks, `call.php` asks.
+// Request and reply: `call.php serve` adds up the numbers of each request, `call.php` sends one.
 
 use Linkspan\Channel;
 use Linkspan\NdArray;

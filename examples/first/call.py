@@ -1,4 +1,4 @@
-"""Request and reply: `call.py serve` adds numbers up for whoever asks, `call.py` asks."""
+"""Request and reply: `call.py serve` adds up the numbers of each request, `call.py` sends one."""
 
 import sys
 from array import array

@@ -1,4 +1,4 @@
-// A data logger: reads this machine's sensors once a second into SQLite, and does what a controller tells it. The same as
+// A data logger: reads this machine's sensors once a second into SQLite, and carries out the commands of a controller. The same as
 // logger.py, in C++17.
 //
 //     g++ -std=c++17 -O2 logger.cpp -o logger -llinkspan -lsqlite3
@@ -102,7 +102,7 @@ public:
             }
             db_->run("commit");
         } catch (...) {
-            // A reading is there whole or not at all; what failed is told, not that nothing was left to undo.
+            // A reading is there whole or not at all; the failure is reported, not that nothing was left to undo.
             sqlite3_exec(db_->c(), "rollback", nullptr, nullptr, nullptr);
             know_quantities();
             throw;

@@ -1,4 +1,4 @@
-"""A data logger: reads this machine's sensors once a second into SQLite, and does what a controller tells it.
+"""A data logger: reads this machine's sensors once a second into SQLite, and carries out the commands of a controller.
 
     python logger.py --database power.db --name power
     linkspan service get power             # how many readings there are, and the last one

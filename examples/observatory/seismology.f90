@@ -1,4 +1,4 @@
-! The spectrum program's arithmetic, which knows nothing of Linkspan: an STA/LTA trigger and a power spectrum.
+! The spectrum program's arithmetic, without Linkspan: an STA/LTA trigger and a power spectrum.
 !
 ! Built with FFTW, which is under the GNU General Public License; see README.md.
 module seismology

@@ -1,4 +1,4 @@
-! The processing: hears observatory/waveform, publishes what its trigger says at observatory/triggers, and answers
+! The processing: subscribes to observatory/waveform, publishes its trigger at observatory/triggers, and answers
 ! requests at observatory/spectrum: the power spectrum of the last N samples. The arithmetic is in seismology.f90.
 program spectrum
    use linkspan
@@ -78,7 +78,7 @@ contains
       allocate (last%on, source=on(longest - n + 1:))
    end function
 
-   ! Answers {op: "recent", samples} and {op: "spectrum", window}; what is wrong with a request is told to who asked.
+   ! Answers {op: "recent", samples} and {op: "spectrum", window}; an invalid request is answered by an error.
    subroutine answer()
       character(:), allocatable :: op, why
       type(linkspan_message) :: reply

@@ -1,4 +1,4 @@
-// Rolling statistics of the sensors: hears observatory/sensors, publishes observatory/statistics twice a second.
+// Rolling statistics of the sensors: subscribes to observatory/sensors, publishes observatory/statistics twice a second.
 #include <linkspan.hpp>
 
 #include "generated/observatory_sensors.hpp"
@@ -20,7 +20,7 @@ using clock_type = std::chrono::steady_clock;
 namespace {
 
 constexpr auto span = 30s;     // what the statistics are over
-constexpr auto period = 500ms; // how often they are told
+constexpr auto period = 500ms; // how often they are published
 
 volatile std::sig_atomic_t stopped = 0;
 
@@ -80,7 +80,7 @@ int main() {
                 // A driver with other units: nothing of it is counted, and the page says why. The next one may fit.
                 std::this_thread::sleep_for(100ms);
             } catch (const linkspan::error &e) {
-                if (!e.retryable()) throw; // nobody publishes yet, or again: the subscriber dials by itself
+                if (!e.retryable()) throw; // no publisher yet, or again: the subscriber dials by itself
             }
             if (clock_type::now() < due) continue;
             due = clock_type::now() + period;

@@ -12,7 +12,7 @@ use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
 use linkspan::schema::Width;
 use linkspan::value::NdArrayRef;
-use linkspan::value::plan::{Form, Held, Place};
+use linkspan::value::plan::{FieldValue, Form, Place};
 use linkspan::{DType, Order, Result, Value};
 
 use crate::class_plan::{ClassName, cases, class};
@@ -246,63 +246,63 @@ impl Record {
 }
 
 /// What a property holds; `None` for what no field is.
-fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<Held<'a>> {
+fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<FieldValue<'a>> {
     let value = value.dereference();
     if let Some(number) = value.double() {
-        return Some(Held::Float(number));
+        return Some(FieldValue::Float(number));
     }
     if let Some(number) = value.long() {
-        return Some(Held::Int(number));
+        return Some(FieldValue::Int(number));
     }
     if let Some(truth) = value.bool() {
-        return Some(Held::Bool(truth));
+        return Some(FieldValue::Bool(truth));
     }
     let object = value.object()?;
     if let Parts::Cases(cases) = parts {
         let is_it = |case: &Zval| case.object().is_some_and(|case| std::ptr::eq(case, object));
-        return Some(Held::Member(cases.iter().position(is_it)? as u32));
+        return Some(FieldValue::Member(cases.iter().position(is_it)? as u32));
     }
     if let Some(at) = ZendClassObject::<Timestamp>::from_zend_obj(object) {
-        return Some(Held::Timestamp(at.0));
+        return Some(FieldValue::Timestamp(at.0));
     }
     if let Some(uuid) = ZendClassObject::<Uuid>::from_zend_obj(object) {
-        return Some(Held::Bytes(&uuid.0));
+        return Some(FieldValue::Bytes(&uuid.0));
     }
     if let Some(number) = ZendClassObject::<BigInt>::from_zend_obj(object) {
         return match number.0 {
-            Value::Int(number) => Some(Held::Int(number)),
-            Value::Uint(number) => Some(Held::Uint(number)),
+            Value::Int(number) => Some(FieldValue::Int(number)),
+            Value::Uint(number) => Some(FieldValue::Uint(number)),
             _ => None,
         };
     }
     let array = &ZendClassObject::<NdArray>::from_zend_obj(object)?.0;
     let Parts::Array { dtype, shape, order } = parts else { return None };
     (array.dtype == *dtype && array.shape == *shape && array.order == *order)
-        .then_some(Held::Bytes(&array.data))
+        .then_some(FieldValue::Bytes(&array.data))
 }
 
 /// What PHP has for the value of a field.
-fn value(held: Held<'_>, parts: &Parts) -> Zval {
+fn value(held: FieldValue<'_>, parts: &Parts) -> Zval {
     let mut zval = Zval::new();
     match (held, parts) {
-        (Held::Float(number), _) => zval.set_double(number),
-        (Held::Int(number), _) => zval.set_long(number),
-        (Held::Bool(truth), _) => zval.set_bool(truth),
-        (Held::Timestamp(at), _) => return into_zval(made(|| Timestamp(at))),
-        (Held::Uint(number), _) => return into_zval(made(|| BigInt(Value::Uint(number)))),
-        (Held::Member(at), Parts::Cases(cases)) => return cases[at as usize].shallow_clone(),
-        (Held::Bytes(bytes), Parts::Array { dtype, shape, order }) => {
+        (FieldValue::Float(number), _) => zval.set_double(number),
+        (FieldValue::Int(number), _) => zval.set_long(number),
+        (FieldValue::Bool(truth), _) => zval.set_bool(truth),
+        (FieldValue::Timestamp(at), _) => return into_zval(made(|| Timestamp(at))),
+        (FieldValue::Uint(number), _) => return into_zval(made(|| BigInt(Value::Uint(number)))),
+        (FieldValue::Member(at), Parts::Cases(cases)) => return cases[at as usize].shallow_clone(),
+        (FieldValue::Bytes(bytes), Parts::Array { dtype, shape, order }) => {
             return into_zval(made(|| {
                 let data = bytes::Bytes::copy_from_slice(bytes);
                 NdArray(linkspan::NdArray { dtype: *dtype, order: *order, shape: shape.clone(), data })
             }));
         }
-        (Held::Bytes(bytes), _) => {
+        (FieldValue::Bytes(bytes), _) => {
             let mut uuid = [0; 16];
             uuid.copy_from_slice(bytes);
             return into_zval(made(|| Uuid(uuid)));
         }
-        (Held::Member(_), _) => zval.set_null(),
+        (FieldValue::Member(_), _) => zval.set_null(),
     }
     zval
 }

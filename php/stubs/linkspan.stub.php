@@ -354,7 +354,7 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function fail(string $text, string $type = '', int $code = -32603, mixed $data = null): void {}
 }
 
-/** Something that happened to an object: 'connected', 'disconnected', 'lagged' or 'back'. */
+/** Something that happened to an object: 'connected', 'disconnected', 'reconnected', 'lagged', 'forgotten' or 'schema_mismatch'. */
 final class Event
 {
     public readonly string $kind;

@@ -119,7 +119,7 @@ echo $power->status()['state'], ' ', implode(' ', $power->status()['allowed']), 
 $power->forget();
 fails(fn () => $power->status());
 $lines = array_filter($controller->log(), fn ($line) => $line['service'] === 'lab/power' && $line['at'] instanceof Linkspan\Timestamp);
-echo implode(', ', array_intersect(['PAUSE DONE', 'break FAILED: asked to fail', 'said goodbye, STOPPED'], array_column($lines, 'text'))), "\n";
+echo implode(', ', array_intersect(['PAUSE DONE', 'break FAILED: asked to fail', 'deregistered, STOPPED'], array_column($lines, 'text'))), "\n";
 echo $controller->stats()['services'], " services\n";
 posix_kill($program->pid(), 15);
 echo $program->finish();
@@ -186,6 +186,6 @@ stopped
 exit 0
 STOPPED 
 NotFound
-PAUSE DONE, break FAILED: asked to fail, said goodbye, STOPPED
+PAUSE DONE, break FAILED: asked to fail, deregistered, STOPPED
 0 services
 exit 0

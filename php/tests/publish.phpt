@@ -109,7 +109,7 @@ InvalidState
 InvalidState
 NotFound
 from the second
-connected lagged disconnected back
+connected lagged disconnected reconnected
 shm:lab/temperature
 NotFound
 NotFound
@@ -133,4 +133,4 @@ InvalidState
 InvalidState
 NotFound
 from the second
-connected lagged disconnected back
+connected lagged disconnected reconnected

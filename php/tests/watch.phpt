@@ -57,7 +57,7 @@ $controller->service('other')->shutdown();
 event($all, 'service', fn ($e) => $e['service']['name'] === 'other' && $e['service']['view'] === 'GONE');
 $controller->forget('other');
 echo event($all, 'gone', fn ($e) => $e['name'] === 'other')['name'], " is forgotten\n";
-echo implode(', ', array_intersect(['is PAUSED', 'PAUSE DONE', 'said goodbye, STOPPED'], $logged)), "\n";
+echo implode(', ', array_intersect(['is PAUSED', 'PAUSE DONE', 'deregistered, STOPPED'], $logged)), "\n";
 
 // An iteration ends when the watch is closed in it.
 foreach ($data as $event) $data->close();
@@ -78,7 +78,7 @@ Timeout
 3 times data
 PAUSED
 other is forgotten
-is PAUSED, PAUSE DONE, said goodbye, STOPPED
+is PAUSED, PAUSE DONE, deregistered, STOPPED
 ended
 InvalidState
 closed with %d rows

@@ -174,7 +174,7 @@ class Channel(_Told[_native.Channel]):
 
     async def send(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> int:
         """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
-        async with self._within(timeout, "the other side did not take what was sent before within {}"):
+        async with self._within(timeout, "the peer did not receive what was sent before within {}"):
             return await _when_room(lambda: self._inner.try_send(value))
 
     async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
@@ -185,7 +185,7 @@ class Channel(_Told[_native.Channel]):
         """
         what = "calls that were made before on this channel were not over within {}; the request was not sent"
         async with self._within(timeout, what) as late, self._one:
-            late.what = "the other side did not take what was sent before within {}; the request was not sent"
+            late.what = "the peer did not receive what was sent before within {}; the request was not sent"
             asked = await _when_room(lambda: self._inner.start_call(value, within=late.remaining))
             late.what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
             late.retryable = self._idempotent
@@ -199,7 +199,7 @@ class Channel(_Told[_native.Channel]):
 
     async def reply(self, request: _native.Message, value: Any, *, timeout: float | None = _LEFT_OUT) -> None:
         """Answers a request that `recv` gave."""
-        async with self._within(timeout, "the one that asked has not taken the answer within {}"):
+        async with self._within(timeout, "the client has not received the answer within {}"):
             await _when_room(lambda: self._inner.reply(request, value, timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:

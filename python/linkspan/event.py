@@ -11,10 +11,10 @@ class Event(NamedTuple):
     """One event, as `events()` returns it."""
 
     #: What.
-    kind: Literal["connected", "disconnected", "lagged", "back", "forgotten", "schema_mismatch"]
+    kind: Literal["connected", "disconnected", "lagged", "reconnected", "forgotten", "schema_mismatch"]
     #: When.
     at: Timestamp
     #: How many messages were missed, for `lagged`, or are lost that were kept for an absent client, for `forgotten`.
     missed: int
-    #: More for a person: who came, why it went.
+    #: More for a person: the source of the peer, or why it disconnected.
     text: str

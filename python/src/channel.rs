@@ -195,7 +195,7 @@ impl Channel {
         })
     }
 
-    /// What happened since the last call: connected, disconnected, lagged, back.
+    /// What happened since the last call: connected, disconnected, reconnected, lagged and others.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         told(py, self.link.events())
     }

@@ -1,7 +1,7 @@
 //! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package take what does not fit the plan, and raise
 //! the exception with the field and the reason.
 
-use linkspan::value::plan::{Form, Held, Place};
+use linkspan::value::plan::{FieldValue, Form, Place};
 use linkspan::{Error, Timestamp};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::ffi;
@@ -185,13 +185,13 @@ impl Record {
                 Member::Field(place, Parts::Nothing) => put(place, &value, block)?,
                 Member::Field(place, Parts::Enum(members)) => {
                     let at = members.iter().position(|member| member.is(&value)).ok_or(Unfit::Other)?;
-                    place.put(Held::Member(at as u32), block)?;
+                    place.put(FieldValue::Member(at as u32), block)?;
                 }
                 Member::Field(place, Parts::Array(write, _)) => {
                     let made = write.bind(py).call1((value,));
                     let made = made.map_err(|raised| Unfit::by_package(py, raised))?;
                     let bytes = made.cast::<PyBytes>().map_err(|_| Unfit::Other)?;
-                    place.put(Held::Bytes(bytes.as_bytes()), block)?;
+                    place.put(FieldValue::Bytes(bytes.as_bytes()), block)?;
                 }
             }
         }
@@ -205,18 +205,18 @@ impl Record {
             let value = match member {
                 Member::Record(record) => record.take(py, block)?,
                 Member::Field(place, parts) => match (place.take(block)?, parts) {
-                    (Held::Float(number), _) => PyFloat::new(py, number).into_any(),
-                    (Held::Int(number), _) => PyInt::new(py, number).into_any(),
-                    (Held::Uint(number), _) => PyInt::new(py, number).into_any(),
-                    (Held::Bool(truth), _) => PyBool::new(py, truth).to_owned().into_any(),
-                    (Held::Timestamp(at), _) => timestamp::object(py, at)?,
-                    (Held::Member(at), Parts::Enum(members)) => members[at as usize].bind(py).clone(),
-                    (Held::Bytes(bytes), Parts::Array(_, read)) => {
+                    (FieldValue::Float(number), _) => PyFloat::new(py, number).into_any(),
+                    (FieldValue::Int(number), _) => PyInt::new(py, number).into_any(),
+                    (FieldValue::Uint(number), _) => PyInt::new(py, number).into_any(),
+                    (FieldValue::Bool(truth), _) => PyBool::new(py, truth).to_owned().into_any(),
+                    (FieldValue::Timestamp(at), _) => timestamp::object(py, at)?,
+                    (FieldValue::Member(at), Parts::Enum(members)) => members[at as usize].bind(py).clone(),
+                    (FieldValue::Bytes(bytes), Parts::Array(_, read)) => {
                         let made = read.bind(py).call1((PyBytes::new(py, bytes),));
                         made.map_err(|raised| Unfit::by_package(py, raised))?
                     }
-                    (Held::Bytes(bytes), _) => uuid::object(py, bytes)?,
-                    (Held::Member(_), _) => return Err(Unfit::Other),
+                    (FieldValue::Bytes(bytes), _) => uuid::object(py, bytes)?,
+                    (FieldValue::Member(_), _) => return Err(Unfit::Other),
                 },
             };
             slot.set(&instance, value)?;
@@ -229,19 +229,19 @@ impl Record {
 fn put(place: &Place, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
     let py = value.py();
     if let Ok(number) = value.cast_exact::<PyFloat>() {
-        place.put(Held::Float(number.value()), block)?;
+        place.put(FieldValue::Float(number.value()), block)?;
     } else if let Ok(truth) = value.cast_exact::<PyBool>() {
-        place.put(Held::Bool(truth.is_true()), block)?;
+        place.put(FieldValue::Bool(truth.is_true()), block)?;
     } else if value.is_exact_instance_of::<PyInt>() {
         place.put(integer(value)?, block)?;
     } else if place.form() == Form::Timestamp {
         let nanoseconds = timestamp::nanoseconds(value)?.ok_or(Unfit::Other)?;
-        let Held::Int(nanoseconds) = integer(&nanoseconds)? else { return Err(Unfit::Other) };
-        place.put(Held::Timestamp(Timestamp(nanoseconds)), block)?;
+        let FieldValue::Int(nanoseconds) = integer(&nanoseconds)? else { return Err(Unfit::Other) };
+        place.put(FieldValue::Timestamp(Timestamp(nanoseconds)), block)?;
     } else if place.form() == Form::Uuid && value.get_type().is(uuid::class(py)?) {
         let bytes = uuid::bytes(value)?;
         let bytes = bytes.cast::<PyBytes>().map_err(|_| Unfit::Other)?;
-        place.put(Held::Bytes(bytes.as_bytes()), block)?;
+        place.put(FieldValue::Bytes(bytes.as_bytes()), block)?;
     } else {
         return Err(Unfit::Other);
     }
@@ -249,7 +249,7 @@ fn put(place: &Place, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), 
 }
 
 /// An integer of 64 bits.
-fn integer(value: &Bound<'_, PyAny>) -> Result<Held<'static>, Unfit> {
+fn integer(value: &Bound<'_, PyAny>) -> Result<FieldValue<'static>, Unfit> {
     if !value.is_exact_instance_of::<PyInt>() {
         return Err(Unfit::Other);
     }
@@ -257,7 +257,7 @@ fn integer(value: &Bound<'_, PyAny>) -> Result<Held<'static>, Unfit> {
     // SAFETY: an int, which is alive; -1 with no overflow is a value, because an int cannot fail here.
     let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
     match overflow {
-        0 => Ok(Held::Int(small)),
-        _ => value.extract().map(Held::Uint).map_err(|_| Unfit::Other),
+        0 => Ok(FieldValue::Int(small)),
+        _ => value.extract().map(FieldValue::Uint).map_err(|_| Unfit::Other),
     }
 }

@@ -203,7 +203,7 @@ impl Subscriber {
         Ok(py.detach(|| self.reader.poll())?)
     }
 
-    /// What happened since the last call: connected, disconnected, lagged, back.
+    /// What happened since the last call: connected, disconnected, reconnected, lagged and others.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         told(py, self.reader.events())
     }

@@ -362,7 +362,7 @@ def test_the_connector_comes_back_to_a_listener_that_restarts(peer, name):
         got = ch.recv().value
     assert got == 2
     kinds = [event.kind for event in ch.events()]
-    assert sorted(kinds) == ["back", "connected", "disconnected"] and kinds[0] == "connected"
+    assert sorted(kinds) == ["connected", "disconnected", "reconnected"] and kinds[0] == "connected"
     assert ch.stats()["connections"] == 2 and ch.events() == []
 
 

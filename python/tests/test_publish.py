@@ -70,7 +70,7 @@ def test_subscribers_wait_for_their_publisher_and_for_its_successor(peer, name):
     again.line()
     tell(again, 7)
     assert readings.recv()["n"] == 7
-    assert [e.kind for e in readings.events()].count("back") == 1
+    assert [e.kind for e in readings.events()].count("reconnected") == 1
 
 
 def test_many_subscribers_and_arrays(name):

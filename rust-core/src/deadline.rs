@@ -22,7 +22,7 @@ pub use peer_clock::PeerClock;
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Timeout {
-    /// As long as the object's options say; 30 s where they say nothing.
+    /// The time-out in the object's options; 30 s where they have none.
     ///
     /// Loops differ: the `next` of a server, a subscriber, a controller and a service, what iterates and `run` go on for ever with it,
     /// until `close` or a signal that asks the program to stop; `latest` does not wait for a publisher.
@@ -334,7 +334,7 @@ impl<'a> Waiting<'a> {
         self.duration.map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
     }
 
-    /// The error that says how long was waited in vain.
+    /// The error with the time that was waited in vain.
     #[cold]
     pub fn timed_out(&self) -> Error {
         let text = match self.duration {

@@ -153,7 +153,7 @@ impl Keyring {
     /// may have read it.
     pub(crate) fn secret(&self) -> Result<Option<Vec<u8>>> {
         let path = self.own_path();
-        let Some(text) = read_private(&path)? else { return Ok(None) };
+        let Some(text) = read_secret(&path)? else { return Ok(None) };
         secret_in(&text).map(Some).ok_or_else(|| no_key(&path))
     }
 
@@ -303,7 +303,7 @@ fn read(path: &Path, file: File, doing: &str) -> Result<String> {
 }
 
 /// Reads the file of our own key, which no other user may have access to.
-fn read_private(path: &Path) -> Result<Option<String>> {
+fn read_secret(path: &Path) -> Result<Option<String>> {
     let doing = format!("reading the key {}", path.display());
     let Some((file, metadata)) = open(path, &doing)? else { return Ok(None) };
     check_ownership(
@@ -316,10 +316,11 @@ fn read_private(path: &Path) -> Result<Option<String>> {
 }
 
 /// Writes a new file under a temporary name and renames it: readers never see a part of it, and
-/// nothing is replaced.
+/// nothing is replaced. Returns once the file and its name are on the disk.
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
-    if let Some(folder) = path.parent() {
+    let folder = path.parent();
+    if let Some(folder) = folder {
         let because = "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)";
         check_ownership(folder, &folder.metadata().doing(doing())?, 0o022, because)?;
     }
@@ -336,7 +337,8 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     file.write_all(text.as_bytes()).doing(doing())?;
     file.sync_all().doing(doing())?;
     let here = rustix::fs::CWD;
-    rustix::fs::renameat_with(here, &new, here, path, rustix::fs::RenameFlags::NOREPLACE).doing(doing())
+    rustix::fs::renameat_with(here, &new, here, path, rustix::fs::RenameFlags::NOREPLACE).doing(doing())?;
+    folder.map_or(Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all())).doing(doing())
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]

@@ -149,7 +149,7 @@ pub fn segments(endpoint: &str) -> Result<Vec<u64>> {
 
 /// Returns the user whose process on this machine has the other end of a TCP connection open, of
 /// which this process has the end `own`: for servers at a loopback address, which every user of the
-/// machine reaches. None for a caller that has disconnected, and if the kernel does not tell.
+/// machine reaches. None for a caller that has disconnected, and if the kernel does not show it.
 pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Option<u32> {
     crate::sys::inet::user_calling(from, own)
 }
@@ -445,7 +445,7 @@ enum Reached {
     Otherwise,
 }
 
-/// Queries the process that holds a name; none if nobody listens.
+/// Queries the process that holds a name; none if no program listens.
 fn query(
     endpoint: &Endpoint,
     place: &Place,
@@ -491,7 +491,7 @@ fn query(
         }
         Ok(Call::NotListening) => return Ok(None),
         Ok(Call::Busy) => {
-            let text = "somebody listens there and has no place for another connection";
+            let text = "a program listens there and has no room for another connection";
             listed.problem = Some(Error::new(ErrorKind::Full, text));
         }
         Err(e) => {
@@ -508,7 +508,7 @@ fn query(
     Ok(Some((listed, Reached::Otherwise)))
 }
 
-/// Returns the credentials of the process that listens at a socket, which the kernel knows even if
+/// Returns the credentials of the process that listens at a socket, which the kernel provides even if
 /// that process does not answer.
 fn listener(place: &Place) -> Option<Credentials> {
     let socket = place.connect(Carries::Bytes, Duration::ZERO).ok()??;
@@ -546,7 +546,7 @@ impl Listed {
         }
     }
 
-    /// Takes over what a record says.
+    /// Takes over the content of a record.
     fn take_record(&mut self, record: &Value) {
         let text = |key: &str| record.at(key).and_then(Value::as_text).map(str::to_owned).ok();
         let number =
@@ -557,7 +557,7 @@ impl Listed {
         self.encoding = text("encoding");
     }
 
-    /// Takes over what an answer says.
+    /// Takes over the content of an answer.
     fn take(&mut self, peer_hello: Hello) {
         let state = peer_hello.state.unwrap_or_default();
         let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());

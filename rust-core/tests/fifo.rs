@@ -78,7 +78,7 @@ fn a_killed_peer_is_gone_though_others_keep_its_pipes() {
     let program = program("test-victim");
     for incarnation in 0..20 {
         let mut victim = Command::new(&program)
-            .args(["talk", &endpoint, &incarnation.to_string()])
+            .args(["exchange", &endpoint, &incarnation.to_string()])
             .stdin(Stdio::null())
             .spawn()
             .unwrap();

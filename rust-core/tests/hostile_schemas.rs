@@ -75,7 +75,7 @@ fn part(at: u64, size: u64, form: &[u8]) -> (&'static str, Value) {
 
 #[test]
 fn fingerprint_that_lies_is_refused() {
-    let form = schema("kW").to_bytes();
+    let form = schema("kW").to_bytes().unwrap();
     let (error, calls) = lied_to(|_, _| {
         vec![("schemas", Value::Array(vec![bytes(&[7; 32])])), part(0, form.len() as u64, &form)]
     });
@@ -86,7 +86,7 @@ fn fingerprint_that_lies_is_refused() {
 
 #[test]
 fn schema_of_a_listener_that_is_none_is_malformed() {
-    let kilowatts = schema("kW").to_bytes();
+    let kilowatts = schema("kW").to_bytes().unwrap();
     // One letter of it, another name of a kind, and the same meaning in other bytes.
     let spoiled = |from: &[u8], to: &[u8]| {
         let at = kilowatts.windows(from.len()).position(|window| window == from).unwrap();
@@ -128,9 +128,9 @@ fn listener_with_another_schema_at_each_call_ends_in_an_error() {
     let (error, calls) = lied_to(|call, said| {
         let unit = format!("10*{}.W", call + 1);
         let found = if said.at("ask").is_ok() { schema(&format!("10*{call}.W")) } else { schema(&unit) };
-        let form = found.to_bytes();
+        let form = found.to_bytes().unwrap();
         vec![
-            ("schemas", Value::Array(vec![bytes(&found.fingerprint().0)])),
+            ("schemas", Value::Array(vec![bytes(&found.fingerprint().unwrap().0)])),
             part(0, form.len() as u64, &form),
         ]
     });
@@ -150,7 +150,7 @@ fn words_of_a_hostile_caller_about_schemas_hurt_nobody() {
         stream.write_all(&hello(more)).unwrap();
         read(&mut stream).unwrap()
     };
-    let fingerprint = schema("W").fingerprint().0;
+    let fingerprint = schema("W").fingerprint().unwrap().0;
     for schemas in [vec![bytes(&[1; 31])], vec![bytes(&[])], vec![Value::from("f")]] {
         let (kind, said) = answer(vec![("schemas", Value::Array(schemas))]);
         assert_eq!(kind, Kind::Error, "{said:?}");
@@ -165,7 +165,7 @@ fn words_of_a_hostile_caller_about_schemas_hurt_nobody() {
         assert!(said.at("schema_part").is_err(), "{said:?}");
     }
     let (_, said) = answer(vec![("ask", true.into()), ("schema_at", 0u64.into())]);
-    assert_eq!(said.at("schema_part/2").unwrap(), &bytes(&schema("W").to_bytes()));
+    assert_eq!(said.at("schema_part/2").unwrap(), &bytes(&schema("W").to_bytes().unwrap()));
     let said = format!("\x1b[2J\u{202e}{}", "é".repeat(1 << 12));
     answer(vec![("ask", true.into()), ("mismatch", said.into())]);
     let event = server.events().into_iter().find(|e| e.kind == EventKind::SchemaMismatch).unwrap();

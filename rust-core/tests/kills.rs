@@ -30,7 +30,7 @@ fn lead(survivor: &mut Survivor) -> Duration {
     let one = |i: i64| {
         let began = Instant::now();
         let mut victim = survivor.meet(i, Life::default());
-        while survivor.heard == 0 {
+        while survivor.received == 0 {
             assert!(victim.ended().is_none(), "a victim ended before it was killed");
             survivor.step();
         }
@@ -93,12 +93,12 @@ macro_rules! suite {
 }
 
 suite! {
-    shm: Talk Listen Serve Call Publish Subscribe TellMany HearMany;
-    unix: Talk Listen Serve Call Publish Subscribe TellMany HearMany;
-    tcp: Talk Listen Serve Call Publish Subscribe;
-    spool: Talk Listen Serve Call;
-    fifo: Talk Listen Serve Call;
-    dgram: Tell Hear;
+    shm: Exchange Listen Serve Call Publish Subscribe SendMany ReceiveMany;
+    unix: Exchange Listen Serve Call Publish Subscribe SendMany ReceiveMany;
+    tcp: Exchange Listen Serve Call Publish Subscribe;
+    spool: Exchange Listen Serve Call;
+    fifo: Exchange Listen Serve Call;
+    dgram: Send Receive;
     file: Publish Subscribe;
     journal: Publish Subscribe;
 }

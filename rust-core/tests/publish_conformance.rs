@@ -196,7 +196,10 @@ fn publisher_restart(t: &str) {
     }
     assert_eq!(subscriber.recv(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::NotFound);
     let kinds: Vec<_> = subscriber.events().iter().map(|e| e.kind.name()).collect();
-    assert_eq!(kinds, ["connected", "disconnected", "back", "disconnected", "back", "disconnected"]);
+    assert_eq!(
+        kinds,
+        ["connected", "disconnected", "reconnected", "disconnected", "reconnected", "disconnected"]
+    );
 }
 
 fn growing_messages(t: &str) {

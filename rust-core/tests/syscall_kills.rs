@@ -180,12 +180,12 @@ macro_rules! suite {
 }
 
 suite! {
-    shm: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
-    unix: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
-    tcp: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
-    spool: Talk(Main) Listen(Main) Serve(Main) Call(Main);
-    fifo: Talk(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main);
-    dgram: Tell(Main) Hear(Main);
+    shm: Exchange(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
+    unix: Exchange(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
+    tcp: Exchange(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main) Publish(Main Acceptor) Subscribe(Main);
+    spool: Exchange(Main) Listen(Main) Serve(Main) Call(Main);
+    fifo: Exchange(Main) Listen(Main Acceptor) Serve(Main Acceptor) Call(Main);
+    dgram: Send(Main) Receive(Main);
     file: Publish(Main) Subscribe(Main);
     journal: Publish(Main) Subscribe(Main);
 }

@@ -42,7 +42,7 @@ fn who_waits_hears_last_words_and_welcomes_the_next(t: &str) {
         a.close(SOON).unwrap();
     });
     let kinds: Vec<_> = a.events().iter().map(|e| e.kind.name()).collect();
-    assert_eq!(kinds[..3], ["connected", "disconnected", "back"]);
+    assert_eq!(kinds[..3], ["connected", "disconnected", "reconnected"]);
 }
 
 fn an_accepted_peer_is_gone_for_good(t: &str) {

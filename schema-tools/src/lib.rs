@@ -2,7 +2,7 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | schemas in other notations, with what those cannot say | [`export`] |
+//! | schemas in other notations, with notes on what those cannot express | [`export`] |
 //! | types, encoding and decoding as source text: [`generate::generate`] | `generate` |
 //! | schemas out of other notations, with refusals by name and place | [`import`] |
 //! | schemas out of messages, with what remains in doubt | [`infer`] |

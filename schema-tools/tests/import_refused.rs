@@ -274,7 +274,7 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
             format!("a = {}", "[".repeat(100_000)),
             Malformed,
             "a.py:1:1",
-            "let `python3 -m py_compile` say more",
+            "`python3 -m py_compile` gives the error",
         ),
     ];
     let folder = tempfile::tempdir().unwrap();

@@ -21,7 +21,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [role, endpoint, incarnation, times @ ..] = &words[..] else {
         eprintln!(
-            "usage: victim talk|listen|tell|hear|tell-many|hear-many|serve|work|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
+            "usage: victim exchange|listen|send|receive|send-many|receive-many|serve|work|call|post|publish|subscribe ENDPOINT INCARNATION [TIMES]"
         );
         std::process::exit(2);
     };
@@ -37,12 +37,12 @@ fn main() {
         Err(_) => Ok(None),
     };
     let done = warm.and_then(|_warm| match role.as_str() {
-        "talk" => part.talk(Channel::connect(endpoint, &named()?, SOON)?, true),
-        "listen" => part.talk(Channel::open(endpoint, &Options::default(), SOON)?, true),
-        "tell" => part.talk(Channel::connect(endpoint, &Options::default(), SOON)?, false),
-        "hear" => part.hear(),
-        "tell-many" => part.tell_many(),
-        "hear-many" => part.hear_many(),
+        "exchange" => part.exchange(Channel::connect(endpoint, &named()?, SOON)?, true),
+        "listen" => part.exchange(Channel::open(endpoint, &Options::default(), SOON)?, true),
+        "send" => part.exchange(Channel::connect(endpoint, &Options::default(), SOON)?, false),
+        "receive" => part.receive(),
+        "send-many" => part.send_many(),
+        "receive-many" => part.receive_many(),
         "serve" => part.serve(),
         "work" => part.work(),
         "call" => part.call(),
@@ -63,7 +63,7 @@ fn named() -> Result<Options> {
     Ok(options)
 }
 
-/// Says the number of this thread and of the one that answers newcomers, 0 for none; goes on when it is told to.
+/// Prints the number of this thread and of the one that answers newcomers, 0 for none; continues after a line of input.
 fn wait_at_the_gate(path: &str) -> Result<Option<Server>> {
     let warm = match path {
         "" => None,
@@ -117,7 +117,7 @@ impl Part {
     }
 
     /// Sends, and takes what comes back: both directions are busy when the end comes, where there are both.
-    fn talk(&self, channel: Channel, both: bool) -> Result<()> {
+    fn exchange(&self, channel: Channel, both: bool) -> Result<()> {
         for i in 0..self.times {
             channel.send(&self.body(i), SOON)?;
             if both && i % 3 == 2 {
@@ -127,7 +127,7 @@ impl Part {
         channel.close(SOON)
     }
 
-    fn hear(&self) -> Result<()> {
+    fn receive(&self) -> Result<()> {
         let channel = Channel::open(&self.endpoint, &Options::default(), SOON)?;
         for _ in 0..self.times {
             self.note(channel.recv(SOON)?.value()?);
@@ -136,7 +136,7 @@ impl Part {
     }
 
     /// Sends in batches of all lengths.
-    fn tell_many(&self) -> Result<()> {
+    fn send_many(&self) -> Result<()> {
         let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
         let mut next = 0;
         while next < self.times {
@@ -147,13 +147,13 @@ impl Part {
         channel.close(SOON)
     }
 
-    fn hear_many(&self) -> Result<()> {
+    fn receive_many(&self) -> Result<()> {
         let channel = Channel::open(&self.endpoint, &Options::default(), SOON)?;
-        let mut heard = 0;
-        while heard < self.times {
+        let mut received = 0;
+        while received < self.times {
             for message in channel.recv_many(50, SOON)? {
                 self.note(message.value()?);
-                heard += 1;
+                received += 1;
             }
         }
         channel.close(SOON)
@@ -229,14 +229,14 @@ impl Part {
 
     fn subscribe(&self) -> Result<()> {
         let subscriber = Subscriber::new(&self.endpoint, &Options::default())?;
-        let mut heard = 0;
-        while heard < self.times {
+        let mut received = 0;
+        while received < self.times {
             match subscriber.recv(SOON) {
                 Ok(message) => drop(message.value()?),
                 Err(e) if e.kind() == ErrorKind::Lagged => continue,
                 Err(e) => return Err(e),
             }
-            heard += 1;
+            received += 1;
         }
         subscriber.close();
         Ok(())

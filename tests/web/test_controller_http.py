@@ -223,7 +223,7 @@ def test_the_address_is_shown_to_who_sits_there_and_to_no_log(desk, tmp_path):
 @PROGRAM_ALONE  # what FPM's web server listens at is for its own configuration
 def test_beyond_this_machine_only_when_it_is_said(desk, tmp_path):
     env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
-    for address, words in (("0.0.0.0:0", "--http-allow-remote"), (f"127.0.0.1:{desk.port}", "somebody else listens"), ("here", "no address and port")):
+    for address, words in (("0.0.0.0:0", "--http-allow-remote"), (f"127.0.0.1:{desk.port}", "another program listens"), ("here", "no address and port")):
         command = [PROGRAM, "controller", "--no-tcp", "--http", address]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 1 and words in done.stderr, done

@@ -9,7 +9,7 @@
 
 namespace linkspan {
 
-/// Where a message came from; the texts are views into it.
+/// Where a message came from; the text is a view into it.
 struct message_info {
     /// Its number in the sender's session, from 1.
     std::uint64_t sequence;
@@ -20,7 +20,6 @@ struct message_info {
     /// Whether the sender waits for an answer.
     bool is_request;
     std::string_view source;
-    bytes_view body;
 };
 
 /// Where a message came from; `invalid_state` for one that was built or decoded here.
@@ -32,8 +31,16 @@ inline message_info info(const message &m) {
             c.missed,
             static_cast<encoding>(c.encoding),
             c.is_request,
-            {c.source, c.source_length},
-            {c.body, c.body_length}};
+            {c.source, c.source_length}};
+}
+
+/// The encoded value as it arrived, a view into the message; `invalid_state` for one that was built or decoded here. Where long arrays
+/// of it lie in memory that the sender shares, the first call copies them into one block, which the message keeps.
+inline bytes_view body(const message &m) {
+    const std::uint8_t *bytes;
+    std::size_t length;
+    check(linkspan_message_get_body(m.c(), &bytes, &length));
+    return {bytes, length};
 }
 
 namespace detail {

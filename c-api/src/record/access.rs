@@ -11,7 +11,7 @@ use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 
 /// How a program reads and makes values that have no layout of their own, such as those of C++'s and Fortran's own types. A type has those
-/// functions that its kind needs, the others are NULL; `at` is where the value begins, as its table says, and `which` is the number in the table.
+/// functions that its kind needs, the others are NULL; `at` is where the value begins by its table, and `which` is the number in the table.
 /// None of them may end in another way than by returning.
 #[repr(C)]
 pub struct linkspan_record_access {
@@ -86,14 +86,14 @@ macro_rules! function {
 
 impl Through {
     /// # Safety
-    /// `access` is NULL or functions as [`linkspan_record_access`] says, which stay as long as the program runs.
+    /// `access` is NULL or functions as [`linkspan_record_access`] describes them, which stay as long as the program runs.
     pub unsafe fn of(access: *const linkspan_record_access, which: usize) -> Option<Through> {
         // SAFETY: as the caller promises.
         unsafe { access.as_ref() }.map(|access| Through { access, which })
     }
 
     /// # Safety
-    /// As of all methods here: the value of these functions lies at `at`, and what is written there is nobody else's.
+    /// As of all methods here: the value of these functions lies at `at`, and no other code uses what is written there.
     #[inline]
     pub unsafe fn find(self, at: *const u8) -> Result<*const u8> {
         // SAFETY: as the caller promises.
@@ -224,7 +224,7 @@ impl Through {
     }
 
     /// # Safety
-    /// As for [`Through::find`]; the message is nobody else's.
+    /// As for [`Through::find`]; no other code uses the message.
     pub unsafe fn take_message(self, at: *mut u8, message: *mut linkspan_message) -> Result<()> {
         // SAFETY: as the caller promises.
         let done = unsafe { function!(self.take_message)?(at.cast(), self.which, message) };
@@ -248,7 +248,7 @@ unsafe extern "C" fn entry(
     length: usize,
     value: *const c_void,
 ) -> bool {
-    // SAFETY: as the caller promises; nobody else uses it during the walk.
+    // SAFETY: as the caller promises; no other code uses it during the walk.
     let walk = unsafe { &mut *context.cast::<Walk<'_>>() };
     walk.outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: as the caller promises.

@@ -10,7 +10,7 @@ use crate::message::{linkspan_message, linkspan_message_release};
 /// Frees what the pointer at `at` points to.
 ///
 /// # Safety
-/// A pointer that is NULL or came from `malloc` lies there, and nobody uses it any more.
+/// A pointer that is NULL or came from `malloc` lies there, and no code uses it any more.
 unsafe fn free(at: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe { libc::free(at.cast::<*mut c_void>().read_unaligned()) };

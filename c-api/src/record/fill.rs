@@ -45,7 +45,7 @@ enum Frame<'a> {
     Entries(&'a Entries, Room),
     /// Into values of a map that functions add to it, once their keys have come.
     Inserted(&'a Entries, Through, *mut u8, Option<*mut u8>),
-    /// Nowhere: a value that nobody asked for, this deep.
+    /// Nowhere: a value that no field takes, this deep.
     Skipped(usize),
 }
 
@@ -102,7 +102,7 @@ struct Open<'a> {
     seen: FieldSet,
     /// A bit for each of the first 64 fields that came under its own name.
     named: u64,
-    /// The bytes of the number that says which variant there is; 0 where functions know, none for a struct.
+    /// The size of the number of the variant, in bytes; 0 where functions give it, none for a struct.
     union: Option<usize>,
 }
 
@@ -142,7 +142,7 @@ impl Open<'_> {
         }
         let alias = || self.fields.aliases.iter().find(|(alias, _)| *alias == key).map(|(_, at)| *at);
         let Some(position) = self.named(key.as_bytes()).or_else(alias) else {
-            // A newer writer may send fields that this program does not know.
+            // A newer writer may send fields that this program does not have.
             self.current = None;
             return Ok(());
         };
@@ -172,7 +172,7 @@ impl Open<'_> {
         format!("a map with one key of {}", self.fields.list())
     }
 
-    /// What the end of the map asks for: defaults, or `Missing`.
+    /// What the end of the map requires: defaults, or `Missing`.
     fn end(&self) -> Result<()> {
         if self.union.is_some() {
             return Ok(());
@@ -194,7 +194,7 @@ impl Open<'_> {
 
 impl<'a> Filler<'a> {
     /// # Safety
-    /// A struct of this layout lies at `to`, all zero, which nobody else uses as long as this is there.
+    /// A struct of this layout lies at `to`, all zero, which no other code uses as long as this exists.
     pub unsafe fn new(layout: &'a Layout, to: *mut u8) -> Filler<'a> {
         Filler { top: Frame::Whole(layout, to), outer: Vec::new(), any: None, lives: PhantomData }
     }
@@ -213,7 +213,7 @@ impl<'a> Filler<'a> {
         Ok(match &mut self.top {
             Frame::Fields(open) => {
                 let Some(field) = open.current else { return Ok(None) };
-                // SAFETY: the struct was promised to `new`; the field and what says that it is there lie within it.
+                // SAFETY: the struct was promised to `new`; the field and its presence lie within it.
                 unsafe {
                     if field.optional && matches!(event, Event::Null) {
                         return default(field, open.at).map(|()| None);
@@ -348,7 +348,7 @@ impl<'a> Filler<'a> {
                     }
                     Frame::Fields(open)
                 }
-                // SAFETY: as above: it says what is expected.
+                // SAFETY: as above: it is the expected value.
                 _ => return unsafe { put(of, None, at, event) },
             },
         };

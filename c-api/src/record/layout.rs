@@ -68,7 +68,7 @@ pub(crate) enum Kind {
     WideU32,
     Map(Box<Entries>),
     Struct(Fields),
-    /// The bytes of the number that says which field there is; 0 where that is the one that is found.
+    /// The size of the number of the field, in bytes; 0 where it is the field that is found.
     Union(usize, Fields),
     Array {
         dtype: DType,
@@ -111,7 +111,7 @@ pub(crate) struct Field {
     pub of: Layout,
 }
 
-/// How a field says whether it is there.
+/// How the presence of a field is stored.
 pub(crate) enum Reach {
     /// It always is.
     There,
@@ -239,7 +239,7 @@ impl Layout {
         if through.is_none() && matches!(kind, Kind::Bools) {
             return Err(wrong_table("has a list of truth values that no function reaches".into()));
         }
-        // How long those are that functions reach, the program says.
+        // The program gives the length of those that functions reach.
         let size = if through.is_some() { of.size } else { kind.size(of)? };
         if size != of.size {
             let text = format!("has a value of {} bytes, where its kind {} takes {size}", of.size, of.kind);
@@ -307,7 +307,7 @@ impl Kind {
             Kind::Enum(_) | Kind::Logical(_) if !matches!(of.size, 1 | 2 | 4 | 8) => {
                 return Err(wrong_table(format!("has an enum or a truth value of {} bytes", of.size)));
             }
-            // The compiler says how long these are; that all fields lie inside was looked at.
+            // The compiler gives their length; all fields were checked to lie inside.
             Kind::Enum(_) | Kind::Logical(_) | Kind::Struct(_) | Kind::Union(..) | Kind::Bools => of.size,
         })
     }

@@ -20,7 +20,7 @@ pub(crate) struct Lent<'a> {
 
 impl<'a> Lent<'a> {
     /// # Safety
-    /// A struct of this layout lies at `at`, with all that it points to, and nobody changes it as long as this is there.
+    /// A struct of this layout lies at `at`, with all that it points to, and no code changes it as long as this exists.
     pub unsafe fn new(layout: &'a Layout, at: *const u8) -> Lent<'a> {
         Lent { layout, at, lives: PhantomData }
     }
@@ -210,17 +210,17 @@ fn send_array<S: Sink + ?Sized>(array: NdArrayRef<'_>, order: Order, sink: &mut 
     sink.ndarray(NdArrayRef::new(array.dtype, order, array.shape, &turned)?)
 }
 
-/// Refuses an array of other elements than its type asks for, or of another number of them than its shape says.
-fn fits(array: &linkspan_array, asked: DType, bytes: usize) -> Result<&linkspan_array> {
+/// Refuses an array of other elements than those of its type, or of another number of them than that of its shape.
+fn fits(array: &linkspan_array, expected: DType, bytes: usize) -> Result<&linkspan_array> {
     let (dtype, dims) = array.shape()?;
-    if dtype != asked {
-        let text = format!("an array of {} is expected, one of {} was found", asked.name(), dtype.name());
+    if dtype != expected {
+        let text = format!("an array of {} is expected, one of {} was found", expected.name(), dtype.name());
         return Err(Error::new(ErrorKind::WrongType, text));
     }
     if NdArrayRef::byte_length(dtype, dims)? == bytes as u64 {
         return Ok(array);
     }
-    let text = "the array has another number of elements than its shape says";
+    let text = "the array has another number of elements than its shape";
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 

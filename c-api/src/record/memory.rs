@@ -6,7 +6,7 @@ use super::error::no_memory;
 
 /// A copy of bytes with a NUL behind them.
 pub(super) fn copy(bytes: &[u8]) -> Result<*mut u8> {
-    // SAFETY: a size is all that `malloc` asks for; the room is written as far as it goes.
+    // SAFETY: `malloc` takes any size; the memory is written within it.
     unsafe {
         let room = libc::malloc(bytes.len() + 1).cast::<u8>();
         if room.is_null() {

@@ -1,4 +1,4 @@
-//! Records: structs of a program that go straight to an encoding and come straight from one, as a table says where their fields lie.
+//! Records: structs of a program that are encoded and decoded directly, by a table of the places of their fields.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -47,12 +47,12 @@ use lent::Lent;
 /// The layout that a table describes, read at the first call.
 ///
 /// # Safety
-/// `record` is NULL or a table as [`linkspan_record`] says.
+/// `record` is NULL or a table as [`linkspan_record`] describes it.
 pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layout> {
     if record.is_null() {
         return Err(is_null("the table of a record"));
     }
-    // SAFETY: the caller promises a table, whose last part is used by nobody else; all threads use it atomically.
+    // SAFETY: the caller promises a table, whose last part only this library uses, and all threads atomically.
     let prepared = unsafe { AtomicPtr::from_ptr((&raw mut (*record).prepared).cast::<*mut Layout>()) };
     let there = prepared.load(Ordering::Acquire);
     if !there.is_null() {
@@ -65,7 +65,7 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
         // SAFETY: it is stored in the table now, and never freed.
         Ok(_) => Ok(unsafe { &*made }),
         Err(other) => {
-            // SAFETY: another thread was faster; nobody has seen this one. The other one is never freed.
+            // SAFETY: another thread was faster, and no thread has seen this one. The other one is never freed.
             unsafe {
                 drop(Box::from_raw(made));
                 Ok(&*other)
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
 /// The struct that a call writes from.
 ///
 /// # Safety
-/// `from` is NULL or points to a struct of this layout, which nobody changes meanwhile.
+/// `from` is NULL or points to a struct of this layout, which no thread changes meanwhile.
 unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<Lent<'a>> {
     if from.is_null() {
         return Err(is_null("the struct"));
@@ -126,7 +126,7 @@ unsafe fn fill<'a>(
     if to.is_null() {
         return Err(is_null("the struct"));
     }
-    // SAFETY: as the caller promises; once freed, the struct is all zero, as a filler asks for where it has a layout of its own.
+    // SAFETY: as the caller promises; once freed, the struct is all zero, as a filler requires of one with a layout of its own.
     unsafe {
         if !layout.is_reached {
             clear::clear(layout, to.cast());
@@ -148,7 +148,7 @@ fn own(layout: &Layout) -> Result<&Layout> {
 /// Sets every field of a struct to its default or to zero, and ignores what it held before.
 ///
 /// # Safety
-/// `record` is a table, `to` may be written as far as the table says.
+/// `record` is a table, `to` may be written up to the size in the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_init(
     record: *mut linkspan_record,

@@ -69,7 +69,7 @@ unsafe fn put_array(of: &Layout, at: *mut u8, array: NdArrayRef<'_>) -> Result<(
     if array.data.is_empty() {
         return Ok(());
     }
-    // SAFETY: there is room for the elements, which nobody else uses.
+    // SAFETY: there is room for the elements, which no other code uses.
     let room = unsafe { std::slice::from_raw_parts_mut(data, array.data.len()) };
     let order = if like.order == LINKSPAN_COLUMN { Order::Column } else { Order::Row };
     copy_elements(array, array.dtype, order, room)

@@ -48,7 +48,7 @@ pub const LINKSPAN_RECORD_LIST: i32 = 19;
 pub const LINKSPAN_RECORD_MAP: i32 = 20;
 /// A struct with these fields.
 pub const LINKSPAN_RECORD_STRUCT: i32 = 21;
-/// A struct of an enum that says which of the fields there is, and the fields in a union.
+/// A struct of an enum, which selects one of the fields, and the fields in a union.
 pub const LINKSPAN_RECORD_UNION: i32 = 22;
 /// `linkspan_array`, whose elements belong to the struct.
 pub const LINKSPAN_RECORD_ARRAY: i32 = 23;
@@ -56,7 +56,7 @@ pub const LINKSPAN_RECORD_ARRAY: i32 = 23;
 pub const LINKSPAN_RECORD_ELEMENTS: i32 = 24;
 /// A list of truth values that have no place of their own, reached by functions.
 pub const LINKSPAN_RECORD_BOOLS: i32 = 25;
-/// A truth value of as many bytes as `size` says; `count` is the number that stands for true, any but 0 is read as true.
+/// A truth value of `size` bytes; `count` is the number that stands for true, any but 0 is read as true.
 pub const LINKSPAN_RECORD_LOGICAL: i32 = 26;
 
 /// A type of values in structs. What its `kind` does not need is zero.
@@ -68,7 +68,7 @@ pub struct linkspan_record_type {
     pub size: usize,
     /// `sizeof` an item of a list, or of an entry of a map.
     pub item_size: usize,
-    /// `sizeof` the enum that says which field of a union there is.
+    /// `sizeof` the enum that selects the field of a union.
     pub kind_size: usize,
     /// The type of a list's items, or of a map's values; NULL for a map whose entries are `fields`.
     pub of: *const linkspan_record_type,
@@ -101,7 +101,7 @@ pub struct linkspan_record_field {
     pub aliases: *const *const c_char,
     /// Where its value begins, from the beginning of the struct.
     pub offset: usize,
-    /// Whether it may be left out: `presence` is then where the `bool` lies that says whether it is there, where there is no `access`.
+    /// Whether it may be left out: `presence` is then the place of the `bool` that is true where it is there; unused with `access`.
     pub optional: bool,
     /// See `optional`.
     pub presence: usize,

@@ -204,7 +204,7 @@ static linkspan_status encoded(const thing *from) {
     return status;
 }
 
-static bool said(const char *text) { return strstr(linkspan_last_error_text(), text) != NULL; }
+static bool error_has(const char *text) { return strstr(linkspan_last_error_text(), text) != NULL; }
 
 static void values_go_through_functions_both_ways(void) {
     thing value, again;
@@ -248,7 +248,7 @@ static void want_of_memory_is_told_with_its_path(void) {
     thing value;
     for (i = 0; i < sizeof wants / sizeof wants[0]; i++) {
         CHECK(from_json(&value, wants[i].json) == LINKSPAN_OUT_OF_MEMORY);
-        CHECK(said("no memory") && said(wants[i].says));
+        CHECK(error_has("no memory") && error_has(wants[i].says));
     }
 }
 
@@ -256,27 +256,27 @@ static void what_cannot_be_written_is_refused(void) {
     thing value;
     OK(from_json(&value, WHOLE));
     value.name.bytes[1] = '\xff';
-    CHECK(encoded(&value) == LINKSPAN_MALFORMED && said("name"));
+    CHECK(encoded(&value) == LINKSPAN_MALFORMED && error_has("name"));
     OK(from_json(&value, WHOLE));
     value.sums.keys[0].bytes[0] = '\xff';
     visited = 0;
-    CHECK(encoded(&value) == LINKSPAN_MALFORMED && said("sums"));
+    CHECK(encoded(&value) == LINKSPAN_MALFORMED && error_has("sums"));
     /* The first error ends it. */
     CHECK(visited == 1);
     OK(from_json(&value, WHOLE));
     value.array.length -= 8;
-    CHECK(encoded(&value) == LINKSPAN_OUT_OF_RANGE && said("another number of elements"));
+    CHECK(encoded(&value) == LINKSPAN_OUT_OF_RANGE && error_has("another number of elements"));
     value.array.rank = LINKSPAN_MAX_RANK + 1;
-    CHECK(encoded(&value) == LINKSPAN_TOO_LARGE && said("array"));
+    CHECK(encoded(&value) == LINKSPAN_TOO_LARGE && error_has("array"));
     value.array.data = NULL;
-    CHECK(encoded(&value) == LINKSPAN_MISSING && said("array"));
+    CHECK(encoded(&value) == LINKSPAN_MISSING && error_has("array"));
 }
 
 #define LACKS(of, function, call)                                                                            \
     do {                                                                                                     \
         linkspan_record_access kept = of;                                                                    \
         of.function = NULL;                                                                                  \
-        CHECK((call) == LINKSPAN_INVALID_STATE && said(#function) && said("generate it again"));             \
+        CHECK((call) == LINKSPAN_INVALID_STATE && error_has(#function) && error_has("generate it again"));             \
         of = kept;                                                                                           \
     } while (0)
 
@@ -300,7 +300,7 @@ static void functions_that_lack_are_named(void) {
 static void the_program_makes_and_frees_such_structs(void) {
     thing value;
     memset(&value, 1, sizeof value);
-    CHECK(linkspan_record_init(&record, &value) == LINKSPAN_INVALID_STATE && said("made and freed by the program"));
+    CHECK(linkspan_record_init(&record, &value) == LINKSPAN_INVALID_STATE && error_has("made and freed by the program"));
     CHECK(linkspan_record_free(&record, &value) == LINKSPAN_INVALID_STATE && value.bits != 0);
     OK(linkspan_record_free(&record, NULL));
 }
@@ -316,7 +316,7 @@ static void wrong_tables_are_refused(void) {
     whole.kind = LINKSPAN_RECORD_STRUCT;
     one.of = PLAIN(BOOLS, thing);
     CHECK(linkspan_record_decode(&table, &value, (const uint8_t *)"{}", 2, LINKSPAN_JSON) == LINKSPAN_INVALID_STATE);
-    CHECK(said("no function reaches"));
+    CHECK(error_has("no function reaches"));
     one.of = PLAIN(I32, int32_t);
     one.access = &optional;
     one.offset = sizeof value + 1;
@@ -325,7 +325,7 @@ static void wrong_tables_are_refused(void) {
     whole.item_size = sizeof(int32_t);
     one.offset = 0;
     CHECK(linkspan_record_decode(&table, &value, (const uint8_t *)"{}", 2, LINKSPAN_JSON) == LINKSPAN_INVALID_STATE);
-    CHECK(said("no key and value"));
+    CHECK(error_has("no key and value"));
 }
 
 int main(void) {

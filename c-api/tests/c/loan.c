@@ -1,6 +1,7 @@
 /* Memory that is lent for arrays: written in place, viewed by the other side where it lies, given back; and what is no loan. */
 #include <linkspan.h>
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -131,6 +132,42 @@ static void sent_and_viewed_after_the_end_of_both_channels(const char *endpoint)
     }
 }
 
+/* The bytes that malloc has given out; 0 where another allocator stands in for it. */
+static size_t allocated(void) {
+    const struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
+}
+
+static void info_copies_no_array_and_body_is_one_block_with_it(const char *endpoint) {
+    linkspan_channel *one, *two;
+    pair(endpoint, &one, &two);
+    linkspan_array array = lent(one, 7);
+    linkspan_message *message = sent(one, two, with(&array));
+    linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
+    const size_t before = allocated();
+    OK(linkspan_message_get_info(message, &info));
+    CHECK(info.sequence > 0 && info.encoding == LINKSPAN_CBOR);
+    CHECK(allocated() < before + COUNT * sizeof(double));
+
+    const uint8_t *body, *again;
+    size_t length;
+    OK(linkspan_message_get_body(message, &body, &length));
+    CHECK(length > COUNT * sizeof(double));
+    OK(linkspan_message_get_array(message, "wave", &array));
+    bool is_there = false;
+    for (size_t at = 0; !is_there && at + array.length <= length; ++at)
+        is_there = memcmp(body + at, array.data, array.length) == 0;
+    CHECK(is_there);
+    OK(linkspan_message_get_body(message, &again, &length));
+    CHECK(again == body);
+    linkspan_message_release(message);
+
+    OK(linkspan_message_new(&message));
+    CHECK(linkspan_message_get_body(message, &body, &length) == LINKSPAN_INVALID_STATE && body == NULL && length == 0);
+    linkspan_message_release(message);
+    over(one, two);
+}
+
 static void freed_unsent_is_lent_again(const char *endpoint) {
     linkspan_channel *one, *two;
     pair(endpoint, &one, &two);
@@ -209,7 +246,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     pair("shm:test/loan/other", &other, &far);
     array = lent(one, 3);
     copy = lent(one, 4);
-    /* The other end has not said to have consumed the first message. */
+    /* The peer has not acknowledged the first message. */
     CHECK(linkspan_channel_close(one, 0) == LINKSPAN_TIMEOUT);
     CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 1, dims, &mine) == LINKSPAN_INVALID_STATE);
     over(one, two);
@@ -344,6 +381,7 @@ int main(int argc, char **argv) {
     if (peer == 0) lend_for_ever(killed);
     viewed_after_the_peer_was_killed(killed, peer);
     sent_and_viewed_after_the_end_of_both_channels(endpoint);
+    info_copies_no_array_and_body_is_one_block_with_it(endpoint);
     freed_unsent_is_lent_again(endpoint);
     what_is_no_loan_is_refused(endpoint);
     replied(endpoint);

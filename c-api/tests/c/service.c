@@ -1,4 +1,4 @@
-/* A service: alone without arguments; `serve NAME` as one that `control NAME` asks and tells through a controller. */
+/* A service: alone without arguments; `serve NAME` as one that `control NAME` queries and commands through a controller. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -94,12 +94,12 @@ static void what_is_under_way_is_given_up(void) {
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
     linkspan_task task = LINKSPAN_TASK_INIT;
     linkspan_service_info state = LINKSPAN_SERVICE_INFO_INIT;
-    sem_t told;
-    CHECK(sem_init(&told, 0, 0) == 0);
+    sem_t cancelled;
+    CHECK(sem_init(&cancelled, 0, 0) == 0);
     options.every = 1;
     options.leave_signals = true;
     options.on_cancel = given_up;
-    options.on_cancel_context = &told;
+    options.on_cancel_context = &cancelled;
     OK(linkspan_service_start("power", &options, &service));
     next_is(service, &task, LINKSPAN_COMMAND_STEP);
     OK(linkspan_service_shutdown(service));
@@ -111,11 +111,11 @@ static void what_is_under_way_is_given_up(void) {
     struct timespec until;
     CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
     until.tv_sec += 20;
-    CHECK(sem_timedwait(&told, &until) == 0);
-    /* It leaves with the step open, as a program would that was told to hurry. */
+    CHECK(sem_timedwait(&cancelled, &until) == 0);
+    /* It leaves with the step open, as a program would after CANCEL. */
     OK(linkspan_service_close(service, SOON));
     linkspan_service_free(service);
-    CHECK(sem_destroy(&told) == 0);
+    CHECK(sem_destroy(&cancelled) == 0);
 }
 
 static void a_service_waits_and_fails(void) {
@@ -152,14 +152,14 @@ static void serve(const char *name) {
     const char *const commands[] = {"double", "hold", "break", "odd", "CONFIG"};
     uint64_t steps = 0, checkpoints = 0;
     bool open = true;
-    sem_t told;
-    CHECK(sem_init(&told, 0, 0) == 0);
+    sem_t cancelled;
+    CHECK(sem_init(&cancelled, 0, 0) == 0);
     options.every = 10000000;
     options.description = "counts";
     options.commands = commands;
     options.commands_count = 5;
     options.on_cancel = given_up;
-    options.on_cancel_context = &told;
+    options.on_cancel_context = &cancelled;
     OK(linkspan_service_start(name, &options, &service));
     OK(linkspan_service_log(service, "it counts", NULL));
     while (linkspan_service_next(service, LINKSPAN_DEFAULT, &task) == LINKSPAN_OK && task.command != LINKSPAN_COMMAND_END) {
@@ -189,7 +189,7 @@ static void serve(const char *name) {
                     OK(linkspan_message_put_i64(value, "twice", 2 * n));
                 }
             } else if (strcmp(task.name, "hold") == 0) {
-                CHECK(sem_wait(&told) == 0);
+                CHECK(sem_wait(&cancelled) == 0);
                 status = LINKSPAN_CANCELLED;
                 why = "it was held, and given up";
             } else if (strcmp(task.name, "break") == 0) {
@@ -206,7 +206,7 @@ static void serve(const char *name) {
     }
     CHECK(task.command == LINKSPAN_COMMAND_END);
     linkspan_service_free(service);
-    CHECK(sem_destroy(&told) == 0);
+    CHECK(sem_destroy(&cancelled) == 0);
 }
 
 static linkspan_controller *controller;
@@ -245,7 +245,7 @@ static void is_in_state(const char *state) {
     linkspan_message_release(record);
 }
 
-/* Waits until it is told that the service is so. */
+/* Waits for the event that the service is in this state. */
 static void becomes(const char *path, const char *word) {
     bool so = false;
     while (!so) {

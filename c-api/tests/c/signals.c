@@ -23,15 +23,15 @@ static const char *transport;
 
 /* Says once that the wait has begun. */
 static bool waits(void *flag) {
-    volatile bool *said = flag;
-    if (!*said) {
-        *said = true;
+    volatile bool *announced = flag;
+    if (!*announced) {
+        *announced = true;
         CHECK(write(ready, "w", 1) == 1);
     }
     return true;
 }
 
-static volatile bool said;
+static volatile bool announced;
 
 /* Whose loop it is: one of the two. */
 struct looping {
@@ -43,7 +43,7 @@ static struct looping made(void) {
     char endpoint[64];
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     options.on_wait = waits;
-    options.on_wait_context = (void *)&said;
+    options.on_wait_context = (void *)&announced;
     snprintf(endpoint, sizeof endpoint, "%s:test/signals-%s", transport, kind);
     if (strcmp(kind, "server") == 0) {
         linkspan_server *server;
@@ -85,7 +85,7 @@ static void does_not_leave(void) {
 }
 
 static void *closes(void *of) {
-    while (!said) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    while (!announced) nanosleep(&(struct timespec){0, 1000000}, NULL);
     close_one(*(struct looping *)of);
     return NULL;
 }
@@ -111,17 +111,17 @@ static void with_a_time_out(void) {
     exit(0);
 }
 
-static volatile sig_atomic_t heard;
+static volatile sig_atomic_t handled;
 
-static void hears(int number) {
+static void handle(int number) {
     (void)number;
-    heard = 1;
+    handled = 1;
 }
 
 /* Ends the wait once the program's own handler has run. */
 static bool until_heard(void *flag) {
     waits(flag);
-    return !heard;
+    return !handled;
 }
 
 /* The program's own handler stays, and the loop goes on until the program ends it. */
@@ -132,19 +132,19 @@ static void handles_itself(void) {
     linkspan_server *server;
     linkspan_message *m;
     memset(&mine, 0, sizeof mine);
-    mine.sa_handler = hears;
+    mine.sa_handler = handle;
     CHECK(sigaction(SIGTERM, &mine, NULL) == 0);
     options.on_wait = until_heard;
-    options.on_wait_context = (void *)&said;
+    options.on_wait_context = (void *)&announced;
     snprintf(endpoint, sizeof endpoint, "%s:test/signals-own", transport);
     OK(linkspan_server_serve(endpoint, &options, &server));
-    CHECK(linkspan_server_next(server, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && heard);
+    CHECK(linkspan_server_next(server, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && handled);
     linkspan_server_free(server);
-    CHECK(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == hears);
+    CHECK(sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == handle);
     exit(GOES_ON);
 }
 
-/* Plays a program in a process of its own, sends it each signal once it has said the letter before it, and gives its status. */
+/* Plays a program in a process of its own, sends it each signal once it has printed the letter before it, and gives its status. */
 static int played(void (*program)(void), const char *letters, const int *signals) {
     int from[2];
     CHECK(pipe(from) == 0);

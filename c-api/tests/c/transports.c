@@ -157,7 +157,7 @@ static int64_t n_of(linkspan_message *m) {
     return n;
 }
 
-/* The call failed with Unsupported, and its text names the transport and tells what else there is. */
+/* The call failed with Unsupported, and its text names the transport and an alternative. */
 static void refused(linkspan_status status, const char *what) {
     linkspan_error e = LINKSPAN_ERROR_INIT;
     CHECK(status == LINKSPAN_UNSUPPORTED);
@@ -173,7 +173,7 @@ static void receive(const char *endpoint) {
     char group[16];
     if (the.acknowledges) options.ack = "manual";
     if (strcmp(the.name, "tcp") != 0) {
-        /* By number, as a program knows it that has only asked the kernel. */
+        /* By number, which a program gets from the kernel. */
         snprintf(group, sizeof group, "%u", (unsigned)getgid());
         options.group = group;
         options.mode = 0600;

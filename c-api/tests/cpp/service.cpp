@@ -1,4 +1,4 @@
-// A service in C++: alone without arguments; `serve NAME` as one that `control NAME` asks and tells through a controller.
+// A service in C++: alone without arguments; `serve NAME` as one that `control NAME` queries and commands through a controller.
 #include <linkspan.hpp>
 
 #include <condition_variable>
@@ -148,7 +148,7 @@ void serve(const char *name) {
     linkspan::run(service, name, options);
 }
 
-/// Waits until it is told that the service is so.
+/// Waits for the event that the service is in this state.
 void becomes(const linkspan::controller &controller, const std::string &name, const char *what, const char *word) {
     for (;;) {
         const auto push = controller.next(20s);

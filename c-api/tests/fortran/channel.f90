@@ -163,7 +163,7 @@ contains
       if (n /= 7) error stop "the last value"
    end subroutine
 
-   ! Publishes until somebody subscribed, then five readings more.
+   ! Publishes until there is a subscriber, then five readings more.
    subroutine publish(name)
       character(*), intent(in) :: name
       type(linkspan_publisher) :: out
@@ -174,7 +174,7 @@ contains
       call reading%put("celsius", 0)
       call out%send(reading)
       call done%subscribe(name//"/done")
-      if (.not. done%next(reading, timeout=10.0_real64)) error stop "nobody subscribed"
+      if (.not. done%next(reading, timeout=10.0_real64)) error stop "no subscriber"
       ! Before the readings that the subscriber waits for: with the last of them it may go.
       call out%wait_for_subscribers(timeout=20.0_real64)
       ! The one that took the latest reading alone may not have been found gone yet.
@@ -188,7 +188,7 @@ contains
          call reading%put("celsius", i)
          call out%send(reading)
       end do
-      if (.not. done%next(reading, timeout=10.0_real64)) error stop "nobody read"
+      if (.not. done%next(reading, timeout=10.0_real64)) error stop "no reader"
       call out%close()
       call done%close()
    end subroutine

@@ -58,7 +58,7 @@ contains
       call one%stats(stats)
       call stats%get("arrays_in_slots", count)
       if (count /= merge(4, 0, shares)) error stop "arrays in slots"
-      ! The other end has not said to have consumed the last message.
+      ! The peer has not acknowledged the last message.
       call one%close(timeout=0.0_real64, stat=stat)
       call two%close()
       do seed = 1, 4

@@ -1,4 +1,4 @@
-! A service in Fortran: alone without arguments; `serve NAME` as one that `control NAME` asks and tells through a
+! A service in Fortran: alone without arguments; `serve NAME` as one that `control NAME` queries and commands through a
 ! controller.
 module patience
    use, intrinsic :: iso_c_binding
@@ -179,7 +179,7 @@ contains
       call service%close()
    end subroutine
 
-   ! Waits until it is told that the service is so.
+   ! Waits for the event that the service is in this state.
    subroutine becomes(controller, name, what, word)
       type(linkspan_controller), intent(in) :: controller
       character(*), intent(in) :: name, what, word

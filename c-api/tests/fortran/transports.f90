@@ -205,18 +205,18 @@ contains
    subroutine publish(name)
       character(*), intent(in) :: name
       type(linkspan_publisher) :: out
-      type(linkspan_server) :: told
+      type(linkspan_server) :: done_server
       type(linkspan_message) :: table
       type(linkspan_options) :: options
       options%durable = transport == "journal"
       if (transport == "journal") options%retain_seconds = 3600
-      call told%serve(done)
+      call done_server%serve(done)
       call out%open(name, options)
       call make(table)
       call out%send(table)
-      if (.not. told%next(table, timeout=soon)) error stop "nobody read"
-      call told%reply(table, table)
-      call told%close(timeout=soon)
+      if (.not. done_server%next(table, timeout=soon)) error stop "no reader"
+      call done_server%reply(table, table)
+      call done_server%close(timeout=soon)
       call out%events(table)
       if (table%type_at("") /= linkspan_type_array) error stop "events"
       call out%close()

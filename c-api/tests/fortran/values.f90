@@ -279,7 +279,7 @@ contains
          missed = missed + m%missed()
          if (m%sequence() == 500) exit
       end do
-      call check(missed > 0 .and. got + missed == 500, "the loop goes on, and is told what it missed")
+      call check(missed > 0 .and. got + missed == 500, "the loop continues with the number of missed messages")
       call in%close()
       call out%close()
    end subroutine

@@ -1,4 +1,4 @@
-//! What is asked for and answered: services, their commands, the log, and what happens.
+//! Requests and responses: services, their commands, the log, and what happens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const QUESTIONS: usize = 6;
 const COMMANDS: usize = 16;
 /// How long the controller may take for a question.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the answer to a command may come after the time that the command had: the controller says so when it has passed.
+/// How long the answer to a command may come after the time that the command had: the controller answers when it has passed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What the answers are made from.
@@ -146,10 +146,7 @@ async fn read(body: Body) -> Result<body::Bytes, Problem> {
         Ok(Err(error)) => {
             let too_long = std::error::Error::source(&error).is_some_and(|e| e.is::<LengthLimitError>());
             Err(match too_long {
-                true => {
-                    let text = format!("a request's body has at most {MAX_BODY} bytes");
-                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, text)
-                }
+                true => page::Problem::body_too_long().into(),
                 false => {
                     let text = format!("the request's body could not be read: {error}");
                     Problem::new(StatusCode::BAD_REQUEST, ErrorKind::Malformed, text)

@@ -5,7 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-/// A file of the page: where it is asked for, what it is, what is in it.
+/// A file of the page: its path, its type, its content.
 pub struct Asset {
     /// Its path.
     pub path: &'static str,
@@ -47,7 +47,7 @@ impl Asset {
     }
 }
 
-/// FNV-1a: tells versions of a file apart, and is no defence against anybody.
+/// FNV-1a: distinguishes versions of a file, and is no defence against an attacker.
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -67,7 +67,7 @@ mod tests {
                     let asked = asked.split(['"', '\'']).next().unwrap();
                     assert!(
                         known.contains(&asked) || asked.starts_with('#'),
-                        "{} asks for {asked:?}",
+                        "{} refers to {asked:?}",
                         asset.path
                     );
                 }

@@ -2,7 +2,7 @@
 //!
 //! Whoever reaches the port may connect, so a connection is worth nothing until a request on it has shown the token. Those that
 //! have not are few for each peer and in all; where one more comes, the oldest of the peer that holds the most of them ends. So a
-//! new connection always has a place, and whoever fills the places takes them from himself: the owner's request, which comes
+//! new connection always has a place, and a user who fills the places takes them from himself: the owner's request, which comes
 //! with its connection, is answered.
 
 use std::collections::BTreeMap;
@@ -26,19 +26,19 @@ pub struct Limits {
     pub waiting: usize,
     /// Of those who have shown it, the reading token too.
     pub authorised: usize,
-    /// Of those who only read, at most: the others are for whoever commands.
+    /// Of those that only read, at most: the others are for commands.
     pub reading: usize,
 }
 
 /// What the page's server allows.
 pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128, reading: 96 };
 
-/// Whose a connection is, as far as that can be known before it says anything.
+/// The user of a connection, as far as that is known before its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
     /// A user of this machine.
     User(u32),
-    /// Another machine; or one here of whom the kernel tells nothing.
+    /// Another machine; or a local user whom the kernel does not name.
     Address(IpAddr),
 }
 
@@ -161,7 +161,7 @@ impl Connection {
         }
         // One that is to end at this moment: its client connects again.
         if open.waiting.remove(&self.number).is_none() {
-            return Err(full("too many connections were opened after this one; ask again".to_owned()));
+            return Err(full("too many connections were opened after this one; try again".to_owned()));
         }
         open.authorised += 1;
         self.authorised.store(true, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use super::problem::Problem;
 const VIEWERS: usize = 32;
 /// Events on their way to one page; more wait in the feed, which forgets.
 const WAITING: usize = 16;
-/// After so long without an event a comment says that the stream lives.
+/// After so long without an event a comment is sent, so that both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// When the page is to come again after the stream has ended.
 const RETRY: Duration = Duration::from_millis(500);
@@ -36,9 +36,9 @@ pub fn stream(
         let text = format!("{VIEWERS} pages look already; close one");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Full, text));
     };
-    let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or("").to_owned();
+    let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or("").to_owned();
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(tell(looking, heard, sender, stopped));
+    tokio::spawn(tell(looking, last_event_id, sender, stopped));
     let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
     let mut response = Sse::new(Events(receiver)).keep_alive(alive).into_response();
     // What stands between us and the page is not to keep events back.
@@ -48,15 +48,15 @@ pub fn stream(
     Ok(response)
 }
 
-/// Hands over what happens until the page has left: then nobody takes what is sent.
+/// Sends events until the page has disconnected.
 async fn tell(
     looking: Looking,
-    heard: String,
+    last_event_id: String,
     sender: mpsc::Sender<Event>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut changed = looking.feed().changed();
-    let mut position = looking.feed().position_of(&heard);
+    let mut position = looking.feed().position_of(&last_event_id);
     let mut first = true;
     loop {
         for Happened { number, what, json } in looking.feed().since(&mut position) {

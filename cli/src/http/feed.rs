@@ -1,7 +1,7 @@
 //! What happens at the controller, watched once for all pages that look, and only while one does.
 //!
-//! One thread watches. What it hears is numbered and kept for a while, so that a page whose connection broke goes on where it
-//! was; one that has missed more, or is new, is told how everything stands.
+//! One thread watches. Its events are numbered and kept for a while, so that a page whose connection broke continues where it
+//! was; one that has missed more, or is new, gets the state of all services.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::pool::connect;
 
-/// How often a service is asked for its data while somebody looks.
+/// The interval at which a service is asked for its data while a page is open.
 const DATA_EVERY: Duration = Duration::from_secs(1);
 /// How long watching goes on when no browser is connected any more: pages are opened again.
 const LINGER: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ struct Known {
     services: BTreeMap<String, Arc<str>>,
     readings: BTreeMap<String, Arc<str>>,
     log: VecDeque<Arc<str>>,
-    /// Whether the controller has been asked yet, and why it could not be.
+    /// Whether the controller has been queried yet, and why that failed.
     controller: Option<Arc<str>>,
     happened: VecDeque<Happened>,
     bytes: usize,
@@ -53,7 +53,7 @@ struct Known {
     stop: bool,
 }
 
-/// The watcher and what it knows.
+/// The watcher and its state.
 pub struct Feed {
     endpoint: String,
     /// Tells this start's numbers from those of another.
@@ -84,7 +84,7 @@ impl Drop for Looking {
 }
 
 impl Feed {
-    /// Its thread sleeps until somebody looks.
+    /// Its thread sleeps until a page is open.
     pub fn start(endpoint: &str) -> Arc<Feed> {
         let feed = Arc::new(Feed {
             endpoint: endpoint.to_owned(),
@@ -144,7 +144,7 @@ impl Feed {
         let oldest = known.happened.front().map_or(known.number + 1, |first| first.number);
         let after = match *position {
             Some(after) if after + 1 >= oldest && after <= known.number => after,
-            // Before the controller has been asked there is nothing to tell.
+            // Before the controller has answered there is nothing to send.
             _ if known.controller.is_none() => return Vec::new(),
             _ => {
                 *position = Some(known.number);
@@ -205,13 +205,13 @@ impl Feed {
                     drop(self.looked_at.wait_timeout(known, AGAIN).unwrap_or_else(PoisonError::into_inner));
                 }
             } else {
-                // What is known grows old from now on: who looks next waits until the controller has been asked anew.
+                // The state grows old from now on: the next page waits until the controller has answered again.
                 self.known().controller = None;
             }
         }
     }
 
-    /// `Cancelled` when nobody has looked for a while, or at the end.
+    /// `Cancelled` when no page was open for a while, or at the end.
     fn wanted(&self) -> Result<()> {
         let known = self.known();
         let unseen = known.unseen_since.is_some_and(|since| since.elapsed() > LINGER);
@@ -237,7 +237,7 @@ impl Feed {
         }
     }
 
-    /// How everything stands when watching begins. What happened before is not known, so every page is told anew.
+    /// How everything stands when watching begins. What happened before is not known, so every page gets all of it.
     fn begin(&self, services: &Value, log: &Value) -> Result<()> {
         let mut records = BTreeMap::new();
         for record in services.as_array()? {
@@ -250,7 +250,7 @@ impl Feed {
         known.log = log;
         known.happened.clear();
         known.bytes = 0;
-        // A step that nobody has seen: whoever is behind it finds a gap, and is told how everything stands.
+        // A number without an event: pages behind it find a gap, and get the state of all services.
         known.number += 2;
         known.controller = None;
         drop(known);

@@ -1,4 +1,4 @@
-//! Who may use the page: the core's rules, applied to requests of axum. Neither check reads the address of what is asked for
+//! Who may use the page: the core's rules, applied to requests of axum. Neither check reads the path of the request
 //! to find out whether it applies: the router puts the one before all routes, the other before all but the page's files.
 
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option
     }
 }
 
-/// Lets through what the operator's own browser or program asks for, and marks the answer.
+/// Admits requests of the operator's own browser or program, and adds the headers to the response.
 pub async fn require_own_page(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let mut response = match access.check_origin(&request) {
         Ok(()) => next.run(request).await,
@@ -120,7 +120,7 @@ pub async fn require_command(request: Request, next: Next) -> Response {
 }
 
 fn reads_only() -> Problem {
-    let text = "this token reads, and commands nothing: ask with the token of `linkspan service page`";
+    let text = "this token only reads: send commands with the token of `linkspan service page`";
     Problem::new(StatusCode::FORBIDDEN, ErrorKind::PermissionDenied, text)
 }
 

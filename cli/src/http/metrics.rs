@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use linkspan::{State, Value};
 
-/// What the answer says of itself.
+/// The content type of the response.
 pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All of it, of the figures of a controller and the records of its services.
@@ -34,7 +34,7 @@ pub fn text(figures: &Value, services: &Value) -> String {
         }
     }
     let up = "linkspan_service_up";
-    page.family(up, "gauge", "1 while the service is connected and heard of, else 0.");
+    page.family(up, "gauge", "1 while the service is connected and sends heartbeats, else 0.");
     for service in services {
         let is_up = text_of(service, "view") == "CONNECTED";
         page.sample(up, &[("service", text_of(service, "name"))], Some(f64::from(u8::from(is_up))));
@@ -62,10 +62,15 @@ const CONTROLLER: [Family; 8] = [
     ("linkspan_controller_uptime_seconds", "gauge", "Since the controller has started.", "uptime"),
     ("linkspan_controller_cpu_seconds_total", "counter", "Processor time of the controller.", "processor"),
     ("linkspan_controller_memory_bytes", "gauge", "Memory that the controller has resident.", "memory"),
-    ("linkspan_controller_services", "gauge", "Services that the controller knows.", "services"),
+    (
+        "linkspan_controller_services",
+        "gauge",
+        "Services that are registered with the controller.",
+        "services",
+    ),
     ("linkspan_controller_links", "gauge", "Connections to services and clients.", "links"),
     ("linkspan_controller_clients", "gauge", "Connected clients, the page among them.", "clients"),
-    ("linkspan_controller_watchers", "gauge", "Clients that are told of changes.", "watchers"),
+    ("linkspan_controller_watchers", "gauge", "Clients that receive changes.", "watchers"),
     ("linkspan_controller_open_commands", "gauge", "Commands under way.", "open"),
 ];
 
@@ -74,7 +79,12 @@ const SERVICE: [Family; 6] = [
     ("linkspan_service_busy_seconds", "gauge", "For how long it has been at what it does now.", "busy"),
     ("linkspan_service_connections_total", "counter", "How often it has connected.", "connections"),
     ("linkspan_service_open_commands", "gauge", "Commands under way.", "open"),
-    ("linkspan_service_last_seen_timestamp_seconds", "gauge", "When it was heard of last.", "last_seen"),
+    (
+        "linkspan_service_last_seen_timestamp_seconds",
+        "gauge",
+        "When its last message was received.",
+        "last_seen",
+    ),
     ("linkspan_service_state_since_timestamp_seconds", "gauge", "Since when it is in its state.", "since"),
 ];
 
@@ -85,7 +95,7 @@ impl Page {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// What was not told has no sample.
+    /// What was not reported has no sample.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: Option<f64>) {
         let Some(value) = value else { return };
         self.0.push_str(name);
@@ -137,7 +147,7 @@ mod tests {
         for line in [
             "linkspan_controller_uptime_seconds 1.5".to_owned(),
             format!("linkspan_service_up{{{label}}} 0"),
-            // Of one that is away nobody knows in what state it is.
+            // The state of one that is away is unknown.
             format!("linkspan_service_state{{{label},state=\"RUNNING\"}} 0"),
             format!("linkspan_service_steps_total{{{label}}} 7"),
             format!("linkspan_service_commands_total{{{label},outcome=\"done\"}} 2"),

@@ -4,14 +4,14 @@
 //! |---|---|
 //! | the address, the thread that listens | `server` |
 //! | how many connections there may be, and which end first | `connections` |
-//! | a connection that nobody reads from ends | `stream` |
-//! | who is let in: Host, Origin, token; what every answer says of itself | `guard` |
+//! | a connection whose client does not read ends | `stream` |
+//! | access: Host, Origin, token; the headers of every response | `guard` |
 //! | the token, and the file that its owner finds the address in | `token` |
-//! | what may be asked for, and what of it without the token | `routes` |
-//! | what is asked for and answered | `api` |
+//! | routes, and which of them need no token | `routes` |
+//! | requests and responses | `api` |
 //! | what is measured, for Prometheus | `metrics` |
 //! | what a token allows | `rights` |
-//! | errors as RFC 9457 tells them | `problem` |
+//! | errors as problem details (RFC 9457) | `problem` |
 //! | the page's files | `assets` |
 //! | connections to the controller | `pool` |
 //! | what happens, once for all who look; as server-sent events | `feed`, `events` |

@@ -36,7 +36,7 @@ impl Pool {
         })
     }
 
-    /// Asks the controller. Where all connections are at work the caller is told so at once.
+    /// Sends a request to the controller. Fails at once where all connections are busy.
     pub async fn ask<T: Send + 'static>(
         self: &Arc<Pool>,
         question: impl FnOnce(&Controller) -> Result<T, Error> + Send + 'static,

@@ -1,4 +1,4 @@
-//! The page's errors and values as responses of axum; what an error means to HTTP is the core's to say.
+//! The page's errors and values as responses of axum; the core decides the HTTP status of an error.
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName};

@@ -1,4 +1,4 @@
-//! What may be asked for: the files of the page, by everybody; all else, by whoever shows the token, or to be read, the one that
+//! The routes: the files of the page, for everybody; all else, with the token, or to be read, with the one that
 //! only reads.
 //!
 //! The router is built from these tables alone. Whatever is not one of the page's files, by its very spelling, comes behind the
@@ -20,7 +20,7 @@ use super::guard::{self, Access};
 use super::problem::{Problem, json};
 use super::rights::Rights;
 
-/// Something that can be asked for with the token.
+/// A route that needs the token.
 struct Route {
     /// `GET` or `POST`.
     method: &'static str,
@@ -43,7 +43,7 @@ fn routes() -> [Route; 8] {
     ]
 }
 
-/// The page and its interface, closed to whoever `access` does not let in.
+/// The page and its interface, closed to requests that `access` refuses.
 pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
@@ -61,12 +61,12 @@ pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
         let file = get(async move |headers: HeaderMap| asset.answer(&headers));
         public = public.route(asset.path, file.fallback(async || Problem::method("GET")));
     }
-    // The browser is asked about every request, and marks stand on every answer, also on those that refuse.
+    // Every request is checked, and every response has the headers, also a refusal.
     public.fallback_service(protected).layer(from_fn_with_state(access, guard::require_own_page))
 }
 
 async fn nothing_here(uri: Uri) -> Problem {
-    let text = format!("there is nothing at {}; GET /api tells what there is", uri.path());
+    let text = format!("there is nothing at {}; GET /api lists what there is", uri.path());
     Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text)
 }
 

@@ -31,16 +31,16 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The most bytes and lines of a request's head.
 const HEAD_LIMIT: usize = 16 << 10;
 const HEAD_LINES: usize = 64;
-/// How long whoever asked may take nothing of the answer.
+/// How long a client may read nothing of the response.
 const UNREAD: Duration = Duration::from_secs(20);
 /// Threads that wait for the controller.
 const WAITING: usize = 24;
-/// What a connection is told that ends because others came after it.
+/// The error for a connection that ends because of newer ones.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
 Connection: close\r\nContent-Length: 125\r\n\r\n{\"type\":\"urn:linkspan:error:Full\",\"title\":\"too many connections\",\
 \"status\":503,\"detail\":\"close some\",\"code\":111,\"kind\":\"Full\"}";
 
-/// Where the page is to be, and of whom it speaks.
+/// The address of the page, and its controller.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Address and port to listen at, as `127.0.0.1:8017`; port 0 takes any.
@@ -85,26 +85,26 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // It has told of its panic itself.
+            // It has printed its panic itself.
             let _ = thread.join();
         }
     }
 }
 
 /// Serves the page until what is given back is dropped. `InvalidEndpoint` for what is no address; `PermissionDenied` for one
-/// beyond this machine that is not said to be meant; `AddressInUse` where somebody else listens.
+/// beyond this machine without `--http-allow-remote`; `AddressInUse` where another program listens.
 pub fn start(settings: &Settings) -> Result<Running> {
     let asked = parse(&settings.address)?;
     if !asked.ip().is_loopback() && !settings.allow_remote {
         let text = format!(
-            "{asked} is reached from other machines, over HTTP that everybody on the way can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or say --http-allow-remote",
+            "{asked} is reached from other machines, over HTTP that everybody on the network can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or say --http-allow-remote",
             asked.port()
         );
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
     let doing = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::AddrInUse => {
-            let text = format!("somebody else listens at {asked}; take another port, or 0 for any");
+            let text = format!("another program listens at {asked}; take another port, or 0 for any");
             Error::new(ErrorKind::AddressInUse, text)
         }
         _ => Error::os(format!("listening at {asked} for the page"), e.raw_os_error().unwrap_or(0)),
@@ -145,7 +145,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
             }
             feed.stop();
         });
-        // Who waits for a service's answer is not waited for: its browser is told by the end of the connection.
+        // Requests that wait for a service's answer are not completed: the browser notices the end of the connection.
         runtime.shutdown_background();
     };
     let thread = std::thread::Builder::new().name("linkspan-http".into()).spawn(serve).map_err(doing)?;
@@ -179,7 +179,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
         let Ok(own) = stream.local_addr() else { continue };
         let connection = connections.admit(Peer::of(from, own));
         tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));
-        // Whoever asks at once is heard before the next ones come, however many these are.
+        // A client that sends its request at once is served before the next connections are accepted, however many these are.
         tokio::task::yield_now().await;
     }
 }

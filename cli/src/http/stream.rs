@@ -1,4 +1,4 @@
-//! A connection that ends when its other side takes nothing for a while: nobody holds a place by not reading.
+//! A connection that ends when its client reads nothing for a while, so that no client holds a place by not reading.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,4 @@
-//! The token of one start: 32 random bytes, told in the page's address and in a file that its owner alone may read.
+//! The token of one start: 32 random bytes, which the page's address and a file have that its owner alone may read.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -56,7 +56,7 @@ pub struct AddressFile {
 }
 
 impl AddressFile {
-    /// Writes it under another name and renames it: nobody sees half of it, and no older one stays readable through it.
+    /// Writes it under another name and renames it: no process reads half of it, and no older one stays readable through it.
     pub fn write(directory: &Path, address: &str) -> Result<AddressFile> {
         let path = directory.join(NAME);
         let unfinished = directory.join(format!(".new.{}{NAME}", std::process::id()));
@@ -88,7 +88,7 @@ impl AddressFile {
 impl Drop for AddressFile {
     fn drop(&mut self) {
         if read_own(&self.path).is_ok_and(|text| text.is_some_and(|text| text.trim_end() == self.address)) {
-            // It tells of a token that is worth nothing any more: nothing is lost where it stays.
+            // Its token is not valid any more: nothing is lost where it stays.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -110,7 +110,7 @@ pub fn address() -> Result<String> {
     match served {
         Some(Ok(_)) => Ok(address.to_owned()),
         _ => Err(none(&format!(
-            "the page at {host:?}, of which {} tells, is not served any more",
+            "the page at {host:?}, which is named in {}, is not served any more",
             path.display()
         ))),
     }

@@ -1,4 +1,4 @@
-//! `linkspan schema export`: a schema in another notation, and on standard error what that notation cannot say.
+//! `linkspan schema export`: a schema in another notation, and on standard error what that notation cannot express.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub fn print(asked: &Export) -> Result<(), Exit> {
     output::write(&exported.bytes)
 }
 
-/// One line for each thing that the notation cannot say, with the fields that it is about.
+/// One line for each thing that the notation cannot express, with the fields that it is about.
 fn grouped(notes: &[Note]) -> Vec<String> {
     let mut groups: Vec<(Change, &str, Vec<&str>)> = Vec::new();
     for note in notes {

@@ -191,7 +191,7 @@ pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
         What::Show { file, reply: true, .. } => output::write(load_reply(file)?.to_toml().as_bytes()),
         What::Show { file, .. } => output::write(load(file)?.to_toml().as_bytes()),
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
-        What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()).as_bytes()),
+        What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()?).as_bytes()),
         What::Export(asked) => export::print(asked),
         What::Generate { lang, output, check: true, file } => generate::check(&load(file)?, *lang, output),
         What::Generate { lang, output, file, .. } => generate::generate(&load(file)?, *lang, output),
@@ -210,7 +210,7 @@ fn show_all(name: &std::path::Path) -> Result<(), Exit> {
         if first > 0 {
             out += &format!("# from message {first} on\n");
         }
-        out += &format!("# fingerprint {}\n{}", schema.fingerprint(), schema.to_toml());
+        out += &format!("# fingerprint {}\n{}", schema.fingerprint()?, schema.to_toml());
     }
     output::write(out.as_bytes())?;
     Ok(())
@@ -242,7 +242,7 @@ fn direction(name: &str, readers: &str, writers: &str, found: &[Difference]) -> 
 }
 
 fn diff(old: &Schema, new: &Schema) -> Result<(), Exit> {
-    if old.fingerprint() == new.fingerprint() {
+    if old.fingerprint()? == new.fingerprint()? {
         return Ok(());
     }
     let (backward, forward) = (new.cannot_read(old), old.cannot_read(new));

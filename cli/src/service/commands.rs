@@ -16,10 +16,10 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 
-/// Services that are told at the same time, at most: one that is away keeps no other waiting.
+/// Services that get a command at the same time, at most: one that is away delays no other.
 const MAX_CONCURRENT: usize = 64;
 
-/// Tells them, waits as long as was asked for, and prints each answer. Ends with the highest exit code.
+/// Sends them the command, waits as requested, and prints each answer. Ends with the highest exit code.
 pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let names = match args.all {
@@ -96,7 +96,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How much sooner than ours the deadline of a command is, at most.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// Those that may be told, by name; of the others it is said why they are left out.
+/// Those that can take the command, by name; for the others the reason is printed.
 fn services_that_allow(
     controller: &Controller,
     command: &Command,
@@ -145,7 +145,7 @@ fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Ex
     }
 }
 
-/// Who is told to do what it does already is as it was to be: that is a success, and said.
+/// A command for the state in which a service is already succeeds, and that is printed.
 fn accept_if_already_there(command: &Command, answer: Answer) -> Answer {
     let wanted = match command {
         Command::Pause => State::Paused,

@@ -6,7 +6,7 @@ use super::connection::QueryArgs;
 use crate::exit::Exit;
 use crate::{display, output};
 
-/// The state as people are shown it: of one that has gone without a word nobody knows it, and its last one would look true.
+/// The state to show: unknown for a service that disconnected without deregistering, whose last state would look true.
 pub fn shown_state(record: &Value) -> String {
     match word(record, "view") {
         view if view == "DISCONNECTED" => view,

@@ -23,7 +23,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
     }
     let name = args.name.as_deref();
     let entries = match controller.log(name, args.lines, Wait::new(deadline.remaining()).tick(&mut check)) {
-        // It may come: that is told, and waited for.
+        // It may come: print that, and wait for it.
         Err(error) if args.follow && error.kind() == ErrorKind::NotFound => {
             stderr::print_note(error.text());
             Value::Array(Vec::new())
@@ -60,7 +60,7 @@ fn print_entry(entry: &Value, json: bool) -> Result<(), Exit> {
 pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, _) = args.query.connect(signals)?;
     controller.watch(&WatchOptions { data_every: args.data, services: args.names.clone() })?;
-    // A service that is heard of without having changed is news to programs alone.
+    // An event of a service without a change is for programs alone.
     let mut shown = HashMap::new();
     follow(&controller, signals, |push| {
         if args.query.json {
@@ -70,9 +70,9 @@ pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
         if shown.get(&name) == Some(&line) {
             return Ok(());
         }
-        let told = output::write(format!("{} {line}\n", Timestamp::now()).as_bytes());
+        let written = output::write(format!("{} {line}\n", Timestamp::now()).as_bytes());
         shown.insert(name, line);
-        told
+        written
     })
 }
 
@@ -97,14 +97,14 @@ fn line(push: &Value) -> Option<(String, String)> {
             let gap = if value.contains('\n') { '\n' } else { ' ' };
             format!("{name} data:{gap}{value}")
         }
-        "missed" => format!("{} changes were too many to be told", display::lines(push.at("count").ok()?)),
+        "missed" => format!("{} changes were too many to be sent", display::lines(push.at("count").ok()?)),
         // The log has a command of its own.
         _ => return None,
     };
     Some((format!("the data of {name}"), line))
 }
 
-/// Hears what is pushed until a signal, or until nobody reads it.
+/// Prints events until a signal, or until no process reads them.
 fn follow(
     controller: &Controller,
     signals: &Signals,

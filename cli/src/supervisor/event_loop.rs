@@ -1,4 +1,11 @@
 //! The event loop of a supervised program: signals, commands of the controller, output, exit. It waits in poll(2) and has no timer of its own.
+//!
+//! Each turn handles, in this order: a new command, ended children, signals, a cancellation, timers, the phase of the active
+//! command; then it waits for the next event. The state is changed by this thread alone: signal handlers and the service's threads
+//! only write a byte to a pipe that wakes it.
+//!
+//! Whatever ends this process ends the program: it kills the program's group at its own end, and the watchdog, a process of its own,
+//! does so where this one is killed.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,6 +31,9 @@ use crate::signals::Signals;
 use crate::stderr;
 
 /// Runs a program as a service, until one of them ends.
+///
+/// # Errors
+/// The exit code of the program where that is not 0; 126 and 127 where it cannot be started; errors of the service.
 pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     signals.disable_forced_exit();
     // Before the service registers with the controller.
@@ -59,7 +69,7 @@ fn os_error(doing: &str, error: &std::io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
 
-/// How often it is looked whether a program that was told to stand still does.
+/// The interval of checks whether a program that was sent SIGSTOP is stopped.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl<'a> Supervisor<'a> {
@@ -82,7 +92,7 @@ impl<'a> Supervisor<'a> {
         let program: Vec<_> = args.program.iter().map(|part| part.to_string_lossy()).collect();
         options.description = args.description.clone().unwrap_or_else(|| program.join(" "));
         options.paused = args.paused;
-        // The program's signals are ours to send, and ours are heard in this loop.
+        // This process sends the program its signals, and receives its own in this loop.
         options.handle_signals = false;
         if args.backup.is_some() {
             options.commands.push("BACKUP".into());
@@ -151,10 +161,11 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Collects ended children: the program, the active hook, the watchdog, or orphans.
     fn reap(&mut self) {
         let mut some = [0; 256];
         while matches!(self.wake.read(&mut some), Ok(n) if n == some.len()) {}
-        // Nobody else in this program waits for children.
+        // No other code of this process waits for children.
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(end) = ExitStatus::of(status) else { continue };
             if self.state.pid() == Some(pid) {
@@ -164,13 +175,13 @@ impl<'a> Supervisor<'a> {
             {
                 hook.ended(end);
             } else if self.watchdog.as_ref().is_some_and(|watchdog| watchdog.pid == Some(pid)) {
-                self.replace_keeper();
+                self.replace_watchdog();
             }
             // Others are orphans of the program's, or of a given command's.
         }
     }
 
-    fn replace_keeper(&mut self) {
+    fn replace_watchdog(&mut self) {
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.pid = None;
         }
@@ -183,6 +194,7 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Each signal requests a shutdown; the second one ends its wait, the third one this process.
     fn handle_signals_received(&mut self) -> Result<()> {
         for _ in 0..self.signals.take_count() {
             self.stop_requests += 1;
@@ -194,6 +206,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
+    /// Does what is due: the kill after --grace, the end of a hook, a restart, and reports of lines that were left out of the log.
     fn run_timers(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -220,7 +233,7 @@ impl<'a> Supervisor<'a> {
         let rate_limit =
             [self.out.due(), self.err.due()].into_iter().flatten().min().map(|due| self.began + due);
         let hook = self.active.as_ref().and_then(ActiveTask::hook);
-        // A program that is stopped while it waits in `vfork` tells nobody.
+        // A program that is stopped while it waits in `vfork` causes no event.
         let stopping = self
             .active
             .as_ref()
@@ -251,7 +264,7 @@ impl<'a> Supervisor<'a> {
             Err(error) => return Err(os_error("sleeping", &error.into())),
         }
         let now = self.now();
-        // One piece of each: who prints without end does not keep the others from being heard.
+        // One piece of each: a program that prints without end does not delay the events of others.
         if self.out.read(&self.service, now) {
             self.last_was_error = false;
         }
@@ -264,6 +277,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
+    /// Kills what still runs, and writes the rest of its output.
     fn finish(mut self) {
         // Where we end by an error of our own, the program does not go on by itself.
         if self.state.group().is_some() {

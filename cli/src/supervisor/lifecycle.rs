@@ -1,4 +1,7 @@
 //! Starts, terminates and restarts the program, and terminates the descendants that it leaves behind.
+//!
+//! The program is NotRunning, Running, Draining (its first process has ended, descendants run) or waits for its restart. It counts as
+//! ended once it has no descendant left, so a restarted program never runs beside processes of the one before.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -25,6 +28,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Starts the program again; a failure counts as one more end.
     pub(super) fn restart(&mut self) {
         self.state = ProgramState::NotRunning;
         match self.start() {

@@ -35,7 +35,7 @@ impl ExitStatus {
         self == ExitStatus::Code(0)
     }
 
-    /// As shells say it.
+    /// As shells show it.
     pub fn exit_code(self) -> u8 {
         match self {
             ExitStatus::Code(code) => u8::try_from(code).unwrap_or(1),
@@ -83,8 +83,8 @@ impl Program {
     }
 }
 
-/// Starts something of the service's, in a process group of its own, with its output in pipes. Nothing of it is told to
-/// whoever supervises us, in our name.
+/// Starts something of the service's, in a process group of its own, with its output in pipes. It sends nothing to
+/// the supervisor of this process in its name.
 pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(directory) = &args.cwd {
@@ -106,7 +106,7 @@ pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     Ok((child, pid))
 }
 
-/// What starting it would say, without starting it.
+/// The error that starting it would return, without starting it.
 pub fn find_program(args: &RunArgs) -> io::Result<()> {
     if let Some(directory) = &args.cwd {
         rustix::fs::access(directory, Access::EXEC_OK)?;

@@ -23,7 +23,7 @@ pub(super) struct Supervisor<'a> {
     pub args: &'a RunArgs,
     pub service: ServiceLoop,
     pub signals: &'a Signals,
-    /// How many signals have asked this process to stop.
+    /// The number of signals that requested the end of this process.
     pub stop_requests: usize,
     /// Readable once a child has changed state, or the active task has been cancelled.
     pub wake: UnixStream,
@@ -89,14 +89,14 @@ pub(super) struct ActiveTask {
 pub(super) enum Phase {
     /// A given command does it.
     Hook(Hook),
-    /// The program was told to stand still.
+    /// The program was stopped by PAUSE.
     Stopping,
-    /// The program was told to end; why its checkpoint before that failed, if it did.
+    /// The program was sent the signal to end; why its checkpoint before that failed, if it did.
     Exit(Option<Error>),
 }
 
 impl ActiveTask {
-    /// Whether the program was told to stand still, and has not been seen to.
+    /// Whether the program was sent SIGSTOP and is not stopped yet.
     pub fn is_stopping(&self) -> bool {
         matches!(self.phase, Phase::Stopping)
     }
@@ -116,7 +116,7 @@ impl Supervisor<'_> {
         self.began.elapsed()
     }
 
-    /// A line for whoever watches, here and there.
+    /// A line for the watchers of the service and for the log.
     pub(super) fn log(&mut self, level: &str, text: &str) {
         self.service.log(level, text);
         self.err.write_line(&format!("{}: {text}", self.service.name()));

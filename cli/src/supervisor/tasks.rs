@@ -1,4 +1,14 @@
 //! What each command of the controller does to the program.
+//!
+//! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] looks at after each event:
+//!
+//! | phase | command | ends |
+//! |---|---|---|
+//! | `Hook` | those with an option, such as --checkpoint; SHUTDOWN, while its checkpoint runs | with the hook's process, at its deadline, or cancelled |
+//! | `Stopping` | PAUSE without --pause | once SIGSTOP has stopped the program, or it has ended |
+//! | `Exit` | SHUTDOWN | once the program and its descendants have ended; they are killed after --grace, or at a second SHUTDOWN |
+//!
+//! A command that fails leaves the program as it is, but for SHUTDOWN, which ends it in any case.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +22,10 @@ use super::report::{Report, shutdown_result, unsupported};
 use super::state::{ActiveTask, Phase, ProgramState, Supervisor};
 
 impl Supervisor<'_> {
-    /// A command has come.
+    /// Begins a command. One that can be answered at once is answered here.
+    ///
+    /// # Errors
+    /// Those of the service; a failure of the command itself is its answer.
     pub(super) fn begin(&mut self, task: Task) -> Result<()> {
         let args = self.args;
         match task.command() {
@@ -38,8 +51,9 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Starts the command line of an option, with the program's process number and the task's arguments.
     fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
-        // A little before its time has passed, so that the answer can say what it printed.
+        // A little before its time has passed, so that the answer can contain what it printed.
         let left = task.remaining().map(|left| left - (left / 10).min(Duration::from_millis(500)));
         let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
         let due = Instant::now() + within;
@@ -54,6 +68,7 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Stops the program. One that is not running counts as paused, and is not started again before RUN.
     fn begin_pause(&mut self, task: Task) -> Result<()> {
         match &mut self.state {
             ProgramState::Running(program) => {
@@ -74,6 +89,7 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Continues the program, or starts it if it is not running; RUN after too many restarts counts them anew.
     fn begin_run(&mut self, task: Task) -> Result<()> {
         match &mut self.state {
             ProgramState::Running(program) => {
@@ -101,6 +117,7 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Takes a checkpoint first, where there is an option for that and the shutdown is not in a hurry.
     fn begin_shutdown(&mut self, task: Task) -> Result<()> {
         if task.before() == State::Failed && self.exit_code == 0 {
             self.exit_code = self.last_exit.map_or(1, |end| end.exit_code().max(1));
@@ -116,7 +133,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The end of a shutdown: the program is asked to end, unless it has.
+    /// The end of a shutdown: the program is sent the signal to end, unless it has ended.
     fn end_program(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if matches!(self.state, ProgramState::RestartAt(_)) {
             self.state = ProgramState::NotRunning;
@@ -132,7 +149,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Looks how far things have come.
+    /// Answers the active command, or takes it to its next phase, if its phase is over.
     pub(super) fn advance(&mut self) -> Result<()> {
         self.check_drained();
         let Some(open) = self.active.take() else { return Ok(()) };
@@ -165,6 +182,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Answers a shutdown after the program has ended. A failed checkpoint fails it, since data may be lost.
     fn end_shutdown(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if self.was_killed && self.exit_code == 0 {
             self.exit_code = 137;
@@ -178,7 +196,7 @@ impl Supervisor<'_> {
         task.failed(&Error::new(error.kind(), text))
     }
 
-    /// What is under way is to be given up.
+    /// Cancels the active command: its hook is killed, a pause is undone, a shutdown no longer waits for --grace.
     pub(super) fn cancel_active(&mut self) -> Result<()> {
         let Some(mut open) = self.active.take() else { return Ok(()) };
         let is_shutdown = *open.task.command() == Command::Shutdown;
@@ -200,6 +218,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Returns the answer to GET_DATA where there is no option for it.
     fn report(&self) -> Value {
         let (pid, is_stopped, lives) = match &self.state {
             ProgramState::Running(program) => {

@@ -12,7 +12,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use linkspan::service::NOTIFY_VARIABLES;
 use rustix::process::{Pid, Signal};
 
-/// Reads lines with the number of the group, of which the last one counts; 0 means none. It ignores signals that ask it to end.
+/// Reads lines with the number of the group, of which the last one counts; 0 means none. It ignores signals that request its end.
 const SCRIPT: &str = r#"trap '' INT TERM HUP QUIT
 group=0
 while read -r line; do group=$line; done
@@ -21,7 +21,7 @@ while read -r line; do group=$line; done
 
 /// The watchdog process; killed on drop.
 pub struct Watchdog {
-    /// None once it has been killed by somebody else.
+    /// None once another process has killed it.
     pub pid: Option<Pid>,
     stdin: Option<ChildStdin>,
 }

@@ -104,7 +104,7 @@ pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// What is wrong with it: what was found from outside, else what it tells itself.
+/// What is wrong with it: what was found from outside, else what it reports.
 pub fn wrong(record: &Value) -> &str {
     match text(record, "problem") {
         "" => text(record, "reason"),
@@ -115,7 +115,7 @@ pub fn wrong(record: &Value) -> &str {
 /// What stands in one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Nothing was told.
+    /// It was not reported.
     Missing,
     /// A text, without control characters.
     Text(String),
@@ -161,7 +161,7 @@ impl Cell {
         }
     }
 
-    /// Text from A to Z, numbers from the greatest down; what was not told comes last.
+    /// Text from A to Z, numbers from the greatest down; what was not reported comes last.
     pub fn order(&self, other: &Cell) -> Ordering {
         match (self.number(), other.number()) {
             (Some(a), Some(b)) => b.total_cmp(&a),

@@ -1,6 +1,6 @@
 //! What the live view shows: rows from samples, rates between two of them, their order, what a filter lets through.
 //!
-//! Pure: it knows no clock, no terminal and no controller.
+//! Pure: it uses no clock, no terminal and no controller.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ impl Table {
         }
     }
 
-    /// The name of a record, and what tells its incarnations apart: another one begins to count anew.
+    /// The name of a record, and what distinguishes its incarnations: another one begins to count anew.
     fn identity(self, record: &Value) -> (String, String) {
         let word = |key: &str| record.at(key).map(display::lines).unwrap_or_default();
         match self {
@@ -28,7 +28,7 @@ impl Table {
         }
     }
 
-    /// Two counts that are closer in time than this tell more of the moment than of the rate: a service says its count
+    /// Two counts that are closer in time than this, in seconds, show a burst and not a rate: a service sends its count
     /// whenever something changes.
     fn min_interval(self) -> f64 {
         match self {
@@ -37,7 +37,7 @@ impl Table {
         }
     }
 
-    /// When the count of a record was true: a service tells its own now and then, an endpoint was asked just now.
+    /// When the count of a record was true: a service sends its own now and then, an endpoint was queried just now.
     fn count_time(self, record: &Value, looked: f64) -> f64 {
         match self {
             Table::Endpoints => looked,
@@ -45,8 +45,8 @@ impl Table {
         }
     }
 
-    /// A count that is the same for so long stands still. What a service is heard of in between, such as an answer, need
-    /// not say how far it has counted: that comes with each heartbeat.
+    /// A count that is the same for so many seconds stands still. What a service sends in between, such as an answer, need
+    /// not have its count: that comes with each heartbeat.
     fn idle_after(self) -> f64 {
         match self {
             Table::Endpoints => 0.0,
@@ -61,7 +61,7 @@ fn seconds_of(value: &Value) -> Option<f64> {
     Some(seconds as f64 + f64::from(nanoseconds) / 1e9)
 }
 
-/// What the samples so far have told of one table.
+/// What the samples so far have shown of one table.
 #[derive(Default)]
 pub struct Samples {
     records: Vec<Value>,
@@ -129,7 +129,7 @@ impl Samples {
     }
 
     fn rate(&self, kind: Table, record: &Value) -> Option<f64> {
-        // One that does not work now has no rate, whatever it had when it last told its count; nor has one that is silent.
+        // One that does not work now has no rate, whatever it had when it last sent its count; nor has one that is silent.
         let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
         if kind == Table::Services && !works {
             return None;
@@ -176,7 +176,7 @@ impl Row {
     }
 }
 
-/// Those that the filter lets through, ordered by a column and, where that says the same of two, by their names.
+/// Those that the filter lets through, ordered by a column and, where two are equal in that, by their names.
 pub fn arranged(rows: &[Row], filter: &str, by: usize, reversed: bool) -> Vec<Row> {
     let filter = filter.to_lowercase();
     let mut rows: Vec<Row> = rows.iter().filter(|row| row.passes(&filter)).cloned().collect();
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 105)], 6.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
-        // It has answered something meanwhile, which says nothing of its steps.
+        // It has answered something meanwhile, which does not count as a step.
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 107)], 7.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 25, 110)], 10.0);

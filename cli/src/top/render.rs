@@ -174,7 +174,7 @@ fn apart(cells: impl Iterator<Item = Span<'static>>) -> Vec<Span<'static>> {
     spans
 }
 
-/// The colour that tells a state from afar; its name stands there as well.
+/// The colour of a state; its name is shown as well.
 fn of_state(state: &str) -> Style {
     let colour = match state {
         "RUNNING" => Color::Green,

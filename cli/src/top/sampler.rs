@@ -36,7 +36,7 @@ pub fn no_controller(at: &ControllerArgs, error: Error) -> Error {
     }
 }
 
-/// All services that a controller knows.
+/// All services of a controller.
 pub fn list_services<'a>(controller: &Controller, wait: impl Into<Wait<'a>>) -> Result<Vec<Value>, Error> {
     Ok(controller.services(wait)?.as_array()?.to_vec())
 }

@@ -32,7 +32,7 @@ pub struct TableView {
 pub enum Action {
     /// It does.
     Continue,
-    /// It was told to end.
+    /// The user ended it.
     Quit,
 }
 
@@ -172,7 +172,7 @@ impl Screen {
         }
         match key.code {
             KeyCode::Char('q') => return Action::Quit,
-            // What was asked for last goes first.
+            // The latest request goes first.
             KeyCode::Esc if self.filter.is_empty() => return Action::Quit,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Char('?' | 'h') => self.help = true,

@@ -23,11 +23,11 @@ enum ScreenEvent {
     Input(TerminalEvent),
     /// Something was seen.
     Update(Update),
-    /// A signal asks to stop.
+    /// A signal requests the end.
     Signal,
     /// The terminal can be read no more.
     InputFailed(io::Error),
-    /// One of the threads has panicked; it has told of it.
+    /// One of the threads has panicked and printed its panic.
     ThreadPanicked,
 }
 
@@ -111,7 +111,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Takes it. From here on a panic of any thread puts the terminal back before it is told.
+    /// Takes it. From here on a panic of any thread restores the terminal before it is printed.
     fn take() -> Result<Terminal, Exit> {
         Ok(Terminal { terminal: Some(ratatui::try_init().map_err(on_terminal)?) })
     }
@@ -131,7 +131,7 @@ impl Drop for Terminal {
     }
 }
 
-// Here nobody presses keys.
+// No key is pressed here.
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../tests/program/pty.rs"]

@@ -20,7 +20,7 @@ pub enum Update {
     Gone(String),
 }
 
-/// Looks again and again which endpoints are open, until nobody wants to be told.
+/// Lists the open endpoints again and again, until the view ends.
 pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     loop {
@@ -34,7 +34,7 @@ pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     }
 }
 
-/// Looks again and again for the services, and hears of changes between two samples, until nobody wants to be told.
+/// Lists the services again and again, and receives changes between two samples, until the view ends.
 pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     while let Err(error) = follow(at, every, started_at, &send) {
@@ -45,7 +45,7 @@ pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> b
     }
 }
 
-/// Until the controller is lost, which is an error, or nobody wants to be told.
+/// Until the controller is lost, which is an error, or the view ends.
 fn follow(
     at: &ControllerArgs,
     every: Duration,

@@ -46,7 +46,7 @@ function emit(array $event, int $until): void
     flush();
 }
 
-/** Asks the Fortran program, or gives null: that it is missing is told by its silence. */
+/** Calls the Fortran program, or returns null: it is shown as missing because it publishes nothing. */
 function ask(array $question): ?array
 {
     static $channel = null;
@@ -100,7 +100,7 @@ if ($past !== null && $past['on'] !== []) {
     $until = max($until, $past['at'] + 10 * count($past['on']));
     emit(['waveform' => [$past], 'triggers' => [$past]], $until);
 }
-$patient = microtime(true) + SILENT_SECONDS; // until then, who has not been heard is not missing yet
+$patient = microtime(true) + SILENT_SECONDS; // until then, a program without a message is not missing yet
 
 while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
     $event = [];
@@ -119,7 +119,7 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         } catch (SchemaMismatchException $mismatch) {
             $refused = $mismatch->getMessage(); // it says which field has which unit there and here
         } catch (LinkspanException) {
-            // Overtaken or cut off: the subscriber goes on by itself, and silence is what the page is told of.
+            // Overtaken or cut off: the subscriber reconnects by itself, and the page shows silence.
         }
         $state = $refused ?? ($now - $heard[$part] < SILENT_SECONDS);
         if (($told[$part] ?? null) !== $state && ($state !== false || $now > $patient)) {

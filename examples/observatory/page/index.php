@@ -9,7 +9,7 @@ const PARTS = [
     'spectrum' => ['Spectrum', 'Fortran'],
 ];
 const READINGS = [
-    // units and ranges come from the schema of whoever publishes them
+    // units and ranges come from the schema of the program that publishes them
     'cpu' => 'Processor',
     'load' => 'Load, 1 min',
     'memory' => 'Memory',

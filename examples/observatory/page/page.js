@@ -19,7 +19,7 @@ function showWaveform({ at, first, samples }) {
 }
 function showTrigger({ at, ratio, on }) {
   const heard = trigger.last, before = trigger.columns[2].at(-1) ?? false;
-  if (on.length === 0) return; // the program lives, but hears no waveform
+  if (on.length === 0) return; // the program lives, but receives no waveform
   trigger.add(at / 1000, [ratio, on]);
   const onset = on.findIndex((is, i) => is && !(on[i - 1] ?? before));
   if (onset >= 0 && at / 1000 + onset / 100 > heard) {

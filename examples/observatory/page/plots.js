@@ -12,7 +12,7 @@ const axis = more => ({
 });
 const line = colour => ({ stroke: () => css(colour), width: 1.25, points: { show: false }, spanGaps: false });
 
-// What has been heard: a column of instants, in seconds, and columns of values.
+// What was received: a column of instants, in seconds, and columns of values.
 class Track {
   constructor(rows) { this.columns = Array.from({ length: rows + 1 }, () => []); }
   get last() { return this.columns[0].at(-1) ?? 0; }

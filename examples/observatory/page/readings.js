@@ -1,4 +1,4 @@
-// The readings: a card each, with its last minute as a sparkline and what the C++ program tells of it.
+// The readings: a card each, with its last minute as a sparkline and the statistics of the C++ program.
 'use strict';
 
 const KEPT = 600; // readings behind a sparkline: one minute

@@ -102,7 +102,7 @@ impl AcceptQueue {
         }
     }
 
-    /// Drops the links that nobody accepted and wakes all waiting threads, which then get `InvalidState`.
+    /// Drops the links that were not accepted and wakes all waiting threads, which then get `InvalidState`.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.links().clear();

@@ -115,7 +115,7 @@ impl ChannelAcceptor {
         Ok(acceptor)
     }
 
-    /// Removes the name, drops the links that nobody accepted, and wakes threads that wait for one.
+    /// Removes the name, drops the links that were not accepted, and wakes threads that wait for one.
     pub fn close(&self) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();

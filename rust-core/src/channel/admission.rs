@@ -10,7 +10,7 @@
 //! because nothing else may be written to the socket before it.
 //!
 //! A hello with `ask` is a query, from a listing or from a process that wants to share the name. It is answered
-//! with counters and admits nobody.
+//! with counters and admits no peer.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -362,7 +362,7 @@ pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Re
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Returns the answer to a query: a hello with these counters, which admits nobody.
+/// Returns the answer to a query: a hello with these counters, which admits no peer.
 pub fn answer_with_state(mut hello: Hello, state: Map) -> Result<Answer> {
     hello.state = Some(state);
     Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })

@@ -1,8 +1,8 @@
 //! The side that connects: calls a listener until it answers, and connects again after each broken
 //! link.
 //!
-//! A call has one of three outcomes: an answer, nobody listens, or busy (the listener is there and
-//! cannot take the connection now). When nobody listens, the wait is event-driven where that is
+//! A call has one of three outcomes: an answer, no listener, or busy (the listener is there and
+//! cannot take the connection now). When no program listens, the wait is event-driven where that is
 //! possible: an inotify watch reports a name that appears in the runtime directory. Over TCP a timer
 //! with growing pauses stands in for it. The watch is set up before the listener is tried once more,
 //! so that no appearance is missed between the two.
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
 use crate::sys::lock::Lock;
 use crate::sys::poll::{is_readable, wait_readable};
+use crate::sys::random;
 use crate::sys::timer::Timer;
 use crate::transport::driver::{Appears, Target};
 use crate::transport::endpoint::Endpoint;
@@ -30,7 +31,7 @@ use crate::transport::stream::Stream;
 pub struct Dialler {
     endpoint: Endpoint,
     target: Box<dyn Target>,
-    /// Exists while nobody listens.
+    /// Exists while no program listens.
     listener_watch: Mutex<Option<ListenerWatch>>,
     /// Failed attempts in a row, over a transport whose listeners cannot be watched for.
     redial: Mutex<Redial>,
@@ -108,7 +109,7 @@ impl Dialler {
     /// if one of `wakers` ended the wait for a listener.
     ///
     /// # Errors
-    /// `NotFound` if nobody listened until the deadline; `SchemaMismatch` if the schemas do not fit;
+    /// `NotFound` if no program listened until the deadline; `SchemaMismatch` if the schemas do not fit;
     /// any refusal as it is.
     pub fn dial<T>(
         &self,
@@ -136,7 +137,7 @@ impl Dialler {
             let ask = |query: &Hello| self.query(query, wakers, waiting);
             schema_negotiation.compare(&peer_hello, ask).map_err(|e| e.on(&self.endpoint))?;
         }
-        let text = "whoever listens there gave another schema at each call; try again";
+        let text = "the program that listens there gave another schema at each call; try again";
         Err(Error::new(ErrorKind::Stalled, text).on(&self.endpoint))
     }
 
@@ -260,7 +261,7 @@ impl Dialler {
     fn start_watching(&self) -> Result<bool> {
         let appears = self.target.appears();
         let watched = !matches!(appears, Appears::Polled(_));
-        let next = self.redial().failed(watched, handshake::random()?);
+        let next = self.redial().failed(watched, random::number()?);
         let mut listener_watch = self.listener_watch();
         match (appears, &mut *listener_watch) {
             (Appears::Polled(record), current) => {
@@ -307,7 +308,7 @@ impl Dialler {
             Appears::Name(_) | Appears::Opened(_) => "directory (LINKSPAN_DIR)",
         };
         let text = format!(
-            "nobody listens: {} {how}; start the other side, and see that both use the same {shared}",
+            "no program listens: {} {how}; start one that does, and see that both use the same {shared}",
             self.target.shown()
         );
         Error::new(ErrorKind::NotFound, text)
@@ -317,7 +318,7 @@ impl Dialler {
 /// Waits for [`BUSY`], or fails with `Stalled` at the deadline.
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
     if waiting.deadline().has_passed() {
-        let text = "somebody listens there but could not take the connection in time; try again";
+        let text = "a program listens there but could not take the connection in time; try again";
         return Err(Error::new(ErrorKind::Stalled, text));
     }
     waiting.sleep()?;

@@ -50,7 +50,7 @@ use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Message;
-use crate::sys::fork;
+use crate::sys::{fork, random};
 use crate::transport::WritableSlot;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
@@ -116,7 +116,7 @@ impl Channel {
     /// restarted.
     ///
     /// # Errors
-    /// `NotFound` if nobody listened until the deadline; otherwise why the listener or the transport refused.
+    /// `NotFound` if no program listened until the deadline; otherwise why the listener or the transport refused.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
         channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
@@ -137,7 +137,7 @@ impl Channel {
         } else {
             Origin::Dial(Dialler::new(endpoint, options)?)
         };
-        let session_state = SessionState::new(super::handshake::random()?, options);
+        let session_state = SessionState::new(random::number()?, options);
         let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
         Channel::over(reconnector, None, endpoint, options, Role::Connector)
     }
@@ -159,7 +159,7 @@ impl Channel {
             return Ok(channel);
         }
         loop {
-            let session_state = SessionState::new(super::handshake::random()?, options);
+            let session_state = SessionState::new(random::number()?, options);
             match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
                 Ok(acceptor) => {
                     let endpoint = acceptor.endpoint.clone();

@@ -20,6 +20,7 @@ use super::session::{Progress, ReplayLimits, SessionHello};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::frame::{self, Header, Incoming, Kind, Outgoing};
+use crate::sys::random;
 use crate::value::{Limits, Map, Value};
 
 /// The last message that a subscriber received from a publisher; zeros if it waited for the
@@ -61,7 +62,7 @@ pub type Fingerprint = [u8; 32];
 /// Fingerprints in one hello that are read, at most; further ones are skipped.
 const SCHEMAS: usize = 16;
 
-/// What one side says of itself. The public fields are the keys of the map, under the names of the
+/// The hello of one side. The public fields are the keys of the map, under the names of the
 /// wire where those differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -130,7 +131,7 @@ impl Hello {
             client_id,
             machine: None,
             deadlines: false,
-            session: random()?,
+            session: random::number()?,
             first: 0,
             keeps: None,
             received: Progress::default(),
@@ -169,7 +170,7 @@ impl Hello {
             .then(|| self.max_message_size.min(other.max_message_size))
     }
 
-    /// What the hello says of the session.
+    /// The session in the hello.
     pub fn hello(&self) -> SessionHello {
         SessionHello { session: self.session, first: self.first, keeps: self.keeps, received: self.received }
     }
@@ -276,7 +277,7 @@ impl Hello {
         let version = u64::from(frame::VERSION);
         if !(least..=most).contains(&version) {
             let text = format!(
-                "the other side speaks versions {least} to {most} of the protocol, this one speaks {version}"
+                "the peer supports versions {least} to {most} of the protocol, this program supports {version}"
             );
             return Err(Error::new(ErrorKind::VersionMismatch, text));
         }
@@ -322,9 +323,8 @@ impl Hello {
             },
             max_message_size: value.at("limit")?.as_u64()?,
             slots: optional("slots").map(Value::as_u64).transpose()?.unwrap_or(0),
-            pid: u32::try_from(value.at("pid")?.as_u64()?).map_err(|_| {
-                Error::new(ErrorKind::Malformed, "the other side sent a pid that no process has")
-            })?,
+            pid: u32::try_from(value.at("pid")?.as_u64()?)
+                .map_err(|_| Error::new(ErrorKind::Malformed, "the peer sent a pid that no process has"))?,
             title: plain_title(value.at("title")?.as_text()?),
             schemas: fingerprints(optional("schemas"))?,
             reply_schemas: fingerprints(optional("reply_schemas"))?,
@@ -403,21 +403,11 @@ pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     // The listener ran out of it, not the caller.
     if kind == ErrorKind::OutOfMemory {
         let text = format!(
-            "the listener has no memory or descriptors for another connection (see its ulimit -n); it says: {text}"
+            "the listener has no memory or descriptors for another connection (see its ulimit -n); it reports: {text}"
         );
         return Err(Error::new(ErrorKind::Full, text));
     }
     Err(Error::new(kind, text))
-}
-
-/// Returns a random number that is not 0.
-pub fn random() -> Result<u64> {
-    let mut bytes = [0; 8];
-    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    match got {
-        Ok(8) => Ok(u64::from_le_bytes(bytes) | 1),
-        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random number")),
-    }
 }
 
 /// Returns the name of this program, as `ps` shows it.

@@ -4,7 +4,7 @@
 //! reconnector from an answered one, `plain` from a connection without a hello. A channel or a server takes
 //! it apart: its sending direction has [`Link::tx`], its receiving direction [`Link::rx`].
 //!
-//! What a peer says of itself (name, session) is kept apart from what the kernel or a TLS key proves
+//! What a peer claims (name, session) is kept apart from what the kernel or a TLS key proves
 //! ([`Owner`]): the source of a message carries the proven part behind an `@`, so that no program can send
 //! under the name of another user's program.
 //!

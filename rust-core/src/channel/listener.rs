@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::acceptor::ChannelAcceptor;
 use super::ends::{Channel, Role};
-use super::handshake::random;
 use super::link::Peer;
 use super::options::Options;
 use super::reconnector::{Origin, Reconnector};
@@ -15,7 +14,7 @@ use super::record::{Event, Record};
 use super::session_state::SessionState;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::sys::fork;
+use crate::sys::{fork, random};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
@@ -91,7 +90,7 @@ impl Listener {
         let link = self.acceptor.queue.wait(&mut waiting)?;
         let session_state = match &link.negotiated {
             Some(negotiated) => negotiated.session_state.clone(),
-            None => SessionState::new(random()?, &self.options),
+            None => SessionState::new(random::number()?, &self.options),
         };
         let peer = link.peer.clone();
         let reconnector =

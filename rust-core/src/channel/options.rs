@@ -470,7 +470,7 @@ impl Options {
         match used {
             Use::Publish | Use::Subscribe => require(
                 can.durable || !again,
-                "at_least_once to subscribers: a publisher waits for nobody, and",
+                "at_least_once to subscribers: a publisher waits for no subscriber, and",
             ),
             Use::Channel | Use::Request => {
                 let latest = self.delivery == Some(Delivery::Latest);

@@ -51,7 +51,7 @@ pub struct Receiving {
     pub generation: u64,
     /// Messages that came while a thread waited for something else, in their order.
     pub inbox: VecDeque<Message>,
-    /// Whether the transport was told to wake this side.
+    /// Whether the transport is to wake this side.
     parked: bool,
     /// Numbers of requests that their callers withdrew: those in the inbox, and `current_request`.
     withdrawn: HashSet<u64>,
@@ -568,7 +568,7 @@ impl Receiving {
         while !enough() {
             if self.inbox.len() >= MAX_INBOX {
                 let text = format!(
-                    "{MAX_INBOX} messages wait to be received, and the other side has not consumed what was sent; receive them first"
+                    "{MAX_INBOX} messages wait to be received, and the peer has not consumed what was sent; receive them first"
                 );
                 return Err(Error::new(ErrorKind::Full, text));
             }

@@ -349,20 +349,20 @@ impl Reconnector {
     fn connect(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
         let connected = match &self.origin {
             Origin::Dial(_) if self.options.once && self.is_newer(0) => {
-                Err(Error::new(ErrorKind::Disconnected, "the other side went away"))
+                Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
             Origin::Dial(dialler) => self.dial(dialler, waiting),
             Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
             Origin::Place => self.connect_place(waiting),
             Origin::Accepted => {
-                let text = "the other side went away; accept the next connection of the listener";
+                let text = "the peer disconnected; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
             }
         };
         connected.map_err(|e| match e.kind() {
             // For a peer that was connected before, "nobody listens" means that it has gone.
             ErrorKind::NotFound | ErrorKind::Timeout if record.was_connected() && !waiting.is_none() => {
-                let text = "the other side went away and did not come back within the time given; try again, or see why it ended";
+                let text = "the peer disconnected and did not reconnect within the time given; try again, or see why it ended";
                 Error::new(ErrorKind::Disconnected, text).on(&self.endpoint)
             }
             _ => e.on(&self.endpoint),

@@ -22,7 +22,7 @@ pub enum EventKind {
     /// Messages were overwritten before they were read, or were lost on the way.
     Lagged,
     /// The peer connected again.
-    Back,
+    Reconnected,
     /// Messages that were sent are lost: their client cannot come back because it has no
     /// `client_id`, or the bounds for disconnected clients (`absent_clients`, `replay_bytes`) were
     /// reached.
@@ -38,7 +38,7 @@ impl EventKind {
             EventKind::Connected => "connected",
             EventKind::Disconnected => "disconnected",
             EventKind::Lagged => "lagged",
-            EventKind::Back => "back",
+            EventKind::Reconnected => "reconnected",
             EventKind::Forgotten => "forgotten",
             EventKind::SchemaMismatch => "schema_mismatch",
         }
@@ -93,7 +93,7 @@ impl Record {
     /// Records that a peer connected.
     pub fn connected(&self, who: &str) {
         let first = self.connected.fetch_add(1, Ordering::Relaxed) == 0;
-        self.push(if first { EventKind::Connected } else { EventKind::Back }, 0, who.to_owned());
+        self.push(if first { EventKind::Connected } else { EventKind::Reconnected }, 0, who.to_owned());
     }
 
     /// Records that a peer disconnected, and why.
@@ -134,8 +134,7 @@ impl Record {
 
     /// Records that messages kept for a peer that cannot come back are lost.
     pub fn lost_for_peer(&self, messages: u64) {
-        let text =
-            format!("{messages} messages that the other side had not said to have consumed before it went");
+        let text = format!("{messages} messages that the peer had not acknowledged before it disconnected");
         self.push(EventKind::Forgotten, messages, text);
     }
 

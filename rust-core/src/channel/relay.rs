@@ -121,7 +121,7 @@ struct RelayHandler {
 impl RelayHandler {
     fn answer_query(&self, peer_hello: &Hello) -> Result<Answer> {
         if peer_hello.shared {
-            let text = "the bridge to another machine has the name; nobody can serve it beside that";
+            let text = "the bridge to another machine has the name; no other program can serve it";
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
         let mut state = Map::new();
@@ -257,7 +257,7 @@ pub struct RelayLink {
     reads: bool,
     /// The descriptor that reports room, while it is in the epoll set.
     room: Option<OwnedFd>,
-    /// Whether the link was told to wake this side.
+    /// Whether the link is to wake this side.
     parked: bool,
     /// The number of the last message that was sent to the program.
     sent: u64,
@@ -273,7 +273,7 @@ impl RelayLink {
     /// the answer as a frame, and the link if the listener has admitted the program.
     ///
     /// # Errors
-    /// `NotFound` if nobody listens; `Stalled` if the listener does not answer in time.
+    /// `NotFound` if no program listens; `Stalled` if the listener does not answer in time.
     pub fn call<'a>(
         endpoint: &str,
         hello: &[u8],
@@ -303,7 +303,9 @@ impl RelayLink {
             let descriptors = if own_hello.ask { Vec::new() } else { offer.descriptors()? };
             let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
             match hello::call(&place, transport.carries(), &frame, &borrowed, waiting)? {
-                Call::NotListening => return Err(Error::new(ErrorKind::NotFound, "nobody listens there")),
+                Call::NotListening => {
+                    return Err(Error::new(ErrorKind::NotFound, "no program listens there"));
+                }
                 Call::Busy => {}
                 Call::Answered(called) => {
                     let answer = write_frame(&called.answer);

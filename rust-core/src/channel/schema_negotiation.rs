@@ -105,7 +105,7 @@ impl Describes {
     }
 }
 
-/// What a caller knows of the schemas of its listeners.
+/// What a caller remembers of the schemas of its listeners.
 pub struct SchemaNegotiation {
     /// The name under which it reports a mismatch.
     client_id: Option<String>,
@@ -181,7 +181,7 @@ impl SchemaNegotiation {
     /// answer to a query, or none if the listener could not answer; then nothing is known yet.
     ///
     /// # Errors
-    /// `SchemaMismatch` if one does not fit; the listener is told too.
+    /// `SchemaMismatch` if one does not fit; the listener gets it as well.
     pub fn compare(
         &self,
         peer_hello: &Hello,
@@ -209,7 +209,7 @@ impl SchemaNegotiation {
         query.ask = true;
         let Some(form) = fetch(&mut query, describes, Some(fingerprint), ask)? else { return Ok(()) };
         let found = PreparedSchema::from_peer(&form, fingerprint).map_err(|e| {
-            let text = format!("the other side's {} is none: {e}", describes.title());
+            let text = format!("the peer's {} is none: {e}", describes.title());
             Error::new(ErrorKind::Malformed, text)
         })?;
         let error = match side.own.differences(&found, reads, describes.title()) {
@@ -254,12 +254,11 @@ pub fn fetch(
         }
         let size = usize::try_from(part.size).unwrap_or(usize::MAX);
         if size > MAX_CANONICAL {
-            let text =
-                format!("the other side's schema has {size} bytes, and {MAX_CANONICAL} are taken at most");
+            let text = format!("the peer's schema has {size} bytes, and {MAX_CANONICAL} are taken at most");
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         if part.at != form.len() as u64 || part.bytes.is_empty() || part.bytes.len() > size - form.len() {
-            return wrong("the other side gave another part of its schema than was asked for");
+            return wrong("the peer sent another part of its schema than was requested");
         }
         form.extend_from_slice(&part.bytes);
         if form.len() >= size {
@@ -311,7 +310,7 @@ fn part(held: &PreparedSchema, at: u64, transport: Transport) -> Option<Part> {
     Some(Part { at, size: form.len() as u64, bytes })
 }
 
-/// Returns the answer that makes a caller compare first; it admits nobody.
+/// Returns the answer that makes a caller compare first; it admits no peer.
 pub fn answer(hello: &Hello) -> Result<Answer> {
     Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }
@@ -334,5 +333,5 @@ fn is_direction(c: char) -> bool {
 
 /// The error of a channel whose single peer called with a schema that does not fit.
 pub fn refused(reported: &str) -> Error {
-    mismatch(&format!("the other side called and its schema does not fit; it says of ours: {reported}"))
+    mismatch(&format!("the peer connected and its schema does not fit; it reports of ours: {reported}"))
 }

@@ -112,7 +112,7 @@ impl Sending {
             self.join(reconnector, record, waiting)?;
             let Some(part) = &mut self.part else { continue };
             if draft.to != 0 && part.session() != draft.to {
-                let text = "the client that sent the request has disconnected, and another one has connected: nobody waits for this answer";
+                let text = "the client that sent the request has disconnected, and another one has connected: no client waits for this answer";
                 return Err(Error::new(ErrorKind::Disconnected, text));
             }
             // A peer without a session acknowledges nothing, so nothing is kept for it.
@@ -367,7 +367,7 @@ impl Sending {
         let bye = Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]);
         push(part, &bye, reconnector, waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout | ErrorKind::Full => {
-                let text = "closed; the other side had not taken all that was sent";
+                let text = "closed; the peer had not received all that was sent";
                 Error::new(ErrorKind::Timeout, text)
             }
             _ => e,
@@ -510,7 +510,7 @@ fn push(
             Sent::Whole => return Ok(()),
             Sent::Part => partly_sent = true,
             Sent::Blocked if waiting.is_none() => {
-                let text = "the other side has not taken what was sent before, and the call was not to wait";
+                let text = "the peer has not received what was sent before, and the call was not to wait";
                 return Err(Error::new(ErrorKind::Full, text));
             }
             Sent::Blocked => {}

@@ -15,13 +15,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::handshake;
 use super::link::ConnectionGuard;
 use super::options::Options;
 use super::session::Identity;
 use super::session::peers::{DisconnectedPeers, KeptSize, PeerLimits};
 use super::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::sys::random;
 
 /// The sessions of one listener. Shared by its handshake handler, on the acceptor thread, and by the guards of
 /// its links, on any thread.
@@ -89,7 +89,7 @@ impl SessionRegistry {
         if let Some(session_state) = sessions.disconnected.get(identity) {
             return Ok(session_state.clone());
         }
-        Ok(SessionState::new(handshake::random()?, &self.options))
+        Ok(SessionState::new(random::number()?, &self.options))
     }
 
     /// Records that a client's link exists.

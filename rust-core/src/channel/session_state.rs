@@ -35,7 +35,7 @@ use crate::value::{Map, Value};
 /// What the hellos of a link settled: the peer's session, and the session state of this side for it.
 #[derive(Clone)]
 pub struct Negotiated {
-    /// What the peer's hello says of its session.
+    /// The session in the peer's hello.
     pub hello: SessionHello,
     /// By what the peer is recognised when it connects again.
     pub identity: Identity,
@@ -238,9 +238,9 @@ pub struct SessionState {
     ack_deferred: AtomicBool,
     /// Whether the peer requested that acknowledgement, so that it is due in any case.
     ack_requested: AtomicBool,
-    /// Requests whose callers gave up, and of which the peer was not told.
+    /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Mutex<Vec<u64>>,
-    /// Lost data messages of which the program was not told.
+    /// Lost data messages that were not reported to the program.
     unreported_losses: AtomicU64,
 }
 
@@ -278,7 +278,7 @@ impl SessionState {
         self.halves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a hello that is written now says of this side.
+    /// This side's part of a hello that is written now.
     pub fn hello(&self) -> SessionHello {
         let halves = self.halves();
         SessionHello::of(&halves.outbox, &halves.inbox)
@@ -322,7 +322,7 @@ impl SessionState {
         }
     }
 
-    /// Whether messages were lost of which the program was not told.
+    /// Whether lost messages were not reported to the program yet.
     #[inline]
     pub fn has_unreported_losses(&self) -> bool {
         self.unreported_losses.load(Ordering::Acquire) > 0
@@ -453,9 +453,9 @@ impl SessionState {
         self.ack_deferred.store(true, Ordering::Release);
     }
 
-    /// Notes that the caller of this request gave up, for the peer to be told.
+    /// Notes that the caller of this request gave up, for the peer to be informed.
     pub fn withdraw(&self, request: u64) {
-        /// Further ones are not told: a server that receives nothing for so long has them in its
+        /// Further ones are not sent: a server that receives nothing for so long has them in its
         /// queue and carries them out.
         const MOST: usize = 1024;
         let mut withdrawn = self.withdrawn();
@@ -464,7 +464,7 @@ impl SessionState {
         }
     }
 
-    /// Locks the requests of whose withdrawal the peer is to be told.
+    /// Locks the requests whose withdrawal is to be sent to the peer.
     pub fn withdrawn(&self) -> MutexGuard<'_, Vec<u64>> {
         self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,7 +18,7 @@ pub fn examine() -> Vec<Finding> {
     let mut findings = vec![release()];
     findings.push(feature("sealed memory files (memfd)", "shm: does not work without", memory_file()));
     findings.push(feature("eventfd", "shm: does not work without", EventFd::new().map(drop)));
-    findings.push(feature("locks that die with their owner (OFD)", "nobody can listen without", locks()));
+    findings.push(feature("locks that die with their owner (OFD)", "no program can listen without", locks()));
     findings.push(feature("inotify", "waiting for a name to appear does not work without", inotify()));
     findings.push(pidfd());
     findings.push(descriptors());

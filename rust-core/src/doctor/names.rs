@@ -21,7 +21,7 @@ pub fn examine() -> Vec<Finding> {
     {
         let what =
             format!("no locks can be looked at, and spool:, journal:, file: and fifo: fail: {}", e.text());
-        findings.push(Finding::problem(what, "remove it: whoever needs one next makes another"));
+        findings.push(Finding::problem(what, "remove it: the next program that needs one makes another"));
     }
     findings.extend(space(&directory));
     match registry::clean() {
@@ -74,7 +74,7 @@ fn space(directory: &Directory) -> Option<Finding> {
         _ => return None,
     };
     let what = format!(
-        "there is {what} left in {}: nobody can listen at a new name, and no message can be added to a spool: there",
+        "there is {what} left in {}: no program can listen at a new name, and no message can be added to a spool: there",
         directory.path().display()
     );
     let remedy = "receive what waits in its spools (`linkspan recv`), which works on a full disk and makes room, or remove other files";
@@ -88,7 +88,7 @@ fn leftover(endpoint: &str, why: &Error) -> Option<Finding> {
         return None;
     }
     let what = format!("something was left of {endpoint}: {}", why.text());
-    Some(Finding::note(what, "whoever owns it can remove it; nobody else's program does"))
+    Some(Finding::note(what, "its owner can remove it; no other user's program does"))
 }
 
 /// A finding about a caller whose schema does not fit that of the name.
@@ -111,5 +111,5 @@ fn problem(listed: &Listed) -> Option<Finding> {
         ErrorKind::VersionMismatch => "bring both sides to versions of linkspan whose protocols overlap",
         _ => "see that process",
     };
-    Some(Finding::problem(format!("{} cannot be asked: {}", listed.endpoint, problem.text()), remedy))
+    Some(Finding::problem(format!("{} cannot be queried: {}", listed.endpoint, problem.text()), remedy))
 }

@@ -45,7 +45,7 @@ macro_rules! kinds {
 // Codes 100, 102, 103 and 105-108 keep the numbers of the classic IPCSocket class.
 kinds! {
     TransportUnavailable = 100, false, "this system does not support that transport";
-    Disconnected = 102, true, "the connection to the other side ended";
+    Disconnected = 102, true, "the connection to the peer ended";
     NotFound = 103, true, "no program listens at that name";
     Missing = 104, false, "no value at that path";
     AddressInUse = 105, false, "another program listens at that name";
@@ -64,9 +64,9 @@ kinds! {
     VersionMismatch = 118, false, "the protocol versions do not overlap; the text has both";
     Cancelled = 119, false, "cancelled by the caller";
     Interrupted = 120, false, "a signal arrived and its handler raised";
-    Stalled = 121, true, "the other side is alive but holds a lock or does not answer";
-    Remote = 122, false, "the other side's handler failed; carries its code, type, text, data";
-    OutOfRange = 123, false, "a number does not fit the type asked for";
+    Stalled = 121, true, "the peer is alive but holds a lock or does not answer";
+    Remote = 122, false, "the peer's handler failed; carries its code, type, text, data";
+    OutOfRange = 123, false, "a number does not fit the requested type";
     NoSpace = 124, true, "the disk is full";
     Lagged = 125, true, "a subscriber was overtaken; carries how many were missed";
     Corrupt = 126, false, "a stored file fails its check sum; the text has the file and the place";

@@ -29,11 +29,7 @@ impl CommandBody {
     /// 413 for a body of more than [`MAX_BODY`] bytes; 400 for what is no such object.
     pub fn decode(body: &[u8]) -> Result<CommandBody, Problem> {
         if body.len() > MAX_BODY {
-            return Err(Problem::new(
-                413,
-                ErrorKind::TooLarge,
-                format!("the body of a request has at most {MAX_BODY} bytes"),
-            ));
+            return Err(Problem::body_too_long());
         }
         let malformed = |text: String| Problem::new(400, ErrorKind::Malformed, text);
         let value = codec::decode(body, Encoding::Json)?;

@@ -1,5 +1,6 @@
 //! Errors as problem details of HTTP (RFC 9457): the status, the headers, and the body with the error's code, name and text.
 
+use super::limits::MAX_BODY;
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::service::Answer;
@@ -74,6 +75,11 @@ impl Problem {
     /// succeed.
     pub fn unreachable(error: &Error) -> Problem {
         Problem::new(503, error.kind(), error.text())
+    }
+
+    /// The request's body has more than [`MAX_BODY`](super::MAX_BODY) bytes: for a web server that stops reading there.
+    pub fn body_too_long() -> Problem {
+        Problem::new(413, ErrorKind::TooLarge, format!("the body of a request has at most {MAX_BODY} bytes"))
     }
 
     /// The address does not take the request's method; `allow` lists those that it takes, separated by commas.

@@ -1,6 +1,5 @@
 //! The token of the page: 32 random bytes in hexadecimal digits, and the file that only its owner may read.
 
-use std::fmt::Write;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -11,6 +10,7 @@ use rustix::io::Errno;
 use subtle::ConstantTimeEq;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::random;
 
 /// The bytes of a token; twice as many digits.
 const LENGTH: usize = 32;
@@ -26,23 +26,12 @@ impl std::fmt::Debug for Token {
     }
 }
 
-fn random<const N: usize>() -> Result<String> {
-    let mut bytes = [0; N];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(got) if got == N => Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })),
-        _ => Err(Error::new(ErrorKind::Internal, "the kernel returned no random bytes for the page")),
-    }
-}
-
 /// Returns 24 random hexadecimal digits, for the id of a command.
 ///
 /// # Errors
 /// `Internal` where the kernel has no random bytes.
 pub fn random_id() -> Result<String> {
-    random::<12>()
+    random::digits::<12>()
 }
 
 impl Token {
@@ -51,7 +40,7 @@ impl Token {
     /// # Errors
     /// `Internal` where the kernel has no random bytes.
     pub fn draw() -> Result<Token> {
-        random::<LENGTH>().map(Token)
+        random::digits::<LENGTH>().map(Token)
     }
 
     /// Reads the token in a file, which holds either the token alone or the page's address with it; none where there is no file.

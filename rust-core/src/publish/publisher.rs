@@ -112,7 +112,7 @@ impl Publisher {
         })
     }
 
-    /// Encodes a value as this publisher sends it, checked against its schema if `validate` says so.
+    /// Encodes a value as this publisher sends it, checked against its schema if `validate` requires it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         let options = &self.options;
         let lender = self.fanout.lender();
@@ -324,7 +324,7 @@ impl Publisher {
     pub fn wait_for_subscribers<'a>(&self, count: usize, wait: impl Into<Wait<'a>>) -> Result<()> {
         fork::check(self.fork_generation)?;
         if self.store.is_some() {
-            let text = "nobody has to be there: what is published is kept";
+            let text = "subscribers need not be there: what is published is kept";
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);

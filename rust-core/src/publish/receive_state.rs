@@ -36,7 +36,7 @@ pub struct ReceiveState {
     pub(super) missed: u64,
     /// The number of the message that the program got last.
     pub(super) delivered: u64,
-    /// Whether the feed was told to wake this side.
+    /// Whether the feed is to wake this side.
     pub(super) parked: bool,
     /// Whether the program's event loop watches the descriptor.
     pub(super) watched: bool,

@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Returns the canonical form of the schema that was given for an endpoint.
 ///
 /// # Errors
-/// `NotFound` if nobody listens; `Missing` if no schema was given.
+/// `NotFound` if no program listens; `Missing` if no schema was given.
 pub fn schema(endpoint: &str) -> Result<Vec<u8>> {
     let endpoint: Endpoint = endpoint.parse()?;
     find_schema(&endpoint, Describes::Messages).map_err(|e| e.on(&endpoint))
@@ -70,7 +70,8 @@ pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
 fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
     let transport = endpoint.transport();
     let mut waiting = Waiting::until(Deadline::after(TIMEOUT));
-    let nobody = || Error::new(ErrorKind::NotFound, "nobody listens there; start the program that does");
+    let not_listening =
+        || Error::new(ErrorKind::NotFound, "no program listens there; start the one that does");
     let none = || {
         let title = describes.title();
         let text = format!("no {title} was given for this endpoint by the program that holds it");
@@ -82,15 +83,17 @@ fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
         return stored::stored_form(&place, describes)?.ok_or_else(none);
     }
     let Some(connections) = transport.driver().connections() else {
-        return Err(transport.unsupported_because("a schema", "nobody can be asked there"));
+        return Err(transport.unsupported_because("a schema", "no program answers there"));
     };
     let target = connections.target(endpoint)?;
     let mut ask = |query: &Hello| -> Result<Option<Hello>> {
         let call = target.call(&query.to_frame()?, &[], &[], &mut waiting);
         match call? {
             Call::Answered(called) => handshake::read_answer(&called.answer).map(Some),
-            Call::NotListening => Err(nobody()),
-            Call::Busy => Err(Error::new(ErrorKind::Full, "whoever listens there has no time; try again")),
+            Call::NotListening => Err(not_listening()),
+            Call::Busy => {
+                Err(Error::new(ErrorKind::Full, "the program that listens there has no time; try again"))
+            }
         }
     };
     let mut query = Hello::new(Pattern::Channel, None, 0)?;

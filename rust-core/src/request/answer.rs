@@ -115,7 +115,7 @@ impl ClientTx {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a message that was sent, or will be, its number, and keeps it if its class says so.
+    /// Gives a message that was sent, or will be, its number, and keeps it if its class requires it.
     fn number(&self, header: Header, payload: &Payload) -> u64 {
         let Some(session_state) = self.session_state() else {
             return self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
@@ -326,7 +326,7 @@ impl ClientTx {
 }
 
 /// Sends a frame in parts as long as the client makes room within the time of a spin; a client that
-/// reads slowly keeps nobody waiting.
+/// reads slowly delays no other client.
 fn send_while_read(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
     loop {
         match sender.try_send(frame)? {
@@ -396,7 +396,7 @@ impl Request {
     }
 
     /// Encodes a value as the answer is written: in the encoding of the request, checked against
-    /// `reply_schema` if `validate` says so.
+    /// `reply_schema` if `validate` requires it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         let (options, lender) = (&self.client_tx.options, self.client_tx.lender());
         let lender = lender.as_ref().map(|lender| lender as &dyn Lender);

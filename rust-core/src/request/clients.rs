@@ -43,7 +43,7 @@ struct Client {
     read_ahead: ReadAhead,
     peer: Peer,
     client_tx: Arc<ClientTx>,
-    /// Whether the link was told to wake the epoll set.
+    /// Whether the link is to wake the epoll set.
     parked: bool,
     /// Whether its token is in `ready_queue`.
     queued: bool,

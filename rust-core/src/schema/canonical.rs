@@ -33,15 +33,23 @@ impl fmt::Debug for Fingerprint {
 }
 
 impl Schema {
-    /// Returns the canonical form. A schema whose values are deeper than the codec's limit, which
-    /// only a program that builds the model itself can make, has an empty one.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// Returns the canonical form.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` for types that are nested deeper than CBOR may be, or for a form over the limits of
+    /// the codec. Only a program that builds the model itself can make such a schema.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         write::schema(self)
     }
 
     /// Returns the SHA-256 of the canonical form.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Sha256::digest(self.to_bytes()).into())
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Schema::to_bytes`].
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        Ok(Fingerprint(Sha256::digest(self.to_bytes()?).into()))
     }
 
     /// Returns the schema of this canonical form.
@@ -53,7 +61,7 @@ impl Schema {
     /// `VersionMismatch` for another format number.
     pub fn from_bytes(bytes: &[u8]) -> Result<Schema> {
         let schema = read::schema(bytes)?;
-        if schema.to_bytes() != bytes {
+        if schema.to_bytes()? != bytes {
             let text = format!("the bytes of the schema {} are not its canonical form", quoted(&schema.name));
             return Err(Error::new(ErrorKind::Malformed, text));
         }

@@ -25,7 +25,7 @@ pub(crate) const MAX_CANONICAL: usize = 256 << 10;
 /// A schema with its canonical form and fingerprint.
 pub(crate) struct PreparedSchema {
     schema: Schema,
-    /// The canonical form.
+    /// The canonical form; empty for a schema that has none, which [`PreparedSchema::check_size`] refuses.
     form: Vec<u8>,
     // The SHA-256 of the canonical form.
     fingerprint: [u8; 32],
@@ -43,9 +43,10 @@ pub(crate) enum Readers {
 }
 
 impl PreparedSchema {
-    /// Computes the canonical form and the fingerprint.
+    /// Computes the canonical form and the fingerprint. It takes a schema without a canonical form as well, so
+    /// that a builder of options needs no `Result`; opening an object with it fails.
     pub fn new(schema: Schema) -> Arc<PreparedSchema> {
-        let form = schema.to_bytes();
+        let form = schema.to_bytes().unwrap_or_default();
         let fingerprint = Sha256::digest(&form).into();
         Arc::new(PreparedSchema { schema, form, fingerprint })
     }
@@ -97,7 +98,7 @@ impl PreparedSchema {
             // Both fingerprints in the error, so that the two programs can be compared.
             let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let text = format!(
-                "the other side sent the fingerprint {} for its schema, and a schema with {}: start it again with one version of its code",
+                "the peer sent the fingerprint {} for its schema, and a schema with {}: start it again with one version of its code",
                 hex(fingerprint),
                 hex(&found)
             );
@@ -111,8 +112,11 @@ impl PreparedSchema {
         Schema::from_bytes(form).map(PreparedSchema::new)
     }
 
-    /// Checks that the schema is short enough to be exchanged; else `TooLarge`.
+    /// Checks that the schema has a canonical form which is short enough to be exchanged; else `TooLarge`.
     pub fn check_size(&self) -> Result<()> {
+        if self.form.is_empty() {
+            self.schema.to_bytes()?;
+        }
         let size = self.form.len();
         if size <= MAX_CANONICAL {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Schemas from their text: what is read, what is refused and where, what is the same, what is compatible.
 
-use super::{Fingerprint, Kind, Schema, Side};
+use super::{Fingerprint, Kind, PreparedSchema, Schema, Side, Type};
 use crate::codec::{Encoding, Unread, decode_into, encode};
 use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
@@ -97,14 +97,14 @@ fn text_written_from_a_schema_is_the_same_schema() {
 #[test]
 fn canonical_form_is_read_back_and_has_one_fingerprint() {
     let schema = reading();
-    let bytes = schema.to_bytes();
+    let bytes = schema.to_bytes().unwrap();
     let read = Schema::from_bytes(&bytes).unwrap();
-    assert_eq!(read.to_bytes(), bytes);
-    assert_eq!(read.fingerprint(), schema.fingerprint());
+    assert_eq!(read.to_bytes().unwrap(), bytes);
+    assert_eq!(read.fingerprint().unwrap(), schema.fingerprint().unwrap());
     let other = READING.replace("One reading", "A reading").replace("Where it stands", "x");
     assert_eq!(
-        Schema::parse(&other).unwrap().fingerprint(),
-        schema.fingerprint(),
+        Schema::parse(&other).unwrap().fingerprint().unwrap(),
+        schema.fingerprint().unwrap(),
         "descriptions are not in it"
     );
     for (from, to) in [
@@ -119,8 +119,23 @@ fn canonical_form_is_read_back_and_has_one_fingerprint() {
     ] {
         assert!(READING.contains(from));
         let other = Schema::parse(&READING.replacen(from, to, 1)).unwrap();
-        assert_ne!(other.fingerprint(), schema.fingerprint(), "{from} → {to}");
+        assert_ne!(other.fingerprint().unwrap(), schema.fingerprint().unwrap(), "{from} → {to}");
     }
+}
+
+#[test]
+fn model_deeper_than_the_codec_allows_has_no_canonical_form_and_is_refused_by_options() {
+    let mut schema = reading();
+    for _ in 0..80 {
+        let inner = std::mem::replace(&mut schema.root, Type::plain(Kind::Any));
+        schema.root = Type::plain(Kind::List(Box::new(inner), None));
+    }
+    for error in [schema.to_bytes().map(drop), schema.fingerprint().map(drop)] {
+        let error = error.unwrap_err();
+        assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("depth"), "{error}");
+    }
+    let refused = PreparedSchema::new(schema).check_size().unwrap_err();
+    assert!(refused.kind() == ErrorKind::TooLarge && refused.text().contains("depth"), "{refused}");
 }
 
 #[test]
@@ -130,18 +145,18 @@ fn canonical_form_of_a_small_schema_byte_by_byte() {
     expected.extend(b"\x64type\xa2\x64kind\x66record\x66fields\x81");
     expected.extend(b"\xa2\x64name\x61c\x64type\xa2\x64kind\x63f64\x64unit\x63Cel");
     expected.extend(b"\x66format\x01\x66schema\x61t\x67version\x01");
-    assert_eq!(schema.to_bytes(), expected);
+    assert_eq!(schema.to_bytes().unwrap(), expected);
     let fingerprint = Fingerprint({
         use sha2::Digest;
         sha2::Sha256::digest(&expected).into()
     });
-    assert_eq!(schema.fingerprint(), fingerprint);
+    assert_eq!(schema.fingerprint().unwrap(), fingerprint);
     assert_eq!(fingerprint.to_string().len(), 64);
 }
 
 #[test]
 fn bytes_that_are_not_the_canonical_form_are_refused_and_never_a_panic() {
-    let bytes = reading().to_bytes();
+    let bytes = reading().to_bytes().unwrap();
     let seed = given_seed().unwrap_or_else(|| std::process::id().into());
     let _named = Seed(seed);
     let mut random = Random::new(seed);
@@ -157,12 +172,12 @@ fn bytes_that_are_not_the_canonical_form_are_refused_and_never_a_panic() {
             }
         }
         if let Ok(schema) = Schema::from_bytes(&hostile) {
-            assert_eq!(schema.to_bytes(), hostile);
+            assert_eq!(schema.to_bytes().unwrap(), hostile);
             let again = Schema::parse(&schema.to_toml());
             let again = again.unwrap_or_else(|error| panic!("{error}\n{}", schema.to_toml()));
             assert_eq!(again.to_toml(), schema.to_toml());
             assert_eq!(again, schema, "{}", schema.to_toml());
-            assert_eq!(again.fingerprint(), schema.fingerprint());
+            assert_eq!(again.fingerprint().unwrap(), schema.fingerprint().unwrap());
             accepted += 1;
         }
     }
@@ -172,7 +187,7 @@ fn bytes_that_are_not_the_canonical_form_are_refused_and_never_a_panic() {
 
 #[test]
 fn a_range_whose_zero_has_a_sign_is_not_the_canonical_form() {
-    let bytes = reading().to_bytes();
+    let bytes = reading().to_bytes().unwrap();
     let zero = [&[0xfb][..], &0.0f64.to_be_bytes()].concat();
     let at = bytes.windows(zero.len()).position(|window| window == zero).unwrap();
     let mut signed = bytes;
@@ -279,7 +294,7 @@ fn document_shows_a_schema_that_is_read_and_the_bytes_that_are_written() {
         bytes.extend(pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));
     }
     let small = Schema::parse("name = \"t\"\n[fields.c]\ntype = \"f64\"\nunit = \"Cel\"").unwrap();
-    assert_eq!(bytes, small.to_bytes());
+    assert_eq!(bytes, small.to_bytes().unwrap());
 }
 
 #[test]

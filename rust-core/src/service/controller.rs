@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use super::command::{Answer, Command, error_of};
 use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_known_name, margin};
-use crate::channel::handshake;
 use crate::channel::pattern::Pattern;
 use crate::channel::persistent::PersistentObjects;
 use crate::channel::turns::Turns;
@@ -22,6 +21,7 @@ use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::sys::random;
 use crate::value::{Map, Value};
 
 /// The options of [`Controller::watch`].
@@ -434,7 +434,7 @@ fn request_map<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
 
 /// Returns a random id for a command: 16 hexadecimal digits.
 fn id() -> Result<Box<str>> {
-    Ok(format!("{:016x}", handshake::random()?).into())
+    random::digits::<8>().map(Into::into)
 }
 
 fn explain(error: Error, shown: &str) -> Error {

@@ -103,7 +103,7 @@ fn address(name: &OsStr) -> Result<SocketAddr> {
     };
     made.map_err(|_| {
         let text = format!(
-            "NOTIFY_SOCKET is {}: a path from / on, or @ and a name, of at most 107 bytes, is what can be told",
+            "NOTIFY_SOCKET is {}: a path from / on, or @ and a name, of at most 107 bytes, is what can be notified",
             name.display()
         );
         Error::new(ErrorKind::OutOfRange, text)

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 use super::command::{Answer, Outcome, error_of, failure_of};
 use super::link::{ControllerLink, HEARTBEAT_RANGE};
 use super::protocol::{CommandRequest, ToController, ToService, until_of};
-use crate::channel::handshake::random;
 use crate::channel::{Channel, Options, Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Message;
-use crate::sys::clock;
 use crate::sys::poll::wait_readable;
+use crate::sys::{clock, random};
 use crate::value::Value;
 
 /// A connection that lasted so long resets the back-off between attempts.
@@ -43,7 +42,7 @@ impl ControllerLink {
             if connected_at.elapsed() >= STABLE_AFTER {
                 redial.succeeded();
             }
-            if let Pause::For(pause) = redial.failed(false, random().unwrap_or(1)) {
+            if let Pause::For(pause) = redial.failed(false, random::number().unwrap_or(1)) {
                 let mut waiting = Waiting::until(Deadline::after(pause));
                 // Returns when the pause is over or the service ends.
                 let _ = wait_readable(&mut waiting, &[self.end_waker.as_fd()]);

@@ -17,7 +17,6 @@ pub use super::protocol::{
 };
 pub use super::table::allows;
 pub use crate::channel::RequestInfo;
-pub use crate::channel::handshake::random;
 pub use crate::channel::pattern::Pattern;
 pub use crate::channel::session::Owner;
 pub use crate::deadline::{PeerClock, Waiting};
@@ -25,6 +24,7 @@ pub use crate::message::failure::to_payload as failure_payload;
 pub use crate::sys::clock::since_boot;
 pub use crate::sys::eventfd::EventFd;
 pub use crate::sys::poll::{Epoll, Interest, Ready};
+pub use crate::sys::random::number as random;
 pub use crate::sys::stop::{
     Watch as StopWatch, waker as stop_waker, was_asked as stop_was_asked, watch as watch_stop,
 };

@@ -17,12 +17,11 @@ use super::link::{ControllerLink, Identity, OnCancel};
 use super::state::State;
 use super::threads;
 use crate::channel::Options;
-use crate::channel::handshake::random;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::timer::Timer;
+use crate::sys::{fork, random};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
@@ -188,7 +187,7 @@ impl ServiceLoop {
             handle_signals: options.handle_signals,
         };
         let setup = Setup {
-            epoch: random()?,
+            epoch: random::number()?,
             every: options.every,
             paused: options.paused,
             commands: options.commands.clone(),

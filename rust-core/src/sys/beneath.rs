@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::{group, headroom, user};
+use super::{group, headroom, random, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// Who has to own a file.
@@ -322,7 +322,7 @@ impl<'a> Beneath<'a> {
         match renamed {
             Err(Errno::EXIST | Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY) => {
                 let text = format!(
-                    "{} is there already, made by somebody else; remove it, or choose another name",
+                    "{} is there already, made by another program; remove it, or choose another name",
                     self.shown(name).display()
                 );
                 Err(Error::new(ErrorKind::AddressInUse, text))
@@ -514,7 +514,7 @@ const MARK: char = '~';
 /// The number of digits that make a temporary name unique.
 const DIGITS: usize = 16;
 
-/// Returns a name under which a file is made before it gets its own, and which nobody can have
+/// Returns a name under which a file is made before it gets its own, and which cannot be
 /// taken before: `.new.NAME~0123456789abcdef`.
 pub fn staged(name: &str) -> Result<String> {
     Ok(format!("{TEMPORARY}{name}{MARK}{}", digits()?))
@@ -522,11 +522,7 @@ pub fn staged(name: &str) -> Result<String> {
 
 /// Returns sixteen random hexadecimal digits.
 pub fn digits() -> Result<String> {
-    let mut bytes = [0; DIGITS / 2];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(got) if got == bytes.len() => Ok(format!("{:016x}", u64::from_le_bytes(bytes))),
-        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random bytes")),
-    }
+    random::digits::<{ DIGITS / 2 }>()
 }
 
 /// Returns the final name of a temporary one, and its digits; the digits are empty for a name of

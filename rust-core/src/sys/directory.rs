@@ -71,7 +71,7 @@ impl Directory {
         Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
-    /// A directory that is open already, of which the kernel says this; `path` is for texts.
+    /// A directory that is open already, of which the kernel provides this; `path` is for texts.
     pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
         Directory { path, handle, file_mode: mode_in(facts), is_open: facts.st_mode & 0o022 != 0 }
     }

@@ -1,4 +1,4 @@
-//! TCP sockets: listening, connecting without blocking, and what the kernel knows about an address.
+//! TCP sockets: listening, connecting without blocking, and what the kernel provides about an address.
 //!
 //! IPv4 addresses that come through an IPv6 socket are reported as IPv4, so that comparisons and
 //! texts see one form.
@@ -50,7 +50,9 @@ pub fn listen(address: SocketAddr) -> Result<Guarded> {
     let doing = |e: Errno| match e {
         Errno::ADDRINUSE => Error::new(
             ErrorKind::AddressInUse,
-            format!("somebody else listens at {address}; connect to it, end it first, or take another port"),
+            format!(
+                "another program listens at {address}; connect to it, end it first, or take another port"
+            ),
         ),
         Errno::ADDRNOTAVAIL => Error::new(
             ErrorKind::InvalidEndpoint,
@@ -149,10 +151,10 @@ pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
 /// # Errors
 /// `Disconnected` where there is none any more.
 pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
-    let address = rustix::net::getpeername(socket).doing("asking for the other side's address")?;
+    let address = rustix::net::getpeername(socket).doing("reading the peer's address")?;
     match address {
         Some(address) => SocketAddr::try_from(address).map(canonical).doing("reading an address"),
-        None => Err(Error::new(ErrorKind::Disconnected, "the other side went away")),
+        None => Err(Error::new(ErrorKind::Disconnected, "the peer disconnected")),
     }
 }
 

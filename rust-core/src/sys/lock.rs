@@ -100,7 +100,8 @@ fn open(directory: &Directory) -> Result<Guarded> {
         }
     }
     let path = directory.path().join(NAME);
-    let text = format!("somebody makes and removes the lock file {} all the time; end that", path.display());
+    let text =
+        format!("another program makes and removes the lock file {} all the time; end that", path.display());
     Err(Error::new(ErrorKind::Stalled, text))
 }
 
@@ -366,7 +367,7 @@ pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }
 
-/// Returns whether a process has this file open for writing, as far as the kernel says: for a file
+/// Returns whether a process has this file open for writing, as far as the kernel shows: for a file
 /// of another user it does not. Found out by asking for a read lease, which is given back at once.
 pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
     let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());

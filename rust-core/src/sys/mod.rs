@@ -23,6 +23,7 @@
 //! | System V memory of another program | `sysv` |
 //! | threads of the library; a value that one call at a time claims | `thread`, `claim` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
+//! | random bytes | `random` |
 //! | programs that are started, and end with their parent | `child` |
 //! | names of users and groups; giving a file to a group; access for one more user | `user`, `group`, `acl` |
 
@@ -46,6 +47,7 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;
+pub(crate) mod random;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod rights;

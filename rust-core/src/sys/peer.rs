@@ -10,7 +10,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
 
-/// Who opened the other end, as the kernel says.
+/// Who opened the other end, from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Its process number in this PID namespace; `None` where it is in a container whose processes
@@ -45,7 +45,7 @@ pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
             &mut length,
         )
     };
-    const DOING: &str = "asking who is on the other side of a socket";
+    const DOING: &str = "reading the peer of a socket";
     if done != 0 {
         return Err(Error::os(DOING, std::io::Error::last_os_error().raw_os_error().unwrap_or(0)));
     }
@@ -79,10 +79,7 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
         match std::io::Error::last_os_error().raw_os_error() {
             Some(libc::ERANGE) if count > groups.len() => groups.resize(count, 0),
             errno => {
-                return Err(Error::os(
-                    "asking for the groups on the other side of a socket",
-                    errno.unwrap_or(0),
-                ));
+                return Err(Error::os("reading the groups of a socket's peer", errno.unwrap_or(0)));
             }
         }
     }

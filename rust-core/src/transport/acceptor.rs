@@ -5,13 +5,25 @@
 //! listener, and sends the answer. It also watches descriptors on behalf of layers above
 //! ([`Watcher`]). It never runs the program's code and never blocks on one peer.
 //!
-//! State: one epoll set, and under one mutex the registrations, the pending handshakes and the
-//! watched descriptors, each under a token that is never used twice. The mutex is never held while
-//! a handler, a watcher or an authenticator runs. The thread starts with the first registration and
+//! | what | lives in |
+//! |---|---|
+//! | what a listener decides, and what it is given for that | `handler` |
+//! | a connection whose hello is not complete | `pending` |
+//! | the listening socket or pipe | `source` |
+//! | the epoll set with its tokens, and watched connections | `watches` |
+//!
+//! State: under one mutex the registrations and the pending handshakes, under another one the
+//! watched connections, each under a token that is never used twice. No mutex is held while a
+//! handler, a watcher or an authenticator runs. The thread starts with the first registration and
 //! ends with the last.
 //!
-//! After a fork the child has no such thread: [`Acceptor::born`] holds the generation of the
+//! After a fork the child has no such thread: [`Watches::born`] holds the generation of the
 //! process that made it, and the child makes its own.
+
+mod handler;
+mod pending;
+mod source;
+mod watches;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -19,118 +31,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::admission::{Bounds, PeerIdentity};
-use super::authentication::{Authenticator, HelloSource, Proof};
-use super::claim::Claim;
+use super::authentication::{Authenticator, HelloSource};
 use super::hello::HelloReader;
-use super::place::Place;
-use super::stream::Stream;
-use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Incoming;
+use crate::error::Result;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Guarded};
-use crate::sys::peer::Credentials;
-use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::poll::{Interest, Ready};
 use crate::sys::{socket, thread};
+
+pub use handler::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
+use pending::PendingHandshake;
+pub use source::ListenSource;
+use watches::Watches;
+pub use watches::{WatchedSocket, Watcher};
 
 /// How long a peer may take for its hello, the proof of a token included; then its connection is
 /// closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// The token of the waker; all other tokens count from one.
 const WAKE: u64 = 0;
-
-/// A peer that has sent its hello, as the handler sees it.
-pub struct IncomingHandshake {
-    /// The connection, from which nothing after the hello has been read.
-    pub stream: Stream,
-    /// The hello, checked by [`HandshakeHandler::check_hello`].
-    pub hello: Incoming,
-    /// The descriptors that came with it, at most one.
-    pub descriptors: Vec<OwnedFd>,
-    /// The user of the peer; `None` where the kernel does not know it, as over TCP.
-    pub credentials: Option<Credentials>,
-    /// A pidfd: readable once the peer's process has ended.
-    pub process: Option<Arc<OwnedFd>>,
-    acceptor: Arc<Acceptor>,
-}
-
-impl IncomingHandshake {
-    /// Makes the acceptor watch the connection from now on.
-    ///
-    /// # Errors
-    /// Those of adding it to the epoll set.
-    pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
-        self.acceptor.watch(&self.stream, what, watcher)
-    }
-}
-
-/// A peer that sends no hello, because the listener has plain framing.
-pub struct RawConnection {
-    /// The connection, from which nothing has been read.
-    pub stream: Stream,
-    acceptor: Arc<Acceptor>,
-}
-
-impl RawConnection {
-    /// Adds a connection to the epoll set under a new token.
-    pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
-        self.acceptor.watch(&self.stream, what, watcher)
-    }
-}
-
-/// The reply to a hello.
-pub struct Answer {
-    /// The frame; empty where the new owner of the connection replies later.
-    pub frame: Vec<u8>,
-    /// Descriptors that go with its first byte.
-    pub descriptors: Vec<OwnedFd>,
-    /// Runs once the frame is sent, and not at all where that fails. Nothing else may write to the
-    /// socket before.
-    pub admitted: Box<dyn FnOnce() + Send>,
-}
-
-/// Decides about new connections of one listener.
-///
-/// Every method runs on the acceptor's thread. It must not block and must not run the program's
-/// code: while it runs, no other new connection of the process is answered.
-pub trait HandshakeHandler: Send + Sync {
-    /// Refuses users who may not connect, before anything that they sent is read. `who` is `None`
-    /// where the kernel does not know the user.
-    ///
-    /// # Errors
-    /// `PermissionDenied`, which is sent to the peer.
-    fn check_user(&self, who: Option<&Credentials>) -> Result<()>;
-    /// Refuses an invalid hello before the descriptors that came with it are taken.
-    fn check_hello(&self, hello: &Incoming) -> Result<()>;
-    /// Returns the reply to a hello.
-    ///
-    /// # Errors
-    /// The reason for a refusal, which is sent to the peer.
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer>;
-    /// Encodes a refusal as a frame.
-    fn refusal(&self, error: &Error) -> Vec<u8>;
-    /// Takes a connection without a hello; called where `expects_hello` is false. An error closes
-    /// the connection, because there is no common format in which to report it.
-    fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
-        drop(connection);
-        Err(Error::new(ErrorKind::Internal, "nobody enters here without a hello"))
-    }
-    /// Returns how long this listener leaves new connections to other processes that listen at the
-    /// same socket; it then accepts one at a time. `None` where there are no others.
-    fn accept_delay(&self) -> Option<Duration> {
-        None
-    }
-    /// Returns whether peers begin with a hello. With plain framing they do not.
-    fn expects_hello(&self) -> bool {
-        true
-    }
-}
-
-/// Is called when a descriptor that the acceptor watches is ready.
-pub trait Watcher: Send + Sync {
-    /// Handles an event on the acceptor's thread; must not block nor run the program's code.
-    /// Returns false to end the watch.
-    fn ready(&self, what: Interest) -> bool;
-}
 
 /// A listener's entry at the acceptor. Its drop closes the listener and every handshake that is
 /// pending there.
@@ -139,20 +58,10 @@ pub struct ListenerRegistration {
     token: u64,
 }
 
-/// A connected socket's entry at the acceptor. Its drop ends the watch and the connection.
-pub struct WatchedSocket {
-    acceptor: Arc<Acceptor>,
-    token: u64,
-    stream: Stream,
-    /// Whether its end ends the connection.
-    pub hangs_up: bool,
-}
-
 /// The acceptor of this process; registrations and watches hold a reference to it.
 struct Acceptor {
-    /// The fork generation of the process that made it: a forked child leaves it alone.
-    born: u64,
-    epoll: Epoll,
+    /// The epoll set, and what is watched on behalf of layers above.
+    watches: Arc<Watches>,
     /// Wakes the thread when a registration ends.
     waker: EventFd,
     /// How many handshakes may be pending.
@@ -163,114 +72,18 @@ struct Acceptor {
 /// Everything that other threads change, under one mutex.
 #[derive(Default)]
 struct State {
-    /// The last token that was given out.
-    last_token: u64,
     /// Whether the thread runs. The thread clears it under the mutex when no registration is left.
     running: bool,
     /// Open listeners, by token.
     registrations: HashMap<u64, Listening>,
     /// Connections whose hello is not complete, by token.
     callers: HashMap<u64, PendingHandshake>,
-    /// Watchers of established connections, by token.
-    watched: HashMap<u64, Arc<dyn Watcher>>,
 }
 
 /// One open listener.
 struct Listening {
     source: ListenSource,
     handler: Arc<dyn HandshakeHandler>,
-}
-
-/// What the acceptor watches for one listener.
-pub enum ListenSource {
-    /// A listening socket, at which each peer has a connection of its own.
-    Socket(Claim),
-    /// A descriptor from which hellos are read: a named pipe.
-    Hellos(Arc<dyn HelloSource>),
-}
-
-impl From<Claim> for ListenSource {
-    fn from(claim: Claim) -> ListenSource {
-        ListenSource::Socket(claim)
-    }
-}
-
-impl ListenSource {
-    /// Returns the place of a socket, for the owner record beside it. `None` for a source of
-    /// hellos, which writes its own record.
-    pub fn place(&self) -> Option<&Place> {
-        match self {
-            ListenSource::Socket(claim) => Some(claim.place()),
-            ListenSource::Hellos(_) => None,
-        }
-    }
-
-    /// Returns the listening socket, for a process that joins; `None` for a source of hellos.
-    pub fn socket(&self) -> Option<Arc<Guarded>> {
-        match self {
-            ListenSource::Socket(claim) => Some(claim.socket.clone()),
-            ListenSource::Hellos(_) => None,
-        }
-    }
-
-    /// Adds it to the epoll set, which then wakes for each new connection.
-    fn watch(&self, epoll: &Epoll, token: u64) -> Result<()> {
-        match self {
-            ListenSource::Socket(claim) => epoll.add(&*claim.socket, token, Interest::IN),
-            ListenSource::Hellos(source) => {
-                let mut added = Ok(());
-                source.with_reader(&mut |reader| added = epoll.add(reader, token, Interest::IN));
-                added
-            }
-        }
-    }
-
-    /// Removes it from the epoll set, and closes a source of hellos. A socket closes when its last
-    /// reference is dropped.
-    fn close(&self, epoll: &Epoll) {
-        match self {
-            ListenSource::Socket(claim) => epoll.remove(&*claim.socket),
-            ListenSource::Hellos(source) => {
-                source.with_reader(&mut |reader| epoll.remove(reader));
-                // The acceptor's thread may still hold a reference, so dropping this one is not
-                // enough.
-                source.close();
-            }
-        }
-    }
-}
-
-/// A connection whose hello is not complete.
-struct PendingHandshake {
-    /// The listener that it connected to.
-    registration: u64,
-    stream: Stream,
-    handler: Arc<dyn HandshakeHandler>,
-    credentials: Option<Credentials>,
-    /// The user, key or address that it counts against in [`Bounds`].
-    peer_identity: PeerIdentity,
-    /// What the peer still has to prove; `None` once nothing is left.
-    proof: Option<Box<dyn Proof>>,
-    /// What has arrived of the frame that it sends now.
-    reading: HelloReader,
-    /// When the connection is closed if the hello is not there.
-    deadline: Instant,
-}
-
-impl PendingHandshake {
-    /// Reads what has arrived; returns true once the hello is complete. Frames of a proof come
-    /// before it.
-    fn read_more(&mut self) -> Result<bool> {
-        let handler = &self.handler;
-        while self.reading.read_more(&self.stream, &|hello| handler.check_hello(hello))? {
-            let Some(proof) = &mut self.proof else { return Ok(true) };
-            let (frame, _) = std::mem::take(&mut self.reading).finish()?;
-            if proof.receive(&frame, &self.stream)? {
-                self.proof = None;
-            }
-        }
-        Ok(false)
-    }
 }
 
 /// The acceptor of this process, once there was a listener.
@@ -282,17 +95,16 @@ static CURRENT: Mutex<Option<Arc<Acceptor>>> = Mutex::new(None);
 /// Those of making an epoll set, an eventfd or the thread: the kernel has no descriptor or no thread left.
 pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<ListenerRegistration> {
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    let acceptor = match current.as_ref().filter(|h| h.born == fork::generation()) {
+    let acceptor = match current.as_ref().filter(|h| h.watches.born == fork::generation()) {
         Some(acceptor) => acceptor.clone(),
         None => {
             let acceptor = Arc::new(Acceptor {
-                born: fork::generation(),
-                epoll: Epoll::new()?,
+                watches: Arc::new(Watches::new()?),
                 waker: EventFd::new()?,
                 bounds: Bounds::of_process(),
                 state: Mutex::default(),
             });
-            acceptor.epoll.add(&acceptor.waker, WAKE, Interest::IN)?;
+            acceptor.watches.epoll.add(&acceptor.waker, WAKE, Interest::IN)?;
             // In a forked child the previous acceptor is the parent's. Its drop would close
             // descriptors that the parent uses.
             std::mem::forget(current.replace(acceptor.clone()));
@@ -300,8 +112,8 @@ pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<
         }
     };
     let mut state = acceptor.state();
-    let token = state.next_token();
-    source.watch(&acceptor.epoll, token)?;
+    let token = acceptor.watches.next_token();
+    source.watch(&acceptor.watches.epoll, token)?;
     state.registrations.insert(token, Listening { source, handler });
     if !state.running {
         let runner = acceptor.clone();
@@ -314,7 +126,7 @@ pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<
 
 impl Drop for ListenerRegistration {
     fn drop(&mut self) {
-        if self.acceptor.born != fork::generation() {
+        if self.acceptor.watches.born != fork::generation() {
             return;
         }
         let mut state = self.acceptor.state();
@@ -326,36 +138,9 @@ impl Drop for ListenerRegistration {
         drop(state);
         drop(callers);
         if let Some(gone) = &gone {
-            gone.source.close(&self.acceptor.epoll);
+            gone.source.close(&self.acceptor.watches.epoll);
         }
         self.acceptor.waker.wake();
-    }
-}
-
-impl WatchedSocket {
-    /// Changes the events that the watch waits for.
-    pub fn change(&self, what: Interest) -> Result<()> {
-        self.acceptor.epoll.modify(self.stream.readable().0, self.token, what)
-    }
-}
-
-impl Drop for WatchedSocket {
-    fn drop(&mut self) {
-        if self.acceptor.born == fork::generation() {
-            self.acceptor.epoll.remove(self.stream.readable().0);
-            self.acceptor.state().watched.remove(&self.token);
-            if self.hangs_up {
-                // The acceptor's thread may still hold it from answering the hello: shut it down.
-                self.stream.disconnect();
-            }
-        }
-    }
-}
-
-impl State {
-    fn next_token(&mut self) -> u64 {
-        self.last_token += 1;
-        self.last_token
     }
 }
 
@@ -365,7 +150,7 @@ impl Acceptor {
     }
 
     /// The thread: waits for events and for the nearest deadline of a handshake, until no
-    /// registration is left. A failing `epoll_wait` is tried again, because there is nobody to
+    /// registration is left. A failing `epoll_wait` is tried again, because there is no caller to
     /// report it to.
     fn run(self: &Arc<Self>) {
         let mut spare = spare();
@@ -381,7 +166,7 @@ impl Acceptor {
                 state.callers.values().map(|c| c.deadline).min()
             };
             let timeout = nearest.map(|at| at.saturating_duration_since(Instant::now()));
-            if self.epoll.sleep(timeout, &mut ready).is_err() {
+            if self.watches.epoll.sleep(timeout, &mut ready).is_err() {
                 continue;
             }
             for Ready { token, what } in ready.drain(..) {
@@ -392,7 +177,7 @@ impl Acceptor {
         }
     }
 
-    /// Handles one event, which may belong to a listener, a watched socket or a pending handshake.
+    /// Handles one event, which may belong to a listener, a pending handshake or a watched connection.
     /// A token that is in none of the maps was removed meanwhile.
     fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == WAKE {
@@ -418,11 +203,6 @@ impl Acceptor {
                     self.answer_hellos(token, &*source, &handler);
                 }
             }
-        } else if let Some(watcher) = state.watched.get(&token).cloned() {
-            drop(state);
-            if !watcher.ready(what) {
-                self.state().watched.remove(&token);
-            }
         } else if let Some(mut caller) = state.callers.remove(&token) {
             drop(state);
             match caller.read_more() {
@@ -433,32 +213,21 @@ impl Acceptor {
                     }
                 }
                 read_outcome => {
-                    self.epoll.remove(caller.stream.readable().0);
+                    self.watches.epoll.remove(caller.stream.readable().0);
                     if self.is_open(caller.registration) {
                         self.answer_caller(caller, read_outcome.map(drop));
                     }
                 }
             }
+        } else {
+            drop(state);
+            self.watches.ready(token, what);
         }
     }
 
     /// Returns whether the listener has not been closed.
     fn is_open(&self, registration: u64) -> bool {
         self.state().registrations.contains_key(&registration)
-    }
-
-    fn watch(
-        self: &Arc<Self>,
-        stream: &Stream,
-        what: Interest,
-        watcher: Arc<dyn Watcher>,
-    ) -> Result<WatchedSocket> {
-        let mut state = self.state();
-        let token = state.next_token();
-        state.watched.insert(token, watcher);
-        drop(state);
-        self.epoll.add(stream.readable().0, token, what)?;
-        Ok(WatchedSocket { acceptor: self.clone(), token, stream: stream.clone(), hangs_up: true })
     }
 
     /// Accepts everything that waits at a listening socket, or one connection where the socket is
@@ -496,7 +265,8 @@ impl Acceptor {
                         continue;
                     }
                     if !handler.expects_hello() {
-                        let _ = handler.admit_without_hello(RawConnection { stream, acceptor: self.clone() });
+                        let _ = handler
+                            .admit_without_hello(RawConnection { stream, watches: self.watches.clone() });
                         continue;
                     }
                     let peer_identity = stream.peer_identity(credentials.as_ref());
@@ -505,8 +275,13 @@ impl Acceptor {
                     if !state.registrations.contains_key(&registration) {
                         return;
                     }
-                    let token = state.next_token();
-                    if self.epoll.add(stream.readable().0, token, Interest::IN | Interest::RDHUP).is_ok() {
+                    let token = self.watches.next_token();
+                    if self
+                        .watches
+                        .epoll
+                        .add(stream.readable().0, token, Interest::IN | Interest::RDHUP)
+                        .is_ok()
+                    {
                         let deadline = Instant::now() + HELLO_TIMEOUT;
                         let handler = handler.clone();
                         state.callers.insert(
@@ -546,7 +321,7 @@ impl Acceptor {
         let Some(token) = self.bounds.to_evict(waiting, new_peer) else { return false };
         let Some(mut caller) = state.callers.remove(&token) else { return false };
         drop(state);
-        self.epoll.remove(caller.stream.readable().0);
+        self.watches.epoll.remove(caller.stream.readable().0);
         match caller.read_more() {
             Ok(false) => {}
             read_outcome => self.answer_caller(caller, read_outcome.map(drop)),
@@ -569,7 +344,7 @@ impl Acceptor {
                     descriptors: Vec::new(),
                     credentials: None,
                     process: None,
-                    acceptor: self.clone(),
+                    watches: self.watches.clone(),
                 }),
                 Err(error) => Err(error.clone()),
             };
@@ -584,11 +359,12 @@ impl Acceptor {
             // The descriptor that was watched belongs to the new link now. If the registration was
             // closed meanwhile, nothing is watched in its place.
             if let Ok(stream) = &received.stream {
-                self.epoll.remove(stream.readable().0);
+                self.watches.epoll.remove(stream.readable().0);
                 if self.state().registrations.contains_key(&token) {
-                    // If this fails, no client can connect any more, and each is told that the
+                    // If this fails, no client can connect any more, and each gets the error that the
                     // server does not answer.
-                    source.with_reader(&mut |reader| drop(self.epoll.add(reader, token, Interest::IN)));
+                    source
+                        .with_reader(&mut |reader| drop(self.watches.epoll.add(reader, token, Interest::IN)));
                 }
             }
         }
@@ -600,14 +376,14 @@ impl Acceptor {
         let answer = read_outcome.and_then(|()| {
             let (hello, descriptors) = reading.finish()?;
             let process = credentials.as_ref().and_then(|who| stream.process(who));
-            let acceptor = self.clone();
+            let watches = self.watches.clone();
             handler.answer(IncomingHandshake {
                 stream: stream.clone(),
                 hello,
                 descriptors,
                 credentials,
                 process,
-                acceptor,
+                watches,
             })
         });
         // The answer is short and the first frame on this connection, so there is room for it
@@ -634,67 +410,4 @@ fn spare() -> Option<OwnedFd> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deadline::{Deadline, Waiting};
-    use crate::sys::directory::Directory;
-    use std::os::fd::AsFd;
-
-    use rustix::event::PollFlags;
-
-    use crate::sys::poll;
-    use crate::sys::socket::Carries;
-    use crate::transport::place::{Access, Place};
-
-    /// Admits every peer, and waits before it accepts.
-    struct Slow;
-
-    impl HandshakeHandler for Slow {
-        fn check_user(&self, _: Option<&Credentials>) -> Result<()> {
-            Ok(())
-        }
-
-        fn check_hello(&self, _: &Incoming) -> Result<()> {
-            Ok(())
-        }
-
-        fn answer(&self, _: IncomingHandshake) -> Result<Answer> {
-            Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
-        }
-
-        fn refusal(&self, _: &Error) -> Vec<u8> {
-            b"no".to_vec()
-        }
-
-        fn accept_delay(&self) -> Option<Duration> {
-            Some(Duration::from_millis(200))
-        }
-    }
-
-    #[test]
-    fn caller_of_a_listener_that_is_closed_before_it_accepts_is_hung_up_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
-        let listens = |name: &str| {
-            let place = Place { directory: directory.clone(), file: name.into() };
-            let claim = ListenSource::Socket(place.claim(Access::default()).unwrap());
-            (open(claim, Arc::new(Slow)).unwrap(), place)
-        };
-        // The thread runs as long as there is a listener.
-        let _other = listens("other.unix");
-        let (registration, place) = listens("late.unix");
-        let caller = place.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();
-        let hello = crate::frame::Header::new(crate::frame::Kind::Hello, crate::Encoding::Cbor);
-        rustix::io::write(&caller, &hello.to_bytes()).unwrap();
-        // The thread has been woken, and is in its accept delay.
-        std::thread::sleep(Duration::from_millis(50));
-        drop(registration);
-        let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
-        poll::wait_any(&mut waiting, [(caller.as_fd(), PollFlags::IN)]).unwrap();
-        let mut bytes = [0; 16];
-        assert!(
-            matches!(rustix::io::read(&caller, &mut bytes), Ok(0) | Err(rustix::io::Errno::CONNRESET)),
-            "{bytes:?}"
-        );
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ pub struct Capabilities {
     pub keeps: bool,
     /// With the option `durable`, or always, what was accepted survives a power cut.
     pub durable: bool,
-    /// Users and groups can be listed by number, because the kernel says which user connects.
+    /// Users and groups can be listed by number, because the kernel identifies the user that connects.
     pub allow_lists: bool,
     /// It takes `framing="lines"` and `"raw"`, for programs without Linkspan.
     pub framing: bool,
@@ -99,7 +99,7 @@ impl Capabilities {
         }
         Capabilities {
             sessions: false,
-            because: "lines of JSON have no header and no hello, so nothing is acknowledged or sent again, and nobody can be told what was missed; use Linkspan's own framing",
+            because: "lines of JSON have no header and no hello, so nothing is acknowledged or sent again, and no program learns what was missed; use Linkspan's own framing",
             ..self
         }
     }

@@ -37,7 +37,7 @@ const SWEEP_TIME: Duration = Duration::from_secs(1);
 
 impl Place {
     /// Listens at this place, and takes over what a dead owner left. Blocks for up to a second
-    /// where the lock is held and nobody answers at the socket.
+    /// where the lock is held and no process answers at the socket.
     ///
     /// # Errors
     /// `AddressInUse` where a living process listens, with its process number; `PermissionDenied`
@@ -66,7 +66,7 @@ impl Place {
         }
     }
 
-    /// Returns the process that listens here, where the kernel says.
+    /// Returns the process that listens here, where the kernel provides it.
     fn listening_process(&self) -> Option<u32> {
         let socket = self.connect(Carries::Bytes, Duration::ZERO).ok()??;
         peer::credentials(&socket).ok()?.pid
@@ -202,7 +202,7 @@ impl Place {
 
     /// The refusal, with the owner's process number where it is known.
     fn in_use_by(&self, process: Option<u32>) -> Error {
-        let who = process.map_or_else(|| "somebody else".to_owned(), |pid| format!("process {pid}"));
+        let who = process.map_or_else(|| "another program".to_owned(), |pid| format!("process {pid}"));
         let text = format!("{who} listens at {}; connect to it, or end it first", self.path().display());
         Error::new(ErrorKind::AddressInUse, text)
     }
@@ -219,7 +219,7 @@ impl Place {
         owner_record: impl FnOnce() -> Result<OwnerRecord>,
     ) -> Result<Claim> {
         let Some(lock) = lock::own(&self.directory, &self.file)? else {
-            let text = format!("somebody else has the lock of {}; end it first", self.path().display());
+            let text = format!("another program has the lock of {}; end it first", self.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
         let (born, owner_record) = (fork::generation(), Some(owner_record()?));

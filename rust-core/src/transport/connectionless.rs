@@ -10,7 +10,7 @@ use super::place::Place;
 use super::{Rx, Tx};
 use crate::codec::Encoding;
 
-/// What the channel above says about itself; copied from the options of the program.
+/// The description of the channel above; copied from the options of the program.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// The name of this side: its `client_id`, or its program's name and process number.

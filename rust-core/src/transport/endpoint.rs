@@ -112,7 +112,7 @@ fn invalid(text: String) -> Error {
 /// Refuses a name that could not be a file name of its own in a directory.
 ///
 /// # Errors
-/// `InvalidEndpoint`, which says what is wrong and what is allowed.
+/// `InvalidEndpoint`, with the fault and what is allowed.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(invalid("the name is empty; write one such as lab/temperature".into()));

@@ -103,7 +103,7 @@ impl HelloReader {
                 Received::Bytes(0) => {
                     return Err(Error::new(
                         ErrorKind::Disconnected,
-                        "the other side went away before its hello was complete",
+                        "the peer disconnected before its hello was complete",
                     ));
                 }
                 Received::Bytes(_) => {}
@@ -213,7 +213,7 @@ pub struct AnsweredCall {
     pub answer: Incoming,
     /// The descriptors that came with it.
     pub descriptors: Vec<OwnedFd>,
-    /// The listener's user, where the kernel knows it.
+    /// The listener's user, where the kernel provides it.
     pub credentials: Option<Credentials>,
     /// A pidfd: readable once the listener's process has ended.
     pub process: Option<Arc<OwnedFd>>,
@@ -239,7 +239,7 @@ const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 /// the listener's queue is full.
 ///
 /// # Errors
-/// `PermissionDenied`, which says whose the socket is and what helps.
+/// `PermissionDenied`, with the owner of the socket and a remedy.
 pub fn connect(place: &Place, carries: Carries, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
     let patience = waiting.deadline().remaining().map_or(Wait::TICK, |remaining| remaining.min(Wait::TICK));
     match place.connect(carries, patience) {
@@ -403,8 +403,7 @@ impl AnswerTimeout {
 
 /// Makes the `Stalled` error of a listener that does not answer.
 pub fn stalled(shown: &dyn Display) -> Error {
-    let text =
-        format!("somebody listens at {shown} but does not answer; that process may be stopped or overloaded");
+    let text = format!("a program listens at {shown} but does not answer; it may be stopped or overloaded");
     Error::new(ErrorKind::Stalled, text)
 }
 

@@ -14,7 +14,7 @@ use crate::sys::socket::Carries;
 #[derive(Clone, Copy)]
 pub struct Transport(&'static Kind);
 
-/// What each folder says about its transport.
+/// The entry of each folder about its transport.
 pub struct Kind {
     /// The word in front of the colon of an endpoint, and behind the dot of a file name: lower-case
     /// ASCII letters.

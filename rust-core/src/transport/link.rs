@@ -276,7 +276,7 @@ impl Tx {
 
     /// Sends a message whose number is one above the last and that has no correlation, flags or
     /// extension, without a system call unless the peer is parked. Returns false where that is
-    /// impossible; then nothing was sent, and [`Tx::try_send`] says why.
+    /// impossible; then nothing was sent, and [`Tx::try_send`] returns the reason.
     #[inline]
     pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
         match self {

@@ -122,7 +122,7 @@ impl Target for Name {
         }
     }
 
-    /// Connects once. A refused connection means that nobody has the name.
+    /// Connects once. A refused connection means that no process has the name.
     fn connect(&self, _wakers: &[BorrowedFd<'_>], _waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
         let socket = socket::of_caller(open()?)?;
         match rustix::net::connect(socket.as_fd(), &address(&self.place)?) {

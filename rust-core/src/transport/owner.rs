@@ -5,7 +5,7 @@
 //! address has no file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`,
 //! `pattern` and what the transport adds. It is written under the lock of the name and removed with
 //! it; a file of a dead process is stale and swept with the name. A reader believes nothing in it
-//! but the file's own user, which the kernel says.
+//! but the file's own user, which the kernel provides.
 
 use super::place::Place;
 use crate::codec::{self, Encoding};
@@ -66,12 +66,12 @@ impl OwnerRecord {
     }
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The map: the word of the file's owner, and no more.
     pub map: Value,
-    /// The user who owns the file, as the kernel says.
+    /// The user who owns the file, from the kernel.
     pub owner: u32,
 }
 

@@ -75,7 +75,7 @@ impl Place {
             return error;
         }
         let text = format!(
-            "uid {} may not {what} {}: {}, {}; let whoever makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
+            "uid {} may not {what} {}: {}, {}; let the program that makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
             rustix::process::geteuid().as_raw(),
             self.path().display(),
             whose(&self.path()),

@@ -176,7 +176,7 @@ impl Stream {
             Stream::Inet(socket) => inet::is_peer_closed(&**socket)?,
             Stream::Other(stream) => return stream.check_peer(),
         };
-        if gone { Err(Error::new(ErrorKind::Disconnected, "the other side went away")) } else { Ok(()) }
+        if gone { Err(Error::new(ErrorKind::Disconnected, "the peer disconnected")) } else { Ok(()) }
     }
 
     /// Returns the name of the key that the peer has proven, where it is on another machine.
@@ -221,7 +221,7 @@ impl Stream {
         matches!(self, Stream::Socket(_) | Stream::Inet(_))
     }
 
-    /// Returns the user of the peer, where the kernel knows it, and its pidfd.
+    /// Returns the user of the peer, where the kernel provides it, and its pidfd.
     pub fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
         let credentials = self.credentials()?;
         let process = credentials.as_ref().and_then(|who| self.process(who));
@@ -241,11 +241,11 @@ impl Stream {
     pub fn into_socket(self) -> Result<Arc<Guarded>> {
         match self {
             Stream::Socket(socket) => Ok(socket),
-            _ => Err(Error::new(ErrorKind::Internal, "a socket was asked of another kind of stream")),
+            _ => Err(Error::new(ErrorKind::Internal, "the socket of another kind of stream was requested")),
         }
     }
 
-    /// Returns the user who opened the other end, where the kernel knows it.
+    /// Returns the user who opened the other end, where the kernel provides it.
     pub fn credentials(&self) -> Result<Option<Credentials>> {
         match self {
             Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
@@ -284,7 +284,7 @@ impl Stream {
             Stream::Socket(_) => None,
             Stream::Other(stream) => stream.peer_address(),
         };
-        address.unwrap_or_else(|| "somebody".into())
+        address.unwrap_or_else(|| "an unknown peer".into())
     }
 
     /// Shuts down the writing side, and discards what has arrived. A socket that is closed with

@@ -69,7 +69,7 @@ pub struct Map {
 /// The positions of the entries, by the hashes of their keys.
 #[derive(Clone, Default)]
 pub(super) struct KeyIndex {
-    /// Seeded at random for each map, so that nobody can choose keys that collide.
+    /// Seeded at random for each map, so that a sender cannot choose keys that collide.
     pub(super) state: RandomState,
     /// Positions in [`Map::entries`].
     pub(super) table: HashTable<usize>,

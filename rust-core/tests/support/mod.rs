@@ -83,7 +83,7 @@ pub fn readable(fd: RawFd, seconds: i64) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() == 1
 }
 
-/// Options whose `on_wait` tells that a call waits.
+/// Options whose `on_wait` sends a message once a call waits.
 pub fn told_while_waiting() -> (Options, Receiver<()>) {
     let (tell, told) = channel();
     let tell = Mutex::new(tell);
@@ -104,7 +104,7 @@ pub fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// A TCP connection that has proven that it knows the token, and has said no hello yet.
+/// A TCP connection that has proved its token, and has sent no hello yet.
 pub fn proven(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     let frame = |body: &[u8]| {
@@ -130,7 +130,7 @@ pub fn proven(address: SocketAddr) -> TcpStream {
         parts.into_iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes()
     };
-    assert_eq!(answer[HEADER + 32..], proof(b"listener")[..], "the listener proves that it knows it, too");
+    assert_eq!(answer[HEADER + 32..], proof(b"listener")[..], "the listener proves its token, too");
     stream.write_all(&frame(&proof(b"caller  "))).unwrap();
     stream
 }

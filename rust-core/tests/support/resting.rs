@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const HANG: Duration = Duration::from_secs(60);
 /// The number in the addresses of both processes: that of the one who watches.
 pub const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
-/// A thread that asked for ticks has them; its name tells it from the rest.
+/// A thread that requested ticks has them; its name distinguishes it from the rest.
 pub const TICKS: &str = "ticks";
 /// So long nothing may happen.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -114,7 +114,7 @@ pub fn watch(test: &str, roles: [&str; 2], expected: &[(&str, usize)]) {
             println!("{name}: {} switches in {WATCHED:?}", count - before.get(task).copied().unwrap_or(0));
         }
     }
-    assert_eq!(quiet(&after), quiet(&before), "somebody was woken");
+    assert_eq!(quiet(&after), quiet(&before), "a thread was woken");
     let names: Vec<String> = after.iter().flat_map(BTreeMap::keys).map(|(_, name)| name.clone()).collect();
     for (name, count) in expected {
         assert_eq!(

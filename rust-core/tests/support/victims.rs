@@ -13,21 +13,21 @@ use linkspan::{Channel, Error, ErrorKind, Message, Options, Publisher, Server, S
 use super::programs::program;
 use super::{SOON, name};
 
-/// What somebody else does until it is killed; the survivor does the counterpart.
+/// What the victim does until it is killed; the survivor does the counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Connects, sends and receives.
-    Talk,
+    Exchange,
     /// Listens, sends and receives.
     Listen,
     /// Connects, and only sends.
-    Tell,
+    Send,
     /// Listens, and only receives.
-    Hear,
+    Receive,
     /// Connects, and sends several messages a call.
-    TellMany,
+    SendMany,
     /// Listens, and receives several messages a call.
-    HearMany,
+    ReceiveMany,
     /// Answers requests.
     Serve,
     /// Calls.
@@ -42,12 +42,12 @@ impl Role {
     /// The word that the program is given.
     pub fn word(self) -> &'static str {
         match self {
-            Role::Talk => "talk",
+            Role::Exchange => "exchange",
             Role::Listen => "listen",
-            Role::Tell => "tell",
-            Role::Hear => "hear",
-            Role::TellMany => "tell-many",
-            Role::HearMany => "hear-many",
+            Role::Send => "send",
+            Role::Receive => "receive",
+            Role::SendMany => "send-many",
+            Role::ReceiveMany => "receive-many",
             Role::Serve => "serve",
             Role::Call => "call",
             Role::Publish => "publish",
@@ -64,7 +64,7 @@ impl Role {
 /// A process that is about to be killed.
 pub struct Victim {
     child: Child,
-    /// Its standard input, where it is told to go on, or has heard enough.
+    /// Its standard input: a line lets it through its gate, the end ends it.
     input: Option<ChildStdin>,
     /// How many times it does its part.
     times: i64,
@@ -76,7 +76,7 @@ pub struct Victim {
 pub struct Life<'a> {
     /// It leaves by itself after so many times.
     pub times: Option<i64>,
-    /// It waits to be told to go on, see `victim.rs`.
+    /// It waits at its gate for a line, see `victim.rs`.
     pub gate: Option<&'a str>,
 }
 
@@ -112,7 +112,7 @@ impl Victim {
         }
     }
 
-    /// It has heard enough.
+    /// Ends its input, at which it ends.
     pub fn enough(&mut self) {
         self.input = None;
     }
@@ -138,7 +138,7 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        // Where the test fails halfway. One that has ended is nobody else's by number: it was waited for only here.
+        // Where the test fails halfway. The number of one that has ended is not used again: it was waited for only here.
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -166,7 +166,7 @@ fn check_notes(endpoint: &str, sends_again: bool) {
         if sends_again {
             assert!(
                 number <= last + 1,
-                "{} to {number} came to nobody, neither to {life} nor {incarnation}",
+                "{} to {number} was lost, it came neither to {life} nor {incarnation}",
                 last + 1
             );
         }
@@ -174,7 +174,7 @@ fn check_notes(endpoint: &str, sends_again: bool) {
     }
 }
 
-/// What a caller may be told while the other side is dying, gone, or starting: it can try again.
+/// The errors that a caller may get while the peer is dying, gone, or starting: it can try again.
 pub fn is_passing(error: &Error) -> bool {
     use ErrorKind::{Disconnected, Empty, Full, Lagged, NotFound, Stalled, Timeout};
     matches!(error.kind(), Timeout | Disconnected | Empty | Full | NotFound | Stalled | Lagged)
@@ -263,10 +263,10 @@ pub struct Survivor {
     object: Object,
     order: Order,
     /// Of the victim that is there.
-    pub heard: i64,
+    pub received: i64,
     /// In all.
     pub total: i64,
-    /// How often it was told that the other side had gone, or was not there in time.
+    /// How often a call failed because the peer had gone, or was not there in time.
     pub refused: i64,
     /// An answer that the victim waits for.
     owed: bool,
@@ -297,15 +297,15 @@ impl Survivor {
         create_dir_all(notes(&endpoint).parent().unwrap()).unwrap();
         let options = Options::default();
         let mut first = None;
-        if matches!(role, Role::Listen | Role::Hear | Role::HearMany | Role::Serve) {
+        if matches!(role, Role::Listen | Role::Receive | Role::ReceiveMany | Role::Serve) {
             first = Some(Victim::start(role, &endpoint, -1, Life::default()));
         }
         let object = match role {
-            Role::Talk | Role::Tell | Role::TellMany => {
+            Role::Exchange | Role::Send | Role::SendMany => {
                 Object::Channel(Channel::open(&endpoint, &options, SOON).unwrap())
             }
             Role::Listen => Object::Channel(Channel::connect(&endpoint, &options, SOON).unwrap()),
-            Role::Hear | Role::HearMany => {
+            Role::Receive | Role::ReceiveMany => {
                 Object::Sender(Channel::connect(&endpoint, &options, SOON).unwrap())
             }
             Role::Serve => Object::Caller(Channel::connect(&endpoint, &options, SOON).unwrap()),
@@ -324,7 +324,7 @@ impl Survivor {
             role,
             object,
             order,
-            heard: 0,
+            received: 0,
             total: 0,
             refused: 0,
             owed: false,
@@ -336,7 +336,7 @@ impl Survivor {
 
     /// A victim begins.
     pub fn meet(&mut self, incarnation: i64, life: Life<'_>) -> Victim {
-        self.heard = 0;
+        self.received = 0;
         Victim::start(self.role, &self.endpoint, incarnation, life)
     }
 
@@ -347,9 +347,9 @@ impl Survivor {
 
     /// Takes what a victim that is gone has left, where it is one that sends.
     pub fn settle(&mut self) {
-        while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Hear | Role::HearMany) && self.step()
-        {
-        }
+        while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Receive | Role::ReceiveMany)
+            && self.step()
+        {}
     }
 
     /// Does its part once, or waits a moment in vain: then false.
@@ -362,11 +362,11 @@ impl Survivor {
                 let message = passing(channel.recv(if self.owed { Duration::ZERO } else { STEP }));
                 if let Some(message) = &message {
                     self.owed |= self.order.check(message) % 3 == 2
-                        && !matches!(self.role, Role::Tell | Role::TellMany);
+                        && !matches!(self.role, Role::Send | Role::SendMany);
                 }
                 message.is_some()
             }
-            Object::Sender(channel) if self.role == Role::HearMany => {
+            Object::Sender(channel) if self.role == Role::ReceiveMany => {
                 let batch = self.sent..self.sent + 1 + self.sent % 90;
                 let sent = match channel.send_many(batch.map(Value::Int), STEP) {
                     Ok(sent) => sent as i64,
@@ -415,16 +415,16 @@ impl Survivor {
             Object::Publisher(publisher) => {
                 publisher.send(&Value::Int(self.sent)).unwrap();
                 self.sent += 1;
-                // Nobody is told how fast to publish; this leaves the subscriber its share of the processors.
+                // Publishers are not slowed down; this leaves the subscriber its share of the processors.
                 std::thread::yield_now();
-                // Who reads a file is known to nobody.
+                // The readers of a file are not known.
                 publisher.subscribers() > 0
                     || self.endpoint.starts_with("file")
                     || self.endpoint.starts_with("journal")
             }
         };
         if worked {
-            (self.heard, self.total) = (self.heard + 1, self.total + 1);
+            (self.received, self.total) = (self.received + 1, self.total + 1);
         } else {
             self.refused += 1;
         }
@@ -442,23 +442,23 @@ impl Survivor {
         assert!(ended.success(), "the next incarnation failed: {ended}");
         // Who only receives, and ends well, has received its messages. Whoever sends need not have seen it: it may come, take what
         // waits for it and leave between two looks.
-        let only_receives = matches!(self.role, Role::Subscribe | Role::HearMany);
-        assert!(self.heard > 0 || only_receives, "the next incarnation was not heard");
+        let only_receives = matches!(self.role, Role::Subscribe | Role::ReceiveMany);
+        assert!(self.received > 0 || only_receives, "nothing was received from the next incarnation");
     }
 
-    /// Does its part until the victim has ended somehow; a publisher is told to end once so many were heard.
+    /// Does its part until the victim has ended somehow; a publisher's input ends once so many were received.
     pub fn attend(&mut self, victim: &mut Victim, enough: i64) -> ExitStatus {
         loop {
             if let Some(ended) = victim.ended() {
                 return ended;
             }
-            if self.role == Role::Serve && self.heard >= victim.times {
+            if self.role == Role::Serve && self.received >= victim.times {
                 // Nobody will answer the next call: it leaves.
                 std::thread::sleep(STEP / 4);
                 continue;
             }
             self.step();
-            if self.role == Role::Publish && self.heard >= enough {
+            if self.role == Role::Publish && self.received >= enough {
                 victim.enough();
             }
         }
@@ -468,28 +468,31 @@ impl Survivor {
     pub fn leave(self) {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
-        check_notes(&endpoint, matches!(role, Role::Talk | Role::Listen | Role::HearMany));
+        check_notes(&endpoint, matches!(role, Role::Exchange | Role::Listen | Role::ReceiveMany));
         let options = Options::default();
         match role {
             Role::Publish | Role::Subscribe => {
                 Publisher::new(&endpoint, &options).unwrap().close(SOON).unwrap()
             }
             Role::Serve | Role::Call => Server::serve(&endpoint, &options).unwrap().close(SOON).unwrap(),
-            Role::Listen | Role::Talk | Role::Tell | Role::Hear | Role::TellMany | Role::HearMany => {
-                drop(Channel::open(&endpoint, &options, SOON).unwrap())
-            }
+            Role::Listen
+            | Role::Exchange
+            | Role::Send
+            | Role::Receive
+            | Role::SendMany
+            | Role::ReceiveMany => drop(Channel::open(&endpoint, &options, SOON).unwrap()),
         }
         let left = left_at(&endpoint);
         assert!(left.is_empty(), "left behind: {left:?}");
         let cleaned = linkspan::registry::clean().unwrap();
-        // An empty spool is kept for the next, and cleaned away where somebody asks for that.
+        // An empty spool is kept for the next, and removed by `clean`.
         let is_clean = !cleaned.removed.contains(&endpoint) && cleaned.left.is_empty();
         assert!(endpoint.starts_with("spool") || is_clean, "clean found {cleaned:?}");
     }
 }
 
 /// The names in the runtime directory that are an endpoint's, and those below them, without what its transport keeps: the value
-/// of a file, the messages of a spool that nobody has taken, the folders that they are in.
+/// of a file, the messages of a spool that were not taken, the folders that they are in.
 pub fn left_at(endpoint: &str) -> Vec<String> {
     let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
     let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
@@ -512,7 +515,7 @@ pub fn left_at(endpoint: &str) -> Vec<String> {
     left
 }
 
-/// Whether a transport keeps this for somebody who comes back, or for whoever serves next.
+/// Whether a transport keeps this for a client that reconnects, or for the next server.
 fn is_kept(path: &str, file: &str) -> bool {
     let in_spool = path.strip_prefix(&format!("{file}.spool/"));
     path == format!("{file}.file")

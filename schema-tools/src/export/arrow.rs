@@ -1,6 +1,6 @@
 //! Apache Arrow: the columns of a table with one row for each message, as an IPC schema message.
 //!
-//! Arrow has no word for units, ranges, limits, defaults and descriptions: they are metadata of the fields, which bind nobody.
+//! Arrow has no word for units, ranges, limits, defaults and descriptions: they are metadata of the fields, which no reader has to follow.
 
 mod column;
 mod ipc;
@@ -152,7 +152,7 @@ fn extension(mut of: Column, name: &str, metadata: String) -> Column {
 
 /// An array: a tensor of fixed shape, one of variable shape, or lists of elements and lengths where the number of dimensions is open.
 ///
-/// Arrow has no complex numbers: they are a last dimension of two floats. Elements are in row order; a permutation says that an array in
+/// Arrow has no complex numbers: they are a last dimension of two floats. Elements are in row order; a permutation marks that an array in
 /// column order is one with its dimensions the other way round.
 fn array(
     name: &str,
@@ -194,16 +194,16 @@ fn array(
         lengths.push(Some(2));
         permutation.push(shape.len());
     }
-    let mut told = serde_json::Map::new();
+    let mut metadata = serde_json::Map::new();
     let fixed: Option<Vec<i32>> = lengths.iter().copied().collect();
     let mut out = if let Some(fixed) = fixed {
-        told.insert("shape".into(), json!(fixed));
+        metadata.insert("shape".into(), json!(fixed));
         let count = fixed.iter().try_fold(1_i32, |count, length| count.checked_mul(*length));
         plain(name, Arrow::FixedSizeList(count.ok_or_else(|| too_large(notes))?), vec![item])
     } else {
         notes.looser("data of any length is accepted");
         notes.looser("any lengths of dimensions are accepted");
-        told.insert("uniform_shape".into(), json!(lengths));
+        metadata.insert("uniform_shape".into(), json!(lengths));
         let dimensions = i32::try_from(lengths.len()).map_err(|_| too_large(notes))?;
         let length = plain("item", Arrow::Integer(Width::I32), Vec::new());
         let children = vec![
@@ -213,12 +213,12 @@ fn array(
         plain(name, Arrow::Struct, children)
     };
     if order == Some(Order::Column) {
-        told.insert("permutation".into(), json!(permutation));
+        metadata.insert("permutation".into(), json!(permutation));
     }
     out.metadata.push(("dtype", dtype.name().to_owned()));
     let is_fixed = matches!(out.of, Arrow::FixedSizeList(_));
     let tensor = if is_fixed { "arrow.fixed_shape_tensor" } else { "arrow.variable_shape_tensor" };
-    Ok(extension(out, tensor, Value::Object(told).to_string()))
+    Ok(extension(out, tensor, Value::Object(metadata).to_string()))
 }
 
 /// The type of an element, and whether there are two of them for each number.

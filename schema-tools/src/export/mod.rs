@@ -7,7 +7,7 @@
 //! | Protocol Buffers, `.proto` | the same fields for programs that use protobuf | `proto` |
 //! | Apache Arrow, an IPC schema message | columns of a table with a row for each message | `arrow` |
 //!
-//! A notation says less than a schema in some places, and more in others. Each such place is a [`Note`].
+//! A notation expresses less than a schema in some places, and more in others. Each such place is a [`Note`].
 
 mod arrow;
 mod cddl;

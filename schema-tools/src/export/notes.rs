@@ -13,7 +13,7 @@ pub struct Note {
     pub path: String,
     /// Whether the notation accepts more or less there.
     pub change: Change,
-    /// What it accepts or refuses, or does not say.
+    /// What it accepts, refuses or cannot express.
     pub text: String,
 }
 

@@ -44,7 +44,7 @@ struct Written {
     /// Before the type: `repeated `, or nothing.
     label: &'static str,
     name: String,
-    /// Whether the generated code tells a field that is not there from one with a zero.
+    /// Whether the generated code distinguishes an absent field from one with a zero.
     has_presence: bool,
 }
 
@@ -209,7 +209,7 @@ impl Writer<'_> {
             Kind::Any => {
                 self.imports.insert("google/protobuf/struct.proto");
                 self.notes.narrower(
-                    "only what JSON can say is accepted: no bytes, times, arrays; integers are floats",
+                    "only what JSON can represent is accepted: no bytes, times, arrays; integers are floats",
                 );
                 "google.protobuf.Value".to_owned()
             }

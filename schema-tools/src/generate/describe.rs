@@ -1,4 +1,4 @@
-//! What the comments of a field say beside its description: unit, range, shape, limits, default.
+//! The comments of a field beside its description: unit, range, shape, limits, default.
 
 use linkspan::value::Value;
 

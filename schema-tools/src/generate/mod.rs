@@ -5,7 +5,7 @@
 //! | the named types of a schema in one language, in the order of definition: [`Plan`] | `plan` |
 //! | identifiers of each language: case, reserved words | `naming` |
 //! | a text that is written line by line with indentation: [`Text`] | `text` |
-//! | what the comments of a field say: unit, range, shape, default | `describe` |
+//! | the comments of a field: unit, range, shape, default | `describe` |
 //! | a language | the file of its name |
 
 mod c;

@@ -70,18 +70,18 @@ pub(super) fn dtype_constant(dtype: DType) -> String {
     format!("LINKSPAN_{}", dtype.name().to_ascii_uppercase())
 }
 
-/// The name of what says whether an optional field is there.
+/// The name of the member that is true where an optional field is there.
 pub(super) fn presence(member: &Member) -> String {
     format!("has_{}", member.name.trim_end_matches('_'))
 }
 
-/// `Unsupported` where a field is called as the one that says whether another field is there.
+/// `Unsupported` where a field has the name of the member for the presence of another field.
 pub(super) fn check_presence(path: &str, members: &[Member]) -> linkspan::Result<()> {
     for member in members.iter().filter(|member| member.optional) {
         let presence = presence(member);
         if let Some(other) = members.iter().find(|other| other.name.eq_ignore_ascii_case(&presence)) {
             let text = format!(
-                "{path}.{} would say whether {path}.{} is there in this language: rename one of them, with its old name as alias",
+                "{path}.{} has the name that stands for the presence of {path}.{} in this language: rename one of them, with its old name as alias",
                 other.key, member.key
             );
             return Err(Error::new(ErrorKind::Unsupported, text));

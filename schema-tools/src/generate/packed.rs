@@ -80,7 +80,7 @@ pub(super) fn lengths(shape: Option<&[Length]>) -> Vec<u64> {
     lengths.collect()
 }
 
-/// What the comment of a field says of an array whose lengths [`nested_lengths`] turns round.
+/// The comment of a field about an array whose lengths [`nested_lengths`] turns round.
 pub(super) fn reversed(plan: &Plan<'_>, of: &Shape) -> &'static str {
     match of {
         Shape::NdArray { shape: Some(shape), order: Some(Order::Column), .. }

@@ -198,11 +198,11 @@ impl Php<'_> {
         out.line("/** The schema, for the option `schema` of an endpoint. */");
         out.line(format!("public const SCHEMA = {};\n", literal(&self.plan.schema.to_toml())));
         out.line("/** The fingerprint of the schema. */");
-        out.line(format!("public const FINGERPRINT = '{}';\n", self.plan.schema.fingerprint()));
+        out.line(format!("public const FINGERPRINT = '{}';\n", self.plan.fingerprint));
     }
 }
 
-/// The method that reads a message: straight from its bytes by the expression before, or from its value, which says what is wrong.
+/// The method that reads a message: straight from its bytes by the expression before, or from its value, which gives an exact error.
 fn decode(out: &mut Text, straight: &str) {
     out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, where it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");

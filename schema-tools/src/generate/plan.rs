@@ -1,6 +1,6 @@
 //! The plan that every generator follows: the named types of a schema, each after those that it names, with identifiers of the language.
 
-use linkspan::schema::{Field, Kind, Length, Range, Schema, Type, Width};
+use linkspan::schema::{Field, Fingerprint, Kind, Length, Range, Schema, Type, Width};
 use linkspan::value::{DType, Order, Value};
 use linkspan::{Error, ErrorKind, Result};
 
@@ -11,6 +11,8 @@ use super::naming::{Case, Language, Naming};
 pub struct Plan<'a> {
     /// The schema.
     pub schema: &'a Schema,
+    /// Its fingerprint, which the generated code has as a constant.
+    pub fingerprint: Fingerprint,
     /// How the language writes names.
     pub naming: Naming,
     /// The type of a message.
@@ -119,8 +121,11 @@ pub enum Shape {
 }
 
 impl<'a> Plan<'a> {
-    /// The plan for a schema. `Unsupported` names two fields, values or types that would have one identifier, or an identifier that
-    /// the language has no room for.
+    /// Returns the plan for a schema.
+    ///
+    /// # Errors
+    /// `Unsupported` names two fields, values or types that would have one identifier, or an identifier that the language has no room
+    /// for. `TooLarge` for a schema without a canonical form.
     pub fn new(schema: &'a Schema, language: Language) -> Result<Plan<'a>> {
         let mut naming = language.naming();
         if !schema.packed {
@@ -128,7 +133,8 @@ impl<'a> Plan<'a> {
         }
         let mut planner = Planner { naming, types: Vec::new() };
         let root = planner.slot(&schema.root, &schema.name, &schema.doc)?;
-        Ok(Plan { schema, naming: planner.naming, root, types: planner.types })
+        let fingerprint = schema.fingerprint()?;
+        Ok(Plan { schema, fingerprint, naming: planner.naming, root, types: planner.types })
     }
 
     /// The named type of a message, or none where a message is a number, a list or the like.

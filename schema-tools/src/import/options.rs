@@ -18,6 +18,6 @@ pub struct Options {
 pub struct Remark {
     /// `FILE:LINE:COLUMN`.
     pub place: String,
-    /// What the schema does not say.
+    /// What the schema does not contain.
     pub text: String,
 }

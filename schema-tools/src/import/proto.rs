@@ -75,7 +75,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     Ok((schema, reader.remarks))
 }
 
-/// What the compiler says, in one line with file, line and column.
+/// The error of the compiler, in one line with file, line and column.
 fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
     let text = format!("{error:?}").replace('\n', "; ");
     // An error of ours that the compiler passed on.

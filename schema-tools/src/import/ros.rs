@@ -1,4 +1,9 @@
 //! ROS 1 and ROS 2 `.msg` files to the model, line by line.
+//!
+//! A message of another type in a field becomes a record in its place. Its definition is taken, in this order, from behind a line
+//! of `=` in a file that was read already (as recordings store them), from its package beside the package of the first file, from
+//! its package in a folder of `include`, or from the folder of the first file or of `include` itself. A type that contains itself, more than [`MAX_FILES`] definitions, and what a schema cannot express are refused with
+//! file, line and column; what is only lost (constants, bounds of another meaning) is a remark.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,16 +24,25 @@ struct Definition {
     text: String,
 }
 
+/// The state of reading one message with all that it contains.
 struct Reader<'a> {
+    /// Folders with packages.
     include: &'a [PathBuf],
+    /// The folder of the first file.
     folder: PathBuf,
     /// By `package/Type`.
     known: BTreeMap<String, Definition>,
+    /// Bounds the types of a message, which may multiply by being named again and again.
     budget: Budget,
+    /// The types that are being read, outermost first: one that is among them already contains itself.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
 
+/// Reads the message of a file, or another one of `options.message` in it.
+///
+/// # Errors
+/// Those of reading the file; `Malformed`, `Unsupported`, `NotFound` and `TooLarge` with file, line and column.
 pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark>)> {
     let text = source::text(file)?;
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -114,6 +128,7 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Reads the fields of a type. The comment behind a field describes it, else the lines of comments in front of it.
     fn record(&mut self, name: &str, at: Place<'_>) -> Result<Kind> {
         if self.open.iter().any(|open| open == name) {
             return Err(at.unsupported(format!(

@@ -2,7 +2,7 @@
 
 use linkspan::schema::Schema;
 
-/// What is said about the parts of a schema: the header of a table without brackets (`fields.watts`, empty for the file), and the comment.
+/// The comments on the parts of a schema: the header of a table without brackets (`fields.watts`, empty for the file), and the comment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Comments(pub(super) Vec<(String, String)>);
 

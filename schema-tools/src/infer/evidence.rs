@@ -25,7 +25,7 @@ pub struct Evidence {
     pub(super) timestamps: u64,
     pub(super) uuids: u64,
     pub(super) decimals: u64,
-    /// Integers beyond 64 bits, and values that lie deeper than a schema can say.
+    /// Integers beyond 64 bits, and values that lie deeper than a schema can express.
     pub(super) others: u64,
     pub(super) lists: Option<Lists>,
     pub(super) maps: Option<Maps>,

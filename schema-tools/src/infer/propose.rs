@@ -8,7 +8,7 @@ use super::evidence::{Arrays, Evidence, Maps};
 
 /// Floats hold every integer up to this one exactly.
 const EXACT: i128 = 1 << 53;
-/// How often few different texts have to come before they look like the names of an enum.
+/// How often few different texts have to occur before they are taken for the names of an enum.
 const OFTEN: u64 = 8;
 /// More fields than this, each in few messages, are the keys of a map.
 const MANY_KEYS: usize = 24;

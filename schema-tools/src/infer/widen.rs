@@ -258,7 +258,7 @@ fn array(old: &Kind, seen: &Arrays) -> Option<Kind> {
     Some(Kind::NdArray { dtype: *dtype, shape, order })
 }
 
-/// Changes each part of a type that `change` knows, and says whether there was one.
+/// Applies `change` to each part of a type; returns whether it changed one.
 fn replace(of: &mut Type, change: &dyn Fn(&mut Type) -> bool) -> bool {
     let mut changed = change(of);
     match &mut of.kind {

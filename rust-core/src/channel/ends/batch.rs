@@ -164,7 +164,7 @@ pub(crate) fn check_max(max: usize) -> Result<()> {
     if max > 0 {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::OutOfRange, "at most 0 messages were asked for; ask for 1 or more"))
+    Err(Error::new(ErrorKind::OutOfRange, "at most 0 messages were requested; request 1 or more"))
 }
 
 /// Takes payloads from an iterator and sends them in runs with `send`; returns how many were sent.

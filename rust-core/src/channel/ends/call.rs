@@ -283,7 +283,7 @@ impl Channel {
         self.reply_payload(request, &self.encode_reply(value)?, wait)
     }
 
-    /// Encodes a value as this channel sends it in a reply, checked against `reply_schema` if `validate` says so.
+    /// Encodes a value as this channel sends it in a reply, checked against `reply_schema` if `validate` requires it.
     pub fn encode_reply<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.encode_with_schema(self.options.checks_replies_sent(), value)
     }
@@ -317,6 +317,6 @@ impl Channel {
 
 /// The error for a request whose peer ended.
 fn answer_lost() -> Error {
-    let text = "the other side went away before it answered; whether the request was carried out is unknown";
+    let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
     Error::new(ErrorKind::Disconnected, text)
 }

@@ -131,7 +131,7 @@ impl Channel {
                     }
                 }
                 if self.reconnector.session_state.unacknowledged().count > 0 {
-                    return Err(Error::new(ErrorKind::InvalidState, "the other side takes its leave, too"));
+                    return Err(Error::new(ErrorKind::InvalidState, "the peer is closing, too"));
                 }
             }
         }
@@ -157,7 +157,7 @@ impl Drop for Channel {
 }
 
 impl Channel {
-    /// Adds losses of earlier messages to the outcome, if the program was not told of them.
+    /// Adds losses of earlier messages to the outcome, if they were not reported to the program.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
         match (done, self.reconnector.session_state.take_unreported_losses()) {
             (done, 0) => done,
@@ -172,18 +172,17 @@ impl Channel {
 
 /// The error of a close after which the peer has not acknowledged so many messages.
 fn unconsumed(error: Error, count: u64) -> Error {
-    let what = format!("{count} messages were sent that the other side had not said to have consumed");
+    let what = format!("{count} messages were sent that the peer had not acknowledged");
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => {
             Error::new(ErrorKind::Timeout, format!("closed; {what}")).with_missed(count)
         }
         ErrorKind::InvalidState => {
-            Error::new(ErrorKind::Disconnected, format!("the other side takes its leave, too; {what}"))
+            Error::new(ErrorKind::Disconnected, format!("the peer is closing, too; {what}"))
                 .with_missed(count)
         }
         ErrorKind::Disconnected | ErrorKind::NotFound => {
-            Error::new(ErrorKind::Disconnected, format!("the other side went away; {what}"))
-                .with_missed(count)
+            Error::new(ErrorKind::Disconnected, format!("the peer disconnected; {what}")).with_missed(count)
         }
         _ => error,
     }

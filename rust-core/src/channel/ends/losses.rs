@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 /// Returns `Disconnected` with the number of lost messages in [`Error::missed`].
 pub(super) fn lost_before(lost: u64) -> Error {
     let text = format!(
-        "{lost} messages that were sent before are lost: the other side went without having said that it consumed them, and one without a client_id cannot come back for them"
+        "{lost} messages that were sent before are lost: the peer disconnected before it acknowledged them, and a peer without a client_id cannot reconnect to receive them"
     );
     Error::new(ErrorKind::Disconnected, text).with_missed(lost)
 }

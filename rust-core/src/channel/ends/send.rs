@@ -21,7 +21,7 @@ use crate::schema::PreparedSchema;
 use crate::value::Source;
 
 impl Channel {
-    /// Encodes a value as this channel sends it, checked against its schema if `validate` says so. Long arrays go to shared
+    /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long arrays go to shared
     /// memory where the peer views them.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.encode_with_schema(self.options.checks_sent(), value)

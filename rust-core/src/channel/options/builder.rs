@@ -15,7 +15,7 @@ impl Options {
         self
     }
 
-    /// How long a call waits that is not told otherwise; `None` for ever.
+    /// How long a call waits where it has no time-out of its own; `None` for ever.
     #[must_use]
     pub fn with_timeout(mut self, timeout: impl Into<Timeout>) -> Options {
         self.timeout = timeout.into();

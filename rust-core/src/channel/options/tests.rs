@@ -183,7 +183,7 @@ fn documents_have_every_option() {
             "durable" => (o.durable.to_string(), "what was accepted is on the disk"),
             "mode" => (format!("{:?}", o.mode), "the mode of what is made; none: 0600, or 0660 in a directory that a group shares"),
             "group" => (format!("{:?}", o.group), "the group of what is made, by number or name"),
-            "allow_uids" => (format!("{:?}", o.allow_uids), "users that may connect; empty: whoever the mode admits"),
+            "allow_uids" => (format!("{:?}", o.allow_uids), "users that may connect; empty: every user whom the mode admits"),
             "allow_gids" => (format!("{:?}", o.allow_gids), "groups that may connect"),
             "from" => (format!("{:?}", o.from), "where a journal's reader begins: first, newest, a number, a time"),
             "segment_bytes" => (or_none(o.segment_bytes), "bytes of a journal's segment; none: 32 MiB, less where retain_bytes is small"),

@@ -46,13 +46,15 @@ fn id_of(file: &str) -> Option<u64> {
 
 /// Compares the own schemas with those stored in the directory of a spool, then stores the own ones.
 /// Called by the holder of the name, which has to be able to read the messages that lie there.
+/// Returns once all of them are on the disk.
 pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
+    let mut is_synced = true;
     for describes in Describes::ALL {
         let Some(own) = describes.of(options) else { continue };
         if let Some((_, stored)) = stored(place, describes.file())? {
             if stored.fingerprint() == own.fingerprint() {
                 // The program that stored it may have been killed before its name was on the disk.
-                attached::sync(place)?;
+                is_synced = false;
                 continue;
             }
             // A server writes replies and does not read them.
@@ -61,8 +63,10 @@ pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
             }
         }
         write(place, describes.file(), own, pattern)?;
+        // That has synced the directory, with every name in it.
+        is_synced = true;
     }
-    Ok(())
+    if is_synced { Ok(()) } else { attached::sync(place) }
 }
 
 /// The same for the writer of a journal: its schema has to read what every remaining record was

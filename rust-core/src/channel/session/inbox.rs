@@ -230,7 +230,7 @@ impl Inbox {
     #[inline]
     pub fn receive(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         if number == 0 {
-            let text = "the other side sent a message without a number: it violates the protocol";
+            let text = "the peer sent a message without a number: it violates the protocol";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
         if number <= self.received {

@@ -10,7 +10,7 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | what the hellos say of a session, identities of peers | here |
+//! | sessions in hellos, identities of peers | here |
 //! | the sending side | `outbox` |
 //! | the receiving side | `inbox` |
 //! | when to dial again | `redial` |
@@ -71,7 +71,7 @@ pub struct Progress {
     pub consumed: u64,
 }
 
-/// What the hello of each side says of its session.
+/// The session in the hello of each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionHello {
     /// The sender's session: a random number for this incarnation, never 0.
@@ -85,7 +85,7 @@ pub struct SessionHello {
 }
 
 impl SessionHello {
-    /// Returns what this side's hello says now.
+    /// Returns this side's part of the hello.
     pub fn of<M: Clone>(outbox: &Outbox<M>, inbox: &Inbox) -> SessionHello {
         SessionHello {
             session: outbox.session(),
@@ -96,7 +96,7 @@ impl SessionHello {
     }
 }
 
-/// The owner of a peer's program, as far as it does not rest on what the peer says.
+/// The owner of a peer's program, as far as it does not rest on claims of the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// Not known: a peer that presented the token of this machine, or reached a pipe.

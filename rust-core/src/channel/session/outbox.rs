@@ -47,7 +47,7 @@ pub struct Outbox<M> {
     unkept: (u64, u64),
     /// Counts messages that were sent again.
     replayed: u64,
-    /// Counts kept messages that nobody will receive.
+    /// Counts kept messages that no peer will receive.
     dropped: u64,
 }
 
@@ -97,7 +97,7 @@ pub enum Incarnation {
 pub struct Resumed {
     /// The peer, compared with that of the last link.
     pub incarnation: Incarnation,
-    /// Kept messages that nobody will receive.
+    /// Kept messages that no peer will receive.
     pub dropped: usize,
     /// Those of `dropped` that are data, for which delivery was promised.
     pub lost: usize,
@@ -417,7 +417,7 @@ impl<M: Clone> Outbox<M> {
     #[cold]
     fn violation(&self, what: &str, number: u64) -> Error {
         let text = format!(
-            "the other side {what} message {number}, and {} were sent: it violates the protocol",
+            "the peer {what} message {number}, and {} were sent: it violates the protocol",
             self.last
         );
         Error::new(ErrorKind::Malformed, text)

@@ -4,6 +4,7 @@
 //! the fingerprints of schemas that do not use it.
 
 use crate::codec::{Encoding, encode};
+use crate::error::Result;
 use crate::schema::model::{Field, Kind, Length, Range, Schema, Type};
 use crate::value::{Map, Value};
 
@@ -11,7 +12,7 @@ use crate::value::{Map, Value};
 pub(super) const FORMAT: i64 = 1;
 
 /// Returns the canonical bytes of the schema.
-pub(super) fn schema(schema: &Schema) -> Vec<u8> {
+pub(super) fn schema(schema: &Schema) -> Result<Vec<u8>> {
     let layout = schema.packed.then(|| ("layout", "packed".into()));
     let value = map(layout.into_iter().chain([
         ("format", FORMAT.into()),
@@ -19,8 +20,9 @@ pub(super) fn schema(schema: &Schema) -> Vec<u8> {
         ("type", of_type(&schema.root)),
         ("version", schema.version.into()),
     ]));
-    // The limits on types and their depth keep a parsed schema below every limit of the codec.
-    encode(&value, Encoding::Cbor).unwrap_or_default()
+    // The limits on types and their depth keep a parsed schema below every limit of the codec; a model
+    // that a program builds has no such limits.
+    encode(&value, Encoding::Cbor)
 }
 
 /// Returns a map in the order of RFC 8949: shorter keys first, equal lengths by their bytes.

@@ -83,8 +83,10 @@ fn take_lock(place: &Place) -> Result<Lock> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    let text =
-        format!("somebody else reads at {}; connect to write there, or end it first", place.path().display());
+    let text = format!(
+        "another program reads at {}; connect to write there, or end it first",
+        place.path().display()
+    );
     Err(Error::new(ErrorKind::AddressInUse, text))
 }
 
@@ -121,7 +123,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
     }
     let not_found = |how: &str| {
         let text = format!(
-            "nobody reads at the mailslot {}, which {how}; start the reader, and see that both use the same directory (LINKSPAN_DIR)",
+            "no program reads at the mailslot {}, which {how}; start the reader, and see that both use the same directory (LINKSPAN_DIR)",
             place.path().display()
         );
         Error::new(ErrorKind::NotFound, text)

@@ -126,7 +126,7 @@ fn read(bytes: Bytes) -> Result<(Incoming, Sender)> {
     }
     let start = header.body_offset();
     if header.body.checked_add(start as u64) != Some(bytes.len() as u64) {
-        return Err(malformed("its length is not what its header tells"));
+        return Err(malformed("its length is not the one in its header"));
     }
     let extension = bytes.slice(HEADER..HEADER + header.extension);
     let sender = extension::read(&extension)?.ok_or_else(|| malformed("it does not say who sent it"))?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use super::hello::{nonce, stamp};
+use super::hello::stamp;
 use super::liveness::{Liveness, Side, client_lock_name, link_lock_name};
 use super::pair::reply;
 use super::pipes::Pipes;
@@ -22,6 +22,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
+use crate::sys::random;
 use crate::transport::hello::{AnswerTimeout, AnsweredCall, Call, HelloReader, denied, stalled};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
@@ -141,7 +142,7 @@ fn try_call(
     mut client_lock: Lock,
     waiting: &mut Waiting<'_>,
 ) -> Result<CallAttempt> {
-    let number = nonce()?;
+    let number = random::number()?;
     let hello = stamp(hello, |header| header.sequence = number)?;
     let names = Watch::new(&place.directory)?;
     if !client_lock.also(&place.directory, &link_lock_name(place, number, Side::Client))? {

@@ -195,7 +195,7 @@ fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
         }
         if at_once || tries == 50 || is_served(place)? {
             let text =
-                format!("somebody else serves {}; connect to it, or end it first", place.path().display());
+                format!("another program serves {}; connect to it, or end it first", place.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
         tries += 1;

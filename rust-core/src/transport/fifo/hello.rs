@@ -13,18 +13,6 @@ use crate::sys::fifo::PIPE_BUF;
 /// The first bytes of every frame.
 const MAGIC: &[u8] = b"LKSP";
 
-/// Draws a number for one attempt to connect; never zero.
-///
-/// # Errors
-/// `Internal` where the kernel gives no random bytes.
-pub fn nonce() -> Result<u64> {
-    let mut bytes = [0; 8];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(8) => Ok(u64::from_le_bytes(bytes) | 1),
-        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random number")),
-    }
-}
-
 /// Returns a hello or its answer as it goes through a pipe: with the check sum of its body, and
 /// with what `set` writes into the header (the number of a hello, or the correlation of an answer).
 ///

@@ -215,5 +215,5 @@ impl Drop for Pipes {
 
 /// The error of a peer that has ended.
 fn gone() -> Error {
-    Error::new(ErrorKind::Disconnected, "the other side went away")
+    Error::new(ErrorKind::Disconnected, "the peer disconnected")
 }

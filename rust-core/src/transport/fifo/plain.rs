@@ -54,7 +54,7 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     let place = Place::of(endpoint)?;
     let Some(lock) = lock::own(&place.directory, &place.file)? else {
         let text =
-            format!("somebody else reads {}; write to it, or end that one first", place.path().display());
+            format!("another program reads {}; write to it, or end that one first", place.path().display());
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
     let found = pair::find(&place)?;
@@ -98,7 +98,7 @@ fn make_missing(place: &Place, access: Access) -> Result<()> {
 /// Linkspan program.
 ///
 /// # Errors
-/// `PermissionDenied`, which says whose the pipe is and what helps.
+/// `PermissionDenied`, with the owner of the pipe and a remedy.
 pub fn connect(place: &Place) -> Result<Call<Stream>> {
     let opened = fifo::open(&place.directory, &place.file, End::Write);
     let Some(probe) =

@@ -123,7 +123,7 @@ fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
     let start = header.body_offset();
     let end = header.body.saturating_add(start as u64);
     if end > bytes.len() as u64 || (end < bytes.len() as u64 && !tail) {
-        let text = format!("its header tells of {end} bytes, and there are {}", bytes.len());
+        let text = format!("its header gives {end} bytes, and there are {}", bytes.len());
         return Err(corrupt(&text, 16));
     }
     let body = bytes.slice(start..end as usize);

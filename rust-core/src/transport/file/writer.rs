@@ -91,7 +91,7 @@ impl Writer {
         let own = rustix::process::getegid().as_raw();
         let group = self.settings.group.or(kept.map(|facts| facts.st_gid).filter(|group| *group != own));
         // The lock is held, so a temporary file of this user is stale. Where another user has that
-        // name, this file gets one that nobody can have taken.
+        // name, this file gets one that cannot be taken.
         let mut temporary = beneath::temporary(file);
         if self.remove(&temporary).is_err() {
             temporary = beneath::staged(file)?;

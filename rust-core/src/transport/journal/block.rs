@@ -30,7 +30,7 @@ pub struct Block<const N: usize> {
     pub version: u32,
     /// The journal's identity.
     pub id: Identity,
-    /// What the file says; the meaning is that of the file.
+    /// The content of the file; the meaning is that of the file.
     pub numbers: [u64; N],
 }
 

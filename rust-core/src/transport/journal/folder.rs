@@ -1,7 +1,7 @@
 //! A journal's directory: its segments and consumers, and how a file in it is made.
 //!
 //! Every file appears under its name with its contents on the disk, or not at all: it is written
-//! under a name that nobody can guess, synced, renamed, and then the directory is synced. All
+//! under a name that cannot be guessed, synced, renamed, and then the directory is synced. All
 //! access goes through the open directory, and no link is followed, so that somebody who may write
 //! to the directories around cannot lead this process elsewhere (`sys::beneath`). Files of other
 //! users are never removed or adopted.
@@ -214,7 +214,7 @@ impl Folder {
     /// Makes a file that appears with these bytes in it, on the disk with its name, or not at all.
     pub fn make(&self, name: &str, bytes: &[u8]) -> Result<File> {
         headroom::check_file(PAGE.max(bytes.len() as u64))?;
-        // A name that nobody can have taken before us, whoever may write to the directory.
+        // A name that cannot be taken before us, whoever may write to the directory.
         let new = staged(name)?;
         let doing = || format!("making {}", self.path(name).display());
         let made = self.write_new(&new, bytes).and_then(|file| {

@@ -30,7 +30,7 @@ use super::schemas;
 use super::tail;
 use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::headroom;
+use crate::sys::{headroom, random};
 use crate::transport::store::Retention;
 use crate::value::Timestamp;
 
@@ -123,7 +123,7 @@ pub struct Log {
     session: u64,
     /// The last segment's file, open for writing.
     file: File,
-    /// What that segment's page says.
+    /// The content of that segment's page.
     segment: Segment,
     /// Where the next record goes; everything before it is on the disk.
     end: u64,
@@ -165,7 +165,7 @@ impl Log {
             None => {
                 let (id, first) = match shape.beginning {
                     Some(beginning) => beginning,
-                    None => (new_identity()?, 1),
+                    None => (random::bytes()?, 1),
                 };
                 let segment = Segment { version: folder::VERSION, id, first, created: now(), high: i64::MIN };
                 refuse_lost(&folder)?;
@@ -483,14 +483,6 @@ fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
 /// The current time, ns since 1970.
 fn now() -> i64 {
     Timestamp::now().0
-}
-
-/// A random identity for a new journal.
-fn new_identity() -> Result<Identity> {
-    let mut id = [0; 16];
-    rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
-        .doing("drawing a random number")?;
-    Ok(id)
 }
 
 /// The error for a segment that was deleted between listing and opening it.

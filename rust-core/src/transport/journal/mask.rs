@@ -8,7 +8,8 @@
 //! nearly all in practice, are stored as they are. A body begins at a multiple of 64, and so does
 //! each of its steps.
 
-use crate::error::{Doing, Result};
+use crate::error::Result;
+use crate::sys::random;
 
 /// Records begin and end at multiples of this many bytes.
 pub const ALIGN: u64 = 64;
@@ -54,9 +55,7 @@ pub fn apply(mask: Mask, body: &mut [u8]) {
 /// random: whoever wrote the body cannot know it, and so cannot make this side draw often.
 pub fn draw(body: &[u8]) -> Result<Mask> {
     loop {
-        let mut mask = [0; 4];
-        rustix::rand::getrandom(&mut mask, rustix::rand::GetRandomFlags::empty())
-            .doing("drawing a random number")?;
+        let mask = random::bytes()?;
         if !holds(body, combined(MAGIC, mask)) {
             return Ok(mask);
         }

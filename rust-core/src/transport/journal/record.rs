@@ -13,8 +13,8 @@
 //!
 //! The check sum begins with the journal's identity, so a record of another journal that lies in
 //! somebody's message is never accepted as one of this journal. `after` separates what a crash may
-//! leave from what it may not: a bad record that a later one knows to have been safe is damage; one
-//! that no later record knows of was never acknowledged (`tail`).
+//! leave from what it may not: a bad record that a later one proves to have been safe is damage; one
+//! that no later record confirms was never acknowledged (`tail`).
 
 use super::block::{Identity, LARGEST};
 pub use super::mask::ALIGN;
@@ -136,7 +136,7 @@ pub struct RecordExtension<'a> {
 /// Decodes and checks a record's header.
 ///
 /// # Errors
-/// `Malformed`; the text says what is wrong with it.
+/// `Malformed`; the text names the fault.
 pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
     let header = Header::from_bytes(bytes)?;
     let fits = header.kind == Kind::Data

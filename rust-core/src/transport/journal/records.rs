@@ -85,7 +85,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Records {
     file: File,
-    /// What the segment's page says.
+    /// The content of the segment's page.
     pub segment: Segment,
     /// The offset of the next record that is read. Callers set it to go elsewhere.
     pub at: u64,
@@ -265,7 +265,7 @@ impl Records {
         Ok(if length >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
     }
 
-    /// The body of a record, without its mask; the inner error says why it is not whole.
+    /// The body of a record, without its mask; the inner error is the reason why it is not whole.
     fn body(&mut self, record: &Record) -> Result<std::result::Result<Bytes, String>> {
         let at = record.at + record.header.body_offset() as u64;
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));

@@ -104,7 +104,7 @@ impl PlainRx {
                 Ok(None) => return Ok(None),
                 Ok(Some(0)) => {
                     self.ended = true;
-                    self.over = Some(Error::new(ErrorKind::Disconnected, "the other side went away"));
+                    self.over = Some(Error::new(ErrorKind::Disconnected, "the peer disconnected"));
                 }
                 Ok(Some(n)) => match &mut self.mode {
                     Mode::Raw { buffer, sequence } => {
@@ -143,7 +143,7 @@ impl PlainRx {
             // It reads one answer and closes. Where there is no room for it, our closing says
             // enough.
             let _ = self.stream.write_bytes(&dialect.refuse_hello());
-            let text = "the other side begins in Linkspan's own framing and this side has framing=\"lines\"; give both the same";
+            let text = "the peer begins in Linkspan's own framing and this side has framing=\"lines\"; give both the same";
             self.over = Some(Error::new(ErrorKind::VersionMismatch, text));
         }
     }

@@ -122,7 +122,7 @@ impl StreamRx {
                 // on to the end.
                 Ok(None) if self.probe_due && self.stream.has_ended()? => self.probe_due = false,
                 Ok(None) if std::mem::take(&mut self.probe_due) && self.has_ended()? => {
-                    self.over = Some(Error::new(ErrorKind::Disconnected, "the other side's process ended"));
+                    self.over = Some(Error::new(ErrorKind::Disconnected, "the peer's process ended"));
                 }
                 Ok(None) => {
                     self.empty_polls = self.empty_polls.saturating_add(1);
@@ -131,9 +131,9 @@ impl StreamRx {
                 Ok(Some(0)) => {
                     let half = self.end > self.start || self.long.is_some();
                     let text = if half {
-                        "the other side went away in the middle of a message"
+                        "the peer disconnected in the middle of a message"
                     } else {
-                        "the other side went away"
+                        "the peer disconnected"
                     };
                     self.over = Some(Error::new(ErrorKind::Disconnected, text));
                 }

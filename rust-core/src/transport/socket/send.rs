@@ -152,7 +152,7 @@ impl StreamTx {
 
     /// Returns whether the peer need not be checked before this frame, because it was active a
     /// moment ago. If it has ended since, the next frame notices it, and this one is sent again
-    /// with what was not acknowledged, or nobody was there to read it. A request that may run only
+    /// with what was not acknowledged, or no peer was there to read it. A request that may run only
     /// once is never sent again, so before it the peer is always checked.
     fn was_recently_active(&self, header: &Header) -> bool {
         let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;

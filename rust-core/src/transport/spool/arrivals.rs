@@ -77,7 +77,7 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// The names in this directory, and what comes later: those of which `wanted` says that they
+    /// The names in this directory, and what comes later: those that `wanted` selects, because they
     /// belong to `whose`.
     pub fn new(folder: &Folder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
         // A file that was written in place is tried again once it is closed. A file that was made

@@ -141,7 +141,8 @@ impl ClientTx {
             // Files stay until they are consumed, so no acknowledgement is needed.
             Kind::Ack | Kind::Bye | Kind::Hello => return Ok(Sent::Whole),
             Kind::Reply | Kind::Error => {
-                let text = "the server of a spool asks nothing of its clients, so there is nothing to answer";
+                let text =
+                    "the server of a spool sends its clients no requests, so there is nothing to answer";
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
         }

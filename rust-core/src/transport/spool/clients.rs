@@ -16,7 +16,7 @@ pub fn known(hello: &Folder) -> Result<Vec<String>> {
     hello.names(|name| name != SERVER && !name.starts_with('.'))
 }
 
-/// Returns the clients whose processes live: those whose lock somebody holds.
+/// Returns the clients whose processes live: those whose lock is held.
 pub fn living(locks: &Directory, hello: &Folder) -> Result<Vec<String>> {
     let mut names = known(hello)?;
     let mut failed = None;

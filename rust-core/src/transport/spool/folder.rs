@@ -238,7 +238,7 @@ impl Folder {
         put
     }
 
-    /// A new file under a hidden name that nobody can have taken.
+    /// A new file under a hidden name that cannot be taken.
     fn begin(&self, name: &str, reader: Option<u32>) -> rustix::io::Result<(String, OwnedFd)> {
         let new = beneath::staged(name).map_err(|_| Errno::IO)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -332,7 +332,7 @@ impl Folder {
         }
     }
 
-    /// What the kernel knows of a name, not following a link.
+    /// The attributes of a name, not following a link.
     pub fn facts(&self, name: &str) -> Option<Stat> {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }

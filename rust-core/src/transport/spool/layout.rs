@@ -9,7 +9,7 @@
 //! lab@fft.spool/.boot        the boot id under which it was made; or .durable: it lasts
 //! ```
 //!
-//! It is made under a name that nobody can guess and then renamed, so nobody finds half of one; and
+//! It is made under a name that cannot be guessed and then renamed, so nobody finds half of one; and
 //! removed by renaming it first. A volatile spool whose boot id is an old one is wiped by the next
 //! server or client. All access goes through open directories and follows no link (`sys::beneath`):
 //! whoever may write to the directories around cannot lead a program elsewhere.
@@ -341,7 +341,7 @@ pub fn lock(place: &Place) -> Result<Option<Lock>> {
     lock::try_lock(&place.directory, &place.file)
 }
 
-/// Takes the lock of a place beside other workers; `None` where somebody has it exclusively.
+/// Takes the lock of a place beside other workers; `None` where another process has it exclusively.
 pub fn share(place: &Place) -> Result<Option<Lock>> {
     lock::try_share(&place.directory, &place.file)
 }
@@ -353,7 +353,7 @@ fn directory_mode(files: u32) -> u32 {
     files | enter | inherits_group
 }
 
-/// Makes a directory of this mode for this group; one that somebody else has just made stays as it
+/// Makes a directory of this mode for this group; one that another process has just made stays as it
 /// is.
 fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
     let shown = parent.shown(name);

@@ -120,7 +120,7 @@ pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
     Err(Error::new(ErrorKind::InvalidState, text))
 }
 
-/// Whether a file is left alone: hidden, or still being made by somebody, by the usual endings.
+/// Whether a file is left alone: hidden, or still being written, by the usual endings.
 pub fn is_hidden(name: &str) -> bool {
     let ends = ["~", ".tmp", ".part"];
     name.is_empty() || name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))

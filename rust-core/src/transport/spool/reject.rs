@@ -11,7 +11,8 @@ use super::folder::Folder;
 use super::layout::Layout;
 use super::name::LONGEST;
 use crate::codec::{self, Encoding, Unread};
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::random;
 use crate::value::{Limits, Map, Value};
 
 /// JSON-RPC 2.0's code for a text that cannot be parsed.
@@ -43,7 +44,7 @@ pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     codec::encode(&Value::Map(map), Encoding::Json)
 }
 
-/// How many names are tried in turn, before one is drawn at random that nobody can have taken.
+/// How many names are tried in turn, before one is drawn at random that cannot be taken.
 const PLAIN_NAMES: u32 = 16;
 
 /// Links a file into `rejected/`, so that the caller can remove its first name; renames it where
@@ -54,7 +55,7 @@ pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
         let kept = match attempt {
             0 => stem.to_owned(),
             1..PLAIN_NAMES => format!("{stem}.{attempt}"),
-            _ => format!("{}.{:08x}", beginning(stem, 200), random()?),
+            _ => format!("{}.{}", beginning(stem, 200), random::digits::<4>()?),
         };
         match rustix::fs::linkat(from, name, &layout.rejected, &kept, AtFlags::empty()) {
             Err(Errno::EXIST) if is_same(from, name, &layout.rejected, &kept) => break,
@@ -81,14 +82,6 @@ fn beginning(name: &str, bytes: usize) -> &str {
         end -= 1;
     }
     &name[..end]
-}
-
-/// A random number from the kernel.
-fn random() -> Result<u32> {
-    let mut bytes = [0; 4];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .doing("drawing a random number")?;
-    Ok(u32::from_le_bytes(bytes))
 }
 
 /// The error for a file that cannot be kept.

@@ -253,7 +253,7 @@ impl ServerTx {
             // Files stay until they are consumed, so no acknowledgement is needed.
             Kind::Ack | Kind::Bye | Kind::Hello => Ok(Sent::Whole),
             Kind::Request | Kind::Command => {
-                let text = "the server of a spool answers its clients and asks them nothing; let the other side serve";
+                let text = "the server of a spool answers its clients and sends them no requests; let the other program serve";
                 Err(Error::new(ErrorKind::Unsupported, text))
             }
             Kind::Data | Kind::Event => self.send(frame),

@@ -1,5 +1,5 @@
-//! What a spool loses, and when: files of dead clients, answers that nobody fetches, what was
-//! rejected long ago, and spools that are empty and belong to nobody.
+//! What a spool loses, and when: files of dead clients, answers that no client fetches, what was
+//! rejected long ago, and spools that are empty and have no owner.
 //!
 //! A sweep removes what belongs to its own user, also where it runs as root: in a spool that
 //! several users share, each one's files are for that user's programs to sweep. What was due and
@@ -29,9 +29,9 @@ use crate::sys::lock;
 use crate::sys::staging::Swept;
 use crate::transport::place::Place;
 
-/// How long what nobody fetches is kept.
+/// How long files that no client fetches are kept.
 const AGE: Duration = Duration::from_secs(24 * 3600);
-/// How many files that nobody has to fetch are kept at most, the newest ones.
+/// How many files that no client has to fetch are kept at most, the newest ones.
 const COUNT: usize = 4096;
 /// How many of the files that had to be left are reported.
 const MAX_REPORTED: usize = 16;
@@ -214,7 +214,7 @@ pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes a spool that is empty, used by nobody, ours, and would not outlive the machine's next
+/// Removes a spool that is empty, unused, ours, and would not outlive the machine's next
 /// start. Only under the spool's lock. True where it was removed.
 pub fn remove_if_unused(place: &Place) -> Result<bool> {
     let Some(layout) = Layout::open(place)? else { return Ok(false) };

@@ -36,7 +36,7 @@ impl Address {
     /// `Internal` for an endpoint of another transport.
     pub fn of(endpoint: &Endpoint) -> Result<Address> {
         let Some((host, port)) = endpoint.host_and_port() else {
-            return Err(Error::new(ErrorKind::Internal, "an address was asked of another transport"));
+            return Err(Error::new(ErrorKind::Internal, "the address of another transport was requested"));
         };
         Ok(Address { host: host.to_owned(), port })
     }

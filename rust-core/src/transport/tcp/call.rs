@@ -148,16 +148,16 @@ fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Wa
     hello::exchange(stream, &frames, &[], waiting, &shown)
 }
 
-/// Explains whose listener does not know the token, as far as the kernel says, and what helps.
+/// Explains whose listener does not know the token, as far as the kernel shows, and what helps.
 fn unknown_token(at: SocketAddr, token: &Token) -> Error {
     let me = rustix::process::geteuid().as_raw();
     let whose = match inet::user_listening_at(at) {
         Some(uid) if uid == me => format!("a process of uid {me} with another runtime directory"),
         Some(uid) => format!("a process of uid {uid}"),
-        None => "somebody".to_owned(),
+        None => "another program".to_owned(),
     };
     let text = format!(
-        "{whose} listens at {at} and does not know the token {} of uid {me}, so nothing was said to it; let both use one directory: LINKSPAN_DIR for one user, `linkspan setup --group NAME` for several",
+        "{whose} listens at {at} and does not know the token {} of uid {me}, so nothing was sent to it; let both use one directory: LINKSPAN_DIR for one user, `linkspan setup --group NAME` for several",
         token.path.display()
     );
     Error::new(ErrorKind::PermissionDenied, text)

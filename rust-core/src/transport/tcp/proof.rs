@@ -18,10 +18,11 @@ use std::net::SocketAddr;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::token::{LENGTH, Token, random};
+use super::token::{LENGTH, Token};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
+use crate::sys::random;
 
 /// Bytes of a random number.
 const NONCE: usize = 32;
@@ -103,7 +104,7 @@ pub struct Caller {
 impl Caller {
     /// Draws a number; returns the first frame to send.
     pub fn begin() -> Result<(Caller, Vec<u8>)> {
-        let nonce = random()?;
+        let nonce = random::bytes()?;
         Ok((Caller { nonce }, frame(&nonce)))
     }
 
@@ -152,7 +153,7 @@ impl Listener {
     pub fn receive(&mut self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Step> {
         match self {
             Listener::New => {
-                let input = ProofInput { address, caller: body(received)?, listener: random()? };
+                let input = ProofInput { address, caller: body(received)?, listener: random::bytes()? };
                 let proof = input.make(&token.secret, Side::Listener)?;
                 let reply = frame(&[input.listener, proof].concat());
                 *self = Listener::ProofRequested(ProofRequested { input });

@@ -312,7 +312,7 @@ impl ByteStream for Tls {
     /// was lost.
     fn check_peer(&self) -> Result<()> {
         if inet::is_peer_closed(self.socket())? {
-            return Err(Error::new(ErrorKind::Disconnected, "the other side went away"));
+            return Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use rustix::fs::Stat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::beneath::Owner;
 use crate::sys::directory::Directory;
-use crate::sys::{lock, staging};
+use crate::sys::{lock, random, staging};
 
 /// The name of the file.
 pub const NAME: &str = ".token";
@@ -134,23 +134,11 @@ fn make(directory: &Directory) -> Result<()> {
     // Files that a process left which was killed here.
     staging::sweep(directory, &[NAME])?;
     let mode = if directory.is_shared() { 0o640 } else { 0o600 };
-    let secret: [u8; LENGTH] = random()?;
+    let secret: [u8; LENGTH] = random::bytes()?;
     match directory.beneath().replace(NAME, &secret, mode, None) {
         // Another user's program was first.
         Err(e) if e.kind() == ErrorKind::AddressInUse => Ok(()),
         made => made,
-    }
-}
-
-/// Returns bytes from the kernel's random generator.
-///
-/// # Errors
-/// `Internal` where the kernel gives none.
-pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(got) if got == N => Ok(bytes),
-        _ => Err(Error::new(ErrorKind::Internal, "the kernel gave no random bytes")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Unix stream sockets: frames as bytes.
 //!
 //! The folder has only the traits: names are in `local`, and frames over streams in `socket`. The
-//! kernel says which user connects, so allow-lists work, and no bytes leave the machine's memory,
+//! kernel identifies the user that connects, so allow-lists work, and no bytes leave the machine's memory,
 //! so bodies have no check sums.
 //!
 //! Several processes of one user may listen at one socket (`shared`): the first makes it, and each

@@ -42,7 +42,7 @@ pub enum Form {
 
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Held<'a> {
+pub enum FieldValue<'a> {
     /// A truth value.
     Bool(bool),
     /// An integer that fits 64 bits with a sign.
@@ -112,16 +112,18 @@ impl Place {
     ///
     /// `WrongType`, without a reason, for a value that does not fit; the record is then unchanged.
     #[inline]
-    pub fn put(&self, value: Held<'_>, record: &mut [u8]) -> Result<()> {
+    pub fn put(&self, value: FieldValue<'_>, record: &mut [u8]) -> Result<()> {
         let to = &mut record[self.offset..self.offset + self.form.size()];
         match (self.form, value) {
-            (Form::Bool, Held::Bool(value)) => to[0] = u8::from(value),
-            (Form::F64, Held::Float(value)) => to.copy_from_slice(&value.to_le_bytes()),
-            (Form::F64, Held::Int(value)) => to.copy_from_slice(&exact(value, 53)?.to_le_bytes()),
-            (Form::F32, Held::Float(value)) => to.copy_from_slice(&single(value)?.to_le_bytes()),
-            (Form::F32, Held::Int(value)) => to.copy_from_slice(&single(exact(value, 24)?)?.to_le_bytes()),
-            (Form::Timestamp, Held::Timestamp(value)) => to.copy_from_slice(&value.0.to_le_bytes()),
-            (Form::Signed(size), Held::Int(value)) => {
+            (Form::Bool, FieldValue::Bool(value)) => to[0] = u8::from(value),
+            (Form::F64, FieldValue::Float(value)) => to.copy_from_slice(&value.to_le_bytes()),
+            (Form::F64, FieldValue::Int(value)) => to.copy_from_slice(&exact(value, 53)?.to_le_bytes()),
+            (Form::F32, FieldValue::Float(value)) => to.copy_from_slice(&single(value)?.to_le_bytes()),
+            (Form::F32, FieldValue::Int(value)) => {
+                to.copy_from_slice(&single(exact(value, 24)?)?.to_le_bytes())
+            }
+            (Form::Timestamp, FieldValue::Timestamp(value)) => to.copy_from_slice(&value.0.to_le_bytes()),
+            (Form::Signed(size), FieldValue::Int(value)) => {
                 // The bits above the width: an integer fits where shifting them out and in again
                 // keeps it.
                 let unused = 64 - 8 * size as u32;
@@ -130,16 +132,16 @@ impl Place {
                 }
                 put_bits(value as u64, to);
             }
-            (Form::Unsigned(size), Held::Int(value)) => {
+            (Form::Unsigned(size), FieldValue::Int(value)) => {
                 let value = u64::try_from(value).map_err(|_| mismatch())?;
                 if size < 8 && value >> (8 * size) != 0 {
                     return Err(mismatch());
                 }
                 put_bits(value, to);
             }
-            (Form::Unsigned(8), Held::Uint(value)) => to.copy_from_slice(&value.to_le_bytes()),
-            (Form::Member { count, .. }, Held::Member(at)) if at < count => put_bits(at.into(), to),
-            (Form::Uuid | Form::Elements(_) | Form::Truths(_), Held::Bytes(bytes))
+            (Form::Unsigned(8), FieldValue::Uint(value)) => to.copy_from_slice(&value.to_le_bytes()),
+            (Form::Member { count, .. }, FieldValue::Member(at)) if at < count => put_bits(at.into(), to),
+            (Form::Uuid | Form::Elements(_) | Form::Truths(_), FieldValue::Bytes(bytes))
                 if bytes.len() == to.len() =>
             {
                 to.copy_from_slice(bytes);
@@ -155,24 +157,26 @@ impl Place {
     ///
     /// `WrongType`, without a reason, for bytes that are not a value of this representation.
     #[inline]
-    pub fn take<'a>(&self, record: &'a [u8]) -> Result<Held<'a>> {
+    pub fn take<'a>(&self, record: &'a [u8]) -> Result<FieldValue<'a>> {
         let from = &record[self.offset..self.offset + self.form.size()];
         Ok(match self.form {
-            Form::Bool if from[0] < 2 => Held::Bool(from[0] == 1),
-            Form::F64 => Held::Float(f64::from_bits(bits(from))),
-            Form::F32 => Held::Float(f32::from_bits(bits(from) as u32).into()),
-            Form::Timestamp => Held::Timestamp(Timestamp(bits(from) as i64)),
+            Form::Bool if from[0] < 2 => FieldValue::Bool(from[0] == 1),
+            Form::F64 => FieldValue::Float(f64::from_bits(bits(from))),
+            Form::F32 => FieldValue::Float(f32::from_bits(bits(from) as u32).into()),
+            Form::Timestamp => FieldValue::Timestamp(Timestamp(bits(from) as i64)),
             Form::Signed(size) => {
                 let unused = 64 - 8 * size as u32;
-                Held::Int((bits(from) << unused) as i64 >> unused)
+                FieldValue::Int((bits(from) << unused) as i64 >> unused)
             }
             Form::Unsigned(_) => {
                 let value = bits(from);
-                i64::try_from(value).map_or(Held::Uint(value), Held::Int)
+                i64::try_from(value).map_or(FieldValue::Uint(value), FieldValue::Int)
             }
-            Form::Member { count, .. } if bits(from) < u64::from(count) => Held::Member(bits(from) as u32),
-            Form::Uuid | Form::Elements(_) => Held::Bytes(from),
-            Form::Truths(_) if from.iter().all(|byte| *byte < 2) => Held::Bytes(from),
+            Form::Member { count, .. } if bits(from) < u64::from(count) => {
+                FieldValue::Member(bits(from) as u32)
+            }
+            Form::Uuid | Form::Elements(_) => FieldValue::Bytes(from),
+            Form::Truths(_) if from.iter().all(|byte| *byte < 2) => FieldValue::Bytes(from),
             Form::Bool | Form::Member { .. } | Form::Truths(_) => return Err(mismatch()),
         })
     }
@@ -212,7 +216,7 @@ mod tests {
     use super::*;
 
     /// The bytes that a value becomes behind one byte of a record of 17.
-    fn put(form: Form, value: Held<'_>) -> Option<Vec<u8>> {
+    fn put(form: Form, value: FieldValue<'_>) -> Option<Vec<u8>> {
         let place = Place::new(form, 1, 17).unwrap();
         let mut record = [0xAA; 17];
         let done = place.put(value, &mut record);
@@ -225,16 +229,16 @@ mod tests {
 
     #[test]
     fn put_writes_little_endian() {
-        assert_eq!(put(Form::Bool, Held::Bool(true)), Some(vec![1]));
-        assert_eq!(put(Form::Signed(4), Held::Int(-2)), Some(vec![0xFE, 0xFF, 0xFF, 0xFF]));
-        assert_eq!(put(Form::Unsigned(2), Held::Int(0x1234)), Some(vec![0x34, 0x12]));
-        assert_eq!(put(Form::Unsigned(8), Held::Uint(1 << 63)), Some(vec![0, 0, 0, 0, 0, 0, 0, 0x80]));
-        assert_eq!(put(Form::F32, Held::Float(1.5)), Some(1.5f32.to_le_bytes().to_vec()));
-        assert_eq!(put(Form::F64, Held::Float(-0.5)), Some((-0.5f64).to_le_bytes().to_vec()));
-        assert_eq!(put(Form::Timestamp, Held::Timestamp(Timestamp(-1))), Some(vec![0xFF; 8]));
-        assert_eq!(put(Form::Member { size: 2, count: 300 }, Held::Member(299)), Some(vec![43, 1]));
-        assert_eq!(put(Form::Uuid, Held::Bytes(&[7; 16])), Some(vec![7; 16]));
-        assert_eq!(put(Form::Truths(2), Held::Bytes(&[1, 0])), Some(vec![1, 0]));
+        assert_eq!(put(Form::Bool, FieldValue::Bool(true)), Some(vec![1]));
+        assert_eq!(put(Form::Signed(4), FieldValue::Int(-2)), Some(vec![0xFE, 0xFF, 0xFF, 0xFF]));
+        assert_eq!(put(Form::Unsigned(2), FieldValue::Int(0x1234)), Some(vec![0x34, 0x12]));
+        assert_eq!(put(Form::Unsigned(8), FieldValue::Uint(1 << 63)), Some(vec![0, 0, 0, 0, 0, 0, 0, 0x80]));
+        assert_eq!(put(Form::F32, FieldValue::Float(1.5)), Some(1.5f32.to_le_bytes().to_vec()));
+        assert_eq!(put(Form::F64, FieldValue::Float(-0.5)), Some((-0.5f64).to_le_bytes().to_vec()));
+        assert_eq!(put(Form::Timestamp, FieldValue::Timestamp(Timestamp(-1))), Some(vec![0xFF; 8]));
+        assert_eq!(put(Form::Member { size: 2, count: 300 }, FieldValue::Member(299)), Some(vec![43, 1]));
+        assert_eq!(put(Form::Uuid, FieldValue::Bytes(&[7; 16])), Some(vec![7; 16]));
+        assert_eq!(put(Form::Truths(2), FieldValue::Bytes(&[1, 0])), Some(vec![1, 0]));
     }
 
     #[test]
@@ -242,16 +246,16 @@ mod tests {
         for size in [1, 2, 4, 8] {
             let bits = 8 * size as u32;
             let (low, high) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits));
-            assert!(put(Form::Signed(size), Held::Int(low)).is_some(), "{size}");
-            assert!(put(Form::Signed(size), Held::Int(high)).is_some(), "{size}");
-            assert_eq!(put(Form::Signed(size), Held::Uint(u64::MAX)), None, "{size}");
-            assert_eq!(put(Form::Unsigned(size), Held::Int(-1)), None, "{size}");
+            assert!(put(Form::Signed(size), FieldValue::Int(low)).is_some(), "{size}");
+            assert!(put(Form::Signed(size), FieldValue::Int(high)).is_some(), "{size}");
+            assert_eq!(put(Form::Signed(size), FieldValue::Uint(u64::MAX)), None, "{size}");
+            assert_eq!(put(Form::Unsigned(size), FieldValue::Int(-1)), None, "{size}");
             if size < 8 {
-                assert_eq!(put(Form::Signed(size), Held::Int(low - 1)), None, "{size}");
-                assert_eq!(put(Form::Signed(size), Held::Int(high + 1)), None, "{size}");
-                assert!(put(Form::Unsigned(size), Held::Int((1 << bits) - 1)).is_some(), "{size}");
-                assert_eq!(put(Form::Unsigned(size), Held::Int(1 << bits)), None, "{size}");
-                assert_eq!(put(Form::Unsigned(size), Held::Uint(u64::MAX)), None, "{size}");
+                assert_eq!(put(Form::Signed(size), FieldValue::Int(low - 1)), None, "{size}");
+                assert_eq!(put(Form::Signed(size), FieldValue::Int(high + 1)), None, "{size}");
+                assert!(put(Form::Unsigned(size), FieldValue::Int((1 << bits) - 1)).is_some(), "{size}");
+                assert_eq!(put(Form::Unsigned(size), FieldValue::Int(1 << bits)), None, "{size}");
+                assert_eq!(put(Form::Unsigned(size), FieldValue::Uint(u64::MAX)), None, "{size}");
             }
         }
     }
@@ -259,16 +263,16 @@ mod tests {
     #[test]
     fn put_refuses_values_of_other_kinds() {
         for (form, value) in [
-            (Form::Bool, Held::Int(1)),
-            (Form::Signed(1), Held::Bool(true)),
-            (Form::Signed(8), Held::Float(1.0)),
-            (Form::F32, Held::Float(3.5e38)),
-            (Form::F32, Held::Int((1 << 24) + 1)),
-            (Form::F64, Held::Int(i64::MIN)),
-            (Form::Timestamp, Held::Int(0)),
-            (Form::Member { size: 1, count: 3 }, Held::Member(3)),
-            (Form::Uuid, Held::Bytes(&[0; 15])),
-            (Form::Elements(2), Held::Bytes(&[0; 3])),
+            (Form::Bool, FieldValue::Int(1)),
+            (Form::Signed(1), FieldValue::Bool(true)),
+            (Form::Signed(8), FieldValue::Float(1.0)),
+            (Form::F32, FieldValue::Float(3.5e38)),
+            (Form::F32, FieldValue::Int((1 << 24) + 1)),
+            (Form::F64, FieldValue::Int(i64::MIN)),
+            (Form::Timestamp, FieldValue::Int(0)),
+            (Form::Member { size: 1, count: 3 }, FieldValue::Member(3)),
+            (Form::Uuid, FieldValue::Bytes(&[0; 15])),
+            (Form::Elements(2), FieldValue::Bytes(&[0; 3])),
         ] {
             assert_eq!(put(form, value), None, "{form:?} {value:?}");
         }
@@ -277,11 +281,11 @@ mod tests {
     #[test]
     fn put_accepts_exact_integers_for_floats() {
         let mut record = [0; 8];
-        Place::new(Form::F64, 0, 8).unwrap().put(Held::Int(-3), &mut record).unwrap();
+        Place::new(Form::F64, 0, 8).unwrap().put(FieldValue::Int(-3), &mut record).unwrap();
         assert_eq!(f64::from_le_bytes(record), -3.0);
-        Place::new(Form::F32, 4, 8).unwrap().put(Held::Int(1 << 24), &mut record).unwrap();
+        Place::new(Form::F32, 4, 8).unwrap().put(FieldValue::Int(1 << 24), &mut record).unwrap();
         assert_eq!(record[4..], 16_777_216f32.to_le_bytes());
-        Place::new(Form::F32, 4, 8).unwrap().put(Held::Float(f64::NEG_INFINITY), &mut record).unwrap();
+        Place::new(Form::F32, 4, 8).unwrap().put(FieldValue::Float(f64::NEG_INFINITY), &mut record).unwrap();
         assert_eq!(record[4..], f32::NEG_INFINITY.to_le_bytes());
     }
 

@@ -1,4 +1,4 @@
-//! C: a header with one struct for each record, and a source with the table that says how those go to and from the wire.
+//! C: a header with one struct for each record, and a source with the table by which those are encoded and decoded.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -47,7 +47,7 @@ impl C<'_> {
         text.line("#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
         text.line(format!(
             "// The fingerprint of the schema.\n#define {upper}_FINGERPRINT \"{}\"\n",
-            self.plan.schema.fingerprint()
+            self.plan.fingerprint
         ));
         text.line("// The schema, for the option `schema` of endpoints.");
         text.line(format!("extern const char {}_schema[];\n", self.name));

@@ -62,7 +62,7 @@ static constexpr const char *fingerprint = \"{}\";
 
 /// The schema, for the option `schema` of endpoints.
 static const char *schema() {{",
-            self.plan.schema.fingerprint()
+            self.plan.fingerprint
         ));
         text.line(indent(&native::c_text("static const char text_[]", &self.plan.schema.to_toml())));
         text.line("    return text_;\n}\n");

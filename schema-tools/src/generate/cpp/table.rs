@@ -10,7 +10,7 @@ use super::generator::Cpp;
 use super::types::element;
 
 impl Cpp<'_> {
-    /// The type of `linkspan::record` that says how values of this shape are reached.
+    /// The type of `linkspan::record` that reaches values of this shape.
     pub(super) fn reached(&self, shape: &Shape, is_field: bool) -> String {
         let plain = match shape {
             Shape::Any => "any",
@@ -52,7 +52,7 @@ impl Cpp<'_> {
         format!("linkspan::record::elements<{of}, {}{}>", dtype_constant(dtype), dims(lengths))
     }
 
-    /// The function that says where the fields of a struct lie, or which variants a union has.
+    /// The function that gives the places of the fields of a struct, or which variants a union has.
     pub(super) fn layout(
         &self,
         text: &mut Text,

@@ -106,7 +106,7 @@ fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
                 "if (allocated({place})) then\n   count = {count}\n   if (count > 0) found = c_loc({place})\n{otherwise}end if\n"
             )
         }
-        // What is not allocated cannot be deallocated, which is no error where `stat` is told so.
+        // What is not allocated cannot be deallocated, which is no error where `stat` is given.
         "resize" if part.is_reached() && !is_array => {
             let room = match is_text {
                 true => format!("allocate (character(len=count) :: {place}, stat=stat)"),

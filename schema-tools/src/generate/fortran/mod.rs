@@ -89,7 +89,7 @@ impl Fortran<'_> {
             text.line("! The fingerprint of the schema.");
             text.line(format!(
                 "character(*), parameter, public :: {schema}_fingerprint = &\n   \"{}\"\n",
-                self.plan.schema.fingerprint()
+                self.plan.fingerprint
             ));
             text.line(format!("public :: {schema}_schema\n"));
             text.line(types.finish().trim_end());

@@ -120,7 +120,7 @@ pure subroutine {name}_pack(self, bytes)
                 fits(name, &checks),
             ),
         };
-        // What does not fit is told by procedures of their own: gfortran keeps the way of records that fit free of their texts. An
+        // What does not fit is reported by procedures of their own: gfortran keeps the way of records that fit free of their texts. An
         // optional text is handed on where it is known to be there, since gfortran loses its length otherwise.
         procedures.line(format!(
             "! From the bytes of a message. linkspan_wrong_type where there are not {size}, linkspan_out_of_range where they hold a truth value or
@@ -202,7 +202,7 @@ end subroutine
     }
 }
 
-/// The function that says whether bytes hold a value in each field.
+/// The function that returns whether bytes hold a value in each field.
 fn fits(name: &str, checks: &[(String, String)]) -> String {
     let tests: String = checks.iter().map(|(wrong, _)| format!("if ({wrong}) fits = .false.\n")).collect();
     format!(
@@ -217,7 +217,7 @@ fn fits(name: &str, checks: &[(String, String)]) -> String {
     )
 }
 
-/// The conditions under which bytes hold a truth value or an enum's number that there is not, each with what to say of it.
+/// The conditions under which bytes hold a truth value or an enum's number that there is not, each with its error text.
 fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for place in &layout.fields {
@@ -249,7 +249,7 @@ fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
     found
 }
 
-/// What the comment of a field says of its way to stand in Fortran.
+/// The comment of a field about its representation in Fortran.
 fn note(shape: &Shape) -> &'static str {
     match shape {
         Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",

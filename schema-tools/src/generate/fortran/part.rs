@@ -7,7 +7,7 @@ use super::super::{Member, Shape};
 use super::generator::Holder;
 use super::types::is_fixed;
 
-/// A derived type, with what its table says of each component.
+/// A derived type, with the entry of its table for each component.
 ///
 /// What belongs to its table is named after it with two underscores, which no name of a schema has in its middle.
 pub(super) struct Host<'m> {
@@ -95,7 +95,7 @@ impl Part<'_> {
             && fixed(self.shape).is_some_and(|lengths| *order != Some(Order::Row) || one_order(lengths))
     }
 
-    /// Whether it is an array that says itself how many dimensions it has.
+    /// Whether it is an array that stores its number of dimensions.
     pub fn is_any_rank(&self) -> bool {
         let Shape::NdArray { shape, .. } = self.shape else { return false };
         shape.as_ref().is_none_or(Vec::is_empty)

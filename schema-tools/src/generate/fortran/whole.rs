@@ -4,7 +4,7 @@ use super::super::Text;
 use super::Fortran;
 use super::procedures::TELL;
 
-/// What each of them takes that tells how it went.
+/// The arguments of each of them for status and error text.
 const TOLD: &str = "   integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
 ";

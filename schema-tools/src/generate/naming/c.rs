@@ -10,12 +10,13 @@ pub(super) const NAMING: Naming = Naming {
     variants: Case::Snake,
     ignores_case: false,
     longest: 255,
-    reserved: &C,
+    reserved: &WORDS,
+    reserved_members: &[],
     reserved_if_packed: &[],
 };
 
 /// Keywords of C and of C++, and macros of the headers that generated code includes.
-const C: [&str; 102] = [
+pub(super) const WORDS: [&str; 102] = [
     "NULL",
     "alignas",
     "alignof",

@@ -25,5 +25,6 @@ pub(super) const NAMING: Naming = Naming {
         "writer",
         "key",
     ],
+    reserved_members: &[],
     reserved_if_packed: &[],
 };

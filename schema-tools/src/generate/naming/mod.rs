@@ -29,6 +29,8 @@ pub struct Naming {
     pub longest: usize,
     /// Words that cannot be names as they are, in lower case where `ignores_case`; each gets `_` behind it.
     pub reserved: &'static [&'static str],
+    /// More such words: the names of members that each generated type has.
+    pub reserved_members: &'static [&'static str],
     /// More such words, where the schema is packed; a plan of another one has none.
     pub reserved_if_packed: &'static [&'static str],
 }
@@ -38,8 +40,9 @@ impl Naming {
     pub fn identifier(&self, name: &str, case: Case) -> String {
         let written = case.join(name);
         let word = if self.ignores_case { written.to_ascii_lowercase() } else { written.clone() };
-        let is_reserved =
-            [self.reserved, self.reserved_if_packed].iter().any(|words| words.contains(&word.as_str()));
+        let is_reserved = [self.reserved, self.reserved_members, self.reserved_if_packed]
+            .iter()
+            .any(|words| words.contains(&word.as_str()));
         if is_reserved { written + "_" } else { written }
     }
 }

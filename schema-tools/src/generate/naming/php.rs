@@ -11,6 +11,7 @@ pub(super) const NAMING: Naming = Naming {
     ignores_case: true,
     longest: 255,
     reserved: &PHP,
+    reserved_members: &[],
     reserved_if_packed: &[],
 };
 

@@ -11,6 +11,7 @@ pub(super) const NAMING: Naming = Naming {
     ignores_case: false,
     longest: 255,
     reserved: &PYTHON,
+    reserved_members: &[],
     reserved_if_packed: &["pack", "unpack", "numpy_dtype", "packed"],
 };
 

@@ -1,5 +1,5 @@
 //! Packed records in PHP: `pack` and `unpack` by the extension, and where that finds that something does not fit, through one format each of PHP's functions of
-//! these names, with checks that say what it is.
+//! these names, with checks whose errors name it.
 
 mod methods;
 
@@ -158,7 +158,7 @@ impl Php<'_> {
         match of {
             Shape::Bool => format!("(int) {value}"),
             Shape::Integer(Width::I64) | Shape::F64 => value.to_owned(),
-            // What nearly every value is costs no call: those that are not are looked at by the reader, which says what is wrong.
+            // What nearly every value is costs no call: those that are not are checked by the reader, which gives an exact error.
             Shape::Integer(Width::U64) => {
                 let checked = checked("u64(...)");
                 format!("is_int({value}) && {value} >= 0 ? {value} : {reader}::bits({checked})")

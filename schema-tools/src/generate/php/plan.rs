@@ -1,4 +1,4 @@
-//! What generated PHP classes say of themselves, by which the extension makes instances of messages and messages of instances.
+//! The descriptions in generated PHP classes, by which the extension makes instances of messages and messages of instances.
 
 use linkspan::Value;
 use linkspan::schema::Length;

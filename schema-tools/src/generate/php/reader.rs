@@ -1,4 +1,8 @@
-//! The class of a generated PHP file that reads values of messages as what the schema says they are.
+//! The class of a generated PHP file that reads values of messages by their types in the schema.
+//!
+//! It is used where the extension's own decoder refuses a message, to say in PHP's terms which field is wrong. Each method returns
+//! the value, or a closure that does, and throws `WrongTypeException`, `OutOfRangeException` or `MissingException`; `field` puts the
+//! key in front of the error's text, so that nested errors have the whole path.
 
 use super::generator::Php;
 use crate::generate::Text;

@@ -1,4 +1,9 @@
 //! Python: dataclasses with annotations, which `send` takes as they are and `decode` makes of messages.
+//!
+//! A generated class has its attributes with defaults, a table of their keys for `send`, and two ways from a message: a *plan*, by
+//! which the extension decodes straight into instances, and `from_value`, which reads decoded values with exact errors and is used
+//! where the plan does not fit the message. A type is written behind those that it names, since Python evaluates a module from
+//! its beginning.
 
 mod generator;
 mod packed;
@@ -15,9 +20,14 @@ use generator::{Python, private};
 use text::{safe, triple};
 use types::holds_array;
 
+/// Returns the module for a schema.
+///
+/// # Errors
+/// `Unsupported` for names and values that the language does not allow.
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let python = Python { plan };
     let schema = plan.schema;
+    // The body first: which imports are needed is known from its text.
     let mut body = Text::new("    ");
     for definition in &plan.types {
         python.definition(&mut body, definition);
@@ -77,16 +87,18 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     out.line("#: The schema, for the option `schema` of an endpoint.");
     out.line(format!("SCHEMA = {}\n", triple(&schema.to_toml())));
     out.line("#: The fingerprint of the schema.");
-    out.line(format!("FINGERPRINT = \"{}\"", schema.fingerprint()));
+    out.line(format!("FINGERPRINT = \"{}\"", plan.fingerprint));
     let name = format!("{}.py", plan.name(Case::Snake));
     Ok(vec![File { name, text: out.finish() + &body }])
 }
 
 impl Python<'_> {
+    /// Returns whether a class is that of whole messages, which has more methods.
     fn is_root(&self, name: &str) -> bool {
         self.plan.root_type().is_some_and(|root| root.name == name)
     }
 
+    /// Writes a named type, with its readers and plan.
     fn definition(&self, out: &mut Text, of: &TypeDef) {
         match &of.definition {
             Definition::Enum(values) => {
@@ -134,6 +146,7 @@ impl Python<'_> {
         readers.collect()
     }
 
+    /// Writes a dataclass. `readers` has what reads each member; none for a variant of a union, which is made by the union's reader.
     fn class(
         &self,
         out: &mut Text,

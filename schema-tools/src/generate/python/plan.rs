@@ -44,7 +44,7 @@ impl Python<'_> {
         });
     }
 
-    /// What a plan says of a value: the name of its type, or a plan.
+    /// The entry of a plan for a value: the name of its type, or a plan.
     fn item(&self, slot: &Slot, default: Option<&linkspan::Value>) -> String {
         let word = |name: &str| format!("\"{name}\"");
         match &slot.shape {

@@ -49,7 +49,7 @@ pub(super) fn safe(text: &str) -> String {
     if text.ends_with('"') { text + " " } else { text }
 }
 
-/// A string literal. Python knows the escapes of JSON.
+/// A string literal. Python has the escapes of JSON.
 pub(super) fn literal(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

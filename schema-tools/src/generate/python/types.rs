@@ -9,7 +9,7 @@ use super::text::literal;
 use crate::generate::plan::{Definition, Shape, Slot};
 
 impl Python<'_> {
-    /// The annotation, with what the type of Python does not say.
+    /// The annotation, with what the type of Python does not express.
     pub(super) fn of(&self, slot: &Slot) -> String {
         self.annotated(slot, &[])
     }
@@ -79,7 +79,7 @@ impl Python<'_> {
     }
 }
 
-/// The arguments of `SchemaType`: what the annotation alone does not say.
+/// The arguments of `SchemaType`: what the annotation alone does not express.
 fn facts(slot: &Slot, aliases: &[String]) -> Vec<String> {
     let mut facts = Vec::new();
     let tuple = |parts: Vec<String>| match &parts[..] {

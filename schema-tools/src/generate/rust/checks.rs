@@ -1,4 +1,4 @@
-//! Statements that check arrays against what the schema says of them.
+//! Statements that check arrays against their types in the schema.
 
 use linkspan::schema::Length;
 
@@ -6,7 +6,7 @@ use super::generator::Rust;
 use crate::generate::plan::{Shape, Slot};
 
 impl Rust<'_> {
-    /// The statements that check the arrays in a value against what the schema says of them; empty where there are none. `value` is
+    /// The statements that check the arrays in a value against their types in the schema; empty where there are none. `value` is
     /// an expression for a reference to it.
     pub(super) fn checks(&self, slot: &Slot, value: &str, key: &str) -> String {
         match &slot.shape {

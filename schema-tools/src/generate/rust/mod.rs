@@ -24,7 +24,7 @@ use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 use super::{File, Text, describe};
 use generator::Rust;
 
-/// What clippy's stricter groups say about text that the schema's author wrote, and about the shape that a schema has.
+/// What clippy's stricter groups report about text that the schema's author wrote, and about the shape that a schema has.
 const ALLOWED: &str = "#![allow(clippy::doc_markdown, clippy::unreadable_literal, clippy::excessive_precision, clippy::approx_constant)]
 #![allow(clippy::struct_excessive_bools, clippy::struct_field_names, clippy::enum_variant_names)]
 #![allow(clippy::large_enum_variant, clippy::too_many_lines, clippy::similar_names, non_camel_case_types, dead_code)]";
@@ -54,7 +54,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     );
     out.line(format!("pub const SCHEMA: &str = {};\n", raw(&schema.to_toml())));
     out.line("/// The fingerprint of the schema.");
-    out.line(format!("pub const FINGERPRINT: &str = \"{}\";", schema.fingerprint()));
+    out.line(format!("pub const FINGERPRINT: &str = \"{}\";", plan.fingerprint));
     if let Some(layout) = schema.layout() {
         rust.packed_heading(&mut out, &layout);
     }

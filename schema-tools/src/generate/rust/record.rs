@@ -1,4 +1,7 @@
-//! Records and unions: the type, its way out, and what its builder ends with.
+//! Records and unions: the type, its `Source`, and the end of its builder.
+//!
+//! A value is checked twice against what its Rust type cannot express, such as lengths and ranges: before it is sent, and when its
+//! builder has all parts. So neither side sees a value that the schema does not allow.
 
 use linkspan::Value;
 
@@ -8,6 +11,7 @@ use crate::generate::Text;
 use crate::generate::plan::{Member, TypeDef};
 
 impl Rust<'_> {
+    /// Writes an enum for a union: a map with one key on the wire, whose name selects the variant.
     pub(super) fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         let name = &of.name;
         out.line("#[derive(Clone, Debug, PartialEq)]");
@@ -59,6 +63,8 @@ impl Rust<'_> {
         });
     }
 
+    /// Writes a struct for a record. An optional member is an `Option` and has no key where it is `None`; a member with a default
+    /// is always sent, and gets the default where its key is missing.
     pub(super) fn record(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.line("#[derive(Clone, Debug, PartialEq)]");
         out.block(format!("pub struct {} {{", of.name), "}\n", |out| {

@@ -1,4 +1,8 @@
 //! Annotations of Python to types of a schema.
+//!
+//! The source is never run: a name is followed to its class, alias or `NewType` in the same file, or to the module that it was
+//! imported from, of which only the standard library's, NumPy's and Linkspan's types are known. Every error names the place of the
+//! annotation and, where there is one, what to write instead.
 
 use linkspan::schema::{Field, Kind, Type, Width};
 use linkspan::{DType, ErrorKind, Result};
@@ -8,12 +12,12 @@ use super::expression::{Expr, What, refused, shown};
 use super::module::Meaning;
 use super::reader::Reader;
 
-/// What an annotation says.
+/// The content of an annotation.
 pub(super) struct Read {
     pub(super) of: Type,
     /// Whether None is a value of it, too.
     pub(super) is_nullable: bool,
-    /// What `Required` and `NotRequired` say.
+    /// Set by `Required` and `NotRequired`.
     pub(super) is_required: Option<bool>,
     /// Older names of the field.
     pub(super) aliases: Vec<String>,
@@ -34,6 +38,11 @@ impl From<Kind> for Read {
 }
 
 impl Reader<'_> {
+    /// Reads an annotation. `within` is the path of the class around it, in which names are looked up first.
+    ///
+    /// # Errors
+    /// `Unsupported` for what a schema cannot express, `Malformed` for what is no annotation, `NotFound` for an unknown name,
+    /// `TooLarge` beyond the number of types of a schema.
     pub(super) fn annotation(&mut self, of: &Expr, within: &str) -> Result<Read> {
         let place = self.source.place(of.at);
         self.budget.take(place)?;
@@ -55,6 +64,7 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads a name without arguments in brackets: a class, an alias, or a type that is known by its full name.
     fn name(&mut self, of: &Expr, name: &str, within: &str) -> Result<Read> {
         let place = self.source.place(of.at);
         let full = match self.module.meaning(name, within) {
@@ -75,6 +85,7 @@ impl Reader<'_> {
                         return Err(place.unsupported(text));
                     }
                 };
+                // An alias may name itself.
                 self.enter(&format!("={name}"), place)?;
                 let read = self.annotation(&inner, "");
                 self.leave();
@@ -91,12 +102,14 @@ impl Reader<'_> {
             "set" | "frozenset" | "typing.Set" | "typing.FrozenSet" => {
                 place.unsupported(format!("{short} cannot be sent: use list"))
             }
-            "tuple" | "typing.Tuple" => place.unsupported("a tuple says what it holds: tuple[float, ...]"),
+            "tuple" | "typing.Tuple" => {
+                place.unsupported("a tuple needs the type of its elements: tuple[float, ...]")
+            }
             "datetime.date" | "datetime.time" | "datetime.timedelta" => {
                 place.unsupported(format!("{name} cannot be expressed: use datetime, or seconds as float"))
             }
             "numpy.ndarray" | "numpy.typing.NDArray" | "linkspan.NdArray" => {
-                place.unsupported(format!("{name} does not say its elements: write npt.NDArray[np.float64]"))
+                place.unsupported(format!("{name} does not name its elements: write npt.NDArray[np.float64]"))
             }
             "typing.Optional" | "typing.Union" | "typing.Literal" | "typing.Annotated" => {
                 place.error(ErrorKind::Malformed, format!("{name} asks for arguments in []"))

@@ -13,7 +13,7 @@ use crate::generate::{Member, Shape, Slot, describe};
 /// The bases that make an enum of a class.
 const ENUMS: [&str; 6] =
     ["enum.Enum", "enum.StrEnum", "enum.IntEnum", "enum.ReprEnum", "enum.Flag", "enum.IntFlag"];
-/// Bases that say nothing of the fields.
+/// Bases that do not affect the fields.
 const PLAIN: [&str; 4] = ["object", "abc.ABC", "typing.Protocol", "collections.abc.Hashable"];
 
 /// What a class is.
@@ -222,7 +222,7 @@ impl Reader<'_> {
             _ => self.default(&mut field, attribute, within)?,
         }
         field.doc = self.description(&field, attribute, doc, annotation, within);
-        // What only the notation knows, such as units that do not fit a type, with the place of this field.
+        // What only the notation checks, such as units that do not fit a type, with the place of this field.
         let alone = Schema::new("field", Type::plain(Kind::Record(vec![field.clone()])));
         Schema::parse(&alone.to_toml()).map_err(|error| {
             let text = error.text().split_once(": ").map_or(error.text(), |(_, why)| why).to_owned();
@@ -282,7 +282,7 @@ impl Reader<'_> {
                 }
                 _ => {
                     return Err(place.unsupported(format!(
-                        "{} cannot be told apart in a message: a union is classes with one required field each, whose names differ",
+                        "{} cannot be distinguished in a message: a union is classes with one required field each, whose names differ",
                         names.join(" | ")
                     )));
                 }

@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The name and the version of the schema that a class says in `__linkspan_schema__`.
+    /// The name and the version of the schema that a class gives in `__linkspan_schema__`.
     fn declared(&self, class: &str) -> (Option<String>, u32) {
         let class = self.module.classes.get(class);
         let said = class.and_then(|class| class.value("__linkspan_schema__"));

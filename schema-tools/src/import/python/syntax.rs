@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
                 let what = if node.is_missing() {
                     format!("{} is missing here", node.kind())
                 } else {
-                    "this is no Python: let `python3 -m py_compile` say more".to_owned()
+                    "this is no Python: `python3 -m py_compile` gives the error".to_owned()
                 };
                 Err(self.place(node.start_byte()).error(ErrorKind::Malformed, what))
             }

@@ -1,0 +1,69 @@
+//! Where hellos of a listener come from: a listening socket, or a pipe.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::sys::fork::Guarded;
+use crate::sys::poll::{Epoll, Interest};
+use crate::transport::authentication::HelloSource;
+use crate::transport::claim::Claim;
+use crate::transport::place::Place;
+
+/// What the acceptor watches for one listener.
+pub enum ListenSource {
+    /// A listening socket, at which each peer has a connection of its own.
+    Socket(Claim),
+    /// A descriptor from which hellos are read: a named pipe.
+    Hellos(Arc<dyn HelloSource>),
+}
+
+impl From<Claim> for ListenSource {
+    fn from(claim: Claim) -> ListenSource {
+        ListenSource::Socket(claim)
+    }
+}
+
+impl ListenSource {
+    /// Returns the place of a socket, for the owner record beside it. `None` for a source of
+    /// hellos, which writes its own record.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            ListenSource::Socket(claim) => Some(claim.place()),
+            ListenSource::Hellos(_) => None,
+        }
+    }
+
+    /// Returns the listening socket, for a process that joins; `None` for a source of hellos.
+    pub fn socket(&self) -> Option<Arc<Guarded>> {
+        match self {
+            ListenSource::Socket(claim) => Some(claim.socket.clone()),
+            ListenSource::Hellos(_) => None,
+        }
+    }
+
+    /// Adds it to the epoll set, which then wakes for each new connection.
+    pub(super) fn watch(&self, epoll: &Epoll, token: u64) -> Result<()> {
+        match self {
+            ListenSource::Socket(claim) => epoll.add(&*claim.socket, token, Interest::IN),
+            ListenSource::Hellos(source) => {
+                let mut added = Ok(());
+                source.with_reader(&mut |reader| added = epoll.add(reader, token, Interest::IN));
+                added
+            }
+        }
+    }
+
+    /// Removes it from the epoll set, and closes a source of hellos. A socket closes when its last
+    /// reference is dropped.
+    pub(super) fn close(&self, epoll: &Epoll) {
+        match self {
+            ListenSource::Socket(claim) => epoll.remove(&*claim.socket),
+            ListenSource::Hellos(source) => {
+                source.with_reader(&mut |reader| epoll.remove(reader));
+                // The acceptor's thread may still hold a reference, so dropping this one is not
+                // enough.
+                source.close();
+            }
+        }
+    }
+}
