@@ -1,10 +1,12 @@
 """What the packaging tests stand on: the C library, built, and installed under a prefix of its own."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -37,11 +39,23 @@ DEADLINE = 300
 
 
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Runs a command to its end and gives what it printed; a failure shows all of it."""
+    """Runs a command to its end and returns what it printed; a failure shows all of it. What the command started ends with it."""
     words = [str(c) for c in command]
-    done = subprocess.run(words, capture_output=True, text=True, env=env, cwd=cwd, timeout=DEADLINE)
-    assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
+    # Files, not pipes: a child that the command left behind keeps a pipe open, so that reading to its end would wait for the child.
+    with TemporaryFile() as printed:
+        process = subprocess.Popen(words, stdout=printed, stderr=printed, env=env, cwd=cwd, start_new_session=True)
+        try:
+            code = process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            code = f"not ended after {DEADLINE} s"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        printed.seek(0)
+        text = printed.read().decode(errors="replace")
+    assert code == 0, f"{' '.join(words)}: {code}\n{text}"
+    return text
 
 
 @pytest.fixture(scope="session")
