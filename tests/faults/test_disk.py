@@ -4,6 +4,7 @@ Each transport that can keep things on disk says `NoSpace`, keeps what it had ac
 """
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def disk(tmp_path: Path) -> dict[str, object]:
     folder.mkdir()
     subprocess.run(["truncate", "-s", "4M", image], check=True)
     subprocess.run(["/sbin/mkfs.ext4", "-q", "-m", "0", image], check=True)
-    return {"within": ["-m"], "mounts": f"mount -o loop {image} {folder}", "env": {"LINKSPAN_STATE_DIR": str(folder)}}
+    mount = shlex.join(["mount", "-o", "loop", str(image), str(folder)])
+    return {"within": ["-m"], "mounts": mount, "env": {"LINKSPAN_STATE_DIR": str(folder)}}
 
 
 def test_a_journal_on_a_full_disk(start, disk) -> None:
