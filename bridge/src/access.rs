@@ -1,14 +1,22 @@
-//! What each machine may do, in the words of zenoh's access control: whoever is not named may do nothing.
+//! The rights of each machine as zenoh's access control: a machine that is not named has no rights.
+//!
+//! zenoh applies the rules to each message of a session in both directions. The rules allow, for each machine
+//! of the configuration: the names that it may have (`export`) and may give (`import`), the tokens by which
+//! their presence is announced, and the packets between its bridge and this one. Everything else is denied.
+//!
+//! A machine is identified by the common name of its certificate. The rules list the names of all
+//! certificates that a machine may have, up to `LAST`, without the revoked ones.
 
 use linkspan::Value;
 
 use crate::config::Config;
 use crate::tls::{Certificate, LAST};
 
-/// The access control of a session whose peers are known by their certificates; `revoked` are the names of those that count no longer.
+/// Returns the access control of a session with certificates, as a value of zenoh's configuration. `own` is
+/// the name of this machine; `revoked` are the names of revoked certificates.
 pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
     let (mut rules, mut subjects, mut policies) = (Vec::new(), Vec::new(), Vec::new());
-    // Through a router come the names of others.
+    // The names of all machines that the router knows come through it.
     let is_client = !config.zenoh.routers.is_empty();
     for (machine, may) in &config.machines {
         let names = (1..=LAST).map(|number| Certificate::name_of(machine, number));
@@ -16,17 +24,19 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
         if trusted.is_empty() {
             continue;
         }
+        // In keys: behind a router machines cannot be distinguished.
         let machine_key = if is_client { "*" } else { machine };
         let ours = keys(&config.realm, own, &may.export);
         let theirs = keys(&config.realm, machine_key, &may.import);
         let all = vec![format!("linkspan/{}/**", config.realm)];
         let watched = vec![format!("linkspan/{}/@alive/**", config.realm)];
-        // What bridges send to each other of channels: links, which are held to the names by this program.
+        // Packets of links and streams. This program checks the names in them itself.
         let to_us = |from: &str| format!("linkspan/{}/@link/{own}/{from}/*", config.realm);
         let to_them = |from: &str| format!("linkspan/{}/@link/{machine_key}/{from}/*", config.realm);
         let both = ["ingress", "egress"];
         let mine = [
-            // Whoever asks for what he may not have gets nothing: what leaves is looked at, too.
+            // Subscribing is allowed for all names: what is sent is checked on its way out, so a subscription
+            // alone yields nothing.
             (&both[..], &["declare_subscriber"][..], all),
             (&both, &["declare_liveliness_subscriber", "liveliness_query"], watched),
             (&["egress"], &["put", "delete", "reply", "declare_queryable"], ours.names.clone()),
@@ -42,7 +52,7 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
             (&["egress"], &["put"], vec![to_them(own)]),
         ];
         let mut ids = Vec::new();
-        // zenoh refuses a rule without keys, which allows nothing.
+        // zenoh refuses a rule without keys, which would allow nothing.
         for (flows, messages, keys) in mine.into_iter().filter(|(_, _, keys)| !keys.is_empty()) {
             let id = format!("{machine} {}", ids.len());
             rules.push(rule(&id, flows, messages, keys));
@@ -62,17 +72,18 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
     ])
 }
 
-/// Key expressions of names, and of the tokens that say that a machine has them.
+/// Key expressions of names, and of the tokens that announce them.
 struct Keys {
     names: Vec<String>,
     tokens: Vec<String>,
 }
 
+/// Returns the key expressions for the names of a machine that match these patterns.
 fn keys(realm: &str, machine: &str, patterns: &[String]) -> Keys {
     let names = |pattern: &String| format!("linkspan/{realm}/{}", key_expression(pattern));
     let tokens =
         |pattern: &String| format!("linkspan/{realm}/@alive/*/{machine}/*/{}", key_expression(pattern));
-    // Besides its names, that it is there.
+    // Beside its names, the token of its bridge.
     let here = format!("linkspan/{realm}/@alive/bridge/{machine}/*/bridge");
     Keys {
         names: patterns.iter().map(names).collect(),
@@ -80,6 +91,7 @@ fn keys(realm: &str, machine: &str, patterns: &[String]) -> Keys {
     }
 }
 
+/// Returns a rule that allows these messages in these directions at these keys.
 fn rule(id: &str, flows: &[&str], messages: &[&str], keys: Vec<String>) -> Value {
     let words = |list: &[&str]| Value::from(list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
     Value::map([
@@ -91,7 +103,8 @@ fn rule(id: &str, flows: &[&str], messages: &[&str], keys: Vec<String>) -> Value
     ])
 }
 
-/// The key expression that matches exactly the names that the pattern does. There is one for a name, for a folder/* and for *.
+/// Returns the key expression that matches exactly the names that the pattern matches.
+/// `crate::patterns::is_exact` has refused the patterns that have none.
 fn key_expression(pattern: &str) -> String {
     match pattern.strip_suffix('*') {
         Some("") => "**".into(),
@@ -130,7 +143,7 @@ mod tests {
         assert!(text.contains("linkspan:north.2\"") && text.contains("\"deny\""), "{text}");
         assert!(text.contains("linkspan/default/@alive/*/north/*/lab/*/**"), "{text}");
         assert!(!text.contains("@alive/*/me"), "no name may leave: {text}");
-        // Of channels each machine receives what is for it, and sends in its own name.
+        // Each machine receives packets that are for it, and sends packets in its own name.
         for key in ["@link/me/north/*", "@link/north/me/*"] {
             assert!(text.contains(&format!("linkspan/default/{key}")), "{key}: {text}");
         }

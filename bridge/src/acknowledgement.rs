@@ -1,5 +1,20 @@
-//! Messages that programs send to servers of other machines without waiting for an answer: each is acknowledged once the far server has
-//! handled it, so that `send` and `close` tell of one that is gone or stopped as those to a server of this machine do.
+//! Acknowledges messages that programs send without waiting for an answer to servers of other machines.
+//!
+//! A message is acknowledged once the far server has handled it. So `send` and `close` report a server that
+//! is gone or stopped in the same way as for a server of this machine.
+//!
+//! The states of a message:
+//!
+//! | event | state afterwards | effect |
+//! |---|---|---|
+//! | the program sends it | waiting | it goes to the far server |
+//! | the far server has handled it, or its handler failed | handled | it is acknowledged, once all before it are handled |
+//! | the server is not there | failed | the name is taken anew; the program connects and sends it again |
+//! | no outcome came in time | unknown | the bridge sends it again; the far bridge gives it to the server once |
+//! | it is too large for the engine | handled | it is counted and logged as lost |
+//!
+//! Outcomes arrive on the engine's threads and messages on the loop's, so the state is behind a lock. The
+//! messages of a name are forgotten when another server gets the name: their programs send them again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,40 +25,45 @@ use linkspan::{ErrorKind, Request, Result};
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
 use crate::inbox::Inbox;
 
-/// How long it takes until a name is taken anew whose server was not there, and those who wait send their messages again; and until
-/// messages without an outcome are sent again.
+/// The delay until a name whose server was not there is taken anew, so that waiting programs send their
+/// messages again, and until messages without an outcome are sent again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// The kind of the failure of a message that the engine does not carry because of its size.
 const TOO_LARGE: &str = ErrorKind::TooLarge.name();
-/// Senders of one name that are remembered while none of their messages is on its way.
+/// The number of senders of one name above which those without a message on its way are forgotten.
 const SENDERS: usize = 256;
 
-/// What has become of a message.
+/// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It is on its way.
     Waiting,
     /// The far server has handled it.
     Handled,
-    /// No outcome came in time: it goes there again, and the far bridge gives it to a server that has it already no second time.
+    /// No outcome came in time. The message is sent again; the far bridge does not give it twice to the same
+    /// server.
     Unknown,
-    /// It has not been handled: it goes to the next server, once its sender sends it again.
+    /// It was not handled. It goes to the next server, once its sender has sent it again.
     Failed,
 }
 
-/// The messages of one sender that are not acknowledged, in order. `R` is what acknowledges one: it tells the sender of all up to it, since
-/// an acknowledgement has one number.
+/// The unacknowledged messages of one sender, in order. `R` is the request, by which a message is
+/// acknowledged. An acknowledgement has one number and covers all messages up to it.
 struct Sender<R>(VecDeque<Message<R>>);
 
+/// A message that is not acknowledged.
 struct Message<R> {
+    /// Its number at its sender.
     number: u64,
     outcome: Outcome,
-    /// None where it came over a link that has ended.
+    /// `None` if it came over a connection that has ended, so that it cannot be acknowledged until it is sent
+    /// again.
     request: Option<R>,
 }
 
 impl<R> Sender<R> {
-    /// A message has come, perhaps again. Returns whether it is to go to the far server, and what acknowledges all that has been handled.
+    /// Records a message that has arrived, perhaps again. Returns whether it is to be sent to the far server,
+    /// and the request that acknowledges all handled messages.
     fn begin(&mut self, number: u64, request: R) -> (bool, Option<R>) {
         let is_new = match self.0.iter_mut().find(|message| message.number == number) {
             Some(message) => {
@@ -62,7 +82,7 @@ impl<R> Sender<R> {
         (is_new, self.acknowledge())
     }
 
-    /// This has become of a message. Returns what acknowledges all that has been handled.
+    /// Records the outcome of a message. Returns the request that acknowledges all handled messages.
     fn end(&mut self, number: u64, outcome: Outcome) -> Option<R> {
         if let Some(message) = self.0.iter_mut().find(|message| message.number == number) {
             message.outcome = outcome;
@@ -70,25 +90,29 @@ impl<R> Sender<R> {
         self.acknowledge()
     }
 
-    /// Only up to the first message that has not been handled: an acknowledgement of one behind it would be one of it, too.
+    /// Removes the handled messages in front of the first one that is not handled, and returns the last of
+    /// their requests. An acknowledgement of a later message would also cover the one that is not handled.
     fn acknowledge(&mut self) -> Option<R> {
         let handled = self.0.iter().take_while(|message| message.outcome == Outcome::Handled);
         let last = handled.enumerate().filter(|(_, message)| message.request.is_some()).last()?.0;
         self.0.drain(..=last).next_back()?.request
     }
 
-    /// The links have ended: what comes again comes over new ones.
+    /// Drops the requests, because the connections have ended: messages that are sent again come over new
+    /// ones.
     fn renew(&mut self) {
         for message in &mut self.0 {
             message.request = None;
         }
     }
 
+    /// Returns whether a message is on its way, or is to be sent again.
     fn is_waiting(&self) -> bool {
         self.0.iter().any(|message| matches!(message.outcome, Outcome::Waiting | Outcome::Unknown))
     }
 
-    /// Returns the messages to send again, which are on their way then: those without an outcome whose sender is there.
+    /// Returns the messages to send again, and marks them as on their way: those without an outcome whose
+    /// sender is connected.
     fn repeats(&mut self) -> impl Iterator<Item = (u64, &R)> {
         self.0.iter_mut().filter(|message| message.outcome == Outcome::Unknown).filter_map(|message| {
             let request = message.request.as_ref()?;
@@ -98,33 +122,40 @@ impl<R> Sender<R> {
     }
 }
 
-/// A message that is to be sent again: the name of its server, which one it is, and its value.
+/// A message to send again: the name of its server, its identity, and its value.
 pub type Repeat = (String, MessageId, Body);
 
-/// The messages to servers of other machines that are not acknowledged; clones share them.
+/// The unacknowledged messages to servers of other machines; clones share them.
 #[derive(Clone)]
 pub struct Acknowledgements {
     names: Arc<Mutex<BTreeMap<String, Name>>>,
+    /// Wakes the loop for new deadlines, and takes lines for the log.
     inbox: Inbox,
-    /// How long the outcome of a message is waited for before it is sent again.
+    /// How long an outcome is waited for before the message is sent again.
     timeout: Duration,
 }
 
+/// The messages to one name.
 #[derive(Default)]
 struct Name {
+    /// The senders, by their incarnation.
     senders: BTreeMap<u64, Sender<Request>>,
+    /// When the name is taken anew, because its server was not there.
     again: Option<Instant>,
     /// When messages without an outcome are sent again.
     repeat: Option<Instant>,
 }
 
 impl Acknowledgements {
-    /// None yet.
+    /// Creates a set without messages.
     pub fn new(inbox: Inbox, timeout: Duration) -> Acknowledgements {
         Acknowledgements { names: Arc::default(), inbox, timeout }
     }
 
-    /// Sends a message to the server of this presence.
+    /// Sends a message to the server of this presence. Its outcome is recorded by `end`.
+    ///
+    /// # Errors
+    /// Those of the engine's `request`.
     pub fn send(
         &self,
         name: &str,
@@ -135,12 +166,13 @@ impl Acknowledgements {
     ) -> Result<()> {
         let (acknowledgements, name) = (self.clone(), name.to_owned());
         let respond = move |reply: Reply| acknowledgements.end(&name, id, reply);
-        // It has no deadline: its sender waits for the acknowledgement as for that of a server of this machine.
+        // A message has no deadline: its sender waits for the acknowledgement as for that of a server of this
+        // machine.
         let call = Call { body, until: BTreeMap::new(), message: Some(id) };
         engine.request(presence, call, self.timeout, Box::new(respond))
     }
 
-    /// Returns the messages to send again now.
+    /// Returns the messages to send again now. They are on their way from then on.
     pub fn repeats(&self) -> Vec<Repeat> {
         let now = Instant::now();
         let (mut names, mut repeats) = (self.names(), Vec::new());
@@ -156,11 +188,13 @@ impl Acknowledgements {
         repeats
     }
 
+    /// Returns the state, also after a panic of another thread.
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A message has come. Returns whether it is to go to the far server: one that came again may have been handled, or be on its way.
+    /// Records a message that has arrived. Returns whether it is to be sent to the far server: a message that
+    /// came again may have been handled, or be on its way.
     pub fn begin(&self, name: &str, request: Request) -> bool {
         let mut names = self.names();
         let all = names.entry(name.to_owned()).or_default();
@@ -174,7 +208,7 @@ impl Acknowledgements {
         if sender.0.is_empty() {
             senders.remove(&incarnation);
         } else if !is_new {
-            // Its sender was away, and it may be one without an outcome.
+            // Its sender was disconnected, and its outcome may be unknown.
             all.repeat.get_or_insert_with(|| Instant::now() + AGAIN);
         }
         drop(names);
@@ -184,7 +218,10 @@ impl Acknowledgements {
         is_new
     }
 
-    /// This has become of a message.
+    /// Records the outcome of a message. Does nothing if the message has been forgotten meanwhile.
+    ///
+    /// A failure that the handler returned counts as handled; only failures with the code `UNHANDLED` are
+    /// looked at.
     pub fn end(&self, name: &str, MessageId { incarnation, number }: MessageId, reply: Reply) {
         let failure = reply.err().filter(|failure| failure.code == UNHANDLED);
         let mut names = self.names();
@@ -219,12 +256,14 @@ impl Acknowledgements {
         }
     }
 
-    /// The name is another server's, or nobody's: that one gets all that was not acknowledged.
+    /// Forgets all messages to a name that another server has now, or none. The new server gets all that was
+    /// not acknowledged.
     pub fn forget(&self, name: &str) {
         self.names().remove(name);
     }
 
-    /// The name is taken anew: who waits sends again what was not acknowledged.
+    /// Keeps the outcomes of a name that is taken anew, and drops its connections: waiting programs send
+    /// again what was not acknowledged.
     pub fn renew(&self, name: &str) {
         if let Some(all) = self.names().get_mut(name) {
             all.again = None;
@@ -232,12 +271,12 @@ impl Acknowledgements {
         }
     }
 
-    /// When a name is to be taken anew, or messages are to be sent again.
+    /// Returns when a name is to be taken anew, or messages are to be sent again.
     pub fn deadline(&self) -> Option<Instant> {
         self.names().values().flat_map(|name| [name.again, name.repeat]).flatten().min()
     }
 
-    /// The names that are to be taken anew now.
+    /// Returns the names that are to be taken anew now.
     pub fn due(&self) -> Vec<String> {
         let now = Instant::now();
         let names = self.names();
@@ -246,12 +285,14 @@ impl Acknowledgements {
     }
 }
 
-/// What has become of a message that ended without a failure, or with one of this kind that is not its handler's.
+/// Returns the state of a message that ended without a failure, or with one of this kind that is not its
+/// handler's.
 fn outcome_of(failure: Option<&str>) -> Outcome {
     match failure {
-        // Where the handler failed, too: a local server acknowledges such a message.
+        // Also if the handler failed: a local server acknowledges such a message.
         None => Outcome::Handled,
-        // It never passes the engine, however often it is sent, and those behind it are not to wait for it.
+        // The engine never carries it, however often it is sent, and it must not block the messages behind
+        // it.
         Some(TOO_LARGE) => Outcome::Handled,
         Some("Disconnected" | "NotFound") => Outcome::Failed,
         Some(_) => Outcome::Unknown,
@@ -263,6 +304,7 @@ mod tests {
     use super::Outcome::{Failed, Handled, Unknown};
     use super::*;
 
+    /// Returns a sender with these messages on their way.
     fn with(numbers: &[u64]) -> Sender<u64> {
         let mut sender = Sender(VecDeque::new());
         for number in numbers {
@@ -322,7 +364,8 @@ mod tests {
         assert_eq!(sender.repeats().collect::<Vec<_>>(), [(1, &1)]);
         assert_eq!(sender.repeats().count(), 0, "it is on its way");
         assert_eq!(sender.end(1, Handled), Some(2));
-        // While its sender is away there is nothing to acknowledge; once it is back it is not a new message.
+        // While its sender is disconnected there is nothing to acknowledge; once it is back, the message is
+        // not a new one.
         assert_eq!(sender.end(3, Unknown), None);
         sender.renew();
         assert_eq!(sender.repeats().count(), 0);

@@ -1,4 +1,7 @@
-//! The command line: flags say the same as the configuration file, and more than it.
+//! The command line: flags have the same meaning as the keys of the configuration file, and override or
+//! extend it.
+//!
+//! The doc comments of the types here are the text of `--help`.
 
 use std::path::PathBuf;
 
@@ -97,7 +100,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The configuration that the file and the flags say together.
+    /// Returns the configuration that the file and the flags make together: flags extend lists, and replace
+    /// single values. No flag switches off what the file switches on.
+    ///
+    /// # Errors
+    /// `NotFound` if the file does not exist, `Malformed` with its line and column if it cannot be parsed.
+    /// The result is not validated yet: see `Config::validate`.
     pub fn config(self) -> Result<Config> {
         let mut config = match &self.config {
             Some(file) => Config::read(file)?,

@@ -1,5 +1,11 @@
-//! The clocks of other machines, by which requests to their servers have deadlines: clocks that differ, steps of them and a network that
-//! holds requests back do not let a server begin with one after its caller's time.
+//! The clocks of other machines, by which requests to their servers have deadlines.
+//!
+//! A deadline is sent as a time of the clock of the server's machine, the time since its boot, which no step
+//! of the calendar clock changes. So a request that the network held back is late by the server's own clock,
+//! and a server does not begin with it after its caller has given up.
+//!
+//! A bridge sends its clock to each new bridge, and periodically while it exports servers. An imported server
+//! waits until the first value has arrived: see `imports`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,10 +15,10 @@ use linkspan::service::server_side::{PeerClock, since_boot};
 
 use crate::engine::Bridge;
 
-/// How often a bridge with exported servers says what its clock shows.
+/// How often a bridge with exported servers sends what its clock shows.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Bridges in the order in which they came; the clock of each, once it has said what that shows.
+/// The bridges in the order in which they appeared, each with its clock once a value has arrived.
 type Known = Vec<(Bridge, Option<PeerClock>)>;
 
 /// The clocks of all known bridges; clones share them.
@@ -26,12 +32,13 @@ impl Clocks {
         self.0.borrow_mut().push((bridge.clone(), None));
     }
 
-    /// Removes a bridge that has gone.
+    /// Removes a bridge that has gone, with its clock.
     pub fn remove(&self, id: u64) {
         self.0.borrow_mut().retain(|(bridge, _)| bridge.id != id);
     }
 
-    /// Takes what the clock of a bridge showed when it sent the message that has just arrived. Returns whether its clock was unknown before.
+    /// Records what the clock of a bridge showed when it sent the packet that has just arrived. Returns
+    /// whether its clock was unknown before. A packet of an unknown bridge changes nothing.
     pub fn received(&self, id: u64, clock: Duration) -> bool {
         let mut known = self.0.borrow_mut();
         let Some((_, known)) = known.iter_mut().find(|(bridge, _)| bridge.id == id) else { return false };
@@ -40,14 +47,17 @@ impl Clocks {
         is_first
     }
 
-    /// Returns whether a machine has a bridge whose clock will be known soon.
+    /// Returns whether the newest bridge of a machine has not sent its clock yet. It was requested when the
+    /// bridge appeared.
     pub fn is_awaited(&self, machine: &str) -> bool {
         let known = self.0.borrow();
         let newest = known.iter().rev().find(|(bridge, _)| bridge.machine == machine);
         newest.is_some_and(|(_, clock)| clock.is_none())
     }
 
-    /// Returns the time that a machine's clock shows after `left`, or less; `None` if no bridge there has said what it shows.
+    /// Returns the time that a machine's clock shows after `left`, or an earlier one; `None` if no bridge
+    /// there has sent its clock. The error is on the safe side: a request may be refused a little early, and
+    /// is never begun late.
     pub fn after(&self, machine: &str, left: Duration) -> Option<Duration> {
         let known = self.0.borrow();
         let of_machine = known.iter().rev().filter(|(bridge, _)| bridge.machine == machine);
@@ -55,17 +65,18 @@ impl Clocks {
     }
 }
 
-/// When this bridge says next what its clock shows.
+/// When this bridge sends its clock next.
 #[derive(Default)]
 pub struct Schedule(Option<Instant>);
 
 impl Schedule {
-    /// Returns that time; none while nobody needs it.
+    /// Returns that time; `None` while no other machine needs it.
     pub fn next(&self) -> Option<Instant> {
         self.0
     }
 
-    /// Returns whether it is to be said now. `needed` is whether servers are exported and other bridges are there.
+    /// Returns whether the clock is to be sent now, and schedules the next time. `needed` is whether servers
+    /// are exported and other bridges are known.
     pub fn is_due(&mut self, needed: bool) -> bool {
         let now = Instant::now();
         let is_due = needed && self.0.is_none_or(|at| at <= now);
@@ -95,7 +106,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let after = clocks.after("north", 10 * second).unwrap();
         assert!(after > shown + 9 * second && after < shown + 11 * second, "{after:?}");
-        // It was started again.
+        // The bridge was restarted.
         clocks.add(&bridge(2, "north"));
         assert!(clocks.is_awaited("north") && clocks.after("north", second) > Some(shown));
         clocks.remove(1);

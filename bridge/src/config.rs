@@ -1,4 +1,9 @@
 //! The configuration of a bridge: one TOML file. Errors name line and column.
+//!
+//! A configuration is used in three steps: it is read and parsed, extended by the flags of the command line,
+//! and validated as a whole. Unknown keys are errors, so that a misspelt one is not ignored. Nothing is
+//! exported or imported that is not named, and without encryption only addresses of this machine are accepted
+//! unless the user states that the network is trusted.
 
 mod check;
 mod nats;
@@ -25,29 +30,29 @@ use crate::tls::{CERTIFICATE, Folder, certificate};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Bridges of one realm have to do with each other.
+    /// The name of the realm. Bridges of one realm exchange names, and ignore those of other realms.
     pub realm: String,
     /// The name of this machine, as others show it.
     pub machine: Option<String>,
-    /// Patterns of names that other machines may have.
+    /// Patterns of names that are exported to other machines.
     pub export: Vec<String>,
-    /// Patterns of names that are had of other machines.
+    /// Patterns of names that are imported from other machines.
     pub import: Vec<String>,
-    /// The name at which the bridge publishes what it counts.
+    /// The name at which the bridge publishes its status.
     pub status: String,
-    /// The name of the service that the bridge is for a controller.
+    /// The name of the bridge as a service.
     pub service: String,
-    /// Seconds that a request of this machine waits for its answer from another one, at most.
+    /// The longest time in seconds that a request of this machine waits for its answer from another one.
     pub request_timeout: f64,
-    /// With what this machine shows who it is, and knows others: none for no encryption.
+    /// The keys of this machine; none for no encryption.
     pub tls: Option<Tls>,
-    /// What each other machine may do; only where they are known by their certificates.
+    /// The rights of each other machine. They need certificates, by which machines are identified.
     pub machines: BTreeMap<String, May>,
     /// The engine between the machines.
     pub engine: Engine,
-    /// Where others are met with the engine zenoh.
+    /// The addresses for the engine zenoh.
     pub zenoh: Zenoh,
-    /// Where others are met with the engine NATS.
+    /// The servers for the engine NATS.
     pub nats: Nats,
 }
 
@@ -63,7 +68,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Its name, which listings show as the machine of a program that knows the engine alone.
+    /// Returns its name. Listings show it as the machine of a program that uses the engine without Linkspan.
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Zenoh => "zenoh",
@@ -72,7 +77,7 @@ impl Engine {
     }
 }
 
-/// Encryption, and who is who.
+/// Encryption, and the identity of this machine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
@@ -80,13 +85,13 @@ pub struct Tls {
     pub folder: PathBuf,
 }
 
-/// What another machine may do.
+/// The rights of another machine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct May {
-    /// Of the names that are exported, those that it may have.
+    /// The exported names that it may have.
     pub export: Vec<String>,
-    /// Of the names that are imported, those that it may give.
+    /// The imported names that it may give.
     pub import: Vec<String>,
 }
 
@@ -115,14 +120,18 @@ impl Default for Config {
     }
 }
 
-/// What names and patterns of journals begin with.
+/// The prefix of names and patterns of journals.
 const JOURNAL: &str = "journal:";
 
-/// Bytes of a configuration file, at most.
+/// The most bytes of a configuration file.
 const LONGEST: u64 = 1 << 20;
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such file; `Malformed` if it is not a file, is too long, is not UTF-8, or
+    /// cannot be parsed; else the error of the system.
     pub fn read(path: &Path) -> Result<Config> {
         let shown = path.display();
         let os = |e: std::io::Error| match e.kind() {
@@ -162,7 +171,10 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration that a text says; `shown` is what errors call it.
+    /// Parses a configuration. `shown` is the name of the file in errors.
+    ///
+    /// # Errors
+    /// `Malformed` with line and column for a key that does not exist, or a value of another type.
     pub fn parse(text: &str, shown: &dyn Display) -> Result<Config> {
         toml::from_str(text).map_err(|e| {
             let (place, message) =
@@ -171,9 +183,14 @@ impl Config {
         })
     }
 
-    /// Says what is wrong with a file as a whole: what cannot be meant has the place of what says it, too.
+    /// Reads and validates a file. Errors of validation have the place of the value that they name, too, if
+    /// the file has it.
+    ///
+    /// # Errors
+    /// Those of `read` and `validate`.
     pub fn check(path: &Path) -> Result<Config> {
         let config = Config::read(path)?;
+        // `read` does not return the text. If it cannot be read again, the error has no line.
         config.validate().map_err(|e| {
             // The file was read just now: without it the error has no line.
             placed(&e, &std::fs::read_to_string(path).unwrap_or_default(), &path.display())
@@ -181,7 +198,11 @@ impl Config {
         Ok(config)
     }
 
-    /// Says what cannot be meant.
+    /// Checks that the values make sense, each and together.
+    ///
+    /// # Errors
+    /// `Malformed` for a value that is not valid or missing; `Unsupported` for a key that the engine does not
+    /// have; those of reading the keys of this machine.
     pub fn validate(&self) -> Result<()> {
         if self.engine == Engine::Nats {
             self.refuse_what_zenoh_alone_can()?;
@@ -228,7 +249,8 @@ impl Config {
         }
     }
 
-    /// With NATS the server knows who is who.
+    /// Refuses the keys that only the engine zenoh supports. With NATS the server authenticates machines and
+    /// has their permissions.
     fn refuse_what_zenoh_alone_can(&self) -> Result<()> {
         let text = match () {
             () if !self.zenoh.is_empty() => {
@@ -245,7 +267,7 @@ impl Config {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    /// Where others are met, in lines for a person.
+    /// Returns how the bridge reaches others, in lines for a person.
     pub fn describe(&self) -> Vec<String> {
         match self.engine {
             Engine::Zenoh => self.zenoh.describe(),
@@ -253,7 +275,7 @@ impl Config {
         }
     }
 
-    /// The addresses that are connected to, and those at which others may come.
+    /// Returns the addresses that the bridge connects to, and those at which it accepts connections.
     pub fn addresses(&self) -> (Vec<String>, Vec<String>) {
         match self.engine {
             Engine::Nats => (self.nats.servers.clone(), Vec::new()),
@@ -263,6 +285,8 @@ impl Config {
         }
     }
 
+    /// Checks the keys of this machine and the rights of the others. Rights without certificates are an
+    /// error: they could not be enforced. So are certificates without a machine that is named.
     fn validate_machines(&self) -> Result<()> {
         let Some(tls) = &self.tls else {
             if let Some(machine) = self.machines.keys().next() {
@@ -298,7 +322,11 @@ impl Config {
         Ok(())
     }
 
-    /// The name of this machine.
+    /// Returns the name of this machine: the one that is configured, else that in its certificate, else the
+    /// host name.
+    ///
+    /// # Errors
+    /// Those of reading the certificate.
     pub fn machine(&self) -> Result<String> {
         match (&self.machine, &self.tls) {
             (Some(machine), _) => Ok(machine.clone()),
@@ -307,39 +335,42 @@ impl Config {
         }
     }
 
-    /// How long a request waits for its answer, at most.
+    /// Returns the longest time that a request waits for its answer.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.request_timeout)
     }
 
-    /// Whether other machines may have the name.
+    /// Returns whether the name is exported to other machines.
     pub fn exports(&self, name: &str) -> bool {
         carries(&self.export, name)
     }
 
-    /// Whether the machine may have the name, where it is exported. Through a router come all machines that the router knows.
+    /// Returns whether the machine may have the name, provided that it is exported. Without certificates
+    /// every machine may have it. Through a router the bridge reaches all machines that the router knows, so
+    /// the rights of any machine count then.
     pub fn gives(&self, name: &str, machine: &str) -> bool {
         let is_meant = |it: &str| it == machine || !self.zenoh.routers.is_empty();
         self.tls.is_none() || self.machines.iter().any(|(it, may)| is_meant(it) && matches(&may.export, name))
     }
 
-    /// Whether the name is had of other machines.
+    /// Returns whether the name is imported from other machines.
     pub fn imports(&self, name: &str) -> bool {
         carries(&self.import, name)
     }
 }
 
+/// Returns whether one of the patterns matches the name.
 fn matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| WildMatch::new(pattern).matches(name))
 }
 
-/// Whether a name, or a pattern of names, is one of journals.
+/// Returns whether a name, or a pattern of names, is one of journals.
 pub fn is_journal(name: &str) -> bool {
     name.starts_with(JOURNAL)
 }
 
-/// Whether a pattern of names that are exported or imported matches. Journals are matched by patterns of journals alone: they take room
-/// on the other machine's disk.
+/// Returns whether one of the patterns of exports or imports matches the name. Only patterns of journals
+/// match journals, because a journal takes room on the other machine's disk.
 fn carries(patterns: &[String], name: &str) -> bool {
     let mut of_kind = patterns.iter().filter(|it| is_journal(it) == is_journal(name));
     of_kind.any(|pattern| WildMatch::new(pattern).matches(name))
@@ -349,6 +380,7 @@ fn carries(patterns: &[String], name: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Returns the error of a configuration, or the configuration.
     fn said(text: &str) -> String {
         let read = Config::parse(text, &"b.toml").and_then(|config| config.validate().map(|()| config));
         read.map_or_else(|e| e.text().to_owned(), |config| format!("{config:?}"))

@@ -1,4 +1,8 @@
-//! Names that come and go in the runtime directory, told by the kernel.
+//! Watches the runtime directory and other folders by inotify: the kernel reports names that are made or
+//! removed.
+//!
+//! The contents of events are not used: any event makes the loop list the directory again. So an event queue
+//! that overflows loses nothing, because the overflow is an event, too.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,11 +12,15 @@ use linkspan::{Error, Result, registry};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
-/// A descriptor that is readable once a name may have been made or removed.
+/// A descriptor that becomes readable when a name may have been made or removed.
 pub struct Watch(OwnedFd);
 
 impl Watch {
-    /// Watches from now on.
+    /// Starts to watch the runtime directory.
+    ///
+    /// # Errors
+    /// The error of the system, if inotify has no more instances or watches for this user, or the directory
+    /// cannot be watched.
     pub fn new() -> Result<Watch> {
         let path = registry::directory()?;
         let watch = || {
@@ -26,7 +34,11 @@ impl Watch {
         watch().map(Watch).map_err(error)
     }
 
-    /// Also watches this folder.
+    /// Also watches the files in this folder, which are reported once they are written and closed, or
+    /// replaced.
+    ///
+    /// # Errors
+    /// The error of the system with the path, such as `NotFound`.
     pub fn also(&self, path: &Path) -> Result<()> {
         let what =
             inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE;
@@ -34,14 +46,18 @@ impl Watch {
         added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
-    /// Also watches the names in this folder.
+    /// Also watches this folder for names that are made or removed; a change within a file is not reported.
+    ///
+    /// # Errors
+    /// The error of the system with the path, such as `NotFound`.
     pub fn also_names(&self, path: &Path) -> Result<()> {
         let what = inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::DELETE | inotify::WatchFlags::CREATE;
         let added = inotify::add_watch(&self.0, path, what);
         added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
-    /// Takes what has been told; false where that was nothing.
+    /// Reads and discards the events that are queued. Returns false if there was none. The descriptor does
+    /// not block, so any error but an interrupted call ends the loop.
     pub fn drain(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut told = false;

@@ -1,4 +1,11 @@
-//! What an engine between machines has to do, in words that belong to none.
+//! The interface of an engine between machines, independent of zenoh and NATS.
+//!
+//! An engine finds other bridges and their names (`Presence`), distributes published messages (`Sample`),
+//! carries requests (`Call`) to servers, and sends packets from one bridge to another. It may lose samples
+//! and packets: samples have numbers, by which losses are counted, and the layer above sends packets again.
+//!
+//! The loop calls the methods of `Engine`, which do not wait for the network. An engine's own threads put
+//! what arrives into the inbox as `Arrival` values.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -24,10 +31,11 @@ pub enum Pattern {
 }
 
 impl Pattern {
+    /// Every pattern, for looking one up by its word.
     const ALL: [Pattern; 5] =
         [Pattern::Publish, Pattern::Request, Pattern::Channel, Pattern::Controller, Pattern::Journal];
 
-    /// The word for it between bridges.
+    /// Returns the word for it in the protocol between bridges.
     pub const fn word(self) -> &'static str {
         match self {
             Pattern::Publish => "publish",
@@ -38,20 +46,21 @@ impl Pattern {
         }
     }
 
-    /// What a word stands for; none where it stands for nothing.
+    /// Returns the pattern of a word, or `None` for an unknown word: a later version may have more patterns.
     pub fn of(word: &str) -> Option<Pattern> {
         Pattern::ALL.into_iter().find(|pattern| pattern.word() == word)
     }
 }
 
-/// A name of a machine while it is there.
+/// A name of a machine, for as long as its program lives. Presences are equal only if the incarnations are: a
+/// program that was restarted has another presence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Presence {
     /// The name, without a transport unless it is that of a journal.
     pub name: String,
     /// What it is for.
     pub pattern: Pattern,
-    /// Whose it is.
+    /// The machine that has it.
     pub machine: String,
     /// The incarnation of the program that has it; never 0.
     pub incarnation: u64,
@@ -60,13 +69,13 @@ pub struct Presence {
 /// Another bridge of the realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bridge {
-    /// Drawn by chance for its incarnation; never 0.
+    /// A random number of its incarnation; never 0.
     pub id: u64,
     /// The machine that it is on.
     pub machine: String,
 }
 
-/// Where a published message comes from: which one it is among all.
+/// Identifies a published message among those of all publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The publisher's incarnation.
@@ -91,7 +100,7 @@ pub struct Body {
 pub struct Sample {
     /// The name that it was published at.
     pub name: String,
-    /// None for one of a program that knows the engine and nothing of Linkspan.
+    /// `None` if the publisher is a program that uses the engine without Linkspan.
     pub origin: Option<Origin>,
     /// The value.
     pub body: Body,
@@ -102,9 +111,12 @@ pub struct Sample {
 pub struct Call {
     /// The value.
     pub body: Body,
-    /// Its deadline by the clock of each machine whose server may get it; there is none for a machine that is not named.
+    /// Its deadline by the clock of each machine whose server may get it; a machine that is missing has no
+    /// deadline. There are several because the engine may deliver it to any of the machines that have the
+    /// name.
     pub until: BTreeMap<String, Duration>,
-    /// Of a message, which wants no answer and may be sent again, which one it is.
+    /// Identifies a message, which needs no answer and may be sent again; `None` for a request with an
+    /// answer.
     pub message: Option<MessageId>,
 }
 
@@ -118,7 +130,8 @@ pub struct MessageId {
 }
 
 impl Call {
-    /// What stands beside the body, encoded: a map of `until`, in nanoseconds for each machine, and `message`. `None` where neither is known.
+    /// Returns the metadata beside the body, encoded: a map of `until`, in nanoseconds for each machine, and
+    /// `message`. `None` if there is neither.
     pub fn attachment(&self, encoding: Encoding) -> Option<Vec<u8>> {
         let mut map = Map::new();
         if !self.until.is_empty() {
@@ -132,7 +145,8 @@ impl Call {
         if map.is_empty() { None } else { codec::encode(&Value::Map(map), encoding).ok() }
     }
 
-    /// The request with this body; what stands beside it is left aside where it is not understood.
+    /// Returns the request with this body and metadata. Metadata that cannot be decoded is ignored: a program
+    /// without Linkspan may attach something of its own.
     pub fn of(body: Body, attachment: Option<&[u8]>, encoding: Encoding) -> Call {
         let map = attachment.and_then(|bytes| codec::decode(bytes, encoding).ok()).unwrap_or(Value::Null);
         let mut until = BTreeMap::new();
@@ -151,41 +165,41 @@ impl Call {
     }
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 pub type Reply = std::result::Result<Body, RemoteFailure>;
 
-/// Gives a request of another machine its one answer.
+/// Answers a request of another machine. It is called from the loop's thread or an engine's.
 pub type Respond = Box<dyn FnOnce(Reply) + Send>;
 
-/// What an engine brings.
+/// What an engine puts into the inbox.
 pub enum Arrival {
-    /// A name of another machine is there.
+    /// A name of another machine has appeared. A name that is known already may appear again.
     Appeared(Presence),
-    /// It is there no longer.
+    /// A name of another machine has gone.
     Gone(Presence),
     /// A message of an imported name.
     Sample(Sample),
-    /// What a publisher's newest message is: asked for by [`Engine::newest`].
+    /// The newest message of a publisher: the answer to [`Engine::newest`].
     Newest(Presence, Newest),
-    /// A program that knows the engine alone has ended what it published at the name.
+    /// A program that uses the engine without Linkspan has withdrawn what it published at this name.
     Ended(String),
-    /// A bridge is there; it may be this one.
+    /// A bridge has appeared; it may be this one.
     BridgeAppeared(Bridge),
-    /// It is there no longer.
+    /// A bridge has gone.
     BridgeGone(Bridge),
-    /// What a bridge of this machine has sent: see [`Engine::send`].
+    /// A packet of a bridge on the machine of this name: see [`Engine::send`].
     Packet(String, Bytes),
     /// A message to a server of this name was refused for good, because the engine does not carry one of its size: a line for the log.
     Refused(String, String),
-    /// Something about the engine itself that whoever looks after the bridge has to know: a level of the log, and a line.
+    /// An event of the engine itself for the log: a level, and a line. An operator may have to act on it.
     Note(&'static str, String),
     /// A request for an exported server.
     Request(String, Call, Respond),
 }
 
-/// The answer to the question for a newest message.
+/// The answer to the query for a newest message.
 pub enum Newest {
-    /// This one.
+    /// The newest message.
     Sample(Sample),
     /// Nothing has been published yet.
     None,
@@ -194,7 +208,8 @@ pub enum Newest {
 }
 
 impl Arrival {
-    /// The bytes that it holds where it may be dropped or refused, as samples, packets and requests may; else 0.
+    /// Returns the bytes that it holds if it may be dropped or refused: samples, packets and requests.
+    /// Returns 0 for the others, whose loss would leave the state of names wrong.
     pub fn size(&self) -> usize {
         match self {
             Arrival::Sample(sample) => sample.body.bytes.len() + sample.name.len() + 100,
@@ -205,27 +220,33 @@ impl Arrival {
     }
 }
 
-/// An engine that joins this machine to others. What it brings goes to the [`Inbox`](crate::inbox::Inbox) that it was made with.
+/// An engine that joins this machine to others. What arrives is put into the [`Inbox`](crate::inbox::Inbox)
+/// that it was opened with. No method waits for another machine. Errors are those of the engine, mostly
+/// `TransportUnavailable`.
 pub trait Engine {
-    /// Lets others have a publisher: they see its presence and can ask for its newest message, until the outlet is dropped.
+    /// Exports a publisher: other bridges see its presence and can query its newest message until the outlet
+    /// is dropped.
     fn export_publisher(&self, presence: &Presence) -> Result<Box<dyn Outlet>>;
 
-    /// Lets others have a server: requests for it arrive until what is given here is dropped.
+    /// Exports a server: requests for it arrive until the returned value is dropped.
     fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>>;
 
-    /// Lets others see that a channel or a journal is there until what is given here is dropped. What goes over it is sent between the bridges.
+    /// Makes the presence of a channel, a controller or a journal visible until the returned value is
+    /// dropped. Their data goes in packets between the bridges.
     fn export_channel(&self, presence: &Presence) -> Result<Box<dyn Any>>;
 
-    /// The number of this bridge's incarnation, as others see it in [`Bridge::id`].
+    /// Returns the number of this bridge's incarnation, as others see it in [`Bridge::id`].
     fn id(&self) -> u64;
 
-    /// Sends something to another bridge, without waiting for it: it may be lost where the network or the other bridge is slow.
+    /// Sends a packet to another bridge without waiting. The packet may be lost if the network or the other
+    /// bridge is slow.
     fn send(&self, bridge: &Bridge, packet: Bytes) -> Result<()>;
 
-    /// Samples of names that may be like this pattern arrive from now on, and perhaps others.
+    /// Subscribes to the samples of all names that match the pattern. Samples of other names may arrive, too,
+    /// because an engine's own patterns can be wider; the caller filters them.
     fn import(&self, pattern: &str) -> Result<()>;
 
-    /// Asks for the newest message of a publisher of another machine.
+    /// Queries the newest message of a publisher of another machine. The answer arrives as `Arrival::Newest`.
     fn newest(&self, presence: &Presence) -> Result<()>;
 
     /// Returns how many bytes the body of a request may have; `None` where the engine sets no bound below that of the core.
@@ -233,18 +254,22 @@ pub trait Engine {
         None
     }
 
-    /// Sends a request to the server of this presence, and waits this long for its answer; `respond` is called once, from another thread
-    /// perhaps.
+    /// Sends a request to the server of this presence, and waits in the background for its answer, at most
+    /// for `timeout`. `respond` is called exactly once, perhaps from another thread.
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()>;
 }
 
-/// Carries the messages of one exported publisher.
+/// Carries the messages of one exported publisher. Dropping it withdraws the publisher.
 pub trait Outlet {
-    /// Sends one without waiting for anybody; it is the newest from now on. `TooLarge` where the engine carries no such.
+    /// Sends a message without waiting; it is the newest message from now on.
+    ///
+    /// # Errors
+    /// `TooLarge` if the engine carries no message of this size.
     fn publish(&self, sample: Sample) -> Result<()>;
 }
 
-/// Gives the one answer, also where the request ends without.
+/// Makes sure that a request gets exactly one answer: a value that is dropped unanswered answers with
+/// `Disconnected`.
 pub struct Answering(Mutex<Option<Respond>>);
 
 impl Answering {
@@ -253,7 +278,7 @@ impl Answering {
         Answering(Mutex::new(Some(respond)))
     }
 
-    /// Answers, unless that was done before.
+    /// Answers the request, unless it was answered before.
     pub fn give(&self, reply: Reply) {
         let respond = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(respond) = respond {
@@ -268,20 +293,20 @@ impl Drop for Answering {
     }
 }
 
-/// The failure of a request whose server went away before it had answered.
+/// Returns the failure of a request whose server disappeared before it had answered.
 pub fn went_away() -> RemoteFailure {
     failure("Disconnected", "the server's machine went away before it answered")
 }
 
-/// The code of a request's failure that is not its handler's: one of those that JSON-RPC leaves to servers.
+/// The code of a failure that is not the handler's. It is one of the codes that JSON-RPC leaves to servers.
 pub const UNHANDLED: i64 = -32001;
 
-/// The failure of a request that no handler has answered.
+/// Returns the failure of a request that no handler has answered.
 pub fn failure(kind: &str, text: &str) -> RemoteFailure {
     RemoteFailure { code: UNHANDLED, kind: kind.into(), text: text.into(), data: Vec::new() }
 }
 
-/// A failure in bytes, as a map in CBOR.
+/// Returns an encoded failure: a map in CBOR.
 pub fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
     let map = Value::map([
         ("code", Value::from(failure.code)),
@@ -292,7 +317,7 @@ pub fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
     codec::encode(&map, Encoding::Cbor).unwrap_or_default()
 }
 
-/// The failure that these bytes are; none where they are none.
+/// Returns the failure that these bytes encode, or `None` if they do not encode one.
 pub fn failure_from(bytes: &[u8]) -> Option<RemoteFailure> {
     let map = codec::decode(bytes, Encoding::Cbor).ok()?;
     let text = |key: &str| map.at(key).and_then(Value::as_text).map(str::to_owned).ok();
@@ -304,7 +329,7 @@ pub fn failure_from(bytes: &[u8]) -> Option<RemoteFailure> {
     })
 }
 
-/// What programs that know the engine alone know our encodings as.
+/// Returns the media type of an encoding, for programs that use the engine without Linkspan.
 pub const fn mime(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Raw => "application/octet-stream",
@@ -315,7 +340,7 @@ pub const fn mime(encoding: Encoding) -> &'static str {
     }
 }
 
-/// How a foreign value is written; what is not known is bytes.
+/// Returns the encoding of a media type; an unknown one is raw bytes.
 pub fn encoding_of(mime_type: Option<&str>) -> Encoding {
     match mime_type {
         Some("text/json" | "text/json5") => Encoding::Json,

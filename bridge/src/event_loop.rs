@@ -1,4 +1,23 @@
-//! The loop that everything goes through: one thread waits for the names here, for the engine and for the end.
+//! The event loop: one thread waits for names of this machine, for the engine, for commands and for timers.
+//!
+//! `run` lives as long as the program. It calls `carry` for each session with the engine; a pause, a change
+//! of the revoked certificates and the end of the program end a session, and with it everything that was
+//! exported and imported.
+//!
+//! A turn of the loop has this order:
+//!
+//! 1. The status is published, if it has changed and the last time is long enough ago.
+//! 2. The loop waits for a descriptor or the earliest timer.
+//! 3. Exports and imports whose descriptors are ready are pumped; links and streams are only marked.
+//! 4. What the engine's threads have put into the inbox is taken.
+//! 5. Journals, links, timers of requests and repeated messages are worked on.
+//! 6. If a name may have been made or removed, the names of this machine are listed again.
+//!
+//! Each step handles a bounded number of messages of each name, so that one name cannot delay the others for
+//! long.
+//!
+//! Problems with single names are entered in the status, and do not end the loop. Errors of the engine, of
+//! the service and of listing the directory end the program.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -20,18 +39,23 @@ use crate::revocations::Revocations;
 use crate::service::{Asked, Service};
 use crate::status::{Shown, Status};
 
-/// How often it is looked whether a name is free that a program of this machine had: where that was killed, nothing tells.
+/// How often a name that a program of this machine holds is tried again. A program that is killed leaves its
+/// file, so inotify reports nothing then.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long the last answer of this bridge to a controller of another machine has to get there.
+/// How long the loop goes on after its last answer to a controller of another machine, so that the answer is
+/// sent.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Descriptors for one name, about, with some subscribers or callers of it here.
+/// The number of descriptors that one name takes, approximately, with some subscribers or callers of it here.
 const DESCRIPTORS: usize = 16;
-/// Names of one machine, at most.
+/// The most names of one machine.
 const NAMES: usize = 10_000;
 
-/// Carries names until it is asked to end, but for the time in which it is paused.
+/// Carries names until a command or a signal ends the program, except while it is paused.
+///
+/// # Errors
+/// Those of starting the service, of opening the engine, and of the loop. The controller gets the error, too.
 pub fn run(config: &Config) -> Result<()> {
     let machine = config.machine()?;
     let description = format!("carries names of realm {} as {machine}", config.realm);
@@ -41,11 +65,13 @@ pub fn run(config: &Config) -> Result<()> {
     loop {
         let carried = carry(config, &service, &mut status, &mut shown);
         let mut asked = carried.inspect_err(|error| service.fail(error))?;
+        // The session has ended, so nothing is exported or imported now.
         status.clear();
         if let Asked::Again = asked {
             status.note("warning", "certificates were revoked: every machine is met anew");
             continue;
         }
+        // The task is done after the names are gone and the published status shows it.
         if let Asked::Pause(task) = asked {
             status.note("info", "paused: no name is carried");
             service.tell(&mut status);
@@ -63,14 +89,17 @@ pub fn run(config: &Config) -> Result<()> {
     }
 }
 
-/// Carries names until something else is asked. By then every name has been let go of.
+/// Carries names in one session with the engine until a command needs more than that. When it returns, every
+/// name has been withdrawn, because the exports, the imports and the engine are dropped here.
 fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<Asked> {
     let (inbox, watch) = (Inbox::new()?, Watch::new()?);
+    // Before the engine is opened: a list that changes in between is seen as a change.
     let revocations = Revocations::watch(config, &watch, status)?;
     let engine = engines::open(config, &inbox)?;
     for pattern in config.import.iter().filter(|pattern| !is_journal(pattern)) {
         engine.import(pattern)?;
     }
+    // Journals are not in the runtime directory, but in the state directory.
     if config.export.iter().any(|pattern| is_journal(pattern)) {
         watch.also_names(&registry::state_directory()?)?;
     }
@@ -102,7 +131,8 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
             if !carries_control {
                 return Ok(Asked::End(Some(task)));
             }
-            // The answer takes this bridge to the controller.
+            // The answer goes through this bridge to the controller, so the links have to work a little
+            // longer.
             task.done(&Value::Null)?;
             let until = Instant::now() + FAREWELL;
             while Instant::now() < until {
@@ -113,23 +143,28 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
         }
         service.tell(bridge.status);
         is_called = bridge.turn(&inbox, &watch, service)?;
+        // The list is read only after an event of the watch: reading it in every turn would be a system call
+        // for each message.
         if bridge.is_told && revocations.as_ref().is_some_and(|it| it.has_changed(bridge.status)) {
             return Ok(Asked::Again);
         }
     }
 }
 
-/// How many names one machine may have here, at most: its share of the descriptors that this process may have open.
+/// Returns how many names one machine may have here: its share of the descriptors that this process may open.
+/// One machine must not use up the descriptors that the others need. Raises the soft limit to the hard limit
+/// first.
 fn most_names(config: &Config) -> usize {
     let mut limits = getrlimit(Resource::Nofile);
     limits.current = limits.maximum;
-    // Where it may not be raised, there are fewer names.
+    // If the limit cannot be raised, there are fewer names.
     let _ = setrlimit(Resource::Nofile, limits);
     let open =
         getrlimit(Resource::Nofile).current.map_or(1 << 20, |it| usize::try_from(it).unwrap_or(1 << 20));
     (open / DESCRIPTORS / config.machines.len().max(1)).clamp(16, NAMES)
 }
 
+/// The state of one session.
 struct Bridge<'a> {
     config: &'a Config,
     engine: &'a dyn Engine,
@@ -141,16 +176,18 @@ struct Bridge<'a> {
     clock: Schedule,
     status: &'a mut Status,
     shown: &'a mut Shown,
+    /// When the names of this machine were listed last.
     looked: Instant,
+    /// Whether the watch has reported a change in this turn.
     is_told: bool,
-    /// When it ends, once it has been told to.
+    /// When the loop ends, once the last command has been answered.
     ends: Option<Instant>,
-    /// How many names one machine may have here, at most.
+    /// How many names one machine may have here.
     most: usize,
 }
 
 impl Bridge<'_> {
-    /// One wait, and all that it brought. Returns whether the service has something to do.
+    /// Waits once, and handles everything that is ready. Returns whether the service has a command.
     fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
         let pause = self.shown.show(self.status)?;
         let next = self.exports.deadline().into_iter().chain(self.links.deadline());
@@ -161,6 +198,8 @@ impl Bridge<'_> {
             self.imports.is_blocked(self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
         let ends = self.ends.map(|at| at.saturating_duration_since(Instant::now()));
         let pause = [pause, left, blocked, ends].into_iter().flatten().min();
+        // The descriptors stand in this order, and the indices of the ready ones are mapped back below:
+        // service, inbox, watch, exports, imports, links, streams of journals.
         let exported: Vec<_> = self.exports.descriptors().collect();
         let imported: Vec<_> = self.imports.descriptors().collect();
         let (linked, linked_descriptors): (Vec<_>, Vec<_>) = self.links.descriptors().unzip();
@@ -170,6 +209,7 @@ impl Bridge<'_> {
         let links = linked_descriptors.iter().chain(&read_descriptors).map(|descriptor| descriptor.as_fd());
         let descriptors: Vec<_> = fixed.into_iter().chain(named).chain(links).collect();
         let ready = match wait_any(&descriptors, pause) {
+            // A timer has expired, or a signal has come: the steps below look at their own deadlines.
             Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Interrupted) => Vec::new(),
             ready => ready?,
         };
@@ -192,6 +232,8 @@ impl Bridge<'_> {
         for name in asking {
             self.imports.pump(&name, self.engine, &mut self.links, self.config, self.status)?;
         }
+        // Links and streams are marked here and worked on below, after the packets that may have arrived for
+        // them.
         for link in woken {
             self.links.wake(link);
         }
@@ -203,7 +245,8 @@ impl Bridge<'_> {
                 self.take(arrival)?;
             }
             self.status.dropped = inbox.dropped();
-            // A program that was killed has taken no name away.
+            // The listener of a channel did not answer: its program may have been killed, which leaves its
+            // name.
             look |= self.links.take_answers();
         }
         look |= self.journals.work(&mut self.links, self.config, self.status)?;
@@ -212,6 +255,7 @@ impl Bridge<'_> {
         self.imports.take_anew(self.config, self.engine, self.status);
         self.imports.drop_given_up();
         self.imports.repeat(self.engine)?;
+        // Other machines need this machine's clock only to set deadlines for requests to its servers.
         if self.clock.is_due(self.exports.has_servers() && self.links.has_bridges()) {
             self.links.send_clocks(self.engine)?;
         }
@@ -221,7 +265,8 @@ impl Bridge<'_> {
         Ok(ready.contains(&0))
     }
 
-    /// Lists the names of this machine again, and updates exports and imports.
+    /// Lists the names of this machine again, and updates exports and imports. Imports are updated because a
+    /// name that a program of this machine had may be free now.
     fn look_around(&mut self) -> Result<()> {
         self.looked = Instant::now();
         if !self.config.export.is_empty() {
@@ -233,10 +278,17 @@ impl Bridge<'_> {
         self.imports.retry(self.config, self.engine, self.status)
     }
 
+    /// Handles one item of the inbox.
+    ///
+    /// Presences and samples are filtered here: a name is imported only if the configuration imports it, if
+    /// it is not one of this machine's own that an engine sends back, and if its machine has not too many
+    /// names already.
     fn take(&mut self, arrival: Arrival) -> Result<()> {
         let Bridge { config, engine, imports, exports, links, journals, status, most, .. } = self;
         match arrival {
             Arrival::Appeared(presence) if presence.pattern == Pattern::Journal => {
+                // A presence comes from another machine: its name may claim to be a journal without being
+                // one.
                 let is_wanted = is_journal(&presence.name) && config.imports(&presence.name);
                 if is_wanted && !journals.has(&presence) {
                     journals.appeared(presence, status);
@@ -258,6 +310,8 @@ impl Bridge<'_> {
             }
             Arrival::Appeared(presence) => imports.appeared(presence, config, *engine, status),
             Arrival::Gone(presence) => imports.gone(&presence, config, *engine, status),
+            // A sample without an origin comes from a program that uses the engine without Linkspan. It has
+            // no presence, so its first sample makes the name, and the limit applies here.
             Arrival::Sample(Sample { ref name, origin: None, .. })
                 if config.imports(name)
                     && let Some(why) = imports.surplus(name, config.engine.name(), *most) =>
@@ -291,9 +345,10 @@ impl Bridge<'_> {
                 Ok(())
             }
             Arrival::Packet(machine, bytes) => {
+                // The engine's access control does not see the names in links, so they are checked here.
                 let channel = |name: &str| exports.channel(name).filter(|_| config.gives(name, &machine));
                 match links.take(&machine, &bytes, *engine, channel)? {
-                    // Its servers have waited for that.
+                    // The clock of that machine is known now; its servers have waited for it.
                     true => imports.retry(config, *engine, status),
                     false => Ok(()),
                 }
@@ -308,6 +363,7 @@ impl Bridge<'_> {
             }
             Arrival::Request(name, call, respond) => {
                 match exports.request(&name, call, respond, config, status) {
+                    // The server may have ended.
                     true => self.look_around(),
                     false => Ok(()),
                 }

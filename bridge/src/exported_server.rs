@@ -1,4 +1,10 @@
-//! A server of this machine that others have: it is called for them. A request that is late is not given to it.
+//! Calls a server of this machine for programs of other machines. A request that is late is not given to the
+//! server.
+//!
+//! There are two kinds of calls. A request has a deadline and gets the server's answer; at its deadline it is
+//! withdrawn and answered with `Timeout`. A message has no deadline and an empty answer; the other bridge
+//! sends it again if it got none, so the outcomes of the last messages are kept, and the server gets each
+//! message once.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -12,33 +18,37 @@ use crate::engine::{self, Body, Call, MessageId, Respond};
 /// How a message of another machine ended.
 type Outcome = Result<(), RemoteFailure>;
 
-/// Messages whose outcome is kept for repetitions of them.
+/// The number of messages whose outcome is kept, in case they are sent again.
 const HANDLED: usize = 4096;
-/// Gives a request up: a wait that is over at once, and not only a look.
+/// A wait that ends at once and withdraws the request; a wait of zero would only look for an answer.
 const GIVE_UP: Duration = Duration::from_nanos(1);
 
-/// A server of this machine, and what was asked of it.
+/// A server of this machine, and the calls that it has not answered.
 pub struct ExportedServer {
     channel: Channel,
     pending: Vec<Pending>,
     /// Messages that were handled, each with its outcome.
     handled: VecDeque<(MessageId, Outcome)>,
+    /// Withdraws the name when it is dropped.
     _exported: Box<dyn Any>,
 }
 
-/// A request that the server has not answered yet.
+/// A call that the server has not answered yet.
 struct Pending {
+    /// The call on the channel.
     asked: PendingReply,
+    /// Answers the other machine.
     respond: Respond,
-    /// When its time is over; a message has no deadline.
+    /// Its deadline; a message has none.
     until: Option<Instant>,
+    /// Identifies a message; `None` for a request.
     message: Option<MessageId>,
 }
 
-/// What became of a request of another machine.
+/// The outcome of sending a call to the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Called {
-    /// The server has it, or has had it.
+    /// The server has it or had it, or it was answered with an error that concerns the call alone.
     Sent,
     /// It arrived after its deadline, and was refused.
     Late,
@@ -47,17 +57,19 @@ pub enum Called {
 }
 
 impl ExportedServer {
-    /// Calls the server over this channel for others, until `exported` is dropped.
+    /// Creates a server that is called over this channel and exported until `exported` is dropped.
     pub fn new(channel: Channel, exported: Box<dyn Any>) -> ExportedServer {
         ExportedServer { channel, pending: Vec::new(), handled: VecDeque::new(), _exported: exported }
     }
 
-    /// Returns when the first request has waited too long.
+    /// Returns the earliest deadline of a pending request.
     pub fn deadline(&self) -> Option<Instant> {
         self.pending.iter().filter_map(|pending| pending.until).min()
     }
 
-    /// Calls the server for the program of another machine, which waits for `timeout` at most.
+    /// Sends a call to the server for a program of another machine. `machine` is the name of this machine, by
+    /// whose clock the call may have a deadline; `timeout` is the longest time that it may take in any case.
+    /// `respond` is called now or later.
     pub fn call(&mut self, call: Call, machine: &str, timeout: Duration, mut respond: Respond) -> Called {
         if let Some(id) = call.message {
             if let Some((_, outcome)) = self.handled.iter().find(|(handled, _)| *handled == id) {
@@ -65,7 +77,7 @@ impl ExportedServer {
                 return Called::Sent;
             }
             if let Some(pending) = self.pending.iter_mut().find(|pending| pending.message == Some(id)) {
-                // It was sent again because the answer took long: that goes to the newest question.
+                // It was sent again because the answer took long. The newest request gets the answer.
                 std::mem::swap(&mut pending.respond, &mut respond);
                 return Called::Sent;
             }
@@ -73,6 +85,7 @@ impl ExportedServer {
         let mut left = timeout;
         if let Some(until) = call.until.get(machine) {
             let clock = since_boot();
+            // Its caller has given up, so the server must not begin with it.
             if *until <= clock {
                 let late = (clock - *until).as_secs_f64();
                 let text = format!(
@@ -88,12 +101,12 @@ impl ExportedServer {
             Ok(asked) => {
                 let until = call.message.is_none().then(|| Instant::now() + left);
                 self.pending.push(Pending { asked, respond, until, message: call.message });
-                // Looking once arms the descriptor.
+                // Looking for an answer once arms the descriptor.
                 if self.answer() { Called::Ended } else { Called::Sent }
             }
             Err(error) => {
                 respond(Err(failure(&error)));
-                // Of a server that only has too much to do, nothing is to be looked at.
+                // A server that only has too many requests is not looked at.
                 match error.kind() {
                     ErrorKind::Disconnected | ErrorKind::NotFound => Called::Ended,
                     _ => Called::Sent,
@@ -117,14 +130,15 @@ impl ExportedServer {
             }
         }
         if self.pending.is_empty() {
-            // Without a request what comes is the end of the connection, or an answer that came too late.
+            // Without a pending request only the end of the connection arrives, or an answer that is too
+            // late.
             let _ = self.channel.poll();
         }
         self.channel.events().iter().any(|event| event.kind == EventKind::Disconnected)
     }
 
-    /// Answers the requests whose time is over, and withdraws them: the server does not begin with them any more. Returns how many it
-    /// had not answered by then.
+    /// Answers the requests whose deadline has passed, and withdraws them, so that the server does not begin
+    /// with them. Returns how many it had not answered by then.
     pub fn expire(&mut self, now: Instant) -> u64 {
         let mut expired = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);
@@ -143,10 +157,11 @@ impl ExportedServer {
         expired
     }
 
+    /// Answers a call, and keeps the outcome if it is a message that was handled.
     fn finish(&mut self, pending: Pending, reply: engine::Reply) {
         let Some(id) = pending.message else { return (pending.respond)(reply) };
         let outcome = reply.map(drop);
-        // What a server has not handled, its next incarnation may.
+        // A message that was not handled may go to the server's next incarnation, so its outcome is not kept.
         if !outcome.as_ref().is_err_and(|failure| failure.code == engine::UNHANDLED) {
             if self.handled.len() >= HANDLED {
                 self.handled.pop_front();
@@ -157,12 +172,13 @@ impl ExportedServer {
     }
 }
 
-/// The answer to a message, which wants none.
+/// Returns the empty answer to a message.
 fn nothing() -> Body {
     Body { encoding: Encoding::Raw, bytes: bytes::Bytes::new() }
 }
 
-/// An error in the form in which the caller on the other machine receives it.
+/// Returns an error in the form in which the caller on the other machine receives it: the failure of the
+/// handler unchanged, any other error with its kind and text.
 pub fn failure(error: &Error) -> RemoteFailure {
     error.remote_failure().cloned().unwrap_or_else(|| engine::failure(error.kind().name(), error.text()))
 }

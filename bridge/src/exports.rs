@@ -1,4 +1,12 @@
-//! Names of this machine that others have: publishers are subscribed to, servers are called.
+//! Exports names of this machine: subscribes to publishers, and calls servers, for other machines.
+//!
+//! An exported name follows its program: it is exported when the listing has it, and withdrawn when the
+//! listing has it no longer or its program has ended. A publisher that was restarted before the next listing
+//! keeps its entry, which changes its incarnation. Channels and controllers have no data here: their frames
+//! go over links, and the entry is only their presence.
+//!
+//! Names of other machines that a bridge has brought here are not exported again, so no name goes in a
+//! circle.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,42 +23,48 @@ use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, Respo
 use crate::exported_server::{Called, ExportedServer, failure};
 use crate::status::Status;
 
-/// Messages of one name that are carried before the others have their turn.
+/// The most messages of one name that are carried in a row.
 const IN_TURN: usize = 256;
 
-/// Every exported name.
+/// All exported names, without their transport.
 #[derive(Default)]
 pub struct Exports(BTreeMap<String, Exported>);
 
+/// One exported name.
 struct Exported {
+    /// What other machines see of it.
     presence: Presence,
-    /// What is readable once there is something to do; of a channel or a controller, whose frames go between the bridges' links, once
-    /// its program has ended. None where that cannot be known.
+    /// Readable when there is something to do. For a channel or a controller it is a pidfd, readable once its
+    /// program has ended; `None` if there is none, or it has fired.
     descriptor: Option<OwnedFd>,
-    /// Whether the program that has the name has ended. The next one is another incarnation.
+    /// Whether its program has ended. The next program with this name is another incarnation.
     has_ended: bool,
     way: Way,
 }
 
+/// How a name is exported.
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Way {
+    /// Messages are received from the publisher and sent to the engine.
     Publisher { subscriber: Subscriber, outlet: Box<dyn Outlet> },
+    /// Requests of the engine are sent to the server, and its answers to the engine.
     Server(Box<ExportedServer>),
+    /// A channel or a controller at this endpoint; only its presence is exported.
     Channel { endpoint: String, _exported: Box<dyn Any> },
 }
 
 impl Exports {
-    /// Whether this is one of ours, which came back to us.
+    /// Returns whether this presence is of this bridge: an engine may send it back.
     pub fn has(&self, presence: &Presence) -> bool {
         self.0.get(&presence.name).is_some_and(|exported| exported.presence == *presence)
     }
 
-    /// What is to be waited for, with the name that it belongs to.
+    /// Returns the descriptors to wait for, each with its name.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         self.0.iter().filter_map(|(name, exported)| Some((name.as_str(), exported.descriptor.as_ref()?)))
     }
 
-    /// Where a name is that is exported as a channel or a controller.
+    /// Returns the endpoint of a name that is exported as a channel or a controller.
     pub fn channel(&self, name: &str) -> Option<String> {
         match &self.0.get(name)?.way {
             Way::Channel { endpoint, .. } => Some(endpoint.clone()),
@@ -58,16 +72,17 @@ impl Exports {
         }
     }
 
-    /// When the first request has waited too long.
+    /// Returns the earliest deadline of a request.
     pub fn deadline(&self) -> Option<Instant> {
         self.servers().filter_map(ExportedServer::deadline).min()
     }
 
-    /// Whether servers are exported, whose callers need to know the clock of this machine.
+    /// Returns whether servers are exported; callers of servers need the clock of this machine.
     pub fn has_servers(&self) -> bool {
         self.servers().next().is_some()
     }
 
+    /// Returns the exported servers.
     fn servers(&self) -> impl Iterator<Item = &ExportedServer> {
         self.0.values().filter_map(|exported| match &exported.way {
             Way::Server(server) => Some(&**server),
@@ -75,7 +90,12 @@ impl Exports {
         })
     }
 
-    /// Exports what is there now and is to be, and ends what is there no longer.
+    /// Exports the listed names that the configuration exports, and withdraws those that have gone.
+    ///
+    /// A name that cannot be exported is entered in the status, and tried again with the next listing.
+    ///
+    /// # Errors
+    /// Those of the engine for a publisher that is exported already.
     pub fn update(
         &mut self,
         listed: &[Listed],
@@ -84,7 +104,7 @@ impl Exports {
         status: &mut Status,
     ) -> Result<()> {
         let wanted = wanted(listed, config);
-        // Who does not answer just now is there all the same.
+        // A program that does not answer just now still has its name.
         let is_there = |name: &str| {
             wanted.contains_key(name)
                 || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
@@ -102,7 +122,7 @@ impl Exports {
                     exported.pump(engine, status)?;
                     self.0.insert(name, exported);
                 }
-                // It has just gone.
+                // Its program has ended since it was listed.
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => {}
                 Err(e) => status.refuse(&name, e.to_string()),
             }
@@ -115,9 +135,14 @@ impl Exports {
         Ok(())
     }
 
-    /// Forwards the messages and answers of a name. Returns whether its program may have ended.
+    /// Forwards the messages or answers of a name whose descriptor is readable. Returns whether its program
+    /// may have ended.
+    ///
+    /// # Errors
+    /// Those of the engine.
     pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         let Some(exported) = self.0.get_mut(name) else { return Ok(false) };
+        // The pidfd stays readable, so it is dropped: it would wake the loop for ever.
         if let Way::Channel { .. } = exported.way {
             exported.descriptor = None;
             exported.has_ended = true;
@@ -126,7 +151,8 @@ impl Exports {
         exported.pump(engine, status)
     }
 
-    /// Calls a server for another machine. Returns whether it may have ended.
+    /// Sends a request of another machine to a server. Returns whether the server may have ended. `respond`
+    /// is called in any case, later or at once.
     pub fn request(
         &mut self,
         name: &str,
@@ -153,7 +179,7 @@ impl Exports {
         called == Called::Ended
     }
 
-    /// Answers the requests that have waited too long.
+    /// Answers the requests whose deadline has passed, and counts them.
     pub fn expire(&mut self, status: &mut Status) {
         let now = Instant::now();
         for exported in self.0.values_mut() {
@@ -164,11 +190,16 @@ impl Exports {
     }
 }
 
+/// Returns the failure of a request for a name that is not exported, or not as a server.
 fn gone() -> RemoteFailure {
     failure(&Error::new(ErrorKind::NotFound, "the server has gone"))
 }
 
 impl Exported {
+    /// Connects to the listed program, and exports it.
+    ///
+    /// # Errors
+    /// Those of connecting to the program, such as `NotFound` if it has just ended, and those of the engine.
     fn new(
         name: String,
         pattern: Pattern,
@@ -176,6 +207,7 @@ impl Exported {
         config: &Config,
         engine: &dyn Engine,
     ) -> Result<Exported> {
+        // A listing without an incarnation still has to differ between two programs.
         let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);
         let presence = Presence { name, pattern, machine: config.machine()?, incarnation };
         let (descriptor, way) = match pattern {
@@ -186,6 +218,7 @@ impl Exported {
                 (Some(descriptor), Way::Publisher { subscriber, outlet })
             }
             Pattern::Request => {
+                // The loop waits here, so not for long: the server was there when it was listed.
                 let patience = std::time::Duration::from_secs(1);
                 let channel = Channel::connect(&listed.endpoint, &Options::default(), patience)?;
                 let exported = engine.export_server(&presence)?;
@@ -203,7 +236,7 @@ impl Exported {
         Ok(Exported { presence, descriptor, has_ended: false, way })
     }
 
-    /// The publisher is another incarnation now, once all of the one before has been carried.
+    /// Changes to another incarnation of a publisher, after everything of the previous one has been carried.
     fn follow(&mut self, incarnation: Option<u64>, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let Some(incarnation) = incarnation.filter(|it| *it != self.presence.incarnation) else {
             return Ok(());
@@ -212,6 +245,8 @@ impl Exported {
         self.become_incarnation(incarnation, engine)
     }
 
+    /// Replaces the presence of a publisher by that of another incarnation. The messages of one incarnation
+    /// have numbers of their own, so importing bridges have to see the change before the first of them.
     fn become_incarnation(&mut self, incarnation: u64, engine: &dyn Engine) -> Result<()> {
         if let Way::Publisher { outlet, .. } = &mut self.way
             && self.presence.incarnation != incarnation
@@ -222,6 +257,7 @@ impl Exported {
         Ok(())
     }
 
+    /// Forwards messages or answers. Returns whether the program may have ended.
     fn pump(&mut self, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         for _ in 0..IN_TURN {
             let message = match &mut self.way {
@@ -232,11 +268,13 @@ impl Exported {
                 }
                 Way::Publisher { subscriber, .. } => match subscriber.try_recv() {
                     Ok(message) => message,
+                    // The ring has overwritten messages. Their numbers are left out, which importing machines
+                    // count as lost.
                     Err(e) if e.kind() == ErrorKind::Lagged => {
                         status.overrun(&self.presence.name, e.missed().unwrap_or(0));
                         continue;
                     }
-                    // Nothing more, or nobody there just now.
+                    // There is nothing more, or the publisher is not there just now.
                     Err(_) => {
                         let events = subscriber.events();
                         return Ok(events.iter().any(|event| event.kind == EventKind::Disconnected));
@@ -252,7 +290,7 @@ impl Exported {
             };
             if let Way::Publisher { outlet, .. } = &self.way {
                 match outlet.publish(sample) {
-                    // Its number is left out, and subscribers are told so with the next one.
+                    // Its number is left out, and subscribers get the loss with the next message.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
                         status.too_large += 1;
                         status.refuse(&self.presence.name, e.to_string());
@@ -267,26 +305,31 @@ impl Exported {
     }
 }
 
-/// What is readable once the listed program has ended, killed or not: a killed one takes no name away. None where it is of another
-/// namespace of processes, in which its number is another.
+/// Returns a pidfd, which is readable once the listed program has ended: one that is killed leaves its name.
+/// `None` if the number of the process is unknown, or is of another namespace of processes.
 fn end_of(listed: &Listed) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(listed.pid?).ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-/// The descriptor of an object, once: asking for it again would wake the loop again.
+/// Duplicates the descriptor of an object, once: a new duplicate in each turn would wake the loop again.
+///
+/// # Errors
+/// The error of the system if the process has no more descriptors.
 pub fn dup(object: &impl AsFd) -> Result<OwnedFd> {
     let error = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
     object.as_fd().try_clone_to_owned().map_err(error)
 }
 
-/// The name of a listed endpoint that others can have, without its transport.
+/// Returns the name of a listed endpoint without its transport; `None` if other machines cannot have it, as
+/// for a path or another transport.
 fn bare(listed: &Listed) -> Option<&str> {
     let (transport, name) = listed.endpoint.split_once(':')?;
     (matches!(transport, "shm" | "unix") && !name.starts_with('/')).then_some(name)
 }
 
-/// What is to be exported of what is there: nothing of this program's own, and nothing that another machine's bridge brought.
+/// Returns the listed names that are to be exported: none of this program, and none that another machine's
+/// bridge brought.
 fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Pattern, &'a Listed)> {
     let mut wanted = BTreeMap::new();
     for one in listed {
@@ -299,14 +342,17 @@ fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Patter
         };
         let Some(name) = bare(one).filter(|name| config.exports(name)) else { continue };
         if one.machine.is_none() && one.pid != Some(std::process::id()) {
-            // A name of both transports is taken once: the listing is in their order.
+            // A name of both transports is exported once: the first in the order of the listing.
             wanted.entry(name.to_owned()).or_insert((pattern, one));
         }
     }
     wanted
 }
 
-/// What a configuration would do, in lines for a person.
+/// Returns what a configuration would do, in lines for a person: the output of `check`.
+///
+/// # Errors
+/// Those of reading the name of this machine and of listing its names.
 pub fn describe(config: &Config) -> Result<String> {
     let mut text = format!("realm {}, this machine is {}\n", config.realm, config.machine()?);
     for line in config.describe() {

@@ -1,4 +1,21 @@
-//! Names of other machines that are had here: each is a publisher or a server of this program, under the same name.
+//! Imports names of other machines: each becomes a publisher, a server or a listener of this program under
+//! the same name.
+//!
+//! Several machines may have one name, and only one of them is chosen: the first, until all its presences
+//! have gone. Of one machine the newest incarnation counts. The others are entered in the status as refused.
+//!
+//! A chosen presence leads to a local end (`Local`) as follows:
+//!
+//! 1. The presence appears. A server, a channel or a controller gets its local end at once; a server waits
+//!    until the clock of its machine is known.
+//! 2. For a publisher, the newest message is queried. The answer decides with which number the local
+//!    publisher begins.
+//! 3. If a program of this machine has the name, the name is refused and tried again later.
+//! 4. When the presence goes, its local end is dropped, and with it the name on this machine. The next
+//!    presence is chosen.
+//!
+//! A program that uses the engine without Linkspan has no presence: its first message makes a local
+//! publisher.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -21,50 +38,60 @@ use crate::inbox::Inbox;
 use crate::links::Links;
 use crate::status::Status;
 
-/// Programs that may have one name, at most.
+/// The most programs that may have one name.
 const PRESENCES: usize = 64;
-/// Requests to one name that are sent before the others have their turn.
+/// The most requests to one name that are sent in a row.
 const IN_TURN: usize = 64;
 
-/// Every name of other machines that is wanted here.
+/// All names of other machines that are imported here.
 pub struct Imports {
+    /// The names, with or without a local end.
     names: BTreeMap<String, Name>,
     acknowledgements: Acknowledgements,
     clocks: Clocks,
-    /// Requests without an answer in time, until their callers have noticed.
+    /// Requests without an answer in time, each until its caller's own time-out has surely passed.
     given_up: Arc<Mutex<Vec<(Instant, Request)>>>,
+    /// Wakes the loop when a request has been given up.
     inbox: Inbox,
 }
 
-/// Who has a name, in the order in which they came, and what stands for the chosen one here.
+/// The presences of one name, in the order in which they appeared, and the local end of the chosen one.
 #[derive(Default)]
 struct Name {
     presences: Vec<Presence>,
     local: Option<Local>,
 }
 
-/// What stands here for a name of another machine.
+/// The local end of a name of another machine.
 enum Local {
+    /// A publisher that relays messages under the numbers that they have there; `last` is the last of them.
     Publisher {
+        /// The publisher's presence.
         presence: Presence,
         publisher: Publisher,
         last: u64,
     },
+    /// A server that forwards requests.
     Server {
+        /// The server's presence.
         presence: Presence,
         server: Server,
         descriptor: OwnedFd,
     },
+    /// A listener for a channel or a controller; each program that connects gets a link.
     Channel {
+        /// The listener's presence.
         presence: Presence,
         listener: RelayListener,
         descriptor: OwnedFd,
     },
-    /// Of a program that knows the engine alone, which is named for its machine.
+    /// A publisher for a program that uses the engine without Linkspan; listings show the engine's name as
+    /// its machine.
     Foreign(Publisher, &'static str),
 }
 
 impl Local {
+    /// Returns the presence that it stands for; a foreign program has none.
     fn presence(&self) -> Option<&Presence> {
         match self {
             Local::Publisher { presence, .. }
@@ -74,7 +101,7 @@ impl Local {
         }
     }
 
-    /// What listings show as its machine.
+    /// Returns what listings show as its machine.
     fn machine(&self) -> &str {
         match self {
             Local::Publisher { presence, .. }
@@ -84,7 +111,10 @@ impl Local {
         }
     }
 
-    /// What takes calls for a server, a channel or a controller of another machine.
+    /// Binds the name for a server, a channel or a controller of another machine.
+    ///
+    /// # Errors
+    /// `AddressInUse` if a program of this machine has the name; those of the system.
     fn listen(name: &str, presence: Presence, config: &Config, engine: &dyn Engine) -> Result<Local> {
         let options = options(config, &presence.machine);
         if matches!(presence.pattern, Pattern::Channel | Pattern::Controller) {
@@ -97,8 +127,9 @@ impl Local {
         }
         // Once the far server has handled a message.
         let mut options = options;
+        // Messages are acknowledged once the far server has handled them.
         options.ack = Acknowledge::Manual;
-        // A program that sends more gets `TooLarge` itself, before it has sent anything.
+        // A program that sends a longer request gets `TooLarge` itself, before it has sent anything.
         options.max_message_size = engine.longest_request().unwrap_or(u64::MAX).min(options.max_message_size);
         let server = Server::serve(name, &options)?;
         Ok(Local::Server { descriptor: dup(&server)?, presence, server })
@@ -106,8 +137,9 @@ impl Local {
 }
 
 impl Name {
-    /// Which of those who have the name it stands for here: the machine that has it already, else the one that came first; of one
-    /// machine its newest incarnation.
+    /// Returns the presence that the name stands for here: of the machine that has a local end already, else
+    /// of the machine that came first; of one machine its newest incarnation. Staying with a machine keeps
+    /// programs here connected.
     fn chosen(&self) -> Option<&Presence> {
         let first = self.presences.first()?;
         let machine = self.local.as_ref().and_then(Local::presence).map(|presence| &presence.machine);
@@ -117,19 +149,20 @@ impl Name {
 }
 
 impl Imports {
-    /// None yet.
+    /// Creates a set without names.
     pub fn new(inbox: Inbox, clocks: Clocks, config: &Config) -> Imports {
         let acknowledgements = Acknowledgements::new(inbox.clone(), config.request_timeout());
         Imports { names: BTreeMap::new(), acknowledgements, clocks, given_up: Arc::default(), inbox }
     }
 
-    /// When servers are to be taken anew whose machine did not have them when a message came, or a caller gives up.
+    /// Returns when a name is to be taken anew, messages are to be sent again, or a caller gives up.
     pub fn deadline(&self) -> Option<Instant> {
         let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         given_up.iter().map(|(at, _)| *at).chain(self.acknowledgements.deadline()).min()
     }
 
-    /// Takes them anew: programs connect again, and send again what was not acknowledged.
+    /// Closes and binds anew the names whose far server was missing when a message came: programs connect
+    /// again, and send again what was not acknowledged.
     pub fn take_anew(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) {
         for name in self.acknowledgements.due() {
             if let Some(it) = self.names.get_mut(&name) {
@@ -140,7 +173,7 @@ impl Imports {
         }
     }
 
-    /// What is to be waited for, with the name that it belongs to.
+    /// Returns the descriptors to wait for, each with its name. Publishers have none.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         self.names.iter().filter_map(|(name, it)| match &it.local {
             Some(Local::Server { descriptor, .. } | Local::Channel { descriptor, .. }) => {
@@ -150,19 +183,21 @@ impl Imports {
         })
     }
 
-    /// Whether the controller of this name is on another machine, and is reached through this program.
+    /// Returns whether the controller of this name is on another machine, and is reached through this
+    /// program.
     pub fn has_controller(&self, name: &str) -> bool {
         let local = self.names.get(name).and_then(|it| it.local.as_ref());
         local.and_then(Local::presence).is_some_and(|it| it.pattern == Pattern::Controller)
     }
 
-    /// Whether a name waits until a program of this machine lets go of it.
+    /// Returns whether a name waits until a program of this machine releases it.
     pub fn is_blocked(&self, status: &Status) -> bool {
         let waits = |name: &String| self.names.get(name).is_some_and(|it| it.local.is_none());
         status.refused.keys().any(waits)
     }
 
-    /// Why no more names of this machine are taken; none where they are. `most` is how many it may have.
+    /// Returns why a further presence of this machine is not accepted, or `None` if it is. `most` is how many
+    /// names a machine may have.
     pub fn surplus(&self, name: &str, machine: &str, most: usize) -> Option<String> {
         let is_of = |it: &&Name| match (&it.local, &it.presences[..]) {
             (Some(Local::Foreign(_, engine)), _) => machine == *engine,
@@ -175,7 +210,10 @@ impl Imports {
         has_more.then(|| format!("{machine} has more than {most} names, and no more are taken of it"))
     }
 
-    /// A name of another machine is there.
+    /// Adds a presence of another machine, or moves one that appears again to the end.
+    ///
+    /// # Errors
+    /// Those of the engine's query for a newest message.
     pub fn appeared(
         &mut self,
         presence: Presence,
@@ -187,12 +225,16 @@ impl Imports {
         name.presences.retain(|it| *it != presence);
         name.presences.push(presence.clone());
         self.settle(&presence.name, config, engine, status);
-        // It may have been away meanwhile: what it published since is asked for in any case.
+        // The connection to its machine may have been lost meanwhile, so the newest message is queried in any
+        // case.
         let chosen = self.names.get(&presence.name).and_then(Name::chosen) == Some(&presence);
         if chosen && presence.pattern == Pattern::Publish { engine.newest(&presence) } else { Ok(()) }
     }
 
-    /// It is there no longer.
+    /// Removes a presence. If it was the chosen one, its local end is dropped and the next one is chosen.
+    ///
+    /// # Errors
+    /// Those of the engine's query for a newest message.
     pub fn gone(
         &mut self,
         presence: &Presence,
@@ -205,7 +247,7 @@ impl Imports {
         if name.local.as_ref().and_then(Local::presence) == Some(presence) {
             name.local = None;
             self.acknowledgements.forget(&presence.name);
-            // Whoever is next is asked for what it has.
+            // The next publisher's first number is unknown until its newest message is.
             if let Some(next) = name.chosen().filter(|next| next.pattern == Pattern::Publish) {
                 engine.newest(next)?;
             }
@@ -215,7 +257,10 @@ impl Imports {
         Ok(())
     }
 
-    /// Tries again what was refused: names of this machine have changed.
+    /// Tries again to bind the names without a local end: names of this machine, or a clock, have changed.
+    ///
+    /// # Errors
+    /// Those of the engine's query for a newest message.
     pub fn retry(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let waits = |(name, it): (&String, &Name)| it.local.is_none().then(|| name.clone());
         let waiting: Vec<String> = self.names.iter().filter_map(waits).collect();
@@ -230,7 +275,8 @@ impl Imports {
         Ok(())
     }
 
-    /// Makes what stands here for a name that of whoever is chosen. A publisher follows once it is known what it begins with.
+    /// Makes the local end of a name that of the chosen presence. A publisher is bound later, by `open`, once
+    /// its first number is known. A name without presences is removed, unless a foreign program has it.
     fn settle(&mut self, of: &str, config: &Config, engine: &dyn Engine, status: &mut Status) {
         let Some(name) = self.names.get_mut(of) else { return };
         let Some(chosen) = name.chosen().cloned() else {
@@ -248,7 +294,7 @@ impl Imports {
             name.local = None;
             self.acknowledgements.forget(of);
         }
-        // Without that machine's clock requests to it would have no deadline.
+        // Without the clock of that machine, requests to it would have no deadline.
         let waits = chosen.pattern == Pattern::Request && self.clocks.is_awaited(&chosen.machine);
         if name.local.is_none() && chosen.pattern != Pattern::Publish && !waits {
             match Local::listen(of, chosen, config, engine) {
@@ -262,7 +308,11 @@ impl Imports {
         self.tell(status);
     }
 
-    /// A message that was published at another machine.
+    /// Publishes here a message that was published at another machine. It is ignored if its publisher is not
+    /// the chosen one.
+    ///
+    /// # Errors
+    /// Those of publishing a message of a program without Linkspan.
     pub fn sample(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
         match sample.origin {
             Some(origin) => self.relay(sample, origin, config, status),
@@ -270,6 +320,8 @@ impl Imports {
         }
     }
 
+    /// Publishes a message under its own number. Numbers that are left out are counted as lost, and repeated
+    /// ones are dropped.
     fn relay(&mut self, sample: Sample, origin: Origin, config: &Config, status: &mut Status) -> Result<()> {
         self.open(&sample.name, origin.incarnation, origin.sequence, config, status);
         let name = self.names.get_mut(&sample.name);
@@ -288,13 +340,14 @@ impl Imports {
                 *last = origin.sequence;
             }
             Ok(false) => status.repeated += 1,
-            // Its number is left out, and subscribers are told so with the next one.
+            // Its number is left out, and subscribers get the loss with the next message.
             Err(e) => status.refuse(&sample.name, format!("a message was not published here: {e}")),
         }
         Ok(())
     }
 
-    /// Makes the publisher that stands for the chosen one, where that is of this incarnation and there is none yet.
+    /// Binds the publisher of the chosen presence, if that has this incarnation and there is none yet.
+    /// `first` is the number of its first message here: subscribers do not count earlier ones as missed.
     fn open(&mut self, of: &str, incarnation: u64, first: u64, config: &Config, status: &mut Status) {
         let Some(name) = self.names.get_mut(of).filter(|it| it.local.is_none()) else { return };
         let chosen = name.chosen().filter(|it| it.incarnation == incarnation).cloned();
@@ -309,7 +362,8 @@ impl Imports {
         }
     }
 
-    /// Publishes what a program that knows the engine alone did.
+    /// Publishes a message of a program that uses the engine without Linkspan. It is refused if a machine has
+    /// the name: the messages of two publishers would be mixed.
     fn publish(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
         let name = self.names.entry(sample.name.clone()).or_default();
         if let Some(chosen) = name.chosen() {
@@ -339,7 +393,7 @@ impl Imports {
         Ok(())
     }
 
-    /// A program that knows the engine alone has ended what it published.
+    /// Removes a name that a program without Linkspan has withdrawn.
     pub fn ended(&mut self, name: &str, status: &mut Status) {
         if self.names.get(name).is_some_and(|it| matches!(it.local, Some(Local::Foreign(..)))) {
             self.names.remove(name);
@@ -347,7 +401,10 @@ impl Imports {
         }
     }
 
-    /// What the newest message of a publisher is, which was asked for.
+    /// Handles the answer to the query for a publisher's newest message.
+    ///
+    /// # Errors
+    /// Those of `sample`.
     pub fn newest(
         &mut self,
         presence: &Presence,
@@ -361,12 +418,16 @@ impl Imports {
                 self.open(&presence.name, presence.incarnation, 1, config, status);
                 Ok(())
             }
-            // Its next message tells.
+            // The publisher is bound with its next message.
             Newest::Unknown => Ok(()),
         }
     }
 
-    /// Sends the requests to other machines that have come at a name, or lets programs in that call a channel.
+    /// Sends the requests that have arrived at a name to its machine, or opens links for programs that have
+    /// connected to a channel.
+    ///
+    /// # Errors
+    /// Those of the server here, of the engine, and of opening links.
     pub fn pump(
         &mut self,
         name: &str,
@@ -392,6 +453,7 @@ impl Imports {
             };
             status.request_out(name);
             let body = Body { encoding: request.encoding(), bytes: request.body().clone() };
+            // A message: its acknowledgement takes the place of an answer.
             if !request.wants_reply() {
                 let (incarnation, number) = (request.incarnation(), request.sequence());
                 if self.acknowledgements.begin(name, request) {
@@ -401,11 +463,14 @@ impl Imports {
                 continue;
             }
             let left = request.remaining().unwrap_or(Duration::MAX).min(config.request_timeout());
+            // Any machine that has the name may get the request, so its deadline is computed by the clock of
+            // each.
             let machines = self.names.get(name).into_iter().flat_map(|it| &it.presences);
             let machines = machines.map(|presence| &presence.machine);
             let until = machines.filter_map(|it| Some((it.clone(), self.clocks.after(it, left)?)));
             let call = Call { body, until: until.collect(), message: None };
-            // Its caller's own time ends first: it is to get its own `Timeout`, and not one of another machine.
+            // The caller's own time-out ends first: it is to get its own `Timeout`, not one of another
+            // machine.
             let is_callers = left < config.request_timeout();
             let (given_up, inbox) = (self.given_up.clone(), self.inbox.clone());
             let respond = move |reply: Reply| {
@@ -418,7 +483,7 @@ impl Imports {
                         .push((gives_up(&request), request));
                     return inbox.wake();
                 }
-                // An error means that the caller has gone, so there is nobody to answer.
+                // An error means that the caller has gone, so no answer is needed.
                 let _ = match reply {
                     Ok(body) => request.reply_payload(&Payload::from_bytes(body.encoding, body.bytes)),
                     Err(failure) => request.fail(&failure),
@@ -429,7 +494,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Drops the requests whose callers have given up.
+    /// Answers the requests whose callers have given up, and removes them.
     pub fn drop_given_up(&self) {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let text = "the server's machine gave no answer in time";
@@ -440,14 +505,18 @@ impl Imports {
         }
     }
 
-    /// Sends the messages again whose outcome did not come in time: their servers have them once.
+    /// Sends again the messages whose outcome did not arrive in time. The far bridge recognises those that it
+    /// has had.
+    ///
+    /// # Errors
+    /// Those of the engine's `request`.
     pub fn repeat(&mut self, engine: &dyn Engine) -> Result<()> {
         for (name, id, body) in self.acknowledgements.repeats() {
             match self.names.get(&name).and_then(|it| it.local.as_ref()) {
                 Some(Local::Server { presence, .. }) => {
                     self.acknowledgements.send(&name, body, id, presence, engine)?;
                 }
-                // Its sender sends it again when the name is there.
+                // Its sender sends it again when the name is bound again.
                 _ => {
                     let gone = failure("NotFound", "no server has the name here now");
                     self.acknowledgements.end(&name, id, Err(gone));
@@ -457,6 +526,7 @@ impl Imports {
         Ok(())
     }
 
+    /// Enters the names that have a local end, and their machines, in the status.
     fn tell(&self, status: &mut Status) {
         let machine = |it: &Name| Some(it.local.as_ref()?.machine().to_owned());
         let names = self.names.iter().filter_map(|(name, it)| Some((name.clone(), machine(it)?)));
@@ -468,21 +538,23 @@ impl Imports {
     }
 }
 
-/// When the caller of a request has surely noticed that its time is over.
+/// Returns the time at which the caller of a request has surely noticed that its time is over.
 fn gives_up(request: &Request) -> Instant {
     const LEEWAY: Duration = Duration::from_millis(100);
     Instant::now() + request.remaining().unwrap_or_default() + LEEWAY
 }
 
+/// Returns the options of a local end; listings show this machine.
 fn options(config: &Config, machine: &str) -> Options {
     Options::default().with_machine(machine).with_timeout(config.request_timeout())
 }
 
-/// A name of one machine among several.
+/// Returns a name of one machine among several, for the status.
 fn shown(presence: &Presence) -> String {
     format!("{} of {}", presence.name, presence.machine)
 }
 
+/// Returns why a name could not be bound, for the status.
 fn refusal(error: &Error) -> String {
     match error.kind() {
         ErrorKind::AddressInUse => "a program of this machine has the name, and keeps it".into(),

@@ -1,4 +1,9 @@
-//! What the engine's threads hand to the loop: a bounded queue, and a descriptor that is readable while something waits in it.
+//! The inbox: a bounded queue from the engine's threads to the event loop, and a descriptor that is readable
+//! while it has items.
+//!
+//! The descriptor is an eventfd, which the loop waits for together with its sockets. The bound counts only
+//! what may be dropped: samples, packets and requests. Presences are always queued, because the loop's list
+//! of names would be wrong without one.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,28 +15,38 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::engine::{Arrival, failure};
 
-/// Bytes of samples and requests that wait, at most; more are dropped, and the numbers of those that follow tell of it.
+/// The most queued bytes of samples, packets and requests. More are dropped; gaps in the numbers show the
+/// loss to subscribers.
 const MOST: usize = 64 << 20;
 
 /// The queue; clones share it.
 #[derive(Clone)]
 pub struct Inbox(Arc<Shared>);
 
+/// What the clones share.
 struct Shared {
+    /// The items, and the bytes of those that count for the bound.
     waiting: Mutex<(VecDeque<Arrival>, usize)>,
+    /// The eventfd.
     waker: OwnedFd,
+    /// Samples and packets that were dropped.
     dropped: AtomicU64,
 }
 
 impl Inbox {
-    /// An empty one.
+    /// Creates an empty inbox.
+    ///
+    /// # Errors
+    /// The error of the system if the process has no more descriptors.
     pub fn new() -> Result<Inbox> {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::os("making an eventfd", e.raw_os_error()))?;
         Ok(Inbox(Arc::new(Shared { waiting: Mutex::default(), waker, dropped: AtomicU64::new(0) })))
     }
 
-    /// Hands something over. Beyond the bound samples are dropped and counted, and requests refused; nothing else is.
+    /// Queues an item and wakes the loop. Beyond the bound samples and packets are dropped and counted, and
+    /// requests are answered with `Full`. An item that is larger than the bound is queued if the queue is
+    /// empty, so that it can pass.
     pub fn push(&self, arrival: Arrival) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let size = arrival.size();
@@ -53,22 +68,23 @@ impl Inbox {
         self.wake();
     }
 
-    /// Wakes the loop, which takes what waits.
+    /// Wakes the loop, which takes the queued items.
     pub fn wake(&self) {
-        // Any number makes it readable; it fails only where the counter is at its end, and readable.
+        // Any number makes it readable. The write fails only if the counter is full, and then it is readable
+        // already.
         let _ = rustix::io::write(&self.0.waker, &[1; 8]);
     }
 
-    /// Takes everything that waits.
+    /// Takes all queued items.
     pub fn take(&self) -> VecDeque<Arrival> {
-        // Before the queue: what comes in between is told again.
+        // Before the queue is taken: an item that comes in between sets it again.
         let _ = rustix::io::read(&self.0.waker, &mut [0u8; 8]);
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.1 = 0;
         std::mem::take(&mut waiting.0)
     }
 
-    /// Samples dropped here because the loop was too slow.
+    /// Returns how many samples and packets were dropped here because the loop was too slow.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }

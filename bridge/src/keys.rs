@@ -1,4 +1,12 @@
-//! `linkspan bridge keys`: an authority of one's own, which vouches for machines, and takes it back.
+//! `linkspan bridge keys`: an authority of the user's own, which issues certificates for machines and revokes
+//! them.
+//!
+//! The authority's folder has its key, its certificate, the list of revoked certificates, and a folder for
+//! each certificate that it has issued, which is to be moved to its machine. Files are made new and never
+//! written over, and synced before the command reports success; the list alone is replaced. A bridge does not
+//! need the authority's key.
+//!
+//! The doc comments of `Keys` are the text of `--help`.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -16,7 +24,7 @@ use time::{Duration, OffsetDateTime};
 use crate::config::is_word;
 use crate::tls::{self, AUTHORITY, CERTIFICATE, Certificate, KEY, LAST, REVOKED};
 
-/// The authority's private key.
+/// The file with the authority's private key.
 const AUTHORITY_KEY: &str = "authority.key";
 
 /// What to do with the keys of machines.
@@ -66,7 +74,12 @@ pub enum Keys {
 }
 
 impl Keys {
-    /// Does it.
+    /// Carries out the command, and prints the result.
+    ///
+    /// # Errors
+    /// `Malformed` for a name, a file or a certificate that is not valid, `Full` if a machine has had all its
+    /// certificates, `NotFound` if there is nothing to revoke, `Internal` if a key or a certificate cannot be
+    /// made or parsed, else those of the system, such as a folder that exists already.
     pub fn run(&self) -> Result<()> {
         match self {
             Keys::Init { folder, days } => init(folder, *days),
@@ -77,6 +90,8 @@ impl Keys {
     }
 }
 
+/// Makes an authority in a new folder. Its certificate may sign certificates of machines, and no further
+/// authorities.
 fn init(folder: &Path, days: u16) -> Result<()> {
     make_folder(folder)?;
     let key = KeyPair::generate().map_err(|e| failed("making a key", &e))?;
@@ -97,6 +112,9 @@ fn init(folder: &Path, days: u16) -> Result<()> {
     Ok(())
 }
 
+/// Issues a certificate for a machine under the lowest number that has no folder here, and makes that folder.
+/// The certificate is for both sides of a TLS connection. The folder gets the current list of revoked
+/// certificates, too.
 fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     if !is_word(machine) {
         let text = format!("{machine:?} is no name of a machine; give it 1 to 64 letters, digits and . _ -");
@@ -138,6 +156,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     Ok(())
 }
 
+/// Adds certificates of a machine to the list of revoked ones: one number, or all that the machine has had.
 fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     let list = folder.join(REVOKED);
     let (before, mut said) = (tls::revoked(&list)?, read(&list)?);
@@ -154,7 +173,8 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     for name in names.iter().filter(|name| !before.contains(name)) {
         said += &format!("{name}\n");
     }
-    // Whole or not at all, also where somebody copies it just now.
+    // The list is replaced by a rename: a program that copies it at the same time gets the old or the new
+    // list, complete.
     let made = folder.join(format!("{REVOKED}.{}", std::process::id()));
     write(&made, &said, 0o644)?;
     std::fs::rename(&made, &list).map_err(|e| tls::os(&list, &e))?;
@@ -166,6 +186,7 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     Ok(())
 }
 
+/// Lists the certificates with their state, in the order of machines and numbers.
 fn list(folder: &Path) -> Result<()> {
     let revoked = tls::revoked(&folder.join(REVOKED))?;
     let entries = std::fs::read_dir(folder).map_err(|e| tls::os(folder, &e))?;
@@ -186,21 +207,23 @@ fn list(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Returns the parameters of a certificate with this common name, which is valid from now on.
 fn params(common_name: &str, days: u16) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    // Clocks of machines differ.
+    // The clocks of machines differ.
     params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
     params.not_after = OffsetDateTime::now_utc() + Duration::days(i64::from(days));
     params
 }
 
+/// Makes a folder that its owner alone can open. Fails if it exists.
 fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().mode(0o700).create(folder).map_err(|e| failed_at("making", folder, &e))
 }
 
-/// A new file: what is there is never written over.
+/// Makes a new file with this mode, and syncs it. Fails if the file exists.
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     let open = || -> std::io::Result<()> {
         let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
@@ -210,14 +233,17 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     open().map_err(|e| failed_at("making", path, &e))
 }
 
+/// Reads a file of an authority's folder.
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| failed_at("reading", path, &e))
 }
 
+/// Returns the error of a call of the system with the path.
 fn failed_at(doing: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::os(format!("{doing} {}", path.display()), error.raw_os_error().unwrap_or(0))
 }
 
+/// Returns the error of an operation on a key or a certificate.
 fn failed(doing: &str, error: &rcgen::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("{doing}: {error}"))
 }

@@ -1,24 +1,30 @@
-//! The program `linkspan-bridge`: names of one machine on another.
+//! The program `linkspan-bridge`: makes names of one machine available on others.
+//!
+//! The program has one loop (`event_loop`), which one thread runs. It exports publishers, servers, channels,
+//! controllers and journals of this machine, and imports those of other machines. An engine (zenoh or NATS)
+//! carries everything between the machines. Its threads never touch the state of the loop: they put what
+//! arrives into an inbox, which wakes the loop.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the command line | `arguments` |
-//! | what it is to do: flags and a TOML file | `config` |
-//! | keys of machines: the authority, a machine's folder, what each may do | `keys`, `tls`, `revocations`, `access`, `patterns` |
-//! | the loop that everything goes through | `event_loop` |
+//! | the configuration: flags and a TOML file | `config` |
+//! | keys of machines: the authority, a machine's folder, the rights of each machine | `keys`, `tls`, `revocations`, `access`, `patterns` |
+//! | the event loop | `event_loop` |
 //! | names of this machine for others, names of others here | `exports`, `exported_server`, `imports` |
 //! | the clocks of other machines, by which requests have deadlines | `clocks` |
 //! | when messages to servers of other machines are acknowledged | `acknowledgement` |
 //! | links between programs of two machines | `links` |
 //! | journals of one machine on another | `journals` |
-//! | what an engine between machines has to do; zenoh, NATS | `engine`, `engines` |
-//! | what the loop is woken by | `inbox`, `directory` |
-//! | the service that a controller and a supervisor have to do with | `service` |
+//! | the interface of an engine between machines; zenoh, NATS | `engine`, `engines` |
+//! | what wakes the loop | `inbox`, `directory` |
+//! | the bridge as a service, for a controller and a supervisor | `service` |
 //! | what was carried, refused and lost; lines on standard error | `status`, `stderr` |
 
-// What it did and why it ended stands on standard error, what `check` found on standard output.
+// Standard error has the log and the error with which the program ends; standard output has the result of
+// `check`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
-// What one engine alone uses lies idle without it.
+// Without one of the engines the code that it alone uses is dead.
 #![cfg_attr(not(all(feature = "nats", feature = "zenoh")), allow(dead_code))]
 
 mod access;
@@ -51,6 +57,7 @@ use clap::Parser;
 use config::Config;
 use linkspan::Result;
 
+/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
@@ -62,6 +69,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs the action of the command line: `check`, `keys`, or, without an action, the bridge itself.
+///
+/// The configuration is validated before anything is opened, so that a mistake in it has no effect on other
+/// programs.
 fn run(arguments: Arguments) -> Result<()> {
     if let Some(Action::Check { file }) = &arguments.action {
         let config = Config::check(file)?;

@@ -1,4 +1,8 @@
-//! What was revoked while the bridge runs: the list in its folder of keys counts as soon as it changes.
+//! Watches the list of revoked certificates in the bridge's folder of keys: a change takes effect while the
+//! bridge runs.
+//!
+//! The access control of a session is fixed when the session is opened. So a changed list ends the session,
+//! and the event loop opens a new one with the new list.
 
 use std::path::PathBuf;
 
@@ -15,12 +19,18 @@ const WARNING: Duration = Duration::days(30);
 
 /// The list as it was when the session was opened.
 pub struct Revocations {
+    /// The path of the list.
     list: PathBuf,
+    /// The names of the certificates that were revoked then.
     known: Vec<String>,
 }
 
 impl Revocations {
-    /// Watches the list from now on; none without keys.
+    /// Starts to watch the list, and enters the certificate of this machine in the status. Returns `None` if
+    /// the bridge has no keys. A certificate that expires soon is a warning in the log.
+    ///
+    /// # Errors
+    /// Those of `Folder::read`: a missing or malformed file, a certificate that has expired or was revoked.
     pub fn watch(config: &Config, watch: &Watch, status: &mut Status) -> Result<Option<Revocations>> {
         let Some(tls) = &config.tls else { return Ok(None) };
         watch.also(&tls.folder)?;
@@ -34,7 +44,8 @@ impl Revocations {
         Ok(Some(Revocations { list: tls.folder.join(REVOKED), known: folder.revoked }))
     }
 
-    /// Whether it says something else by now. One that cannot be read says what it said before.
+    /// Returns whether the list has changed since the session was opened. If it cannot be read, the error is
+    /// logged and the previous list stays in force: a file that is being copied must not end every session.
     pub fn has_changed(&self, status: &mut Status) -> bool {
         revoked(&self.list).map_or_else(
             |e| {

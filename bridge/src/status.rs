@@ -1,4 +1,9 @@
-//! What the bridge counts, and what it says of it: a name at which its state is published, and lines for its log.
+//! The counters and problems of a bridge: what it publishes as its status, its answer to the command `get
+//! data`, and lines for its log.
+//!
+//! The status is published at most every half second, and only if it has changed. Counts of each name are in
+//! the answer to the command alone. Names and machines of other bridges end up in the log and on terminals,
+//! so control characters are escaped, and the number of entries is bounded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,20 +11,21 @@ use std::time::{Duration, Instant};
 use linkspan::{Options, Publisher, Result, Timestamp, Value};
 use time::OffsetDateTime;
 
-/// The state is published no more often than this.
+/// The shortest time between two published states.
 const EVERY: Duration = Duration::from_millis(500);
-/// What was carried is logged no more often than this, and losses no more often than that.
+/// The shortest time between two lines of the log about what was carried, and between two about losses.
 const REPORTS: Duration = Duration::from_secs(60);
 const WARNINGS: Duration = Duration::from_secs(5);
-/// Names that are counted for themselves, at most; of more, those that are carried no longer are forgotten.
+/// The most names with counts of their own. Beyond it, the counts of names that are no longer carried are
+/// removed.
 const NAMES: usize = 10_000;
 
-/// By how many seconds clocks may differ before it is told.
+/// The difference between two clocks, in seconds, from which on it is reported.
 const CLOCKS: f64 = 1.0;
-/// Names that are told to be refused, and bridges that are told to be there, at most.
+/// The most refused names, and the most machines with bridges, that are listed.
 const TOLD: usize = 1_000;
 
-/// What was carried of one name.
+/// The counters of one name.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     /// Messages, in either direction.
@@ -30,20 +36,20 @@ pub struct Counts {
     pub requests: u64,
 }
 
-/// Counters, and names that were refused.
+/// The state of the bridge, as it is published.
 #[derive(Default)]
 pub struct Status {
     /// Messages that went to other machines.
     pub sent: u64,
     /// Messages of other machines that were published here.
     pub received: u64,
-    /// Those that had been published here before, and were dropped.
+    /// Messages of other machines that had been published here before, and were dropped.
     pub repeated: u64,
     /// Messages of this machine that were overwritten before they could be sent.
     pub overrun: u64,
-    /// Messages of other machines that never came, which subscribers were told.
+    /// Messages of other machines that did not arrive, which subscribers here get as `Lagged`.
     pub lost: u64,
-    /// Samples dropped because this program was too slow.
+    /// Samples and packets dropped because the loop was too slow.
     pub dropped: u64,
     /// Messages that the engine does not carry because of their size.
     pub too_large: u64,
@@ -61,48 +67,56 @@ pub struct Status {
     pub exported: Vec<String>,
     /// Names that are imported, and their machines.
     pub imported: BTreeMap<String, String>,
-    /// The same of journals.
+    /// Journals that are exported.
     pub exported_journals: Vec<String>,
+    /// Journals that are imported, and their machines.
     pub imported_journals: BTreeMap<String, String>,
     /// Names that are not carried, and why.
     pub refused: BTreeMap<String, String>,
-    /// The name of this machine's certificate, and until when it counts.
+    /// The name of this machine's certificate, and the time until which it is valid.
     pub certificate: Option<(String, OffsetDateTime)>,
-    /// The machines of other bridges that are met, each with their number.
+    /// The machines of other bridges that are known, each with the number of its bridges.
     pub bridges: BTreeMap<String, usize>,
-    /// Addresses at which others are met, and at which they may come.
+    /// The addresses that the bridge connects to.
     pub connect: Vec<String>,
-    /// Where others may come.
+    /// The addresses at which it accepts connections.
     pub listen: Vec<String>,
-    /// Seconds by which the clocks of other machines are ahead of this one's, where they are.
+    /// Seconds by which the clocks of other machines are ahead of this machine's, for those that are.
     ahead: BTreeMap<String, f64>,
+    /// The counters of each name.
     names: BTreeMap<String, Counts>,
+    /// Lines for the log that have not been taken, each with its level.
     notes: Vec<(&'static str, String)>,
+    /// When the log had the last line about what was carried, and the counters then.
     reported: Option<(Instant, [u64; 4])>,
+    /// When the log had the last line about losses, and their number then.
     warned: Option<(Instant, u64)>,
+    /// When the log had the last line about a late request.
     late_noted: Option<Instant>,
+    /// Whether the refused names have changed since the reason was taken.
     reason_changed: bool,
+    /// Whether there is something to publish.
     changed: bool,
 }
 
 impl Status {
-    /// A message went to other machines.
+    /// Counts a message that was sent to other machines.
     pub fn sent(&mut self, name: &str) {
         self.sent += 1;
         self.counts(name).carried += 1;
     }
 
-    /// A message of another machine was published here, and this many before it never came.
+    /// Counts a message of another machine that was published here, and those before it that did not arrive.
     pub fn received(&mut self, name: &str, lost: u64) {
         self.received += 1;
-        // The numbers are the other machine's.
+        // The numbers come from the other machine, so their sum may overflow.
         self.lost = self.lost.saturating_add(lost);
         let counts = self.counts(name);
         counts.carried += 1;
         counts.lost = counts.lost.saturating_add(lost);
     }
 
-    /// Records of a journal of another machine were written here.
+    /// Counts records of a journal of another machine that were written here.
     pub fn received_records(&mut self, name: &str, count: u64) {
         if count > 0 {
             self.received += count;
@@ -110,19 +124,20 @@ impl Status {
         }
     }
 
-    /// Messages of this machine were overwritten before they could be sent.
+    /// Counts messages of this machine that were overwritten before they could be sent.
     pub fn overrun(&mut self, name: &str, missed: u64) {
         self.overrun += missed;
         self.counts(name).lost += missed;
     }
 
-    /// A request of another machine.
+    /// Counts a request of another machine.
     pub fn request_in(&mut self, name: &str) {
         self.requests_in += 1;
         self.counts(name).requests += 1;
     }
 
-    /// A request of another machine arrived after its deadline.
+    /// Counts a request of another machine that arrived after its deadline, and logs it if the last such line
+    /// is old enough.
     pub fn late(&mut self, name: &str) {
         self.late += 1;
         self.changed = true;
@@ -136,25 +151,26 @@ impl Status {
         }
     }
 
-    /// So many requests of other machines had no answer at their deadline.
+    /// Counts requests of other machines that had no answer at their deadline.
     pub fn expired(&mut self, count: u64) {
         self.expired += count;
         self.changed |= count > 0;
     }
 
-    /// A message was refused for good, because the engine does not carry one of its size.
+    /// Counts and logs a message that is lost because the engine carries none of its size.
     pub fn too_large(&mut self, name: &str, why: &str) {
         self.too_large += 1;
         self.counts(name).lost += 1;
         self.note("warning", format!("a message to {name} is lost: {why}; {} in all", self.too_large));
     }
 
-    /// A request of this machine to another.
+    /// Counts a request of this machine to another.
     pub fn request_out(&mut self, name: &str) {
         self.requests_out += 1;
         self.counts(name).requests += 1;
     }
 
+    /// Returns the counters of a name, and marks the status as changed.
     fn counts(&mut self, name: &str) -> &mut Counts {
         self.changed = true;
         if !self.names.contains_key(name) {
@@ -173,7 +189,7 @@ impl Status {
         self.names.entry(name.to_owned()).or_default()
     }
 
-    /// Another bridge is met, or is there no longer.
+    /// Records that a bridge of a machine has appeared or gone.
     pub fn meet(&mut self, machine: &str, is_there: bool) {
         if self.bridges.len() >= TOLD && !self.bridges.contains_key(machine) {
             return;
@@ -186,7 +202,9 @@ impl Status {
         self.changed = true;
     }
 
-    /// Looks when a message was sent that has just come: what is in the future tells of clocks that differ.
+    /// Compares the time at which a message was sent, in nanoseconds since 1970, with the clock here. A
+    /// message from the future means that the clocks differ, which is logged when the difference has changed
+    /// by more than a second. A clock that is behind looks like a message that was long under way.
     pub fn look_at_clock(&mut self, name: &str, sent: i64) {
         let seconds = sent.saturating_sub(Timestamp::now().0) as f64 / 1e9;
         if seconds < CLOCKS {
@@ -201,7 +219,7 @@ impl Status {
         }
     }
 
-    /// No name is carried any more.
+    /// Clears what belongs to a session, because no name is carried any more. The counters stay.
     pub fn clear(&mut self) {
         self.reason_changed |= !self.refused.is_empty();
         self.exported.clear();
@@ -214,12 +232,12 @@ impl Status {
         self.changed = true;
     }
 
-    /// Notes a line for the log.
+    /// Adds a line for the log.
     pub fn note(&mut self, level: &'static str, text: impl AsRef<str>) {
         self.notes.push((level, printable(text.as_ref())));
     }
 
-    /// The lines for the log since the last time.
+    /// Returns the lines for the log since the last call, with those about losses and counters that are due.
     pub fn take_notes(&mut self) -> Vec<(&'static str, String)> {
         let now = Instant::now();
         let lost = self.lost.saturating_add(self.overrun).saturating_add(self.dropped);
@@ -237,6 +255,7 @@ impl Status {
         std::mem::take(&mut self.notes)
     }
 
+    /// Returns the counters for a line of the log.
     fn totals(&self) -> String {
         format!(
             "{} sent, {} received, {} lost, {} overrun, {} dropped; {} requests in, {} of them late, {} out",
@@ -251,7 +270,8 @@ impl Status {
         )
     }
 
-    /// What is wrong now, where that has changed: names that are not carried.
+    /// Returns what is wrong now, if that has changed: the names that are not carried. Empty if there is none
+    /// any more.
     pub fn take_reason(&mut self) -> Option<String> {
         std::mem::take(&mut self.reason_changed).then(|| {
             match (self.refused.iter().next(), self.refused.len()) {
@@ -264,15 +284,15 @@ impl Status {
         })
     }
 
-    /// Something is to be published anew.
+    /// Marks the status as changed, so that it is published.
     pub fn touch(&mut self) {
         self.changed = true;
     }
 
-    /// Notes that a name is not carried, and says so once.
+    /// Records that a name is not carried, and logs it unless it was refused for the same reason before.
     pub fn refuse(&mut self, name: &str, why: String) {
         let is_new = self.refused.get(name) != Some(&why);
-        // Of more, none is told: whoever has so many means harm.
+        // Further names are not recorded: so many come only from a machine that does harm.
         if is_new && (self.refused.len() < TOLD || self.refused.contains_key(name)) {
             self.note("warning", format!("{name} is not carried: {why}"));
             self.refused.insert(name.to_owned(), why);
@@ -280,14 +300,14 @@ impl Status {
         }
     }
 
-    /// The name is carried now, or wanted no longer.
+    /// Records that a name is carried now, or is not to be carried any more.
     pub fn allow(&mut self, name: &str) {
         let was_refused = self.refused.remove(name).is_some();
         self.changed |= was_refused;
         self.reason_changed |= was_refused;
     }
 
-    /// Everything, with what was carried of each name.
+    /// Returns the whole status, with the counters of each name.
     pub fn to_value(&self) -> Value {
         let mut all = self.summary();
         let counts = |it: &Counts| {
@@ -301,7 +321,7 @@ impl Status {
         all
     }
 
-    /// What is published of it: without each name's counts.
+    /// Returns the status as it is published: without the counters of each name.
     fn summary(&self) -> Value {
         let text = |(name, text): (&String, &String)| (name.clone(), text.as_str().into());
         let imported = self.imported.iter().chain(&self.imported_journals);
@@ -340,25 +360,35 @@ impl Status {
     }
 }
 
-/// The text without characters that a terminal takes for commands: names are what others say.
+/// Returns the text with control characters escaped, which a terminal would take for commands: names come
+/// from others.
 fn printable(text: &str) -> String {
     let one = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(one).collect()
 }
 
-/// Publishes the state, so that others here can look at it.
+/// The publisher of the status, for other programs of this machine.
 pub struct Shown {
+    /// Its publisher.
     publisher: Publisher,
+    /// When the status was published last.
     at: Option<Instant>,
 }
 
 impl Shown {
-    /// Takes the name.
+    /// Binds the name of the status.
+    ///
+    /// # Errors
+    /// Those of making a publisher, such as `AddressInUse`.
     pub fn new(name: &str) -> Result<Shown> {
         Ok(Shown { publisher: Publisher::new(name, &Options::default())?, at: None })
     }
 
-    /// Publishes what has changed, and gives how long it is until that may be done again.
+    /// Publishes the status if it has changed. Returns the time that is left if it was published too short a
+    /// time ago.
+    ///
+    /// # Errors
+    /// Those of publishing.
     pub fn show(&mut self, status: &mut Status) -> Result<Option<Duration>> {
         if !status.changed {
             return Ok(None);
@@ -371,7 +401,10 @@ impl Shown {
         Ok(None)
     }
 
-    /// Publishes the state as it is.
+    /// Publishes the status as it is now.
+    ///
+    /// # Errors
+    /// Those of publishing.
     pub fn show_now(&mut self, status: &mut Status) -> Result<()> {
         self.publisher.send(&status.summary())?;
         (self.at, status.changed) = (Some(Instant::now()), false);

@@ -1,4 +1,9 @@
-//! The folder with which a machine shows who it is: the authority's certificate, its own, its private key, and what was revoked.
+//! The folder of a machine's keys: the authority's certificate, its own certificate, its private key, and the
+//! list of revoked certificates.
+//!
+//! A certificate has the common name `linkspan:MACHINE.NUMBER`. The engine checks certificates of other
+//! machines during the TLS handshake; this module checks the machine's own folder when the bridge starts, so
+//! that a mistake there is an error with the file's name and not a connection that fails.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,51 +16,52 @@ use time::OffsetDateTime;
 use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::X509Certificate;
 
-/// The files of such a folder.
+/// The authority's certificate, by which those of other machines are checked.
 pub const AUTHORITY: &str = "authority.pem";
 /// The machine's certificate.
 pub const CERTIFICATE: &str = "machine.pem";
 /// Its private key.
 pub const KEY: &str = "machine.key";
-/// The names of the certificates that count no longer, one a line.
+/// The names of the revoked certificates, one a line; lines that begin with # are comments.
 pub const REVOKED: &str = "revoked";
-/// How many certificates a machine may have had, at most.
+/// The most certificates that a machine may have had. The access control names each of them.
 pub const LAST: u32 = 32;
-/// Bytes of such a file, at most.
+/// The most bytes that are read of such a file.
 const LONGEST: u64 = 1 << 20;
-/// What the common names of certificates begin with. No public authority vouches for such a name.
+/// The beginning of the common names of certificates. No public authority issues a certificate with such a
+/// name.
 const PREFIX: &str = "linkspan:";
 
-/// What a certificate says.
+/// The fields of a certificate that a bridge uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Whose it is.
+    /// The machine that it is for.
     pub machine: String,
-    /// Which of the certificates of that machine.
+    /// Its number among the certificates of that machine, from 1.
     pub number: u32,
-    /// From when on it counts.
+    /// The time from which it is valid.
     pub not_before: OffsetDateTime,
-    /// Until when it counts.
+    /// The time until which it is valid.
     pub not_after: OffsetDateTime,
 }
 
 impl Certificate {
-    /// The name of a machine's certificate, such as north.1.
+    /// Returns the name of a machine's certificate, such as north.1.
     pub fn name_of(machine: &str, number: u32) -> String {
         format!("{machine}.{number}")
     }
 
-    /// The common name in the certificate of this name.
+    /// Returns the common name in the certificate of this name.
     pub fn common_name(name: &str) -> String {
         format!("{PREFIX}{name}")
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> String {
         Certificate::name_of(&self.machine, self.number)
     }
 
-    /// What keeps others from taking it at this time.
+    /// Returns why other machines refuse it at this time, or `None` if it is valid.
     pub fn problem(&self, now: OffsetDateTime) -> Option<String> {
         let name = self.name();
         if now < self.not_before {
@@ -68,18 +74,25 @@ impl Certificate {
     }
 }
 
-/// The folder of a machine.
+/// The folder of a machine, read and checked.
 #[derive(Clone, Debug)]
 pub struct Folder {
+    /// Its path.
     path: PathBuf,
-    /// Its certificate.
+    /// The machine's certificate.
     pub certificate: Certificate,
-    /// The names of the certificates that count no longer.
+    /// The names of the revoked certificates.
     pub revoked: Vec<String>,
 }
 
 impl Folder {
-    /// Reads one, and says what is wrong with it.
+    /// Reads a folder and checks that its files fit together.
+    ///
+    /// # Errors
+    /// `Malformed` if a file is not in PEM, the authority has not signed the certificate, the key is not that
+    /// of the certificate, or the certificate was not made by `linkspan bridge keys issue`.
+    /// `PermissionDenied` if the certificate is not valid now or was revoked, or if other users may read or
+    /// change the key. Else the error of the system with the path.
     pub fn read(path: &Path) -> Result<Folder> {
         let (authority, own, key) = (path.join(AUTHORITY), path.join(CERTIFICATE), path.join(KEY));
         let (of_authority, of_own) = (text(&authority)?, text(&own)?);
@@ -102,6 +115,7 @@ impl Folder {
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
         let mode = std::fs::metadata(&key).map_err(|e| os(&key, &e))?.mode();
+        // A key that other users can read identifies them as well as this machine.
         if mode & 0o077 != 0 {
             let text = format!(
                 "{} has mode {:03o}: others may read or change it; chmod 600 it",
@@ -118,13 +132,16 @@ impl Folder {
         Ok(Folder { path: path.to_owned(), certificate, revoked })
     }
 
-    /// The path of one of its files.
+    /// Returns the path of one of its files.
     pub fn file(&self, name: &str) -> String {
         self.path.join(name).to_string_lossy().into_owned()
     }
 }
 
-/// The certificate in a file.
+/// Reads the certificate in a file, without checking that it is valid.
+///
+/// # Errors
+/// `Malformed` if it is not a certificate of a machine; else the error of the system with the path.
 pub fn certificate(path: &Path) -> Result<Certificate> {
     let said = |it: &X509Certificate<'_>| {
         read_certificate(it).ok_or_else(|| wrong(path, "is no certificate of a machine"))
@@ -132,7 +149,11 @@ pub fn certificate(path: &Path) -> Result<Certificate> {
     parsed(&text(path)?, path, said)
 }
 
-/// The names in a list of what was revoked; one that is not there is empty.
+/// Reads a list of revoked certificates. A list that does not exist is empty.
+///
+/// # Errors
+/// `Malformed` for a line that is not the name of a certificate: a misspelt name would revoke nothing. Else
+/// the error of the system with the path.
 pub fn revoked(path: &Path) -> Result<Vec<String>> {
     match text(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -150,12 +171,13 @@ pub fn revoked(path: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// The machine and the number in a certificate's name.
+/// Splits a certificate's name into the machine and the number. The machine's name may have dots itself.
 fn name(name: &str) -> Option<(&str, u32)> {
     let (machine, number) = name.rsplit_once('.')?;
     Some((machine, number.parse().ok()?))
 }
 
+/// Returns the fields of a certificate, or `None` if its common name is not that of a machine.
 fn read_certificate(certificate: &X509Certificate<'_>) -> Option<Certificate> {
     let common = certificate.subject().iter_common_name().next()?.as_str().ok()?;
     let (machine, number) = name(common.strip_prefix(PREFIX)?)?;
@@ -164,11 +186,14 @@ fn read_certificate(certificate: &X509Certificate<'_>) -> Option<Certificate> {
     Some(Certificate { machine: machine.to_owned(), number, not_before, not_after })
 }
 
+/// Parses a certificate and passes it to `look`: a parsed certificate borrows its bytes and cannot be
+/// returned.
 fn parsed<T>(text: &str, path: &Path, look: impl FnOnce(&X509Certificate<'_>) -> Result<T>) -> Result<T> {
     let (_, pem) = parse_x509_pem(text.as_bytes()).map_err(|_| wrong(path, "is no certificate in PEM"))?;
     look(&pem.parse_x509().map_err(|_| wrong(path, "is no X.509 certificate"))?)
 }
 
+/// Reads a file, up to `LONGEST` bytes.
 fn text(path: &Path) -> Result<String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|e| os(path, &e))?;
@@ -176,11 +201,12 @@ fn text(path: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// Returns the error that a file is not what it should be.
 fn wrong(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{} {what}", path.display()))
 }
 
-/// What the system says of a file.
+/// Returns the error of the system for a file.
 pub fn os(path: &Path, error: &std::io::Error) -> Error {
     Error::os(format!("opening {}", path.display()), error.raw_os_error().unwrap_or(0))
 }

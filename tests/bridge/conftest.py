@@ -35,7 +35,7 @@ def accepts(port: int) -> bool:
 
 
 class NatsServer:
-    """A NATS server, with JetStream where nothing else is said; what it keeps outlives its process."""
+    """A NATS server, with JetStream by default; its stored messages outlive its process."""
 
     def __init__(self, folder: Path, configuration: str = "", port: int | None = None, *, jetstream: bool = True) -> None:
         folder.mkdir()

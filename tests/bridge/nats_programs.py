@@ -1,4 +1,4 @@
-"""Programs that know NATS and nothing of Linkspan, one for each word on the command line.
+"""Programs that use NATS without Linkspan, one for each word on the command line.
 
 usage: nats_programs.py URL listen|publish|end|newest|ask|bucket NAME [VALUE]
 

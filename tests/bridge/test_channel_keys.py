@@ -20,14 +20,14 @@ UNIT, CALL, ANSWER, HEAD = 0, 0, 1, 56
 
 
 class Probe:
-    """A program of zenoh with the certificate of the machine probe, which speaks as a bridge does."""
+    """A program of zenoh with the certificate of the machine probe, which follows the protocol of bridges."""
 
     def __init__(self, opened: zenoh.Session) -> None:
         self.opened, self.number, self.own = opened, 0, 0x77
         self.came: Queue[tuple[str, bytes]] = Queue()
         self.here = opened.liveliness().declare_token(f"{ROOT}/@alive/bridge/probe/{self.own:x}/bridge")
         remote = zenoh.Locality.REMOTE
-        # What it may not have it asks for, too.
+        # It also requests what it may not have.
         self.packets = [
             opened.declare_subscriber(f"{ROOT}/@link/{keys}", self.received, allowed_origin=remote)
             for keys in (f"probe/*/{self.own:x}", "**", "south/**")
@@ -98,7 +98,7 @@ def test_machine_has_no_channel_that_it_was_not_given(secure, authority):
             probe.call(name)
             assert probe.answer() == b"\0", f"{name} is the same as one that is not there"
         eventually(lambda: north.status()["links"] == 1, "one link")
-        # In the name of another machine, in the key or in the packet: nothing is answered, and nobody is called.
+        # In the name of another machine, in the key or in the packet: there is no answer, and no program is called.
         probe.call("secret/line", speaker="south")
         assert probe.answer(PATIENCE) is None
         probe.call("lab/line", own=0x99)

@@ -1,4 +1,4 @@
-"""Channels between machines: at least once, in order, never twice to one incarnation, whoever is killed or stopped, whatever the network does."""
+"""Channels between machines: at least once, in order, never twice to one incarnation, whichever program is killed or stopped, whatever the network does."""
 
 import os
 import random
@@ -58,7 +58,7 @@ class End:
 
 
 class Network:
-    """What is between two bridges: TCP, handed on byte by byte, until it is told to hold everything back."""
+    """A TCP proxy between two bridges, which forwards bytes until a test makes it hold everything back."""
 
     def __init__(self, meeting: Meeting) -> None:
         self.meeting, self.to, self.open = meeting, meeting.port, threading.Event()
@@ -164,7 +164,7 @@ def test_close_returns_once_the_far_program_has_consumed(machines, network):
     south.has("lab/line")
     south.run("send", "lab/line", '{"number": 1}')
     assert [number for _, number in far.given()] == [1]
-    # Nobody consumes: the sender's deadline passes, although both bridges have taken the message.
+    # No program consumes: the sender's deadline passes, although both bridges have taken the message.
     End(north, "hold", "lab/held").start(0)
     south.has("lab/held")
     assert "Timeout" in south.run("send", "lab/held", "7", "-t", "1", code=3)

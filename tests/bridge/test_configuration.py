@@ -1,4 +1,4 @@
-"""The command line and the configuration file: what is refused, and what `check` says."""
+"""The command line and the configuration file: what is refused, and what `check` prints."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ def test_mistakes_are_told_with_their_place(machines):
         ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["nats://10.0.0.1:4222"]\n', "4:12: "),
         ('export = ["lab/*"]\nstatus = "x y"\n', "2:10: "),
         ('export = ["lab/*"]\nservice = ""\n', "2:11: "),
-        # It is what the file does not say.
+        # The file lacks it.
         ("", " nothing to carry: say what"),
         ('export = ["lab/*"]\n', " "),
     ]:

@@ -1,4 +1,4 @@
-"""What `linkspan doctor` finds about the bridge, and what it says to do."""
+"""What `linkspan doctor` finds about the bridge, and the remedies that it names."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def findings(machine: Machine) -> list[dict]:
 
 
 def found(machine: Machine, text: str) -> dict:
-    """The finding that says so, once there is one."""
+    """The finding with this text, once there is one."""
     return eventually(
         lambda: next((one for one in findings(machine) if text in one["what"]), None), f"doctor finds {text!r}"
     )

@@ -1,4 +1,4 @@
-"""Programs that know zenoh and nothing of Linkspan: they subscribe, publish, query and answer."""
+"""Programs that use zenoh without Linkspan: they subscribe, publish, query and answer."""
 
 import json
 import threading

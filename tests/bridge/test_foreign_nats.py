@@ -1,4 +1,4 @@
-"""Programs that know NATS and nothing of Linkspan: they subscribe, publish, ask and answer."""
+"""Programs that use NATS without Linkspan: they subscribe, publish, send requests and answer."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Journals of one machine on another: the same records under the same numbers, once and all, whoever is killed, cut off or full."""
+"""Journals of one machine on another: the same records under the same numbers, complete and without repetition, whichever program is killed, cut off or has a full disk."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Machines that know each other by certificates: who has none, a revoked one or another authority's learns nothing, and nobody may do more than was said."""
+"""Machines that identify each other by certificates: one with none, a revoked one or another authority's learns nothing, and no machine may do more than its rights."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def session(port: int, folder: Path | None, protocol: str = "tls") -> zenoh.Sess
 
 
 def learned(opened: zenoh.Session, patience: float = PATIENCE) -> tuple[list[str], list[str]]:
-    """What a program of zenoh gets that asks for everything: keys with values, and tokens."""
+    """What a program of zenoh gets that queries everything: keys with values, and tokens."""
     values: list[str] = []
     subscriber = opened.declare_subscriber(f"{ROOT}/**", lambda sample: values.append(str(sample.key_expr)))
     tokens: list[str] = []
@@ -104,7 +104,7 @@ def learned(opened: zenoh.Session, patience: float = PATIENCE) -> tuple[list[str
     subscriber.undeclare()
     watch.undeclare()
     names = (token.rpartition("/@alive/")[2].split("/", 3) for token in tokens)
-    # That there is a bridge is told to whoever may have to do with it.
+    # The presence of a bridge is visible to the machines that it trusts.
     return sorted(set(values)), sorted({name[3] for name in names if name[0] != "bridge"})
 
 

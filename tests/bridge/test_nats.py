@@ -60,7 +60,7 @@ def test_server_away_for_long_takes_names_with_it_and_brings_them_back(pair, mee
     eventually(lambda: north.status().get("requests_in") == 1, "the request has come")
     meeting.server.kill()
     eventually(lambda: south.listed("lab/name") is None, "names go with the server")
-    # The bridge's answer says so (1), or the caller itself where the bridge has taken the name away before (4).
+    # The error is the bridge's answer (1), or the caller's own if the bridge has withdrawn the name before (4).
     assert caller.wait(SOON) in (1, 4) and "Disconnected" in south.said.read_text()
     say(publisher, 2)
     meeting.server.start()
@@ -270,7 +270,7 @@ def test_bridge_that_is_killed_is_gone_before_its_time(machines, meeting):
 
 @pytest.mark.parametrize("what", ["user", "token", "nkey", "credentials"])
 def test_server_that_asks_who_it_is(machines, tmp_path, what):
-    """Two bridges that show it meet; one that shows something else is refused, and is told by which file. No secret is in a log or a command line."""
+    """Two bridges that show it meet; one that shows something else is refused, with the name of its file. No secret is in a log or a command line."""
     jetstream, wrong = True, "not-it"
     if what == "user":
         configuration, secret, flags = 'authorization { user: bridge, password: "let-me-in" }', "let-me-in", ("--user", "bridge", "--password-file")
@@ -282,7 +282,7 @@ def test_server_that_asks_who_it_is(machines, tmp_path, what):
         wrong = Key(USER, tmp_path / "other").seed
     else:
         configuration, secret = operator(tmp_path / "operator")
-        # JetStream would want an account of the system, which bridges have no need of.
+        # JetStream would need an account of the system, which bridges do not need.
         jetstream, wrong, flags = False, operator(tmp_path / "other")[1], ("--credentials",)
     server = NatsServer(tmp_path / "server", configuration, jetstream=jetstream)
     try:
@@ -299,7 +299,7 @@ def test_server_that_asks_who_it_is(machines, tmp_path, what):
         shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
         logs = "".join(machine.said.read_text() for machine in (north, south, stranger))
         assert not any(line in logs for line in shown)
-        # The same in a file; what is wrong with a secret's file is told before it is tried.
+        # The same in a file; what is wrong with a secret's file is reported before it is tried.
         other = machines("west")
         file, held = other.folder / "bridge.toml", other.folder / "secret"
         user = 'user = "bridge"\n' if what == "user" else ""

@@ -84,7 +84,7 @@ def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machin
         sent += 10
         bridges[machine.name] = machine.bridge(*arguments)
         south.has("lab/count")
-        # What is published from now on arrives; of the ten before it the newest, and the rest is told.
+        # What is published from now on arrives; of the ten before it the newest, and the rest is counted as missed.
         eventually(lambda: south.run("latest", "lab/count", "--json").strip() == str(sent), "the newest is there")
         say(publisher, sent + 1)
         sent += 1

@@ -1,4 +1,4 @@
-"""Requests between machines: answers, failures, nobody there, servers and bridges that are killed."""
+"""Requests between machines: answers, failures, missing servers, servers and bridges that are killed."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ from conftest import SOON, Lines, Machine, eventually, kill
 
 
 class Sender:
-    """A program that sends to a server and calls it as it is asked to: `sending_end.py`."""
+    """A program that sends to a server and calls it on command: `sending_end.py`."""
 
     def __init__(self, machine: Machine, name: str) -> None:
         command = [sys.executable, str(Path(__file__).with_name("sending_end.py")), name]

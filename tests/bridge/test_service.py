@@ -1,4 +1,4 @@
-"""The bridge as a service: what a controller sees of it, pausing it, ending it, and what a supervisor hears."""
+"""The bridge as a service: what a controller sees of it, pausing it, ending it, and what a supervisor receives."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def test_paused_bridge_has_let_go_of_its_names_and_carries_them_again_afterwards
     say(publisher, 2, 3)
     north.run("service", "run", "bridge", "--wait")
     south.has("lab/a")
-    # Of what was published meanwhile the newest comes, and the rest is told.
+    # Of what was published meanwhile the newest comes, and the rest is counted as missed.
     assert subscriber.next() == "3"
     eventually(lambda: "Lagged (125)" in south.said.read_text(), "the loss is told")
     assert counted(north)["names"]["lab/a"]["carried"] >= 2

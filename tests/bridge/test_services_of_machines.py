@@ -1,4 +1,4 @@
-"""Services of one machine under the controller of another: every command at most once, whoever is killed, whatever the network does."""
+"""Services of one machine under the controller of another: every command at most once, whichever program is killed, whatever the network does."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_names_of_several_machines_stand_beside_each_other(joined, machines):
     assert (south.folder / "added").read_text() == "" and (north.folder / "added").read_text() == ""
     listed = next(map(json.loads, south.run("ls", "controller", "--json").splitlines()))
     assert (listed["endpoint"], listed["machine"], listed["pattern"]) == ("unix:controller", "north", "controller")
-    # Whoever may give commands to every service is on the controller's machine.
+    # Only programs on the controller's machine may give commands to every service.
     assert "PermissionDenied" in south.run("service", "ls", code=1)
 
 

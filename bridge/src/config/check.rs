@@ -1,23 +1,24 @@
-//! Checks of single values of a configuration, and the error that one is wrong.
+//! Checks single values of a configuration, and makes errors about them.
 
 use std::fmt::Display;
 use std::net::IpAddr;
 
 use linkspan::{Error, ErrorKind};
 
-/// Whether this can be the name of a machine or of a realm.
+/// Returns whether this can be the name of a machine or of a realm. Such names are parts of keys, subjects
+/// and certificates, so they have no separators.
 pub fn is_word(word: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     !word.is_empty() && word.len() <= 64 && word.chars().all(allowed)
 }
 
-/// Whether an address is one of this machine alone.
+/// Returns whether an address is one of this machine alone: a loopback address or `localhost`.
 pub fn is_here(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The place of a byte of a text, as `LINE:COLUMN`, both from 1.
+/// Returns the place of a byte of a text, as `LINE:COLUMN`, both from 1. Columns count characters.
 pub fn place(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
@@ -25,8 +26,8 @@ pub fn place(text: &str, at: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// An error about what a file says, with the file and, where the file has what the error names, its line and column: the first
-/// value that the error quotes, else the key that it begins with.
+/// Returns an error about the contents of a file, with the file's name and, if found, line and column: of the
+/// first value that the error quotes, else of the key with which it begins.
 pub fn placed(error: &Error, text: &str, shown: &dyn Display) -> Error {
     let said = error.text();
     let quoted = said.find('"').and_then(|from| {
@@ -43,7 +44,7 @@ pub fn placed(error: &Error, text: &str, shown: &dyn Display) -> Error {
     Error::new(error.kind(), format!("{shown}:{place} {said}"))
 }
 
-/// What to write where TOML has a value of another type than the key takes; empty where the message says it already.
+/// Returns what to write for a value of the wrong type; empty if the message of the parser is sufficient.
 pub fn remedy(message: &str) -> &'static str {
     let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     match expected {
@@ -58,7 +59,7 @@ pub fn remedy(message: &str) -> &'static str {
     }
 }
 
-/// The error for a value that cannot be meant.
+/// Returns the error for a value that is not valid.
 pub fn wrong(text: String) -> Error {
     Error::new(ErrorKind::Malformed, text)
 }

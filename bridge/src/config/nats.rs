@@ -1,4 +1,7 @@
-//! What the configuration and the flags say of the engine NATS.
+//! The configuration of the engine NATS, in the file and as flags.
+//!
+//! The doc comments of the fields are the text of `--help`. Secrets are in files and never in flags or
+//! addresses, where other users of the machine could read them.
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +52,10 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// Says what cannot be meant.
+    /// Checks the values, and that the files can be read.
+    ///
+    /// # Errors
+    /// `Malformed` with the value and a remedy.
     pub fn validate(&self) -> Result<()> {
         if self.servers.is_empty() {
             let text = "no server is named: say servers = [\"nats://HOST:4222\"] in [nats], or --server";
@@ -58,6 +64,7 @@ impl Nats {
         for address in &self.servers {
             self.validate_address(address)?;
         }
+        // A server takes one kind of credentials.
         let shown = [
             self.credentials.is_some(),
             self.user.is_some(),
@@ -85,6 +92,8 @@ impl Nats {
         Ok(())
     }
 
+    /// Checks the address of a server. One beyond this machine needs TLS, or the statement that the network
+    /// is trusted.
     fn validate_address(&self, address: &str) -> Result<()> {
         let parts = address.split_once("://").filter(|(protocol, _)| matches!(*protocol, "nats" | "tls"));
         let place = parts.and_then(|(protocol, place)| {
@@ -109,11 +118,12 @@ impl Nats {
         Ok(())
     }
 
-    /// Whether every server is reached with TLS alone.
+    /// Returns whether every server is reached with TLS.
     pub fn is_encrypted(&self) -> bool {
         self.servers.iter().all(|address| address.starts_with("tls://"))
     }
 
+    /// Returns the files that are named.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let files = [
             &self.credentials,
@@ -127,7 +137,7 @@ impl Nats {
         files.into_iter().flatten()
     }
 
-    /// Files that are not named from the root lie beside the configuration file.
+    /// Makes relative paths relative to this folder, that of the configuration file.
     pub fn lie_in(&mut self, folder: &Path) {
         let files = [
             &mut self.credentials,
@@ -143,7 +153,7 @@ impl Nats {
         }
     }
 
-    /// Takes what the flags say, too: more servers, and values in place of those here.
+    /// Adds the flags: their servers are added, and their other values replace those of the file.
     pub fn extend(&mut self, flags: Nats) {
         self.servers.extend(flags.servers);
         self.trusted_network |= flags.trusted_network;
@@ -162,7 +172,8 @@ impl Nats {
         self.bucket = flags.bucket.or(self.bucket.take());
     }
 
-    /// What the servers are shown, for a person.
+    /// Returns by what the bridge identifies itself to the servers, for an error: names of files, and no
+    /// secret.
     pub fn identity(&self) -> String {
         let in_file = |what: &str, file: &Path| format!("{what} in {}", file.display());
         match (&self.user, &self.password_file) {
@@ -177,13 +188,14 @@ impl Nats {
         shown.collect::<Vec<_>>().join(" and ")
     }
 
+    /// Returns the files with credentials, each with a word for it.
     fn shown(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let files =
             [("credentials", &self.credentials), ("token", &self.token_file), ("nkey", &self.nkey_file)];
         files.into_iter().filter_map(|(what, file)| Some((what, file.as_deref()?)))
     }
 
-    /// How other bridges are met, in lines for a person.
+    /// Returns how other bridges are reached, in lines for a person.
     pub fn describe(&self) -> Vec<String> {
         let mut lines: Vec<_> =
             self.servers.iter().map(|server| format!("goes through the NATS server at {server}")).collect();

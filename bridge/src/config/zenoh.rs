@@ -1,19 +1,20 @@
-//! What the configuration says of the engine zenoh.
+//! The configuration of the engine zenoh: addresses, and whether bridges find each other by multicast.
 
 use linkspan::Result;
 use serde::Deserialize;
 
 use super::check::{is_here, wrong};
 
-/// Where other bridges are met.
+/// The addresses by which bridges reach each other.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Zenoh {
-    /// Addresses at which other bridges are accepted.
+    /// Addresses at which connections of other bridges are accepted.
     pub listen: Vec<String>,
     /// Addresses of other bridges.
     pub connect: Vec<String>,
-    /// Addresses of routers, through one of which everything goes.
+    /// Addresses of routers. With one of them the bridge connects only to a router, which passes everything
+    /// on.
     pub routers: Vec<String>,
     /// Whether bridges find each other by multicast.
     pub scouting: bool,
@@ -22,7 +23,11 @@ pub struct Zenoh {
 }
 
 impl Zenoh {
-    /// Says what cannot be meant.
+    /// Checks the addresses. `is_encrypted` is whether the machine has keys: then addresses begin with
+    /// `tls/`, else with `tcp/`.
+    ///
+    /// # Errors
+    /// `Malformed` with the value and a remedy.
     pub fn validate(&self, is_encrypted: bool) -> Result<()> {
         if self.is_empty() {
             let text = "no other bridge can be met: say where to listen, a peer, a router, or scouting";
@@ -53,12 +58,12 @@ impl Zenoh {
         Ok(())
     }
 
-    /// Whether no address is said, nor anything else.
+    /// Returns whether nothing is configured, so that no other bridge can be reached.
     pub fn is_empty(&self) -> bool {
         self.listen.is_empty() && self.connect.is_empty() && self.routers.is_empty() && !self.scouting
     }
 
-    /// How other bridges are met, in lines for a person.
+    /// Returns how other bridges are reached, in lines for a person.
     pub fn describe(&self) -> Vec<String> {
         let lists = [
             ("listens at", &self.listen),

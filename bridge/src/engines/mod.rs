@@ -1,4 +1,7 @@
-//! The engines that join machines, each with all that this program uses of it.
+//! The engines that join machines, each in a module with everything that this program uses of it.
+//!
+//! Each engine is a feature of the crate, and brings its own dependencies; a program without one of them
+//! refuses its configuration.
 
 #[cfg(not(any(feature = "nats", feature = "zenoh")))]
 compile_error!("a bridge needs an engine: build it with --features zenoh, --features nats, or both");
@@ -14,7 +17,11 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
 
-/// Opens the engine that the configuration says; what it brings goes to the inbox.
+/// Opens the engine of the configuration, which puts what arrives into the inbox. Dropping it ends the
+/// session.
+///
+/// # Errors
+/// `Unsupported` if the program was built without this engine; else those of the engine.
 pub fn open(config: &Config, inbox: &Inbox) -> Result<Box<dyn Engine>> {
     match config.engine {
         #[cfg(feature = "zenoh")]

@@ -1,4 +1,4 @@
-//! The engine zenoh: all that this program uses of it is here.
+//! The engine zenoh: everything that this program uses of zenoh is here.
 //!
 //! | Linkspan | zenoh |
 //! |---|---|
@@ -8,6 +8,11 @@
 //! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/ID/bridge` |
 //! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
 //! | what one bridge sends to another | the key `linkspan/REALM/@link/TO/FROM/ID`: both machines, and the number of the bridge that it is for |
+//!
+//! zenoh removes a token when the session that declared it ends or is not reached any more, so presences need
+//! no heartbeat here. Callbacks run on threads of zenoh and put what arrives into the inbox; only queries for
+//! a newest message are answered there. Samples and packets are sent with `CongestionControl::Drop`: a slow
+//! peer loses them and does not hold up the loop.
 
 use std::any::Any;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -35,31 +40,39 @@ use crate::engine::{
 use crate::inbox::Inbox;
 use crate::tls::{AUTHORITY, CERTIFICATE, Folder, KEY};
 
-/// How long the newest message of a publisher is waited for.
+/// The time-out of a query for a newest message.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How a request says that no answer came in time.
+/// The text of an error reply when no answer came in time.
 const TIMEOUT: &str = "Timeout";
 
-/// In tokens: a bridge, which has no name of a program.
+/// In the token of a bridge: its word in place of a pattern, and its name.
 const BRIDGE: &str = "bridge";
-/// Bytes of a message of another machine, at most.
+/// The most bytes of a message of another machine.
 const LONGEST: u64 = 256 << 20;
 
-/// A session of zenoh.
+/// A session of zenoh. Dropping it ends the session and withdraws everything.
 pub struct Zenoh {
     session: Session,
+    /// The realm, which is part of every key.
     realm: String,
+    /// The name of this machine.
     machine: String,
+    /// Where everything that arrives is put.
     inbox: Inbox,
+    /// The presence of this bridge.
     _here: LivelinessToken,
     /// The number of this bridge's incarnation.
     id: u64,
-    /// Those of imported names.
+    /// The subscribers of imported names.
     imported: Mutex<Vec<Subscriber<()>>>,
 }
 
 impl Zenoh {
-    /// Opens a session; what it brings goes to the inbox.
+    /// Opens a session, which puts what arrives into the inbox. Other bridges need not be reachable yet:
+    /// zenoh connects to them when they are.
+    ///
+    /// # Errors
+    /// `TransportUnavailable` with zenoh's text; those of reading the keys and the name of this machine.
     pub fn open(config: &Config, inbox: &Inbox) -> Result<Zenoh> {
         let mut ours = zenoh::Config::default();
         let list = |addresses: &[String]| Value::from(addresses.to_vec());
@@ -75,9 +88,10 @@ impl Zenoh {
             ("connect/retry", Value::map([("period_init_ms", 100), ("period_max_ms", 1000)])),
             ("scouting/multicast/enabled", Value::from(config.zenoh.scouting)),
             ("scouting/gossip/enabled", Value::from(config.zenoh.scouting)),
-            // What is larger is no message of ours: it is dropped as it comes, and not gathered.
+            // A longer message is not one of a bridge: it is dropped as it arrives, and not gathered in
+            // memory.
             ("transport/link/rx/max_message_size", Value::from(LONGEST)),
-            // A window of a link goes without waiting: 16 batches of 64 KiB.
+            // The bytes in flight of a link fit in this queue: 16 batches of 64 KiB.
             ("transport/link/tx/queue/size/data_high", Value::from(16)),
         ];
         if let Some(tls) = &config.tls {
@@ -90,7 +104,7 @@ impl Zenoh {
         }
         let session = zenoh::open(ours).wait().map_err(|e| failed("opening a zenoh session", &e))?;
         let (realm, machine) = (&config.realm, config.machine()?);
-        // A hasher's seed is drawn by chance.
+        // A hasher's seed is random. The lowest bit is set, because 0 is not a valid number.
         let id = RandomState::new().build_hasher().finish() | 1;
         let here = format!("linkspan/{realm}/@alive/{BRIDGE}/{machine}/{id:x}/{BRIDGE}");
         let here = session.liveliness().declare_token(here).wait();
@@ -108,10 +122,12 @@ impl Zenoh {
         Ok(zenoh)
     }
 
+    /// Returns the key of a name.
     fn key(&self, name: &str) -> String {
         format!("linkspan/{}/{name}", self.realm)
     }
 
+    /// Declares the token of a presence; dropping it withdraws the presence.
     fn token(&self, presence: &Presence) -> Result<LivelinessToken> {
         let Presence { name, pattern, machine, incarnation } = presence;
         let word = pattern.word();
@@ -120,13 +136,13 @@ impl Zenoh {
         declared.map_err(|e| failed("telling others of a name", &e).on(name))
     }
 
-    /// Receives what other bridges send to this one.
+    /// Receives the packets that other bridges send to this one, until the session ends.
     fn receive_packets(&self) -> Result<()> {
         let inbox = self.inbox.clone();
         let prefix = format!("linkspan/{}/@link/{}/", self.realm, self.machine);
         let key = format!("{prefix}*/{:x}", self.id);
         let sent = move |sample: zenoh::sample::Sample| {
-            // The access control lets a machine put at keys with its own name in this place alone.
+            // The access control lets a machine put only at keys with its own name in this place.
             let from = sample.key_expr().as_str().strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
             if let Some((machine, _)) = from {
                 inbox.push(Arrival::Packet(machine.to_owned(), bytes_of(sample.payload())));
@@ -137,6 +153,7 @@ impl Zenoh {
         received.map_err(|e| failed("receiving from other bridges", &e))
     }
 
+    /// Watches the tokens of the realm, with those that exist already, until the session ends.
     fn watch_presences(&self) -> Result<()> {
         let prefix = format!("linkspan/{}/@alive/", self.realm);
         let (inbox, within) = (self.inbox.clone(), prefix.clone());
@@ -167,9 +184,10 @@ impl Engine for Zenoh {
         let error = |e: zenoh::Error| failed("exporting a publisher", &e).on(&presence.name);
         let newest: Arc<Mutex<Option<Sample>>> = Arc::default();
         let (answering, realm_key) = (newest.clone(), key.clone());
+        // Without a newest message there is no reply, and the query ends: see `Ended`.
         let answer = move |query: Query| {
             let newest = answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            // One who asks and goes before the answer misses nothing.
+            // An error means that the querying bridge has gone, so no answer is needed.
             let _ = newest.map(|sample| {
                 let reply = query.reply(&realm_key, ZBytes::from(sample.body.bytes));
                 let attached = sample.origin.as_ref().map(attachment);
@@ -179,6 +197,7 @@ impl Engine for Zenoh {
         let queryable = self.session.declare_queryable(key.clone()).callback(answer).wait().map_err(error)?;
         let publisher = self.session.declare_publisher(key).congestion_control(CongestionControl::Drop);
         let publisher = publisher.allowed_destination(Locality::Remote).wait().map_err(error)?;
+        // Last: a bridge that sees the token may query at once.
         let token = self.token(presence)?;
         Ok(Box::new(Exported { publisher, newest, _queryable: queryable, _token: token }))
     }
@@ -193,7 +212,7 @@ impl Engine for Zenoh {
             let call = Call::of(Body { encoding, bytes }, attached.as_deref(), Encoding::Cbor);
             let key = reply_key.clone();
             let respond = move |reply: Reply| {
-                // The caller may have gone before the answer.
+                // An error means that the caller has gone, so no answer is needed.
                 let _ = match reply {
                     Ok(body) => {
                         let reply = query.reply(&key, ZBytes::from(body.bytes));
@@ -223,7 +242,7 @@ impl Engine for Zenoh {
     fn send(&self, bridge: &Bridge, packet: Bytes) -> Result<()> {
         let key =
             format!("linkspan/{}/@link/{}/{}/{:x}", self.realm, bridge.machine, self.machine, bridge.id);
-        // What is lost is sent again; a queue that is full keeps nobody else waiting.
+        // A packet that is lost is sent again; a full queue must not hold up the loop.
         let put = self.session.put(key, ZBytes::from(packet)).congestion_control(CongestionControl::Drop);
         let put = put.priority(Priority::DataHigh).allowed_destination(Locality::Remote);
         put.wait().map_err(|e| failed("sending to another bridge", &e))
@@ -241,8 +260,8 @@ impl Engine for Zenoh {
         let error = |e| failed("importing names", &e).on(pattern);
         let key = KeyExpr::try_from(self.key(&key_pattern(pattern))).map_err(error)?;
         let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
-        // A sample is delivered once for each subscriber, so subscribers must not overlap: of two keys one includes the other, or they
-        // have nothing in common.
+        // A sample is delivered once for each subscriber, so subscribers must not overlap. Of two keys, one
+        // includes the other or they have nothing in common.
         if imported.iter().any(|wide| wide.key_expr().includes(&key)) {
             return Ok(());
         }
@@ -256,13 +275,14 @@ impl Engine for Zenoh {
     fn newest(&self, presence: &Presence) -> Result<()> {
         let (inbox, asked, answered) =
             (self.inbox.clone(), presence.clone(), Arc::new(AtomicBool::new(false)));
+        // zenoh reports the end of a query by dropping the callback, and with it this value.
         let ended = Ended(inbox.clone(), asked.clone(), answered.clone());
         let told = move |reply: zenoh::query::Reply| {
             let _ = &ended;
             match reply.result() {
                 Ok(sample) => {
                     let sample = sample_of(&asked.name, sample);
-                    // Others may have published at the same name.
+                    // Other programs may have published at the same name.
                     if sample.origin.is_some_and(|origin| origin.incarnation == asked.incarnation) {
                         answered.store(true, Ordering::Relaxed);
                         inbox.push(Arrival::Newest(asked.clone(), Newest::Sample(sample)));
@@ -299,9 +319,10 @@ impl Engine for Zenoh {
     }
 }
 
-/// What exports a publisher; its end takes the name from the others.
+/// An exported publisher; dropping it withdraws the name.
 struct Exported {
     publisher: Publisher<'static>,
+    /// The newest message, with which the queryable answers.
     newest: Arc<Mutex<Option<Sample>>>,
     _queryable: Queryable<()>,
     _token: LivelinessToken,
@@ -311,14 +332,15 @@ impl Outlet for Exported {
     fn publish(&self, sample: Sample) -> Result<()> {
         let attached = sample.origin.as_ref().map(attachment);
         let (bytes, encoding) = (sample.body.bytes.clone(), mime(sample.body.encoding));
-        // First: a query that comes after the message was published is answered with this message.
+        // Before publishing: a query that comes after the message was published is answered with this
+        // message.
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         let put = self.publisher.put(ZBytes::from(bytes)).encoding(encoding).attachment(attached);
         put.wait().map_err(|e| failed("publishing to other machines", &e))
     }
 }
 
-/// Told at the end of a query: that nothing was there where nobody answered.
+/// Reports the end of a query for a newest message: nothing has been published if no reply came.
 struct Ended(Inbox, Presence, Arc<AtomicBool>);
 
 impl Drop for Ended {
@@ -329,7 +351,8 @@ impl Drop for Ended {
     }
 }
 
-/// TLS 1.3 both ways, and what each machine may do. A machine is known by the common name in its certificate.
+/// Returns the settings for TLS with certificates on both sides, and the rights of each machine. A machine is
+/// identified by the common name in its certificate.
 fn encryption(config: &Config, folder: &Folder) -> Vec<(&'static str, Value)> {
     let file = |name: &str| Value::from(folder.file(name));
     vec![
@@ -340,18 +363,21 @@ fn encryption(config: &Config, folder: &Folder) -> Vec<(&'static str, Value)> {
         ("transport/link/tls/connect_certificate", file(CERTIFICATE)),
         ("transport/link/tls/connect_private_key", file(KEY)),
         ("transport/link/tls/enable_mtls", Value::from(true)),
-        // zenoh trusts public authorities, too, whose certificates name hosts: who it is, the access control asks, and by our names.
+        // Certificates name machines and not hosts. zenoh also trusts public authorities, whose certificates
+        // name hosts; the access control admits only the names of our machines.
         ("transport/link/tls/verify_name_on_connect", Value::from(false)),
         ("transport/link/tls/close_link_on_expiration", Value::from(true)),
         ("access_control", access::control(config, &folder.certificate.machine, &folder.revoked)),
     ]
 }
 
+/// Returns the error of an operation of zenoh.
 fn failed(doing: &str, error: &zenoh::Error) -> Error {
     Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
 }
 
-/// What an error reply says: a failure as this program writes it, else its text, which is zenoh's or a foreign program's own.
+/// Returns the failure in an error reply: as this program encodes it, else the text of zenoh or of a foreign
+/// program.
 fn failure_of(bytes: &[u8]) -> RemoteFailure {
     failure_from(bytes).unwrap_or_else(|| match String::from_utf8_lossy(bytes) {
         text if text == TIMEOUT => failure(TIMEOUT, "the server's machine gave no answer in time"),
@@ -359,7 +385,8 @@ fn failure_of(bytes: &[u8]) -> RemoteFailure {
     })
 }
 
-/// The bridge that the end of a token's key says; none where it is that of a name, or no such key.
+/// Returns the bridge of a token, from the end of its key; `None` if the token is that of a name, or
+/// malformed.
 fn bridge_of(rest: &str) -> Option<Bridge> {
     let mut parts = rest.splitn(4, '/');
     let (word, machine, id, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -368,25 +395,26 @@ fn bridge_of(rest: &str) -> Option<Bridge> {
     is_bridge.then(|| Bridge { id, machine: machine.to_owned() })
 }
 
-/// The presence that the end of a token's key says; none where it is no such key.
+/// Returns the presence of a token, from the end of its key; `None` if it is malformed.
 fn presence_of(rest: &str) -> Option<Presence> {
     let mut parts = rest.splitn(4, '/');
     let (word, machine, incarnation, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let pattern = Pattern::of(word)?;
     let incarnation = u64::from_str_radix(incarnation, 16).ok().filter(|incarnation| *incarnation != 0)?;
-    // What others say is shown to people.
+    // The name of the machine is shown to users, so it must not have other characters.
     if !is_word(machine) {
         return None;
     }
     Some(Presence { name: name.to_owned(), pattern, machine: machine.to_owned(), incarnation })
 }
 
-/// A key expression for all names that are like the pattern, and perhaps for others.
+/// Returns a key expression that matches all names that the pattern matches, and perhaps others.
 fn key_pattern(pattern: &str) -> String {
     let Some(at) = pattern.find(['*', '?']) else { return pattern.to_owned() };
     pattern[..at].rsplit_once('/').map_or_else(|| "**".to_owned(), |(before, _)| format!("{before}/**"))
 }
 
+/// Returns the encoded origin of a message.
 fn attachment(origin: &Origin) -> Vec<u8> {
     let map = Value::map([
         ("incarnation", Value::from(origin.incarnation)),
@@ -396,6 +424,8 @@ fn attachment(origin: &Origin) -> Vec<u8> {
     codec::encode(&map, Encoding::Cbor).unwrap_or_default()
 }
 
+/// Returns the origin that these bytes encode; `None` if they do not, as in an attachment of a foreign
+/// program.
 fn origin_of(bytes: &[u8]) -> Option<Origin> {
     let map = codec::decode(bytes, Encoding::Cbor).ok()?;
     let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
@@ -404,16 +434,19 @@ fn origin_of(bytes: &[u8]) -> Option<Origin> {
     (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent })
 }
 
+/// Returns a message with its name, which the caller has taken from the key.
 fn sample_of(name: &str, sample: &zenoh::sample::Sample) -> Sample {
     let origin = sample.attachment().and_then(|attached| origin_of(&attached.to_bytes()));
     Sample { name: name.to_owned(), origin, body: body_of(sample) }
 }
 
+/// Returns the value of a sample or of a reply.
 fn body_of(sample: &zenoh::sample::Sample) -> Body {
     let encoding = encoding_of(Some(&sample.encoding().to_string()));
     Body { encoding, bytes: bytes_of(sample.payload()) }
 }
 
+/// Returns the bytes of a payload, in one piece; zenoh may hold them in several.
 fn bytes_of(payload: &ZBytes) -> Bytes {
     match payload.to_bytes() {
         std::borrow::Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),

@@ -1,4 +1,9 @@
-//! Journals of this machine: each machine that imports one is sent its records, from the one on that it asks for.
+//! Journals of this machine for others: each importing machine gets the records from the number on that it
+//! requests.
+//!
+//! For each stream a subscriber reads the journal as any local program does, as fast as the window of the
+//! stream has room. A stream is ended, and the other side opens a new one, when the journal was replaced or
+//! the subscriber fell behind the records that are kept.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,31 +20,35 @@ use crate::exports::dup;
 use crate::links::{Id, Links, Opened, Received};
 use crate::status::Status;
 
-/// Records of one journal that are sent before the others have their turn.
+/// The most records of one journal that are sent in a row.
 const IN_TURN: usize = 64;
 
 /// Exported journals, and the machines that read them.
 #[derive(Default)]
 pub struct Exports {
+    /// The exported journals, each with the value that withdraws it when dropped.
     names: BTreeMap<String, (Presence, Box<dyn Any>)>,
+    /// The machines that read them, by stream.
     sources: BTreeMap<Id, Source>,
 }
 
-/// What one machine is sent of one journal.
+/// The state of sending one journal to one machine.
 struct Source {
     name: String,
     machine: String,
-    /// None until the other side has asked.
+    /// The subscriber and its descriptor; `None` until the other side has requested a first record.
     reader: Option<(Subscriber, OwnedFd)>,
-    /// Whether everything that is there has been sent.
+    /// Whether all records have been sent.
     is_at_end: bool,
-    /// Whether the next record follows one that cannot be read: then a segment begins with it there.
+    /// Whether the next record follows one that cannot be read: a segment of the replica begins with it then.
     follows_gap: bool,
-    /// Which journal the other side was told of, the last record of it that it has, and the first that it knows to be there.
+    /// The identity of the journal that was described to the other side.
     identity: [u8; 16],
+    /// The number of the last record that the other side has.
     last: u64,
+    /// The number of the first record that the other side keeps.
     oldest: u64,
-    /// The schema that it was sent last.
+    /// The schema that was sent last; 0 for none.
     schema: u64,
 }
 
@@ -62,7 +71,7 @@ impl Exports {
             }
             let was = before.remove(name);
             let Some(incarnation) = one.incarnation else {
-                // One that cannot be looked at just now is there all the same.
+                // A journal that cannot be read just now stays exported.
                 self.names.extend(was.filter(|_| one.problem.is_some()).map(|was| (name.clone(), was)));
                 continue;
             };
@@ -85,18 +94,18 @@ impl Exports {
         Ok(())
     }
 
-    /// Whether this is one of ours.
+    /// Returns whether this presence is of this bridge.
     pub fn has(&self, presence: &Presence) -> bool {
         self.names.get(&presence.name).is_some_and(|(ours, _)| ours == presence)
     }
 
-    /// The descriptors of sources that wait for records.
+    /// Returns the descriptors of sources that wait for records.
     pub fn descriptors(&self) -> impl Iterator<Item = (Id, &OwnedFd)> {
         let waiting = self.sources.iter().filter(|(_, source)| source.is_at_end);
         waiting.filter_map(|(id, source)| Some((*id, &source.reader.as_ref()?.1)))
     }
 
-    /// Now, where there is more to send and room for it.
+    /// Returns the present time if there is more to send and room for it.
     pub fn deadline(&self, links: &Links) -> Option<Instant> {
         let sends = |(id, source): (&Id, &Source)| {
             source.reader.is_some() && !source.is_at_end && links.has_room(*id)
@@ -111,14 +120,15 @@ impl Exports {
         }
     }
 
-    /// Another machine wants a journal.
+    /// Describes a journal to a machine that has opened a stream for it. The stream is closed if the machine
+    /// may not have the journal, as if there were none.
     pub fn opened(&mut self, opened: Opened, links: &mut Links, config: &Config) -> Result<()> {
         let Opened { id, machine, name } = opened;
         if !self.names.contains_key(&name) || !config.gives(&name, &machine) {
             links.close(id);
             return Ok(());
         }
-        // It reads each journal once.
+        // A machine reads each journal over one stream: a new one replaces the previous one.
         self.sources.retain(|before, source| {
             let is_same = source.machine == machine && source.name == name;
             if is_same {
@@ -142,6 +152,7 @@ impl Exports {
                 links.send(id, Message::Journal(history).to_bytes());
                 self.sources.insert(id, source);
             }
+            // It is the replica of another machine's journal, or has gone.
             Ok(_) => links.close(id),
             Err(e) => {
                 links.send(id, Message::Failed(e.to_string()).to_bytes());
@@ -151,7 +162,8 @@ impl Exports {
         Ok(())
     }
 
-    /// Sends what there is to send. Returns whether a journal may be gone.
+    /// Sends records over all streams. Returns whether a journal may be gone. The error of one stream is sent
+    /// to its other side, and ends that stream alone.
     pub fn work(&mut self, links: &mut Links, status: &mut Status) -> Result<bool> {
         let mut look = false;
         self.sources.retain(|id, source| {
@@ -170,7 +182,10 @@ impl Exports {
 }
 
 impl Source {
-    /// Sends records while there is room. Returns whether the stream goes on.
+    /// Sends records while the window has room. Returns whether the stream continues.
+    ///
+    /// # Errors
+    /// Those of reading the journal.
     fn work(&mut self, id: Id, links: &mut Links, status: &mut Status) -> Result<bool> {
         loop {
             match links.receive(id) {
@@ -214,7 +229,7 @@ impl Source {
                 }
             }
         }
-        // Afterwards: the segment that a record of those begins is among them.
+        // Read after the records: it includes the segments that began with one of them.
         let segments = registry::segments(&self.name)?;
         for (message, follows_gap) in messages {
             if self.begins_anew(message.sequence())? {
@@ -247,8 +262,8 @@ impl Source {
         }
     }
 
-    /// Whether the next record is of another journal, which took the place of the one that the other side was told of: a subscriber
-    /// gets all of such a one.
+    /// Returns whether the next record is of another journal, which has replaced the one that was described
+    /// to the other side: a subscriber gets all records of such a journal.
     fn begins_anew(&self, next: u64) -> Result<bool> {
         if next <= self.last {
             return Ok(true);

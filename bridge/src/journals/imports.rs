@@ -1,4 +1,11 @@
-//! Replicas of journals of other machines: each goes on behind its last record, whatever was cut or killed meanwhile.
+//! Replicas of journals of other machines: each continues behind its last record after any interruption.
+//!
+//! The state of a name is its stream and its writer. Without a stream one is opened at `retry`. A stream that
+//! ends leaves the writer, whose queued records are still written. A writer that fails ends the stream, and
+//! both begin anew after a longer delay. If the replica here is of another machine's journal, the next
+//! machine is tried.
+//!
+//! A journal of this machine is never changed: a journal of another machine with its name is refused.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,34 +19,40 @@ use crate::inbox::Inbox;
 use crate::links::{Id, Links, Received};
 use crate::status::Status;
 
-/// How long it takes until a stream that has ended is opened again, and one whose replica was refused.
+/// The delay until a stream that has ended is opened again.
 const AGAIN: Duration = Duration::from_millis(500);
+/// The delay until a replica that was refused is tried again.
 const REFUSED: Duration = Duration::from_secs(5);
-/// Replicas at most: each has a thread.
+/// The most replicas: each has a thread.
 const REPLICAS: usize = 256;
-/// Machines that may have a journal of one name, at most.
+/// The most presences of one journal.
 const PRESENCES: usize = 64;
 
-/// All replicas.
+/// All imported journals.
 pub struct Imports {
+    /// Woken by the threads of the replicas.
     inbox: Inbox,
+    /// The journals, by their endpoint here and there.
     names: BTreeMap<String, Name>,
-    /// The number of the last stream, which the thread of a replica gives back.
+    /// The number of the last stream, by which a result of the thread is matched with its stream.
     streams: u64,
 }
 
 /// A journal of other machines.
 struct Name {
-    /// The machines that have it, in the order in which they came.
+    /// The presences, in the order in which they appeared.
     presences: Vec<Presence>,
-    /// Which of them is asked next: another one where the replica here is not of the one before.
+    /// Which of them is tried next: another one if the replica here is not of the previous one.
     turn: usize,
+    /// The stream from the machine that is read.
     stream: Option<Stream>,
+    /// The thread of the replica, once the journal has been described.
     writer: Option<Writer>,
+    /// When a stream is opened, while there is none.
     retry: Instant,
 }
 
-/// What comes of one machine.
+/// A stream from one machine.
 struct Stream {
     id: Id,
     number: u64,
@@ -47,7 +60,7 @@ struct Stream {
 }
 
 impl Imports {
-    /// None yet.
+    /// Creates a set without journals.
     pub fn new(inbox: Inbox) -> Imports {
         Imports { inbox, names: BTreeMap::new(), streams: 0 }
     }
@@ -93,12 +106,15 @@ impl Imports {
         }
     }
 
-    /// When a stream is to be opened.
+    /// Returns when a stream is to be opened.
     pub fn deadline(&self) -> Option<Instant> {
         self.names.values().filter(|name| name.stream.is_none()).map(|name| name.retry).min()
     }
 
     /// Opens streams, passes received messages to the replicas, and reports their progress.
+    ///
+    /// # Errors
+    /// Those of starting the thread of a replica.
     pub fn work(&mut self, links: &mut Links, status: &mut Status) -> Result<()> {
         let mut has_changed = false;
         for (endpoint, name) in &mut self.names {
@@ -131,7 +147,7 @@ impl Imports {
 }
 
 impl Name {
-    /// Asks the next machine for its journal. Returns whether a stream was opened.
+    /// Opens a stream to the next machine. Returns whether that was possible.
     fn open(&mut self, endpoint: &str, number: u64, links: &mut Links, status: &mut Status) -> Result<bool> {
         self.retry = Instant::now() + AGAIN;
         let Some(presence) = self.presences.get(self.turn % self.presences.len().max(1)).cloned() else {
@@ -176,6 +192,7 @@ impl Name {
                         Some(writer) => writer,
                         None => Writer::start(endpoint, inbox)?,
                     };
+                    // The same thread opens the replica again, after it has written what is queued.
                     self.writer.insert(writer).open(number, history, options);
                 }
                 (Some(Message::Schema(form)), Some(writer)) => writer.schema(form),
@@ -188,7 +205,7 @@ impl Name {
                     let machine = &stream.presence.machine;
                     status.refuse(endpoint, format!("{machine} sends no more of it: {why}"));
                 }
-                // The end, or what is no message here.
+                // The stream has ended, or the message is not valid in this state.
                 _ => {
                     links.close(stream.id);
                     (self.stream, self.retry) = (None, Instant::now() + AGAIN);
@@ -198,7 +215,8 @@ impl Name {
         Ok(())
     }
 
-    /// What the thread of the replica has done.
+    /// Handles the progress of the thread: requests records once the replica is open, and counts those that
+    /// are written.
     fn take_progress(&mut self, endpoint: &str, links: &mut Links, status: &mut Status) {
         let Some(writer) = &self.writer else { return };
         let progress = writer.progress();
@@ -216,6 +234,7 @@ impl Name {
         }
         if let Some(error) = progress.failed {
             status.refuse(endpoint, error.to_string());
+            // The replica here is of another journal, so the next machine is tried.
             if error.kind() == ErrorKind::AddressInUse {
                 self.turn += 1;
             }

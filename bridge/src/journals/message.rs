@@ -3,7 +3,7 @@
 //! | from | map | meaning |
 //! |---|---|---|
 //! | the bridge that has the journal | `identity`, `oldest`, `last` | what the journal is, and which of its records are there; sent first |
-//! | the other one | `from` | the number of the record that it wants first |
+//! | the other one | `from` | the number of the first record that it requests |
 //! | the bridge that has the journal | `schema` | the canonical form of a schema, before the first record that names it |
 //! | | `record`, `sent`, `source`, `incarnation`, `schema_id`, `encoding`, `begins` | a record, with its body behind the map |
 //! | | `oldest` | the records below this number are deleted |
@@ -16,15 +16,15 @@ use crate::engine::{encoding_of, mime};
 
 /// The most bytes of a record's body.
 pub const LONGEST: u64 = 256 << 20;
-/// Bytes of the length.
+/// The bytes of the length in front.
 const LENGTH: usize = 4;
 
-/// A message.
+/// A message of a stream about a journal.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// What the journal is.
+    /// What the journal is, and which records it has. Only the oldest of its segments is sent.
     Journal(History),
-    /// The first record that is wanted.
+    /// The number of the first record that is requested.
     From(u64),
     /// The canonical form of a schema.
     Schema(Bytes),
@@ -68,7 +68,8 @@ impl Message {
         [&length[..], &map, body].concat().into()
     }
 
-    /// Returns the message that these bytes are, or `None` if they are none.
+    /// Returns the message that these bytes encode, or `None` if they do not encode one. Unknown keys are
+    /// ignored. The body of a record shares the memory of the bytes.
     pub fn from_bytes(bytes: &Bytes) -> Option<Message> {
         let length = usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
         let end = LENGTH.checked_add(length).filter(|end| *end <= bytes.len())?;
@@ -133,7 +134,7 @@ mod tests {
             let bytes = message.to_bytes();
             let read = Message::from_bytes(&bytes).map(|read| format!("{read:?}"));
             assert_eq!(read, Some(format!("{message:?}")));
-            // What is cut off in front of its body is no message.
+            // Bytes that end in front of the body are not a message.
             let head = LENGTH + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
             for end in 0..head {
                 assert!(Message::from_bytes(&bytes.slice(..end)).is_none(), "{message:?} {end}");

@@ -1,11 +1,22 @@
-//! Journals of one machine on another: the importing machine has a replica, which it writes from a stream of records.
+//! Journals of one machine on another: the importing machine has a replica, which it writes from a stream of
+//! records.
+//!
+//! The order of events for one journal:
+//!
+//! 1. The exporting bridge announces the journal; the importing bridge opens a stream about it.
+//! 2. The exporting bridge sends what the journal is. The importing bridge opens its replica, and requests
+//!    the records behind the last one that is there.
+//! 3. The exporting bridge sends records and schemas as they are written, and which records were deleted.
+//! 4. When the stream ends, for whatever reason, the importing bridge opens a new one.
+//!
+//! A replica has the same records under the same numbers. It stays when the other machine has gone.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | journals of this machine for others | `exports` |
 //! | replicas of journals of other machines | `imports` |
 //! | the thread that writes a replica | `writer` |
-//! | what the two bridges send each other | `message` |
+//! | the messages between the two bridges | `message` |
 
 mod exports;
 mod imports;
@@ -26,19 +37,22 @@ use crate::inbox::Inbox;
 use crate::links::{Id, Links};
 use crate::status::Status;
 
-/// All journals that are carried.
+/// All journals that are exported or imported.
 pub struct Journals {
     exports: Exports,
     imports: Imports,
 }
 
 impl Journals {
-    /// None yet.
+    /// Creates a set without journals.
     pub fn new(inbox: Inbox) -> Journals {
         Journals { exports: Exports::default(), imports: Imports::new(inbox) }
     }
 
-    /// Exports what is there now and is to be, and ends what is there no longer.
+    /// Exports the listed journals that the configuration exports, and withdraws those that have gone.
+    ///
+    /// # Errors
+    /// Those of the engine, and of reading the name of this machine.
     pub fn update(
         &mut self,
         listed: &[Listed],
@@ -54,27 +68,27 @@ impl Journals {
         self.imports.retry();
     }
 
-    /// Whether this is one of ours, which came back to us.
+    /// Returns whether this presence is of this bridge: an engine may send it back.
     pub fn has(&self, presence: &Presence) -> bool {
         self.exports.has(presence)
     }
 
-    /// A journal of another machine is there.
+    /// Adds a journal of another machine.
     pub fn appeared(&mut self, presence: Presence, status: &mut Status) {
         self.imports.appeared(presence, status);
     }
 
-    /// It is there no longer.
+    /// Removes a journal of another machine, and ends its stream.
     pub fn gone(&mut self, presence: &Presence, links: &mut Links, status: &mut Status) {
         self.imports.gone(presence, links, status);
     }
 
-    /// The descriptors to wait for, each with the stream that it belongs to.
+    /// Returns the descriptors to wait for, each with its stream.
     pub fn descriptors(&self) -> impl Iterator<Item = (Id, &OwnedFd)> {
         self.exports.descriptors()
     }
 
-    /// When there is something to do without a wake-up.
+    /// Returns when there is something to do without a wake-up.
     pub fn deadline(&self, links: &Links) -> Option<Instant> {
         self.exports.deadline(links).into_iter().chain(self.imports.deadline()).min()
     }
@@ -84,7 +98,11 @@ impl Journals {
         self.exports.wake(stream);
     }
 
-    /// Sends records, and writes those that have arrived. Returns whether a journal of this machine may be gone.
+    /// Sends records, and passes on those that have arrived. Returns whether a journal of this machine may be
+    /// gone.
+    ///
+    /// # Errors
+    /// Those of starting the thread of a replica.
     pub fn work(&mut self, links: &mut Links, config: &Config, status: &mut Status) -> Result<bool> {
         for opened in links.take_opened() {
             self.exports.opened(opened, links, config)?;

@@ -1,4 +1,11 @@
 //! The thread that writes a replica: each write waits for the disk, and the loop must not.
+//!
+//! The loop queues jobs, and stops taking records from the network while the queue is full; the window of the
+//! stream then stops the other machine. The thread writes records that are queued together in one append, and
+//! reports through the inbox.
+//!
+//! If the disk is full, the thread tries the same job again until there is room. After any other error it
+//! discards the queued jobs up to the next `open`, because they follow a record that is missing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,25 +17,29 @@ use linkspan::{Error, ErrorKind, History, Options, Replica, ReplicaRecord, Resul
 
 use crate::inbox::Inbox;
 
-/// Bytes that wait for the disk, beyond which no more are taken from the network.
+/// The queued bytes from which on no more are taken from the network.
 const QUEUED: usize = 4 << 20;
-/// Bytes that are brought to the disk together, at most.
+/// The most bytes that are written and synced together.
 const TOGETHER: usize = 1 << 20;
-/// How often it is tried whether a full disk has room again.
+/// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Counted for each record beside its body.
+/// The bytes that a queued job counts beside its body.
 const OVERHEAD: usize = 200;
 
-/// What is to be done.
+/// A job of the thread.
 enum Job {
     /// Open the replica of this journal; the number comes back with the result.
     Open(u64, Box<(History, Options)>),
+    /// Keep this schema, before the first record that names it.
     Schema(Bytes),
+    /// Append a record.
     Record(ReplicaRecord),
+    /// Delete the records below this number.
     RetireBefore(u64),
 }
 
 impl Job {
+    /// Returns the bytes that it counts in the queue.
     fn size(&self) -> usize {
         match self {
             Job::Record(record) => record.body.len() + record.source.len() + OVERHEAD,
@@ -41,39 +52,46 @@ impl Job {
 /// What has been done since the last call of [`Writer::progress`].
 #[derive(Default)]
 pub struct Progress {
-    /// The replica is open: the number that was given to open it, and the number of the last record there.
+    /// The replica is open: the number that was given to open it, and the number of its last record.
     pub opened: Option<(u64, u64)>,
-    /// Records that are on the disk now.
+    /// The number of records that were written and synced.
     pub written: u64,
-    /// Why nothing is written just now, though it is tried again; `Some(None)` once it goes on.
+    /// Why nothing is written at the moment, though it is tried again; `Some(None)` once it goes on.
     pub problem: Option<Option<Error>>,
-    /// Why the replica takes nothing more until it is opened again.
+    /// Why the replica accepts no records until it is opened again.
     pub failed: Option<Error>,
 }
 
+/// The queue and the progress.
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// The bytes that the jobs count.
     bytes: usize,
     progress: Progress,
+    /// Whether the thread is to end, after the write that is under way.
     ends: bool,
 }
 
 /// What the thread and the loop share.
 struct Shared {
     state: Mutex<State>,
+    /// Notified when there is a job, or the thread is to end.
     changed: Condvar,
     inbox: Inbox,
 }
 
-/// The thread, and what it is to do.
+/// The handle of the thread; dropping it ends the thread.
 pub struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Starts the thread for the replica at this endpoint. The inbox is woken by all that it does.
+    /// Starts the thread for the replica at this endpoint. Its progress wakes the inbox.
+    ///
+    /// # Errors
+    /// The error of the system if it cannot start a thread.
     pub fn start(endpoint: &str, inbox: &Inbox) -> Result<Writer> {
         let shared =
             Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), inbox: inbox.clone() });
@@ -104,6 +122,7 @@ impl Writer {
         self.push(Job::RetireBefore(number));
     }
 
+    /// Queues a job.
     fn push(&self, job: Job) {
         let mut state = self.shared.state();
         state.bytes += job.size();
@@ -111,28 +130,30 @@ impl Writer {
         self.shared.changed.notify_one();
     }
 
-    /// Whether there is room for more.
+    /// Returns whether the queue has room.
     pub fn has_room(&self) -> bool {
         self.shared.state().bytes < QUEUED
     }
 
-    /// What has been done since the last call.
+    /// Returns what has been done since the last call.
     pub fn progress(&self) -> Progress {
         std::mem::take(&mut self.shared.state().progress)
     }
 }
 
 impl Drop for Writer {
-    /// What is not on the disk by now is asked for again when the name is next imported.
+    /// Ends the thread. Records that are not on the disk by now are requested again when the journal is next
+    /// imported.
     fn drop(&mut self) {
         self.shared.state().ends = true;
         self.shared.changed.notify_one();
-        // It ends with the write that is under way. A panic there has been printed.
+        // This waits for the write that is under way. A panic of the thread has been printed by then.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
 impl Shared {
+    /// Returns the state, also after a panic of the other side.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +164,8 @@ impl Shared {
         self.inbox.wake();
     }
 
-    /// The next job, or as many records as are to be written together; none at the end.
+    /// Waits for the next job, and returns it, or several records that are to be written together; `None` at
+    /// the end.
     fn next(&self) -> Option<Vec<Job>> {
         let mut state = self.state();
         loop {
@@ -166,12 +188,13 @@ impl Shared {
         }
     }
 
+    /// Carries out jobs until the end.
     fn run(&self, endpoint: &str) {
         let mut replica: Option<Replica> = None;
         while let Some(jobs) = self.next() {
             let done = self.carry_out(endpoint, jobs, &mut replica);
             if let Err(error) = done {
-                // What waits follows a record that is missing now.
+                // The queued records follow one that is missing now.
                 replica = None;
                 self.report(|progress| progress.failed = Some(error));
             } else {
@@ -180,19 +203,23 @@ impl Shared {
         }
     }
 
+    /// Carries out jobs that were taken together, and reports the progress.
+    ///
+    /// # Errors
+    /// Those of opening and writing the replica, but for a full disk.
     fn carry_out(&self, endpoint: &str, jobs: Vec<Job>, replica: &mut Option<Replica>) -> Result<()> {
         let mut records = Vec::new();
         for job in jobs {
             match (job, replica.as_mut()) {
                 (Job::Open(number, how), _) => {
-                    // One process writes it: the one before ends first.
+                    // A replica has one writer, so the previous one is closed before the next one is opened.
                     *replica = None;
                     let opened = self.persist(|| Replica::open(endpoint, &how.1, &how.0))?;
                     let Some(opened) = opened else { return Ok(()) };
                     let last = replica.insert(opened).last();
                     self.report(|progress| progress.opened = Some((number, last)));
                 }
-                // It has failed, and is opened again first.
+                // The replica has failed, and is opened again before it accepts records.
                 (_, None) => {}
                 (Job::Schema(form), Some(replica)) => {
                     self.persist(|| replica.keep_schema(&form))?;
@@ -203,14 +230,14 @@ impl Shared {
         }
         let Some(replica) = replica.as_mut().filter(|_| !records.is_empty()) else { return Ok(()) };
         let before = replica.last();
-        // Those that are there already are passed over.
+        // Records that the replica has already are passed over.
         self.persist(|| replica.append(records.clone()))?;
         let written = replica.last() - before;
         self.report(|progress| progress.written += written);
         Ok(())
     }
 
-    /// Tries until the disk has room; none where the thread is to end before.
+    /// Repeats a write while the disk is full. Returns `None` if the thread is to end before it succeeds.
     fn persist<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<Option<T>> {
         let mut is_full = false;
         loop {

@@ -1,4 +1,18 @@
 //! One link: the program of this machine, and the units exchanged with the bridge of the other machine.
+//!
+//! The side where the program connected begins as `Caller`, the other side as `BeingCalled`:
+//!
+//! | side | unit | effect |
+//! |---|---|---|
+//! | called | call | another thread connects to the program; the units after it wait |
+//! | caller | answer | the program gets the answer; if it is admitted, the link is open |
+//! | both, open | piece, frame | a frame is put together and written to the program |
+//! | both | end | nothing more arrives; the program is disconnected after what it was sent |
+//!
+//! A unit that does not fit the state ends the link: the other bridge may be faulty or hostile.
+//!
+//! Nothing here waits. A program without room keeps the units in `order`, whose window then stops the other
+//! side. A program whose frames find no room in the window is not read.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -18,19 +32,21 @@ const FRAME: u8 = 2;
 /// The end of the link: the program has disconnected. Sent after its last frame.
 const END: u8 = 3;
 
-/// A piece of a frame, not the last. Frames are cut because an engine that drops messages drops long ones most often.
+/// A piece of a frame, not the last. Frames are cut because an engine that drops messages drops long ones
+/// most often.
 const PIECE: u8 = 4;
+/// The size of a piece.
 const PIECE_SIZE: usize = 48 << 10;
 
 /// The first unit of a stream: the name that it is about.
 pub const STREAM: u8 = 5;
-/// The most bytes of a message of a stream: the longest message, and what stands in front of it.
+/// The most bytes of a message of a stream that are put together: the longest message, and its map in front.
 const LONGEST: usize = (256 << 20) + (1 << 16);
 
 /// The most units of one link that are handled in a row.
 const IN_TURN: usize = 128;
 
-/// What has arrived.
+/// The result of receiving from a stream.
 pub enum Received {
     /// A message.
     Message(Bytes),
@@ -48,9 +64,9 @@ pub enum CallOutcome {
     Answered(Vec<u8>, Option<Box<RelayLink>>),
 }
 
-/// The program of this machine.
+/// The program of this machine, and the state of its connection.
 enum LocalEnd {
-    /// It has connected, and waits for the answer from the other machine.
+    /// It has connected, and waits for the answer from the machine of this name.
     Caller(Box<RelayCaller>, String),
     /// The bridge is connecting to it.
     BeingCalled,
@@ -62,12 +78,13 @@ enum LocalEnd {
     Gone,
 }
 
-/// A link.
+/// A link, or a stream.
 pub struct Link {
     /// The bridge of the other machine.
     pub peer: Bridge,
     /// The units exchanged with the other bridge.
     pub order: Order,
+    /// The program, and the state of its connection.
     local_end: LocalEnd,
     /// Whether the other side has ended the link: nothing more is sent to it.
     ends: bool,
@@ -112,7 +129,8 @@ impl Link {
         matches!(self.local_end, LocalEnd::Open(..))
     }
 
-    /// Returns whether the link can be removed.
+    /// Returns whether the link can be removed: its program has gone, and the other side has ended it or has
+    /// received everything, the end included.
     pub fn is_over(&self) -> bool {
         matches!(self.local_end, LocalEnd::Gone) && (self.ends || self.order.is_received())
     }
@@ -130,14 +148,15 @@ impl Link {
         self.order.deadline()
     }
 
-    /// Ends the link because the other bridge is gone or does not know it. Units received before are still delivered.
+    /// Ends the link because the other bridge is gone or has no such link. Units received before are still delivered.
     pub fn end(&mut self) {
         if !self.ends {
             self.order.end((END, Bytes::new()));
         }
     }
 
-    /// Takes the outcome of connecting to the program of this machine.
+    /// Takes the outcome of connecting to the program of this machine. The answer goes to the other bridge.
+    /// Does nothing if the link has ended meanwhile.
     pub fn was_called(&mut self, called: CallOutcome) {
         if !matches!(self.local_end, LocalEnd::BeingCalled) {
             return;
@@ -152,6 +171,7 @@ impl Link {
         }
     }
 
+    /// Opens the link to a program that was admitted; without a program the local end is gone.
     fn open(&mut self, link: Option<Box<RelayLink>>) -> Result<()> {
         self.local_end = match link {
             None => LocalEnd::Gone,
@@ -186,6 +206,8 @@ impl Link {
             let LocalEnd::Open(link, _) = &mut self.local_end else {
                 return self.order.front().is_some() && left == 0;
             };
+            // Only what can be handled is waited for; otherwise a readable descriptor would wake the loop
+            // again and again.
             let reads = self.order.has_room() && !self.ends;
             // A failed flush means that the program has disconnected; the rest of the frame is of no use then.
             let blocked = blocked || !link.flush().unwrap_or(true);
@@ -202,7 +224,8 @@ impl Link {
         }
     }
 
-    /// Delivers received units to the program. Returns true if it has no room.
+    /// Delivers received units to the program, at most `left`. Returns true if it has no room; the unit stays
+    /// in front then.
     fn give(&mut self, left: &mut usize, now: Instant) -> bool {
         while *left > 0
             && let Some((kind, body)) = self.order.front().cloned()
@@ -233,10 +256,12 @@ impl Link {
                     }
                     sent
                 }
+                // The program has closed its receiving side, so there is nothing to flush.
                 (LocalEnd::Open(..), END) if self.discards => {
                     self.ends = true;
                     Ok(true)
                 }
+                // The program is disconnected only after it has been sent everything.
                 (LocalEnd::Open(link, _), END) => link.flush().inspect(|flushed| self.ends |= flushed),
                 (LocalEnd::Caller(..) | LocalEnd::Gone, END) => {
                     (self.ends, self.local_end) = (true, LocalEnd::Gone);
@@ -259,6 +284,7 @@ impl Link {
                     }
                 }
                 Ok(false) => return true,
+                // What the program sent before it disconnected can still be read.
                 Err(e) if e.kind() == ErrorKind::Disconnected => self.discards = true,
                 Err(_) => self.gone(),
             }
@@ -266,6 +292,8 @@ impl Link {
         false
     }
 
+    /// Passes the answer of the other machine to the program that connected. Always returns true: the unit
+    /// has been handled.
     fn answer(&mut self, unit: &Bytes) -> Result<bool> {
         let LocalEnd::Caller(caller, machine) = std::mem::replace(&mut self.local_end, LocalEnd::Gone) else {
             return Ok(true);
@@ -280,7 +308,7 @@ impl Link {
         self.open(link.map(Box::new)).map(|()| true)
     }
 
-    /// Reads frames of the program, as far as the window has room.
+    /// Reads frames of the program, at most `left`, and as far as the window has room.
     fn take(&mut self, left: &mut usize) {
         while *left > 0
             && !self.ends
@@ -306,7 +334,8 @@ impl Link {
         self.order.send((FRAME, rest));
     }
 
-    /// Takes the next message of a stream.
+    /// Takes the next message of a stream, put together from its pieces. A unit that streams do not have ends
+    /// the stream.
     pub fn receive(&mut self, now: Instant) -> Received {
         while let LocalEnd::Stream = self.local_end {
             let Some((kind, body)) = self.order.pop(now) else { return Received::Nothing };
@@ -329,7 +358,7 @@ impl Link {
         Received::End
     }
 
-    /// Ends a stream.
+    /// Ends a stream. The end is sent after what was queued before.
     pub fn close(&mut self) {
         if let LocalEnd::Stream = self.local_end {
             self.gone();

@@ -1,5 +1,16 @@
-//! Delivers units in order and exactly once between two bridges over an engine that loses packets: numbers, acknowledgement,
-//! retransmission, a window. Uses neither clock nor socket.
+//! Delivers units in order and exactly once between two bridges over an engine that loses packets: numbers,
+//! acknowledgement, retransmission, a window. Uses neither clock nor socket: the caller passes the time, and
+//! sends the packets.
+//!
+//! Every unit has a number. Each packet acknowledges two numbers: up to which units were received, and up to
+//! which they were delivered to the program. The first ends retransmission, the second makes room in the
+//! window. So a slow program holds up its sender, and at most about one window of bytes waits at the
+//! receiver.
+//!
+//! The receiver keeps no unit that arrives out of order. It requests a retransmission, once for each gap and
+//! again after 40 ms, and the sender sends everything behind the gap again, in smaller bursts. If a packet or
+//! a request is lost, the sender's timer repeats the units after 300 ms, then after twice as long, up to 2 s.
+//! There is no limit on the number of repetitions: the presence of the other bridge decides when a link ends.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,15 +19,17 @@ use bytes::Bytes;
 
 use super::packet::{Packet, What};
 
-/// The most bytes sent that the other side has not delivered to its program; a longer unit is sent alone.
+/// The most bytes that are sent and not delivered to the other side's program; a longer unit is sent alone.
 pub const WINDOW: usize = 1 << 20;
-/// The most bytes in flight: what fits the engine's queue, and less after a loss.
+/// The most bytes in flight: what fits the engine's queue.
 const ON_THE_WAY: usize = 512 << 10;
+/// The same after a loss: a full burst would be lost again in the same queue.
 const BURST: usize = 128 << 10;
 /// An acknowledgement is sent at once after this many bytes were delivered.
 const OFTEN: usize = 64 << 10;
-/// The retransmission time-out, at first and at most.
+/// The first retransmission time-out.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// The longest one, after doubling.
 const MOST_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an acknowledgement may wait for a unit that can carry it.
 const SOON: Duration = Duration::from_millis(20);
@@ -27,32 +40,43 @@ pub type Unit = (u8, Bytes);
 /// Both directions of one link between two bridges.
 #[derive(Debug)]
 pub struct Order {
-    /// Sent and not acknowledged, the last of them with the number `next - 1`.
+    /// The units that are sent and not acknowledged, in order; the last of them has the number `next - 1`.
     kept: VecDeque<Unit>,
+    /// The number of the next new unit.
     next: u64,
     /// The number of the next unit to send over the network: below `next` if units were lost, or wait.
     resend: u64,
+    /// Whether units are being sent again, so that bursts are smaller.
     recovers: bool,
-    /// The last number that the other side has received, and the last that it has delivered to its program.
+    /// The last number that the other side has received.
     received: u64,
+    /// The last number that the other side has delivered to its program.
     handed: u64,
-    /// The sizes of the units that it has not delivered.
+    /// The sizes of the units that the other side has not delivered.
     open: VecDeque<usize>,
+    /// The sum of these sizes.
     open_bytes: usize,
+    /// When the retransmission time-out expires.
     retry: Option<Instant>,
+    /// The current retransmission time-out.
     patience: Duration,
-    /// The number of the last unit received, the units not delivered yet, and their bytes.
+    /// The number of the last unit received in order.
     came: u64,
+    /// The units that are received and not delivered.
     inward: VecDeque<Unit>,
+    /// The sum of their sizes.
     inward_bytes: usize,
-    /// The bytes delivered and the bytes received that were not acknowledged, and when the acknowledgement is due.
+    /// The bytes delivered since the last acknowledgement.
     unsaid: usize,
+    /// The bytes received since the last acknowledgement.
     arrived: usize,
+    /// When the next acknowledgement is due.
     tell: Option<Instant>,
     /// The last number received when a retransmission was requested last, and when that was.
     asked: Option<(u64, Instant)>,
+    /// Whether the next packet requests a retransmission, or an acknowledgement.
     asks: bool,
-    /// Whether the other bridge is gone, or does not know this link.
+    /// Whether the other bridge is gone, or has no such link.
     over: bool,
 }
 
@@ -148,11 +172,13 @@ impl Order {
         self.tell_within(Duration::ZERO, now);
     }
 
-    /// Handles a packet. Returns false if it contradicts what was sent.
+    /// Handles a packet. Returns false if it contradicts what was sent: it acknowledges a number that was
+    /// never sent, or more units delivered than received. The caller ends the link then.
     pub fn take(&mut self, packet: Packet, now: Instant) -> bool {
         if self.over {
             return true;
         }
+        // Numbers come from another machine, and the subtractions below rely on their order.
         if packet.received >= self.next || packet.handed > packet.received {
             return false;
         }
@@ -169,6 +195,7 @@ impl Order {
             (self.patience, self.retry) = (PATIENCE, None);
             self.open_bytes -= self.open.pop_front().unwrap_or(0);
         }
+        // The other side misses units, or an acknowledgement of ours was lost.
         if packet.asks {
             self.tell_within(Duration::ZERO, now);
             if self.received + 1 < self.next {
@@ -176,6 +203,8 @@ impl Order {
             }
         }
         let What::Unit(number, kind, body) = packet.what else { return true };
+        // Beyond the window a unit is dropped: an honest sender does not send it, and the memory stays
+        // bounded.
         if number == self.came + 1 && (self.inward_bytes < WINDOW || self.inward.is_empty()) {
             self.came = number;
             self.inward_bytes += body.len();
@@ -195,6 +224,7 @@ impl Order {
         true
     }
 
+    /// Has an acknowledgement sent within this time, or earlier if one is due earlier.
     fn tell_within(&mut self, time: Duration, now: Instant) {
         let at = now + time;
         self.tell = Some(self.tell.map_or(at, |before| before.min(at)));
@@ -208,7 +238,8 @@ impl Order {
         self.retry.into_iter().chain(self.tell).min()
     }
 
-    /// Returns the packets to send now.
+    /// Returns the packets to send now: units within the bounds, or else an acknowledgement that is due. Each
+    /// unit carries an acknowledgement, too.
     pub fn due(&mut self, now: Instant) -> Vec<Packet> {
         if self.over {
             return Vec::new();
@@ -220,6 +251,7 @@ impl Order {
             self.asks |= self.kept.is_empty();
         }
         let mut packets = Vec::new();
+        // Bytes that were sent and not acknowledged as received.
         let mut on_the_way: usize = self.kept.iter().take(self.sent()).map(|unit| unit.1.len()).sum();
         let most = if self.recovers { BURST } else { ON_THE_WAY };
         while let Some((kind, body)) = self.kept.get(self.sent())
@@ -248,10 +280,12 @@ impl Order {
         (self.resend - self.received - 1) as usize
     }
 
+    /// Returns the number of the last unit that was delivered to the program here.
     fn passed_on(&self) -> u64 {
         self.came - self.inward.len() as u64
     }
 
+    /// Returns a packet with the current acknowledgement.
     fn packet(&self, what: What) -> Packet {
         Packet { received: self.came, handed: self.passed_on(), asks: self.asks, what }
     }

@@ -2,7 +2,7 @@
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender does not know the link, 3 the links that it knows, 4 its clock |
+//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender has no such link, 3 the links that it has, 4 its clock |
 //! | 1 | the kind of the unit |
 //! | 2 | 1 to request a retransmission, or an acknowledgement; of type 4, the clock of the receiver |
 //! | 3–7 | zero |
@@ -12,11 +12,15 @@
 //! | 32–39 | the number of the unit; of type 4, the nanoseconds that the sender's clock shows |
 //! | 40–47 | the number up to which all units have been received |
 //! | 48–55 | the number up to which all have been delivered to the program |
+//!
+//! A packet of type 3 has 16 bytes for each link behind the header: the bridge whose program connected, and
+//! the number.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
+/// The bytes of the header.
 const HEAD: usize = 56;
 
 /// Identifies a link between two bridges.
@@ -46,25 +50,26 @@ pub struct Packet {
 pub enum What {
     /// A unit: its number, its kind, its bytes.
     Unit(u64, u8, Bytes),
-    /// Nothing.
+    /// Nothing: the packet is an acknowledgement.
     State,
 }
 
-/// A message of one bridge to another.
+/// A message of one bridge to another. It travels in one packet of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// A packet of a link.
+    /// A packet of a link: a unit, or an acknowledgement.
     Of(Id, Packet),
-    /// The sender does not know this link.
+    /// The sender has no such link.
     Unknown(Id),
-    /// The links with the receiver that the sender knows.
+    /// The links with the receiver that the sender has.
     Known(Vec<Id>),
-    /// What the clock of the sender's machine shows, and whether the receiver is to send what its own shows.
+    /// What the clock of the sender's machine shows, and whether the receiver is to send the value of its
+    /// own.
     Clock(Duration, bool),
 }
 
 impl Said {
-    /// Returns the encoded message.
+    /// Returns the encoded message; `from` is the sending bridge.
     pub fn to_bytes(&self, from: u64) -> Vec<u8> {
         let none = Id { caller: 0, number: 0 };
         let (what, id, packet) = match self {
@@ -96,11 +101,14 @@ impl Said {
         bytes
     }
 
-    /// Returns the sending bridge and its message, or `None` if it is malformed.
+    /// Returns the sending bridge and its message, or `None` if it is malformed. The numbers are not checked
+    /// here, and the sender's number is only a claim: `Links::take` compares it with the machine that the
+    /// engine has authenticated.
     pub fn from_bytes(bytes: &Bytes) -> Option<(u64, Said)> {
         let field = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
         let body = (bytes.len() >= HEAD).then(|| bytes.slice(HEAD..))?;
         let (from, id) = (field(8)?, Id { caller: field(16)?, number: field(24)? });
+        // Every packet of a link carries both acknowledgements.
         let of = |what| {
             let (received, handed, asks) = (field(40)?, field(48)?, bytes[2] == 1);
             Some(Said::Of(id, Packet { received, handed, asks, what }))

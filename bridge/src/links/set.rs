@@ -1,4 +1,13 @@
 //! All links of a bridge, and the other bridges.
+//!
+//! A packet is accepted only from a known bridge, and only if the engine delivered it from that bridge's
+//! machine. When a bridge appears, again or for the first time, it is sent the links that are known here;
+//! links that it has and this bridge has not are ended there. So both sides agree after a connection was lost
+//! and one side has noticed it and the other has not.
+//!
+//! Connecting to a program of this machine may take a while, so a thread of its own does it for each call, up
+//! to a limit. All other work is done in `work`, for the links that are marked as ready or whose timers have
+//! expired.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -16,15 +25,17 @@ use crate::engine::{Bridge, Engine};
 use crate::inbox::Inbox;
 use crate::status::Status;
 
-/// How long a program has to answer a hello.
+/// How long a program may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most connections to programs of this machine that are being made at a time.
+/// The most threads that connect to programs of this machine at a time; more calls find no program.
 const CALLS: usize = 64;
 
 /// Connections to programs of this machine that are being made.
 #[derive(Default)]
 struct Calls {
+    /// The threads that are running.
     under_way: usize,
+    /// The outcomes that the loop has not taken.
     answered: Vec<(Id, CallOutcome)>,
 }
 
@@ -42,13 +53,19 @@ pub struct Opened {
 pub struct Links {
     /// The number of this bridge's incarnation.
     own: u64,
+    /// The name of this machine.
     machine: String,
+    /// Wakes the loop when a program has answered.
     inbox: Inbox,
+    /// The other bridges, in the order in which they appeared.
     pub(super) bridges: Vec<Bridge>,
     /// The clocks of their machines.
     clocks: Clocks,
+    /// The links, of both directions.
     pub(super) links: BTreeMap<Id, Link>,
+    /// The number of the last link that began here.
     last: u64,
+    /// Shared with the threads that connect to programs.
     calls: Arc<Mutex<Calls>>,
     /// The links to handle in the next round.
     pub(super) ready: BTreeSet<Id>,
@@ -81,7 +98,11 @@ impl Links {
         &self.machine
     }
 
-    /// Registers another bridge, and sends it the links that are known here.
+    /// Registers another bridge, and sends it the links that are known here and the clock of this machine.
+    /// Does nothing for this bridge itself.
+    ///
+    /// # Errors
+    /// Those of the engine's `send`.
     pub fn bridge_appeared(&mut self, bridge: Bridge, engine: &dyn Engine) -> Result<()> {
         if bridge.id == self.own {
             return Ok(());
@@ -98,12 +119,15 @@ impl Links {
     }
 
     /// Sends every other bridge what the clock of this machine shows.
+    ///
+    /// # Errors
+    /// Those of the engine's `send`.
     pub fn send_clocks(&self, engine: &dyn Engine) -> Result<()> {
         self.bridges.iter().try_for_each(|bridge| self.send_clock(bridge, false, engine))
     }
 
-    /// Sends a bridge what the clock of this machine shows; with `asks` it is to send its own. One that does not know this bridge yet drops
-    /// that, and asks once it does.
+    /// Sends a bridge what the clock of this machine shows; `asks` requests the value of its own. A bridge
+    /// that has not seen this one's presence yet drops the packet, and requests the value later.
     fn send_clock(&self, to: &Bridge, asks: bool, engine: &dyn Engine) -> Result<()> {
         engine.send(to, Said::Clock(since_boot(), asks).to_bytes(self.own).into())
     }
@@ -113,7 +137,7 @@ impl Links {
         !self.bridges.is_empty()
     }
 
-    /// Removes another bridge, and ends the links with it.
+    /// Removes another bridge, and ends the links with it. Units that have been received are still delivered.
     pub fn bridge_gone(&mut self, id: u64) {
         self.bridges.retain(|one| one.id != id);
         self.clocks.remove(id);
@@ -123,8 +147,11 @@ impl Links {
         }
     }
 
-    /// Opens a link for a program of this machine to a name of another one. If no bridge of that machine is known, its connection is
-    /// closed, and it connects again.
+    /// Opens a link for a program of this machine to a name of another one. If no bridge of that machine is
+    /// known, the program's connection is closed, and it connects again.
+    ///
+    /// # Errors
+    /// Those of encoding the program's hello.
     pub fn call(&mut self, caller: RelayCaller, name: &str, machine: &str) -> Result<()> {
         let Some(bridge) = self.bridges.iter().rev().find(|bridge| bridge.machine == machine).cloned() else {
             return Ok(());
@@ -140,13 +167,19 @@ impl Links {
         Ok(())
     }
 
+    /// Returns the identity of a new link. It is unique among all bridges, because it has the number of this
+    /// one.
     pub(super) fn next_id(&mut self) -> Id {
         self.last += 1;
         Id { caller: self.own, number: self.last }
     }
 
-    /// Handles a packet of a bridge of another machine. Returns whether it says for the first time what that machine's clock shows. `endpoint` returns the endpoint of a name of this machine if it is exported to
-    /// that machine as a channel or controller.
+    /// Handles a packet of a bridge of another machine. Returns whether it was the first value of that
+    /// machine's clock. `endpoint` returns the endpoint of a name of this machine if it is exported to that
+    /// machine as a channel or controller. A malformed packet, or one of an unknown bridge, is ignored.
+    ///
+    /// # Errors
+    /// Those of the engine's `send`.
     pub fn take(
         &mut self,
         machine: &str,
@@ -155,7 +188,8 @@ impl Links {
         endpoint: impl Fn(&str) -> Option<String>,
     ) -> Result<bool> {
         let Some((from, said)) = Said::from_bytes(bytes) else { return Ok(false) };
-        // A packet is accepted from a known bridge of that machine only. Packets that arrive before its presence are sent again.
+        // Another machine cannot use the number of a bridge that is not its own. Packets that arrive before
+        // the presence of their bridge are dropped here, and sent again.
         let Some(sender) = self.bridges.iter().find(|it| it.id == from && it.machine == machine).cloned()
         else {
             return Ok(false);
@@ -168,12 +202,15 @@ impl Links {
                 return Ok(self.clocks.received(from, clock));
             }
             Said::Unknown(id) => {
+                // A bridge can end its own links alone.
                 if let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) {
                     link.end();
                     self.ready.insert(id);
                 }
             }
             Said::Known(known) => {
+                // A link that the other bridge has never acknowledged may be new to it; the others have ended
+                // there.
                 for (id, link) in self.links.iter_mut().filter(|(_, link)| link.peer.id == from) {
                     if link.order.is_known() && !known.contains(id) {
                         link.end();
@@ -210,8 +247,9 @@ impl Links {
         Ok(false)
     }
 
-    /// Connects to a program of this machine with the hello of another machine's program, in a thread of its own because the answer may
-    /// take a while.
+    /// Connects to a program of this machine with the hello of another machine's program, in a thread of its
+    /// own because the answer may take a while. Without an endpoint, or with too many threads, the outcome is
+    /// that no program answered.
     fn let_in(&self, id: Id, endpoint: Option<String>, machine: &str, hello: Vec<u8>) {
         let (inbox, calls) = (self.inbox.clone(), self.calls.clone());
         let mut open = calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,7 +275,8 @@ impl Links {
         }
     }
 
-    /// Handles the connections that were made. Returns whether one of them found no program.
+    /// Handles the outcomes of connecting to programs. Returns whether a program was missing, so that its
+    /// name may have gone.
     pub fn take_answers(&mut self) -> bool {
         let answered =
             std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner).answered);
@@ -257,7 +296,11 @@ impl Links {
         self.ready.insert(id);
     }
 
-    /// Handles the marked links and those with expired timers, and sends their packets.
+    /// Handles the marked links and those with expired timers, sends their packets, and removes those that
+    /// are over.
+    ///
+    /// # Errors
+    /// Those of the engine's `send`.
     pub fn work(&mut self, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let now = Instant::now();
         let late = |link: &Link| link.deadline().is_some_and(|at| at <= now);

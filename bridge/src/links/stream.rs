@@ -1,4 +1,7 @@
-//! Streams of messages between two bridges: links without a program at either end. What they are for, the bridges themselves know.
+//! Streams of messages between two bridges: links without a program at either end. The bridges themselves use
+//! them, for journals.
+//!
+//! A stream begins with a name, and then has messages of any length in both directions. Each side may end it.
 
 use std::time::Instant;
 
@@ -9,7 +12,8 @@ use super::packet::Id;
 use super::set::{Links, Opened};
 
 impl Links {
-    /// Opens a stream to a bridge of another machine. Returns `None` if none is known there.
+    /// Opens a stream about this name to a bridge of another machine, the newest one. Returns `None` if none
+    /// is known there.
     pub fn open_stream(&mut self, name: &str, machine: &str) -> Option<Id> {
         let bridge = self.bridges.iter().rev().find(|bridge| bridge.machine == machine)?.clone();
         let id = self.next_id();
@@ -25,7 +29,7 @@ impl Links {
         std::mem::take(&mut self.opened)
     }
 
-    /// Returns the next message of a stream.
+    /// Returns the next message of a stream. The link is marked, because the window has more room then.
     pub fn receive(&mut self, id: Id) -> Received {
         let Some(link) = self.links.get_mut(&id) else { return Received::End };
         let received = link.receive(Instant::now());
@@ -40,7 +44,7 @@ impl Links {
         self.links.get(&id).is_some_and(|link| link.order.has_room())
     }
 
-    /// Sends a message over a stream. It is queued whatever the window says: see [`Links::has_room`].
+    /// Sends a message over a stream. It is queued even if the window has no room: see [`Links::has_room`].
     pub fn send(&mut self, id: Id, message: Bytes) {
         if let Some(link) = self.links.get_mut(&id) {
             link.send_message(message);
@@ -48,7 +52,8 @@ impl Links {
         }
     }
 
-    /// Ends a stream, once the other bridge has received what was sent.
+    /// Ends a stream, once the other bridge has received what was sent. A stream that has ended already is
+    /// left as it is.
     pub fn close(&mut self, id: Id) {
         if let Some(link) = self.links.get_mut(&id) {
             link.close();

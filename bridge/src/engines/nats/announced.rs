@@ -7,7 +7,9 @@ use crate::engine::Presence;
 
 /// A name in the list that other bridges read. Dropping it removes the name.
 pub struct Announced {
+    /// The queue through which the name is removed, in order with the other operations.
     pub outgoing: Outgoing,
+    /// The name.
     pub presence: Presence,
     /// Ends the subscription that belongs to the name, when dropped.
     pub _end: Option<oneshot::Sender<()>>,

@@ -1,6 +1,8 @@
-//! Newest messages of exported publishers in a key-value bucket of JetStream, for programs that know NATS alone.
+//! The newest messages of exported publishers in a key-value bucket of JetStream, for programs that use NATS
+//! without Linkspan.
 //!
-//! Bridges ask each other instead: a bucket is written after the message has gone, so it says nothing of which one a subscriber missed.
+//! Bridges query each other instead: the bucket is written after the message was published, so it does not
+//! show which message a subscriber missed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,25 +14,27 @@ use tokio::sync::Notify;
 
 use super::subjects::escaped;
 
-/// What a key-value bucket takes for a deletion.
+/// The header and its value by which a key-value bucket recognises a deletion.
 const OPERATION: &str = "KV-Operation";
 const DELETE: &str = "DEL";
 
-/// What is to be written: of each name the newest alone.
+/// The messages to write: the newest one of each name.
 pub struct Bucket {
+    /// The name of the bucket.
     pub name: String,
+    /// The message to write for each name, so that a slow server costs one message of memory for each name.
     waiting: Mutex<HashMap<String, (HeaderMap, Bytes)>>,
     /// Notified when there is something to write.
     pub filled: Notify,
 }
 
 impl Bucket {
-    /// The one of this name.
+    /// Creates an empty set for the bucket of this name.
     pub fn new(name: String) -> Bucket {
         Bucket { name, waiting: Mutex::default(), filled: Notify::new() }
     }
 
-    /// Has a message written, in place of one that was not yet.
+    /// Queues a message, and replaces the one of the same name that was not written yet.
     pub fn put(&self, name: &str, headers: HeaderMap, payload: Bytes) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.insert(name.to_owned(), (headers, payload));
@@ -38,26 +42,26 @@ impl Bucket {
         self.filled.notify_one();
     }
 
-    /// Has the message of a name deleted.
+    /// Queues the deletion of a name's message.
     pub fn delete(&self, name: &str) {
         let mut headers = HeaderMap::new();
         headers.insert(OPERATION, DELETE);
         self.put(name, headers, Bytes::new());
     }
 
-    /// Takes out a message that is to be written.
+    /// Removes and returns a message to write.
     pub fn next(&self) -> Option<(String, (HeaderMap, Bytes))> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let name = waiting.keys().next()?.clone();
         waiting.remove_entry(&name)
     }
 
-    /// Gives back what was not written, unless there is a newer one.
+    /// Queues a message again that was not written, unless there is a newer one.
     pub fn again(&self, name: String, message: (HeaderMap, Bytes)) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(message);
     }
 
-    /// Writes a message; the error is why it was not written.
+    /// Writes a message and waits for the server's acknowledgement. The error is the text of the client.
     pub async fn write(
         &self,
         context: &Context,

@@ -1,4 +1,8 @@
-//! The task that writes newest messages to the bucket of JetStream, and makes the bucket where it is missing.
+//! The task that writes newest messages to the bucket of JetStream, and creates the bucket if it does not
+//! exist.
+//!
+//! After an error the message is queued again, and the bucket is looked up again: it may have been deleted.
+//! The same error is logged once in a row.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +13,14 @@ use tokio::time::sleep;
 use super::shared::Shared;
 use crate::engine::Arrival;
 
-/// Between two attempts.
+/// The time between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes the queued messages, one after the other, until the runtime ends.
 pub async fn fill(shared: Arc<Shared>) {
     let Some(bucket) = &shared.bucket else { return };
     let context = jetstream::new(shared.client.clone());
+    // The error that was logged last.
     let mut told = String::new();
     let mut is_open = false;
     loop {
@@ -50,7 +55,8 @@ pub async fn fill(shared: Arc<Shared>) {
     }
 }
 
-/// Makes the bucket where it is not there: the stream that one is, as a client asks the server what it may have in words that 2.9 has not.
+/// Creates the bucket if it does not exist. A bucket is a stream with this configuration; it is created as a
+/// stream because the client's own function for buckets needs a newer server than 2.9.
 async fn open(context: &Context, name: &str) -> Result<(), String> {
     let stream = format!("KV_{name}");
     if context.get_stream(&stream).await.is_ok() {

@@ -1,4 +1,6 @@
 //! The engine's operations: exporting, importing, queries, requests and packets.
+//!
+//! None of them waits for the server: they queue operations, or spawn a task that waits.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +25,7 @@ impl Engine for Nats {
     fn export_publisher(&self, presence: &Presence) -> Result<Box<dyn Outlet>> {
         let newest: Arc<Mutex<Option<Sample>>> = Arc::default();
         let (shared, answering, incarnation) = (self.shared.clone(), newest.clone(), presence.incarnation);
+        // Answers queries for the newest message. A query for another incarnation is not answered.
         let asked = move |message: Message| {
             if headers::incarnation(&message).is_some_and(|asked| asked != incarnation) {
                 return;
@@ -42,6 +45,8 @@ impl Engine for Nats {
 
     fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>> {
         let (shared, name, inbox) = (self.shared.clone(), presence.name.clone(), self.shared.inbox.clone());
+        // The reply subject of the request identifies the caller; the server delivers the request to one
+        // bridge of the group.
         let asked = move |message: Message| {
             let (shared, to) = (shared.clone(), message.reply.clone());
             let respond = move |reply: Reply| {
@@ -83,6 +88,7 @@ impl Engine for Nats {
         }
         imported.retain(|(narrow, _)| !covers(&subject, narrow));
         let shared = self.shared.clone();
+        // The subject may be wider than the pattern, so the loop filters the names.
         let received = move |message: Message| {
             let Some(name) = shared.subjects.published(&message.subject) else { return };
             shared.inbox.push(match headers::is_end(&message) {
@@ -103,6 +109,7 @@ impl Engine for Nats {
             let newest = match answer {
                 Ok(message) if headers::is_nothing(&message) => Newest::None,
                 Ok(message) => Newest::Sample(headers::sample(presence.name.clone(), &message)),
+                // A time-out, or no bridge answers such queries.
                 Err(_) => Newest::Unknown,
             };
             shared.inbox.push(Arrival::Newest(presence, newest));
@@ -117,6 +124,7 @@ impl Engine for Nats {
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()> {
         let respond = Answering::new(respond);
         let headers = headers::of_call(&call);
+        // A body that does not pass the server fails at once with `TooLarge`.
         let body = match self.shared.fitting(call.body) {
             Ok(body) => body,
             Err(failure) => {
@@ -140,6 +148,7 @@ impl Engine for Nats {
                     }),
                     |message| headers::reply(&message),
                 ),
+                // The server's bridge has gone: see `Requests`.
                 _ = gone => return respond.give(Err(went_away())),
             };
             shared.requests.finish(number);

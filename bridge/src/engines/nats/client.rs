@@ -1,4 +1,7 @@
 //! The engine's object: the connection to a server, its tasks, and the subscriptions of this bridge.
+//!
+//! The engine has a runtime with two threads, on which all tasks run. Dropping the engine announces the end
+//! of this bridge, if the server is reachable, and ends the tasks.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,22 +23,29 @@ use crate::config::Config;
 use crate::engine::{Arrival, Presence};
 use crate::inbox::Inbox;
 
-/// The time-out of a query for a newest message, and of announcing the end of this bridge.
+/// The time-out of a query for a newest message.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// The time-out of announcing the end of this bridge.
 const PARTING: Duration = Duration::from_millis(500);
 /// The queue group of bridges: each request is delivered to one of them.
 pub const GROUP: &str = "linkspan";
 /// A connection to a server, and the subscriptions of this bridge there.
 pub struct Nats {
-    /// None while it ends.
+    /// The runtime of all tasks; `None` while it ends.
     runtime: Option<Runtime>,
+    /// The state that the tasks share.
     pub shared: Arc<Shared>,
     /// The subjects of imported names; dropping a sender ends the subscription.
     pub imported: Mutex<Vec<(String, oneshot::Sender<()>)>>,
 }
 
 impl Nats {
-    /// Starts to connect. What arrives is passed to the inbox.
+    /// Starts to connect, and starts the tasks. What arrives is put into the inbox. The server need not be
+    /// reachable yet.
+    ///
+    /// # Errors
+    /// Those of reading credentials, `TransportUnavailable` with the client's text, and those of the system
+    /// if it cannot start threads.
     pub fn open(config: &Config, inbox: &Inbox) -> Result<Nats> {
         let os = |e: std::io::Error| Error::os("starting NATS", e.raw_os_error().unwrap_or(0));
         let mut runtime = Builder::new_multi_thread();
@@ -48,7 +58,7 @@ impl Nats {
             subjects: Subjects::new(&config.realm),
             inbox: inbox.clone(),
             machine: config.machine()?,
-            // A hasher's seed is drawn by chance.
+            // A hasher's seed is random. The lowest bit is set, because 0 is not a valid number.
             id: RandomState::new().build_hasher().finish() | 1,
             outgoing: Outgoing::default(),
             list: Mutex::default(),
@@ -62,6 +72,7 @@ impl Nats {
         nats.serve_names();
         nats.spawn(sender::run(nats.shared.clone()));
         nats.spawn(presence::run(nats.shared.clone(), received));
+        // Services of other programs are only looked for if names are imported.
         if !config.import.is_empty() {
             nats.spawn(services::watch(nats.shared.clone()));
         }
@@ -102,7 +113,7 @@ impl Nats {
         self.keep(subject, Box::new(packet));
     }
 
-    /// Answers requests for the names of this bridge.
+    /// Answers requests of other bridges for the names of this one, for the life of the engine.
     fn serve_names(&self) {
         let (shared, subject) = (self.shared.clone(), self.shared.subjects.names(self.shared.id));
         let asked = move |message: Message| {
@@ -112,6 +123,7 @@ impl Nats {
         self.keep(subject, Box::new(asked));
     }
 
+    /// Subscribes for the life of the engine.
     fn keep(&self, subject: String, handler: Handler) {
         let end = self.subscribe(subject.clone(), None, handler);
         self.imported.lock().unwrap_or_else(PoisonError::into_inner).push((subject, end));

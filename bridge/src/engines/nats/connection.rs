@@ -1,4 +1,7 @@
 //! The connection to a server: how it is made, and which of its events are logged.
+//!
+//! The client reconnects by itself, with a pause that grows to a second. After each connection the presence
+//! task is notified, because messages may have been missed.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -18,16 +21,21 @@ use crate::inbox::Inbox;
 const WAITING: usize = 16_384;
 /// The capacity of the client's own queue; more messages wait in `outgoing`, which can drop them.
 const COMMANDS: usize = 256;
-/// The interval of pings.
+/// The interval of pings, by which the client notices that the server is unreachable.
 const PING: Duration = Duration::from_secs(3);
+/// The time-out of one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How the client says that the server does not know the user.
+/// The text of the client's error if the server refuses the credentials.
 const REFUSED: &str = "authorization violation";
-/// Between two attempts to connect.
+/// The pause after the first failed attempt to connect, which grows with each attempt.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Connects, at once or as soon as a server is reachable.
+///
+/// # Errors
+/// Those of `identity`; `TransportUnavailable` with the client's text.
 pub async fn connect(
     config: &Nats,
     inbox: &Inbox,
@@ -48,6 +56,7 @@ pub async fn connect(
     let pause = |attempts: usize| LONGEST_PAUSE.min(PAUSE * u32::try_from(attempts).unwrap_or(u32::MAX));
     let options = identity(config)?
         .name("linkspan-bridge")
+        // A bridge does not receive its own messages.
         .no_echo()
         .retry_on_initial_connect()
         .reconnect_delay_callback(pause)
@@ -65,7 +74,10 @@ pub async fn connect(
     })
 }
 
-/// Adds the credentials of this bridge.
+/// Returns options with the credentials of this bridge.
+///
+/// # Errors
+/// `Malformed` with the file if it does not have such credentials; else the error of the system.
 fn identity(config: &Nats) -> Result<ConnectOptions> {
     let mut options = ConnectOptions::new();
     if let Some(file) = &config.credentials {
@@ -95,7 +107,7 @@ fn identity(config: &Nats) -> Result<ConnectOptions> {
     Ok(options)
 }
 
-/// What a file with nothing else holds.
+/// Reads a file that has one secret and nothing else. The error does not have its contents.
 fn secret(file: &Path, what: &str) -> Result<String> {
     let text = read(file)?.trim_end().to_owned();
     if text.is_empty() {
@@ -104,25 +116,29 @@ fn secret(file: &Path, what: &str) -> Result<String> {
     Ok(text)
 }
 
+/// Returns the error that a file is not what it should be.
 fn malformed(file: &Path, text: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{} {text}", file.display()))
 }
 
+/// Reads a file.
 fn read(file: &Path) -> Result<String> {
     let os =
         |e: std::io::Error| Error::os(format!("reading {}", file.display()), e.raw_os_error().unwrap_or(0));
     std::fs::read_to_string(file).map_err(os)
 }
 
-/// Logs events of the connection, each once in a row.
+/// Logs events of the connection, each once in a row: a server that is unreachable fails every attempt alike.
 struct Notes {
     inbox: Inbox,
-    /// What the server is shown.
+    /// By what the bridge identifies itself to the server.
     identity: String,
+    /// The line that was logged last.
     last: Mutex<String>,
 }
 
 impl Notes {
+    /// Puts a line for an event into the inbox, unless it is the same as the last one.
     fn log(&self, event: &Event) {
         let (level, text) = match event {
             Event::Connected => ("info", "connected to the NATS server".to_owned()),

@@ -1,4 +1,4 @@
-//! The messages of exported publishers.
+//! Exported publishers: how their messages are published, and kept for queries and for the bucket.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +10,14 @@ use super::outgoing::Outbound;
 use super::shared::Shared;
 use crate::engine::{Outlet, Sample};
 
-/// An exported publisher.
+/// An exported publisher. Dropping it withdraws the name and deletes its message from the bucket.
 pub struct Exported {
     pub shared: Arc<Shared>,
+    /// The subject of its messages.
     pub subject: String,
+    /// The newest message, with which queries are answered.
     pub newest: Arc<Mutex<Option<Sample>>>,
+    /// Withdraws the name when dropped.
     pub announced: Announced,
 }
 

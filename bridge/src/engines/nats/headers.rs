@@ -22,19 +22,19 @@ const ENDED: &str = "Linkspan-Ended";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
 const ERROR: &str = "Nats-Service-Error";
 
-/// The code of the answer where nothing has been published yet.
+/// The error code of the answer that nothing has been published yet.
 const NOTHING: &str = "404";
-/// Bytes of the text of a failure in a header, at most.
+/// The most characters of a failure's text in a header; the payload has the whole text.
 const TEXT: usize = 500;
 
-/// The headers of a value.
+/// Returns the headers of a value.
 pub fn of_body(encoding: Encoding) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT, mime(encoding));
     headers
 }
 
-/// The headers of a request.
+/// Returns the headers of a request.
 pub fn of_call(call: &Call) -> HeaderMap {
     let mut headers = of_body(call.body.encoding);
     if let Some(text) = call.attachment(Encoding::Json).and_then(|json| String::from_utf8(json).ok()) {
@@ -43,12 +43,12 @@ pub fn of_call(call: &Call) -> HeaderMap {
     headers
 }
 
-/// The request that a message is.
+/// Returns the request in a message.
 pub fn call(message: &Message) -> Call {
     Call::of(body(message), text(message, REQUEST).map(str::as_bytes), Encoding::Json)
 }
 
-/// The headers of a published message.
+/// Returns the headers of a published message.
 pub fn of_sample(sample: &Sample) -> HeaderMap {
     let mut headers = of_body(sample.body.encoding);
     if let Some(origin) = &sample.origin {
@@ -59,14 +59,14 @@ pub fn of_sample(sample: &Sample) -> HeaderMap {
     headers
 }
 
-/// The headers of a question for a message of this incarnation.
+/// Returns the headers of a query for the newest message of this incarnation.
 pub fn of_question(incarnation: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(INCARNATION, incarnation.to_string());
     headers
 }
 
-/// The headers of the answer that nothing has been published yet.
+/// Returns the headers of the answer that nothing has been published yet.
 pub fn of_nothing() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ERROR_CODE, NOTHING);
@@ -74,7 +74,8 @@ pub fn of_nothing() -> HeaderMap {
     headers
 }
 
-/// The headers and the payload of a failure.
+/// Returns the headers and the payload of a failure. Programs without Linkspan read the headers, bridges the
+/// payload.
 pub fn of_failure(failure: &RemoteFailure) -> (HeaderMap, Vec<u8>) {
     let mut headers = of_body(Encoding::Cbor);
     headers.insert(ERROR_CODE, failure.code.to_string());
@@ -84,25 +85,28 @@ pub fn of_failure(failure: &RemoteFailure) -> (HeaderMap, Vec<u8>) {
     (headers, failure_bytes(failure))
 }
 
+/// Returns the text of a header.
 fn text<'a>(message: &'a Message, key: &str) -> Option<&'a str> {
     message.headers.as_ref()?.get(key).map(HeaderValue::as_str)
 }
 
+/// Returns the number in a header; `None` if it is missing or not a number.
 fn number<T: std::str::FromStr>(message: &Message, key: &str) -> Option<T> {
     text(message, key)?.parse().ok()
 }
 
-/// The incarnation that is asked for; none where any is.
+/// Returns the incarnation of a query; `None` if it is for any.
 pub fn incarnation(message: &Message) -> Option<u64> {
     number(message, INCARNATION)
 }
 
-/// The value of a message.
+/// Returns the value of a message.
 pub fn body(message: &Message) -> Body {
     Body { encoding: encoding_of(text(message, CONTENT)), bytes: message.payload.clone() }
 }
 
-/// The published message that this is.
+/// Returns the published message. Its origin is `None` if a header is missing or has a number that is not
+/// valid.
 pub fn sample(name: String, message: &Message) -> Sample {
     let origin = || {
         let (incarnation, sequence) = (number(message, INCARNATION)?, number(message, SEQUENCE)?);
@@ -112,17 +116,18 @@ pub fn sample(name: String, message: &Message) -> Sample {
     Sample { name, origin: origin(), body: body(message) }
 }
 
-/// Whether a program ends what it published.
+/// Returns whether a program withdraws what it published.
 pub fn is_end(message: &Message) -> bool {
     text(message, ENDED).is_some()
 }
 
-/// Whether it is the answer that nothing has been published yet.
+/// Returns whether it is the answer that nothing has been published yet.
 pub fn is_nothing(message: &Message) -> bool {
     text(message, ERROR_CODE) == Some(NOTHING)
 }
 
-/// Returns the outcome of a request.
+/// Returns the outcome of a request. A failure of a program without Linkspan has the kind `nats.error`, and
+/// the code and text of its headers.
 pub fn reply(message: &Message) -> Result<Body, RemoteFailure> {
     if text(message, ERROR_CODE).is_none() {
         return Ok(body(message));

@@ -1,4 +1,7 @@
-//! The list of names that a bridge has for others, and how another one asks for it, a page at a time.
+//! The list of names that a bridge announces, and how other bridges read it, a page at a time.
+//!
+//! Each page has the version of the list. A reader that sees two versions begins again, so that it never has
+//! a mixture.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,14 +14,14 @@ use linkspan::{Encoding, Value, codec};
 use super::subjects::Subjects;
 use crate::engine::{Bridge, Pattern, Presence};
 
-/// Names in one answer, at most: well within what a server lets through.
+/// The most names in one answer: well within the message size that a server accepts.
 const PAGE: usize = 1_000;
-/// Names of one bridge, at most.
+/// The number of names of one bridge from which on no more are read.
 const NAMES: usize = 100_000;
-/// A list that changes while it is read is read anew so often.
+/// How often a list is read from its beginning because it changes meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// Which list it is: the number of its bridge's connection to the server, and of changes.
+/// The version of a list: the number of its bridge's connection to the server, and the number of its changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     pub connection: u64,
@@ -26,17 +29,17 @@ pub struct Version {
 }
 
 impl Version {
-    /// What stands for it in a map.
+    /// Returns its fields in a map.
     pub fn fields(self) -> [(&'static str, Value); 2] {
         [("connection", self.connection.into()), ("revision", self.revision.into())]
     }
 
-    /// Whether it is a later one; both numbers grow.
+    /// Returns whether it is a later one; both numbers grow.
     pub fn is_after(&self, other: &Version) -> bool {
         self.connection > other.connection || self.revision > other.revision
     }
 
-    /// The one that a map says.
+    /// Returns the version in a map.
     pub fn read(map: &Value) -> Option<Version> {
         let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
         Some(Version { connection: number("connection")?, revision: number("revision")? })
@@ -51,13 +54,13 @@ pub struct List {
 }
 
 impl List {
-    /// There is one more.
+    /// Adds a name.
     pub fn add(&mut self, presence: Presence) {
         self.names.push(presence);
         self.version.revision += 1;
     }
 
-    /// There is one less.
+    /// Removes a name. The version changes only if the name was there.
     pub fn remove(&mut self, presence: &Presence) {
         if let Some(at) = self.names.iter().position(|it| it == presence) {
             self.names.remove(at);
@@ -65,7 +68,7 @@ impl List {
         }
     }
 
-    /// The answer to a question.
+    /// Returns the page that a request is for, encoded; a request that cannot be decoded gets the first one.
     pub fn answer(&self, question: &[u8]) -> Vec<u8> {
         let asked = codec::decode(question, Encoding::Cbor).ok();
         let from = asked.and_then(|map| map.at("from").and_then(Value::as_u64).ok()).unwrap_or(0);
@@ -84,13 +87,14 @@ impl List {
     }
 }
 
-/// The question for the names from this one on.
+/// Returns the request for the page that begins with the name of this index.
 pub fn question(from: usize) -> Bytes {
     let map = Value::map([("from", Value::from(from as u64))]);
     codec::encode(&map, Encoding::Cbor).unwrap_or_default().into()
 }
 
-/// Asks a bridge for all its names; none where it does not answer, or with what is no list.
+/// Reads all names of a bridge. Returns `None` if it does not answer in time, answers with something else, or
+/// its list changes during every attempt.
 pub async fn fetch(
     client: &Client,
     subjects: &Subjects,
@@ -116,21 +120,28 @@ pub async fn fetch(
     None
 }
 
+/// A page of another bridge's list.
 struct Page {
+    /// The version of the list.
     version: Version,
+    /// The number of names in the whole list.
     count: usize,
+    /// The number of entries in the page, with those that are not understood.
     read: usize,
+    /// The names that are understood.
     names: Vec<Presence>,
 }
 
 impl Page {
+    /// Returns the page that these bytes encode; the machine of its names is that of the bridge, whatever the
+    /// page has.
     fn read(bytes: &[u8], bridge: &Bridge) -> Option<Page> {
         let map = codec::decode(bytes, Encoding::Cbor).ok()?;
         let entries = map.at("names").ok()?.as_array().ok()?;
         let presence = |entry: &Value| {
             let [pattern, incarnation, name] = entry.as_array().ok()? else { return None };
             Some(Presence {
-                // A pattern that is new to this program is nothing that it could carry.
+                // An unknown pattern belongs to a later version of this program; such a name is left out.
                 pattern: Pattern::of(pattern.as_text().ok()?)?,
                 incarnation: incarnation.as_u64().ok().filter(|incarnation| *incarnation != 0)?,
                 name: name.as_text().ok()?.to_owned(),

@@ -1,4 +1,9 @@
-//! The queue of what is sent to the server: the event loop adds to it without waiting, and one task (`sender`) empties it in order.
+//! The queue of operations on the server: the event loop adds to it without waiting, and one task (`sender`)
+//! empties it in order.
+//!
+//! There are three lanes. Operations on subscriptions and names are unbounded and come first, so that other
+//! bridges see a name only after its subscription was made. Then come answers and packets, and last the
+//! samples; both are bounded by bytes and drop their oldest messages.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +14,9 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::engine::Presence;
 
-/// The most queued bytes of samples, and of answers and packets to other bridges.
+/// The most queued bytes of samples.
 const SAMPLES: usize = 16 << 20;
+/// The most queued bytes of answers and packets to other bridges.
 const URGENT: usize = 32 << 20;
 /// The approximate memory of a message beside its payload.
 const OVERHEAD: usize = 200;
@@ -41,12 +47,15 @@ pub enum Step {
 #[derive(Clone, Default)]
 pub struct Outgoing(Arc<Shared>);
 
+/// What the clones share.
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
+    /// Notified when there is something to send.
     filled: Notify,
 }
 
+/// The lanes, in the order in which they are emptied.
 #[derive(Default)]
 struct Waiting {
     steps: VecDeque<Step>,
@@ -59,6 +68,8 @@ struct Waiting {
 struct Lane(VecDeque<Outbound>, usize);
 
 impl Lane {
+    /// Appends a message, and drops the oldest ones beyond the bound. The newest stays, even if it alone is
+    /// longer.
     fn push(&mut self, message: Outbound, most: usize) {
         self.1 += message.payload.len() + OVERHEAD;
         self.0.push_back(message);
@@ -67,6 +78,7 @@ impl Lane {
         }
     }
 
+    /// Removes and returns the oldest message.
     fn pop(&mut self) -> Option<Outbound> {
         let message = self.0.pop_front()?;
         self.1 -= message.payload.len() + OVERHEAD;
@@ -75,6 +87,7 @@ impl Lane {
 }
 
 impl Outgoing {
+    /// Changes the lanes and wakes the task.
     fn put(&self, put: impl FnOnce(&mut Waiting)) {
         put(&mut self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.0.filled.notify_one();

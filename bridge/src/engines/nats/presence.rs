@@ -21,38 +21,46 @@ use super::shared::Shared;
 use crate::config::is_word;
 use crate::engine::{Arrival, Bridge, Presence};
 
-/// The intervals of heartbeats, and of checks for missing ones.
+/// The interval of heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The interval of checks for missing heartbeats.
 const LOOK: Duration = Duration::from_millis(500);
 /// Changes within this time are announced together.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// Without a heartbeat for this long, the server is asked whether the bridge is connected; after the longer time it is gone.
+/// How long a bridge may be without a heartbeat before the server is queried whether it is connected.
 const QUIET: Duration = Duration::from_millis(2500);
+/// How long it may be without one before it is regarded as gone.
 const GONE: Duration = Duration::from_secs(7);
 /// After a reconnection, how long other bridges have to reconnect.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often the server has to report that nobody subscribes before a bridge is gone.
+/// How often the server has to report that there is no subscriber before a bridge is regarded as gone.
 const ABSENT: u32 = 2;
 /// The time-out of requests to a bridge.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most other bridges.
 const BRIDGES: usize = 1_000;
 
-/// Another bridge.
+/// The state of another bridge.
 struct Remote {
     bridge: Bridge,
+    /// When its last heartbeat arrived.
     last_heartbeat: Instant,
+    /// The version of its list in that heartbeat.
     announced: Version,
     /// The version of `names`; `None` if all of them are to be reported again.
     known: Option<Version>,
+    /// The names that were reported to the loop.
     names: HashSet<Presence>,
+    /// Whether a request for its list is under way.
     is_requested: bool,
-    /// Whether the server is asked for it whatever the time of its last heartbeat.
+    /// Whether the server is queried for it whatever the time of its last heartbeat.
     is_doubted: bool,
+    /// How often the server has reported since the last heartbeat that it has no subscriber.
     absent: u32,
 }
 
-/// Runs until the runtime ends.
+/// Runs until the runtime ends. One task owns the state, so it needs no lock; everything that waits for an
+/// answer runs in tasks of its own, which send their results as events.
 pub async fn run(shared: Arc<Shared>, mut presence_events: mpsc::UnboundedReceiver<PresenceEvent>) {
     let subscribed = shared.client.subscribe(shared.subjects.presence()).await;
     let Ok(mut heartbeats) = subscribed else { return };
@@ -79,22 +87,28 @@ pub async fn run(shared: Arc<Shared>, mut presence_events: mpsc::UnboundedReceiv
     }
 }
 
+/// The state of the presence task.
 struct Watch {
     shared: Arc<Shared>,
+    /// The other bridges, by their number.
     remotes: HashMap<u64, Remote>,
+    /// The services of programs without Linkspan.
     services: HashSet<Presence>,
+    /// When the last heartbeat was sent.
     last_sent: Option<Instant>,
+    /// Until when reports of the server that a bridge has no subscriber are ignored.
     grace_until: Instant,
 }
 
 impl Watch {
-    /// Publishes a heartbeat; with `asks` other bridges answer with theirs at once.
+    /// Publishes a heartbeat; `asks` requests that other bridges answer with theirs at once.
     async fn send_heartbeat(&mut self, asks: bool) {
         let version = self.shared.list().version;
         self.last_sent = Some(Instant::now());
         self.shared.send_heartbeat(version, Some(("asks", asks))).await;
     }
 
+    /// Handles an event of the connection or of another task.
     async fn handle(&mut self, event: PresenceEvent) {
         match event {
             PresenceEvent::Connected => {
@@ -133,6 +147,8 @@ impl Watch {
         }
     }
 
+    /// Handles a heartbeat of another bridge. A malformed one is ignored, and a new bridge beyond the limit,
+    /// too.
     async fn receive(&mut self, message: &Message) {
         let Some(heartbeat) = Heartbeat::read(&message.payload) else { return };
         let id = heartbeat.bridge.id;
@@ -147,7 +163,8 @@ impl Watch {
                 return;
             }
             self.shared.inbox.push(Arrival::BridgeAppeared(heartbeat.bridge.clone()));
-            // Usually the previous bridge of the same machine has ended: the server is asked.
+            // Usually the previous bridge of the same machine has ended, so the server is queried for that at
+            // once.
             let same = self.remotes.values_mut().filter(|it| it.bridge.machine == heartbeat.bridge.machine);
             same.for_each(|it| it.is_doubted = true);
         }
@@ -185,6 +202,8 @@ impl Watch {
         });
     }
 
+    /// Takes the list of a bridge, and reports the names that have appeared and gone since the previous one.
+    /// If the bridge has reconnected, all its names are reported as if they had appeared.
     fn update(&mut self, id: u64, received: Option<(Version, HashSet<Presence>)>) {
         let Some(remote) = self.remotes.get_mut(&id) else { return };
         remote.is_requested = false;
@@ -197,11 +216,14 @@ impl Watch {
         let is_behind = remote.announced.is_after(&version);
         self.gone(gone, Instant::now());
         self.shared.appeared(new);
+        // The list has changed while it was read.
         if is_behind {
             self.request_names(id);
         }
     }
 
+    /// Sends the heartbeat that is due, removes bridges that have gone, and queries the server for quiet
+    /// ones.
     async fn check(&mut self) {
         if self.last_sent.is_none_or(|at| at.elapsed() >= HEARTBEAT) {
             self.send_heartbeat(false).await;
@@ -216,6 +238,7 @@ impl Watch {
             let subject = shared.subjects.names(id);
             tokio::spawn(async move {
                 let question = Request::new().payload(names::question(usize::MAX)).timeout(Some(PATIENCE));
+                // The page behind the last name is empty: only whether there is a subscriber is of interest.
                 if let Err(e) = shared.client.send_request(subject, question).await
                     && e.kind() == async_nats::RequestErrorKind::NoResponders
                 {
@@ -225,9 +248,10 @@ impl Watch {
         }
     }
 
+    /// Removes a bridge, and reports its names and the bridge as gone.
     fn remove(&mut self, id: u64) {
         let Some(remote) = self.remotes.remove(&id) else { return };
-        // Requests sent later cannot have reached it.
+        // Requests that were sent later than that cannot have reached it.
         self.gone(remote.names.into_iter().collect(), remote.last_heartbeat + HEARTBEAT);
         self.shared.inbox.push(Arrival::BridgeGone(remote.bridge));
     }
@@ -245,18 +269,23 @@ impl Watch {
 
 /// A heartbeat of a bridge: a map in CBOR.
 struct Heartbeat {
+    /// The bridge that sends it.
     bridge: Bridge,
+    /// The version of its list of names.
     version: Version,
+    /// Whether other bridges are to send their heartbeats at once.
     asks: bool,
+    /// Whether the bridge ends.
     ends: bool,
 }
 
 impl Heartbeat {
+    /// Returns the heartbeat that these bytes encode, or `None` if it is malformed.
     fn read(bytes: &[u8]) -> Option<Heartbeat> {
         let map = codec::decode(bytes, Encoding::Cbor).ok()?;
         let is = |key: &str| map.at(key).and_then(Value::as_bool).unwrap_or(false);
         let id = map.at("bridge").and_then(Value::as_u64).ok().filter(|id| *id != 0)?;
-        // The name is shown to people.
+        // The name is shown to users, so it must not have other characters.
         let machine = map.at("machine").and_then(Value::as_text).ok().filter(|it| is_word(it))?.to_owned();
         let bridge = Bridge { id, machine };
         Some(Heartbeat { bridge, version: Version::read(&map)?, asks: is("asks"), ends: is("ends") })

@@ -15,6 +15,6 @@ pub enum PresenceEvent {
     Names(u64, Option<(Version, HashSet<Presence>)>),
     /// The server reports that no bridge with this number subscribes.
     Absent(u64),
-    /// Services of programs that know NATS alone.
+    /// The services of programs that use NATS without Linkspan, all that are there now.
     Services(HashSet<Presence>),
 }

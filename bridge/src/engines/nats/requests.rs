@@ -1,4 +1,7 @@
 //! Pending requests. A NATS server does not report that the responder of a request has disconnected.
+//!
+//! So each request is registered with the presence that it was sent to. When the presence task finds that the
+//! server's bridge or name has gone, the request ends with `Disconnected` instead of at its time-out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +13,9 @@ use crate::engine::Presence;
 
 /// A pending request.
 struct UnderWay {
+    /// The server that it was sent to.
     to: Presence,
+    /// When it was sent.
     begun: Instant,
     /// Dropped when its server is gone, which the waiting task notices.
     _end: oneshot::Sender<()>,

@@ -1,4 +1,7 @@
 //! The task that carries out the queued operations: it subscribes, publishes, and changes the list of names.
+//!
+//! The list changes only when its operation is reached. The client has taken the subscriptions that were
+//! queued before by then, so a bridge that reads the list can use the name.
 
 use std::sync::Arc;
 
@@ -41,6 +44,8 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// Passes the messages of a subscription to its handler until `ended` ends, or the connection does. Dropping
+/// the subscriber then unsubscribes.
 async fn handle(mut subscriber: Subscriber, mut handler: Handler, mut ended: oneshot::Receiver<()>) {
     loop {
         tokio::select! {

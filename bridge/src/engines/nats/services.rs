@@ -1,4 +1,7 @@
-//! Discovers services of programs that use NATS without Linkspan: a NATS service with an endpoint at the subject of a server has that name here.
+//! Discovers services of programs that use NATS without Linkspan.
+//!
+//! A NATS service with an endpoint at the subject of a server's requests is imported under that server's
+//! name. Services are queried at intervals; one that does not answer several times is gone.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,9 +22,11 @@ use crate::engine::{Pattern, Presence};
 
 /// The subject at which NATS services answer with their names and subjects.
 const INFO: &str = "$SRV.INFO";
-/// The interval of requests, the time-out of answers, and how many requests may stay unanswered.
+/// The interval of queries.
 const EVERY: Duration = Duration::from_secs(2);
+/// How long answers to one query are collected.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How many queries in a row a service may leave unanswered.
 const MISSED: u32 = 2;
 /// The most services that are read.
 const SERVICES: usize = 10_000;
@@ -44,6 +49,8 @@ pub async fn watch(shared: Arc<Shared>) {
     }
 }
 
+/// Queries all services, and returns those that answer in time and have endpoints of servers; empty without a
+/// connection.
 async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> {
     let mut there = HashSet::new();
     if client.connection_state() != async_nats::connection::State::Connected {
@@ -66,6 +73,7 @@ async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> 
 /// Returns the servers in the answer of a service, which is JSON.
 fn presences(answer: &[u8], subjects: &Subjects) -> Option<Vec<Presence>> {
     let map = codec::decode(answer, Encoding::Json).ok()?;
+    // The service's identity takes the place of an incarnation.
     let mut hasher = DefaultHasher::new();
     map.at("id").ok()?.as_text().ok()?.hash(&mut hasher);
     let incarnation = hasher.finish() | 1;

@@ -21,23 +21,32 @@ const HEADERS: usize = 1024;
 
 /// The state that all tasks of the engine share.
 pub struct Shared {
+    /// The connection to the server.
     pub client: Client,
+    /// The subjects of the realm.
     pub subjects: Subjects,
+    /// Where everything that arrives is put.
     pub inbox: Inbox,
+    /// The name of this machine.
     pub machine: String,
     /// The number of this bridge's incarnation.
     pub id: u64,
+    /// The queue of operations on the server.
     pub outgoing: Outgoing,
+    /// The names of this bridge, as other bridges read them.
     pub list: Mutex<List>,
     /// Notified when the list has changed.
     pub changed: Notify,
+    /// Events for the presence task.
     pub presence_events: mpsc::UnboundedSender<PresenceEvent>,
+    /// The pending requests.
     pub requests: Requests,
+    /// The messages for the key-value bucket, if one is configured.
     pub bucket: Option<Bucket>,
 }
 
 impl Shared {
-    /// Sends an answer, if one is wanted.
+    /// Queues an answer, if the request has a subject for one.
     pub fn answer(&self, to: Option<&str>, headers: HeaderMap, payload: Bytes) {
         if let Some(to) = to {
             self.outgoing.urgent(Outbound { subject: to.to_owned(), headers, payload });

@@ -4,30 +4,31 @@
 //! |---|---|
 //! | messages of a publisher | `linkspan.REALM.publish.NAME` |
 //! | requests to a server | `linkspan.REALM.request.NAME` |
-//! | questions for a publisher's newest message | `linkspan.REALM.newest.NAME` |
-//! | that a bridge is there, and the number of its list of names | `linkspan.REALM.presence` |
-//! | questions for that list | `linkspan.REALM.bridge.ID.names` |
-//! | what a bridge is sent by one of another machine | `linkspan.REALM.bridge.ID.packet.MACHINE` |
+//! | queries for a publisher's newest message | `linkspan.REALM.newest.NAME` |
+//! | heartbeats of bridges, with the version of their list of names | `linkspan.REALM.presence` |
+//! | requests for that list | `linkspan.REALM.bridge.ID.names` |
+//! | packets to a bridge from one of another machine | `linkspan.REALM.bridge.ID.packet.MACHINE` |
 //!
-//! What a name is for stands before it: a subscription to publishers is no responder to requests, so that the server tells who asks
-//! for a name that nobody has.
+//! The purpose stands before the name. So a subscription to messages is not one to requests, and the server
+//! reports to a caller that a name has no server.
 
-/// The subjects of one realm.
+/// The subjects of one realm, by their common beginning.
 #[derive(Clone, Debug)]
 pub struct Subjects(String);
 
 impl Subjects {
-    /// Those of this realm.
+    /// Returns the subjects of this realm.
     pub fn new(realm: &str) -> Subjects {
         Subjects(format!("linkspan.{}", escaped(realm)))
     }
 
-    /// Where a publisher's messages go.
+    /// Returns the subject of a publisher's messages.
     pub fn publish(&self, name: &str) -> String {
         format!("{}.publish.{}", self.0, escaped(name))
     }
 
-    /// Where the messages of all names go that are like a pattern, and perhaps those of others.
+    /// Returns a subject that matches the messages of all names that match a pattern, and perhaps those of
+    /// other names.
     pub fn publish_pattern(&self, pattern: &str) -> String {
         let Some(at) = pattern.find(['*', '?']) else { return self.publish(pattern) };
         match pattern[..at].rsplit_once('/') {
@@ -36,57 +37,59 @@ impl Subjects {
         }
     }
 
-    /// The name whose messages go there; none where it is no such subject.
+    /// Returns the name of the publisher whose messages have this subject; `None` for any other subject.
     pub fn published(&self, subject: &str) -> Option<String> {
         self.name_after("publish", subject)
     }
 
-    /// Where requests to a server go.
+    /// Returns the subject of requests to a server.
     pub fn request(&self, name: &str) -> String {
         format!("{}.request.{}", self.0, escaped(name))
     }
 
-    /// The name of the server to which requests go there; none where it is no such subject.
+    /// Returns the name of the server whose requests have this subject; `None` for any other subject.
     pub fn requested(&self, subject: &str) -> Option<String> {
         self.name_after("request", subject)
     }
 
-    /// Where a publisher's newest message is asked for.
+    /// Returns the subject of queries for a publisher's newest message.
     pub fn newest(&self, name: &str) -> String {
         format!("{}.newest.{}", self.0, escaped(name))
     }
 
-    /// Where bridges say that they are there.
+    /// Returns the subject of heartbeats.
     pub fn presence(&self) -> String {
         format!("{}.presence", self.0)
     }
 
-    /// Where a bridge is asked for its names.
+    /// Returns the subject of requests for a bridge's names.
     pub fn names(&self, bridge: u64) -> String {
         format!("{}.bridge.{bridge:x}.names", self.0)
     }
 
-    /// Where a bridge is sent what concerns it alone by one of this machine.
+    /// Returns the subject of packets to a bridge from one on the machine `from`.
     pub fn packet(&self, bridge: u64, from: &str) -> String {
         format!("{}.bridge.{bridge:x}.packet.{}", self.0, escaped(from))
     }
 
-    /// Where a bridge is sent something by anyone.
+    /// Returns the subject that matches packets to a bridge from any machine.
     pub fn packets(&self, bridge: u64) -> String {
         format!("{}.bridge.{bridge:x}.packet.*", self.0)
     }
 
-    /// The machine that sends there; none where it is no such subject.
+    /// Returns the machine whose packets to a bridge have this subject; `None` for any other subject.
     pub fn sender(&self, bridge: u64, subject: &str) -> Option<String> {
         unescaped(subject.strip_prefix(self.packets(bridge).strip_suffix('*')?)?)
     }
 
+    /// Returns the name in a subject with this purpose.
     fn name_after(&self, word: &str, subject: &str) -> Option<String> {
         unescaped(subject.strip_prefix(&self.0)?.strip_prefix('.')?.strip_prefix(word)?.strip_prefix('.')?)
     }
 }
 
-/// Whether every subject that is like the second one is like the first one. Either is a subject, or ends with `.>`.
+/// Returns whether every subject that the second one matches is matched by the first one. Either is a
+/// subject, or ends with `.>`.
 pub fn covers(wide: &str, narrow: &str) -> bool {
     match wide.strip_suffix('>') {
         Some(folder) => narrow.starts_with(folder),
@@ -94,11 +97,14 @@ pub fn covers(wide: &str, narrow: &str) -> bool {
     }
 }
 
-/// A name as it stands in a subject, and as the key of a bucket.
+/// Returns a name as it is written in a subject, and as the key of a bucket: a dot becomes `=2E` and a slash
+/// a dot, so that folders are tokens of the subject.
 pub fn escaped(name: &str) -> String {
     name.replace('.', "=2E").replace('/', ".")
 }
 
+/// Returns the name that is written in a subject; `None` if it is not written as `escaped` does, or has
+/// wildcards.
 fn unescaped(subject: &str) -> Option<String> {
     let name = subject.replace('.', "/").replace("=2E", ".");
     // There is one way to write a name.
