@@ -7,7 +7,7 @@ import subprocess
 from conftest import PROGRAM, SOON, say
 
 
-def test_check_says_what_a_configuration_would_do(machines):
+def test_check_prints_what_a_configuration_would_do(machines):
     north = machines("north")
     say(north.publisher("lab/a"), 1)
     north.has("lab/a")
@@ -25,7 +25,7 @@ def test_check_says_what_a_configuration_would_do(machines):
     ]
 
 
-def test_mistakes_are_told_with_their_place(machines):
+def test_configuration_errors_name_line_and_column(machines):
     north = machines("north")
     file = north.folder / "bridge.toml"
     for text, expected in [
@@ -71,7 +71,7 @@ def test_mistakes_are_told_with_their_place(machines):
     assert "nothing to carry" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
 
 
-def test_program_that_is_missing_is_said_to_be(tmp_path):
+def test_missing_bridge_program_is_reported(tmp_path):
     alone = tmp_path / "linkspan"
     shutil.copy(PROGRAM, alone)
     env = os.environ | {"PATH": str(tmp_path), "LINKSPAN_DIR": str(tmp_path)}

@@ -54,7 +54,7 @@ def test_server_of_nats_that_is_not_reached(machines, meeting):
     assert told["severity"] == "problem" and "start it there" in told["remedy"]
 
 
-def test_listener_to_whom_nobody_comes(machines):
+def test_doctor_notes_listener_without_connections(machines):
     north, port = machines("north"), free_port()
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
     told = found(north, f"no other bridge has come to tcp/127.0.0.1:{port}")

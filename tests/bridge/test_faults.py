@@ -206,7 +206,7 @@ def test_stopped_bridge_goes_on_and_every_loss_is_counted(apart, which):
 
 
 @pytest.mark.parametrize("fault", ["partition", "stop", "loss", "kill"])
-def test_requests_end_in_an_answer_or_an_error_that_says_why(apart, wire, fault):
+def test_requests_end_in_an_answer_or_an_error_with_its_reason(apart, wire, fault):
     north, south, bridges = apart
     north.start("reply", "lab/slow", "--shell", "--command", "sleep 1; cat")
     south.has("lab/slow")
@@ -268,7 +268,7 @@ def test_journal_arrives_once_and_whole(apart, wire, fault):
     assert full[0] == full[1], "the same numbers, times and sources"
 
 
-def test_full_disk_of_a_replica_is_told_and_goes_on_later(machines, meeting):
+def test_full_disk_of_a_replica_is_reported_and_writing_resumes(machines, meeting):
     """In a mount namespace of south's own, with a small disk there."""
     north, south = machines("north"), machines("south")
     state = south.env["LINKSPAN_STATE_DIR"]

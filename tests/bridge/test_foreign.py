@@ -20,7 +20,7 @@ def session(pair) -> Iterator[zenoh.Session]:
         yield opened
 
 
-def test_foreign_program_subscribes_and_asks_for_the_newest(pair, session):
+def test_foreign_program_subscribes_and_queries_the_newest(pair, session):
     north, _, _ = pair
     publisher = north.start("pub", "lab/json", "--encoding", "json", stdin=-1)
     say(publisher, {"celsius": 21.4})

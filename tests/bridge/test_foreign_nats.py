@@ -24,7 +24,7 @@ def done(meeting, *words: str):
     return json.loads(ended.stdout or "null") if ended.returncode == 0 else None
 
 
-def test_foreign_program_subscribes_and_asks_for_the_newest(pair, meeting):
+def test_foreign_program_subscribes_and_queries_the_newest(pair, meeting):
     north, _, _ = pair
     publisher = north.start("pub", "lab/json.raw", "--encoding", "json", stdin=-1)
     say(publisher, {"celsius": 21.4})
@@ -77,7 +77,7 @@ def test_foreign_program_publishes(machines, meeting):
     eventually(lambda: south.listed("lab/foreign") is None, "it is ended")
 
 
-def test_foreign_program_asks_a_server(pair, meeting):
+def test_foreign_program_calls_a_server(pair, meeting):
     north, _, _ = pair
     assert done(meeting, "ask", "lab/echo", "1") == "nobody"
     server = north.start("reply", "lab/echo", "--command", "cat")

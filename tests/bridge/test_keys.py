@@ -1,4 +1,4 @@
-"""Machines that identify each other by certificates: one with none, a revoked one or another authority's learns nothing, and no machine may do more than its rights."""
+"""Machines that identify each other by certificates: without a valid one a machine learns nothing, and none may do more than its rights."""
 
 import json
 import re
@@ -211,7 +211,7 @@ def test_keys_are_private_and_never_written_over(authority):
     assert "no such certificate" in keys("revoke", authority, "east", code=1)
 
 
-def test_mistakes_with_keys_are_told(authority, machines):
+def test_mistakes_with_keys_are_reported(authority, machines):
     south = machines("south")
 
     def said(*arguments: object) -> str:

@@ -99,7 +99,7 @@ def test_bridges_before_their_server(machines, meeting):
 
 
 @one_engine
-def test_realms_on_one_server_know_nothing_of_each_other(pair, machines, meeting):
+def test_realms_on_one_server_are_separate(pair, machines, meeting):
     north, south, _ = pair
     other = machines("west")
     other.bridge("--realm", "other.realm", "--import", "*", *meeting.connect())
@@ -167,7 +167,7 @@ def test_message_that_a_server_with_a_smaller_bound_does_not_let_through_is_coun
     eventually(lambda: sender.do("call c")["unacknowledged"] == 0, "what is behind it is acknowledged")
 
 
-def test_check_says_what_it_would_do_and_refuses_what_nats_cannot(machines):
+def test_check_prints_what_it_would_do_and_refuses_what_nats_cannot(machines):
     north = machines("north")
     (north.folder / "password").write_text("secret\n")
     start = 'engine = "nats"\nmachine = "north"\nexport = ["lab/*"]\n'
@@ -209,7 +209,7 @@ def certificates(folder) -> None:
         run(*signed, "-out", f"{name}.pem", "-days", "1", "-extfile", "more")
 
 
-def test_tls_both_ways_and_who_is_not_known_learns_nothing(machines, tmp_path):
+def test_tls_both_ways_and_unknown_client_learns_nothing(machines, tmp_path):
     assert shutil.which("openssl"), "openssl makes the certificates of this test"
     certificates(tmp_path / "keys")
     here = tmp_path / "keys"
@@ -269,7 +269,7 @@ def test_bridge_that_is_killed_is_gone_before_its_time(machines, meeting):
 
 
 @pytest.mark.parametrize("what", ["user", "token", "nkey", "credentials"])
-def test_server_that_asks_who_it_is(machines, tmp_path, what):
+def test_server_that_requires_credentials(machines, tmp_path, what):
     """Two bridges that show it meet; one that shows something else is refused, with the name of its file. No secret is in a log or a command line."""
     jetstream, wrong = True, "not-it"
     if what == "user":

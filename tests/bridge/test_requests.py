@@ -44,7 +44,7 @@ def test_failure_of_the_handler_reaches_the_caller(pair):
     assert "Remote" in said and "broken" in said
 
 
-def test_nobody_there_is_not_found_and_no_answer_is_timeout(pair):
+def test_missing_server_is_not_found_and_no_answer_is_timeout(pair):
     north, south, _ = pair
     assert "NotFound" in south.run("call", "lab/nobody", "1", "-t", "0.5", code=4)
     server = north.start("reply", "lab/slow", "--shell", "--command", "sleep 20")

@@ -30,7 +30,7 @@ def counted(machine: Machine) -> dict:
     return json.loads(machine.run("service", "get", "bridge", "--json"))
 
 
-def test_controller_is_told_what_was_carried_of_each_name(controlled):
+def test_controller_receives_the_counts_of_each_name(controlled):
     north, south, _ = controlled
     publisher = north.publisher("lab/a")
     say(publisher, 0)
@@ -95,7 +95,7 @@ def test_refused_name_is_its_reason(controlled):
     eventually(lambda: "lab/mine is not carried" in row(south), "the controller shows it")
 
 
-def test_supervisor_is_told_ready_watchdog_and_stopping(machines):
+def test_supervisor_receives_ready_watchdog_and_stopping(machines):
     north = machines("north")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(north.folder / "notify"))
