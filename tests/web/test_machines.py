@@ -80,7 +80,7 @@ def test_each_bridge_is_killed_and_the_page_heals(three, page):
 
 def test_controller_of_one_machine_has_the_bridges_of_all(three):
     said = "".join(three.lines)
-    desk = re.search(r"(\S+/desk)$", said, re.M)[1]
+    desk = re.search(r".*, (/.+/desk)$", said, re.M)[1]
     program = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/linkspan"
     deadline, rows = time.monotonic() + PATIENCE, ""
     while not all(re.search(rf"^{name} +RUNNING +CONNECTED", rows, re.M) for name in ("bridge", "bridge@field", "bridge@lab")):
@@ -95,6 +95,6 @@ def test_controller_of_one_machine_has_the_bridges_of_all(three):
 def test_nothing_is_left_behind(three):
     namespaces = [name for name in os.listdir("/run/netns") if name.startswith(f"linkspan-demo-{three.process.pid}-")]
     assert len(namespaces) == 4
-    directory = Path(re.search(r"(\S+)/desk$", "".join(three.lines), re.M)[1])
+    directory = Path(re.search(r".*, (/.+)/desk$", "".join(three.lines), re.M)[1])
     assert finish(three) == 0, three.lines
     assert not directory.exists() and not set(namespaces) & set(os.listdir("/run/netns"))
