@@ -1,10 +1,11 @@
 //! `linkspan bridge keys`: an authority of the user's own, which issues certificates for machines and revokes
 //! them.
 //!
-//! The authority's folder has its key, its certificate, the list of revoked certificates, and a folder for
-//! each certificate that it has issued, which is to be moved to its machine. Files are made new and never
-//! written over, and synced before the command reports success; the list alone is replaced. A bridge does not
-//! need the authority's key.
+//! The authority's folder has its key, its certificate, the list of revoked certificates, a copy of each
+//! certificate that it has issued, and a folder for each of these, which is to be moved to its machine. The
+//! copies stay: they record which numbers a machine has had, wherever its folders are by now. Files are made new
+//! and never written over, and synced before the command reports success; the list alone is replaced. A bridge
+//! does not need the authority's key.
 //!
 //! The doc comments of `Keys` are the text of `--help`.
 
@@ -26,6 +27,9 @@ use crate::tls::{self, AUTHORITY, CERTIFICATE, Certificate, KEY, LAST, REVOKED};
 
 /// The file with the authority's private key.
 const AUTHORITY_KEY: &str = "authority.key";
+
+/// The folder with a copy of each certificate that was issued, in a file of its name.
+const ISSUED: &str = "issued";
 
 /// What to do with the keys of machines.
 #[derive(Debug, Subcommand)]
@@ -112,7 +116,7 @@ fn init(folder: &Path, days: u16) -> Result<()> {
     Ok(())
 }
 
-/// Issues a certificate for a machine under the lowest number that has no folder here, and makes that folder.
+/// Issues a certificate for a machine under the lowest number that it has not had, and makes its folder.
 /// The certificate is for both sides of a TLS connection. The folder gets the current list of revoked
 /// certificates, too.
 fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
@@ -125,9 +129,9 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
         .map_err(|e| failed("reading the authority's key", &e))?;
     let issuer = Issuer::from_ca_cert_pem(&authority, key)
         .map_err(|e| failed("reading the authority's certificate", &e))?;
-    let Some(number) =
-        (1..=LAST).find(|number| !folder.join(Certificate::name_of(machine, *number)).exists())
-    else {
+    let revoked = tls::revoked(&folder.join(REVOKED))?;
+    let is_free = |number: &u32| !is_had(folder, &revoked, &Certificate::name_of(machine, *number));
+    let Some(number) = (1..=LAST).find(is_free) else {
         let text = format!(
             "{machine} has had {LAST} certificates, which is the most that a machine may have; give it another name"
         );
@@ -142,6 +146,12 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     params.use_authority_key_identifier_extension = true;
     let expires = params.not_after;
     let certificate = params.signed_by(&own, &issuer).map_err(|e| failed("signing the certificate", &e))?;
+    let copies = folder.join(ISSUED);
+    if !copies.exists() {
+        make_folder(&copies)?;
+    }
+    // Before the folder: a number is never issued twice, also if this process is killed here.
+    write(&copies.join(format!("{name}.pem")), &certificate.pem(), 0o644)?;
     let into = folder.join(&name);
     make_folder(&into)?;
     write(&into.join(KEY), &own.serialize_pem(), 0o600)?;
@@ -160,9 +170,9 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
 fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     let list = folder.join(REVOKED);
     let (before, mut said) = (tls::revoked(&list)?, read(&list)?);
-    let is_had = |number: &u32| folder.join(Certificate::name_of(machine, *number)).exists();
-    let wanted = (1..=LAST).filter(|it| number.is_none_or(|number| number == *it)).filter(is_had);
-    let names: Vec<_> = wanted.map(|number| Certificate::name_of(machine, number)).collect();
+    let wanted = (1..=LAST).filter(|it| number.is_none_or(|number| number == *it));
+    let names = wanted.map(|number| Certificate::name_of(machine, number));
+    let names: Vec<_> = names.filter(|name| is_had(folder, &before, name)).collect();
     if names.is_empty() {
         let text = format!(
             "{} has no such certificate of {machine}; `linkspan bridge keys list` lists them",
@@ -186,14 +196,30 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     Ok(())
 }
 
+/// Returns whether a certificate of this name was issued: by its copy, by its folder, which alone an authority
+/// of an earlier version has, or because it was revoked.
+fn is_had(folder: &Path, revoked: &[String], name: &str) -> bool {
+    let copy = folder.join(ISSUED).join(format!("{name}.pem"));
+    copy.exists() || folder.join(name).exists() || revoked.iter().any(|it| it == name)
+}
+
 /// Lists the certificates with their state, in the order of machines and numbers.
 fn list(folder: &Path) -> Result<()> {
     let revoked = tls::revoked(&folder.join(REVOKED))?;
-    let entries = std::fs::read_dir(folder).map_err(|e| tls::os(folder, &e))?;
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path().join(CERTIFICATE)));
-    let mut certificates =
-        paths.filter(|path| path.exists()).map(|path| tls::certificate(&path)).collect::<Result<Vec<_>>>()?;
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| tls::os(folder, &e))? {
+        paths.push(entry.map_err(|e| tls::os(folder, &e))?.path().join(CERTIFICATE));
+    }
+    paths.retain(|path| path.exists());
+    let copies = folder.join(ISSUED);
+    if copies.exists() {
+        for entry in std::fs::read_dir(&copies).map_err(|e| tls::os(&copies, &e))? {
+            paths.push(entry.map_err(|e| tls::os(&copies, &e))?.path());
+        }
+    }
+    let mut certificates = paths.iter().map(|path| tls::certificate(path)).collect::<Result<Vec<_>>>()?;
     certificates.sort_by_key(|it| (it.machine.clone(), it.number));
+    certificates.dedup_by_key(|it| it.name());
     for certificate in certificates {
         let (name, now) = (certificate.name(), OffsetDateTime::now_utc());
         let state = match certificate.problem(now) {
@@ -223,12 +249,13 @@ fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().mode(0o700).create(folder).map_err(|e| failed_at("making", folder, &e))
 }
 
-/// Makes a new file with this mode, and syncs it. Fails if the file exists.
+/// Makes a new file with this mode, and syncs it and its folder. Fails if the file exists.
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     let open = || -> std::io::Result<()> {
         let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
     open().map_err(|e| failed_at("making", path, &e))
 }

@@ -211,6 +211,23 @@ def test_keys_are_private_and_never_written_over(authority):
     assert "no such certificate" in keys("revoke", authority, "east", code=1)
 
 
+def test_number_of_a_certificate_whose_folder_was_moved_is_not_issued_again(authority, tmp_path):
+    shutil.move(authority / "south.1", tmp_path / "south.1")
+    assert "south.2" in keys("issue", authority, "south")
+    shutil.move(authority / "south.2", tmp_path / "south.2")
+    listed = keys("list", authority)
+    assert re.findall(r"^(\S+)  until ", listed, re.M) == ["north.1", "probe.1", "south.1", "south.2"]
+    assert "revoked south.1;" in keys("revoke", authority, "south", "--number", "1")
+    assert "revoked south.1, south.2;" in keys("revoke", authority, "south")
+    assert re.findall(r"^(\S+)  revoked$", keys("list", authority), re.M) == ["south.1", "south.2"]
+    assert "south.3" in keys("issue", authority, "south")
+    # An authority of an earlier version has no copies: folders and the list of revoked certificates count.
+    shutil.rmtree(authority / "issued")
+    shutil.rmtree(authority / "south.3")
+    assert "south.3" in keys("issue", authority, "south")
+    assert "probe.2" in keys("issue", authority, "probe")
+
+
 def test_mistakes_with_keys_are_reported(authority, machines):
     south = machines("south")
 
