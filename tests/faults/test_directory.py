@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import linkspan
 import pytest
 
 import programs
+from support.files import remove_used_tree
 from transports import ALL, ONLY_PUBLISHING, PUBLISHING, answering, endpoint
 
 #: Only guards against a hang.
@@ -106,7 +106,7 @@ def test_a_directory_deleted_under_a_running_server(transport: str, start, runti
     assert server.stdout.readline() == "ready\n"
     with linkspan.connect(name, timeout=SOON) as channel:
         assert channel.call(1, timeout=SOON).value == 1
-        shutil.rmtree(runtime)
+        remove_used_tree(runtime)
         try:
             assert channel.call(2, timeout=1.0).value == 2
         except linkspan.Error as error:
@@ -133,7 +133,7 @@ def test_a_directory_deleted_under_a_running_publisher(transport: str, start, ru
     name = endpoint(transport, "deleted")
     with linkspan.publisher(name) as out:
         out.send(1)
-        shutil.rmtree(runtime)
+        remove_used_tree(runtime)
         try:
             out.send(2)
         except linkspan.Error as error:
