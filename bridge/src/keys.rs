@@ -12,7 +12,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use linkspan::{Error, ErrorKind, Result};
@@ -151,7 +151,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
         make_folder(&copies)?;
     }
     // Before the folder: a number is never issued twice, also if this process is killed here.
-    write(&copies.join(format!("{name}.pem")), &certificate.pem(), 0o644)?;
+    write(&copy_of(folder, &name), &certificate.pem(), 0o644)?;
     let into = folder.join(&name);
     make_folder(&into)?;
     write(&into.join(KEY), &own.serialize_pem(), 0o600)?;
@@ -199,23 +199,18 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
 /// Returns whether a certificate of this name was issued: by its copy, by its folder, which alone an authority
 /// of an earlier version has, or because it was revoked.
 fn is_had(folder: &Path, revoked: &[String], name: &str) -> bool {
-    let copy = folder.join(ISSUED).join(format!("{name}.pem"));
-    copy.exists() || folder.join(name).exists() || revoked.iter().any(|it| it == name)
+    copy_of(folder, name).exists() || folder.join(name).exists() || revoked.iter().any(|it| it == name)
 }
 
 /// Lists the certificates with their state, in the order of machines and numbers.
 fn list(folder: &Path) -> Result<()> {
     let revoked = tls::revoked(&folder.join(REVOKED))?;
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|e| tls::os(folder, &e))? {
-        paths.push(entry.map_err(|e| tls::os(folder, &e))?.path().join(CERTIFICATE));
-    }
-    paths.retain(|path| path.exists());
+    let of_folder = |entry: PathBuf| entry.join(CERTIFICATE);
+    let mut paths: Vec<_> =
+        entries(folder)?.into_iter().map(of_folder).filter(|path| path.exists()).collect();
     let copies = folder.join(ISSUED);
     if copies.exists() {
-        for entry in std::fs::read_dir(&copies).map_err(|e| tls::os(&copies, &e))? {
-            paths.push(entry.map_err(|e| tls::os(&copies, &e))?.path());
-        }
+        paths.extend(entries(&copies)?);
     }
     let mut certificates = paths.iter().map(|path| tls::certificate(path)).collect::<Result<Vec<_>>>()?;
     certificates.sort_by_key(|it| (it.machine.clone(), it.number));
@@ -231,6 +226,18 @@ fn list(folder: &Path) -> Result<()> {
         println!("{name}  {state}");
     }
     Ok(())
+}
+
+/// Returns the path of the copy of a certificate in its authority's folder.
+fn copy_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(ISSUED).join(format!("{name}.pem"))
+}
+
+/// Returns the paths of the files and folders in a folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let listed =
+        std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    listed.map_err(|e| tls::os(folder, &e))
 }
 
 /// Returns the parameters of a certificate with this common name, which is valid from now on.
