@@ -515,7 +515,7 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 
-   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! Waits for a message, and takes those that arrived after it, too, as many as there is room for in messages.
    ! The first number of them are new. They count as consumed with the next call that receives.
    subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self

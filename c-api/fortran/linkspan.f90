@@ -12823,7 +12823,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! Waits for a message, and takes those that arrived after it, too, as many as there is room for in messages.
    ! The first number of them are new. They count as consumed with the next call that receives.
    subroutine channel_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
@@ -13175,7 +13175,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Waits for a message, and takes those along that have come behind it, as many as there is room for in messages.
+   ! Waits for a message, and takes those that arrived after it, too, as many as there is room for in messages.
    ! The first number of them are new. They count as consumed with the next call that receives.
    subroutine subscriber_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_subscriber), intent(in) :: self

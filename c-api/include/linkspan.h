@@ -948,7 +948,7 @@ linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
 linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel,
                                           struct linkspan_message **message);
 
-// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
 // `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
 // count as consumed with the next call that receives.
 //
@@ -2289,7 +2289,7 @@ linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subsc
 linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
                                              struct linkspan_message **message);
 
-// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
 // `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
 // count as consumed with the next call that receives.
 //

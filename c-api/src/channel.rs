@@ -171,7 +171,7 @@ pub unsafe extern "C" fn linkspan_channel_try_recv(
     unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
-/// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+/// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
 /// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
 /// count as consumed with the next call that receives.
 ///

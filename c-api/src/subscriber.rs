@@ -70,7 +70,7 @@ pub unsafe extern "C" fn linkspan_subscriber_try_recv(
     unsafe { ask(subscriber, message, |subscriber| Ok(linkspan_message::arrived(subscriber.0.try_recv()?))) }
 }
 
-/// Waits for a message and takes those that have come behind it, too: at most `max` in all, for which there is room at `messages`.
+/// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
 /// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
 /// count as consumed with the next call that receives.
 ///

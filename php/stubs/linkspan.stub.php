@@ -387,7 +387,7 @@ final class Channel
     /** @throws TimeoutException */
     public function recv(?float $timeout = null): Message {}
     /**
-     * Waits for a message, and takes those along that have come behind it: at most so many. They count as consumed with the next call
+     * Waits for a message, and takes those that arrived after it, too: at most so many. They count as consumed with the next call
      * that receives.
      * @return list<Message>
      */
@@ -531,7 +531,7 @@ final class Subscriber implements \IteratorAggregate
     private function __construct() {}
     public function recv(?float $timeout = null): Message {}
     /**
-     * Waits for a message, and takes those along that have come behind it: at most so many.
+     * Waits for a message, and takes those that arrived after it, too: at most so many.
      * @return list<Message>
      */
     public function recvMany(int $max = 64, ?float $timeout = null): array {}

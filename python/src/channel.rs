@@ -112,7 +112,7 @@ impl Channel {
         items.outcome(values.py(), sent)
     }
 
-    /// Waits for a message, and takes those along that have come behind it: a list of at most `max`. They count as consumed with the
+    /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`. They count as consumed with the
     /// next call that receives.
     #[pyo3(signature = (max=64, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(

@@ -151,7 +151,7 @@ impl Subscriber {
         waiting(py, timeout, callback, |wait| self.reader.recv(wait)).map(Message::new)
     }
 
-    /// Waits for a message, and takes those along that have come behind it: a list of at most `max`.
+    /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`.
     #[pyo3(signature = (max=64, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(
         &self,

@@ -120,7 +120,7 @@ public:
         check(linkspan_channel_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message, and takes those along that have come behind it: at most `max` in all. They count as consumed with the next
+    /// Waits for a message, and takes those that arrived after it, too: at most `max` in all. They count as consumed with the next
     /// call that receives.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {

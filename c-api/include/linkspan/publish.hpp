@@ -72,7 +72,7 @@ public:
         check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message, and takes those along that have come behind it: at most `max` in all.
+    /// Waits for a message, and takes those that arrived after it, too: at most `max` in all.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
             return linkspan_subscriber_recv_many(c(), most, t.nanoseconds(), room, count);

@@ -43,7 +43,7 @@ enum Frame<'a> {
     Bools(Through, *mut u8, usize, usize),
     /// Into the entries of a map, behind their keys.
     Entries(&'a Entries, Room),
-    /// Into values of a map that functions add to it, once their keys have come.
+    /// Into values of a map that functions add to it, once their keys have arrived.
     Inserted(&'a Entries, Through, *mut u8, Option<*mut u8>),
     /// Nowhere: a value that no field takes, this deep.
     Skipped(usize),

@@ -116,7 +116,7 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for the next message as [`Channel::recv`] does, and returns it with those that have come behind it: at most `max`
+    /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it: at most `max`
     /// in all. The next call returns an error that is met behind the first message.
     ///
     /// They count as consumed together, with the next call that receives: if this program ends before, all of them go to its next
