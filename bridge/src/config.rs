@@ -381,43 +381,49 @@ mod tests {
     use super::*;
 
     /// Returns the error of a configuration, or the configuration.
-    fn said(text: &str) -> String {
+    fn parse_error(text: &str) -> String {
         let read = Config::parse(text, &"b.toml").and_then(|config| config.validate().map(|()| config));
         read.map_or_else(|e| e.text().to_owned(), |config| format!("{config:?}"))
     }
 
     #[test]
-    fn mistakes_are_told_by_line_and_column_with_what_is_allowed() {
-        let text = said("realm = \"a\"\nexprot = [\"x\"]\n");
+    fn parse_error_has_line_column_and_allowed_values() {
+        let text = parse_error("realm = \"a\"\nexprot = [\"x\"]\n");
         assert!(text.starts_with("b.toml:2:1: ") && text.contains("`export`"), "{text}");
-        let text = said("realm = \"a\"\nexport = \"x\"\n");
+        let text = parse_error("realm = \"a\"\nexport = \"x\"\n");
         assert!(text.starts_with("b.toml:2:10: "), "{text}");
         assert!(text.ends_with("; write a list, such as [\"lab/*\"]"), "{text}");
-        let text = said("request_timeout = \"5\"\n");
+        let text = parse_error("request_timeout = \"5\"\n");
         assert!(
             text.starts_with("b.toml:1:19: ") && text.ends_with("; write a number, without quotes"),
             "{text}"
         );
-        let text = said("[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]\nscout = true\n");
+        let text = parse_error("[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]\nscout = true\n");
         assert!(text.starts_with("b.toml:3:1: ") && text.contains("`scouting`"), "{text}");
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn contradictory_configuration_is_refused() {
         let listen = "[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]";
-        assert!(said(listen).contains("nothing to carry"));
-        assert!(said("export = [\"a\"]").contains("no other bridge"));
-        assert!(said(&format!("export = [\"a b\"]\n{listen}")).contains("is no pattern"));
-        assert!(said(&format!("realm = \"a/b\"\nexport = [\"a\"]\n{listen}")).contains("is no name"));
-        assert!(said("export = [\"a\"]\n[zenoh]\nlisten = [\"tcp/0.0.0.0:1\"]").contains("trusted_network"));
-        assert!(said("export = [\"a\"]\n[zenoh]\nlisten = [\"udp/127.0.0.1:1\"]").contains("is no address"));
-        assert!(said("export = [\"a\"]\n[zenoh]\nscouting = true").contains("trusted_network"));
-        assert!(said(&format!("export = [\"a\"]\n{listen}")).contains("export: [\"a\"]"));
+        assert!(parse_error(listen).contains("nothing to carry"));
+        assert!(parse_error("export = [\"a\"]").contains("no other bridge"));
+        assert!(parse_error(&format!("export = [\"a b\"]\n{listen}")).contains("is no pattern"));
+        assert!(parse_error(&format!("realm = \"a/b\"\nexport = [\"a\"]\n{listen}")).contains("is no name"));
+        assert!(
+            parse_error("export = [\"a\"]\n[zenoh]\nlisten = [\"tcp/0.0.0.0:1\"]")
+                .contains("trusted_network")
+        );
+        assert!(
+            parse_error("export = [\"a\"]\n[zenoh]\nlisten = [\"udp/127.0.0.1:1\"]")
+                .contains("is no address")
+        );
+        assert!(parse_error("export = [\"a\"]\n[zenoh]\nscouting = true").contains("trusted_network"));
+        assert!(parse_error(&format!("export = [\"a\"]\n{listen}")).contains("export: [\"a\"]"));
     }
 
     #[test]
-    fn what_cannot_be_meant_with_nats_is_refused() {
-        let nats = |more: &str| said(&format!("engine = \"nats\"\nexport = [\"a\"]\n{more}"));
+    fn contradictory_nats_configuration_is_refused() {
+        let nats = |more: &str| parse_error(&format!("engine = \"nats\"\nexport = [\"a\"]\n{more}"));
         let here = "[nats]\nservers = [\"nats://127.0.0.1:4222\"]\n";
         for (text, expected) in [
             ("", "no server is named"),
@@ -439,7 +445,7 @@ mod tests {
         }
         assert!(nats(here).contains("export: [\"a\"]"));
         assert!(nats("[nats]\nservers = [\"tls://example.org:4222\"]").contains("export: [\"a\"]"));
-        let forgotten = said(&format!("export = [\"a\"]\n{here}"));
+        let forgotten = parse_error(&format!("export = [\"a\"]\n{here}"));
         assert!(forgotten.contains("say engine"), "{forgotten}");
     }
 

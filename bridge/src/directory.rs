@@ -60,12 +60,12 @@ impl Watch {
     /// not block, so any error but an interrupted call ends the loop.
     pub fn drain(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut told = false;
+        let mut has_events = false;
         loop {
             match rustix::io::read(&self.0, &mut buffer) {
-                Ok((bytes, _)) if !bytes.is_empty() => told = true,
+                Ok((bytes, _)) if !bytes.is_empty() => has_events = true,
                 Err(Errno::INTR) => {}
-                _ => return told,
+                _ => return has_events,
             }
         }
     }

@@ -36,7 +36,7 @@ use crate::inbox::Inbox;
 use crate::journals::Journals;
 use crate::links::Links;
 use crate::revocations::Revocations;
-use crate::service::{Asked, Service};
+use crate::service::{LoopTask, Service};
 use crate::status::{Shown, Status};
 
 /// How often a name that a program of this machine holds is tried again. A program that is killed leaves its
@@ -64,25 +64,25 @@ pub fn run(config: &Config) -> Result<()> {
     (status.connect, status.listen) = config.addresses();
     loop {
         let carried = carry(config, &service, &mut status, &mut shown);
-        let mut asked = carried.inspect_err(|error| service.fail(error))?;
+        let mut loop_task = carried.inspect_err(|error| service.fail(error))?;
         // The session has ended, so nothing is exported or imported now.
         status.clear();
-        if let Asked::Again = asked {
+        if let LoopTask::Again = loop_task {
             status.note("warning", "certificates were revoked: every machine is met anew");
             continue;
         }
         // The task is done after the names are gone and the published status shows it.
-        if let Asked::Pause(task) = asked {
+        if let LoopTask::Pause(task) = loop_task {
             status.note("info", "paused: no name is carried");
-            service.tell(&mut status);
+            service.report(&mut status);
             shown.show_now(&mut status)?;
             task.done(&Value::Null)?;
             match service.wait_for_run(&status)? {
-                Some(end) => asked = end,
+                Some(end) => loop_task = end,
                 None => continue,
             }
         }
-        if let Asked::End(Some(task)) = asked {
+        if let LoopTask::End(Some(task)) = loop_task {
             task.done(&Value::Null)?;
         }
         return Ok(());
@@ -91,7 +91,7 @@ pub fn run(config: &Config) -> Result<()> {
 
 /// Carries names in one session with the engine until a command needs more than that. When it returns, every
 /// name has been withdrawn, because the exports, the imports and the engine are dropped here.
-fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<Asked> {
+fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<LoopTask> {
     let (inbox, watch) = (Inbox::new()?, Watch::new()?);
     // Before the engine is opened: a list that changes in between is seen as a change.
     let revocations = Revocations::watch(config, &watch, status)?;
@@ -126,10 +126,10 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
     let mut is_called = true;
     loop {
         let carries_control = bridge.imports.has_controller(service.controller());
-        if is_called && let Some(asked) = service.asked(bridge.status, carries_control)? {
-            let Asked::End(Some(task)) = asked else { return Ok(asked) };
+        if is_called && let Some(loop_task) = service.next_loop_task(bridge.status, carries_control)? {
+            let LoopTask::End(Some(task)) = loop_task else { return Ok(loop_task) };
             if !carries_control {
-                return Ok(Asked::End(Some(task)));
+                return Ok(LoopTask::End(Some(task)));
             }
             // The answer goes through this bridge to the controller, so the links have to work a little
             // longer.
@@ -139,14 +139,14 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
                 bridge.ends = Some(until);
                 bridge.turn(&inbox, &watch, service)?;
             }
-            return Ok(Asked::End(None));
+            return Ok(LoopTask::End(None));
         }
-        service.tell(bridge.status);
+        service.report(bridge.status);
         is_called = bridge.turn(&inbox, &watch, service)?;
         // The list is read only after an event of the watch: reading it in every turn would be a system call
         // for each message.
         if bridge.is_told && revocations.as_ref().is_some_and(|it| it.has_changed(bridge.status)) {
-            return Ok(Asked::Again);
+            return Ok(LoopTask::Again);
         }
     }
 }

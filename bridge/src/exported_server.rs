@@ -36,7 +36,7 @@ pub struct ExportedServer {
 /// A call that the server has not answered yet.
 struct Pending {
     /// The call on the channel.
-    asked: PendingReply,
+    pending_reply: PendingReply,
     /// Answers the other machine.
     respond: Respond,
     /// Its deadline; a message has none.
@@ -98,9 +98,9 @@ impl ExportedServer {
         }
         let payload = Payload::from_bytes(call.body.encoding, call.body.bytes);
         match self.channel.start_call(&payload, Wait::none()) {
-            Ok(asked) => {
+            Ok(pending_reply) => {
                 let until = call.message.is_none().then(|| Instant::now() + left);
-                self.pending.push(Pending { asked, respond, until, message: call.message });
+                self.pending.push(Pending { pending_reply, respond, until, message: call.message });
                 // Looking for an answer once arms the descriptor.
                 if self.answer() { Called::Ended } else { Called::Sent }
             }
@@ -118,7 +118,7 @@ impl ExportedServer {
     /// Forwards the answers that have arrived. Returns whether the server may have ended.
     pub fn answer(&mut self) -> bool {
         for one in std::mem::take(&mut self.pending) {
-            match self.channel.finish_call(one.asked, Wait::none()) {
+            match self.channel.finish_call(one.pending_reply, Wait::none()) {
                 Ok(message) => {
                     let body = Body { encoding: message.encoding(), bytes: message.body().clone() };
                     self.finish(one, Ok(body));
@@ -143,7 +143,7 @@ impl ExportedServer {
         let mut expired = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);
         for late in self.pending.extract_if(.., is_over).collect::<Vec<_>>() {
-            let reply = match self.channel.finish_call(late.asked, GIVE_UP) {
+            let reply = match self.channel.finish_call(late.pending_reply, GIVE_UP) {
                 Ok(message) => Ok(Body { encoding: message.encoding(), bytes: message.body().clone() }),
                 Err(e) if e.kind() == ErrorKind::Timeout => {
                     expired += 1;

@@ -284,7 +284,7 @@ impl Imports {
                 self.names.remove(of);
             }
             status.allow(of);
-            self.tell(status);
+            self.update_status(status);
             return;
         };
         for other in name.presences.iter().filter(|other| other.machine != chosen.machine) {
@@ -305,7 +305,7 @@ impl Imports {
                 Err(e) => status.refuse(of, refusal(&e)),
             }
         }
-        self.tell(status);
+        self.update_status(status);
     }
 
     /// Publishes here a message that was published at another machine. It is ignored if its publisher is not
@@ -356,7 +356,7 @@ impl Imports {
             Ok(publisher) => {
                 status.allow(of);
                 name.local = Some(Local::Publisher { presence, publisher, last: first - 1 });
-                self.tell(status);
+                self.update_status(status);
             }
             Err(e) => status.refuse(of, refusal(&e)),
         }
@@ -383,7 +383,7 @@ impl Imports {
                 }
             }
             status.allow(&sample.name);
-            self.tell(status);
+            self.update_status(status);
         }
         let local = self.names.get(&sample.name).and_then(|it| it.local.as_ref());
         if let Some(Local::Foreign(publisher, _)) = local {
@@ -397,7 +397,7 @@ impl Imports {
     pub fn ended(&mut self, name: &str, status: &mut Status) {
         if self.names.get(name).is_some_and(|it| matches!(it.local, Some(Local::Foreign(..)))) {
             self.names.remove(name);
-            self.tell(status);
+            self.update_status(status);
         }
     }
 
@@ -527,7 +527,7 @@ impl Imports {
     }
 
     /// Enters the names that have a local end, and their machines, in the status.
-    fn tell(&self, status: &mut Status) {
+    fn update_status(&self, status: &mut Status) {
         let machine = |it: &Name| Some(it.local.as_ref()?.machine().to_owned());
         let names = self.names.iter().filter_map(|(name, it)| Some((name.clone(), machine(it)?)));
         let names = names.collect();

@@ -169,7 +169,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
 /// Adds certificates of a machine to the list of revoked ones: one number, or all that the machine has had.
 fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     let list = folder.join(REVOKED);
-    let (before, mut said) = (tls::revoked(&list)?, read(&list)?);
+    let (before, mut content) = (tls::revoked(&list)?, read(&list)?);
     let wanted = (1..=LAST).filter(|it| number.is_none_or(|number| number == *it));
     let names = wanted.map(|number| Certificate::name_of(machine, number));
     let names: Vec<_> = names.filter(|name| is_had(folder, &before, name)).collect();
@@ -181,12 +181,12 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
         return Err(Error::new(ErrorKind::NotFound, text));
     }
     for name in names.iter().filter(|name| !before.contains(name)) {
-        said += &format!("{name}\n");
+        content += &format!("{name}\n");
     }
     // The list is replaced by a rename: a program that copies it at the same time gets the old or the new
     // list, complete.
     let made = folder.join(format!("{REVOKED}.{}", std::process::id()));
-    write(&made, &said, 0o644)?;
+    write(&made, &content, 0o644)?;
     std::fs::rename(&made, &list).map_err(|e| tls::os(&list, &e))?;
     println!(
         "{}: revoked {}; copy it into the folder of every other machine",

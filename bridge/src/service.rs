@@ -20,7 +20,7 @@ use linkspan::{Command, Controller, Error, ErrorKind, Result, Value};
 use crate::status::Status;
 
 /// What the event loop has to do for a command.
-pub enum Asked {
+pub enum LoopTask {
     /// Withdraw every name until the command `run`. The task is done once that has happened.
     Pause(Task),
     /// Open a new session: certificates were revoked.
@@ -68,7 +68,7 @@ impl Service {
     ///
     /// # Errors
     /// Those of the service's connection, but for a time-out.
-    pub fn asked(&self, status: &Status, carries_control: bool) -> Result<Option<Asked>> {
+    pub fn next_loop_task(&self, status: &Status, carries_control: bool) -> Result<Option<LoopTask>> {
         self.next(Some(Duration::ZERO), status, carries_control)
     }
 
@@ -76,9 +76,9 @@ impl Service {
     ///
     /// # Errors
     /// Those of the service's connection.
-    pub fn wait_for_run(&self, status: &Status) -> Result<Option<Asked>> {
+    pub fn wait_for_run(&self, status: &Status) -> Result<Option<LoopTask>> {
         while self.service.state() != State::Running {
-            if let Some(end @ Asked::End(_)) = self.next(None, status, false)? {
+            if let Some(end @ LoopTask::End(_)) = self.next(None, status, false)? {
                 return Ok(Some(end));
             }
         }
@@ -92,11 +92,11 @@ impl Service {
         patience: Option<Duration>,
         status: &Status,
         carries_control: bool,
-    ) -> Result<Option<Asked>> {
+    ) -> Result<Option<LoopTask>> {
         loop {
             let task = match self.service.next(patience) {
                 Ok(Some(task)) => task,
-                Ok(None) => return Ok(Some(Asked::End(None))),
+                Ok(None) => return Ok(Some(LoopTask::End(None))),
                 Err(e) if e.kind() == ErrorKind::Timeout => return Ok(None),
                 Err(e) => return Err(e),
             };
@@ -107,8 +107,8 @@ impl Service {
                     let text = "the controller is on another machine and reached through this bridge, which could not be told to run again; pause it from a controller of its own machine";
                     task.failed(&Error::new(ErrorKind::Unsupported, text))?;
                 }
-                Command::Pause => return Ok(Some(Asked::Pause(task))),
-                Command::Shutdown => return Ok(Some(Asked::End(Some(task)))),
+                Command::Pause => return Ok(Some(LoopTask::Pause(task))),
+                Command::Shutdown => return Ok(Some(LoopTask::End(Some(task)))),
                 Command::GetData => task.done(&status.to_value())?,
                 Command::Run => {
                     task.done(&Value::Null)?;
@@ -128,7 +128,7 @@ impl Service {
 
     /// Writes the new lines of the status to the service's log and to standard error, and updates the reason,
     /// which describes what is wrong now.
-    pub fn tell(&self, status: &mut Status) {
+    pub fn report(&self, status: &mut Status) {
         for (level, text) in status.take_notes() {
             crate::stderr::print_line(&text);
             self.service.log(level, &text);

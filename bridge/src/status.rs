@@ -23,7 +23,7 @@ const NAMES: usize = 10_000;
 /// The difference between two clocks, in seconds, from which on it is reported.
 const CLOCKS: f64 = 1.0;
 /// The most refused names, and the most machines with bridges, that are listed.
-const TOLD: usize = 1_000;
+const MAX_LISTED: usize = 1_000;
 
 /// The counters of one name.
 #[derive(Clone, Copy, Default)]
@@ -191,7 +191,7 @@ impl Status {
 
     /// Records that a bridge of a machine has appeared or gone.
     pub fn meet(&mut self, machine: &str, is_there: bool) {
-        if self.bridges.len() >= TOLD && !self.bridges.contains_key(machine) {
+        if self.bridges.len() >= MAX_LISTED && !self.bridges.contains_key(machine) {
             return;
         }
         let known = self.bridges.entry(machine.to_owned()).or_default();
@@ -293,7 +293,7 @@ impl Status {
     pub fn refuse(&mut self, name: &str, why: String) {
         let is_new = self.refused.get(name) != Some(&why);
         // Further names are not recorded: so many come only from a machine that does harm.
-        if is_new && (self.refused.len() < TOLD || self.refused.contains_key(name)) {
+        if is_new && (self.refused.len() < MAX_LISTED || self.refused.contains_key(name)) {
             self.note("warning", format!("{name} is not carried: {why}"));
             self.refused.insert(name.to_owned(), why);
             (self.changed, self.reason_changed) = (true, true);

@@ -24,7 +24,7 @@ use crate::sys::peer::{self, Credentials};
 use crate::sys::socket::Carries;
 use crate::sys::thread;
 use crate::sys::user;
-use crate::transport::driver::Listed as ListedBy;
+use crate::transport::driver::ListingSource;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
 use crate::transport::kind::{Names, Transport};
@@ -183,8 +183,8 @@ fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
         let (mut listed, mut shortened) = (Vec::new(), Vec::new());
         let mut budget = TimeoutBudget::default();
         while let Some(found) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-            listed.extend(match found.endpoint.transport().driver().listed() {
-                ListedBy::Files { owned } => read_files(found, owned),
+            listed.extend(match found.endpoint.transport().driver().listing_source() {
+                ListingSource::Files { owned } => read_files(found, owned),
                 _ => {
                     let listed_name = query_name(found, &mut budget);
                     if std::mem::take(&mut budget.shortened) {
@@ -344,7 +344,7 @@ fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
     // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock costs
     // more, because the kernel goes through all locks of the directory, so that many names would cost their square.
-    let is_socket = endpoint.transport().driver().listed() == ListedBy::Socket;
+    let is_socket = endpoint.transport().driver().listing_source() == ListingSource::Socket;
     let first = is_socket.then(|| query(endpoint, place, budget));
     if let Some(Ok(Some((listed_name, Reached::Answer)))) = first {
         return Some(listed_name);
@@ -458,10 +458,11 @@ fn query(
         listed.peers = Some(peers);
     }
     // A record that a client reads as well, not only a listing, is complete.
-    let is_complete =
-        |record: Value| driver.listed() != ListedBy::RecordAndCall || record.at("framing").is_ok();
+    let is_complete = |record: Value| {
+        driver.listing_source() != ListingSource::OwnerRecordAndCall || record.at("framing").is_ok()
+    };
     // Without a record there is nothing to query; an error of reading it is kept already.
-    if record.is_some_and(is_complete) || driver.listed() == ListedBy::Record {
+    if record.is_some_and(is_complete) || driver.listing_source() == ListingSource::OwnerRecord {
         return Ok(Some((listed, Reached::Otherwise)));
     }
     let mut hello = Hello::new(Pattern::Channel, None, 0)?;

@@ -29,19 +29,19 @@ pub fn place(text: &str, at: usize) -> String {
 /// Returns an error about the contents of a file, with the file's name and, if found, line and column: of the
 /// first value that the error quotes, else of the key with which it begins.
 pub fn placed(error: &Error, text: &str, shown: &dyn Display) -> Error {
-    let said = error.text();
-    let quoted = said.find('"').and_then(|from| {
-        let length = said[from + 1..].find('"')?;
-        Some(&said[from..from + length + 2])
+    let message = error.text();
+    let quoted = message.find('"').and_then(|from| {
+        let length = message[from + 1..].find('"')?;
+        Some(&message[from..from + length + 2])
     });
-    let key = said.split(' ').next().filter(|word| !word.is_empty());
+    let key = message.split(' ').next().filter(|word| !word.is_empty());
     let of_key = || {
         let is_key = |line: &str| line.split_once('=').is_some_and(|(name, _)| Some(name.trim()) == key);
         text.lines().find(|line| is_key(line)).and_then(|line| text.find(line))
     };
     let at = quoted.and_then(|quoted| text.find(quoted)).or_else(of_key);
     let place = at.map_or_else(String::new, |at| format!("{}:", place(text, at)));
-    Error::new(error.kind(), format!("{shown}:{place} {said}"))
+    Error::new(error.kind(), format!("{shown}:{place} {message}"))
 }
 
 /// Returns what to write for a value of the wrong type; empty if the message of the parser is sufficient.

@@ -157,7 +157,7 @@ impl Zenoh {
     fn watch_presences(&self) -> Result<()> {
         let prefix = format!("linkspan/{}/@alive/", self.realm);
         let (inbox, within) = (self.inbox.clone(), prefix.clone());
-        let told = move |sample: zenoh::sample::Sample| {
+        let callback = move |sample: zenoh::sample::Sample| {
             let Some(token) = sample.key_expr().as_str().strip_prefix(&within) else { return };
             if let Some(bridge) = bridge_of(token) {
                 inbox.push(match sample.kind() {
@@ -172,8 +172,11 @@ impl Zenoh {
             }
         };
         let liveliness = self.session.liveliness();
-        let watched =
-            liveliness.declare_subscriber(format!("{prefix}**")).history(true).callback(told).background();
+        let watched = liveliness
+            .declare_subscriber(format!("{prefix}**"))
+            .history(true)
+            .callback(callback)
+            .background();
         watched.wait().map_err(|e| failed("watching the names of other machines", &e))
     }
 }
@@ -205,7 +208,7 @@ impl Engine for Zenoh {
     fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>> {
         let (inbox, name, key) = (self.inbox.clone(), presence.name.clone(), self.key(&presence.name));
         let reply_key = key.clone();
-        let asked = move |query: Query| {
+        let on_query = move |query: Query| {
             let encoding = encoding_of(query.encoding().map(ToString::to_string).as_deref());
             let bytes = query.payload().map(bytes_of).unwrap_or_default();
             let attached = query.attachment().map(bytes_of);
@@ -226,7 +229,7 @@ impl Engine for Zenoh {
             };
             inbox.push(Arrival::Request(name.clone(), call, Box::new(respond)));
         };
-        let declared = self.session.declare_queryable(key).callback(asked).wait();
+        let declared = self.session.declare_queryable(key).callback(on_query).wait();
         let queryable = declared.map_err(|e| failed("exporting a server", &e).on(&presence.name))?;
         Ok(Box::new((queryable, self.token(presence)?)))
     }
@@ -250,7 +253,7 @@ impl Engine for Zenoh {
 
     fn import(&self, pattern: &str) -> Result<()> {
         let (inbox, prefix) = (self.inbox.clone(), self.key(""));
-        let told = move |sample: zenoh::sample::Sample| {
+        let callback = move |sample: zenoh::sample::Sample| {
             let Some(name) = sample.key_expr().as_str().strip_prefix(&prefix) else { return };
             inbox.push(match sample.kind() {
                 SampleKind::Put => Arrival::Sample(sample_of(name, &sample)),
@@ -267,46 +270,44 @@ impl Engine for Zenoh {
         }
         imported.retain(|narrow| !key.includes(narrow.key_expr()));
         let subscriber = self.session.declare_subscriber(key);
-        let subscriber = subscriber.allowed_origin(Locality::Remote).callback(told).wait();
+        let subscriber = subscriber.allowed_origin(Locality::Remote).callback(callback).wait();
         imported.push(subscriber.map_err(error)?);
         Ok(())
     }
 
     fn newest(&self, presence: &Presence) -> Result<()> {
-        let (inbox, asked, answered) =
-            (self.inbox.clone(), presence.clone(), Arc::new(AtomicBool::new(false)));
+        let (inbox, answered) = (self.inbox.clone(), Arc::new(AtomicBool::new(false)));
+        let key = self.key(&presence.name);
+        let (name, presence) = (presence.name.clone(), presence.clone());
         // zenoh reports the end of a query by dropping the callback, and with it this value.
-        let ended = Ended(inbox.clone(), asked.clone(), answered.clone());
-        let told = move |reply: zenoh::query::Reply| {
+        let ended = Ended(inbox.clone(), presence.clone(), answered.clone());
+        let callback = move |reply: zenoh::query::Reply| {
             let _ = &ended;
             match reply.result() {
                 Ok(sample) => {
-                    let sample = sample_of(&asked.name, sample);
+                    let sample = sample_of(&presence.name, sample);
                     // Other programs may have published at the same name.
-                    if sample.origin.is_some_and(|origin| origin.incarnation == asked.incarnation) {
+                    if sample.origin.is_some_and(|origin| origin.incarnation == presence.incarnation) {
                         answered.store(true, Ordering::Relaxed);
-                        inbox.push(Arrival::Newest(asked.clone(), Newest::Sample(sample)));
+                        inbox.push(Arrival::Newest(presence.clone(), Newest::Sample(sample)));
                     }
                 }
                 Err(_) => {
                     answered.store(true, Ordering::Relaxed);
-                    inbox.push(Arrival::Newest(asked.clone(), Newest::Unknown));
+                    inbox.push(Arrival::Newest(presence.clone(), Newest::Unknown));
                 }
             }
         };
-        let query = self.session.get(self.key(&presence.name)).timeout(PATIENCE).target(QueryTarget::All);
+        let query = self.session.get(key).timeout(PATIENCE).target(QueryTarget::All);
         let query = query.consolidation(ConsolidationMode::None).allowed_destination(Locality::Remote);
-        query
-            .callback(told)
-            .wait()
-            .map_err(|e| failed("asking for the newest message", &e).on(&presence.name))
+        query.callback(callback).wait().map_err(|e| failed("asking for the newest message", &e).on(&name))
     }
 
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()> {
         let attached = call.attachment(Encoding::Cbor);
         let Call { body, .. } = call;
         let respond = Answering::new(respond);
-        let told = move |reply: zenoh::query::Reply| {
+        let callback = move |reply: zenoh::query::Reply| {
             respond.give(match reply.result() {
                 Ok(sample) => Ok(body_of(sample)),
                 Err(error) => Err(failure_of(&bytes_of(error.payload()))),
@@ -315,7 +316,7 @@ impl Engine for Zenoh {
         let query = self.session.get(self.key(&presence.name)).payload(ZBytes::from(body.bytes));
         let query = query.encoding(mime(body.encoding)).timeout(timeout).attachment(attached);
         let query = query.consolidation(ConsolidationMode::None).allowed_destination(Locality::Remote);
-        query.callback(told).wait().map_err(|e| failed("sending a request", &e).on(&presence.name))
+        query.callback(callback).wait().map_err(|e| failed("sending a request", &e).on(&presence.name))
     }
 }
 

@@ -279,7 +279,7 @@ impl Link {
                     self.order.pop(now);
                     *left -= 1;
                     if self.ends {
-                        self.order.tell_now(now);
+                        self.order.ack_now(now);
                         self.local_end = LocalEnd::Gone;
                     }
                 }
@@ -350,7 +350,7 @@ impl Link {
                 // The end, or a unit that streams do not have.
                 _ => {
                     self.ends |= kind == END;
-                    self.order.tell_now(now);
+                    self.order.ack_now(now);
                     self.gone();
                 }
             }

@@ -22,17 +22,17 @@ use super::packet::{Packet, What};
 /// The most bytes that are sent and not delivered to the other side's program; a longer unit is sent alone.
 pub const WINDOW: usize = 1 << 20;
 /// The most bytes in flight: what fits the engine's queue.
-const ON_THE_WAY: usize = 512 << 10;
+const IN_FLIGHT: usize = 512 << 10;
 /// The same after a loss: a full burst would be lost again in the same queue.
 const BURST: usize = 128 << 10;
 /// An acknowledgement is sent at once after this many bytes were delivered.
-const OFTEN: usize = 64 << 10;
+const ACK_BYTES: usize = 64 << 10;
 /// The first retransmission time-out.
-const PATIENCE: Duration = Duration::from_millis(300);
+const FIRST_RETRY: Duration = Duration::from_millis(300);
 /// The longest one, after doubling.
-const MOST_PATIENCE: Duration = Duration::from_secs(2);
+const MAX_RETRY: Duration = Duration::from_secs(2);
 /// How long an acknowledgement may wait for a unit that can carry it.
-const SOON: Duration = Duration::from_millis(20);
+const ACK_DELAY: Duration = Duration::from_millis(20);
 
 /// A unit: its kind, for the layer above, and its bytes.
 pub type Unit = (u8, Bytes);
@@ -47,11 +47,11 @@ pub struct Order {
     /// The number of the next unit to send over the network: below `next` if units were lost, or wait.
     resend: u64,
     /// Whether units are being sent again, so that bursts are smaller.
-    recovers: bool,
+    resending: bool,
     /// The last number that the other side has received.
-    received: u64,
+    peer_received: u64,
     /// The last number that the other side has delivered to its program.
-    handed: u64,
+    peer_delivered: u64,
     /// The sizes of the units that the other side has not delivered.
     open: VecDeque<usize>,
     /// The sum of these sizes.
@@ -59,23 +59,23 @@ pub struct Order {
     /// When the retransmission time-out expires.
     retry: Option<Instant>,
     /// The current retransmission time-out.
-    patience: Duration,
+    retry_timeout: Duration,
     /// The number of the last unit received in order.
-    came: u64,
+    received_last: u64,
     /// The units that are received and not delivered.
     inward: VecDeque<Unit>,
     /// The sum of their sizes.
     inward_bytes: usize,
     /// The bytes delivered since the last acknowledgement.
-    unsaid: usize,
+    delivered_unacked: usize,
     /// The bytes received since the last acknowledgement.
-    arrived: usize,
+    received_unacked: usize,
     /// When the next acknowledgement is due.
-    tell: Option<Instant>,
+    ack_due: Option<Instant>,
     /// The last number received when a retransmission was requested last, and when that was.
-    asked: Option<(u64, Instant)>,
+    requested: Option<(u64, Instant)>,
     /// Whether the next packet requests a retransmission, or an acknowledgement.
-    asks: bool,
+    requests_answer: bool,
     /// Whether the other bridge is gone, or has no such link.
     over: bool,
 }
@@ -87,21 +87,21 @@ impl Order {
             kept: VecDeque::new(),
             next: 1,
             resend: 1,
-            recovers: false,
-            received: 0,
-            handed: 0,
+            resending: false,
+            peer_received: 0,
+            peer_delivered: 0,
             open: VecDeque::new(),
             open_bytes: 0,
             retry: None,
-            patience: PATIENCE,
-            came: 0,
+            retry_timeout: FIRST_RETRY,
+            received_last: 0,
             inward: VecDeque::new(),
             inward_bytes: 0,
-            unsaid: 0,
-            arrived: 0,
-            tell: None,
-            asked: None,
-            asks: false,
+            delivered_unacked: 0,
+            received_unacked: 0,
+            ack_due: None,
+            requested: None,
+            requests_answer: false,
             over: false,
         }
     }
@@ -118,7 +118,7 @@ impl Order {
 
     /// Returns whether the other side has received anything.
     pub fn is_known(&self) -> bool {
-        self.received > 0
+        self.peer_received > 0
     }
 
     /// Queues a unit.
@@ -132,10 +132,20 @@ impl Order {
     /// Returns the state without the bytes, for messages of tests.
     #[cfg(test)]
     pub fn shown(&self) -> String {
-        let Order { next, resend, recovers, received, handed, came, retry, tell, .. } = self;
+        let Order {
+            next,
+            resend,
+            resending,
+            peer_received,
+            peer_delivered,
+            received_last,
+            retry,
+            ack_due,
+            ..
+        } = self;
         let (open, inward) = (self.open_bytes, self.inward_bytes);
         format!(
-            "next {next} resend {resend} {recovers} received {received} handed {handed} open {open} came {came} inward {inward} retry {retry:?} tell {tell:?}"
+            "next {next} resend {resend} {resending} peer_received {peer_received} peer_delivered {peer_delivered} open {open} received_last {received_last} inward {inward} retry {retry:?} ack_due {ack_due:?}"
         )
     }
 
@@ -154,8 +164,8 @@ impl Order {
     pub fn pop(&mut self, now: Instant) -> Option<Unit> {
         let unit = self.inward.pop_front()?;
         self.inward_bytes -= unit.1.len();
-        self.unsaid += unit.1.len();
-        self.tell_within(if self.unsaid >= OFTEN { Duration::ZERO } else { SOON }, now);
+        self.delivered_unacked += unit.1.len();
+        self.ack_within(if self.delivered_unacked >= ACK_BYTES { Duration::ZERO } else { ACK_DELAY }, now);
         Some(unit)
     }
 
@@ -168,8 +178,8 @@ impl Order {
     }
 
     /// Sends an acknowledgement with the next packets.
-    pub fn tell_now(&mut self, now: Instant) {
-        self.tell_within(Duration::ZERO, now);
+    pub fn ack_now(&mut self, now: Instant) {
+        self.ack_within(Duration::ZERO, now);
     }
 
     /// Handles a packet. Returns false if it contradicts what was sent: it acknowledges a number that was
@@ -179,55 +189,57 @@ impl Order {
             return true;
         }
         // Numbers come from another machine, and the subtractions below rely on their order.
-        if packet.received >= self.next || packet.handed > packet.received {
+        if packet.received >= self.next || packet.delivered > packet.received {
             return false;
         }
-        if packet.received > self.received {
-            let count = (packet.received - self.received) as usize;
+        if packet.received > self.peer_received {
+            let count = (packet.received - self.peer_received) as usize;
             self.kept.drain(..count);
-            self.received = packet.received;
-            self.resend = self.resend.max(self.received + 1);
-            self.patience = PATIENCE;
+            self.peer_received = packet.received;
+            self.resend = self.resend.max(self.peer_received + 1);
+            self.retry_timeout = FIRST_RETRY;
             self.retry = None;
         }
-        while self.handed < packet.handed {
-            self.handed += 1;
-            (self.patience, self.retry) = (PATIENCE, None);
+        while self.peer_delivered < packet.delivered {
+            self.peer_delivered += 1;
+            (self.retry_timeout, self.retry) = (FIRST_RETRY, None);
             self.open_bytes -= self.open.pop_front().unwrap_or(0);
         }
         // The other side misses units, or an acknowledgement of ours was lost.
-        if packet.asks {
-            self.tell_within(Duration::ZERO, now);
-            if self.received + 1 < self.next {
-                (self.recovers, self.resend) = (true, self.received + 1);
+        if packet.requests_answer {
+            self.ack_within(Duration::ZERO, now);
+            if self.peer_received + 1 < self.next {
+                (self.resending, self.resend) = (true, self.peer_received + 1);
             }
         }
         let What::Unit(number, kind, body) = packet.what else { return true };
         // Beyond the window a unit is dropped: an honest sender does not send it, and the memory stays
         // bounded.
-        if number == self.came + 1 && (self.inward_bytes < WINDOW || self.inward.is_empty()) {
-            self.came = number;
+        if number == self.received_last + 1 && (self.inward_bytes < WINDOW || self.inward.is_empty()) {
+            self.received_last = number;
             self.inward_bytes += body.len();
-            self.arrived += body.len();
+            self.received_unacked += body.len();
             self.inward.push_back((kind, body));
-            self.tell_within(if self.arrived >= OFTEN { Duration::ZERO } else { SOON }, now);
+            self.ack_within(if self.received_unacked >= ACK_BYTES { Duration::ZERO } else { ACK_DELAY }, now);
         } else {
-            let missing = number > self.came + 1;
-            let is_new = self.asked.is_none_or(|(last, at)| last != self.came || now - at >= SOON * 2);
+            let missing = number > self.received_last + 1;
+            let is_new = self
+                .requested
+                .is_none_or(|(last, at)| last != self.received_last || now - at >= ACK_DELAY * 2);
             if missing && is_new {
-                (self.asked, self.asks) = (Some((self.came, now)), true);
+                (self.requested, self.requests_answer) = (Some((self.received_last, now)), true);
             }
             if !missing || is_new {
-                self.tell_within(Duration::ZERO, now);
+                self.ack_within(Duration::ZERO, now);
             }
         }
         true
     }
 
     /// Has an acknowledgement sent within this time, or earlier if one is due earlier.
-    fn tell_within(&mut self, time: Duration, now: Instant) {
+    fn ack_within(&mut self, time: Duration, now: Instant) {
         let at = now + time;
-        self.tell = Some(self.tell.map_or(at, |before| before.min(at)));
+        self.ack_due = Some(self.ack_due.map_or(at, |before| before.min(at)));
     }
 
     /// Returns when [`Order::due`] has packets because a timer expires.
@@ -235,7 +247,7 @@ impl Order {
         if self.over {
             return None;
         }
-        self.retry.into_iter().chain(self.tell).min()
+        self.retry.into_iter().chain(self.ack_due).min()
     }
 
     /// Returns the packets to send now: units within the bounds, or else an acknowledgement that is due. Each
@@ -245,48 +257,54 @@ impl Order {
             return Vec::new();
         }
         if self.retry.is_some_and(|at| at <= now) {
-            (self.recovers, self.resend, self.retry) = (true, self.received + 1, None);
-            self.patience = (self.patience * 2).min(MOST_PATIENCE);
+            (self.resending, self.resend, self.retry) = (true, self.peer_received + 1, None);
+            self.retry_timeout = (self.retry_timeout * 2).min(MAX_RETRY);
             // Everything was received, so the acknowledgement of the delivery may have been lost.
-            self.asks |= self.kept.is_empty();
+            self.requests_answer |= self.kept.is_empty();
         }
         let mut packets = Vec::new();
         // Bytes that were sent and not acknowledged as received.
-        let mut on_the_way: usize = self.kept.iter().take(self.sent()).map(|unit| unit.1.len()).sum();
-        let most = if self.recovers { BURST } else { ON_THE_WAY };
+        let mut in_flight: usize = self.kept.iter().take(self.sent()).map(|unit| unit.1.len()).sum();
+        let most = if self.resending { BURST } else { IN_FLIGHT };
         while let Some((kind, body)) = self.kept.get(self.sent())
-            && (self.sent() == 0 || on_the_way < most)
+            && (self.sent() == 0 || in_flight < most)
         {
-            on_the_way += body.len();
+            in_flight += body.len();
             packets.push(self.packet(What::Unit(self.resend, *kind, body.clone())));
             self.resend += 1;
         }
-        self.recovers &= self.resend < self.next;
+        self.resending &= self.resend < self.next;
         if !self.open.is_empty() && self.retry.is_none() {
-            self.retry = Some(now + self.patience);
+            self.retry = Some(now + self.retry_timeout);
         }
-        let says = self.asks || self.tell.is_some_and(|at| at <= now);
-        if says && packets.is_empty() {
+        let is_due = self.requests_answer || self.ack_due.is_some_and(|at| at <= now);
+        if is_due && packets.is_empty() {
             packets.push(self.packet(What::State));
         }
         if !packets.is_empty() {
-            (self.tell, self.unsaid, self.arrived, self.asks) = (None, 0, 0, false);
+            (self.ack_due, self.delivered_unacked, self.received_unacked, self.requests_answer) =
+                (None, 0, 0, false);
         }
         packets
     }
 
     /// Returns how many of the kept units have been sent over the network.
     fn sent(&self) -> usize {
-        (self.resend - self.received - 1) as usize
+        (self.resend - self.peer_received - 1) as usize
     }
 
     /// Returns the number of the last unit that was delivered to the program here.
-    fn passed_on(&self) -> u64 {
-        self.came - self.inward.len() as u64
+    fn delivered(&self) -> u64 {
+        self.received_last - self.inward.len() as u64
     }
 
     /// Returns a packet with the current acknowledgement.
     fn packet(&self, what: What) -> Packet {
-        Packet { received: self.came, handed: self.passed_on(), asks: self.asks, what }
+        Packet {
+            received: self.received_last,
+            delivered: self.delivered(),
+            requests_answer: self.requests_answer,
+            what,
+        }
     }
 }

@@ -38,9 +38,9 @@ pub struct Packet {
     /// The number up to which all units have been received.
     pub received: u64,
     /// The number up to which all have been delivered.
-    pub handed: u64,
+    pub delivered: u64,
     /// Whether it requests a retransmission of the units after those, or an acknowledgement.
-    pub asks: bool,
+    pub requests_answer: bool,
     /// The content.
     pub what: What,
 }
@@ -56,9 +56,9 @@ pub enum What {
 
 /// A message of one bridge to another. It travels in one packet of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum BridgeMessage {
     /// A packet of a link: a unit, or an acknowledgement.
-    Of(Id, Packet),
+    Packet(Id, Packet),
     /// The sender has no such link.
     Unknown(Id),
     /// The links with the receiver that the sender has.
@@ -68,32 +68,33 @@ pub enum Said {
     Clock(Duration, bool),
 }
 
-impl Said {
+impl BridgeMessage {
     /// Returns the encoded message; `from` is the sending bridge.
     pub fn to_bytes(&self, from: u64) -> Vec<u8> {
         let none = Id { caller: 0, number: 0 };
         let (what, id, packet) = match self {
-            Said::Of(id, packet) => (u8::from(packet.what == What::State), *id, Some(packet)),
-            Said::Unknown(id) => (2, *id, None),
-            Said::Known(_) => (3, none, None),
-            Said::Clock(..) => (4, none, None),
+            BridgeMessage::Packet(id, packet) => (u8::from(packet.what == What::State), *id, Some(packet)),
+            BridgeMessage::Unknown(id) => (2, *id, None),
+            BridgeMessage::Known(_) => (3, none, None),
+            BridgeMessage::Clock(..) => (4, none, None),
         };
-        let mut asks = packet.is_some_and(|packet| packet.asks);
-        let (received, handed) = packet.map_or((0, 0), |packet| (packet.received, packet.handed));
+        let mut requests_answer = packet.is_some_and(|packet| packet.requests_answer);
+        let (received, delivered) = packet.map_or((0, 0), |packet| (packet.received, packet.delivered));
         let mut unit = (0, 0, Bytes::new());
         if let Some(Packet { what: What::Unit(number, kind, body), .. }) = packet {
             unit = (*number, *kind, body.clone());
         }
-        if let Said::Clock(clock, wants_ours) = self {
-            (unit.0, asks) = (u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX), *wants_ours);
+        if let BridgeMessage::Clock(clock, requests_clock) = self {
+            (unit.0, requests_answer) =
+                (u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX), *requests_clock);
         }
         let mut bytes = Vec::with_capacity(HEAD + unit.2.len());
-        bytes.extend([what, unit.1, asks.into(), 0, 0, 0, 0, 0]);
-        for field in [from, id.caller, id.number, unit.0, received, handed] {
+        bytes.extend([what, unit.1, requests_answer.into(), 0, 0, 0, 0, 0]);
+        for field in [from, id.caller, id.number, unit.0, received, delivered] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
         bytes.extend_from_slice(&unit.2);
-        if let Said::Known(ids) = self {
+        if let BridgeMessage::Known(ids) = self {
             for field in ids.iter().flat_map(|id| [id.caller, id.number]) {
                 bytes.extend_from_slice(&field.to_le_bytes());
             }
@@ -104,28 +105,28 @@ impl Said {
     /// Returns the sending bridge and its message, or `None` if it is malformed. The numbers are not checked
     /// here, and the sender's number is only a claim: `Links::take` compares it with the machine that the
     /// engine has authenticated.
-    pub fn from_bytes(bytes: &Bytes) -> Option<(u64, Said)> {
+    pub fn from_bytes(bytes: &Bytes) -> Option<(u64, BridgeMessage)> {
         let field = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
         let body = (bytes.len() >= HEAD).then(|| bytes.slice(HEAD..))?;
         let (from, id) = (field(8)?, Id { caller: field(16)?, number: field(24)? });
         // Every packet of a link carries both acknowledgements.
         let of = |what| {
-            let (received, handed, asks) = (field(40)?, field(48)?, bytes[2] == 1);
-            Some(Said::Of(id, Packet { received, handed, asks, what }))
+            let (received, delivered, requests_answer) = (field(40)?, field(48)?, bytes[2] == 1);
+            Some(BridgeMessage::Packet(id, Packet { received, delivered, requests_answer, what }))
         };
-        let said = match bytes[0] {
+        let message = match bytes[0] {
             0 => of(What::Unit(field(32)?, bytes[1], body))?,
             1 => of(What::State)?,
-            2 => Said::Unknown(id),
+            2 => BridgeMessage::Unknown(id),
             3 => {
                 let known = (HEAD..bytes.len()).step_by(16);
                 let id = |at: usize| Some(Id { caller: field(at)?, number: field(at + 8)? });
-                Said::Known(known.map(id).collect::<Option<_>>()?)
+                BridgeMessage::Known(known.map(id).collect::<Option<_>>()?)
             }
-            4 => Said::Clock(Duration::from_nanos(field(32)?), bytes[2] == 1),
+            4 => BridgeMessage::Clock(Duration::from_nanos(field(32)?), bytes[2] == 1),
             _ => return None,
         };
-        Some((from, said))
+        Some((from, message))
     }
 }
 
@@ -134,22 +135,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_read_as_it_was_written() {
+    fn message_decodes_to_what_was_encoded() {
         let id = Id { caller: u64::MAX, number: 3 };
-        let packet = |what| Packet { received: 7, handed: 5, asks: true, what };
-        for said in [
-            Said::Of(id, packet(What::Unit(9, 2, Bytes::from_static(b"bytes")))),
-            Said::Of(id, packet(What::Unit(9, 2, Bytes::new()))),
-            Said::Of(id, packet(What::State)),
-            Said::Unknown(id),
-            Said::Clock(Duration::from_nanos(u64::MAX - 1), true),
-            Said::Clock(Duration::from_nanos(1), false),
-            Said::Known(vec![id, Id { caller: 1, number: 2 }]),
+        let packet = |what| Packet { received: 7, delivered: 5, requests_answer: true, what };
+        for message in [
+            BridgeMessage::Packet(id, packet(What::Unit(9, 2, Bytes::from_static(b"bytes")))),
+            BridgeMessage::Packet(id, packet(What::Unit(9, 2, Bytes::new()))),
+            BridgeMessage::Packet(id, packet(What::State)),
+            BridgeMessage::Unknown(id),
+            BridgeMessage::Clock(Duration::from_nanos(u64::MAX - 1), true),
+            BridgeMessage::Clock(Duration::from_nanos(1), false),
+            BridgeMessage::Known(vec![id, Id { caller: 1, number: 2 }]),
         ] {
-            let bytes = Bytes::from(said.to_bytes(11));
-            assert_eq!(Said::from_bytes(&bytes), Some((11, said.clone())), "{said:?}");
-            assert_eq!(Said::from_bytes(&bytes.slice(..HEAD - 1)), None);
+            let bytes = Bytes::from(message.to_bytes(11));
+            assert_eq!(BridgeMessage::from_bytes(&bytes), Some((11, message.clone())), "{message:?}");
+            assert_eq!(BridgeMessage::from_bytes(&bytes.slice(..HEAD - 1)), None);
         }
-        assert_eq!(Said::from_bytes(&Bytes::from(vec![5; HEAD])), None);
+        assert_eq!(BridgeMessage::from_bytes(&Bytes::from(vec![5; HEAD])), None);
     }
 }

@@ -19,7 +19,7 @@ use linkspan::service::server_side::since_boot;
 use linkspan::{RelayCaller, RelayLink, Result};
 
 use super::link::{CALL, CallOutcome, Link, STREAM};
-use super::packet::{Id, Said, What};
+use super::packet::{BridgeMessage, Id, What};
 use crate::clocks::Clocks;
 use crate::engine::{Bridge, Engine};
 use crate::inbox::Inbox;
@@ -110,8 +110,8 @@ impl Links {
         self.bridges.retain(|one| one.id != bridge.id);
         // It may not have noticed that this bridge was unreachable, and still hold links that have ended here.
         let known = self.links.iter().filter(|(_, link)| link.peer.id == bridge.id).map(|(id, _)| *id);
-        let said = Said::Known(known.collect());
-        engine.send(&bridge, said.to_bytes(self.own).into())?;
+        let message = BridgeMessage::Known(known.collect());
+        engine.send(&bridge, message.to_bytes(self.own).into())?;
         self.clocks.add(&bridge);
         self.send_clock(&bridge, true, engine)?;
         self.bridges.push(bridge);
@@ -126,10 +126,10 @@ impl Links {
         self.bridges.iter().try_for_each(|bridge| self.send_clock(bridge, false, engine))
     }
 
-    /// Sends a bridge what the clock of this machine shows; `asks` requests the value of its own. A bridge
+    /// Sends a bridge what the clock of this machine shows; `requests_answer` requests the value of its own. A bridge
     /// that has not seen this one's presence yet drops the packet, and requests the value later.
-    fn send_clock(&self, to: &Bridge, asks: bool, engine: &dyn Engine) -> Result<()> {
-        engine.send(to, Said::Clock(since_boot(), asks).to_bytes(self.own).into())
+    fn send_clock(&self, to: &Bridge, requests_answer: bool, engine: &dyn Engine) -> Result<()> {
+        engine.send(to, BridgeMessage::Clock(since_boot(), requests_answer).to_bytes(self.own).into())
     }
 
     /// Returns whether other bridges are known.
@@ -187,28 +187,28 @@ impl Links {
         engine: &dyn Engine,
         endpoint: impl Fn(&str) -> Option<String>,
     ) -> Result<bool> {
-        let Some((from, said)) = Said::from_bytes(bytes) else { return Ok(false) };
+        let Some((from, message)) = BridgeMessage::from_bytes(bytes) else { return Ok(false) };
         // Another machine cannot use the number of a bridge that is not its own. Packets that arrive before
         // the presence of their bridge are dropped here, and sent again.
         let Some(sender) = self.bridges.iter().find(|it| it.id == from && it.machine == machine).cloned()
         else {
             return Ok(false);
         };
-        match said {
-            Said::Clock(clock, asks) => {
-                if asks {
+        match message {
+            BridgeMessage::Clock(clock, requests_answer) => {
+                if requests_answer {
                     self.send_clock(&sender, false, engine)?;
                 }
                 return Ok(self.clocks.received(from, clock));
             }
-            Said::Unknown(id) => {
+            BridgeMessage::Unknown(id) => {
                 // A bridge can end its own links alone.
                 if let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) {
                     link.end();
                     self.ready.insert(id);
                 }
             }
-            Said::Known(known) => {
+            BridgeMessage::Known(known) => {
                 // A link that the other bridge has never acknowledged may be new to it; the others have ended
                 // there.
                 for (id, link) in self.links.iter_mut().filter(|(_, link)| link.peer.id == from) {
@@ -218,7 +218,7 @@ impl Links {
                     }
                 }
             }
-            Said::Of(id, packet) => {
+            BridgeMessage::Packet(id, packet) => {
                 if let What::Unit(1, CALL, unit) = &packet.what
                     && id.caller == from
                     && !self.links.contains_key(&id)
@@ -236,7 +236,9 @@ impl Links {
                     self.opened.push(Opened { id, machine: machine.to_owned(), name: name.to_owned() });
                 }
                 let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) else {
-                    return engine.send(&sender, Said::Unknown(id).to_bytes(self.own).into()).map(|()| false);
+                    return engine
+                        .send(&sender, BridgeMessage::Unknown(id).to_bytes(self.own).into())
+                        .map(|()| false);
                 };
                 if !link.order.take(packet, Instant::now()) {
                     link.end();
@@ -311,7 +313,7 @@ impl Links {
             let Some(link) = self.links.get_mut(&id) else { continue };
             let again = link.work(now);
             for packet in link.order.due(now) {
-                engine.send(&link.peer, Said::Of(id, packet).to_bytes(self.own).into())?;
+                engine.send(&link.peer, BridgeMessage::Packet(id, packet).to_bytes(self.own).into())?;
             }
             if link.is_over() {
                 self.links.remove(&id);

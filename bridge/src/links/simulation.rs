@@ -116,7 +116,12 @@ fn units_arrive_once_and_in_order_whatever_is_lost() {
 // Acknowledgements that contradict what was sent.
 fn what_cannot_be_is_refused() {
     let mut order = Order::new();
-    let state = |received, handed| Packet { received, handed, asks: false, what: super::packet::What::State };
+    let state = |received, delivered| Packet {
+        received,
+        delivered,
+        requests_answer: false,
+        what: super::packet::What::State,
+    };
     let now = Instant::now();
     assert!(!order.take(state(1, 0), now), "nothing was sent");
     order.send((2, Bytes::from_static(b"x")));
@@ -134,18 +139,18 @@ fn window_fills_and_empties_with_what_was_passed_on() {
         from.send((2, vec![0; WINDOW / 4].into()));
     }
     assert!(!from.has_room(), "a whole window is on its way");
-    let tell = |order: &mut Order| order.due(now + Duration::from_secs(1));
+    let acknowledgements = |order: &mut Order| order.due(now + Duration::from_secs(1));
     while !from.is_received() {
         for packet in from.due(now) {
             assert!(to.take(packet, now));
         }
-        for packet in tell(&mut to) {
+        for packet in acknowledgements(&mut to) {
             assert!(from.take(packet, now));
         }
     }
     assert!(from.is_received() && !from.has_room(), "received, and not passed on");
     to.pop(now).unwrap();
-    for packet in tell(&mut to) {
+    for packet in acknowledgements(&mut to) {
         assert!(from.take(packet, now));
     }
     assert!(from.has_room());

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use super::accept_queue::AcceptQueue;
 use super::admission::ListenerHandler;
+use super::event_log::EventLog;
 use super::handshake::{self, Hello};
 use super::link::{Link, Peer};
 use super::options::{Delivery, Framing, Options, Use};
 use super::pattern::Pattern;
 use super::plain;
-use super::record::Record;
 use super::schema_negotiation;
 use super::session_state::SessionState;
 use crate::deadline::{Deadline, Waiting};
@@ -39,9 +39,9 @@ pub struct ChannelAcceptor {
     /// The endpoint as bound: with the port that the kernel chose where the program asked for port 0.
     pub endpoint: Endpoint,
     /// The counters that a listing shows; set once, by the object that owns the acceptor.
-    record: Arc<OnceLock<Arc<Record>>>,
+    event_log: Arc<OnceLock<Arc<EventLog>>>,
     /// Where losses are reported of messages that were kept for disconnected clients; set once.
-    losses: Arc<OnceLock<Arc<Record>>>,
+    losses: Arc<OnceLock<Arc<EventLog>>>,
     /// What else the name consists of: the lock of a connectionless name, or the owner record of a name without
     /// a hello. Dropped before `registration`, while the name still belongs to this process.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
@@ -63,7 +63,7 @@ impl ChannelAcceptor {
         single_peer: Option<&Arc<SessionState>>,
     ) -> Result<ChannelAcceptor> {
         let queue = Arc::new(AcceptQueue::new()?);
-        let (record, losses): (Arc<OnceLock<_>>, Arc<OnceLock<_>>) = Default::default();
+        let (event_log, losses): (Arc<OnceLock<_>>, Arc<OnceLock<_>>) = Default::default();
         options.check(
             endpoint.transport(),
             if pattern == Pattern::Request { Use::Request } else { Use::Channel },
@@ -71,7 +71,7 @@ impl ChannelAcceptor {
         let mut acceptor = ChannelAcceptor {
             queue: queue.clone(),
             endpoint: endpoint.clone(),
-            record: record.clone(),
+            event_log: event_log.clone(),
             losses: losses.clone(),
             registration: Mutex::default(),
             kept: Mutex::default(),
@@ -100,12 +100,12 @@ impl ChannelAcceptor {
         let (source, endpoint) = bind(endpoint, pattern, options, single_peer.is_some())?;
         let shared_socket = if options.shared { source.socket() } else { None };
         let mut handler = ListenerHandler::new(endpoint.clone(), pattern, options, queue);
-        handler = handler.with_records(record, losses).with_shared_socket(shared_socket);
+        handler = handler.with_event_logs(event_log, losses).with_shared_socket(shared_socket);
         if let Some(session_state) = single_peer {
             handler = handler.with_single_peer(session_state);
         }
         // Written while `source` still holds the lock of the name. Listings cannot query a name without a hello,
-        // so they read this record instead.
+        // so they read this log instead.
         let owner_record = match source.place() {
             Some(place) => plain::owner_record(&endpoint, place, pattern, options)?,
             None => None,
@@ -123,15 +123,15 @@ impl ChannelAcceptor {
     }
 
     /// Sets where losses are reported of messages that were kept for disconnected clients.
-    pub fn report_losses_to(&self, record: &Arc<Record>) {
-        let _ = self.losses.set(record.clone());
+    pub fn report_losses_to(&self, event_log: &Arc<EventLog>) {
+        let _ = self.losses.set(event_log.clone());
     }
 
     /// Sets the counters with which listings of the name are answered, and where losses are reported.
-    pub fn answer_with(&self, record: &Arc<Record>) {
-        // An acceptor belongs to one object for its life, so a second call would set the same record.
-        let _ = self.record.set(record.clone());
-        self.report_losses_to(record);
+    pub fn answer_with(&self, event_log: &Arc<EventLog>) {
+        // An acceptor belongs to one object for its life, so a second call would set the same log.
+        let _ = self.event_log.set(event_log.clone());
+        self.report_losses_to(event_log);
     }
 }
 

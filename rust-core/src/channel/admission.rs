@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::accept_queue::AcceptQueue;
+use super::event_log::EventLog;
 use super::handshake::{self, Hello};
 use super::link::{ConnectionGuard, Link, OnDisconnect, Peer};
 use super::options::{Framing, Options};
 use super::pattern::Pattern;
 use super::plain;
-use super::record::Record;
 use super::schema_negotiation;
 use super::session::{Identity, Owner};
 use super::session_registry::SessionRegistry;
@@ -43,9 +43,9 @@ pub struct ListenerHandler {
     options: Options,
     queue: Arc<AcceptQueue>,
     /// The counters of the object that owns the name; empty until it exists.
-    record: Arc<OnceLock<Arc<Record>>>,
+    event_log: Arc<OnceLock<Arc<EventLog>>>,
     /// Where losses and schema mismatches are reported; empty until the owner exists.
-    losses: Arc<OnceLock<Arc<Record>>>,
+    losses: Arc<OnceLock<Arc<EventLog>>>,
     /// Of a channel with a single peer.
     single_peer: Option<SinglePeer>,
     /// The sessions of all others.
@@ -76,7 +76,7 @@ impl ListenerHandler {
             pattern,
             options: options.clone(),
             queue,
-            record: Arc::default(),
+            event_log: Arc::default(),
             losses: Arc::default(),
             single_peer: None,
             session_registry: SessionRegistry::new(options),
@@ -87,12 +87,12 @@ impl ListenerHandler {
 
     /// Sets the cells in which the owner of the name will put its counters.
     #[must_use]
-    pub fn with_records(
+    pub fn with_event_logs(
         mut self,
-        record: Arc<OnceLock<Arc<Record>>>,
-        losses: Arc<OnceLock<Arc<Record>>>,
+        event_log: Arc<OnceLock<Arc<EventLog>>>,
+        losses: Arc<OnceLock<Arc<EventLog>>>,
     ) -> ListenerHandler {
-        (self.record, self.losses) = (record, losses);
+        (self.event_log, self.losses) = (event_log, losses);
         self
     }
 
@@ -120,13 +120,15 @@ impl ListenerHandler {
             state.insert("machine".into(), (**machine).into());
         }
         state.insert("waiting".into(), (self.queue.len() as u64).into());
-        if let Some(record) = self.record.get() {
-            let messages =
-                record.received.load(Ordering::Relaxed).saturating_add(record.sent.load(Ordering::Relaxed));
+        if let Some(event_log) = self.event_log.get() {
+            let messages = event_log
+                .received
+                .load(Ordering::Relaxed)
+                .saturating_add(event_log.sent.load(Ordering::Relaxed));
             state.insert("messages".into(), messages.into());
             let peers = match &self.single_peer {
                 Some(_) => u64::from(self.check_unoccupied(None).is_err()),
-                None => record.present.load(Ordering::Relaxed),
+                None => event_log.present.load(Ordering::Relaxed),
             };
             state.insert("peers".into(), Value::from(peers));
         }
@@ -220,9 +222,9 @@ impl ListenerHandler {
             let Some(registry) = registry.upgrade() else { return };
             for (client, lost) in registry.disconnected(&identity, guard) {
                 match losses.get() {
-                    Some(record) if client.is_lasting() => record.forgot(&client.shown(), lost),
+                    Some(event_log) if client.is_lasting() => event_log.forgot(&client.shown(), lost),
                     // A client without a name cannot reconnect, so nobody could have received them: only counted.
-                    Some(record) => drop(record.dropped.fetch_add(lost, Ordering::Relaxed)),
+                    Some(event_log) => drop(event_log.dropped.fetch_add(lost, Ordering::Relaxed)),
                     None => {}
                 }
             }
@@ -320,8 +322,10 @@ impl HandshakeHandler for ListenerHandler {
         /// While the program handles a request.
         const BUSY: Duration = Duration::from_millis(3);
         self.shared_socket.as_ref()?;
-        let (present, busy) = match self.record.get() {
-            Some(record) => (record.present.load(Ordering::Relaxed), record.busy.load(Ordering::Relaxed)),
+        let (present, busy) = match self.event_log.get() {
+            Some(event_log) => {
+                (event_log.present.load(Ordering::Relaxed), event_log.busy.load(Ordering::Relaxed))
+            }
             None => (0, false),
         };
         let clients = present.saturating_add(self.queue.len() as u64).min(MAX_CLIENTS) as u32;

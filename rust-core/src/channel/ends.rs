@@ -35,12 +35,12 @@ use std::sync::Arc;
 use super::acceptor::ChannelAcceptor;
 use super::dial::Dialler;
 use super::direction::{Direction, DirectionGuard, Operation};
+use super::event_log::{Event, EventLog};
 use super::link::Link;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
 use super::receiving::{ReceivedFrame, Receiving};
 use super::reconnector::{Origin, Reconnector};
-use super::record::{Event, Record};
 use super::sending::{AckSender, Sending};
 use super::session::inbox::AckTrigger;
 use super::session_state::SessionState;
@@ -100,7 +100,7 @@ pub struct Channel {
     receiving: Direction<Receiving>,
     /// Calling threads take turns, because only one may wait for its answer.
     calls: Turns,
-    record: Arc<Record>,
+    event_log: Arc<EventLog>,
     /// The epoll set of the receiving direction, for `fileno`.
     descriptor: Arc<OwnedFd>,
     /// The process that made the channel, as a count of forks: another one must not use it.
@@ -200,12 +200,12 @@ impl Channel {
         role: Role,
     ) -> Result<Channel> {
         let receiving = Receiving::new(options, &reconnector)?;
-        let record = Arc::new(Record::default());
+        let event_log = Arc::new(EventLog::default());
         if let Origin::Acceptor(acceptor) = &reconnector.origin {
-            acceptor.answer_with(&record);
+            acceptor.answer_with(&event_log);
         }
         if let Some(link) = link {
-            record.connected(&link.peer.source);
+            event_log.connected(&link.peer.source);
             reconnector.put(link);
         }
         Ok(Channel {
@@ -218,7 +218,7 @@ impl Channel {
             descriptor: receiving.epoll().shared(),
             receiving: Direction::new(receiving),
             calls: Turns::default(),
-            record,
+            event_log,
             fork_generation: fork::generation(),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
@@ -227,7 +227,7 @@ impl Channel {
 
     /// Makes the first link within the deadline.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.sending()?.join(&self.reconnector, &self.record, waiting)
+        self.sending()?.join(&self.reconnector, &self.event_log, waiting)
     }
 
     /// Fails with `InvalidState` in another process than the one that made the channel, and once it
@@ -309,13 +309,13 @@ impl Channel {
 
     /// Returns memory of a slot to be written; none without shared memory, or if no slot is free.
     pub(super) fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        let lender = self.reconnector.session_state.lender(&self.record);
+        let lender = self.reconnector.session_state.lender(&self.event_log);
         if self.options.encoding() == Encoding::Cbor { lender.lend_writable(length) } else { None }
     }
 
     /// Access to the other direction, for acknowledgements.
     fn ack_sender(&self) -> AckSender<'_> {
-        AckSender { sending: &self.sending, reconnector: &self.reconnector, record: &self.record }
+        AckSender { sending: &self.sending, reconnector: &self.reconnector, event_log: &self.event_log }
     }
 
     /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is not acknowledged
@@ -405,7 +405,7 @@ impl Channel {
 
     /// Counts a message that no call waits for as dropped and consumed.
     fn drop_answer(&self, message: &Message) {
-        self.record.count(&self.record.dropped);
+        self.event_log.count(&self.event_log.dropped);
         self.reconnector.session_state.finished(message.session(), message.sequence());
     }
 
@@ -441,7 +441,7 @@ impl Channel {
 
     /// Returns what happened since the last call, oldest first; at most the newest 256 events.
     pub fn events(&self) -> Vec<Event> {
-        self.record.take()
+        self.event_log.take()
     }
 
     /// Whether [`Channel::close`] was called.
@@ -485,11 +485,11 @@ impl Channel {
 
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
-        let mut stats = self.record.stats();
+        let mut stats = self.event_log.stats();
         stats.insert("endpoint".into(), self.endpoint.to_string().into());
         stats.insert("role".into(), self.role.name().into());
         self.reconnector.session_state.add_stats(&mut stats);
-        self.record.add_arrays(&mut stats);
+        self.event_log.add_arrays(&mut stats);
         Value::Map(stats)
     }
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::acceptor::ChannelAcceptor;
 use super::ends::{Channel, Role};
+use super::event_log::{Event, EventLog};
 use super::link::Peer;
 use super::options::Options;
 use super::reconnector::{Origin, Reconnector};
-use super::record::{Event, Record};
 use super::session_state::SessionState;
 use crate::deadline::Wait;
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub struct Listener {
     /// Holds the name and the queue of links.
     acceptor: ChannelAcceptor,
     /// Counts losses of messages for disconnected clients.
-    record: Arc<Record>,
+    event_log: Arc<EventLog>,
     /// The process that made the listener, as a count of forks.
     fork_generation: u64,
 }
@@ -45,13 +45,13 @@ impl Listener {
         let acceptor =
             ChannelAcceptor::open(&endpoint, options.pattern, options, None).map_err(|e| e.on(&endpoint))?;
         let endpoint = acceptor.endpoint.clone();
-        let record = Arc::<Record>::default();
-        acceptor.report_losses_to(&record);
+        let event_log = Arc::<EventLog>::default();
+        acceptor.report_losses_to(&event_log);
         Ok(Listener {
             endpoint,
             options: options.clone(),
             acceptor,
-            record,
+            event_log,
             fork_generation: fork::generation(),
         })
     }
@@ -60,14 +60,14 @@ impl Listener {
     /// [`EventKind::Forgotten`](super::EventKind::Forgotten) if messages are lost that were kept for
     /// a disconnected client. Events of a connected peer are those of its channel.
     pub fn events(&self) -> Vec<Event> {
-        self.record.take()
+        self.event_log.take()
     }
 
     /// Returns counters: `forgotten`, messages that were kept for disconnected clients and are lost;
     /// `dropped`, those and what was kept for clients that could not come back.
     pub fn stats(&self) -> Value {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
-        Value::map([("forgotten", of(&self.record.forgotten)), ("dropped", of(&self.record.dropped))])
+        Value::map([("forgotten", of(&self.event_log.forgotten)), ("dropped", of(&self.event_log.dropped))])
     }
 
     /// Waits for the next peer and returns its channel.

@@ -10,7 +10,7 @@
 //! | the public channel: open, connect, send, recv, call | `ends` |
 //! | the public listener | `listener` |
 //! | memory that is lent for arrays | `loan` |
-//! | options; events and counters | `options`, `record` |
+//! | options; events and counters | `options`, `event_log` |
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
 //! | connecting; accepting, admitting, the queue of those admitted | `dial`, `acceptor`, `admission`, `accept_queue` |
 //! | a connected link and its peer | `link` |
@@ -29,6 +29,7 @@ pub(crate) mod admission;
 pub(crate) mod dial;
 mod direction;
 mod ends;
+pub(crate) mod event_log;
 pub(crate) mod handshake;
 pub(crate) mod jsonrpc;
 pub(crate) mod link;
@@ -40,7 +41,6 @@ pub(crate) mod persistent;
 pub(crate) mod plain;
 mod receiving;
 mod reconnector;
-pub(crate) mod record;
 mod relay;
 pub(crate) mod schema_negotiation;
 mod sending;
@@ -52,10 +52,10 @@ pub(crate) mod turns;
 pub(crate) use direction::{Operation, lock_exclusive};
 pub use ends::{Channel, PendingReply, RequestInfo, Role};
 pub(crate) use ends::{LINGER, batch, if_not_ready, is_not_ready};
+pub use event_log::{Event, EventKind};
 pub use listener::Listener;
 pub use loan::{Loan, LoanMemory};
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
-pub use record::{Event, EventKind};
 pub use relay::{RelayCaller, RelayLink, RelayListener};
 pub(crate) use session::redial::{Pause, Redial};

@@ -26,10 +26,10 @@ mod wait;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::event_log::EventLog;
 use super::options::Options;
 use super::pattern::Pattern;
 use super::reconnector::{Origin, Reconnector, RxPart};
-use super::record::Record;
 use super::sending::AckSender;
 use super::session::inbox::{AckTrigger, Verdict};
 use super::session_state::urgency;
@@ -282,7 +282,7 @@ impl Receiving {
             return Err(error);
         }
         if self.part.is_none() {
-            self.connect(ack_sender.reconnector, ack_sender.record, waiting)?;
+            self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)?;
         }
         if let Some(part) = &self.part {
             check_pattern(part)?;
@@ -308,7 +308,7 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
         reconnect: bool,
     ) -> Result<ReceivedFrame> {
-        let AckSender { reconnector, record, .. } = *ack_sender;
+        let AckSender { reconnector, event_log, .. } = *ack_sender;
         self.unpark();
         if self.delivers_more {
             // The next call consumes all of them.
@@ -329,7 +329,7 @@ impl Receiving {
         loop {
             // A newer link is taken only after this one was read to its end.
             if self.part.is_none() {
-                self.connect(reconnector, record, waiting)?;
+                self.connect(reconnector, event_log, waiting)?;
             }
             if let Some(message) = self.take_in_place(ack_sender, |_| true) {
                 self.empty_polls = 0;
@@ -339,7 +339,7 @@ impl Receiving {
             let got = part.rx.try_recv();
             let losses = part.rx.take_losses();
             if losses != Losses::default() {
-                record.lost(losses);
+                event_log.lost(losses);
             }
             if self.pending_consume.is_some() && !matches!(got, Ok(Some(_))) {
                 // Before the link is released, and its session with it.
@@ -359,7 +359,7 @@ impl Receiving {
                         // A protocol violation: nothing that follows can be relied on.
                         Err(e) => {
                             self.apply_consume(ack_sender);
-                            self.link_lost(reconnector, record, &e);
+                            self.link_lost(reconnector, event_log, &e);
                             return Err(e);
                         }
                     }
@@ -376,7 +376,7 @@ impl Receiving {
                 // An error about one frame, which the transport has skipped.
                 Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
                 Err(e) => {
-                    self.link_lost(reconnector, record, &e);
+                    self.link_lost(reconnector, event_log, &e);
                     let lasting = e.kind() != ErrorKind::Disconnected;
                     if lasting || !reconnect || !reconnector.reconnects() {
                         return Err(e);
@@ -400,7 +400,7 @@ impl Receiving {
 
     /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
     fn dispatch(&mut self, frame: Incoming, ack_sender: &AckSender<'_>) -> Result<Option<ReceivedFrame>> {
-        let AckSender { reconnector, record, .. } = *ack_sender;
+        let AckSender { reconnector, event_log, .. } = *ack_sender;
         let Header { kind, sequence, correlation, flags, .. } = frame.header;
         Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
@@ -425,10 +425,10 @@ impl Receiving {
                     match verdict? {
                         Verdict::Duplicate => return Ok(None),
                         Verdict::New { missed: 0 } => {}
-                        Verdict::New { missed } => record.lagged(missed),
+                        Verdict::New { missed } => event_log.lagged(missed),
                     }
                 }
-                record.count_exclusive(&record.received);
+                event_log.count_exclusive(&event_log.received);
                 // The sender that a frame names counts only on a link without a hello.
                 let peer_source =
                     self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
@@ -475,18 +475,18 @@ impl Receiving {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(ack_sender.reconnector, ack_sender.record, waiting)
+        self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)
     }
 
     /// Releases the link and takes the receiving half of the next one.
     fn connect(
         &mut self,
         reconnector: &Reconnector,
-        record: &Record,
+        event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         self.drop_part();
-        let reconnected = reconnector.reconnect_rx(&mut self.generation, record, waiting);
+        let reconnected = reconnector.reconnect_rx(&mut self.generation, event_log, waiting);
         if self.watched
             && let (Err(_), Origin::Dial(dialler)) = (&reconnected, &reconnector.origin)
         {
@@ -511,11 +511,11 @@ impl Receiving {
     }
 
     /// Records that the link has ended with this error, and releases it.
-    fn link_lost(&mut self, reconnector: &Reconnector, record: &Record, why: &Error) {
-        record.disconnected(why.to_string());
+    fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {
+        event_log.disconnected(why.to_string());
         // A close reports by itself how many messages were not acknowledged.
         if !self.closing {
-            reconnector.lost(record);
+            reconnector.lost(event_log);
         }
         self.drop_part();
         if self.watched {

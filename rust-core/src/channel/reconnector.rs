@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use super::acceptor::{ChannelAcceptor, connect_options};
 use super::dial::Dialler;
+use super::event_log::EventLog;
 use super::handshake::Hello;
 use super::link::{ConnectionGuard, Link, Peer};
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
-use super::record::Record;
 use super::schema_negotiation;
 use super::session::{Identity, Owner};
 use super::session_state::{Negotiated, SessionHalves, SessionState};
@@ -219,7 +219,7 @@ impl Reconnector {
     /// Records that the link has ended. What is kept for a peer that cannot come back is dropped and
     /// counted. A link that may break while both sides live (TCP, a relayed link) says nothing about
     /// the peer, so nothing is dropped then.
-    pub fn lost(&self, record: &Record) {
+    pub fn lost(&self, event_log: &EventLog) {
         let cuts = self.endpoint.transport().capabilities().cuts || self.relayed.load(Ordering::Acquire);
         if self.may_reconnect() || cuts {
             return;
@@ -227,7 +227,7 @@ impl Reconnector {
         let is_lasting =
             self.session_state.halves().outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
         if !is_lasting {
-            self.session_state.drop_kept(record);
+            self.session_state.drop_kept(event_log);
         }
     }
 
@@ -290,20 +290,30 @@ impl Reconnector {
     /// # Errors
     /// `NotFound` or `Timeout` if there is no peer until the deadline, `Disconnected` if there was
     /// one before, `InvalidState` once the channel is closed, and what refuses the connection.
-    pub fn reconnect_tx(&self, held: &mut u64, record: &Record, waiting: &mut Waiting<'_>) -> Result<TxPart> {
-        self.reconnect(held, record, waiting, |new_link| new_link.tx.take())
+    pub fn reconnect_tx(
+        &self,
+        held: &mut u64,
+        event_log: &EventLog,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<TxPart> {
+        self.reconnect(held, event_log, waiting, |new_link| new_link.tx.take())
     }
 
     /// The same for the receiving half.
-    pub fn reconnect_rx(&self, held: &mut u64, record: &Record, waiting: &mut Waiting<'_>) -> Result<RxPart> {
-        self.reconnect(held, record, waiting, |new_link| new_link.rx.take())
+    pub fn reconnect_rx(
+        &self,
+        held: &mut u64,
+        event_log: &EventLog,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<RxPart> {
+        self.reconnect(held, event_log, waiting, |new_link| new_link.rx.take())
     }
 
     /// Takes a half of the newest link with `take`, or makes a link and tries again.
     fn reconnect<T>(
         &self,
         held: &mut u64,
-        record: &Record,
+        event_log: &EventLog,
         waiting: &mut Waiting<'_>,
         take: impl Fn(&mut NewLink) -> Option<T>,
     ) -> Result<T> {
@@ -325,8 +335,8 @@ impl Reconnector {
             new_link.connecting = true;
             drop(new_link);
             let connecting = InProgress(self);
-            let link = self.connect(record, waiting)?;
-            record.connected(&link.peer.source);
+            let link = self.connect(event_log, waiting)?;
+            event_log.connected(&link.peer.source);
             // Before another thread may make one, which would wait for a second peer although this one has come.
             self.put(link);
             drop(connecting);
@@ -346,7 +356,7 @@ impl Reconnector {
     }
 
     /// Makes a link, as the origin says.
-    fn connect(&self, record: &Record, waiting: &mut Waiting<'_>) -> Result<Link> {
+    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Link> {
         let connected = match &self.origin {
             Origin::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
@@ -361,7 +371,7 @@ impl Reconnector {
         };
         connected.map_err(|e| match e.kind() {
             // For a peer that was connected before, "nobody listens" means that it has gone.
-            ErrorKind::NotFound | ErrorKind::Timeout if record.was_connected() && !waiting.is_none() => {
+            ErrorKind::NotFound | ErrorKind::Timeout if event_log.was_connected() && !waiting.is_none() => {
                 let text = "the peer disconnected and did not reconnect within the time given; try again, or see why it ended";
                 Error::new(ErrorKind::Disconnected, text).on(&self.endpoint)
             }

@@ -30,8 +30,8 @@ use crate::sys::poll::Interest;
 use crate::transport::{Sent, extension};
 
 use super::direction::Direction;
+use super::event_log::EventLog;
 use super::reconnector::{Reconnector, TxPart};
-use super::record::Record;
 use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
 use super::session_state::{SessionHalves, SessionState, StoredMessage, class};
@@ -103,13 +103,13 @@ impl Sending {
         &mut self,
         draft: &Draft<'_>,
         reconnector: &Reconnector,
-        record: &Record,
+        event_log: &EventLog,
         read_rest: &dyn Fn(),
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
         let header = draft.header();
         loop {
-            self.join(reconnector, record, waiting)?;
+            self.join(reconnector, event_log, waiting)?;
             let Some(part) = &mut self.part else { continue };
             if draft.to != 0 && part.session() != draft.to {
                 let text = "the client that sent the request has disconnected, and another one has connected: no client waits for this answer";
@@ -141,7 +141,7 @@ impl Sending {
                         halves.inbox.piggybacked(part.session(), acked);
                     }
                     drop(halves);
-                    record.count_exclusive(&record.sent);
+                    event_log.count_exclusive(&event_log.sent);
                     return Ok(number);
                 }
                 // The link has broken, and the peer drops a frame that came in part: the message goes over the next link.
@@ -165,7 +165,7 @@ impl Sending {
         &mut self,
         draft: &Draft<'_>,
         reconnector: &Reconnector,
-        record: &Record,
+        event_log: &EventLog,
         waiting: &Waiting<'_>,
     ) -> Option<u64> {
         let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.len()))?;
@@ -200,7 +200,7 @@ impl Sending {
             halves.inbox.piggybacked(session, acked);
         }
         drop(halves);
-        record.count_exclusive(&record.sent);
+        event_log.count_exclusive(&event_log.sent);
         Some(number)
     }
 
@@ -211,7 +211,7 @@ impl Sending {
         &mut self,
         payload: &Payload,
         reconnector: &Reconnector,
-        record: &Record,
+        event_log: &EventLog,
     ) -> Option<u64> {
         let session_state = &reconnector.session_state;
         let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(payload.len()))?;
@@ -244,7 +244,7 @@ impl Sending {
             halves.outbox.sent(RetransmitClass::Data, body.len(), || StoredMessage::data(payload, sent));
         halves.inbox.piggybacked(session, 0);
         drop(halves);
-        record.count_exclusive(&record.sent);
+        event_log.count_exclusive(&event_log.sent);
         Some(number)
     }
 
@@ -255,7 +255,7 @@ impl Sending {
         &mut self,
         payloads: &[Payload],
         reconnector: &Reconnector,
-        record: &Record,
+        event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> usize {
         let Some(part) = self.part.as_mut() else { return 0 };
@@ -304,7 +304,7 @@ impl Sending {
             halves.inbox.piggybacked(session, acked);
         }
         drop(halves);
-        record.add_exclusive(&record.sent, sent_count as u64);
+        event_log.add_exclusive(&event_log.sent, sent_count as u64);
         if part.tx.has_rest() {
             flush_rest(part, reconnector, waiting);
         }
@@ -315,7 +315,7 @@ impl Sending {
     pub fn join(
         &mut self,
         reconnector: &Reconnector,
-        record: &Record,
+        event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         if reconnector.is_newer(self.generation) {
@@ -324,9 +324,9 @@ impl Sending {
         if self.part.is_some() {
             return Ok(());
         }
-        let part = reconnector.reconnect_tx(&mut self.generation, record, waiting)?;
+        let part = reconnector.reconnect_tx(&mut self.generation, event_log, waiting)?;
         if let Some(negotiated) = &part.negotiated {
-            reconnector.session_state.link_up(negotiated, record)?;
+            reconnector.session_state.link_up(negotiated, event_log)?;
         }
         self.part = Some(part);
         Ok(())
@@ -335,9 +335,9 @@ impl Sending {
     /// Sends what is due without the program: replays after a new link, withdrawals, and the
     /// acknowledgement if `trigger` makes it due. Does not wait; what the link does not take now is
     /// sent by a later call.
-    pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, record: &Record) {
+    pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, event_log: &EventLog) {
         let mut at_once = Waiting::at_once();
-        if reconnector.is_newer(self.generation) && self.join(reconnector, record, &mut at_once).is_err() {
+        if reconnector.is_newer(self.generation) && self.join(reconnector, event_log, &mut at_once).is_err() {
             return;
         }
         let Some(part) = &mut self.part else { return };
@@ -556,7 +556,7 @@ fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waitin
 pub struct AckSender<'a> {
     pub sending: &'a Direction<Sending>,
     pub reconnector: &'a Reconnector,
-    pub record: &'a Record,
+    pub event_log: &'a EventLog,
 }
 
 impl AckSender<'_> {
@@ -591,7 +591,7 @@ impl AckSender<'_> {
     pub fn send_ack_now(&self, trigger: AckTrigger) {
         let session_state = &self.reconnector.session_state;
         if let Some(mut sending) = self.sending.borrow() {
-            return sending.send_ack(trigger, self.reconnector, self.record);
+            return sending.send_ack(trigger, self.reconnector, self.event_log);
         }
         session_state.defer_ack(trigger);
         // The other thread may have released the direction just before the flag was set.
@@ -604,7 +604,7 @@ impl AckSender<'_> {
             // A thread that holds the direction now calls this function when it releases it.
             let Some(mut sending) = self.sending.borrow() else { return };
             let Some(trigger) = self.reconnector.session_state.take_deferred_ack() else { return };
-            sending.send_ack(trigger, self.reconnector, self.record);
+            sending.send_ack(trigger, self.reconnector, self.event_log);
         }
     }
 }

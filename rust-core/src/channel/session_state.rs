@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::event_log::EventLog;
 use super::options::{Delivery, Options};
-use super::record::Record;
 use super::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::session::outbox::Unacknowledged;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
@@ -285,11 +285,11 @@ impl SessionState {
     }
 
     /// Starts sending over a new link. What was kept for another peer is dropped and counted in
-    /// `record`.
+    /// `event_log`.
     ///
     /// # Errors
     /// `Malformed` if the peer's hello claims what cannot be.
-    pub fn link_up(&self, negotiated: &Negotiated, record: &Record) -> Result<()> {
+    pub fn link_up(&self, negotiated: &Negotiated, event_log: &EventLog) -> Result<()> {
         let mut halves = self.halves();
         // The page of the last link still holds how far its peer came.
         halves.read_peer_page();
@@ -299,25 +299,25 @@ impl SessionState {
         *self.slots() = negotiated.slots.clone();
         self.replays.store(halves.outbox.to_replay().is_some(), Ordering::Release);
         drop(halves);
-        self.count_lost(resumed.dropped as u64, resumed.lost as u64, record);
+        self.count_lost(resumed.dropped as u64, resumed.lost as u64, event_log);
         Ok(())
     }
 
-    /// Drops what is kept for a peer that cannot come back, and counts it in `record`.
-    pub fn drop_kept(&self, record: &Record) {
+    /// Drops what is kept for a peer that cannot come back, and counts it in `event_log`.
+    pub fn drop_kept(&self, event_log: &EventLog) {
         let mut halves = self.halves();
         halves.read_peer_page();
         let lost = halves.outbox.kept_data() as u64;
         let dropped = halves.outbox.drop_kept() as u64;
         drop(halves);
-        self.count_lost(dropped, lost, record);
+        self.count_lost(dropped, lost, event_log);
     }
 
     /// Counts dropped messages, and reports those with a promise of delivery.
-    fn count_lost(&self, dropped: u64, lost: u64, record: &Record) {
-        record.dropped.fetch_add(dropped, Ordering::Relaxed);
+    fn count_lost(&self, dropped: u64, lost: u64, event_log: &EventLog) {
+        event_log.dropped.fetch_add(dropped, Ordering::Relaxed);
         if lost > 0 {
-            record.lost_for_peer(lost);
+            event_log.lost_for_peer(lost);
             self.unreported_losses.fetch_add(lost, Ordering::AcqRel);
         }
     }
@@ -362,9 +362,9 @@ impl SessionState {
     }
 
     /// Returns access to the slots for the long arrays of a value that is being encoded; they are
-    /// counted in `record`.
-    pub fn lender<'a>(&'a self, record: &'a Record) -> SlotLender<'a> {
-        SlotLender { session_state: self, record }
+    /// counted in `event_log`.
+    pub fn lender<'a>(&'a self, event_log: &'a EventLog) -> SlotLender<'a> {
+        SlotLender { session_state: self, event_log }
     }
 
     /// Ends receiving over a link. A link that was replaced already changes nothing.
@@ -507,7 +507,7 @@ impl SessionState {
 /// takes the lock; a message without one does not.
 pub struct SlotLender<'a> {
     session_state: &'a SessionState,
-    record: &'a Record,
+    event_log: &'a EventLog,
 }
 
 impl SlotLender<'_> {
@@ -531,8 +531,8 @@ impl Lender for SlotLender<'_> {
     fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         let slots = self.session_state.slots().clone()?;
         let lent = self.lend_or_reread(|| slots.lend(elements));
-        let Record { arrays_in_slots, arrays_without_slot, .. } = self.record;
-        self.record.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
+        let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
+        self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent
     }
 }

@@ -18,7 +18,7 @@ use rustix::event::PollFlags;
 
 use super::history::{History, Published};
 use crate::channel::batch::RUN;
-use crate::channel::record::Record;
+use crate::channel::event_log::EventLog;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
@@ -43,7 +43,7 @@ pub struct Fanout {
     state: Mutex<State>,
     /// Where long arrays are put that subscribers view.
     slots: Option<Arc<BroadcastSlots>>,
-    pub record: Record,
+    pub event_log: EventLog,
     /// Ids of subscribers are not used again.
     next_id: AtomicU64,
     /// Whether each body is sent with its checksum, because the transport's connections can break.
@@ -144,7 +144,7 @@ impl Fanout {
         Ok(Fanout {
             state,
             slots,
-            record: Record::default(),
+            event_log: EventLog::default(),
             next_id: AtomicU64::new(1),
             checked: transport.capabilities().cuts,
             buffer,
@@ -185,7 +185,7 @@ impl Fanout {
             }
         }
         // Under the lock, so no other thread writes the counter.
-        self.record.count_exclusive(&self.record.sent);
+        self.event_log.count_exclusive(&self.event_log.sent);
         Ok(())
     }
 
@@ -228,14 +228,14 @@ impl Fanout {
             }
         };
         // Under the lock, so no other thread writes the counter.
-        self.record.add_exclusive(&self.record.sent, count as u64);
+        self.event_log.add_exclusive(&self.event_log.sent, count as u64);
         (count, published)
     }
 
     /// Returns the counters that listings show: messages, subscribers, and how many messages the
     /// slowest of them has not read (`behind`).
     pub fn state_for_listing(&self) -> Map {
-        let messages = self.record.sent.load(Ordering::Relaxed);
+        let messages = self.event_log.sent.load(Ordering::Relaxed);
         let (peers, behind) = match &self.state().way {
             Way::Ring { ring, newest, subscribers, .. } => {
                 // One that has read nothing yet starts with the newest message.
@@ -510,8 +510,8 @@ impl Fanout {
 impl Lender for Fanout {
     fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         let lent = self.slots.as_ref()?.lend(elements);
-        let Record { arrays_in_slots, arrays_without_slot, .. } = &self.record;
-        self.record.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
+        let EventLog { arrays_in_slots, arrays_without_slot, .. } = &self.event_log;
+        self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent
     }
 }

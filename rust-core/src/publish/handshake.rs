@@ -49,7 +49,7 @@ impl HandshakeHandler for PublisherHandler {
             if let Some(mismatch) =
                 schema_negotiation::reported_mismatch(&peer_hello, &owner.qualify(peer_hello.source()))
             {
-                self.fanout.record.mismatched(mismatch);
+                self.fanout.event_log.mismatched(mismatch);
             }
             let mut state = self.fanout.state_for_listing();
             state.insert("encoding".into(), self.options.encoding().name().into());
@@ -57,7 +57,7 @@ impl HandshakeHandler for PublisherHandler {
             if let Some(machine) = &self.options.machine {
                 state.insert("machine".into(), (**machine).into());
             }
-            self.fanout.record.add_mismatch(&mut state);
+            self.fanout.event_log.add_mismatch(&mut state);
             let mut own_hello = self.hello.clone();
             schema_negotiation::negotiate(&self.options, self.transport, &peer_hello, &mut own_hello);
             return answer_with_state(own_hello, state);

@@ -228,7 +228,7 @@ impl Publisher {
             }
         };
         if self.store.is_some() {
-            (0..count).for_each(|_| self.fanout.record.count(&self.fanout.record.sent));
+            (0..count).for_each(|_| self.fanout.event_log.count(&self.fanout.event_log.sent));
         }
         (count, published)
     }
@@ -265,7 +265,7 @@ impl Publisher {
             }
         };
         if self.store.is_some() {
-            self.fanout.record.count(&self.fanout.record.sent);
+            self.fanout.event_log.count(&self.fanout.event_log.sent);
         }
         Ok(sequence)
     }
@@ -304,13 +304,13 @@ impl Publisher {
 
     /// Returns what happened since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
-        self.fanout.record.take()
+        self.fanout.event_log.take()
     }
 
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
-        let mut stats = self.fanout.record.stats();
-        self.fanout.record.add_arrays(&mut stats);
+        let mut stats = self.fanout.event_log.stats();
+        self.fanout.event_log.add_arrays(&mut stats);
         stats.insert("endpoint".into(), self.shown.as_str().into());
         stats.insert("subscribers".into(), (self.subscribers() as u64).into());
         Value::Map(stats)
@@ -350,7 +350,7 @@ impl Publisher {
 
     /// Waits for subscribers that are about to connect, and until all have been sent everything.
     fn drain_subscribers(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let published = self.fanout.record.sent.load(Ordering::Relaxed) > 0;
+        let published = self.fanout.event_log.sent.load(Ordering::Relaxed) > 0;
         if let Some(place) = self.waiting_place.as_ref().filter(|_| published) {
             let until = Deadline::after(CONNECT_TIMEOUT).sooner(waiting.deadline());
             // Where the mark cannot be read, no subscriber can have set it.

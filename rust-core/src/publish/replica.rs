@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 use crate::transport::store::Replicates;
-pub use crate::transport::store::{Copied as ReplicaRecord, History};
+pub use crate::transport::store::{History, ReplicaRecord};
 
 /// A journal that repeats one of another machine, record by record, under the same numbers, times, sources and incarnations.
 /// Subscribers read it like any journal. A publisher of this machine that opens it gets `AddressInUse`.

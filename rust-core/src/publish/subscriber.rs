@@ -14,7 +14,7 @@ use super::feed::{Feed, Polled, ResumePoint};
 use super::receive_state::{FEED, NAME, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
-use crate::channel::record::{Event, Record};
+use crate::channel::event_log::{Event, EventLog};
 use crate::channel::turns::HolderMark;
 use crate::channel::{
     Acknowledge, Delivery, Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive,
@@ -52,7 +52,7 @@ pub struct Subscriber {
     dialler: Option<Dialler>,
     /// The receiving thread holds the lock for the whole of its wait.
     receive_state: Mutex<ReceiveState>,
-    record: Record,
+    event_log: EventLog,
     closed: AtomicBool,
     /// Which thread receives, so that a close from a callback of its own wait is recognised.
     receiving_thread: HolderMark,
@@ -106,7 +106,7 @@ impl Subscriber {
                 signal_watch: None,
                 ready: Vec::new(),
             }),
-            record: Record::default(),
+            event_log: EventLog::default(),
             closed: AtomicBool::new(false),
             receiving_thread: HolderMark::default(),
             wake,
@@ -224,7 +224,7 @@ impl Subscriber {
                         message = message.with_missed(std::mem::take(&mut receive_state.missed));
                     }
                     // Only the receiving thread writes this counter.
-                    self.record.count_exclusive(&self.record.received);
+                    self.event_log.count_exclusive(&self.event_log.received);
                     receive_state.delivered = message.sequence();
                     receive_state.update_readiness();
                     return Ok(Some(message));
@@ -263,7 +263,7 @@ impl Subscriber {
     /// Counts missed messages, and returns how many.
     fn count_missed(&self, error: &Error) -> u64 {
         let count = error.missed().unwrap_or(0);
-        self.record.lagged(count);
+        self.event_log.lagged(count);
         count
     }
 
@@ -344,7 +344,7 @@ impl Subscriber {
                 Ok(None)
             }
             Err(e) => {
-                self.record.disconnected(e.to_string());
+                self.event_log.disconnected(e.to_string());
                 receive_state.feed_failed(&e);
                 if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
             }
@@ -372,7 +372,7 @@ impl Subscriber {
                     receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
                 if !receive_state.moved && self.dialler.is_some() {
-                    self.record.connected(&feed.source);
+                    self.event_log.connected(&feed.source);
                 }
                 receive_state.moved = false;
                 receive_state.feed = Some(feed);
@@ -467,7 +467,7 @@ impl Subscriber {
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
-                    self.record.disconnected(e.to_string());
+                    self.event_log.disconnected(e.to_string());
                     receive_state.feed_failed(&e);
                 }
                 // A store that does not exist yet.
@@ -545,7 +545,7 @@ impl Subscriber {
 
     /// Returns what happened since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
-        self.record.take()
+        self.event_log.take()
     }
 
     /// The endpoint, with its transport.
@@ -567,7 +567,7 @@ impl Subscriber {
 
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
-        let mut stats = self.record.stats();
+        let mut stats = self.event_log.stats();
         stats.insert("endpoint".into(), self.shown.as_str().into());
         Value::Map(stats)
     }

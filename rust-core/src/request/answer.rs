@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::server_waker::ServerWaker;
-use crate::channel::record::Record;
+use crate::channel::event_log::EventLog;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{Negotiated, SessionState, SlotLender, StoredMessage, class};
@@ -48,7 +48,7 @@ pub struct ClientTx {
     /// Bytes of the longest message that the client accepts.
     max_message_size: u64,
     options: Options,
-    record: Arc<Record>,
+    event_log: Arc<EventLog>,
 }
 
 /// What the lock protects.
@@ -74,12 +74,12 @@ impl ClientTx {
         max_message_size: u64,
         negotiated: Option<&Negotiated>,
         options: &Options,
-        record: Arc<Record>,
+        event_log: Arc<EventLog>,
         server_waker: Arc<ServerWaker>,
     ) -> Result<ClientTx> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(negotiated) = negotiated {
-            negotiated.session_state.link_up(negotiated, &record)?;
+            negotiated.session_state.link_up(negotiated, &event_log)?;
             let mut halves = negotiated.session_state.halves();
             while let Some((kept, number)) = halves.outbox.to_replay() {
                 bytes += kept.payload.len() as u64;
@@ -97,7 +97,7 @@ impl ClientTx {
             negotiated: negotiated.cloned(),
             max_message_size,
             options: options.clone(),
-            record,
+            event_log,
         })
     }
 
@@ -108,7 +108,7 @@ impl ClientTx {
 
     /// The slots of the client's link, if it has a session.
     fn lender(&self) -> Option<SlotLender<'_>> {
-        Some(self.session_state()?.lender(&self.record))
+        Some(self.session_state()?.lender(&self.event_log))
     }
 
     fn state(&self) -> MutexGuard<'_, TxState> {
@@ -178,7 +178,7 @@ impl ClientTx {
             if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
                 self.number(header, payload);
             } else {
-                self.record.count(&self.record.dropped);
+                self.event_log.count(&self.event_log.dropped);
             }
             return Ok(());
         };
@@ -193,14 +193,14 @@ impl ClientTx {
             Ok(Sent::Whole) => {
                 self.number(header, payload);
                 let lost = sender.take_lost() > 0;
-                self.record.count(if lost { &self.record.dropped } else { &self.record.sent });
+                self.event_log.count(if lost { &self.event_log.dropped } else { &self.event_log.sent });
                 return Ok(());
             }
             // Kept here rather than adopted by the transport, which would copy the rest.
             Ok(Sent::Part) => {
                 *partial = Some((header, payload.clone()));
                 self.number(header, payload);
-                self.record.count(&self.record.sent);
+                self.event_log.count(&self.event_log.sent);
             }
             Ok(Sent::Blocked) if *bytes + payload.len() as u64 <= self.options.max_message_size => {
                 *bytes += payload.len() as u64;
@@ -211,7 +211,7 @@ impl ClientTx {
             Err(error) if sender.goes_on_after(&error) => return Err(error),
             // The client reads no answers, so it is disconnected.
             Ok(Sent::Blocked) | Err(_) => {
-                self.record.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
+                self.event_log.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
                 (*tx, *partial) = (None, None);
                 backlog.clear();
                 return Ok(());
@@ -245,7 +245,7 @@ impl ClientTx {
                     return Ok(false);
                 }
                 *bytes -= payload.len() as u64;
-                self.record.count(&self.record.sent);
+                self.event_log.count(&self.event_log.sent);
                 let taken = backlog.pop_front();
                 if sent == Sent::Part {
                     *partial = taken;
@@ -258,7 +258,7 @@ impl ClientTx {
             Ok(true) => self.clear_pending(),
             Ok(false) => false,
             Err(_) => {
-                self.record.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
+                self.event_log.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
                 backlog.clear();
                 (*tx, *partial) = (None, None);
                 self.clear_pending()
@@ -314,7 +314,7 @@ impl ClientTx {
     /// Records that the client has disconnected: what waits is dropped and counted.
     pub fn close(&self) {
         let mut state = self.state();
-        self.record.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
+        self.event_log.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
         (state.tx, state.partial) = (None, None);
         state.backlog.clear();
         drop(state);

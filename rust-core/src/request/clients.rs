@@ -23,8 +23,8 @@ use super::answer::{ClientTx, Request};
 use super::read_ahead::ReadAhead;
 use super::server_waker::ServerWaker;
 use crate::channel::acceptor::ChannelAcceptor;
+use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, Link, Peer};
-use crate::channel::record::Record;
 use crate::channel::session::inbox::{AckTrigger, Verdict};
 use crate::channel::session_state::{Negotiated, urgency};
 use crate::channel::{Acknowledge, Options};
@@ -135,7 +135,7 @@ pub struct Clients {
     wake: Arc<EventFd>,
     server_waker: Arc<ServerWaker>,
     options: Options,
-    record: Arc<Record>,
+    event_log: Arc<EventLog>,
     shown: Arc<str>,
     /// Exists while SIGINT and SIGTERM end the wait.
     signal_watch: Option<stop::Watch>,
@@ -174,7 +174,7 @@ impl Clients {
         acceptor: &ChannelAcceptor,
         wake: Arc<EventFd>,
         options: &Options,
-        record: Arc<Record>,
+        event_log: Arc<EventLog>,
         shown: Arc<str>,
     ) -> Result<Clients> {
         let epoll = Epoll::new()?;
@@ -189,7 +189,7 @@ impl Clients {
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
             wake,
             options: options.clone(),
-            record,
+            event_log,
             shown,
             signal_watch: None,
             ready: Vec::new(),
@@ -282,23 +282,23 @@ impl Clients {
             for fd in rx.descriptors() {
                 self.epoll.add(fd, token, Interest::IN | Interest::RDHUP)?;
             }
-            self.record.connected(&peer.source);
+            self.event_log.connected(&peer.source);
             if let Some(negotiated) = &negotiated {
                 negotiated.session_state.begin_receiving(negotiated);
             }
-            let (record, server_waker) = (self.record.clone(), self.server_waker.clone());
+            let (event_log, server_waker) = (self.event_log.clone(), self.server_waker.clone());
             let client_tx = match ClientTx::new(
                 tx,
                 peer.max_message_size,
                 negotiated.as_ref(),
                 &self.options,
-                record,
+                event_log,
                 server_waker,
             ) {
                 Ok(client_tx) => client_tx.into(),
                 // Its hello claims what cannot be.
                 Err(e) => {
-                    self.record.disconnected(format!("{}: {e}", peer.source));
+                    self.event_log.disconnected(format!("{}: {e}", peer.source));
                     continue;
                 }
             };
@@ -361,7 +361,7 @@ impl Clients {
             };
             let losses = client.rx.take_losses();
             if losses != Losses::default() {
-                self.record.lost(losses);
+                self.event_log.lost(losses);
             }
             match got {
                 Ok(Some(frame)) => {
@@ -374,21 +374,21 @@ impl Clients {
                                 Ok(None) => continue,
                                 Ok(Some((session, missed))) => {
                                     if missed > 0 {
-                                        self.record.lagged(missed);
+                                        self.event_log.lagged(missed);
                                     }
                                     session
                                 }
                                 Err(e) => {
-                                    self.record.disconnected(format!("{}: {e}", client.peer.source));
+                                    self.event_log.disconnected(format!("{}: {e}", client.peer.source));
                                     self.disconnect(token);
                                     continue;
                                 }
                             };
                             if client.is_withdrawn(&frame, session) {
-                                self.record.count(&self.record.dropped);
+                                self.event_log.count(&self.event_log.dropped);
                                 continue;
                             }
-                            self.record.count(&self.record.received);
+                            self.event_log.count(&self.event_log.received);
                             let source = match extension::read(&frame.extension) {
                                 Ok(Some(sender)) => sender.source,
                                 _ => client.peer.source.clone(),
@@ -413,13 +413,13 @@ impl Clients {
                                 negotiated.session_state.acknowledged(frame.header.correlation)
                             });
                             if let Some(Err(e)) = acknowledged {
-                                self.record.disconnected(format!("{}: {e}", client.peer.source));
+                                self.event_log.disconnected(format!("{}: {e}", client.peer.source));
                                 self.disconnect(token);
                             }
                         }
                         // The error reply to a line that is no request (JSON-RPC), which goes back without the program.
                         Kind::Error if client.rx.is_plain() => {
-                            self.record.count(&self.record.dropped);
+                            self.event_log.count(&self.event_log.dropped);
                             let error_reply = Payload::from_body(frame.header.encoding, frame.body);
                             client.client_tx.send(Kind::Error, frame.header.sequence, 0, &error_reply)?;
                         }
@@ -430,7 +430,7 @@ impl Clients {
                 Ok(None) => client.send_ack(AckTrigger::Park),
                 // One frame was too large and was skipped; the hello told the sender the limit.
                 Err(e) if client.rx.goes_on_after(&e) => {
-                    self.record.count(&self.record.dropped);
+                    self.event_log.count(&self.event_log.dropped);
                     self.frames_in_round += 1;
                     client.queued = true;
                     self.ready_queue.push_back(token);
@@ -441,7 +441,7 @@ impl Clients {
                     return Err(e);
                 }
                 Err(e) => {
-                    self.record.disconnected(format!("{}: {e}", client.peer.source));
+                    self.event_log.disconnected(format!("{}: {e}", client.peer.source));
                     // A client without a hello that closed its sending side may still read.
                     client.half_closed = client.rx.is_plain()
                         && e.kind() == ErrorKind::Disconnected
@@ -572,7 +572,7 @@ impl Clients {
 
     /// Updates the counter that listings show.
     fn count_present(&self) {
-        self.record.present.store(self.clients.len() as u64, Ordering::Relaxed);
+        self.event_log.present.store(self.clients.len() as u64, Ordering::Relaxed);
     }
 
     /// How many clients are connected.

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use super::answer::Request;
 use super::clients::{Clients, Next};
 use crate::channel::acceptor::ChannelAcceptor;
+use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
-use crate::channel::record::Record;
 use crate::channel::turns::HolderMark;
 use crate::channel::{Event, LINGER, Operation, Options, lock_exclusive};
 use crate::deadline::{Timeout, Wait, Waiting};
@@ -36,7 +36,7 @@ pub struct Server {
     serving: Mutex<Option<Serving>>,
     /// Ends the wait of the serving thread.
     wake: Arc<EventFd>,
-    record: Arc<Record>,
+    event_log: Arc<EventLog>,
     /// The epoll set of the clients.
     descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
@@ -63,19 +63,19 @@ impl Server {
     pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
-        let record = Arc::new(Record::default());
+        let event_log = Arc::new(EventLog::default());
         let acceptor =
             ChannelAcceptor::open(&endpoint, Pattern::Request, options, None).map_err(|e| e.on(&endpoint))?;
-        acceptor.answer_with(&record);
+        acceptor.answer_with(&event_log);
         let shown: Arc<str> = acceptor.endpoint.to_string().into();
-        let clients = Clients::new(&acceptor, wake.clone(), options, record.clone(), shown.clone())?;
+        let clients = Clients::new(&acceptor, wake.clone(), options, event_log.clone(), shown.clone())?;
         let descriptor = clients.epoll().shared();
         Ok(Server {
             shown,
             options: options.clone(),
             serving: Mutex::new(Some(Serving { clients, acceptor })),
             wake,
-            record,
+            event_log,
             descriptor,
             closed: AtomicBool::new(false),
             serving_thread: HolderMark::default(),
@@ -128,10 +128,10 @@ impl Server {
                 return Ok(None);
             }
             // Busy servers of a shared name leave new clients to idle ones.
-            self.record.busy.store(false, Ordering::Relaxed);
+            self.event_log.busy.store(false, Ordering::Relaxed);
             match clients.next(acceptor, waiting)? {
                 Next::Request(request) => {
-                    self.record.busy.store(true, Ordering::Relaxed);
+                    self.event_log.busy.store(true, Ordering::Relaxed);
                     return Ok(Some(request));
                 }
                 Next::Stopped if waiting.is_forever() => return Ok(None),
@@ -170,7 +170,7 @@ impl Server {
 
     /// Returns what happened since the last call, such as clients that connected and disconnected.
     pub fn events(&self) -> Vec<Event> {
-        self.record.take()
+        self.event_log.take()
     }
 
     /// The endpoint, with its transport.
@@ -192,8 +192,8 @@ impl Server {
 
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
-        let mut stats = self.record.stats();
-        self.record.add_arrays(&mut stats);
+        let mut stats = self.event_log.stats();
+        self.event_log.add_arrays(&mut stats);
         stats.insert("endpoint".into(), (&*self.shown).into());
         if let Ok(serving) = lock_exclusive(&self.serving, Operation::TakeRequests) {
             let clients = serving.as_ref().map_or(0, |s| s.clients.count());

@@ -56,10 +56,10 @@ pub trait Driver: Sync {
     }
 
     /// Returns where a listing finds what it shows about a name.
-    fn listed(&self) -> Listed;
+    fn listing_source(&self) -> ListingSource;
 
     /// Reads what the files at a place say; `None` where there are none. Called where
-    /// [`Driver::listed`] is [`Listed::Files`].
+    /// [`Driver::listing_source`] is [`ListingSource::Files`].
     ///
     /// # Errors
     /// Those of reading the files, with the path.
@@ -114,14 +114,14 @@ pub trait Driver: Sync {
 
 /// Where a listing finds what it shows about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum ListingSource {
     /// It asks the process that answers at the socket, and tests the lock of the name where none
     /// answers.
     Socket,
     /// The owner record beside the name says who owns it; that process is asked for the rest.
-    RecordAndCall,
+    OwnerRecordAndCall,
     /// The owner record beside the name says everything.
-    Record,
+    OwnerRecord,
     /// The files at the name say everything.
     Files {
         /// Whether a living process may own the name. False where writers come and go, and none

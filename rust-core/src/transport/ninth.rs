@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use super::acceptor::ListenSource;
 use super::authentication;
 use super::capability::{Capabilities, LINKS};
-use super::driver::{Appears, ConnectionDriver, Driver, Listed, ListenRequest, Target};
+use super::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use super::endpoint::Endpoint;
 use super::hello::{self, Call};
 use super::kind::{Kind, Names, Naming};
@@ -59,8 +59,8 @@ impl Driver for Abstract {
     }
 
     /// The record says who listens; the rest is asked over the socket.
-    fn listed(&self) -> Listed {
-        Listed::RecordAndCall
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecordAndCall
     }
 }
 

@@ -68,7 +68,7 @@ impl OwnerRecord {
 
 /// The content of a record.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct OwnerInfo {
     /// The map: the word of the file's owner, and no more.
     pub map: Value,
     /// The user who owns the file, from the kernel.
@@ -84,7 +84,7 @@ const LIMIT: usize = 1 << 16;
 /// # Errors
 /// `Corrupt` where it is no JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path
 /// and the remedy.
-pub fn read(place: &Place) -> Result<Option<Record>> {
+pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     let name = record_of_file(&place.file);
     let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, Owner::Anybody)? else {
         return Ok(None);
@@ -94,12 +94,12 @@ pub fn read(place: &Place) -> Result<Option<Record>> {
         let text = format!("{} does not say who holds the name: {}; remove it", path.display(), e.text());
         Error::new(ErrorKind::Corrupt, text)
     })?;
-    Ok(Some(Record { map, owner: facts.st_uid }))
+    Ok(Some(OwnerInfo { map, owner: facts.st_uid }))
 }
 
 /// The same, without an error: `None` where it cannot be read.
 pub fn read_map(place: &Place) -> Option<Value> {
-    read(place).ok()?.map(|record| record.map)
+    read(place).ok()?.map(|info| info.map)
 }
 
 impl OwnerRecord {

@@ -107,7 +107,7 @@ pub struct History {
 
 /// A record of a history as it is stored, for a replica.
 #[derive(Clone, Debug)]
-pub struct Copied {
+pub struct ReplicaRecord {
     /// Its number.
     pub sequence: u64,
     /// When it was sent: nanoseconds since 1970.
@@ -185,7 +185,7 @@ pub trait Replicates: Send + std::fmt::Debug {
     ///
     /// # Errors
     /// `NoSpace`, which leaves the replica as it was.
-    fn append(&mut self, records: Vec<Copied>) -> Result<()>;
+    fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()>;
 
     /// Deletes what the original history no longer has: records below this number, as far as they
     /// fill segments.

@@ -4,7 +4,7 @@
 //! the lock of the name, so that no process takes the name meanwhile, and only files of this user
 //! are removed.
 
-use super::driver::{Driver, Listed};
+use super::driver::{Driver, ListingSource};
 use super::endpoint::Endpoint;
 use super::place::Place;
 use super::{owner, table};
@@ -26,7 +26,7 @@ fn driver_of(place: &Place) -> &'static dyn Driver {
 /// Tries to take the lock under which stale files are removed. A place to which several users write
 /// has a lock that they share.
 fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
-    if matches!(driver.listed(), Listed::Files { .. }) {
+    if matches!(driver.listing_source(), ListingSource::Files { .. }) {
         lock::try_lock(&place.directory, &place.file)
     } else {
         lock::try_own(&place.directory, &place.file)

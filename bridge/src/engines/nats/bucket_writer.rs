@@ -21,7 +21,7 @@ pub async fn fill(shared: Arc<Shared>) {
     let Some(bucket) = &shared.bucket else { return };
     let context = jetstream::new(shared.client.clone());
     // The error that was logged last.
-    let mut told = String::new();
+    let mut last_logged = String::new();
     let mut is_open = false;
     loop {
         let failed = if is_open {
@@ -45,9 +45,9 @@ pub async fn fill(shared: Arc<Shared>) {
                 "the bucket {} is not written to: {why}; see that the server runs with JetStream",
                 bucket.name
             );
-            if told != text {
+            if last_logged != text {
                 shared.inbox.push(Arrival::Note("warning", text.clone()));
-                told = text;
+                last_logged = text;
             }
             is_open = false;
             sleep(PAUSE).await;

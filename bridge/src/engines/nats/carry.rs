@@ -26,8 +26,8 @@ impl Engine for Nats {
         let newest: Arc<Mutex<Option<Sample>>> = Arc::default();
         let (shared, answering, incarnation) = (self.shared.clone(), newest.clone(), presence.incarnation);
         // Answers queries for the newest message. A query for another incarnation is not answered.
-        let asked = move |message: Message| {
-            if headers::incarnation(&message).is_some_and(|asked| asked != incarnation) {
+        let on_request = move |message: Message| {
+            if headers::incarnation(&message).is_some_and(|wanted| wanted != incarnation) {
                 return;
             }
             let newest = answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -37,7 +37,7 @@ impl Engine for Nats {
             };
             shared.answer(message.reply.as_deref(), headers, payload);
         };
-        let end = self.subscribe(self.shared.subjects.newest(&presence.name), None, Box::new(asked));
+        let end = self.subscribe(self.shared.subjects.newest(&presence.name), None, Box::new(on_request));
         let announced = self.announce(presence, Some(end));
         let subject = self.shared.subjects.publish(&presence.name);
         Ok(Box::new(Exported { shared: self.shared.clone(), subject, newest, announced }))
@@ -47,7 +47,7 @@ impl Engine for Nats {
         let (shared, name, inbox) = (self.shared.clone(), presence.name.clone(), self.shared.inbox.clone());
         // The reply subject of the request identifies the caller; the server delivers the request to one
         // bridge of the group.
-        let asked = move |message: Message| {
+        let on_request = move |message: Message| {
             let (shared, to) = (shared.clone(), message.reply.clone());
             let respond = move |reply: Reply| {
                 let (headers, payload) = match reply.and_then(|body| shared.fitting(body)) {
@@ -61,7 +61,8 @@ impl Engine for Nats {
             };
             inbox.push(Arrival::Request(name.clone(), headers::call(&message), Box::new(respond)));
         };
-        let end = self.subscribe(self.shared.subjects.request(&presence.name), Some(GROUP), Box::new(asked));
+        let end =
+            self.subscribe(self.shared.subjects.request(&presence.name), Some(GROUP), Box::new(on_request));
         Ok(Box::new(self.announce(presence, Some(end))))
     }
 

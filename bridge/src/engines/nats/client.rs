@@ -116,11 +116,11 @@ impl Nats {
     /// Answers requests of other bridges for the names of this one, for the life of the engine.
     fn serve_names(&self) {
         let (shared, subject) = (self.shared.clone(), self.shared.subjects.names(self.shared.id));
-        let asked = move |message: Message| {
+        let on_request = move |message: Message| {
             let answer = shared.list().answer(&message.payload);
             shared.answer(message.reply.as_deref(), HeaderMap::new(), answer.into());
         };
-        self.keep(subject, Box::new(asked));
+        self.keep(subject, Box::new(on_request));
     }
 
     /// Subscribes for the life of the engine.

@@ -70,8 +70,8 @@ impl List {
 
     /// Returns the page that a request is for, encoded; a request that cannot be decoded gets the first one.
     pub fn answer(&self, question: &[u8]) -> Vec<u8> {
-        let asked = codec::decode(question, Encoding::Cbor).ok();
-        let from = asked.and_then(|map| map.at("from").and_then(Value::as_u64).ok()).unwrap_or(0);
+        let request = codec::decode(question, Encoding::Cbor).ok();
+        let from = request.and_then(|map| map.at("from").and_then(Value::as_u64).ok()).unwrap_or(0);
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let entry = |it: &Presence| {
             Value::from(vec![
@@ -104,8 +104,8 @@ pub async fn fetch(
     for _ in 0..ATTEMPTS {
         let (mut names, mut read, mut first) = (HashSet::new(), 0, None);
         loop {
-            let asked = Request::new().payload(question(read)).timeout(Some(patience));
-            let answer = client.send_request(subjects.names(bridge.id), asked).await.ok()?;
+            let request = Request::new().payload(question(read)).timeout(Some(patience));
+            let answer = client.send_request(subjects.names(bridge.id), request).await.ok()?;
             let page = Page::read(&answer.payload, bridge)?;
             if *first.get_or_insert(page.version) != page.version {
                 break;

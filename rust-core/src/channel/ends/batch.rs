@@ -105,7 +105,7 @@ impl Channel {
         self.check()?;
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = sending.send_many_at_once(run, &self.reconnector, &self.record, waiting);
+        let sent = sending.send_many_at_once(run, &self.reconnector, &self.event_log, waiting);
         let (claim, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();

@@ -142,7 +142,7 @@ impl Channel {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload, until };
         let mut sending = self.sending_in_turn(waiting)?;
-        if let Some(number) = sending.send_at_once(&draft, &self.reconnector, &self.record, waiting) {
+        if let Some(number) = sending.send_at_once(&draft, &self.reconnector, &self.event_log, waiting) {
             let generation = sending.generation;
             drop(sending);
             self.ack_sender().flush_deferred();
@@ -161,7 +161,7 @@ impl Channel {
                 "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
             return Err(Error::new(ErrorKind::Full, text));
         }
-        let sent = sending.send(&draft, &self.reconnector, &self.record, &|| {}, waiting);
+        let sent = sending.send(&draft, &self.reconnector, &self.event_log, &|| {}, waiting);
         let generation = sending.generation;
         drop(sending);
         self.ack_sender().flush_deferred();

@@ -45,7 +45,7 @@ impl Channel {
         if !self.reconnector.is_manual_ack() {
             receiving.consumed();
         }
-        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.record);
+        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
         let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
         sending.drop_part();
         receiving.drop_part();
@@ -107,7 +107,7 @@ impl Channel {
     ) -> Result<()> {
         // The receiving half first: messages are replayed over the link that it makes.
         receiving.join(&self.ack_sender(), waiting)?;
-        sending.join(&self.reconnector, &self.record, waiting)?;
+        sending.join(&self.reconnector, &self.event_log, waiting)?;
         if *bye_sent_on != sending.generation {
             // Before the bye, which the peer answers with what it has consumed by then.
             self.reconnector.session_state.want_consumed();
@@ -119,7 +119,7 @@ impl Channel {
             ReceivedFrame::Ack => {}
             ReceivedFrame::Bye => {
                 // Both sides close at once, and neither receives further messages.
-                sending.send_ack(AckTrigger::Requested, &self.reconnector, &self.record);
+                sending.send_ack(AckTrigger::Requested, &self.reconnector, &self.event_log);
                 let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
                 while self.reconnector.session_state.unacknowledged().count > 0 {
                     match receiving.link_next(&self.ack_sender(), &mut linger, false) {
@@ -150,7 +150,7 @@ impl Drop for Channel {
         }
         let sending = self.sending.get_mut();
         // Without the message that was delivered last: the program may not have handled it.
-        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.record);
+        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
         // A message that went in part is completed. A program that has to know whether all arrived calls `close`.
         sending.flush(&mut Waiting::until(Deadline::after(LINGER)));
     }

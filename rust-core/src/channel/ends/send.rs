@@ -33,7 +33,7 @@ impl Channel {
         schema: Option<&Arc<PreparedSchema>>,
         value: &T,
     ) -> Result<Payload> {
-        let (options, lender) = (&self.options, self.reconnector.session_state.lender(&self.record));
+        let (options, lender) = (&self.options, self.reconnector.session_state.lender(&self.event_log));
         Payload::with_schema(schema, value, options.encoding(), &options.limits(), Some(&lender))
             .map_err(|e| e.on(&self.shown))
     }
@@ -54,7 +54,7 @@ impl Channel {
         let Some(mut sending) = self.try_sending() else {
             return self.send_kind(Kind::Data, 0, payload, &mut self.start(wait));
         };
-        if let Some(number) = sending.send_in_place(payload, &self.reconnector, &self.record) {
+        if let Some(number) = sending.send_in_place(payload, &self.reconnector, &self.event_log) {
             drop(sending);
             self.ack_sender().flush_deferred();
             return Ok(number);
@@ -124,7 +124,7 @@ impl Channel {
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record, waiting) {
+        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.event_log, waiting) {
             drop(sending);
             self.ack_sender().flush_deferred();
             return Ok(number);
@@ -160,7 +160,7 @@ impl Channel {
             };
             if room {
                 let sent =
-                    sending.send(draft, &self.reconnector, &self.record, &|| self.collect_acks(), waiting);
+                    sending.send(draft, &self.reconnector, &self.event_log, &|| self.collect_acks(), waiting);
                 drop(sending);
                 self.ack_sender().flush_deferred();
                 let number = sent?;
@@ -170,13 +170,13 @@ impl Channel {
                 return Ok(number);
             }
             // Without a link the peer cannot acknowledge.
-            let joined = sending.join(&self.reconnector, &self.record, waiting);
+            let joined = sending.join(&self.reconnector, &self.event_log, waiting);
             drop(sending);
             self.ack_sender().flush_deferred();
             joined?;
             self.wait_for_room(class, bytes, waiting)?;
             sending = self.sending.lock();
-            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.record, waiting) {
+            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.event_log, waiting) {
                 drop(sending);
                 self.ack_sender().flush_deferred();
                 return Ok(number);

@@ -48,7 +48,7 @@ impl Receiving {
         ack_sender: &AckSender<'_>,
         wanted: impl FnOnce(Kind) -> bool,
     ) -> Option<Message> {
-        let AckSender { reconnector, record, .. } = *ack_sender;
+        let AckSender { reconnector, event_log, .. } = *ack_sender;
         if self.watched {
             return None;
         }
@@ -87,13 +87,13 @@ impl Receiving {
             (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
         };
         drop(halves);
-        record.count_exclusive(&record.received);
+        event_log.count_exclusive(&event_log.received);
         if let Some(trigger) = due {
             ack_sender.send_ack_now(trigger);
         }
         // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
         if let Ok(Verdict::New { missed: missed @ 1.. }) = verdict {
-            record.lagged(missed);
+            event_log.lagged(missed);
         }
         Some(message)
     }

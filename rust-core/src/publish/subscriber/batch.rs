@@ -39,7 +39,7 @@ impl Subscriber {
             match self.poll_feed(receive_state, &mut at_once) {
                 Ok(Some(message)) => {
                     empty_polls = 0;
-                    self.record.count_exclusive(&self.record.received);
+                    self.event_log.count_exclusive(&self.event_log.received);
                     receive_state.delivered = message.sequence();
                     messages.push(message);
                 }

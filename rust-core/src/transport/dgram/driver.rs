@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::sys::socket::Carries;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::connectionless::{ConnectOptions, ConnectionlessLink};
-use crate::transport::driver::{ConnectionlessDriver, Driver, Listed};
+use crate::transport::driver::{ConnectionlessDriver, Driver, ListingSource};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{Kind, Names, Naming};
 
@@ -41,8 +41,8 @@ impl Driver for Dgram {
         Some(self)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::Record
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecord
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sys::staging::Swept;
 use crate::transport::acceptor::ListenSource;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::connectionless::ConnectOptions;
-use crate::transport::driver::{Appears, ConnectionDriver, Driver, Listed, ListenRequest, Target};
+use crate::transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
 use crate::transport::kind::{Kind, Names, Naming};
@@ -53,8 +53,8 @@ impl Driver for Fifo {
         Some(self)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::Record
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecord
     }
 
     fn peers(&self, place: &Place) -> Option<u64> {

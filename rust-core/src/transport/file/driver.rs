@@ -19,7 +19,7 @@ use crate::frame::{Incoming, Outgoing};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
-use crate::transport::driver::{Driver, Listed, Listing};
+use crate::transport::driver::{Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{Kind, Names, Naming};
 use crate::transport::place::Place;
@@ -58,8 +58,8 @@ impl Driver for File {
         Some(self)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::Files { owned: false }
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::Files { owned: false }
     }
 
     fn listing(&self, place: &Place) -> Result<Option<Listing>> {

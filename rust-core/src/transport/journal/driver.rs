@@ -26,7 +26,7 @@ use crate::sys::poll::wait_readable;
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
-use crate::transport::driver::{Driver, Listed, Listing};
+use crate::transport::driver::{Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{Kind, Names, Naming};
 use crate::transport::place::{Access, Place};
@@ -69,8 +69,8 @@ impl Driver for Journal {
         Some(self)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::Files { owned: true }
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::Files { owned: true }
     }
 
     fn listing(&self, place: &Place) -> Result<Option<Listing>> {

@@ -15,7 +15,7 @@ use crate::sys::lock::{self, Lock};
 use crate::transport::origin;
 use crate::transport::owner::OwnerRecord;
 use crate::transport::place::{Access, Place};
-use crate::transport::store::{Copied, History, Replicates};
+use crate::transport::store::{History, ReplicaRecord, Replicates};
 use crate::value::Map;
 
 /// The ending of the directory of a journal.
@@ -114,7 +114,7 @@ impl Replicates for Replica {
         self.log.committed().sequence
     }
 
-    fn append(&mut self, records: Vec<Copied>) -> Result<()> {
+    fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()> {
         let mut next = self.last() + 1;
         let mut drafts = Vec::with_capacity(records.len());
         for record in records {
@@ -128,7 +128,7 @@ impl Replicates for Replica {
                 return Err(Error::new(ErrorKind::Malformed, text));
             }
             next = record.sequence + 1;
-            let Copied { sequence, sent, source, session, schema, encoding, body, begins } = record;
+            let ReplicaRecord { sequence, sent, source, session, schema, encoding, body, begins } = record;
             let origin = Some(Origin { sequence, sent, source, session, schema, begins });
             drafts.push(Draft { follows: true, origin, ..Draft::new(encoding, body) });
         }

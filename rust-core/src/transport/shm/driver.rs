@@ -12,7 +12,7 @@ use crate::sys::socket::Carries;
 use crate::transport::acceptor::ListenSource;
 use crate::transport::broadcast::BroadcastDriver;
 use crate::transport::capability::{Capabilities, LINKS};
-use crate::transport::driver::{ConnectionDriver, Driver, Listed, ListenRequest, Target};
+use crate::transport::driver::{ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{Kind, Names, Naming};
 use crate::transport::link::Offer;
@@ -53,8 +53,8 @@ impl Driver for Shm {
         Some(&RingDriver)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::Socket
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::Socket
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::connectionless::{ConnectOptions, ConnectionlessLink};
-use crate::transport::driver::{ConnectionlessDriver, Driver, Listed, Listing};
+use crate::transport::driver::{ConnectionlessDriver, Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{Kind, Names, Naming};
 use crate::transport::place::Place;
@@ -48,8 +48,8 @@ impl Driver for Spool {
         Some(self)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::Files { owned: true }
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::Files { owned: true }
     }
 
     fn listing(&self, place: &Place) -> Result<Option<Listing>> {

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::lock::Lock;
 use crate::transport::acceptor::ListenSource;
-use crate::transport::driver::{Appears, ConnectionDriver, Driver, Listed, ListenRequest, Target};
+use crate::transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
 use crate::transport::kind::Kind;
@@ -34,8 +34,8 @@ impl Driver for Tcp {
         Some(self)
     }
 
-    fn listed(&self) -> Listed {
-        Listed::RecordAndCall
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecordAndCall
     }
 
     fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {

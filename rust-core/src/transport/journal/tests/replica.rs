@@ -3,7 +3,7 @@
 use super::super::record;
 use super::super::replica::{Replica, history};
 use super::*;
-use crate::transport::store::{Copied, History, Replicates};
+use crate::transport::store::{History, ReplicaRecord, Replicates};
 
 /// A record as [`super::Fixture::reader`] gives it.
 #[derive(Debug, PartialEq)]
@@ -28,12 +28,12 @@ fn read(fixture: &Fixture, from: u64) -> Vec<Read> {
 }
 
 /// What a bridge reads of a journal.
-fn copied(fixture: &Fixture, from: u64) -> Vec<Copied> {
+fn copied(fixture: &Fixture, from: u64) -> Vec<ReplicaRecord> {
     let segments = history(&fixture.place).unwrap().unwrap().segments;
     let copied = |read: Read| {
         let Read { sequence, sent, schema, source, session, body } = read;
         let begins = segments.contains(&sequence);
-        Copied { sequence, sent, source, session, schema, encoding: Encoding::Raw, body, begins }
+        ReplicaRecord { sequence, sent, source, session, schema, encoding: Encoding::Raw, body, begins }
     };
     read(fixture, from).into_iter().map(copied).collect()
 }
@@ -72,7 +72,8 @@ fn replica_keeps_number_time_source_and_segment() {
     let mut replica = open(&here, &of).unwrap();
     replica.append(copied(&there, replica.last() + 1)).unwrap();
     assert_eq!(read(&here, 1), read(&there, 1));
-    let error = replica.append(vec![Copied { sequence: 20, begins: false, ..copied(&there, 13).remove(0) }]);
+    let error =
+        replica.append(vec![ReplicaRecord { sequence: 20, begins: false, ..copied(&there, 13).remove(0) }]);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(replica.last(), 13);
 }

@@ -1,6 +1,6 @@
 //! What happened to an object: events for the program to read, and counters.
 //!
-//! Every object (channel, server, publisher, subscriber) has one [`Record`], shared by its threads
+//! Every object (channel, server, publisher, subscriber) has one [`EventLog`], shared by its threads
 //! and the acceptor. Counters are relaxed atomics: each is correct by itself, and two of them are
 //! not a snapshot. Events are kept for the program until it reads them; with the feature `log` they
 //! are written to the log too.
@@ -64,7 +64,7 @@ const KEPT: usize = 256;
 
 /// Events and counters of one object.
 #[derive(Default)]
-pub struct Record {
+pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
     /// How often a peer connected.
     connected: AtomicU64,
@@ -89,7 +89,7 @@ pub struct Record {
     pub busy: AtomicBool,
 }
 
-impl Record {
+impl EventLog {
     /// Records that a peer connected.
     pub fn connected(&self, who: &str) {
         let first = self.connected.fetch_add(1, Ordering::Relaxed) == 0;
@@ -237,9 +237,9 @@ mod tests {
     fn events_are_written_to_the_log() {
         log::set_logger(&Keeps).unwrap();
         log::set_max_level(log::LevelFilter::Info);
-        let record = Record::default();
-        record.connected("logger-4711-of-this-test");
-        record.lagged(123_456_789);
+        let log = EventLog::default();
+        log.connected("logger-4711-of-this-test");
+        log.lagged(123_456_789);
         let written = WRITTEN.lock().unwrap();
         let has = |level, text: &str| written.contains(&(level, text.to_owned()));
         assert!(has(log::Level::Info, "connected: logger-4711-of-this-test"), "{written:?}");
