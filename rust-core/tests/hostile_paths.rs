@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkspan::{Channel, Error, ErrorKind, Listener, Options, registry};
 
@@ -131,7 +131,11 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
                 });
             });
             let mut listened = 0;
-            for _ in 0..400 {
+            // On a busy machine the member may come late, so it is waited for.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let is_over =
+                |turn| turn >= 400 && (swaps.load(Ordering::Relaxed) > 0 || Instant::now() > deadline);
+            for _ in (0..).take_while(|turn| !is_over(*turn)) {
                 match listen(&endpoint, &wide()) {
                     Ok(_) => listened += 1,
                     // The member can be in the way, and then it is said.
@@ -149,7 +153,7 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
             listened
         });
         precious.check();
-        println!("{transport}: {listened} of 400 listened, {} swaps", swaps.load(Ordering::Relaxed));
+        println!("{transport}: {listened} times listened, {} swaps", swaps.load(Ordering::Relaxed));
         assert!(swaps.load(Ordering::Relaxed) > 0, "the member was never quick enough to swap anything");
     }
 }
