@@ -38,6 +38,8 @@ pub struct ClientTx {
     pub pending: AtomicBool,
     /// Wakes the serving thread, which flushes what waits.
     server_waker: Arc<ServerWaker>,
+    /// The client's token, by which the serving thread finds it.
+    token: u64,
     /// Numbers the answers on a link without a session.
     sequence: AtomicU64,
     negotiated: Option<Negotiated>,
@@ -76,6 +78,7 @@ impl ClientTx {
         options: &Options,
         event_log: Arc<EventLog>,
         server_waker: Arc<ServerWaker>,
+        token: u64,
     ) -> Result<ClientTx> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(negotiated) = negotiated {
@@ -87,10 +90,15 @@ impl ClientTx {
                 halves.outbox.replayed(number);
             }
         }
+        let is_pending = !backlog.is_empty();
+        if is_pending {
+            server_waker.add_pending(token);
+        }
         Ok(ClientTx {
-            pending: AtomicBool::new(!backlog.is_empty()),
+            pending: AtomicBool::new(is_pending),
             state: Mutex::new(TxState { tx: Some(tx), partial: None, backlog, bytes }),
             server_waker,
+            token,
             sequence: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
@@ -154,8 +162,7 @@ impl ClientTx {
             Ok(Sent::Whole) => {}
             Ok(Sent::Part) => {
                 sender.adopt(&frame);
-                self.pending.store(true, Ordering::Release);
-                self.server_waker.wake();
+                self.set_pending();
             }
             // The receiving half notices a client that has disconnected.
             Ok(Sent::Blocked) | Err(_) => return,
@@ -217,8 +224,7 @@ impl ClientTx {
                 return Ok(());
             }
         }
-        self.pending.store(true, Ordering::Release);
-        self.server_waker.wake();
+        self.set_pending();
         Ok(())
     }
 
@@ -264,6 +270,15 @@ impl ClientTx {
                 self.clear_pending()
             }
         }
+    }
+
+    /// Records that an answer waits, and wakes the serving thread. The caller holds the lock of `state`, so that [`ClientTx::flush`]
+    /// does not clear it in between.
+    fn set_pending(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            self.server_waker.add_pending(self.token);
+        }
+        self.server_waker.wake();
     }
 
     /// Records that nothing waits.

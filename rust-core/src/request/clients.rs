@@ -68,6 +68,11 @@ impl Drop for Client {
 }
 
 impl Client {
+    /// Whether answers wait, or a descriptor for their room is in the epoll set.
+    fn is_unflushed(&self) -> bool {
+        self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
+    }
+
     /// Records that the program calls again, which consumes what it was given; acknowledges if that
     /// is due.
     fn consumed(&self) {
@@ -127,6 +132,12 @@ pub struct Clients {
     clients: HashMap<u64, Client>,
     /// Tokens of clients that may have something, in the order in which they are served.
     ready_queue: VecDeque<u64>,
+    /// Tokens of clients that were served since [`Clients::park_served`], which parks those that have nothing.
+    served: Vec<u64>,
+    /// Tokens of clients that may have answers waiting, or wait for room.
+    unflushed: Vec<u64>,
+    /// Tokens of clients that closed their sending side and wait for answers.
+    half_closed: Vec<u64>,
     /// Frames since all clients were checked.
     frames_in_round: u32,
     /// Tokens are not used again.
@@ -184,6 +195,9 @@ impl Clients {
             epoll,
             clients: HashMap::new(),
             ready_queue: VecDeque::new(),
+            served: Vec::new(),
+            unflushed: Vec::new(),
+            half_closed: Vec::new(),
             frames_in_round: 0,
             last_token: FIRST_CLIENT,
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
@@ -231,12 +245,12 @@ impl Clients {
             }
             empty_polls += self.frames_in_round - before;
             self.server_waker.prepare_park();
-            self.flush_all()?;
+            self.flush_pending();
             let busy = !self.ready_queue.is_empty();
             if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
             }
-            if self.park_all()? && !busy {
+            if self.park_served()? && !busy {
                 continue;
             }
             self.frames_in_round = 0;
@@ -294,6 +308,7 @@ impl Clients {
                 &self.options,
                 event_log,
                 server_waker,
+                token,
             ) {
                 Ok(client_tx) => client_tx.into(),
                 // Its hello claims what cannot be.
@@ -342,6 +357,7 @@ impl Clients {
             if client.half_closed {
                 continue;
             }
+            self.served.push(token);
             if client.parked {
                 client.rx.unpark();
                 client.parked = false;
@@ -426,7 +442,7 @@ impl Clients {
                         _ => {}
                     }
                 }
-                // `park_all` parks it.
+                // `park_served` parks it.
                 Ok(None) => client.send_ack(AckTrigger::Park),
                 // One frame was too large and was skipped; the hello told the sender the limit.
                 Err(e) if client.rx.goes_on_after(&e) => {
@@ -447,6 +463,7 @@ impl Clients {
                         && e.kind() == ErrorKind::Disconnected
                         && client.client_tx.half_closed();
                     if client.half_closed {
+                        self.half_closed.push(token);
                         client.rx.descriptors().into_iter().for_each(|fd| self.epoll.remove(fd));
                     } else {
                         self.disconnect(token);
@@ -471,56 +488,66 @@ impl Clients {
     }
 
     /// Flushes waiting answers, arranges wake-ups for the rest, and disconnects clients that only
-    /// waited for answers.
-    fn flush_all(&mut self) -> Result<()> {
-        let finished = |client: &Client| client.half_closed && !client.client_tx.has_unfinished();
-        let finished: Vec<u64> =
-            self.clients.iter().filter(|(_, client)| finished(client)).map(|(token, _)| *token).collect();
+    /// waited for answers. It looks at clients for which there is something to do, not at all.
+    fn flush_pending(&mut self) {
+        let clients = &self.clients;
+        let finished = |token: &mut u64| clients.get(token).is_none_or(|c| !c.client_tx.has_unfinished());
+        let finished: Vec<u64> = self.half_closed.extract_if(.., finished).collect();
         finished.into_iter().for_each(|token| self.disconnect(token));
-        for (token, client) in &mut self.clients {
-            if !client.client_tx.pending.load(Ordering::Acquire) && client.room.is_none() {
-                continue;
-            }
-            let mut room = client.room.take();
-            while !client.client_tx.flush() {
-                let parked = client.client_tx.with_tx(|tx| -> Result<bool> {
-                    if tx.park_room()? {
-                        return Ok(false);
-                    }
-                    if room.is_none() {
-                        let (fd, what) = tx.room_descriptor()?;
-                        let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
-                        self.epoll.add(own.as_fd(), token | ROOM, what)?;
-                        room = Some(own);
-                    }
-                    Ok(true)
-                });
-                match parked {
-                    Some(Ok(false)) => {}
-                    Some(Ok(true)) => {
-                        client.room = room.take();
-                        break;
-                    }
-                    // The client has disconnected, which its receiving half reports at its next turn.
-                    Some(Err(_)) | None => break,
-                }
-            }
-            if let Some(room) = room {
-                self.epoll.remove(room);
-            }
-        }
-        Ok(())
+        self.server_waker.take_pending(&mut self.unflushed);
+        let mut unflushed = std::mem::take(&mut self.unflushed);
+        unflushed.iter().for_each(|token| self.flush(*token));
+        // A client may have been added twice: once before and once after it was flushed.
+        unflushed.sort_unstable();
+        unflushed.dedup();
+        unflushed.retain(|token| self.clients.get(token).is_some_and(Client::is_unflushed));
+        self.unflushed = unflushed;
     }
 
-    /// Parks all clients that have nothing; true if one has something after all.
-    fn park_all(&mut self) -> Result<bool> {
-        for (token, client) in &mut self.clients {
+    /// Flushes the waiting answers of a client, and arranges a wake-up for the rest.
+    fn flush(&mut self, token: u64) {
+        let Some(client) = self.clients.get_mut(&token).filter(|client| client.is_unflushed()) else {
+            return;
+        };
+        let mut room = client.room.take();
+        while !client.client_tx.flush() {
+            let parked = client.client_tx.with_tx(|tx| -> Result<bool> {
+                if tx.park_room()? {
+                    return Ok(false);
+                }
+                if room.is_none() {
+                    let (fd, what) = tx.room_descriptor()?;
+                    let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
+                    self.epoll.add(own.as_fd(), token | ROOM, what)?;
+                    room = Some(own);
+                }
+                Ok(true)
+            });
+            match parked {
+                Some(Ok(false)) => {}
+                Some(Ok(true)) => {
+                    client.room = room.take();
+                    break;
+                }
+                // The client has disconnected, which its receiving half reports at its next turn.
+                Some(Err(_)) | None => break,
+            }
+        }
+        if let Some(room) = room {
+            self.epoll.remove(room);
+        }
+    }
+
+    /// Parks the clients that were served and have nothing; true if one has something after all.
+    fn park_served(&mut self) -> Result<bool> {
+        for token in self.served.drain(..) {
+            let Some(client) = self.clients.get_mut(&token) else { continue };
             if client.parked || client.queued || client.half_closed {
                 continue;
             }
             if client.rx.park().unwrap_or(true) {
                 client.queued = true;
-                self.ready_queue.push_back(*token);
+                self.ready_queue.push_back(token);
             } else {
                 client.parked = true;
             }
@@ -553,7 +580,7 @@ impl Clients {
         }
         loop {
             self.server_waker.prepare_park();
-            self.flush_all()?;
+            self.flush_pending();
             if self.clients.values().all(|c| !c.client_tx.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }

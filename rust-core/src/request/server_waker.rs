@@ -4,9 +4,12 @@
 //! The handshake is that of all parking: the serving thread sets `parked`, then checks once more for
 //! work; a thread with work for it stores the work, then reads `parked`. A sequentially consistent
 //! fence between the two steps on each side makes sure that at least one of them sees the other.
+//!
+//! The work is a list of clients whose answers wait, so that the serving thread looks at these and
+//! not at every client.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::sys::eventfd::EventFd;
 
@@ -16,13 +19,38 @@ pub struct ServerWaker {
     waker: Arc<EventFd>,
     /// Whether the serving thread waits in the kernel, or is about to.
     parked: AtomicBool,
+    /// Whether `pending` has tokens: read without its lock.
+    has_pending: AtomicBool,
+    /// Tokens of clients whose answers wait for the serving thread.
+    pending: Mutex<Vec<u64>>,
 }
 
 impl ServerWaker {
     /// Returns a waker for a thread that counts as parked, because it may wait in an event loop of
     /// its own.
     pub fn new(waker: Arc<EventFd>) -> ServerWaker {
-        ServerWaker { waker, parked: AtomicBool::new(true) }
+        ServerWaker {
+            waker,
+            parked: AtomicBool::new(true),
+            has_pending: AtomicBool::new(false),
+            pending: Mutex::default(),
+        }
+    }
+
+    /// Adds a client whose answers wait. The caller wakes the serving thread after this.
+    pub fn add_pending(&self, token: u64) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.push(token);
+        self.has_pending.store(true, Ordering::Release);
+    }
+
+    /// Moves the clients whose answers wait to the end of `to`.
+    pub fn take_pending(&self, to: &mut Vec<u64>) {
+        if self.has_pending.load(Ordering::Acquire) {
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            self.has_pending.store(false, Ordering::Relaxed);
+            to.append(&mut pending);
+        }
     }
 
     /// Called before the serving thread waits. It checks for work once more after this.
