@@ -222,7 +222,7 @@ pub fn watch(folder: &Folder, what: WatchFlags) -> Result<Watch> {
 }
 
 /// Whether the file system of a directory does not report what others do.
-fn lacks_events(folder: &Folder) -> Result<bool> {
+pub fn lacks_events(folder: &Folder) -> Result<bool> {
     let facts = rustix::fs::fstatfs(folder)
         .doing(format_args!("asking for the file system of {}", folder.path().display()))?;
     Ok(lacks_events_kind(facts.f_type))

@@ -13,7 +13,8 @@
 //! | one of its directories: files appear whole, are read whole, and are removed | `folder` |
 //! | the names of the files | `name` |
 //! | which clients there are; the file by which a program takes part | `clients`; `presence` |
-//! | new names, and room for more; messages that were delivered | `arrivals`, `room`; `delivered` |
+//! | new names; messages that were delivered | `arrivals`; `delivered` |
+//! | room for more, and what waits near its bound | `room`, `census` |
 //! | the two sides | `server`, `client` |
 //! | which of several servers works on what | `workers` |
 //! | what a listing shows of it | `listing` |
@@ -21,6 +22,7 @@
 //! | the traits of a transport | `driver` |
 
 mod arrivals;
+mod census;
 mod client;
 mod clients;
 mod delivered;

@@ -1,22 +1,27 @@
-//! How much may wait in a directory: 4,096 files, and as many bytes as the option `buffer` allows
-//! (256 MiB without it).
+//! How much may wait in a directory: as many bytes as the option `buffer` allows (256 MiB without
+//! it), and as many files as these bytes are pages of 4 KiB, but at least 4,096.
 //!
-//! Counting reads the whole directory, so it happens only when the credit of the last count is used
-//! up; a message for which there is credit costs nothing more. Several senders count independently:
-//! each takes half of what is left as its credit, so together they exceed the bound only a little.
+//! Listing a directory takes the longer the more waits there, so a sender takes half of what is left
+//! as its credit, and lists again when that is used up: a message for which there is credit costs
+//! nothing more. Near the bound, where credits are small, it keeps a [`Census`] instead. Several
+//! senders count independently, so together they exceed the bound a little.
 
 use std::ops::ControlFlow;
 
-use super::arrivals::watch;
+use super::census::Census;
 use super::folder::Folder;
 use super::name::is_hidden;
 use crate::error::Result;
-use crate::sys::inotify::{Watch, WatchFlags};
+use crate::sys::inotify::Watch;
 
-/// The most files that may wait.
-const MAX_FILES: u64 = 4096;
+/// The least bound on the number of files that may wait.
+const MIN_FILES: u64 = 4096;
+/// A bound in bytes allows one file for each so many of them.
+const BYTES_PER_FILE: u64 = 4096;
 /// The most bytes that may wait, unless the option `buffer` gives another number.
 const MAX_BYTES: u64 = 256 << 20;
+/// A census begins where less than this part of the bound is left, and ends above four times it.
+const NEAR: u64 = 8;
 
 /// The room for the messages of one sender in a directory.
 pub struct Room {
@@ -28,45 +33,27 @@ pub struct Room {
     credit: (u64, u64),
     /// Which files count, as a function of the file's name and a client's.
     whose: fn(&str, &str) -> bool,
-    /// Wakes a sender that waits for room; `None` while there is some.
-    watch: Option<Watch>,
+    /// What waits, while that is near the bound.
+    census: Option<Census>,
 }
 
 impl Room {
     /// The default room, or `buffer` bytes.
     pub fn new(buffer: Option<usize>, whose: fn(&str, &str) -> bool) -> Room {
         let bytes = buffer.map_or(MAX_BYTES, |bytes| bytes as u64);
-        Room { files: MAX_FILES, bytes, credit: (0, 0), whose, watch: None }
+        let files = MIN_FILES.max(bytes / BYTES_PER_FILE);
+        Room { files, bytes, credit: (0, 0), whose, census: None }
     }
 
     /// Takes the room for one file of `size` bytes. False where there is none; then [`Room::watch`]
     /// becomes readable when a file is removed.
     pub fn take(&mut self, folder: &Folder, who: &str, size: u64) -> Result<bool> {
-        loop {
-            if self.credit.0 > 0 && size <= self.credit.1 {
-                self.credit = (self.credit.0 - 1, self.credit.1 - size);
-                self.watch = None;
-                return Ok(true);
-            }
-            if let Some(credit) = self.count(folder, who, size)? {
-                self.credit = credit;
-                continue;
-            }
-            match &self.watch {
-                // Counted once more after the watch began, so that no removal is missed in between.
-                Some(watch) => {
-                    watch.drain();
-                    match self.count(folder, who, size)? {
-                        Some(credit) => self.credit = credit,
-                        None => return Ok(false),
-                    }
-                }
-                None => {
-                    let what = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::DELETE_SELF;
-                    self.watch = Some(watch(folder, what)?);
-                }
-            }
+        if self.credit.0 == 0 || size > self.credit.1 {
+            let Some(credit) = self.count(folder, who, size)? else { return Ok(false) };
+            self.credit = credit;
         }
+        self.credit = (self.credit.0 - 1, self.credit.1 - size);
+        Ok(true)
     }
 
     /// Returns the room of a file that was not put after all.
@@ -76,12 +63,42 @@ impl Room {
 
     /// What to wait on until there may be room.
     pub fn watch(&self) -> Option<&Watch> {
-        self.watch.as_ref()
+        self.census.as_ref().map(Census::watch)
     }
 
     /// Counts the files: how many files and bytes may be put before the next count, one file of
     /// `size` bytes at least; `None` where there is no room for that.
-    fn count(&self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
+    fn count(&mut self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
+        self.census = self.census.take().filter(|census| census.is_of(who));
+        let waiting = match &mut self.census {
+            Some(census) => {
+                census.update(folder)?;
+                census.totals()
+            }
+            None => self.list(folder, who)?,
+        };
+        let left = self.left(waiting, size);
+        let is_near = |part: u64| left.0 < self.files / part || left.1 < self.bytes / part;
+        let left = if self.census.is_none() && is_near(NEAR) {
+            let census = Census::begin(folder, who, self.whose, self.files)?;
+            let left = self.left(census.totals(), size);
+            self.census = Some(census);
+            left
+        } else {
+            if !is_near(NEAR / 4) {
+                self.census = None;
+            }
+            left
+        };
+        if left.0 == 0 {
+            return Ok(None);
+        }
+        // Others put files there, too: each sender takes half of what is left.
+        Ok(Some((left.0.div_ceil(2), (left.1 / 2).saturating_add(size))))
+    }
+
+    /// Lists the directory: how many files wait, and of how many bytes.
+    fn list(&self, folder: &Folder, who: &str) -> Result<(u64, u64)> {
         let (mut files, mut bytes) = (0, 0u64);
         folder.each_name(|name| {
             if !is_hidden(name) && (self.whose)(name, who) {
@@ -89,31 +106,41 @@ impl Room {
                 let size = folder.facts(name).map_or(0, |facts| facts.st_size as u64);
                 bytes = bytes.saturating_add(size);
             }
-            // Somebody may have put millions there, so counting ends at the bound.
+            // Anybody may have put millions there, so counting ends at the bound.
             Ok(if files < self.files { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
-        let all = bytes.saturating_add(size);
-        // One message is always taken where nothing else waits, however long it is.
-        if files > 0 && (files >= self.files || all > self.bytes) {
-            return Ok(None);
+        Ok((files, bytes))
+    }
+
+    /// How many files may be put where so much waits, and how many bytes besides the `size` of the
+    /// first; no files where that one does not fit.
+    fn left(&self, (files, bytes): (u64, u64), size: u64) -> (u64, u64) {
+        let with_this = bytes.saturating_add(size);
+        let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(with_this));
+        match files {
+            // One message is always taken where nothing else waits, however long it is.
+            0 => (left.0.max(1), left.1),
+            _ if with_this > self.bytes => (0, 0),
+            _ => left,
         }
-        // Others put files there, too: each sender takes half of what is left.
-        let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(all));
-        Ok(Some((left.0.div_ceil(2).max(1), (left.1 / 2).saturating_add(size))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::histories::{Random, Seed, given_seed};
+
+    fn folder(of: &tempfile::TempDir) -> Folder {
+        let directory = crate::sys::directory::Directory::existing(of.path().parent().unwrap()).unwrap();
+        let name = of.path().file_name().unwrap().to_str().unwrap();
+        Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap()
+    }
 
     #[test]
     fn room_is_used_to_the_last_file_and_byte() {
         let temporary = tempfile::tempdir().unwrap();
-        let directory =
-            crate::sys::directory::Directory::existing(temporary.path().parent().unwrap()).unwrap();
-        let name = temporary.path().file_name().unwrap().to_str().unwrap();
-        let folder = Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap();
+        let folder = folder(&temporary);
         let mut room = Room { files: 100, ..Room::new(None, |_, _| true) };
         let mut number = 0;
         while room.take(&folder, "", 1).unwrap() {
@@ -135,5 +162,74 @@ mod tests {
             folder.remove(&name).unwrap();
         }
         assert!(room.take(&folder, "", 5000).unwrap());
+    }
+
+    #[test]
+    fn larger_buffers_allow_more_files() {
+        assert_eq!(Room::new(None, |_, _| true).files, 65_536);
+        assert_eq!(Room::new(Some(1000), |_, _| true).files, 4096);
+        assert_eq!(Room::new(Some(1 << 30), |_, _| true).files, 262_144);
+    }
+
+    /// Two senders near their bound, a reader and a script that does not know the bound: a sender
+    /// without room is right about it, and both together stay near the bound.
+    #[test]
+    fn senders_near_their_bound_know_what_waits() {
+        const BOUND: u64 = 40;
+        let first = given_seed().unwrap_or(1);
+        for seed in first..first + 20 {
+            let (_named, mut random) = (Seed(seed), Random::new(seed));
+            let temporary = tempfile::tempdir().unwrap();
+            let folder = folder(&temporary);
+            let bytes = 40 * BOUND;
+            let mut rooms = [(); 2].map(|()| Room { files: BOUND, bytes, ..Room::new(None, |_, _| true) });
+            let (mut waiting, mut of_scripts, mut refused) = (Vec::<(String, u64)>::new(), 0, 0);
+            for number in 0..1000 {
+                let (name, size) = (number.to_string(), random.below(80) as u64);
+                match random.below(8) {
+                    // The reader is a little slower than the senders.
+                    0..3 if !waiting.is_empty() => {
+                        let (name, _) = waiting.swap_remove(random.below(waiting.len()));
+                        folder.remove(&name).unwrap();
+                    }
+                    3 if random.one_in(10) => {
+                        of_scripts += 1;
+                        folder.put(&name, &vec![1; size as usize]).unwrap();
+                        waiting.push((name, size));
+                    }
+                    _ => {
+                        let room = &mut rooms[random.below(2)];
+                        if room.take(&folder, "", size).unwrap() {
+                            folder.put(&name, &vec![1; size as usize]).unwrap();
+                            waiting.push((name, size));
+                        } else {
+                            refused += 1;
+                            let bytes = waiting.iter().map(|(_, size)| size).sum::<u64>() + size;
+                            let files = waiting.len() as u64;
+                            assert!(files >= BOUND || bytes > room.bytes, "{files} files, {bytes} bytes");
+                            assert!(room.watch().is_some(), "it has something to wait on");
+                        }
+                    }
+                }
+                let most = BOUND + BOUND / 2 + of_scripts;
+                assert!(waiting.len() as u64 <= most, "{} files wait, of {most}", waiting.len());
+            }
+            assert!(refused > 0, "the bound was reached");
+        }
+    }
+
+    #[test]
+    fn bound_beyond_which_files_are_not_counted_is_seen_to_end() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = folder(&temporary);
+        let mut room = Room { files: 10, ..Room::new(None, |_, _| true) };
+        for number in 0..25 {
+            folder.put(&number.to_string(), b"1").unwrap();
+        }
+        for number in 0..16 {
+            assert!(!room.take(&folder, "", 1).unwrap(), "{} files wait", 25 - number);
+            folder.remove(&number.to_string()).unwrap();
+        }
+        assert!(room.take(&folder, "", 1).unwrap(), "9 files wait");
     }
 }

@@ -1,0 +1,112 @@
+//! The files that wait in a directory, kept up to date by its events.
+//!
+//! A sender near its bound would otherwise list the whole directory for every few messages. A census
+//! lists it once, after its watch began, and then looks at the names that the kernel reports.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use super::arrivals::{lacks_events, watch};
+use super::folder::Folder;
+use super::name::is_hidden;
+use crate::error::Result;
+use crate::sys::inotify::{News, Watch, WatchFlags};
+
+/// What waits for one reader in one directory.
+pub struct Census {
+    /// Reports files that are put and removed.
+    watch: Watch,
+    /// Whether the file system does not report what other machines do: then each update is a listing.
+    lacks_events: bool,
+    /// The reader whose files count.
+    who: String,
+    /// Which files count, as a function of the file's name and the reader.
+    counts: fn(&str, &str) -> bool,
+    /// A listing ends at so many files: anybody may have put millions there.
+    most: usize,
+    /// The files that count, with their bytes.
+    files: HashMap<String, u64>,
+    /// The bytes of all of them.
+    bytes: u64,
+}
+
+impl Census {
+    /// Watches the directory and lists it once.
+    ///
+    /// # Errors
+    /// Those of the kernel, such as its limit on watches.
+    pub fn begin(folder: &Folder, who: &str, counts: fn(&str, &str) -> bool, most: u64) -> Result<Census> {
+        let what = WatchFlags::CREATE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::DELETE_SELF;
+        let mut census = Census {
+            watch: watch(folder, what)?,
+            lacks_events: lacks_events(folder)?,
+            who: who.to_owned(),
+            counts,
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            files: HashMap::new(),
+            bytes: 0,
+        };
+        census.list(folder)?;
+        Ok(census)
+    }
+
+    /// Lists the directory.
+    fn list(&mut self, folder: &Folder) -> Result<()> {
+        self.files.clear();
+        self.bytes = 0;
+        folder.each_name(|name| {
+            self.look_at(folder, name);
+            Ok(if self.files.len() < self.most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })
+    }
+
+    /// Adds a file, or removes it where it is not there any more.
+    fn look_at(&mut self, folder: &Folder, name: &str) {
+        if is_hidden(name) || !(self.counts)(name, &self.who) {
+            return;
+        }
+        let before = match folder.facts(name) {
+            Some(facts) => {
+                let size = facts.st_size as u64;
+                self.bytes = self.bytes.saturating_add(size);
+                self.files.insert(name.to_owned(), size)
+            }
+            None => self.files.remove(name),
+        };
+        self.bytes = self.bytes.saturating_sub(before.unwrap_or(0));
+    }
+
+    /// Takes in what has changed.
+    ///
+    /// # Errors
+    /// Those of listing a directory.
+    pub fn update(&mut self, folder: &Folder) -> Result<()> {
+        // A listing that ended at the bound left files out, whose removal says nothing.
+        let was_cut = self.files.len() >= self.most;
+        let News { names, overflown, .. } = self.watch.take();
+        if overflown || self.lacks_events || was_cut && !names.is_empty() {
+            return self.list(folder);
+        }
+        names.iter().for_each(|name| self.look_at(folder, name));
+        Ok(())
+    }
+
+    /// Whether it counts the files for this reader.
+    pub fn is_of(&self, who: &str) -> bool {
+        self.who == who
+    }
+
+    /// How many files wait, and of how many bytes.
+    pub fn totals(&self) -> (u64, u64) {
+        (self.files.len() as u64, self.bytes)
+    }
+
+    /// What to wait on until something changes.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+}
