@@ -11,9 +11,7 @@ mod subscribers;
 
 pub use plot::{amount, draw};
 pub use plots::all;
-#[cfg(test)]
-pub use run::Curve;
-pub use run::{Measured, conduct};
+pub use run::{Curve, Measured, conduct};
 
 use crate::Result;
 
@@ -27,7 +25,8 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["call", transport] => connections::call(transport, count as usize),
         ["call-floor"] => connections::call_floor(count as usize),
         ["size", transport] => sizes::round_trip(transport, count as usize),
-        ["size-floor"] => sizes::floor(count as usize),
+        ["size-floor"] => sizes::floor(count as usize, false),
+        ["size-floor-new"] => sizes::floor(count as usize, true),
         ["subscribers", transport] => subscribers::publish(transport, count as usize),
         ["subscribers-floor"] => subscribers::floor(count as usize),
         ["spool-sent"] => spool::sent(count as usize),

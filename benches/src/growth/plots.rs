@@ -90,6 +90,7 @@ pub fn all() -> Vec<Plot> {
                 ours("shm", "size shm"),
                 ours("unix", "size unix"),
                 floor("write and read of a socket", "size-floor"),
+                floor("the same, read into new memory", "size-floor-new"),
             ],
         },
         Plot {

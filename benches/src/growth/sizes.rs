@@ -53,8 +53,9 @@ pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
     })
 }
 
-/// The same bytes written to a socket and read back.
-pub fn floor(bytes: usize) -> Result<()> {
+/// The same bytes written to a socket and read back: into the same memory each time, or into new memory, as by a program that
+/// gets a message of its own. The kernel clears each page of new memory.
+pub fn floor(bytes: usize, into_new: bool) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
     }
@@ -62,6 +63,9 @@ pub fn floor(bytes: usize) -> Result<()> {
     split(Placement::Together, move || {
         let mut content = vec![0; bytes];
         loop {
+            if into_new {
+                content = vec![0; bytes];
+            }
             theirs.read_exact(&mut content)?;
             theirs.write_all(&content)?;
         }
@@ -70,6 +74,9 @@ pub fn floor(bytes: usize) -> Result<()> {
     serve_measured(|| {
         let start = Instant::now();
         ours.write_all(&content)?;
+        if into_new {
+            content = vec![0; bytes];
+        }
         ours.read_exact(&mut content)?;
         Ok(start.elapsed().as_nanos() as f64)
     })

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::columns::columns;
 use super::units::time;
-use crate::growth::{Measured, amount};
+use crate::growth::{Curve, Measured, amount};
 
 const HEAD: [&str; 5] = ["what grows", "curve", "from, to", "slope", "missing"];
 
@@ -33,12 +33,17 @@ fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
     rows
 }
 
-/// What of ours grows worse than linear.
+/// What of ours grows worse than linear, beside the steepest floor of the same growth.
 fn summary(plots: &[Measured]) -> String {
     let named = plots.iter().flat_map(|plot| plot.curves.iter().map(move |curve| (plot, curve)));
     let worse: Vec<String> = named
         .filter(|(_, curve)| curve.ours && curve.verdict() == "worse than linear")
-        .map(|(plot, curve)| format!("{} ({})", plot.plot.what, curve.label))
+        .map(|(plot, curve)| {
+            let floors = plot.curves.iter().filter(|curve| !curve.ours).filter_map(Curve::slope);
+            let floor = floors.reduce(f64::max).map(|slope| format!(", its steepest floor {slope:.2}"));
+            let (own, floor) = (curve.slope().unwrap_or_default(), floor.unwrap_or_default());
+            format!("{} ({}: {own:.2}{floor})", plot.plot.what, curve.label)
+        })
         .collect();
     if worse.is_empty() {
         "Nothing grows worse than linear.".into()
@@ -77,7 +82,7 @@ pub fn markdown(plots: &[Measured]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::growth::{self, Curve};
+    use crate::growth;
 
     #[test]
     fn curve_worse_than_linear_is_named_and_what_is_missing_has_its_reason() {
@@ -87,12 +92,11 @@ mod tests {
         let curves = vec![
             Curve { label: "shm".into(), ours: true, points: points(1.6), missing },
             Curve { label: "unix".into(), ours: true, points: points(1.0), missing: vec![] },
+            Curve { label: "connect".into(), ours: false, points: points(1.5), missing: vec![] },
         ];
         let text = markdown(&[Measured { plot, curves }]);
-        assert!(
-            text.contains("Worse than linear: growth: connections opened, all together (shm)."),
-            "{text}"
-        );
+        let named = "Worse than linear: growth: connections opened, all together (shm: 1.60, its steepest floor 1.50).";
+        assert!(text.contains(named), "{text}");
         assert!(text.contains("1.60 (worse than linear)") && text.contains("1.00 (linear)"), "{text}");
         assert!(text.contains("1 k: does not fit: too small"), "{text}");
         assert!(text.contains("](plots/connections-opened.svg)"), "{text}");
