@@ -194,6 +194,14 @@ def near_linkspan(transport: str, what: str):
     address = f"{transport.removesuffix('spin')}:bench-{os.getpid()}"
     start_far(f"{transport}-{what}", address)
     channel = linkspan.connect(address, timeout=20.0, spin=1000 if spins else 0)
+    if what == "loan":
+
+        def once():
+            loaned(channel)
+            if channel.recv().value[0] != 21.5:
+                raise ValueError("something else came back")
+
+        return once
     value = content(what)
 
     def once():
@@ -203,10 +211,20 @@ def near_linkspan(transport: str, what: str):
     return once
 
 
+def loaned(channel):
+    """Sends 1 MB that the channel lent, of which 8 bytes are written."""
+    array = channel.loan((125_000,), "f8")
+    array[0] = 21.5
+    channel.send(array)
+
+
 def far_linkspan(what: str, address: str, spins: bool = False) -> None:
     import linkspan
 
     channel = linkspan.open(address, timeout=None, spin=1000 if spins else 0)
+    while what == "loan":
+        channel.recv().value[0]
+        loaned(channel)
     while True:
         channel.send(answer(what, channel.recv().value))
 

@@ -57,7 +57,7 @@ impl Work for RoundTrip {
 /// Answers every message with its own content, until the other side has gone for good.
 pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<()> {
     let channel = Channel::open(endpoint, options, START)?;
-    // Linked before it is pinned: a process with a single processor does not spin at all.
+    // Linked before it is pinned: ends that have one processor together do not spin at all.
     let mut pinned = false;
     let mut answer: Option<Payload> = None;
     loop {

@@ -11,6 +11,14 @@ fn python_rows(rows: &mut Vec<Row>) {
         )
         .at_most(5_000.0),
     );
+    rows.push(
+        Row::new(
+            "Python NumPy array of 1 MB loaned and viewed, shm round trip, spinning",
+            python("loan, send and recv", "shmspin-loan"),
+            own("the same in Rust", "ours arrays loaned 1000000 apart 1000"),
+        )
+        .at_most(6_000.0),
+    );
     for (transport, floor) in
         [("shm", "ours round shm 128 together 0"), ("unix", "ours round unix 128 together 0")]
     {

@@ -30,6 +30,7 @@ use super::reader::Reader;
 use super::segment::{PeerSegment, Segment};
 use super::signals::Signals;
 use super::slots::Slots;
+use super::spin::Spin;
 use super::views::Views;
 use super::writer::Writer;
 use crate::error::Result;
@@ -66,7 +67,9 @@ pub(crate) fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmT
     let (mine, peer) = (parts.mine.memory.clone(), parts.peer.memory.clone());
     let writer = Writer::new(mine.clone(), peer.clone(), parts.mine.ring);
     let mut reader = Reader::new(mine, peer, parts.peer.ring, limit);
-    reader.sender = PeerIdentity::of(credentials(&*parts.socket).ok().as_ref());
+    let credentials = credentials(&*parts.socket).ok();
+    reader.sender = PeerIdentity::of(credentials.as_ref());
+    let spin = Spin::new(spin, credentials.and_then(|peer| peer.pid));
     let slots = parts.slots.map(|limit| Arc::new(Slots::new(parts.peer.memory.clone(), limit)));
     let views = parts.slots.map(|_| Box::new(Views::new(parts.mine.memory.clone(), limit)));
     let signals = match parts.slots {
@@ -75,6 +78,6 @@ pub(crate) fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmT
     };
     let liveness = Liveness::new(parts.socket, parts.process);
     let shared = Arc::new(Shared::new(parts.mine, parts.peer, signals, liveness));
-    let tx = ShmTx::new(writer, slots, spin, shared.clone());
+    let tx = ShmTx::new(writer, slots, spin.clone(), shared.clone());
     Ok((tx, ShmRx::new(reader, views, spin, shared)))
 }

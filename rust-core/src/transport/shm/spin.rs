@@ -3,14 +3,17 @@
 //! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
 //! from the peer. So each half of a link keeps a measure of how often spinning has succeeded
 //! lately: after several failures it spins for a sixteenth of the time, and every sixteenth wait
-//! probes with the full time. On one processor it never spins, because the peer could not run
-//! meanwhile.
+//! probes with the full time. Where both sides have only the same processor it never spins, because
+//! the peer could not run meanwhile; pinned to different ones, both spin.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+use rustix::thread::CpuSet;
+
 /// The time to spin, adapted to how often spinning has succeeded. One thread at a time uses it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Spin {
     /// Polls that the option `spin` allows; 0 where spinning cannot help.
     full: u32,
@@ -33,10 +36,11 @@ impl Spin {
     /// The longest spin: beyond it, sleeping and being woken costs less.
     const MAX_TIME: Duration = Duration::from_micros(20);
 
-    /// Spins for at most `bound`, and at most 20 µs, at a time.
-    pub fn new(bound: Duration) -> Spin {
+    /// Spins for at most `bound`, and at most 20 µs, at a time, for what the process `peer` does;
+    /// `None` where its number is not known.
+    pub fn new(bound: Duration, peer: Option<u32>) -> Spin {
         let micros = bound.min(Spin::MAX_TIME).as_secs_f64() * 1e6;
-        let full = if processors() > 1 { (micros * polls_per_microsecond()) as u32 } else { 0 };
+        let full = if can_run_beside(peer) { (micros * polls_per_microsecond()) as u32 } else { 0 };
         Spin { full, trust: Spin::MAX_TRUST / 2, failures: 0 }
     }
 
@@ -67,9 +71,18 @@ impl Spin {
     }
 }
 
-/// The number of processors that this process may use now; 1 where the kernel does not give it.
-fn processors() -> u32 {
-    rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count())
+/// Whether the peer may run now while this thread spins: one of the two may use more than one
+/// processor, or each is pinned to another one. A peer whose processors the kernel does not give is
+/// taken to have ours.
+fn can_run_beside(peer: Option<u32>) -> bool {
+    let of = |pid| rustix::thread::sched_getaffinity(pid).ok();
+    let peer = peer.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    of(None).is_some_and(|mine| differ_or_many(&mine, peer.and_then(|pid| of(Some(pid))).as_ref()))
+}
+
+/// Whether two sets of processors, the second where it is known, leave one for each side.
+fn differ_or_many(mine: &CpuSet, peer: Option<&CpuSet>) -> bool {
+    mine.count() > 1 || peer.is_some_and(|peer| peer != mine)
 }
 
 /// How many polls with a pause fit in a microsecond: the pause instruction takes from 10 to 150
@@ -124,7 +137,23 @@ mod tests {
 
     #[test]
     fn spin_of_zero_polls_once() {
-        assert_eq!(polls_until_failure(&mut Spin::new(Duration::ZERO)), 1);
+        assert_eq!(polls_until_failure(&mut Spin::new(Duration::ZERO, None)), 1);
+    }
+
+    #[test]
+    fn spin_needs_a_processor_for_each_side() {
+        let set = |processors: &[usize]| {
+            let mut set = CpuSet::new();
+            processors.iter().for_each(|processor| set.set(*processor));
+            set
+        };
+        let (first, second, both) = (set(&[0]), set(&[1]), set(&[0, 1]));
+        assert!(differ_or_many(&both, None));
+        assert!(differ_or_many(&both, Some(&first)));
+        assert!(differ_or_many(&first, Some(&both)));
+        assert!(differ_or_many(&first, Some(&second)), "pinned apart");
+        assert!(!differ_or_many(&first, Some(&first)), "pinned together");
+        assert!(!differ_or_many(&first, None));
     }
 
     #[test]

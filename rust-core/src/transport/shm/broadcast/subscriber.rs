@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::peer::credentials;
 use crate::sys::socket;
 use crate::transport::broadcast::{MakeShort, Received, Start};
 
@@ -124,7 +125,7 @@ impl BroadcastReader {
             files: 0,
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
-            spin: Spin::new(spin),
+            spin: Spin::new(spin, credentials(&*socket).ok().and_then(|peer| peer.pid)),
             signals: Signals::of_subscriber(socket.clone()),
             publisher: Liveness::new(socket, process),
             short_passed: false,

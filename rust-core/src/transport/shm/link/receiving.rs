@@ -9,7 +9,6 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::super::memory::Memory;
 use super::super::park::{Park, Stage, Waker};
@@ -49,18 +48,18 @@ pub(crate) struct ShmRx {
 }
 
 impl ShmRx {
-    /// The half of a link that has just been made. `spin` bounds the time of spinning.
+    /// The half of a link that has just been made.
     pub(super) fn new(
         reader: RingReader,
         views: Option<Box<Views>>,
-        spin: Duration,
+        spin: Spin,
         shared: Arc<Shared>,
     ) -> ShmRx {
         ShmRx {
             reader,
             waker: Waker::new(at::ROOM_WAKE),
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
-            spin: Spin::new(spin),
+            spin,
             short_passed: false,
             empty_polls: 0,
             probe_due: false,

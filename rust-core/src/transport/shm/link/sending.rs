@@ -9,7 +9,6 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rustix::event::PollFlags;
 
@@ -51,18 +50,18 @@ pub(crate) struct ShmTx {
 }
 
 impl ShmTx {
-    /// The half of a link that has just been made. `spin` bounds the time of spinning.
+    /// The half of a link that has just been made.
     pub(super) fn new(
         writer: RingWriter,
         slots: Option<Arc<Slots>>,
-        spin: Duration,
+        spin: Spin,
         shared: Arc<Shared>,
     ) -> ShmTx {
         ShmTx {
             writer,
             waker: Waker::new(at::DATA_WAKE),
             park: Park::new(at::ROOM_PARK, at::ROOM_WAKE),
-            spin: Spin::new(spin),
+            spin,
             short_passed: false,
             frames_since_probe: 0,
             seen_head: 0,
