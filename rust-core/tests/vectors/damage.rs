@@ -1,6 +1,8 @@
 //! Every vector damaged in every way: flipped, cut, stretched, mixed. Whatever comes of it, it is a value or an error
 //! with an offset inside the bytes, within the limits, and never a panic.
 
+use std::collections::HashSet;
+
 use linkspan::Encoding;
 use linkspan::codec::encode;
 
@@ -9,7 +11,7 @@ use crate::vectors::random::{Random, seed};
 use crate::vectors::strict::check;
 use crate::vectors::{accepted, invalid, values};
 
-/// Bytes worth damaging: short enough that every place of them can be.
+/// Bytes worth damaging, once each: short enough that every place of them can be.
 fn seeds() -> Vec<(Encoding, Vec<u8>)> {
     let mut seeds: Vec<(Encoding, Vec<u8>)> = Vec::new();
     for (_, value) in values::all() {
@@ -19,7 +21,8 @@ fn seeds() -> Vec<(Encoding, Vec<u8>)> {
     }
     seeds.extend(accepted::all().into_iter().map(|case| (case.0, case.1)));
     seeds.extend(invalid::all().into_iter().map(|case| (case.encoding, case.bytes)));
-    seeds.retain(|(_, bytes)| bytes.len() <= 600);
+    let mut known = HashSet::new();
+    seeds.retain(|seed| seed.1.len() <= 600 && known.insert(seed.clone()));
     seeds
 }
 
@@ -37,9 +40,14 @@ fn one_byte_changed_at_every_place() {
     for (encoding, mut bytes) in seeds() {
         for place in 0..bytes.len().min(120) {
             let was = bytes[place];
+            let mut tried = vec![was];
             for value in [was ^ 1, was ^ 0x80, was.wrapping_add(1), 0, 0xff, b'$', b'"', 0x5f, 0x9f] {
-                bytes[place] = value;
-                check(&bytes, encoding);
+                // Of an even byte the first and the third are the same.
+                if !tried.contains(&value) {
+                    tried.push(value);
+                    bytes[place] = value;
+                    check(&bytes, encoding);
+                }
             }
             bytes[place] = was;
         }
