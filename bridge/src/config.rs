@@ -20,7 +20,7 @@ use serde::Deserialize;
 use wildmatch::WildMatch;
 
 pub use self::check::is_word;
-use self::check::{place, placed, remedy, wrong};
+use self::check::{Checked, Invalid, place, remedy, wrong};
 pub use self::nats::Nats;
 pub use self::zenoh::Zenoh;
 use crate::patterns::is_exact;
@@ -133,6 +133,11 @@ impl Config {
     /// `NotFound` if there is no such file; `Malformed` if it is not a file, is too long, is not UTF-8, or
     /// cannot be parsed; else the error of the system.
     pub fn read(path: &Path) -> Result<Config> {
+        Ok(Config::read_with_text(path)?.0)
+    }
+
+    /// Returns the configuration in a file, and the text of the file.
+    fn read_with_text(path: &Path) -> Result<(Config, String)> {
         let shown = path.display();
         let os = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::NotFound => Error::new(
@@ -168,7 +173,7 @@ impl Config {
             }
             config.nats.lie_in(beside);
         }
-        Ok(config)
+        Ok((config, text))
     }
 
     /// Parses a configuration. `shown` is the name of the file in errors.
@@ -183,18 +188,14 @@ impl Config {
         })
     }
 
-    /// Reads and validates a file. Errors of validation have the place of the value that they name, too, if
-    /// the file has it.
+    /// Reads and validates a file. Errors of validation have the place of the value that they are about, too,
+    /// if the file has it.
     ///
     /// # Errors
     /// Those of `read` and `validate`.
     pub fn check(path: &Path) -> Result<Config> {
-        let config = Config::read(path)?;
-        // `read` does not return the text. If it cannot be read again, the error has no line.
-        config.validate().map_err(|e| {
-            // The file was read just now: without it the error has no line.
-            placed(&e, &std::fs::read_to_string(path).unwrap_or_default(), &path.display())
-        })?;
+        let (config, text) = Config::read_with_text(path)?;
+        config.validate().map_err(|invalid| invalid.placed(&text, &path.display()))?;
         Ok(config)
     }
 
@@ -202,69 +203,68 @@ impl Config {
     ///
     /// # Errors
     /// `Malformed` for a value that is not valid or missing; `Unsupported` for a key that the engine does not
-    /// have; those of reading the keys of this machine.
-    pub fn validate(&self) -> Result<()> {
+    /// have; those of reading the keys of this machine. Each has the way to the value in the file.
+    pub fn validate(&self) -> Checked {
         if self.engine == Engine::Nats {
             self.refuse_what_zenoh_alone_can()?;
         }
-        for (what, word) in [("realm", &self.realm), ("machine", &self.machine()?)] {
+        let machine = self.machine().map_err(|e| Invalid::at(["tls".into(), "folder".into()], e))?;
+        for (what, word) in [("realm", &self.realm), ("machine", &machine)] {
             if !is_word(word) {
                 let text = format!("{what} {word:?} is no name; give it 1 to 64 letters, digits and . _ -");
-                return Err(wrong(text));
+                return Err(Invalid::at([what.into()], wrong(text)));
             }
         }
-        for pattern in self.export.iter().chain(&self.import) {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/*?".contains(c);
-            let names = pattern.strip_prefix(JOURNAL).unwrap_or(pattern);
-            if names.is_empty() || !names.chars().all(allowed) {
-                let text = format!(
-                    "{pattern:?} is no pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one; those of journals begin with {JOURNAL}"
-                );
-                return Err(wrong(text));
+        for (key, patterns) in [("export", &self.export), ("import", &self.import)] {
+            for (index, pattern) in patterns.iter().enumerate() {
+                validate_pattern(pattern).map_err(|e| Invalid::at([key.into(), index.into()], e))?;
             }
         }
         for (what, name) in [("status", &self.status), ("service", &self.service)] {
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
             if name.is_empty() || !name.chars().all(allowed) {
                 let text = format!("{what} {name:?} is no name; give it letters, digits, . _ - and /");
-                return Err(wrong(text));
+                return Err(Invalid::at([what.into()], wrong(text)));
             }
         }
         if self.export.is_empty() && self.import.is_empty() {
-            return Err(wrong(
-                "nothing to carry: say what to export or import, such as --export 'lab/*'".into(),
-            ));
+            let text = "nothing to carry: say what to export or import, such as --export 'lab/*'";
+            return Err(Invalid::at([], wrong(text.into())));
         }
         if !(self.request_timeout > 0.0 && self.request_timeout <= 86_400.0) {
             let text = format!("request_timeout {} is not within 0 and 86400 seconds", self.request_timeout);
-            return Err(wrong(text));
+            return Err(Invalid::at(["request_timeout".into()], wrong(text)));
         }
         self.validate_machines()?;
         match self.engine {
             Engine::Zenoh if !self.nats.servers.is_empty() => {
-                Err(wrong("a NATS server is named, and the engine is zenoh: say engine = \"nats\"".into()))
+                let text = "a NATS server is named, and the engine is zenoh: say engine = \"nats\"";
+                Err(Invalid::at(["nats".into(), "servers".into()], wrong(text.into())))
             }
-            Engine::Zenoh => self.zenoh.validate(self.tls.is_some()),
-            Engine::Nats => self.nats.validate(),
+            Engine::Zenoh => self.zenoh.validate(self.tls.is_some()).map_err(|e| e.within("zenoh")),
+            Engine::Nats => self.nats.validate().map_err(|e| e.within("nats")),
         }
     }
 
     /// Refuses the keys that only the engine zenoh supports. With NATS the server authenticates machines and
     /// has their permissions.
-    fn refuse_what_zenoh_alone_can(&self) -> Result<()> {
-        let text = match () {
-            () if !self.zenoh.is_empty() => {
-                "with the engine nats bridges meet at servers: leave out listen, peers, routers and scouting"
-            }
-            () if self.tls.is_some() => {
-                "keys of machines are for the engine zenoh: with nats say ca, certificate and key in [nats], or credentials"
-            }
-            () if !self.machines.is_empty() => {
-                "what a machine may do is held to with the engine zenoh alone: with nats the server's permissions say it, by subject"
-            }
+    fn refuse_what_zenoh_alone_can(&self) -> Checked {
+        let (key, text) = match () {
+            () if !self.zenoh.is_empty() => (
+                "zenoh",
+                "with the engine nats bridges meet at servers: leave out listen, peers, routers and scouting",
+            ),
+            () if self.tls.is_some() => (
+                "tls",
+                "keys of machines are for the engine zenoh: with nats say ca, certificate and key in [nats], or credentials",
+            ),
+            () if !self.machines.is_empty() => (
+                "machines",
+                "what a machine may do is held to with the engine zenoh alone: with nats the server's permissions say it, by subject",
+            ),
             () => return Ok(()),
         };
-        Err(Error::new(ErrorKind::Unsupported, text))
+        Err(Invalid::at([key.into()], Error::new(ErrorKind::Unsupported, text)))
     }
 
     /// Returns how the bridge reaches others, in lines for a person.
@@ -287,36 +287,41 @@ impl Config {
 
     /// Checks the keys of this machine and the rights of the others. Rights without certificates are an
     /// error: they could not be enforced. So are certificates without a machine that is named.
-    fn validate_machines(&self) -> Result<()> {
+    fn validate_machines(&self) -> Checked {
         let Some(tls) = &self.tls else {
             if let Some(machine) = self.machines.keys().next() {
                 let text = format!(
                     "what {machine} may do cannot be held to: without tls nobody knows which machine it is"
                 );
-                return Err(wrong(text));
+                return Err(Invalid::at(["machines".into(), machine.into()], wrong(text)));
             }
             return Ok(());
         };
-        let own = Folder::read(&tls.folder)?.certificate.machine;
+        let folder = Folder::read(&tls.folder);
+        let own = folder.map_err(|e| Invalid::at(["tls".into(), "folder".into()], e))?.certificate.machine;
         if self.machine.as_ref().is_some_and(|machine| *machine != own) {
             let text = format!(
                 "machine is {:?}, and the certificate in {} is of {own}: leave machine out",
                 self.machine,
                 tls.folder.display()
             );
-            return Err(wrong(text));
+            return Err(Invalid::at(["machine".into()], wrong(text)));
         }
         if self.machines.is_empty() {
             let text = "with tls a bridge has to do with nobody that is not named: say [machines.NAME] or --trust NAME";
-            return Err(wrong(text.into()));
+            return Err(Invalid::at(["tls".into()], wrong(text.into())));
         }
         for (machine, may) in &self.machines {
             if !is_word(machine) {
-                return Err(wrong(format!("{machine:?} in machines is no name of a machine")));
+                let error = wrong(format!("{machine:?} in machines is no name of a machine"));
+                return Err(Invalid::at(["machines".into(), machine.into()], error));
             }
-            if let Some(pattern) = may.export.iter().chain(&may.import).find(|it| !is_exact(it)) {
-                let text = format!("{pattern:?} in machines.{machine}: say a name, FOLDER/* or * there");
-                return Err(wrong(text));
+            for (key, patterns) in [("export", &may.export), ("import", &may.import)] {
+                if let Some((index, pattern)) = patterns.iter().enumerate().find(|(_, it)| !is_exact(it)) {
+                    let text = format!("{pattern:?} in machines.{machine}: say a name, FOLDER/* or * there");
+                    let way = ["machines".into(), machine.into(), key.into(), index.into()];
+                    return Err(Invalid::at(way, wrong(text)));
+                }
             }
         }
         Ok(())
@@ -359,6 +364,19 @@ impl Config {
     }
 }
 
+/// Checks a pattern of exports or imports.
+fn validate_pattern(pattern: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/*?".contains(c);
+    let names = pattern.strip_prefix(JOURNAL).unwrap_or(pattern);
+    if names.is_empty() || !names.chars().all(allowed) {
+        let text = format!(
+            "{pattern:?} is no pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one; those of journals begin with {JOURNAL}"
+        );
+        return Err(wrong(text));
+    }
+    Ok(())
+}
+
 /// Returns whether one of the patterns matches the name.
 fn matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| WildMatch::new(pattern).matches(name))
@@ -382,7 +400,8 @@ mod tests {
 
     /// Returns the error of a configuration, or the configuration.
     fn parse_error(text: &str) -> String {
-        let read = Config::parse(text, &"b.toml").and_then(|config| config.validate().map(|()| config));
+        let read =
+            Config::parse(text, &"b.toml").and_then(|config| Ok(config.validate().map(|()| config)?));
         read.map_or_else(|e| e.text().to_owned(), |config| format!("{config:?}"))
     }
 
@@ -447,6 +466,39 @@ mod tests {
         assert!(nats("[nats]\nservers = [\"tls://example.org:4222\"]").contains("export: [\"a\"]"));
         let forgotten = parse_error(&format!("export = [\"a\"]\n{here}"));
         assert!(forgotten.contains("say engine"), "{forgotten}");
+    }
+
+    #[test]
+    fn errors_have_the_place_of_the_value_and_not_of_its_text() {
+        let place_of = |text: &str| {
+            let invalid = Config::parse(text, &"b.toml").unwrap().validate().unwrap_err();
+            let placed = invalid.placed(text, &"b.toml").text().to_owned();
+            placed.split(": ").next().unwrap_or_default().trim_start_matches("b.toml:").to_owned()
+        };
+        for (text, place) in [
+            // A comment, another key, and another item have the same text before.
+            ("# \"a b\"\nexport = [\"x\", \"a b\"]\n", "2:16"),
+            ("status = \"a/b\"\nexport = [\"a/b\"]\nrealm = \"a/b\"\n", "3:9"),
+            ("export = [\"a\"]\nrequest_timeout = -1 # request_timeout = 0\n", "2:19"),
+            (
+                "export = [\"a\"]\n[zenoh]\nlisten = [\"tcp/[::1]:1\"]\nconnect = [\"tcp/x:1\"]\nrouters = []\n",
+                "4:12",
+            ),
+            ("export = [\"a\"]\nzenoh.listen = [\"tcp/127.0.0.1:1\", \"tcp/127.0.0.1:x\"]\n", "2:36"),
+            ("export = [\"a\"]\nzenoh = { scouting = true }\n", "2:22"),
+            ("export = [\"a\"]\n[machines.\"north\"]\n", "2:11"),
+            ("engine = \"nats\"\nexport = [\"a\"]\n[zenoh]\nscouting = true\n", "3:2"),
+            ("export = [\"a\"]\n[nats]\nservers = [\"nats://127.0.0.1:1\"]\n", "3:11"),
+            (
+                "engine = \"nats\"\nexport = [\"a\"]\n[nats]\nservers = [\"nats://127.0.0.1:1\"]\nca = \"/nowhere\"\n",
+                "5:6",
+            ),
+            ("export = [\"\\u0061\", \"é\", \"é é\"]\n", "1:21"),
+            // What is missing has no place.
+            ("import = []\n", "b.toml"),
+        ] {
+            assert_eq!(place_of(text), place, "{text}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ def test_configuration_errors_name_line_and_column(machines):
     for text, place in [
         ('realm = "a"\nexport = ["lab/*",\n  "a b"]\n', "3:3: "),
         ('export = ["lab/*"]\nrealm = "a/b"\n', "2:9: "),
-        ('export = ["lab/*"]\nrequest_timeout = -1\n', "2:1: "),
+        ('export = ["lab/*"]\nrequest_timeout = -1\n', "2:19: "),
         ('export = ["lab/*"]\n[zenoh]\nlisten = ["udp/127.0.0.1:1"]\n', "3:11: "),
         ('export = ["lab/*"]\n[zenoh]\nlisten = ["tcp/0.0.0.0:7447"]\n', "3:11: "),
         ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["127.0.0.1:4222"]\n', "4:12: "),

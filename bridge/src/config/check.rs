@@ -1,9 +1,11 @@
-//! Checks single values of a configuration, and makes errors about them.
+//! Checks single values of a configuration, and makes errors about them, with the place of the value in the
+//! file.
 
 use std::fmt::Display;
 use std::net::IpAddr;
 
 use linkspan::{Error, ErrorKind};
+use toml::de::{DeTable, DeValue};
 
 /// Returns whether this can be the name of a machine or of a realm. Such names are parts of keys, subjects
 /// and certificates, so they have no separators.
@@ -26,22 +28,98 @@ pub fn place(text: &str, at: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// Returns an error about the contents of a file, with the file's name and, if found, line and column: of the
-/// first value that the error quotes, else of the key with which it begins.
-pub fn placed(error: &Error, text: &str, shown: &dyn Display) -> Error {
-    let message = error.text();
-    let quoted = message.find('"').and_then(|from| {
-        let length = message[from + 1..].find('"')?;
-        Some(&message[from..from + length + 2])
-    });
-    let key = message.split(' ').next().filter(|word| !word.is_empty());
-    let of_key = || {
-        let is_key = |line: &str| line.split_once('=').is_some_and(|(name, _)| Some(name.trim()) == key);
-        text.lines().find(|line| is_key(line)).and_then(|line| text.find(line))
-    };
-    let at = quoted.and_then(|quoted| text.find(quoted)).or_else(of_key);
-    let place = at.map_or_else(String::new, |at| format!("{}:", place(text, at)));
-    Error::new(error.kind(), format!("{shown}:{place} {message}"))
+/// A step of the way to a value in a configuration.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A key of a table.
+    Key(String),
+    /// An index of a list.
+    Index(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Step {
+        Step::Key(key.to_owned())
+    }
+}
+
+impl From<&String> for Step {
+    fn from(key: &String) -> Step {
+        Step::Key(key.clone())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Step {
+        Step::Index(index)
+    }
+}
+
+/// The error for a configuration that is not valid, and the way to the value that it is about. The way is
+/// empty if the error is about something that is missing.
+#[derive(Debug)]
+pub struct Invalid {
+    /// What is wrong, and what to write there.
+    pub error: Error,
+    way: Vec<Step>,
+}
+
+/// The outcome of a check.
+pub type Checked = Result<(), Invalid>;
+
+impl Invalid {
+    /// Returns the error for the value that these steps lead to.
+    pub fn at<const N: usize>(way: [Step; N], error: Error) -> Invalid {
+        Invalid { error, way: way.into() }
+    }
+
+    /// Puts these steps before the way: of a table within the configuration.
+    pub fn within(mut self, table: &str) -> Invalid {
+        self.way.insert(0, table.into());
+        self
+    }
+
+    /// Returns the error with the file's name, and line and column of the value if the file has it. The value
+    /// is found by its way and not by its text, which may stand elsewhere in the file, too.
+    pub fn placed(self, text: &str, shown: &dyn Display) -> Error {
+        // A file that cannot be parsed has another error, which comes first.
+        let at = DeTable::parse(text).ok().and_then(|document| start(document.get_ref(), &self.way));
+        let place = at.map_or_else(String::new, |at| format!("{}:", place(text, at)));
+        Error::new(self.error.kind(), format!("{shown}:{place} {}", self.error.text()))
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        invalid.error
+    }
+}
+
+/// Returns at which byte the value begins to which the way leads, or else the last table or list on the way;
+/// `None` if the document has not even the first step.
+fn start(document: &DeTable<'_>, way: &[Step]) -> Option<usize> {
+    let mut at = None;
+    let mut inner: Option<&DeValue<'_>> = None;
+    for step in way {
+        let next = match (step, inner) {
+            (Step::Key(key), None) => of_key(document, key),
+            (Step::Key(key), Some(DeValue::Table(table))) => of_key(table, key),
+            (Step::Index(index), Some(DeValue::Array(list))) => {
+                list.get(*index).map(|one| (one.span().start, one.get_ref()))
+            }
+            _ => None,
+        };
+        let Some((start, value)) = next else { break };
+        (at, inner) = (Some(start), Some(value));
+    }
+    at
+}
+
+/// Returns the value of a key, and where it begins: a table at its key, which stands in brackets on a line.
+fn of_key<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<(usize, &'a DeValue<'i>)> {
+    let (name, value) = table.iter().find(|(name, _)| name.get_ref() == key)?;
+    let start = if value.get_ref().is_table() { name.span().start } else { value.span().start };
+    Some((start, value.get_ref()))
 }
 
 /// Returns what to write for a value of the wrong type; empty if the message of the parser is sufficient.

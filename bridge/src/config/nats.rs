@@ -9,7 +9,7 @@ use clap::Args;
 use linkspan::Result;
 use serde::Deserialize;
 
-use super::check::{is_here, is_word, wrong};
+use super::check::{Checked, Invalid, is_here, is_word, wrong};
 
 /// Where the servers are, and how this bridge shows them who it is.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -55,38 +55,44 @@ impl Nats {
     /// Checks the values, and that the files can be read.
     ///
     /// # Errors
-    /// `Malformed` with the value and a remedy.
-    pub fn validate(&self) -> Result<()> {
+    /// `Malformed` with the value and a remedy, and the way to the value in the table `nats`.
+    pub fn validate(&self) -> Checked {
         if self.servers.is_empty() {
             let text = "no server is named: say servers = [\"nats://HOST:4222\"] in [nats], or --server";
-            return Err(wrong(text.into()));
+            return Err(Invalid::at([], wrong(text.into())));
         }
-        for address in &self.servers {
-            self.validate_address(address)?;
+        for (index, address) in self.servers.iter().enumerate() {
+            self.validate_address(address).map_err(|e| Invalid::at(["servers".into(), index.into()], e))?;
         }
         // A server takes one kind of credentials.
         let shown = [
-            self.credentials.is_some(),
-            self.user.is_some(),
-            self.token_file.is_some(),
-            self.nkey_file.is_some(),
+            ("credentials", self.credentials.is_some()),
+            ("user", self.user.is_some()),
+            ("token_file", self.token_file.is_some()),
+            ("nkey_file", self.nkey_file.is_some()),
         ];
-        if shown.iter().filter(|it| **it).count() > 1 {
+        if let Some((second, _)) = shown.iter().filter(|(_, is_named)| *is_named).nth(1) {
             let text = "a server is shown one thing: credentials, or a user, or a token, or an nkey";
-            return Err(wrong(text.into()));
+            return Err(Invalid::at([(*second).into()], wrong(text.into())));
         }
         if self.user.is_some() != self.password_file.is_some() {
-            return Err(wrong("user and password_file are said together".into()));
+            let there = if self.user.is_some() { "user" } else { "password_file" };
+            let text = "user and password_file are said together";
+            return Err(Invalid::at([there.into()], wrong(text.into())));
         }
         if self.certificate.is_some() != self.key.is_some() {
-            return Err(wrong("certificate and key are said together".into()));
+            let there = if self.key.is_some() { "key" } else { "certificate" };
+            let text = "certificate and key are said together";
+            return Err(Invalid::at([there.into()], wrong(text.into())));
         }
         if let Some(bucket) = self.bucket.as_ref().filter(|it| !is_word(it) || it.contains('.')) {
-            return Err(wrong(format!("{bucket:?} is no name of a bucket; give it letters, digits and _ -")));
+            let text = format!("{bucket:?} is no name of a bucket; give it letters, digits and _ -");
+            return Err(Invalid::at(["bucket".into()], wrong(text)));
         }
-        for file in self.files() {
+        for (key, file) in self.files() {
             if let Err(e) = std::fs::File::open(file) {
-                return Err(wrong(format!("{} cannot be read: {e}", file.display())));
+                let error = wrong(format!("{} cannot be read: {e}", file.display()));
+                return Err(Invalid::at([key.into()], error));
             }
         }
         Ok(())
@@ -123,18 +129,18 @@ impl Nats {
         self.servers.iter().all(|address| address.starts_with("tls://"))
     }
 
-    /// Returns the files that are named.
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    /// Returns the files that are named, each with its key.
+    fn files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
         let files = [
-            &self.credentials,
-            &self.password_file,
-            &self.token_file,
-            &self.nkey_file,
-            &self.ca,
-            &self.certificate,
-            &self.key,
+            ("credentials", &self.credentials),
+            ("password_file", &self.password_file),
+            ("token_file", &self.token_file),
+            ("nkey_file", &self.nkey_file),
+            ("ca", &self.ca),
+            ("certificate", &self.certificate),
+            ("key", &self.key),
         ];
-        files.into_iter().flatten()
+        files.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?)))
     }
 
     /// Makes relative paths relative to this folder, that of the configuration file.

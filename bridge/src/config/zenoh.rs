@@ -1,9 +1,9 @@
 //! The configuration of the engine zenoh: addresses, and whether bridges find each other by multicast.
 
-use linkspan::Result;
+use linkspan::Error;
 use serde::Deserialize;
 
-use super::check::{is_here, wrong};
+use super::check::{Checked, Invalid, is_here, wrong};
 
 /// The addresses by which bridges reach each other.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,33 +27,43 @@ impl Zenoh {
     /// `tls/`, else with `tcp/`.
     ///
     /// # Errors
-    /// `Malformed` with the value and a remedy.
-    pub fn validate(&self, is_encrypted: bool) -> Result<()> {
+    /// `Malformed` with the value and a remedy, and the way to the value in the table `zenoh`.
+    pub fn validate(&self, is_encrypted: bool) -> Checked {
         if self.is_empty() {
             let text = "no other bridge can be met: say where to listen, a peer, a router, or scouting";
-            return Err(wrong(text.into()));
+            return Err(Invalid::at([], wrong(text.into())));
         }
         if self.scouting && !self.trusted_network && !is_encrypted {
             let text = "scouting connects to every bridge on the network, without encryption: give keys with --tls, or set trusted_network if every machine on the network may be trusted";
-            return Err(wrong(text.into()));
+            return Err(Invalid::at(["scouting".into()], wrong(text.into())));
         }
-        for address in self.listen.iter().chain(&self.connect).chain(&self.routers) {
-            let protocol = if is_encrypted { "tls" } else { "tcp" };
-            let rest = address.strip_prefix(protocol).and_then(|rest| rest.strip_prefix('/'));
-            let host = rest.and_then(|rest| rest.rsplit_once(':'));
-            let Some((host, port)) = host.filter(|(host, _)| !host.is_empty()) else {
-                let why = if is_encrypted { "with tls" } else { "without tls" };
-                return Err(wrong(format!("{address:?} is no address {why}; write {protocol}/HOST:PORT")));
-            };
-            if port.parse::<u16>().is_err() {
-                return Err(wrong(format!("{address:?} has a port that is not a number from 0 to 65535")));
+        for (key, list) in [("listen", &self.listen), ("connect", &self.connect), ("routers", &self.routers)]
+        {
+            for (index, address) in list.iter().enumerate() {
+                self.validate_address(address, is_encrypted)
+                    .map_err(|e| Invalid::at([key.into(), index.into()], e))?;
             }
-            if !is_here(host) && !self.trusted_network && !is_encrypted {
-                let text = format!(
-                    "{address:?} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
-                );
-                return Err(wrong(text));
-            }
+        }
+        Ok(())
+    }
+
+    /// Checks one address.
+    fn validate_address(&self, address: &str, is_encrypted: bool) -> Result<(), Error> {
+        let protocol = if is_encrypted { "tls" } else { "tcp" };
+        let rest = address.strip_prefix(protocol).and_then(|rest| rest.strip_prefix('/'));
+        let host = rest.and_then(|rest| rest.rsplit_once(':'));
+        let Some((host, port)) = host.filter(|(host, _)| !host.is_empty()) else {
+            let why = if is_encrypted { "with tls" } else { "without tls" };
+            return Err(wrong(format!("{address:?} is no address {why}; write {protocol}/HOST:PORT")));
+        };
+        if port.parse::<u16>().is_err() {
+            return Err(wrong(format!("{address:?} has a port that is not a number from 0 to 65535")));
+        }
+        if !is_here(host) && !self.trusted_network && !is_encrypted {
+            let text = format!(
+                "{address:?} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
+            );
+            return Err(wrong(text));
         }
         Ok(())
     }
