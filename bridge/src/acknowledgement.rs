@@ -168,7 +168,7 @@ impl Acknowledgements {
         let respond = move |reply: Reply| acknowledgements.end(&name, id, reply);
         // A message has no deadline: its sender waits for the acknowledgement as for that of a server of this
         // machine.
-        let call = Call { body, until: BTreeMap::new(), message: Some(id) };
+        let call = Call { body, until: BTreeMap::new(), message: Some(id), request: None };
         engine.request(presence, call, self.timeout, Box::new(respond))
     }
 

@@ -118,6 +118,9 @@ pub struct Call {
     /// Identifies a message, which needs no answer and may be sent again; `None` for a request with an
     /// answer.
     pub message: Option<MessageId>,
+    /// Identifies a request with an answer, which its caller may withdraw; `None` for a message, and for a
+    /// request of a program without Linkspan.
+    pub request: Option<RequestId>,
 }
 
 /// Identifies a message among those of all machines.
@@ -129,9 +132,18 @@ pub struct MessageId {
     pub number: u64,
 }
 
+/// Identifies a request among those of all machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    /// The bridge of its caller's machine: see [`Bridge::id`].
+    pub bridge: u64,
+    /// Its number there.
+    pub number: u64,
+}
+
 impl Call {
-    /// Returns the metadata beside the body, encoded: a map of `until`, in nanoseconds for each machine, and
-    /// `message`. `None` if there is neither.
+    /// Returns the metadata beside the body, encoded: a map of `until`, in nanoseconds for each machine,
+    /// `message` and `request`. `None` if there is none of them.
     pub fn attachment(&self, encoding: Encoding) -> Option<Vec<u8>> {
         let mut map = Map::new();
         if !self.until.is_empty() {
@@ -141,6 +153,9 @@ impl Call {
         }
         if let Some(MessageId { incarnation, number }) = self.message {
             map.insert("message".to_owned(), Value::Array([incarnation, number].map(Value::from).into()));
+        }
+        if let Some(RequestId { bridge, number }) = self.request {
+            map.insert("request".to_owned(), Value::Array([bridge, number].map(Value::from).into()));
         }
         if map.is_empty() { None } else { codec::encode(&Value::Map(map), encoding).ok() }
     }
@@ -154,14 +169,16 @@ impl Call {
             let time = |at: &Value| at.as_u64().ok().map(Duration::from_nanos);
             until.extend(times.iter().filter_map(|(machine, at)| Some((machine.clone(), time(at)?))));
         }
-        let numbers = map.at("message").and_then(Value::as_array).ok();
-        let numbers =
-            numbers.and_then(|all| all.iter().map(|one| one.as_u64().ok()).collect::<Option<Vec<_>>>());
-        let message = match numbers.as_deref() {
-            Some([incarnation, number]) => Some(MessageId { incarnation: *incarnation, number: *number }),
-            _ => None,
+        let pair = |key: &str| {
+            let numbers = map.at(key).and_then(Value::as_array).ok()?;
+            match numbers.iter().map(|one| one.as_u64().ok()).collect::<Option<Vec<_>>>()?[..] {
+                [first, second] => Some((first, second)),
+                _ => None,
+            }
         };
-        Call { body, until, message }
+        let message = pair("message").map(|(incarnation, number)| MessageId { incarnation, number });
+        let request = pair("request").map(|(bridge, number)| RequestId { bridge, number });
+        Call { body, until, message, request }
     }
 }
 
@@ -359,18 +376,25 @@ mod tests {
         let second = Duration::from_secs(1);
         let until = BTreeMap::from([("north".to_owned(), 7 * second), ("west".to_owned(), second / 3)]);
         let message = Some(MessageId { incarnation: u64::MAX, number: 1 });
+        let request = Some(RequestId { bridge: u64::MAX, number: 2 });
         for encoding in [Encoding::Cbor, Encoding::Json] {
             for call in [
-                Call { body: body.clone(), until: until.clone(), message: None },
-                Call { body: body.clone(), until: until.clone(), message },
-                Call { body: body.clone(), until: BTreeMap::new(), message },
+                Call { body: body.clone(), until: until.clone(), message: None, request: None },
+                Call { body: body.clone(), until: until.clone(), message: None, request },
+                Call { body: body.clone(), until: until.clone(), message, request: None },
+                Call { body: body.clone(), until: BTreeMap::new(), message, request },
             ] {
                 let attached = call.attachment(encoding).unwrap();
                 assert_eq!(Call::of(body.clone(), Some(&attached), encoding), call);
             }
-            let plain = Call { body: body.clone(), until: BTreeMap::new(), message: None };
+            let plain = Call { body: body.clone(), until: BTreeMap::new(), message: None, request: None };
             assert_eq!(plain.attachment(encoding), None);
-            for odd in [None, Some(&b"\xff"[..]), Some(b"{\"until\":3,\"message\":[1]}"), Some(b"")] {
+            for odd in [
+                None,
+                Some(&b"\xff"[..]),
+                Some(b"{\"until\":3,\"message\":[1],\"request\":[1,2,3]}"),
+                Some(b""),
+            ] {
                 assert_eq!(Call::of(body.clone(), odd, encoding), plain);
             }
         }

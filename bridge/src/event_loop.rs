@@ -244,6 +244,9 @@ impl Bridge<'_> {
             for arrival in inbox.take() {
                 self.take(arrival)?;
             }
+            for withdrawn in self.links.take_withdrawn() {
+                self.exports.withdraw(withdrawn, self.status);
+            }
             self.status.dropped = inbox.dropped();
             // The listener of a channel did not answer: its program may have been killed, which leaves its
             // name.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use linkspan::service::server_side::since_boot;
 use linkspan::{Channel, Encoding, Error, ErrorKind, EventKind, Payload, PendingReply, RemoteFailure, Wait};
 
-use crate::engine::{self, Body, Call, MessageId, Respond};
+use crate::engine::{self, Body, Call, MessageId, RequestId, Respond};
 
 /// How a message of another machine ended.
 type Outcome = Result<(), RemoteFailure>;
@@ -43,6 +43,8 @@ struct Pending {
     until: Option<Instant>,
     /// Identifies a message; `None` for a request.
     message: Option<MessageId>,
+    /// Identifies a request that its caller may withdraw.
+    request: Option<RequestId>,
 }
 
 /// The outcome of sending a call to the server.
@@ -100,7 +102,8 @@ impl ExportedServer {
         match self.channel.start_call(&payload, Wait::none()) {
             Ok(pending_reply) => {
                 let until = call.message.is_none().then(|| Instant::now() + left);
-                self.pending.push(Pending { pending_reply, respond, until, message: call.message });
+                let Call { message, request, .. } = call;
+                self.pending.push(Pending { pending_reply, respond, until, message, request });
                 // Looking for an answer once arms the descriptor.
                 if self.answer() { Called::Ended } else { Called::Sent }
             }
@@ -143,18 +146,31 @@ impl ExportedServer {
         let mut expired = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);
         for late in self.pending.extract_if(.., is_over).collect::<Vec<_>>() {
-            let reply = match self.channel.finish_call(late.pending_reply, GIVE_UP) {
-                Ok(message) => Ok(Body { encoding: message.encoding(), bytes: message.body().clone() }),
-                Err(e) if e.kind() == ErrorKind::Timeout => {
-                    expired += 1;
-                    let text = "the server gave no answer in time";
-                    Err(failure(&Error::new(ErrorKind::Timeout, text)))
-                }
-                Err(e) => Err(failure(&e)),
-            };
-            self.finish(late, reply);
+            expired += u64::from(self.give_up(late, "the server gave no answer in time"));
         }
         expired
+    }
+
+    /// Withdraws a request whose caller waits no longer. Returns whether it had no answer; `None` if there is
+    /// no such request.
+    pub fn withdraw(&mut self, request: RequestId) -> Option<bool> {
+        let at = self.pending.iter().position(|pending| pending.request == Some(request))?;
+        let pending = self.pending.remove(at);
+        Some(self.give_up(pending, "its caller has withdrawn the request"))
+    }
+
+    /// Answers a request with what the server has answered by now, or withdraws it and answers with `Timeout`
+    /// and this text. Returns whether there was no answer.
+    fn give_up(&mut self, pending: Pending, text: &str) -> bool {
+        let (reply, had_no_answer) = match self.channel.finish_call(pending.pending_reply, GIVE_UP) {
+            Ok(message) => (Ok(Body { encoding: message.encoding(), bytes: message.body().clone() }), false),
+            Err(e) if e.kind() == ErrorKind::Timeout => {
+                (Err(failure(&Error::new(ErrorKind::Timeout, text))), true)
+            }
+            Err(e) => (Err(failure(&e)), false),
+        };
+        self.finish(pending, reply);
+        had_no_answer
     }
 
     /// Answers a call, and keeps the outcome if it is a message that was handled.

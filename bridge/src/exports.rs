@@ -9,7 +9,7 @@
 //! circle.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -19,16 +19,25 @@ use linkspan::{Channel, Error, ErrorKind, EventKind, Options, RemoteFailure, Res
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::config::Config;
-use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, Respond, Sample};
+use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, RequestId, Respond, Sample};
 use crate::exported_server::{Called, ExportedServer, failure};
 use crate::status::Status;
 
 /// The most messages of one name that are carried in a row.
 const IN_TURN: usize = 256;
 
-/// All exported names, without their transport.
+/// Withdrawals that are kept because their requests have not arrived.
+const EARLY: usize = 1024;
+
+/// All exported names.
 #[derive(Default)]
-pub struct Exports(BTreeMap<String, Exported>);
+pub struct Exports {
+    /// The names, without their transport.
+    names: BTreeMap<String, Exported>,
+    /// Withdrawals of requests that were not found: a withdrawal may overtake its request, and the request
+    /// may have gone to another machine.
+    withdrawn: VecDeque<RequestId>,
+}
 
 /// One exported name.
 struct Exported {
@@ -56,17 +65,17 @@ enum Way {
 impl Exports {
     /// Returns whether this presence is of this bridge: an engine may send it back.
     pub fn has(&self, presence: &Presence) -> bool {
-        self.0.get(&presence.name).is_some_and(|exported| exported.presence == *presence)
+        self.names.get(&presence.name).is_some_and(|exported| exported.presence == *presence)
     }
 
     /// Returns the descriptors to wait for, each with its name.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
-        self.0.iter().filter_map(|(name, exported)| Some((name.as_str(), exported.descriptor.as_ref()?)))
+        self.names.iter().filter_map(|(name, exported)| Some((name.as_str(), exported.descriptor.as_ref()?)))
     }
 
     /// Returns the endpoint of a name that is exported as a channel or a controller.
     pub fn channel(&self, name: &str) -> Option<String> {
-        match &self.0.get(name)?.way {
+        match &self.names.get(name)?.way {
             Way::Channel { endpoint, .. } => Some(endpoint.clone()),
             Way::Publisher { .. } | Way::Server(_) => None,
         }
@@ -84,7 +93,7 @@ impl Exports {
 
     /// Returns the exported servers.
     fn servers(&self) -> impl Iterator<Item = &ExportedServer> {
-        self.0.values().filter_map(|exported| match &exported.way {
+        self.names.values().filter_map(|exported| match &exported.way {
             Way::Server(server) => Some(&**server),
             Way::Publisher { .. } | Way::Channel { .. } => None,
         })
@@ -109,9 +118,9 @@ impl Exports {
             wanted.contains_key(name)
                 || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
         };
-        self.0.retain(|name, exported| is_there(name) && !exported.has_ended);
+        self.names.retain(|name, exported| is_there(name) && !exported.has_ended);
         for (name, (pattern, listed)) in wanted {
-            if let Some(exported) = self.0.get_mut(&name).filter(|it| it.presence.pattern == pattern) {
+            if let Some(exported) = self.names.get_mut(&name).filter(|it| it.presence.pattern == pattern) {
                 exported.follow(listed.incarnation, engine, status)?;
                 continue;
             }
@@ -120,14 +129,14 @@ impl Exports {
                     status.allow(&name);
                     // A publisher that is already sending may have left the descriptor unarmed.
                     exported.pump(engine, status)?;
-                    self.0.insert(name, exported);
+                    self.names.insert(name, exported);
                 }
                 // Its program has ended since it was listed.
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => {}
                 Err(e) => status.refuse(&name, e.to_string()),
             }
         }
-        let names: Vec<_> = self.0.keys().cloned().collect();
+        let names: Vec<_> = self.names.keys().cloned().collect();
         if status.exported != names {
             status.exported = names;
             status.touch();
@@ -141,7 +150,7 @@ impl Exports {
     /// # Errors
     /// Those of the engine.
     pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
-        let Some(exported) = self.0.get_mut(name) else { return Ok(false) };
+        let Some(exported) = self.names.get_mut(name) else { return Ok(false) };
         // The pidfd stays readable, so it is dropped: it would wake the loop for ever.
         if let Way::Channel { .. } = exported.way {
             exported.descriptor = None;
@@ -162,7 +171,14 @@ impl Exports {
         status: &mut Status,
     ) -> bool {
         status.request_in(name);
-        let Some(exported) = self.0.get_mut(name) else {
+        if let Some(at) = self.withdrawn.iter().position(|it| Some(*it) == call.request) {
+            self.withdrawn.remove(at);
+            status.withdrawn();
+            let text = "its caller had withdrawn the request before it arrived";
+            respond(Err(failure(&Error::new(ErrorKind::Timeout, text))));
+            return false;
+        }
+        let Some(exported) = self.names.get_mut(name) else {
             respond(Err(gone()));
             return false;
         };
@@ -179,10 +195,29 @@ impl Exports {
         called == Called::Ended
     }
 
+    /// Withdraws a request whose caller waits no longer: a server that has not received it does not begin
+    /// with it.
+    pub fn withdraw(&mut self, request: RequestId, status: &mut Status) {
+        for exported in self.names.values_mut() {
+            if let Way::Server(server) = &mut exported.way
+                && let Some(had_no_answer) = server.withdraw(request)
+            {
+                if had_no_answer {
+                    status.withdrawn();
+                }
+                return;
+            }
+        }
+        if self.withdrawn.len() >= EARLY {
+            self.withdrawn.pop_front();
+        }
+        self.withdrawn.push_back(request);
+    }
+
     /// Answers the requests whose deadline has passed, and counts them.
     pub fn expire(&mut self, status: &mut Status) {
         let now = Instant::now();
-        for exported in self.0.values_mut() {
+        for exported in self.names.values_mut() {
             if let Way::Server(server) = &mut exported.way {
                 status.expired(server.expire(now));
             }

@@ -17,9 +17,9 @@
 //! A program that uses the engine without Linkspan has no presence: its first message makes a local
 //! publisher.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use linkspan::{
@@ -31,7 +31,7 @@ use crate::acknowledgement::Acknowledgements;
 use crate::clocks::Clocks;
 use crate::config::Config;
 use crate::engine::{
-    Body, Call, Engine, MessageId, Newest, Origin, Pattern, Presence, Reply, Sample, failure,
+    Body, Call, Engine, MessageId, Newest, Origin, Pattern, Presence, Reply, RequestId, Sample, failure,
 };
 use crate::exports::dup;
 use crate::inbox::Inbox;
@@ -50,10 +50,15 @@ pub struct Imports {
     acknowledgements: Acknowledgements,
     clocks: Clocks,
     /// Requests without an answer in time, each until its caller's own time-out has surely passed.
-    given_up: Arc<Mutex<Vec<(Instant, Request)>>>,
+    given_up: Arc<Mutex<Vec<GivenUp>>>,
+    /// The number of the last request that was sent to another machine.
+    last_request: u64,
     /// Wakes the loop when a request has been given up.
     inbox: Inbox,
 }
+
+/// A request without an answer in time, and when its caller's own time-out has surely passed.
+type GivenUp = (Instant, Arc<Request>);
 
 /// The presences of one name, in the order in which they appeared, and the local end of the chosen one.
 #[derive(Default)]
@@ -75,8 +80,10 @@ enum Local {
     Server {
         /// The server's presence.
         presence: Presence,
-        server: Server,
+        server: Box<Server>,
         descriptor: OwnedFd,
+        /// Requests under way, each with its number.
+        under_way: Vec<(u64, Weak<Request>)>,
     },
     /// A listener for a channel or a controller; each program that connects gets a link.
     Channel {
@@ -132,7 +139,8 @@ impl Local {
         // A program that sends a longer request gets `TooLarge` itself, before it has sent anything.
         options.max_message_size = engine.longest_request().unwrap_or(u64::MAX).min(options.max_message_size);
         let server = Server::serve(name, &options)?;
-        Ok(Local::Server { descriptor: dup(&server)?, presence, server })
+        let descriptor = dup(&server)?;
+        Ok(Local::Server { descriptor, presence, server: server.into(), under_way: Vec::new() })
     }
 }
 
@@ -152,7 +160,8 @@ impl Imports {
     /// Creates a set without names.
     pub fn new(inbox: Inbox, clocks: Clocks, config: &Config) -> Imports {
         let acknowledgements = Acknowledgements::new(inbox.clone(), config.request_timeout());
-        Imports { names: BTreeMap::new(), acknowledgements, clocks, given_up: Arc::default(), inbox }
+        let (names, given_up) = Default::default();
+        Imports { names, acknowledgements, clocks, given_up, last_request: 0, inbox }
     }
 
     /// Returns when a name is to be taken anew, messages are to be sent again, or a caller gives up.
@@ -443,8 +452,24 @@ impl Imports {
             }
             return Ok(());
         }
-        let Some(Local::Server { presence, server, .. }) = local else { return Ok(()) };
+        self.forward(name, engine, config, status)?;
+        self.withdraw(name, engine, links)
+    }
+
+    /// Sends the requests that have arrived at a server to its machine.
+    fn forward(
+        &mut self,
+        name: &str,
+        engine: &dyn Engine,
+        config: &Config,
+        status: &mut Status,
+    ) -> Result<()> {
         for _ in 0..IN_TURN {
+            let Some(Name { presences, local: Some(Local::Server { presence, server, under_way, .. }) }) =
+                self.names.get_mut(name)
+            else {
+                return Ok(());
+            };
             let request = match server.next(Wait::none()) {
                 Ok(Some(request)) => request,
                 Ok(None) => return Ok(()),
@@ -465,10 +490,13 @@ impl Imports {
             let left = request.remaining().unwrap_or(Duration::MAX).min(config.request_timeout());
             // Any machine that has the name may get the request, so its deadline is computed by the clock of
             // each.
-            let machines = self.names.get(name).into_iter().flat_map(|it| &it.presences);
-            let machines = machines.map(|presence| &presence.machine);
+            let machines = presences.iter().map(|presence| &presence.machine);
             let until = machines.filter_map(|it| Some((it.clone(), self.clocks.after(it, left)?)));
-            let call = Call { body, until: until.collect(), message: None };
+            self.last_request += 1;
+            let id = RequestId { bridge: engine.id(), number: self.last_request };
+            let call = Call { body, until: until.collect(), message: None, request: Some(id) };
+            let request = Arc::new(request);
+            under_way.push((id.number, Arc::downgrade(&request)));
             // The caller's own time-out ends first: it is to get its own `Timeout`, not one of another
             // machine.
             let is_callers = left < config.request_timeout();
@@ -490,6 +518,24 @@ impl Imports {
                 };
             };
             engine.request(presence, call, left, Box::new(respond))?;
+        }
+        Ok(())
+    }
+
+    /// Withdraws the requests to a server whose callers wait no longer from the machines that may have them.
+    /// The answered ones are removed.
+    fn withdraw(&mut self, name: &str, engine: &dyn Engine, links: &Links) -> Result<()> {
+        let Some(Name { presences, local: Some(Local::Server { under_way, .. }) }) = self.names.get_mut(name)
+        else {
+            return Ok(());
+        };
+        under_way.retain(|(_, request)| request.strong_count() > 0);
+        let is_over = |(_, request): &mut (u64, Weak<Request>)| {
+            request.upgrade().is_some_and(|request| request.is_withdrawn())
+        };
+        let machines: BTreeSet<&str> = presences.iter().map(|presence| &*presence.machine).collect();
+        for (number, _) in under_way.extract_if(.., is_over) {
+            links.withdraw(number, &machines, engine)?;
         }
         Ok(())
     }

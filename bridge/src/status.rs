@@ -61,6 +61,8 @@ pub struct Status {
     pub late: u64,
     /// Requests of other machines that servers had not answered at their deadline, and that were withdrawn.
     pub expired: u64,
+    /// Requests of other machines that their callers withdrew before servers had answered.
+    pub withdrawn: u64,
     /// Links between programs of this machine and of others.
     pub links: u64,
     /// Names that are exported.
@@ -155,6 +157,12 @@ impl Status {
     pub fn expired(&mut self, count: u64) {
         self.expired += count;
         self.changed |= count > 0;
+    }
+
+    /// Counts a request of another machine that its caller withdrew before it had an answer.
+    pub fn withdrawn(&mut self) {
+        self.withdrawn += 1;
+        self.changed = true;
     }
 
     /// Counts and logs a message that is lost because the engine carries none of its size.
@@ -352,6 +360,7 @@ impl Status {
             ("requests_out", self.requests_out.into()),
             ("late", self.late.into()),
             ("expired", self.expired.into()),
+            ("withdrawn", self.withdrawn.into()),
             ("links", self.links.into()),
             ("exported", exported.into()),
             ("imported", Value::Map(imported.map(text).collect())),

@@ -149,7 +149,9 @@ class Stopped:
 
     def is_over(self) -> bool:
         status = self.north.status()
-        return status.get("expired", 0) + status.get("late", 0) == status.get("requests_in", 0) - 1
+        # A caller withdraws its request when its time-out passes, which may arrive before the bridge here gives it up.
+        over = sum(status.get(key, 0) for key in ("expired", "late", "withdrawn"))
+        return over == status.get("requests_in", 0) - 1
 
     def check_that_it_begins_with_none(self) -> None:
         eventually(self.is_over, "the time of each request is over")
@@ -189,6 +191,50 @@ def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program:
     assert "Timeout" in said, said
     eventually(lambda: stopped.came() == 1, "the request has come")
     stopped.check_that_it_begins_with_none()
+
+
+#: Callers without a deadline of their own: the first gives its request up and goes on, the second waits and is killed.
+WITHDRAWS = {
+    "given up": """
+import linkspan, sys, time
+channel = linkspan.connect("lab/work")
+request = channel.start_call(1)
+sys.stdin.readline()
+try:
+    channel.finish_call(request, timeout=0.01)
+except linkspan.Timeout:
+    print("Timeout", file=sys.stderr, flush=True)
+time.sleep(600)
+""",
+    "killed": """
+import linkspan
+linkspan.connect("lab/work").call(1, timeout=600)
+""",
+}
+
+
+@pytest.mark.parametrize("program", WITHDRAWS.values(), ids=WITHDRAWS.keys())
+def test_withdrawn_request_is_not_begun_by_a_server_of_another_machine(pair, program: str):
+    north, south, _ = pair
+    stopped = Stopped(north, south)
+    command = [sys.executable, "-c", program]
+    calling = subprocess.Popen(command, env=south.env, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    south.running.append(calling)
+    eventually(lambda: stopped.came() == 1, "the request has come")
+    assert north.status()["withdrawn"] == 0, "it is not withdrawn yet"
+    if "stdin" in program:
+        calling.stdin.write("\n")
+        calling.stdin.flush()
+        assert calling.stderr.readline() == "Timeout\n"
+    else:
+        kill(calling)
+    eventually(lambda: north.status()["withdrawn"] == 1, "the withdrawal has come")
+    status = north.status()
+    assert (status["expired"], status["late"]) == (0, 0), status
+    stopped.check_that_it_begins_with_none()
+    calling.kill()
+    calling.wait(SOON)
+    calling.stderr.close()
 
 
 def test_idempotent_request_that_is_sent_again_keeps_its_deadline(machines, meeting):

@@ -2,14 +2,14 @@
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender has no such link, 3 the links that it has, 4 its clock |
+//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender has no such link, 3 the links that it has, 4 its clock, 5 it withdraws a request |
 //! | 1 | the kind of the unit |
 //! | 2 | 1 to request a retransmission, or an acknowledgement; of type 4, the clock of the receiver |
 //! | 3–7 | zero |
 //! | 8–15 | the sending bridge |
 //! | 16–23 | the bridge whose program connected |
 //! | 24–31 | the number of the link among those |
-//! | 32–39 | the number of the unit; of type 4, the nanoseconds that the sender's clock shows |
+//! | 32–39 | the number of the unit; of type 4, the nanoseconds that the sender's clock shows; of type 5, the number of the request |
 //! | 40–47 | the number up to which all units have been received |
 //! | 48–55 | the number up to which all have been delivered to the program |
 //!
@@ -66,6 +66,8 @@ pub enum BridgeMessage {
     /// What the clock of the sender's machine shows, and whether the receiver is to send the value of its
     /// own.
     Clock(Duration, bool),
+    /// The caller of the sender's request of this number waits for its answer no longer.
+    Withdrawn(u64),
 }
 
 impl BridgeMessage {
@@ -77,6 +79,7 @@ impl BridgeMessage {
             BridgeMessage::Unknown(id) => (2, *id, None),
             BridgeMessage::Known(_) => (3, none, None),
             BridgeMessage::Clock(..) => (4, none, None),
+            BridgeMessage::Withdrawn(_) => (5, none, None),
         };
         let mut requests_answer = packet.is_some_and(|packet| packet.requests_answer);
         let (received, delivered) = packet.map_or((0, 0), |packet| (packet.received, packet.delivered));
@@ -87,6 +90,9 @@ impl BridgeMessage {
         if let BridgeMessage::Clock(clock, requests_clock) = self {
             (unit.0, requests_answer) =
                 (u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX), *requests_clock);
+        }
+        if let BridgeMessage::Withdrawn(number) = self {
+            unit.0 = *number;
         }
         let mut bytes = Vec::with_capacity(HEAD + unit.2.len());
         bytes.extend([what, unit.1, requests_answer.into(), 0, 0, 0, 0, 0]);
@@ -124,6 +130,7 @@ impl BridgeMessage {
                 BridgeMessage::Known(known.map(id).collect::<Option<_>>()?)
             }
             4 => BridgeMessage::Clock(Duration::from_nanos(field(32)?), bytes[2] == 1),
+            5 => BridgeMessage::Withdrawn(field(32)?),
             _ => return None,
         };
         Some((from, message))
@@ -145,12 +152,13 @@ mod tests {
             BridgeMessage::Unknown(id),
             BridgeMessage::Clock(Duration::from_nanos(u64::MAX - 1), true),
             BridgeMessage::Clock(Duration::from_nanos(1), false),
+            BridgeMessage::Withdrawn(u64::MAX),
             BridgeMessage::Known(vec![id, Id { caller: 1, number: 2 }]),
         ] {
             let bytes = Bytes::from(message.to_bytes(11));
             assert_eq!(BridgeMessage::from_bytes(&bytes), Some((11, message.clone())), "{message:?}");
             assert_eq!(BridgeMessage::from_bytes(&bytes.slice(..HEAD - 1)), None);
         }
-        assert_eq!(BridgeMessage::from_bytes(&Bytes::from(vec![5; HEAD])), None);
+        assert_eq!(BridgeMessage::from_bytes(&Bytes::from(vec![6; HEAD])), None);
     }
 }

@@ -21,7 +21,7 @@ use linkspan::{RelayCaller, RelayLink, Result};
 use super::link::{CALL, CallOutcome, Link, STREAM};
 use super::packet::{BridgeMessage, Id, What};
 use crate::clocks::Clocks;
-use crate::engine::{Bridge, Engine};
+use crate::engine::{Bridge, Engine, RequestId};
 use crate::inbox::Inbox;
 use crate::status::Status;
 
@@ -71,13 +71,16 @@ pub struct Links {
     pub(super) ready: BTreeSet<Id>,
     /// Streams that other bridges have opened.
     pub(super) opened: Vec<Opened>,
+    /// Requests that other bridges have withdrawn, and the loop has not taken.
+    withdrawn: Vec<RequestId>,
 }
 
 impl Links {
     /// Creates a set without links.
     pub fn new(own: u64, machine: String, inbox: Inbox, clocks: Clocks) -> Links {
-        let (bridges, links, ready, opened) = Default::default();
-        Links { own, machine, inbox, bridges, clocks, links, last: 0, calls: Arc::default(), ready, opened }
+        let (bridges, links, ready, opened, withdrawn) = Default::default();
+        let calls = Arc::default();
+        Links { own, machine, inbox, bridges, clocks, links, last: 0, calls, ready, opened, withdrawn }
     }
 
     /// Returns the descriptors to wait for.
@@ -130,6 +133,23 @@ impl Links {
     /// that has not seen this one's presence yet drops the packet, and requests the value later.
     fn send_clock(&self, to: &Bridge, requests_answer: bool, engine: &dyn Engine) -> Result<()> {
         engine.send(to, BridgeMessage::Clock(since_boot(), requests_answer).to_bytes(self.own).into())
+    }
+
+    /// Sends the bridges of these machines that a request of this bridge was withdrawn. The packet may be
+    /// lost; the request has a deadline, too.
+    ///
+    /// # Errors
+    /// Those of the engine's `send`.
+    pub fn withdraw(&self, number: u64, machines: &BTreeSet<&str>, engine: &dyn Engine) -> Result<()> {
+        let mut bridges = self.bridges.iter().filter(|bridge| machines.contains(bridge.machine.as_str()));
+        bridges.try_for_each(|bridge| {
+            engine.send(bridge, BridgeMessage::Withdrawn(number).to_bytes(self.own).into())
+        })
+    }
+
+    /// Takes the requests that other bridges have withdrawn.
+    pub fn take_withdrawn(&mut self) -> Vec<RequestId> {
+        std::mem::take(&mut self.withdrawn)
     }
 
     /// Returns whether other bridges are known.
@@ -201,6 +221,8 @@ impl Links {
                 }
                 return Ok(self.clocks.received(from, clock));
             }
+            // A bridge can withdraw its own requests alone.
+            BridgeMessage::Withdrawn(number) => self.withdrawn.push(RequestId { bridge: from, number }),
             BridgeMessage::Unknown(id) => {
                 // A bridge can end its own links alone.
                 if let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) {

@@ -47,6 +47,12 @@ pub struct ClientTx {
     unanswered: AtomicU64,
     /// Whether the client has closed its sending side and only waits for answers.
     half_closed: AtomicBool,
+    /// Whether the client has disconnected.
+    closed: AtomicBool,
+    /// Requests that the client withdrew after the program had got them, the newest last.
+    withdrawn: Mutex<VecDeque<u64>>,
+    /// Whether `withdrawn` has been used. Read without the lock.
+    has_withdrawn: AtomicBool,
     /// Bytes of the longest message that the client accepts.
     max_message_size: u64,
     options: Options,
@@ -102,6 +108,9 @@ impl ClientTx {
             sequence: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            withdrawn: Mutex::default(),
+            has_withdrawn: AtomicBool::new(false),
             negotiated: negotiated.cloned(),
             max_message_size,
             options: options.clone(),
@@ -314,6 +323,33 @@ impl ClientTx {
         self.unanswered.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
     }
 
+    /// Records that the client has withdrawn a request, which the program may have got already. Only a
+    /// server that stands for one of another machine can still do something about it.
+    pub fn note_withdrawal(&self, request: u64) {
+        /// More are forgotten, and end with their deadlines.
+        const MOST: usize = 1024;
+        if self.options.machine.is_none() {
+            return;
+        }
+        let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.unanswered.load(Ordering::Acquire) == 0 {
+            // The answer has crossed the withdrawal.
+            withdrawn.clear();
+        } else {
+            if withdrawn.len() >= MOST {
+                withdrawn.pop_front();
+            }
+            withdrawn.push_back(request);
+        }
+        self.has_withdrawn.store(!withdrawn.is_empty(), Ordering::Release);
+    }
+
+    /// Whether the client has withdrawn this request.
+    fn has_withdrawn(&self, request: u64) -> bool {
+        self.has_withdrawn.load(Ordering::Acquire)
+            && self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner).contains(&request)
+    }
+
     /// Records that this request is consumed.
     fn finished(&self, message: &Message) {
         if let Some(session_state) = self.session_state() {
@@ -328,6 +364,7 @@ impl ClientTx {
 
     /// Records that the client has disconnected: what waits is dropped and counted.
     pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let mut state = self.state();
         self.event_log.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
         (state.tx, state.partial) = (None, None);
@@ -387,6 +424,18 @@ impl Request {
     #[doc(hidden)]
     pub fn remaining(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_sub(since_boot()))
+    }
+
+    /// Whether its caller waits no longer: it has withdrawn the request, or its connection has ended and it
+    /// cannot come back for the answer. Known after the server has looked for the next request, and for withdrawals only to a
+    /// server with [`Options::with_machine`].
+    ///
+    /// [`Options::with_machine`]: crate::Options::with_machine
+    #[doc(hidden)]
+    pub fn is_withdrawn(&self) -> bool {
+        let is_idempotent = self.message.header().flags & flags::IDEMPOTENT != 0;
+        self.client_tx.has_withdrawn(self.message.sequence())
+            || !is_idempotent && self.client_tx.closed.load(Ordering::Acquire)
     }
 
     /// Acknowledges this message and what its sender sent before it, on a server with

@@ -31,7 +31,7 @@ use crate::channel::{Acknowledge, Options};
 use crate::deadline::Waiting;
 use crate::error::{Doing, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Message, Payload};
+use crate::message::{Message, Payload, withdrawal};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
@@ -425,6 +425,9 @@ impl Clients {
                             client.send_ack(AckTrigger::Requested);
                         }
                         Kind::Ack => {
+                            if let Some(request) = withdrawal::read(&frame) {
+                                client.client_tx.note_withdrawal(request);
+                            }
                             let acknowledged = client.negotiated.as_ref().map(|negotiated| {
                                 negotiated.session_state.acknowledged(frame.header.correlation)
                             });
