@@ -1,9 +1,9 @@
 //! A received message and a payload to be sent: a header, a body, and the value in it.
 //!
 //! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the
-//! program reads. The value is decoded when it is first asked for and kept. Small messages are
+//! program reads. The value is decoded when it is first asked for and kept. Messages are
 //! recycled: the last owner of one leaves its allocation to the next message of the same thread, so
-//! receiving in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value
+//! receiving small messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value
 //! that may be sent more than once, for replay and to several peers.
 
 pub(crate) mod failure;
@@ -282,17 +282,19 @@ impl Message {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        // The last owner recycles a small message. A count of one cannot grow again: only this
-        // thread could clone it. A greater count leaves the memory to the other owners.
+        // The last owner recycles the message. A count of one cannot grow again: only this thread
+        // could clone it. A greater count leaves the memory to the other owners.
         if let Some(mut inner) = self.0.take()
-            && inner.body.len() <= spare::LONGEST
             && Arc::strong_count(&inner) == 1
         {
-            // The decoded value may be large, and is not recycled.
-            if inner.value.get().is_some()
-                && let Some(place) = Arc::get_mut(&mut inner)
-            {
+            // The decoded value and a long body may be large, and are not recycled.
+            let is_long = inner.body.len() > spare::LONGEST;
+            if is_long || inner.value.get().is_some() {
+                let Some(place) = Arc::get_mut(&mut inner) else { return };
                 place.value.take();
+                if is_long {
+                    (place.body, place.owns_body) = (Body::default(), false);
+                }
             }
             // At a thread's end the list may be destroyed already.
             let _ = RECYCLED.try_with(|last| {
@@ -307,7 +309,7 @@ impl Drop for Message {
 }
 
 thread_local! {
-    /// The small messages that this thread dropped last, to be recycled.
+    /// The messages that this thread dropped last, to be recycled.
     static RECYCLED: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 

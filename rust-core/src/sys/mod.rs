@@ -33,6 +33,7 @@ pub(crate) mod child;
 pub(crate) mod claim;
 pub(crate) mod clock;
 pub(crate) mod closing;
+pub(crate) mod crc;
 pub(crate) mod datagram;
 pub(crate) mod directory;
 pub(crate) mod eventfd;

@@ -63,6 +63,12 @@ impl RecordHeader {
     /// that may have been overtaken checks that first, because an overwritten word is just as
     /// invalid.
     pub fn from_word(word: u64, lap: u64, left: u64) -> Result<RecordHeader> {
+        RecordHeader::valid(word, lap, left).ok_or_else(|| invalid(word))
+    }
+
+    /// [`RecordHeader::from_word`] without the error.
+    #[inline]
+    pub fn valid(word: u64, lap: u64, left: u64) -> Option<RecordHeader> {
         let record =
             RecordHeader { size: word & SIZE, pad: word >> 48 & 1 == 1, refers: word >> 47 & 1 == 1 };
         let fits = if record.pad {
@@ -70,13 +76,8 @@ impl RecordHeader {
         } else {
             (MIN_RECORD..=left).contains(&record.size)
         };
-        if word >> 49 != lap & 0x7FFF || !fits || !record.size.is_multiple_of(GRANULE) {
-            let text = format!(
-                "the publisher's ring holds the record header {word:#018x}, which is invalid at this position"
-            );
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        Ok(record)
+        let is_valid = word >> 49 == lap & 0x7FFF && fits && record.size.is_multiple_of(GRANULE);
+        is_valid.then_some(record)
     }
 
     /// Whether a message header with these lengths belongs to this record. The lengths come from
@@ -86,6 +87,14 @@ impl RecordHeader {
         extension <= MAX_EXTENSION
             && total.and_then(|total| total.checked_next_multiple_of(GRANULE)) == Some(self.size)
     }
+}
+
+#[cold]
+fn invalid(word: u64) -> Error {
+    let text = format!(
+        "the publisher's ring holds the record header {word:#018x}, which is invalid at this position"
+    );
+    Error::new(ErrorKind::Malformed, text)
 }
 
 #[cfg(test)]

@@ -48,22 +48,16 @@ pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Vec<Reference
     if header.extension != 0 || header.encoding != Encoding::Cbor {
         return malformed("beside an extension, or in a body that is not CBOR");
     }
-    let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let count = words.first().and_then(|count| usize::try_from(*count).ok()).unwrap_or(0);
+    let words = bytes.as_chunks::<8>().0;
+    let count = words.first().and_then(|count| usize::try_from(u64::from_le_bytes(*count)).ok()).unwrap_or(0);
     if count == 0 || count > MOST || words.len() < 1 + count * REFERENCE / 8 {
         return malformed("of which there are none, too many, or fewer than it says");
     }
     let mut references = Vec::with_capacity(count);
     let (mut total, mut last) = (0u64, 0);
-    for one in words[1..].chunks_exact(REFERENCE / 8).take(count) {
-        let reference = Reference {
-            at: one[0],
-            length: one[1],
-            slot: one[2],
-            file: one[3],
-            from: one[4],
-            filling: one[5],
-        };
+    for one in words[1..].as_chunks::<{ REFERENCE / 8 }>().0.iter().take(count) {
+        let [at, length, slot, file, from, filling] = one.map(u64::from_le_bytes);
+        let reference = Reference { at, length, slot, file, from, filling };
         if reference.at < last || reference.length == 0 {
             return malformed("whose places do not ascend, or that have no bytes");
         }

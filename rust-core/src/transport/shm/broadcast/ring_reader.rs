@@ -28,7 +28,7 @@ use super::views::{Referring, Resolved};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::{self, aligned};
-use crate::frame::{HEADER, Header, Incoming, flags};
+use crate::frame::{HEADER, Header, Incoming, WORDS, flags};
 use crate::sys::memory::PeerMemory;
 use crate::transport::broadcast::{Received, Start};
 
@@ -39,6 +39,9 @@ pub(crate) struct RingReader<P> {
     peer: P,
     /// Bytes of the ring, a power of two.
     ring: u64,
+    /// Its logarithm: a position shifted by it is the lap. A division would take as long as the copy
+    /// of a short message.
+    shift: u32,
     /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
     limit: u64,
     /// The position of the next record, in bytes since the creation of the ring.
@@ -106,8 +109,9 @@ impl<P: Memory> RingReader<P> {
     /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
     /// begins.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
+        let (ring, shift) = (ring as u64, ring.trailing_zeros());
         let mut ring_reader =
-            RingReader { peer, ring: ring as u64, limit, position: 0, retained: None, sequence: None };
+            RingReader { peer, ring, shift, limit, position: 0, retained: None, sequence: None };
         match start {
             Start::Newest if ring_reader.word(at::COUNT) > 0 => {
                 ring_reader.position = ring_reader.word(at::LATEST);
@@ -355,7 +359,7 @@ impl<P: Memory> RingReader<P> {
             return Err(ReadError::Overtaken);
         }
         let left = self.ring - (position & (self.ring - 1));
-        let record = RecordHeader::from_word(word, position / self.ring, left)?;
+        let record = RecordHeader::from_word(word, position >> self.shift, left)?;
         if record.size > tail - position {
             let text = "the publisher's ring holds a record that ends behind its tail";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
@@ -407,12 +411,19 @@ impl<P: Memory> RingReader<P> {
         Ok(Referring { header, rest, references })
     }
 
+    /// Copies the message header of a record, word by word.
+    #[inline]
+    fn header_words(&self, position: u64) -> [u64; WORDS] {
+        let offset = self.offset_of(position) + GRANULE as usize;
+        std::array::from_fn(|i| self.peer.load(offset + i * 8, Ordering::Relaxed))
+    }
+
     /// Copies the message header of a record and decodes it.
     fn copy_header(&self, position: u64) -> std::result::Result<Header, ReadError> {
-        let offset = self.offset_of(position) + GRANULE as usize;
+        let words = self.header_words(position);
         let mut header = [0; HEADER];
-        for (i, word) in header.chunks_exact_mut(8).enumerate() {
-            word.copy_from_slice(&self.peer.load(offset + i * 8, Ordering::Relaxed).to_le_bytes());
+        for (bytes, word) in header.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
         }
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);

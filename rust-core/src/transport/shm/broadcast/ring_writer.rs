@@ -19,6 +19,7 @@ use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
 use super::record::{GRANULE, RecordHeader, SIZE};
 use crate::frame::{HEADER, Outgoing};
+use crate::sys::crc;
 
 /// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
 /// writes.
@@ -28,6 +29,9 @@ pub(in crate::transport::shm) struct RingWriter<M> {
     mine: M,
     /// Bytes of the ring, a power of two.
     ring: u64,
+    /// Its logarithm: a position shifted by it is the lap. A division would take as long as the copy
+    /// of a short message.
+    shift: u32,
     /// The position behind the newest record, committed or not.
     tail: u64,
     /// The position up to which readers know of records.
@@ -46,7 +50,8 @@ impl<M: OwnMemory> RingWriter<M> {
     /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero behind its
     /// header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
-        RingWriter { mine, ring: ring as u64, tail: 0, committed: 0, latest: 0, restart: 0, count: 0 }
+        let (ring, shift) = (ring as u64, ring.trailing_zeros());
+        RingWriter { mine, ring, shift, tail: 0, committed: 0, latest: 0, restart: 0, count: 0 }
     }
 
     /// The memory of the ring.
@@ -98,13 +103,19 @@ impl<M: OwnMemory> RingWriter<M> {
         self.reserve(end);
         if pad > 0 {
             let pad = RecordHeader::pad(pad);
-            self.mine.store(self.offset_of(self.tail), pad.to_word(self.tail / self.ring), Ordering::Relaxed);
+            self.mine.store(
+                self.offset_of(self.tail),
+                pad.to_word(self.tail >> self.shift),
+                Ordering::Relaxed,
+            );
         }
         let offset = self.offset_of(start);
-        self.mine.store(offset, record.to_word(start / self.ring), Ordering::Relaxed);
+        self.mine.store(offset, record.to_word(start >> self.shift), Ordering::Relaxed);
         self.mine.store(offset + 8, frame.header.sequence, Ordering::Relaxed);
         let offset = offset + GRANULE as usize;
-        self.mine.copy_in_racing(offset, &frame.header.to_bytes());
+        for (place, word) in (offset..).step_by(8).zip(frame.header.words(crc::of_words)) {
+            self.mine.store(place, word, Ordering::Relaxed);
+        }
         self.mine.copy_in_racing(offset + HEADER, frame.extension);
         self.mine.copy_in_racing(offset + HEADER + frame.extension.len(), frame.body);
         self.count += 1;

@@ -46,6 +46,8 @@ impl Slot {
     fn claim(&mut self, viewers: &mut Viewers, slot: usize) -> bool {
         let Some(file) = self.file.as_ref() else { return false };
         let word = self.length + files::at::FILLING;
+        // Readers have the line; it comes while those of their pages do.
+        file.prefetch(word);
         if viewers.is_viewed(slot) {
             return false;
         }
@@ -281,15 +283,23 @@ impl Table {
             return None;
         }
         self.viewers.forget_those_that_have_gone();
-        let mut free: Vec<usize> = (0..self.slots.len()).filter(|slot| self.is_ours(*slot)).collect();
+        // No allocation: this is done for each array.
+        let mut free = [0; SLOTS];
+        let mut count = 0;
+        for slot in 0..self.slots.len().min(SLOTS) {
+            if self.is_ours(slot) {
+                free[count] = slot;
+                count += 1;
+            }
+        }
+        let free = &mut free[..count];
         free.sort_by_key(|slot| (self.slots[*slot].published, self.slots[*slot].length));
         let range = bytes..=bytes.saturating_mul(MAX_OVERSIZE);
-        let fits: Vec<usize> =
-            free.iter().copied().filter(|slot| range.contains(&self.slots[*slot].length)).collect();
-        if let Some(slot) =
-            fits.iter().copied().find(|slot| self.is_past(*slot, of.ring) && self.claim(*slot))
-        {
-            return Some((slot, self.slots[slot].file.take()?));
+        let past = free.iter().find(|slot| {
+            range.contains(&self.slots[**slot].length) && self.is_past(**slot, of.ring) && self.claim(**slot)
+        });
+        if let Some(slot) = past {
+            return Some((*slot, self.slots[*slot].file.take()?));
         }
         let length = bytes.next_multiple_of(STEP);
         if self.has_room(length, of.most)
@@ -297,10 +307,11 @@ impl Table {
         {
             return Some(made);
         }
-        if let Some(slot) = fits.into_iter().find(|slot| self.claim(*slot)) {
-            return Some((slot, self.slots[slot].file.take()?));
+        let fits = free.iter().find(|slot| range.contains(&self.slots[**slot].length) && self.claim(**slot));
+        if let Some(slot) = fits {
+            return Some((*slot, self.slots[*slot].file.take()?));
         }
-        for slot in free {
+        for slot in free.iter().copied() {
             if self.has_room(length, of.most) {
                 break;
             }

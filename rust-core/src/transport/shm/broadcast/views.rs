@@ -54,11 +54,18 @@ enum File {
 
 /// What a subscriber says that it views.
 #[derive(Debug)]
-pub(super) struct Viewing {
+pub(super) struct Viewing(Arc<Shared>);
+
+/// What the subscriber and its views share: one reference count for each view to change.
+#[derive(Debug)]
+struct Shared {
     page: Arc<MemoryFile>,
     /// Its end tells the publisher that nothing is viewed any more.
-    socket: Arc<Guarded>,
-    count: Arc<AtomicUsize>,
+    _socket: Arc<Guarded>,
+    /// How many views there are.
+    count: AtomicUsize,
+    /// The process that subscribed, as a count of forks.
+    generation: u64,
 }
 
 /// Elements that lie in a slot, which the publisher leaves as they are until the drop.
@@ -67,10 +74,7 @@ struct View {
     from: usize,
     length: usize,
     slot: usize,
-    page: Arc<MemoryFile>,
-    _socket: Arc<Guarded>,
-    count: Arc<AtomicUsize>,
-    generation: u64,
+    shared: Arc<Shared>,
 }
 
 impl AsRef<[u8]> for View {
@@ -82,10 +86,10 @@ impl AsRef<[u8]> for View {
 impl Drop for View {
     fn drop(&mut self) {
         // In a forked child the page is absent, and the view is the parent's.
-        if fork::generation() == self.generation {
-            claims::end_view(&*self.page, self.slot);
+        if fork::generation() == self.shared.generation {
+            claims::end_view(&*self.shared.page, self.slot);
             // In this order: what the page says is never more than the share.
-            self.count.fetch_sub(1, Ordering::Release);
+            self.shared.count.fetch_sub(1, Ordering::Release);
         }
     }
 }
@@ -93,28 +97,32 @@ impl Drop for View {
 impl Viewing {
     /// Nothing is viewed yet. The publisher has `page`, and the other end of `socket`.
     pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>) -> Viewing {
-        Viewing { page, socket, count: Arc::default() }
+        let (count, generation) = (AtomicUsize::new(0), fork::generation());
+        Viewing(Arc::new(Shared { page, _socket: socket, count, generation }))
     }
 
     /// Whether the program has views.
     pub fn has_views(&self) -> bool {
-        self.count.load(Ordering::Acquire) > 0
+        self.0.count.load(Ordering::Acquire) > 0
     }
 
     /// A view of these bytes, where one more may be viewed; `None` in it where they are not there any more.
     fn view(&self, memory: &Arc<PeerMemory>, reference: &Place) -> Option<Option<Bytes>> {
+        let shared = &self.0;
         // Whoever receives is alone in adding to it.
-        if self.count.load(Ordering::Acquire) >= SHARE {
+        if shared.count.load(Ordering::Acquire) >= SHARE {
             return None;
         }
         let Place { slot, from, length, word, filling } = *reference;
-        if !claims::begin_view(&*self.page, &**memory, word, slot, filling) {
+        // The publisher wrote both lines last: they come while that of the page does.
+        memory.prefetch(word);
+        memory.prefetch(from);
+        if !claims::begin_view(&*shared.page, &**memory, word, slot, filling) {
             return Some(None);
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let (page, count, generation) = (self.page.clone(), self.count.clone(), fork::generation());
-        let (memory, _socket) = (memory.clone(), self.socket.clone());
-        Some(Some(Bytes::from_owner(View { memory, from, length, slot, page, _socket, count, generation })))
+        shared.count.fetch_add(1, Ordering::Relaxed);
+        let (memory, shared) = (memory.clone(), shared.clone());
+        Some(Some(Bytes::from_owner(View { memory, from, length, slot, shared })))
     }
 }
 

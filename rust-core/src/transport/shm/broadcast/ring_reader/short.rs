@@ -1,6 +1,6 @@
 //! The fast path of a subscriber: a short record that is the next in number becomes a message in one copy.
 //!
-//! It makes the checks of the general path in the same order, and changes nothing before it is certain to end. Pads, gaps, long
+//! It makes the checks of the general path, and changes nothing before it is certain to end. Pads, gaps, long
 //! messages, references into slots, retained messages, records that were overtaken and all errors belong to the general path.
 
 use std::sync::atomic::Ordering;
@@ -11,13 +11,14 @@ use bytes::Bytes;
 use super::super::super::memory::Memory;
 use super::super::super::reader::as_uninit;
 use super::super::super::segment::at;
-use super::super::record::{GRANULE, MIN_RECORD};
+use super::super::record::{GRANULE, MIN_RECORD, RecordHeader};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::error::Result;
-use crate::frame::HEADER;
+use crate::frame::{HEADER, Header};
 #[cfg(any(test, fuzzing))]
 use crate::frame::{Incoming, spare::aligned};
+use crate::sys::crc;
 use crate::transport::broadcast::MakeShort;
 #[cfg(any(test, fuzzing))]
 use crate::transport::broadcast::Received;
@@ -30,23 +31,30 @@ impl<P: Memory> RingReader<P> {
     /// changed, and what `make` may have made is to be dropped, because the publisher overwrote the record meanwhile.
     #[inline]
     pub fn take_short(&mut self, make: MakeShort<'_>) -> Option<u64> {
-        let tail = self.peer.load(at::TAIL, Ordering::Acquire);
-        if tail <= self.position || !tail.is_multiple_of(GRANULE) || self.retained.is_some() {
+        let (position, tail) = (self.position, self.peer.load(at::TAIL, Ordering::Acquire));
+        let between = |position: u64| !position.is_multiple_of(GRANULE);
+        if tail <= position || between(tail) || between(position) || self.retained.is_some() {
             return None;
         }
         self.prefetch_record(tail);
-        let (record, sequence) = self.read_header(self.position, tail).ok()?;
+        // All that is read here may be a mixture of two records until the check behind the copy, as in every read of this ring.
+        let offset = self.offset_of(position);
+        let word = self.peer.load(offset, Ordering::Relaxed);
+        let sequence = self.peer.load(offset + 8, Ordering::Relaxed);
+        let left = self.ring - (position & (self.ring - 1));
+        let record = RecordHeader::valid(word, position >> self.shift, left)?;
         let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(sequence));
-        if !is_next || record.pad || record.refers || record.size > MIN_RECORD + SHORT {
+        let is_short = record.size <= (tail - position).min(MIN_RECORD + SHORT);
+        if !is_next || !is_short || record.pad || record.refers {
             return None;
         }
-        let header = self.copy_header(self.position).ok()?;
+        let header = Header::from_words(&self.header_words(position), crc::of_words)?;
         if header.extension != 0 || !record.holds(0, header.body) || header.body > self.limit {
             return None;
         }
-        let from = self.offset_of(self.position) + GRANULE as usize + HEADER;
+        let from = offset + GRANULE as usize + HEADER;
         make(header, &|body| self.peer.copy_out_racing(from, as_uninit(body)));
-        if !self.is_intact(self.position) {
+        if !self.is_intact(position) {
             return None;
         }
         self.position += record.size;
