@@ -39,9 +39,12 @@ pub fn values(transport: &str, bytes: usize, placement: Placement) -> Result<()>
     fork_far(|| {
         let (to, from) = (Publisher::new(&back, &options)?, Subscriber::new(&there, &options)?);
         let payload = content(bytes);
+        let mut pinned = false;
         loop {
             from.recv(None)?;
-            pin(placement, End::Far)?;
+            if !std::mem::replace(&mut pinned, true) {
+                pin(placement, End::Far)?;
+            }
             to.send_payload(&payload)?;
         }
     })?;
@@ -99,9 +102,12 @@ pub fn mailslots(bytes: usize, placement: Placement) -> Result<()> {
         let from = Channel::open(&there, &options, START)?;
         let to = Channel::connect(&back, &options, START)?;
         let payload = content(bytes);
+        let mut pinned = false;
         loop {
             from.recv(None)?;
-            pin(placement, End::Far)?;
+            if !std::mem::replace(&mut pinned, true) {
+                pin(placement, End::Far)?;
+            }
             to.send_payload(&payload, None)?;
         }
     })?;

@@ -61,27 +61,30 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     }
 }
 
-/// Sends one message whole; returns the kernel's error where it does not take it.
+/// Sends one message whole, from one slice; returns the kernel's error where it does not take it.
+pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
+    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
+}
+
+/// The same from several slices, which cost the kernel more. Returns the kernel's error where it does not take it.
 pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> {
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
 
-/// Returns the length of the next message in bytes; `None` where there is none.
-pub fn next_length(socket: impl AsFd) -> Result<Option<usize>> {
-    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK | RecvFlags::TRUNC;
-    match rustix::net::recv(socket, &mut [0u8; 0], flags) {
-        // With `TRUNC` the whole length is returned, although nothing is copied.
+/// Takes the next message and returns its whole length in bytes; `None` where there is none. What
+/// the buffer does not hold of a longer one is lost.
+pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    if !socket::refuses_descriptors() {
+        // Descriptors may come with a message, and closing them may block. The length is that of
+        // what was taken then, and one byte more than fits shows that there was more.
+        return socket::receive_bytes_alone(socket, into);
+    }
+    match rustix::net::recv(socket, into, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
         Ok((_, length)) => Ok(Some(length)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-        Err(e) => Err(e).doing("looking into a mailslot"),
+        Err(e) => Err(e).doing("reading from a mailslot"),
     }
-}
-
-/// Takes the next message, or the beginning of it that fits into the buffer.
-pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<usize> {
-    // The caller has seen its length, so there is one.
-    socket::receive_bytes_alone(socket, into).map(Option::unwrap_or_default)
 }
 
 /// Returns the most bytes of one message that this socket sends.

@@ -46,6 +46,8 @@ struct WatchState {
     woken: AtomicBool,
     /// Whether names are kept.
     keeps_names: bool,
+    /// The only name in the directory whose events count; `None` for all.
+    only: Option<String>,
     /// What happened since the last `take` or `drain`.
     news: Mutex<News>,
 }
@@ -53,6 +55,8 @@ struct WatchState {
 /// What happened since the last call.
 #[derive(Debug, Default)]
 pub struct News {
+    /// Whether anything happened that was watched for.
+    pub changed: bool,
     /// The names that it happened to, in order.
     pub names: Vec<String>,
     /// Whether events were lost, so that everything has to be checked.
@@ -77,6 +81,20 @@ type Watches = HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>;
 /// The shared instance, while a watch exists.
 static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
 
+/// What a directory is watched for: names that are made, renamed into it, or changed in their attributes.
+const DIRECTORY: WatchFlags =
+    WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
+
+/// What a watch keeps of the names that it gets.
+enum Kept {
+    /// That something has happened.
+    Nothing,
+    /// That something has happened to this name.
+    Only(String),
+    /// All names.
+    Names,
+}
+
 /// The most names that are kept; checking everything costs less than more of them.
 const KEPT: usize = 65_536;
 
@@ -87,10 +105,17 @@ impl Watch {
     /// # Errors
     /// Those of the kernel, such as its limit on watches, with the path.
     pub fn new(directory: &Directory) -> Result<Watch> {
-        let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::ONLYDIR;
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
-        Watch::begin(instance()?, &path, what, false, doing)
+        Watch::begin(instance()?, &path, DIRECTORY, Kept::Nothing, doing)
+    }
+
+    /// The same for one name of the directory, and for the directory itself. Its descriptors are
+    /// ready for other names, too; [`Watch::has_changed`] tells them apart.
+    pub fn of_name(directory: &Directory, name: &str) -> Result<Watch> {
+        let path = directory.short_path(".");
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        Watch::begin(instance()?, &path, DIRECTORY, Kept::Only(name.to_owned()), doing)
     }
 
     /// Signals when a descriptor is closed through which this file could be written. Takes an
@@ -99,7 +124,7 @@ impl Watch {
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
         let own = Instance::new().or_else(|_| instance())?;
-        Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, false, "watching who closes a file")
+        Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, Kept::Nothing, "watching who closes a file")
     }
 
     /// Also watches when the file of this name is opened. Returns true where it was not watched for
@@ -123,7 +148,7 @@ impl Watch {
     /// Watches a path for these events, and keeps the names. `doing` says in an error what was
     /// tried.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
-        Watch::begin(instance()?, path, what, true, doing)
+        Watch::begin(instance()?, path, what, Kept::Names, doing)
     }
 
     /// Makes a watch with its first path.
@@ -131,13 +156,14 @@ impl Watch {
         shared: Arc<Instance>,
         path: &Path,
         what: WatchFlags,
-        keeps_names: bool,
+        kept: Kept,
         doing: impl fmt::Display,
     ) -> Result<Watch> {
         let state = WatchState {
             waker: EventFd::new()?,
             woken: AtomicBool::new(false),
-            keeps_names,
+            keeps_names: matches!(kept, Kept::Names),
+            only: if let Kept::Only(name) = kept { Some(name) } else { None },
             news: Mutex::default(),
         };
         let watch = Watch { shared, state: Arc::new(state), numbers: Mutex::default() };
@@ -179,6 +205,12 @@ impl Watch {
     pub fn drain(&self) {
         self.distribute();
         *self.state.news() = News::default();
+    }
+
+    /// The same; returns whether anything was among it that is watched for, or may have been.
+    pub fn has_changed(&self) -> bool {
+        let news = self.take();
+        news.changed || news.overflown || news.gone
     }
 
     /// Takes what is there, and passes on to other watches what was for them.
@@ -261,11 +293,14 @@ impl WatchState {
             ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,
         );
         let wanted = what.bits() & wants.bits() != 0;
-        if !gone && !wanted {
+        // An event without a name is about the directory itself.
+        let other = self.only.as_deref().is_some_and(|only| name.is_some_and(|name| name != only));
+        if !gone && (!wanted || other) {
             return false;
         }
         let mut news = self.news();
         news.gone |= gone;
+        news.changed |= wanted;
         match name.filter(|_| wanted && self.keeps_names) {
             Some(_) if news.names.len() >= KEPT => news.overflown = true,
             Some(name) => news.names.push(name.to_owned()),
@@ -362,5 +397,23 @@ mod tests {
         assert_eq!(made.take().names, ["c"]);
         folder.close().unwrap();
         assert!(made.take().gone);
+    }
+
+    #[test]
+    fn watch_of_a_name_is_not_changed_by_other_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let watch = Watch::of_name(&directory, "value").unwrap();
+        assert!(!watch.has_changed());
+        std::fs::write(folder.path().join(".new.value"), "1").unwrap();
+        assert!(!watch.has_changed(), "another name was made");
+        std::fs::rename(folder.path().join(".new.value"), folder.path().join("value")).unwrap();
+        assert!(watch.has_changed(), "the name was given");
+        assert!(!watch.has_changed(), "that was taken");
+        let other = Watch::new(&directory).unwrap();
+        std::fs::write(folder.path().join("value.new"), "2").unwrap();
+        assert!(other.has_changed() && !watch.has_changed(), "whichever of them reads");
+        std::fs::rename(folder.path().join("value.new"), folder.path().join("value")).unwrap();
+        assert!(other.has_changed() && watch.has_changed(), "whichever of them reads");
     }
 }

@@ -4,6 +4,7 @@
 //! they must not end the link for others. The table of senders is bounded, so that a hostile writer
 //! with many names cannot fill memory.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use crate::transport::extension::{self, Sender};
 use crate::transport::half::ReceiveHalf;
 use crate::value::Limits;
 
+/// The longest datagram in bytes that a reader takes; writers send no longer ones.
+pub(super) const LONGEST: usize = 1 << 20;
+
 /// The most senders whose last number is kept.
 const SENDERS: usize = 4096;
 
@@ -28,6 +32,17 @@ pub struct DgramRx {
     socket: Option<Arc<Guarded>>,
     /// The longest body in bytes.
     limit: u64,
+    /// What the next datagram is read into, one byte longer than the longest that is taken. Made at
+    /// the first read; the kernel provides memory for those parts alone that were ever written.
+    buffer: Vec<u8>,
+    /// Where in the buffer a datagram begins, see [`DgramRx::place`].
+    start: usize,
+    /// Polls in a row that found nothing without a sleep before.
+    empty_polls: u32,
+    /// Polls that were left out because of that.
+    spared: Cell<u32>,
+    /// Whether a sleep was announced since the last poll.
+    slept: bool,
     /// By the sender's name and session: its last number, and the value of `messages` then.
     last_numbers: HashMap<(Arc<str>, u64), (u64, u64)>,
     /// Counts messages: the clock by which the oldest senders are forgotten.
@@ -39,14 +54,57 @@ pub struct DgramRx {
 impl DgramRx {
     /// Reads bodies of at most `limit` bytes from this bound socket.
     pub fn new(socket: Arc<Guarded>, limit: u64) -> DgramRx {
-        let (last_numbers, losses) = (HashMap::new(), Losses::default());
-        DgramRx { socket: Some(socket), limit, last_numbers, messages: 0, losses }
+        DgramRx { socket: Some(socket), limit, ..DgramRx::of_writer() }
     }
 
     /// The half of a writer, whose every read is `Unsupported`.
     pub fn of_writer() -> DgramRx {
-        let (last_numbers, losses) = (HashMap::new(), Losses::default());
-        DgramRx { socket: None, limit: 0, last_numbers, messages: 0, losses }
+        DgramRx {
+            socket: None,
+            limit: 0,
+            buffer: Vec::new(),
+            start: 0,
+            empty_polls: 0,
+            spared: Cell::new(0),
+            slept: false,
+            last_numbers: HashMap::new(),
+            messages: 0,
+            losses: Losses::default(),
+        }
+    }
+
+    /// Returns where in this memory datagrams are read to: the middle of its first page. The kernel
+    /// keeps a long datagram from the beginning of a page on, and copying 10 kB of it to 8 or 16
+    /// bytes behind the beginning of another page takes 5.5 µs instead of 2.3: within a page such
+    /// loads look to the processor as if they depended on the stores right before them.
+    fn place(memory: &[u8]) -> usize {
+        (2048usize.wrapping_sub(memory.as_ptr().addr())) % 4096
+    }
+
+    /// Takes the next datagram and returns its length, or the error of one that is too long.
+    fn take(&mut self, socket: &Guarded) -> Result<Option<usize>> {
+        let most = self.limit.saturating_add((HEADER + crate::frame::MAX_EXTENSION + HEADER) as u64);
+        let room = LONGEST.min(usize::try_from(most).unwrap_or(LONGEST)) + 1;
+        if self.buffer.is_empty() {
+            self.buffer = memory::zeroed(room + 4096)?;
+            self.start = DgramRx::place(&self.buffer);
+        }
+        let slept = std::mem::take(&mut self.slept);
+        let Some(length) = datagram::receive(socket, &mut self.buffer[self.start..][..room])? else {
+            self.empty_polls = self.empty_polls.saturating_add(1);
+            return Ok(None);
+        };
+        if !slept {
+            self.empty_polls = 0;
+        }
+        if length as u64 > most {
+            Limits::for_message(self.limit).check_message(length as u64)?;
+        }
+        if length > LONGEST {
+            let text = format!("a datagram of {length} bytes is over the {LONGEST} that a mailslot takes");
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        Ok(Some(length))
     }
 
     /// Counts the numbers that are missing before this one. What a sender sent before its first
@@ -78,15 +136,8 @@ impl ReceiveHalf for DgramRx {
                 "a mailslot goes one way, and this is a writer of it; use unix: for messages both ways";
             return Err(Error::new(ErrorKind::Unsupported, text));
         };
-        while let Some(length) = datagram::next_length(&*socket)? {
-            let most = self.limit.saturating_add((HEADER + crate::frame::MAX_EXTENSION + HEADER) as u64);
-            if length as u64 > most {
-                datagram::receive(&*socket, &mut [0])?;
-                Limits::for_message(self.limit).check_message(length as u64)?;
-            }
-            let mut bytes = memory::zeroed(length)?;
-            let got = datagram::receive(&*socket, &mut bytes)?;
-            bytes.truncate(got);
+        while let Some(length) = self.take(&socket)? {
+            let bytes = memory::copy_bytes(&self.buffer[self.start..][..length])?;
             let Ok((frame, sender)) = read(bytes.into()) else {
                 self.losses.refused += 1;
                 continue;
@@ -111,6 +162,23 @@ impl ReceiveHalf for DgramRx {
     fn take_losses(&mut self) -> Losses {
         std::mem::take(&mut self.losses)
     }
+
+    /// True where the last polls found nothing before a sleep. Every 16th time it is tried all the
+    /// same, to notice a change.
+    fn is_likely_empty(&self) -> bool {
+        const OF_LATE: u32 = 2;
+        const PROBE: u32 = 16;
+        if self.empty_polls < OF_LATE {
+            return false;
+        }
+        self.spared.set(self.spared.get().wrapping_add(1));
+        !self.spared.get().is_multiple_of(PROBE)
+    }
+
+    fn park(&mut self) -> Result<bool> {
+        self.slept = true;
+        Ok(false)
+    }
 }
 
 /// Decodes a datagram.
@@ -131,4 +199,53 @@ fn read(bytes: Bytes) -> Result<(Incoming, Sender)> {
     let extension = bytes.slice(HEADER..HEADER + header.extension);
     let sender = extension::read(&extension)?.ok_or_else(|| malformed("it does not say who sent it"))?;
     Ok((Incoming { extension, body: bytes.slice(start..).into(), header }, sender))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    fn reader(limit: u64) -> (DgramRx, UnixDatagram) {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        (DgramRx::new(Arc::new(Guarded::new(OwnedFd::from(ours))), limit), theirs)
+    }
+
+    #[test]
+    fn datagrams_of_any_length_are_taken_or_refused_one_by_one() {
+        let (mut reader, writer) = reader(10_000);
+        for length in [0, 1, HEADER, 5_000, 100_000, 3] {
+            writer.send(&vec![7; length]).unwrap();
+        }
+        // None of them is a frame: four are counted, and the one over the limit is an error.
+        let error = reader.try_recv().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(error.text().contains("100000"), "{error}");
+        assert_eq!(reader.take_losses().refused, 4);
+        assert!(reader.try_recv().unwrap().is_none());
+        assert_eq!(reader.take_losses().refused, 1);
+    }
+
+    #[test]
+    fn poll_that_finds_nothing_is_left_out_until_one_finds_a_datagram_without_a_sleep() {
+        let (mut reader, writer) = reader(100);
+        assert!(!reader.is_likely_empty());
+        for _ in 0..2 {
+            assert!(reader.try_recv().unwrap().is_none());
+            reader.park().unwrap();
+        }
+        // One of 16 is made.
+        assert_eq!((0..32).filter(|_| !reader.is_likely_empty()).count(), 2);
+        writer.send(&[1]).unwrap();
+        reader.park().unwrap();
+        assert!(reader.try_recv().unwrap().is_none(), "it is no frame");
+        reader.park().unwrap();
+        assert_eq!((0..16).filter(|_| !reader.is_likely_empty()).count(), 1, "a sleep came before it");
+        reader.try_recv().unwrap();
+        writer.send(&[1]).unwrap();
+        reader.try_recv().unwrap();
+        assert!(!reader.is_likely_empty());
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
+use super::receive::LONGEST;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
@@ -19,9 +20,9 @@ use crate::sys::poll::{Interest, wait_any};
 use crate::transport::Sent;
 use crate::transport::half::SendHalf;
 
-/// The longest datagram, in bytes, that the send buffer is enlarged for. The kernel keeps a
-/// datagram in one piece of memory, and large pieces become rare.
-const LONGEST: usize = 1 << 20;
+/// Frames up to this many bytes are copied into one block: the kernel reads a list of two pieces
+/// more slowly.
+const SMALL: usize = 4 << 10;
 
 /// The sending half of a writer; or of a reader, which cannot send.
 pub struct DgramTx {
@@ -68,13 +69,21 @@ impl SendHalf for DgramTx {
         let mut signed = *frame;
         signed.header.extension = sender.len();
         signed.extension = sender;
-        let head = signed.head();
+        let mut head = signed.head();
         let whole = head.len() + frame.body.len();
-        let parts = [IoSlice::new(&head), IoSlice::new(frame.body)];
-        let mut sent = datagram::send(socket, &parts);
+        let mut body = frame.body;
+        if whole <= SMALL {
+            head.extend_from_slice(body);
+            body = &[];
+        }
+        let send = || match body {
+            [] => datagram::send_bytes(socket, &head),
+            _ => datagram::send(socket, &[IoSlice::new(&head), IoSlice::new(body)]),
+        };
+        let mut sent = send();
         if sent == Err(Errno::MSGSIZE) && whole <= LONGEST {
             datagram::enlarge(socket, whole)?;
-            sent = datagram::send(socket, &parts);
+            sent = send();
         }
         match sent {
             Ok(()) => Ok(Sent::Whole),

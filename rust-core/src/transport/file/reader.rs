@@ -43,6 +43,10 @@ pub struct Reader {
     seen: Option<Seen>,
     /// Changes seen: the number of values in forms that have none.
     count: u64,
+    /// Whether the file was read after all changes that were signalled so far.
+    current: bool,
+    /// Whether a sleep was announced since the last `try_recv`.
+    slept: bool,
     /// What `park` found; the next `try_recv` returns it.
     next: Option<Result<Incoming>>,
 }
@@ -103,6 +107,8 @@ impl Reader {
             waker: Arc::new(EventFd::new()?),
             seen: None,
             count: 0,
+            current: false,
+            slept: false,
             next: None,
         })
     }
@@ -110,8 +116,27 @@ impl Reader {
     /// The same, and watches the file from now on, so that [`Reader::descriptors`] signal a change.
     pub fn watching(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         let mut reader = Reader::new(endpoint, settings)?;
-        reader.watch = Some(Watch::new(&reader.place.directory)?);
+        reader.watch = Some(reader.make_watch()?);
         Ok(reader)
+    }
+
+    /// Makes the watch, of the one name where values are renamed to it.
+    fn make_watch(&self) -> Result<Watch> {
+        let Place { directory, file, .. } = &self.place;
+        if self.is_renamed() { Watch::of_name(directory, file) } else { Watch::new(directory) }
+    }
+
+    /// Whether each value is a new file that is renamed to the name, so that the watch signals it.
+    fn is_renamed(&self) -> bool {
+        !self.settings.locked && self.settings.form == Form::Frame
+    }
+
+    /// Drains the watch, and returns whether nothing happened to the file since it was read.
+    fn is_unchanged(&mut self) -> bool {
+        let Some(watch) = &self.watch else { return false };
+        let changed = watch.has_changed();
+        self.current &= !changed && self.is_renamed();
+        self.current
     }
 
     /// Returns the value of the file, whether it was returned before or not. Waits for the file and
@@ -123,7 +148,7 @@ impl Reader {
         // `try_recv` still returns this value as a new one.
         let (seen, count) = (self.seen.take(), self.count);
         let latest = self.find_latest(waiting);
-        (self.seen, self.count) = (seen, count);
+        (self.seen, self.count, self.current) = (seen, count, false);
         latest
     }
 
@@ -152,7 +177,7 @@ impl Reader {
             match &self.watch {
                 _ if waiting.is_none() => return Err(missing),
                 // A change before the watch is seen by the next attempt.
-                None => self.watch = Some(Watch::new(&self.place.directory)?),
+                None => self.watch = Some(self.make_watch()?),
                 Some(watch) => match wait_readable(waiting, &watch.descriptors()) {
                     Err(e) if e.kind() == ErrorKind::Timeout => return Err(missing),
                     slept => slept?,
@@ -169,11 +194,23 @@ impl Reader {
         if let Some(next) = self.next.take() {
             return next.map(Some);
         }
+        // A sleep ends for other names of the directory, too, such as that of the temporary file.
+        if std::mem::take(&mut self.slept) && self.is_unchanged() {
+            return Ok(None);
+        }
+        self.read_next()
+    }
+
+    /// [`Reader::try_recv`] from the file.
+    fn read_next(&mut self) -> Result<Option<Incoming>> {
+        self.current = false;
         if self.queued.as_ref().map(Queued::has_come).transpose()? == Some(false) {
             return Ok(None);
         }
         self.queued = None;
-        match self.attempt()? {
+        let attempt = self.attempt()?;
+        self.current = matches!(attempt, Attempt::New(_) | Attempt::Same | Attempt::Absent);
+        match attempt {
             Attempt::New(frame) => Ok(Some(frame)),
             Attempt::Busy(opened) => {
                 self.queued = Some(Queued::start(opened.file, Span::READ, Purpose::Notify, &self.waker)?);
@@ -303,11 +340,13 @@ impl Reader {
         if self.next.is_some() {
             return true;
         }
-        if let Some(watch) = &self.watch {
-            watch.drain();
+        if !self.is_unchanged() {
+            if self.settings.locked {
+                self.waker.drain();
+            }
+            self.next = self.read_next().transpose();
         }
-        self.waker.drain();
-        self.next = self.try_recv().transpose();
+        self.slept = self.next.is_none();
         self.next.is_some()
     }
 

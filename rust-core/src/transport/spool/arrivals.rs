@@ -141,7 +141,7 @@ impl Arrivals {
 
     /// Takes in what is new. True where the directory itself may have been removed. Never blocks.
     pub fn refresh(&mut self, folder: &Folder) -> Result<bool> {
-        let News { names, overflown, gone } = self.watch.take();
+        let News { names, overflown, gone, .. } = self.watch.take();
         let probe_due = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
         for name in &names {
             self.add(name);
