@@ -115,7 +115,7 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
             PROTO.replace("int32", "A"),
             Unsupported,
             "a.proto:3:2",
-            "contains itself, so a value of it would have no end: leave the field out",
+            "contains itself, and schemas cannot describe recursive types: leave the field out",
         ),
         (Notation::Proto, PROTO.replace('1', &digits), Malformed, "a.proto:3:12", "integer is too large"),
         (
@@ -166,7 +166,7 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
             "float64 a\na c\n".into(),
             Unsupported,
             "a.msg:2:1",
-            "contains itself, so a value of it would have no end: remove the field",
+            "contains itself, and schemas cannot describe recursive types: remove the field",
         ),
         (
             Notation::Ros,
@@ -208,7 +208,7 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
             json("{\"$ref\":\"#\"}"),
             Unsupported,
             "a.json:2:27",
-            "contains itself, so a value of it might have no end: use {}",
+            "contains itself, and schemas cannot describe recursive types: use {}",
         ),
         (
             Notation::JsonSchema,
@@ -250,7 +250,7 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
             python("  a: \"A\"\n"),
             Unsupported,
             "a.py:4:6",
-            "contains itself, so a value of it might have no end: use Any",
+            "contains itself, and schemas cannot describe recursive types: use Any",
         ),
         (
             Notation::Python,

@@ -233,7 +233,7 @@ impl<'a> Resolver<'a> {
     fn named(&mut self, file: usize, name: &'a str, table: &Table<'a>) -> Result<Type> {
         if self.open.contains(&(file, name)) {
             let text = format!(
-                "the type {} contains itself, so a value of it would have no end: break the cycle with type = \"any\"",
+                "the type {} contains itself, and schemas cannot describe recursive types: break the cycle with type = \"any\"",
                 if name.is_empty() { "of this file".to_owned() } else { quoted(name).to_string() },
             );
             return Err(table.source.error(&table.span, text));

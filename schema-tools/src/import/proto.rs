@@ -291,7 +291,7 @@ impl Reader {
             }
             name if self.open.iter().any(|open| open == name) => {
                 let text = format!(
-                    "the message {} contains itself, so a value of it would have no end: leave the field out, or make it google.protobuf.Value",
+                    "the message {} contains itself, and schemas cannot describe recursive types: leave the field out, or make it google.protobuf.Value",
                     quoted(name)
                 );
                 return Err(at.unsupported(text));

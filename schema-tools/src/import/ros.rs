@@ -132,7 +132,7 @@ impl Reader<'_> {
     fn record(&mut self, name: &str, at: Place<'_>) -> Result<Kind> {
         if self.open.iter().any(|open| open == name) {
             return Err(at.unsupported(format!(
-                "the type {} contains itself, so a value of it would have no end: remove the field",
+                "the type {} contains itself, and schemas cannot describe recursive types: remove the field",
                 quoted(name)
             )));
         }

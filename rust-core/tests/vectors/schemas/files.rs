@@ -106,7 +106,7 @@ fn cases() -> Vec<Case> {
             "name = \"x\"\n[fields.a]\ntype = \"t\"\n[types.t.fields]\nb = \"u\"\n[types.u.fields]\nc = \"list of t\"\n",
             malformed(
                 "4:8",
-                "the type \"t\" contains itself, so a value of it would have no end: break the cycle with",
+                "the type \"t\" contains itself, and schemas cannot describe recursive types: break the cycle with",
             ),
         ),
         one(

@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         };
         if self.open.contains(&target) {
             let text = format!(
-                "{} contains itself, so a value of it might have no end: use {{}} for any value",
+                "{} contains itself, and schemas cannot describe recursive types: use {{}} for any value",
                 quoted(&target)
             );
             return Err(at.unsupported(text));

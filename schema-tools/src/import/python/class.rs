@@ -95,7 +95,7 @@ impl Reader<'_> {
     pub(super) fn enter(&mut self, name: &str, place: Place<'_>) -> Result<()> {
         if self.open.iter().any(|open| open == name) {
             return Err(place.unsupported(format!(
-                "{name} contains itself, so a value of it might have no end: use Any for any value"
+                "{name} contains itself, and schemas cannot describe recursive types: use Any for any value"
             )));
         }
         self.budget.enter(place)?;
