@@ -46,6 +46,7 @@ mod schema;
 mod service;
 mod signals;
 mod stderr;
+mod stop_watch;
 mod subprocess;
 mod supervisor;
 mod table;

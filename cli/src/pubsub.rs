@@ -11,6 +11,7 @@ use crate::messages::tell_port;
 use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
+use crate::stop_watch::watched;
 
 /// Publishes one value and stays, or each line of standard input while it is open.
 pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
@@ -73,28 +74,34 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
         options.set("from", &from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from))?;
     }
     let subscriber = Subscriber::new(&args.endpoint.name, &options)?;
-    let mut check = || signals.check_stdout();
-    let mut count = 0;
-    loop {
-        match subscriber.next(Wait::new(args.timeout).tick(&mut check)) {
-            Ok(Some(message)) => {
+    let latest = options.delivery == Some(Delivery::Latest);
+    watched(
+        signals,
+        || subscriber.close(),
+        |guard| {
+            let mut count = 0;
+            loop {
+                let message = subscriber.next(Wait::new(args.timeout));
+                // The subscriber is not closed between the output of a message and its acknowledgement.
+                let _closing = guard.lock();
+                // A message that arrives with a signal is not printed, so it is not consumed either.
+                signals.check_stdout()?;
+                let Some(message) = message? else { return Ok(()) };
                 // Print that, and continue: the values that are there matter more than those that are lost. With delivery=latest
                 // the others are to be missed.
-                if message.missed() > 0 && options.delivery != Some(Delivery::Latest) {
+                if message.missed() > 0 && !latest {
                     stderr::print_error(&Error::lagged(message.missed()).on(&args.endpoint.name));
                 }
                 output::message(&message, args.output)?;
                 // What is printed is consumed: the next subscriber of this name begins behind it.
                 subscriber.ack()?;
+                count += 1;
+                if count == args.count {
+                    return Ok(());
+                }
             }
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-        count += 1;
-        if count == args.count {
-            return Ok(());
-        }
-    }
+        },
+    )
 }
 
 /// Prints the newest value.

@@ -9,6 +9,8 @@
 
 mod program;
 
+use std::time::{Duration, Instant};
+
 use program::{Place, on_each_transport};
 
 #[test]
@@ -200,4 +202,48 @@ fn journal_is_read_from_where_it_is_said() {
     }
     let wrong = place.run(&["sub", "journal:log", "--from", "yesterday"]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
+}
+
+/// Context switches of all threads of this process so far.
+fn switches(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks
+        .map(|task| {
+            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let counts = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+            counts.map(|(_, count)| count.trim().parse::<u64>().unwrap()).sum::<u64>()
+        })
+        .sum()
+}
+
+#[test]
+fn waiting_subscriber_is_not_woken_and_ends_at_once() {
+    on_each_transport(|place, name, file| {
+        let publisher = place.start(&["pub", &name("rest"), "1"]);
+        place.wait_for(&file("rest"));
+        let mut subscriber = place.start(&["sub", &name("rest"), "--json"]);
+        assert_eq!(subscriber.line(), "1");
+        // It comes to rest some time after the line. A tick of 100 ms would make about ten switches a second, for ever.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let before = switches(subscriber.pid());
+            std::thread::sleep(Duration::from_secs(1));
+            let after = switches(subscriber.pid());
+            if before == after {
+                break;
+            }
+            assert!(Instant::now() < deadline, "still woken {} times a second", after - before);
+        }
+        subscriber.signal("INT");
+        let ended = subscriber.wait();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""));
+
+        // The same if nothing reads its output any more.
+        let mut unread = place.start(&["sub", &name("rest"), "--json"]);
+        assert_eq!(unread.line(), "1");
+        unread.close_stdout();
+        unread.wait();
+        publisher.signal("INT");
+        assert_eq!(publisher.wait().code, Some(130));
+    });
 }

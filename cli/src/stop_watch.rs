@@ -1,0 +1,75 @@
+//! Ends a wait at a signal, or once standard output has no reader, without waking up to look for either.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use linkspan::Error;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::exit::Exit;
+use crate::signals::Signals;
+
+/// While it is locked, `stop` is not called.
+#[derive(Default)]
+pub struct StopGuard(Mutex<()>);
+
+impl StopGuard {
+    /// Locks it.
+    pub fn lock(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Calls `run`, and `stop` in another thread once a signal has arrived or standard output has no reader. `stop` makes the wait in `run`
+/// end, and `run` checks why with [`Signals::check_stdout`].
+///
+/// # Errors
+/// Those of `run`, and of starting the thread.
+pub fn watched(
+    signals: &Signals,
+    stop: impl FnOnce() + Send,
+    run: impl FnOnce(&StopGuard) -> Result<(), Exit>,
+) -> Result<(), Exit> {
+    let on_error = |e: std::io::Error| Error::os("watching for signals", e.raw_os_error().unwrap_or(0));
+    // Its end makes the descriptor of the thread readable.
+    let (ended, running) = UnixStream::pair().map_err(on_error)?;
+    let guard = StopGuard::default();
+    thread::scope(|scope| {
+        let watch = || {
+            if wait_for_reason(signals, &ended) {
+                let _stopping = guard.lock();
+                stop();
+            }
+        };
+        thread::Builder::new().name("watcher".into()).spawn_scoped(scope, watch).map_err(on_error)?;
+        // Dropped also if `run` panics, because the scope waits for the thread.
+        let _running = running;
+        run(&guard)
+    })
+}
+
+/// Waits for a reason to stop, and returns whether there is one; false at the end of the run.
+fn wait_for_reason(signals: &Signals, ended: &UnixStream) -> bool {
+    let stdout = std::io::stdout();
+    let mut watched = vec![
+        PollFd::new(ended, PollFlags::IN),
+        PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN),
+        // An error is reported without a request.
+        PollFd::new(&stdout, PollFlags::empty()),
+    ];
+    loop {
+        // Only a lack of memory or a signal handler can end it without a descriptor; both pass.
+        let polled = poll(&mut watched, None);
+        if signals.check_stdout().is_err() {
+            return true;
+        }
+        if polled.is_ok() && !watched[0].revents().is_empty() {
+            return false;
+        }
+        // A terminal or socket that was hung up would end every further wait.
+        if polled.is_ok() && watched.get(2).is_some_and(|stdout| !stdout.revents().is_empty()) {
+            watched.truncate(2);
+        }
+    }
+}
