@@ -33,10 +33,11 @@ impl Spin {
     const REDUCED: u32 = 16;
     /// Polls without a pause instruction, some hundred nanoseconds, before those with one.
     const WITHOUT_PAUSE: u32 = 64;
-    /// The longest spin: beyond it, sleeping and being woken costs less.
-    const MAX_TIME: Duration = Duration::from_micros(20);
+    /// The longest spin: beyond it, sleeping and being woken costs less, also on another processor of
+    /// a virtual machine, where one wake-up takes 30 µs and more.
+    const MAX_TIME: Duration = Duration::from_micros(100);
 
-    /// Spins for at most `bound`, and at most 20 µs, at a time, for what the process `peer` does;
+    /// Spins for at most `bound`, and at most 100 µs, at a time, for what the process `peer` does;
     /// `None` where its number is not known.
     pub fn new(bound: Duration, peer: Option<u32>) -> Spin {
         let micros = bound.min(Spin::MAX_TIME).as_secs_f64() * 1e6;

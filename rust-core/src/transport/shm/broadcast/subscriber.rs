@@ -211,7 +211,7 @@ impl BroadcastReader {
         self.ring_reader.resume()
     }
 
-    /// Spins for at most 20 µs; true when there is something to read.
+    /// Spins for the time of the option `spin`; true when there is something to read.
     pub fn spin(&mut self) -> bool {
         let ring_reader = &self.ring_reader;
         self.spin.until(|| ring_reader.is_ready())
