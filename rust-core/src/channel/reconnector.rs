@@ -124,7 +124,7 @@ struct NewLink {
     rx: Option<RxPart>,
 }
 
-/// PreparedSchema by the thread that makes a link. Its drop lets the others try again, even if a callback of
+/// Held by the thread that makes a link. Its drop lets the others try again, even if a callback of
 /// the program panicked.
 struct InProgress<'a>(&'a Reconnector);
 

@@ -272,7 +272,7 @@ impl SessionState {
         })
     }
 
-    /// Locks the halves. PreparedSchema for a few operations, never while waiting.
+    /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
     pub fn halves(&self) -> MutexGuard<'_, SessionHalves> {
         self.halves.lock().unwrap_or_else(PoisonError::into_inner)

@@ -10,7 +10,7 @@
 //! under `state`: its drop asks the acceptor, which may be waiting for `state`.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pub struct Fanout {
     buffer: Option<usize>,
     /// Signalled when a subscriber connects, disconnects or has received more.
     changed: LazyWaker,
+    /// Subscribers with a socket of their own whose hello is being answered.
+    unadmitted: AtomicUsize,
 }
 
 /// What the lock protects.
@@ -71,6 +73,16 @@ enum Way {
     },
     /// A stream for each, from one history.
     Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>> },
+}
+
+/// A subscriber with a socket of its own whose hello is being answered.
+pub struct Unadmitted(Arc<Fanout>);
+
+impl Drop for Unadmitted {
+    fn drop(&mut self) {
+        self.0.unadmitted.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.wake();
+    }
 }
 
 /// A subscriber that reads the ring.
@@ -149,10 +161,11 @@ impl Fanout {
             checked: transport.capabilities().cuts,
             buffer,
             changed: LazyWaker::default(),
+            unadmitted: AtomicUsize::new(0),
         })
     }
 
-    /// Locks the state. PreparedSchema while one message goes to all subscribers, which does not wait.
+    /// Locks the state. Held while one message goes to all subscribers, which does not wait.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -321,6 +334,13 @@ impl Fanout {
         self.changed.wake();
     }
 
+    /// Counts a subscriber with a socket of its own from the moment in which its hello is decided on. It may read the answer, and
+    /// no longer be marked as waiting, before [`Fanout::admit_to_stream`] is called: [`Fanout::drain`] waits for it meanwhile.
+    pub fn unadmitted(self: &Arc<Self>) -> Unadmitted {
+        self.unadmitted.fetch_add(1, Ordering::AcqRel);
+        Unadmitted(self.clone())
+    }
+
     /// Admits a subscriber with a socket of its own, after its hello was answered. Sends what it
     /// begins with; with `once`, that is all.
     pub fn admit_to_stream(
@@ -430,7 +450,8 @@ impl Fanout {
                     out.send_pending(history).is_ok()
                         && (history.after(out.sequence).is_some() || matches!(out.tx.flush(), Ok(false)))
                 })
-                .count(),
+                .count()
+                .saturating_add(self.unadmitted.load(Ordering::Acquire)),
         }
     }
 
@@ -629,5 +650,26 @@ impl Watcher for RoomWatcher {
             fanout.remove(subscriber.id);
         }
         sent.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::deadline::Deadline;
+
+    #[test]
+    fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
+        let fanout = Arc::new(Fanout::new(Transport::Unix, 1, None, 1 << 20).unwrap());
+        let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
+        drain(Duration::ZERO).unwrap();
+        let unadmitted = fanout.unadmitted();
+        assert_eq!(drain(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(unadmitted));
+            drain(Duration::from_secs(60)).unwrap();
+        });
     }
 }

@@ -91,6 +91,7 @@ impl HandshakeHandler for PublisherHandler {
                     None => Begin::With(fanout.newest()),
                     Some(after) => Begin::After(after.in_session(session, first)),
                 };
+                let unadmitted = fanout.unadmitted();
                 let admitted = Box::new(move || {
                     let stream = handshake.stream.clone();
                     fanout.admit_to_stream(
@@ -99,6 +100,7 @@ impl HandshakeHandler for PublisherHandler {
                         peer_hello.once,
                         begin,
                     );
+                    drop(unadmitted);
                 });
                 Ok(Answer { frame, descriptors: Vec::new(), admitted })
             }

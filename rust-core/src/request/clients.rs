@@ -175,7 +175,7 @@ pub enum Next {
     Request(Request),
     /// `wake` was signalled: the caller checks whether the server is still open.
     Woken,
-    /// A signal bye_received the program to stop.
+    /// A signal asked the program to stop.
     Stopped,
 }
 

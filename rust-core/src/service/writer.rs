@@ -91,7 +91,7 @@ impl Writer {
     /// Notifies systemd of the state, and the controller of a task that takes long. Returns when to
     /// check again.
     fn update_supervisor(&mut self, link: &ControllerLink) -> Option<Duration> {
-        // Set before the state is busy_check, so that a task that finishes afterwards wakes this thread.
+        // Set before the state is read, so that a task that finishes afterwards wakes this thread.
         link.wake_on_finish.store(self.supervisor.is_watched(), Ordering::Release);
         let (state, reason, begun) = link.read(|lifecycle| {
             (lifecycle.state(), lifecycle.reason().to_owned(), lifecycle.running().map(|(_, begun)| begun))

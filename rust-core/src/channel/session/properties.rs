@@ -1,4 +1,4 @@
-//! Random calls of an outbox and an inbox against a naive ack_words of each; what fails is shrunk.
+//! Random calls of an outbox and an inbox against a naive model of each; what fails is shrunk.
 
 use std::collections::BTreeMap;
 
