@@ -659,10 +659,12 @@ mod tests {
 
     use super::*;
     use crate::deadline::Deadline;
+    use crate::transport::endpoint::Endpoint;
 
     #[test]
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
-        let fanout = Arc::new(Fanout::new(Transport::Unix, 1, None, 1 << 20).unwrap());
+        let endpoint: Endpoint = "unix:drained".parse().unwrap();
+        let fanout = Arc::new(Fanout::new(endpoint.transport(), 1, None, 1 << 20).unwrap());
         let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();
