@@ -219,8 +219,17 @@ impl Watch {
         std::mem::take(&mut *self.state.news())
     }
 
-    /// Reads the instance once and distributes the events.
-    fn distribute(&self) {
+    /// Takes all that has happened until now: [`Watch::take`] reads once, which may leave events behind.
+    pub fn take_all(&self) -> News {
+        // As many reads as a full queue of 16,384 events needs, and more; a program that goes on making events is not waited for.
+        let is_drained = (0..1000).any(|_| !self.distribute());
+        let mut news = std::mem::take(&mut *self.state.news());
+        news.overflown |= !is_drained;
+        news
+    }
+
+    /// Reads the instance once and distributes the events. False where there was none.
+    fn distribute(&self) -> bool {
         // Reset first, so that an event which another thread passes on from here on wakes this
         // watch again.
         if self.state.woken.swap(false, Ordering::AcqRel) {
@@ -235,7 +244,7 @@ impl Watch {
         // One read only: what it leaves keeps the descriptor readable, and a read that finds
         // nothing would cost a system call per message.
         while !begun || !reader.is_buffer_empty() {
-            let Ok(event) = reader.next() else { return };
+            let Ok(event) = reader.next() else { return begun };
             begun = true;
             let what = event.events();
             if what.contains(ReadFlags::QUEUE_OVERFLOW) {
@@ -252,6 +261,7 @@ impl Watch {
                 }
             }
         }
+        begun
     }
 
     /// Wakes another watch, once per read of its own.

@@ -165,7 +165,7 @@ pub fn hundred_megabytes(place: &Place) {
 
 pub fn back_pressure(place: &Place) {
     let (tx, rx) = place.pair();
-    let payload = raw(pattern(10_000));
+    let payload = raw(pattern(60_000));
     if !place.nature.fills_up {
         return nobody_is_waited_for(place);
     }

@@ -195,7 +195,7 @@ fn documents_have_every_option() {
             "schema" => ("none".to_owned(), "what messages mean: the path of a file, or a text of the notation ([schemas](schema.md)); compared when the two sides connect"),
             "reply_schema" => ("none".to_owned(), "of servers and those who call them: the same for what is replied"),
             "validate" => ("none".to_owned(), "values that are checked against the schema: send, receive, both"),
-            "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps"),
+            "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps; more than 100 count as 100"),
             new => panic!("the option {new} has no line in docs/transports.md"),
         };
         let default = if default == "None" { "none".to_owned() } else { default };

@@ -87,7 +87,7 @@ impl Census {
     pub fn update(&mut self, folder: &Folder) -> Result<()> {
         // A listing that ended at the bound left files out, whose removal says nothing.
         let was_cut = self.files.len() >= self.most;
-        let News { names, overflown, .. } = self.watch.take();
+        let News { names, overflown, .. } = self.watch.take_all();
         if overflown || self.lacks_events || was_cut && !names.is_empty() {
             return self.list(folder);
         }

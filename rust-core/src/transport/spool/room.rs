@@ -232,4 +232,19 @@ mod tests {
         }
         assert!(room.take(&folder, "", 1).unwrap(), "9 files wait");
     }
+
+    #[test]
+    fn credits_of_more_files_than_one_read_of_events_has_are_all_counted() {
+        const FILES: u64 = 8192;
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = folder(&temporary);
+        let mut room = Room { files: FILES, ..Room::new(None, |_, _| true) };
+        let mut number = 0;
+        while room.take(&folder, "", 1).unwrap() {
+            folder.put(&format!("{number:060}"), b"1").unwrap();
+            number += 1;
+            assert!(number <= FILES, "more than {FILES} files wait");
+        }
+        assert_eq!(number, FILES);
+    }
 }
