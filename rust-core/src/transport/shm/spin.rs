@@ -2,8 +2,8 @@
 //!
 //! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
 //! from the peer. So each half of a link keeps a measure of how often spinning has succeeded
-//! lately: after several failures it spins for a sixteenth of the time, and every sixteenth wait
-//! probes with the full time. Where both sides have only the same processor it never spins, because
+//! lately: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
+//! 20 µs, and one wait in 256 with the full time. Where both sides have only the same processor it never spins, because
 //! the peer could not run meanwhile; pinned to different ones, both spin.
 
 use std::sync::OnceLock;
@@ -17,6 +17,8 @@ use rustix::thread::CpuSet;
 pub(super) struct Spin {
     /// Polls that the option `spin` allows; 0 where spinning cannot help.
     full: u32,
+    /// At most as many: those of [`Spin::SHORT_TIME`].
+    short: u32,
     /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
     /// one less for a failure.
     trust: u32,
@@ -27,10 +29,17 @@ pub(super) struct Spin {
 impl Spin {
     /// So many failures in a row reduce the time of a spin that always succeeded before.
     const MAX_TRUST: u32 = 8;
-    /// Without trust, one wait in so many uses the full time, so that a change is noticed.
+    /// From this trust on a spin takes the full time.
+    const TRUSTED: u32 = 4;
+    /// Without trust, one wait in so many uses the short time, so that a change is noticed.
     const PROBE_EVERY: u32 = 16;
-    /// Without trust, the time is divided by this.
+    /// One failure in so many is followed by a spin of the full time, for peers that take longer to answer than the short one.
+    const FULL_PROBE_EVERY: u32 = 256;
+    /// Without trust, the short time is divided by this.
     const REDUCED: u32 = 16;
+    /// The longest spin while it is not known to succeed: with other programs on each processor a longer one takes time from
+    /// them, and fails.
+    const SHORT_TIME: Duration = Duration::from_micros(20);
     /// Polls without a pause instruction, some hundred nanoseconds, before those with one.
     const WITHOUT_PAUSE: u32 = 64;
     /// The longest spin: beyond it, sleeping and being woken costs less, also on another processor of
@@ -40,9 +49,12 @@ impl Spin {
     /// Spins for at most `bound`, and at most 100 µs, at a time, for what the process `peer` does;
     /// `None` where its number is not known.
     pub fn new(bound: Duration, peer: Option<u32>) -> Spin {
-        let micros = bound.min(Spin::MAX_TIME).as_secs_f64() * 1e6;
-        let full = if can_run_beside(peer) { (micros * polls_per_microsecond()) as u32 } else { 0 };
-        Spin { full, trust: Spin::MAX_TRUST / 2, failures: 0 }
+        let helps = can_run_beside(peer);
+        let polls = |most: Duration| {
+            if helps { (bound.min(most).as_secs_f64() * 1e6 * polls_per_microsecond()) as u32 } else { 0 }
+        };
+        let (full, short) = (polls(Spin::MAX_TIME), polls(Spin::SHORT_TIME));
+        Spin { full, short, trust: Spin::TRUSTED, failures: 0 }
     }
 
     /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
@@ -57,12 +69,19 @@ impl Spin {
             self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
             return true;
         }
-        let probe = self.trust > 0 || self.failures.is_multiple_of(Spin::PROBE_EVERY);
-        let polls = if probe { self.full } else { self.full / Spin::REDUCED };
-        for _ in 0..polls {
+        let polls = if self.trust >= Spin::TRUSTED || self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
+            self.full
+        } else if self.trust > 0 || self.failures.is_multiple_of(Spin::PROBE_EVERY) {
+            self.short
+        } else {
+            self.short / Spin::REDUCED
+        };
+        for polled in 0..polls {
             std::hint::spin_loop();
             if ready() {
-                self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
+                // Only the full time is long enough for this peer, so the next spin takes it as well.
+                let least = if polled > self.short { Spin::TRUSTED } else { 0 };
+                self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
                 return true;
             }
         }
@@ -119,7 +138,7 @@ mod tests {
 
     #[test]
     fn spin_time_shrinks_without_success_and_grows_with_it() {
-        let mut spin = Spin { full: 160, trust: Spin::MAX_TRUST / 2, failures: 0 };
+        let mut spin = Spin { full: 160, short: 160, trust: Spin::TRUSTED, failures: 0 };
         let (full, little) = (1 + 64 + 160, 1 + 64 + 10);
         assert_eq!(polls_until_failure(&mut spin), full);
         let counts: Vec<u32> = (0..64).map(|_| polls_until_failure(&mut spin)).collect();
@@ -134,6 +153,27 @@ mod tests {
             });
         }
         assert_eq!(polls_until_failure(&mut spin), full);
+    }
+
+    #[test]
+    fn spin_of_full_time_is_rare_without_success_and_returns_for_a_slow_peer() {
+        let (full, short) = (1600, 160);
+        let mut spin = Spin { full, short, trust: Spin::TRUSTED, failures: 0 };
+        (0..20).for_each(|_| _ = polls_until_failure(&mut spin));
+        let counts: Vec<u32> = (0..512).map(|_| polls_until_failure(&mut spin)).collect();
+        let longer = counts.iter().filter(|count| **count > 1 + 64 + short).count();
+        assert_eq!(longer, 2, "{counts:?}");
+        let mut answers_after = |polls: u32| {
+            let mut polled = 0;
+            spin.until(|| {
+                polled += 1;
+                polled > polls
+            })
+        };
+        // The peer answers after more than the short time: one full spin finds that out, and the next ones succeed.
+        let misses = (0..1000).take_while(|_| !answers_after(short + 500)).count();
+        assert!(misses < 256, "{misses}");
+        assert!((0..100).all(|_| answers_after(short + 500)));
     }
 
     #[test]
@@ -159,7 +199,7 @@ mod tests {
 
     #[test]
     fn spin_finds_what_is_ready_at_the_first_poll() {
-        let mut spin = Spin { full: 10, trust: 0, failures: 1 };
+        let mut spin = Spin { full: 10, short: 10, trust: 0, failures: 1 };
         assert!(spin.until(|| true));
         assert_eq!(spin.trust, 0, "no credit: it would have been found asleep as well");
     }
