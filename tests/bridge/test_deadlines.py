@@ -189,7 +189,7 @@ def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program:
     stopped = Stopped(north, south)
     _, said = caller(south, program).communicate(timeout=SOON)
     assert "Timeout" in said, said
-    eventually(lambda: stopped.came() == 1, "the request has come")
+    eventually(lambda: stopped.came() == 1, "the request has arrived")
     stopped.check_that_it_begins_with_none()
 
 
@@ -220,7 +220,7 @@ def test_withdrawn_request_is_not_begun_by_a_server_of_another_machine(pair, pro
     command = [sys.executable, "-c", program]
     calling = subprocess.Popen(command, env=south.env, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     south.running.append(calling)
-    eventually(lambda: stopped.came() == 1, "the request has come")
+    eventually(lambda: stopped.came() == 1, "the request has arrived")
     assert north.status()["withdrawn"] == 0, "it is not withdrawn yet"
     if "stdin" in program:
         calling.stdin.write("\n")
@@ -228,7 +228,7 @@ def test_withdrawn_request_is_not_begun_by_a_server_of_another_machine(pair, pro
         assert calling.stderr.readline() == "Timeout\n"
     else:
         kill(calling)
-    eventually(lambda: north.status()["withdrawn"] == 1, "the withdrawal has come")
+    eventually(lambda: north.status()["withdrawn"] == 1, "the withdrawal has arrived")
     status = north.status()
     assert (status["expired"], status["late"]) == (0, 0), status
     stopped.check_that_it_begins_with_none()
@@ -247,7 +247,7 @@ def test_idempotent_request_that_is_sent_again_keeps_its_deadline(machines, meet
     for seconds in (10, 20, 60):
         before = stopped.came()
         calling = caller(south, program, seconds)
-        eventually(lambda before=before: stopped.came() == before + 1, "the request has come")
+        eventually(lambda before=before: stopped.came() == before + 1, "the request has arrived")
         kill(bridge)
         bridge = south.bridge("--import", "lab/*", *meeting.connect())
         until = lambda: stopped.came() >= before + 2 or calling.poll() is not None  # noqa: B023, E731

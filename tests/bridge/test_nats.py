@@ -57,7 +57,7 @@ def test_server_away_for_long_takes_names_with_it_and_brings_them_back(pair, mee
     south.has("lab/name")
     south.has("lab/slow")
     caller = south.start("call", "lab/slow", "1", "-t", "40")
-    eventually(lambda: north.status().get("requests_in") == 1, "the request has come")
+    eventually(lambda: north.status().get("requests_in") == 1, "the request has arrived")
     meeting.server.kill()
     eventually(lambda: south.listed("lab/name") is None, "names go with the server")
     # The error is the bridge's answer (1), or the caller's own if the bridge has withdrawn the name before (4).

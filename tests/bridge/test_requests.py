@@ -79,7 +79,7 @@ def test_request_under_way_ends_where_its_other_end_is_killed(machines, meeting,
     server = north.start("reply", "lab/slow", "--shell", "--command", "sleep 5")
     south.has("lab/slow")
     caller = south.start("call", "lab/slow", "1", "-t", "20")
-    eventually(lambda: north.status().get("requests_in") == 1, "the request has come")
+    eventually(lambda: north.status().get("requests_in") == 1, "the request has arrived")
     kill(server if which == "server" else bridge)
     assert caller.wait(SOON) in (1, 4), south.said.read_text()
     assert "Disconnected" in south.said.read_text() or "NotFound" in south.said.read_text()

@@ -23,7 +23,7 @@ pub struct Census {
     /// Which files count, as a function of the file's name and the reader.
     counts: fn(&str, &str) -> bool,
     /// A listing ends at so many files: anybody may have put millions there.
-    most: usize,
+    most: u64,
     /// The files that count, with their bytes.
     files: HashMap<String, u64>,
     /// The bytes of all of them.
@@ -46,7 +46,7 @@ impl Census {
             lacks_events: lacks_events(folder)?,
             who: who.to_owned(),
             counts,
-            most: usize::try_from(most).unwrap_or(usize::MAX),
+            most,
             files: HashMap::new(),
             bytes: 0,
         };
@@ -58,9 +58,10 @@ impl Census {
     fn list(&mut self, folder: &Folder) -> Result<()> {
         self.files.clear();
         self.bytes = 0;
-        folder.each_name(|name| {
-            self.look_at(folder, name);
-            Ok(if self.files.len() < self.most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        let (files, bytes) = (&mut self.files, &mut self.bytes);
+        each_waiting(folder, &self.who, self.counts, self.most, |name, size| {
+            files.insert(name.to_owned(), size);
+            *bytes = bytes.saturating_add(size);
         })
     }
 
@@ -86,7 +87,7 @@ impl Census {
     /// Those of listing a directory.
     pub fn update(&mut self, folder: &Folder) -> Result<()> {
         // A listing that ended at the bound left files out, whose removal says nothing.
-        let was_cut = self.files.len() >= self.most;
+        let was_cut = self.files.len() as u64 >= self.most;
         let News { names, overflown, .. } = self.watch.take_all();
         if overflown || self.lacks_events || was_cut && !names.is_empty() {
             return self.list(folder);
@@ -109,4 +110,28 @@ impl Census {
     pub fn watch(&self) -> &Watch {
         &self.watch
     }
+}
+
+/// Calls a function with the name and the bytes of each file that waits for this reader, and ends after `most` of them.
+///
+/// # Errors
+/// Those of listing a directory.
+pub fn each_waiting(
+    folder: &Folder,
+    who: &str,
+    counts: fn(&str, &str) -> bool,
+    most: u64,
+    mut each: impl FnMut(&str, u64),
+) -> Result<()> {
+    let mut files = 0;
+    folder.each_name(|name| {
+        if !is_hidden(name)
+            && counts(name, who)
+            && let Some(facts) = folder.facts(name)
+        {
+            files += 1;
+            each(name, facts.st_size as u64);
+        }
+        Ok(if files < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })
 }

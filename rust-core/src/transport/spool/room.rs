@@ -6,11 +6,8 @@
 //! nothing more. Near the bound, where credits are small, it keeps a [`Census`] instead. Several
 //! senders count independently, so together they exceed the bound a little.
 
-use std::ops::ControlFlow;
-
-use super::census::Census;
+use super::census::{Census, each_waiting};
 use super::folder::Folder;
-use super::name::is_hidden;
 use crate::error::Result;
 use crate::sys::inotify::Watch;
 
@@ -100,14 +97,10 @@ impl Room {
     /// Lists the directory: how many files wait, and of how many bytes.
     fn list(&self, folder: &Folder, who: &str) -> Result<(u64, u64)> {
         let (mut files, mut bytes) = (0, 0u64);
-        folder.each_name(|name| {
-            if !is_hidden(name) && (self.whose)(name, who) {
-                files += 1;
-                let size = folder.facts(name).map_or(0, |facts| facts.st_size as u64);
-                bytes = bytes.saturating_add(size);
-            }
-            // Anybody may have put millions there, so counting ends at the bound.
-            Ok(if files < self.files { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        // Anybody may have put millions there, so counting ends at the bound.
+        each_waiting(folder, who, self.whose, self.files, |_, size| {
+            files += 1;
+            bytes = bytes.saturating_add(size);
         })?;
         Ok((files, bytes))
     }
