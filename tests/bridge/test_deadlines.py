@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import SOON, TARGET, Machine, eventually, kill
-from test_faults import ADDRESS, SERVER, Wire, wire
+from networks import ADDRESS, SERVER, Wire, wire
 from test_services_of_machines import END, control, data, records, runs
 
 __all__ = ["wire"]

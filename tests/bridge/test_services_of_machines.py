@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, SOON, TARGET, Machine, eventually, free_port, kill
-from test_faults import ADDRESS, Wire, wire
+from networks import ADDRESS, Wire, wire
 
 __all__ = ["wire"]
 END, COMMANDS = (Path(__file__).with_name(name) for name in ("service_end.py", "command_end.py"))

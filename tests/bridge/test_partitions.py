@@ -1,0 +1,88 @@
+"""Networks that fail while messages are published: what is lost is counted."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+from conftest import Lines, Machine, eventually, say
+from networks import apart, ip, wire  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
+#: Seconds: one that packets outlast in their buffers, and one after which a link is made anew.
+PARTITIONS = [float(seconds) for seconds in os.environ.get("LINKSPAN_PARTITIONS", "0.1 10").split()]
+
+
+class Counting:
+    """Numbers that are published without an end, and those that arrive."""
+
+    def __init__(self, north: Machine, south: Machine) -> None:
+        self.north, self.south, self.sent = north, south, 0
+        self.publisher = north.publisher("lab/count")
+        say(self.publisher, 0)
+        south.has("lab/count")
+        self.subscriber: Lines = south.subscriber("lab/count")
+        self.taken = [int(self.subscriber.next())]
+
+    def publish(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            say(self.publisher, *range(self.sent + 1, self.sent + 11))
+            self.sent += 10
+            time.sleep(0.02)
+
+    def settle(self) -> int:
+        """Publishes until it arrives again; gives how many were missed, when every one is accounted for."""
+
+        def arrives() -> bool:
+            self.publish(0.05)
+            return int(json.loads(self.south.run("latest", "lab/count", "--json"))) > self.sent - 200
+
+        eventually(lambda: self.south.listed("lab/count") and arrives(), "messages arrive again")
+        time.sleep(0.2)
+        say(self.publisher, self.sent + 1)
+        self.sent += 1
+        while self.taken[-1] < self.sent:
+            self.taken.append(int(self.subscriber.next()))
+        assert self.taken == sorted(set(self.taken)), "in order, and nothing twice"
+        told = re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", self.south.said.read_text())
+        missed = sum(map(int, told))
+        assert len(self.taken) + missed == self.sent + 1, (len(self.taken), missed, self.sent)
+        return missed
+
+
+@pytest.mark.parametrize("seconds", PARTITIONS)
+def test_every_loss_of_a_partition_is_counted(apart, wire, seconds):
+    north, south, _ = apart
+    counting = Counting(north, south)
+    counting.publish(0.5)
+    for name in wire.names:
+        ip("-n", name, "link", "set", "wire", "down")
+    counting.publish(seconds)
+    for name in wire.names:
+        ip("-n", name, "link", "set", "wire", "up")
+    counting.publish(0.5)
+    print(f"a partition of {seconds} s: {counting.settle()} of {counting.sent} missed, and told")
+
+
+def test_lost_and_reordered_packets(apart, wire):
+    north, south, _ = apart
+    counting = Counting(north, south)
+    wire.loss, wire.swaps = 0.05, 0.05
+    counting.publish(5)
+    wire.loss = wire.swaps = 0.0
+    print(f"5 % loss and reordering: {counting.settle()} of {counting.sent} missed, and told")
+    assert wire.lost > 10 and wire.swapped > 10, (wire.lost, wire.swapped)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_stopped_bridge_goes_on_and_every_loss_is_counted(apart, which):
+    north, south, bridges = apart
+    counting = Counting(north, south)
+    counting.publish(0.2)
+    bridges[which].send_signal(signal.SIGSTOP)
+    counting.publish(3)
+    bridges[which].send_signal(signal.SIGCONT)
+    print(f"a bridge stopped for 3 s: {counting.settle()} of {counting.sent} missed, and told")
