@@ -14,7 +14,7 @@ use linkspan::{
 };
 
 use crate::support::alone::alone;
-use crate::support::{SOON, as_user, is_root, name, readable, told_while_waiting};
+use crate::support::{SOON, as_user, is_root, name, readable, short_or_full, told_while_waiting};
 
 /// A file of its own for each test: the endpoint, and where it lies.
 fn place() -> (String, PathBuf, tempfile::TempDir) {
@@ -234,13 +234,13 @@ fn reader() {
 
 #[test]
 fn many_readers_never_see_half() {
-    hammer(&Options::default(), 150);
+    hammer(&Options::default(), short_or_full(75, 150));
 }
 
 #[test]
 fn many_readers_never_see_half_in_place() {
     // Each waits for its turn.
-    hammer(&locked(), 40);
+    hammer(&locked(), short_or_full(15, 40));
 }
 
 #[test]
@@ -725,7 +725,7 @@ fn a_writer_may_be_killed_at_any_moment() {
     for options in [Options::default(), locked()] {
         let (endpoint, path, _folder) = place();
         let mut number = Publisher::new(&endpoint, &options).unwrap().send_payload(&raw(body(0))).unwrap();
-        for _ in 0..60 {
+        for _ in 0..short_or_full(30, 60) {
             let mut victim = this_program(&[], &endpoint, options.locked, "writes_on").spawn().unwrap();
             // A few values of its own, then the end: at a moment that nobody chose.
             let readings = Subscriber::new(&endpoint, &options).unwrap();

@@ -19,7 +19,7 @@ use crate::support::alone::one_at_a_time;
 use crate::support::programs::program;
 use crate::support::spools::{all_names, names, place};
 use crate::support::victims::Random;
-use crate::support::{SOON, spools};
+use crate::support::{SOON, short_or_full, spools};
 
 /// How many kills a case has, at most.
 const BUDGET: usize = 60;
@@ -67,7 +67,7 @@ fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
     }
     let all: Vec<_> =
         counts.into_iter().flat_map(|(name, n)| (1..=n).map(move |i| (name.clone(), i))).collect();
-    let budget = if std::env::var_os("LINKSPAN_FULL").is_some() { usize::MAX } else { BUDGET };
+    let budget = short_or_full(BUDGET, usize::MAX);
     if all.len() <= budget {
         return all;
     }

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::os::unix::process::ExitStatusExt;
 
 use crate::support::alone::one_at_a_time;
+use crate::support::short_or_full;
 use crate::support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
 
 /// How many kills a case has, at most.
@@ -113,7 +114,7 @@ impl Case {
 
 /// So many of them, evenly.
 fn sample<T>(all: Vec<T>, random: &mut Random) -> Vec<T> {
-    let budget = if std::env::var_os("LINKSPAN_FULL").is_some() { usize::MAX } else { BUDGET };
+    let budget = short_or_full(BUDGET, usize::MAX);
     if all.len() <= budget {
         return all;
     }
