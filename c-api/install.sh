@@ -40,9 +40,11 @@ install -m 644 "$here"/../docs/*.md "$documents/"
 for source in "$here"/../examples/first/*.c "$here"/../examples/first/*.cpp "$here"/../examples/first/*.f90; do
     install -m 644 "$source" "$documents/examples/"
 done
+# What sed would take for its own.
+replacement=$(printf %s "$prefix" | sed -e 's/[\\|&]/\\&/g')
 for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \
     "$here/cmake/linkspan-config-version.cmake.in:$root/lib/cmake/linkspan/linkspan-config-version.cmake"; do
-    sed -e "s|@PREFIX@|$prefix|g" -e "s|@VERSION@|$version|g" "${template%%:*}" >"${template#*:}"
+    sed -e "s|@PREFIX@|$replacement|g" -e "s|@VERSION@|$version|g" "${template%%:*}" >"${template#*:}"
 done
 echo "installed linkspan $version in $root"

@@ -1,6 +1,5 @@
 """What every test shares: a runtime directory of its own, other processes, and an end to what hangs."""
 
-import faulthandler
 import os
 import pathlib
 import queue
@@ -13,10 +12,9 @@ import threading
 
 import pytest
 from support import signals
+from support.limits import pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401
 
 signals.restore()
-
-HANGS = 120  # seconds after which a test is taken to hang, and says where
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +23,7 @@ def runtime_dir(tmp_path_factory, monkeypatch):
     directory = tmp_path_factory.mktemp("ls")
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(directory / "state"))
-    faulthandler.dump_traceback_later(HANGS, exit=True)
-    yield directory
-    faulthandler.cancel_dump_traceback_later()
+    return directory
 
 
 CHANNELS = ["shm", "unix", "tcp", "fifo", "spool"]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support.namespaces import unshare
+
 Start = Callable[..., subprocess.Popen[str]]
 
 #: What every program of these tests can use.
@@ -66,7 +68,7 @@ def start() -> Iterator[Start]:
         code = "import os, sys, time, linkspan\n" + BEGIN + textwrap.dedent(text)
         command = [sys.executable, "-u", "-c", code, *words]
         if within:
-            command = ["unshare", *within, "sh", "-ec", mounts + '\nexec "$@"', "sh", *command]
+            command = [*unshare(*within), "sh", "-ec", mounts + '\nexec "$@"', "sh", *command]
         child = subprocess.Popen(
             command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
             env={**os.environ, **(env or {})},

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.rights import several_users
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
@@ -21,7 +22,7 @@ AROUND, OWN = 20100, 20200
 OWNER, FELLOW, INSIDER, STRANGER = 20001, 20002, 20003, 20004
 GROUPS = {0: (), OWNER: (AROUND, OWN), FELLOW: (AROUND, OWN), INSIDER: (AROUND,), STRANGER: ()}
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+pytestmark = several_users
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ The machine's own clock is everybody's, so it stays: a library loaded first step
 and time namespaces shift the clocks that nobody can set.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -16,13 +15,12 @@ from pathlib import Path
 import linkspan
 import pytest
 
+from support.namespaces import needed, why_not
 from transports import answering, endpoint, publishing
 
 #: Only guards against a hang.
 SOON = 30.0
 FORTH, BACK = b"xx", b"x"
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make time namespaces")
 
 ECHO = """
 with linkspan.serve(sys.argv[1]) as server:
@@ -123,12 +121,12 @@ def test_a_stepped_clock_of_a_publisher(transport: str, start, library: Path, tm
             assert readings.recv(timeout=SOON).value == i
 
 
-@as_root
+@needed("--time")
 @answering
 def test_programs_whose_clocks_started_apart(transport: str, start) -> None:
     """In time namespaces a year apart: no instant of one program means anything to the other."""
     name = endpoint(transport, "clock")
-    if subprocess.run(["unshare", "--time", "true"], check=False).returncode != 0:
+    if why_not("--time"):
         pytest.skip("this kernel has no time namespaces")
     year = 365 * 86400
     server = start(ECHO, name, within=["--time", f"--monotonic={year}", f"--boottime={year}", "--fork"])

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from support.namespaces import needed
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 PATIENCE = 60  # seconds; only a hang takes so long
@@ -21,7 +23,7 @@ NAMESPACES = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "-
 #: What two containers of one machine usually share by accident is not shared here.
 INSIDE = 'mount -t tmpfs none /dev/shm && mount -t tmpfs none /run && exec "$@"'
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount in namespaces everywhere")
+pytestmark = needed(*NAMESPACES)
 
 
 @pytest.fixture

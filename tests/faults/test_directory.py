@@ -1,7 +1,6 @@
 """A runtime directory that is read-only, or that somebody deletes under running programs."""
 
 import functools
-import os
 import subprocess
 from pathlib import Path
 
@@ -10,13 +9,14 @@ import pytest
 
 import programs
 from support.files import remove_used_tree
+from support.namespaces import needed, unshare
 from transports import ALL, ONLY_PUBLISHING, PUBLISHING, answering, endpoint
 
 #: Only guards against a hang.
 SOON = 30.0
 lines = functools.partial(programs.lines, timeout=SOON)
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+mounting = needed("--mount")
 in_the_directory = pytest.mark.parametrize("transport", [t for t in ALL if t != "tcp"])
 
 ECHO = """
@@ -30,7 +30,7 @@ with linkspan.serve(sys.argv[1]) as server:
 """
 
 
-@as_root
+@mounting
 @in_the_directory
 def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
     """Whoever wants to make a name is told which directory it is, and that it cannot be written to."""
@@ -50,7 +50,7 @@ def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
                      else linkspan.connect(name, timeout=0.1)))
         """,
         endpoint(transport, "ro"), "publish" if transport in ONLY_PUBLISHING else "serve",
-        within=["-m"], mounts=f"mount -t tmpfs tmpfs '{runtime}'; mount -o remount,ro '{runtime}'",
+        within=["-m"], mounts=f"mount -t tmpfs -o ro tmpfs '{runtime}'",
         env={"LINKSPAN_STATE_DIR": str(runtime)},
     )
     serving, says_where, connecting = lines(child)
@@ -59,15 +59,16 @@ def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
     assert connecting in {"NotFound", "PermissionDenied", "Timeout"}
 
 
-@as_root
+@mounting
 @answering
 def test_a_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
     """Programs that have met go on where their transport needs no more files, and are told otherwise; and again after.
 
     The kernel refuses to make a file system read-only under those who hold a lock there; a directory can be made immutable.
     """
-    if subprocess.run(["unshare", "-m", "sh", "-ec", f"mount -t tmpfs tmpfs '{runtime}'; chattr +i '{runtime}'"], check=False).returncode:
-        pytest.skip("on this kernel a directory in tmpfs cannot be made immutable")
+    tried = [*unshare("-m"), "sh", "-ec", f"mount -t tmpfs tmpfs '{runtime}'; chattr +i '{runtime}'"]
+    if subprocess.run(tried, timeout=SOON).returncode:
+        pytest.skip("this user, or this kernel, cannot make a directory in tmpfs immutable")
     child = start(
         """
         import subprocess, threading

@@ -3,16 +3,16 @@
 Each transport that can keep things on disk says `NoSpace`, keeps what it had accepted, and goes on once there is space.
 """
 
-import os
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.rights import mounts
 
 from programs import lines
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+pytestmark = mounts
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.rights import several_users
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
@@ -18,7 +19,7 @@ PATIENCE = 60  # seconds; only a hang takes so long
 MEMBER, GROUP = 1234, 4321
 F_SETLEASE = 1024
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+pytestmark = several_users
 
 COMMANDS = {
     "ls": ["ls"],

@@ -10,6 +10,7 @@ import pytest
 from test_overload import Group, limit_memory
 
 import linkspan
+from support.namespaces import needed
 
 SOON = 30.0
 MIB = 1 << 20
@@ -156,6 +157,7 @@ def files() -> list[str]:
     return [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
 
 
+@needed("--mount")
 def test_small_dev_shm_holds_no_loans_back(start) -> None:
     """Slots are memory files, which lie in no directory."""
     child = start(

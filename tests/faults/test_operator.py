@@ -3,14 +3,13 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from programs import lines
+from support.namespaces import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make networks and mount")
+pytestmark = needed("--mount", "--net")
 
 
 def test_controller_whose_port_is_taken_serves_local_programs_and_says_how_to_mean_it(start) -> None:

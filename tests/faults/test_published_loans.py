@@ -14,6 +14,7 @@ from test_loans import leave
 from test_overload import Group
 
 import linkspan
+from support.namespaces import needed
 
 SOON = 30.0
 MIB = 1 << 20
@@ -258,6 +259,7 @@ def test_subscriber_without_memory_for_a_view_is_told_and_goes_on(start, publish
     assert arrays(publisher) == (6, 0)
 
 
+@needed("--mount")
 def test_small_dev_shm_holds_no_published_loans_back(start) -> None:
     child = start(
         """

@@ -5,7 +5,6 @@ objects work. The file systems are small ones of the test's own, in a mount name
 """
 
 import functools
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import linkspan
 import pytest
 
 import programs
+from support.namespaces import needed
 from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 
 #: Only guards against a hang.
@@ -21,14 +21,14 @@ lines = functools.partial(programs.lines, timeout=SOON)
 #: What a program may be told where there is no space.
 NO_SPACE = {"NoSpace", "OutOfMemory"}
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+mounting = needed("--mount")
 
 
 def small(folder: Path) -> str:
     return f"mount -t tmpfs -o size=256k,nr_inodes=64 tmpfs '{folder}'"
 
 
-@as_root
+@mounting
 @pytest.mark.parametrize("transport", ALL)
 def test_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
     """A listener is told; it is there as soon as there is space."""
@@ -54,7 +54,7 @@ def test_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
     assert left == "[]"
 
 
-@as_root
+@mounting
 def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
     """Receiving needs no space, and makes room; the doctor says what is the matter."""
     child = start(
@@ -86,7 +86,7 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
     assert (told, drained) == ("True", "True")
 
 
-@as_root
+@mounting
 @answering
 def test_a_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
     """Those who are connected go on, or are told, and go on later; nothing is lost, nobody is let go of."""
@@ -128,15 +128,17 @@ def test_a_call_while_the_runtime_directory_is_full(transport: str, start, runti
     assert another in NO_SPACE | {"done", "Timeout"} or transport == "fifo" and another == "AddressInUse"
 
 
-@as_root
+@mounting
 @pytest.mark.parametrize("size", ["4m", "missing"])
 @answering
-def test_a_small_or_missing_dev_shm(transport: str, size: str, start) -> None:
+def test_a_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Path) -> None:
     """Nothing of ours is in /dev/shm, so nobody notices."""
+    devices = tmp_path / "dev"
+    devices.mkdir()
     mounts = {
         "4m": "mount -t tmpfs -o size=4m tmpfs /dev/shm",
-        "missing": "mount -t tmpfs tmpfs /dev; mknod /dev/null c 1 3; mknod /dev/zero c 1 5; mknod /dev/urandom c 1 9;"
-        " chmod 666 /dev/*; test ! -e /dev/shm",
+        "missing": f"mount -t tmpfs tmpfs '{devices}'; for name in null zero urandom; do touch '{devices}'/$name;"
+        f" mount --bind /dev/$name '{devices}'/$name; done; mount --rbind '{devices}' /dev; test ! -e /dev/shm",
     }[size]
     child = start(
         """
@@ -153,7 +155,7 @@ def test_a_small_or_missing_dev_shm(transport: str, size: str, start) -> None:
     assert lines(child) == ["1", "1000", "10000000"]
 
 
-@as_root
+@mounting
 @publishing
 def test_publishing_without_dev_shm(transport: str, start) -> None:
     child = start(

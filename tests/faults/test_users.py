@@ -8,13 +8,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.rights import several_users
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 PATIENCE = 60  # seconds; only a hang takes so long
 WWW_DATA, NOBODY = 33, 65534
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+pytestmark = several_users
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from support.waiting import next_line
+
 HERE = Path(__file__).resolve().parent
 #: Only guards against a hang.
 SOON = float(os.environ.get("LINKSPAN_HOSTILE_PATIENCE", "60"))
@@ -85,7 +87,7 @@ class Party:
         self.last = 0
         self.counted: dict[str, int] = {}
         assert self.process.stdout is not None
-        assert json.loads(self.process.stdout.readline()) == {"ready": True}
+        assert json.loads(next_line(self.process.stdout, "an honest program that is ready", SOON)) == {"ready": True}
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _hear(self) -> None:

@@ -143,16 +143,18 @@ def test_client_asks_and_takes_no_answer(honest: Lines) -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "hangs up"])
-def test_server_says_lines_that_cannot_be(honest: Lines, ends: bool, tmp_path: Path) -> None:
+def test_server_says_lines_that_cannot_be(honest: Lines, ends: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     """An honest client of a hostile server: its calls come back, and its other conversation goes on."""
     if honest.transport == "tcp":
         listener = socket.create_server(("127.0.0.1", 0))
         endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     else:
+        # A short name: the path of a socket has 107 bytes.
+        name = tmp_path_factory.mktemp("s") / "server.sock"
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(tmp_path / "server.sock"))
+        listener.bind(str(name))
         listener.listen()
-        endpoint = f"unix:{tmp_path / 'server.sock'}"
+        endpoint = f"unix:{name}"
     with listener, honest.judged(SPARE_MEMORY + (100 << 10)):
         for n, (what, said) in enumerate([*lines.whole(), *lines.halves()]):
             coming = honest.guest.begin("connect", "hostile", endpoint, timeout=SOON, **LINES)

@@ -14,8 +14,9 @@ import neighbour
 import stranger
 from conftest import PROGRAM, drawn
 from neighbour import GROUP, HONEST, JOURNAL, MEMBER, OUTSIDER, RUNTIME, SPOOL, STATE, THINGS, Honest, Snapshot
+from support.rights import several_users
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+pytestmark = several_users
 
 LOOKS = (("ls",), ("ls", "--json"), ("doctor",), ("clean",))
 WAIT = ("--timeout", "0.3")

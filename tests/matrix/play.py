@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import linkspan
 from support.network import free_port
+from support.waiting import next_line
 
 #: Only guards against a hang.
 SOON = 90
@@ -57,7 +58,7 @@ def begin(command: list[str], *words: str, stdin: int | None = subprocess.DEVNUL
 
 
 def ready(child: subprocess.Popen[str]) -> None:
-    line = child.stdout.readline()
+    line = next_line(child.stdout, f"\"ready\" of {child.args}", SOON)
     if line != "ready\n":
         raise AssertionError(f"it is not ready: {line}{child.communicate(timeout=SOON)[0]}")
 

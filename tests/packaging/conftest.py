@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import pytest
 
@@ -71,6 +71,17 @@ def prefix(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("prefix")
     run(C_API / "install.sh", place, libraries)
     return place
+
+
+@pytest.fixture(scope="session")
+def one_word(libraries: Path, prefix: Path) -> Iterator[Path]:
+    """An installation whose path has no space: fpm splits the flags that it is given, and a shell what pkg-config prints."""
+    if " " not in str(prefix):
+        yield prefix
+        return
+    with TemporaryDirectory(prefix="lkp-", dir="/tmp") as place:
+        run(C_API / "install.sh", place, libraries)
+        yield Path(place)
 
 
 @pytest.fixture

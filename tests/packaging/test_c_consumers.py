@@ -6,6 +6,7 @@ in all of them with LINKSPAN_GRID=full (`make test-all`).
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -51,7 +52,9 @@ DAILY = [("gcc", "c11", "c"), ("clang-14", "c11", "c"), ("gcc", "c2x", "c"), ("g
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
-    return run("pkg-config", *wanted, "linkspan", env=environment).split()
+    """The words that it gives to a compiler's command: as a shell reads them, in which a backslash is before each byte beyond ASCII."""
+    printed = subprocess.run(["pkg-config", *wanted, "linkspan"], env=environment, capture_output=True, timeout=DEADLINE, check=True).stdout
+    return [os.fsdecode(os.fsencode(word)) for word in shlex.split(printed.decode("ascii", "surrogateescape"))]
 
 
 def outside(language: str, program: str, folder: Path) -> Path:
@@ -296,17 +299,17 @@ def test_installed_files_are_stripped_and_come_with_licences_documents_and_examp
         assert (documents / f"examples/publish.{suffix}").exists()
 
 
-def test_fpm(tmp_path, environment, prefix):
+def test_fpm(tmp_path, environment, one_word):
     fpm = ROOT / ".venv/bin/fpm"
     assert fpm.exists(), "fpm is in tests/requirements.txt"
     (tmp_path / "app").mkdir()
     outside("fortran", "message", tmp_path / "app").rename(tmp_path / "app/main.f90")
     # fpm takes every path for a relative one.
-    module = os.path.relpath(prefix / "share/linkspan/fortran", tmp_path)
+    module = os.path.relpath(one_word / "share/linkspan/fortran", tmp_path)
     (tmp_path / "fpm.toml").write_text(
         f'name = "consumer"\n[dependencies]\nlinkspan_fortran = {{ path = "{module}" }}\n'
     )
-    printed = run(fpm, "run", "--link-flag", f"-L{prefix / 'lib'}", env=environment, cwd=tmp_path)
+    printed = run(fpm, "run", "--link-flag", f"-L{one_word / 'lib'}", env=environment, cwd=tmp_path)
     assert "\nok\n" in printed
 
 

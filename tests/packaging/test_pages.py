@@ -2,6 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import ROOT, run
@@ -14,12 +17,19 @@ test "$*" = "install PREFIX=$HOME/.local" || exit 1
 """
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home whose path has no space, for the same reasons as that of `one_word`."""
+    with TemporaryDirectory(prefix="lkh-", dir="/tmp") as place:
+        yield Path(place)
+
+
 @pytest.mark.parametrize(("page", "times"), [("c", 4), ("cpp", 3), ("fortran", 4)])
-def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environment, prefix):
-    home, work, stubs = (tmp_path / name for name in ("home", "work", "stubs"))
-    for folder in (home, work, stubs):
+def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environment, home, one_word):
+    work, stubs = (tmp_path / name for name in ("work", "stubs"))
+    for folder in (work, stubs):
         folder.mkdir()
-    (home / ".local").symlink_to(prefix)
+    (home / ".local").symlink_to(one_word)
     (stubs / "make").write_text(MAKE)
     (stubs / "make").chmod(0o755)
     path = f"{stubs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import SOON
+from support.rights import several_users
 from support.tree import PROGRAM
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+pytestmark = several_users
 OWNER, STRANGER = 12_345, 23_456
 #: An address for documentation (RFC 5737), which no machine has but the one that is made here.
 OUTSIDE = "192.0.2.1"

@@ -16,6 +16,7 @@ import linkspan
 import pytest
 from conftest import SOON, Bench
 from support.tree import PROGRAM, ROOT
+from support.waiting import next_line
 
 SERVICES = ["rust", "python", "c", "cpp", "fortran"]
 CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
@@ -59,7 +60,7 @@ class Voice:
     def hear(self) -> tuple[str, object]:
         """DONE and the value, or the number of the error and its text."""
         if self.program:
-            line = self.program.stdout.readline()
+            line = next_line(self.program.stdout, f"the answer to the controller in {self.language}")
             assert line, f"the controller in {self.language} ended"
             word, _, rest = line.rstrip("\n").partition(" ")
             if word == "DONE":

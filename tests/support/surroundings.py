@@ -6,10 +6,14 @@ other: as a script starts it in the background, with SIGINT and SIGQUIT ignored;
 user: an ordinary user, made for it and removed, with a home of its own; where the run itself has no root, it is one already.
 """
 
+import fcntl
 import os
 import pwd
+import re
 import secrets
 import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.tree import ROOT, TARGET
+from support.waiting import PATIENCE, until
 
 LANGUAGE = "tr_TR.UTF-8"
 LOCALES = TARGET / "locales"
@@ -34,7 +39,7 @@ def locale() -> dict[str, str]:
         LOCALES.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=LOCALES) as folder:
             made = Path(folder) / LANGUAGE
-            done = subprocess.run(["localedef", "-i", "tr_TR", "-f", "UTF-8", made], capture_output=True, text=True)
+            done = subprocess.run(["localedef", "-i", "tr_TR", "-f", "UTF-8", made], capture_output=True, text=True, timeout=PATIENCE)
             # It warns of what the definition itself leaves open, and then ends with 1.
             if not made.exists():
                 raise OSError(f"localedef cannot make {LANGUAGE} (tools/apt.sh installs its sources): {done.stderr}")
@@ -47,15 +52,79 @@ def locale() -> dict[str, str]:
     return {"LOCPATH": str(LOCALES), "LANG": LANGUAGE, "LC_ALL": LANGUAGE}
 
 
-@contextmanager
-def user() -> Iterator[pwd.struct_passwd]:
-    """A user of this machine for so long."""
-    name = f"linkspan-{secrets.token_hex(3)}"
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
+def birth(pid: int) -> str | None:
+    """When a process began, in ticks since the machine did; none where it has ended."""
     try:
-        yield pwd.getpwnam(name)
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def processes(uid: int) -> list[int]:
+    """The processes of a user that have not ended."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (entry / "status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if re.search(rf"^Uid:.*\b{uid}\b", status, re.M) and not re.search(r"^State:\s+[ZX]", status, re.M):
+            found.append(int(entry.name))
+    return found
+
+
+def remove_user(made: pwd.struct_passwd) -> None:
+    """Ends a user's processes and removes the account."""
+
+    def ended() -> bool:
+        left = processes(made.pw_uid)
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return not left
+
+    until(f"the end of the processes of {made.pw_name}", ended)
+    done = subprocess.run(["userdel", made.pw_name], capture_output=True, text=True, timeout=PATIENCE)
+    if done.returncode != 0:
+        raise OSError(f"userdel {made.pw_name}: {done.stderr}")
+
+
+@contextmanager
+def accounts() -> Iterator[None]:
+    """One at a time changes the accounts: useradd and userdel do not wait for each other."""
+    with open(TARGET / "accounts.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def remove_users_of_dead_runs() -> None:
+    """A run that was killed leaves its user, whose processes go on, and the folder of its suite."""
+    for made in pwd.getpwall():
+        found = re.fullmatch(r"tests/run (\d+) (\d+) (/\S+/lkt-\w+)", made.pw_gecos)
+        if not re.fullmatch("linkspan-[0-9a-f]{6}", made.pw_name) or not found or birth(int(found[1])) == found[2]:
+            continue
+        remove_user(made)
+        shutil.rmtree(found[3], ignore_errors=True)
+
+
+@contextmanager
+def user(folder: Path) -> Iterator[pwd.struct_passwd]:
+    """A user of this machine for so long, whose account says which run made it, and where its files are."""
+    name = f"linkspan-{secrets.token_hex(3)}"
+    comment = f"tests/run {os.getpid()} {birth(os.getpid())} {folder}"
+    with accounts():
+        remove_users_of_dead_runs()
+        command = ["useradd", "--no-create-home", "--shell", "/bin/sh", "--comment", comment, name]
+        subprocess.run(command, check=True, timeout=PATIENCE)
+    made = pwd.getpwnam(name)
+    try:
+        yield made
     finally:
-        subprocess.run(["userdel", name], check=True, stderr=subprocess.DEVNULL)
+        with accounts():
+            remove_user(made)
 
 
 def toolchains() -> dict[str, str]:
@@ -63,6 +132,12 @@ def toolchains() -> dict[str, str]:
     home = os.path.expanduser("~")
     found = {"CARGO_HOME": os.environ.get("CARGO_HOME", f"{home}/.cargo"), "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", f"{home}/.rustup")}
     return {name: folder for name, folder in found.items() if os.path.isdir(folder)}
+
+
+def runner() -> str:
+    """The variable that names what cargo runs programs with."""
+    host = subprocess.run(["rustc", "--print", "host-tuple"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+    return f"CARGO_TARGET_{host.strip().upper().replace('-', '_')}_RUNNER"
 
 
 def closed_parent(path: Path) -> Path | None:
@@ -108,18 +183,22 @@ def quoted(path: Path) -> str:
 @contextmanager
 def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], dict[str, str]]]:
     """What `surroundings` gives for a user that is made for it; needs root."""
-    with user() as made:
-        env = {**env, **toolchains(), "HOME": f"{folder}/home", "XDG_RUNTIME_DIR": f"{folder}/runtime", "PYTHONDONTWRITEBYTECODE": "1"}
+    with user(folder) as made:
+        env = {**env, **toolchains(), "USER": made.pw_name, "LOGNAME": made.pw_name, "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {"HOME": f"{folder}/home", "XDG_RUNTIME_DIR": f"{folder}/runtime"}
         for path in (env["HOME"], env["XDG_RUNTIME_DIR"]):
             os.mkdir(path, 0o700)
         for path in (env["HOME"], env["XDG_RUNTIME_DIR"], env["LINKSPAN_DIR"], folder):
             os.chown(path, made.pw_uid, made.pw_gid)
         needed = [ROOT, TARGET, INTERPRETER.resolve().parents[1], *map(Path, toolchains().values())]
         outermost = [path for path in needed if not any(other in path.parents for other in needed)]
-        script = " && ".join([*visible(sorted(set(outermost)), folder), *writable(folder, made), f"cd {quoted(ROOT)}", 'exec "$@"'])
-        words = ["unshare", "--mount", "sh", "-c", script, "sh", "setpriv", "--pdeathsig", "KILL"]
-        words += ["--reuid", str(made.pw_uid), "--regid", str(made.pw_gid), "--init-groups"]
-        seen = subprocess.run([*words, INTERPRETER, "-c", "import pytest"], env={**os.environ, **env}, capture_output=True, text=True)
+        become = f"setpriv --pdeathsig KILL --reuid {made.pw_uid} --regid {made.pw_gid} --init-groups"
+        # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is the user's.
+        runs = f"case $1 in cargo) export {runner()}='{become}'; exec setpriv --pdeathsig KILL \"$@\";; *) exec {become} \"$@\";; esac"
+        script = " && ".join([*visible(sorted(set(outermost)), folder), *writable(folder, made), f"cd {quoted(ROOT)}", runs])
+        words = ["unshare", "--mount", "sh", "-c", script, "sh"]
+        command = [*words, INTERPRETER, "-c", "import pytest"]
+        seen = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=3 * PATIENCE)
         if seen.returncode != 0:
             raise OSError(f"an ordinary user cannot run tests in {ROOT}: {seen.stderr}")
         yield words, env

@@ -1,8 +1,9 @@
 """Waiting for a condition, with a deadline that says what was awaited."""
 
+import select
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import IO, TypeVar
 
 T = TypeVar("T")
 #: Seconds; only a hang takes so long.
@@ -16,3 +17,10 @@ def until(what: str, condition: Callable[[], T], patience: float = PATIENCE) -> 
         assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s; last {found!r}"
         time.sleep(0.01)
     return found
+
+
+def next_line(pipe: IO[str], what: str, patience: float = PATIENCE) -> str:
+    """The next line of a program that prints one and then waits for an answer; nothing where it ended. In any thread."""
+    ready = select.select([pipe], [], [], patience)[0]
+    assert ready, f"{what}: not within {patience:.0f} s"
+    return pipe.readline()

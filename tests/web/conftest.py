@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from support.limits import within
 from support.tree import ROOT, TARGET
 
 OBSERVATORY = ROOT / "examples/observatory"
 PARTS = ("sensors", "seismogram", "spectrum", "statistics")
 PATIENCE = 60  # seconds; only a hang takes so long
+BEGINNING = 300  # the same for a demonstration that starts all its programs
 CHROMIUM = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -68,12 +70,19 @@ def launch(script="run", **env):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
         env={**{k: v for k, v in os.environ.items() if k != "LINKSPAN_DIR"}, **env},
     )
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if found := re.search(r"is at (http://\S+)", line):
-            return Observatory(process, found[1], lines)
-    raise AssertionError(f"it ended with {process.wait()}:\n{''.join(lines)}")
+    running = Observatory(process, "")
+    try:
+        with within(lambda: f"the address of {script}, which printed {''.join(running.lines)!r}", BEGINNING):
+            for line in process.stdout:
+                running.lines.append(line)
+                if found := re.search(r"is at (http://\S+)", line):
+                    running.address = found[1]
+                    return running
+            raise AssertionError(f"it ended with {process.wait()}:\n{''.join(running.lines)}")
+    except BaseException:
+        if process.poll() is None:
+            finish(running)
+        raise
 
 
 def finish(observatory, how=signal.SIGTERM):

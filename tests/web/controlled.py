@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import PATIENCE, ROOT
+from support.limits import within
 from support.network import free_port
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -33,9 +34,10 @@ def started(command, folder, pattern, **env):
         env={**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), **env},
     )
     log.close()
-    for line in process.stdout:
-        if found := re.search(pattern, line.decode()):
-            return process, found
+    with within(f"a line of {command} with {pattern}"):
+        for line in process.stdout:
+            if found := re.search(pattern, line.decode()):
+                return process, found
     raise AssertionError(f"{command} ended with {process.wait()}: {Path(log.name).read_text()}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE
 from controlled import KINDS, open_desk
+from support.rights import several_users
 
 STRANGER = 65534
 STRANGERS = Path(__file__).with_name("strangers.py")
@@ -143,9 +144,8 @@ def check_refused(desk, requests, answers):
     return public
 
 
-@pytest.mark.parametrize("who", ["owner", "another_user"])
+@pytest.mark.parametrize("who", ["owner", pytest.param("another_user", marks=several_users)])
 def test_every_route_in_every_spelling_is_refused_without_the_token(desk, who):
-    assert os.getuid() == 0, "this test plays a second user, which needs root"
     before = account(desk)
     requests = list(attempts(desk))
     answers = sent(desk, os.getuid() if who == "owner" else STRANGER, requests)
@@ -184,10 +184,10 @@ def test_two_tokens_in_one_request_are_none(desk):
         assert re.match(r"HTTP/1\.1 40[01] ", answer), answer
 
 
+@several_users
 @PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
 @pytest.mark.parametrize("uid", [STRANGER, 0])
 def test_a_thousand_connections_of_others_do_not_keep_the_owner_out(desk, uid):
-    assert os.getuid() == 0, "this test plays a second user, which needs root"
     command = [sys.executable, str(STRANGERS), "hold", str(uid), str(desk.port), "1000"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
         try:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 from conftest import PATIENCE, ROOT
 from controlled import EXTENSION, free_port, open_desk
+from support.rights import several_users
 
 FPM = next(iter(sorted(path for path in map(shutil.which, ("php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4")) if path)), None)
 NAME = "lab.example"
@@ -115,7 +116,10 @@ def test_the_door_is_the_same(desk):
         assert status == 403 and "0644" in said["detail"]
     finally:
         (desk.folder / "token").chmod(0o600)
-    # What another user could have put there is no token, whatever its mode.
+
+
+@several_users
+def test_token_that_another_user_could_have_put_there_is_refused_whatever_its_mode(desk):
     os.chown(desk.folder / "token", 65534, -1)
     try:
         status, _, said = desk.ask("GET", "/api/services")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import PARTS, PATIENCE, finish, launch
+from support.limits import within
 
 
 def processes_with(text):
@@ -58,9 +59,10 @@ def test_it_ends_when_told_to(tmp_path, how):
 def test_a_part_that_is_missing_at_the_end_is_told(tmp_path):
     running = launch(TMPDIR=str(tmp_path))
     os.kill(running.pids()["statistics"], signal.SIGKILL)
-    for line in running.process.stdout:
-        if "statistics ended (SIGKILL)" in line:
-            break
+    with within("the line that tells of the kill"):
+        for line in running.process.stdout:
+            if "statistics ended (SIGKILL)" in line:
+                break
     assert finish(running) == 1
     assert "missing at the end: statistics" in running.lines[-1]
 
