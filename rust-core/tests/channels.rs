@@ -29,6 +29,7 @@ mod relay_links;
 mod schema_exchange;
 mod session_room;
 mod sessions;
+mod short_wait;
 mod slots;
 mod support;
 mod tcp;

@@ -215,7 +215,7 @@ impl Channel {
             role,
             reconnector,
             sending: Direction::new(Sending::default()),
-            descriptor: receiving.epoll().shared(),
+            descriptor: receiving.descriptor(),
             receiving: Direction::new(receiving),
             calls: Turns::default(),
             event_log,

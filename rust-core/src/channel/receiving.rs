@@ -22,8 +22,10 @@
 
 mod in_place;
 mod wait;
+mod wait_set;
 
 use std::collections::{HashSet, VecDeque};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::event_log::EventLog;
@@ -39,9 +41,11 @@ use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, withdrawal};
 use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
-use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::poll::Interest;
 use crate::transport::{Losses, extension};
 use crate::value::Limits;
+
+use wait_set::WaitSet;
 
 /// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.
 pub struct Receiving {
@@ -84,11 +88,9 @@ pub struct Receiving {
     schema: Option<Arc<PreparedSchema>>,
     /// The same for replies.
     reply_schema: Option<Arc<PreparedSchema>>,
-    epoll: Epoll,
+    set: WaitSet,
     /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
-    /// Reused for each wait.
-    ready: Vec<Ready>,
 }
 
 /// What a received frame means to the channel.
@@ -120,12 +122,12 @@ impl Receiving {
     /// Returns the state with its epoll set, without a link. Fails with `OutOfMemory` if the process
     /// has no descriptors left.
     pub fn new(options: &Options, reconnector: &Reconnector) -> Result<Receiving> {
-        let epoll = Epoll::new()?;
+        let set = WaitSet::new()?;
         let waker = ReadinessFlag::new()?;
-        epoll.add(&waker, LINK, Interest::IN)?;
-        epoll.add(&reconnector.wake, LINK, Interest::IN)?;
+        set.add(&waker, LINK, Interest::IN)?;
+        set.add(&reconnector.wake, LINK, Interest::IN)?;
         if let Origin::Acceptor(acceptor) = &reconnector.origin {
-            epoll.add(acceptor.queue.waker(), ORIGIN, Interest::IN | Interest::ET)?;
+            set.add(acceptor.queue.waker(), ORIGIN, Interest::IN | Interest::ET)?;
         }
         Ok(Receiving {
             part: None,
@@ -147,19 +149,19 @@ impl Receiving {
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
-            epoll,
+            set,
             waker,
-            ready: Vec::new(),
         })
     }
 
-    /// The epoll set, which a program's event loop watches.
-    pub fn epoll(&self) -> &Epoll {
-        &self.epoll
+    /// The descriptor of the epoll set, which a program's event loop watches.
+    pub fn descriptor(&self) -> Arc<OwnedFd> {
+        self.set.descriptor()
     }
 
     /// Keeps the descriptor readable, from now on, exactly while something can be received.
     pub fn watch(&mut self) -> Result<()> {
+        self.set.disarm()?;
         self.watched = true;
         self.update_readiness(false);
         Ok(())
@@ -429,6 +431,7 @@ impl Receiving {
                     }
                 }
                 event_log.count_exclusive(&event_log.received);
+                self.set.note_message();
                 // The sender that a frame names counts only on a link without a hello.
                 let peer_source =
                     self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
@@ -494,7 +497,7 @@ impl Receiving {
             dialler.with_descriptors(|fds| {
                 for fd in fds {
                     // Fails for a descriptor that is in the set already.
-                    let _ = self.epoll.add(fd, ORIGIN, Interest::IN);
+                    let _ = self.set.add(fd, ORIGIN, Interest::IN);
                 }
             });
         }
@@ -504,7 +507,7 @@ impl Receiving {
             reconnector.session_state.begin_receiving(negotiated);
         }
         for fd in part.rx.descriptors() {
-            self.epoll.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
+            self.set.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
         }
         self.part = Some(part);
         Ok(())
@@ -600,7 +603,7 @@ impl Receiving {
     pub fn drop_part(&mut self) {
         let Some(part) = self.part.take() else { return };
         for fd in part.rx.descriptors() {
-            self.epoll.remove(fd);
+            self.set.remove(fd);
         }
         self.parked = false;
     }

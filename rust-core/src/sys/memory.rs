@@ -376,20 +376,21 @@ impl PeerMemory {
     }
 }
 
-/// Asks for large pages behind a long buffer that is about to be filled. Page by page, the kernel
+/// Asks for large pages behind a long block that is about to be filled. Page by page, the kernel
 /// would take longer to find memory for it than filling it takes.
-pub(crate) fn prefer_large_pages(buffer: &mut [MaybeUninit<u8>]) {
+pub(crate) fn prefer_large_pages(block: &mut Vec<u8>) {
     const LONG: usize = 4 << 20;
     const PAGE: usize = 4096;
-    if buffer.len() < LONG {
+    if block.capacity() < LONG {
         return;
     }
-    let skip = buffer.as_ptr().addr().wrapping_neg() % PAGE;
-    let whole = &mut buffer[skip..];
-    let length = whole.len() / PAGE * PAGE;
-    // SAFETY: whole pages inside a buffer of this process, and the advice does not change their
-    // contents. A kernel that ignores it gives small pages, so the result is ignored.
-    let _ = unsafe { rustix::mm::madvise(whole.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
+    // Whole pages around it: advice on a part of a mapping splits it, and the allocator can then grow it by copying only.
+    let skip = block.as_ptr().addr() % PAGE;
+    let length = (skip + block.capacity()).next_multiple_of(PAGE);
+    let first = block.as_mut_ptr().wrapping_byte_sub(skip);
+    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change what is in a
+    // page. A kernel that ignores it gives small pages, so the result is ignored.
+    let _ = unsafe { rustix::mm::madvise(first.cast(), length, Advice::LinuxHugepage) };
 }
 
 #[cfg(test)]
@@ -432,12 +433,11 @@ mod tests {
     }
 
     #[test]
-    fn advice_on_large_pages_leaves_a_buffer_as_it_was() {
+    fn advice_on_large_pages_leaves_a_block_as_it_was() {
         for length in [0, 100, (4 << 20) - 1, 4 << 20, (5 << 20) + 17] {
-            let mut buffer = vec![MaybeUninit::new(0xA5u8); length];
-            prefer_large_pages(&mut buffer);
-            // SAFETY: initialised above.
-            assert!(buffer.iter().all(|b| unsafe { b.assume_init() } == 0xA5));
+            let mut block = vec![0xA5u8; length];
+            prefer_large_pages(&mut block);
+            assert!(block.iter().all(|byte| *byte == 0xA5));
         }
     }
 

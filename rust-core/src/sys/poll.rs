@@ -67,19 +67,6 @@ impl Epoll {
         waiting.woke(interrupted)
     }
 
-    /// The same for at most this long; returns false where that time, or the deadline, has passed.
-    pub fn wait_at_most(
-        &self,
-        most: std::time::Duration,
-        waiting: &mut Waiting<'_>,
-        into: &mut Vec<Ready>,
-    ) -> Result<bool> {
-        let sleep = waiting.sleep()?.map_or(most, |timeout| timeout.min(most));
-        let interrupted = self.sleep(Some(sleep), into)?;
-        waiting.woke(interrupted)?;
-        Ok(interrupted || !into.is_empty())
-    }
-
     /// Returns what is ready now.
     #[cfg(test)]
     pub fn poll_now(&self, into: &mut Vec<Ready>) -> Result<()> {

@@ -31,6 +31,12 @@ impl Timer {
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once).doing("arming a timer").map(drop)
     }
 
+    /// Makes the timer not readable, until it is armed again and its time has come.
+    pub fn disarm(&self) -> Result<()> {
+        let never = Itimerspec { it_interval: Timespec::default(), it_value: Timespec::default() };
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &never).doing("disarming a timer").map(drop)
+    }
+
     /// Resets the timer if it is readable.
     pub fn drain(&self) {
         let mut times = [0; 8];
@@ -63,6 +69,18 @@ mod tests {
         timer.drain();
         assert!(!is_readable(timer.as_fd()));
         timer.arm(Duration::from_secs(3600)).unwrap();
+        assert!(!is_readable(timer.as_fd()));
+    }
+
+    #[test]
+    fn expired_timer_that_is_disarmed_is_not_readable() {
+        let timer = Timer::new().unwrap();
+        timer.arm(Duration::from_millis(1)).unwrap();
+        let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
+        while !is_readable(timer.as_fd()) {
+            wait_readable(&mut waiting, &[timer.as_fd()]).unwrap();
+        }
+        timer.disarm().unwrap();
         assert!(!is_readable(timer.as_fd()));
     }
 }

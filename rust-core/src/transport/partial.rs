@@ -172,7 +172,7 @@ impl Partial {
             }
             if bytes.capacity() < self.reserved {
                 memory::reserve(bytes, self.reserved - bytes.len())?;
-                crate::sys::memory::prefer_large_pages(bytes.spare_capacity_mut());
+                crate::sys::memory::prefer_large_pages(bytes);
             }
         }
         let filled = fill(bytes, self.reserved - self.have);

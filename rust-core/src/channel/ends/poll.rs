@@ -51,7 +51,7 @@ impl Channel {
     /// epoll set.
     pub(crate) fn with_descriptor(&self, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
         self.fileno()?;
-        watch(self.receiving()?.epoll().as_fd())
+        watch(self.receiving()?.descriptor().as_fd())
     }
 
     /// Flushes what the link has adopted. If that does not succeed, or with `blocked` in any case,

@@ -1,28 +1,23 @@
-//! How a receiving thread waits: a short wait of the transport first, then the epoll set.
+//! How a receiving thread waits: a short wait first, of the transport or of the epoll set, then the set with the
+//! time-out of the call.
 //!
 //! The acknowledgement that is due is sent before the wait. Parking tells the transport to wake this side; it is
 //! taken back after every wait, unless the program itself waits on the descriptor.
 
-use std::time::Duration;
-
 use super::Receiving;
+use super::wait_set::Waited;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::Result;
-
-/// How long a receiver whose program may answer waits before it sends an acknowledgement by itself.
-/// Longer than a tick of the kernel's clock (4 ms): an earlier timer has to be programmed into the
-/// hardware.
-const PAUSE: Duration = Duration::from_micros(4500);
 
 impl Receiving {
     /// Waits until the link may have a frame.
     ///
     /// What is due is acknowledged first, before the spin: a receiver that is killed while its
     /// messages keep coming would otherwise have consumed some of which the sender does not know,
-    /// and its next incarnation would receive them again. In a dialogue that is one message, and its
-    /// acknowledgement waits for `PAUSE`, because the program's answer can carry it.
+    /// and its next incarnation would receive them again. In a dialogue that is one message, whose
+    /// acknowledgement comes after a short wait, because the program's answer can carry it.
     pub(super) fn wait_for_frame(
         &mut self,
         ack_sender: &AckSender<'_>,
@@ -56,16 +51,24 @@ impl Receiving {
         waited
     }
 
-    /// Waits in the epoll set. An acknowledgement that waits for the program's answer is sent after
-    /// `PAUSE`.
+    /// Waits in the epoll set. An acknowledgement that waits for the program's answer is sent after a
+    /// short wait.
     fn wait_in_epoll(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        if ack_sender.is_ack_due(AckTrigger::Park) {
-            if self.epoll.wait_at_most(PAUSE, waiting, &mut self.ready)? {
-                return Ok(());
+        // Shared memory has had its own short wait; the timer would make a watched descriptor readable.
+        let in_place = self.part.as_mut().is_none_or(|part| part.rx.in_place().is_some());
+        let waited = if in_place || self.watched { Waited::Omitted } else { self.set.wait_short(waiting)? };
+        match waited {
+            Waited::Ready => return Ok(()),
+            Waited::Passed => ack_sender.send_ack(AckTrigger::Park),
+            Waited::Omitted if ack_sender.is_ack_due(AckTrigger::Park) => {
+                if self.set.wait_pause(waiting)? {
+                    return Ok(());
+                }
+                ack_sender.send_ack(AckTrigger::Park);
             }
-            ack_sender.send_ack(AckTrigger::Park);
+            Waited::Omitted => {}
         }
-        self.epoll.wait(waiting, &mut self.ready)
+        self.set.wait(waiting)
     }
 
     /// Takes back the request to be woken.
