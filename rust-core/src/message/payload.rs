@@ -22,6 +22,9 @@ pub(crate) trait Lender {
     fn lend(&self, elements: &[u8]) -> Option<Bytes>;
 }
 
+/// Bytes reserved for an encoded value, so that a short one does not move as it grows.
+const USUAL: usize = 64;
+
 /// The long arrays of a value that is being encoded.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
@@ -63,7 +66,7 @@ impl Payload {
         limits: &Limits,
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(USUAL);
         let mut parts = Placed { lender, parts: Vec::new() };
         let placer = lender.map(|_| &mut parts as &mut dyn Placer);
         let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };

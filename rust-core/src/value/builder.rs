@@ -20,8 +20,11 @@ use crate::error::{Error, ErrorKind, Result, memory};
 pub struct ValueBuilder {
     /// The message that is being decoded, if blocks may be views of it.
     origin: Option<Body>,
-    /// The arrays and maps that are open, innermost last.
-    open: Vec<Open>,
+    /// The innermost array or map that is open. It is in place, so that a map without others in it
+    /// allocates its entries alone.
+    innermost: Option<Open>,
+    /// The arrays and maps around it, outermost first.
+    outer: Vec<Open>,
     /// The whole value, once its last event has come.
     done: Option<Value>,
 }
@@ -56,14 +59,14 @@ impl ValueBuilder {
     /// Returns the value, once all its events have come. `Internal` where some are missing.
     pub fn finish(self) -> Result<Value> {
         match self.done {
-            Some(value) if self.open.is_empty() => Ok(value),
+            Some(value) if self.innermost.is_none() => Ok(value),
             _ => Err(Error::new(ErrorKind::Internal, "a value ended before all of its events had come")),
         }
     }
 
     /// Puts a complete value where it belongs: into the innermost array or map, or at the top.
     fn put(&mut self, value: Value) -> Result<()> {
-        match self.open.last_mut() {
+        match &mut self.innermost {
             Some(Open::Array(items)) => items.push(value),
             Some(Open::Map(entries)) => match entries.last_mut() {
                 Some(place) => *place = value,
@@ -138,24 +141,24 @@ impl Sink for ValueBuilder {
     fn begin_array(&mut self, len: usize) -> Result<()> {
         let mut items = Vec::new();
         memory::reserve(&mut items, len.min(RESERVE))?;
-        self.open.push(Open::Array(items));
+        self.open(Open::Array(items));
         Ok(())
     }
     fn end_array(&mut self) -> Result<()> {
         self.close()
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open.push(Open::Map(Map::try_with_capacity(len.min(RESERVE))?));
+        self.open(Open::Map(Map::try_with_capacity(len.min(RESERVE))?));
         Ok(())
     }
     fn key(&mut self, key: &str) -> Result<()> {
-        match self.open.last() {
+        match &self.innermost {
             Some(Open::Map(entries)) if entries.contains_key(key) => Err(repeated_key(key)),
             _ => self.new_key(key),
         }
     }
     fn new_key(&mut self, key: &str) -> Result<()> {
-        match self.open.last_mut() {
+        match &mut self.innermost {
             Some(Open::Map(entries)) => {
                 entries.push(memory::copy_text(key)?, Value::Null);
                 Ok(())
@@ -173,9 +176,16 @@ impl Sink for ValueBuilder {
 }
 
 impl ValueBuilder {
+    /// Begins an array or map inside of those that are open.
+    fn open(&mut self, begun: Open) {
+        if let Some(around) = self.innermost.replace(begun) {
+            self.outer.push(around);
+        }
+    }
+
     /// Ends the innermost array or map, and puts it where it belongs.
     fn close(&mut self) -> Result<()> {
-        match self.open.pop() {
+        match std::mem::replace(&mut self.innermost, self.outer.pop()) {
             Some(Open::Array(items)) => self.put(Value::Array(items)),
             Some(Open::Map(entries)) => self.put(Value::Map(entries)),
             None => Err(Error::new(ErrorKind::Internal, "an end came without its beginning")),
