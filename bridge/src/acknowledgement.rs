@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handled_is_acknowledged_up_to_the_first_that_was_not() {
+    fn handled_messages_are_acknowledged_up_to_the_first_unhandled_one() {
         let mut sender = with(&[1, 3, 4]);
         assert_eq!(sender.end(3, Handled), None, "1 is on its way");
         assert_eq!(sender.end(1, Handled), Some(3));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_again_goes_again_only_where_it_failed() {
+    fn replayed_messages_are_repeated_only_where_they_failed() {
         let mut sender = with(&[1, 2, 3]);
         assert_eq!((sender.end(1, Failed), sender.end(2, Handled)), (None, None));
         sender.renew();
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handled_while_its_sender_was_away_is_acknowledged_when_it_comes_again() {
+    fn messages_handled_during_an_absence_are_acknowledged_at_the_return() {
         let mut sender = with(&[1, 2]);
         sender.renew();
         assert_eq!((sender.end(1, Handled), sender.end(2, Handled)), (None, None), "nobody is there");

@@ -220,7 +220,7 @@ mod tests {
     use std::ffi::CStr;
 
     #[test]
-    fn a_panic_becomes_an_internal_error_with_its_place() {
+    fn panic_becomes_an_internal_error_with_its_place() {
         assert_eq!(guard(|| panic!("so {}", "bad")), LINKSPAN_INTERNAL);
         // SAFETY: the text was made by this thread's last error and lives until the next.
         let text = unsafe { CStr::from_ptr(linkspan_last_error_text()) }.to_str().unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_struct_of_an_older_program_is_filled_to_its_length() {
+    fn shorter_struct_of_an_older_program_is_filled_to_its_length() {
         guard(|| Err(Error::new(ErrorKind::Malformed, "no").at(17)));
         let mut old = linkspan_error {
             size: std::mem::offset_of!(linkspan_error, offset),

@@ -50,7 +50,7 @@ fn declared(header: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_header_is_up_to_date() {
+fn header_is_up_to_date() {
     committed("include/linkspan.h", &header());
 }
 

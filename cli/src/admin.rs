@@ -29,7 +29,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     rows.extend(listed.iter().map(row));
-    // Where a bridge runs: whose names those are.
+    // With a bridge: the machines of those names.
     if listed.iter().any(|listed| listed.machine.is_some()) {
         rows[0].push("MACHINE".into());
         let machine =
@@ -45,11 +45,12 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Whether a text is like a pattern, in which `*` stands for any characters and `?` for one.
+/// Returns whether a text is like a pattern, in which `*` stands for any characters and `?` for
+/// one.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from) = (0, 0);
-    // Where the last star stands, and how much of the text it took: the only one that ever has to take more.
+    // The last star, and the length of the text that it matched: only that one ever has to match more.
     let mut star = None;
     while from < text.len() {
         match pattern.get(at) {
@@ -68,7 +69,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|c| *c == '*')
 }
 
-/// What a listener has lost that it had promised to keep.
+/// Returns what a listener has lost of the messages that it kept.
 fn lost(listed: &Listed) -> Option<String> {
     let count = listed.forgotten.filter(|count| *count > 0)?;
     Some(format!(
@@ -77,22 +78,22 @@ fn lost(listed: &Listed) -> Option<String> {
     ))
 }
 
-/// The differences that the last caller with a schema that does not fit reported.
+/// Returns the differences that the last caller with a schema that does not fit reported.
 fn mismatched(listed: &Listed) -> Option<String> {
     let said = display::escaped(listed.mismatch.as_ref()?, true);
     Some(format!("{}: a program connected whose schema does not fit, {said}\n", listed.endpoint))
 }
 
-/// What is wrong with a name, in one line.
+/// Returns the problem of a name, in one line.
 fn told(endpoint: &str, problem: &Error) -> String {
-    // It may quote what another process wrote.
+    // It may quote text of another process.
     let text = display::escaped(&problem.text().replace('\n', " "), true);
     format!("{endpoint}: {} ({}): {text}\n", problem.kind(), problem.kind().code())
 }
 
 fn row(listed: &Listed) -> Vec<String> {
     fn shown(cell: Option<impl ToString>) -> String {
-        // What came from another process may hold anything.
+        // Text of another process may contain anything.
         cell.map_or_else(|| "-".into(), |c| display::escaped(&c.to_string(), false))
     }
     vec![
@@ -108,7 +109,7 @@ fn row(listed: &Listed) -> Vec<String> {
     ]
 }
 
-/// Removes what dead processes of this user left, and prints what it left and why.
+/// Removes files of dead processes of this user, and prints those that it could not remove, with the reason.
 pub fn clean() -> Result<(), Exit> {
     let cleaned = registry::clean()?;
     let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
@@ -121,7 +122,7 @@ pub fn clean() -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Prints what was found, and ends with 1 where something is wrong.
+/// Prints the findings, and ends with 1 where there is a fault.
 pub fn doctor(json: bool, repair: bool) -> Result<(), Exit> {
     let mut findings = if repair { doctor::repair() } else { Vec::new() };
     findings.extend(doctor::examine());
@@ -152,7 +153,7 @@ fn paragraph(finding: &Finding) -> String {
     format!("{:<8} {what}\n{remedy}", finding.severity.name())
 }
 
-/// Makes a runtime directory for a group, and prints what was done.
+/// Makes a runtime directory for a group, and prints the steps.
 pub fn setup(group: &str, root: &Path) -> Result<(), Exit> {
     let done = doctor::setup(group, root)?;
     output::write(format!("{}\n", done.join("\n")).as_bytes())

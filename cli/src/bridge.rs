@@ -18,7 +18,7 @@ const PROGRAM: &str = "linkspan-bridge";
 pub fn bridge(arguments: &[OsString]) -> Result<(), Exit> {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name(PROGRAM));
     for program in beside.into_iter().chain([PathBuf::from(PROGRAM)]) {
-        // It comes back only where it failed.
+        // Returns only where it failed.
         let Err(error) = become_program(program.clone(), arguments);
         if error.kind() != IoKind::NotFound {
             let doing = format!("starting {}", program.display());

@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_contradicts_itself_nowhere() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_need_somebody_to_be_for() {
+    fn commands_need_a_target() {
         let parsed = |words: &str| Cli::try_parse_from(words.split(' ')).is_ok();
         for verb in ["pause", "run", "checkpoint", "shutdown"] {
             assert!(

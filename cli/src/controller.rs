@@ -83,7 +83,7 @@ pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
     }
 }
 
-/// Listens. There is one TCP port for the whole machine: where it was not requested and another user's controller has it, this
+/// Listens. There is one TCP port for the whole machine: if it was not requested and another user's controller has it, this
 /// controller listens without TCP.
 fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
     match ControllerServer::listen(&asked.listen, options) {

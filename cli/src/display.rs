@@ -1,18 +1,19 @@
-//! Values as a person reads them: short, on one line where that fits, long arrays cut in the middle.
+//! Values for people: short, on one line where that fits, long arrays shortened in the middle.
 //!
-//! What is printed came from another program: control characters are escaped, so that no text can write over the screen.
+//! The values come from other programs: control characters are escaped, so that no text can write over the
+//! screen.
 
 use std::fmt::Write;
 
 use linkspan::value::{DType, NdArray};
 use linkspan::{Order, Value};
 
-/// A value on one line that is longer than this goes on several.
+/// A longer value is printed on several lines.
 const WIDTH: usize = 100;
 /// Elements of an N-d array, bytes and items of a list that are shown at each end.
 const ENDS: usize = 4;
 
-/// The value, on as many lines as it needs.
+/// Returns the value, on as many lines as it needs.
 pub fn lines(value: &Value) -> String {
     match value {
         Value::Text(text) => escaped(text, true),
@@ -78,7 +79,8 @@ fn name(key: &str) -> String {
     if plain { key.into() } else { format!("\"{}\"", escaped(key, false)) }
 }
 
-/// The text with its control characters escaped; with `several_lines`, line ends and tabs stay.
+/// Returns the text with its control characters escaped; with `several_lines`, line ends and tabs
+/// stay.
 pub fn escaped(text: &str, several_lines: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -97,8 +99,8 @@ pub fn escaped(text: &str, several_lines: bool) -> String {
     out
 }
 
-/// Characters that change the order in which others are shown, or end a line without being a line's end: what is read then is not
-/// what is there.
+/// Returns whether a character changes the order in which others are shown, or ends a line without being a
+/// line's end: then the displayed text differs from the real one.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }

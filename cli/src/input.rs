@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::signals::Signals;
 
-/// The value that is given on the command line, if one is: a text as it is, or an argument as [`value`] reads it.
+/// Returns the value on the command line, if there is one: a text as it is, or an argument as [`value`] reads
+/// it.
 pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> Result<Option<Value>> {
     match text {
         Some(text) => Ok(Some(text.into())),
@@ -17,7 +18,7 @@ pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> R
     }
 }
 
-/// The value of an argument: JSON, or `-` for one JSON text from standard input.
+/// Returns the value of an argument: JSON, or `-` for one JSON text from standard input.
 pub fn value(argument: &str, signals: &Signals) -> Result<Value> {
     if argument != "-" {
         return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {
@@ -54,12 +55,13 @@ impl<'a> Lines<'a> {
         Lines { input: Input::new(signals), start: 0, number: 0 }
     }
 
-    /// The number of the line whose value came last.
+    /// Returns the number of the line of the last value.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next value, or none once standard input is at its end. An error names the line, and the offset in it.
+    /// Returns the next value, or none once standard input is at its end. An error names the line, and the
+    /// offset in it.
     pub fn next(&mut self) -> Result<Option<Value>> {
         loop {
             let rest = &self.input.bytes[self.start..];

@@ -1,4 +1,4 @@
-//! The program `linkspan`: what the libraries do, from the shell.
+//! The program `linkspan`: the functions of the libraries, from the shell.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -14,12 +14,12 @@
 //! | any program as a service: service run -- PROGRAM | `supervisor` |
 //! | other machines: bridge, which is a program of its own | `bridge` |
 //! | machines that trust each other: keys | `keys` |
-//! | what messages mean: schema | `schema` |
+//! | schemas: schema | `schema` |
 //! | encodings alone: transcode | `transcode` |
 //! | memory of another program: region | `region` |
 //! | the deadline that several calls share | `deadline` |
 //! | SIGINT and SIGTERM; exit codes; lines on standard error | `signals`, `exit`, `stderr` |
-//! | what this program was built without | `features` |
+//! | features that this program was built without | `features` |
 
 // Standard output is this program's product.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -143,7 +143,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
 /// Completes the open names and the services in bash.
 const BASH_NAMES: &[u8] = include_bytes!("names.bash");
 
-/// Returns the commands to complete. `service run` also has the options that stand before a program.
+/// Returns the commands to complete. `service run` also has the options before a program.
 fn completed_commands() -> clap::Command {
     let supervised = supervisor::RunArgs::command();
     Cli::command().mut_subcommand("service", |service| {

@@ -16,7 +16,7 @@ use crate::stderr;
 pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let mut check = || signals.check();
-    // What is no value is found before a connection is made.
+    // An invalid value is reported before a connection is made.
     let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
     let is_one = one.is_some();
     let deadline = deadline(args.timeout);
@@ -26,7 +26,7 @@ pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
         Some(value) => channel.send(&value, Wait::new(deadline.remaining()).tick(&mut check)).map(drop),
         None => send_lines(&channel, args.timeout, signals),
     };
-    // What was sent before an error is brought to its end as well.
+    // Messages that were sent before an error are completed as well.
     let left = if is_one { Timeout::from(deadline.remaining()) } else { args.timeout };
     let closed = channel.close(Wait::new(left).tick(&mut check));
     sent?;
@@ -41,14 +41,14 @@ fn send_lines(channel: &Channel, timeout: Timeout, signals: &Signals) -> Result<
     Ok(())
 }
 
-/// Says where one listens who left the choice of the port to the kernel.
+/// Prints the port, if the kernel chose it.
 pub fn tell_port(args: &str, got: &str) {
     if args.starts_with("tcp:") && args.ends_with(":0") {
         stderr::print_note(&format!("listens at {got}"));
     }
 }
 
-/// Listens, prints what comes, and answers calls.
+/// Listens, prints messages, and answers calls.
 pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let reply = args.reply.as_deref().map(|text| input::value(text, signals)).transpose()?;
@@ -66,7 +66,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
             break Err(ending);
         }
         if let (true, Some(value)) = (request.wants_reply(), &reply) {
-            // A caller who has gone by now has given up: the next one matters.
+            // A caller that has ended has given up: continue with the next one.
             match request.reply(value) {
                 Err(e) if e.kind() != ErrorKind::Disconnected => break Err(e.into()),
                 _ => {}

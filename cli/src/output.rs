@@ -1,4 +1,4 @@
-//! What goes to standard output: values and messages, for programs or for people.
+//! Standard output: values and messages, for programs or for people.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ pub fn write(bytes: &[u8]) -> Result<(), Exit> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Exit::from_stdout_error)
 }
 
-/// Whether no process will read what is written: the pipe on standard output has lost its reader.
+/// Returns whether the pipe on standard output has lost its reader.
 pub fn reader_is_gone() -> bool {
     let out = io::stdout();
     let mut look = [PollFd::new(&out, PollFlags::empty())];

@@ -13,7 +13,7 @@ use crate::signals::Signals;
 use crate::stderr;
 use crate::stop_watch::watched;
 
-/// Publishes one value and stays, or each line of standard input while it is open.
+/// Publishes one value and keeps running, or each line of standard input while it is open.
 pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
@@ -29,7 +29,8 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     };
     let until = match args.stay {
         Some(seconds) => Some(end_of(seconds)?),
-        // Alone, a value stays until the program is ended; lines have an end of their own, and a file or a journal keeps what it has.
+        // A single value stays until the program is ended; lines have an end of their own, and a file or a
+        // journal keeps its values.
         None if one.is_some() && !keeps(&args.endpoint.name) => None,
         None => Some(Instant::now()),
     };
@@ -48,7 +49,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
 /// How long subscribers that read slowly are served by a publisher that was stopped by a signal.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// Whether what is published there needs no publisher to stay.
+/// Returns whether published values stay there without a publisher.
 fn keeps(name: &str) -> bool {
     ["file:", "journal:"].iter().any(|transport| name.starts_with(transport))
 }
@@ -67,7 +68,7 @@ fn end_of(seconds: f64) -> Result<Instant, Error> {
     end.ok_or_else(|| Error::new(ErrorKind::OutOfRange, format!("{seconds} is no number of seconds to stay")))
 }
 
-/// Prints what is published, from the newest value on.
+/// Prints published values, from the newest on.
 pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = args.endpoint.to_options()?;
     if let Some(from) = &args.from {
@@ -87,13 +88,13 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 // A message that arrives with a signal is not printed, so it is not consumed either.
                 signals.check_stdout()?;
                 let Some(message) = message? else { return Ok(()) };
-                // Print that, and continue: the values that are there matter more than those that are lost. With delivery=latest
-                // the others are to be missed.
+                // Report that, and continue: the available values matter more than the lost ones. With
+                // delivery=latest the others may be missed.
                 if message.missed() > 0 && !latest {
                     stderr::print_error(&Error::lagged(message.missed()).on(&args.endpoint.name));
                 }
                 output::message(&message, args.output)?;
-                // What is printed is consumed: the next subscriber of this name begins behind it.
+                // Printed values are consumed: the next subscriber of this name begins behind them.
                 subscriber.ack()?;
                 count += 1;
                 if count == args.count {

@@ -65,14 +65,14 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
         Err(failure) => request.fail(failure),
     };
     match said {
-        // A caller who has gone by now has given up: the next one matters.
+        // A caller that has ended has given up: continue with the next one.
         Err(e) if e.kind() != ErrorKind::Disconnected => Err(e.into()),
         _ => Ok(()),
     }
 }
 
-/// The program with its arguments, as they are: a shell reads them only where that was requested. Nothing of the request stands in
-/// them: it comes by standard input alone.
+/// Returns the program with its arguments, as they are: a shell reads them only where that was requested. The
+/// request is not in them: it is on standard input alone.
 fn command(args: &ReplyArgs, request: &Request) -> Command {
     let mut command = match args.shell {
         true => {
@@ -87,7 +87,8 @@ fn command(args: &ReplyArgs, request: &Request) -> Command {
     command
 }
 
-/// The answer in what a program printed: JSON, null where it printed nothing; or a text without its last line end.
+/// Returns the answer of a program's output: JSON, null where it printed nothing; or a text without its last
+/// line end.
 fn value(printed: &[u8], is_text: bool) -> std::result::Result<Value, RemoteFailure> {
     if is_text {
         let text = std::str::from_utf8(printed).map_err(|e| {

@@ -1,4 +1,4 @@
-//! Ends a wait at a signal, or once standard output has no reader, without waking up to look for either.
+//! Ends a wait at a signal, or once standard output has no reader, without waking up to check either.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! One run of a program: what it reads is given to it, what it prints is bounded, and so is its time.
+//! One run of a program: its input is passed, its output is bounded, and so is its time.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -27,7 +27,7 @@ const COMPLAINT: usize = 2_000;
 /// Bytes that are moved at once.
 const PIECE: usize = 64 << 10;
 
-/// What a program printed, or why that is no answer.
+/// The output of a program, or the reason why it is no answer.
 pub type Outcome = std::result::Result<Vec<u8>, RemoteFailure>;
 
 /// Runs it with this on its standard input. It has a process group of its own, which is killed when it is over, in whatever way:
@@ -49,7 +49,8 @@ pub fn run(
     };
     let ran = go_on(&mut child, name, input, bounds, signals);
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // Gone already where it has ended and left nothing behind. Its number is its own until it is waited for.
+        // The group does not exist if it has ended and left nothing behind. Its number is not reused until it
+        // is waited for.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait().map_err(|e| os("waiting for the program", &e))?;
@@ -77,7 +78,7 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
     status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }
 
-/// An error of our own table as the answer.
+/// Returns an error of our own table as the answer.
 pub fn failure(kind: ErrorKind, text: &str) -> RemoteFailure {
     RemoteFailure {
         code: i64::from(kind.code()),
@@ -99,7 +100,7 @@ fn os(doing: &str, error: &std::io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
 
-/// Gives it its input and takes its output, until it has ended or is to end.
+/// Writes its input and reads its output, until it has ended or has to end.
 fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signals: &Signals) -> Result<Ran> {
     let deadline = deadline(bounds.time);
     let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -165,9 +166,10 @@ fn would_wait(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
 }
 
-/// Reads what is there: a piece, or with `all` what a program that has ended left in the pipe, up to this length.
+/// Reads the available bytes: a piece, or with `all` what an ended program left in the pipe, up to this
+/// length.
 fn take<P: Read>(pipe: &mut Option<P>, into: &mut Vec<u8>, all: bool, most: usize) -> Result<()> {
-    // What it left running may go on printing: that is not waited for, and not taken without end.
+    // Its remaining processes may continue to print: they are not waited for, and not read without end.
     let most = if all { most.min(into.len().saturating_add(1 << 20).max(COMPLAINT)) } else { most };
     let mut piece = vec![0; PIECE];
     while let Some(from) = pipe {

@@ -1,4 +1,4 @@
-//! `linkspan transcode`: a value from one encoding to another, and nothing else.
+//! `linkspan transcode`: converts a value from one encoding to another.
 
 use linkspan::{Encoding, codec};
 

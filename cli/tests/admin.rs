@@ -26,7 +26,7 @@ fn every_pattern_is_listed_with_what_it_tells() {
         place.wait_for(&file("lab/valve"));
         publisher.write("1\n2\n");
         let mut subscriber = place.start(&["sub", &name("lab/t"), "--json", "--count", "3"]);
-        // The first is the newest, which may be either: what follows is not.
+        // The first value is the newest, which may be either; the next ones are not checked.
         let first = subscriber.line();
         assert!(first == "2" || (first == "1" && subscriber.line() == "2"), "{first}");
         assert_eq!(place.run(&["call", &name("lab/valve"), "1"]).code, Some(0));
@@ -64,7 +64,7 @@ fn every_pattern_is_listed_with_what_it_tells() {
 }
 
 #[test]
-fn a_stopped_subscriber_shows_how_far_it_is_behind() {
+fn stopped_subscriber_shows_how_far_it_is_behind() {
     on_each_transport(|place, name, file| {
         let mut publisher = place.start(&["pub", &name("fast")]);
         place.wait_for(&file("fast"));
@@ -72,7 +72,7 @@ fn a_stopped_subscriber_shows_how_far_it_is_behind() {
         let mut subscriber = place.start(&["sub", &name("fast"), "--json"]);
         assert_eq!(subscriber.line(), "0");
         subscriber.signal("STOP");
-        // More than a socket takes from one who reads nothing.
+        // More than a socket buffers for a reader that does not read.
         let block = format!("\"{}\"\n", "x".repeat(20_000));
         for _ in 0..60 {
             publisher.write(&block);
@@ -95,7 +95,7 @@ fn a_stopped_subscriber_shows_how_far_it_is_behind() {
 }
 
 #[test]
-fn what_the_dead_left_is_swept() {
+fn files_of_dead_programs_are_swept() {
     on_each_transport(|place, name, file| {
         let dead = place.start(&["recv", &name("lab/dead")]);
         place.wait_for(&file("lab/dead"));
@@ -113,7 +113,7 @@ fn what_the_dead_left_is_swept() {
 }
 
 #[test]
-fn the_living_are_not_swept_even_when_they_do_not_answer() {
+fn living_names_are_not_swept_without_an_answer() {
     on_each_transport(|place, name, file| {
         let stopped = place.start(&["recv", &name("deaf")]);
         place.wait_for(&file("deaf"));
@@ -137,7 +137,7 @@ fn the_living_are_not_swept_even_when_they_do_not_answer() {
 }
 
 #[test]
-fn the_doctor_names_the_directory_and_what_is_wrong_with_it() {
+fn doctor_reports_the_directory_and_its_fault() {
     let place = Place::new();
     let fine = place.run(&["doctor"]);
     assert_eq!(fine.code, Some(0), "{}", fine.out);
@@ -157,7 +157,7 @@ fn the_doctor_names_the_directory_and_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_directory_for_several_users_is_set_up_under_another_root() {
+fn directory_for_several_users_is_set_up_under_another_root() {
     let place = Place::new();
     let group = std::process::Command::new("id").arg("-gn").output().unwrap();
     let group = String::from_utf8(group.stdout).unwrap().trim().to_owned();
@@ -172,7 +172,7 @@ fn a_directory_for_several_users_is_set_up_under_another_root() {
 }
 
 #[test]
-fn spool_that_nobody_serves_is_listed_with_what_waits_in_it() {
+fn unserved_spool_is_listed_with_waiting_messages() {
     let place = Place::new();
     for number in ["1", "2", "3"] {
         let sent = place.run(&["send", "spool:jobs", number, "-o", "durable=true"]);
@@ -182,7 +182,7 @@ fn spool_that_nobody_serves_is_listed_with_what_waits_in_it() {
     let row = &rows(&listed)[0];
     assert_eq!((row[0], row[3], row[7]), ("spool:jobs", "-", "3"), "{listed}");
     assert!(place.run(&["top", "--once", "--every", "0.1"]).out.contains("spool:jobs"));
-    // Served, it has whoever does so beside what waits.
+    // With a server, the listing has the server beside the waiting messages.
     let mut server = place.start(&["recv", "spool:jobs", "-n", "1", "--json", "-o", "durable=true"]);
     assert_eq!(server.line(), "1");
     server.wait();
@@ -202,7 +202,7 @@ fn doctor_tells_what_it_removed_from_what_is_still_there() {
     assert_eq!(server.line(), "1");
     server.signal("KILL");
     server.wait();
-    // What a killed publisher leaves goes; the spool of the killed server stays.
+    // Files of a killed publisher are removed; the spool of the killed server stays.
     let publisher = place.start(&["pub", "unix:gone", "1"]);
     place.wait_for("gone.unix");
     publisher.signal("KILL");
@@ -254,7 +254,7 @@ fn limit_on_files_is_an_error_and_ends_no_program() {
         assert_eq!(said.status.code(), Some(1), "{name}: {:?} {error}", said.status);
         assert!(error.contains(kind), "{name}: {error}");
     }
-    // What was begun is not left.
+    // No unfinished files are left.
     let names = |path: std::path::PathBuf| -> Vec<String> {
         let entries = std::fs::read_dir(path).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -264,7 +264,7 @@ fn limit_on_files_is_an_error_and_ends_no_program() {
 }
 
 #[test]
-fn port_of_the_kernels_choice_is_told() {
+fn port_chosen_by_the_kernel_is_printed() {
     let place = Place::new();
     for command in [&["recv", "tcp://127.0.0.1:0"][..], &["pub", "tcp://127.0.0.1:0", "1"]] {
         let mut server = place.start(command);
@@ -278,7 +278,7 @@ fn port_of_the_kernels_choice_is_told() {
 }
 
 #[test]
-fn missing_or_relative_directory_is_told_once() {
+fn missing_or_relative_directory_is_reported_once() {
     let place = Place::new();
     let said = |directory: &str| {
         let mut command = place.command(&["ls"]);

@@ -14,7 +14,7 @@ mod program;
 use program::{Place, on_each_transport};
 
 #[test]
-fn what_is_sent_is_received() {
+fn sent_values_are_received() {
     on_each_transport(|place, name, _| {
         let taker = place.start(&["recv", &name("lab/valve"), "--json"]);
         // It need not listen yet: send waits for it.
@@ -49,7 +49,7 @@ fn each_line_is_a_message_in_every_encoding() {
 }
 
 #[test]
-fn a_malformed_line_is_told_with_its_number_and_nothing_before_it_is_lost() {
+fn malformed_line_is_reported_with_its_number_and_earlier_ones_are_sent() {
     on_each_transport(|place, name, _| {
         let taker = place.start(&["recv", &name("lines"), "--count", "2", "--json"]);
         let sent = place.run_with(&["send", &name("lines")], b"1\n\n2\n[1, oh]\n3\n");
@@ -61,7 +61,7 @@ fn a_malformed_line_is_told_with_its_number_and_nothing_before_it_is_lost() {
 }
 
 #[test]
-fn a_call_is_answered() {
+fn call_is_answered() {
     on_each_transport(|place, name, file| {
         let server =
             place.start(&["recv", &name("lab/echo"), "--count", "2", "--reply", "{\"done\": [1, 2]}"]);
@@ -76,7 +76,7 @@ fn a_call_is_answered() {
 }
 
 #[test]
-fn a_call_that_nobody_answers_fails_at_once() {
+fn call_without_a_server_fails_at_once() {
     on_each_transport(|place, name, _| {
         let server = place.start(&["recv", &name("deaf")]);
         let called = place.run(&["call", &name("deaf"), "1"]);
@@ -107,7 +107,7 @@ fn exit_codes_tell_scripts_what_happened() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
+fn invalid_arguments_are_refused_before_anything_is_opened() {
     let place = Place::new();
     for (arguments, code, name) in [
         (&["send", "lab/x", "{bad"][..], 1, "Malformed (115)"),
@@ -131,7 +131,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
 }
 
 #[test]
-fn a_program_that_knows_nothing_of_linkspan_speaks_in_lines() {
+fn program_without_linkspan_exchanges_lines() {
     let place = Place::new();
     let endpoint = format!("unix:{}/plain.sock", place.path().display());
     let taker =
@@ -150,7 +150,7 @@ fn a_program_that_knows_nothing_of_linkspan_speaks_in_lines() {
 }
 
 #[test]
-fn a_call_in_lines_is_answered_by_any_program() {
+fn call_in_lines_is_answered_by_any_program() {
     let place = Place::new();
     let socket = place.path().join("strange.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -193,7 +193,7 @@ fn text_needs_no_quotes_of_json_and_flags_are_short() {
 }
 
 #[test]
-fn what_people_read_is_json_unless_it_is_said_otherwise() {
+fn output_is_json_by_default() {
     let place = Place::new();
     let path = place.path().join("value");
     let file = format!("file:{}", path.display());

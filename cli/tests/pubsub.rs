@@ -27,7 +27,7 @@ fn lines_are_published_while_standard_input_is_open() {
         assert_eq!(subscriber.line(), "{\"celsius\":21.5}");
         publisher.write("22\n");
         assert_eq!(subscriber.line(), "22");
-        // A late one gets the newest first, and it stays for who asks again.
+        // A late subscriber first gets the newest value, which stays for later ones.
         for _ in 0..2 {
             let latest = place.run(&["latest", &name("lab/t"), "--json"]);
             assert_eq!((latest.code, latest.out.as_str()), (Some(0), "22\n"), "{}", latest.err);
@@ -42,7 +42,7 @@ fn lines_are_published_while_standard_input_is_open() {
 }
 
 #[test]
-fn a_value_stays_until_ctrl_c() {
+fn value_stays_until_ctrl_c() {
     on_each_transport(|place, name, file| {
         let publisher = place.start(&["pub", &name("here"), "{\"x\": 1}"]);
         place.wait_for(&file("here"));
@@ -56,7 +56,7 @@ fn a_value_stays_until_ctrl_c() {
 }
 
 #[test]
-fn a_value_stays_as_long_as_it_was_told_to() {
+fn value_stays_for_the_given_time() {
     on_each_transport(|place, name, _| {
         let begun = std::time::Instant::now();
         let published = place.run(&["pub", &name("here"), "-o", "client_id=probe", "--for", "0.3", "7"]);
@@ -68,7 +68,7 @@ fn a_value_stays_as_long_as_it_was_told_to() {
 }
 
 #[test]
-fn a_malformed_line_ends_it_and_the_lines_before_it_were_published() {
+fn malformed_line_ends_it_and_the_lines_before_it_were_published() {
     on_each_transport(|place, name, file| {
         let mut publisher = place.start(&["pub", &name("lines")]);
         place.wait_for(&file("lines"));
@@ -90,7 +90,7 @@ fn a_malformed_line_ends_it_and_the_lines_before_it_were_published() {
 }
 
 #[test]
-fn a_subscriber_outlives_its_publisher() {
+fn subscriber_outlives_its_publisher() {
     on_each_transport(|place, name, file| {
         let mut subscriber = place.start(&["sub", &name("again"), "--json", "--count", "2"]);
         for value in ["1", "2"] {
@@ -98,7 +98,7 @@ fn a_subscriber_outlives_its_publisher() {
             assert_eq!(subscriber.line(), value);
             publisher.signal("KILL");
             publisher.wait();
-            // What a killed publisher leaves is taken over by the next.
+            // Files of a killed publisher are taken over by the next.
             assert_eq!(place.leftovers(), [file("again")]);
         }
         assert_eq!(subscriber.end().code, Some(0));
@@ -108,7 +108,7 @@ fn a_subscriber_outlives_its_publisher() {
 }
 
 #[test]
-fn the_wrong_verb_is_told_what_the_name_is() {
+fn wrong_verb_gets_the_pattern_of_the_name() {
     on_each_transport(|place, name, file| {
         let publisher = place.start(&["pub", &name("lab/t"), "1"]);
         place.wait_for(&file("lab/t"));
@@ -137,7 +137,7 @@ fn waits_end_in_time_with_a_code_of_their_own() {
 }
 
 #[test]
-fn a_journal_is_written_read_and_listed_by_one_program_after_the_other() {
+fn journal_is_written_read_and_listed_by_separate_programs() {
     let place = Place::new();
     for i in 1..=3 {
         let said = place.run(&["pub", "journal:lab/t", &format!("{{\"n\": {i}}}")]);
@@ -175,7 +175,7 @@ fn waiting_subscriber_gets_everything_of_a_short_publisher() {
 }
 
 #[test]
-fn publisher_waits_for_as_many_subscribers_as_it_is_told() {
+fn publisher_waits_for_the_given_number_of_subscribers() {
     on_each_transport(|place, name, file| {
         let publisher = place.start(&["pub", &name("lab/t"), "7", "--wait-for", "2", "--for", "0"]);
         place.wait_for(&file("lab/t"));
@@ -223,7 +223,8 @@ fn waiting_subscriber_is_not_woken_and_ends_at_once() {
         place.wait_for(&file("rest"));
         let mut subscriber = place.start(&["sub", &name("rest"), "--json"]);
         assert_eq!(subscriber.line(), "1");
-        // It comes to rest some time after the line. A tick of 100 ms would make about ten switches a second, for ever.
+        // It comes to rest some time after the line. A tick of 100 ms would make about ten switches a second,
+        // without end.
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let before = switches(subscriber.pid());

@@ -1,4 +1,4 @@
-//! `linkspan region`: another program's memory by a layout, as text, and what cannot be read.
+//! `linkspan region`: another program's memory by a layout, as text, and memory that cannot be read.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@ mod program;
 use program::Place;
 
 #[test]
-fn a_struct_in_a_file_that_somebody_maps() {
+fn struct_in_a_mapped_file_is_read() {
     let place = Place::new();
     let file = place.path().join("table");
     let mut bytes = 7u32.to_le_bytes().to_vec();

@@ -11,7 +11,7 @@ mod program;
 
 use program::{Place, Said};
 
-/// Calls a server that runs this for its one request.
+/// Calls a server that runs this command for its one request.
 fn called(command: &[&str], value: &str) -> (Said, Said) {
     let place = Place::new();
     let mut arguments = vec!["reply", "unix:r", "-n", "1"];
@@ -41,14 +41,14 @@ fn program_gets_the_request_and_its_output_is_the_answer() {
     assert_eq!(answered(&["--command", "cat"], "{\"a\": [1, 2.5, null]}"), "{\"a\":[1,2.5,null]}\n");
     assert_eq!(answered(&["--command", "cat", "--text"], "[1]"), "\"[1]\"\n");
     assert_eq!(answered(&["--command", "true"], "1"), "null\n");
-    // One who reads nothing, of more than a pipe takes.
+    // A client that does not read, with more than a pipe buffers.
     let long = format!("\"{}\"", "x".repeat(100_000));
     assert_eq!(answered(&["--command", "echo", "--", "7"], &long), "7\n");
     assert_eq!(answered(&["--command", "cat"], &long), format!("{long}\n"));
 }
 
 #[test]
-fn arguments_are_passed_as_they_are_unless_a_shell_is_asked_for() {
+fn arguments_are_passed_unchanged_unless_a_shell_is_requested() {
     let evil = "$(touch evil); `id` 'x' \"y\" *";
     assert_eq!(
         answered(&["--command", "printf", "--text", "--", "%s|", evil, "b c"], "1"),
@@ -92,7 +92,7 @@ fn program_that_takes_too_long_is_killed_with_all_that_it_started() {
     let child = std::fs::read_to_string(place.path().join("child")).unwrap();
     let status = format!("/proc/{}/status", child.trim());
     let begun = std::time::Instant::now();
-    // Whoever inherits it takes it away in a moment; until then it is a zombie.
+    // Its new parent reaps it in a moment; until then it is a zombie.
     while std::fs::read_to_string(&status).is_ok_and(|status| !status.contains("Z (zombie)")) {
         assert!(begun.elapsed().as_secs() < 60, "the program's child {child} lives");
         std::thread::sleep(std::time::Duration::from_millis(5));

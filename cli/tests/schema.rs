@@ -32,7 +32,7 @@ fn file(place: &Place, name: &str, text: &str) {
 }
 
 #[test]
-fn schema_check_says_nothing_or_names_file_line_and_column() {
+fn schema_check_prints_nothing_or_file_line_and_column() {
     let place = Place::new();
     file(&place, "good.toml", OLD);
     file(&place, "bad.toml", &OLD.replace("f64", "f46").replace("unit = \"W\"\n", ""));
@@ -56,7 +56,7 @@ fn schema_check_says_nothing_or_names_file_line_and_column() {
         "{}",
         said.err
     );
-    // What is no file is refused by its path, and what is a descriptor of the program is read.
+    // A device is refused by its path, and a descriptor of the program is read.
     let said = run(&place, &["schema", "check", "/dev/zero"], "");
     assert!(
         said.code == Some(1) && said.err.contains("/dev/zero: a device is no text file: name a file"),
@@ -140,7 +140,7 @@ impl Drop for Holds {
     }
 }
 
-/// Publishes one reading and stays.
+/// Publishes one reading and keeps running.
 fn publishes(place: &Place, at: &str, schema: &str) -> Holds {
     let words = ["pub", "--schema", schema, at, "{\"watts\": 1.5}", "--for", "60"];
     let mut command = place.command(&words);
@@ -493,7 +493,7 @@ fn reply_schema_is_shown_by_name_and_compared_with_the_callers() {
         words.extend([schema, "unix:lab/tank", "{\"watts\": 1.0}"]);
         run(&place, &words, "")
     };
-    // A call waits until the name is there; to show a schema does not.
+    // A call waits until the name appears; showing a schema does not.
     let said = call("level.toml");
     assert_eq!((said.code, said.out.trim(), said.err.as_str()), (Some(0), "{level: 2.5}", ""));
     let said = run(&place, &["schema", "show", "unix:lab/tank", "--reply"], "");

@@ -44,21 +44,21 @@ impl Laboratory {
         play(name, &self.meeting)
     }
 
-    /// Runs `linkspan service …`; its exit code, and what it said.
+    /// Runs `linkspan service …`; returns its exit code, and its output.
     fn service(&self, words: &str) -> (i32, String, String) {
         let words: Vec<&str> = std::iter::once("service").chain(words.split(' ')).collect();
         let said = self.place.run(&words);
         (said.code.unwrap(), said.out, said.err)
     }
 
-    /// The same where it ends well and says nothing on standard error.
+    /// As `service`, for a command that succeeds and prints nothing on standard error.
     fn done(&self, words: &str) -> String {
         let (code, out, err) = self.service(words);
         assert_eq!((code, err.as_str()), (0, ""), "{words}: {out}");
         out
     }
 
-    /// Waits until a service has come and is in this state, by watching and no clock.
+    /// Waits until a service is registered and in this state, by watching and without a clock.
     fn wait_for(&self, name: &str, state: &str) {
         let mut watch = self.place.start(&["service", "watch", name, "--json"]);
         let wanted = format!("\"state\":\"{state}\"");
@@ -92,7 +92,7 @@ fn start(place: &Place, meeting: &str) -> Running {
 /// A service in a thread of the test.
 struct Played {
     thread: Option<JoinHandle<()>>,
-    /// Lets a command go on that `hold` keeps.
+    /// Lets a command continue that `hold` keeps.
     release: Sender<()>,
     end: std::sync::Arc<ServiceLoop>,
 }
@@ -154,7 +154,7 @@ fn work(service: &ServiceLoop, released: &Receiver<()>) {
 }
 
 #[test]
-fn services_are_listed_asked_and_described() {
+fn services_are_listed_queried_and_described() {
     let lab = Laboratory::new();
     assert_eq!(lab.done("ls").lines().count(), 1);
     let _power = lab.play("lab/power");
@@ -210,7 +210,7 @@ fn orders_are_followed_or_refused_with_the_reason() {
     lab.wait_for("heat", "RUNNING");
 
     assert_eq!(lab.done("pause power --wait"), "power DONE PAUSED\n");
-    // What is paused already is as it was to be.
+    // A service that is already paused stays so.
     assert_eq!(lab.done("pause power --wait"), "power DONE PAUSED\n");
     let json = lab.done("pause power --wait --json");
     assert!(json.contains("\"outcome\":\"DONE\",\"state\":\"PAUSED\""), "{json}");
@@ -223,7 +223,7 @@ fn orders_are_followed_or_refused_with_the_reason() {
         "{out}"
     );
 
-    // Of all, one may be paused.
+    // Of all services, one may be paused.
     let (code, out, err) = lab.service("pause --all --wait");
     assert_eq!((code, out.as_str()), (0, "heat DONE PAUSED\n"));
     assert_eq!(err, "linkspan: power is left out: it is PAUSED, and CONNECTED\n");
@@ -254,13 +254,13 @@ fn orders_are_followed_or_refused_with_the_reason() {
 }
 
 #[test]
-fn a_command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
+fn command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
     let lab = Laboratory::new();
     let held = lab.play("held");
     lab.wait_for("held", "RUNNING");
     let (code, _, err) = lab.service("call held hold --timeout 0.5");
     assert!(code == 3 && err.contains("Timeout (110)"), "{err}");
-    // It is still at it: a pause comes behind, and waits for it.
+    // It is still working: a pause waits for it.
     let (code, out, err) = lab.service("pause held --wait --timeout 0.5");
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(err.contains("Timeout (110): held: FAILED in "), "{err}");
@@ -273,7 +273,7 @@ fn a_command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
 }
 
 #[test]
-fn many_are_told_at_once() {
+fn many_services_are_commanded_at_once() {
     let lab = Laboratory::new();
     let many: Vec<_> = (0..80).map(|n| lab.play(&format!("rack/{n:02}"))).collect();
     for n in 0..many.len() {
@@ -301,7 +301,7 @@ fn every_wait_ends_with_a_signal() {
         .find(|line| line.is_empty() || line.contains("\"doing\":\"hold\""));
     assert_ne!(busy.unwrap(), "");
     let mut pause = lab.place.start(&["service", "pause", "held", "free", "--wait", "--timeout", "forever"]);
-    // One is held, and keeps the other one not.
+    // One is held, which does not delay the other.
     assert_eq!(pause.line(), "free DONE PAUSED");
     let missing = ["service", "ls", "--controller", "unix:nobody", "--timeout", "forever"];
     let missing = lab.place.start(&missing);
@@ -317,11 +317,11 @@ fn every_wait_ends_with_a_signal() {
 }
 
 #[test]
-fn what_goes_on_is_told() {
+fn events_are_printed() {
     let lab = Laboratory::new();
     let mut watch = lab.place.start(&["service", "watch", "power", "--data", "0.1", "--json"]);
     let mut follow = lab.place.start(&["service", "logs", "power", "--lines", "5", "--follow", "--json"]);
-    // It is not known yet, which is told; it is waited for all the same.
+    // It is not registered yet, which is reported; the command waits for it all the same.
     assert!(follow.error_line().starts_with("linkspan: no service is called \"power\""));
     assert_eq!(lab.service("logs power").0, 4);
     let power = lab.play("power");
@@ -346,7 +346,7 @@ fn what_goes_on_is_told() {
         running.signal("INT");
         assert_eq!(running.wait().code, Some(130));
     }
-    // For people: one line for each change, and no second one that says the same.
+    // For people: one line for each change, and no repeated one.
     let mut watch = lab.place.start(&["service", "watch", "power"]);
     assert!(watch.line().ends_with("Z power RUNNING CONNECTED"));
     power.end.set_reason("the meter is silent");
@@ -390,7 +390,7 @@ fn there_is_one_controller_at_a_name() {
 }
 
 #[test]
-fn a_controller_that_comes_back_finds_its_services() {
+fn restarted_controller_finds_its_services() {
     let mut lab = Laboratory::new();
     let _power = lab.play("power");
     lab.wait_for("power", "RUNNING");
@@ -405,7 +405,7 @@ fn a_controller_that_comes_back_finds_its_services() {
 }
 
 #[test]
-fn the_commands_are_completed() {
+fn commands_are_completed() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = place.run(&["completions", shell]).out;

@@ -1,4 +1,4 @@
-//! Standard input and output: encodings alone, readers that go away, Ctrl-C, and help that can be read.
+//! Standard input and output: encodings alone, readers that end, Ctrl-C, and readable help.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ fn shell(place: &Place, script: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn a_value_goes_through_every_encoding() {
+fn value_is_transcoded_through_every_encoding() {
     let place = Place::new();
     let script = "set -o pipefail
         echo '{\"a\": [1, 2.5, \"ü\", {\"$time\": \"2026-01-02T03:04:05Z\"}]}' \
@@ -35,7 +35,7 @@ fn a_value_goes_through_every_encoding() {
 }
 
 #[test]
-fn refused_bytes_are_told_with_their_offset() {
+fn refused_bytes_are_reported_with_their_offset() {
     let place = Place::new();
     for (from, bytes, expected) in [
         ("json", &b"[1, 2,]"[..], "Malformed (115): "),
@@ -52,7 +52,7 @@ fn refused_bytes_are_told_with_their_offset() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn end_of_the_reader_ends_it_silently() {
     let place = Place::new();
     let script = "set -o pipefail
         (n=0; while echo $((n += 1)); do sleep 0.01; done) 2> /dev/null | linkspan pub count &
@@ -65,7 +65,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_noticed_while_nothing_comes() {
+fn end_of_the_reader_is_noticed_without_messages() {
     let place = Place::new();
     for command in ["sub quiet", "recv quiet --timeout forever"] {
         let (code, out, err) = shell(&place, &format!("set -o pipefail; linkspan {command} --json | true"));
@@ -74,7 +74,7 @@ fn a_reader_that_goes_away_is_noticed_while_nothing_comes() {
 }
 
 #[test]
-fn the_output_of_one_is_the_input_of_another() {
+fn output_of_one_command_is_input_of_another() {
     let place = Place::new();
     let mut source = place.start(&["pub", "a"]);
     let mut bridge = std::process::Command::new("bash")
@@ -106,10 +106,11 @@ fn ctrl_c_ends_every_wait() {
         &["send", "a", "1"],
         &["call", "a", "1", "--timeout", "forever"],
         &["latest", "a", "--timeout", "forever"],
+        &["schema", "infer", "unix:a", "--timeout", "forever"],
     ] {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             let running = place.start(arguments);
-            // Signals are watched before anything else: once the handler is there, any moment will do.
+            // Signals are watched before anything else: once the handler is installed, any moment will do.
             running.wait_for_handlers();
             running.signal(signal);
             let said = running.wait();
@@ -138,7 +139,7 @@ fn every_command_shows_examples() {
             help.out
         );
         let listed = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
-        // A long description goes on in lines that are further in.
+        // A long description continues in further indented lines.
         let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
         for command in named.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
             asked.push([&words[..], &[command.to_owned()]].concat());

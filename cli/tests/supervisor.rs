@@ -1,4 +1,4 @@
-//! Programs that know nothing of Linkspan, as services: `linkspan service run -- PROGRAM`, told what to do by a controller.
+//! Programs without Linkspan as services: `linkspan service run -- PROGRAM`, commanded by a controller.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ fn each_command_in_each_state() {
     let supervised = lab.supervise(&["--paused"], COUNTS);
     let record = lab.until_state("READY");
     assert!(text(&record, "description").starts_with("sh -c trap"), "{record:?}");
-    // What would always fail is not offered.
+    // Commands that would always fail are not offered.
     assert!(!record.at("allowed").unwrap().as_array().unwrap().contains(&"CHECKPOINT".into()), "{record:?}");
     let data = lab.data();
     assert_eq!((data.at("running").unwrap(), data.at("pid").unwrap()), (&Value::Bool(false), &Value::Null));
@@ -48,7 +48,7 @@ fn each_command_in_each_state() {
     assert!(error.text().contains("BACKUP"), "{error}");
 
     lab.command(&Command::Pause).unwrap();
-    // A shell that was stopped in `vfork` is in D until its child goes on.
+    // A shell that was stopped in `vfork` is in D until its child continues.
     let state = kernel_state(pid);
     assert!(matches!(state, Some('T' | 'D')), "PAUSED, it stands still, and is in {state:?}");
     let before = lab.data();
@@ -121,7 +121,7 @@ fn given_commands_do_what_signals_would() {
 }
 
 #[test]
-fn a_given_command_that_hangs_or_fails_is_told_of_and_nothing_is_left_of_it() {
+fn hanging_or_failing_command_is_reported_and_leaves_no_process() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
     let hangs = "exec 9>fifo; echo up >&9; echo works; sleep 1000 & sleep 1000";
@@ -155,7 +155,7 @@ fn a_given_command_that_hangs_or_fails_is_told_of_and_nothing_is_left_of_it() {
 }
 
 #[test]
-fn a_command_that_is_cancelled_is_given_up() {
+fn cancelled_command_is_ended() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
     let _supervised = lab.supervise(&["--checkpoint", "exec 9>fifo; echo up >&9; sleep 1000"], COUNTS);
@@ -171,7 +171,7 @@ fn a_command_that_is_cancelled_is_given_up() {
 }
 
 #[test]
-fn who_ignores_the_signal_is_killed_when_its_grace_is_over() {
+fn program_that_ignores_the_signal_is_killed_after_its_grace() {
     let lab = Laboratory::new();
     let supervised =
         lab.supervise(&["--grace", "0.2"], "trap '' TERM; echo up; while :; do sleep 0.01; done");
@@ -189,7 +189,7 @@ fn who_ignores_the_signal_is_killed_when_its_grace_is_over() {
 }
 
 #[test]
-fn a_second_shutdown_kills_at_once() {
+fn second_shutdown_kills_at_once() {
     let lab = Laboratory::new();
     let deaf = "trap '' TERM; echo up; while :; do sleep 0.01; done";
     let supervised = lab.supervise(&["--grace", "100000"], deaf);
@@ -201,7 +201,7 @@ fn a_second_shutdown_kills_at_once() {
     let first = lab.client.answer("it", &first.id, PATIENCE).unwrap().into_result().unwrap();
     assert_eq!(text(&first, "exit"), "SIGKILL");
 
-    // The same by signals, with nobody to control it.
+    // The same by signals, without a controller.
     for (signals, code) in [(["TERM", "TERM"], 137), (["INT", "TERM"], 137)] {
         let mut supervised = lab.supervise(&["--grace", "100000"], deaf);
         assert_eq!(supervised.running().line(), "up");
@@ -220,7 +220,7 @@ fn a_second_shutdown_kills_at_once() {
 }
 
 #[test]
-fn what_reaches_the_program_is_its_own_affair_alone() {
+fn program_gets_only_its_own_descriptors_and_environment() {
     let lab = Laboratory::new();
     let mut command = lab.place.command(&["service", "run", "--controller", "unix:nobody", "--", "sh", "-c"]);
     command
@@ -241,7 +241,7 @@ fn what_reaches_the_program_is_its_own_affair_alone() {
 }
 
 #[test]
-fn what_cannot_be_started_is_told_before_anybody_hears_of_it() {
+fn failing_start_is_reported_before_registration() {
     let lab = Laboratory::new();
     std::fs::write(lab.file("plain"), "no program").unwrap();
     for options in [&[][..], &["--paused"]] {

@@ -1,4 +1,4 @@
-//! Supervised programs that die, are killed, fork, print without end; and what is left of them.
+//! Supervised programs that die, are killed, fork, print without end; and the processes left of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ fn kill(pid: f64) {
 }
 
 #[test]
-fn the_exit_code_is_the_programs() {
+fn exit_code_is_the_programs() {
     let lab = Laboratory::new();
     for (end, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137), ("kill -TERM $$", 143)] {
         let supervised = lab.supervise(&[], &format!("until test -e go; do sleep 0.01; done; {end}"));
@@ -42,7 +42,7 @@ fn the_exit_code_is_the_programs() {
 fn nothing_outlives_a_wrapper_that_is_killed() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
-    // The program, what it started, and what that started.
+    // The program, its children, and their children.
     for script in [
         "sleep 1000",
         "sleep 1000 & (sleep 1000 & sleep 1000) & wait",
@@ -54,7 +54,7 @@ fn nothing_outlives_a_wrapper_that_is_killed() {
         supervised.signal("KILL");
         assert_eq!(ends(opened), "", "{script}");
     }
-    // Also while it stands still.
+    // Also while it is stopped.
     let supervised = lab.supervise(&[], &format!("{HOLDS} sleep 1000 & wait"));
     let opened = fifo.open();
     lab.until_state("RUNNING");
@@ -62,17 +62,17 @@ fn nothing_outlives_a_wrapper_that_is_killed() {
     assert!(lab.table().contains("PAUSED"), "{}", lab.table());
     supervised.signal("KILL");
     assert_eq!(ends(opened), "");
-    // The state that it told last would look true.
+    // Its last reported state would look true.
     lab.until("away", |record| text(record, "view") == "DISCONNECTED");
     let table = lab.table();
     assert!(table.contains("DISCONNECTED") && !table.contains("PAUSED"), "{table}");
 }
 
 #[test]
-fn what_a_program_leaves_behind_ends_with_it() {
+fn processes_that_a_program_leaves_behind_end_with_it() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
-    // In its group, and in a session of its own; asked before they are killed.
+    // In its group, and in a session of its own; terminated before they are killed.
     for leave in ["sh -c", "setsid sh -c"] {
         let child = "trap \"echo asked >&9; exit\" TERM; echo up >&9; while :; do sleep 0.01; done";
         let script =
@@ -84,7 +84,7 @@ fn what_a_program_leaves_behind_ends_with_it() {
         assert_eq!(ends(opened), "asked\n", "{leave}");
         std::fs::remove_file(lab.file("go")).unwrap();
     }
-    // Those who do not listen are killed.
+    // Processes that ignore the signal are killed.
     for leave in ["sh -c", "setsid sh -c"] {
         let script = format!("{leave} \"trap '' TERM; {HOLDS} sleep 1000\" & wait");
         let supervised = lab.supervise(&["--grace", "0.2"], &script);
@@ -98,7 +98,7 @@ fn what_a_program_leaves_behind_ends_with_it() {
 }
 
 #[test]
-fn a_program_that_is_killed_is_started_again() {
+fn killed_program_is_restarted() {
     let lab = Laboratory::new();
     let supervised =
         lab.supervise(&["--restart", "on-failure", "--restart-delay", "0.01"], "echo up; exec sleep 1000");
@@ -129,7 +129,7 @@ fn a_program_that_is_killed_is_started_again() {
 }
 
 #[test]
-fn one_that_cannot_live_is_failed_until_it_is_run() {
+fn program_that_always_ends_is_failed_until_a_run_command() {
     let lab = Laboratory::new();
     let options = ["--restart", "always", "--restart-delay", "0.01", "--restart-limit", "3/1000s"];
     let script = "echo x >> starts; test -e cured || exit 6; echo cured; exec sleep 1000";
@@ -149,7 +149,7 @@ fn one_that_cannot_live_is_failed_until_it_is_run() {
     lab.command(&Command::Shutdown).unwrap();
     assert_eq!(supervised.wait().code, Some(0));
 
-    // One that waits to be started again, or has failed, is shut down as well.
+    // A program that waits for its restart, or has failed, is shut down as well.
     std::fs::remove_file(lab.file("cured")).unwrap();
     let supervised = lab.supervise(&["--restart", "on-failure", "--restart-delay", "1000"], script);
     lab.until("away", |record| text(record, "reason").contains("restarted in 1000 s"));
@@ -163,12 +163,12 @@ fn one_that_cannot_live_is_failed_until_it_is_run() {
 }
 
 #[test]
-fn a_flood_holds_up_neither_the_program_nor_its_controller() {
+fn output_flood_delays_neither_program_nor_controller() {
     let lab = Laboratory::new();
     const LINES: f64 = 3_000_000.0;
     let script = format!("yes word | head -n {LINES}; echo done >&2; exec sleep 1000");
     let begun = std::time::Instant::now();
-    // Nobody reads what it prints.
+    // There is no reader of its output.
     let supervised = lab.supervise(&[], &script);
     lab.until_state("RUNNING");
     let answers = std::cell::Cell::new(0);

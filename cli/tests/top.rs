@@ -13,7 +13,7 @@ use program::Place;
 use program::pty::{Pty, assert_given_back};
 
 #[test]
-fn the_terminal_is_given_back_however_it_ends() {
+fn terminal_is_restored_however_it_ends() {
     for (how, code) in [("q", 0), ("\x1b", 0), ("\x03", 0), ("TERM", 143), ("INT", 130)] {
         let place = Place::new();
         let mut pty = Pty::open(80, 24);
@@ -35,7 +35,7 @@ fn the_terminal_is_given_back_however_it_ends() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_use() {
+fn without_a_terminal_the_error_names_an_alternative() {
     let said = Place::new().run(&["top"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
     assert!(
@@ -49,12 +49,12 @@ fn without_a_terminal_it_says_what_to_use() {
 }
 
 #[test]
-fn one_look_has_rates_and_says_that_there_is_no_controller() {
+fn single_sample_has_rates_and_reports_a_missing_controller() {
     let place = Place::new();
     let mut publisher = place.start(&["pub", "unix:lab/t"]);
     place.wait_for("lab@t.unix");
     let mut looks = place.start(&["top", "--json", "--every", "0.2"]);
-    // The first one is before the values, a later one counts them.
+    // The first sample precedes the values, a later one counts them.
     assert!(looks.line().contains("\"messages\":0,"));
     publisher.write("1\n2\n3\n");
     let counted = loop {

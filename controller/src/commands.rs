@@ -389,7 +389,7 @@ mod tests {
         Moment { since: Duration::from_millis(millis), at: Timestamp(0) }
     }
 
-    /// Gives the service a command; returns how long it has, and its deadline by the clock of the service.
+    /// Sends the service a command; returns the command's time, and its deadline by the clock of the service.
     fn give(state: &mut ServerState, id: &str, now: u64) -> (Duration, Option<Duration>) {
         while state.next_action().is_some() {}
         let command = Value::map([
@@ -419,7 +419,7 @@ mod tests {
         };
         come(&mut state, 1, 1000);
         assert_eq!(give(&mut state, "a", 1000).1, None, "its clock is not known");
-        // It shows 5000 s more than ours. The first message with it takes 3 s, the second one 20 ms.
+        // Its clock is 5000 s ahead of ours. The first message with it takes 3 s, the second one 20 ms.
         for (sent, delay) in [(1000, 3000), (5000, 20)] {
             state.clock_received(1, Duration::from_millis(5_000_000 + sent), at(sent + delay));
         }

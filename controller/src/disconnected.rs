@@ -38,7 +38,8 @@ impl DisconnectedClients {
         true
     }
 
-    /// Keeps a reply. Replies beyond the limits are dropped, and the client asks again or times out.
+    /// Keeps a reply. Replies beyond the limits are dropped, and the client sends its request again or times
+    /// out.
     pub fn keep(&mut self, session: u64, answer: Outgoing) {
         let Some(absent) = self.absent.get_mut(&session) else { return };
         let bytes = answer.size();

@@ -23,10 +23,10 @@
 //! | commands without a final answer, the final answers that are kept, and how commands are handled | `open_command`, `archive`, `commands` |
 //! | the record of one service | `registry` |
 //! | watchers, and the sampling of data for them | `watchers` |
-//! | the requests of clients: as messages, and how they are answered | `client_protocol`, `requests` |
+//! | the requests of clients: their messages, and their answers | `client_protocol`, `requests` |
 //! | timers | `schedule` |
 //! | logs of bounded length; limits and token buckets | `event_log`, `rate_limit` |
-//! | what this process uses of the machine; who listens at a port | `usage`, `ports` |
+//! | resource usage of this process; the owner of a port | `usage`, `ports` |
 
 #![deny(missing_debug_implementations)]
 

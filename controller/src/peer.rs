@@ -101,7 +101,7 @@ impl Peer {
             return SendOutcome::Dropped;
         }
         let over = |(bytes, count): (usize, usize)| self.bytes > bytes || self.waits.len() > count;
-        // The peer has to learn of dropped events before any later one.
+        // The peer has to get the report of dropped events before any later one.
         if may_be_missed && (self.missed > 0 || over(DROP_EVENTS_ABOVE)) {
             self.missed += 1;
             return SendOutcome::Dropped;

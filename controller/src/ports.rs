@@ -1,8 +1,9 @@
-//! Who listens at a TCP port of this machine, as far as we may know.
+//! The process that listens at a TCP port of this machine, as far as this user may see it.
 
 use std::fs;
 
-/// The process that listens at a port, and its program; none where no process does, or where it is another user's.
+/// Returns the process that listens at a port, and its program; none where no process does, or where it is another
+/// user's.
 pub fn listener(port: u16) -> Option<(u32, String)> {
     let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -14,7 +15,7 @@ pub fn listener(port: u16) -> Option<(u32, String)> {
     }
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        // Those of other users may not be looked at.
+        // Descriptors of other users' processes are not readable.
         let holds = fs::read_dir(entry.path().join("fd")).ok()?.flatten().any(|fd| {
             let link = fs::read_link(fd.path()).unwrap_or_default();
             let inode = link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']'));
@@ -25,7 +26,7 @@ pub fn listener(port: u16) -> Option<(u32, String)> {
     })
 }
 
-/// The inode of a socket that listens at this port, from its line in the kernel's table.
+/// Returns the inode of a socket that listens at this port, from its line in the kernel's table.
 fn listening(line: &str, port: u16) -> Option<u64> {
     const LISTEN: &str = "0A";
     let mut fields = line.split_whitespace().skip(1);

@@ -14,7 +14,7 @@ pub enum Due {
     Command(Name, Arc<str>),
     /// This service has not sent a report for three heartbeats.
     HeartbeatTimeout(Name),
-    /// This service has been away for so long that it counts as GONE.
+    /// This service has been disconnected for so long that it counts as GONE.
     Gone(Name),
     /// The data of this service have to be sampled for its watchers.
     Sample(Name),

@@ -2,7 +2,7 @@
 //! socket.
 //!
 //! The event loop calls a method for each event (a link, a message, a time that has come) and then carries out all of
-//! [`ServerState::next_action`] in their order, before the next event. Methods do not fail: what is wrong with a message
+//! [`ServerState::next_action`] in their order, before the next event. Methods do not fail: a fault of a message
 //! becomes an action (a refusal, the end of the link) and a line of the log.
 //!
 //! A service is in one of these views:
@@ -12,9 +12,9 @@
 //! | CONNECTED | its introduction was accepted | with its link, its goodbye, or silence |
 //! | STALE | `Limits::silence` without a message, over a link that is open | with the next message, or with its link |
 //! | DISCONNECTED | its link ended without a goodbye; its name and its open commands wait for it | when it connects again, or after `Limits::away` |
-//! | GONE | it sent its goodbye, or was away too long; its open commands have failed | when it connects again, or is forgotten |
+//! | GONE | it sent its goodbye, or was disconnected too long; its open commands have failed | when it connects again, or is forgotten |
 //!
-//! Everything that a peer can make grow has a bound in [`Limits`]; what reaches one is refused with `Full`.
+//! Everything that a peer can make grow has a bound in [`Limits`]; beyond it the server refuses with `Full`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -237,7 +237,7 @@ impl ServerState {
         }
     }
 
-    /// Takes what the clock of a service's machine showed when it sent a message that has just arrived.
+    /// Handles the clock of a service's machine at the sending of a message that has just arrived.
     pub fn clock_received(&mut self, link: u64, clock: Duration, now: Moment) {
         if let Some(line) = self.links.get_mut(&link) {
             line.clock.received(clock, now.since);
@@ -497,7 +497,7 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
-    /// Marks a service as GONE, and answers its open commands. Its record stays for clients to see, within a limit.
+    /// Marks a service as GONE, and answers its open commands. Its record stays for clients, within a limit.
     fn service_gone(&mut self, name: &Name, why: &str, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
         service.link = None;

@@ -5,7 +5,7 @@
 //! records again.
 //!
 //! For data, the controller itself sends the service `GET_DATA` under an id of its own (`look-…`), once for all watchers of that
-//! service and at the shortest period that one of them wants. Each gets the data only when they have changed.
+//! service and at the shortest period that one of them requests. Each gets the data only when they have changed.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;

@@ -51,7 +51,7 @@ fn client(endpoint: &str) -> Controller {
     Controller::connect(endpoint, &Options::default(), PATIENCE).unwrap()
 }
 
-/// A service in a thread: it counts what it carries out, and ends when it is told to.
+/// Runs a service in a thread: it counts the commands that it carries out, and ends on a command.
 fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()> {
     let mut options = ServiceOptions::default();
     options.controller = endpoint.to_owned();
@@ -79,7 +79,7 @@ fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()>
     })
 }
 
-/// Waits until a service is as it is wanted.
+/// Waits until the record of a service fulfils the condition.
 fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) {
     client.watch(&WatchOptions { services: vec![service.into()], data_every: None }).unwrap();
     loop {
@@ -100,7 +100,7 @@ fn count() -> Command {
 
 fn every_command_works_over(transport: &str) {
     let endpoint = name(transport);
-    // The service is first, and the controller comes some time.
+    // The service starts first, and the controller some time later.
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "lab/power", &counted);
     let server = Running::at(std::slice::from_ref(&endpoint));
@@ -121,7 +121,7 @@ fn every_command_works_over(transport: &str) {
     command(&Command::Run).unwrap();
     command(&Command::Checkpoint).unwrap();
     assert_eq!(command(&Command::Describe).unwrap().at("name").unwrap().as_text().unwrap(), "lab/power");
-    // What takes too long fails in time, by the service's own word.
+    // A command that takes too long fails in time, as the service reports.
     let order = |id: &str, name: &str, milliseconds: u64| {
         let (command, within) = (Command::Own(name.into()), Duration::from_millis(milliseconds));
         let order = CommandRequest { id: id.into(), command, arguments: Value::Null, within, epoch: None };
@@ -151,7 +151,7 @@ fn every_command_works_over_tcp() {
 }
 
 #[test]
-fn one_controller_listens_in_several_places() {
+fn controller_listens_at_several_names() {
     name("unix");
     let endpoints = [name("unix"), name("shm"), "tcp://127.0.0.1:0".to_owned()];
     let server = Running::at(&endpoints);
@@ -171,7 +171,7 @@ fn one_controller_listens_in_several_places() {
 }
 
 #[test]
-fn a_controller_may_start_anew_while_commands_are_under_way() {
+fn controller_restart_keeps_commands_under_way() {
     let endpoint = name("unix");
     let mut server = Running::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
@@ -182,7 +182,7 @@ fn a_controller_may_start_anew_while_commands_are_under_way() {
     });
     let over = Arc::new(AtomicBool::new(false));
     let ended = over.clone();
-    // Asks one after the other through all of it.
+    // Sends one request after the other during all of it.
     let asking = std::thread::spawn(move || {
         let mut asked = 0u64;
         while !ended.load(Ordering::Relaxed) {
@@ -212,7 +212,7 @@ fn a_controller_may_start_anew_while_commands_are_under_way() {
 }
 
 #[test]
-fn the_same_id_is_the_same_command_for_every_client() {
+fn repeated_id_is_the_same_command_for_every_client() {
     let endpoint = name("unix");
     let _hub = Running::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
@@ -246,7 +246,7 @@ fn the_same_id_is_the_same_command_for_every_client() {
 }
 
 #[test]
-fn a_port_that_is_taken_says_by_whom() {
+fn taken_port_is_reported_with_its_owner() {
     name("tcp");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp://{}", taken.local_addr().unwrap());
@@ -262,7 +262,7 @@ fn a_port_that_is_taken_says_by_whom() {
 }
 
 #[test]
-fn a_listing_shows_it_as_what_it_is() {
+fn listing_shows_the_controller() {
     let endpoint = name("unix");
     let _hub = Running::at(std::slice::from_ref(&endpoint));
     let listed = linkspan::registry::list().unwrap();

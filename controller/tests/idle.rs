@@ -19,7 +19,7 @@ fn idle_controller_and_service_are_never_woken() {
 }
 
 fn holder() {
-    // Heartbeats come long after this test.
+    // Heartbeats are sent long after this test.
     let mut controller = ControllerServerOptions::default();
     (controller.heartbeat, controller.handle_signals) = (HANG * 60, false);
     let mut server = ControllerServer::listen(&["unix:controller".to_owned()], &controller).unwrap();

@@ -59,10 +59,10 @@ fn options(controller: &str) -> ServiceOptions {
     options
 }
 
-/// Waits until a service is as it is wanted, by what the controller tells of it.
+/// Waits until the controller's record of a service fulfils the condition.
 fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let watch = WatchOptions { services: vec![service.to_owned()], data_every: None };
-    // One of its own is told how the service is now, and nothing that was on its way before.
+    // A watcher of its own gets the current record, and no earlier changes.
     let watcher = self::client(client.endpoint());
     watcher.watch(&watch).unwrap();
     loop {
@@ -95,7 +95,7 @@ fn take(tasks: &ServiceLoop, command: &Command) -> Task {
     }
 }
 
-/// Comes for tasks until the end: GET_DATA is answered with the number of tasks that were no steps.
+/// Fetches tasks until the end: GET_DATA is answered with the number of tasks that were no steps.
 fn work(tasks: ServiceLoop) -> JoinHandle<Vec<String>> {
     std::thread::spawn(move || {
         let mut done = Vec::new();
@@ -122,7 +122,7 @@ fn has_begun(record: &Value) -> bool {
 }
 
 #[test]
-fn a_service_comes_over_each_transport_that_carries_a_conversation() {
+fn service_connects_over_each_bidirectional_transport() {
     for transport in ["unix", "tcp", "shm", "fifo"] {
         // A pair of named pipes has one client; that is the service.
         let (for_services, for_clients) = (name(transport), name("unix"));
@@ -143,7 +143,7 @@ fn a_service_comes_over_each_transport_that_carries_a_conversation() {
 }
 
 #[test]
-fn who_starts_first_does_not_matter() {
+fn start_order_does_not_matter() {
     let early = name("unix");
     let program = work(ServiceLoop::start("power", &options(&early)).unwrap());
     let desk = ServerThread::at(std::slice::from_ref(&early));
@@ -214,14 +214,14 @@ fn control_is_answered_in_a_long_step() {
     assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest that is known");
     let late = client.command("power", &Command::Pause, &Value::Null, short).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
-    // It was withdrawn: the service's own clock says so, at about the same time as ours.
+    // It was withdrawn: by the service's own clock, at about the same time as by ours.
     while tasks.state() != State::Running {
         assert_eq!(tasks.state(), State::Pausing);
         told(&client, Command::Status).unwrap();
     }
     let record = until(&client, "power", |record| record.at("busy").is_ok());
     assert_eq!(text(&record, "doing"), "STEP");
-    // It can be given up.
+    // It can be cancelled.
     assert!(!step.is_cancelled());
     assert_eq!(told(&client, Command::Cancel).unwrap(), Value::map([("cancelled", "asked")]));
     assert!(step.is_cancelled());
@@ -238,7 +238,7 @@ fn control_is_answered_in_a_long_step() {
 }
 
 #[test]
-fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
+fn command_under_way_continues_after_its_deadline() {
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
@@ -246,7 +246,7 @@ fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
     until(&client, "power", has_begun);
     let within = Duration::from_secs(1);
-    // The program is there when it comes, so that it is begun in time.
+    // The program fetches its task at once, so that it is begun in time.
     let (begun, pause) = std::thread::scope(|scope| {
         let program = scope.spawn(|| take(&tasks, &Command::Pause));
         let begun = client.begin("power", &Command::Pause, &Value::Null, within, SOON).unwrap();
@@ -257,7 +257,7 @@ fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
     assert_eq!(late.outcome, Outcome::Failed);
     let late = late.into_result().unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
-    // The service says so itself, unless that comes so late that its controller has said it.
+    // The service reports it itself, unless its report is so late that the controller has answered.
     let says = |words| late.text().contains(words);
     assert!(says("still under way") || says("was not done with it in time"), "{late}");
     pause.done(&Value::Null).unwrap();
@@ -280,8 +280,8 @@ fn processor_time(of: &str) -> BTreeMap<String, Duration> {
 }
 
 #[test]
-fn a_command_that_is_open_costs_no_processor_time() {
-    alone!(a_command_that_is_open_costs_no_processor_time);
+fn command_that_is_open_costs_no_processor_time() {
+    alone!(command_that_is_open_costs_no_processor_time);
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
@@ -310,7 +310,7 @@ fn same(answer: &Answer, command: Command) -> CommandRequest {
 }
 
 #[test]
-fn an_incarnation_takes_no_command_that_was_for_another() {
+fn incarnation_takes_no_command_of_another() {
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
@@ -328,7 +328,7 @@ fn an_incarnation_takes_no_command_that_was_for_another() {
     let refused = client.request("power", &order("other", epoch ^ 1), SOON).unwrap();
     assert_eq!(refused.outcome, Outcome::Rejected);
     assert_eq!(refused.into_result().unwrap_err().kind(), ErrorKind::InvalidState);
-    // It goes with a command under way; the next one of its name is not given that.
+    // It ends with a command under way; the next one of its name does not get that.
     let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     let backup = take(&first, &Command::Backup);
     first.close(SOON).unwrap();
@@ -346,7 +346,7 @@ fn an_incarnation_takes_no_command_that_was_for_another() {
 }
 
 #[test]
-fn a_program_that_goes_answers_first() {
+fn program_that_ends_answers_first() {
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
@@ -376,16 +376,16 @@ impl Drop for Running {
 
 impl Running {
     fn signal(&self, signal: i32) {
-        // SAFETY: a number goes to a child that has not been waited for.
+        // SAFETY: a number is sent to a child that has not been waited for.
         assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
     }
 }
 
 const CONTROLLER: &str = "LINKSPAN_TEST_CONTROLLER";
 
-/// Where this process is started as one that is to be killed, it is a controller; and else only sees to it that it is one then.
+/// Started as the process to be killed, this one is a controller; otherwise it only starts such a process.
 #[test]
-fn a_controller_in_a_process_of_its_own() {
+fn controller_in_a_process_of_its_own() {
     match std::env::var(CONTROLLER) {
         Ok(endpoint) => ControllerServer::listen(&[endpoint], &ControllerServerOptions::default())
             .unwrap()
@@ -409,11 +409,11 @@ trait Start {
 impl Start for Process {
     fn controller(endpoint: &str) -> Running {
         let mut process = Process::new(std::env::current_exe().unwrap());
-        process.args(["services::a_controller_in_a_process_of_its_own", "--exact"]).env(CONTROLLER, endpoint);
+        process.args(["services::controller_in_a_process_of_its_own", "--exact"]).env(CONTROLLER, endpoint);
         Running(process.stdout(Stdio::null()).spawn().unwrap())
     }
 
-    /// The service that tests tell what to do, see `tests/peers/`.
+    /// The service that tests command, see `tests/peers/`.
     fn service(endpoint: &str) -> (Running, BufReader<ChildStdout>) {
         // A shell without job control starts a test in the background with SIGINT ignored, and so would this be.
         let mut process = Process::new("env");
@@ -426,21 +426,21 @@ impl Start for Process {
 }
 
 #[test]
-fn a_controller_that_is_killed_finds_its_services_again_and_a_command_is_carried_out_once() {
+fn killed_controller_finds_its_services_again_and_runs_a_command_once() {
     let endpoint = name("unix");
     let mut first = Process::controller(&endpoint);
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     let step = take(&tasks, &Command::Step);
     let before = until(&client, "power", has_begun);
-    // Accepted and not done when the controller dies; done before the next one is there.
+    // Accepted and not done when the controller dies; done before the next one has started.
     let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     first.signal(libc::SIGKILL);
     first.0.wait().unwrap();
     step.done(&Value::Null).unwrap();
     take(&tasks, &Command::Backup).done(&Value::from(41u64)).unwrap();
     let _second = Process::controller(&endpoint);
-    // Whoever asks again under the same id gets the one answer; the program is not asked again.
+    // A repeated request under the same id gets the one answer; the program does not get it again.
     let answer = std::thread::scope(|scope| {
         let asked = scope.spawn(|| client.request("power", &same(&begun, Command::Backup), SOON).unwrap());
         while !asked.is_finished() {
@@ -456,7 +456,7 @@ fn a_controller_that_is_killed_finds_its_services_again_and_a_command_is_carried
 }
 
 #[test]
-fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does() {
+fn signal_ends_a_service_orderly_and_a_second_one_cancels_its_step() {
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     for signals in [[libc::SIGTERM, libc::SIGTERM], [libc::SIGINT, libc::SIGTERM]] {
@@ -472,7 +472,7 @@ fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does(
             assert_ne!(out.read_line(&mut line).unwrap(), 0, "it ended before");
         }
         service.signal(signals[0]);
-        // The first waits for what is under way; what is refused meanwhile says why.
+        // The first waits for the task under way; commands refused in the meantime have the reason.
         until(&client, "power", |record| text(record, "state") == "STOPPING");
         assert_eq!(kind(told(&client, Command::Pause)), ErrorKind::InvalidState);
         assert_eq!(client.answer("power", &begun.id, SOON).unwrap().outcome, Outcome::Accepted);
@@ -491,7 +491,7 @@ fn a_signal_ends_a_service_in_good_order_and_a_second_one_gives_up_what_it_does(
 }
 
 #[test]
-fn a_service_that_is_killed_comes_back_as_another_incarnation() {
+fn killed_service_returns_as_another_incarnation() {
     let endpoint = name("unix");
     let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
@@ -502,7 +502,7 @@ fn a_service_that_is_killed_comes_back_as_another_incarnation() {
     service.signal(libc::SIGKILL);
     service.0.wait().unwrap();
     until(&client, "power", |record| text(record, "view") == "DISCONNECTED");
-    // One that was under way has an unknown end; one that comes now waits for the next incarnation.
+    // The outcome of a command under way is unknown; a command sent now waits for the next incarnation.
     let (_service, _out) = Process::service(&endpoint);
     let lost = client.request("power", &same(&begun, dawdle), SOON).unwrap();
     assert_eq!(lost.into_result().unwrap_err().kind(), ErrorKind::Disconnected);

@@ -2,7 +2,7 @@
 //!
 //! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and
 //! records where they belong. So over shared memory a long array is written once, into memory that
-//! the receiver maps, and is never copied behind a header. Whatever needs one block
+//! the receiver maps, and is never copied behind a header. A use that needs one block
 //! ([`Body::whole`]) joins the parts then. This module is below `value` and `codec`, which both use
 //! it.
 

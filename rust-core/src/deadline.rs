@@ -1,10 +1,10 @@
 //! Time-outs and deadlines: how long a call may wait, and what it runs while it waits.
 //!
 //! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`]
-//! with [`Wait::start`], and everything that it waits for shares that one deadline. The loop of
-//! every wait has the same shape: `sleep` says how long the next sleep may last (or that time is
-//! up), the thread sleeps, and `woke` runs the tick if it is due. So a binding can look at its
-//! signals every 100 ms, in one place.
+//! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
+//! [`Wait::start`], and all its waits share that one deadline. The loop of every wait has the same shape: `sleep`
+//! returns how long the next sleep may last (or that time is up), the thread sleeps, and `woke` runs the tick if it is
+//! due. So a binding can check its signals every 100 ms, in one place.
 
 mod peer_clock;
 
@@ -102,11 +102,11 @@ impl Deadline {
     }
 }
 
-/// What runs while a call waits: about every 100 ms, and when a signal interrupts a system call. An
-/// error ends the wait.
+/// The function that runs while a call waits: about every 100 ms, and when a signal interrupts a system call. An error
+/// ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// How a call waits: its time-out, and what runs meanwhile. Made from a `Duration`, from `None`
+/// How a call waits: its time-out, and the function that runs meanwhile. Made from a `Duration`, from `None`
 /// (without end), or with [`Wait::tick`].
 #[derive(Default)]
 pub struct Wait<'a> {
@@ -177,8 +177,8 @@ impl From<Timeout> for Wait<'_> {
 
 /// A wait that is under way. One thread uses it.
 pub struct Waiting<'a> {
-    /// Set when it is first asked for: most calls have nothing to wait for, and reading a clock twice a message would
-    /// cost as much as bringing it over.
+    /// Computed when it is first needed: most calls have nothing to wait for, and reading a clock twice a message would
+    /// cost as much as transferring it.
     deadline: Cell<Option<Deadline>>,
     /// The time-out; none without end.
     duration: Option<Duration>,
@@ -219,8 +219,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// The same, for a caller who prefers no answer to a late one: a peer that answers is given no
-    /// time beyond the deadline.
+    /// The same, for a caller that prefers no answer to a late one: a peer that answers gets no time beyond the
+    /// deadline.
     pub fn strictly_until(deadline: Deadline) -> Waiting<'a> {
         Waiting { is_strict: true, ..Waiting::until(deadline) }
     }
@@ -366,7 +366,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tick_is_run_on_a_signal_and_its_error_ends_the_wait() {
+    fn tick_is_run_on_a_signal_and_its_error_ends_the_wait() {
         let mut count = 0;
         let mut tick = || {
             count += 1;

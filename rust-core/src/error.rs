@@ -2,9 +2,9 @@
 //!
 //! The table is the single source for all languages: bindings generate their names, numbers and
 //! exception classes from [`ErrorKind::ALL`], and `docs/wire-format.md` shows it. An [`Error`]
-//! starts where something fails, with a kind and a text; on the way out each layer adds what it
-//! knows: the offset in the bytes, the path in the value, the endpoint. What is set first stays,
-//! since the innermost layer knows best.
+//! starts where something fails, with a kind and a text; on the way out each layer adds its part: the offset in the
+//! bytes, the path in the value, the endpoint. A part that is set first stays, since the innermost layer is the most
+//! exact.
 
 use std::fmt;
 
@@ -43,7 +43,7 @@ pub struct Error(Box<Detail>);
 struct Detail {
     /// For programs to decide on.
     kind: ErrorKind,
-    /// The kind's value, unless the call knows better.
+    /// The kind's value, unless the call sets another.
     retryable: bool,
     /// At most 16 KiB; text of peers in it is quoted and cut.
     text: String,
@@ -302,7 +302,7 @@ impl From<rustix::io::Errno> for Error {
     }
 }
 
-/// Says what was being done when a system call failed.
+/// Adds the attempted action to the error of a system call.
 pub(crate) trait Doing<T> {
     fn doing(self, what: impl fmt::Display) -> Result<T>;
 }
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_names_endpoint_path_and_offset() {
+    fn text_names_endpoint_path_and_offset() {
         let error = Error::new(ErrorKind::Malformed, "text is not UTF-8")
             .at(17)
             .at(3)
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_have_the_table() {
+    fn documents_have_the_table() {
         let rows = ErrorKind::ALL.iter().map(|kind| {
             let again = if kind.retryable() { "yes" } else { "" };
             [kind.code().to_string(), kind.name().to_owned(), again.to_owned(), kind.meaning().to_owned()]

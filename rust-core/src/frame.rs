@@ -3,7 +3,7 @@
 //! A transport moves [`Outgoing`] and returns [`Incoming`]; it never decodes a body. The layout is
 //! in `docs/wire-format.md`, which tests compare with this code, and `tests/vectors/headers.json`
 //! has the bytes for other implementations. A header is checked completely when it is read (magic,
-//! version, check sum, reserved bits), because the bytes may come from a hostile or newer peer.
+//! version, checksum, reserved bits), because the bytes may come from a hostile or newer peer.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub const HEADER: usize = 64;
 /// The number of words in a header.
 pub(crate) const WORDS: usize = HEADER / 8;
-/// The bits of word 1 above this one are the check sum.
+/// The bits of word 1 above this one are the checksum.
 const CHECK: u32 = 32;
 /// The version of the wire format that this library writes, and the only one that it reads.
 pub const VERSION: u8 = 1;

@@ -1,4 +1,4 @@
-//! The keys of TCP beyond this machine: our own, and those of the machines that we trust.
+//! The keys of TCP beyond this machine: this machine's own, and those of trusted machines.
 //!
 //! They are in `$LINKSPAN_KEYS`, else in `~/.config/linkspan/keys`: `own.key`, which only its owner
 //! may read, and one line of text for each machine in `trusted/NAME.pub`. A connection is accepted

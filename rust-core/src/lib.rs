@@ -2,7 +2,7 @@
 //! shared memory or Unix sockets, with one model of values in JSON, CBOR, BSON and Smile.
 //!
 //! A program names an endpoint, picks a pattern, and sends values. Nothing has to run beside it, neither side has to start
-//! first, and either may end and come back.
+//! first, and either may end and restart.
 //!
 //! ```
 //! use std::time::Duration;
@@ -39,8 +39,8 @@
 //! # }
 //! ```
 //!
-//! Types of the program's own travel by way of serde: [`Serde`] sends one, [`Message::to`] gives one back. Options are said one
-//! after the other, and subscribers and servers are iterators:
+//! Types of the program's own are converted by serde: [`Serde`] sends one, [`Message::to`] returns one. Options are set
+//! by builder methods, and subscribers and servers are iterators:
 //!
 //! ```no_run
 //! use linkspan::{Options, Publisher, Serde, Subscriber};
@@ -70,14 +70,16 @@
 //! | `page`, by default | the rules of the controller's page, for a web server that serves it: [`page`] |
 //! | `schema`, by default | types of messages, checked when two programs connect: [`schema`] |
 //! | `tls`, by default | TCP beyond this machine |
-//! | `log` | what [`Channel::events`] and the like tell is written by the crate `log`, target `linkspan`, as it happens |
+//! | `log` | events of [`Channel::events`] and the like are also written by the crate `log`, target `linkspan`, at once |
 //!
-//! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for ever, or [`Timeout::Default`]: 30 s, or what the
-//! option `timeout` says. Loops (`next`, iteration, `run`) go on for ever by default, until `close` or a stop signal.
+//! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for no limit, or [`Timeout::Default`]:
+//! the option `timeout`, or 30 s. Loops (`next`, iteration, `run`) continue without limit by default, until `close` or
+//! a stop signal.
 //!
-//! From the first `next` without a deadline until the object is closed or dropped, the first SIGINT or SIGTERM ends the loop, and the
-//! second one ends the program. A signal for which the program has a handler of its own, or which it ignores, is left alone: that is
-//! how to opt out. What the signals did before comes back with the last such object.
+//! From the first `next` without a deadline until the object is closed or dropped, the first SIGINT or SIGTERM ends the
+//! loop, and the second one ends the program. A signal for which the program has a handler of its own, or which it
+//! ignores, is left alone: that is how to opt out. The earlier actions of the signals are restored with the last such
+//! object.
 //!
 //! | object | threads |
 //! |---|---|
@@ -85,14 +87,13 @@
 //! | [`Publisher`] | any number send, in turn |
 //! | [`Subscriber`], [`Server`] | one at a time receives or takes requests, another one gets `InvalidState`; any thread answers a [`Request`] |
 //! | [`Listener`] | any number accept |
-//! | [`Controller`] | any number ask, in turn; one waits in `next` |
+//! | [`Controller`] | any number send requests, in turn; one waits in `next` |
 //! | [`ServiceLoop`] | one takes tasks; any thread logs and shuts down |
 //! | [`Message`], [`Payload`], [`Region`] | any number read |
 //!
-//! Any thread may `close` an object; another one that waits in it comes out.
+//! Any thread may `close` an object; this ends the calls of other threads that wait in it.
 //!
-//! Every error is one of
-//! the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
+//! Every error is one of the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]

@@ -1,8 +1,8 @@
-//! What is open on this machine: the names in the runtime directory and what their holders report,
-//! and the journals and spools and what their files say.
+//! The listing of this machine: the names in the runtime directory and the reports of their holders, and the journals
+//! and spools by their files.
 //!
-//! A listing reads the directories and then queries each name: with a hello that only asks, with the
-//! record beside the name where no hello is exchanged, or by reading the files of a store. Listeners
+//! A listing reads the directories and then queries each name: with a hello that is only a query, with the record
+//! beside the name where no hello is exchanged, or by reading the files of a store. Listeners
 //! are queried by several threads, because a stopped process answers only when its time-out has
 //! passed; a budget bounds what such processes cost in all. Stale files of this user's dead
 //! processes are removed on the way (`transport::sweep`).
@@ -70,7 +70,7 @@ pub struct Listed {
     pub schema: Option<String>,
     /// The name and version of the schema of replies.
     pub reply_schema: Option<String>,
-    /// The last report of a caller whose schema does not fit: which program, and what differs.
+    /// The last report of a caller whose schema does not fit: its program, and the differences.
     pub mismatch: Option<String>,
     /// The named readers of a journal, each with the number of messages that it has not consumed.
     pub consumers: Vec<(String, u64)>,
@@ -79,7 +79,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Returns the same as a map, with null for what is not known.
+    /// Returns the same as a map, with null for unknown values.
     pub fn to_value(&self) -> Value {
         Value::map([
             ("endpoint", Value::from(self.endpoint.as_str())),
@@ -223,7 +223,7 @@ fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-/// What [`clean`] did.
+/// The result of [`clean`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Cleaned {
@@ -250,7 +250,7 @@ pub fn clean() -> Result<Cleaned> {
             Ok(swept) => {
                 cleaned.left.extend(swept.remaining.into_iter().map(|why| (endpoint.clone(), why)));
                 if swept.any {
-                    // What cannot be examined counts as still there.
+                    // A file that cannot be examined counts as existing.
                     let is_there =
                         place.directory.beneath().facts(&place.file).map_or(true, |it| it.is_some())
                             || place.is_claimed().unwrap_or(true);
@@ -305,8 +305,8 @@ pub(crate) fn named(file: &str) -> &str {
     table::name_of(file)
 }
 
-/// Whether a process holds the name, and what prevents finding out, or removing stale files. If even
-/// the lock may not be read, the listener is queried.
+/// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If even the
+/// lock may not be read, the listener is queried.
 fn is_live(Found { place, has_temporary, .. }: &Found) -> (bool, Option<Error>) {
     let live = match place.is_claimed() {
         Ok(live) => live,
@@ -339,7 +339,7 @@ impl TimeoutBudget {
     }
 }
 
-/// Returns what is known of a name that a process holds, or of what another user has left there.
+/// Returns the state of a name that a process holds, or of another user's files there.
 fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
     // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock costs
@@ -371,8 +371,8 @@ fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
     Some(listed)
 }
 
-/// Returns what the files of a store say, whether a process holds the name or not. `owned` is
-/// whether a process may hold it.
+/// Returns the information in the files of a store, whether a process holds the name or not. `owned` is whether a
+/// process may hold it.
 fn read_files(found: &Found, owned: bool) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
     let can = endpoint.transport().capabilities();
@@ -596,10 +596,10 @@ mod tests {
             Found { place: place(directory, &endpoint), endpoint, has_temporary: false }
         };
         let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
-        // They listen, and nobody accepts, as in a process that was stopped.
+        // They listen, and never accept, as in a process that was stopped.
         let claims: Vec<_> =
             places.iter().map(|found| found.place.claim(Access::default()).unwrap()).collect();
-        // Sorted after them comes one that answers.
+        // Sorted after them is one that answers.
         let answering = format!("working/{}", std::process::id());
         let answering_listener =
             crate::channel::Listener::listen(&format!("unix:{answering}"), &Default::default()).unwrap();

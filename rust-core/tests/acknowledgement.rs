@@ -1,4 +1,4 @@
-//! How far a program has come costs no frames of its own where the other side can know it without.
+//! Acknowledgements need no frames of their own where the other side learns the consumed number without them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn dialogue(transport: &str, rounds: i64) -> [u64; 2] {
             assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
         }
     });
-    // The other side's number is known all the same, but for what is under way.
+    // The other side's number is known all the same, except for messages under way.
     assert!(stat(&a, "acknowledged") + 2 >= rounds as u64, "{:?}", a.stats());
     [stat(&a, "ack_frames"), stat(&b, "ack_frames")]
 }
@@ -50,7 +50,8 @@ fn dialogue_over_shared_memory_sends_no_acknowledgement_frames() {
     assert_eq!(dialogue("shm", 500), [0, 0]);
 }
 
-/// A side that is not scheduled for longer than a pause says it after all, so a few are allowed on a machine that is busy.
+/// A side that is not scheduled for longer than a pause sends an acknowledgement after all, so a few are allowed on a
+/// busy machine.
 #[test]
 fn dialogue_over_streams_sends_hardly_any_acknowledgement_frames() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -59,7 +60,8 @@ fn dialogue_over_streams_sends_hardly_any_acknowledgement_frames() {
     }
 }
 
-/// One who answers nothing says at once how far it has come: killed, it would be sent again what it has consumed.
+/// A receiver that sends no answers acknowledges at once: if it were killed, it would get again the messages that it
+/// has consumed.
 #[test]
 fn one_way_over_streams_is_acknowledged_before_each_sleep() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -82,13 +84,13 @@ fn one_way_over_streams_is_acknowledged_before_each_sleep() {
                     assert!(Instant::now() < deadline, "{transport}: message {i} was not acknowledged");
                 }
             }
-            // Only the last is not asked for anything behind it.
+            // Only the last one has no message behind it that could carry its acknowledgement.
             b.join().unwrap();
         });
     }
 }
 
-/// In a dialogue that has come to its end, the last message is acknowledged while the receiver waits for another.
+/// At the end of a dialogue the last message is acknowledged while the receiver waits for another.
 #[test]
 fn end_of_a_dialogue_over_streams_is_acknowledged_while_the_receiver_waits() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -112,7 +114,7 @@ fn end_of_a_dialogue_over_streams_is_acknowledged_while_the_receiver_waits() {
     }
 }
 
-/// Behind a request is looked for its withdrawal: what is read for that has not been given, and so not been consumed.
+/// A server reads ahead for the withdrawal of a request: messages read by that are not delivered, and so not consumed.
 #[test]
 fn message_that_was_read_behind_a_request_is_not_consumed_before_it_is_given() {
     for transport in ["shm", "unix"] {
@@ -141,7 +143,7 @@ fn one_way_over_shared_memory_sends_no_acknowledgement_frames_while_there_is_roo
     assert_eq!(stat(&b, "ack_frames"), 0);
 }
 
-/// A sender whose store is full sleeps, and is woken once there is room: by a frame, for which it has asked.
+/// A sender with full replay memory sleeps, and is woken once there is room: by a frame that it has requested.
 #[test]
 fn sender_over_shared_memory_whose_store_is_full_is_woken() {
     for (count, bytes) in [(1, 1 << 20), (10, 1 << 20), (1000, 100), (1000, 10_000)] {

@@ -1,4 +1,4 @@
-//! How much memory a message asks for on its way: counted, because a count depends on no clock.
+//! Allocations of a message on its way: counted, because a count depends on no clock.
 
 use std::thread;
 
@@ -17,7 +17,8 @@ fn asleep_at_once() -> Options {
     options
 }
 
-/// Messages of this many bytes from a thread to itself over shared memory: how often each send and each receive asks for memory.
+/// Sends messages of this many bytes from a thread to itself over shared memory; returns the allocations of each send
+/// and each receive.
 fn a_message(bytes: usize) -> (usize, usize) {
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -37,14 +38,14 @@ fn a_message(bytes: usize) -> (usize, usize) {
 }
 
 #[test]
-fn small_message_over_shared_memory_asks_for_no_memory() {
+fn small_message_over_shared_memory_allocates_nothing() {
     for bytes in [0, 1, 64] {
         assert_eq!(a_message(bytes), (0, 0), "{bytes} bytes");
     }
 }
 
 #[test]
-fn batch_of_small_messages_over_shared_memory_asks_for_one_list() {
+fn batch_of_small_messages_over_shared_memory_allocates_one_list() {
     const BATCH: usize = 64;
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -59,12 +60,12 @@ fn batch_of_small_messages_over_shared_memory_asks_for_one_list() {
     let (messages, received) = allocations(|| b.recv_many(BATCH, SOON).unwrap());
     assert_eq!(messages.len(), BATCH);
     assert_eq!(received, 1);
-    // What is looked for once every 64 messages, and is not there, is an error with a text.
+    // The search that every 64th message makes and that finds nothing returns an error with a text.
     assert!(sent <= 2, "{sent} for {BATCH} messages");
 }
 
 #[test]
-fn publishing_a_small_message_asks_for_no_memory() {
+fn publishing_a_small_message_allocates_nothing() {
     let endpoint = name("shm");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -79,7 +80,7 @@ fn publishing_a_small_message_asks_for_no_memory() {
     assert_eq!((sent, received), (0, 0));
 }
 
-/// What a client has not taken of an answer stays where the program put it.
+/// The unread part of an answer stays where the program put it.
 #[test]
 fn answer_that_the_client_has_not_read_yet_is_not_copied() {
     for transport in ["shm", "unix"] {
@@ -100,7 +101,7 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
                 answer.body().len()
             );
             let read = s.spawn(move || client.finish_call(asked, SOON).unwrap());
-            // The rest is brought away by the one who serves, and nobody else asks anything.
+            // The server flushes the rest, and no other process needs a reply.
             assert_eq!(
                 server.next(std::time::Duration::from_millis(1)).unwrap_err().kind(),
                 linkspan::ErrorKind::Timeout

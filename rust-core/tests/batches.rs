@@ -1,4 +1,4 @@
-//! Several messages a call: what an error says of those before it, what counts as consumed, and that no thread loses one.
+//! Several messages a call: the number sent before an error, consumption, and no losses between threads.
 
 use std::thread;
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn receive(receiver: &Channel, count: usize) -> Vec<i64> {
 }
 
 #[test]
-fn batch_beyond_what_is_kept_says_how_many_were_sent_and_the_rest_is_the_callers() {
+fn batch_over_the_replay_limit_returns_the_number_sent() {
     for transport in LINKS {
         let few = options(&[("replay_count", 10.into())]);
         let (receiver, sender) = pair(&name(transport), &Options::default(), &few);
@@ -55,9 +55,9 @@ fn batch_beyond_what_is_kept_says_how_many_were_sent_and_the_rest_is_the_callers
     }
 }
 
-/// The kernel, or the ring, takes what it has room for, and over a stream that ends in the midst of a message.
+/// The kernel, or the ring, takes as much as fits; over a stream the last message may be sent in part.
 #[test]
-fn batch_that_finds_room_for_some_is_received_as_far_as_the_error_says() {
+fn batch_with_room_for_some_is_received_up_to_the_number_in_the_error() {
     for transport in LINKS {
         let much = options(&[("replay_count", 1_000_000.into()), ("replay_bytes", (1i64 << 30).into())]);
         let (receiver, sender) = pair(&name(transport), &Options::default(), &much);
@@ -68,7 +68,7 @@ fn batch_that_finds_room_for_some_is_received_as_far_as_the_error_says() {
         let sent = full.sent().unwrap() as usize;
         assert_eq!(full.kind(), ErrorKind::Full, "{transport}: {full}");
         assert!(sent > 1 && sent < all.len(), "{transport}: {sent}");
-        // The rest of the last one goes out while its sender does nothing.
+        // The rest of the last message is sent while its sender does nothing.
         let mut got = 0;
         while got < sent {
             for message in receiver.recv_many(1000, SOON).unwrap() {
@@ -111,7 +111,7 @@ fn batch_with_a_message_over_the_limit_sends_those_before_it() {
     }
 }
 
-/// What one call gave is consumed together, and an incarnation that ends before gets all of it again.
+/// The messages of one call are consumed together; if the incarnation ends before, the next one gets all of them again.
 #[test]
 fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
@@ -126,7 +126,7 @@ fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
         drop(receiver);
         let receiver = Channel::open(&endpoint, &options(&[("client_id", "hand".into())]), SOON).unwrap();
         if transport != "spool" {
-            // Whoever only sends notices a new link when it sends.
+            // A side that only sends notices a new link when it sends.
             sender.poll().unwrap();
         }
         assert_eq!(receive(&receiver, 10), all(), "{transport}");
@@ -172,9 +172,9 @@ fn batch_from_each_of_several_threads_loses_nothing_and_keeps_each_ones_order() 
     }
 }
 
-/// What is wrong behind messages that were given together is told by the next call, once, and nothing is skipped for it.
+/// An error behind messages of one call is returned by the next call, once, and nothing is skipped.
 #[test]
-fn message_that_is_refused_behind_others_is_told_by_the_next_call() {
+fn error_behind_received_messages_is_returned_by_the_next_call() {
     for transport in ["unix", "shm"] {
         let endpoint = name(transport);
         let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -191,7 +191,7 @@ fn message_that_is_refused_behind_others_is_told_by_the_next_call() {
         assert_eq!(first, [1, 2], "{transport}");
         assert_eq!(lengths(SOON).unwrap_err().kind(), ErrorKind::TooLarge, "{transport}");
         let last = match lengths(SOON) {
-            // The gap in the numbers of a stream says the same once more.
+            // The gap in the numbers of a stream reports the same once more.
             Err(e) if e.kind() == ErrorKind::Lagged => lengths(SOON),
             last => last,
         };
@@ -200,9 +200,9 @@ fn message_that_is_refused_behind_others_is_told_by_the_next_call() {
     }
 }
 
-/// Whoever is overtaken in the midst of a batch is given what came before, and then told how much it missed.
+/// A subscriber that is overtaken during a batch gets the messages before the gap, and then the number missed.
 #[test]
-fn subscriber_that_is_overtaken_receives_and_is_told_all_in_all_what_was_sent() {
+fn overtaken_subscriber_receives_or_counts_every_message() {
     for transport in ["shm", "unix", "tcp"] {
         let endpoint = name(transport);
         let small = options(&[("buffer", 4096.into())]);

@@ -1,5 +1,5 @@
-//! What programs say to each other: channels, publishing, requests, services, over every transport, also with peers that do
-//! not keep the rules.
+//! Exchanges between programs: channels, publishing, requests, services, over every transport, also with peers that
+//! violate the protocol.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What a SIGKILL or a power cut leaves. They need strace and are asked for by name: `tests/run kills`, `tests/run power`.
+//! The effects of a SIGKILL or a power cut. These tests need strace and run by name: `tests/run kills`, `tests/run
+//! power`.
 
 #![allow(
     clippy::unwrap_used,

@@ -9,7 +9,7 @@ use crate::support::modules::{Graph, cycles, graph, graph_of};
 const CRATES: [&str; 9] =
     ["rust-core", "controller", "schema-tools", "cli", "c-api", "python", "php", "bridge", "benches"];
 
-/// What a set of modules uses within itself, a line each.
+/// Returns the uses within a set of modules, a line each.
 fn described(set: &[String], graph: &Graph) -> String {
     let line = |name: &String| {
         let inside: Vec<&str> =
@@ -34,7 +34,7 @@ fn no_crate_has_a_cycle_of_modules() {
 }
 
 #[test]
-fn what_the_graph_has_to_find_in_our_sources() {
+fn graph_finds_the_known_uses_in_our_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let cli = graph(&root.join("cli/src"));
     assert!(cli["service::queries"].contains("service::connection"), "{:?}", cli["service::queries"]);

@@ -1,4 +1,5 @@
-//! What decoding costs in memory: hostile messages of each encoding, the most that their decoding holds, and the limit.
+//! The memory that decoding takes: hostile messages of each encoding, the most that their decoding holds, and the
+//! limit.
 
 use crate::counting::peak;
 use bytes::Bytes;
@@ -8,10 +9,10 @@ use linkspan::{Encoding, ErrorKind, Limits, Value};
 /// Bytes of each message, nearly: the largest that the limits allow.
 const SIZE: usize = 256 << 10;
 
-/// What the decoder, the builder and an error take on the way, whatever the value is.
+/// The memory that decoder, builder and an error take, whatever the value is.
 const AROUND: usize = 32 << 10;
 
-/// The part over and over, up to `SIZE` bytes with what stands in front and behind.
+/// Returns the part repeated, up to `SIZE` bytes with the front and the end.
 fn filled(front: &[u8], part: &[u8], behind: &[u8]) -> Vec<u8> {
     let times = (SIZE - front.len() - behind.len()) / part.len();
     [front, &part.repeat(times), behind].concat()
@@ -249,7 +250,7 @@ fn messages() -> impl Iterator<Item = (Encoding, &'static str, Bytes)> {
         .chain(of(Encoding::Smile, smile()))
 }
 
-/// The count behind the limit is never below what is really held: a limit just below that refuses.
+/// The counted memory is never below the memory really held: a limit just below that refuses.
 #[test]
 fn decoding_messages_within_any_limit_is_refused_before_the_limit_is_passed() {
     let mut wrong = Vec::new();

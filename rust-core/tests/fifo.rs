@@ -1,4 +1,4 @@
-//! Named pipes beside programs that know only pipes, and beside whoever keeps a pipe open that is not his.
+//! Named pipes with programs without Linkspan, and with programs that keep another's pipe open.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -26,13 +26,13 @@ fn path(endpoint: &str) -> PathBuf {
 }
 
 #[test]
-fn a_shell_calls_a_server() {
+fn shell_calls_a_server() {
     let endpoint = name("fifo");
     let server = Server::serve(&endpoint, &lines()).unwrap();
     let path = path(&endpoint);
     thread::scope(|s| {
         s.spawn(|| server.run(|request| Ok(request.get("params/0")?.clone())));
-        // Opened for both, as somebody does who will not miss an answer.
+        // Opened for both, as a program does that must not miss an answer.
         let reply =
             OpenOptions::new().read(true).write(true).open(path.with_extension("fifo.reply")).unwrap();
         let mut reply = BufReader::new(reply);
@@ -52,7 +52,7 @@ fn a_shell_calls_a_server() {
 }
 
 #[test]
-fn a_pipe_that_somebody_else_reads_is_waited_for() {
+fn client_waits_for_a_pipe_that_another_program_reads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
@@ -72,7 +72,7 @@ fn a_pipe_that_somebody_else_reads_is_waited_for() {
 }
 
 #[test]
-fn a_killed_peer_is_gone_though_others_keep_its_pipes() {
+fn killed_peer_is_disconnected_while_others_keep_its_pipes_open() {
     let endpoint = name("fifo");
     let survivor = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     let program = program("test-victim");
@@ -96,7 +96,7 @@ fn a_killed_peer_is_gone_though_others_keep_its_pipes() {
         drop(survivor.events());
         victim.kill().unwrap();
         victim.wait().unwrap();
-        // What it had sent comes first; nobody closes the pipes, so only the lock tells.
+        // Its messages arrive first; the pipes stay open, so only the lock shows its end.
         while !survivor.events().iter().any(|e| e.kind.name() == "disconnected") {
             drop(survivor.recv(Duration::from_millis(50)));
         }

@@ -1,4 +1,4 @@
-//! `file:`: the newest value in one file, never half of one, whoever writes, reads or dies.
+//! `file:`: the newest value in one file, never half of one, whichever program writes, reads or dies.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -60,8 +60,8 @@ fn raw(bytes: Vec<u8>) -> Payload {
 }
 
 #[test]
-fn a_value_outlives_its_publisher_and_is_counted_by_all() {
-    alone!(a_value_outlives_its_publisher_and_is_counted_by_all);
+fn value_outlives_its_publisher_and_numbers_continue() {
+    alone!(value_outlives_its_publisher_and_numbers_continue);
     let endpoint = name("file");
     let options = Options::default();
     assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::NotFound);
@@ -84,7 +84,7 @@ fn a_value_outlives_its_publisher_and_is_counted_by_all() {
 }
 
 #[test]
-fn a_subscriber_gets_the_newest_first_and_then_each_change() {
+fn subscriber_gets_the_newest_value_first_and_then_each_change() {
     for options in [Options::default(), locked()] {
         let (endpoint, _path, _folder) = place();
         let (mut told_options, told) = told_while_waiting();
@@ -115,7 +115,7 @@ fn a_subscriber_gets_the_newest_first_and_then_each_change() {
         assert_eq!(readings.newest(Duration::ZERO).unwrap().value().unwrap(), &Value::Int(6));
         let late = Subscriber::new(&endpoint, &options).unwrap();
         assert_eq!(late.recv(SOON).unwrap().value().unwrap(), &Value::Int(6));
-        // One who wants to be told gets the number of those that nobody can read any more.
+        // A subscriber that requests reports gets the number of values that can no longer be read.
         let strict = with(&[("delivery", "best_effort".into()), ("locked", options.locked.into())]);
         let strict = Subscriber::new(&endpoint, &strict).unwrap();
         assert_eq!(strict.recv(SOON).unwrap().sequence(), 6);
@@ -140,7 +140,7 @@ fn latest_waits_for_a_file_if_it_may() {
 }
 
 #[test]
-fn what_a_file_cannot_do_is_refused_with_the_reason() {
+fn unsupported_operation_on_a_file_is_refused_with_the_reason() {
     let (endpoint, path, _folder) = place();
     let options = Options::default();
     let refused = [
@@ -244,7 +244,7 @@ fn many_readers_never_see_half_in_place() {
 }
 
 #[test]
-fn a_line_is_there_for_every_program() {
+fn line_is_readable_by_every_program() {
     for lock in [false, true] {
         let (endpoint, path, _folder) = place();
         let options = with(&[("framing", "lines".into()), ("locked", lock.into())]);
@@ -255,7 +255,7 @@ fn a_line_is_there_for_every_program() {
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{{\"x\":\"{text}\"}}\n"));
             assert_eq!(readings.recv(SOON).unwrap().get("x").unwrap(), &Value::from(text));
         }
-        // What another program writes, with the newline that ends it.
+        // A value of another program, with the newline that ends it.
         let mut other = OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
         assert!(matches!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Empty));
         other.write_all(b"{\"x\":\"echo").unwrap();
@@ -278,7 +278,7 @@ fn a_line_is_there_for_every_program() {
 }
 
 #[test]
-fn bare_values_are_for_those_who_agree_on_the_encoding() {
+fn bare_values_need_an_agreed_encoding() {
     let (endpoint, path, _folder) = place();
     let options = with(&[("framing", "raw".into()), ("encoding", "raw".into())]);
     let out = Publisher::new(&endpoint, &options).unwrap();
@@ -317,12 +317,12 @@ fn damage_is_noticed_and_healed_by_the_next_write() {
         fs::write(&path, b"").unwrap();
         assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Empty);
         fs::write(&path, &whole[..1000]).unwrap();
-        // The header says still how far it was.
+        // The header still has the last number.
         assert_eq!(out.send_payload(&raw(body(4))).unwrap(), 5);
         fs::write(&path, b"nonsense").unwrap();
         assert_eq!(out.send_payload(&raw(body(5))).unwrap(), 6);
         assert_eq!(check_body(latest(&endpoint, &options, Duration::ZERO).unwrap().body()), 5);
-        // A subscriber is told of damage once, and goes on.
+        // A subscriber gets an error for damage once, and continues.
         while readings.recv(Duration::from_millis(1)).is_ok() {}
         fs::write(&path, &whole[..1000]).unwrap();
         if options.locked {
@@ -335,7 +335,7 @@ fn damage_is_noticed_and_healed_by_the_next_write() {
 }
 
 #[test]
-fn a_link_is_not_followed_and_nothing_else_is_taken_for_a_file() {
+fn links_are_not_followed_and_only_regular_files_are_read() {
     let (endpoint, path, folder) = place();
     let secret = folder.path().join("secret");
     fs::write(&secret, "untouched").unwrap();
@@ -367,7 +367,7 @@ fn a_link_is_not_followed_and_nothing_else_is_taken_for_a_file() {
 }
 
 #[test]
-fn modes_are_as_asked_and_stay_as_somebody_set_them() {
+fn modes_are_as_requested_and_changed_modes_stay() {
     for lock in [false, true] {
         let (endpoint, path, _folder) = place();
         let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
@@ -384,7 +384,7 @@ fn modes_are_as_asked_and_stay_as_somebody_set_them() {
 }
 
 #[test]
-fn other_users_come_in_as_far_as_the_mode_says() {
+fn other_users_have_the_access_of_the_mode() {
     const NOBODY: u32 = 65534;
     const GROUP: u32 = 4321;
     for lock in [false, true] {
@@ -395,7 +395,7 @@ fn other_users_come_in_as_far_as_the_mode_says() {
         let out = Publisher::new(&endpoint, &own).unwrap();
         out.send(&Value::from("mine")).unwrap();
         if !is_root() {
-            // Whoever is not root can only be refused what root keeps for itself.
+            // A user other than root can only be refused files that are root's.
             let error = now("file:/etc/shadow", &own).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
             continue;
@@ -409,7 +409,7 @@ fn other_users_come_in_as_far_as_the_mode_says() {
         let written = as_user(NOBODY, NOBODY, || Publisher::new(&endpoint, &own)?.send(&Value::Int(1)));
         let refused = written.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-        // Without `locked`, it is the lock of the directory that comes first.
+        // Without `locked`, the lock of the directory comes first.
         let what = if lock.1 == Value::from(true) { "may not write" } else { "may not open the lock file" };
         for said in ["uid 65534", what, "linkspan setup"] {
             assert!(refused.text().contains(said), "{refused}");
@@ -419,7 +419,7 @@ fn other_users_come_in_as_far_as_the_mode_says() {
         Publisher::new(&endpoint, &shared).unwrap().send(&Value::from("ours")).unwrap();
         assert_eq!(reads(NOBODY, GROUP).unwrap(), Value::from("ours"));
         assert_eq!(reads(NOBODY, NOBODY).unwrap_err().kind(), ErrorKind::PermissionDenied);
-        // A directory of the group's: whoever is in it writes, too.
+        // A directory of the group: each member writes, too.
         std::os::unix::fs::chown(folder.path(), None, Some(GROUP)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o2770)).unwrap();
         fs::remove_file(&path).unwrap();
@@ -433,7 +433,7 @@ fn other_users_come_in_as_far_as_the_mode_says() {
 }
 
 #[test]
-fn a_directory_that_was_deleted_is_an_error_and_no_hang() {
+fn deleted_directory_is_an_error_and_no_hang() {
     let (endpoint, _path, folder) = place();
     let out = Publisher::new(&endpoint, &Options::default()).unwrap();
     out.send(&Value::Int(1)).unwrap();
@@ -466,8 +466,8 @@ fn over_the_limit_is_said_by_both_sides() {
     assert_eq!(readings.recv(SOON).unwrap().body().as_ref(), [2; 5]);
 }
 
-/// A program that knows only fcntl: in C, and in Python with its standard library. Words on its standard input are its
-/// orders, and each is answered with a line.
+/// A program with fcntl alone: in C, and in Python with its standard library. It reads commands from its standard
+/// input, and answers each with a line.
 struct Partner {
     child: Child,
 }
@@ -528,7 +528,7 @@ fn programs_that_know_only_fcntl_take_part() {
     let short = with(&[("framing", "lines".into()), ("locked", true.into()), ("timeout", 0.02.into())]);
     let hasty = Publisher::new(&endpoint, &short).unwrap();
     for mut partner in Partner::all(&path, folder.path()) {
-        // It reads what we wrote, under its read lock; then we read and nobody writes.
+        // It reads our value, under its read lock; then we read while no program writes.
         assert_eq!(partner.does("read"), "{\"by\":\"linkspan\"}");
         assert_eq!(partner.does("lock shared"), "locked");
         assert_eq!(now(&endpoint, &options).unwrap(), Value::map([("by", "linkspan")]));
@@ -537,7 +537,7 @@ fn programs_that_know_only_fcntl_take_part() {
         let who = format!("process {} has the lock", partner.child.id());
         assert!(stalled.text().contains(&who), "{stalled}");
         assert_eq!(partner.does("unlock"), "unlocked");
-        // It writes, and half of it is there while it has the lock.
+        // It writes, and half of the value is in the file while it has the lock.
         assert_eq!(partner.does("lock exclusive"), "locked");
         assert_eq!(partner.does("put {\"by\":"), "put");
         assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Stalled);
@@ -552,7 +552,7 @@ fn programs_that_know_only_fcntl_take_part() {
             let waits = s.spawn(move || latest(endpoint, &told_options, SOON).unwrap());
             told.recv().unwrap();
             assert_eq!(partner.does("put \"partner\"}"), "put");
-            // It keeps the file open: no end of writing is to be seen, but the lock goes.
+            // It keeps the file open: there is no close event, but the lock is released.
             assert_eq!(partner.does("unlock"), "unlocked");
             let value = Value::map([("by", "partner")]);
             assert_eq!(waits.join().unwrap().value().unwrap(), &value);
@@ -612,7 +612,7 @@ fn roles_publisher() -> Publisher {
     Publisher::new(&endpoint, &with(&[("locked", lock.into())])).unwrap()
 }
 
-/// A line as long as its number says.
+/// Returns a line as long as its number requires.
 fn line(i: u64) -> Value {
     Value::from(vec![Value::from(i as i64), Value::from("x".repeat(i as usize % 10 * 5000))])
 }
@@ -645,7 +645,8 @@ fn writes_on() {
     }
 }
 
-/// What a killed writer leaves: a whole value, or with a lock one that says it is not. The next writer goes on from there.
+/// Checks the file of a killed writer: a whole value, or with a lock one that is reported as incomplete. The next
+/// writer continues from there.
 fn is_whole_or_says_so(endpoint: &str, path: &Path, options: &Options, before: u64) -> (u64, bool) {
     let whole = match latest(endpoint, options, SOON) {
         Ok(message) => {
@@ -669,7 +670,7 @@ fn is_whole_or_says_so(endpoint: &str, path: &Path, options: &Options, before: u
 }
 
 #[test]
-fn a_writer_may_be_killed_at_every_system_call() {
+fn writer_may_be_killed_at_every_system_call() {
     for (options, role) in [
         (Options::default(), "writes_three"),
         (locked(), "writes_three"),
@@ -715,19 +716,19 @@ fn a_writer_may_be_killed_at_every_system_call() {
             }
         }
         assert!(calls > 20, "only {calls} calls were hit");
-        // A frame goes in one call, and is whole before and after it.
+        // A frame is written in one call, and is whole before and after it.
         assert_eq!(damaged > 0, lines, "{damaged} of {calls} left half a value");
     }
 }
 
 #[test]
-fn a_writer_may_be_killed_at_any_moment() {
+fn writer_may_be_killed_at_any_moment() {
     for options in [Options::default(), locked()] {
         let (endpoint, path, _folder) = place();
         let mut number = Publisher::new(&endpoint, &options).unwrap().send_payload(&raw(body(0))).unwrap();
         for _ in 0..short_or_full(30, 60) {
             let mut victim = this_program(&[], &endpoint, options.locked, "writes_on").spawn().unwrap();
-            // A few values of its own, then the end: at a moment that nobody chose.
+            // A few values, then the kill at a random moment.
             let readings = Subscriber::new(&endpoint, &options).unwrap();
             for _ in 0..3 {
                 check_body(readings.recv(SOON).unwrap().body());
@@ -740,7 +741,7 @@ fn a_writer_may_be_killed_at_any_moment() {
 }
 
 #[test]
-fn a_full_disk_costs_nothing_but_the_new_value() {
+fn full_disk_loses_only_the_new_value() {
     for lock in ["", "1"] {
         let folder = tempfile::tempdir().unwrap();
         let mount = format!("mount -t tmpfs -o size=1m tmpfs '{}' && exec \"$@\"", folder.path().display());
@@ -765,7 +766,7 @@ fn finds_the_disk_full() {
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
         assert_eq!(latest(&endpoint, &options, SOON).unwrap().body(), small.body());
     }
-    // Full to the last byte by somebody else.
+    // Filled to the last byte by another file.
     let filler = path.with_file_name("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while file.write(&[0; 4096]).is_ok_and(|n| n > 0) {}

@@ -1,4 +1,4 @@
-//! Plain framing: lines and raw bytes, between Linkspan and programs that know nothing of it.
+//! Plain framing: lines and raw bytes, between Linkspan and programs without it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -29,7 +29,7 @@ fn json(text: &str) -> Value {
     codec::decode(text.as_bytes(), Encoding::Json).unwrap()
 }
 
-/// The other side: it knows sockets and text.
+/// The other side: it uses sockets and text alone.
 struct Stranger {
     read: BufReader<UnixStream>,
     write: UnixStream,
@@ -45,7 +45,8 @@ fn path(endpoint: &str) -> PathBuf {
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file + ".unix")
 }
 
-/// A name for a socket that a stranger makes: outside the runtime directory, where what has no lock is swept.
+/// Returns a name for a socket of a plain program: outside the runtime directory, where sockets without a lock are
+/// swept.
 fn elsewhere() -> String {
     let directory = PathBuf::from(format!("{}-elsewhere", path(&name("unix")).parent().unwrap().display()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -79,7 +80,7 @@ impl Stranger {
 }
 
 #[test]
-fn a_channel_sends_each_value_as_a_line_and_gives_each_line() {
+fn channel_sends_each_value_as_a_line_and_receives_each_line() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
@@ -122,7 +123,7 @@ fn a_channel_sends_each_value_as_a_line_and_gives_each_line() {
 }
 
 #[test]
-fn a_line_over_the_limit_is_an_error_about_itself_alone() {
+fn line_over_the_limit_is_an_error_for_that_line_alone() {
     let mut options = lines();
     options.max_message_size = 100;
     let listener = Listener::listen(&name("unix"), &options).unwrap();
@@ -143,12 +144,12 @@ fn a_line_over_the_limit_is_an_error_about_itself_alone() {
 }
 
 #[test]
-fn large_lines_go_whole_both_ways_and_a_deadline_leaves_none_half() {
+fn large_lines_are_whole_in_both_directions_despite_deadlines() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     let long = Value::from("é".repeat(1 << 20));
-    // Nobody reads yet: the kernel takes a part of it, and the rest is brought away with what follows.
+    // There is no reader yet: the kernel takes a part of it, and the rest is flushed with later messages.
     channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
     assert_eq!(channel.try_send(&json("1")).unwrap_err().kind(), ErrorKind::Full);
     let reader = thread::spawn(move || (stranger.line(), stranger.line(), stranger));
@@ -161,7 +162,7 @@ fn large_lines_go_whole_both_ways_and_a_deadline_leaves_none_half() {
 }
 
 #[test]
-fn the_descriptor_is_readable_exactly_while_a_line_is_there() {
+fn descriptor_is_readable_exactly_while_a_line_waits() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
@@ -180,7 +181,7 @@ fn the_descriptor_is_readable_exactly_while_a_line_is_there() {
     assert!(!readable(fd, 0));
 }
 
-/// A program that serves: it answers each request line with what `answer` makes of it.
+/// Runs a program that answers each request line with the result of `answer`.
 fn serving(
     endpoint: &str,
     answer: impl Fn(&str) -> Vec<String> + Send + 'static,
@@ -203,7 +204,7 @@ fn serving(
 }
 
 #[test]
-fn a_call_is_a_request_and_gives_its_result_or_its_error() {
+fn call_is_a_request_and_gives_its_result_or_its_error() {
     let endpoint = elsewhere();
     let server = serving(&endpoint, |line| {
         let asked = json(line);
@@ -228,7 +229,7 @@ fn a_call_is_a_request_and_gives_its_result_or_its_error() {
     let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
     let answer = channel.call(&json(r#"{"method":"sum","params":[1,2]}"#), SOON).unwrap();
     assert_eq!(answer.value().unwrap(), &json("3"));
-    // What else came meanwhile is still there.
+    // Other messages that arrived meanwhile are still there.
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json(r#"{"tick":1}"#));
     assert_eq!(channel.recv(SOON).unwrap().get("result").unwrap().as_text().unwrap(), "for another");
     let error = channel.call(&json(r#"{"method":"x"}"#), SOON).unwrap_err();
@@ -253,7 +254,7 @@ fn a_call_is_a_request_and_gives_its_result_or_its_error() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_made_anew_and_a_call_in_between_is_told() {
+fn broken_connection_is_replaced_and_its_call_fails() {
     let endpoint = elsewhere();
     let channel = {
         let server = serving(&endpoint, |_| panic!("it ends without an answer"));
@@ -272,7 +273,7 @@ fn a_connection_that_breaks_is_made_anew_and_a_call_in_between_is_told() {
     assert_eq!(server.join().unwrap(), 1);
 }
 
-/// A server of three methods, on a thread, until it is told `end`.
+/// Runs a server of three methods on a thread, until it gets `end`.
 fn with_server(options: &Options, test: impl FnOnce(&str)) -> Server {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, options).unwrap();
@@ -315,7 +316,7 @@ fn with_server(options: &Options, test: impl FnOnce(&str)) -> Server {
 }
 
 #[test]
-fn a_server_answers_strangers_many_at_a_time_and_objects_to_what_is_no_request() {
+fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
     let server = with_server(&lines(), |endpoint| {
         let mut strangers: Vec<Stranger> = (0..20).map(|_| Stranger::connect(endpoint)).collect();
         for (i, stranger) in strangers.iter_mut().enumerate() {
@@ -357,7 +358,7 @@ fn a_server_answers_strangers_many_at_a_time_and_objects_to_what_is_no_request()
 }
 
 #[test]
-fn a_client_that_ends_its_own_side_still_gets_its_answers() {
+fn client_that_ends_its_own_side_still_gets_its_answers() {
     with_server(&lines(), |endpoint| {
         let mut stranger = Stranger::connect(endpoint);
         stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[2,2],\"id\":1}\n{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}");
@@ -372,7 +373,7 @@ fn a_client_that_ends_its_own_side_still_gets_its_answers() {
 }
 
 #[test]
-fn a_request_that_is_answered_late_by_another_thread_keeps_the_connection_that_long() {
+fn late_answer_of_another_thread_keeps_the_connection_open() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &lines()).unwrap();
     let mut stranger = Stranger::connect(&endpoint);
@@ -407,7 +408,7 @@ fn linkspan_on_both_sides_speaks_json_rpc_too() {
         );
         channel.close(SOON).unwrap();
     });
-    // Two channels: what one calls the other can answer.
+    // Two channels: one calls, and the other answers.
     let endpoint = name("unix");
     let here = Channel::open(&endpoint, &lines(), SOON).unwrap();
     let there = Channel::open(&endpoint, &lines(), SOON).unwrap();
@@ -424,12 +425,12 @@ fn linkspan_on_both_sides_speaks_json_rpc_too() {
     });
     let soon = std::time::Duration::from_millis(200);
     let third = Channel::open(&endpoint, &lines(), soon);
-    // Nobody can be told why: the connection is closed, and the third one sees that.
+    // The reason cannot be reported: the connection is closed, which the third client sees.
     assert!(third.is_err() || third.unwrap().recv(soon).is_err());
 }
 
 #[test]
-fn raw_bytes_come_as_they_are() {
+fn raw_bytes_are_received_unchanged() {
     let listener = Listener::listen(&name("unix"), &raw()).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
@@ -471,7 +472,7 @@ fn raw_bytes_come_as_they_are() {
 }
 
 #[test]
-fn what_a_framing_cannot_do_is_refused_before_anything_is_made() {
+fn unsupported_framing_is_refused_before_anything_is_created() {
     let endpoint = name("unix");
     let refused = |options: &Options| {
         let errors = [
@@ -509,7 +510,7 @@ fn what_a_framing_cannot_do_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn the_two_framings_tell_each_other_apart() {
+fn framings_detect_each_other() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &lines()).unwrap();
     let error = thread::scope(|s| {
@@ -554,7 +555,7 @@ fn users_that_are_not_listed_are_not_let_in() {
 }
 
 #[test]
-fn a_listing_tells_of_a_plain_name_without_troubling_it() {
+fn listing_shows_a_plain_name_without_connecting() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &lines()).unwrap();
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
@@ -567,14 +568,14 @@ fn a_listing_tells_of_a_plain_name_without_troubling_it() {
     assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 0);
     drop(server);
     assert!(!registry::list().unwrap().into_iter().any(|one| one.endpoint == endpoint));
-    // In Linkspan's own framing, the name tells of itself again.
+    // In Linkspan's own framing, the name answers queries again.
     let _server = Server::serve(&endpoint, &Options::default()).unwrap();
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
     assert_eq!(listed.encoding.as_deref(), Some("cbor"));
 }
 
 #[test]
-fn a_line_that_a_deadline_left_half_sent_goes_out_whatever_its_sender_does_next() {
+fn half_sent_line_is_completed_whatever_its_sender_does_next() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
@@ -587,7 +588,7 @@ fn a_line_that_a_deadline_left_half_sent_goes_out_whatever_its_sender_does_next(
 }
 
 #[test]
-fn what_is_published_goes_to_every_stranger_as_a_line() {
+fn published_values_reach_every_plain_client_as_lines() {
     let endpoint = name("unix");
     let publisher = Publisher::new(&endpoint, &lines()).unwrap();
     publisher.send(&json("{\"n\":1}")).unwrap();
@@ -615,7 +616,7 @@ fn what_is_published_goes_to_every_stranger_as_a_line() {
         seen.push(json(&slow.line()).at("i").unwrap().as_i64().unwrap());
     }
     assert!(seen.is_sorted() && seen.len() < 500, "{seen:?}");
-    // A channel hears them as well, and a listing tells of them.
+    // A channel receives them, too, and a listing shows them.
     let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
     assert_eq!(channel.recv(SOON).unwrap().get("i").unwrap().as_i64().unwrap(), 499);
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
@@ -679,7 +680,7 @@ const PIECES: [&str; 24] = [
 ];
 
 #[test]
-fn whatever_strangers_write_every_answer_is_a_line_of_json_rpc_and_the_server_goes_on() {
+fn any_input_of_plain_clients_gets_json_rpc_lines_and_the_server_continues() {
     let seed = match std::env::var("LINKSPAN_SEED") {
         Ok(seed) => seed.parse().unwrap(),
         Err(_) => u64::from(std::process::id()) << 20 | 0x9_e377,
@@ -699,7 +700,7 @@ fn whatever_strangers_write_every_answer_is_a_line_of_json_rpc_and_the_server_go
                     _ => text.extend_from_slice(PIECES[chance.next(PIECES.len())].as_bytes()),
                 }
             }
-            // What ends the server, or looks like Linkspan's own framing, is another test's.
+            // Other tests cover input that ends the server, or looks like Linkspan's own framing.
             if text.starts_with(b"LKSP") {
                 continue;
             }

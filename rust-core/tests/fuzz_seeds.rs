@@ -1,4 +1,4 @@
-//! Replays the committed seeds of the fuzzing targets, and holds what they cost in memory.
+//! Replays the committed seeds of the fuzzing targets, and bounds the memory that they take.
 
 #[path = "vectors/headers.rs"]
 mod headers;
@@ -55,17 +55,17 @@ fn header_seeds_are_headers_or_errors() {
     }
 }
 
-/// Bytes from a peer cost what the limits say and not what they claim.
+/// Bytes from a peer take the memory that the limits allow, and not what they claim.
 #[test]
 fn seeds_cost_no_more_memory_than_the_limits() {
     let limits = Limits::for_message(1 << 20);
-    // What the decoder and the builder have on the way, whatever the value is.
+    // The memory of decoder and builder, whatever the value is.
     let allowed = limits.memory as usize + (16 << 10);
     for encoding in TARGETS {
         for (name, bytes) in seeds(encoding.name()) {
             let (done, cost) = peak(|| decode_into(&bytes, encoding, &limits, ValueBuilder::new()));
             assert!(cost <= allowed, "{} {name}: {cost} bytes for {} bytes", encoding.name(), bytes.len());
-            // What is refused is refused cheaply: no claim is believed before its bytes are there.
+            // Refusing is cheap: no claim is trusted before its bytes have arrived.
             if done.is_err() && bytes.len() < 200 {
                 assert!(
                     cost < 64 << 10,

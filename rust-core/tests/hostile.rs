@@ -15,7 +15,7 @@ use crate::support::hellos::{frame, hello, hello_map};
 use crate::support::{self, alone::alone};
 use crate::support::{SOON, name};
 
-/// A connection of a program that knows nothing of Linkspan.
+/// A connection of a program without Linkspan.
 trait Connection: Read + Write {
     fn end_of_words(&self);
 }
@@ -48,11 +48,11 @@ fn raw(endpoint: &str) -> Box<dyn Connection> {
     Box::new(stream)
 }
 
-/// What comes back until the other side closes.
+/// Returns the bytes received until the other side closes.
 fn answer(stream: &mut Box<dyn Connection>) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        // It closed without reading all that we had said.
+        // It closed without reading everything.
         Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
         read => drop(read.unwrap()),
     }
@@ -138,7 +138,7 @@ fn first_words(transport: &str) {
             stream.write_all(&bytes).unwrap();
             assert_eq!(refusal(&answer(&mut stream)), kind, "{what}");
         }
-        // Half a hello, and gone; and one that says nothing and stays.
+        // Half a hello, then a close; and a connection that sends nothing and stays open.
         raw(endpoint).write_all(&good[..70]).unwrap();
         let _silent = raw(endpoint);
     });
@@ -189,7 +189,7 @@ fn first_words_to_tcp() {
     });
 }
 
-/// A connection that said a proper hello and was answered.
+/// Returns a connection that sent a valid hello and was answered.
 fn admitted(endpoint: &str) -> Box<dyn Connection> {
     let mut stream = raw(endpoint);
     stream.write_all(&hello(hello_map())).unwrap();
@@ -228,7 +228,7 @@ fn frames_that_are_none_over_unix() {
 #[test]
 fn frames_that_are_none_over_tcp() {
     frames_that_are_none("tcp");
-    // Here bodies go with their check sum: one that does not give it was damaged on the way.
+    // Bodies carry a checksum here: one that does not fit was damaged on the way.
     beside_a_good_client("tcp", |endpoint, server| {
         let mut stream = admitted(endpoint);
         let header = Header {
@@ -260,14 +260,14 @@ fn a_claimed_length_is_not_believed(transport: &str) {
 }
 
 #[test]
-fn a_claimed_length_is_not_believed_over_unix() {
-    alone!(a_claimed_length_is_not_believed_over_unix);
+fn claimed_length_is_not_trusted_over_unix() {
+    alone!(claimed_length_is_not_trusted_over_unix);
     a_claimed_length_is_not_believed("unix");
 }
 
 #[test]
-fn a_claimed_length_is_not_believed_over_tcp() {
-    alone!(a_claimed_length_is_not_believed_over_tcp);
+fn claimed_length_is_not_trusted_over_tcp() {
+    alone!(claimed_length_is_not_trusted_over_tcp);
     a_claimed_length_is_not_believed("tcp");
 }
 
@@ -324,9 +324,9 @@ fn bodies_that_are_no_values(transport: &str) {
 }
 
 #[test]
-fn a_publisher_that_is_none() {
+fn hostile_publisher_is_refused() {
     // Elsewhere a test that lists names sweeps a socket without a lock that hangs up on it.
-    alone!(a_publisher_that_is_none);
+    alone!(hostile_publisher_is_refused);
     let endpoint = name("unix");
     let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
         .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
@@ -352,8 +352,8 @@ fn a_publisher_that_is_none() {
 }
 
 #[test]
-fn a_publisher_that_does_not_answer_is_called_once_in_a_wait_that_is_over() {
-    alone!(a_publisher_that_does_not_answer_is_called_once_in_a_wait_that_is_over);
+fn silent_publisher_is_called_once_in_an_expired_wait() {
+    alone!(silent_publisher_is_called_once_in_an_expired_wait);
     let endpoint = name("unix");
     let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
         .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
@@ -369,14 +369,14 @@ fn a_publisher_that_does_not_answer_is_called_once_in_a_wait_that_is_over() {
     std::fs::remove_file(file).unwrap();
 }
 
-/// Both pipes of a name, as somebody opens them who knows where they are, and holds no lock; later ones than these.
+/// Opens both pipes of a name, as a program does that has the paths and holds no lock; newer ones than these.
 fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::fs::File) {
     use std::os::unix::fs::MetadataExt;
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".fifo";
     let path = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file);
     let reply = path.with_extension("fifo.reply");
     let number = |file: &std::fs::File| file.metadata().unwrap().ino();
-    // An answer is there before the next pair has its names, and that has one before the other.
+    // An answer is written before the next pair has its names, and of a pair one pipe has its name before the other.
     loop {
         let requests = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         let answers = std::fs::OpenOptions::new().read(true).write(true).open(&reply).unwrap();
@@ -388,7 +388,7 @@ fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::f
     }
 }
 
-/// A hello as it goes through a pipe: with a number, and the check sum of its body.
+/// Returns a hello as it is sent through a pipe: with a number, and the checksum of its body.
 fn numbered(body: &[u8], number: u64) -> Vec<u8> {
     let header = Header {
         body: body.len() as u64,
@@ -421,7 +421,7 @@ fn hold(endpoint: &str, number: u64) -> std::fs::File {
     lock
 }
 
-/// The frame that comes next.
+/// Returns the next frame.
 fn next_frame(pipe: &mut std::fs::File) -> (Header, Vec<u8>) {
     let mut head = [0; HEADER];
     pipe.read_exact(&mut head).unwrap();
@@ -435,7 +435,7 @@ fn next_frame(pipe: &mut std::fs::File) -> (Header, Vec<u8>) {
 fn first_words_into_a_pipe() {
     beside_a_good_client("fifo", |endpoint, server| {
         let good = encode(&Value::Map(hello_map()), Encoding::Cbor).unwrap();
-        // What is no hello goes unanswered, and hides none that follows: nobody knows whose words these are.
+        // Bytes that are no hello get no answer, and hide none that follows: their sender is unknown.
         let mut damaged = numbered(&good, 3);
         *damaged.last_mut().unwrap() ^= 1;
         let (mut requests, _unread) = pipes(endpoint, None);
@@ -453,7 +453,7 @@ fn first_words_into_a_pipe() {
         let mut short = hello_map();
         short.shift_remove("session");
         let short = encode(&Value::Map(short), Encoding::Cbor).unwrap();
-        // Nobody holds the lock of this number, so whoever said it is dead.
+        // The lock of this number is free, so its sender is dead.
         requests.write_all(&numbered(&good, 3)).unwrap();
         for (number, body, kind) in [
             (5, &short[..], ErrorKind::Missing),
@@ -467,7 +467,7 @@ fn first_words_into_a_pipe() {
             let (header, bytes) = next_frame(&mut answers);
             assert_eq!((header.correlation, refusal(&bytes)), (number, kind));
         }
-        // One that is let in, and then says what is no message; the other client goes on beside it.
+        // A client that is admitted, and then sends invalid bytes; the other client continues beside it.
         let (mut requests, mut answers) = pipes(endpoint, Some(&requests));
         let _lives = hold(endpoint, 11);
         requests.write_all(&numbered(&good, 11)).unwrap();
@@ -481,7 +481,7 @@ fn first_words_into_a_pipe() {
     });
 }
 
-/// What goes over a Unix socket with descriptors along.
+/// Sends bytes over a Unix socket with descriptors.
 fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<usize> {
     let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
@@ -505,8 +505,8 @@ impl Lingering {
         (Lingering(Some(socket)), other)
     }
 
-    /// Sends it, and lets go of it: whoever gets it closes it last. Where the kernel refuses it for the receiver, so much the
-    /// better.
+    /// Sends it and closes it here: the receiver is the last to close it. If the kernel refuses it for the receiver,
+    /// all the better.
     fn send(mut self, stream: &UnixStream, bytes: &[u8]) {
         use rustix::io::Errno;
         let sent = send_with(stream, bytes, &[self.0.as_ref().unwrap().as_fd()]);
@@ -525,7 +525,7 @@ impl Drop for Lingering {
     }
 }
 
-/// A name in a directory that every user may look into, whose listener lets nobody in but this process's user and `allowed`.
+/// A name in a directory that every user may list, whose listener admits only this process's user and `allowed`.
 struct Shared {
     endpoint: String,
     path: std::path::PathBuf,
@@ -545,14 +545,14 @@ impl Shared {
         Shared { path: folder.join(format!("{file}.{transport}")), endpoint, options }
     }
 
-    /// A connection to it that says nothing.
+    /// Opens a connection to it that sends nothing.
     fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.path).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream
     }
 
-    /// A server that echoes, and clients of this process's user that come before and after something hostile is done.
+    /// Runs a server that echoes, with clients of this process's user before and after a hostile action.
     fn beside_good_clients(&self, hostile: impl FnOnce()) {
         let server = Server::serve(&self.endpoint, &self.options).unwrap();
         thread::scope(|s| {
@@ -587,17 +587,17 @@ fn descriptors_that_linger_from_a_refused_user(transport: &str) {
 }
 
 #[test]
-fn refused_user_whose_descriptors_linger_stops_nobody_over_shm() {
+fn refused_user_whose_descriptors_linger_blocks_no_peer_over_shm() {
     descriptors_that_linger_from_a_refused_user("shm");
 }
 
 #[test]
-fn refused_user_whose_descriptors_linger_stops_nobody_over_unix() {
+fn refused_user_whose_descriptors_linger_blocks_no_peer_over_unix() {
     descriptors_that_linger_from_a_refused_user("unix");
 }
 
 #[test]
-fn refused_user_is_told_so_before_it_says_anything() {
+fn refused_user_gets_the_error_before_it_sends_anything() {
     for transport in ["shm", "unix"] {
         let shared = Shared::new(transport, &[]);
         shared.beside_good_clients(|| {
@@ -630,7 +630,7 @@ fn unexpected_descriptors_with_a_hello_are_malformed_and_closed() {
     });
 }
 
-/// Whether the other side of a connection has gone.
+/// Returns whether the other side of a connection has closed it.
 fn is_hung_up(connection: &OwnedFd) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(connection, PollFlags::RDHUP)];
@@ -639,7 +639,7 @@ fn is_hung_up(connection: &OwnedFd) -> bool {
 }
 
 #[test]
-fn descriptors_that_linger_on_an_admitted_connection_stop_nobody() {
+fn lingering_descriptors_of_an_admitted_connection_block_no_peer() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix";
@@ -654,7 +654,7 @@ fn descriptors_that_linger_on_an_admitted_connection_stop_nobody() {
             stream.write_all(&hello(hello_map())).unwrap();
             stream.read_exact(&mut [0; HEADER]).unwrap();
             let (given, unread) = Lingering::new();
-            // Half a frame, and the descriptor gone here.
+            // Half a frame, and the descriptor closed here.
             given.send(&stream, &frame(Kind::Request, b"")[..40]);
             kept.push((stream, unread));
         }
@@ -716,7 +716,7 @@ fn client_id_of_another_user_gets_nothing_of_its_owner() {
             to_other.send(&Value::from("for the other"), SOON).unwrap();
             assert_eq!(other.recv(SOON).unwrap().value().unwrap(), &Value::from("for the other"));
             other.send(&Value::Int(1), SOON).unwrap();
-            // The listener runs in this process, whose user the thread that asks here is not.
+            // The listener runs in this process, whose user differs from that of the querying thread.
             let source = to_other.recv(SOON).unwrap().source().to_owned();
             assert!(source.starts_with("panel"), "{source}");
         });
@@ -730,7 +730,7 @@ fn client_id_of_another_user_gets_nothing_of_its_owner() {
 }
 
 #[test]
-fn source_of_another_user_says_whose_it_is() {
+fn source_of_another_user_has_the_user() {
     let shared = Shared::new("unix", &[i64::from(NOBODY)]);
     let listener = Listener::listen(&shared.endpoint, &shared.options).unwrap();
     for (uid, source) in [(0, "panel"), (NOBODY, "panel@nobody")] {
@@ -762,7 +762,8 @@ fn source_of_another_user_says_whose_it_is() {
     assert_eq!(accepted.recv(SOON).unwrap().source(), "panelroot-1");
 }
 
-/// What silent connections of another user leave of a listener: descriptors for no more than a few of them, and a place for others.
+/// Checks what silent connections of another user leave to a listener: few descriptors are taken, and others can
+/// connect.
 fn silent_connections_of_another_user(
     endpoint: &str,
     options: &Options,
@@ -780,7 +781,7 @@ fn silent_connections_of_another_user(
         call();
         let silent: Vec<OwnedFd> =
             support::as_user(NOBODY, NOBODY, || (0..SILENT).map(|_| connect()).collect());
-        // It came after all of those.
+        // It connected after all of those.
         call();
         let held = silent.iter().filter(|fd| !is_hung_up(fd)).count();
         assert!(held <= 24, "{held} descriptors for connections that say nothing");
@@ -788,7 +789,7 @@ fn silent_connections_of_another_user(
 }
 
 #[test]
-fn silent_connections_of_another_user_are_bounded_and_keep_nobody_out() {
+fn silent_connections_of_another_user_are_bounded_and_block_no_peer() {
     for transport in ["shm", "unix"] {
         let shared = Shared::new(transport, &[i64::from(NOBODY)]);
         silent_connections_of_another_user(&shared.endpoint, &shared.options, || shared.connect().into());
@@ -801,8 +802,8 @@ fn silent_connections_of_another_user_are_bounded_and_keep_nobody_out() {
 }
 
 #[test]
-fn callers_that_make_room_for_others_come_again_by_themselves() {
-    // More at once than may wait, all of one user that is not the listener's.
+fn evicted_callers_reconnect_by_themselves() {
+    // More at once than may wait, all of one user other than the listener's.
     let shared = Shared::new("unix", &[i64::from(NOBODY)]);
     let server = Server::serve(&shared.endpoint, &shared.options).unwrap();
     thread::scope(|s| {

@@ -1,4 +1,4 @@
-//! Peers that make others hold memory for them: what all of them may have together is bounded, and honest ones go on.
+//! Peers that make others hold memory for them: all of it together is bounded, and honest peers continue.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,9 +15,9 @@ use crate::support::{SOON, name};
 const MIB: usize = 1 << 20;
 /// The default of `limit`.
 const LIMIT: usize = 64 * MIB;
-/// What all messages that have come in part may hold.
+/// The bound of all messages that have arrived in part.
 const BUDGET: usize = 4 * LIMIT;
-/// Half-sent messages of this many bytes each, of which this many come.
+/// Half-sent messages of this many bytes each, and their number.
 const PEERS: usize = 7;
 const SENT: usize = 60 * MIB;
 
@@ -52,8 +52,8 @@ impl Drop for Closing<'_> {
 }
 
 #[test]
-fn half_sent_messages_of_many_peers_hold_bounded_memory_and_stop_nobody() {
-    alone!(half_sent_messages_of_many_peers_hold_bounded_memory_and_stop_nobody);
+fn half_sent_messages_of_many_peers_hold_bounded_memory_and_block_no_peer() {
+    alone!(half_sent_messages_of_many_peers_hold_bounded_memory_and_block_no_peer);
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     thread::scope(|s| {
@@ -76,7 +76,7 @@ fn half_sent_messages_of_many_peers_hold_bounded_memory_and_stop_nobody() {
         assert_eq!(good.call(&long, SOON).unwrap().value().unwrap(), &long);
         let kinds: Vec<_> = good.events().iter().map(|e| e.kind.name()).collect();
         assert_eq!(kinds, ["connected"], "the good client was not thrown out");
-        // Those that gave way learn it as soon as they go on: at least as many as the budget has no place for.
+        // Evicted peers notice it when they continue: at least as many as exceed the budget.
         for peer in &mut peers {
             peer.write_all(&[0xf6]).unwrap();
         }

@@ -1,8 +1,8 @@
-//! A member of the group that shares a directory (2770) puts links and other things in the way of root's programs: nothing
-//! that belongs to another user is followed, changed, taken over or swept, and nobody waits.
+//! A member of the group that shares a directory (2770) puts links and other files in the way of root's programs: no
+//! file of another user is followed, changed, taken over or swept, and no program blocks.
 //!
-//! The member is a thread of this process that has really become another user, so these need root; who is not root tries the
-//! same as one user, where the kernel lets it.
+//! The member is a thread of this process that has really changed its user, so these need root; without root the same
+//! is tried as one user, where the kernel allows it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -20,12 +20,12 @@ use crate::support::{as_user, is_root};
 const MEMBER: u32 = 1234;
 const GROUP: u32 = 4321;
 
-/// Runs as the member, who is in the group.
+/// Runs as the member, a user in the group.
 fn as_member<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if is_root() { as_user(MEMBER, GROUP, work) } else { work() }
 }
 
-/// The shared runtime directory of this process, and a folder of root's beside it, which the member may look into.
+/// The shared runtime directory of this process, and a folder of root's beside it, which the member may list.
 fn shared() -> (PathBuf, PathBuf) {
     static MAKE: Once = Once::new();
     let around = std::env::temp_dir().join(format!("linkspan-hostile-{}", std::process::id()));
@@ -44,8 +44,8 @@ fn shared() -> (PathBuf, PathBuf) {
             chown(&run, None, Some(GROUP)).unwrap();
         }
         fs::set_permissions(&run, Permissions::from_mode(0o2770)).unwrap();
-        // SAFETY: this runs once, before any thread of these tests looks at the environment; `remove` is a function without
-        // arguments that lives as long as the process.
+        // SAFETY: this runs once, before any thread of these tests reads the environment; `remove` is a function
+        // without arguments that lives as long as the process.
         unsafe {
             libc::atexit(remove);
             std::env::set_var("LINKSPAN_STATE_DIR", around.join("state"));
@@ -119,7 +119,7 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
                                 name.to_str()
                                     .is_some_and(|name| name.starts_with(".new.") && name.contains(&file))
                             });
-                            // What was being made goes away, and a link to what is root's comes in its place.
+                            // The unfinished file is removed, and a link to root's file takes its place.
                             if is_new
                                 && fs::rename(&entry, run.join(format!("taken-{file}"))).is_ok()
                                 && symlink(&precious.path, &entry).is_ok()
@@ -131,17 +131,17 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
                 });
             });
             let mut listened = 0;
-            // On a busy machine the member may come late, so it is waited for.
+            // On a busy machine the member may be late, so it is waited for.
             let deadline = Instant::now() + Duration::from_secs(60);
             let is_over =
                 |turn| turn >= 400 && (swaps.load(Ordering::Relaxed) > 0 || Instant::now() > deadline);
             for _ in (0..).take_while(|turn| !is_over(*turn)) {
                 match listen(&endpoint, &wide()) {
                     Ok(_) => listened += 1,
-                    // The member can be in the way, and then it is said.
+                    // The member can be in the way, and then the error reports it.
                     Err(e) => assert_ne!(e.kind(), ErrorKind::Internal, "{e}"),
                 }
-                // What the member has put there, and has taken.
+                // The files that the member has put there, and has removed.
                 for entry in fs::read_dir(&run).unwrap().flatten() {
                     let shown = entry.file_name().into_string().unwrap();
                     if shown.contains(&file) && shown != file {
@@ -186,8 +186,8 @@ fn names_that_are_links_are_neither_connected_to_nor_replaced() {
 }
 
 #[test]
-fn what_a_member_left_is_told_and_stays() {
-    alone!(what_a_member_left_is_told_and_stays);
+fn files_of_a_member_are_reported_and_stay() {
+    alone!(files_of_a_member_are_reported_and_stay);
     let (run, _) = shared();
     if !is_root() {
         return;
@@ -234,13 +234,13 @@ fn temporaries_that_are_links_are_not_written_through() {
         ];
         as_member(|| {
             for name in &planted {
-                // What is there already, of another round, does as well.
+                // An existing file of another round is good enough.
                 let _ = symlink(&precious.path, run.join(name));
             }
         });
         match listen(&endpoint, &Options::default()) {
             Ok(open) => drop(open),
-            // The record's name is the member's: that is said.
+            // The record's name is the member's: the error reports it.
             Err(e) => assert!(e.text().contains("uid 1234") || !is_root(), "{e}"),
         }
         precious.check();
@@ -268,8 +268,8 @@ fn hold_every_lock(run: &Path) -> fs::File {
 }
 
 #[test]
-fn locks_held_by_a_member_stop_nobody_s_sockets() {
-    alone!(locks_held_by_a_member_stop_nobody_s_sockets);
+fn locks_held_by_a_member_block_no_sockets() {
+    alone!(locks_held_by_a_member_block_no_sockets);
     let around = tempfile::tempdir().unwrap();
     let run = around.path();
     if is_root() {
@@ -280,10 +280,10 @@ fn locks_held_by_a_member_stop_nobody_s_sockets() {
     for transport in ["unix", "dgram"] {
         let path = run.join("held");
         let endpoint = format!("{transport}:{}", path.display());
-        // What a killed program of ours left is taken over.
+        // The file of a killed program of ours is taken over.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let open = listen(&endpoint, &wide()).unwrap();
-        // The lock is one that works: nobody else of the same user listens there.
+        // The lock works: no other process of the same user listens there.
         if transport == "unix" {
             let error = listen(&endpoint, &wide()).err();
             assert_eq!(error.map(|e| e.kind()), Some(ErrorKind::AddressInUse));
@@ -292,7 +292,7 @@ fn locks_held_by_a_member_stop_nobody_s_sockets() {
         drop(open);
         assert!(!path.exists());
     }
-    // What tells others that somebody is there is told again as soon as nobody keeps us from it.
+    // The records for others are written again as soon as this is possible.
     drop(held);
     drop(listen(&format!("unix:{}", run.join("held").display()), &wide()).unwrap());
 }

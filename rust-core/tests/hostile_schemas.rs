@@ -1,5 +1,5 @@
-//! Peers that lie about schemas: a caller gets its error and reads no more than a schema may have; a listener's program is told
-//! nothing that a terminal would carry out.
+//! Peers with false claims about schemas: a caller gets its error and reads no more than a schema may have; a
+//! listener's program gets no text that a terminal would interpret.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -42,7 +42,7 @@ fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec().into())
 }
 
-/// What `connect` says of a listener that answers the call of this number as `answer` says, and how often it was called.
+/// Returns the error of `connect` for a listener that answers each call as `answer` returns, and the number of calls.
 fn lied_to(answer: impl Fn(usize, &Value) -> Vec<(&'static str, Value)> + Sync) -> (linkspan::Error, usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("liar");
@@ -118,7 +118,8 @@ fn parts_that_are_too_much_or_none_of_it_are_refused() {
         let (error, calls) = lied_to(|_, _| vec![schemas(), part(at, size, &vec![0; length])]);
         assert_eq!((error.kind(), calls), (ErrorKind::Malformed, 2), "{error}");
     }
-    // A part of one byte at a time is a slow listener, and its whole is still bounded; one that gives no part has to be called again.
+    // Parts of one byte come from a slow listener, and the whole is still bounded; a listener that returns no part is
+    // called again.
     let (error, calls) = lied_to(|_, _| vec![schemas()]);
     assert_eq!((error.kind(), calls), (ErrorKind::Stalled, 16), "{error}");
 }
@@ -140,7 +141,7 @@ fn listener_with_another_schema_at_each_call_ends_in_an_error() {
 }
 
 #[test]
-fn words_of_a_hostile_caller_about_schemas_hurt_nobody() {
+fn hostile_schema_reports_harm_no_peer() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &options("W")).unwrap();
     let file = endpoint.strip_prefix("unix:").unwrap().replace('/', "@") + ".unix";
@@ -155,7 +156,7 @@ fn words_of_a_hostile_caller_about_schemas_hurt_nobody() {
         let (kind, said) = answer(vec![("schemas", Value::Array(schemas))]);
         assert_eq!(kind, Kind::Error, "{said:?}");
     }
-    // Another schema lets nobody in, and is told ours.
+    // Another schema is not admitted, and gets ours.
     let (kind, said) = answer(vec![("schemas", Value::Array(vec![bytes(&[1; 32])]))]);
     assert_eq!((kind, said.at("schemas/0").unwrap()), (Kind::Hello, &bytes(&fingerprint)));
     assert_eq!(server.stats().at("connections").unwrap(), &Value::from(0u64));

@@ -1,5 +1,5 @@
-//! Peers over shared memory that were let in and then do their worst with what both sides hold: words, bytes, descriptors. Nobody
-//! else waits for them.
+//! Hostile peers over shared memory that were admitted and misuse what both sides hold: words, bytes, descriptors. No
+//! other peer waits for them.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -85,7 +85,7 @@ fn refused(socket: &UnixStream) -> ErrorKind {
     ErrorKind::from_code(body.at("code").unwrap().as_u64().unwrap() as u16).unwrap()
 }
 
-/// Eventfds that block, full and empty: whoever wrote to the one or read from the other would wait for ever.
+/// Eventfds that block, full and empty: a write to the one, or a read from the other, would never return.
 fn eventfds_that_block() -> [OwnedFd; 2] {
     use rustix::event::{EventfdFlags, eventfd};
     let full = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
@@ -94,7 +94,7 @@ fn eventfds_that_block() -> [OwnedFd; 2] {
 }
 
 #[test]
-fn hello_descriptors_that_nobody_asked_for_are_refused_and_closed() {
+fn unexpected_hello_descriptors_are_refused_and_closed() {
     let (published_at, publisher, honest) = published();
     beside_a_client(|served_at, calls| {
         for (endpoint, pattern, magic, ring) in
@@ -102,13 +102,13 @@ fn hello_descriptors_that_nobody_asked_for_are_refused_and_closed() {
         {
             for layout in [1, LAYOUT] {
                 let memory = Memory::new(magic, layout, SESSION, ring);
-                // Even a peer that looks asleep to all that wake it.
+                // A peer that looks parked to every waker.
                 memory.store(DATA_PARK, 2);
                 let (here, there) = UnixStream::pair().unwrap();
                 let [full, empty] = eventfds_that_block();
                 let socket = connect(endpoint);
                 let offer = [memory.file.as_fd(), full.as_fd(), empty.as_fd(), there.as_fd()];
-                // Of a subscriber of layout 1 two were wanted, of a client three.
+                // A subscriber of layout 1 sends two, a client three.
                 let count = if layout == 1 { 2 + usize::from(ring > 0) } else { 4 };
                 send(&socket, &hello(pattern, SESSION), &offer[..count]);
                 drop(there);
@@ -128,10 +128,10 @@ fn hello_descriptors_that_nobody_asked_for_are_refused_and_closed() {
 }
 
 #[test]
-fn subscriber_that_sleeps_anew_all_the_time_and_reads_no_bytes_holds_nobody_up() {
+fn subscriber_that_parks_repeatedly_and_reads_nothing_delays_no_peer() {
     let (endpoint, publisher, honest) = published();
     let hostile = [subscriber(&endpoint), subscriber(&endpoint)];
-    // One asks for a byte for each message, until its socket takes no more; the other for the futex.
+    // One requests a byte for each message, until its socket takes no more; the other a futex wake-up.
     meanwhile(
         |turn| {
             hostile[0].memory.store(DATA_PARK, turn << 2 | 2);
@@ -142,7 +142,7 @@ fn subscriber_that_sleeps_anew_all_the_time_and_reads_no_bytes_holds_nobody_up()
 }
 
 #[test]
-fn subscriber_that_fills_the_queue_of_the_wake_word_holds_nobody_up() {
+fn subscriber_that_fills_the_queue_of_the_wake_word_delays_no_peer() {
     let (endpoint, publisher, honest) = published();
     let hostile = Arc::new(subscriber(&endpoint));
     let over = Arc::new(AtomicBool::new(false));
@@ -203,7 +203,7 @@ fn client_that_floods_bytes_is_let_go_of_and_the_others_are_served() {
 }
 
 #[test]
-fn client_that_scribbles_over_its_park_and_wake_words_holds_nobody_up() {
+fn client_that_scribbles_over_its_park_and_wake_words_delays_no_peer() {
     beside_a_client(|endpoint, calls| {
         let hostile: Vec<_> = (0..4).map(|_| client(endpoint)).collect();
         let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711u64);
@@ -223,12 +223,12 @@ fn client_that_scribbles_over_its_park_and_wake_words_holds_nobody_up() {
 }
 
 #[test]
-fn client_that_comes_again_while_it_is_let_go_of_stops_neither_acceptor_nor_server() {
+fn client_that_reconnects_during_its_removal_blocks_neither_acceptor_nor_server() {
     beside_a_client(|endpoint, calls| {
         let mut last = client(endpoint);
         for _ in 0..300 {
-            // The same session each time: the acceptor looks for the link that the server is just letting go of, because of
-            // these bytes.
+            // The same session each time: these bytes make the acceptor look for the link that the server is just
+            // removing.
             let _ = rustix::net::send(&last.socket, b"??", SendFlags::NOSIGNAL);
             last = client(endpoint);
             calls(1);
@@ -237,7 +237,7 @@ fn client_that_comes_again_while_it_is_let_go_of_stops_neither_acceptor_nor_serv
     });
 }
 
-/// What an honest subscriber or client meets at a hostile name.
+/// Listens at a hostile name, for an honest subscriber or client.
 fn host(endpoint: &str) -> UnixListener {
     let path = socket_of(endpoint);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -255,7 +255,7 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
         let (_, _, page) = receive(&socket);
         assert_eq!(page.len(), 1);
         send(&socket, &hello("publish", SESSION), &[ring.file.as_fd()]);
-        // As long as the subscriber is there: any value of the wake word, and a byte now and then.
+        // As long as the subscriber is connected: any value of the wake word, and a byte now and then.
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         for turn in 0.. {
             ring.store(DATA_WAKE, turn * 0x0101_0101);
@@ -276,7 +276,8 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
     hostile.join().unwrap();
 }
 
-/// A peer that says in its page to have consumed what was never sent, or waits for any number, ends its own link at most.
+/// A peer whose page claims to have consumed messages that were never sent, or waits for any number, ends at most its
+/// own link.
 #[test]
 fn acknowledged_number_that_was_never_sent_ends_the_link() {
     for said in [2, 1000, u64::MAX] {
@@ -291,7 +292,7 @@ fn acknowledged_number_that_was_never_sent_ends_the_link() {
         channel.send(&Value::Int(1), SOON).unwrap();
         assert_eq!(channel.stats().at("unacknowledged").unwrap(), &Value::from(1u64));
         peer.memory.store(ACKNOWLEDGED, said);
-        // Looking at the figures reads it; the next call says what it was.
+        // Reading the counters reads the page; the next call returns the error.
         channel.stats();
         let error = channel.send(&Value::Int(2), SOON).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");

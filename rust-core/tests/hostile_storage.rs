@@ -1,5 +1,5 @@
-//! A member of a group that shares a directory, and who is up to no good: links, pipes, leases, numbers and sizes in spools,
-//! journals and files. Run as root, which is whom it would pay to lead astray.
+//! A hostile member of a group that shares a directory: links, pipes, leases, numbers and sizes in spools, journals and
+//! files. Run as root, because root's programs are the worthwhile target.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -26,7 +26,7 @@ static SHARED: Once = Once::new();
 struct Place {
     endpoint: String,
     path: PathBuf,
-    /// What is root's alone.
+    /// A file of root alone.
     secret: tempfile::TempDir,
 }
 
@@ -81,7 +81,7 @@ impl Place {
         as_user(MEMBER, GROUP, || work(&self.path))
     }
 
-    /// Does with a name in it what a member of the group can: moves it aside, where he may, and puts something in its place.
+    /// Replaces a name as a member of the group can: moves it aside, where allowed, and puts something in its place.
     fn swap(&self, at: &str, put: impl FnOnce(&Path) + Send) -> bool {
         self.member(|path| {
             let at = path.join(at);
@@ -107,7 +107,7 @@ fn no_sweep() -> RwLockReadGuard<'static, ()> {
     SWEEP.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What root's programs do without being asked for more.
+/// What root's programs do on their own.
 fn root_looks_around() {
     let _others_wait = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     registry::list().unwrap();
@@ -139,8 +139,8 @@ fn links_in_a_root_spool_lead_nowhere() {
 }
 
 #[test]
-fn links_in_a_member_s_spool_lead_nowhere_and_are_told() {
-    alone!(links_in_a_member_s_spool_lead_nowhere_and_are_told);
+fn links_in_a_member_s_spool_are_not_followed_and_are_reported() {
+    alone!(links_in_a_member_s_spool_are_not_followed_and_are_reported);
     for at in ["rejected", "client", "server", "hello", ""] {
         let place = Place::spool();
         place.secrets();
@@ -149,7 +149,7 @@ fn links_in_a_member_s_spool_lead_nowhere_and_are_told() {
             if at.is_empty() {
                 return symlink(secret, path).unwrap();
             }
-            // Whole at once: others, who look around, would make what is missing.
+            // Made as a whole: other programs, which list the directory, would add missing parts.
             let made = path.with_extension("made");
             for folder in ["server", "client", "hello", "rejected"].into_iter().filter(|f| *f != at) {
                 fs::create_dir_all(made.join(folder)).unwrap();
@@ -201,8 +201,8 @@ fn forged_boot_file_wipes_nothing() {
 }
 
 #[test]
-fn what_is_old_and_another_user_s_stays_and_is_told() {
-    alone!(what_is_old_and_another_user_s_stays_and_is_told);
+fn old_files_of_another_user_stay_and_are_reported() {
+    alone!(old_files_of_another_user_stay_and_are_reported);
     let place = Place::spool();
     let alone = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     drop(Server::serve(&place.endpoint, &json()).unwrap());
@@ -228,8 +228,8 @@ fn what_is_old_and_another_user_s_stays_and_is_told() {
 }
 
 #[test]
-fn pipes_links_and_giants_in_the_place_of_small_files_keep_nobody_waiting() {
-    alone!(pipes_links_and_giants_in_the_place_of_small_files_keep_nobody_waiting);
+fn pipes_links_and_huge_files_in_place_of_small_ones_block_no_program() {
+    alone!(pipes_links_and_huge_files_in_place_of_small_ones_block_no_program);
     let giant = |at: &Path| fs::File::create(at).unwrap().set_len(2 << 30).unwrap();
     for at in [".boot", "hello/.lock", "hello/server", "hello/panel", "client/x.json", "server/x.json"] {
         for (kind, put) in [("pipe", &fifo as &(dyn Fn(&Path) + Sync)), ("giant", &giant)] {
@@ -262,7 +262,7 @@ fn pipes_links_and_giants_in_the_place_of_small_files_keep_nobody_waiting() {
             });
             drop(server);
             match Server::serve(&place.endpoint, &json()) {
-                // Who serves is said there, and what another user says is not replaced.
+                // The server's file describes it, and another user's file there is not replaced.
                 Err(e) if at == "hello/server" => {
                     assert!(e.kind() == ErrorKind::PermissionDenied && e.text().contains(at), "{e}");
                 }
@@ -288,16 +288,16 @@ fn lock_file_as_a_link_is_refused_and_what_it_leads_to_is_left() {
 }
 
 #[test]
-fn leased_request_keeps_nobody_waiting_and_is_served_when_the_lease_ends() {
-    alone!(leased_request_keeps_nobody_waiting_and_is_served_when_the_lease_ends);
+fn leased_request_blocks_no_other_and_is_served_when_the_lease_ends() {
+    alone!(leased_request_blocks_no_other_and_is_served_when_the_lease_ends);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let leased = place.member(|path| {
         let (new, at) = (path.join("server/.a"), path.join("server/a.json"));
         fs::write(&new, "\"leased\"").unwrap();
         let file = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
-        // SAFETY: the descriptor is open, and the commands take numbers. Who breaks the lease has us sent a signal that is
-        // ignored where nobody asks for it.
+        // SAFETY: the descriptor is open, and the commands take numbers. Breaking the lease sends this process a signal
+        // that is ignored by default.
         unsafe {
             assert_eq!(libc::fcntl(file.as_raw_fd(), 10, libc::SIGURG), 0);
             assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK), 0);
@@ -319,8 +319,8 @@ fn leased_request_keeps_nobody_waiting_and_is_served_when_the_lease_ends() {
 }
 
 #[test]
-fn numbers_at_the_end_of_the_range_stop_nobody() {
-    alone!(numbers_at_the_end_of_the_range_stop_nobody);
+fn numbers_at_the_end_of_the_range_block_no_peer() {
+    alone!(numbers_at_the_end_of_the_range_block_no_peer);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let far = [u64::MAX, u64::MAX - 1, i64::MAX as u64 + 1, i64::MAX as u64, (1 << 62) + 1, 1 << 62, 0];
@@ -352,7 +352,7 @@ fn numbers_at_the_end_of_the_range_stop_nobody() {
         assert_eq!(calling.join().unwrap().value().unwrap(), &Value::Int(2));
     });
     drop(client);
-    // What it is said to have used comes from a file, too.
+    // The stored numbers come from a file, too.
     let panel = place.path.join("hello/panel");
     let text = fs::read_to_string(&panel).unwrap();
     let used = text.split('"').nth(3).unwrap().to_owned();
@@ -367,8 +367,8 @@ fn numbers_at_the_end_of_the_range_stop_nobody() {
 }
 
 #[test]
-fn request_of_2_gib_is_set_aside_unread_and_absurd_names_stop_nobody() {
-    alone!(request_of_2_gib_is_set_aside_unread_and_absurd_names_stop_nobody);
+fn request_of_2_gib_is_rejected_unread_and_absurd_names_block_no_peer() {
+    alone!(request_of_2_gib_is_rejected_unread_and_absurd_names_block_no_peer);
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let (long, odd) = (format!("{}.json", "n".repeat(250)), "line\nbreak \u{202e}é.json");
@@ -396,8 +396,8 @@ fn request_of_2_gib_is_set_aside_unread_and_absurd_names_stop_nobody() {
 }
 
 #[test]
-fn answer_is_for_whoever_asked_and_no_other_member() {
-    alone!(answer_is_for_whoever_asked_and_no_other_member);
+fn answer_is_readable_only_for_the_requesting_member() {
+    alone!(answer_is_readable_only_for_the_requesting_member);
     for server_s in [0, OTHER] {
         let place = Place::spool();
         let serve = || Server::serve(&place.endpoint, &json()).unwrap();
@@ -489,7 +489,7 @@ fn link_in_the_place_of_a_journal_s_directory_gives_nothing_away() {
     root_looks_around();
     place.untouched();
     fs::remove_file(&place.path).unwrap();
-    // A directory of root's that a member gave the name is opened to nobody.
+    // A directory of root's to which a member gave the name is not opened to others.
     let (own, name) = (place.path.with_extension("own"), place.path.clone());
     fs::create_dir(&own).unwrap();
     fs::set_permissions(&own, PermissionsExt::from_mode(0o700)).unwrap();
@@ -571,7 +571,7 @@ fn place_of_another_user_s_consumer_is_refused() {
             let mut named = Options::default();
             named.set("client_id", &"logger".into())?;
             let subscriber = Subscriber::new(&place.endpoint, &named)?;
-            // The second tells that the first was consumed.
+            // The second receive acknowledges the first message.
             subscriber.recv(SOON)?;
             subscriber.recv(SOON)?;
             subscriber.close();
@@ -604,7 +604,7 @@ fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
         };
         publish(MEMBER, 1).unwrap();
         publish(OTHER, 2).unwrap();
-        // Root is not led to write into what is a member's, nor to put its own there with a member's mode.
+        // Root does not write into a member's file, nor create its own with a member's mode.
         told(publish(0, 3).unwrap_err());
         fs::remove_file(&place.path).unwrap();
         publish(0, 4).unwrap();
@@ -614,7 +614,7 @@ fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
         publish(0, 6).unwrap();
         let facts = place.path.metadata().unwrap();
         assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o777), (0, GROUP + 1, 0o640), "as it was set");
-        // What lies where a new value is made, and in the place of the value itself.
+        // The temporary file of a new value, and a file in the place of the value itself.
         let new = place.path.with_file_name(format!(".new.{}", place.path.file_name().unwrap().display()));
         let thesis = place.secret.path().join("thesis");
         place.member(|_| symlink(&thesis, &new).unwrap());

@@ -1,5 +1,6 @@
-//! A subscriber that turns the words of its page all the time (what it views, which files it took) while long arrays are published:
-//! honest subscribers' views stay as they are, they miss nothing but what they are told, and the publisher keeps its bound.
+//! A subscriber that keeps changing the words of its page (its views, the files it took) while long arrays are
+//! published: honest subscribers' views stay unchanged, they miss only the reported messages, and the publisher keeps
+//! its bound.
 
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read};
@@ -19,7 +20,7 @@ use crate::support::alone::{alone, name_of};
 use crate::support::shm_peer::{CONSUMED, DATA_PARK, FILES_TAKEN, Peer, SLOTS, VIEWS, subscriber_with_slots};
 use crate::support::{SOON, name};
 
-/// The endpoint, in the process of a subscriber, and what that does.
+/// The endpoint, in the process of a subscriber, and its part.
 const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 const ROLE: &str = "LINKSPAN_TEST_ROLE";
 
@@ -27,9 +28,10 @@ const MESSAGES: u64 = 400;
 /// The longest message, and lengths of arrays: each other length is another file sooner or later.
 const LIMIT: usize = 256 << 10;
 const LENGTHS: [usize; 5] = [64 << 10, 80_000, 130_000, 200_000, 250_000];
-/// Views that an honest subscriber keeps, beyond the one it is just given.
+/// Views that an honest subscriber keeps, beyond the newest one.
 const KEPT: usize = 3;
-/// What a publisher may hold: slots with four times the longest message, rounded up to whole steps of 64 KiB and a page each, and its ring.
+/// The bound of a publisher: slots with four times the longest message, rounded up to whole steps of 64 KiB and a page
+/// each, and its ring.
 const BOUND: u64 = (4 * LIMIT + SLOTS * (64 << 10) + (4 << 20)) as u64;
 /// Guards against a hang alone: on a busy machine all of this takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -81,7 +83,7 @@ impl Drop for Other {
     }
 }
 
-/// Takes what came over the socket, files and bytes. False once the publisher has let go of this subscriber.
+/// Reads the files and bytes from the socket. False once the publisher has removed this subscriber.
 fn drain(peer: &Peer) -> bool {
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
@@ -96,7 +98,7 @@ fn drain(peer: &Peer) -> bool {
     }
 }
 
-/// Writes one word: anything, or what an honest subscriber might.
+/// Writes one word: a random value, or one that an honest subscriber might write.
 fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_share: bool) {
     let any = random.next() >> random.below(64);
     match random.below(64) {
@@ -104,7 +106,7 @@ fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_sha
         1 => peer.memory.store(CONSUMED, any),
         2 => peer.memory.store(DATA_PARK, any),
         _ if keeps_its_share => {
-            // Never more than four words at a time that are not 0, so that the publisher has to believe them.
+            // Never more than four words at a time that are not 0, so that the publisher has to accept them.
             if viewed.len() == 4 {
                 let slot = viewed.swap_remove(random.below(4));
                 peer.memory.store(VIEWS + slot * 8, 0);
@@ -119,7 +121,7 @@ fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_sha
     }
 }
 
-/// The hostile process. It takes the files that it is given now and then alone.
+/// The hostile process. Now and then it takes only the offered files.
 fn scribble(endpoint: &str, keeps_its_share: bool) {
     let over = AtomicBool::new(false);
     let mut random = Random(seed() << 1 | u64::from(keeps_its_share));
@@ -154,7 +156,7 @@ fn assert_is_whole(number: u64, wave: &NdArray) {
     assert!(elements[..] == numbers(number, elements.len() * 8)[..], "array {number} has other elements");
 }
 
-/// An honest process: counts what it receives and misses, and keeps views.
+/// An honest process: counts received and missed messages, and keeps views.
 fn follow(endpoint: &str) {
     let subscriber = Subscriber::new(endpoint, &options()).unwrap();
     let (mut last, mut received) = (0, 0);
@@ -199,7 +201,7 @@ fn memory_files() -> u64 {
     lengths.values().sum()
 }
 
-/// Publishes everything, and looks at what that holds.
+/// Publishes everything, and checks the memory that it holds.
 fn publish(publisher: &Publisher, mut random: Random) {
     for number in 1..=MESSAGES {
         let wave = numbers(number, LENGTHS[random.below(LENGTHS.len())]);
@@ -212,8 +214,8 @@ fn publish(publisher: &Publisher, mut random: Random) {
 }
 
 #[test]
-fn subscriber_that_turns_its_words_at_random_changes_no_view_and_stops_nobody() {
-    alone!(subscriber_that_turns_its_words_at_random_changes_no_view_and_stops_nobody);
+fn subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_peer() {
+    alone!(subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_peer);
     if let (Ok(role), Ok(endpoint)) = (std::env::var(ROLE), std::env::var(ENDPOINT)) {
         return match role.as_str() {
             "honest" => follow(&endpoint),
@@ -222,7 +224,7 @@ fn subscriber_that_turns_its_words_at_random_changes_no_view_and_stops_nobody() 
     }
     const TEST: &str = concat!(
         module_path!(),
-        "::subscriber_that_turns_its_words_at_random_changes_no_view_and_stops_nobody"
+        "::subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_peer"
     );
     println!("LINKSPAN_SEED={}", seed());
     let endpoint = name("shm");

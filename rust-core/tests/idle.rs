@@ -1,5 +1,5 @@
-//! Idle connections make no wake-ups: two processes with every pattern of channels between them sleep, and the kernel's count of
-//! their threads' switches stands still.
+//! Idle connections make no wake-ups: two processes with every pattern of channels between them sleep, and the kernel's
+//! count of their threads' context switches does not change.
 
 use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
 
@@ -20,7 +20,7 @@ fn idle_processes_are_never_woken() {
     }
 }
 
-/// A channel each for who asks for ticks and who does not: not every transport has room for two at a name.
+/// A channel for clients with ticks and one for those without: not every transport has room for two at a name.
 const LISTENED: [&str; 2] = ["listened", "listened-and-ticked"];
 
 /// The endpoint of this name.

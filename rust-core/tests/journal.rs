@@ -1,4 +1,4 @@
-//! The journal as programs use it: what was acknowledged is there, for every reader, after every end of the writer.
+//! The journal as programs use it: acknowledged records are there, for every reader, after every end of the writer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,7 +39,7 @@ fn victim() -> PathBuf {
 }
 
 #[test]
-fn it_goes_on_counting_and_needs_no_publisher_to_be_read() {
+fn journal_continues_its_numbers_and_is_readable_without_publisher() {
     let endpoint = journal();
     let early = Subscriber::new(&endpoint, &Options::default()).unwrap();
     assert_eq!(early.recv(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::NotFound);
@@ -101,7 +101,7 @@ fn replay_from_a_number_and_from_a_time_while_others_write() {
                 let subscriber = Subscriber::new(endpoint, &options(&[("from", from.clone())])).unwrap();
                 let expected: Vec<u64> = (first..=160).collect();
                 let got = numbers(&subscriber, expected.len());
-                // "newest" may have come later than others wrote.
+                // "newest" may have begun later than the writes.
                 if from == Value::from("newest") {
                     let start = got[0];
                     assert!(start >= 60);
@@ -112,7 +112,7 @@ fn replay_from_a_number_and_from_a_time_while_others_write() {
             })
         })
         .collect();
-        // One more for each that "newest" may have come late by.
+        // One more for each record by which "newest" may have begun later.
         for _ in 60..260 {
             publisher.send(&body).unwrap();
         }
@@ -121,7 +121,7 @@ fn replay_from_a_number_and_from_a_time_while_others_write() {
 }
 
 #[test]
-fn a_named_subscriber_goes_on_behind_what_it_consumed() {
+fn named_subscriber_continues_behind_its_last_consumed_record() {
     let endpoint = journal();
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     for i in 1..=10i64 {
@@ -192,7 +192,7 @@ fn retain_consumed_keeps_what_a_reader_that_acknowledged_nothing_began_with() {
 }
 
 #[test]
-fn what_was_deleted_is_told_once() {
+fn deleted_records_are_reported_once() {
     let endpoint = journal();
     let keep = [("retain_bytes", Value::Int(300_000)), ("segment_bytes", Value::Int(65_536))];
     let publisher = Publisher::new(&endpoint, &options(&keep)).unwrap();
@@ -216,7 +216,7 @@ fn what_was_deleted_is_told_once() {
 }
 
 #[test]
-fn what_is_old_or_consumed_by_all_goes() {
+fn old_or_consumed_segments_are_deleted() {
     let endpoint = journal();
     let short = ("segment_bytes", Value::Int(8192));
     let body = Value::from("x".repeat(1000));
@@ -241,7 +241,7 @@ fn what_is_old_or_consumed_by_all_goes() {
 }
 
 #[test]
-fn a_mode_is_for_all_its_files() {
+fn mode_applies_to_all_files_of_a_journal() {
     use std::os::unix::fs::PermissionsExt;
     let endpoint = journal();
     let publisher = Publisher::new(&endpoint, &options(&[("mode", Value::Int(0o640))])).unwrap();
@@ -254,7 +254,7 @@ fn a_mode_is_for_all_its_files() {
 }
 
 #[test]
-fn a_descriptor_tells_of_what_is_safe() {
+fn descriptor_signals_safe_records() {
     let endpoint = journal();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     let fd = subscriber.fileno().unwrap();
@@ -304,7 +304,7 @@ fn many_threads_send_through_one_publisher() {
 }
 
 #[test]
-fn it_is_for_publishing_and_says_so() {
+fn journal_supports_publishing_alone_and_reports_it() {
     let endpoint = journal();
     assert_eq!(Server::serve(&endpoint, &Options::default()).err().unwrap().kind(), ErrorKind::Unsupported);
     let lists = options(&[("allow_uids", vec![0i64].into())]);
@@ -322,8 +322,8 @@ fn it_is_for_publishing_and_says_so() {
 }
 
 #[test]
-fn it_is_listed_with_its_consumers_and_cleaning_leaves_it() {
-    alone!(it_is_listed_with_its_consumers_and_cleaning_leaves_it);
+fn journal_is_listed_with_consumers_and_kept_by_clean() {
+    alone!(journal_is_listed_with_consumers_and_kept_by_clean);
     let endpoint = journal();
     let publisher = Publisher::new(&endpoint, &options(&[("client_id", "driver".into())])).unwrap();
     for i in 1..=5i64 {
@@ -346,7 +346,7 @@ fn it_is_listed_with_its_consumers_and_cleaning_leaves_it() {
 }
 
 #[test]
-fn a_directory_of_one_s_own_is_a_journal_too() {
+fn absolute_path_is_a_journal_too() {
     let around = tempfile::tempdir().unwrap();
     let path = around.path().join("log");
     let endpoint = format!("journal:{}", path.display());
@@ -383,7 +383,7 @@ fn subscriber_gets_everything_of_a_journal_that_takes_the_place_of_a_removed_one
         let subscriber = Subscriber::new(&endpoint, &options(&set)).unwrap();
         let next = || subscriber.recv(SOON).unwrap().value().unwrap().clone();
         while next() != Value::Int(3) {}
-        // Moved away instead of deleted: whoever holds it still reads the old records there.
+        // Moved away instead of deleted: a process that has it open still reads the old records there.
         for (round, aside) in [false, true].into_iter().enumerate() {
             fs::remove_file(path.join("committed")).unwrap();
             match aside {
@@ -401,10 +401,10 @@ fn subscriber_gets_everything_of_a_journal_that_takes_the_place_of_a_removed_one
 }
 
 #[test]
-fn a_full_disk_refuses_and_the_journal_goes_on_when_there_is_room() {
+fn full_disk_refuses_records_until_there_is_room() {
     let around = tempfile::tempdir().unwrap();
     let disk = around.path().display();
-    // The mount is this child's own and goes with it.
+    // The mount belongs to this child and ends with it.
     let script = format!(
         "mount -t tmpfs -o size=1m tmpfs '{disk}' && head -c 200000 /dev/zero > '{disk}/ballast' \
          && exec {} fill 'journal:{disk}/log' '{disk}/ballast'",
@@ -422,7 +422,7 @@ fn a_full_disk_refuses_and_the_journal_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_limit_on_files_makes_shorter_segments_and_kills_nobody() {
+fn file_size_limit_makes_shorter_segments_and_raises_no_signal() {
     let around = tempfile::tempdir().unwrap();
     let endpoint = format!("journal:{}/log", around.path().display());
     // In blocks of 512 bytes.

@@ -1,5 +1,5 @@
-//! A journal whose writer and reader are killed at every call that changes a file, whose disk says no, and whose syncs are
-//! counted: strace does it. What was acknowledged is there, in order, for whoever reads next, and the next writer goes on.
+//! A journal whose writer and reader are killed at every call that changes a file, whose disk fails, and whose syncs
+//! are counted, by strace. Acknowledged records are there, in order, for every reader, and the next writer continues.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::support::alone::one_at_a_time;
 use crate::support::programs::program;
 use crate::support::{SOON, name};
 
-/// Calls that change what is on a disk, and the one that says that it is there.
+/// Calls that change a disk, and the one that reports the acknowledgement.
 const CALLS: [&str; 10] = [
     "pwritev",
     "pwrite64",
@@ -60,14 +60,14 @@ fn killed(words: &[&str], call: &str, nth: usize) -> (String, bool) {
     (said, out.status.signal().is_some())
 }
 
-/// One life that nobody ends.
+/// Runs one life without a kill.
 fn whole(words: &[&str]) -> String {
     let out = Command::new(victim()).args(words).stdin(Stdio::null()).output().unwrap();
     assert!(out.status.success(), "{}: {}", out.status, String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }
 
-/// What is in the journal from a number on.
+/// Returns the records of the journal from a number on.
 fn all_from(endpoint: &str, first: u64) -> Vec<Message> {
     let mut options = Options::default();
     options.set("from", &Value::from(first as i64)).unwrap();
@@ -82,7 +82,7 @@ fn all_from(endpoint: &str, first: u64) -> Vec<Message> {
     }
 }
 
-/// Who wrote a message, and the how manieth it was.
+/// Returns the writer of a message, and its position among that writer's messages.
 fn written(message: &Message) -> (String, usize) {
     let text = message.value().unwrap().as_text().unwrap();
     let mut words = text.split(' ');
@@ -92,7 +92,7 @@ fn written(message: &Message) -> (String, usize) {
     (who, i)
 }
 
-/// What a life said that it was promised: numbers, and what has them.
+/// Returns the promises that a life printed: numbers, and their messages.
 fn promised(said: &str) -> Vec<(u64, String, usize)> {
     let line = |line: &str| {
         let mut words = line.split(' ');
@@ -102,7 +102,7 @@ fn promised(said: &str) -> Vec<(u64, String, usize)> {
     said.lines().filter_map(line).collect()
 }
 
-/// Looks at what one life has left behind number `last`; gives the new last number.
+/// Checks the records that one life has left behind number `last`; returns the new last number.
 fn is_kept(endpoint: &str, who: &str, said: &str, last: u64) -> u64 {
     let promises = promised(said);
     let found = all_from(endpoint, last + 1);
@@ -122,7 +122,7 @@ fn is_kept(endpoint: &str, who: &str, said: &str, last: u64) -> u64 {
 }
 
 #[test]
-fn a_writer_killed_at_every_call_keeps_what_it_acknowledged() {
+fn writer_killed_at_every_call_keeps_what_it_acknowledged() {
     let _alone = one_at_a_time();
     let endpoint = name("journal");
     let (mut last, mut kills) = (0, 0);
@@ -144,7 +144,7 @@ fn a_writer_killed_at_every_call_keeps_what_it_acknowledged() {
         }
     }
     assert!(kills > 60, "only {kills} kills");
-    // From the first to the last, once more and by one who has seen nothing yet.
+    // From the first to the last, once more and by a reader without a position.
     let all = all_from(&endpoint, 1);
     assert!(all.iter().zip(1..).all(|(message, n)| message.sequence() == n));
     assert_eq!(all.len() as u64, last);
@@ -152,7 +152,7 @@ fn a_writer_killed_at_every_call_keeps_what_it_acknowledged() {
 }
 
 #[test]
-fn a_journal_that_is_killed_while_it_is_made_is_made_by_the_next() {
+fn journal_killed_during_creation_is_created_by_the_next_writer() {
     let _alone = one_at_a_time();
     let mut kills = 0;
     for call in CALLS {
@@ -180,7 +180,7 @@ fn a_journal_that_is_killed_while_it_is_made_is_made_by_the_next() {
 }
 
 #[test]
-fn a_reader_killed_at_every_call_misses_nothing() {
+fn reader_killed_at_every_call_misses_nothing() {
     let _alone = one_at_a_time();
     let endpoint = name("journal");
     whole(&["write", &endpoint, "writer", "400"]);
@@ -190,7 +190,7 @@ fn a_reader_killed_at_every_call_misses_nothing() {
             let (said, was_killed) = killed(&["read", &endpoint, "logger", "5"], call, nth);
             let given: Vec<u64> = said.lines().map(|line| line.parse().unwrap()).collect();
             if let Some(first) = given.first() {
-                // The last one that was given may be given again: nobody knows whether it was dealt with.
+                // The last delivered one may be delivered again: its acknowledgement may be lost.
                 assert!([last, last + 1].contains(first), "{call} {nth}: {first} after {last}");
                 assert!(given.windows(2).all(|two| two[1] == two[0] + 1), "{given:?}");
                 last = given[given.len() - 1];
@@ -207,7 +207,7 @@ fn a_reader_killed_at_every_call_misses_nothing() {
 }
 
 #[test]
-fn a_disk_that_fails_to_sync_gets_nothing_more_until_the_journal_is_opened_anew() {
+fn failed_sync_refuses_records_until_the_journal_is_opened_again() {
     let _alone = one_at_a_time();
     for nth in FIRST_SYNC..FIRST_SYNC + 4 {
         let endpoint = name("journal");
@@ -223,7 +223,7 @@ fn a_disk_that_fails_to_sync_gets_nothing_more_until_the_journal_is_opened_anew(
 }
 
 #[test]
-fn a_disk_that_is_full_takes_messages_again_when_it_is_not() {
+fn full_disk_accepts_messages_again_once_it_has_room() {
     let _alone = one_at_a_time();
     for (call, first) in [("pwritev", 1), ("fdatasync", FIRST_SYNC)] {
         for nth in first..first + 4 {
@@ -290,7 +290,7 @@ fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
         match call.split('(').next().unwrap() {
             "pwritev" => written += 1,
             "fdatasync" if call.ends_with("= 0") => synced = written,
-            // The word that readers look at; the page in front of a segment is not it.
+            // The word that readers read, not the page in front of a segment.
             "pwrite64" if call.contains("LKSPDONE") => {
                 assert_eq!(synced, written, "shown before it was synced: {line}");
                 shown = written;

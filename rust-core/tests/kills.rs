@@ -44,7 +44,7 @@ fn lead(survivor: &mut Survivor) -> Duration {
     times[times.len() / 2]
 }
 
-/// The survivor goes on with one victim after the other.
+/// The survivor continues with one victim after the other.
 fn survives(transport: &str, role: Role) {
     let _alone = one_at_a_time();
     let mut random = Random::new();
@@ -55,7 +55,7 @@ fn survives(transport: &str, role: Role) {
     let mut before = held();
     for incarnation in FIRST..kills + FIRST {
         let victim = survivor.meet(incarnation, Life::default());
-        // From before it is there at all to the midst of its work.
+        // From before its start to the middle of its work.
         let moment = Duration::from_micros(random.below(reach.as_micros() as u64));
         let killer = thread::spawn(move || {
             thread::sleep(moment);

@@ -1,4 +1,4 @@
-//! The floors of the core: a module uses floors below it, never one above, never a sibling.
+//! The layers of the core: a module uses layers below its own, never one above, never a sibling.
 //!
 //! Reads the sources as text: every `crate::name` and every `super::` that climbs to the root, outside comments. Names
 //! that the root re-exports count as the module that they come from.
@@ -11,25 +11,26 @@ use crate::support::sources_under;
 
 /// The floors, from the ground up.
 const FLOORS: [&[&str]; 11] = [
-    // In tests alone: what holds the documents to the code, and what random histories are made of.
+    // In tests alone: the check of the documents against the code, and the random histories.
     &["error", "buffers", "documents", "histories"],
     &["body"],
     &["deadline", "value"],
     &["sys", "codec", "frame", "keys"],
-    // A schema's fingerprint is that of CBOR, so it stands above the codecs; transports carry its bytes and know no more of it.
+    // A schema's fingerprint is that of CBOR, so it is above the codecs; transports carry its bytes without
+    // interpreting them.
     &["transport", "region", "schema"],
     // A message may be checked against a schema while it is decoded.
     &["message"],
     &["channel"],
     &["request", "publish"],
     &["service", "registry", "verbs"],
-    // What stands on services: what the registry finds, and the rules of the controller's page.
+    // Above services: the doctor, and the rules of the controller's page.
     &["doctor", "page"],
-    // In tests and under a fuzzer alone: looks into every floor.
+    // In tests and under a fuzzer alone: uses every layer.
     &["fuzzing", "ninth"],
 ];
 
-/// Siblings that may know each other, each with its reason.
+/// Siblings that may use each other, each with its reason.
 const ALLOWED: [(&str, &str); 2] = [
     // A header carries the number of its body's encoding, and the encodings' names are the codecs' own.
     ("frame", "codec"),
@@ -86,7 +87,7 @@ fn first_names(text: &str) -> Vec<&str> {
     names
 }
 
-/// What a source file names at the root of the crate, with the line of each.
+/// Returns the modules that a source file names at the root of the crate, with the line of each.
 fn named_at_root(source: &str, depth: usize) -> Vec<(usize, String)> {
     let lines: Vec<&str> = source.lines().map(without_comment).collect();
     let mut found = Vec::new();
@@ -113,7 +114,7 @@ fn named_at_root(source: &str, depth: usize) -> Vec<(usize, String)> {
     found
 }
 
-/// What is wrong with one file of a module.
+/// Returns the violations in one file of a module.
 fn faults(module: &str, source: &str, depth: usize, exported: &BTreeMap<String, String>) -> Vec<String> {
     let Some(own) = floor(module) else { return vec![format!("the module {module} stands on no floor")] };
     let mut faults = Vec::new();

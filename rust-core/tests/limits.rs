@@ -1,4 +1,4 @@
-//! What is bounded and counted: memory, system calls, wake-ups, and the rules of the sources.
+//! Bounds and counts: memory, system calls, wake-ups, and the rules of the sources.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Memory that a channel lends for arrays: written in place, sent without a copy, given back.
+//! Memory that a channel lends for arrays: written in place, sent without a copy, returned.
 
 use std::thread;
 
@@ -58,7 +58,7 @@ fn loan_is_sent_where_it_was_written() {
         let elements = array.elements::<u64>().unwrap();
         assert!((0..).zip(elements.iter()).all(|(i, element)| *element == seed << 32 | i));
     }
-    // Everything is viewed: what is lent now is memory of this process.
+    // All slots are viewed: a loan is now memory of this process.
     let mut loan = one.loan::<u64>(&[MIB as u64 / 8]).unwrap();
     assert!(!loan.is_shared());
     loan.fill(9);
@@ -103,7 +103,7 @@ fn loan_that_is_still_written_is_copied_where_it_is_sent_meanwhile() {
 }
 
 #[test]
-fn what_cannot_lend_gives_ordinary_memory_and_the_program_is_the_same() {
+fn loan_without_slots_is_ordinary_memory_for_the_same_program() {
     for (transport, count) in [("unix", MIB as u64), ("shm", 100), ("shm", 0)] {
         let (one, two) = pair(transport, 16 * MIB as u64);
         let mut loan = one.loan::<f32>(&[count]).unwrap();
@@ -137,7 +137,7 @@ fn loan_of_a_shape_that_no_message_holds_is_refused() {
     let refused = one.loan::<u8>(&[2 * MIB as u64]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     assert!(refused.to_string().contains("2097152 bytes asked, 1048576 allowed"), "{refused}");
-    // What was sent first may not be acknowledged yet.
+    // The first messages may not be acknowledged yet.
     one.close(std::time::Duration::ZERO).ok();
     assert!(one.loan::<u8>(&[1]).is_err());
 }
@@ -155,7 +155,7 @@ fn loan_of_truth_values_is_never_shared() {
     });
 }
 
-/// A server, and a client whose calls are answered by what `answer` makes of each request.
+/// A server, and a client whose calls are answered with the result of `answer`.
 fn ask(
     limit: u64,
     calls: usize,
@@ -174,7 +174,7 @@ fn ask(
         let request = server.next(SOON).unwrap().unwrap();
         request.reply(&Value::NdArray(answer(&request))).unwrap();
     }
-    // What goes in pieces is sent meanwhile.
+    // Messages in pieces are sent meanwhile.
     server.close(SOON).unwrap();
     let replies = client.join().unwrap();
     (replies, server.stats())
@@ -182,7 +182,8 @@ fn ask(
 
 #[test]
 fn loan_for_a_reply_is_viewed_by_the_client_where_it_was_written() {
-    // Eight slots of 1 MiB, all of whose arrays the client goes on viewing: a copy of one of them would have found no slot.
+    // Eight slots of 1 MiB, all of whose arrays the client keeps viewing: a copy of one of them would have found no
+    // slot.
     let (replies, stats) = ask(4 * MIB as u64, 8, |request| {
         let mut loan = request.loan::<u64>(&[2, MIB as u64 / 16]).unwrap();
         assert!(loan.is_shared());

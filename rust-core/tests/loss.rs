@@ -1,4 +1,4 @@
-//! What a channel sends is received, or its sender is told how many messages are missing.
+//! Messages sent over a channel are received, or the sender gets the number of missing ones.
 //!
 //! The tests that draw numbers by chance print their seed; `LINKSPAN_SEED` repeats one.
 
@@ -35,8 +35,8 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Receivers without a name that come after one another and go without a word, each after a number of messages; the last one
-/// stays until `last` has come. Gives what they received, in order.
+/// Runs receivers without a name, one after another, each of which ends without a close after a number of messages; the
+/// last one stays until `last` has arrived. Returns the received messages, in order.
 fn receivers(endpoint: &str, random: &mut Random, last: i64) -> Vec<i64> {
     let mut received = Vec::new();
     for _ in 0..10 {
@@ -78,7 +78,7 @@ fn opened_channel_gives_unconsumed_messages_to_the_next_peer(t: &str) {
 fn accepted_channel_tells_how_many_messages_are_lost(t: &str) {
     let endpoint = name(t);
     let mut random = Random::seeded();
-    // Not everything is with the first one before that goes.
+    // Not everything has reached the first one before it ends.
     let mut options = Options::default();
     options.set("replay_count", &Value::Int(64)).unwrap();
     let listener = Listener::listen(&endpoint, &options).unwrap();
@@ -112,7 +112,7 @@ fn accepted_channel_tells_how_many_messages_are_lost(t: &str) {
     let (told, evented) = told;
     assert!(missing > 0, "nobody went early: the test tries nothing");
     assert!(told >= missing, "{missing} of {MANY} are missing, and {told} were told");
-    // What was consumed and not yet acknowledged is told as well, and no more than that.
+    // Messages that were consumed and not yet acknowledged are counted as lost, too, and no others.
     assert!(told <= missing + 10 * 128, "{missing} of {MANY} are missing, and {told} were told");
     assert!(evented > 0 || t == "tcp", "no event told of it");
 }

@@ -16,10 +16,10 @@ fn wave() -> Value {
     Value::map([("wave", Value::from(wave))])
 }
 
-/// Pages that the kernel has given this process so far, without reading any from a disk.
+/// Returns the pages that the kernel has given this process so far, without reading any from a disk.
 fn faults() -> i64 {
     let mut usage = std::mem::MaybeUninit::zeroed();
-    // SAFETY: `usage` has room for what the kernel says of this process.
+    // SAFETY: `usage` has room for what the kernel writes.
     unsafe {
         assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
         usage.assume_init().ru_minflt
@@ -50,7 +50,8 @@ fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     Some(each)
 }
 
-/// Fewer than a quarter of the pages of one copy: two threads may find the memory that the other one is about to give back in use.
+/// Fewer than a quarter of the pages of one copy: two threads may find the memory in use that the other one is about to
+/// release.
 const FEW: i64 = 60;
 
 #[test]

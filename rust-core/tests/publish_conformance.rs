@@ -1,4 +1,4 @@
-//! One suite, the same case names for every transport: what a publisher and its subscribers promise.
+//! One suite with the same case names for every transport: the promises of a publisher and its subscribers.
 
 use std::thread;
 use std::time::Duration;
@@ -240,7 +240,7 @@ fn two_publishers(t: &str) {
     assert_eq!(Publisher::new(&endpoint, &Options::default()).err().unwrap().kind(), ErrorKind::AddressInUse);
 }
 
-fn a_descriptor_for_event_loops(t: &str) {
+fn descriptor_for_event_loops(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -292,7 +292,7 @@ fn a_closed_subscriber_ends_its_loop(t: &str) {
     });
 }
 
-fn closing_wakes_who_waits(t: &str) {
+fn close_wakes_waiting_threads(t: &str) {
     let endpoint = name(t);
     let _publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     for endpoint in [endpoint, name(t)] {
@@ -315,7 +315,7 @@ macro_rules! suite {
     };
 }
 
-/// A journal outlives its publisher, and knows only the subscribers that have a name: what else it promises is in `journal.rs`.
+/// A journal outlives its publisher, and counts only subscribers with a name: `journal.rs` tests its other promises.
 mod journal {
     macro_rules! cases {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("journal") })* };
@@ -323,11 +323,12 @@ mod journal {
 
     cases! {
         subscribe_before_publish who_wants_the_latest_is_not_told_of_the_rest growing_messages two_publishers
-        a_closed_subscriber_ends_its_loop closing_wakes_who_waits
+        a_closed_subscriber_ends_its_loop close_wakes_waiting_threads
     }
 }
 
-/// A file outlives its publishers, who may be many, and knows no subscribers: what else it promises is in `file.rs`.
+/// A file outlives its publishers, which may be many, and has no list of subscribers: `file.rs` tests its other
+/// promises.
 mod file {
     macro_rules! cases {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("file") })* };
@@ -335,7 +336,7 @@ mod file {
 
     cases! {
         subscribe_before_publish who_wants_the_latest_is_not_told_of_the_rest growing_messages
-        a_closed_subscriber_ends_its_loop closing_wakes_who_waits
+        a_closed_subscriber_ends_its_loop close_wakes_waiting_threads
     }
 }
 
@@ -343,6 +344,6 @@ suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
     latest_over_a_kept_subscription
     the_slow_one_is_told_and_goes_on slow_loop_goes_on_and_messages_tell_what_was_missed who_wants_the_latest_is_not_told_of_the_rest publisher_restart
-    growing_messages one_name_one_pattern two_publishers a_descriptor_for_event_loops
-    a_closed_subscriber_ends_its_loop closing_wakes_who_waits
+    growing_messages one_name_one_pattern two_publishers descriptor_for_event_loops
+    a_closed_subscriber_ends_its_loop close_wakes_waiting_threads
 }

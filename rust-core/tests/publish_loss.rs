@@ -1,4 +1,4 @@
-//! What a publisher sends is received by the subscribers that were there, or they are told how many messages they missed.
+//! Published messages are received by the connected subscribers, or these get the number of missed ones.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +12,7 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Counts what one subscriber receives and what it is told to have missed, until the publisher `ended` and no more comes.
+/// Counts the messages that one subscriber receives and misses, until the publisher has `ended` and no more arrive.
 fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64) {
     let (mut received, mut missed) = (0, 0);
     loop {

@@ -97,7 +97,7 @@ fn array_that_was_not_loaned_is_written_to_a_slot_and_short_ones_are_not() {
 }
 
 #[test]
-fn views_stay_as_they_are_while_the_publisher_goes_on() {
+fn views_stay_unchanged_while_the_publisher_continues() {
     let (publisher, endpoint) = opened(&limited(MIB));
     let subscriber = Subscriber::new(&endpoint, &limited(MIB)).unwrap();
     let mut held = Vec::new();
@@ -120,7 +120,7 @@ fn views_stay_as_they_are_while_the_publisher_goes_on() {
 }
 
 #[test]
-fn subscriber_that_was_overtaken_is_told_how_many_it_missed_and_gets_whole_arrays() {
+fn overtaken_subscriber_gets_the_number_missed_and_whole_arrays() {
     let (publisher, endpoint) = opened(&limited(MIB));
     let subscriber = Subscriber::new(&endpoint, &limited(MIB)).unwrap();
     let (mut given, mut missed) = (0, 0);
@@ -149,7 +149,7 @@ fn subscriber_that_was_overtaken_is_told_how_many_it_missed_and_gets_whole_array
 }
 
 #[test]
-fn newest_array_is_there_for_who_comes_late_or_looks_once() {
+fn late_subscribers_and_latest_get_the_newest_array() {
     let (publisher, endpoint) = opened(&Options::default());
     for seed in 0..30 {
         publisher.send(&array(seed, MIB)).unwrap();

@@ -83,7 +83,7 @@ fn key(of: u32) -> u32 {
     0x4c00_0000 | (id() << 4 & 0x00ff_fff0) | of
 }
 
-/// Each kind: what the vendor calls the memory, and what we call it.
+/// Returns each kind: the vendor's name of the memory, and Linkspan's.
 fn kinds(test: u32, folder: &Path) -> [(&'static str, String, String); 3] {
     let posix = format!("/linkspan-test-{}-{test}", id());
     let path = folder.join("table").display().to_string();
@@ -95,7 +95,7 @@ fn kinds(test: u32, folder: &Path) -> [(&'static str, String, String); 3] {
 }
 
 #[test]
-fn a_struct_is_read_as_c_wrote_it() {
+fn struct_is_read_as_c_wrote_it() {
     let folder = tempfile::tempdir().unwrap();
     let layout: Layout = TABLE.parse().unwrap();
     for (kind, theirs, ours) in kinds(1, folder.path()) {
@@ -144,14 +144,14 @@ fn a_struct_is_read_as_c_wrote_it() {
         assert_eq!(region.read_at(1, &layout).unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(region.text(1 << 20).unwrap_err().kind(), ErrorKind::OutOfRange);
         drop(vendor);
-        // Its owner has taken it away; whoever has it open still reads.
+        // Its owner has removed it; a process that has it open still reads it.
         assert_eq!(region.text(name).unwrap(), "oven");
         assert_eq!(Region::open(&ours).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
 
 #[test]
-fn a_struct_whose_writes_are_counted_is_never_half() {
+fn struct_with_counted_writes_is_never_read_half_written() {
     let folder = tempfile::tempdir().unwrap();
     let layout: Layout = TABLE.parse().unwrap();
     for (kind, theirs, ours) in kinds(2, folder.path()) {
@@ -189,7 +189,7 @@ fn a_struct_whose_writes_are_counted_is_never_half() {
 }
 
 #[test]
-fn a_file_that_becomes_shorter_is_an_error_and_no_signal() {
+fn truncated_file_is_an_error_and_no_signal() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table");
     fs::write(&path, vec![7; 100_000]).unwrap();
@@ -250,7 +250,7 @@ fn text_ends_at_a_nul_or_with_the_memory() {
 fn memory_longer_than_the_machine_s_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge");
-    // On tmpfs a file may be as long as its owner says, and has no page yet.
+    // On tmpfs a file may be as long as its owner sets it, and has no page yet.
     let file = File::create(&path).unwrap();
     file.set_len(1 << 43).unwrap();
     let region = Region::open(path.to_str().unwrap()).unwrap();
@@ -295,13 +295,14 @@ fn posix_name_that_is_a_link_is_not_followed() {
 }
 
 #[test]
-fn file_under_a_lease_keeps_nobody_waiting() {
+fn file_under_a_lease_blocks_no_program() {
     use std::os::fd::AsRawFd;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leased");
     fs::write(&path, [0; 16]).unwrap();
     let file = OpenOptions::new().write(true).open(&path).unwrap();
-    // The holder is told by a signal that somebody wants the file; another than SIGIO, which would end this program.
+    // The holder gets a signal when another process needs the file; a signal other than SIGIO, which would end this
+    // program.
     // SAFETY: plain numbers, and a descriptor that is open.
     unsafe {
         assert_eq!(libc::fcntl(file.as_raw_fd(), 10 /* F_SETSIG */, libc::SIGURG), 0);
@@ -313,7 +314,7 @@ fn file_under_a_lease_keeps_nobody_waiting() {
 }
 
 #[test]
-fn what_is_not_there_is_said_with_what_to_do() {
+fn missing_name_is_reported_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing").display().to_string();
     for (source, kind, hint) in [
@@ -339,14 +340,14 @@ fn what_is_not_there_is_said_with_what_to_do() {
 
 #[test]
 fn memory_of_another_user_may_be_closed_to_us() {
-    // SAFETY: asks for a number.
+    // SAFETY: reads a number.
     if unsafe { libc::geteuid() } != 0 {
-        // Whose files are closed to somebody who is not root: root's own.
+        // A file that is closed to users other than root.
         let error = Region::open("/etc/shadow").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         return;
     }
-    // As root, look with a thread's eyes that are nobody's.
+    // As root, open it in a thread of another user.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = folder.path().join("closed");

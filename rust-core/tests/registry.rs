@@ -1,4 +1,4 @@
-//! What the registry tells of each kind of object, over both transports.
+//! The listing of each kind of object, over both transports.
 
 use crate::support::alone::alone;
 
@@ -28,7 +28,7 @@ fn each_object_tells_its_pattern_and_counters() {
         let other = Channel::open(&endpoint, &options, SOON).unwrap();
         other.send(&Value::Int(1), SOON).unwrap();
         one.recv(SOON).unwrap();
-        // Having been asked about takes nobody's place.
+        // A query takes no place of a peer.
         assert_eq!(look(&endpoint), ("channel", Some(1), Some(1), None));
         drop((one, other));
 
@@ -56,7 +56,7 @@ fn each_object_tells_its_pattern_and_counters() {
         publisher.send(&Value::Int(2)).unwrap();
         let (pattern, messages, peers, behind) = look(&endpoint);
         assert_eq!((pattern, messages, peers), ("publish", Some(2), Some(1)));
-        // A socket's subscriber has what the kernel has taken for it.
+        // A socket's subscriber has consumed what the kernel has taken for it.
         assert_eq!(behind, Some(if transport == "shm" { 1 } else { 0 }));
         subscriber.recv(SOON).unwrap();
         assert_eq!(look(&endpoint).3, Some(0));
@@ -65,10 +65,10 @@ fn each_object_tells_its_pattern_and_counters() {
 }
 
 #[test]
-fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
-    alone!(who_may_not_connect_is_told_so_and_still_sees_the_name);
+fn refused_user_gets_the_error_and_still_sees_the_name() {
+    alone!(refused_user_gets_the_error_and_still_sees_the_name);
     let mut options = Options::default();
-    // Nobody's number: the program that lists is not on it.
+    // An unused number: the listing program is not on the list.
     options.allow_uids = vec![u32::MAX - 1];
     let endpoint = name("unix");
     let _server = Server::serve(&endpoint, &options).unwrap();
@@ -80,8 +80,8 @@ fn who_may_not_connect_is_told_so_and_still_sees_the_name() {
 }
 
 #[test]
-fn named_pipes_are_told_of_by_what_lies_beside_them() {
-    alone!(named_pipes_are_told_of_by_what_lies_beside_them);
+fn named_pipes_are_listed_by_their_owner_records() {
+    alone!(named_pipes_are_listed_by_their_owner_records);
     let endpoint = name("fifo");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     assert_eq!(look(&endpoint), ("request", None, Some(0), None));
@@ -93,7 +93,7 @@ fn named_pipes_are_told_of_by_what_lies_beside_them() {
     drop(server);
     assert!(listed(&endpoint).is_none());
 
-    // What one leaves that was killed while it made the next pair, or took its names away.
+    // The files of a process that was killed while it made the next pair, or removed its names.
     let directory = std::path::PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
     for left in [vec![".new.$.fifo.reply", "$.fifo", ".owner.$.fifo"], vec!["$.fifo.reply"]] {
@@ -109,8 +109,8 @@ fn named_pipes_are_told_of_by_what_lies_beside_them() {
 }
 
 #[test]
-fn what_pipes_cannot_do_is_refused_with_the_reason() {
-    alone!(what_pipes_cannot_do_is_refused_with_the_reason);
+fn unsupported_operation_on_pipes_is_refused_with_the_reason() {
+    alone!(unsupported_operation_on_pipes_is_refused_with_the_reason);
     let endpoint = name("fifo");
     let mut options = Options::default();
     for error in [

@@ -1,5 +1,5 @@
-//! What stands for a name of another machine: a publisher under the incarnation and the numbers of another one, what its subscribers
-//! are given and what they are told; a server whose clients say until when they wait.
+//! Local names of another machine's objects: a publisher with the incarnation and the numbers of a remote one, and its
+//! subscribers' messages and errors; a server whose clients send the time until which they wait.
 
 use std::thread;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn taken(subscriber: &Subscriber, count: usize) -> Vec<i64> {
 }
 
 #[test]
-fn numbers_left_out_are_told_as_lagged_and_repeats_are_dropped() {
+fn skipped_numbers_are_lagged_and_repeats_are_dropped() {
     for transport in ["shm", "unix"] {
         let name = name(transport, "gaps");
         let publisher = Publisher::relay(&name, &Options::default(), 77, 500).unwrap();
@@ -112,7 +112,7 @@ fn relay_refuses_stores_and_zeros() {
 #[test]
 fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
     let endpoint = name("shm", "kept-deadline");
-    // It stands for a server of another machine, whose clients say until when they wait.
+    // It represents a server of another machine, whose clients send the time until which they wait.
     let serve = || Server::serve(&endpoint, &Options::default().with_machine("north")).unwrap();
     let server = serve();
     let client = Channel::connect(&endpoint, &Options::default().with_idempotent(true), SOON).unwrap();
@@ -121,7 +121,7 @@ fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
         let request = server.next(SOON).unwrap().unwrap();
         let first = request.remaining().unwrap();
         assert!(first <= SOON);
-        // It goes without an answer, as a process does that is killed: the request is kept to the end.
+        // It ends without an answer, like a killed process: the request is kept to the end.
         drop(server);
         let server = serve();
         let again = server.next(SOON).unwrap().unwrap();
@@ -133,7 +133,7 @@ fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
 }
 
 #[test]
-fn call_in_two_steps_has_the_deadline_that_it_is_given() {
+fn call_in_two_steps_has_the_given_deadline() {
     let endpoint = name("shm", "steps");
     let server = Server::serve(&endpoint, &Options::default().with_machine("north")).unwrap();
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();

@@ -12,7 +12,8 @@ fn is_over(stop: &AtomicBool) -> bool {
     stop.load(Ordering::Relaxed)
 }
 
-/// Lets programs that call in to whoever listens at `far`, one after the other, and cuts each link after so many frames; 0 cuts none.
+/// Relays programs that connect to the listener at `far`, one after the other, and cuts each link after so many frames;
+/// 0 cuts none.
 fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicBool) {
     while !is_over(stop) {
         let Some(caller) = listener.next_caller() else {
@@ -36,7 +37,7 @@ fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicB
     }
 }
 
-/// Hands on a frame, if there is one; none once an end has gone.
+/// Relays a frame, if there is one; none once an end has closed.
 fn step(from: &mut RelayLink, to: &mut RelayLink, stop: &AtomicBool) -> Option<usize> {
     let Some(frame) = from.try_recv().ok()? else { return Some(0) };
     while !to.try_send(&frame).ok()? {
@@ -48,7 +49,7 @@ fn step(from: &mut RelayLink, to: &mut RelayLink, stop: &AtomicBool) -> Option<u
     Some(1)
 }
 
-/// Runs what is to be tried while links from the first name to the second are handed on.
+/// Runs a test while links from the first name to the second are relayed.
 fn while_handed_on(near: &str, far: &str, cut_after: usize, test: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     let listener = RelayListener::listen(near, &Options::default().with_machine("north")).unwrap();
@@ -95,7 +96,7 @@ fn both_directions_arrive_once_and_in_order_across_cuts() {
                     s.spawn(|| send_all(&there));
                     s.spawn(|| {
                         take_all(&there);
-                        // The next call says that the last one was consumed.
+                        // The next call acknowledges the last message.
                         while !here.is_closed() {
                             let _ = there.recv(Duration::from_millis(10));
                         }
@@ -103,7 +104,7 @@ fn both_directions_arrive_once_and_in_order_across_cuts() {
                     let (sends, takes) = (s.spawn(|| send_all(&here)), s.spawn(|| take_all(&here)));
                     sends.join().unwrap();
                     takes.join().unwrap();
-                    // What was not consumed when the last link was cut is sent again over a new one.
+                    // Unconsumed messages of the last cut link are sent again over a new one.
                     let consumed = || here.stats().at("unacknowledged").unwrap() == &Value::Int(0);
                     let began = Instant::now();
                     while !consumed() {
@@ -118,7 +119,7 @@ fn both_directions_arrive_once_and_in_order_across_cuts() {
 }
 
 #[test]
-fn acknowledgement_says_what_the_far_program_has_consumed() {
+fn acknowledgement_has_the_consumed_number_of_the_remote_program() {
     for (near, far) in TRANSPORTS {
         let (near, far) = (name(near), name(far));
         while_handed_on(&near, &far, 0, || {
@@ -135,7 +136,7 @@ fn acknowledgement_says_what_the_far_program_has_consumed() {
                 let message = there.recv(SOON).unwrap();
                 assert_eq!(message.value().unwrap(), &Value::Int(8));
                 assert!(message.source().ends_with("@south"), "{}", message.source());
-                // The next call says that this one was consumed.
+                // The next call acknowledges this message.
                 let _ = there.recv(Duration::from_millis(500));
                 closes.join().unwrap().unwrap();
             });
@@ -160,7 +161,7 @@ fn client_without_a_name_keeps_what_was_sent_to_it_across_a_cut() {
                     number += 1;
                 }
             }
-            // What was not consumed when its link was cut goes over the next one.
+            // Unconsumed messages of a cut link go over the next one.
             while let Ok(there) = listener.accept(Duration::from_millis(500)) {
                 let _ = there.recv(Duration::from_millis(100));
             }

@@ -1,11 +1,12 @@
-//! The rules of ARCHITECTURE.md that no lint knows: where `unsafe` may stand, what a binding may not do, sizes and names.
+//! The rules of ARCHITECTURE.md that no lint checks: where `unsafe` is allowed, what a binding may not do, sizes and
+//! names.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::sources_under;
 
-/// Where `unsafe` may stand: the kernel's edge, shared memory, and the edges of the languages.
+/// Where `unsafe` is allowed: system calls, shared memory, and the edges of the languages.
 const UNSAFE_IN: [&str; 6] = [
     "rust-core/src/sys/",
     "rust-core/src/transport/shm/",
@@ -18,10 +19,10 @@ const UNSAFE_IN: [&str; 6] = [
 /// The bindings: they hold no policy.
 const BINDINGS: [&str; 3] = ["c-api/src/", "python/src/", "php/src/"];
 
-/// What policy and mechanism would need.
+/// Names that policy and mechanism would need.
 const NOT_IN_BINDINGS: [&str; 4] = ["thread::sleep", "std::fs", "std::net", "unix::net"];
 
-/// What input and output would need, in a codec.
+/// Names that input and output would need, in a codec.
 const NOT_IN_CODECS: [&str; 5] = ["std::fs", "std::io", "std::net", "crate::sys", "rustix"];
 
 /// Names without a meaning of their own.
@@ -33,7 +34,7 @@ fn without_comment(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
 }
 
-/// What is wrong with one source file.
+/// Returns the violations in one source file.
 fn faults(path: &str, source: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let inside = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
@@ -93,7 +94,8 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What documents call by a path in this repository, and the function in it where they name one: `tests/x.py::test_y`.
+/// Returns the paths in this repository that documents name, with the function in it if they name one:
+/// `tests/x.py::test_y`.
 fn named(document: &str) -> Vec<(&str, Option<&str>)> {
     const FOLDERS: [&str; 13] = [
         "rust-core/",
@@ -138,7 +140,7 @@ fn tests_that_documents_name_exist() {
         for (path, function) in named {
             let path = path.trim_end_matches('/');
             let Some(function) = function else {
-                // What is built or generated stands in no repository.
+                // Built and generated files are not in the repository.
                 if !root.join(path).exists() && !path.contains("/target/") {
                     wrong.push(format!("{document}: there is no {path}"));
                 }

@@ -1,5 +1,5 @@
-//! Schemas at connect: programs that agree exchange messages, programs that do not are told why on both sides, on every
-//! transport that has a session.
+//! Schemas at connect: programs that agree exchange messages, programs that do not get the reason on both sides, on
+//! every transport with a session.
 
 mod journal;
 mod replies;
@@ -36,7 +36,7 @@ fn reading(watts: f64) -> Value {
     Value::map([("watts", watts)])
 }
 
-/// What a program with kilowatts is told by one with watts, and the reverse.
+/// Checks the error of a program with kilowatts about one with watts, and the reverse.
 fn says_so(text: &str, here: &str, there: &str) {
     let differs = format!("watts: the unit is {there} there and {here} here")
         + &format!("|watts: the unit is {here} here and {there} there");
@@ -66,7 +66,7 @@ fn channels_with_equal_or_compatible_schemas_exchange_messages_both_ways() {
 }
 
 #[test]
-fn channels_with_other_units_are_told_on_both_sides() {
+fn channels_with_different_units_get_errors_on_both_sides() {
     for transport in STREAMS {
         let at = name(transport);
         let listener = Channel::open(&at, &watts("W"), SOON).unwrap();
@@ -78,7 +78,7 @@ fn channels_with_other_units_are_told_on_both_sides() {
         assert_eq!(told.kind(), ErrorKind::SchemaMismatch, "{transport}: {told}");
         says_so(told.text(), "W", "kW");
         assert_eq!(listener.events().iter().filter(|e| e.kind == EventKind::SchemaMismatch).count(), 1);
-        // It is told once, and the next one may come.
+        // It is reported once, and the next client may connect.
         assert_eq!(listener.recv(Duration::from_millis(1)).unwrap_err().kind(), ErrorKind::Timeout);
         let caller = Channel::connect(&at, &watts("W"), SOON).unwrap();
         caller.send(&reading(1.0), SOON).unwrap();
@@ -106,11 +106,11 @@ fn listeners_and_servers_go_on_and_tell_of_a_mismatch_in_their_events() {
         let event = server.events().into_iter().find(|e| e.kind == EventKind::SchemaMismatch).unwrap();
         says_so(&event.text, "W", "kW");
         assert_eq!(server.stats().at("schema_mismatches").unwrap(), &Value::from(1u64));
-        // A server reads and does not write: a client may widen what it sends no further than the server reads.
+        // A server reads and does not write: a client may widen what it sends only as far as the server reads.
         let client = Channel::connect(&at, &watts("W"), SOON).unwrap();
         let asked = thread::spawn(move || client.call(&reading(3.0), SOON).unwrap());
         let request = server.next(SOON).unwrap().unwrap();
-        // What is answered is not what the schema describes.
+        // The schema does not describe answers.
         request.reply(&Value::from("thanks")).unwrap();
         drop(request);
         server.close(SOON).unwrap();
@@ -148,7 +148,7 @@ fn subscribers_compare_before_their_first_message() {
 }
 
 #[test]
-fn subscriber_goes_on_once_the_publisher_has_a_schema_that_fits() {
+fn subscriber_continues_once_the_publisher_has_a_schema_that_fits() {
     for transport in PUBLISHED {
         let at = name(transport);
         let wrong = Publisher::new(&at, &watts("kW")).unwrap();
@@ -162,7 +162,7 @@ fn subscriber_goes_on_once_the_publisher_has_a_schema_that_fits() {
 }
 
 #[test]
-fn a_long_schema_is_exchanged_in_parts_and_one_that_is_too_long_is_refused() {
+fn long_schema_is_exchanged_in_parts_and_one_that_is_too_long_is_refused() {
     let with = |fields: usize, unit: &str| {
         let names = (0..fields).map(|i| {
             format!("[fields.reading_of_the_meter_number_{i}]\ntype = \"f64\"\nunit = \"{unit}\"\n")
@@ -186,7 +186,7 @@ fn a_long_schema_is_exchanged_in_parts_and_one_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn values_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
+fn values_are_checked_on_send_and_receive_on_request() {
     for transport in STREAMS {
         let at = name(transport);
         let sends = watts("W").with_validate(Validate::Send);
@@ -197,7 +197,7 @@ fn values_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
         let refused = caller.send(&wrong, SOON).unwrap_err();
         assert_eq!((refused.kind(), refused.path()), (ErrorKind::WrongType, Some("watts")), "{refused}");
         assert!(refused.text().contains("f64 in W is expected, text was found"), "{refused}");
-        // The listener checks what it receives, and sends what it likes.
+        // The listener checks received messages, and sends any.
         listener.send(&wrong, SOON).unwrap();
         assert_eq!(caller.recv(SOON).unwrap().get("watts").unwrap(), &Value::from("many"));
         let unchecked = linkspan::codec::encode(&wrong, linkspan::Encoding::Cbor).unwrap();
@@ -220,7 +220,7 @@ fn values_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
 }
 
 #[test]
-fn schemas_are_stored_with_journals_and_compared_by_whoever_comes() {
+fn schemas_are_stored_with_journals_and_compared_by_every_program() {
     let at = name("journal");
     let before = Subscriber::new(&at, &watts("kW").with_from(StartAt::First)).unwrap();
     let publisher = Publisher::new(&at, &watts("W")).unwrap();
@@ -238,7 +238,7 @@ fn schemas_are_stored_with_journals_and_compared_by_whoever_comes() {
     let refused = Publisher::new(&at, &watts("kW")).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
     assert!(refused.text().contains(".schema"), "{refused}");
-    // A newer version reads what lies there, and is stored from then on.
+    // A newer version reads the stored messages, and is stored from then on.
     let publisher = Publisher::new(&at, &newer()).unwrap();
     publisher.send(&reading(2.0)).unwrap();
     let stored = Schema::from_bytes(&linkspan::registry::schema(&at).unwrap()).unwrap();
@@ -252,7 +252,7 @@ fn schemas_are_stored_with_journals_and_compared_by_whoever_comes() {
 }
 
 #[test]
-fn schemas_are_stored_with_spools_and_compared_by_whoever_comes() {
+fn schemas_are_stored_with_spools_and_compared_by_every_program() {
     for durable in [false, true] {
         let at = name("spool");
         let with = |options: Options| options.with_durable(durable);
@@ -277,7 +277,7 @@ fn schemas_are_stored_with_spools_and_compared_by_whoever_comes() {
 }
 
 #[test]
-fn what_lies_in_the_place_of_a_stored_schema_is_told_and_not_read_on() {
+fn invalid_stored_schema_is_reported_and_not_used() {
     let at = name("journal");
     drop(Publisher::new(&at, &watts("W")).unwrap());
     let file = at.strip_prefix("journal:").unwrap().replace('/', "@") + ".journal";
@@ -298,7 +298,7 @@ fn what_lies_in_the_place_of_a_stored_schema_is_told_and_not_read_on() {
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.text().contains(".schema") && error.text().contains("remove"), "{error}");
         }
-        // Who has no schema does not look at it.
+        // A program without a schema does not read it.
         drop(Publisher::new(&at, &Options::default()).unwrap());
     }
     std::fs::remove_file(&stored).unwrap();
@@ -307,7 +307,7 @@ fn what_lies_in_the_place_of_a_stored_schema_is_told_and_not_read_on() {
 }
 
 #[test]
-fn schema_of_a_name_is_read_from_whoever_listens() {
+fn schema_of_a_name_is_read_from_its_listener() {
     for transport in STREAMS {
         let at = name(transport);
         let _channel = Channel::open(&at, &newer(), SOON).unwrap();

@@ -41,7 +41,7 @@ fn reading(state: State) -> Reading {
 }
 
 #[test]
-fn types_come_back() {
+fn types_round_trip() {
     for state in
         [State::Idle, State::Failed("x".into()), State::Moving { x: 1.5, y: -2.0 }, State::Pair(1, -1)]
     {
@@ -72,7 +72,7 @@ fn odd_values() -> Value {
 }
 
 #[test]
-fn values_come_back_as_they_are() {
+fn values_round_trip_unchanged() {
     let value = odd_values();
     assert_eq!(to_value(&value).unwrap(), value);
     assert_eq!(from_value::<Value>(value.clone()).unwrap(), value);
@@ -94,7 +94,7 @@ fn another_format_has_them_as_our_json_does() {
 }
 
 #[test]
-fn a_vector_is_filled_from_an_array_of_numbers_or_bytes() {
+fn vector_is_filled_from_an_array_of_numbers_or_bytes() {
     let array = Value::from(NdArray::vector(&[1.5f32, 2.5]));
     assert_eq!(from_value::<Vec<f64>>(array).unwrap(), [1.5, 2.5]);
     let bytes = Value::from(bytes::Bytes::from_static(b"\x01\xff"));
@@ -103,7 +103,7 @@ fn a_vector_is_filled_from_an_array_of_numbers_or_bytes() {
 }
 
 #[test]
-fn errors_say_where_and_what() {
+fn errors_have_place_and_cause() {
     #[derive(Deserialize, Debug)]
     struct Rows {
         #[expect(dead_code, reason = "only read by serde")]

@@ -7,7 +7,7 @@ use crate::support::{SOON, name};
 use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 
 #[test]
-fn an_acknowledgement_that_found_no_room_is_said_once_there_is_some() {
+fn acknowledgement_without_room_is_sent_once_there_is_room() {
     for transport in ["shm", "unix", "tcp"] {
         let endpoint = name(transport);
         let listener = Listener::listen(&endpoint, &Options::default()).unwrap();

@@ -1,4 +1,4 @@
-//! What a session promises whatever carries it: what was not consumed reaches the next incarnation, once and in order.
+//! The promises of a session over any transport: unconsumed messages reach the next incarnation, once and in order.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn pair(endpoint: &str, a: &Options, b: &Options) -> (Listener, Channel, Channel
     (listener, a, b)
 }
 
-/// The next peer, while the one that connects looks now and then, as a program does that goes on with its work.
+/// Accepts the next peer, while the connecting side polls now and then, as a program does that continues its work.
 fn accept_from(a: &Channel, listener: &Listener) -> Channel {
     thread::scope(|s| {
         let accepting = s.spawn(|| listener.accept(SOON).unwrap());
@@ -56,7 +56,8 @@ fn the_next_listener_gets_what_was_not_consumed(t: &str) {
     let b = accept_from(&a, &listener);
     a.send(&Value::Int(10), SOON).unwrap();
     let again = numbers(&b, 8);
-    // Whatever the first one had said to have consumed is not repeated; what it had not is, in order, before the new one.
+    // Messages acknowledged by the first one are not repeated; its unacknowledged ones come, in order, before the new
+    // one.
     assert_eq!(again, (3..=10).collect::<Vec<_>>());
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     a.close(SOON).unwrap();
@@ -92,7 +93,7 @@ fn a_named_client_gets_what_it_had_not_consumed(t: &str) {
     drop(a);
     assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
     drop(b);
-    // Another one is not given it.
+    // It is not delivered to another client.
     let other = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let to_other = listener.accept(SOON).unwrap();
     to_other.send(&Value::Int(100), SOON).unwrap();
@@ -159,12 +160,12 @@ fn best_effort_is_not_repeated(t: &str) {
     assert_eq!(numbers(&b, 2), [0, 1]);
     drop((b, listener));
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
-    // Whether the first one after the loss still went into the old link nobody can know; the next does not.
+    // Whether the first one after the loss still went into the old link is unknown; the next does not.
     let second = thread::scope(|s| {
         let accepted = s.spawn(|| listener.accept(SOON).unwrap());
         let mut sent = 0;
         while !accepted.is_finished() {
-            // Nobody reads yet, and there is to be room for one more.
+            // There is no reader yet, and there is to be room for one more.
             if sent < 50 && a.try_send(&Value::Int(-1)).is_ok() {
                 sent += 1;
             }
@@ -188,7 +189,7 @@ fn what_is_kept_is_bounded(t: &str) {
     let error = a.send(&Value::Int(8), MOMENT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("8 messages"), "{error}");
-    // A thread that waits goes on once the other side has consumed.
+    // A waiting thread continues once the other side has consumed.
     thread::scope(|s| {
         let sending = s.spawn(|| a.send(&Value::Int(8), SOON));
         assert_eq!(numbers(&b, 9), (0..9).collect::<Vec<_>>());
@@ -225,7 +226,7 @@ fn an_idempotent_call_outlives_its_server(t: &str) {
         let calling = s.spawn(|| client.call(&Value::from("question"), SOON));
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.value().unwrap(), &Value::from("question"));
-        // It goes without an answer, as a process does that is killed: the request is kept to the end.
+        // It ends without an answer, like a killed process: the request is kept to the end.
         drop(server);
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
         let request = server.next(SOON).unwrap().unwrap();
@@ -249,7 +250,7 @@ fn call_without_answer_says_that_its_outcome_is_unknown(t: &str) {
         let error = client.call(&Value::from("pay 100 EUR"), moment).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
         assert!(error.text().contains("0.05 s") && error.text().contains("unknown"), "{error}");
-        // In two steps it is the same, once it is given up; a look alone says nothing of that.
+        // In two steps the result is the same, once the call is given up; a poll alone does not give it up.
         let asked = client.start_call(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
         assert!(client.finish_call(asked, Duration::ZERO).unwrap_err().retryable());
         let error = client.finish_call(asked, moment).unwrap_err();
@@ -286,7 +287,7 @@ fn a_server_gets_what_its_predecessor_had_not_consumed(t: &str) {
                 assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(i));
             }
         });
-        // What went into a link that had just ended goes again with the next call.
+        // A message on a link that had just ended is sent again with the next call.
         while !receiving.is_finished() {
             let _ = client.try_send(&Value::Int(-1));
             thread::yield_now();
@@ -301,7 +302,7 @@ fn closing_client_wakes_when_its_message_is_acknowledged_by_hand(t: &str) {
     client.send(&Value::Int(1), SOON).unwrap();
     let message = server.next(SOON).unwrap().unwrap();
     thread::scope(|s| {
-        // A look when its time is over would find it as well.
+        // A poll after the deadline would find it, too.
         let closing = s.spawn(|| client.close(SOON * 2));
         // The server reads that the client takes its leave, before the message is dealt with.
         for _ in 0..5 {
@@ -324,7 +325,7 @@ fn both_fill_each_other_s_store(t: &str) {
     let (_listener, a, b) = pair(&endpoint, &small, &small);
     let payload = Payload::from_bytes(Encoding::Raw, vec![7; 3000].into());
     let count = 2000u64;
-    // Each sends more than is kept while the other does; then each receives what the other sent.
+    // Each sends more than is kept while the other does; then each receives the other's messages.
     let one = |me: &Channel| {
         thread::scope(|s| {
             s.spawn(|| (0..count).for_each(|_| assert!(me.send_payload(&payload, SOON).unwrap() > 0)));
@@ -345,7 +346,8 @@ fn an_answer_goes_to_the_one_that_asked(t: &str) {
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     thread::scope(|s| {
         let first = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
-        // As long as a busy machine may need until the request is there: one that has not come when its caller closes does not come.
+        // As long as a busy machine may need until the request arrives: one that has not arrived when its caller closes
+        // is dropped.
         let time_out = Duration::from_secs(2);
         let calling = s.spawn(move || first.call(&Value::from("first"), time_out).unwrap_err().kind());
         let request = open.recv(SOON).unwrap();
@@ -364,7 +366,8 @@ fn a_successor_that_comes_before_its_predecessor_is_seen_to_have_gone_is_let_in(
     let endpoint = name(t);
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    // A caller tries for 100 ms before it is refused, and a busy machine may let the predecessor go, or see it gone, no sooner.
+    // A caller tries for 100 ms before it is refused, and a busy machine may end the predecessor, or notice its end, no
+    // sooner.
     let second = loop {
         let first = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         first.send(&Value::Int(1), SOON).unwrap();
@@ -404,7 +407,7 @@ suite! {
     a_server_gets_what_its_predecessor_had_not_consumed closing_client_wakes_when_its_message_is_acknowledged_by_hand
 }
 
-// A pipe has one client at a time, so that nothing is told here of two.
+// A pipe has one client at a time, so there is no test of two here.
 mod fifo {
     macro_rules! cases {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("fifo") })* };
@@ -418,7 +421,7 @@ mod fifo {
     }
 }
 
-/// A client with this name comes, is sent so many messages, and goes without having consumed any.
+/// A client with this name connects, is sent so many messages, and ends without having consumed any.
 fn comes_and_goes(listener: &Listener, endpoint: &str, client_id: &str, messages: i64) {
     let client = Channel::connect(endpoint, &options(&[("client_id", client_id.into())]), SOON).unwrap();
     let to_client = listener.accept(SOON).unwrap();
@@ -446,7 +449,7 @@ fn visitors_for_whom_nothing_is_kept_do_not_displace_an_absent_client() {
 }
 
 #[test]
-fn what_is_lost_of_absent_clients_is_an_event_a_counter_and_listed() {
+fn losses_of_disconnected_clients_are_reported_counted_and_listed() {
     let endpoint = name("unix");
     let few = options(&[("absent_clients", Value::Int(2))]);
     let listener = Listener::listen(&endpoint, &few).unwrap();

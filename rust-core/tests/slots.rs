@@ -34,7 +34,7 @@ fn pair_with(one: Options, two: Options) -> (Channel, Channel) {
     (dialling.join().unwrap(), accepted)
 }
 
-/// Numbers of which each says where it stands and in which array.
+/// Returns numbers that encode their position and their array.
 pub fn numbers(seed: u64, bytes: usize) -> Vec<u64> {
     (0..bytes as u64 / 8).map(|i| seed << 32 | i).collect()
 }
@@ -114,7 +114,7 @@ fn array_of_each_type_order_and_length_arrives() {
                 let data = data.repeat(if shape.len() == 1 { 1 } else { 2 });
                 let array = NdArray { dtype, order, shape, data: data.into() };
                 let value = Value::Array(vec![Value::NdArray(array.clone()), Value::NdArray(array)]);
-                // Those of bool have no slot, and come in pieces while they are sent.
+                // Arrays of bool have no slot, and are sent in pieces.
                 let message = thread::scope(|scope| {
                     scope.spawn(|| one.send(&value, SOON).unwrap());
                     two.recv(SOON).unwrap()
@@ -132,7 +132,7 @@ fn views_that_are_held_make_arrays_go_through_the_ring_and_nothing_waits() {
     open(&one, &two);
     let mut held = Vec::new();
     for seed in 0..40 {
-        // Longer than the ring: what finds no slot comes in pieces while it is sent.
+        // Longer than the ring: an array without a slot is sent in pieces.
         let sending = thread::scope(|scope| {
             let sending = scope.spawn(|| one.send(&array(seed, 1 << 20), SOON));
             held.push(two.recv(SOON).unwrap());
@@ -202,7 +202,7 @@ fn replay_over_a_new_link_brings_the_array() {
     sender.send(&array(1, 1 << 20), SOON).unwrap();
     let view = elements(&first.recv(SOON).unwrap(), "");
     assert!(is_shared(&view.data));
-    // Gone before it has consumed it.
+    // Ended before it has consumed it.
     drop((first, listener));
     let listener = Listener::listen(&name, &options()).unwrap();
     let sending = thread::spawn(move || {
@@ -230,7 +230,7 @@ fn array_above_the_limit_is_refused_and_leaves_the_channel_whole() {
     assert_eq!(elements(&two.recv(SOON).unwrap(), "").elements::<u64>().unwrap(), numbers(2, 1 << 19));
 }
 
-/// A gigabyte with `LINKSPAN_FULL=1`, and a quarter of it every day: most of the time goes into pages that the kernel clears.
+/// A gigabyte with `LINKSPAN_FULL=1`, and a quarter of it in a daily run: the kernel's clearing of pages takes most of the time.
 #[test]
 fn array_of_a_gigabyte_arrives_as_a_view() {
     let most = short_or_full(1 << 28, 1 << 30);
@@ -238,7 +238,7 @@ fn array_of_a_gigabyte_arrives_as_a_view() {
     let left = std::fs::read_to_string("/proc/meminfo").unwrap();
     let left = left.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap();
     let left: u64 = left.trim().trim_end_matches(" kB").trim().parse().unwrap();
-    // Three times as much would be needed; a smaller machine takes what it has.
+    // Three times as much would be needed; a smaller machine uses what it has.
     let bytes = most.min(left as usize * 1024 / 6 / LONG * LONG);
     let mut sends = limited(limit);
     sends.replay_bytes = 2 * limit;

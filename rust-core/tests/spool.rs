@@ -1,4 +1,4 @@
-//! The directory of files: what people and scripts see of it, what survives whom, what is refused and kept.
+//! The directory of files: its view for people and scripts, its lifetime, rejected files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn bash(directory: &Path, script: &str) -> std::process::Output {
 }
 
 #[test]
-fn a_call_leaves_nothing_behind_and_its_files_can_be_read() {
+fn call_leaves_no_files_and_they_are_readable_meanwhile() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
     let client = Channel::connect(&endpoint, &called("panel-7f3a"), SOON).unwrap();
@@ -54,7 +54,7 @@ fn a_call_leaves_nothing_behind_and_its_files_can_be_read() {
     assert_eq!(about.at("pid").unwrap().as_u64().unwrap(), u64::from(std::process::id()));
     drop(client);
     server.close(SOON).unwrap();
-    // Who has a name comes back; the server's file goes with it.
+    // A client with a name may return; the server's file is removed with the server.
     assert_eq!(names(&directory.join("hello")), ["panel-7f3a"]);
 }
 
@@ -84,7 +84,7 @@ fn failures_reach_the_caller() {
 }
 
 #[test]
-fn a_script_calls_with_mv_and_ls_alone() {
+fn script_calls_with_mv_and_ls_alone() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     thread::scope(|s| {
@@ -116,9 +116,9 @@ fn a_script_calls_with_mv_and_ls_alone() {
 }
 
 #[test]
-fn a_script_serves_with_ls_cat_mv_and_rm() {
+fn script_serves_with_ls_cat_mv_and_rm() {
     let (endpoint, directory) = place();
-    // Made by hand, so nobody wipes it.
+    // Made by hand, so it is not wiped.
     fs::create_dir_all(directory.join("server")).unwrap();
     let client = Channel::connect(&endpoint, &json(), Duration::ZERO).unwrap();
     thread::scope(|s| {
@@ -154,7 +154,7 @@ fn a_script_serves_with_ls_cat_mv_and_rm() {
 }
 
 #[test]
-fn what_cannot_be_read_is_kept_and_answered_and_keeps_nobody_waiting() {
+fn unreadable_request_is_kept_and_answered_and_blocks_no_other() {
     let (endpoint, directory) = place();
     let mut options = json();
     options.set("max_message_size", &Value::Int(1000)).unwrap();
@@ -196,11 +196,11 @@ fn what_cannot_be_read_is_kept_and_answered_and_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_file_that_is_written_in_place_is_taken_once_it_is_whole() {
+fn file_written_in_place_is_taken_once_it_is_whole() {
     use std::io::Write;
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
-    // What mv does when it comes from another file system.
+    // What mv does between file systems.
     let mut file = fs::File::create(directory.join("server/copied.json")).unwrap();
     file.write_all(b"[1, ").unwrap();
     assert_eq!(server.next(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
@@ -228,7 +228,7 @@ fn requests_wait_for_the_next_server() {
 }
 
 #[test]
-fn messages_stay_until_they_are_consumed_whoever_leaves() {
+fn messages_stay_until_they_are_consumed() {
     let (endpoint, directory) = place();
     let listener = Listener::listen(&endpoint, &json()).unwrap();
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
@@ -241,7 +241,7 @@ fn messages_stay_until_they_are_consumed_whoever_leaves() {
         let message = reader.recv(SOON).unwrap();
         assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
     }
-    // Two are consumed, because the third was asked for; the third was given and not consumed.
+    // Two are consumed, because the third was received; the third was delivered and not consumed.
     assert_eq!(names(&directory.join("server")).len(), 3);
     drop(reader);
     drop(listener);
@@ -254,7 +254,7 @@ fn messages_stay_until_they_are_consumed_whoever_leaves() {
 }
 
 #[test]
-fn a_server_that_died_between_answer_and_request_does_not_answer_again() {
+fn server_that_died_between_answer_and_request_does_not_answer_again() {
     let (endpoint, directory) = place();
     drop(Server::serve(&endpoint, &json()).unwrap());
     for (request, answer) in [
@@ -284,7 +284,7 @@ fn a_server_that_died_between_answer_and_request_does_not_answer_again() {
 }
 
 #[test]
-fn a_caller_who_gives_up_takes_the_request_back() {
+fn caller_that_gives_up_withdraws_the_request() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
     let client = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
@@ -293,7 +293,7 @@ fn a_caller_who_gives_up_takes_the_request_back() {
     assert!(names(&directory.join("server")).is_empty());
     assert_eq!(server.next(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
 
-    // Taken already: the answer comes too late, and nothing of it stays.
+    // Already taken: the answer is too late, and is dropped.
     thread::scope(|s| {
         let caller = s.spawn(|| client.call(&Value::Int(2), Duration::from_millis(200)));
         let request = server.next(SOON).unwrap().unwrap();
@@ -302,7 +302,7 @@ fn a_caller_who_gives_up_takes_the_request_back() {
     });
     assert!(names(&directory.join("client")).is_empty() && names(&directory.join("server")).is_empty());
 
-    // Answered in the same moment: it is met later, counted, and not taken for the next answer.
+    // Answered at the same moment: it is met later, counted, and not mistaken for the next answer.
     let asked = client.start_call(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
     client.finish_call(asked, Duration::ZERO).unwrap_err();
     serve_one(&server);
@@ -337,7 +337,7 @@ fn one_server_and_one_client_of_each_name() {
 }
 
 #[test]
-fn who_waits_for_a_spool_finds_it_when_it_is_made() {
+fn waiting_client_finds_a_spool_when_it_is_made() {
     let (endpoint, directory) = place();
     let error = Channel::connect(&endpoint, &json(), Duration::ZERO).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -351,7 +351,7 @@ fn who_waits_for_a_spool_finds_it_when_it_is_made() {
         client.join().unwrap().send(&Value::Int(1), SOON).unwrap();
         assert!(!server.next(SOON).unwrap().unwrap().wants_reply());
     });
-    // The place keeps: it takes messages while nobody serves it.
+    // The spool keeps messages: it accepts them without a server.
     let client = Channel::connect(&endpoint, &json(), Duration::ZERO).unwrap();
     client.send(&Value::Int(2), Duration::ZERO).unwrap();
     client.close(SOON).unwrap();
@@ -359,7 +359,7 @@ fn who_waits_for_a_spool_finds_it_when_it_is_made() {
 }
 
 #[test]
-fn a_hundred_clients_at_once() {
+fn hundred_clients_at_once() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     thread::scope(|s| {
@@ -399,7 +399,7 @@ fn services_side_by_side_do_not_meet() {
 }
 
 #[test]
-fn the_server_s_side_of_a_channel_sends_to_its_one_client() {
+fn server_s_side_of_a_channel_sends_to_its_one_client() {
     let (endpoint, directory) = place();
     let server = Channel::open(&endpoint, &json(), SOON).unwrap();
     assert_eq!(server.try_send(&Value::Int(0)).unwrap_err().kind(), ErrorKind::Full);
@@ -411,7 +411,7 @@ fn the_server_s_side_of_a_channel_sends_to_its_one_client() {
     for i in 1..3i64 {
         assert_eq!(client.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
     }
-    // What was not consumed waits for its next incarnation.
+    // Unconsumed messages wait for its next incarnation.
     drop(client);
     let client = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
     assert_eq!(client.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
@@ -425,7 +425,7 @@ fn the_server_s_side_of_a_channel_sends_to_its_one_client() {
 }
 
 #[test]
-fn back_pressure_and_who_waits_is_woken() {
+fn full_spool_blocks_the_sender_until_there_is_room() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let mut options = Options::default();
@@ -451,7 +451,7 @@ fn back_pressure_and_who_waits_is_woken() {
             assert_eq!(server.next(SOON).unwrap().unwrap().body().len(), 10_000);
         }
     });
-    // One that is longer than all that may wait goes where nothing waits.
+    // A message over the limit of waiting bytes is accepted where nothing else waits.
     drop(server.next(Duration::ZERO));
     let long = linkspan::Payload::from_bytes(linkspan::Encoding::Raw, vec![7; 300_000].into());
     client.send_payload(&long, SOON).unwrap();
@@ -459,7 +459,7 @@ fn back_pressure_and_who_waits_is_woken() {
 }
 
 #[test]
-fn a_directory_that_is_removed_is_told_and_the_next_start_works() {
+fn removed_directory_is_reported_and_the_next_start_works() {
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
     let client = Channel::connect(&endpoint, &called("panel"), SOON).unwrap();
@@ -479,7 +479,7 @@ fn a_directory_that_is_removed_is_told_and_the_next_start_works() {
 }
 
 #[test]
-fn in_a_place_nobody_hangs_up_and_leaving_waits_for_nobody() {
+fn spool_has_no_hang_up_and_close_waits_for_no_peer() {
     let (endpoint, directory) = place();
     let listener = Listener::listen(&endpoint, &json()).unwrap();
     for i in 0..3i64 {
@@ -496,7 +496,7 @@ fn in_a_place_nobody_hangs_up_and_leaving_waits_for_nobody() {
     }
     assert_eq!(server.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     assert!(server.events().iter().all(|event| event.kind != linkspan::EventKind::Disconnected));
-    // What it was given counts as consumed when it takes its leave.
+    // Delivered messages count as consumed when it closes.
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
     client.send(&Value::Int(3), SOON).unwrap();
     server.recv(SOON).unwrap();
@@ -508,7 +508,7 @@ fn in_a_place_nobody_hangs_up_and_leaving_waits_for_nobody() {
 }
 
 #[test]
-fn what_is_acknowledged_by_hand_stays_until_it_is() {
+fn manually_acknowledged_messages_stay_until_then() {
     let (endpoint, directory) = place();
     let mut by_hand = json();
     by_hand.set("ack", &"manual".into()).unwrap();
@@ -537,7 +537,7 @@ fn what_is_acknowledged_by_hand_stays_until_it_is() {
 }
 
 #[test]
-fn a_descriptor_tells_an_event_loop_of_every_message() {
+fn descriptor_signals_every_message_to_an_event_loop() {
     let (endpoint, _) = place();
     let server = Channel::open(&endpoint, &json(), SOON).unwrap();
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();

@@ -1,4 +1,4 @@
-//! What a spool keeps and for how long: restarts of the machine, durability, what the dead have left, who is listed.
+//! The lifetime of a spool's files: restarts of the machine, durability, files of dead clients, listings.
 
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
@@ -69,18 +69,18 @@ fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
 }
 
 #[test]
-fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
-    alone!(a_durable_spool_lies_in_the_state_directory_and_outlives_everything);
+fn durable_spool_lies_in_the_state_directory_and_outlives_everything() {
+    alone!(durable_spool_lies_in_the_state_directory_and_outlives_everything);
     let endpoint = name("spool");
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     let state = PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(&file);
-    // Nobody serves it yet: who wants it to last makes it.
+    // There is no server yet: a client that needs it durable creates it.
     let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
     client.close(SOON).unwrap();
     assert_eq!(names(&state.join("server")).len(), 1);
     assert!(state.join(".durable").exists() && !state.join(".boot").exists());
-    // Who does not ask for it finds it too.
+    // A client without the option finds it, too.
     let client = Channel::connect(&endpoint, &json(), NOW).unwrap();
     client.send(&Value::Int(2), SOON).unwrap();
     clean().unwrap();
@@ -96,8 +96,8 @@ fn a_durable_spool_lies_in_the_state_directory_and_outlives_everything() {
 }
 
 #[test]
-fn durable_spool_is_served_by_one_who_does_not_say_durable() {
-    alone!(durable_spool_is_served_by_one_who_does_not_say_durable);
+fn durable_spool_is_served_without_the_option_durable() {
+    alone!(durable_spool_is_served_without_the_option_durable);
     let endpoint = name("spool");
     let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
@@ -107,16 +107,16 @@ fn durable_spool_is_served_by_one_who_does_not_say_durable() {
     let error = Server::serve(&endpoint, &durable()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::AddressInUse, "it is the same spool");
     drop(server);
-    // What it sends is on the disk, too: a volatile spool of the name was not made.
+    // Its messages are on the disk, too: no volatile spool of the name was created.
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     assert!(!PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file).exists());
 }
 
 #[test]
-fn who_waits_finds_a_durable_spool_too() {
-    alone!(who_waits_finds_a_durable_spool_too);
+fn waiting_client_finds_a_durable_spool() {
+    alone!(waiting_client_finds_a_durable_spool);
     let endpoint = name("spool");
-    // The state directory is there already.
+    // The state directory exists already.
     drop(Channel::connect(&name("spool"), &durable(), NOW).unwrap());
     std::thread::scope(|s| {
         let (options, waits) = told_while_waiting();
@@ -130,8 +130,8 @@ fn who_waits_finds_a_durable_spool_too() {
 }
 
 #[test]
-fn what_is_durable_has_reached_the_disk_before_send_returns() {
-    alone!(what_is_durable_has_reached_the_disk_before_send_returns);
+fn durable_message_is_on_the_disk_before_send_returns() {
+    alone!(durable_message_is_on_the_disk_before_send_returns);
     let folder = folder();
     let directory = folder.path().join("jobs");
     let endpoint = format!("spool:{}", directory.display());
@@ -161,8 +161,8 @@ fn what_is_durable_has_reached_the_disk_before_send_returns() {
 }
 
 #[test]
-fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
-    alone!(what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept);
+fn files_of_dead_clients_are_swept_and_fetchable_answers_kept() {
+    alone!(files_of_dead_clients_are_swept_and_fetchable_answers_kept);
     let (endpoint, directory) = place();
     drop(Server::serve(&endpoint, &json()).unwrap());
     let (client, hello) = (directory.join("client"), directory.join("hello"));
@@ -182,9 +182,9 @@ fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
     put(&hello, "php-7+00ff00ff", NOW);
     put(&hello, "panel", NOW);
     put(&hello, "old", TWO_DAYS);
-    // A beginning that a dead sender left where files need a name.
+    // An unfinished file of a dead sender on a file system where files need a name.
     put(&directory.join("server"), &format!(".new.{number}.php-7+00ff00ff.json"), NOW);
-    // Requests of the dead are served all the same.
+    // Requests of dead clients are served all the same.
     put(&directory.join("server"), &format!("{number}.php-9+00ff00ff.json"), TWO_DAYS);
     let server = Server::serve(&endpoint, &json()).unwrap();
     assert_eq!(names(&client), [format!("{number}.panel.json"), "job.json".to_owned()]);
@@ -192,14 +192,14 @@ fn what_the_dead_left_is_swept_and_what_somebody_may_fetch_is_kept() {
     assert_eq!(all_names(&directory.join("rejected")), [""; 0]);
     assert_eq!(all_names(&directory.join("server")), [format!("{number}.php-9+00ff00ff.json")]);
     assert_eq!(serve_one(&server), Value::Int(1));
-    // Whoever asked is gone and never comes back: there is nobody to answer.
+    // The client has ended and never returns: the answer is dropped.
     assert_eq!(names(&client).len(), 2);
     assert!(names(&directory.join("server")).is_empty());
 }
 
 #[test]
-fn the_dead_are_never_many_however_long_a_server_lives() {
-    alone!(the_dead_are_never_many_however_long_a_server_lives);
+fn files_of_dead_clients_stay_few_beside_a_long_running_server() {
+    alone!(files_of_dead_clients_stay_few_beside_a_long_running_server);
     let (endpoint, directory) = place();
     let _server = Server::serve(&endpoint, &json()).unwrap();
     let (client, hello) = (directory.join("client"), directory.join("hello"));
@@ -232,7 +232,7 @@ fn numbers_go_on_where_the_last_incarnation_stopped() {
             assert_eq!(server.next(SOON).unwrap().unwrap().sequence(), life * 2 + i);
         }
     }
-    // Above what others have used, too, though nothing of it is left but a script's file.
+    // Above the numbers that others have used, even if only a script's file is left.
     put(&directory.join("server"), "00000000000000000070.other.data.json", NOW);
     let client = Channel::connect(&endpoint, &called("late"), SOON).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
@@ -241,8 +241,8 @@ fn numbers_go_on_where_the_last_incarnation_stopped() {
 }
 
 #[test]
-fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
-    alone!(who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned);
+fn server_is_listed_and_unused_spool_is_cleaned() {
+    alone!(server_is_listed_and_unused_spool_is_cleaned);
     let (endpoint, directory) = place();
     let listed = || list().unwrap().into_iter().find(|listed| listed.endpoint == endpoint);
     let server = Server::serve(&endpoint, &called("worker")).unwrap();
@@ -263,7 +263,7 @@ fn who_serves_is_listed_and_what_is_empty_and_nobody_s_is_cleaned() {
     server.close(SOON).unwrap();
     assert!(cleaned() && !directory.exists());
     assert!(!cleaned());
-    // What somebody made by hand stays.
+    // A spool made by hand stays.
     fs::create_dir_all(directory.join("server")).unwrap();
     assert!(!cleaned() && directory.exists());
     fs::remove_dir_all(directory).unwrap();
@@ -287,8 +287,8 @@ fn listener_restart_with_messages_of_the_same_number_both_ways_keeps_both() {
 }
 
 #[test]
-fn a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing() {
-    alone!(a_client_that_finds_a_spool_in_the_moment_it_is_cleaned_loses_nothing);
+fn client_that_joins_during_clean_loses_nothing() {
+    alone!(client_that_joins_during_clean_loses_nothing);
     let (endpoint, _) = place();
     for _ in 0..200 {
         drop(Server::serve(&endpoint, &json()).unwrap());
@@ -330,9 +330,9 @@ fn modes_and_groups() {
     let group = rustix::process::getegid().as_raw();
     options.set("group", &Value::from(group)).unwrap();
     let server = Server::serve(&endpoint, &options).unwrap();
-    // Who shares it puts files into its directories, and nothing in the place of one of these.
+    // Its users put files into its directories, and cannot replace the directories.
     assert_eq!((mode(&directory), mode(&directory.join("client"))), (0o2750, 0o2770));
-    // Whoever comes writes as the spool is.
+    // A client writes with the mode of the spool.
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
     let [name] = &names(&directory.join("server"))[..] else { panic!("one message") };
@@ -346,8 +346,8 @@ fn modes_and_groups() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_leaves_nothing_half_done() {
-    alone!(a_full_disk_is_told_and_leaves_nothing_half_done);
+fn full_disk_is_reported_and_leaves_no_partial_file() {
+    alone!(full_disk_is_reported_and_leaves_no_partial_file);
     let folder = folder();
     let path = folder.path().display().to_string();
     let script = "mount -t tmpfs -o size=1m tmpfs \"$1\" && shift && exec \"$@\"";
@@ -377,7 +377,7 @@ fn inside_a_full_disk() {
     let small = client.encode(&Value::from("small")).unwrap();
     let asked = client.start_call(&small, SOON).unwrap();
     let request = server.next(SOON).unwrap().unwrap();
-    // Somebody else takes what is left.
+    // Another program takes the rest.
     let mut number = 0;
     while fs::write(folder.join(format!("ballast{number}")), vec![0; 4096]).is_ok() {
         number += 1;
@@ -389,7 +389,7 @@ fn inside_a_full_disk() {
     }
     assert_eq!(all_names(&directory.join("server")), ["00000000000000000001.panel.json"]);
     assert_eq!(all_names(&directory.join("client")), [""; 0]);
-    // The message and the request are still theirs who have them.
+    // The message and the request still belong to their receivers.
     for i in 0..number.min(40) {
         fs::remove_file(folder.join(format!("ballast{i}"))).unwrap();
     }

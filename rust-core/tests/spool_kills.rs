@@ -53,7 +53,7 @@ fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Pa
     status.signal().is_some()
 }
 
-/// Where to kill: the name of a call, and which of them it is to be.
+/// Returns the moments of a kill: the name of a call, and which of them.
 fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
     let trace = given.with_extension("trace");
     let traced = format!("trace={CALLS}");
@@ -75,7 +75,7 @@ fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
     (0..budget).map(|i| all[(i * total / budget + shift) % total].clone()).collect()
 }
 
-/// Kills a life at every moment of one, and calls `between` after each; at least half of them have to come about.
+/// Kills a life at every moment, and calls `between` after each; at least half of the kills have to happen.
 fn kill_at_every_moment(role: &str, endpoint: &str, given: &Path, mut between: impl FnMut(i64)) {
     let moments = moments(role, endpoint, given);
     between(0);
@@ -93,7 +93,7 @@ fn kill_at_every_moment(role: &str, endpoint: &str, given: &Path, mut between: i
     assert!(killed * 2 > tries, "only {killed} of {tries} came to the call that was to kill them");
 }
 
-/// What a spool holds once the next server has come and gone.
+/// Checks the files of a spool after the next server has started and ended.
 fn nothing_is_left(endpoint: &str, directory: &Path) {
     Server::serve(endpoint, &Options::default()).unwrap().close(SOON).unwrap();
     for folder in ["server", "client", "rejected"] {
@@ -103,7 +103,7 @@ fn nothing_is_left(endpoint: &str, directory: &Path) {
 }
 
 #[test]
-fn what_a_client_was_told_is_accepted_arrives_whenever_it_is_killed() {
+fn accepted_message_arrives_whenever_its_client_is_killed() {
     let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
@@ -135,7 +135,7 @@ fn what_a_client_was_told_is_accepted_arrives_whenever_it_is_killed() {
 }
 
 #[test]
-fn a_caller_that_is_killed_disturbs_nobody() {
+fn killed_caller_disturbs_no_peer() {
     let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
@@ -162,11 +162,11 @@ fn a_caller_that_is_killed_disturbs_nobody() {
 }
 
 #[test]
-fn a_server_that_is_killed_keeps_no_caller_waiting_once_the_next_is_there() {
+fn callers_of_a_killed_server_continue_with_the_next() {
     let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
-    // For those who come first.
+    // For the first clients.
     drop(Server::serve(&endpoint, &Options::default()).unwrap());
     let (done, given) = (AtomicBool::new(false), folder.path().join("given"));
     let answered = Mutex::new(0i64);
@@ -182,7 +182,7 @@ fn a_server_that_is_killed_keeps_no_caller_waiting_once_the_next_is_there() {
             client.stats().at("dropped").unwrap().as_u64().unwrap()
         });
         kill_at_every_moment("serve", &endpoint, &given, |_| {
-            // The next one serves what was left.
+            // The next one serves the remaining requests.
             let next = Server::serve(&endpoint, &Options::default()).unwrap();
             let request = next.next(SOON).unwrap().unwrap();
             request.reply(&Value::from(vec![Value::Int(-1), request.value().unwrap().clone()])).unwrap();

@@ -1,4 +1,4 @@
-//! What is kept and how it is written: values and their encodings, files, journals, spools, regions.
+//! Storage and encodings: values, files, journals, spools, regions.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! SIGKILL at every system call of connecting, accepting, sending, receiving, publishing and leaving: strace injects it into a
-//! thread of a victim, call by call. After each the survivor goes on, the next incarnation does its whole part, nothing more is
-//! held, and no name is left that the next start would not have cleaned.
+//! SIGKILL at every system call of connecting, accepting, sending, receiving, publishing and ending: strace injects it
+//! into a thread of a victim, call by call. After each the survivor continues, the next incarnation completes its part,
+//! nothing more is held, and no name is left that the next start would not have cleaned.
 //!
 //! Where there are more calls than the budget, they are sampled evenly, from a start that `LINKSPAN_SEED` sets;
 //! `LINKSPAN_FULL=1` takes all.
@@ -22,7 +22,7 @@ const BUDGET: usize = 16;
 /// How many times a victim does its part: all three sizes of message, and answers.
 const TIMES: i64 = 9;
 
-/// How many lives there are for each kill to come about.
+/// The number of lives in which each kill may happen.
 const LIVES: usize = 3;
 
 /// Which of a victim's threads is killed.
@@ -46,11 +46,11 @@ impl Tracer {
             .stderr(Stdio::piped())
             .spawn()
             .expect("strace has to be installed, see tools/apt.sh");
-        // From when it says so, it counts.
+        // It counts from its message on.
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let said = lines.next().expect("strace ended at once").unwrap();
         assert!(said.contains("attached"), "strace: {said}");
-        // What it says later, that the process has ended, is of no interest, but it needs somebody to say it to.
+        // Its later message, that the process has ended, is not needed, but the pipe needs a reader.
         std::thread::spawn(move || lines.for_each(drop));
         Tracer(child)
     }
@@ -61,7 +61,7 @@ impl Tracer {
     }
 }
 
-/// What one case needs again and again.
+/// The repeated parameters of one case.
 struct Case {
     thread: Thread,
     survivor: Survivor,
@@ -93,13 +93,13 @@ impl Case {
         ended.signal().is_some()
     }
 
-    /// The calls of one whole life and how often each came.
+    /// Returns the calls of one whole life and how often each was made.
     fn calls(&mut self) -> BTreeMap<String, usize> {
         let file = format!("{}/trace", self.folder);
         assert!(!self.traced(&["-o", &file]), "killed by nobody");
         let mut calls = BTreeMap::new();
         for line in read_to_string(&file).unwrap().lines() {
-            // A call that was under way when strace came is a restart; its beginning counts, too.
+            // A call that was under way when strace attached is a restart; its beginning counts, too.
             if let Some((name, _)) =
                 line.split_once('(').filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
             {
@@ -134,7 +134,8 @@ fn survives(transport: &str, role: Role, thread: Thread) {
     let mut case = Case { thread, survivor, folder, incarnation: 0 };
     let mut calls = case.calls();
     for _ in 1..LIVES {
-        // How often a wait has to look differs: what every life comes to is taken, and the first of what some come to.
+        // The number of polls of a wait differs: the calls of every life are taken, and the first of those of some
+        // lives.
         let again = case.calls();
         for name in again.keys() {
             calls.entry(name.clone()).or_insert(1);
@@ -154,7 +155,7 @@ fn survives(transport: &str, role: Role, thread: Thread) {
         println!("{transport} {role:?} {thread:?}: {name} {nth}");
         let inject = format!("inject={name}:signal=KILL:when={nth}");
         let words = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject];
-        // A wait can be over before it begins, so a few calls come only in some lives.
+        // A wait can be over before it begins, so a few calls occur only in some lives.
         killed += usize::from((0..LIVES).any(|_| case.traced(&words)));
         // The next incarnation, left alone, does its whole part.
         let next = case.victim(None);

@@ -33,7 +33,7 @@ fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<Strin
     let mut counts = BTreeMap::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
         let Some((_, call)) = line.split_once(' ') else { continue };
-        // What another thread interrupted is written in two parts.
+        // A call that another thread interrupted is printed in two parts.
         if let Some((name, _)) = call.trim().split_once('(').filter(|(name, _)| !name.contains(' ')) {
             *counts.entry(name.to_owned()).or_default() += 1;
         }
@@ -68,7 +68,8 @@ fn dialogue(transport: &str) {
     });
 }
 
-/// One who has just said something is there. A side that is not scheduled for longer than that is asked for, so some are allowed.
+/// A peer that has just sent something is there. A side that is not scheduled for longer than that is probed, so some
+/// probes are allowed.
 fn asks_rarely_in_a_dialogue(transport: &str, test: &str) {
     let calls = "poll,ppoll,read,write,sendto,sendmsg,recvfrom,recvmsg";
     let Some(counts) = traced(test, calls, || dialogue(transport)) else { return };
@@ -93,10 +94,10 @@ fn dialogue_over_fifo_does_not_ask_before_each_message_whether_the_peer_is_there
     );
 }
 
-/// The receiver sleeps before each message and says nothing: that it has fallen asleep anew shows that it is there.
+/// The receiver parks before each message and sends nothing: parking again shows that it is there.
 #[test]
-fn one_way_to_a_sleeper_over_shared_memory_does_not_ask_before_each_message_whether_it_is_there() {
-    let test = "one_way_to_a_sleeper_over_shared_memory_does_not_ask_before_each_message_whether_it_is_there";
+fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
+    let test = "one_way_to_a_parked_peer_does_not_probe_before_each_message";
     let work = || {
         let mut options = Options::default();
         options.set("spin", &Value::from(0)).unwrap();
@@ -114,7 +115,7 @@ fn one_way_to_a_sleeper_over_shared_memory_does_not_ask_before_each_message_whet
     assert!(of(&counts, &["poll", "ppoll"]) < ROUNDS as usize / 2, "{counts:?}");
 }
 
-/// One who makes room for the next piece is there.
+/// A peer that makes room for the next piece is there.
 #[test]
 fn large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_is_there() {
     const LARGE: usize = 100;
@@ -167,7 +168,7 @@ fn batches(transport: &str) {
     });
 }
 
-/// One there, one that says how far they were consumed, one back; some are allowed for the hello, and for looks in between.
+/// One frame there, one acknowledgement, one back; some more are allowed for the hello, and for polls in between.
 #[test]
 fn batch_over_a_stream_takes_one_write_and_hardly_more_reads() {
     let test = "batch_over_a_stream_takes_one_write_and_hardly_more_reads";

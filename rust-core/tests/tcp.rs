@@ -1,4 +1,4 @@
-//! TCP on this machine: addresses, deadlines, peers that break off, and who is kept out.
+//! TCP on this machine: addresses, deadlines, peers that disconnect, and refused peers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn any_port() -> String {
 }
 
 #[test]
-fn a_port_that_was_left_open_is_shown() {
+fn port_that_was_left_open_is_shown() {
     let listener = Listener::listen(&any_port(), &options()).unwrap();
     let shown = listener.endpoint();
     assert_ne!(address(&shown).port(), 0);
@@ -69,7 +69,7 @@ fn names_and_numbers_of_this_machine() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 
-/// A listener that answers nobody: its queue is full, so the kernel takes no further connection and says nothing.
+/// A listener that never accepts: its queue is full, so the kernel completes no further connection and reports nothing.
 fn black_hole() -> (TcpListener, Vec<TcpStream>, String) {
     let socket =
         rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
@@ -86,7 +86,7 @@ fn black_hole() -> (TcpListener, Vec<TcpStream>, String) {
 }
 
 #[test]
-fn who_never_answers_is_waited_for_until_the_deadline_and_no_longer() {
+fn silent_peer_is_waited_for_until_the_deadline() {
     let (_listener, _waiting, endpoint) = black_hole();
     for wait in [Duration::ZERO, Duration::from_millis(300)] {
         let error = Channel::connect(&endpoint, &options(), wait).err().unwrap();
@@ -102,7 +102,7 @@ fn who_never_answers_is_waited_for_until_the_deadline_and_no_longer() {
     });
 }
 
-/// Says no hello to whoever connects, but this; gives all that it was told.
+/// Answers a connection with these bytes instead of a hello; returns everything that it received.
 fn impostor(says: impl FnOnce(&mut TcpStream) + Send + 'static) -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind(address(&any_port())).unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
@@ -122,7 +122,7 @@ fn impostor(says: impl FnOnce(&mut TcpStream) + Send + 'static) -> (String, mpsc
 }
 
 #[test]
-fn nothing_is_said_to_one_who_does_not_know_the_token() {
+fn peer_without_the_token_gets_no_answer() {
     let frame = |body: &[u8]| {
         let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
         [&header.to_bytes()[..], body].concat()
@@ -135,7 +135,7 @@ fn nothing_is_said_to_one_who_does_not_know_the_token() {
     let heard = told.recv_timeout(SOON).unwrap();
     assert_eq!(heard.len(), HEADER + 32, "a random number, and no word more");
 
-    // One who passes the question on to the right listener gets an answer that is good there alone.
+    // A process that forwards the exchange to the right listener gets an answer that is valid only there.
     let server = Server::serve(&any_port(), &options()).unwrap();
     let right = address(server.endpoint());
     let (endpoint, told) = impostor(move |stream| {
@@ -169,7 +169,7 @@ fn peers_that_break_off() {
         let check =
             |i: i64| assert_eq!(good.call(&Value::Int(i), SOON).unwrap().value().unwrap(), &Value::Int(i));
         check(0);
-        // Before it has said anything, before the proof, after it, in the middle of a frame.
+        // Before any byte, before the proof, after it, in the middle of a frame.
         reset(TcpStream::connect(address(&endpoint)).unwrap());
         let mut early = TcpStream::connect(address(&endpoint)).unwrap();
         early.write_all(&[b'L'; 10]).unwrap();
@@ -188,7 +188,7 @@ fn peers_that_break_off() {
 }
 
 #[test]
-fn a_reset_is_a_disconnection() {
+fn reset_is_disconnected() {
     for broken in ["reset", "half"] {
         let told = TcpListener::bind(address(&any_port())).unwrap();
         let endpoint = format!("tcp://{}", told.local_addr().unwrap());
@@ -198,7 +198,7 @@ fn a_reset_is_a_disconnection() {
         let a = Channel::connect(&endpoint, &plain, SOON).unwrap();
         let (mut peer, _) = told.accept().unwrap();
         peer.write_all(b"{\"n\":1}\n{\"n\":2}\n").unwrap();
-        // What came before the end is given first.
+        // Messages before the end are delivered first.
         assert_eq!(a.recv(SOON).unwrap().get("n").unwrap(), &Value::Int(1));
         drop(told);
         match broken {
@@ -212,7 +212,7 @@ fn a_reset_is_a_disconnection() {
 }
 
 #[test]
-fn a_subscriber_that_breaks_off_is_let_go_of() {
+fn subscriber_that_disconnects_is_removed() {
     let publisher = Publisher::new(&any_port(), &options()).unwrap();
     let good = Subscriber::new(publisher.endpoint(), &options()).unwrap();
     publisher.send(&Value::Int(0)).unwrap();
@@ -229,8 +229,8 @@ fn a_subscriber_that_breaks_off_is_let_go_of() {
 }
 
 #[test]
-fn listings_show_who_listens_and_forget_who_died() {
-    alone!(listings_show_who_listens_and_forget_who_died);
+fn listings_show_listeners_and_not_dead_ones() {
+    alone!(listings_show_listeners_and_not_dead_ones);
     let mut named = options();
     named.set("client_id", &"echo".into()).unwrap();
     let server = Server::serve(&any_port(), &named).unwrap();
@@ -263,7 +263,7 @@ fn listings_show_who_listens_and_forget_who_died() {
     assert!(!record.exists());
     assert!(registry::list().unwrap().iter().all(|one| one.endpoint != endpoint));
 
-    // What one who was killed leaves.
+    // The file of a killed process.
     std::fs::write(&record, "{}").unwrap();
     assert_eq!(registry::clean().unwrap().removed, [endpoint]);
     assert!(!record.exists());

@@ -28,7 +28,7 @@ fn each_side_shows_a_key_that_the_other_trusts() {
 /// An address of this machine that is not the loopback's.
 fn outer_address() -> Option<String> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: the kernel only looks for the way.
+    // Nothing is sent: the kernel only looks up the route.
     socket.connect("203.0.113.1:9").ok()?;
     Some(socket.local_addr().ok()?.ip().to_string())
 }
@@ -179,7 +179,7 @@ fn try_all() {
     };
     let (here, there) = (Side::new(), Side::new());
 
-    // Without keys nobody listens or connects, and nothing is sent.
+    // Without keys no process listens or connects, and nothing is sent.
     let refused = here.run(&format!("listen tcp://{host}:0"));
     assert!(refused.starts_with("PermissionDenied") && refused.contains("linkspan keys new"), "{refused}");
     let refused = here.run("listen tcp://0.0.0.0:0");
@@ -210,7 +210,7 @@ fn try_all() {
     // Our own key is trusted where it lies.
     assert_eq!(here.run(&call), "done");
 
-    // Who speaks no TLS, or stops in the midst of it, is let go of.
+    // A client without TLS, or one that stops in the middle of it, is disconnected.
     let address = endpoints.split(' ').next().unwrap().strip_prefix("tcp://").unwrap().to_owned();
     for words in [
         &b"LKSP, but no TLS, and long enough to be looked at by whoever listens here"[..],
@@ -226,7 +226,7 @@ fn try_all() {
     }
     assert_eq!(there.run(&call), "done");
 
-    // Who says nothing, or half of a first word, and stays, keeps nobody out, and is hung up on.
+    // Clients that send nothing, or half of a first record, and stay, keep no others out, and are disconnected.
     let silent: Vec<TcpStream> = (0..60)
         .map(|n| {
             let mut stream = TcpStream::connect(&address).unwrap();

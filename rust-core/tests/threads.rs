@@ -80,13 +80,13 @@ fn all_is_sent(transport: &str) {
 }
 
 #[test]
-fn messages_of_many_threads_on_one_channel_all_come_in_each_ones_order() {
+fn messages_of_many_threads_on_one_channel_arrive_in_order_per_thread() {
     for transport in ["shm", "unix", "tcp", "fifo"] {
         all_is_sent(transport);
     }
 }
 
-/// A wait that tells when it has begun, and ends when it is told to.
+/// A wait that signals its beginning, and ends on request.
 #[derive(Default)]
 struct Held {
     begun: AtomicBool,
@@ -120,7 +120,7 @@ impl Held {
 }
 
 #[test]
-fn turn_that_does_not_come_in_time_is_a_timeout_and_nothing_was_sent() {
+fn wait_for_a_turn_times_out_and_sends_nothing() {
     let endpoint = name("unix");
     let server = serve(&endpoint).unwrap();
     let channel = connect(&endpoint).unwrap();
@@ -140,7 +140,7 @@ fn turn_that_does_not_come_in_time_is_a_timeout_and_nothing_was_sent() {
         first
     });
     drop(first);
-    // Whoever comes then has its turn.
+    // The next thread then has its turn.
     let server = Arc::new(server);
     let answering = server.clone();
     let thread = thread::spawn(move || answering.run(|request| request.value().cloned()).unwrap());
@@ -257,9 +257,9 @@ fn listener_gives_its_peers_to_many_threads() {
     });
 }
 
-/// What a thread is told that comes second says what it can do: a name has one server.
+/// The error of a second thread names the alternative: a name has one server.
 #[test]
-fn second_thread_that_takes_requests_is_told_to_hand_them_on() {
+fn second_thread_that_receives_requests_is_refused() {
     let server = serve(&name("unix")).unwrap();
     let held = Held::default();
     thread::scope(|s| {
@@ -274,7 +274,7 @@ fn second_thread_that_takes_requests_is_told_to_hand_them_on() {
     });
 }
 
-/// Loops wait for ever where nothing is said, whatever the option `timeout` says for other calls.
+/// Loops wait without end by default, whatever the option `timeout` is for other calls.
 #[test]
 fn next_without_a_time_out_outlasts_the_option_of_that_name() {
     let mut options = Options::default();
@@ -298,7 +298,7 @@ fn next_without_a_time_out_outlasts_the_option_of_that_name() {
     assert_eq!(server.next(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
 }
 
-/// What a signal's handler or a callback does that wants the program to end.
+/// The actions of a signal handler or a callback that ends the program.
 #[test]
 fn close_out_of_a_callback_of_its_own_wait_ends_that_wait() {
     let server = serve(&name("unix")).unwrap();

@@ -1,5 +1,5 @@
-//! Channels, servers and their clients in detail, on every transport that has them. What each transport promises whatever
-//! goes over it is in the suite `conformance`.
+//! Channels, servers and their clients in detail, on every transport that has them. The promises common to all patterns
+//! are in the suite `conformance`.
 
 use std::sync::Mutex;
 use std::thread;
@@ -34,7 +34,7 @@ fn who_waits_hears_last_words_and_welcomes_the_next(t: &str) {
             let b = listener.accept(SOON).unwrap();
             b.send(&Value::from("back"), SOON).unwrap();
             assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("welcome"));
-            // Consumed is what the next receive says.
+            // The next receive acknowledges it.
             assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
         });
         assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::from("back"));
@@ -118,10 +118,10 @@ fn who_closes_says_how_far_it_came(t: &str) {
         a.send(&Value::Int(i), SOON).unwrap();
     }
     b.recv(SOON).unwrap();
-    // One that was only looked for was not consumed.
+    // A message that was only polled for was not consumed.
     assert!(b.poll().unwrap());
     b.close(SOON).unwrap();
-    // Nobody listens there any more; they would have gone to the next one.
+    // There is no listener any more; they would have gone to the next one.
     let error = a.close(Duration::from_millis(30)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("2 messages"), "{error}");
@@ -135,7 +135,8 @@ fn who_closes_says_how_far_it_came(t: &str) {
     client.close(SOON).unwrap();
 }
 
-/// Who polls sees the other side confirm, leave and hang up, and looks for a new link; what was confirmed stays so.
+/// A side that polls sees the other side acknowledge, close and hang up, and looks for a new link; the acknowledgement
+/// stays.
 fn closing_after_a_look_at_who_has_left(t: &str) {
     let endpoint = name(t);
     let options = Options::default();
@@ -155,7 +156,7 @@ fn closing_after_a_look_at_who_has_left(t: &str) {
     b.close(SOON).unwrap();
 }
 
-fn a_second_thread_in_one_direction(t: &str) {
+fn second_thread_in_one_direction(t: &str) {
     let (waits, waiting) = support::told_while_waiting();
     let (b, a) = pair(&name(t), &waits);
     thread::scope(|s| {
@@ -208,7 +209,7 @@ fn takes_many_peers(t: &str) -> bool {
     t != "fifo"
 }
 
-/// What such a name does instead: one after the other, and who comes too early is told at once.
+/// Such a name has one client after the other, and a second one is refused at once.
 fn a_second_client_is_refused(endpoint: &str) {
     let server = Server::serve(endpoint, &Options::default()).unwrap();
     thread::scope(|s| {
@@ -298,7 +299,7 @@ fn leaving_loses_nothing_that_was_taken_over(t: &str) {
     thread::scope(|s| {
         let answering = s.spawn(|| {
             server.next(SOON).unwrap().unwrap().reply(&large).unwrap();
-            // Gone without a word, with most of the answer still on this side.
+            // Ended without a close, with most of the answer still on this side.
             drop(server);
         });
         let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -315,7 +316,7 @@ fn leaving_loses_nothing_that_was_taken_over(t: &str) {
     });
 }
 
-fn a_descriptor_for_event_loops(t: &str) {
+fn descriptor_for_event_loops(t: &str) {
     let (a, b) = pair(&name(t), &Options::default());
     let fd = b.fileno().unwrap();
     assert!(!readable(fd, 0));
@@ -336,7 +337,7 @@ fn a_descriptor_for_event_loops(t: &str) {
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// A call that sends may be the first to notice that the peer has gone. An event loop waits for the descriptor alone.
+/// A call that sends may be the first to notice the end of the peer. An event loop waits for the descriptor alone.
 fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     let endpoint = name(t);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -350,7 +351,7 @@ fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     assert!(readable(fd, 0), "its end was not received yet");
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
     assert!(!readable(fd, 0), "its end was received");
-    // A side that connects again has to be called for that, and then sleeps until somebody listens.
+    // A side that connects again has to be called for that, and then sleeps until a process listens.
     let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let fd = a.fileno().unwrap();
     drop((b, listener.accept(SOON).unwrap(), listener));
@@ -369,7 +370,7 @@ fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
 }
 
-fn closing_wakes_who_waits(t: &str) {
+fn close_wakes_waiting_threads(t: &str) {
     let (waits, waiting) = support::told_while_waiting();
     let (a, _b) = pair(&name(t), &waits);
     let alone = Channel::open(&name(t), &waits, SOON).unwrap();
@@ -409,7 +410,7 @@ fn closing_gives_the_name_away(t: &str) {
     again.accept(SOON).unwrap();
 }
 
-fn a_server_is_called(t: &str) {
+fn server_is_called(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -447,10 +448,10 @@ suite! {
     leaving_loses_nothing_that_was_taken_over
     who_waits_hears_last_words_and_welcomes_the_next an_accepted_peer_is_gone_for_good
     open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came
-    closing_after_a_look_at_who_has_left a_second_thread_in_one_direction
+    closing_after_a_look_at_who_has_left second_thread_in_one_direction
     many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
-    a_descriptor_for_event_loops descriptor_is_readable_after_send_noticed_the_end on_wait_ends_a_wait
-    closing_wakes_who_waits a_server_is_called closing_gives_the_name_away
+    descriptor_for_event_loops descriptor_is_readable_after_send_noticed_the_end on_wait_ends_a_wait
+    close_wakes_waiting_threads server_is_called closing_gives_the_name_away
 }
 
 macro_rules! suite_of {
@@ -459,10 +460,10 @@ macro_rules! suite_of {
     };
 }
 
-// A place keeps what is in it whoever comes and goes: nobody hangs up there, and leaving waits for nobody. What takes the
-// place of the cases that are missing here is in the suite `spool`.
+// A store keeps its messages whichever process ends: there is no hang-up, and a close waits for no peer. The suite
+// `spool` replaces the cases that are missing here.
 suite_of! {
     spool: leaving_loses_nothing_that_was_taken_over
-    open_takes_both_roles a_second_thread_in_one_direction
-    many_clients_one_server a_handler_that_fails large_requests_and_replies on_wait_ends_a_wait closing_wakes_who_waits
+    open_takes_both_roles second_thread_in_one_direction
+    many_clients_one_server a_handler_that_fails large_requests_and_replies on_wait_ends_a_wait close_wakes_waiting_threads
 }

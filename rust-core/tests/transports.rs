@@ -1,4 +1,5 @@
-//! A transport is one folder and one line: no layer above names one, the folders don't know each other, and what they share names none.
+//! A transport is one folder and one line: no layer above names one, the folders do not use each other, and shared
+//! modules name none.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +33,7 @@ fn named(path: &str, source: &str) -> Vec<String> {
                 && own.is_none()
                 && (code.contains(&format!("super::{folder}::"))
                     || code.trim_end().ends_with(&format!("use super::{folder};")));
-            // What stands in the texts of errors is for people.
+            // Words in the texts of errors are for people.
             let by_word = !inside && code.contains(&format!("== \"{folder}\""));
             if by_path || by_super || by_word {
                 found.push(format!("{path}:{}: names the transport {folder}", number + 1));

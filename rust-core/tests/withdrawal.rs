@@ -42,7 +42,7 @@ fn call_that_timed_out_before_the_server_took_it_is_not_carried_out() {
             &Value::from("done"),
             "{transport}"
         );
-        // A spool's request was a file, and it is gone; elsewhere the server has met it.
+        // A spool's request was a file, which is removed; elsewhere the server has received it.
         assert_eq!(dropped(&server.stats()), u64::from(transport != "spool"), "{transport}");
         server.close(SOON).unwrap();
     }
@@ -87,7 +87,7 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
         client.send(&Value::from("behind"), SOON).unwrap();
         let next = || channel.recv(SOON).unwrap();
         assert_eq!(next().value().unwrap(), &Value::from("before"), "{transport}");
-        // A look changes no order.
+        // A poll does not change the order.
         assert!(channel.poll().unwrap());
         assert_eq!(next().value().unwrap(), &Value::from("between"), "{transport}: 1 was withdrawn");
         let request = next();
@@ -123,7 +123,7 @@ fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
                                 Ok(_) => answered += 1,
                                 Err(e) => {
                                     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-                                    // A time-out may come before the request is sent.
+                                    // A time-out may pass before the request is sent.
                                     sent += u64::from(e.text().contains("was sent"));
                                 }
                             }
@@ -164,7 +164,7 @@ fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
 }
 
 #[test]
-fn descriptor_is_quiet_behind_an_answer_that_nobody_waits_for_and_the_server_s_end_is_an_event() {
+fn descriptor_ignores_late_answers_and_reports_the_end_of_the_server() {
     for transport in ["unix", "shm", "tcp"] {
         let endpoint = name(transport);
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -188,7 +188,7 @@ fn descriptor_is_quiet_behind_an_answer_that_nobody_waits_for_and_the_server_s_e
         drop(server);
         assert!(readable(fd, 20), "{transport}: the server has gone");
         while !client.events().iter().any(|event| event.kind == EventKind::Disconnected) {
-            // Once it is noticed there is no server, of which `InvalidState` is told.
+            // Once its end is noticed there is no server, and the error is `InvalidState`.
             let _ = client.poll();
             assert!(Instant::now() < until, "{transport}: the end is no event");
         }

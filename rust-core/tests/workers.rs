@@ -19,7 +19,7 @@ fn shared() -> Options {
     Options::default().with_shared(true)
 }
 
-/// Worker processes at one name, and the file in which they note what they are given.
+/// Worker processes at one name, and the file in which they note their requests.
 struct Workers {
     endpoint: String,
     notes: PathBuf,
@@ -52,7 +52,7 @@ impl Workers {
         worker.wait().unwrap();
     }
 
-    /// Which worker was given what, in order.
+    /// Returns which worker got which request, in order.
     fn given(&self) -> Vec<(i64, i64)> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
         let number = |word: &str| word.parse().unwrap();
@@ -62,7 +62,7 @@ impl Workers {
             .collect()
     }
 
-    /// Waits until so many requests were given.
+    /// Waits until so many requests were delivered.
     fn await_given(&self, count: usize) {
         let began = Instant::now();
         while self.given().len() < count {
@@ -85,8 +85,8 @@ fn number(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
-/// Three workers, of which one is killed again and again, while clients call. Requests that may be carried out twice are all
-/// carried out; of the others each is at most once, and its caller is told where that is unknown.
+/// Three workers, of which one is killed again and again, while clients call. Repeatable requests are all carried out;
+/// each of the others at most once, and its caller gets an error where the outcome is unknown.
 fn kills_lose_no_request(transport: &str, idempotent: bool) {
     const CLIENTS: i64 = 4;
     const CALLS: i64 = 60;
@@ -181,7 +181,7 @@ fn killed_workers_in_shared_memory_lose_no_idempotent_request() {
 }
 
 #[test]
-fn request_of_a_killed_worker_that_may_not_be_repeated_is_told() {
+fn unrepeatable_request_of_a_killed_worker_fails() {
     for transport in ["unix", "shm"] {
         kills_lose_no_request(transport, false);
     }
@@ -265,7 +265,7 @@ fn worker_that_waits_is_woken_by_the_death_of_another() {
 }
 
 #[test]
-fn shared_name_is_for_those_who_share_it() {
+fn shared_name_admits_only_sharing_processes() {
     for transport in ["spool", "unix", "shm"] {
         let endpoint = name(transport);
         let first = Server::serve(&endpoint, &shared()).unwrap();
@@ -273,7 +273,7 @@ fn shared_name_is_for_those_who_share_it() {
         let alone = Server::serve(&endpoint, &Options::default()).err().unwrap();
         assert_eq!(alone.kind(), ErrorKind::AddressInUse, "{transport}: {alone}");
         first.close(SOON).unwrap();
-        // The other one goes on serving.
+        // The other one continues to serve.
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         thread::scope(|s| {
             s.spawn(|| second.next(SOON).unwrap().unwrap().reply(&Value::Int(1)).unwrap());
@@ -292,7 +292,7 @@ fn shared_name_is_for_those_who_share_it() {
 }
 
 #[test]
-fn last_worker_takes_the_name_away_whoever_was_first() {
+fn last_worker_removes_the_name() {
     let (endpoint, directory) = place();
     let first = Server::serve(&endpoint, &shared()).unwrap();
     let second = Server::serve(&endpoint, &shared()).unwrap();
@@ -316,7 +316,7 @@ fn workers_share_the_requests_and_none_is_given_to_two() {
     let mut requests = Vec::new();
     for n in 0..30 {
         let request = servers[n % 3].next(SOON).unwrap().unwrap();
-        // In the order in which they were asked, whoever takes them.
+        // In the order of the calls, whichever worker takes them.
         assert_eq!(number(request.value().unwrap()), n as i64);
         assert!(given.insert(n));
         requests.push(request);
@@ -360,7 +360,7 @@ fn workers_serve_on_when_the_maker_of_their_socket_has_died() {
             let server = &server;
             s.spawn(move || {
                 for _ in 0..2 {
-                    // Once the caller sleeps: then it looks whether the other side lives.
+                    // Once the caller sleeps: then it checks whether the other side lives.
                     told.recv_timeout(SOON).unwrap();
                     let request = server.next(SOON).unwrap().unwrap();
                     thread::sleep(Duration::from_millis(20));

@@ -28,7 +28,7 @@ fn kept(folder: &str, schema: &str, language: Language, name: impl Fn(&File) -> 
 }
 
 #[test]
-fn the_benchmark_has_the_code_that_is_generated() {
+fn benchmark_has_the_code_that_is_generated() {
     kept("src/ours", "reading", Language::Rust, |_| "reading.rs".into());
     for schema in ["../src/ours/reading", "motor", "imu"] {
         for language in [Language::C, Language::Cpp, Language::Fortran] {

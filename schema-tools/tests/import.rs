@@ -115,7 +115,7 @@ fn definitions_behind_each_other_are_read_from_one_file() {
 }
 
 #[test]
-fn what_proto_says_and_a_schema_cannot_is_refused_by_place() {
+fn proto_features_without_a_schema_form_are_refused_with_their_place() {
     for (text, place, why) in [
         ("message A {\n  A a = 1;\n}", "3:3", "contains itself"),
         ("message A {\n  map<int32, string> m = 1;\n}", "3:3", "keys are text"),
@@ -134,7 +134,7 @@ fn what_proto_says_and_a_schema_cannot_is_refused_by_place() {
 }
 
 #[test]
-fn what_ros_says_and_a_schema_cannot_is_refused_by_place() {
+fn ros_features_without_a_schema_form_are_refused_with_their_place() {
     for (text, place, why) in [
         ("float64 x\nBad b\n", "2:1", "no file defines"),
         ("float64 x\n  float32 x\n", "2:3", "defined twice"),
@@ -240,7 +240,7 @@ fn json_schema_of_the_store() {
 }
 
 #[test]
-fn what_json_schema_says_and_a_schema_cannot_is_refused_by_place() {
+fn json_schema_features_without_a_schema_form_are_refused_with_their_place() {
     for (text, place, why) in [
         ("{\"properties\": {\"a\": {\"$ref\": \"#\"}}}", "1:31", "contains itself"),
         ("{\"properties\": {\"a\": {\"$ref\": \"other.json\"}}}", "1:31", "another file"),

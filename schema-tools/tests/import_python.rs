@@ -206,7 +206,7 @@ class Reading(Base):
 }
 
 #[test]
-fn metadata_of_annotated_says_widths_units_and_ranges() {
+fn metadata_of_annotated_gives_widths_units_and_ranges() {
     let text = r#"
 from dataclasses import dataclass
 from typing import Annotated
@@ -294,7 +294,7 @@ fn generated_classes_give_their_schema_again() {
 }
 
 #[test]
-fn descriptions_come_back_without_what_the_generator_adds() {
+fn descriptions_round_trip_without_generated_additions() {
     let schema = Schema::parse("name = \"a.b\"\nversion = 7\ndoc = \"All of it.\"\n[fields]\nx = { type = \"u8\", unit = \"V\", default = 3, doc = \"The voltage of the \\\"left\\\" side.\" }\n").unwrap();
     let made = generate(&schema, Language::Python).unwrap();
     assert_eq!(written(&made[0].text, &Options::default()).unwrap().schema, schema);

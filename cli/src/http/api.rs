@@ -1,4 +1,4 @@
-//! Requests and responses: services, their commands, the log, and what happens.
+//! Requests and responses: services, their commands, the log, and events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +22,18 @@ use super::metrics;
 use super::pool::Pool;
 use super::problem::{Problem, json, status};
 
-/// How long the body of a request may take to come.
+/// The time within which the body of a request has to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Questions that the controller answers by itself, at once; and commands, which wait for services.
 const QUESTIONS: usize = 6;
 const COMMANDS: usize = 16;
 /// How long the controller may take for a question.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the answer to a command may come after the time that the command had: the controller answers when it has passed.
+/// How much later than a command's deadline its answer may arrive: the controller answers when the deadline
+/// has passed.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What the answers are made from.
+/// The sources of the answers.
 pub struct ControllerClient {
     questions: Arc<Pool>,
     commands: Arc<Pool>,
@@ -41,7 +42,7 @@ pub struct ControllerClient {
 }
 
 impl ControllerClient {
-    /// Asks the controller at `controller`; streams end when `stopped` turns true.
+    /// Returns a client of the controller at `controller`; streams end when `stopped` turns true.
     pub fn new(controller: &str, feed: Arc<Feed>, stopped: watch::Receiver<bool>) -> ControllerClient {
         ControllerClient {
             questions: Pool::new(controller, QUESTIONS),
@@ -63,7 +64,7 @@ fn decoded<T>(steps: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
     })
 }
 
-/// A parameter behind the `?`.
+/// Returns a parameter behind the `?`.
 fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
@@ -76,7 +77,7 @@ pub async fn services(State(client): State<Arc<ControllerClient>>) -> Answered {
     Ok(json(StatusCode::OK, &services))
 }
 
-/// What is measured, in Prometheus' text form.
+/// Returns the metrics, in Prometheus' text form.
 pub async fn metrics(State(client): State<Arc<ControllerClient>>) -> Answered {
     let asked =
         client.questions.ask(|controller| Ok((controller.stats(PATIENCE)?, controller.services(PATIENCE)?)));
@@ -84,14 +85,14 @@ pub async fn metrics(State(client): State<Arc<ControllerClient>>) -> Answered {
     Ok(([(CONTENT_TYPE, metrics::KIND)], metrics::text(&figures, &services)).into_response())
 }
 
-/// The record of one.
+/// Returns the record of one service.
 pub async fn service(State(client): State<Arc<ControllerClient>>, name: Step) -> Answered {
     let name = decoded(name)?;
     let record = client.questions.ask(move |controller| controller.status(&name, PATIENCE)).await?;
     Ok(json(StatusCode::OK, &record))
 }
 
-/// What became of a command.
+/// Returns the outcome of a command.
 pub async fn answer(
     State(client): State<Arc<ControllerClient>>,
     steps: Result<Path<(String, String)>, PathRejection>,
@@ -101,7 +102,7 @@ pub async fn answer(
     Ok(json(status_of(&answer), &answer.to_value()))
 }
 
-/// Gives a service a command.
+/// Sends a service a command.
 pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, request: Request) -> Answered {
     let name = decoded(name)?;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
@@ -122,7 +123,7 @@ pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, re
     }
 }
 
-/// The last lines of the log.
+/// Returns the last lines of the log.
 pub async fn log(State(client): State<Arc<ControllerClient>>, RawQuery(query): RawQuery) -> Answered {
     let service = parameter(query.as_deref(), "service").filter(|name| !name.is_empty());
     let lines = page::log_lines(parameter(query.as_deref(), "lines").as_deref())?;
@@ -131,7 +132,7 @@ pub async fn log(State(client): State<Arc<ControllerClient>>, RawQuery(query): R
     Ok(json(StatusCode::OK, &log))
 }
 
-/// What happens, for as long as it is read.
+/// Streams events, for as long as they are read.
 pub async fn events(State(client): State<Arc<ControllerClient>>, headers: HeaderMap) -> Answered {
     super::events::stream(&client.feed, &headers, client.stopped.clone())
 }

@@ -33,7 +33,7 @@ pub const ASSETS: [Asset; 9] = [
 ];
 
 impl Asset {
-    /// Gives it, unless the browser has it already.
+    /// Returns the file, unless the browser already has it.
     pub fn answer(&self, headers: &HeaderMap) -> Response {
         let tag = format!("\"{:016x}\"", fingerprint(self.content.as_bytes()));
         let known = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_asks_for_what_is_here_and_for_nothing_else() {
+    fn page_requests_only_existing_resources() {
         let known: Vec<_> = ASSETS.iter().map(|asset| asset.path.trim_start_matches('/')).collect();
         for word in ["src=\"", "href=\"", "from './"] {
             for asset in &ASSETS {

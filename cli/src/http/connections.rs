@@ -1,9 +1,9 @@
-//! How many connections there may be, and which of them ends where one more comes.
+//! The bounds of connections, and which of them is closed to make room for a new one.
 //!
-//! Whoever reaches the port may connect, so a connection is worth nothing until a request on it has shown the token. Those that
-//! have not are few for each peer and in all; where one more comes, the oldest of the peer that holds the most of them ends. So a
-//! new connection always has a place, and a user who fills the places takes them from himself: the owner's request, which comes
-//! with its connection, is answered.
+//! Any process that reaches the port may connect, so a connection is worth nothing until a request on it has
+//! shown the token. Those that have not are few for each peer and in all; for a new one, the oldest of the
+//! peer with the most of them is closed. So a new connection always has a place, and a user who fills the
+//! places takes them from himself: the owner's request, which arrives with its connection, is answered.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -24,13 +24,13 @@ pub struct Limits {
     pub of_one_peer: usize,
     /// Without the token, in all.
     pub waiting: usize,
-    /// Of those who have shown it, the reading token too.
+    /// Of those that have shown a token, also the reading one.
     pub authorised: usize,
     /// Of those that only read, at most: the others are for commands.
     pub reading: usize,
 }
 
-/// What the page's server allows.
+/// The limits of the page's server.
 pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128, reading: 96 };
 
 /// The user of a connection, as far as that is known before its request.
@@ -38,12 +38,12 @@ pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 12
 pub enum Peer {
     /// A user of this machine.
     User(u32),
-    /// Another machine; or a local user whom the kernel does not name.
+    /// Another machine; or a local user whom the kernel does not report.
     Address(IpAddr),
 }
 
 impl Peer {
-    /// The peer of a connection of which our end is at `own`.
+    /// Returns the peer of a connection of which our end is at `own`.
     pub fn of(from: SocketAddr, own: SocketAddr) -> Peer {
         let own_machine = from.ip().to_canonical().is_loopback() || from.ip() == own.ip();
         match own_machine.then(|| registry::user_calling(canonical(from), canonical(own))).flatten() {
@@ -57,7 +57,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// One machine has a whole network of addresses with IPv6, from which it may choose as it likes.
+/// With IPv6 one machine has a whole network of addresses, from which it may choose freely.
 fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
@@ -84,7 +84,7 @@ pub struct Connections {
     open: Mutex<Open>,
 }
 
-/// One of them; it gives its place back when it is dropped.
+/// A connection; dropping it frees its place.
 pub struct Connection {
     all: Arc<Connections>,
     number: u64,
@@ -102,7 +102,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more, which may be another's.
+    /// Returns a place for a new connection, if need be that of another one.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Connection> {
         let mut open = self.open();
         let own = open.waiting.values().filter(|one| one.peer == peer).count();
@@ -117,14 +117,14 @@ impl Connections {
         Arc::new(Connection { all: self.clone(), number, evicted, authorised: AtomicBool::new(false) })
     }
 
-    /// Ends one that has not shown the token, so that its descriptor is there for another.
+    /// Closes a connection that has not shown the token, so that its descriptor is free for another.
     pub fn evict(&self) {
         self.open().evict();
     }
 }
 
 impl Open {
-    /// Whoever holds the most gives up one.
+    /// Closes the oldest connection of the peer with the most.
     fn evict(&mut self) {
         let mut held = BTreeMap::<Peer, usize>::new();
         for one in self.waiting.values() {
@@ -144,7 +144,8 @@ impl Open {
 }
 
 impl Connection {
-    /// A request with a token came on it: it is not ended for others any more. `Full` where there are too many such.
+    /// Notes that a request with a token arrived on it: it is not closed for others any more. `Full` where
+    /// there are too many such.
     pub fn authorise(&self, rights: Rights) -> Result<(), Problem> {
         let mut open = self.all.open();
         if self.authorised.load(Ordering::Relaxed) {
@@ -159,7 +160,7 @@ impl Connection {
             let text = format!("{} connections with the token are open; close some", open.authorised);
             return Err(full(text));
         }
-        // One that is to end at this moment: its client connects again.
+        // It is just being closed: its client connects again.
         if open.waiting.remove(&self.number).is_none() {
             return Err(full("too many connections were opened after this one; try again".to_owned()));
         }
@@ -216,7 +217,7 @@ mod tests {
         let owner = all.admit(OWNER);
         assert_eq!(theirs.iter().filter(|one| !is_evicted(one)).count(), FEW.waiting - 1);
         assert!(owner.authorise(Rights::Command).is_ok());
-        // Who has shown the token is not ended, whatever comes.
+        // A connection that has shown the token is never closed for others.
         let more: Vec<_> = (0..100).map(|_| all.admit(OWNER)).collect();
         assert!(!is_evicted(&owner) && is_evicted(&more[0]) && !is_evicted(&more[99]));
     }

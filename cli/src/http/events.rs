@@ -1,4 +1,5 @@
-//! What happens, as server-sent events to one page: where it comes in, or has missed some, first how everything stands.
+//! Events as server-sent events to one page; a page that is new, or has missed some, first gets the state of
+//! everything.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,16 +18,16 @@ use tokio::sync::{mpsc, watch};
 use super::feed::{Feed, Happened, Looking};
 use super::problem::Problem;
 
-/// Pages that look at once.
+/// The greatest number of pages at once.
 const VIEWERS: usize = 32;
-/// Events on their way to one page; more wait in the feed, which forgets.
+/// Events on their way to one page; more wait in the feed, which drops old ones.
 const WAITING: usize = 16;
 /// After so long without an event a comment is sent, so that both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// When the page is to come again after the stream has ended.
+/// When the page has to reconnect after the stream has ended.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// The answer that goes on until the page leaves or the server ends.
+/// Returns the answer that goes on until the page leaves or the server ends.
 pub fn stream(
     feed: &Arc<Feed>,
     headers: &HeaderMap,
@@ -41,7 +42,7 @@ pub fn stream(
     tokio::spawn(tell(looking, last_event_id, sender, stopped));
     let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
     let mut response = Sse::new(Events(receiver)).keep_alive(alive).into_response();
-    // What stands between us and the page is not to keep events back.
+    // Proxies must not buffer events.
     response
         .headers_mut()
         .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

@@ -1,7 +1,7 @@
-//! What happens at the controller, watched once for all pages that look, and only while one does.
+//! The controller's events, watched once for all connected pages, and only while there are some.
 //!
-//! One thread watches. Its events are numbered and kept for a while, so that a page whose connection broke continues where it
-//! was; one that has missed more, or is new, gets the state of all services.
+//! One thread watches. Its events are numbered and kept for a while, so that a page whose connection broke
+//! continues where it was; one that has missed more, or is new, gets the state of all services.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use super::pool::connect;
 
 /// The interval at which a service is asked for its data while a page is open.
 const DATA_EVERY: Duration = Duration::from_secs(1);
-/// How long watching goes on when no browser is connected any more: pages are opened again.
+/// How long watching continues without a connected browser: pages are opened again.
 const LINGER: Duration = Duration::from_secs(30);
 /// Events that are kept, and their bytes at most.
 const KEPT: usize = 2000;
@@ -37,7 +37,7 @@ pub struct Happened {
     pub json: Arc<str>,
 }
 
-/// How everything stands, and what happened lately.
+/// The current state, and the recent events.
 #[derive(Default)]
 struct Known {
     services: BTreeMap<String, Arc<str>>,
@@ -56,18 +56,18 @@ struct Known {
 /// The watcher and its state.
 pub struct Feed {
     endpoint: String,
-    /// Tells this start's numbers from those of another.
+    /// Distinguishes this start's numbers from those of another.
     life: String,
     known: Mutex<Known>,
     looked_at: Condvar,
     changed: watch::Sender<u64>,
 }
 
-/// A page that looks, until it is dropped.
+/// A connected page, until it is dropped.
 pub struct Looking(Arc<Feed>);
 
 impl Looking {
-    /// What it looks at.
+    /// Returns the feed that it reads.
     pub fn feed(&self) -> &Feed {
         &self.0
     }
@@ -109,7 +109,7 @@ impl Feed {
         self.looked_at.notify_all();
     }
 
-    /// One more page looks, if there are not so many already.
+    /// Adds a page, if there are not too many already.
     pub fn look(self: &Arc<Feed>, at_most: usize) -> Option<Looking> {
         let mut known = self.known();
         if known.viewers >= at_most {
@@ -127,18 +127,19 @@ impl Feed {
         self.changed.subscribe()
     }
 
-    /// The id of an event in a stream.
+    /// Returns the id of an event in a stream.
     pub fn id(&self, number: u64) -> String {
         format!("{}-{number}", self.life)
     }
 
-    /// The number in such an id; none for one of another start.
+    /// Returns the number in such an id; none for one of another start.
     pub fn position_of(&self, id: &str) -> Option<u64> {
         let (life, number) = id.rsplit_once('-')?;
         number.parse().ok().filter(|_| life == self.life)
     }
 
-    /// What happened after `position`, which is moved; where that is not known any more, how everything stands.
+    /// Returns the events after `position`, which is moved; where they are not kept any more, the state of
+    /// everything.
     pub fn since(&self, position: &mut Option<u64>) -> Vec<Happened> {
         let known = self.known();
         let oldest = known.happened.front().map_or(known.number + 1, |first| first.number);
@@ -201,7 +202,7 @@ impl Feed {
                 self.controller_is(Some(&error));
                 let known = self.known();
                 if !known.stop {
-                    // A page that comes now wakes it early, which does no harm.
+                    // A page that connects now wakes it early, which does no harm.
                     drop(self.looked_at.wait_timeout(known, AGAIN).unwrap_or_else(PoisonError::into_inner));
                 }
             } else {
@@ -237,7 +238,7 @@ impl Feed {
         }
     }
 
-    /// How everything stands when watching begins. What happened before is not known, so every page gets all of it.
+    /// Begins with the state of everything. Earlier events are unknown, so every page gets all of it.
     fn begin(&self, services: &Value, log: &Value) -> Result<()> {
         let mut records = BTreeMap::new();
         for record in services.as_array()? {
@@ -259,7 +260,7 @@ impl Feed {
     }
 
     fn hear(&self, pushed: &Value) -> Result<()> {
-        // What this page does not show, of a later controller.
+        // Pushes of a later controller that this page does not show.
         let Some(Event { name: what, json }) = Event::of(pushed)? else { return Ok(()) };
         let json: Arc<str> = json.into();
         match what {
@@ -304,7 +305,7 @@ impl Feed {
 
 fn text(value: &Value) -> Arc<str> {
     let written = codec::encode(value, Encoding::Json).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    // Every value has a form in JSON; one that grew over the limit of a message is none that a page could show.
+    // Every value has a form in JSON; one over the limit of a message cannot be shown.
     written.unwrap_or_else(|| "null".into()).into()
 }
 

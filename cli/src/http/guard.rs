@@ -1,5 +1,6 @@
-//! Who may use the page: the core's rules, applied to requests of axum. Neither check reads the path of the request
-//! to find out whether it applies: the router puts the one before all routes, the other before all but the page's files.
+//! Access to the page: the core's rules, applied to requests of axum. Neither check reads the path of the
+//! request to find out whether it applies: the router puts the one before all routes, the other before all
+//! but the page's files.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::connections::Connection;
 use super::problem::Problem;
 use super::rights::Rights;
 
-/// What requests have to fulfil.
+/// The conditions of a request.
 pub struct Access {
     /// The names under which the page is reached.
     pub origin: Origin,
@@ -48,7 +49,7 @@ impl Access {
     /// Returns the rights of a request's token.
     fn check_token(&self, headers: &HeaderMap) -> Result<Rights, Problem> {
         let shown = bearer(single_header(headers, &AUTHORIZATION)?.map(str::as_bytes))?;
-        // Both are compared, so that the time does not depend on which one it is.
+        // Both are compared, so that the time does not depend on which one matches.
         let reads = self.reading.as_ref().is_some_and(|reading| reading.is(shown));
         match (self.token.is(shown), reads) {
             (true, _) => Ok(Rights::Command),
@@ -58,7 +59,7 @@ impl Access {
     }
 }
 
-/// A header that may come once at most, and as text.
+/// Returns a header that may come once at most, and as text.
 fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut all = headers.get_all(name).iter();
     let malformed = || {
@@ -86,7 +87,7 @@ pub async fn require_own_page(State(access): State<Arc<Access>>, request: Reques
     response
 }
 
-/// Lets through what comes with the token. Its connection is one of the owner's from then on.
+/// Admits requests with the token. The connection then counts as the owner's.
 pub async fn require_token(
     State(access): State<Arc<Access>>,
     connection: Option<Extension<Arc<Connection>>>,
@@ -111,7 +112,7 @@ pub async fn require_token(
     }
 }
 
-/// Lets through what comes with the token that commands. Who is not known to have it, has it not.
+/// Admits requests with the token for commands. A request without known rights is refused.
 pub async fn require_command(request: Request, next: Next) -> Response {
     match request.extensions().get::<Rights>() {
         Some(Rights::Command) => next.run(request).await,

@@ -1,4 +1,4 @@
-//! What is measured, in Prometheus' text form: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+//! The metrics, in Prometheus' text form: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use std::fmt::Write;
 
@@ -95,7 +95,7 @@ impl Page {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// What was not reported has no sample.
+    /// Adds a sample; a value that was not reported has none.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: Option<f64>) {
         let Some(value) = value else { return };
         self.0.push_str(name);
@@ -108,7 +108,7 @@ impl Page {
     }
 }
 
-/// The value of a label.
+/// Returns the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -117,7 +117,7 @@ fn text_of<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// A number, or a time in seconds since 1970; for an array or a map, how much is in it.
+/// Returns a number, or a time in seconds since 1970; for an array or a map, how much is in it.
 fn number(record: &Value, path: &str) -> Option<f64> {
     match record.at(path).ok()? {
         Value::Timestamp(at) => {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_family_is_told_once_and_labels_are_escaped() {
+    fn metric_family_is_declared_once_and_labels_are_escaped() {
         let service = Value::map([
             ("name", Value::from("a\"b\\c\nd")),
             ("view", "DISCONNECTED".into()),
@@ -147,7 +147,7 @@ mod tests {
         for line in [
             "linkspan_controller_uptime_seconds 1.5".to_owned(),
             format!("linkspan_service_up{{{label}}} 0"),
-            // The state of one that is away is unknown.
+            // The state of a disconnected service is unknown.
             format!("linkspan_service_state{{{label},state=\"RUNNING\"}} 0"),
             format!("linkspan_service_steps_total{{{label}}} 7"),
             format!("linkspan_service_commands_total{{{label},outcome=\"done\"}} 2"),

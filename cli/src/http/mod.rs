@@ -1,20 +1,20 @@
-//! The controller's page over HTTP: one more client of the controller, which lets in its owner alone.
+//! The controller's page over HTTP: one more client of the controller, which admits its owner alone.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the address, the thread that listens | `server` |
-//! | how many connections there may be, and which end first | `connections` |
+//! | the bounds of connections | `connections` |
 //! | a connection whose client does not read ends | `stream` |
 //! | access: Host, Origin, token; the headers of every response | `guard` |
-//! | the token, and the file that its owner finds the address in | `token` |
+//! | the token, and the file with the address for its owner | `token` |
 //! | routes, and which of them need no token | `routes` |
 //! | requests and responses | `api` |
-//! | what is measured, for Prometheus | `metrics` |
-//! | what a token allows | `rights` |
+//! | metrics, for Prometheus | `metrics` |
+//! | the rights of a token | `rights` |
 //! | errors as problem details (RFC 9457) | `problem` |
 //! | the page's files | `assets` |
 //! | connections to the controller | `pool` |
-//! | what happens, once for all who look; as server-sent events | `feed`, `events` |
+//! | events, read once for all pages; as server-sent events | `feed`, `events` |
 
 mod api;
 mod assets;

@@ -54,7 +54,7 @@ impl Pool {
                 None => connect(&pool.endpoint).map_err(|e| Problem::unreachable(&e))?,
             };
             let answer = question(&controller);
-            // One that may be broken is not used again.
+            // A connection that may be broken is not used again.
             if !matches!(&answer, Err(e) if e.kind() == ErrorKind::Disconnected) {
                 pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(controller);
             }

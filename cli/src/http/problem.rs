@@ -11,7 +11,7 @@ use linkspan::{Encoding, Error, ErrorKind, Value, codec, page};
 pub struct Problem(page::Problem);
 
 impl Problem {
-    /// A problem whose status is not the one of its kind.
+    /// Returns a problem whose status is not the one of its kind.
     pub fn new(status: StatusCode, kind: ErrorKind, detail: impl Into<String>) -> Problem {
         Problem(page::Problem::new(status.as_u16(), kind, detail))
     }
@@ -37,7 +37,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = match self.0.body() {
             Ok(body) => body,
-            // A service's answer that is longer than a message may be; the problem goes without it.
+            // A service's answer that is longer than a message may be; the problem is sent without it.
             Err(error) => return Problem::from(error).into_response(),
         };
         let mut response = (status(self.0.status()), Body::from(body)).into_response();
@@ -50,12 +50,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A number of the core's as a status of HTTP's.
+/// Returns a number of the core's as a status of HTTP's.
 pub fn status(number: u16) -> StatusCode {
     StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A value as the body of a response.
+/// Returns a value as the body of a response.
 pub fn json(status: StatusCode, value: &Value) -> Response {
     match codec::encode(value, Encoding::Json) {
         Ok(text) => (status, [(CONTENT_TYPE, "application/json")], Body::from(text)).into_response(),

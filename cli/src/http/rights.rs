@@ -1,6 +1,6 @@
-//! What a client of the page may do, which its token decides.
+//! The rights of a client of the page, which its token decides.
 
-/// What a token allows.
+/// The rights of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
     /// To read, and to send commands.

@@ -1,9 +1,9 @@
-//! The routes: the files of the page, for everybody; all else, with the token, or to be read, with the one that
-//! only reads.
+//! The routes: the files of the page, without a token; all others, with the token or, to be read, with the
+//! one that only reads.
 //!
-//! The router is built from these tables alone. Whatever is not one of the page's files, by its very spelling, comes behind the
-//! check of the token, be it in the table of routes or not: a route that is added later, and an address that only looks like
-//! one of these, are refused without it.
+//! The router is built from these tables alone. Any request but those for the page's files, by their exact
+//! spelling, passes the check of the token, whether its route exists or not: a route that is added later, and
+//! an address that only looks like one of these, are refused without it.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ fn routes() -> [Route; 8] {
     ]
 }
 
-/// The page and its interface, closed to requests that `access` refuses.
+/// Returns the page and its interface, closed to requests that `access` refuses.
 pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
@@ -70,7 +70,7 @@ async fn nothing_here(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text)
 }
 
-/// The table, for programs: as much of it as the token opens.
+/// Returns the table, for programs: as much of it as the token opens.
 async fn index(Extension(rights): Extension<Rights>) -> Response {
     let open = routes().into_iter().filter(|route| rights == Rights::Command || route.method == "GET");
     let routes = open.map(|route| Value::map([("method", route.method), ("path", route.path)]));

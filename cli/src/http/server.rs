@@ -1,4 +1,4 @@
-//! The thread that listens: one for all connections, with a bound on each thing that a stranger could make us wait for.
+//! The thread that listens: one for all connections, with a bound on each wait that a client can cause.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub struct Settings {
     pub allow_remote: bool,
     /// The controller's endpoint.
     pub controller: String,
-    /// The file that keeps the token; none for a new one at each start.
+    /// The file with the token; none for a new token at each start.
     pub token: Option<PathBuf>,
     /// The file that keeps the token that only reads; none for no such token.
     pub reading: Option<PathBuf>,
@@ -70,12 +70,12 @@ impl Running {
         &self.host
     }
 
-    /// The file that holds the address with the token.
+    /// Returns the file that holds the address with the token.
     pub fn file(&self) -> &Path {
         self.file.path()
     }
 
-    /// What to open in a browser, with the token: for the operator's eyes.
+    /// Returns the address to open in a browser, with the token: only for the operator.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -91,8 +91,8 @@ impl Drop for Running {
     }
 }
 
-/// Serves the page until what is given back is dropped. `InvalidEndpoint` for what is no address; `PermissionDenied` for one
-/// beyond this machine without `--http-allow-remote`; `AddressInUse` where another program listens.
+/// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied`
+/// for one beyond this machine without `--http-allow-remote`; `AddressInUse` where another program listens.
 pub fn start(settings: &Settings) -> Result<Running> {
     let asked = parse(&settings.address)?;
     if !asked.ip().is_loopback() && !settings.allow_remote {
@@ -139,7 +139,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
             let feed = Feed::start(&controller);
             let client = ControllerClient::new(&controller, feed.clone(), stopped.clone());
             let router = routes::router(client, access);
-            // What was bound before cannot fail to be watched but for want of descriptors, and then nothing is served.
+            // A bound socket can fail to be watched only for lack of descriptors, and then nothing is served.
             if let Ok(listener) = TcpListener::from_std(listener) {
                 accept(listener, router, stopped).await;
             }
@@ -166,7 +166,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
         let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
-                // No descriptors are left, or the caller is gone already.
+                // No descriptors are left, or the client has already ended.
                 Err(_) => {
                     connections.evict();
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -175,7 +175,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
             },
             _ = stopped.wait_for(|stop| *stop) => return,
         };
-        // A caller that has gone in between has no addresses.
+        // A client that has ended in between has no addresses.
         let Ok(own) = stream.local_addr() else { continue };
         let connection = connections.admit(Peer::of(from, own));
         tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));
@@ -200,7 +200,7 @@ async fn serve(
     let service = TowerToHyperService::new(router.layer(Extension(place.clone())));
     let stream = TokioIo::new(Patient::new(stream, UNREAD));
     let mut connection = protocol.serve_connection(stream, service);
-    // What a stranger's connection ended with is of no interest here.
+    // The errors of a client's connection do not matter here.
     tokio::select! {
         _ = &mut connection => {}
         () = place.evicted() => connection.into_parts().io.into_inner().refuse(BUSY),
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_one_too_many_gets_a_whole_answer() {
+    fn connection_over_the_limit_gets_a_complete_answer() {
         let text = std::str::from_utf8(BUSY).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{} bytes: {head}", body.len());

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A TCP connection with a bound on how long a write may stand still.
+/// A TCP connection with a bound on how long a write may make no progress.
 pub struct Patient {
     stream: TcpStream,
     patience: Duration,
@@ -20,15 +20,15 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// Ends writes that have not gone on for so long.
+    /// Ends writes that have made no progress for so long.
     pub fn new(stream: TcpStream, patience: Duration) -> Patient {
         Patient { stream, patience, until: None, answered: false }
     }
 
-    /// Says so to one that ends before it was answered anything; nothing of what it sent is read, and nothing is waited for.
+    /// Sends the refusal to a client before any answer; reads nothing, and waits for nothing.
     pub fn refuse(self, answer: &[u8]) {
         if !self.answered {
-            // It fits into the kernel's buffer or the caller does not want it.
+            // It fits into the kernel's buffer, or the client does not read it.
             let _ = self.stream.try_write(answer);
         }
     }
@@ -87,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_takes_nothing_is_left_and_who_is_slow_is_not() {
+    fn client_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
         Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
             let mut patient = Patient::new(stream, Duration::from_millis(200));
             let much = vec![7; 1 << 20];
-            // Nobody reads: the kernel's buffers are full at some time, whatever their size.
+            // There is no reader: the kernel's buffers fill at some time, whatever their size.
             let left = loop {
                 if let Err(error) = patient.write_all(&much).await {
                     break error;

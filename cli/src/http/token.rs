@@ -1,4 +1,4 @@
-//! The token of one start: 32 random bytes, which the page's address and a file have that its owner alone may read.
+//! The token of one start: 32 random bytes in the page's address, and in a file that only its owner may read.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -22,7 +22,7 @@ pub fn kept(path: &Path) -> Result<Token> {
         return Ok(token);
     }
     make_kept(path, &Token::draw()?)?;
-    // Of two that start at once one has made it, and both have that.
+    // Of two that start at once one makes it, and both use it.
     Token::from_file(path)?.ok_or_else(|| {
         let text = format!("{} was removed while it was made", path.display());
         Error::new(ErrorKind::NotFound, text)
@@ -42,7 +42,7 @@ fn make_kept(path: &Path, token: &Token) -> Result<()> {
     let made = written.and_then(|()| fs::hard_link(&unfinished, path));
     let removed = fs::remove_file(&unfinished);
     match made {
-        // Somebody else was first.
+        // Another process was first.
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         made => made.map_err(doing)?,
     }
@@ -56,7 +56,8 @@ pub struct AddressFile {
 }
 
 impl AddressFile {
-    /// Writes it under another name and renames it: no process reads half of it, and no older one stays readable through it.
+    /// Writes it under another name and renames it: no process reads half of it, and no older one stays
+    /// readable under its name.
     pub fn write(directory: &Path, address: &str) -> Result<AddressFile> {
         let path = directory.join(NAME);
         let unfinished = directory.join(format!(".new.{}{NAME}", std::process::id()));
@@ -72,14 +73,14 @@ impl AddressFile {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(doing)?;
         let written = file.write_all(format!("{address}\n").as_bytes());
         written.and_then(|()| fs::rename(&unfinished, &path)).map_err(|e| {
-            // On a full disk, for one. The first error is the one that counts.
+            // On a full disk, for example. The first error is returned.
             let _ = fs::remove_file(&unfinished);
             doing(e)
         })?;
         Ok(AddressFile { path, address: address.to_owned() })
     }
 
-    /// Where it lies.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -94,7 +95,8 @@ impl Drop for AddressFile {
     }
 }
 
-/// The address of the page that is served here now. `NotFound` where none is; `PermissionDenied` where it is another user's.
+/// Returns the address of the page that is served here now. `NotFound` where none is; `PermissionDenied` where it is another
+/// user's.
 pub fn address() -> Result<String> {
     let path = linkspan::registry::directory()?.join(NAME);
     let none = |why: &str| {
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_user_put_in_its_place_is_told_and_not_read() {
+    fn file_of_another_user_in_its_place_is_reported_and_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         let refused = |what: &str| {
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn its_file_is_for_its_owner_and_goes_with_it() {
+    fn address_file_is_private_and_removed_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let first = AddressFile::write(folder.path(), "http://first").unwrap();
         let path = folder.path().join(NAME);

@@ -1,4 +1,5 @@
-//! `linkspan schema export`: a schema in another notation, and on standard error what that notation cannot express.
+//! `linkspan schema export`: a schema in another notation, and on standard error its parts that the notation
+//! cannot express.
 
 use std::path::PathBuf;
 
@@ -53,7 +54,7 @@ pub fn print(asked: &Export) -> Result<(), Exit> {
     output::write(&exported.bytes)
 }
 
-/// One line for each thing that the notation cannot express, with the fields that it is about.
+/// Returns one line for each inexpressible feature, with its fields.
 fn grouped(notes: &[Note]) -> Vec<String> {
     let mut groups: Vec<(Change, &str, Vec<&str>)> = Vec::new();
     for note in notes {

@@ -5,7 +5,7 @@ use std::path::Path;
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, registry};
 
-/// The schema in a file and in those that it includes, or the one of an endpoint.
+/// Returns the schema in a file and in those that it includes, or the one of an endpoint.
 pub fn load(file: &Path) -> linkspan::Result<Schema> {
     let name = utf8(file)?;
     if file.symlink_metadata().is_err() && file.extension().is_none_or(|extension| extension != "toml") {
@@ -21,7 +21,7 @@ pub fn load(file: &Path) -> linkspan::Result<Schema> {
     Schema::from_file(name)
 }
 
-/// The schema of what is replied at an endpoint.
+/// Returns the schema of the replies at an endpoint.
 pub fn load_reply(name: &Path) -> linkspan::Result<Schema> {
     if name.exists() {
         let text = format!("{} is a file: only an endpoint has a schema of replies", name.display());
@@ -31,7 +31,8 @@ pub fn load_reply(name: &Path) -> linkspan::Result<Schema> {
     of_form(&registry::reply_schema(name)?, name)
 }
 
-/// Each schema that the records of a journal were written with, and the number of the first one of it; 0 where the records name none.
+/// Returns each schema of the records of a journal, and the number of its first record; 0 for records without
+/// a schema.
 pub fn load_all(name: &Path) -> linkspan::Result<Vec<(u64, Schema)>> {
     if name.exists() {
         return Ok(vec![(0, load(name)?)]);

@@ -1,4 +1,5 @@
-//! `linkspan schema generate`: source text from a schema, into a directory or to standard output, or compared with what is there.
+//! `linkspan schema generate`: source text from a schema, into a directory or to standard output, or compared
+//! with existing files.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +12,7 @@ use linkspan_schema::generate::{Language, generate as files};
 use crate::exit::Exit;
 use crate::output;
 
-/// The option `--lang`: the name of a language.
+/// Returns the option `--lang`: the name of a language.
 pub fn language() -> impl TypedValueParser<Value = Language> {
     PossibleValuesParser::new(Language::ALL.map(Language::name)).map(|name| {
         let known = Language::ALL.into_iter().find(|language| language.name() == name);
@@ -45,7 +46,7 @@ pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Ex
     Ok(())
 }
 
-/// Says which files in a directory are other ones than the schema makes, and where; writes none.
+/// Reports which files in a directory differ from the generated ones, and where; writes none.
 pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), Exit> {
     if within == Path::new("-") {
         let text = "--check compares with files in a directory: name it with --output";
@@ -63,7 +64,7 @@ pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), E
             Error::new(ErrorKind::Unsupported, format!("the path {shown} is not UTF-8: rename the directory"))
         })?;
         let mut found = Vec::new();
-        // More is not looked at: it is another file then in any case.
+        // The rest is not read: the file differs in any case.
         let most = file.text.len() as u64 + LONGEST as u64;
         open_file(name)?
             .take(most)
@@ -86,7 +87,7 @@ const LONGEST: usize = 100;
 /// A line of a text, none behind its end.
 type Line<'t> = Option<&'t [u8]>;
 
-/// The first line in which two texts differ, counted from 1, and what stands there in each.
+/// Returns the first line in which two texts differ, counted from 1, and the line of each.
 fn difference<'t>(found: &'t [u8], expected: &'t [u8]) -> Option<(usize, Line<'t>, Line<'t>)> {
     let lines = |text: &'t [u8]| text.split_inclusive(|byte| *byte == b'\n');
     let (mut found, mut expected) = (lines(found), lines(expected));

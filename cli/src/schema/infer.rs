@@ -15,6 +15,7 @@ use crate::input::Lines;
 use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
+use crate::stop_watch::watched;
 
 /// `linkspan schema infer`
 #[derive(Args, Debug)]
@@ -39,13 +40,13 @@ pub struct Infer {
     pub encoding: Option<Encoding>,
 }
 
-/// What the messages go into.
+/// The collected messages: the schema to infer from them.
 enum Into {
     Evidence(Box<Evidence>),
     Widening(Box<Widening>),
 }
 
-/// The messages, and how many may still come.
+/// The messages, and how many more are accepted.
 struct Messages {
     into: Into,
     count: u64,
@@ -53,7 +54,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// Takes one; false once there are enough.
+    /// Adds one; false once there are enough.
     fn add(&mut self, value: &Value) -> bool {
         self.count += 1;
         match &mut self.into {
@@ -93,7 +94,7 @@ pub fn print(asked: &Infer, signals: &Signals) -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// The name that was given, or one made of the endpoint's or the file's.
+/// Returns the given name, or one made of the endpoint's or the file's.
 fn name(asked: &Infer) -> String {
     if let Some(name) = &asked.name {
         return name.clone();
@@ -113,26 +114,32 @@ fn name(asked: &Infer) -> String {
     if name.is_empty() { "messages".to_owned() } else { name }
 }
 
-/// What is published there, until enough came or nothing comes any more.
+/// Reads published values, until there are enough or no more arrive.
 fn live(asked: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), Exit> {
     let mut options = Options::default();
     if asked.from.starts_with("journal:") {
         options.set("from", &"first".into())?;
     }
     let subscriber = Subscriber::new(&asked.from, &options)?;
-    let mut check = || signals.check();
-    loop {
-        match subscriber.next(Wait::new(asked.timeout).tick(&mut check)) {
-            Ok(Some(message)) => {
-                if !messages.add(message.value()?) {
-                    return Ok(());
+    watched(
+        signals,
+        || subscriber.close(),
+        |_| loop {
+            let message = subscriber.next(Wait::new(asked.timeout));
+            // A signal, or the end of the output's reader, closes the subscriber.
+            signals.check_stdout()?;
+            match message {
+                Ok(Some(message)) => {
+                    if !messages.add(message.value()?) {
+                        return Ok(());
+                    }
                 }
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Timeout && messages.count > 0 => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
-            Ok(None) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Timeout && messages.count > 0 => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-    }
+        },
+    )
 }
 
 fn open(path: &Path) -> Result<File, Error> {
@@ -196,7 +203,8 @@ fn file(
     Ok(())
 }
 
-/// An error of a message in a file with the file, which message it is, the path in it, and the byte, counted from the file's beginning.
+/// Returns an error of a message in a file with the file, which message it is, the path in it, and the byte, counted from the file's
+/// beginning.
 fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
     let mut placed = Error::new(error.kind(), error.text()).at(begins + offset);
@@ -206,7 +214,8 @@ fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, erro
     placed.on(format_args!("{shown}, message {message}"))
 }
 
-/// An error of this JSON text with file, line and column, where the text begins in this line.
+/// Returns an error of this JSON text with file, line and column, where the text begins in this
+/// line.
 fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0).min(text.len());
     let before = &text[..offset];

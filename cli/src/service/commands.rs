@@ -1,4 +1,4 @@
-//! Orders to one service or many, all under way at once, and how they came out.
+//! Commands to one service or many, all at once, and their results.
 
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
@@ -63,7 +63,7 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
     })
 }
 
-/// Tells one, over a link of its own.
+/// Sends a command to one service, over a link of its own.
 fn send_to(
     name: &str,
     args: &TargetArgs,
@@ -74,7 +74,7 @@ fn send_to(
     let mut check = || signals.check();
     let controller = args.query.at.connect(Wait::new(deadline.remaining()).tick(&mut check))?;
     let left = deadline.remaining();
-    // The service's own word that its time is over comes before ours.
+    // The service's own report that its time is over arrives before ours.
     let within = left.map_or(FOREVER, |left| left.saturating_sub((left / 10).min(MARGIN)));
     let answer = controller.begin(name, command, &Value::Null, within, Wait::new(left).tick(&mut check))?;
     if !args.wait || answer.outcome.is_final() {
@@ -91,7 +91,7 @@ fn send_to(
     controller.request(name, &order, Wait::new(deadline.remaining()).tick(&mut check))
 }
 
-/// The deadline of a command whose sender waits for ever.
+/// The deadline of a command whose sender waits without a limit.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How much sooner than ours the deadline of a command is, at most.
 const MARGIN: Duration = Duration::from_millis(250);
@@ -130,7 +130,7 @@ fn distinct(names: &[String]) -> Vec<String> {
     told
 }
 
-/// Says how far a command has come; what went wrong goes to standard error as well.
+/// Prints the state of a command; errors go to standard error as well.
 fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Exit> {
     if query.json {
         let mut entries = vec![("service".to_owned(), Value::from(name))];
@@ -174,12 +174,12 @@ fn failure_of(name: &str, answer: Answer) -> Error {
     }
 }
 
-/// Of several endings the one with the highest exit code.
+/// The highest of several exit codes.
 #[derive(Default)]
 struct ExitCode(u8);
 
 impl ExitCode {
-    /// Tells of an error, and goes on; but not after a signal.
+    /// Reports an error, and continues; but not after a signal.
     fn record(&mut self, error: Error) -> Result<(), Exit> {
         if error.kind() == ErrorKind::Interrupted {
             return Err(error.into());
@@ -197,7 +197,7 @@ impl ExitCode {
     }
 }
 
-/// Gives up what a service does.
+/// Cancels the current command of a service.
 pub fn cancel(args: &CancelArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unhappy_answer_names_outcome_state_and_reason() {
+    fn failed_answer_has_outcome_state_and_reason() {
         let error = failure_of("power", answer(Outcome::Rejected, 106, "InvalidState"));
         assert_eq!(error.to_string(), "power: REJECTED in PAUSED: it is so");
         assert_eq!(exit::code(error.kind()), 1);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_as_it_should_be_is_done() {
+    fn service_in_the_requested_state_is_done() {
         let rejected = || answer(Outcome::Rejected, 106, "InvalidState");
         assert_eq!(accept_if_already_there(&Command::Pause, rejected()).outcome, Outcome::Done);
         assert_eq!(accept_if_already_there(&Command::Run, rejected()).outcome, Outcome::Rejected);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_named_twice_is_told_once() {
+    fn service_named_twice_gets_one_command() {
         let names = ["a", "b", "a"].map(String::from);
         assert_eq!(distinct(&names), ["a", "b"]);
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the command line, its help | `args` |
 //! | the controller's endpoint, the connection | `connection` |
-//! | the words of a service's record | `record` |
+//! | the texts of a service's record | `record` |
 //! | queries whose answer is printed: ls, status, get, describe, stats, config, backup, call | `queries` |
 //! | commands to one service or several: pause, run, checkpoint, shutdown, cancel, forget | `commands` |
 //! | logs, watch | `watch` |

@@ -6,7 +6,8 @@ use super::connection::QueryArgs;
 use crate::exit::Exit;
 use crate::{display, output};
 
-/// The state to show: unknown for a service that disconnected without deregistering, whose last state would look true.
+/// Returns the state to show: unknown for a service that disconnected without deregistering, whose last state
+/// would look true.
 pub fn shown_state(record: &Value) -> String {
     match word(record, "view") {
         view if view == "DISCONNECTED" => view,
@@ -14,7 +15,7 @@ pub fn shown_state(record: &Value) -> String {
     }
 }
 
-/// The text there. What came from another process may hold anything.
+/// Returns the text of a key. Text of another process may contain anything.
 pub fn word(record: &Value, key: &str) -> String {
     display::escaped(record.at(key).and_then(Value::as_text).unwrap_or_default(), false)
 }

@@ -1,4 +1,4 @@
-//! What goes on: the log, and every change.
+//! The log, and every change.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::signals::Signals;
 use crate::stderr;
 use crate::{display, output};
 
-/// Prints the log, and with `--follow` what comes after it.
+/// Prints the log, and with `--follow` later entries.
 pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
@@ -23,7 +23,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
     }
     let name = args.name.as_deref();
     let entries = match controller.log(name, args.lines, Wait::new(deadline.remaining()).tick(&mut check)) {
-        // It may come: print that, and wait for it.
+        // It may connect later: report that, and wait for it.
         Err(error) if args.follow && error.kind() == ErrorKind::NotFound => {
             stderr::print_note(error.text());
             Value::Array(Vec::new())
@@ -38,7 +38,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
         return Ok(());
     }
     follow(&controller, signals, |push| match push.at("entry") {
-        // What was pushed while the log was read is in both.
+        // An entry pushed while the log was read is in both.
         Ok(entry) if !entries.contains(entry) => print_entry(entry, args.query.json),
         _ => Ok(()),
     })
@@ -56,7 +56,7 @@ fn print_entry(entry: &Value, json: bool) -> Result<(), Exit> {
     output::write(format!("{at} {of} {}: {}\n", word(entry, "level"), word(entry, "text")).as_bytes())
 }
 
-/// Prints what changes.
+/// Prints changes.
 pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, _) = args.query.connect(signals)?;
     controller.watch(&WatchOptions { data_every: args.data, services: args.names.clone() })?;
@@ -76,7 +76,7 @@ pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
     })
 }
 
-/// A push for a person: what it is about, and the words.
+/// Returns a push as text: its subject and its content.
 fn line(push: &Value) -> Option<(String, String)> {
     let name = word(push, "name");
     let line = match push.at("what").and_then(Value::as_text).ok()? {

@@ -137,7 +137,7 @@ impl<'a> Supervisor<'a> {
     /// Runs until the service is STOPPED.
     fn work(&mut self) -> Result<()> {
         loop {
-            // Before its children are looked after: a program that has ended at once has been RUNNING.
+            // Before its children are checked: a program that has ended at once has been RUNNING.
             let mut is_idle = false;
             if self.active.is_none() {
                 match self.service.next(Duration::ZERO) {
@@ -154,7 +154,7 @@ impl<'a> Supervisor<'a> {
             }
             self.run_timers()?;
             self.advance()?;
-            // What has just been answered may have another command behind it.
+            // The command that was just answered may have another one behind it.
             if is_idle || self.active.is_some() {
                 self.wait()?;
             }
@@ -177,7 +177,7 @@ impl<'a> Supervisor<'a> {
             } else if self.watchdog.as_ref().is_some_and(|watchdog| watchdog.pid == Some(pid)) {
                 self.replace_watchdog();
             }
-            // Others are orphans of the program's, or of a given command's.
+            // The others are orphans of the program or of a hook.
         }
     }
 
@@ -206,7 +206,8 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Does what is due: the kill after --grace, the end of a hook, a restart, and reports of lines that were left out of the log.
+    /// Runs timers: the kill after --grace, the end of a hook, a restart, and reports of lines that were left
+    /// out of the log.
     fn run_timers(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -228,7 +229,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Sleeps until something happens, and takes what the program has printed.
+    /// Sleeps until an event, and reads the program's output.
     fn wait(&mut self) -> Result<()> {
         let rate_limit =
             [self.out.due(), self.err.due()].into_iter().flatten().min().map(|due| self.began + due);
@@ -250,7 +251,7 @@ impl<'a> Supervisor<'a> {
             tv_nsec: left.subsec_nanos().into(),
         });
         let mut on: Vec<BorrowedFd<'_>> = vec![self.wake.as_fd(), self.signals.fd()];
-        // While a command is open there is no next one.
+        // While a command is open, there is no next one.
         if self.active.is_none() {
             on.push(self.service.as_fd());
         }
@@ -277,9 +278,9 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Kills what still runs, and writes the rest of its output.
+    /// Kills the remaining processes, and writes the rest of their output.
     fn finish(mut self) {
-        // Where we end by an error of our own, the program does not go on by itself.
+        // If this process ends by an error of its own, the program must not continue.
         if self.state.group().is_some() {
             self.kill("its service has ended");
         }

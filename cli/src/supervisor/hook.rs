@@ -19,7 +19,7 @@ const SHOWN: usize = 400;
 
 /// A hook that runs, or whose result has not been sent yet.
 pub struct Hook {
-    /// The option that gives it.
+    /// The option of the hook.
     option: &'static str,
     pub pid: Pid,
     out: Output<ChildStdout>,
@@ -34,7 +34,7 @@ pub struct Hook {
 struct Output<P> {
     pipe: Option<P>,
     bytes: Vec<u8>,
-    /// Bytes beyond what is kept.
+    /// Bytes beyond the kept ones.
     more: usize,
 }
 
@@ -53,7 +53,8 @@ impl<P: Read> Output<P> {
         }
     }
 
-    /// What is in the pipe when the command has ended: what it left behind may hold that open for ever.
+    /// Reads the rest of the pipe when the command has ended: its remaining processes may keep the pipe open
+    /// without end.
     fn read_rest(&mut self) {
         let before = |output: &Self| (output.bytes.len(), output.more, output.pipe.is_some());
         loop {
@@ -96,7 +97,7 @@ impl Hook {
         })
     }
 
-    /// What it prints into.
+    /// Returns the pipes of its output.
     pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let out = self.out.pipe.as_ref().map(AsFd::as_fd);
         out.into_iter().chain(self.err.pipe.as_ref().map(AsFd::as_fd))
@@ -129,7 +130,7 @@ impl Hook {
         self.err.read_rest();
     }
 
-    /// Returns what it printed, or why it failed; none while it runs.
+    /// Returns its output, or why it failed; none while it runs.
     pub fn outcome(&self) -> Option<Result<Value>> {
         let end = self.end?;
         let failed = match (&self.killed, end) {

@@ -87,7 +87,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Decides what follows after the program has ended without a shutdown.
+    /// Decides on the next step after the program has ended without a shutdown.
     fn decide(&mut self, what: &str, well: bool, code: u8, lived: Duration) {
         let now = self.now();
         let is_paused = matches!(self.service.state(), State::Pausing | State::Paused);

@@ -82,7 +82,8 @@ impl RateLimit {
         self.at = now;
     }
 
-    /// Whether a line may be logged. After a refusal all are refused until the count has been reported.
+    /// Returns whether a line may be logged. After a refusal all are refused until the count has been
+    /// reported.
     pub fn allow(&mut self, now: Duration) -> bool {
         self.refill(now);
         if self.left_out > 0 || self.room < 1.0 {
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_whole_however_they_are_cut() {
+    fn lines_are_whole_with_any_division_of_reads() {
         let text = "one\n\ntwo\r\nthr\u{e9}e\n\u{1b}[31mred\tand\nlast";
         for step in 1..text.len() {
             let mut lines = LineSplitter::default();
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_and_says_so() {
+    fn long_line_is_cut_and_marked() {
         let mut lines = LineSplitter::default();
         for _ in 0..100 {
             assert_eq!(lines.feed(&[b'x'; 1000]), [""; 0]);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_thinned_and_counted() {
+    fn flood_is_thinned_and_counted() {
         let mut rate_limit = RateLimit::default();
         let mut told = 0;
         let mut inside = 0;

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | the command line | `args` |
 //! | the event loop | `event_loop` |
-//! | what each command does to the program | `tasks` |
+//! | the effect of each command on the program | `tasks` |
 //! | starting, terminating and restarting the program | `lifecycle` |
 //! | the state of all this | `state` |
 //! | answers to GET_DATA and SHUTDOWN | `report` |
 //! | starting processes; their exit status | `program` |
-//! | the program's descendants; what kills them if this process is killed | `process_tree`, `watchdog` |
+//! | the program's descendants; the process that kills them if this one is killed | `process_tree`, `watchdog` |
 //! | commands given by options, such as --checkpoint | `hook` |
 //! | whether and when the program is restarted | `restarts` |
 //! | its output: each stream, split into log lines, forwarded | `output_stream`, `log_lines`, `forwarder` |

@@ -67,8 +67,9 @@ pub fn signal_group(leader: Pid, signal: Signal) {
     let _ = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Whether a signal has stopped this process; under a debugger or strace that is another letter. One that waits in `vfork` for a child
-/// that was stopped before its `exec` cannot stop itself, and does nothing either: it is in the state D until that child goes on.
+/// Returns whether a signal has stopped this process; under a debugger or strace the state has another
+/// letter. A process that waits in `vfork` for a child that was stopped before its `exec` cannot stop itself,
+/// and does nothing either: it is in the state D until that child continues.
 pub fn is_stopped(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     let Some(process) = stat.ok().and_then(|stat| read(&stat)) else { return false };
@@ -82,11 +83,11 @@ fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let pids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    // One that ends while we look is not there.
+    // A process that ends in between is skipped.
     pids.filter_map(|pid| read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)).collect()
 }
 
-/// The fields of `proc_pid_stat(5)`; the name, in brackets, may hold anything.
+/// Returns the fields of `proc_pid_stat(5)`; the name, in brackets, may hold anything.
 fn read(stat: &str) -> Option<Process> {
     let (pid, rest) = stat.split_once(" (")?;
     let (_, rest) = rest.rsplit_once(") ")?;
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_line_is_read_whatever_a_program_calls_itself() {
+    fn stat_line_is_parsed_with_any_program_name() {
         let line = "17 (a) b (c) S 3 17 17 0 -1 4194560 1 0 0 0 5 6 7 8 20 0 1 0 100 1000 42 18446744073709551615 1 1";
         let process = Process { pid: 17, state: 'S', parent: 3, group: 17, ticks: 26, resident: 42 };
         assert_eq!(read(line), Some(process));
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_all_that_lives_below() {
+    fn family_has_all_living_descendants() {
         let one = |pid, parent, state| Process { pid, parent, group: 1, state, ticks: 1, resident: 1 };
         let all = [
             one(2, 1, 'S'),

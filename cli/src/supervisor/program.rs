@@ -106,7 +106,7 @@ pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     Ok((child, pid))
 }
 
-/// The error that starting it would return, without starting it.
+/// Returns the error that starting it would return, without starting it.
 pub fn find_program(args: &RunArgs) -> io::Result<()> {
     if let Some(directory) = &args.cwd {
         rustix::fs::access(directory, Access::EXEC_OK)?;
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_told_as_shells_do() {
+    fn exit_status_is_reported_as_shells_do() {
         for (end, text, code) in [
             (ExitStatus::Code(0), "exit code 0", 0),
             (ExitStatus::Code(3), "exit code 3", 3),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_found_out_beforehand() {
+    fn missing_program_is_detected_beforehand() {
         let look = |program: &str, cwd: Option<&str>| {
             let mut line = vec!["linkspan", "service", "run"];
             line.extend(cwd.iter().flat_map(|cwd| ["--cwd", cwd]));

@@ -1,4 +1,4 @@
-//! What the service of a supervised program answers: its data, and the result of a shutdown.
+//! The answers of a supervised program's service: its data, and the result of a shutdown.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use super::args::{Limit, Policy};
 /// The longest delay before a restart.
 const MAX: Duration = Duration::from_secs(60);
 
-/// What follows the end of the program.
+/// The decision after the end of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It is not restarted.
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_decides() {
+    fn policy_decides_on_restarts() {
         for (policy, well, badly) in [
             (Policy::No, Decision::Stop, Decision::Stop),
             (Policy::OnFailure, Decision::Stop, Decision::Restart(S)),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn too_often_in_its_time_is_the_end_until_somebody_wants_it() {
+    fn too_many_restarts_end_until_requested_again() {
         let mut restarts = restarts(Policy::OnFailure, 2);
         let mut at = |seconds: u32, forget: bool| {
             if forget {

@@ -62,7 +62,7 @@ pub(super) enum ProgramState {
 }
 
 impl ProgramState {
-    /// The program's process, while it lives.
+    /// Returns the program's process, while it lives.
     pub fn pid(&self) -> Option<Pid> {
         match self {
             ProgramState::Running(program) => Some(program.pid),
@@ -70,7 +70,7 @@ impl ProgramState {
         }
     }
 
-    /// Its process group, as long as one of it lives.
+    /// Returns its process group, as long as one process of it lives.
     pub fn group(&self) -> Option<Pid> {
         match self {
             ProgramState::Running(program) => Some(program.pid),
@@ -87,7 +87,7 @@ pub(super) struct ActiveTask {
 }
 
 pub(super) enum Phase {
-    /// A given command does it.
+    /// A hook does it.
     Hook(Hook),
     /// The program was stopped by PAUSE.
     Stopping,
@@ -96,7 +96,7 @@ pub(super) enum Phase {
 }
 
 impl ActiveTask {
-    /// Whether the program was sent SIGSTOP and is not stopped yet.
+    /// Returns whether the program was sent SIGSTOP and is not stopped yet.
     pub fn is_stopping(&self) -> bool {
         matches!(self.phase, Phase::Stopping)
     }
@@ -111,7 +111,7 @@ impl ActiveTask {
 }
 
 impl Supervisor<'_> {
-    /// The time since we began.
+    /// Returns the time since we began.
     pub(super) fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -122,7 +122,7 @@ impl Supervisor<'_> {
         self.err.write_line(&format!("{}: {text}", self.service.name()));
     }
 
-    /// Those below us that are neither the keeper's nor a given command's.
+    /// Returns the descendants that are neither the keeper's nor a hook's.
     pub(super) fn processes_below(&self) -> ProcessTree {
         let hook = self.active.as_ref().and_then(ActiveTask::hook).map(|hook| hook.pid);
         let others: Vec<Pid> = self.watchdog.iter().filter_map(|watchdog| watchdog.pid).chain(hook).collect();
@@ -131,7 +131,7 @@ impl Supervisor<'_> {
 
     /// Kills the program and all that it started, at once.
     pub(super) fn kill(&mut self, why: &str) {
-        // Again until nothing is there: one that forks at this moment has a child that we have not seen.
+        // Repeated until none is left: a process that forks at this moment has a child that was not seen.
         self.kill_at = Some(Instant::now() + Duration::from_secs(1));
         if !std::mem::replace(&mut self.was_killed, true) {
             self.log("warning", &format!("the program is killed: {why}"));
@@ -141,7 +141,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether the kernel has stopped the program.
+    /// Returns whether the kernel has stopped the program.
     pub(super) fn is_stopped_by_signal(&self) -> bool {
         self.state.pid().is_none_or(is_stopped)
     }

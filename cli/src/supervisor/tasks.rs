@@ -1,4 +1,4 @@
-//! What each command of the controller does to the program.
+//! The effect of each command of the controller on the program.
 //!
 //! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] looks at after each event:
 //!
@@ -53,7 +53,7 @@ impl Supervisor<'_> {
 
     /// Starts the command line of an option, with the program's process number and the task's arguments.
     fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
-        // A little before its time has passed, so that the answer can contain what it printed.
+        // A little before its deadline, so that the answer can contain its output.
         let left = task.remaining().map(|left| left - (left / 10).min(Duration::from_millis(500)));
         let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
         let due = Instant::now() + within;
@@ -124,7 +124,7 @@ impl Supervisor<'_> {
         }
         match (&mut self.state, &self.args.checkpoint) {
             (ProgramState::Running(program), Some(command)) if !task.is_cancelled() => {
-                // Who checkpoints may need the program's help.
+                // A checkpoint may need the program's help.
                 program.is_stopped = false;
                 signal_group(program.pid, Signal::CONT);
                 self.begin_given(task, "--checkpoint", command)

@@ -1,4 +1,4 @@
-//! The columns of the two tables: what stands in each, how wide it is, which of them fit.
+//! The columns of the two tables: their content, their width, which of them fit.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use crate::display;
 /// The two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// What is open here.
+    /// The open endpoints.
     Endpoints,
     /// The services of the controller.
     Services,
@@ -22,11 +22,11 @@ enum Cells {
     Text,
     /// The state of a service, as far as it is known.
     State,
-    /// What is wrong with it.
+    /// The problem of a row.
     Wrong,
     /// A whole number.
     Count,
-    /// How fast what the table counts grows.
+    /// The rate of the table's counter.
     Rate,
     /// Seconds that it has taken.
     Seconds,
@@ -38,9 +38,9 @@ pub struct Column {
     pub title: &'static str,
     key: &'static str,
     cells: Cells,
-    /// How wide it is; the first column of a table takes what is left.
+    /// Its width; the first column of a table takes the remaining width.
     pub width: u16,
-    /// Where there is no room, the columns with the highest rank go first.
+    /// Where there is no room, the columns with the highest rank are dropped first.
     pub rank: u8,
 }
 
@@ -80,7 +80,7 @@ impl Table {
         }
     }
 
-    /// The other one.
+    /// Returns the other table.
     pub fn other(self) -> Table {
         match self {
             Table::Endpoints => Table::Services,
@@ -88,7 +88,7 @@ impl Table {
         }
     }
 
-    /// What it is called, for one and for many.
+    /// Returns the noun, singular or plural.
     pub fn noun(self, count: usize) -> &'static str {
         match (self, count) {
             (Table::Endpoints, 1) => "endpoint",
@@ -99,12 +99,12 @@ impl Table {
     }
 }
 
-/// The text there, or none.
+/// Returns the text there, or none.
 pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// What is wrong with it: what was found from outside, else what it reports.
+/// Returns the problem of a record: the one found from outside, else the reported one.
 pub fn wrong(record: &Value) -> &str {
     match text(record, "problem") {
         "" => text(record, "reason"),
@@ -112,7 +112,7 @@ pub fn wrong(record: &Value) -> &str {
     }
 }
 
-/// What stands in one cell.
+/// The content of one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     /// It was not reported.
@@ -136,11 +136,11 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
         Cells::Text | Cells::Wrong | Cells::State => {
             let said = match column.cells {
                 Cells::Wrong => wrong(record),
-                // The last state of one that has gone without a word would look true.
+                // The last state of a service that ended without deregistering would look true.
                 Cells::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
                 _ => text(record, column.key),
             };
-            // What came from another process may hold anything.
+            // Text of another process may contain anything.
             (!said.is_empty()).then(|| Cell::Text(display::escaped(said, false)))
         }
     };
@@ -161,7 +161,7 @@ impl Cell {
         }
     }
 
-    /// Text from A to Z, numbers from the greatest down; what was not reported comes last.
+    /// Sorts text from A to Z, numbers from the greatest down; values that were not reported are last.
     pub fn order(&self, other: &Cell) -> Ordering {
         match (self.number(), other.number()) {
             (Some(a), Some(b)) => b.total_cmp(&a),
@@ -184,8 +184,8 @@ impl Cell {
     }
 }
 
-/// The columns that fit into so many cells, by their positions, and how wide each is. The first one is always there and
-/// takes what is left; so does the last where it is a text.
+/// Returns the columns that fit into so many cells, by their positions, and their widths. The first one is
+/// always shown and takes the remaining width; so does the last where it is a text.
 pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let columns = kind.columns();
     let needed = |chosen: &[usize]| -> u16 {
@@ -193,7 +193,7 @@ pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     };
     let mut chosen: Vec<usize> = (0..columns.len()).collect();
     while chosen.len() > 1 && needed(&chosen) > width {
-        // Of two that matter equally little the one on the right goes.
+        // Of two with equal rank, the right one is dropped.
         let last = chosen.iter().enumerate().max_by_key(|(at, i)| (columns[**i].rank, *at));
         let Some((at, _)) = last else { break };
         chosen.remove(at);
@@ -204,19 +204,19 @@ pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let count = chosen.len();
     let wide = |(at, i): (usize, usize)| {
         let more = if at == 0 { first } else { 0 } + if at + 1 == count { last } else { 0 };
-        // Alone and without room for itself, it has what there is.
+        // Alone and without room for itself, it gets the available width.
         (i, (columns[i].width + more).min(width))
     };
     chosen.into_iter().enumerate().map(wide).collect()
 }
 
 impl Column {
-    /// Whether it stands at the right.
+    /// Returns whether it is aligned at the right.
     pub fn is_number(&self) -> bool {
         !matches!(self.cells, Cells::Text | Cells::State | Cells::Wrong)
     }
 
-    /// Whether it is how fast something grows.
+    /// Returns whether it is how fast something grows.
     #[cfg(test)]
     pub fn is_rate(&self) -> bool {
         self.cells == Cells::Rate

@@ -12,7 +12,7 @@
 //! | samples as text or JSON, without a terminal | `print` |
 
 mod args;
-// Without the live view nothing uses what only the screen needs.
+// Without the live view, the parts for the screen are unused.
 #[cfg_attr(not(feature = "top"), allow(dead_code))]
 mod columns;
 #[cfg_attr(not(feature = "top"), allow(dead_code))]

@@ -1,4 +1,4 @@
-//! What the live view shows: rows from samples, rates between two of them, their order, what a filter lets through.
+//! The model of the live view: rows from samples, rates between two of them, their order, the filter.
 //!
 //! Pure: it uses no clock, no terminal and no controller.
 
@@ -11,7 +11,7 @@ use super::columns::{Cell, Table, cell, text, wrong};
 use crate::display;
 
 impl Table {
-    /// What is counted.
+    /// Returns the counter of the table.
     fn counter(self) -> &'static str {
         match self {
             Table::Endpoints => "messages",
@@ -19,7 +19,8 @@ impl Table {
         }
     }
 
-    /// The name of a record, and what distinguishes its incarnations: another one begins to count anew.
+    /// Returns the name of a record, and the value that distinguishes its incarnations: another one starts to
+    /// count again.
     fn identity(self, record: &Value) -> (String, String) {
         let word = |key: &str| record.at(key).map(display::lines).unwrap_or_default();
         match self {
@@ -45,8 +46,8 @@ impl Table {
         }
     }
 
-    /// A count that is the same for so many seconds stands still. What a service sends in between, such as an answer, need
-    /// not have its count: that comes with each heartbeat.
+    /// A count that has not changed for so many seconds stands still. Messages of a service in between, such
+    /// as an answer, need not have its count: each heartbeat has it.
     fn idle_after(self) -> f64 {
         match self {
             Table::Endpoints => 0.0,
@@ -55,13 +56,13 @@ impl Table {
     }
 }
 
-/// A time as seconds since 1970.
+/// Returns a time as seconds since 1970.
 fn seconds_of(value: &Value) -> Option<f64> {
     let (seconds, nanoseconds) = value.as_timestamp().ok()?.parts();
     Some(seconds as f64 + f64::from(nanoseconds) / 1e9)
 }
 
-/// What the samples so far have shown of one table.
+/// The samples of one table so far.
 #[derive(Default)]
 pub struct Samples {
     records: Vec<Value>,
@@ -76,7 +77,7 @@ struct Counter {
 }
 
 impl Samples {
-    /// The records of a new look, which was taken at this second of any clock that only goes on.
+    /// Adds the records of a new sample, taken at this second of any monotonic clock.
     pub fn take(&mut self, kind: Table, records: Vec<Value>, at: f64) {
         let mut known = HashMap::new();
         for record in &records {
@@ -84,7 +85,7 @@ impl Samples {
             let Some(count) = record.at(kind.counter()).ok().and_then(|n| n.as_u64().ok()) else { continue };
             let at = kind.count_time(record, at);
             let counted = match self.known.get(&identity) {
-                // What counts less than before counts something else.
+                // A count that is lower than before counts something else.
                 Some(before) if count >= before.count => match at - before.at {
                     passed if passed < kind.min_interval() => *before,
                     passed if count == before.count && passed < kind.idle_after() => *before,
@@ -98,7 +99,7 @@ impl Samples {
         self.records = records;
     }
 
-    /// What is new about one record, between two samples.
+    /// Updates one record, between two samples.
     pub fn refresh(&mut self, kind: Table, record: Value) {
         let (name, _) = kind.identity(&record);
         match self.records.iter_mut().find(|known| kind.identity(known).0 == name) {
@@ -107,12 +108,12 @@ impl Samples {
         }
     }
 
-    /// One that is no more.
+    /// Removes a record.
     pub fn forget(&mut self, kind: Table, name: &str) {
         self.records.retain(|record| kind.identity(record).0 != name);
     }
 
-    /// The rows, in the order of the records.
+    /// Returns the rows, in the order of the records.
     pub fn rows(&self, kind: Table) -> Vec<Row> {
         self.records.iter().map(|record| self.row(kind, record)).collect()
     }
@@ -129,7 +130,8 @@ impl Samples {
     }
 
     fn rate(&self, kind: Table, record: &Value) -> Option<f64> {
-        // One that does not work now has no rate, whatever it had when it last sent its count; nor has one that is silent.
+        // A service that does not work now has no rate, whatever it had when it last sent its count; nor has
+        // one that is silent.
         let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
         if kind == Table::Services && !works {
             return None;
@@ -137,7 +139,7 @@ impl Samples {
         self.known.get(&kind.identity(record)).and_then(|counted| counted.rate)
     }
 
-    /// The records as maps, each with its rate, for programs.
+    /// Returns the records as maps, each with its rate, for programs.
     pub fn to_value(&self, kind: Table) -> Value {
         let key = match kind {
             Table::Endpoints => "messages_per_second",
@@ -162,14 +164,14 @@ pub struct Row {
     pub name: String,
     /// The state of a service; empty for an endpoint.
     pub state: String,
-    /// What is wrong with it; empty for nothing.
+    /// Its problem; empty for none.
     pub problem: String,
-    /// One for each column.
+    /// One cell for each column.
     pub cells: Vec<Cell>,
 }
 
 impl Row {
-    /// Whether one of its words has the filter in it; capitals and small letters are the same.
+    /// Returns whether one of its words contains the filter; case is ignored.
     fn passes(&self, filter: &str) -> bool {
         let has = |text: &str| text.to_lowercase().contains(filter);
         has(&self.problem) || self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if has(text)))
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_what_came_between_two_looks() {
+    fn rate_is_the_difference_between_two_samples() {
         let mut samples = Samples::default();
         samples.take(Table::Endpoints, vec![endpoint("shm:a", 7, 100)], 10.0);
         assert_eq!(rate(&samples, Table::Endpoints, "shm:a"), Cell::Missing);
@@ -246,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_was_not_heard_of_keeps_its_rate_while_it_runs() {
+    fn running_service_without_a_report_keeps_its_rate() {
         let mut samples = Samples::default();
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 10, 100)], 0.0);
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 105)], 5.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 105)], 6.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
-        // It has answered something meanwhile, which does not count as a step.
+        // It has answered something in the meantime, which does not count as a step.
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 107)], 7.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 25, 110)], 10.0);
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_ordered_and_what_is_not_told_is_last() {
+    fn rows_are_sorted_with_unknown_values_last() {
         let mut samples = Samples::default();
         let mut silent = Samples::default();
         silent.take(Table::Endpoints, vec![Value::map([("endpoint", "shm:a")])], 0.0);
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_looks_into_every_word() {
+    fn filter_matches_every_word() {
         let mut samples = Samples::default();
         let records =
             vec![service("lab/power", "PAUSED", 1, 10, 1), service("lab/heat", "RUNNING", 2, 10, 1)];

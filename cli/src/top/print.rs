@@ -12,7 +12,8 @@ use crate::exit::Exit;
 use crate::signals::Signals;
 use crate::{input, output, table};
 
-/// One look after the other; with `--once` the second one alone, which has the rates since the first.
+/// Prints one sample after the other; with `--once` the second one alone, which has the rates since the
+/// first.
 pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     let started_at = Instant::now();
     let mut endpoints = Samples::default();
@@ -44,7 +45,7 @@ pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     Ok(())
 }
 
-/// The services of the controller, which stays connected from look to look.
+/// Returns the services of the controller, which stays connected between samples.
 fn read_services(
     args: &TopArgs,
     connected: &mut Option<Controller>,

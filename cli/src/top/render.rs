@@ -1,4 +1,4 @@
-//! Draws the screen: a line about it all, two tables, what is wrong with the selected row, the keys.
+//! Draws the screen: a summary line, two tables, the problem of the selected row, the keys.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -10,7 +10,7 @@ use super::columns::{Column, Table, fitting};
 use super::model::Row;
 use super::screen::Screen;
 
-/// From so many lines on there is one for what is wrong with the selected row.
+/// From this height on there is a line for the problem of the selected row.
 const DETAIL_MIN_HEIGHT: u16 = 12;
 /// A table of less is its heading and nothing else.
 const TABLE_MIN_HEIGHT: u16 = 2;
@@ -48,8 +48,8 @@ pub fn draw(frame: &mut Frame, screen: &mut Screen, every: f64) {
     }
 }
 
-/// How many lines each table gets: what it needs, where both can have that; where not, none takes more than half from
-/// the other. Without room for two it is the one with the keys.
+/// Returns how many lines each table gets: as many as it needs, where both fit; otherwise none takes more
+/// than half from the other. Without room for two it is the one with the focus.
 fn share(height: u16, screen: &Screen) -> (u16, u16) {
     if height < 2 * TABLE_MIN_HEIGHT {
         return match screen.focus {
@@ -174,7 +174,7 @@ fn apart(cells: impl Iterator<Item = Span<'static>>) -> Vec<Span<'static>> {
     spans
 }
 
-/// The colour of a state; its name is shown as well.
+/// Returns the colour of a state; its name is shown as well.
 fn of_state(state: &str) -> Style {
     let colour = match state {
         "RUNNING" => Color::Green,
@@ -198,7 +198,7 @@ fn of_view(view: &str) -> Style {
     }
 }
 
-/// The text in so many cells of the screen: cut, or filled up.
+/// Returns the text in so many cells of the screen: cut, or filled up.
 fn fill(text: &str, width: u16, column: &Column) -> String {
     let text = cut(text, usize::from(width));
     let gap = " ".repeat(usize::from(width).saturating_sub(Span::raw(&text).width()));

@@ -9,23 +9,23 @@ use linkspan::{Error, ErrorKind, Value, Wait};
 use crate::display;
 use crate::service::ControllerArgs;
 
-/// An error in a line of the screen.
+/// Returns an error in a line of the screen.
 pub fn error_line(error: &Error) -> String {
     let text = format!("{} ({}): {}", error.kind().name(), error.kind().code(), error.text());
     display::escaped(&text, false)
 }
 
-/// How long an answer of a controller that is there may take.
+/// The time-out of an answer of a controller.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it takes at most to find that there is none.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The endpoints that are open here, as maps.
+/// Returns the endpoints that are open here, as maps.
 pub fn list_endpoints() -> Result<Vec<Value>, Error> {
     Ok(registry::list()?.iter().map(Listed::to_value).collect())
 }
 
-/// What its absence is called, which is nothing wrong.
+/// Returns the text for a missing controller, which is no error.
 pub fn no_controller(at: &ControllerArgs, error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::Disconnected => {

@@ -1,6 +1,6 @@
-//! What is on the screen beside the rows: which table has the keys, how far it is scrolled, the order, the filter.
+//! The state of the screen beside the rows: the focused table, the scroll position, the order, the filter.
 //!
-//! Pure: keys and samples go in, and what is to be drawn is read from it.
+//! Pure: keys and samples go in, and drawing reads the state.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -9,7 +9,7 @@ use super::model::{Row, Samples, arranged};
 use super::sampler::error_line;
 use super::watcher::Update;
 
-/// Where one table stands.
+/// The view of one table.
 #[derive(Default)]
 pub struct TableView {
     /// The row that is selected, among those that the filter lets through.
@@ -23,11 +23,11 @@ pub struct TableView {
     /// How many rows were drawn last: a page.
     pub page: usize,
     samples: Samples,
-    /// What is shown, which stays as it is while the view is paused.
+    /// The displayed rows, which stay unchanged while the view is paused.
     rows: Vec<Row>,
 }
 
-/// Whether the view goes on.
+/// Whether the view continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// It does.
@@ -46,7 +46,7 @@ pub struct Screen {
     pub filter: String,
     /// Whether the filter is being typed.
     pub editing_filter: bool,
-    /// Whether it shows what it showed when it was paused.
+    /// Whether it shows the state at the pause.
     pub paused: bool,
     /// Whether the keys are explained.
     pub help: bool,
@@ -72,7 +72,7 @@ impl Screen {
         }
     }
 
-    /// Where a table stands.
+    /// Returns the view of a table.
     pub fn view(&self, kind: Table) -> &TableView {
         match kind {
             Table::Endpoints => &self.endpoints,
@@ -113,7 +113,7 @@ impl Screen {
         }
     }
 
-    /// What is known of one of the tables changes so; it is shown unless the view is paused.
+    /// Applies a change to one of the tables; it is shown unless the view is paused.
     pub fn update(&mut self, kind: Table, change: impl FnOnce(&mut Samples)) {
         let paused = self.paused;
         let view = self.view_mut(kind);
@@ -123,23 +123,23 @@ impl Screen {
         }
     }
 
-    /// The rows of a table, in order and filtered.
+    /// Returns the rows of a table, in order and filtered.
     pub fn rows(&self, kind: Table) -> Vec<Row> {
         let view = self.view(kind);
         arranged(&view.rows, &self.filter, view.order_by, view.reversed)
     }
 
-    /// How many a table has, filtered or not.
+    /// Returns how many a table has, filtered or not.
     pub fn count(&self, kind: Table) -> usize {
         self.view(kind).rows.len()
     }
 
-    /// The row that the keys are at.
+    /// Returns the row that the keys are at.
     pub fn selected(&self) -> Option<Row> {
         self.rows(self.focus).into_iter().nth(self.view(self.focus).selected)
     }
 
-    /// Brings the mark to a row that is there, and the page to the mark, for a page of so many rows.
+    /// Moves the mark to an existing row, and the page to the mark, for a page of so many rows.
     pub fn settle(&mut self, kind: Table, page: usize) {
         let count = self.rows(kind).len();
         let view = self.view_mut(kind);
@@ -172,7 +172,7 @@ impl Screen {
         }
         match key.code {
             KeyCode::Char('q') => return Action::Quit,
-            // The latest request goes first.
+            // The latest request is undone first.
             KeyCode::Esc if self.filter.is_empty() => return Action::Quit,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Char('?' | 'h') => self.help = true,
@@ -205,7 +205,7 @@ impl Screen {
     fn toggle_paused(&mut self) {
         self.paused = !self.paused;
         if !self.paused {
-            // What came meanwhile.
+            // Apply the updates during the pause.
             for kind in [Table::Endpoints, Table::Services] {
                 self.update(kind, |_| {});
             }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_where_it_is_told_to() {
+    fn run_ends_at_its_limit() {
         for code in [KeyCode::Char('q'), KeyCode::Esc] {
             assert_eq!(press(&mut Screen::new(), code), Action::Quit);
         }
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_stays_on_rows_and_the_page_with_the_mark() {
+    fn mark_stays_on_rows_and_the_page_with_the_mark() {
         let mut screen = with_endpoints(12);
         let standing = |screen: &mut Screen| {
             screen.settle(Table::Endpoints, 5);
@@ -305,7 +305,7 @@ mod tests {
         press(&mut screen, KeyCode::End);
         assert_eq!(standing(&mut screen), (11, 7));
         assert_eq!(screen.selected().unwrap().name, "shm:011");
-        // Most of them have gone.
+        // Most of them have ended.
         update(&mut screen, 3, 1.0);
         assert_eq!(standing(&mut screen), (2, 0));
         update(&mut screen, 0, 2.0);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_typed_kept_and_let_go() {
+    fn filter_is_typed_kept_and_cleared() {
         let mut screen = with_endpoints(12);
         write(&mut screen, "/01q");
         assert_eq!(screen.rows(Table::Endpoints).len(), 0);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_while_it_is_held_is_shown_afterwards() {
+    fn updates_during_a_hold_are_shown_afterwards() {
         let mut screen = with_endpoints(2);
         write(&mut screen, "p");
         update(&mut screen, 4, 1.0);

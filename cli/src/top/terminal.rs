@@ -17,7 +17,7 @@ use super::watcher::{self, Update};
 use crate::exit::Exit;
 use crate::signals::Signals;
 
-/// What the loop waits for.
+/// The events of the loop.
 enum ScreenEvent {
     /// A key, or another size.
     Input(TerminalEvent),
@@ -73,7 +73,7 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     loop {
         terminal.draw(&mut screen, every.as_secs_f64())?;
         let Ok(first) = events.recv() else { return Ok(()) };
-        // What has come meanwhile is drawn at once with it.
+        // Further events are drawn at once with it.
         for event in std::iter::once(first).chain(events.try_iter()) {
             match event {
                 ScreenEvent::Input(TerminalEvent::Key(key)) => {
@@ -105,7 +105,7 @@ fn on_terminal(error: io::Error) -> Exit {
     Exit::Io(format!("using the terminal: {error}"))
 }
 
-/// The terminal while it is ours; given back when this goes.
+/// The terminal while this program uses it; restored on drop.
 struct Terminal {
     terminal: Option<DefaultTerminal>,
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::pty::{Pty, assert_given_back};
     use super::*;
 
-    /// Runs one of the tests below in a terminal, with the words of its panic; gives the test's exit code.
+    /// Runs one of the tests below in a terminal, with the words of its panic; returns the test's exit code.
     fn panics_in_a_terminal(test: &str) -> Option<i32> {
         let pty = Pty::open(80, 24);
         let before = pty.settings();
@@ -154,20 +154,20 @@ mod tests {
         let code = child.wait().unwrap().code();
         let shown = pty.all();
         assert_given_back(&shown);
-        // What went wrong can be read on the screen that the shell has.
+        // The error can be read on the screen of the shell.
         assert!(shown[shown.find("\x1b[?1049l").unwrap()..].contains("as the test asks"), "{shown:?}");
         assert_eq!(pty.settings(), before);
         code
     }
 
     #[test]
-    fn the_terminal_is_given_back_by_a_panic() {
+    fn panic_restores_the_terminal() {
         assert_eq!(panics_in_a_terminal("panics_while_it_draws"), Some(101));
         assert_eq!(panics_in_a_terminal("panics_while_it_looks"), Some(0));
     }
 
     #[test]
-    #[ignore = "a process of its own, started by the_terminal_is_given_back_by_a_panic"]
+    #[ignore = "a process of its own, started by panic_restores_the_terminal"]
     fn panics_while_it_draws() {
         let mut terminal = Terminal::take().unwrap_or_else(|_| panic!("no terminal"));
         assert!(terminal.draw(&mut Screen::new(), 1.0).is_ok());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "a process of its own, started by the_terminal_is_given_back_by_a_panic"]
+    #[ignore = "a process of its own, started by panic_restores_the_terminal"]
     fn panics_while_it_looks() {
         let mut terminal = Terminal::take().unwrap_or_else(|_| panic!("no terminal"));
         assert!(terminal.draw(&mut Screen::new(), 1.0).is_ok());

@@ -10,13 +10,13 @@ use crate::service::ControllerArgs;
 
 /// Something new for the screen.
 pub enum Update {
-    /// All endpoints, or why they could not be listed, at so many seconds of a clock that only goes on.
+    /// All endpoints, or why they could not be listed, at so many seconds of a monotonic clock.
     Endpoints(Result<Vec<Value>, Error>, f64),
     /// All services, or why they are not to be had.
     Services(Result<Vec<Value>, Error>, f64),
     /// One service has changed.
     Service(Value),
-    /// One is known no longer.
+    /// One is no longer known.
     Gone(String),
 }
 
@@ -26,7 +26,7 @@ pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     loop {
         let sampled_at = Instant::now();
         let records = list_endpoints();
-        // One that does not answer costs its time: a count is as old as the end of the look at the most.
+        // A name that does not answer takes time: a count is at most as old as the end of the sample.
         if !send(Update::Endpoints(records, started_at.elapsed().as_secs_f64())) {
             return;
         }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A runtime directory that the programs of one test share.
 pub struct Place(tempfile::TempDir);
 
-/// What a program has said once it has ended.
+/// The output of a program that has ended.
 #[derive(Debug)]
 pub struct Said {
     pub code: Option<i32>,
@@ -73,7 +73,7 @@ impl Place {
         self.run_with(arguments, b"")
     }
 
-    /// What lies in the directory, but for the lock file.
+    /// Returns the names in the directory without the lock file.
     pub fn leftovers(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.path()).unwrap();
         let mut names: Vec<_> = names.map(|n| n.unwrap().file_name().into_string().unwrap()).collect();
@@ -116,7 +116,7 @@ impl Running {
         read_line(&mut self.lines)
     }
 
-    /// The next line that it says on standard error.
+    /// Returns the next line on its standard error.
     pub fn error_line(&mut self) -> String {
         read_line(&mut self.errors)
     }
@@ -169,7 +169,7 @@ impl Running {
         let pid = child.id();
         let said = within_or(
             move || {
-                // One pipe is read beside the other: either may fill.
+                // Both pipes are read at the same time: either may fill.
                 let reader = std::thread::spawn(move || {
                     let mut err = String::new();
                     errors.read_to_string(&mut err).unwrap();

@@ -1,4 +1,4 @@
-//! A terminal of its own for a program: what it shows, and the settings that it leaves behind.
+//! A terminal of its own for a program: its output, and the settings that it leaves.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -34,7 +34,7 @@ impl Pty {
         let ours = File::from(ours);
         let shown: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
         let (mut reader, heard) = (ours.try_clone().unwrap(), shown.clone());
-        // Ends with the test's process at the latest: a terminal has no end while somebody has it open.
+        // Ends with the test's process at the latest: a terminal has no end while a process has it open.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
@@ -54,7 +54,7 @@ impl Pty {
         self.ours.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until this has been written to the terminal; gives all that has been.
+    /// Waits until this has been written to the terminal; returns everything that was written.
     pub fn wait_for(&self, text: &str) -> String {
         let shown = self.shown.0.lock().unwrap();
         let is_there = |bytes: &mut Vec<u8>| !String::from_utf8_lossy(bytes).contains(text);
@@ -64,7 +64,7 @@ impl Pty {
         shown
     }
 
-    /// All that was shown by a program that has ended: what comes behind it is ours.
+    /// Returns the whole output of a program that has ended: output behind it is the test's.
     pub fn all(&self) -> String {
         File::from(self.theirs.try_clone().unwrap()).write_all(b"<the end>").unwrap();
         self.wait_for("<the end>")
@@ -76,7 +76,7 @@ impl Pty {
     }
 }
 
-/// Asserts that a screen was taken, that it was given back, and the cursor with it.
+/// Asserts that a screen was taken and released, and the cursor with it.
 pub fn assert_given_back(shown: &str) {
     for (taken, given) in [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h")] {
         let last = |what: &str| shown.rfind(what).unwrap_or_else(|| panic!("no {what:?} in {shown:?}"));

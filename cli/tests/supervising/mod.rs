@@ -67,7 +67,7 @@ impl Laboratory {
         Supervised(Some(self.place.start(&words)))
     }
 
-    /// What `linkspan service ls` prints.
+    /// Returns the output of `linkspan service ls`.
     pub fn table(&self) -> String {
         let said = self.place.run(&["service", "ls", "--controller", &self.endpoint]);
         assert_eq!(said.code, Some(0), "{}", said.err);
@@ -82,7 +82,7 @@ impl Laboratory {
         self.command(&Command::GetData).unwrap()
     }
 
-    /// Waits until the controller's record of the service is like that, and gives it.
+    /// Waits until the controller's record of the service fulfils the condition, and returns it.
     pub fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let watcher = Controller::connect(&self.endpoint, &Options::default(), PATIENCE).unwrap();
         watcher.watch(&WatchOptions { services: vec!["it".into()], ..WatchOptions::default() }).unwrap();
@@ -126,7 +126,7 @@ impl Laboratory {
         log.as_array().unwrap().iter().map(line).collect()
     }
 
-    /// Makes a named pipe. Who opens it for writing is seen to live by [`Fifo::ends`].
+    /// Makes a named pipe. [`Fifo::ends`] shows whether a process that opened it for writing lives.
     pub fn fifo(&self) -> Fifo {
         let path = self.file("fifo");
         rustix::fs::mknodat(
@@ -167,18 +167,18 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        // What it started ends with it.
+        // The processes that it started end with it.
         if let Some(running) = &self.0 {
             running.signal("KILL");
         }
     }
 }
 
-/// A pipe whose end tells that all who had it open have ended.
+/// A pipe whose end shows that all processes which had it open have ended.
 pub struct Fifo(PathBuf);
 
 impl Fifo {
-    /// Opens it; waits until somebody opens the other end, and has said `up`.
+    /// Opens it; waits until a process opens the other end, and has written `up`.
     pub fn open(&self) -> File {
         let path = self.0.clone();
         within(move || {
@@ -191,7 +191,7 @@ impl Fifo {
     }
 }
 
-/// Waits until nobody has it open, and gives what they said.
+/// Waits until no process has it open, and returns what they wrote.
 pub fn ends(mut fifo: File) -> String {
     within(move || {
         let mut rest = String::new();
@@ -217,7 +217,7 @@ pub fn number(value: &Value, key: &str) -> f64 {
     }
 }
 
-/// The kernel's word for what a process does: S, R, T for one that is stopped; none for one that has ended.
+/// Returns the kernel's state of a process: S, R, T for a stopped one; none for one that has ended.
 pub fn kernel_state(pid: f64) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid as i64)).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')

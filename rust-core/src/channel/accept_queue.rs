@@ -46,7 +46,7 @@ impl AcceptQueue {
         self.waker.wake();
     }
 
-    /// How many links wait.
+    /// Returns how many links wait.
     pub fn len(&self) -> usize {
         self.links().len()
     }
@@ -62,7 +62,8 @@ impl AcceptQueue {
     pub fn take_refusal(&self) -> Option<Error> {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         let error = refusal.take()?;
-        // The lock is held while the waker is drained: a link pushed in between would otherwise wake nobody.
+        // The lock is held while the waker is drained: otherwise a link pushed in between would wake no
+        // thread.
         let links = self.links();
         if links.is_empty() {
             self.waker.drain();
@@ -109,7 +110,7 @@ impl AcceptQueue {
         self.waker.wake();
     }
 
-    /// The eventfd that is readable while a link or a refusal waits.
+    /// Returns the eventfd that is readable while a link or a refusal waits.
     pub fn waker(&self) -> &EventFd {
         &self.waker
     }

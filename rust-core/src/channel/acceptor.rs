@@ -36,7 +36,7 @@ use crate::transport::place::{Access, Place};
 /// Holds a name at which programs connect. Dropping it, like [`ChannelAcceptor::close`], removes the name.
 pub struct ChannelAcceptor {
     pub queue: Arc<AcceptQueue>,
-    /// The endpoint as bound: with the port that the kernel chose where the program asked for port 0.
+    /// The endpoint as bound: with the port that the kernel chose where the program requested port 0.
     pub endpoint: Endpoint,
     /// The counters that a listing shows; set once, by the object that owns the acceptor.
     event_log: Arc<OnceLock<Arc<EventLog>>>,
@@ -135,7 +135,7 @@ impl ChannelAcceptor {
     }
 }
 
-/// Binds the name of an endpoint for this pattern. Returns where connections come from, and the endpoint with
+/// Binds the name of an endpoint for this pattern. Returns the source of connections, and the endpoint with
 /// its final port. With `at_once` it does not wait for a program that is just giving the name up, because the
 /// caller connects to whichever program holds the name instead.
 pub fn bind(

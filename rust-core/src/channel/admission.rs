@@ -111,7 +111,7 @@ impl ListenerHandler {
         self
     }
 
-    /// The counters that the answer to a query carries.
+    /// Returns the counters that the answer to a query carries.
     fn state(&self) -> Map {
         let mut state = Map::new();
         state.insert("encoding".into(), self.options.encoding().name().into());
@@ -140,7 +140,7 @@ impl ListenerHandler {
     }
 
     /// Reports to the program that a peer found its schema not to fit ours. Peers compare schemas themselves
-    /// (see `schema_negotiation`), so this side learns of it from their query.
+    /// (see `schema_negotiation`), so this side receives the result with their query.
     fn report_mismatch(&self, peer_hello: &Hello, handshake: &IncomingHandshake) {
         let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
         let source = owner.qualify(peer_hello.source());
@@ -186,8 +186,8 @@ impl ListenerHandler {
     }
 
     /// Fails with `AddressInUse` if the single peer is connected. A newcomer with the identity and session of
-    /// that peer is the peer itself, over a new connection: it knows before we do that the old one broke, so the
-    /// old one is shut down.
+    /// that peer is the peer itself, over a new connection: it found the old one broken before this side did,
+    /// so the old one is shut down.
     fn check_unoccupied(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         let Some(single_peer) = &self.single_peer else { return Ok(()) };
         let guard = single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
@@ -199,7 +199,7 @@ impl ListenerHandler {
         Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"))
     }
 
-    /// Answers a query: with counters, with the schema, or with the listening socket, as it asks.
+    /// Answers a query: with counters, with the schema, or with the listening socket, as requested.
     fn answer_query(&self, peer_hello: &Hello, handshake: &IncomingHandshake) -> Result<Answer> {
         let mut hello =
             Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
@@ -213,8 +213,8 @@ impl ListenerHandler {
         Ok(answer)
     }
 
-    /// What runs when a link of this client ends: its session moves to those of disconnected clients, and
-    /// messages that are lost by that are reported.
+    /// Returns the function that runs when a link of this client ends: it moves the session to those of
+    /// disconnected clients, and reports messages that are lost by that.
     fn on_disconnect(&self, identity: &Identity) -> OnDisconnect {
         let registry = Arc::downgrade(&self.session_registry);
         let (identity, losses) = (identity.clone(), self.losses.clone());
@@ -223,7 +223,8 @@ impl ListenerHandler {
             for (client, lost) in registry.disconnected(&identity, guard) {
                 match losses.get() {
                     Some(event_log) if client.is_lasting() => event_log.forgot(&client.shown(), lost),
-                    // A client without a name cannot reconnect, so nobody could have received them: only counted.
+                    // A client without a name cannot reconnect, so no client could have received them: only
+                    // counted.
                     Some(event_log) => drop(event_log.dropped.fetch_add(lost, Ordering::Relaxed)),
                     None => {}
                 }

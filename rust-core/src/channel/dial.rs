@@ -27,7 +27,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{AnsweredCall, Call};
 use crate::transport::stream::Stream;
 
-/// Where to connect, and what reports that trying again may succeed.
+/// The address to connect to, and the event that reports that trying again may succeed.
 pub struct Dialler {
     endpoint: Endpoint,
     target: Box<dyn Target>,
@@ -41,16 +41,16 @@ pub struct Dialler {
     schema_negotiation: Option<SchemaNegotiation>,
 }
 
-/// What reports that trying again may succeed.
+/// The event that reports that trying again may succeed.
 enum ListenerWatch {
     /// An inotify watch of the directory: a name has appeared.
     Name(Watch),
-    /// A timer, and a watch for a file from which a listener can be told.
+    /// A timer, and a watch for a file that a listener writes.
     Timed(Timer, Option<Watch>),
 }
 
 impl ListenerWatch {
-    /// Takes what was reported.
+    /// Drains the reported events.
     fn drain(&self) {
         match self {
             ListenerWatch::Name(watch) => watch.drain(),
@@ -63,7 +63,7 @@ impl ListenerWatch {
         }
     }
 
-    /// The descriptors that report it.
+    /// Returns the descriptors that report it.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             ListenerWatch::Name(watch) => watch.descriptors().to_vec(),
@@ -300,7 +300,7 @@ impl Dialler {
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 
-    /// The error for a listener that did not appear.
+    /// Returns the error for a listener that did not appear.
     fn not_found(&self, waiting: &Waiting<'_>) -> Error {
         let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
         let shared = match self.target.appears() {

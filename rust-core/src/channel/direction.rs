@@ -64,7 +64,7 @@ impl<T> Direction<T> {
         self.0.try_claim().ok_or_else(|| in_use(operation))
     }
 
-    /// [`Direction::take`] for a call that waits for its turn behind those that came before.
+    /// [`Direction::take`] for a call that waits for its turn behind earlier ones.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
@@ -95,7 +95,8 @@ impl<T> Direction<T> {
         Ok(claim.take())
     }
 
-    /// For a closing call, which has told the thread in another call to leave: waits until it has.
+    /// For a closing call, which has interrupted the thread in another call: waits until that thread has
+    /// left.
     ///
     /// # Errors
     /// `InvalidState` if it has not by the deadline.
@@ -118,13 +119,13 @@ impl<T> Direction<T> {
         self.0.await_end()
     }
 
-    /// Whether a thread of the program is in a call, or waits for the state.
+    /// Returns whether a thread of the program is in a call, or waits for the state.
     pub fn is_claimed(&self) -> bool {
         self.0.is_claimed()
     }
 
-    /// Whether the calling thread is in such a call, so that it runs in a callback or a signal
-    /// handler.
+    /// Returns whether the calling thread is in such a call, so that it runs in a callback or a
+    /// signal handler.
     pub fn is_claimed_by_this_thread(&self) -> bool {
         self.0.is_claimed_here()
     }
@@ -139,7 +140,7 @@ impl<T> Direction<T> {
         self.0.try_borrow()
     }
 
-    /// The state, for the owner of the direction.
+    /// Returns the state, for the owner of the direction.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
     }
@@ -177,7 +178,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The verb, for error texts.
+    /// Returns the verb, for error texts.
     pub const fn verb(self) -> &'static str {
         match self {
             Operation::Send => "sends",
@@ -201,7 +202,7 @@ impl Operation {
     }
 }
 
-/// The error for an object that another thread uses.
+/// Returns the error for an object that another thread uses.
 fn in_use(operation: Operation) -> Error {
     let text = format!("another thread {} on this object; {}", operation.verb(), operation.advice());
     Error::new(ErrorKind::InvalidState, text)

@@ -1,9 +1,8 @@
 //! The channel: two ends, messages both ways, requests and replies.
 //!
-//! A [`Channel`] puts together what the modules beside it provide: the `reconnector` makes links,
-//! `sending` and `receiving` use their halves, `session_state` numbers and acknowledges. This file
-//! decides in which order: which lock or direction a call takes, when it falls back from the fast
-//! path, and what an error means to the caller.
+//! A [`Channel`] joins the modules beside it: the `reconnector` makes links, `sending` and `receiving` use
+//! their halves, `session_state` numbers and acknowledges. This file decides on the order: which lock or
+//! direction a call takes, when it falls back from the fast path, and what an error means to the caller.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -70,7 +69,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The name in every language.
+    /// Returns the name in every language.
     pub const fn name(self) -> &'static str {
         match self {
             Role::Listener => "listener",
@@ -243,13 +242,13 @@ impl Channel {
         if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
-    /// Whether this process may use the channel, and it is open.
+    /// Returns whether this process may use the channel, and it is open.
     #[inline]
     fn is_usable(&self) -> bool {
         fork::generation() == self.fork_generation && !self.reconnector.is_closed()
     }
 
-    /// Returns the sending direction if no thread holds it and the program has no loss to be told.
+    /// Returns the sending direction if no thread holds it and no loss has to be reported to the program.
     /// None for any obstacle: the general path finds out which.
     #[inline]
     fn try_sending(&self) -> Option<DirectionGuard<'_, Sending>> {
@@ -272,7 +271,7 @@ impl Channel {
         self.sending.take(Operation::Send, || {})
     }
 
-    /// Returns the sending direction after the threads that came before.
+    /// Returns the sending direction after earlier threads.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, Sending>> {
         self.check_sends()?;
         let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
@@ -359,8 +358,8 @@ impl Channel {
         Ok(message)
     }
 
-    /// Records that the program is given this message. One that comes from the link was recorded
-    /// when it was received.
+    /// Records that this message is delivered to the program. One from the link was recorded when it was
+    /// received.
     fn note_delivered(&self, receiving: &Receiving, message: &Message) {
         if receiving.from_inbox {
             self.reconnector.session_state.halves().inbox.delivered(message.session(), message.sequence());
@@ -381,15 +380,15 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// Receives the next message that the program asked for: answers to calls that ended are
-    /// dropped, and withdrawn requests too.
+    /// Receives the next message for the program: answers to calls that ended are dropped, and withdrawn
+    /// requests, too.
     fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             match receiving.next(&self.ack_sender(), waiting)? {
                 ReceivedFrame::Message(message)
                     if matches!(message.header().kind, Kind::Reply | Kind::Error) =>
                 {
-                    // Its caller gave up before it came.
+                    // Its caller gave up before it arrived.
                     self.drop_answer(&message);
                 }
                 // Its caller withdrew it before the program received it.
@@ -409,9 +408,9 @@ impl Channel {
         self.reconnector.session_state.finished(message.session(), message.sequence());
     }
 
-    /// Whether a message can be received without waiting. A server sends no messages by itself, so with a server as the peer
-    /// this fails with `InvalidState`; late answers are dropped and its end becomes an event meanwhile, so that the descriptor
-    /// of [`Channel::fileno`] does not stay readable.
+    /// Returns whether a message can be received without waiting. A server sends no messages by itself, so with a server as
+    /// the peer this fails with `InvalidState`; late answers are dropped and its end becomes an event meanwhile, so that the
+    /// descriptor of [`Channel::fileno`] does not stay readable.
     pub fn poll(&self) -> Result<bool> {
         let peeked = self.peek();
         if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
@@ -420,7 +419,7 @@ impl Channel {
         peeked
     }
 
-    /// Whether a message can be received now; one that is found goes to the inbox.
+    /// Returns whether a message can be received now; if one is found, it goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         receiving.program_receives(&self.ack_sender());
@@ -444,7 +443,7 @@ impl Channel {
         self.event_log.take()
     }
 
-    /// Whether [`Channel::close`] was called.
+    /// Returns whether [`Channel::close`] was called.
     pub fn is_closed(&self) -> bool {
         self.reconnector.is_closed()
     }
@@ -454,7 +453,7 @@ impl Channel {
         self.role
     }
 
-    /// The endpoint, with its transport.
+    /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }
@@ -462,7 +461,7 @@ impl Channel {
     /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         self.receiving()?.watch()?;
-        // A first read arms the link: what comes from now on makes the descriptor readable.
+        // A first read arms the link: later messages make the descriptor readable.
         match self.peek() {
             // A server sends nothing by itself; the read has armed the link all the same.
             Err(e) if e.kind() == ErrorKind::InvalidState && !self.is_closed() => {}
@@ -471,12 +470,12 @@ impl Channel {
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Whether a message can be received without waiting: see [`Channel::poll`].
+    /// Returns whether a message can be received without waiting: see [`Channel::poll`].
     pub fn readable(&self) -> Result<bool> {
         self.poll()
     }
 
-    /// Whether a small message can be sent without waiting, as far as is known.
+    /// Returns whether a small message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
         let writable = self.sending()?.is_writable();
         self.ack_sender().flush_deferred();
@@ -519,7 +518,7 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// Whether the error of a call that does not wait says only "not now": no message, no peer, or a
+/// Returns whether the error of a call that does not wait means only "not now": no message, no peer, or a
 /// peer without room for a connection.
 pub fn is_not_ready(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Stalled)

@@ -1,4 +1,4 @@
-//! What happened to an object: events for the program to read, and counters.
+//! The events of an object, for the program to read, and its counters.
 //!
 //! Every object (channel, server, publisher, subscriber) has one [`EventLog`], shared by its threads
 //! and the acceptor. Counters are relaxed atomics: each is correct by itself, and two of them are
@@ -27,12 +27,12 @@ pub enum EventKind {
     /// `client_id`, or the bounds for disconnected clients (`absent_clients`, `replay_bytes`) were
     /// reached.
     Forgotten,
-    /// A program with a schema that does not fit wanted to connect; it was refused.
+    /// A program with a schema that does not fit tried to connect; it was refused.
     SchemaMismatch,
 }
 
 impl EventKind {
-    /// The name in every language.
+    /// Returns the name in every language.
     pub const fn name(self) -> &'static str {
         match self {
             EventKind::Connected => "connected",
@@ -70,12 +70,12 @@ pub struct EventLog {
     connected: AtomicU64,
     pub sent: AtomicU64,
     pub received: AtomicU64,
-    /// Messages that were received by nobody: overwritten, or lost on the way.
+    /// Messages that were never received: overwritten, or lost on the way.
     pub missed: AtomicU64,
     /// Requests and answers whose caller had given up, and messages for a peer that had
     /// disconnected.
     pub dropped: AtomicU64,
-    /// Those of `dropped` that were kept for a client which might have come back.
+    /// Those of `dropped` that were kept for a client that might have returned.
     pub forgotten: AtomicU64,
     /// Long arrays that were encoded into a slot, and those for which no slot was free.
     pub arrays_in_slots: AtomicU64,
@@ -146,7 +146,7 @@ impl EventLog {
         self.dropped.fetch_add(losses.refused, Ordering::Relaxed);
     }
 
-    /// Whether a peer has ever connected.
+    /// Returns whether a peer has ever connected.
     pub fn was_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed) > 0
     }

@@ -34,9 +34,9 @@ pub struct After {
 }
 
 impl After {
-    /// Returns the number after which the subscriber goes on in this session of the publisher: its
-    /// last one if the session is the same, just before `first` if it has met no publisher, and 0,
-    /// the beginning, if the publisher was restarted.
+    /// Returns the number after which the subscriber continues in this session of the publisher: its last one
+    /// if the session is the same, just before `first` if it has met no publisher, and 0, the beginning, if
+    /// the publisher was restarted.
     pub fn in_session(self, session: u64, first: u64) -> u64 {
         match self.session {
             last if last == session => self.number,
@@ -66,16 +66,16 @@ const SCHEMAS: usize = 16;
 /// wire where those differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The pattern of the name, or the one that the caller wants.
+    /// The pattern of the name, or the one that the caller requests.
     pub pattern: Pattern,
-    /// Of a subscriber: whether it wants the newest value only (`latest()`).
+    /// Of a subscriber: whether it reads only the newest value (`latest()`).
     pub once: bool,
-    /// Of a subscriber: after which message it goes on; none to begin with the newest.
+    /// Of a subscriber: the message after which it continues; none to begin with the newest.
     pub after: Option<After>,
     /// Whether the caller only queries the name: it is answered, and no connection is made.
     pub ask: bool,
-    /// Of a listener: whether several processes serve the name. Of a query: whether the caller wants
-    /// to be one of them, and requests the listening socket.
+    /// Of a listener: whether several processes serve the name. Of a query: whether the caller is to be one
+    /// of them, and requests the listening socket.
     pub shared: bool,
     /// The counters in the answer to a query.
     pub state: Option<Map>,
@@ -84,8 +84,8 @@ pub struct Hello {
     /// The machine that the sender runs on, if a bridge relays the hello: the link may break while
     /// both sides live.
     pub machine: Option<String>,
-    /// Of a bridge that has the name of another machine's server: each request is to say until when its
-    /// caller waits.
+    /// Of a bridge that has the name of another machine's server: each request has to carry the time until
+    /// which its caller waits.
     pub deadlines: bool,
     /// The session of the sender: a random number for this incarnation.
     pub session: u64,
@@ -93,7 +93,7 @@ pub struct Hello {
     pub first: u64,
     /// How much the sender keeps to be sent again; none if it keeps nothing.
     pub keeps: Option<ReplayLimits>,
-    /// How far the sender has come with a session of the receiver.
+    /// The sender's progress in a session of the receiver.
     pub received: Progress,
     /// Bytes of the longest message that the sender accepts. On the wire: `limit`.
     pub max_message_size: u64,
@@ -170,20 +170,20 @@ impl Hello {
             .then(|| self.max_message_size.min(other.max_message_size))
     }
 
-    /// The session in the hello.
+    /// Returns the session in the hello.
     pub fn hello(&self) -> SessionHello {
         SessionHello { session: self.session, first: self.first, keeps: self.keeps, received: self.received }
     }
 
-    /// The source of the sender's messages: its `client_id`, else its program and process, with the
-    /// machine behind an `@`.
+    /// Returns the source of the sender's messages: its `client_id`, else its program and process,
+    /// with the machine behind an `@`.
     pub fn source(&self) -> String {
         let name = self.client_id.clone().unwrap_or_else(|| format!("{}-{}", self.title, self.pid));
         self.on_machine(name)
     }
 
-    /// The `client_id` by which the sender is recognised. The same name on another machine is
-    /// another program.
+    /// Returns the `client_id` by which the sender is recognised. The same name on another machine
+    /// is another program.
     pub fn stable_name(&self) -> Option<String> {
         self.client_id.clone().map(|name| self.on_machine(name))
     }

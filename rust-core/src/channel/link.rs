@@ -1,4 +1,4 @@
-//! A connected link and what this process knows of the peer at its other end.
+//! A connected link, and the properties of the peer at its other end.
 //!
 //! A [`Link`] is what every way of connecting ends in: the acceptor makes one from an accepted hello, the
 //! reconnector from an answered one, `plain` from a connection without a hello. A channel or a server takes
@@ -9,8 +9,8 @@
 //! under the name of another user's program.
 //!
 //! A [`ConnectionGuard`] lives as long as the link. Dropping it runs the function that the acceptor gave it,
-//! which moves the peer's session to those of disconnected clients; the guard itself knows no registry, so
-//! that registry and guard do not depend on each other.
+//! which moves the peer's session to those of disconnected clients; the guard itself has no reference to a
+//! registry, so registry and guard do not depend on each other.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct Peer {
     /// The machine that the peer runs on, if a bridge relays the link: the link may then break while both
     /// programs live.
     pub machine: Option<Arc<str>>,
-    /// Whether requests to it say until when their callers wait.
+    /// Whether requests carry the time until which their callers wait.
     pub deadlines: bool,
 }
 
@@ -104,12 +104,12 @@ pub struct Link {
     pub peer: Peer,
     /// None on a connectionless link.
     pub guard: Option<Arc<ConnectionGuard>>,
-    /// What the two hellos settled about the session; none without a hello.
+    /// The result of the two hellos for the session; none without a hello.
     pub negotiated: Option<Negotiated>,
 }
 
-/// What a guard runs when it is dropped. It gets the guard's address, by which a registry tells the last
-/// connection of a peer from one that has replaced it.
+/// The function that a guard runs when it is dropped. Its argument is the guard's address, by which a
+/// registry distinguishes the last connection of a peer from one that has replaced it.
 pub type OnDisconnect = Box<dyn Fn(*const ConnectionGuard) + Send + Sync>;
 
 /// Exists while a link is in use: dropping it ends the link for the acceptor that admitted it.
@@ -134,7 +134,8 @@ impl ConnectionGuard {
         self.stream.disconnect();
     }
 
-    /// Whether the kernel already reports the end of the connection, though no read has met it yet.
+    /// Returns whether the kernel already reports the end of the connection, though no read has met
+    /// it yet.
     pub fn is_abandoned(&self) -> bool {
         self.stream.is_peer_gone()
     }

@@ -64,7 +64,7 @@ impl Listener {
     }
 
     /// Returns counters: `forgotten`, messages that were kept for disconnected clients and are lost;
-    /// `dropped`, those and what was kept for clients that could not come back.
+    /// `dropped`, those and the ones kept for clients that could not return.
     pub fn stats(&self) -> Value {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         Value::map([("forgotten", of(&self.event_log.forgotten)), ("dropped", of(&self.event_log.dropped))])
@@ -99,7 +99,7 @@ impl Listener {
         Ok((channel, peer))
     }
 
-    /// The endpoint, with its transport.
+    /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> String {
         self.endpoint.to_string()
     }

@@ -1,10 +1,10 @@
 //! Memory that is lent for the elements of an array: over shared memory, the slot in which the peer
 //! views the array.
 //!
-//! A program that writes an array into a loan and sends it saves the copy that sending otherwise
-//! makes. If no slot can be lent, the loan is ordinary memory and sending copies it: the program is
-//! the same. What a slot holds before it is filled is what was there before, which is why booleans,
-//! of which only two byte values are valid, are never lent from shared memory.
+//! A program that writes an array into a loan and sends it saves the copy that sending otherwise makes. If no
+//! slot can be lent, the loan is ordinary memory and sending copies it: the program is the same. Before it is
+//! filled, a slot contains earlier bytes, so booleans, which have only two valid byte values, are never lent
+//! from shared memory.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -110,7 +110,7 @@ impl LoanMemory {
         Ok(LoanMemory { dtype, order: order.for_shape(shape), shape: shape.to_vec(), length, place })
     }
 
-    /// The elements, little-endian, as they lie in memory.
+    /// Returns the elements, little-endian, as they lie in memory.
     pub fn bytes(&self) -> &[u8] {
         match &self.place {
             Place::Slot(writable) => writable.bytes(),
@@ -126,7 +126,7 @@ impl LoanMemory {
         }
     }
 
-    /// Whether sending makes no copy, as long as the link lives.
+    /// Returns whether sending makes no copy, as long as the link lives.
     pub fn is_shared(&self) -> bool {
         matches!(self.place, Place::Slot(_))
     }
@@ -174,12 +174,12 @@ impl<T: Element> Loan<T> {
         Loan { memory, elements: PhantomData }
     }
 
-    /// The length of each dimension.
+    /// Returns the length of each dimension.
     pub fn shape(&self) -> &[u64] {
         &self.memory.shape
     }
 
-    /// Whether sending makes no copy, as long as the link lives.
+    /// Returns whether sending makes no copy, as long as the link lives.
     pub fn is_shared(&self) -> bool {
         self.memory.is_shared()
     }

@@ -1,7 +1,7 @@
 //! Channels: two ends, messages both ways, over any transport; and the parts that servers,
 //! publishers and services share.
 //!
-//! A transport moves opaque frames over one connection. This layer adds what makes a channel of it:
+//! A transport moves opaque frames over one connection. This layer makes a channel of it:
 //! hellos, sessions whose messages survive broken links and restarts, turns of threads, deadlines,
 //! events and counters. `request`, `publish` and `service` stand on it.
 //!
@@ -14,14 +14,14 @@
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
 //! | connecting; accepting, admitting, the queue of those admitted | `dial`, `acceptor`, `admission`, `accept_queue` |
 //! | a connected link and its peer | `link` |
-//! | schemas at connect: who compares, who is admitted | `schema_negotiation` |
+//! | schemas at connect: the comparison and the admission | `schema_negotiation` |
 //! | making a new link when one breaks | `reconnector` |
 //! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
 //! | numbers, acknowledgement, replay, as pure state machines | `session` |
 //! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
 //! | objects that outlive a call | `persistent` |
 //! | links of which one end is on another machine | `relay` |
-//! | the two directions of a link, and whose turn it is | `sending`, `receiving`, `direction`, `turns` |
+//! | the two directions of a link, and the turns of threads | `sending`, `receiving`, `direction`, `turns` |
 
 mod accept_queue;
 pub(crate) mod acceptor;

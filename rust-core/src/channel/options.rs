@@ -84,7 +84,7 @@ pub enum StartAt {
 }
 
 impl Framing {
-    /// The name in every language.
+    /// Returns the name in every language.
     pub const fn name(self) -> &'static str {
         match self {
             Framing::Linkspan => "linkspan",
@@ -95,7 +95,7 @@ impl Framing {
 }
 
 impl Delivery {
-    /// The name in every language.
+    /// Returns the name in every language.
     pub const fn name(self) -> &'static str {
         match self {
             Delivery::Latest => "latest",
@@ -187,7 +187,7 @@ pub struct Options {
     pub(crate) machine: Option<Arc<str>>,
     /// Called about every 100 ms while a call waits.
     pub on_wait: Option<OnWait>,
-    /// How many connections wait to be accepted, at most: 128. Layers above may want more.
+    /// How many connections wait to be accepted, at most: 128. Layers above may set more.
     pub(crate) queue: usize,
     /// The pattern of a channel's or listener's name. Layers above set it.
     pub(crate) pattern: Pattern,
@@ -373,7 +373,7 @@ pub enum Use {
 }
 
 impl Options {
-    /// Who may use the files that are created.
+    /// Returns the access rights of the files that are created.
     pub fn access(&self) -> Access {
         Access { mode: self.mode, group: self.group, ..Access::default() }
     }
@@ -402,29 +402,29 @@ impl Options {
         Ok(())
     }
 
-    /// The schema that sent values are checked against, if they are.
+    /// Returns the schema that sent values are checked against, if they are.
     pub(crate) fn checks_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// The schema that replies are checked against when they are sent, if they are.
+    /// Returns the schema that replies are checked against when they are sent, if they are.
     pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.reply_schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// The schema that replies to own calls are checked against, if they are.
+    /// Returns the schema that replies to own calls are checked against, if they are.
     pub(crate) fn checks_replies_received(&self) -> Option<&Arc<PreparedSchema>> {
         let checks = matches!(self.validate, Some(Validate::Receive | Validate::Both));
         self.reply_schema.as_ref().filter(|_| checks)
     }
 
-    /// The schema that received values are checked against, if they are.
+    /// Returns the schema that received values are checked against, if they are.
     pub(crate) fn checks_received(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
     }
 
-    /// Fails with `Unsupported`, before anything is created or sent, if the transport cannot do what
-    /// the options ask, and says why.
+    /// Fails with `Unsupported` and the reason, before anything is created or sent, if the transport cannot
+    /// do what the options ask for.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
         self.check_values()?;
         let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;
@@ -505,7 +505,7 @@ impl Options {
         if can.replies { Ok(()) } else { Err(transport.unsupported_because(what, can.because).on(endpoint)) }
     }
 
-    /// The transport's capabilities as far as the framing leaves them.
+    /// Returns the transport's capabilities as far as the framing leaves them.
     pub(crate) fn capabilities(&self, transport: Transport) -> Capabilities {
         let can = *transport.capabilities();
         match self.framing {
@@ -515,7 +515,7 @@ impl Options {
         }
     }
 
-    /// The encoding of values: the one that was chosen, or that of the framing.
+    /// Returns the encoding of values: the one that was chosen, or that of the framing.
     pub fn encoding(&self) -> Encoding {
         match self.framing {
             _ if self.encoding_given || self.encoding != Encoding::Cbor => self.encoding,
@@ -540,7 +540,8 @@ impl Options {
         Err(Error::new(ErrorKind::Unsupported, text).with_path("encoding"))
     }
 
-    /// The delivery of a channel or server: what was chosen, else the best that the framing allows.
+    /// Returns the delivery of a channel or server: what was chosen, else the best that the framing
+    /// allows.
     pub fn channel_delivery(&self) -> Delivery {
         let most =
             if self.framing == Framing::Linkspan { Delivery::AtLeastOnce } else { Delivery::BestEffort };

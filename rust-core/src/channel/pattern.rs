@@ -2,7 +2,7 @@
 //!
 //! A name has one pattern for its life. It stands in every hello, in listings and in owner records, by its
 //! [`Pattern::name`]. A caller states its own pattern, and the listener refuses one that does not fit with
-//! `InvalidState` and a text that says what to do instead.
+//! `InvalidState` and a text with the alternative.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,7 +25,7 @@ impl Pattern {
     const ALL: [Pattern; 5] =
         [Pattern::Channel, Pattern::Request, Pattern::Publish, Pattern::Controller, Pattern::Service];
 
-    /// The word in the hello and in listings.
+    /// Returns the word in the hello and in listings.
     pub const fn name(self) -> &'static str {
         match self {
             Pattern::Channel => "channel",
@@ -41,7 +41,7 @@ impl Pattern {
         Pattern::ALL.into_iter().find(|pattern| pattern.name() == name)
     }
 
-    /// The text of a refusal: what the name is, and what the caller should do instead.
+    /// Returns the text of a refusal: the pattern of the name, and the alternative for the caller.
     pub(super) const fn advice(self) -> &'static str {
         match self {
             Pattern::Channel => "is a channel, connect to it",

@@ -13,7 +13,8 @@ use crate::deadline::Wait;
 use crate::error::Result;
 use crate::sys::fork;
 
-/// What a call has to have in common with the call that made the object. A forked worker makes its own objects.
+/// The properties that a call must share with the call that made the object. A forked worker makes its own
+/// objects.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     generation: u64,

@@ -1,5 +1,5 @@
-//! Links to programs without Linkspan: no hello is exchanged, so only what the kernel reports of the
-//! peer is known.
+//! Links to programs without Linkspan: no hello is exchanged, so of the peer only what the kernel reports is
+//! known.
 //!
 //! With `framing="lines"` or `"raw"` the bytes of a stream are divided without Linkspan's header.
 //! There is no session either: nothing is acknowledged or sent again, and a message has the source
@@ -25,9 +25,9 @@ use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 use crate::value::{Map, Value};
 
-/// Returns how the bytes of a link are divided into messages. `numbers` numbers what is received;
-/// links that replace each other share it, so that the answer to a request of an earlier link is
-/// never taken for another's.
+/// Returns how the bytes of a link are divided into messages. `numbers` numbers received messages; links that
+/// replace each other share it, so that the answer to a request of an earlier link is never taken for
+/// another's.
 pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -> Division {
     match options.framing {
         Framing::Raw => Division::Raw,
@@ -55,7 +55,7 @@ pub fn link(
     let guard = Arc::new(ConnectionGuard::new(stream.clone()));
     let (tx, rx) =
         plain::link(stream, division(pattern, options, numbers), options.max_message_size, dialled);
-    // Whether it answers calls is not known before it does.
+    // Whether it answers calls is unknown until it does.
     let (source, pattern) = (source.into(), Pattern::Channel);
     let peer = Peer {
         source,

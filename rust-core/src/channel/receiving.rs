@@ -6,8 +6,8 @@
 //! goes to the inbox and is received first by the next call. A link that broke is read to its end
 //! before a newer one is: what the peer sent last is not lost.
 //!
-//! Consuming: a program that receives again has consumed what it was given. That is recorded
-//! together with the next message, under one lock, if a message lies ready; else before the wait.
+//! Consuming: a program that receives again has consumed the messages delivered before. That is recorded
+//! together with the next message, under one lock, if a message is ready; else before the wait.
 //! `pending_consume` holds it in between.
 //!
 //! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
@@ -53,7 +53,7 @@ pub struct Receiving {
     part: Option<RxPart>,
     /// The generation of that link.
     pub generation: u64,
-    /// Messages that came while a thread waited for something else, in their order.
+    /// Messages received while a thread waited for something else, in their order.
     pub inbox: VecDeque<Message>,
     /// Whether the transport is to wake this side.
     parked: bool,
@@ -78,10 +78,10 @@ pub struct Receiving {
     /// Whether the program gets several messages in one call: those before the next one are not
     /// consumed yet.
     pub delivers_more: bool,
-    /// The occasion on which what was delivered before is recorded as consumed, if that is still to
-    /// be done.
+    /// The occasion on which the messages delivered before are recorded as consumed, if that is still to be
+    /// done.
     pending_consume: Option<AckTrigger>,
-    /// Whether the message that was received last came from the inbox.
+    /// Whether the last received message came from the inbox.
     pub from_inbox: bool,
     limits: Limits,
     /// The schema against which messages and requests are checked while they are decoded.
@@ -93,7 +93,7 @@ pub struct Receiving {
     waker: ReadinessFlag,
 }
 
-/// What a received frame means to the channel.
+/// The meaning of a received frame to the channel.
 pub enum ReceivedFrame {
     /// A message.
     Message(Message),
@@ -115,7 +115,7 @@ const MAX_EMPTY_POLLS: u32 = 64;
 const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 /// Token of the link, the waker and the wake-up in the epoll set.
 const LINK: u64 = 1;
-/// Token of what reports that a new link may be made.
+/// The token of the event that a new link may be made.
 const ORIGIN: u64 = 2;
 
 impl Receiving {
@@ -167,7 +167,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds a message that was received but not asked for to the inbox.
+    /// Adds a received message that the caller did not wait for to the inbox.
     pub fn keep(&mut self, message: Message) {
         self.inbox.push_back(message);
         self.update_readiness(false);
@@ -179,14 +179,14 @@ impl Receiving {
         self.update_readiness(false);
     }
 
-    /// Whether the caller of this request has withdrawn it by now. Reads what has come behind the
-    /// request to find out, without waiting.
+    /// Returns whether the caller of this request has withdrawn it by now. Reads what has come
+    /// behind the request to find out, without waiting.
     pub fn is_withdrawn(&mut self, request: &Message, ack_sender: &AckSender<'_>) -> bool {
         if !request.is_request() {
             return false;
         }
         self.current_request = request.sequence();
-        // What is read here goes to the inbox and is not delivered yet.
+        // Messages that are read here go to the inbox and are not delivered yet.
         let delivers = std::mem::replace(&mut self.delivers, false);
         let mut at_once = Waiting::at_once();
         while self.inbox.len() < MAX_READ_AHEAD && self.deferred_error.is_none() && self.may_hold_more() {
@@ -202,7 +202,7 @@ impl Receiving {
         self.withdrawn.remove(&request.sequence())
     }
 
-    /// Whether another call may return a message without waiting.
+    /// Returns whether another call may return a message without waiting.
     pub fn may_have_more(&self) -> bool {
         !self.inbox.is_empty()
             || self.deferred_error.is_none() && self.part.as_ref().is_some_and(|part| part.rx.may_hold_more())
@@ -216,7 +216,7 @@ impl Receiving {
         }
     }
 
-    /// Whether the link has a session and may hold more than was read.
+    /// Returns whether the link has a session and may hold more than was read.
     fn may_hold_more(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.rx.may_hold_more())
     }
@@ -229,9 +229,9 @@ impl Receiving {
         }
     }
 
-    /// Records that the program calls to receive, which consumes what was delivered before. If a
-    /// message lies ready in the link, the record is made together with that message, which saves a
-    /// lock and a fence; else now.
+    /// Records that the program calls to receive, which consumes the messages delivered before. If a message
+    /// is ready in the link, the record is made together with that message, which saves a lock and a fence;
+    /// else now.
     #[inline]
     pub fn program_receives(&mut self, ack_sender: &AckSender<'_>) {
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
@@ -249,7 +249,7 @@ impl Receiving {
         }
     }
 
-    /// Records that what was delivered is consumed, and acknowledges if that is due.
+    /// Records that delivered messages are consumed, and acknowledges if that is due.
     fn consume(&mut self, trigger: AckTrigger, ack_sender: &AckSender<'_>) {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
@@ -292,13 +292,13 @@ impl Receiving {
         self.link_next(ack_sender, waiting, true)
     }
 
-    /// Whether the peer is a server, which sends nothing but answers.
+    /// Returns whether the peer is a server, which sends nothing but answers.
     pub fn is_of_server(&self) -> bool {
         self.part.as_ref().is_some_and(|part| check_pattern(part).is_err())
     }
 
-    /// Returns the next frame of the link that means something to the channel. Without `reconnect`,
-    /// the end of the link is `Disconnected` at once; with it, a link that may be replaced is.
+    /// Returns the next frame of the link that concerns the channel. Without `reconnect`, the end of the link
+    /// is `Disconnected` at once; with it, a link that may be replaced is.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` once the channel is closed; an error about a single
@@ -527,7 +527,7 @@ impl Receiving {
         }
     }
 
-    /// Receives what is there without waiting, for the acknowledgements among it; messages go to the
+    /// Receives the available frames without waiting, for the acknowledgements among them; messages go to the
     /// inbox.
     pub fn collect_acks(&mut self, ack_sender: &AckSender<'_>) {
         if self.part.is_none() && !ack_sender.reconnector.is_newer(self.generation) {
@@ -592,7 +592,7 @@ impl Receiving {
         self.closing = true;
     }
 
-    /// Tells the link that what the program was given is consumed; what is in the inbox is not.
+    /// Notes at the link that the delivered messages are consumed; those in the inbox are not.
     pub fn consumed(&mut self) {
         if let Some(part) = &mut self.part {
             part.rx.consumed_but(self.inbox.len());

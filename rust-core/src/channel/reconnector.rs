@@ -9,8 +9,8 @@
 //! `changed`. What "make" means depends on the [`Origin`].
 //!
 //! Closing has two steps. [`Reconnector::close`] ends all waits and refuses new calls;
-//! [`Reconnector::begin_close`] lets the closing thread alone go on making links, to get its
-//! messages acknowledged; [`Reconnector::finish_close`] then gives the name away.
+//! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
+//! acknowledged; [`Reconnector::finish_close`] then gives up the name.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,7 +35,7 @@ use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::{Rx, Tx};
 
-/// Where links come from.
+/// The source of links.
 pub enum Origin {
     /// This side connects, and connects again.
     Dial(Dialler),
@@ -65,7 +65,7 @@ pub struct TxPart {
 }
 
 impl TxPart {
-    /// The peer's session; 0 without one.
+    /// Returns the peer's session; 0 without one.
     pub fn session(&self) -> u64 {
         self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session)
     }
@@ -104,7 +104,7 @@ pub struct Reconnector {
     changed: Condvar,
     /// Set once, by [`Reconnector::close`].
     closed: AtomicBool,
-    /// Numbers what is received on links without a header.
+    /// Numbers the messages received on links without a header.
     numbers: Arc<AtomicU64>,
     /// Whether a bridge relays the newest link, so that it may break while both sides live.
     relayed: AtomicBool,
@@ -173,7 +173,7 @@ impl Reconnector {
         self.wake.wake();
     }
 
-    /// Whether a thread of the program asks for the receiving direction.
+    /// Returns whether a thread of the program requests the receiving direction.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
     }
@@ -205,7 +205,7 @@ impl Reconnector {
         self.drop_parts();
     }
 
-    /// Whether a peer that disconnected may come back as another incarnation.
+    /// Returns whether a disconnected peer may return as another incarnation.
     pub fn may_reconnect(&self) -> bool {
         let is_lasting =
             |halves: &SessionHalves| halves.outbox.peer().is_some_and(|(identity, _)| identity.is_lasting());
@@ -216,9 +216,9 @@ impl Reconnector {
         }
     }
 
-    /// Records that the link has ended. What is kept for a peer that cannot come back is dropped and
-    /// counted. A link that may break while both sides live (TCP, a relayed link) says nothing about
-    /// the peer, so nothing is dropped then.
+    /// Records that the link has ended. Messages kept for a peer that cannot return are dropped and counted.
+    /// The end of a link that may break while both sides live (TCP, a relayed link) does not mean that the
+    /// peer has ended, so nothing is dropped then.
     pub fn lost(&self, event_log: &EventLog) {
         let cuts = self.endpoint.transport().capabilities().cuts || self.relayed.load(Ordering::Acquire);
         if self.may_reconnect() || cuts {
@@ -236,7 +236,7 @@ impl Reconnector {
         if self.closing.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
-    /// Whether the program acknowledges by hand.
+    /// Returns whether the program acknowledges by hand.
     pub fn is_manual_ack(&self) -> bool {
         self.options.ack == Acknowledge::Manual
     }
@@ -249,7 +249,7 @@ impl Reconnector {
         Ok(())
     }
 
-    /// Whether the channel is closed.
+    /// Returns whether the channel is closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -273,7 +273,7 @@ impl Reconnector {
         self.new_link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is a link of a higher generation than this.
+    /// Returns whether there is a link of a higher generation than this.
     pub fn is_newer(&self, than: u64) -> bool {
         self.generation.load(Ordering::Acquire) > than
     }
@@ -287,9 +287,8 @@ impl Reconnector {
     /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if
     /// need be.
     ///
-    /// # Errors
-    /// `NotFound` or `Timeout` if there is no peer until the deadline, `Disconnected` if there was
-    /// one before, `InvalidState` once the channel is closed, and what refuses the connection.
+    /// `NotFound` or `Timeout` if there is no peer until the deadline, `Disconnected` if there was one
+    /// before, `InvalidState` once the channel is closed, and the errors of the connection.
     pub fn reconnect_tx(
         &self,
         held: &mut u64,
@@ -337,7 +336,8 @@ impl Reconnector {
             let connecting = InProgress(self);
             let link = self.connect(event_log, waiting)?;
             event_log.connected(&link.peer.source);
-            // Before another thread may make one, which would wait for a second peer although this one has come.
+            // Before another thread may make one, which would wait for a second peer although this one has
+            // connected.
             self.put(link);
             drop(connecting);
             new_link = self.new_link();
@@ -350,7 +350,7 @@ impl Reconnector {
         self.changed.wait_timeout(new_link, step).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Whether another link follows one that has ended.
+    /// Returns whether another link follows one that has ended.
     pub fn reconnects(&self) -> bool {
         !(self.options.once || matches!(self.origin, Origin::Accepted))
     }
@@ -370,7 +370,7 @@ impl Reconnector {
             }
         };
         connected.map_err(|e| match e.kind() {
-            // For a peer that was connected before, "nobody listens" means that it has gone.
+            // For a peer that was connected before, "no listener" means that it has ended.
             ErrorKind::NotFound | ErrorKind::Timeout if event_log.was_connected() && !waiting.is_none() => {
                 let text = "the peer disconnected and did not reconnect within the time given; try again, or see why it ended";
                 Error::new(ErrorKind::Disconnected, text).on(&self.endpoint)
@@ -410,7 +410,7 @@ impl Reconnector {
         })
     }
 
-    /// The error for a wait that `wake` has ended: the channel was closed.
+    /// Returns the error for a wait that `wake` has ended: the channel was closed.
     fn wait_ended(&self) -> Error {
         let text = "a wait was ended although the channel is open";
         self.check_open().err().unwrap_or_else(|| Error::new(ErrorKind::Internal, text))

@@ -1,9 +1,9 @@
 //! Links of which one end is on another machine: a bridge relays the frames of a program here as they are.
 //!
 //! The sessions of the two programs reach from end to end, and a bridge has no part in them: it relays the
-//! hellos, so that each side learns how far the other has come, and then frames in order, in both directions.
-//! If it breaks a link, the program that connected makes a new one, and what was lost on the way is sent again
-//! under its old numbers.
+//! hellos, so that each side gets the progress of the other, and then frames in order, in both directions. If
+//! it breaks a link, the program that connected makes a new one, and lost messages are sent again under their
+//! old numbers.
 //!
 //! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] turns
 //! that number into acknowledgement frames and back, so that the two ends may use different transports.
@@ -245,7 +245,7 @@ const RETRY_TIME: Duration = Duration::from_secs(1);
 /// The pause between attempts meanwhile.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A link to a program of this machine whose frames a bridge relays. A frame is given and taken as bytes: header, extension and
+/// A link to a program of this machine whose frames a bridge relays. A frame is passed as bytes: header, extension and
 /// body. Used by one thread.
 pub struct RelayLink {
     tx: Tx,
@@ -263,7 +263,7 @@ pub struct RelayLink {
     sent: u64,
     /// The number up to which the program has consumed, as far as it was relayed.
     acked: u64,
-    /// The number from which on the program was asked for a frame; 0 for none.
+    /// The number from which on the program was asked for an acknowledgement frame; 0 for none.
     wanted: u64,
 }
 
@@ -451,8 +451,8 @@ impl RelayLink {
         Some(Outgoing::new(ack, &[]).head())
     }
 
-    /// Asks a program that acknowledges in its page for a frame after it has consumed a quarter of what is
-    /// open, so that this side is woken; then checks the page once more.
+    /// Asks a program that acknowledges in its page for a frame after it has consumed a quarter of the
+    /// unacknowledged messages, so that this side is woken; then checks the page once more.
     fn request_ack(&mut self) -> Option<Vec<u8>> {
         /// At most as many messages as after which a receiver over a stream acknowledges.
         const MAX_STEP: u64 = 64;

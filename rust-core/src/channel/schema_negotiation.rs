@@ -34,16 +34,16 @@ const MAX_KNOWN: usize = 8;
 /// Which values at a name a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Describes {
-    /// What is sent, published, or requested.
+    /// Messages that are sent, published, or requested.
     Messages,
-    /// What is replied to requests.
+    /// Replies to requests.
     Replies,
 }
 
 impl Describes {
     pub const ALL: [Describes; 2] = [Describes::Messages, Describes::Replies];
 
-    /// The schema of these values in the options.
+    /// Returns the schema of these values in the options.
     fn of(self, options: &Options) -> Option<&Arc<PreparedSchema>> {
         match self {
             Describes::Messages => options.schema.as_ref(),
@@ -51,7 +51,7 @@ impl Describes {
         }
     }
 
-    /// The fingerprints of that schema in a hello.
+    /// Returns the fingerprints of that schema in a hello.
     fn fingerprints(self, hello: &Hello) -> &[Fingerprint] {
         match self {
             Describes::Messages => &hello.schemas,
@@ -67,7 +67,7 @@ impl Describes {
         }
     }
 
-    /// From which offset a query requests the canonical form.
+    /// Returns the field of a query with the offset from which it requests the canonical form.
     fn wanted(self, query: &mut Hello) -> &mut Option<u64> {
         match self {
             Describes::Messages => &mut query.schema_at,
@@ -75,7 +75,7 @@ impl Describes {
         }
     }
 
-    /// The name in errors, behind "the".
+    /// Returns the name in errors, behind "the".
     pub fn title(self) -> &'static str {
         match self {
             Describes::Messages => "schema",
@@ -83,7 +83,7 @@ impl Describes {
         }
     }
 
-    /// The file that stores it in the directory of a spool or a journal.
+    /// Returns the file that stores it in the directory of a spool or a journal.
     fn file(self) -> &'static str {
         match self {
             Describes::Messages => attached::SCHEMA,
@@ -91,8 +91,8 @@ impl Describes {
         }
     }
 
-    /// Which side reads what the other one writes, for a caller of a name of this pattern; none if
-    /// nothing is compared.
+    /// Returns which side reads the other's messages, for a caller of a name of this pattern; none if nothing
+    /// is compared.
     fn reads(self, name: Pattern) -> Option<Readers> {
         match (name, self) {
             (Pattern::Publish, Describes::Messages) | (Pattern::Request, Describes::Replies) => {
@@ -105,7 +105,7 @@ impl Describes {
     }
 }
 
-/// What a caller remembers of the schemas of its listeners.
+/// A caller's memory of the schemas of its listeners.
 pub struct SchemaNegotiation {
     /// The name under which it reports a mismatch.
     client_id: Option<String>,
@@ -164,8 +164,8 @@ impl SchemaNegotiation {
         hello
     }
 
-    /// Whether the listener's schemas are known to fit, or it has none. False if they have to be
-    /// compared.
+    /// Returns whether the listener's schemas are known to fit, or it has none. False if they have
+    /// to be compared.
     ///
     /// # Errors
     /// `SchemaMismatch` if one is known not to fit.
@@ -177,8 +177,8 @@ impl SchemaNegotiation {
         Ok(fits)
     }
 
-    /// Queries the schemas of a listener, compares them, and remembers the result. `ask` returns the
-    /// answer to a query, or none if the listener could not answer; then nothing is known yet.
+    /// Queries the schemas of a listener, compares them, and stores the result. `ask` returns the answer to a
+    /// query, or none if the listener could not answer; then the result is still unknown.
     ///
     /// # Errors
     /// `SchemaMismatch` if one does not fit; the listener gets it as well.
@@ -217,7 +217,8 @@ impl SchemaNegotiation {
             Some((here, there)) => {
                 *describes.wanted(&mut query) = None;
                 query.mismatch = Some(there);
-                // It hears what differs if it still can; own is the one who has to know.
+                // A failure to report the difference to the listener is ignored: this side's program gets the
+                // error.
                 let _ = ask(&query);
                 Some(mismatch(&here))
             }
@@ -267,13 +268,13 @@ pub fn fetch(
     }
 }
 
-/// The error for schemas that do not fit.
+/// Returns the error for schemas that do not fit.
 fn mismatch(differences: &str) -> Error {
     Error::new(ErrorKind::SchemaMismatch, differences)
 }
 
-/// Puts into a listener's answer what a caller has to know of its schemas. False if the caller has
-/// to compare first: it gets the answer and is not admitted.
+/// Puts into a listener's answer what a caller needs of its schemas. False if the caller has to compare
+/// first: it gets the answer and is not admitted.
 pub fn negotiate(options: &Options, transport: Transport, peer_hello: &Hello, own: &mut Hello) -> bool {
     let mut fits = true;
     for describes in Describes::ALL {
@@ -315,7 +316,7 @@ pub fn answer(hello: &Hello) -> Result<Answer> {
     Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }
 
-/// Returns what a caller reports to differ, for the program and for terminals. The text comes from a
+/// Returns the difference that a caller reports, for the program and for terminals. The text comes from a
 /// peer, so it is cut, and characters that a terminal would interpret are replaced.
 pub fn reported_mismatch(peer_hello: &Hello, source: &str) -> Option<String> {
     /// Characters of it that are shown.
@@ -326,12 +327,12 @@ pub fn reported_mismatch(peer_hello: &Hello, source: &str) -> Option<String> {
     Some(format!("{}: {text}", quoted(source)))
 }
 
-/// Whether a character changes the direction of the text behind it.
+/// Returns whether a character changes the direction of the text behind it.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The error of a channel whose single peer called with a schema that does not fit.
+/// Returns the error of a channel whose single peer called with a schema that does not fit.
 pub fn refused(reported: &str) -> Error {
     mismatch(&format!("the peer connected and its schema does not fit; it reports of ours: {reported}"))
 }

@@ -6,8 +6,8 @@
 //! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
 //! link breaks, the message goes over the next one.
 //!
-//! There are three ways to send a message, from the fastest to the most general; each faster one
-//! returns without effect where anything is in its way, and the next one finds out what:
+//! There are three ways to send a message, from the fastest to the most general; each faster one returns
+//! without effect where it meets an obstacle, and the next one finds out which:
 //! - [`Sending::send_in_place`]: data over shared memory, written where it is received, under one
 //!   lock;
 //! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;
@@ -41,7 +41,7 @@ use super::session_state::{SessionHalves, SessionState, StoredMessage, class};
 pub struct Sending {
     /// The sending half of the link; none before the first and after one broke.
     part: Option<TxPart>,
-    /// The generation of that link, by which [`Reconnector::is_newer`] tells that there is another.
+    /// The generation of that link, by which [`Reconnector::is_newer`] detects another.
     pub generation: u64,
 }
 
@@ -55,16 +55,17 @@ pub struct Draft<'a> {
     /// another request. 0 for any.
     pub to: u64,
     pub payload: &'a Payload,
-    /// When nobody wants its outcome any more, as far as that is known: a bridge to the server of another machine is told so.
+    /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
+    /// it.
     pub until: Until,
 }
 
-/// When nobody wants the outcome of a message any more.
+/// The time until which the outcome of a message is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// Never, as far as is known.
+    /// Without end, as far as is known.
     Never,
-    /// At the end of the wait in which it is sent. The clock is read only where this is asked.
+    /// Until the end of the wait in which it is sent. The clock is read only where the time is needed.
     Wait,
     /// Then.
     At(Deadline),
@@ -85,20 +86,20 @@ impl Draft<'_> {
 /// After this many unacknowledged messages a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
 
-/// Whether to check, with so many messages kept.
+/// Returns whether to check, with so many messages kept.
 pub fn is_ack_check_due(kept: usize) -> bool {
     kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
 }
 
 impl Sending {
-    /// Sends one message and returns its number. Connects if need be, and sends replays first. If a
-    /// link breaks, calls `read_rest`, which receives what the peer sent last over it, and goes on
-    /// with the next link.
+    /// Sends one message and returns its number. Connects if needed, and sends replays first. If a link
+    /// breaks, calls `read_rest`, which receives the peer's last messages from it, and continues with the
+    /// next link.
     ///
     /// # Errors
-    /// The message is then still the caller's. `Timeout`, or `Full` for a call that does not wait,
-    /// if the peer takes nothing; `Disconnected` for an answer whose client has disconnected; what
-    /// connecting fails with.
+    /// The message is then still the caller's. `Timeout`, or `Full` for a call that does not wait, if the
+    /// peer takes nothing; `Disconnected` for an answer whose client has disconnected; the errors of
+    /// connecting.
     pub fn send(
         &mut self,
         draft: &Draft<'_>,
@@ -144,7 +145,8 @@ impl Sending {
                     event_log.count_exclusive(&event_log.sent);
                     return Ok(number);
                 }
-                // The link has broken, and the peer drops a frame that came in part: the message goes over the next link.
+                // The link has broken, and the peer drops a partial frame: the message goes over the next
+                // link.
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.part = None;
                     read_rest();
@@ -332,9 +334,8 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what is due without the program: replays after a new link, withdrawals, and the
-    /// acknowledgement if `trigger` makes it due. Does not wait; what the link does not take now is
-    /// sent by a later call.
+    /// Sends what is due without the program: replays after a new link, withdrawals, and the acknowledgement
+    /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, event_log: &EventLog) {
         let mut at_once = Waiting::at_once();
         if reconnector.is_newer(self.generation) && self.join(reconnector, event_log, &mut at_once).is_err() {
@@ -352,8 +353,8 @@ impl Sending {
         }
     }
 
-    /// Sends the replays, then a bye frame, by which the peer knows that this side closes and waits
-    /// for its acknowledgement.
+    /// Sends the replays, then a bye frame, which announces to the peer that this side closes and waits for
+    /// its acknowledgement.
     pub fn send_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = &mut self.part else { return Ok(()) };
         replay(part, reconnector, waiting)?;
@@ -374,8 +375,8 @@ impl Sending {
         })
     }
 
-    /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else
-    /// by telling the peer. What the link does not take now stays noted.
+    /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else by a
+    /// frame to the peer. What the link does not take now stays noted.
     pub fn send_withdrawals(&mut self, session_state: &SessionState) {
         let Some(part) = &mut self.part else { return };
         let mut withdrawn = session_state.withdrawn();
@@ -387,7 +388,7 @@ impl Sending {
         });
     }
 
-    /// Whether a small message can be sent now, as far as is known.
+    /// Returns whether a small message can be sent now, as far as is known.
     pub fn is_writable(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }
@@ -433,14 +434,14 @@ fn with_number(header: Header, number: u64, halves: &SessionHalves, to: u64) -> 
     (Header { sequence: number, correlation, ..header }, acked)
 }
 
-/// Whether a message of this kind carries an acknowledgement: answers use that field for the number
-/// of their request.
+/// Returns whether a message of this kind carries an acknowledgement: answers use that field for
+/// the number of their request.
 fn carries_ack(kind: Kind) -> bool {
     matches!(kind, Kind::Data | Kind::Request)
 }
 
-/// Sends what this link still has to get. The lock is released while a frame goes out, so the next
-/// message to replay is looked up anew each time.
+/// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
+/// next message to replay is looked up again each time.
 fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
     if !reconnector.session_state.replays.load(Ordering::Acquire) {
         return Ok(());
@@ -478,7 +479,7 @@ fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
     }
 }
 
-/// Gives a message to the transport, with the time since boot at which nobody wants its outcome any more.
+/// Passes a message to the transport, with the time since boot until which its outcome is needed.
 fn push_with(
     part: &mut TxPart,
     header: Header,
@@ -493,11 +494,11 @@ fn push_with(
     push(part, &frame, reconnector, waiting)
 }
 
-/// Gives one frame to the transport, waiting for room.
+/// Passes one frame to the transport, waiting for room.
 ///
 /// # Errors
-/// `Timeout`, or `Full` for a call that does not wait, if nothing of it went; `Disconnected` if the
-/// link broke.
+/// `Timeout`, or `Full` for a call that does not wait, if nothing of it was sent; `Disconnected` if the link
+/// broke.
 fn push(
     part: &mut TxPart,
     frame: &Outgoing<'_>,
@@ -540,8 +541,8 @@ fn push(
     }
 }
 
-/// Flushes the rest of a message of which a part went, until the deadline; then the transport sends
-/// what is left by itself.
+/// Flushes the rest of a partly sent message, until the deadline; then the transport sends the remainder by
+/// itself.
 fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) {
     // The next call notices a link that breaks here; the message is then replayed with the others.
     while matches!(part.tx.flush(), Ok(false)) {
@@ -552,7 +553,7 @@ fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waitin
     }
 }
 
-/// What a receiving thread sends over the other direction.
+/// Sends acknowledgements and replays of a receiving thread over the other direction.
 pub struct AckSender<'a> {
     pub sending: &'a Direction<Sending>,
     pub reconnector: &'a Reconnector,
@@ -560,7 +561,7 @@ pub struct AckSender<'a> {
 }
 
 impl AckSender<'_> {
-    /// Whether an acknowledgement would be due on this occasion.
+    /// Returns whether an acknowledgement would be due on this occasion.
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.reconnector.session_state.halves().is_ack_due(trigger)
     }
@@ -609,12 +610,12 @@ impl AckSender<'_> {
     }
 }
 
-/// Returns whether the other side is to be told until when the caller waits.
+/// Returns whether the other side needs the time until which the caller waits.
 fn asks_until(part: &TxPart, draft: &Draft<'_>) -> bool {
     part.peer.deadlines && draft.until != Until::Never
 }
 
-/// Returns the time since boot at which nobody wants the outcome of a message any more, if there is one.
+/// Returns the time since boot until which the outcome of a message is needed, if there is one.
 fn until(draft: &Draft<'_>, waiting: &Waiting<'_>) -> Option<Duration> {
     let until = match draft.until {
         Until::Never => Deadline::NEVER,

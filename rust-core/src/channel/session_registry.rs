@@ -54,7 +54,7 @@ impl SessionRegistry {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the state for a client whose hello carries this session: what was kept for it, or a new one.
+    /// Returns the state for a client whose hello carries this session: the kept one, or a new one.
     ///
     /// # Errors
     /// `AddressInUse` if another living program is connected under the same `client_id`.

@@ -1,7 +1,7 @@
-//! The session with one peer: its outbox and inbox, and what its threads and the acceptor share
-//! beside them.
+//! The session with one peer: its outbox and inbox, and the other state that its threads and the acceptor
+//! share.
 //!
-//! A [`SessionState`] lives as long as its peer may come back: a channel has one, a server one for
+//! A [`SessionState`] lives as long as its peer may return: a channel has one, a server one for
 //! each client. Links come and go; each is announced with [`SessionState::link_up`] (by the half
 //! that sends) and [`SessionState::begin_receiving`] (by the half that receives), because the halves
 //! change links at different moments.
@@ -32,12 +32,12 @@ use crate::sys::eventfd::LazyWaker;
 use crate::transport::{AckWords, Rx, Slots, WritableSlot};
 use crate::value::{Map, Value};
 
-/// What the hellos of a link settled: the peer's session, and the session state of this side for it.
+/// The result of the hellos of a link: the peer's session, and the session state of this side for it.
 #[derive(Clone)]
 pub struct Negotiated {
     /// The session in the peer's hello.
     pub hello: SessionHello,
-    /// By what the peer is recognised when it connects again.
+    /// The identity by which the peer is recognised when it connects again.
     pub identity: Identity,
     pub session_state: Arc<SessionState>,
     /// The pages in shared memory in which each side publishes how far it has consumed; none if the transport
@@ -106,8 +106,7 @@ impl StoredMessage {
 pub struct SessionHalves {
     pub outbox: Outbox<StoredMessage>,
     pub inbox: Inbox,
-    /// Where the peer of the link that is being read learns the consumed number; none without shared
-    /// memory.
+    /// The page in which the peer of the current link reads the consumed number; none without shared memory.
     own_page: Option<Arc<AckWords>>,
     /// The number that `own_page` holds, so that it is not written again.
     published: u64,
@@ -184,13 +183,14 @@ impl SessionHalves {
         self.violation.take()
     }
 
-    /// Whether there is such an error.
+    /// Returns whether there is such an error.
     #[inline]
     pub fn has_violation(&self) -> bool {
         self.violation.is_some()
     }
 
-    /// Whether a message may be sent now. Reads the peer's page only if there seems to be no room.
+    /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be
+    /// no room.
     #[inline]
     pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
         self.outbox.has_room(class, bytes) || {
@@ -209,7 +209,7 @@ impl SessionHalves {
         }
     }
 
-    /// Whether a frame is due, to the session that is being received.
+    /// Returns whether a frame is due, to the session that is being received.
     #[inline]
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.ack_due(trigger, self.inbox.session()).is_some()
@@ -288,10 +288,10 @@ impl SessionState {
     /// `event_log`.
     ///
     /// # Errors
-    /// `Malformed` if the peer's hello claims what cannot be.
+    /// `Malformed` if the peer's hello has impossible claims.
     pub fn link_up(&self, negotiated: &Negotiated, event_log: &EventLog) -> Result<()> {
         let mut halves = self.halves();
-        // The page of the last link still holds how far its peer came.
+        // The page of the last link still has the progress of its peer.
         halves.read_peer_page();
         (halves.peer_page, halves.violation) = (None, None);
         let resumed = halves.outbox.link_up(&negotiated.hello, negotiated.identity.clone())?;
@@ -303,7 +303,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// Drops what is kept for a peer that cannot come back, and counts it in `event_log`.
+    /// Drops the messages kept for a peer that cannot return, and counts them in `event_log`.
     pub fn drop_kept(&self, event_log: &EventLog) {
         let mut halves = self.halves();
         halves.read_peer_page();
@@ -322,7 +322,7 @@ impl SessionState {
         }
     }
 
-    /// Whether lost messages were not reported to the program yet.
+    /// Returns whether lost messages were not reported to the program yet.
     #[inline]
     pub fn has_unreported_losses(&self) -> bool {
         self.unreported_losses.load(Ordering::Acquire) > 0
@@ -399,7 +399,7 @@ impl SessionState {
         halves.publish();
     }
 
-    /// What the peer has not acknowledged by now.
+    /// Returns the messages that the peer has not acknowledged yet.
     pub fn unacknowledged(&self) -> Unacknowledged {
         let mut halves = self.halves();
         halves.read_peer_page();
@@ -427,7 +427,7 @@ impl SessionState {
         }
     }
 
-    /// Asks for no frames any more: no thread waits.
+    /// Requests no frames any more: no thread waits.
     pub fn clear_wanted(&self) {
         if let Some(ack_words) = &self.halves().peer_page {
             ack_words.want(0);
@@ -469,7 +469,7 @@ impl SessionState {
         self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an acknowledgement was left to the thread that sends.
+    /// Returns whether an acknowledgement was left to the thread that sends.
     #[inline]
     pub fn has_deferred_ack(&self) -> bool {
         self.ack_deferred.load(Ordering::Acquire)
@@ -520,7 +520,7 @@ impl SlotLender<'_> {
     /// Tries twice: slots that the peer has consumed become free when its page is read.
     fn lend_or_reread<T>(&self, lend: impl Fn() -> Option<T>) -> Option<T> {
         lend().or_else(|| {
-            // What the other side has consumed is kept until somebody looks how far it has come.
+            // The other side's progress is read only when it is needed.
             self.session_state.halves().read_peer_page();
             lend()
         })
@@ -537,12 +537,12 @@ impl Lender for SlotLender<'_> {
     }
 }
 
-/// Whether both are the same page.
+/// Returns whether both are the same page.
 fn is_same(a: &Option<Arc<AckWords>>, b: &Option<Arc<AckWords>>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }
 
-/// The retransmission class of a message, from its kind and flags.
+/// Returns the retransmission class of a message, from its kind and flags.
 pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     let idempotent = flags & flags::IDEMPOTENT != 0;
     match (kind, idempotent) {

@@ -1,5 +1,5 @@
-//! Turns: threads that use one object one after the other, in the order in which they come, each
-//! within its deadline.
+//! Turns: threads that use one object one after the other, in the order of their calls, each within its
+//! deadline.
 //!
 //! A mutex would do, but for three things: a wait has to end at a deadline, it has to run the
 //! program's callback in between (`on_wait`), and a thread that calls again from such a callback or
@@ -25,13 +25,13 @@ pub struct Turns {
     holder: AtomicU64,
     /// Number of waiting threads, read without the lock.
     count: AtomicUsize,
-    /// The waiting threads, in the order in which they came.
+    /// The waiting threads, in the order of their calls.
     waiting: Mutex<VecDeque<Waiter>>,
 }
 
 /// A waiting thread.
 struct Waiter {
-    /// Tells the waiters apart: one thread may wait twice, from a callback.
+    /// Distinguishes the waiters: one thread may wait twice, from a callback.
     id: u64,
     thread: Thread,
 }
@@ -58,7 +58,7 @@ impl Turns {
         self.holder.compare_exchange(0, this_thread(), Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Takes the turn after the threads that came before.
+    /// Takes the turn after earlier threads.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this thread has the turn already.
@@ -112,7 +112,7 @@ impl Turns {
         }
     }
 
-    /// Whether the calling thread has the turn.
+    /// Returns whether the calling thread has the turn.
     pub fn is_held_by_this_thread(&self) -> bool {
         self.holder.load(Ordering::SeqCst) == this_thread()
     }
@@ -130,7 +130,8 @@ fn wake_first(queue: &VecDeque<Waiter>) {
     }
 }
 
-/// The error for a thread that calls again while it is in such a call, and would wait for itself.
+/// Returns the error for a thread that calls again while it is in such a call, and would wait for
+/// itself.
 pub(super) fn reentrant_call(operation: &str) -> Error {
     let text = format!(
         "this thread {operation} on this object already, and came again from a callback or a signal's handler; come again once that call has ended"
@@ -138,7 +139,7 @@ pub(super) fn reentrant_call(operation: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// The error of a wait for the turn: a time-out names the operation that kept it.
+/// Returns the error of a wait for the turn: a time-out names the operation that kept it.
 pub(super) fn turn_error(error: Error, operation: &str, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout || waiting.is_none() {
         return error;
@@ -175,12 +176,12 @@ impl HolderMark {
     /// Names the calling thread for a scope.
     #[inline]
     pub fn mark(&self) -> MarkGuard<'_> {
-        // Relaxed here and below: a thread looks for its own mark alone, which it has stored itself.
+        // Relaxed here and below: a thread looks only for its own mark, which it has stored itself.
         self.0.store(this_thread(), Ordering::Relaxed);
         MarkGuard(self)
     }
 
-    /// Whether the calling thread is named.
+    /// Returns whether the calling thread is named.
     pub fn is_this_thread(&self) -> bool {
         self.0.load(Ordering::Relaxed) == this_thread()
     }
@@ -211,7 +212,7 @@ mod tests {
         Wait::new(time).start(Timeout::Default)
     }
 
-    /// Eight threads count, each step in two parts: one that came in between would be seen.
+    /// Eight threads count, each step in two parts: an interleaved step would be seen.
     #[test]
     fn turns_admit_one_thread_at_a_time_and_lose_no_waiter() {
         let shared = Arc::new((Turns::default(), AtomicBool::new(false), AtomicU64::new(0)));
@@ -235,7 +236,7 @@ mod tests {
         assert!(shared.0.take_at_once(), "nobody waits any more");
     }
 
-    /// A thread that comes again at once has to stand behind those that wait.
+    /// A thread that calls again at once has to queue behind those that wait.
     #[test]
     fn turn_goes_to_the_waiter_before_a_returning_thread() {
         let turns = Arc::new(Turns::default());

@@ -1,9 +1,9 @@
 //! The entry points: encode, decode and transcode in the encoding that the caller names.
 //!
-//! This is the one place that knows how an encoding is assembled: a meter in front of everything,
-//! the escapes between it and JSON, BSON and Smile, and for CBOR the arrays that are stored
-//! elsewhere. The message layer calls `encode_placed` and `decode_body`; the public functions are
-//! for programs that need the bytes themselves.
+//! Only this module assembles an encoding: a meter in front of everything, the escapes between it
+//! and JSON, BSON and Smile, and for CBOR the arrays that are stored elsewhere. The message layer
+//! calls `encode_placed` and `decode_body`; the public functions are for programs that need the
+//! bytes themselves.
 
 use bytes::Bytes;
 
@@ -30,7 +30,7 @@ pub struct EncodeOptions {
 }
 
 impl Default for EncodeOptions {
-    /// The default limits, plain placement, keys trusted.
+    /// Returns the default limits, plain placement, keys trusted.
     fn default() -> EncodeOptions {
         EncodeOptions { limits: Limits::default(), align: false, keys: Keys::Trust }
     }

@@ -11,8 +11,8 @@
 //!
 //! A codec performs no input and no output, and a decoder allocates only after
 //! [`Meter`](crate::value::Meter) or [`Sink::hold`](crate::value::Sink::hold) has counted the
-//! bytes. Everything it decodes may come from a hostile peer: it answers with `Malformed`,
-//! `Unsupported` or `TooLarge`, never with a panic; `fuzz/` and `tests/vectors/invalid.json` try
+//! bytes. Everything it decodes may come from a hostile peer: decoding returns `Malformed`,
+//! `Unsupported` or `TooLarge`, and never panics; `fuzz/` and `tests/vectors/invalid.json` try
 //! that.
 //!
 //! ```
@@ -118,7 +118,7 @@ mod tests {
     use crate::value::{BigInt, Decimal, NdArray, Order, Timestamp, Value};
 
     #[test]
-    fn the_documents_show_values() {
+    fn documents_show_values() {
         let values = [
             ("null", Value::Null),
             ("true", true.into()),

@@ -1,4 +1,4 @@
-//! Tests of decoding with a plan: what is passed on, and what ends the decoding.
+//! Tests of decoding with a plan: the values that are passed on, and those that end the decoding.
 //!
 //! The target builds a tree in which the records, fields and members of the plan are visible, so
 //! one comparison shows all that was passed on.
@@ -105,7 +105,7 @@ fn fitted(json: &str) -> Option<String> {
 }
 
 #[test]
-fn a_value_that_fits_is_passed_on_in_the_types_of_its_plan() {
+fn value_that_fits_is_passed_on_in_the_types_of_its_plan() {
     let rest = r#","2 single":null,"3 mode":null,"4 list":null,"5 map":null,"6 union":null}"#;
     for (given, expected) in [
         // A default, an older key, an integer for a float, a key that the class does not have.
@@ -127,7 +127,7 @@ fn a_value_that_fits_is_passed_on_in_the_types_of_its_plan() {
 }
 
 #[test]
-fn a_value_that_does_not_fit_ends_the_decoding() {
+fn value_that_does_not_fit_ends_the_decoding() {
     for given in [
         r#"{"ratio":1}"#,
         r#"{"small":128}"#,

@@ -42,7 +42,7 @@ fn typed_decoding_refuses_repeated_known_and_unknown_keys() {
         let error = decoded::<Pair>(&bytes).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{name}: {error}");
         assert!(error.to_string().contains("occurs twice in one map"), "{name}: {error}");
-        // In a list and in a map too, and the place of the error is the one that a tree has.
+        // In a list and in a map, too; the error has the same path as with a tree.
         let list = [&[0x81], &bytes[..]].concat();
         let error = decoded::<Vec<Pair>>(&list).unwrap_err();
         let tree = decoded::<Value>(&list).unwrap_err();
@@ -63,7 +63,7 @@ fn typed_decoding_accepts_equal_keys_of_different_maps() {
     assert_eq!(decoded::<Vec<Pair>>(&bytes).unwrap(), vec![Pair { left: 1, right: None }; 2]);
     let bytes = cbor_map(&[("x", &pair), ("left", one)]);
     assert_eq!(decoded::<Pair>(&bytes).unwrap(), Pair { left: 1, right: None });
-    // An alias and the name are different keys: the later one stands, as before.
+    // An alias and the name are different keys: the later value wins.
     let bytes = cbor_map(&[("rechts", b"\x61a"), ("left", one), ("right", b"\x61b")]);
     assert_eq!(decoded::<Pair>(&bytes).unwrap().right.as_deref(), Some("b"));
 }

@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// Accepts every event, so that only what the decoder itself refuses is an error.
+/// Accepts every event, so only the decoder itself reports errors.
 #[derive(Debug)]
 pub struct Unread;
 

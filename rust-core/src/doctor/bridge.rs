@@ -1,5 +1,5 @@
-//! The bridge to other machines: which it reaches, its certificate, the clocks, and what it does not
-//! carry.
+//! The bridge to other machines: the machines that it reaches, its certificate, the clocks, and the names that it does
+//! not relay.
 //!
 //! A bridge publishes its state at `bridge/status`; without it there is no bridge here, or it has
 //! another name, and nothing is reported.
@@ -37,13 +37,13 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// The array of texts under a key of the state; empty if there is none.
+/// Returns the array of texts under a key of the state; empty if there is none.
 fn texts(state: &Value, key: &str) -> Vec<String> {
     let list = state.at(key).ok().and_then(|list| list.as_array().ok()).unwrap_or_default();
     list.iter().filter_map(|text| text.as_text().ok()).map(str::to_owned).collect()
 }
 
-/// The entries of the map under a key of the state.
+/// Returns the entries of the map under a key of the state.
 fn entries<'a>(state: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let map = state.at(key).ok().and_then(|map| map.as_map().ok());
     map.into_iter().flat_map(|map| map.iter().map(|(name, value)| (&**name, value)))
@@ -102,7 +102,7 @@ fn connected(address: &str) -> Result<(), String> {
     Err(why)
 }
 
-/// A finding about the certificate's end.
+/// Returns a finding about the certificate's end.
 fn examine_certificate(state: &Value, now: Timestamp) -> Option<Finding> {
     let certificate = state.at("certificate").ok()?;
     let name = certificate.at("name").ok()?.as_text().ok()?;
@@ -142,7 +142,7 @@ fn refused(state: &Value) -> Vec<Finding> {
     entries(state, "refused").take(MAX_NAMES).map(finding).collect()
 }
 
-/// A finding about publishers and servers of this machine that no other machine sees.
+/// Returns a finding about publishers and servers of this machine that no other machine sees.
 fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
     let exported = texts(state, "exported");
     let bare = |one: &Listed| one.endpoint.split_once(':').map(|(_, name)| name.to_owned());

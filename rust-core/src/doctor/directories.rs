@@ -58,7 +58,7 @@ fn chosen(path: &Path, origin: Origin) -> Finding {
     }
 }
 
-/// Who owns the directory, and whether this process may create names in it.
+/// Checks the owner of the directory, and whether this process may create names in it.
 fn rights(path: &Path) -> Finding {
     let facts = match path.metadata() {
         Ok(facts) => facts,
@@ -84,22 +84,22 @@ fn rights(path: &Path) -> Finding {
     Finding::fine(what)
 }
 
-/// The owner, group and mode of a file, as text.
+/// Returns the owner, group and mode of a file, as text.
 fn owner(facts: &Metadata) -> String {
     let user = user::name_of_user(facts.uid()).unwrap_or_else(|| facts.uid().to_string());
     let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
     format!("{user}:{group} with mode {:04o}", facts.mode() & 0o7777)
 }
 
-/// The findings about other directories with names.
+/// Returns the findings about other directories with names.
 fn others(own: &Path) -> Vec<Finding> {
     let own = own.canonicalize().unwrap_or_else(|_| own.to_owned());
     let elsewhere = candidates().into_iter().filter(|path| path.canonicalize().is_ok_and(|path| path != own));
     elsewhere.filter_map(|path| other(&path)).collect()
 }
 
-/// The directories that Linkspan may choose: `/run/linkspan`, those below `/run/user`, and those in
-/// `/tmp`.
+/// Returns the directories that Linkspan may choose: `/run/linkspan`, those below `/run/user`, and
+/// those in `/tmp`.
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = vec![PathBuf::from("/run/linkspan")];
     let users = std::fs::read_dir("/run/user").into_iter().flatten().flatten();
@@ -112,7 +112,7 @@ fn candidates() -> Vec<PathBuf> {
     candidates
 }
 
-/// A finding about another directory; none if it holds no names.
+/// Returns a finding about another directory; none if it holds no names.
 fn other(path: &Path) -> Option<Finding> {
     let facts = path.metadata().ok()?;
     let remedy = "programs that are to meet need one directory: the same LINKSPAN_DIR, or for several users /run/linkspan from `linkspan setup --group NAME`";

@@ -1,5 +1,4 @@
-//! What the transports need of the kernel: features that have to exist, and limits that may be too
-//! low.
+//! The requirements of the transports: features of the kernel that have to exist, and limits that may be too low.
 //!
 //! Each feature is tried rather than derived from the version: a container or a sandbox may forbid a
 //! system call that the kernel has.
@@ -27,7 +26,7 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// The version of the kernel, of which 5.10 or newer is needed.
+/// Returns the version of the kernel, of which 5.10 or newer is needed.
 fn release() -> Finding {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = release.trim();
@@ -42,7 +41,7 @@ fn release() -> Finding {
     Finding::fine(what)
 }
 
-/// A finding about a feature that was tried. `without` says what does not work without it.
+/// Returns a finding about a feature that was tried. `without` is the consequence of its absence.
 fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
     match tried {
         Ok(()) => Finding::fine(format!("{name}: there")),
@@ -83,7 +82,7 @@ fn pidfd() -> Finding {
 /// worth a note.
 const MIN_DESCRIPTORS: u64 = 1024;
 
-/// The limit on open files of this process.
+/// Returns the limit on open files of this process.
 fn descriptors() -> Finding {
     let limit = getrlimit(Resource::Nofile).current;
     let Some(limit) = limit else { return Finding::fine("no limit on open files") };
@@ -98,7 +97,7 @@ fn descriptors() -> Finding {
     Finding::fine(what)
 }
 
-/// The limits on inotify instances and watches of this user, as far as `/proc` shows them.
+/// Returns the limits on inotify instances and watches of this user, as far as `/proc` shows them.
 fn inotify_limits() -> Vec<Finding> {
     let minimum = [("max_user_instances", 64), ("max_user_watches", 1024)];
     let read = |(name, minimum): (&str, u64)| {

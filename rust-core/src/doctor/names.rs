@@ -1,5 +1,4 @@
-//! The names in the runtime directory: what dead processes left, what is open, and which schemas do
-//! not fit.
+//! The names in the runtime directory: stale files of dead processes, open names, and schemas that do not fit.
 //!
 //! Reads the same listing as `linkspan ls`, and removes stale files as any listing does. A directory
 //! that this user may not enter is no finding here: `directories` has reported it.
@@ -81,8 +80,8 @@ fn space(directory: &Directory) -> Option<Finding> {
     Some(Finding::problem(what, remedy))
 }
 
-/// A finding about stale files that could not be removed. None if the kernel denied access: then the
-/// holder of the name is reported.
+/// Returns a finding about stale files that could not be removed. None if the kernel denied access:
+/// then the holder of the name is reported.
 fn leftover(endpoint: &str, why: &Error) -> Option<Finding> {
     if why.kind() == ErrorKind::PermissionDenied && why.errno().is_some() {
         return None;
@@ -91,7 +90,7 @@ fn leftover(endpoint: &str, why: &Error) -> Option<Finding> {
     Some(Finding::note(what, "its owner can remove it; no other user's program does"))
 }
 
-/// A finding about a caller whose schema does not fit that of the name.
+/// Returns a finding about a caller whose schema does not fit that of the name.
 fn mismatch(listed: &Listed) -> Option<Finding> {
     let report = listed.mismatch.as_ref()?;
     let what = format!("a program called {} whose schema does not fit: {report}", listed.endpoint);
@@ -102,7 +101,7 @@ fn mismatch(listed: &Listed) -> Option<Finding> {
     Some(Finding::problem(what, remedy))
 }
 
-/// A finding about a name whose holder could not be queried, with what to do.
+/// Returns a finding about a name whose holder could not be queried, with what to do.
 fn problem(listed: &Listed) -> Option<Finding> {
     let problem = listed.problem.as_ref()?;
     let remedy = match problem.kind() {

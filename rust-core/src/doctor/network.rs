@@ -24,7 +24,7 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// A finding about a transport's token.
+/// Returns a finding about a transport's token.
 fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Finding {
     let path = directory.path().join(name);
     match is_there {
@@ -39,7 +39,7 @@ fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Findi
     }
 }
 
-/// The own key and the trusted ones.
+/// Returns findings about this machine's key and the trusted ones.
 #[cfg(feature = "tls")]
 fn keys() -> Vec<Finding> {
     let examined = || -> crate::Result<Finding> {
@@ -72,7 +72,7 @@ fn keys() -> Vec<Finding> {
     })]
 }
 
-/// Says that this build has no TLS.
+/// Reports that this build has no TLS.
 #[cfg(not(feature = "tls"))]
 fn keys() -> Vec<Finding> {
     let what = "this build has no TLS: TCP does not go beyond this machine";

@@ -18,10 +18,10 @@ use crate::sys::beneath::{self, Beneath, Opened};
 use crate::sys::directory::{self, Origin, runtime_path};
 use crate::sys::lock;
 
-/// What is wrong with a file or directory, and how it should be.
+/// The fault of a file or directory, and its proper state.
 struct Fault {
     path: PathBuf,
-    /// What was examined, wherever its name leads by now.
+    /// The examined file, wherever its name leads by now.
     handle: OwnedFd,
     /// The fault, as one sentence.
     what: String,
@@ -108,7 +108,7 @@ fn directory(path: &Path, origin: Origin) -> Option<Fault> {
     Some(Fault { path: path.to_owned(), handle, what, mode: Some(wanted), owner: None, group: None })
 }
 
-/// The mode that a directory with this mode should have.
+/// Returns the mode that a directory with this mode should have.
 fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
     let mut wanted = mode | 0o700;
     if origin == Origin::Temporary {
@@ -132,8 +132,8 @@ fn lock_file(directory: &Path, origin: Origin) -> Option<Fault> {
     let is_shared = directory_facts.st_mode & 0o2070 == 0o2070;
     let is_world_writable = directory_facts.st_mode & 0o002 != 0;
     let is_file = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-    // A further name of the same file could lead this anywhere, and one that holds something is another file that somebody
-    // has given this name.
+    // Another name of the same file could redirect this, and a file with content is another one that was given this
+    // name.
     if !is_file || facts.st_nlink != 1 || facts.st_size != 0 {
         return None;
     }
@@ -158,7 +158,7 @@ fn lock_file(directory: &Path, origin: Origin) -> Option<Fault> {
 }
 
 impl Fault {
-    /// The commands that a person would type.
+    /// Returns the commands that a person would type.
     fn commands(&self) -> String {
         let mut lines = Vec::new();
         let path = self.path.display();
@@ -177,7 +177,7 @@ impl Fault {
     /// Changes owner and mode.
     fn apply(&self) -> Result<()> {
         let doing = || format!("setting owner and mode of {}", self.path.display());
-        // The name may lead elsewhere by now; this leads to what was looked at, and nowhere else.
+        // The name may lead elsewhere by now; this leads to the examined file, and nowhere else.
         let path = beneath::kernel_path(&self.handle);
         if self.owner.is_some() || self.group.is_some() {
             std::os::unix::fs::chown(&path, self.owner, self.group).doing(doing())?;

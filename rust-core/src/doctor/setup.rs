@@ -1,7 +1,7 @@
 //! Creates the runtime directory that several users share: `/run/linkspan`, with the members of one
 //! group as its users.
 //!
-//! Everything is idempotent: a second run reports what is there and changes nothing. The directory
+//! Everything is idempotent: a second run reports the state and changes nothing. The directory
 //! is opened without following links and changed through that handle, so that no other user can
 //! redirect the change while root runs this.
 
@@ -26,7 +26,7 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
     };
     let mut done = Vec::new();
     let run = root.join("run");
-    // The root of an image may be empty still; a mistyped one is not created.
+    // The root of an image may still be empty; a mistyped one is not created.
     match DirBuilder::new().mode(0o755).create(&run) {
         Ok(()) => done.push(format!("made {}", run.display())),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}

@@ -31,8 +31,8 @@ pub fn buffer(length: usize) -> Vec<u8> {
         block.reserve_exact(length);
         return block;
     }
-    // At a thread's end the pool may be destroyed already.
-    // The last buffer of exactly this capacity: messages of one kind have one length.
+    // At a thread's end the pool may be destroyed already. Selects the last buffer of exactly this capacity:
+    // messages of one kind have one length.
     let found = SPARE.try_with(|spare| {
         let mut spare = spare.try_borrow_mut().ok()?;
         let at = spare.iter().rposition(|buffer| buffer.capacity() == length)?;
@@ -60,7 +60,7 @@ pub fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes
     fill_anew(last, length, fill)
 }
 
-/// The slow path of [`refill`]: another length, or another owner.
+/// Returns the slow path of [`refill`]: another length, or another owner.
 #[cold]
 fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     keep(last);
@@ -85,7 +85,7 @@ pub fn keep(body: Bytes) {
     let _ = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut() {
             if spare.len() == PLACES {
-                // One is removed, so that lengths that are no longer used make room.
+                // A buffer is removed, so that lengths that are no longer used make room.
                 spare.swap_remove(0);
             }
             spare.push(buffer);
@@ -148,7 +148,7 @@ mod tests {
         let second = body(64);
         assert_ne!(second.as_ptr().wrapping_add(8), view.as_ptr());
         assert_eq!(&view[..], [7; 8]);
-        // The last one who has it, a part of it, gives back the whole.
+        // The last owner, of a part of it, returns the whole.
         drop(second);
         keep(view);
         assert!(buffer(64).capacity() >= 64);
@@ -162,7 +162,7 @@ mod tests {
             let place = first.as_ptr();
             let second = refill(first, length, write(2));
             assert_eq!((second.as_ptr(), &second[..]), (place, &vec![2; length][..]), "{length}");
-            // What the program has of it stays what it was.
+            // The program's view of it stays unchanged.
             let view = second.slice(..1);
             let third = refill(second, length, write(3));
             assert_eq!((&view[..], &third[..]), (&[2][..], &vec![3; length][..]), "{length}");

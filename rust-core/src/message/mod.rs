@@ -1,7 +1,7 @@
 //! A received message and a payload to be sent: a header, a body, and the value in it.
 //!
 //! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the
-//! program reads. The value is decoded when it is first asked for and kept. Messages are
+//! program reads. The value is decoded when it is first needed and kept. Messages are
 //! recycled: the last owner of one leaves its allocation to the next message of the same thread, so
 //! receiving small messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value
 //! that may be sent more than once, for replay and to several peers.
@@ -34,7 +34,7 @@ pub struct Message(
     Option<Arc<Inner>>,
 );
 
-/// The shared part of a message, and what is recycled.
+/// The shared part of a message, which is recycled.
 #[derive(Debug)]
 struct Inner {
     header: Header,
@@ -47,7 +47,7 @@ struct Inner {
     missed: u64,
     /// The sender's incarnation, 0 for none.
     session: u64,
-    /// The decoded value, once it was asked for.
+    /// The decoded value, once it was needed.
     value: OnceLock<Value>,
     /// The schema that the value is checked against while it is decoded.
     schema: Option<Arc<PreparedSchema>>,
@@ -118,7 +118,7 @@ impl Message {
         Message::first_filled(header, body, source, limits, session)
     }
 
-    /// The slow path of [`Message::filled`]: no message can be recycled.
+    /// Returns the slow path of [`Message::filled`]: no message can be recycled.
     #[cold]
     fn first_filled(header: Header, body: Body, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
         let source = source.clone();
@@ -169,8 +169,7 @@ impl Message {
         Ok(self.inner().value.get_or_init(|| value))
     }
 
-    /// Returns the value at this path; `Missing` (104) or `WrongType` (109) with what is there
-    /// instead.
+    /// Returns the value at this path; `Missing` (104) or `WrongType` (109) with the existing keys or kind.
     pub fn get(&self, path: &str) -> Result<&Value> {
         self.value()?.at(path)
     }

@@ -1,8 +1,8 @@
-//! Who may use the page: the origin of a request, its token, and the headers that tell the browser what the page may do.
+//! Access to the page: the origin of a request, its token, and the headers that restrict the page in the browser.
 //!
-//! Three kinds of neighbours reach a server at loopback. A page of another site in the operator's browser cannot read the
+//! A server at loopback is exposed to others. A page of another site in the operator's browser cannot read the
 //! token, but can send requests (cross-site request forgery), or have its own name resolve to this machine and read the
-//! responses (DNS rebinding). Every other user of the machine can connect. So the name that the browser believes to talk to
+//! responses (DNS rebinding). Every other user of the machine can connect. So the name of the server in the browser
 //! has to be the server's own, requests that another page made are refused, and reading needs the token as commands do.
 
 use std::net::IpAddr;
@@ -25,8 +25,8 @@ pub const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cross-origin-opener-policy", "same-origin"),
 ];
 
-/// What a web server knows of a request before it reads the body. A header that is missing is `None`; a web server that can
-/// see a header twice refuses the request itself.
+/// The part of a request that a web server has before it reads the body. A missing header is `None`; a web server that
+/// sees a header twice refuses the request itself.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RequestHead<'a> {
     /// Such as `GET`.
@@ -147,7 +147,7 @@ pub fn bearer(authorization: Option<&[u8]>) -> Result<&[u8], Problem> {
     })
 }
 
-/// The problem of a request whose token is another one.
+/// Returns the problem of a request with a wrong token.
 pub fn wrong_token() -> Problem {
     let text = "the token is not the one of this start of the page's server; the server draws a new one at each start, unless it keeps \
                 one in a file, and prints the address with it";

@@ -1,4 +1,4 @@
-//! What a request asks of the controller: a command in a body, and the lines of the log in a query.
+//! The content of a request to the controller: a command in a body, and the lines of the log in a query.
 
 use super::limits::{DEFAULT_LOG_LINES, DEFAULT_WITHIN, MAX_BODY, MAX_LOG_LINES, MAX_WITHIN};
 use super::problem::Problem;
@@ -26,7 +26,7 @@ impl CommandBody {
     /// where missing).
     ///
     /// # Errors
-    /// 413 for a body of more than [`MAX_BODY`] bytes; 400 for what is no such object.
+    /// 413 for a body of more than [`MAX_BODY`] bytes; 400 for anything but such an object.
     pub fn decode(body: &[u8]) -> Result<CommandBody, Problem> {
         if body.len() > MAX_BODY {
             return Err(Problem::body_too_long());
@@ -75,7 +75,7 @@ pub fn answer_status(answer: &Answer) -> u16 {
     if answer.outcome == Outcome::Accepted { 202 } else { 200 }
 }
 
-/// Returns the number of lines that the parameter `lines` of a query asks for.
+/// Returns the number of lines in the parameter `lines` of a query.
 ///
 /// # Errors
 /// 400 unless it is a whole number from 1 to [`MAX_LOG_LINES`].

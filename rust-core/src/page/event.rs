@@ -1,4 +1,4 @@
-//! What the controller pushes to a watcher, as an event of a page's stream.
+//! A push of the controller to a watcher, as an event of a page's stream.
 
 use crate::codec::{self, Encoding};
 use crate::error::Result;
@@ -17,11 +17,11 @@ pub struct Event {
 }
 
 impl Event {
-    /// Makes an event of what [`crate::Controller::next`] returned; none for a kind that a later controller added, which this page does
-    /// not show.
+    /// Makes an event of the result of [`crate::Controller::next`]; none for a kind that a later controller added,
+    /// which this page does not show.
     ///
     /// # Errors
-    /// `Missing` and `WrongType` for what a controller does not push.
+    /// `Missing` and `WrongType` for values that no controller pushes.
     pub fn of(pushed: &Value) -> Result<Option<Event>> {
         let what = pushed.at("what")?.as_text()?;
         let Some(name) = ["service", "gone", "data", "log", "missed"].into_iter().find(|name| *name == what)

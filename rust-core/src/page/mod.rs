@@ -1,12 +1,12 @@
 //! The rules of the controller's page, for every web server that serves it.
 //!
-//! The shell program serves the page, and so does a PHP application. Both ask here who is let in, which HTTP status an error
-//! has, what its body is, and what a command in a request's body means; neither has rules of its own. Nothing in this module
-//! opens a socket or waits: the web server hands in what it received, and sends what comes back.
+//! The shell program serves the page, and so does a PHP application. Both use this module for access, the HTTP status
+//! and body of an error, and the meaning of a command in a request's body; neither has rules of its own. Nothing here
+//! opens a socket or waits: the web server passes in what it received, and sends the result.
 //!
 //! The order of a request:
 //!
-//! 1. [`Origin::check`] refuses what another page or another name made the browser send. It comes before everything else,
+//! 1. [`Origin::check`] refuses requests that another page or another name made the browser send. It comes before everything else,
 //!    for the page's files too.
 //! 2. [`bearer`] and [`Token::is`] for every address but the page's own files.
 //! 3. [`CommandBody::decode`] for a command, [`log_lines`] for the log.

@@ -50,7 +50,7 @@ pub fn status(kind: ErrorKind) -> u16 {
 }
 
 impl Problem {
-    /// A problem whose status is not the one of its kind.
+    /// Returns a problem whose status is not the one of its kind.
     pub fn new(status: u16, kind: ErrorKind, detail: impl Into<String>) -> Problem {
         Problem(Box::new(Details {
             status,
@@ -63,7 +63,8 @@ impl Problem {
         }))
     }
 
-    /// An error that another program reported: its own code, name and text, with the status of the kind that this program gives it.
+    /// Returns an error that another program reported: its own code, name and text, with the status of the kind that this program
+    /// gives it.
     pub fn remote(kind: ErrorKind, failure: &RemoteFailure) -> Problem {
         let mut problem = Problem::new(status(kind), kind, failure.text.clone());
         problem.0.code = failure.code;
@@ -90,7 +91,7 @@ impl Problem {
         problem
     }
 
-    /// The problem of an answer that says Failed or Rejected, with the answer in its body; none for Done and Accepted.
+    /// Returns the problem of an answer Failed or Rejected, with the answer in its body; none for Done and Accepted.
     pub fn of_answer(answer: &Answer) -> Option<Problem> {
         let error = answer.clone().into_result().err()?;
         let mut problem = Problem::from(&error);
@@ -98,22 +99,23 @@ impl Problem {
         Some(problem)
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.0.status
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The text of the error.
+    /// Returns the text of the error.
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// The headers that belong to this response alone; [`super::SECURITY_HEADERS`] come on top.
+    /// Returns the headers that belong to this response alone; [`super::SECURITY_HEADERS`] come on
+    /// top.
     pub fn headers(&self) -> Vec<(&'static str, &str)> {
         let mut headers = vec![("content-type", "application/problem+json")];
         if let Some(allow) = &self.0.allow {
@@ -127,7 +129,8 @@ impl Problem {
         headers
     }
 
-    /// The members of RFC 9457, the error's code and name, and `answer` where a service gave one.
+    /// Returns the members of RFC 9457, the error's code and name, and `answer` where a service
+    /// gave one.
     pub fn to_value(&self) -> Value {
         let details = &*self.0;
         let mut map = Map::new();
@@ -143,7 +146,7 @@ impl Problem {
         Value::Map(map)
     }
 
-    /// The body, in JSON.
+    /// Returns the body, in JSON.
     ///
     /// # Errors
     /// Those of [`codec::encode`]: a service's answer may be larger than a message.

@@ -27,7 +27,7 @@ fn status_of(request: &RequestHead) -> Option<u16> {
 }
 
 #[test]
-fn authorities_of_this_page_are_those_that_nobody_can_redirect() {
+fn authorities_of_this_page_cannot_be_redirected() {
     for ours in ["127.0.0.1:8017", "localhost:8017", "LocalHost:8017", "[::1]:8017", "127.0.0.2:8017"] {
         assert!(origin(false).has(ours), "{ours}");
     }
@@ -139,7 +139,7 @@ fn bearer_is_what_follows_the_scheme() {
 }
 
 #[test]
-fn command_body_keeps_what_it_says() {
+fn command_body_is_kept_unchanged() {
     let body = br#"{"command": "calibrate", "arguments": {"volts": 5}, "id": "a1", "within": 2.5}"#;
     let CommandBody { request, wait } = CommandBody::decode(body).unwrap();
     assert_eq!((&*request.id, request.within, wait), ("a1", Duration::from_millis(2500), true));
@@ -237,7 +237,7 @@ fn problem_of_an_answer_has_the_answer_in_its_body() {
 }
 
 #[test]
-fn headers_say_what_else_the_client_may_do() {
+fn headers_list_the_allowed_methods() {
     assert!(Problem::method("GET, HEAD").headers().contains(&("allow", "GET, HEAD")));
     assert!(bearer(None).unwrap_err().headers().iter().any(|(name, _)| *name == "www-authenticate"));
     let unreachable = Problem::unreachable(&Error::new(ErrorKind::NotFound, "no controller"));

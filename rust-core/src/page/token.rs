@@ -17,7 +17,7 @@ const LENGTH: usize = 32;
 /// The longest file that may hold a token or an address, in bytes.
 const MAX_FILE: u64 = 4096;
 
-/// What a request has to show. Its text is in no debug output.
+/// The secret that a request has to show. Its text is in no debug output.
 pub struct Token(String);
 
 impl std::fmt::Debug for Token {

@@ -1,4 +1,4 @@
-//! How a publisher reaches its subscribers: one ring that all read, or a stream for each.
+//! Sends a publisher's messages to its subscribers: one ring that all read, or a stream for each.
 //!
 //! With a ring, publishing does not depend on the number of subscribers; the acceptor only keeps
 //! their sockets, which report that a subscriber has ended and wake those that are parked. With
@@ -37,9 +37,9 @@ use crate::value::{Map, Timestamp};
 /// Bytes of a publisher's ring, or of its history, without the option `buffer`.
 const RING: usize = 1 << 20;
 
-/// What the threads of the program and the acceptor's thread share of a publisher.
+/// The state of a publisher that the threads of the program and the acceptor's thread share.
 pub struct Fanout {
-    /// How messages get to the subscribers, and who they are.
+    /// The subscribers, and the way of messages to them.
     state: Mutex<State>,
     /// Where long arrays are put that subscribers view.
     slots: Option<Arc<BroadcastSlots>>,
@@ -56,7 +56,7 @@ pub struct Fanout {
     unadmitted: AtomicUsize,
 }
 
-/// What the lock protects.
+/// The state under the lock.
 struct State {
     way: Way,
 }
@@ -68,7 +68,7 @@ enum Way {
         ring: Box<dyn BroadcastWriter>,
         newest: u64,
         subscribers: Vec<RingSubscriber>,
-        /// Readers of the newest message alone that know of no slots, until they disconnect.
+        /// Readers of the newest message alone without support for slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
     },
     /// A stream for each, from one history.
@@ -95,8 +95,8 @@ struct RingSubscriber {
 }
 
 impl RingSubscriber {
-    /// Whether it has the ring. It may have read before this side records that its hello was
-    /// answered.
+    /// Returns whether it has the ring. It may have read before this side records that its hello
+    /// was answered.
     fn has_ring(&self, ring: &dyn BroadcastWriter) -> bool {
         self.answered || ring.read_so_far(self.id) > 0
     }
@@ -107,8 +107,7 @@ impl RingSubscriber {
 pub enum Begin {
     /// After this number: it was connected before, or waited for the publisher.
     After(u64),
-    /// With this number, the newest one when its hello was answered; it gets what is published from
-    /// then on too.
+    /// With this number, the newest one when its hello was answered; it gets later messages, too.
     With(u64),
 }
 
@@ -175,7 +174,7 @@ impl Fanout {
         self.slots.as_ref()?.lend_writable(length)
     }
 
-    /// Returns what puts the long arrays of a message into slots; `None` for a transport without
+    /// Returns the lender of slots for the long arrays of a message; `None` for a transport without
     /// slots.
     pub fn lender(&self) -> Option<&dyn Lender> {
         self.slots.as_ref().map(|_| self as &dyn Lender)
@@ -251,7 +250,7 @@ impl Fanout {
         let messages = self.event_log.sent.load(Ordering::Relaxed);
         let (peers, behind) = match &self.state().way {
             Way::Ring { ring, newest, subscribers, .. } => {
-                // One that has read nothing yet starts with the newest message.
+                // A subscriber that has read nothing yet starts with the newest message.
                 let unread =
                     |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
                 (subscribers.len(), subscribers.iter().map(|s| unread(ring.read_so_far(s.id))).max())
@@ -268,7 +267,7 @@ impl Fanout {
         ])
     }
 
-    /// The number of the newest message; 0 before the first.
+    /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
         match &self.state().way {
             Way::Ring { newest, .. } => *newest,
@@ -276,7 +275,7 @@ impl Fanout {
         }
     }
 
-    /// How many subscribers are connected.
+    /// Returns how many subscribers are connected.
     pub fn subscribers(&self) -> usize {
         match &self.state().way {
             Way::Ring { ring, subscribers, .. } => {
@@ -297,7 +296,8 @@ impl Fanout {
         knows_slots: bool,
     ) -> Result<(Vec<OwnedFd>, u64, u64)> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        // Under one lock, so that a subscriber which gets this ring is also woken for what is published in it from now on.
+        // Under one lock, so that a subscriber which gets this ring is also woken for later
+        // messages in it.
         let mut state = self.state();
         let Way::Ring { ring, newest, subscribers, without_slots } = &mut state.way else {
             return Ok((Vec::new(), 0, id));
@@ -341,8 +341,8 @@ impl Fanout {
         Unadmitted(self.clone())
     }
 
-    /// Admits a subscriber with a socket of its own, after its hello was answered. Sends what it
-    /// begins with; with `once`, that is all.
+    /// Admits a subscriber with a socket of its own, after its hello was answered. Sends its first
+    /// messages; with `once`, no others follow.
     pub fn admit_to_stream(
         self: &Arc<Self>,
         stream: Stream,
@@ -366,7 +366,7 @@ impl Fanout {
                     .try_send(&Outgoing::new(Header::new(Kind::Ack, crate::Encoding::Raw), &[]))
                     .map(drop),
             };
-            // What the kernel did not take at once is sent while the connection is kept.
+            // The rest is sent while the connection is kept.
             if out.tx.flush().unwrap_or(true) {
                 return;
             }
@@ -387,7 +387,7 @@ impl Fanout {
         self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
     }
 
-    /// Registers a subscriber and sends what it begins with.
+    /// Registers a subscriber and sends its first messages.
     fn keep(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
@@ -435,7 +435,7 @@ impl Fanout {
         }
     }
 
-    /// Sends what can be sent, and returns how many subscribers have not been sent everything.
+    /// Sends as much as possible, and returns how many subscribers have not been sent everything.
     fn lagging(&self) -> usize {
         match &mut self.state().way {
             // Subscribers that have the ring can read it after the publisher has ended.
@@ -521,7 +521,7 @@ impl Fanout {
             Way::Streams { subscribers, .. } => on_streams.extend(subscribers.extract_if(.., |s| s.id == id)),
         }
         drop(state);
-        // It may still view arrays: the end of its socket tells that it does not.
+        // It may still view arrays: the end of its socket ends the views.
         on_ring.iter_mut().for_each(|subscriber: &mut RingSubscriber| subscriber.watched.hangs_up = false);
         drop((on_ring, without, on_streams));
         self.changed.wake();
@@ -562,8 +562,8 @@ impl Out {
         }
     }
 
-    /// Sends what follows until the queue is full. What finds no room stays in the history; once
-    /// that has dropped it, the subscriber sees a gap in the numbers.
+    /// Sends the next messages until the queue is full. The others stay in the history; once that
+    /// has dropped them, the subscriber sees a gap in the numbers.
     fn send_pending(&mut self, history: &History) -> Result<()> {
         if self.full {
             return Ok(());

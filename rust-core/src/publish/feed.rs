@@ -1,4 +1,4 @@
-//! What a subscriber reads from: the publisher's ring, a stream, or a store.
+//! The source of a subscriber: the publisher's ring, a stream, or a store.
 //!
 //! A [`Feed`] is one connection to one publisher; the subscriber makes the next one when it ends,
 //! and passes on where the last one stopped ([`ResumePoint`]). The three kinds differ in how they
@@ -35,7 +35,7 @@ pub struct Feed {
     pub session: u64,
     /// The publisher's source; empty for a store, where each record names its own.
     pub source: std::sync::Arc<str>,
-    /// The last number that came over a stream or from a file.
+    /// The last number from a stream or a file.
     sequence: Option<u64>,
     /// The number before this publisher's first message.
     begin: u64,
@@ -75,11 +75,11 @@ pub enum Polled {
 
 impl Feed {
     /// Connects to the publisher. `resume` is where the last feed stopped: nothing is read twice,
-    /// and a publisher that started meanwhile is read from its beginning. Without it the feed begins
-    /// with the newest message. None if one of `wakers` ended the wait for a publisher.
+    /// and a publisher that started in the meantime is read from its beginning. Without it the feed
+    /// begins with the newest message. None if one of `wakers` ended the wait for a publisher.
     ///
     /// # Errors
-    /// `NotFound` if there is no publisher until the deadline; why it refused.
+    /// `NotFound` if there is no publisher until the deadline; the reason of its refusal.
     pub fn dial(
         dialler: &Dialler,
         transport: Transport,
@@ -106,7 +106,7 @@ impl Feed {
         Pattern::Publish.fits(peer_hello.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
         let source = Peer::new(&peer_hello, options, owner).source;
-        // What a relay had not relayed when it started does not count as missed.
+        // Messages that a relay had not relayed when it started do not count as missed.
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
             own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
@@ -159,7 +159,7 @@ impl Feed {
         }
     }
 
-    /// The source of a message: the publisher's, or what a record of a store names.
+    /// Returns the source of a message: the publisher's, or what a record of a store names.
     pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
         if matches!(self.way, Way::Store(_))
             && let Ok(Some(sender)) = extension::read(&frame.extension)
@@ -169,7 +169,7 @@ impl Feed {
         self.source.clone()
     }
 
-    /// Adds to a time-out what is known of the reason, for instance that a file does not exist.
+    /// Adds the known reason to a time-out, for instance that a file does not exist.
     pub fn explain(&self, error: Error) -> Error {
         match &self.way {
             Way::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
@@ -179,8 +179,8 @@ impl Feed {
         }
     }
 
-    /// Returns the next message where that is a short one in a ring, and none otherwise: then
-    /// nothing has changed. The same as [`Feed::poll`] in fewer steps.
+    /// Returns the next message if it is a short one in a ring, and none otherwise: then nothing
+    /// has changed. As [`Feed::poll`], in fewer steps.
     #[inline]
     pub fn take_short(&mut self, limits: &Limits) -> Option<Message> {
         let Way::Ring(reader) = &mut self.way else { return None };
@@ -241,8 +241,8 @@ impl Feed {
         }))
     }
 
-    /// How many messages are missing before this one, over a stream or from a file. 0 where missed
-    /// messages are reported as `Lagged`.
+    /// Returns how many messages are missing before this one, over a stream or from a file. 0 where
+    /// missed messages are reported as `Lagged`.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         let counts = match &self.way {
             Way::Ring(_) => return 0,
@@ -268,8 +268,7 @@ impl Feed {
         }
     }
 
-    /// Where a feed that replaces this one goes on; none if nothing was read from which that could
-    /// follow.
+    /// Returns where a feed that replaces this one continues; none if nothing was read.
     pub fn resume_point(&self) -> Option<ResumePoint> {
         let number = match &self.way {
             Way::Ring(reader) => match reader.resume() {
@@ -282,8 +281,8 @@ impl Feed {
         Some(ResumePoint { session: self.session, number })
     }
 
-    /// Whether the feed is kept after this error. The reader of a journal goes on with the journal
-    /// that replaces it; a new reader would begin with its newest record.
+    /// Returns whether the feed is kept after this error. The reader of a journal goes on with the
+    /// journal that replaces it; a new reader would begin with its newest record.
     pub fn reconnects(&mut self, error: &Error) -> bool {
         let reconnects = matches!(&self.way, Way::Store(store_reader) if store_reader.goes_on());
         if reconnects && error.kind() == ErrorKind::Disconnected {

@@ -1,4 +1,4 @@
-//! Decides on subscribers: who may subscribe, and what its hello is answered.
+//! Decides on subscribers: admits or refuses them, and answers their hellos.
 //!
 //! Runs on the acceptor's thread, so nothing here waits. Over shared memory the answer carries the
 //! ring's descriptor and the number of its newest message; over sockets the first messages follow
@@ -75,7 +75,7 @@ impl HandshakeHandler for PublisherHandler {
                 let (session, once) = (peer_hello.session, peer_hello.once);
                 let (descriptors, newest, id) =
                     self.fanout.admit_to_ring(&mut handshake, session, once, knows_slots)?;
-                // The subscriber opens the ring later, and gets what is published meanwhile.
+                // The subscriber opens the ring later, and gets the messages in between.
                 own_hello.after = Some(After { session: own_hello.session, number: newest });
                 let frame = own_hello.to_frame()?;
                 let fanout = self.fanout.clone();

@@ -1,5 +1,5 @@
-//! The newest messages of a publisher over sockets: what a slow subscriber still gets, and what a
-//! late one gets first.
+//! The newest messages of a publisher over sockets, for slow subscribers and as the first messages
+//! of late ones.
 //!
 //! All subscribers read from the one history, each from its own position, so a message is kept once
 //! however many are slow. It holds a number of bytes; the newest message stays whatever its size.
@@ -42,7 +42,7 @@ pub struct History {
 }
 
 impl History {
-    /// An empty one that keeps `limit` bytes.
+    /// Returns an empty history that keeps `limit` bytes.
     pub fn new(limit: usize) -> History {
         History { kept: VecDeque::new(), bytes: 0, limit, forgotten: 0 }
     }
@@ -60,12 +60,12 @@ impl History {
         }
     }
 
-    /// The newest message.
+    /// Returns the newest message.
     pub fn newest(&self) -> Option<&Published> {
         self.kept.back()
     }
 
-    /// The number of the newest message; 0 before the first.
+    /// Returns the number of the newest message; 0 before the first.
     pub fn last(&self) -> u64 {
         self.newest().map_or(0, |newest| newest.header.sequence)
     }
@@ -82,7 +82,7 @@ impl History {
         self.kept.range(at.min(self.kept.len())..)
     }
 
-    /// The index of that message.
+    /// Returns the index of that message.
     fn place_after(&self, sequence: u64) -> Option<usize> {
         let (first, last) = (self.kept.front()?.header.sequence, self.last());
         if sequence < self.forgotten {
@@ -95,7 +95,7 @@ impl History {
         usize::try_from(sequence.saturating_add(1).saturating_sub(first)).ok()
     }
 
-    /// Whether so many more bytes would replace a large part of the history.
+    /// Returns whether so many more bytes would replace a large part of the history.
     pub fn is_much(&self, bytes: usize) -> bool {
         bytes > self.limit / 4
     }
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!((history.last(), history.kept.len()), (20, 8));
         assert_eq!(next(&history, 12), Some(13));
         assert_eq!((next(&history, 19), next(&history, 20)), (Some(20), None));
-        // Number 12 and those before it are gone: a quarter of eight further on.
+        // Number 12 and those before it are dropped: a quarter of eight further on.
         assert_eq!((next(&history, 11), next(&history, 0)), (Some(15), Some(15)));
     }
 
@@ -145,7 +145,8 @@ mod tests {
         let expected = [5, 5, 6, 9, 9, 9, 20, 20].map(Some);
         assert_eq!(after[..8], expected);
         assert_eq!(after[8..], [None, None]);
-        // Once the first is forgotten, one that had it goes on, and one that had it not is overtaken.
+        // Once the first is dropped, a subscriber that had it continues, and one that had not is
+        // overtaken.
         history.limit = history.bytes - 1;
         history.push(Published {
             header: Header { sequence: 21, ..Header::new(Kind::Data, Encoding::Cbor) },

@@ -1,7 +1,8 @@
 //! The newest value alone, without a subscription.
 //!
-//! The hello says `once`: the publisher answers with its newest value and keeps nothing. [`latest_persistent`] instead keeps a
-//! subscription for programs that ask again and again, such as a page that is rendered by PHP.
+//! The hello has `once`: the publisher answers with its newest value and keeps nothing.
+//! [`latest_persistent`] instead keeps a subscription for programs that read repeatedly, such as a
+//! page that is rendered by PHP.
 
 use super::store;
 use super::subscriber::Subscriber;

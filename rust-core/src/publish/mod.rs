@@ -12,12 +12,12 @@
 //! | the public publisher | `publisher` |
 //! | how it reaches its subscribers: one ring for all, or a socket each | `fanout` |
 //! | the newest messages, for slow and late subscribers over sockets | `history` |
-//! | who may subscribe, and what it is answered | `handshake` |
+//! | the admission of subscribers, and the answers to their hellos | `handshake` |
 //! | files and journals | `store` |
 //! | a journal that repeats one of another machine | `replica` |
 //! | the public subscriber | `subscriber` |
-//! | it as an iterator and a descriptor | `joins` |
-//! | what it reads from | `feed` |
+//! | iterators and the descriptor of a subscriber | `joins` |
+//! | the source of a subscriber | `feed` |
 //! | the newest value alone | `latest` |
 
 mod fanout;

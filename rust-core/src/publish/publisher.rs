@@ -270,7 +270,7 @@ impl Publisher {
         Ok(sequence)
     }
 
-    /// The number of the last message, for the thread that has the turn.
+    /// Returns the number of the last message, for the thread that has the turn.
     fn last(&self) -> u64 {
         // Relaxed here and below: the turn orders them.
         self.sequence.load(Ordering::Relaxed)
@@ -291,13 +291,13 @@ impl Publisher {
         Ok(turn)
     }
 
-    /// How many subscribers are connected; for a `journal:`, how many read it under a name now. 0
-    /// for a `file:`, which knows no subscribers.
+    /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name
+    /// now. 0 for a `file:`, which knows no subscribers.
     pub fn subscribers(&self) -> usize {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
     }
 
-    /// The endpoint, with its transport.
+    /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }

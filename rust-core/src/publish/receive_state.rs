@@ -24,7 +24,7 @@ pub struct ReceiveState {
     pub(super) epoll: Epoll,
     /// Keeps the descriptor readable while a message waits in `pending`.
     pub(super) waker: ReadinessFlag,
-    /// The newest message that came over a stream, for [`Subscriber::newest`].
+    /// The newest message from a stream, for [`Subscriber::newest`].
     pub(super) newest: Option<Message>,
     /// A message that was received and not delivered: it came together with a gap, or
     /// [`Subscriber::poll`] found it.
@@ -84,12 +84,12 @@ impl ReceiveState {
         waited
     }
 
-    /// Records that what was delivered is consumed.
+    /// Records that the delivered messages are consumed.
     pub(super) fn consumed(&mut self) -> Result<()> {
         self.feed.as_mut().map_or(Ok(()), |feed| feed.consumed(self.delivered))
     }
 
-    /// Adds what the feed knows about a time-out.
+    /// Adds the feed's reason to a time-out.
     pub(super) fn explain(&self, error: Error) -> Error {
         match &self.feed {
             Some(feed) => feed.explain(error),
@@ -124,7 +124,7 @@ impl ReceiveState {
         }
     }
 
-    /// Drops the feed unless it goes on after this error.
+    /// Drops the feed unless it continues after this error.
     pub(super) fn feed_failed(&mut self, error: &Error) {
         if !self.feed.as_mut().is_some_and(|feed| feed.reconnects(error)) {
             self.drop_feed();

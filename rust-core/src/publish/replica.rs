@@ -58,7 +58,7 @@ impl Replica {
         })
     }
 
-    /// The number of its last record: the one after it comes next.
+    /// Returns the number of its last record: the one after it comes next.
     pub fn last(&self) -> u64 {
         self.writer.last()
     }

@@ -20,7 +20,7 @@ use crate::transport::store::{
 };
 use crate::value::Timestamp;
 
-/// Whether the transport is a store, where no publisher answers at the name.
+/// Returns whether the transport is a store, where no publisher answers at the name.
 pub fn is_store(transport: Transport) -> bool {
     transport.capabilities().store
 }
@@ -93,7 +93,8 @@ impl Store {
         Ok(Some(Store { writer, sender, options: options.clone() }))
     }
 
-    /// Whether several threads may write at once. A journal joins their writes into one sync.
+    /// Returns whether several threads may write at once. A journal joins their writes into one
+    /// sync.
     pub fn takes_many(&self) -> bool {
         self.writer.takes_many()
     }
@@ -126,7 +127,8 @@ impl Store {
         (payloads.len(), Ok(()))
     }
 
-    /// How many read it now, as far as the store knows: those that read a journal under a name.
+    /// Returns how many read it now, as far as the store knows: those that read a journal under a
+    /// name.
     pub fn subscribers(&self) -> usize {
         self.writer.subscribers()
     }

@@ -205,7 +205,7 @@ impl Subscriber {
             match self.poll_feed(receive_state, waiting) {
                 Ok(Some(mut message)) => {
                     if self.options.delivery == Some(Delivery::Latest) {
-                        // The newest of those that have come is delivered.
+                        // The newest of the available messages is delivered.
                         let mut at_once = Waiting::at_once();
                         for _ in 0..MAX_FRAMES_AT_ONCE {
                             match self.poll_feed(receive_state, &mut at_once) {
@@ -293,7 +293,7 @@ impl Subscriber {
         self.poll_frame(receive_state, waiting)
     }
 
-    /// [`Subscriber::poll_feed`] for what is no short message of a ring.
+    /// [`Subscriber::poll_feed`], unless the next message is a short one of a ring.
     fn poll_frame(
         &self,
         receive_state: &mut ReceiveState,
@@ -396,7 +396,7 @@ impl Subscriber {
         }
     }
 
-    /// Connects to the publisher. While it waits for one, a mark beside the name says so: a
+    /// Connects to the publisher. While it waits for one, there is a mark beside the name: a
     /// publisher that ends soon waits until this subscriber has connected.
     fn dial(
         &self,
@@ -521,7 +521,7 @@ impl Subscriber {
         Ok(None)
     }
 
-    /// Whether a message can be received without waiting.
+    /// Returns whether a message can be received without waiting.
     pub fn poll(&self) -> Result<bool> {
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
             .map_err(|e| e.on(&self.shown))?;
@@ -548,7 +548,7 @@ impl Subscriber {
         self.event_log.take()
     }
 
-    /// The endpoint, with its transport.
+    /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }
@@ -558,7 +558,7 @@ impl Subscriber {
     pub fn fileno(&self) -> Result<RawFd> {
         fork::check(self.fork_generation)?;
         lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
-        // A first read arms the feed: what comes from now on makes the descriptor readable.
+        // A first read arms the feed: later messages make the descriptor readable.
         if self.poll()? {
             lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.waker.wake();
         }
@@ -586,13 +586,13 @@ impl Subscriber {
         }
     }
 
-    /// The error of a call on a closed subscriber.
+    /// Returns the error of a call on a closed subscriber.
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
     }
 }
 
-/// The error for a publisher that has published nothing.
+/// Returns the error for a publisher that has published nothing.
 fn nothing_published() -> Error {
     Error::new(ErrorKind::Empty, "nothing has been published yet")
 }

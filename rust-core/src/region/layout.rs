@@ -179,7 +179,7 @@ fn scalar(dtype: DType, bytes: &[u8]) -> Value {
 impl FromStr for Layout {
     type Err = Error;
 
-    /// Parses the description; `Malformed` with the offset of what is wrong.
+    /// Parses the description; `Malformed` with the offset of the fault.
     fn from_str(text: &str) -> Result<Layout> {
         let mut layout = Layout { fields: Vec::new(), big: cfg!(target_endian = "big"), end: 0, size: 0 };
         let (mut packed, mut at, mut widest, mut has_field) = (false, 0usize, 1usize, false);

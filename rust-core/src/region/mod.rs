@@ -6,7 +6,7 @@
 //! | opening it: a POSIX name, a System V key, a path | `place` |
 //! | the language in which a struct is described | `layout` |
 //!
-//! This is how a table of a vendor's program is read, which does not know Linkspan. Nothing is
+//! A program reads a table of a vendor's program with it, which does not use Linkspan. Nothing is
 //! mapped from files: every read is a copy by a system call, so an owner that truncates or changes
 //! its memory causes an error or a changed value, and never a fault in this process.
 
@@ -99,8 +99,8 @@ impl Region {
         Ok(bytes)
     }
 
-    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` where it is not
-    /// UTF-8, `TooLarge` where no NUL comes within 16 MiB.
+    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8, `TooLarge`
+    /// where there is no NUL within 16 MiB.
     pub fn text(&self, offset: u64) -> Result<String> {
         self.find_text(offset).map_err(|e| e.on(&self.source))
     }

@@ -1,6 +1,6 @@
 //! The schemas of an endpoint: from the program that holds its name, or from where they are stored.
 //!
-//! A schema comes as its canonical form, which is the same for every notation of it. A listener is
+//! A schema is returned in its canonical form, which is the same for every notation of it. A listener is
 //! queried in parts; a spool and a journal have theirs in files beside the messages.
 
 use std::time::Duration;

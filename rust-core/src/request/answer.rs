@@ -59,7 +59,7 @@ pub struct ClientTx {
     event_log: Arc<EventLog>,
 }
 
-/// What the lock protects.
+/// The state under the lock.
 struct TxState {
     /// None once the client has disconnected.
     tx: Option<Tx>,
@@ -76,7 +76,7 @@ impl ClientTx {
     /// link go first.
     ///
     /// # Errors
-    /// `Malformed` if the client's hello claims what cannot be.
+    /// `Malformed` if the client's hello has impossible claims.
     pub fn new(
         tx: Tx,
         max_message_size: u64,
@@ -118,12 +118,12 @@ impl ClientTx {
         })
     }
 
-    /// The client's session, if it has one.
+    /// Returns the client's session, if it has one.
     fn session_state(&self) -> Option<&Arc<SessionState>> {
         self.negotiated.as_ref().map(|negotiated| &negotiated.session_state)
     }
 
-    /// The slots of the client's link, if it has a session.
+    /// Returns the slots of the client's link, if it has a session.
     fn lender(&self) -> Option<SlotLender<'_>> {
         Some(self.session_state()?.lender(&self.event_log))
     }
@@ -147,7 +147,7 @@ impl ClientTx {
         halves.outbox.sent(class, bytes, kept)
     }
 
-    /// The number that the next message gets.
+    /// Returns the number that the next message gets.
     fn next_number(&self) -> u64 {
         match self.session_state() {
             Some(session_state) => session_state.halves().outbox.assign_number(),
@@ -237,7 +237,7 @@ impl ClientTx {
         Ok(())
     }
 
-    /// Sends what waits. True if nothing is left, or the client has disconnected.
+    /// Sends waiting answers. True if none is left, or the client has disconnected.
     pub fn flush(&self) -> bool {
         let mut state = self.state();
         let TxState { tx, partial, backlog, bytes } = &mut *state;
@@ -312,13 +312,13 @@ impl ClientTx {
         self.has_unfinished()
     }
 
-    /// Whether no request is unanswered and no answer waits, so that the next thing can only come
-    /// from the client.
+    /// Returns whether no request is unanswered and no answer waits, so that the next event can
+    /// only come from the client.
     pub fn is_idle(&self) -> bool {
         !self.has_unfinished()
     }
 
-    /// Whether a request is unanswered or an answer waits.
+    /// Returns whether a request is unanswered or an answer waits.
     pub fn has_unfinished(&self) -> bool {
         self.unanswered.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
     }
@@ -344,7 +344,7 @@ impl ClientTx {
         self.has_withdrawn.store(!withdrawn.is_empty(), Ordering::Release);
     }
 
-    /// Whether the client has withdrawn this request.
+    /// Returns whether the client has withdrawn this request.
     fn has_withdrawn(&self, request: u64) -> bool {
         self.has_withdrawn.load(Ordering::Acquire)
             && self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner).contains(&request)
@@ -362,7 +362,7 @@ impl ClientTx {
         self.state().tx.as_mut().map(f)
     }
 
-    /// Records that the client has disconnected: what waits is dropped and counted.
+    /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let mut state = self.state();
@@ -398,7 +398,7 @@ pub struct Request {
     /// Whether an answer was given; also true for a message that expects none.
     answered: AtomicBool,
     shown: Arc<str>,
-    /// Until when its caller waits, by the clock since boot, as far as it has said so.
+    /// Until when its caller waits, by the clock since boot, if the caller has sent it.
     until: Option<Duration>,
 }
 
@@ -426,9 +426,9 @@ impl Request {
         self.until.map(|until| until.saturating_sub(since_boot()))
     }
 
-    /// Whether its caller waits no longer: it has withdrawn the request, or its connection has ended and it
-    /// cannot come back for the answer. Known after the server has looked for the next request, and for withdrawals only to a
-    /// server with [`Options::with_machine`].
+    /// Returns whether its caller waits no longer: it has withdrawn the request, or its connection has ended and it cannot
+    /// come back for the answer. Known after the server has looked for the next request, and for withdrawals only to a server
+    /// with [`Options::with_machine`].
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]
@@ -449,12 +449,13 @@ impl Request {
         self.client_tx.send_ack(self.message.session(), AckTrigger::Close);
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// Whether the sender waits for an answer. False for a message that was sent rather than called.
+    /// Returns whether the sender waits for an answer. False for a message that was sent rather than
+    /// called.
     pub fn wants_reply(&self) -> bool {
         self.message.is_request()
     }
@@ -490,7 +491,7 @@ impl Request {
         LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.shown))
     }
 
-    /// The encoding of the answer.
+    /// Returns the encoding of the answer.
     fn answer_encoding(&self) -> Encoding {
         self.message.encoding()
     }

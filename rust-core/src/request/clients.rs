@@ -47,7 +47,7 @@ struct Client {
     parked: bool,
     /// Whether its token is in `ready_queue`.
     queued: bool,
-    /// What the hellos settled; none without a hello.
+    /// The result of the hellos; none without a hello.
     negotiated: Option<Negotiated>,
     /// Whether the client closes and waits for the acknowledgement.
     bye_received: bool,
@@ -68,13 +68,13 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// Whether answers wait, or a descriptor for their room is in the epoll set.
+    /// Returns whether answers wait, or a descriptor for their room is in the epoll set.
     fn is_unflushed(&self) -> bool {
         self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
     }
 
-    /// Records that the program calls again, which consumes what it was given; acknowledges if that
-    /// is due.
+    /// Records that the program calls again, which consumes the delivered requests; acknowledges if
+    /// that is due.
     fn consumed(&self) {
         let Some(negotiated) = &self.negotiated else { return };
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
@@ -112,7 +112,7 @@ impl Client {
         })
     }
 
-    /// Whether the caller of this request has withdrawn it; then it counts as consumed.
+    /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
     fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
         let Some(negotiated) = self.negotiated.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
             return false;
@@ -166,7 +166,7 @@ const WAKE: u64 = 1;
 const STOP: u64 = 2;
 /// Tokens of clients are above this.
 const FIRST_CLIENT: u64 = 16;
-/// This bit in a client's token stands for "there is room".
+/// This bit in a client's token means "there is room".
 const ROOM: u64 = 1 << 63;
 
 /// What [`Clients::next`] returns.
@@ -211,7 +211,7 @@ impl Clients {
         })
     }
 
-    /// The epoll set, which a program's event loop watches.
+    /// Returns the epoll set, which a program's event loop watches.
     pub fn epoll(&self) -> &Epoll {
         &self.epoll
     }
@@ -229,7 +229,7 @@ impl Clients {
     /// Returns the next request, waiting for it.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; what the link fails with if all clients share one link.
+    /// `Timeout` at the deadline; the errors of the link if all clients share one link.
     pub fn next(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Next> {
         // One round each: accept, serve the queue, flush, park, wait.
         let mut empty_polls = 0;
@@ -311,7 +311,7 @@ impl Clients {
                 token,
             ) {
                 Ok(client_tx) => client_tx.into(),
-                // Its hello claims what cannot be.
+                // Its hello has impossible claims.
                 Err(e) => {
                     self.event_log.disconnected(format!("{}: {e}", peer.source));
                     continue;
@@ -436,7 +436,8 @@ impl Clients {
                                 self.disconnect(token);
                             }
                         }
-                        // The error reply to a line that is no request (JSON-RPC), which goes back without the program.
+                        // The error reply to a line that is no request (JSON-RPC) is sent back
+                        // without the program.
                         Kind::Error if client.rx.is_plain() => {
                             self.event_log.count(&self.event_log.dropped);
                             let error_reply = Payload::from_body(frame.header.encoding, frame.body);
@@ -447,7 +448,7 @@ impl Clients {
                 }
                 // `park_served` parks it.
                 Ok(None) => client.send_ack(AckTrigger::Park),
-                // One frame was too large and was skipped; the hello told the sender the limit.
+                // One frame was too large and was skipped; the hello contained the limit.
                 Err(e) if client.rx.goes_on_after(&e) => {
                     self.event_log.count(&self.event_log.dropped);
                     self.frames_in_round += 1;
@@ -605,7 +606,7 @@ impl Clients {
         self.event_log.present.store(self.clients.len() as u64, Ordering::Relaxed);
     }
 
-    /// How many clients are connected.
+    /// Returns how many clients are connected.
     pub fn count(&self) -> usize {
         self.clients.len()
     }

@@ -1,8 +1,8 @@
 //! Frames of one client that were read before their turn, to find withdrawals.
 //!
-//! A client that gives up a request sends a withdrawal behind it. The server reads what has come
-//! behind a request before the program gets it; if the withdrawal is there, the request is not
-//! started. What else it reads is kept here in its order, within bounds, and served from here first.
+//! A client that gives up a request sends a withdrawal behind it. The server reads the frames
+//! behind a request before the program gets it; if the withdrawal is among them, the request is not
+//! started. Other frames are kept here in their order, within bounds, and served from here first.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -43,7 +43,7 @@ impl ReadAhead {
         }
     }
 
-    /// Reads what has come behind the request of this number, within the bounds, and returns whether
+    /// Reads the frames behind the request of this number, within the bounds, and returns whether
     /// its caller has withdrawn it.
     #[inline]
     pub fn is_withdrawn(&mut self, request: u64, rx: &mut Rx) -> bool {
@@ -76,7 +76,7 @@ impl ReadAhead {
         }
     }
 
-    /// Whether this request is among the frames.
+    /// Returns whether this request is among the frames.
     fn contains_request(&self, request: u64) -> bool {
         let is_it = |frame: &Incoming| frame.header.kind == Kind::Request && frame.header.sequence == request;
         self.frames.iter().any(is_it)

@@ -1,8 +1,8 @@
 //! The server: receives the requests of many clients, one after the other.
 //!
-//! [`Server`] adds to [`Clients`] what its callers see: one thread at a time serves, any thread may
-//! close, a close within a callback of the serving thread does not wait for itself, and signals end
-//! the loop.
+//! [`Server`] is the public part of [`Clients`]: one thread at a time serves, any thread may close,
+//! a close within a callback of the serving thread does not wait for itself, and signals end the
+//! loop.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -48,7 +48,7 @@ pub struct Server {
     fork_generation: u64,
 }
 
-/// What serving takes, and what a close takes apart.
+/// The state for serving, which a close takes apart.
 struct Serving {
     clients: Clients,
     acceptor: ChannelAcceptor,
@@ -173,7 +173,7 @@ impl Server {
         self.event_log.take()
     }
 
-    /// The endpoint, with its transport.
+    /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }

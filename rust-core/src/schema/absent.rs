@@ -14,7 +14,7 @@ use crate::value::{Limits, Sink, Source};
 #[derive(Debug)]
 pub(crate) enum PreparedSchema {}
 
-/// The side that reads what the other one writes.
+/// The side that reads the messages of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
     Local,

@@ -2,11 +2,11 @@
 //! and without a second pass.
 //!
 //! A [`Checker`] stands in front of an encoder at a writer and in front of a builder at a reader.
-//! It knows the type of the next value ([`Checker::expected`]) and, for each open list or map, what
-//! its items are. Keys that are a field's own name are accounted for here, so a
-//! [`Meter`](crate::value::Meter) in front need not remember them; other keys go to the sink behind
-//! first, which may know them. Values under keys that the schema does not have, or of type `any`,
-//! pass unchecked.
+//! It has the type of the next value ([`Checker::expected`]) and, for each open list or map, the
+//! types of its items. Keys that are a field's own name are accounted for here, so a
+//! [`Meter`](crate::value::Meter) in front need not remember them; other keys go first to the sink
+//! behind, which may account for them. Values under keys that the schema does not have, or of type
+//! `any`, pass unchecked.
 
 mod numbers;
 mod state;
@@ -51,7 +51,7 @@ pub struct Checker<'a, S> {
     expected: Option<&'a Type>,
     /// The field of a record whose value is next.
     field: Option<&'a Field>,
-    /// The lengths that the names in shapes have in this message, in the order in which they came.
+    /// The lengths of the names in shapes in this message, in order of appearance.
     lengths: Vec<(&'a str, u64)>,
     /// The schema, if its messages are packed bytes.
     packed: Option<&'a Schema>,
@@ -150,7 +150,7 @@ impl<'a, S: Sink> Checker<'a, S> {
             return self
                 .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
         }
-        // Mistakes that are made often, with what to change.
+        // Frequent mistakes, with the change that mends them.
         let hint = match (&of.kind, found) {
             (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
             (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",
@@ -311,7 +311,7 @@ impl<'a, S: Sink> Checker<'a, S> {
     ///
     /// # Errors
     ///
-    /// `WrongType` where the field came already, and at the writer for every such key.
+    /// `WrongType` for a field that is already present, and at the writer for every such key.
     fn other_field(&mut self, key: &str) -> Result<()> {
         let side = self.side;
         let Some(Open::Fields { fields, next, seen }) = &mut self.open else { return Ok(()) };
@@ -349,7 +349,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         Ok(())
     }
 
-    /// Returns the error of a field that comes under two of its names.
+    /// Returns the error of a field that is present under two of its names.
     #[cold]
     fn repeated_field(&self, field: &Field) -> Error {
         let text = format!("the field {} comes twice, under a name and an alias", field.name);
@@ -541,7 +541,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
     fn end_map(&mut self) -> Result<()> {
         match self.leave() {
             Some(Open::Fields { fields, seen, .. }) => {
-                // A record ends: every field without default must have come.
+                // A record ends: every field without a default must be present.
                 let needed = |at: usize| !fields[at].optional && fields[at].default.is_none();
                 if let Some(at) = seen.missing(fields.len(), needed) {
                     return Err(self.missing(&fields[at]));

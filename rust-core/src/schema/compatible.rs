@@ -1,5 +1,5 @@
-//! Whether a program with one schema can read what a program with another one writes, and where
-//! not.
+//! Whether a program with one schema can read the messages of a program with another, and the
+//! differences.
 //!
 //! The rule: every message that the writer's schema allows must be one that the reader can use
 //! without loss. So a reader's range, width and lengths may be wider, never narrower; a field that
@@ -48,8 +48,8 @@ impl Schema {
         self.cannot_read_as(writer, Side::Reader)
     }
 
-    /// The same from the point of view of one of the two: "here" is its side, "there" the other
-    /// one.
+    /// As [`Difference`], from the point of view of one of the two: "here" is its side, "there" the
+    /// other one.
     pub(super) fn cannot_read_as(&self, writer: &Schema, side: Side) -> Vec<Difference> {
         let (writer_is, reader_is) = match side {
             Side::Reader => ("there", "here"),

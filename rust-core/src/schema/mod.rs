@@ -7,7 +7,7 @@
 //! | from the notation, a TOML text, to the model, with line and column in errors | `parse`, `table`, `source`, `text` |
 //! | from the model to the notation | `write` |
 //! | the canonical form and the [`Fingerprint`] | `canonical` |
-//! | whether a reader can read what a writer writes: [`Difference`] | `compatible` |
+//! | whether a reader can read a writer's messages: [`Difference`] | `compatible` |
 //! | checking values as they pass: [`Checker`] | `check` |
 //! | the packed layout: a record of fixed size as one block of bytes: [`Layout`] | `packed` |
 //! | units | `unit` |

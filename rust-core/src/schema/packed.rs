@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_fixed_size_is_not_packed() {
+    fn types_without_fixed_size_are_not_packed() {
         for (field, says) in [
             ("a = \"text\"", "a: text has no fixed size"),
             ("a = { type = \"ndarray\", dtype = \"f32\", shape = [\"n\"] }", "has no fixed size"),

@@ -73,7 +73,7 @@ impl Schema {
     }
 }
 
-/// Reads definitions, and replaces names by what they define.
+/// Reads definitions, and replaces names by their definitions.
 struct Resolver<'a> {
     /// The parsed files; the first one is the schema.
     documents: &'a [Document<'a>],
@@ -81,8 +81,8 @@ struct Resolver<'a> {
     remaining: usize,
     /// The depth of the type that is being read.
     depth: usize,
-    /// The named definitions that are being read, outermost first: file and name. One that comes
-    /// again is a cycle.
+    /// The named definitions that are being read, outermost first: file and name. A repeated one is
+    /// a cycle.
     open: Vec<(usize, &'a str)>,
 }
 

@@ -31,14 +31,14 @@ pub(crate) struct PreparedSchema {
     fingerprint: [u8; 32],
 }
 
-/// The side that reads what the other one writes.
+/// The side that reads the messages of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
     /// This side reads: a subscriber, a server.
     Local,
     /// The other side reads.
     Peer,
-    /// Each side reads what the other one writes.
+    /// Each side reads the messages of the other.
     Both,
 }
 

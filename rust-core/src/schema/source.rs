@@ -11,7 +11,7 @@ pub(super) const DIVIDE: &str = "divide it into files and include them";
 
 /// One file.
 pub(super) struct Source {
-    /// Its path, or what stands for it in errors.
+    /// Its path, or its name in errors.
     pub(super) file: String,
     /// The whole text, with any byte order mark.
     pub(super) text: String,

@@ -1,4 +1,4 @@
-//! Schemas from their text: what is read, what is refused and where, what is the same, what is compatible.
+//! Schemas from their text: accepted and refused texts with their places, equality, compatibility.
 
 use super::{Fingerprint, Kind, PreparedSchema, Schema, Side, Type};
 use crate::codec::{Encoding, Unread, decode_into, encode};
@@ -69,7 +69,7 @@ fn reading() -> Schema {
     Schema::parse(READING).unwrap()
 }
 
-/// A value that the schema of a reading allows.
+/// Returns a value that the schema of a reading allows.
 fn value() -> Value {
     Value::map([
         ("at", Value::from(Timestamp(5))),
@@ -89,7 +89,7 @@ fn text_written_from_a_schema_is_the_same_schema() {
     let schema = reading();
     let text = schema.to_toml();
     let again = Schema::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    // Only the description of a type that was named is gone.
+    // Only the description of a named type is lost.
     assert_eq!(again, schema, "{text}");
     assert_eq!(again.to_toml(), text);
 }
@@ -181,12 +181,13 @@ fn bytes_that_are_not_the_canonical_form_are_refused_and_never_a_panic() {
             accepted += 1;
         }
     }
-    // Names and numbers may change to others: that some are accepted shows that the loop does not refuse for one reason alone.
+    // Names and numbers may change to other valid ones: some accepted texts show that the loop does
+    // not refuse all.
     assert!(accepted > 0);
 }
 
 #[test]
-fn a_range_whose_zero_has_a_sign_is_not_the_canonical_form() {
+fn range_whose_zero_has_a_sign_is_not_the_canonical_form() {
     let bytes = reading().to_bytes().unwrap();
     let zero = [&[0xfb][..], &0.0f64.to_be_bytes()].concat();
     let at = bytes.windows(zero.len()).position(|window| window == zero).unwrap();
@@ -288,7 +289,7 @@ fn document_shows_a_schema_that_is_read_and_the_bytes_that_are_written() {
     schema.check(&Value::map([("at", Value::from(Timestamp(1))), ("watts", 3.5.into())])).unwrap();
     let mut bytes = Vec::new();
     for line in block("text").lines() {
-        // The digits stand in front of the explanation, which begins behind three blanks.
+        // The digits precede the explanation, which begins behind three blanks.
         let digits: String = line.trim_start().split("   ").next().unwrap().split_whitespace().collect();
         let pairs = digits.as_bytes().chunks(2);
         bytes.extend(pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));
@@ -327,7 +328,7 @@ fn documented_examples_of_changes_are_compatible_as_their_rows_say() {
     assert_eq!(rows, 14);
 }
 
-/// A map as a careless writer sends it: a key may stand twice.
+/// A map of a faulty writer: a key may be repeated.
 struct Entries<'a>(&'a [(&'a str, Value)]);
 
 impl Source for Entries<'_> {
@@ -341,13 +342,14 @@ impl Source for Entries<'_> {
     }
 }
 
-/// A schema of a field with an alias and of an optional one.
+/// Returns a schema of a field with an alias and of an optional one.
 fn pair() -> Schema {
     let text = "name = \"t\"\n[fields.left]\ntype = \"i32\"\nalias = \"links\"\n[fields.right]\ntype = \"text\"\noptional = true";
     Schema::parse(text).unwrap()
 }
 
-/// What three sinks behind a checker of [`pair`] answer: one that refuses repeated keys, one that knows its own, one that does neither.
+/// Returns the results of three sinks behind a checker of [`pair`]: one refuses repeated keys, one
+/// has keys of its own, one does neither.
 fn three_sinks(bytes: &[u8], encoding: Encoding) -> [crate::Result<()>; 3] {
     use crate::value::ValueBuilder;
     use crate::value::typed::{Typed, tests::Pair};
@@ -362,11 +364,11 @@ fn three_sinks(bytes: &[u8], encoding: Encoding) -> [crate::Result<()>; 3] {
     ]
 }
 
-/// What is decoded, and the error that is to come of it, with a word of its text.
+/// The decoded map, and the expected error, with a word of its text.
 type Refused<'a> = (&'a [(&'a str, Value)], ErrorKind, &'a str);
 
 #[test]
-fn a_key_that_stands_twice_is_malformed_whatever_is_behind_the_checker() {
+fn repeated_key_is_malformed_with_any_sink_behind_the_checker() {
     let (one, r) = (Value::from(1), Value::from("r"));
     let (left, right, links, x) =
         (("left", one.clone()), ("right", r), ("links", one.clone()), ("x", one.clone()));
@@ -395,7 +397,7 @@ fn a_key_that_stands_twice_is_malformed_whatever_is_behind_the_checker() {
 }
 
 #[test]
-fn a_key_in_chunks_is_the_same_key() {
+fn key_in_chunks_is_the_same_key() {
     // {"left": 1, (_ "le", "ft"): 1}, and the same with "right" first, and the chunks first.
     let whole = b"\x64left\x01";
     let chunks = b"\x7f\x62le\x62ft\xff\x01";

@@ -95,7 +95,7 @@ pub fn open_file(path: &str) -> Result<File> {
     opened.map_err(|why| refused(path, &why))
 }
 
-/// Returns what the path is instead of a file, with the remedy.
+/// Returns the type of the path, with the remedy.
 fn not_a_file(kind: FileType, is_descriptor: bool) -> Option<&'static str> {
     if kind.is_dir() {
         Some("a directory is no text file: name a file in it")

@@ -2,7 +2,7 @@
 //!
 //! A command may arrive twice: the client sends it again after a reconnect, or the controller after
 //! its own. The service must not carry it out twice, so the second one is answered from here. The
-//! cache is bounded by number and by bytes; an answer that has left it is no longer known, which
+//! cache is bounded by number and by bytes; a dropped answer is no longer known, which
 //! [`Lifecycle`](super::lifecycle::Lifecycle) accounts for while its command is open.
 
 use std::collections::{HashMap, VecDeque};

@@ -22,7 +22,7 @@ pub enum Command {
     Run,
     /// Suspend, checkpoint and resume.
     Checkpoint,
-    /// Checkpoint, close, say goodbye and exit.
+    /// Checkpoint, close, send a goodbye and exit.
     Shutdown,
     /// Return the state, since when, and how long the step under way has taken. Answered by the library.
     Status,

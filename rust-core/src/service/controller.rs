@@ -135,8 +135,8 @@ impl Controller {
         Ok(())
     }
 
-    /// Records which incarnation of the controller answered first: commands carry it, so that a
-    /// restarted controller knows that it may have missed their beginning.
+    /// Records which incarnation of the controller answered first: commands carry it, so that a restarted
+    /// controller can tell that it may have missed their beginning.
     fn note_hello(&self, message: &Message) {
         if let Ok(number) = message.get("controller").and_then(Value::as_u64) {
             let first = self.first_controller.load(Ordering::Relaxed) == 0;
@@ -160,7 +160,7 @@ impl Controller {
         reply.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
     }
 
-    /// Adds the endpoint to an error, and to a refusal what the caller can do.
+    /// Adds the endpoint to an error, and to a refusal the alternative for the caller.
     fn explain(&self, error: Error) -> Error {
         explain(error, &self.shown)
     }

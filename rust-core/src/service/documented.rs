@@ -26,12 +26,12 @@ fn json(value: &Value) -> String {
     String::from_utf8(codec::encode(value, Encoding::Json).unwrap()).unwrap()
 }
 
-/// An example of a report.
+/// Returns an example of a report.
 fn report() -> Report {
     Report { state: State::Running, since: at(1), busy: None, doing: None, steps: 0, reason: String::new() }
 }
 
-/// An example of an introduction.
+/// Returns an example of an introduction.
 fn introduction() -> Introduction {
     Introduction {
         name: "lab/power".into(),
@@ -46,7 +46,7 @@ fn introduction() -> Introduction {
     }
 }
 
-/// An example of a command.
+/// Returns an example of a command.
 fn request(id: &str, command: Command, arguments: Value) -> CommandRequest {
     CommandRequest {
         id: id.into(),
@@ -57,7 +57,7 @@ fn request(id: &str, command: Command, arguments: Value) -> CommandRequest {
     }
 }
 
-/// An example of an answer.
+/// Returns an example of an answer.
 fn answer(id: &str, outcome: Outcome, state: State, value: Value, why: Option<Error>) -> Value {
     let failure = why.map(|why| failure_of(&why));
     ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }).to_value()

@@ -11,7 +11,7 @@
 //! each case it is answered exactly once (`AcceptedCommand::answered`), and it is never handed out a
 //! second time.
 //!
-//! The state has two parts. `state` is what others see; it is transitional while a command leads to
+//! The state has two parts. `state` is the visible one; it is transitional while a command leads to
 //! another state. `settled` is the last state that was not, to which a failed command returns. At
 //! most one command that changes the state is open (`transition`), besides SHUTDOWN.
 
@@ -52,7 +52,7 @@ pub enum Action {
     Cancel,
 }
 
-/// What the program does next.
+/// The next action of the program.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Carry out this task.
@@ -251,7 +251,7 @@ impl Lifecycle {
 
     /// Handles a command whose deadline had passed by `late` when it arrived, as after a network was cut: it is never carried out.
     pub fn late_command(&mut self, request: &CommandRequest, late: Duration, now: Duration) -> Vec<Action> {
-        // A repeated one may have been in time before.
+        // A repeated command may have been in time before.
         if let Some(known) = self.known(&request.id, now) {
             self.counts.repeated += 1;
             return vec![Action::Answer(known)];
@@ -324,7 +324,8 @@ impl Lifecycle {
         if rule == Rule::Refused {
             return Err(refusal(self.state, &request.command));
         }
-        // Two open transitions would leave the state after the first one undefined. SHUTDOWN overrides all others.
+        // Two open transitions would leave the state after the first one undefined. SHUTDOWN overrides all
+        // others.
         let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
         if leads && request.command != Command::Shutdown && self.transition.is_some() {
             let under_way = self.open().find(|command| Some(&command.request.id) == self.transition.as_ref());

@@ -36,7 +36,7 @@ pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 
 /// The most messages queued for the controller; beyond that the oldest reports are dropped.
 const MAX_QUEUED: usize = 1024;
-/// The heartbeat periods that a controller may ask for.
+/// The heartbeat periods that a controller may request.
 pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(3600));
 
@@ -94,7 +94,7 @@ pub(super) struct Inner {
     pub(super) connecting: Option<Arc<Channel>>,
     /// Whether an introduction was queued on this connection.
     pub(super) introduced: bool,
-    /// The period of reports, as the controller asked for it.
+    /// The period of reports, as the controller requested it.
     pub(super) heartbeat: Duration,
     /// When a report was sent last.
     pub(super) last_report: Instant,
@@ -319,7 +319,8 @@ impl ControllerLink {
             return Ok(());
         }
         let mut flushed = Ok(());
-        // Also where there is no controller: a process that ended now would take the writer with it before it has told the supervisor.
+        // Even without a controller: a process that ended now would end the writer before it has notified the
+        // supervisor.
         while flushed.is_ok() && !self.writer_ended.load(Ordering::Acquire) {
             flushed = wait_readable(waiting, &[self.program_waker.as_fd()]);
             self.program_waker.drain();

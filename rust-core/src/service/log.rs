@@ -82,7 +82,7 @@ impl Log {
         self.lines.push_back(line);
     }
 
-    /// The number that the next line gets.
+    /// Returns the number that the next line gets.
     fn end(&self) -> u64 {
         self.first + self.lines.len() as u64
     }

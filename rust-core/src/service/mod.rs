@@ -20,7 +20,7 @@
 //! | its log; the loop that hands out tasks | `log`, `service_loop` |
 //! | the same with hooks | `run` |
 //! | the clients of a controller | `controller` |
-//! | what the controller's server, the crate `linkspan-controller`, uses of this one | `server_side` |
+//! | the interface to the controller's server, the crate `linkspan-controller` | `server_side` |
 
 mod answer_cache;
 mod command;

@@ -4,7 +4,7 @@
 //! After the hello, the controller sends `welcome`, the service `introduction`; then the service
 //! sends `report`, `answer`, `log` and `bye`, and the controller commands and a `beat` after each
 //! report. A side that receives nothing for three heartbeats reconnects or counts the other as
-//! stale. Keys that a reader does not know are skipped; a message that it does not know is
+//! stale. Unknown keys are skipped; an unknown message is
 //! `Unsupported`, so that a newer peer is not misunderstood. Times and counts of these messages are
 //! in `docs/lifecycle.md`, which tests hold to the code.
 
@@ -105,7 +105,8 @@ pub fn check_service_name(name: &str) -> Result<()> {
     }
 }
 
-/// Returns `InvalidEndpoint` for a text that a controller has no service by: `NAME`, or `NAME@MACHINE` for one of another machine.
+/// Returns `InvalidEndpoint` for a text that cannot be the name of a service: `NAME`, or `NAME@MACHINE` for
+/// one of another machine.
 pub fn check_known_name(name: &str) -> Result<()> {
     let (service, machine) = name.split_once('@').unwrap_or((name, "machine"));
     check_service_name(service).and_then(|()| check_service_name(machine))
@@ -126,7 +127,8 @@ pub fn margin(left: Duration) -> Duration {
     (left / 10).min(Duration::from_millis(250))
 }
 
-/// Adds to a message of a service what the clock of its machine shows, so that its controller can give it deadlines by that clock.
+/// Adds the clock of its machine to a message of a service, so that its controller can give it deadlines by
+/// that clock.
 pub fn with_clock(message: Value, clock: Duration) -> Value {
     with(message, "clock", clock)
 }
@@ -146,7 +148,7 @@ fn with(mut message: Value, key: &str, time: Duration) -> Value {
     message
 }
 
-/// Returns what the clock of the sender's machine showed, if the message says so.
+/// Returns the clock of the sender's machine, if the message has it.
 pub fn clock_of(message: &Value) -> Result<Option<Duration>> {
     message.at("clock").ok().map(seconds).transpose()
 }
@@ -235,11 +237,12 @@ pub enum ToController {
 /// A message from a controller to a service, commands aside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToService {
-    /// The first message on each connection: the incarnation of the controller, and the heartbeat period that it asks for.
+    /// The first message on each connection: the incarnation of the controller, and the heartbeat period that
+    /// it requests.
     Welcome {
         /// The incarnation of the controller.
         controller: u64,
-        /// The heartbeat period that it asks for.
+        /// The heartbeat period that it requests.
         heartbeat: Duration,
     },
     /// The service is refused, for example because its name is in use. The controller then closes the connection.
@@ -434,7 +437,7 @@ impl ToService {
     }
 }
 
-/// Returns the error for a message that this version does not know.
+/// Returns the error for a message unknown to this version.
 fn unknown(word: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,

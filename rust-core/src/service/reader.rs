@@ -86,7 +86,7 @@ impl ControllerLink {
         }
     }
 
-    /// Receives a command. One whose time is over, and a malformed one, is rejected under its id, if it has one.
+    /// Receives a command. A late or malformed one is rejected under its id, if it has one.
     fn receive_command(&self, value: &Value) {
         let read = CommandRequest::from_value(value).and_then(|request| Ok((request, until_of(value)?)));
         match read {

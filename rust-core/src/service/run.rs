@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A hook that fails leaves the state as it was, and the error is the answer to the command. A step or a start that fails
 /// makes the service FAILED, and ends [`run`] with its error.
 pub trait Service {
-    /// Opens what the service needs.
+    /// Opens the resources of the service.
     fn on_start(&mut self) -> Result<()> {
         Ok(())
     }
@@ -32,7 +32,7 @@ pub trait Service {
         Ok(())
     }
 
-    /// Opens again what a pause has closed.
+    /// Opens again the resources that a pause has closed.
     fn on_resume(&mut self) -> Result<()> {
         self.on_start()
     }

@@ -1,5 +1,5 @@
-//! What the controller's server, the crate `linkspan-controller`, uses of the core beside its public
-//! interface.
+//! The interface of the core, beside its public one, to the controller's server, the crate
+//! `linkspan-controller`.
 //!
 //! It is public and hidden: a server exchanges the messages of services frame by frame, over many
 //! links of which it waits for none, and no other program does. Both crates have one version, and
@@ -41,7 +41,7 @@ pub fn start<'a>(wait: Wait<'a>, on_wait: &Option<OnWait>) -> Waiting<'a> {
     wait.start(Timeout::Forever).on_wait(on_wait)
 }
 
-/// Returns what kind of frame a message came in.
+/// Returns the kind of frame that a message came in.
 pub fn kind(message: &Message) -> Kind {
     message.header().kind
 }
@@ -129,7 +129,7 @@ impl PeerLink {
         Channel::connect(endpoint, &link_options(&Options::default(), pattern), wait).map(PeerLink)
     }
 
-    /// Returns the channel, for what programs do with one.
+    /// Returns the channel.
     pub fn channel(&self) -> &Channel {
         &self.0
     }
@@ -144,8 +144,8 @@ impl PeerLink {
         self.0.respond(to, kind, payload)
     }
 
-    /// Flushes what the link has taken over. If that is not possible now, or something was `blocked` before, returns what is ready
-    /// once there is room, and for what.
+    /// Flushes what the link has taken over. If that is not possible now, or something was `blocked` before,
+    /// returns the descriptor that is ready once there is room, and the event.
     pub fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         self.0.room(blocked)
     }

@@ -199,7 +199,7 @@ impl ServiceLoop {
         Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
     }
 
-    /// Returns the next task; none once the service is STOPPED and has told its controller.
+    /// Returns the next task; none once the service is STOPPED and its controller has got that.
     /// [`Timeout::Default`] waits without end.
     ///
     /// The first call makes the service READY, and RUNNING unless it starts paused.
@@ -234,7 +234,7 @@ impl ServiceLoop {
 
     /// Ends the service without reporting an error.
     fn close_quietly(&self, waiting: &mut Waiting<'_>) {
-        // Without a controller, the end of the link says the same.
+        // Without a controller, the end of the link reports the same.
         let _ = self.link.end(waiting);
     }
 
@@ -293,8 +293,8 @@ impl ServiceLoop {
         self.link.stats()
     }
 
-    /// Ends a service that was not shut down: answers the open commands, says goodbye and
-    /// disconnects. The service is then STOPPED, or FAILED if it was FAILED before.
+    /// Ends a service that was not shut down: answers the open commands, sends a goodbye and disconnects. The
+    /// service is then STOPPED, or FAILED if it was FAILED before.
     ///
     /// # Errors
     /// `Timeout` if the controller had not received everything by the deadline; the service has
@@ -330,7 +330,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Returns the work, which is there until the task is consumed.
+    /// Returns the work, which exists until the task is consumed.
     fn work(&self) -> &Work {
         // Only the methods that consume the task take it.
         self.work.as_ref().unwrap_or_else(|| unreachable!("a task holds its work until it ends"))

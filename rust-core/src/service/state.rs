@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// The state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
-    /// It opens what it needs.
+    /// It opens its resources.
     Starting,
     /// It is set up and waits for RUN.
     Ready,
@@ -13,15 +13,15 @@ pub enum State {
     Running,
     /// It finishes its step, checkpoints and closes.
     Pausing,
-    /// What it writes is checkpointed and closed; it waits for RUN.
+    /// Its output is checkpointed and closed; it waits for RUN.
     Paused,
-    /// It stands still and checkpoints.
+    /// It waits and checkpoints.
     Checkpointing,
     /// It finishes its step, checkpoints, closes and leaves.
     Stopping,
     /// It has ended in good order.
     Stopped,
-    /// It could not continue; its reason says why.
+    /// It could not continue; its reason has the cause.
     Failed,
 }
 

@@ -20,7 +20,7 @@ pub enum Rule {
     Keeps,
     /// Answered by the library at once.
     Library,
-    /// A repeated SHUTDOWN cancels what the first one waits for.
+    /// A repeated SHUTDOWN cancels everything that the first one waits for.
     Cancels,
     /// Rejected.
     Refused,
@@ -78,7 +78,8 @@ mod tests {
     use crate::documents::{check, table};
     use crate::service::state::View;
 
-    /// The commands in the documents' table; those that the library answers have the same rule in each state.
+    /// Returns the commands in the documents' table; those that the library answers have the same rule in
+    /// each state.
     fn commands() -> Vec<Command> {
         let mut commands: Vec<_> =
             Command::ALL.into_iter().filter(|command| !command.is_answered_by_library()).collect();

@@ -15,7 +15,7 @@ use crate::sys::thread;
 /// Creates a service in STARTING and begins to connect. Returns at once.
 ///
 /// # Errors
-/// What [`ControllerLink::new`] fails with, and `OutOfMemory` if the process can start no thread. A
+/// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process can start no thread. A
 /// faulty `$NOTIFY_SOCKET` is only logged.
 pub fn start(identity: Identity, setup: Setup) -> Result<Arc<ControllerLink>> {
     let options = link_options(&identity.options);

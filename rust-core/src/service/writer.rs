@@ -67,7 +67,7 @@ impl Writer {
             link.wake_on_finish.store(false, Ordering::Release);
             self.handle_signals_received(link);
             link.with(|lifecycle, now| ((), lifecycle.tick(now)));
-            // Everything that this thread's own wake-ups stand for is checked below.
+            // The state behind this thread's wake-ups is checked below.
             link.writer_waker.drain();
             // Before the state is busy_check: `end` sets it after the last change of state, and wakes this thread.
             let ended = link.is_ended();

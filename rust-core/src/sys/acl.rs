@@ -1,4 +1,4 @@
-//! An access list that lets one more user read a file, which a mode cannot express.
+//! An access list that admits one more user to read a file, which a mode cannot express.
 //!
 //! The list is the value of the extended attribute `system.posix_acl_access` (acl(5)): a version,
 //! then entries of tag, permissions and number, all little-endian.
@@ -12,20 +12,20 @@ use rustix::io::Errno;
 const NAME: &str = "system.posix_acl_access";
 /// The version of the layout.
 const VERSION: u32 = 2;
-/// Tags of entries: for whom they are.
+/// Tags of entries: the user or group that an entry is for.
 const OWNER: u16 = 1;
 const USER: u16 = 2;
 const GROUP: u16 = 4;
 const MASK: u16 = 16;
 const OTHERS: u16 = 32;
-/// The number in an entry whose tag already says for whom it is.
+/// The number in an entry whose tag already determines its user or group.
 const NOBODY: u32 = u32::MAX;
 /// Permissions.
 const READ: u16 = 4;
 const WRITE: u16 = 2;
 
-/// Lets the owner read and write an open file, this user read it, and nobody else anything, except
-/// root. Returns false where the file system has no access lists.
+/// Lets the owner read and write an open file, this user read it, and no other user but root
+/// anything. Returns false where the file system has no access lists.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     let entries = [
         (OWNER, READ | WRITE, NOBODY),

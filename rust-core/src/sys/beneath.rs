@@ -13,9 +13,9 @@
 //! | make a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |
 //!
 //! Names are single components: a `/` in one is refused. A refusal is an error that names the path,
-//! its owner and the remedy. Nothing that belongs to another user is removed, replaced or followed,
-//! by root's programs either: they own what is root's. What is opened is checked through its
-//! descriptor, so that a name which changes meanwhile changes nothing.
+//! The error of a refusal has the path, its owner and the remedy. Files of another user are never
+//! removed, replaced or followed, even by root's programs: these own root's files. An opened file
+//! is checked through its descriptor, so a later change of the name changes nothing.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -28,13 +28,13 @@ use rustix::io::Errno;
 use super::{group, headroom, random, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Who has to own a file.
+/// The required owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The user of this process. For root, files of other users are not its own.
     Ours,
     /// The user of this process, root, or the owner of the directory, who can replace everything in
-    /// it anyway.
+    /// it.
     Trusted,
     /// Any user, such as a member of the group that shares the directory. Its contents are
     /// untrusted input.
@@ -53,7 +53,7 @@ pub struct Beneath<'a> {
 pub struct Opened {
     /// Its descriptor, non-blocking.
     pub fd: OwnedFd,
-    /// What `fstat` said of the descriptor.
+    /// The result of `fstat` of the descriptor.
     pub facts: Stat,
 }
 
@@ -64,7 +64,7 @@ impl AsFd for Beneath<'_> {
 }
 
 impl<'a> Beneath<'a> {
-    /// The names in the directory of this descriptor. `path` is for texts and never opened.
+    /// Returns the names in the directory of this descriptor. `path` is for texts and never opened.
     pub fn new(fd: BorrowedFd<'a>, path: &'a Path) -> Beneath<'a> {
         Beneath { fd, path }
     }
@@ -175,8 +175,8 @@ impl<'a> Beneath<'a> {
         Ok(())
     }
 
-    /// Returns whether a user other than this one and root can have made a name here. Where none
-    /// can, a second name is that of a backup, or what a power cut has left of a rename.
+    /// Returns whether a user other than this one and root can have made a name here. If not, a
+    /// second name is that of a backup, or the remains of a rename after a power cut.
     fn others_may_write(&self) -> Result<bool> {
         let around = rustix::fs::fstat(self.fd).doing(format_args!("looking at {}", self.path.display()))?;
         Ok(around.st_mode & 0o022 != 0 || !(is_ours(&around) || around.st_uid == 0))
@@ -200,7 +200,7 @@ impl<'a> Beneath<'a> {
     /// Makes the error of a file of another type.
     fn wrong_kind(&self, name: &str, facts: &Stat, wanted: FileType) -> Error {
         let kind = kind_of(facts);
-        // This program never makes links, so one may be an attack.
+        // This program never makes links, so a link may be an attack.
         let error = if kind == FileType::Symlink { ErrorKind::PermissionDenied } else { ErrorKind::Corrupt };
         let follow = if kind == FileType::Symlink { ", which is not followed" } else { "" };
         let text = format!(
@@ -277,7 +277,7 @@ impl<'a> Beneath<'a> {
         let given = group::give(&file, path.display(), group)
             .and_then(|()| rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).doing(doing()));
         if let Err(error) = given {
-            // The first error is the one that counts; what cannot be removed now is swept.
+            // The first error is returned; a file that cannot be removed now is swept.
             let _ = rustix::fs::unlinkat(self.fd, name, AtFlags::empty());
             return Err(error);
         }
@@ -294,7 +294,7 @@ impl<'a> Beneath<'a> {
         let file = self.create(&new, mode, group)?;
         let written = write_all(&file, bytes).doing(format_args!("writing {}", self.shown(name).display()));
         written.and_then(|()| self.rename(*self, &new, name)).inspect_err(|_| {
-            // The first error is the one that counts; what cannot be removed now is swept.
+            // The first error is returned; a file that cannot be removed now is swept.
             let _ = rustix::fs::unlinkat(self.fd, &new, AtFlags::empty());
         })
     }
@@ -397,8 +397,8 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// Returns the names in it, hidden ones too, unsorted. Names that are no UTF-8 are left out,
-    /// because this program makes none.
+    /// Returns the names in it, including hidden ones, unsorted. Names that are not UTF-8 are left
+    /// out, because this program makes none.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -474,8 +474,8 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
     }
 }
 
-/// Returns the kernel's own name of an open descriptor, which leads to what was opened, whatever
-/// has the name by now.
+/// Returns the kernel's own name of an open descriptor, which leads to the opened file, even if its
+/// name now belongs to another.
 pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
@@ -507,9 +507,9 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What stands in front of a name until the file is complete.
+/// The prefix of a name until the file is complete.
 const TEMPORARY: &str = ".new.";
-/// What stands between a name and the digits.
+/// The separator of the name and the digits.
 const MARK: char = '~';
 /// The number of digits that make a temporary name unique.
 const DIGITS: usize = 16;

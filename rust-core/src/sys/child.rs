@@ -16,7 +16,7 @@ pub fn end_with_us(command: &mut Command) {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
                 return Err(std::io::Error::last_os_error());
             }
-            // The parent may have ended before the call above, and then no signal comes.
+            // If the parent ended before the call above, no signal arrives.
             if libc::getppid() != parent {
                 libc::_exit(1);
             }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_ends_with_the_thread_that_started_it() {
+    fn child_ends_with_the_thread_that_started_it() {
         let start = || {
             let mut command = Command::new("sh");
             // The shell executes the program in its own process.

@@ -1,12 +1,12 @@
 //! A value that one call of the program at a time claims, and that the library borrows while the
 //! call does not use it.
 //!
-//! One word says who has what. Claim and value are two things: a call of the program (`send`)
-//! claims the cell for its whole duration, and needs the value only while it works; while the call
-//! sleeps, the library's own thread may borrow the value to send an acknowledgement. A call that
-//! meets nobody takes both in one compare-exchange and gives both back in another. A second thread,
-//! a waiter, or a descriptor that is to signal the end of a call sets a bit of the word: then the
-//! exchange fails, and the slow path reads the list of waiters.
+//! One word has the state. Claim and value are separate: a call of the program (`send`) claims the
+//! cell for its whole duration, and needs the value only while it works; while the call sleeps, the
+//! library's own thread may borrow the value to send an acknowledgement. A call without contention
+//! takes both in one compare-exchange and releases both in another. A second thread, a waiter, or a
+//! descriptor that has to signal the end of a call sets a bit of the word: then the exchange fails,
+//! and the slow path reads the list of waiters.
 //!
 //! All accesses of the word that decide are sequentially consistent: a waiter sets its bit and then
 //! tests the word, the owner clears the word and then tests the bit, and one of the two has to see
@@ -39,21 +39,21 @@ const SIGNAL_END: u64 = 8;
 /// The remaining bits name the thread that has the claim; 0 for none.
 const OWNER: u64 = !15;
 
-/// The value and the word that says who has it.
+/// The value, and the word with the state.
 pub struct ClaimCell<T> {
     /// The bits above and the owner.
     word: AtomicU64,
     value: UnsafeCell<T>,
     /// The waiting threads.
     line: Mutex<Line>,
-    /// Signals the end of a call; made when a thread first waits for one.
+    /// Signals the end of a call; made when a thread first waits for it.
     ended: OnceLock<EventFd>,
 }
 
 /// The waiting threads, in order of arrival.
 #[derive(Default)]
 struct Line {
-    /// The last number that was given to a waiter.
+    /// The number of the last waiter.
     next: u64,
     /// Threads that wait for the claim.
     claims: VecDeque<Waiter>,
@@ -78,7 +78,7 @@ fn ordered(step: Step) -> Ordering {
 }
 
 impl<T> ClaimCell<T> {
-    /// A cell that no thread has.
+    /// Returns a cell that no thread has.
     pub fn new(value: T) -> ClaimCell<T> {
         ClaimCell {
             word: AtomicU64::new(0),
@@ -95,7 +95,7 @@ impl<T> ClaimCell<T> {
         let here = this_thread();
         let free =
             self.word.compare_exchange(0, here | TAKEN, ordered(Step::Acquire), Ordering::Relaxed).is_ok();
-        // Made only where the exchange succeeded, because its drop gives the claim back.
+        // Made only where the exchange succeeded, because dropping it releases the claim.
         free.then(|| Guard { cell: self, here, no_send: PhantomData })
     }
 
@@ -115,7 +115,7 @@ impl<T> ClaimCell<T> {
             .map(|_| Claim { cell: self, no_send: PhantomData })
     }
 
-    /// Takes the claim, behind the threads that came before. Blocks.
+    /// Takes the claim, behind earlier threads. Blocks.
     ///
     /// # Errors
     /// That of `waiting`; then the claim was not taken.
@@ -124,7 +124,7 @@ impl<T> ClaimCell<T> {
         self.claim_in_line_by(|| waiting.park())
     }
 
-    /// [`ClaimCell::claim_in_line`] that sleeps by `park`, until it is woken or has to give up.
+    /// As [`ClaimCell::claim_in_line`]; sleeps by `park`, until it is woken or has to give up.
     fn claim_in_line_by(&self, mut park: impl FnMut() -> Result<()>) -> Result<Claim<'_, T>> {
         let id = {
             let mut line = self.line();
@@ -186,7 +186,7 @@ impl<T> ClaimCell<T> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
     }
 
-    /// The slow path of [`ClaimCell::borrow`].
+    /// Returns the slow path of [`ClaimCell::borrow`].
     #[cold]
     fn await_value(&self) -> Borrowed<'_, T> {
         /// The library has the value for the time of one short frame, which is less than parking
@@ -231,8 +231,8 @@ impl<T> ClaimCell<T> {
         self.word.load(Ordering::SeqCst) & OWNER != 0
     }
 
-    /// Returns whether a call of this very thread has the claim: one whose callback or signal
-    /// handler runs now.
+    /// Returns whether a call of this very thread has the claim, whose callback or signal handler
+    /// runs now.
     #[inline]
     pub fn is_claimed_here(&self) -> bool {
         self.word.load(Ordering::SeqCst) & OWNER == this_thread()
@@ -265,8 +265,8 @@ impl<T> ClaimCell<T> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the threads that wait for what was just released. `before` is the word at that moment,
-    /// `of_claim` whether the claim was released.
+    /// Wakes the threads that wait for the released claim or value. `before` is the word at that
+    /// moment, `of_claim` whether the claim was released.
     #[cold]
     fn wake_waiters(&self, before: u64, of_claim: bool) {
         if before & SIGNAL_END != 0
@@ -288,13 +288,13 @@ impl<T> ClaimCell<T> {
 }
 
 impl Line {
-    /// Gives a number to a new waiter.
+    /// Returns a number for a new waiter.
     fn enter(&mut self) -> u64 {
         self.next = self.next.wrapping_add(1);
         self.next
     }
 
-    /// Wakes the thread whose turn it is.
+    /// Wakes the first thread in line.
     fn wake_first(&self) {
         if let Some(first) = self.claims.front() {
             first.thread.unpark();

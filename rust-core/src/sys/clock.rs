@@ -14,7 +14,7 @@ use crate::value::Timestamp;
 pub fn now() -> i64 {
     const SECOND: i64 = 1_000_000_000;
     let mut now = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: the call writes one `timespec` to a place that has room for it.
+    // SAFETY: the call writes one `timespec`, for which there is room.
     let read = unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, now.as_mut_ptr()) };
     if read != 0 {
         return Timestamp::now().0;
@@ -24,7 +24,8 @@ pub fn now() -> i64 {
     now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec)
 }
 
-/// The time since this machine began: steps of the wall clock do not change it, and it goes on while the machine is suspended.
+/// Returns the time since this machine began: steps of the wall clock do not change it, and it goes on while the machine is
+/// suspended.
 pub fn since_boot() -> Duration {
     // Neither part is negative.
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()

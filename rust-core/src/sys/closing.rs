@@ -2,7 +2,7 @@
 //!
 //! The close of a socket that lingers, or of a file whose file system is a program (FUSE), takes as
 //! long as that peer likes. So such descriptors are put into one list, which up to 32 threads
-//! empty. What comes while all of them are blocked waits for them: a hostile peer can delay other
+//! empty. Descriptors that arrive while all of them are blocked wait for them: a hostile peer can delay other
 //! closes, and no program.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,7 +17,7 @@ const THREADS: usize = 32;
 struct Closing {
     /// The fork generation that the threads belong to.
     born: u64,
-    /// What is still to be closed.
+    /// Descriptors that are still to be closed.
     waiting: Vec<OwnedFd>,
     /// Threads that run now.
     threads: usize,
@@ -50,9 +50,8 @@ pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     }
 }
 
-/// The thread: closes one descriptor after the other until the list is empty. Descriptors that were
-/// sent over an unread socket are closed first, one by one, because closing that socket would close
-/// them all.
+/// The thread: closes one descriptor after the other until the list is empty. Descriptors sent over
+/// an unread socket are closed first, one by one, because closing that socket would close them all.
 fn run() {
     loop {
         let mut closing = closing();
@@ -68,9 +67,10 @@ fn run() {
     }
 }
 
-/// Closes one, and spares the time that a socket would linger, where its peer has left no other process to say so again.
+/// Closes one, without the time that a socket would linger; its peer has no other process that
+/// could set the option again.
 fn close(descriptor: OwnedFd) {
-    // Anything but a TCP socket does not know the option, and needs none of it.
+    // Only a TCP socket has the option, and others do not need it.
     let _ = rustix::net::sockopt::set_socket_linger(descriptor.as_fd(), None);
     drop(descriptor);
 }
@@ -85,12 +85,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_that_would_linger_for_ever_keeps_nobody_waiting() {
+    fn socket_with_endless_linger_does_not_block_close() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut lingering = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut other, _) = listener.accept().unwrap();
         lingering.set_nonblocking(true).unwrap();
-        // Nobody reads, so the kernel has something to linger for.
+        // There is no reader, so the kernel has something to linger for.
         while lingering.write(&[7; 65_536]).is_ok() {}
         rustix::net::sockopt::set_socket_linger(&lingering, Some(Duration::from_secs(3_600))).unwrap();
         let (mut end, closed) = UnixStream::pair().unwrap();

@@ -71,17 +71,18 @@ impl Directory {
         Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
-    /// A directory that is open already, of which the kernel provides this; `path` is for texts.
+    /// Returns a directory that is open already, of which the kernel provides this; `path` is for
+    /// texts.
     pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
         Directory { path, handle, file_mode: mode_in(facts), is_open: facts.st_mode & 0o022 != 0 }
     }
 
-    /// The same, where the files in it have another mode than its own mode says.
+    /// As the directory, with another mode of its files than its own mode implies.
     pub fn with_file_mode(self, file_mode: u32) -> Directory {
         Directory { file_mode, ..self }
     }
 
-    /// The names in it, to be opened, made and removed as is safe where others can write.
+    /// Returns the names in it, to be opened, made and removed as is safe where others can write.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
@@ -148,7 +149,7 @@ impl Directory {
         }
     }
 
-    /// Returns the mode of what is made in it, unless the caller asks for another.
+    /// Returns the mode of new files in it, unless the caller requests another.
     pub fn file_mode(&self) -> u32 {
         self.file_mode
     }
@@ -158,13 +159,13 @@ impl Directory {
         self.file_mode == 0o660
     }
 
-    /// Returns whether users other than its owner may make names in it: members of a group, or
-    /// everybody.
+    /// Returns whether users other than its owner may make names in it: members of a group, or all
+    /// users.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// A runtime directory at this path, for tests that are independent of the environment.
+    /// Returns a runtime directory at this path, for tests that are independent of the environment.
     #[cfg(test)]
     pub fn at(path: &Path) -> Result<Directory> {
         Directory::open(path, Origin::Environment, &RUNTIME)
@@ -207,7 +208,7 @@ impl From<Errno> for Refused {
 }
 
 impl Refused {
-    /// Makes the error. `doing` is what was tried.
+    /// Makes the error. `doing` is the attempted action.
     fn explain(self, path: &Path, doing: &str) -> Error {
         match self {
             Refused::Errno(errno) => Error::os(doing, errno.raw_os_error()),
@@ -240,7 +241,7 @@ const MAX_LINKS: usize = 40;
 /// [`resolve`].
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Most paths contain no link, which one call finds out.
+    // Most paths contain no link: one call is enough.
     if let Ok(opened) =
         rustix::fs::openat2(CWD, path, reading | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_SYMLINKS)
     {
@@ -249,9 +250,9 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
     Ok(rustix::fs::openat(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
 }
 
-/// Goes to a directory step by step. A link is followed where its owner is this user or root, who
-/// could redirect the path anyway; nothing but directories is passed. `last_may_be_link` says
-/// whether the last step may be a link. Returns a handle that can neither read nor write.
+/// Resolves a directory step by step. A link is followed where its owner is this user or root, who
+/// could redirect the path anyway; every step must be a directory. `last_may_be_link` is whether
+/// the last step may be a link. Returns a handle that can neither read nor write.
 fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut at = rustix::fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
@@ -298,7 +299,7 @@ pub fn handle(path: &Path, why: Origin) -> Result<OwnedFd> {
     })
 }
 
-/// Describes whose a file is and its mode, for the text of a refusal.
+/// Describes the owner and the mode of a file, for the text of a refusal.
 pub fn whose(path: &Path) -> String {
     match path.symlink_metadata() {
         Ok(facts) => format!(
@@ -312,7 +313,7 @@ pub fn whose(path: &Path) -> String {
     }
 }
 
-/// Explains whose the directory is and what helps.
+/// Explains the owner of the directory and the remedy.
 fn unreadable(path: &Path, purpose: &Purpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
@@ -334,7 +335,7 @@ impl AsFd for Directory {
     }
 }
 
-/// What a directory is for, as texts name it.
+/// The purpose of a directory, as texts name it.
 struct Purpose {
     name: &'static str,
     variable: &'static str,
@@ -358,7 +359,7 @@ pub enum Origin {
     Temporary,
 }
 
-/// The path of the runtime directory and why it is this one.
+/// Returns the path of the runtime directory, and the origin of this path.
 pub fn runtime_path() -> (PathBuf, Origin) {
     if let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|p| !p.is_empty()) {
         return (path.into(), Origin::Environment);
@@ -375,9 +376,10 @@ pub fn runtime_path() -> (PathBuf, Origin) {
     (PathBuf::from(format!("/tmp/linkspan-{uid}")), Origin::Temporary)
 }
 
-/// The path of the state directory and why it is this one.
+/// Returns the path of the state directory, and the origin of this path.
 ///
-/// The home is the one in /etc/passwd, whatever the environment says: `HOME` differs under cron and sudo.
+/// The home is the one in /etc/passwd, whatever the environment has: `HOME` differs under cron and
+/// sudo.
 pub fn state_path() -> Result<(PathBuf, Origin)> {
     if let Some(path) = std::env::var_os("LINKSPAN_STATE_DIR").filter(|p| !p.is_empty()) {
         return Ok((path.into(), Origin::Environment));

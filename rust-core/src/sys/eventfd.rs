@@ -1,7 +1,7 @@
 //! Wake-ups within the process: a counter in the kernel that one thread signals and another waits
 //! for.
 //!
-//! No eventfd is shared with a peer, who could make every read and write of it block.
+//! No eventfd is shared with a peer, which could make every read and write of it block.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ use crate::error::{Doing, Result};
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
-    /// A new one, not readable.
+    /// Returns a new eventfd that is not readable.
     pub fn new() -> Result<EventFd> {
         Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
     }
@@ -33,7 +33,7 @@ impl EventFd {
         let _ = rustix::io::read(&self.0, &mut count);
     }
 
-    /// Whether it is readable; then it is not any more.
+    /// Returns whether it is readable; then it is not any more.
     #[cfg(all(test, loom))]
     pub fn is_signalled(&self) -> bool {
         rustix::io::read(&self.0, &mut [0; 8]).is_ok()
@@ -80,7 +80,7 @@ pub struct ReadinessFlag {
 }
 
 impl ReadinessFlag {
-    /// A new one, not readable.
+    /// Returns a new flag that is not readable.
     pub fn new() -> Result<ReadinessFlag> {
         Ok(ReadinessFlag { waker: EventFd::new()?, set: false })
     }

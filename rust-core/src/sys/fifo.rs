@@ -22,9 +22,9 @@ pub const PIPE_BUF: usize = 4096;
 /// Which ends of a pipe a descriptor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The one that is read.
+    /// The reading end.
     Read,
-    /// The one that is written. It can be opened only while another process has the other.
+    /// The writing end. It can be opened only while another process has the other end open.
     Write,
     /// Both. A write through it never raises SIGPIPE, because there is always a reader, and it can
     /// be opened whatever other processes do.
@@ -43,7 +43,7 @@ impl End {
     }
 }
 
-/// What tells one pipe from another of the same name.
+/// Distinguishes pipes of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -72,7 +72,7 @@ pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
 /// Returns the pipe at a name; `None` where there is nothing.
 ///
 /// # Errors
-/// `InvalidEndpoint` where anything else lies there, which says what and whose it is.
+/// `InvalidEndpoint` where anything else lies there, with its type and owner.
 pub fn find(directory: &Directory, name: &str) -> Result<Option<Found>> {
     let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
     check_kind(directory, name, &facts)?;
@@ -99,7 +99,7 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
 }
 
 /// Opens ends of a pipe without waiting. `None` where nothing is there, or where the writing end
-/// was asked for and no process reads.
+/// was requested and no process reads.
 ///
 /// # Errors
 /// `InvalidEndpoint` where anything else lies there; `PermissionDenied`.
@@ -133,8 +133,8 @@ pub fn identity(pipe: impl AsFd) -> Result<Identity> {
     Ok(Identity { device: facts.st_dev, inode: facts.st_ino })
 }
 
-/// Reads what is there. `Some(0)` means that no process has the writing end open, `None` that
-/// nothing is there yet.
+/// Reads the available bytes. `Some(0)` means that no process has the writing end open, `None` that
+/// nothing is available yet.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     match rustix::io::read(pipe, into) {
         Ok(n) => Ok(Some(n)),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn opening_never_waits_and_says_who_is_missing() {
+    fn open_of_a_pipe_never_blocks_and_reports_a_missing_end() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         assert!(open(&directory, "x", End::Read).unwrap().is_none());
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_to_a_pipe_that_nobody_else_reads_is_no_signal() {
+    fn write_to_a_pipe_without_reader_raises_no_signal() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         make_at(&directory, "x", 0o600);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pipe_is_named_and_left_alone() {
+    fn open_reports_the_kind_of_files_that_are_no_pipes() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         std::fs::write(folder.path().join("x"), "precious").unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_is_what_was_asked_for_whatever_the_umask() {
+    fn mode_is_the_requested_one_with_any_umask() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         make_at(&directory, "x", 0o662);

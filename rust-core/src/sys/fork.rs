@@ -1,5 +1,5 @@
-//! What a forked child may not use: descriptors that tell other processes that this one lives, and
-//! objects of the parent.
+//! Protection of a forked child: against descriptors that show other processes that this one lives,
+//! and against objects of the parent.
 //!
 //! A child inherits sockets and locks. If it kept them, a peer would not notice the parent's death.
 //! Handlers of `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`,

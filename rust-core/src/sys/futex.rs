@@ -1,7 +1,7 @@
 //! Waiting for a word of shared memory to change, and waking the threads that wait.
 //!
 //! The word is 64 bits and the kernel compares the low 32, so two values whose low halves are equal
-//! are not told apart; callers count upwards and wait for the next value.
+//! are not distinguished; callers count upwards and wait for the next value.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum Slept {
     Woken,
     /// The time has passed.
     TimedOut,
-    /// A signal came.
+    /// A signal arrived.
     Interrupted,
 }
 
@@ -106,7 +106,7 @@ mod tests {
         let peer = PeerMemory::open(own.fd(), 4096, 4096).unwrap();
         std::thread::scope(|s| {
             let sleeping = s.spawn(|| peer.wait_while(AT, 0, Duration::from_secs(60)).unwrap());
-            // It wakes whichever of the two comes first: the change of the word, or the call.
+            // Either ends the wait: the change of the word, or the call.
             while !sleeping.is_finished() {
                 own.word(AT).fetch_add(1 << 32, Ordering::Release);
                 own.wake(AT, 1);

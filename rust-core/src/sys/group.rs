@@ -1,4 +1,4 @@
-//! Giving a new file to a group, with an error that says why where that is not allowed.
+//! Gives a new file to a group, with the reason in the error where that is not allowed.
 
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_is_the_group_s() {
+    fn created_files_belong_to_the_given_group() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let file = std::fs::File::create(&path).unwrap();
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_is_told_which_group_and_what_to_do() {
+    fn missing_membership_is_reported_with_group_and_remedy() {
         let error = refuse("/x", 54_321, Errno::PERM).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         for part in ["/x", "gid 54321", "usermod -a -G 54321"] {

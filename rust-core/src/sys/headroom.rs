@@ -1,4 +1,4 @@
-//! How much memory this process may still take before the kernel kills it instead of returning an
+//! The memory that this process may still take before the kernel kills it instead of returning an
 //! error.
 //!
 //! Two limits kill: writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond that of the control
@@ -33,8 +33,7 @@ pub(crate) fn check_memory(bytes: u64) -> Result<()> {
     check_group("memory", bytes)
 }
 
-/// Checks the limit of the control groups. `what` is what the memory is for, as it stands in the
-/// error.
+/// Checks the limit of the control groups. `what` is the use of the memory, for the error.
 fn check_group(what: &str, bytes: u64) -> Result<()> {
     let Some(available) = available_in_groups().filter(|available| *available < bytes) else { return Ok(()) };
     let text = format!(
@@ -61,7 +60,7 @@ pub(crate) fn check_file(bytes: u64) -> Result<()> {
     Err(Error::new(ErrorKind::NoSpace, text))
 }
 
-/// The files of the two versions of control groups: the limit on memory, and what of it is used.
+/// The files of the two versions of control groups: the limit on memory, and its use.
 const VERSIONS: [(&str, &str); 2] =
     [("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")];
 
@@ -72,7 +71,7 @@ fn available_in_groups() -> Option<u64> {
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"))).min()
 }
 
-/// The same for one line of `/proc/self/cgroup`: number, controllers, path.
+/// As [`available_in_groups`], for one line of `/proc/self/cgroup`: number, controllers, path.
 fn available_below(line: &str, mounted: &Path) -> Option<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_has_left_what_neither_it_nor_the_page_cache_needs() {
+    fn room_of_a_group_excludes_its_use_but_not_the_page_cache() {
         let group = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| std::fs::write(group.path().join(file), text).unwrap();
         write("memory.max", "1000\n");
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_narrowest_group_above_a_process_counts_in_either_version() {
+    fn narrowest_group_above_a_process_counts_in_either_version() {
         let mounted = tempfile::tempdir().unwrap();
         let group = |path: &str, files: [(&str, &str); 3]| {
             std::fs::create_dir_all(mounted.path().join(path)).unwrap();
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_file_is_refused_before_the_kernel_is_asked() {
+    fn impossible_file_is_refused_before_the_kernel_is_asked() {
         use rustix::process::{Resource, getrlimit};
         match getrlimit(Resource::Fsize).current {
             Some(limit) => assert_eq!(check(limit + 1).unwrap_err().kind(), ErrorKind::OutOfMemory),

@@ -40,7 +40,7 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
     Ok(Guarded::new(fd))
 }
 
-/// Makes a listening socket; what it accepts inherits its options.
+/// Makes a listening socket; accepted sockets inherit its options.
 ///
 /// # Errors
 /// `AddressInUse` where a process listens there; `InvalidEndpoint` where this machine does not have
@@ -84,7 +84,7 @@ pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
     let socket = stream(address)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok((socket, true)),
-        // A signal does not end the attempt: the kernel goes on with it.
+        // A signal does not end the attempt: the kernel continues it.
         Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
         Err(e) => Err(failed(address, e)),
     }
@@ -134,7 +134,7 @@ fn failed(address: SocketAddr, errno: Errno) -> Error {
     Error::new(kind, format!("connecting to {address}: {text}"))
 }
 
-/// Limits the queue of what was written, which the kernel would let grow to megabytes.
+/// Limits the queue of written bytes, which the kernel would let grow to megabytes.
 pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
     // The kernel doubles the number for its own bookkeeping.
     sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
@@ -203,7 +203,7 @@ struct Row<'a> {
     inode: u64,
 }
 
-/// Returns the user of the first line that is wanted.
+/// Returns the user of the first matching line.
 fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_one_listener_s_and_free_at_once_when_it_ends() {
+    fn port_has_one_listener_and_is_free_when_it_ends() {
         let first = listen(loopback()).unwrap();
         let address = own_address(&first).unwrap();
         assert_eq!(listen(address).unwrap_err().kind(), ErrorKind::AddressInUse);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_says_whose_a_listener_is() {
+    fn kernel_reports_the_owner_of_a_listener() {
         let me = rustix::process::geteuid().as_raw();
         for at in ["127.0.0.1:0", "0.0.0.0:0"] {
             let socket = listen(at.parse().unwrap()).unwrap();
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_says_whose_a_caller_is_while_it_is_open() {
+    fn kernel_reports_the_owner_of_an_open_caller() {
         let listener = listen(loopback()).unwrap();
         let address = own_address(&listener).unwrap();
         let (caller, _) = begin_connect(address).unwrap();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_nobody_is_told_from_ours() {
+    fn unused_address_is_distinguished_from_our_own() {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
         // From the range that is for documentation alone.
         assert!(!is_of_this_machine("198.51.100.77".parse().unwrap()));

@@ -1,4 +1,4 @@
-//! Noticing changes of directories and files, with one inotify instance per process.
+//! Watches for changes of directories and files, with one inotify instance per process.
 //!
 //! The number of instances is limited (128 per user by default), so all watches of a process share
 //! one. Whichever watch reads it distributes the events: each watch keeps its own flags and, if it
@@ -25,19 +25,19 @@ use crate::error::{Doing, ErrorKind, Result};
 
 pub use rustix::fs::inotify::WatchFlags;
 
-/// Watches directories or files. Both of its descriptors wake its owner, who then calls
-/// [`Watch::drain`] and checks the names that matter, or [`Watch::take`] to get the names.
+/// Watches directories or files. Both of its descriptors wake its owner, which then calls
+/// [`Watch::drain`] and checks the relevant names, or [`Watch::take`] to get the names.
 #[derive(Debug)]
 pub struct Watch {
     /// The instance that it reads.
     shared: Arc<Instance>,
-    /// What it was notified of.
+    /// The events that it was notified of.
     state: Arc<WatchState>,
-    /// The kernel's numbers of what it watches.
+    /// The kernel's numbers of the watched objects.
     numbers: Mutex<Vec<i32>>,
 }
 
-/// What one watch was notified of and has not taken yet.
+/// The events that one watch was notified of and has not taken yet.
 #[derive(Debug)]
 struct WatchState {
     /// Signalled by another watch that read an event for this one.
@@ -48,11 +48,11 @@ struct WatchState {
     keeps_names: bool,
     /// The only name in the directory whose events count; `None` for all.
     only: Option<String>,
-    /// What happened since the last `take` or `drain`.
+    /// The events since the last `take` or `drain`.
     news: Mutex<News>,
 }
 
-/// What happened since the last call.
+/// The events since the last call.
 #[derive(Debug, Default)]
 pub struct News {
     /// Whether anything happened that was watched for.
@@ -61,7 +61,7 @@ pub struct News {
     pub names: Vec<String>,
     /// Whether events were lost, so that everything has to be checked.
     pub overflown: bool,
-    /// Whether what is watched was removed or moved away.
+    /// Whether the watched object was removed or moved away.
     pub gone: bool,
 }
 
@@ -71,7 +71,7 @@ struct Instance {
     fd: OwnedFd,
     /// The fork generation that made it: a child makes its own.
     born: u64,
-    /// Which watch wants which events.
+    /// The watches and their events.
     watches: Mutex<Watches>,
 }
 
@@ -81,11 +81,12 @@ type Watches = HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>;
 /// The shared instance, while a watch exists.
 static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
 
-/// What a directory is watched for: names that are made, renamed into it, or changed in their attributes.
+/// The events of a watched directory: names that are made, renamed into it, or changed in their
+/// attributes.
 const DIRECTORY: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
 
-/// What a watch keeps of the names that it gets.
+/// The names that a watch keeps.
 enum Kept {
     /// That something has happened.
     Nothing,
@@ -110,8 +111,8 @@ impl Watch {
         Watch::begin(instance()?, &path, DIRECTORY, Kept::Nothing, doing)
     }
 
-    /// The same for one name of the directory, and for the directory itself. Its descriptors are
-    /// ready for other names, too; [`Watch::has_changed`] tells them apart.
+    /// As [`Watch::new`], for one name of the directory, and for the directory itself. Its
+    /// descriptors are ready for other names, too; [`Watch::has_changed`] distinguishes them.
     pub fn of_name(directory: &Directory, name: &str) -> Result<Watch> {
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
@@ -145,8 +146,8 @@ impl Watch {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Watches a path for these events, and keeps the names. `doing` says in an error what was
-    /// tried.
+    /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for
+    /// errors.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
         Watch::begin(instance()?, path, what, Kept::Names, doing)
     }
@@ -188,7 +189,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Also watches what is written into this open file, for as long as the file exists.
+    /// Also watches writes into this open file, for as long as the file exists.
     pub fn contents(&self, file: impl AsFd) -> Result<()> {
         let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
         inotify::add_watch(&self.shared.fd, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
@@ -196,12 +197,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns what to sleep on.
+    /// Returns the descriptors to sleep on.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
         [self.shared.fd.as_fd(), self.state.waker.as_fd()]
     }
 
-    /// Discards what is there, and passes on to other watches what was for them.
+    /// Discards the available events, and passes on those of other watches.
     pub fn drain(&self) {
         self.distribute();
         *self.state.news() = News::default();
@@ -213,7 +214,7 @@ impl Watch {
         news.changed || news.overflown || news.gone
     }
 
-    /// Takes what is there, and passes on to other watches what was for them.
+    /// Takes the available events, and passes on those of other watches.
     pub fn take(&self) -> News {
         self.distribute();
         std::mem::take(&mut *self.state.news())
@@ -221,7 +222,8 @@ impl Watch {
 
     /// Takes all that has happened until now: [`Watch::take`] reads once, which may leave events behind.
     pub fn take_all(&self) -> News {
-        // As many reads as a full queue of 16,384 events needs, and more; a program that goes on making events is not waited for.
+        // As many reads as a full queue of 16,384 events needs, and more; a program that keeps
+        // making events is not waited for.
         let is_drained = (0..1000).any(|_| !self.distribute());
         let mut news = std::mem::take(&mut *self.state.news());
         news.overflown |= !is_drained;
@@ -297,7 +299,7 @@ impl WatchState {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an event, if the watch wants it; returns whether it does.
+    /// Notes an event, if the watch requests it; returns whether it does.
     fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
         let gone = what.intersects(
             ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,
@@ -321,7 +323,7 @@ impl WatchState {
 }
 
 impl Instance {
-    /// A new instance, which no watch shares yet.
+    /// Returns a new instance, which no watch shares yet.
     fn new() -> Result<Arc<Instance>> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .doing("making an inotify instance")?;
@@ -345,8 +347,8 @@ fn instance() -> Result<Arc<Instance>> {
     Ok(made)
 }
 
-/// Watches one file that another process writes. It has an instance of its own: a program that
-/// waits for a name is not to be woken by every write.
+/// Watches one file that another process writes. It has an instance of its own, so that a program
+/// that waits for a name is not woken by every write.
 #[derive(Debug)]
 pub struct ContentWatch(OwnedFd);
 
@@ -363,7 +365,7 @@ impl ContentWatch {
         Ok(ContentWatch(fd))
     }
 
-    /// Discards what is there.
+    /// Discards the available events.
     pub fn drain(&self) {
         let mut space = [MaybeUninit::<u8>::uninit(); 1024];
         while rustix::io::read(&self.0, &mut space[..]).is_ok_and(|(read, _)| !read.is_empty()) {}
@@ -401,7 +403,7 @@ mod tests {
         std::fs::rename(second.path().join("x"), second.path().join("y")).unwrap();
         assert_eq!(made.take().names, ["y"]);
         assert_eq!(in_second.take().names, ["x"]);
-        // One watch is dropped; the other at the same place goes on.
+        // One watch is dropped; the other at the same place continues.
         drop(removed);
         std::fs::write(folder.path().join("c"), "").unwrap();
         assert_eq!(made.take().names, ["c"]);

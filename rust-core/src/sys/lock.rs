@@ -22,7 +22,7 @@ use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The beginning of the names of the files that one user alone can open; its number follows.
+/// The prefix of the names of the files that one user alone can open; its number follows.
 const OWN: &str = ".lock.";
 
 /// Milliseconds for which a caller waits for a sweep to release a lock.
@@ -72,8 +72,8 @@ fn offset(name: &str) -> i64 {
     (hash >> 2) as i64
 }
 
-/// Returns who may own the common file: in a directory that a group shares, whichever member came
-/// first has made it.
+/// Returns who may own the common file: in a directory that a group shares, any member may have
+/// made it.
 fn owner(directory: &Directory) -> Owner {
     if directory.is_shared() { Owner::Anybody } else { Owner::Trusted }
 }
@@ -105,9 +105,8 @@ fn open(directory: &Directory) -> Result<Guarded> {
     Err(Error::new(ErrorKind::Stalled, text))
 }
 
-/// Gives an older common file the mode and the owner that it should have: only one of this user
-/// that is empty, as a lock file is, because a member of the group could have given another file
-/// this name.
+/// Gives an older common file its proper mode and owner: only one of this user that is empty, as a
+/// lock file is, because a member of the group could have given another file this name.
 fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> {
     if !beneath::is_ours(facts) || facts.st_size != 0 {
         return Ok(());
@@ -128,7 +127,7 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
     Ok(())
 }
 
-/// Explains a refusal of the kernel: whose the file is, and the remedy. Returns any other error
+/// Explains a refusal of the kernel: the owner of the file, and the remedy. Returns any other error
 /// unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
     if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
@@ -186,9 +185,9 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     Ok(Some(Lock { held, is_visible }))
 }
 
-/// Returns this user's own files of locks, and makes one where there is none. Processes that come
-/// first at the same moment make one each. Each makes its file before it lists them, and locks its
-/// byte in all that it sees, so at least one of two processes sees the file of the other.
+/// Returns this user's own files of locks, and makes one where there is none. Processes that start
+/// at the same moment make one each. Each makes its file before it lists them, and locks its byte
+/// in all that it sees, so at least one of two processes sees the file of the other.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
     let existing = existing_own_files(directory)?;
     if !existing.is_empty() {
@@ -236,7 +235,7 @@ pub fn try_share(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_visible: true }))
 }
 
-/// The same for a name that has one owner, or several that share it: see [`try_own`].
+/// As [`try_share`], for a name that has one owner, or several that share it: see [`try_own`].
 pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_share(directory, name);
@@ -312,7 +311,7 @@ pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
     is_locked(directory, name)
 }
 
-/// Adds what was locked to an error.
+/// Adds the locked name to an error.
 fn doing(directory: &Directory, name: &str, error: Error) -> Error {
     let text = format!("locking {name} in {}: {}", directory.path().display(), error.text());
     Error::new(error.kind(), text)
@@ -324,7 +323,7 @@ pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_lock(directory, name))
 }
 
-/// The same for the lock of a name that has one owner: see [`try_own`].
+/// As [`claim`], for the lock of a name that has one owner: see [`try_own`].
 pub fn own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_own(directory, name))
 }
@@ -368,7 +367,7 @@ pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
 }
 
 /// Returns whether a process has this file open for writing, as far as the kernel shows: for a file
-/// of another user it does not. Found out by asking for a read lease, which is given back at once.
+/// of another user it does not. Tested by taking a read lease, which is released at once.
 pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
     let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());
     // SAFETY: the descriptor is open, and these commands take numbers. If a process opened the file
@@ -413,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn one_lock_holds_several_names_and_lets_go_of_all() {
+    fn lock_holds_several_names_and_releases_all() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::existing(folder.path()).unwrap();
         assert!(!is_locked(&directory, "a").unwrap());
@@ -432,13 +431,13 @@ mod tests {
     }
 
     #[test]
-    fn own_lock_is_one_process_s_however_many_come_first_and_whatever_others_hold() {
+    fn own_lock_has_one_holder_under_contention() {
         use std::os::unix::fs::PermissionsExt;
         for round in 0..50 {
             let folder = tempfile::tempdir().unwrap();
             std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
             let directory = Directory::existing(folder.path()).unwrap();
-            // What a member of the group can do: hold every byte of the file that all may open.
+            // A member of the group can hold every byte of the file that all may open.
             let hostile = Arc::new(open(&directory).unwrap());
             let _hostile =
                 (round % 2 == 0).then(|| record_lock::try_take(&hostile, Span::WRITE).unwrap().unwrap());
@@ -467,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_show_bytes() {
+    fn documents_show_bytes() {
         let rows = ["", "lab@fft.shm", "lab@fft.unix", "lab@valve.fifo#client", "lab@log.journal/logger"]
             .map(|name| [format!("`{name}`"), offset(name).to_string()]);
         let table = crate::documents::table(["name", "byte of `.lock`"], rows);

@@ -82,7 +82,7 @@ impl Mapping {
     }
 
     /// Returns the address of `length` bytes at offset `at`. Panics outside the mapping: offsets
-    /// are checked before they come here.
+    /// are checked before they are passed here.
     #[inline]
     fn range(&self, at: usize, length: usize) -> *mut u8 {
         assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
@@ -211,15 +211,15 @@ impl MemoryFile {
         self.file.as_fd()
     }
 
-    /// Returns the first `length` bytes. No thread writes there meanwhile: a writer claims the file
-    /// exclusively.
+    /// Returns the first `length` bytes. No thread writes there in the meantime: a writer claims
+    /// the file exclusively.
     pub fn bytes(&self, length: usize) -> &[u8] {
         // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it read-only.
         unsafe { std::slice::from_raw_parts(self.mapping.range(0, length), length) }
     }
 
-    /// The same for writing; other processes may read them, and this one only through a raw
-    /// pointer.
+    /// As [`bytes`](Self::bytes), for writing; other processes may read them, and this one only
+    /// through a raw pointer.
     pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
         // SAFETY: as above, and this side has the file alone. Other processes may read, which is no access of this program's.
         unsafe { std::slice::from_raw_parts_mut(self.mapping.range(0, length), length) }
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_side_writes_the_other_reads() {
+    fn bytes_written_by_one_side_are_read_by_the_other() {
         let own = MemoryFile::create("linkspan-test", 8192).unwrap();
         let peer = PeerMemory::open(own.fd(), 4096, 8192).unwrap();
         assert_eq!(peer.length(), 8192);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_can_write_shrink_or_unseal_it() {
+    fn others_cannot_write_shrink_or_unseal_the_file() {
         let own = MemoryFile::create("linkspan-test", 4096).unwrap();
         assert!(rustix::fs::ftruncate(own.fd(), 0).is_err());
         assert!(rustix::fs::ftruncate(own.fd(), 8192).is_err());
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_descriptor_is_refused_for_what_it_is() {
+    fn foreign_descriptor_is_refused_with_its_kind() {
         let refused = |fd: BorrowedFd<'_>| PeerMemory::open(fd, 4096, 8192).unwrap_err();
         let unsealed =
             rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();

@@ -1,23 +1,23 @@
 //! The kernel: every system call of the core is in this folder, or in `transport/shm` where it
 //! concerns the ring.
 //!
-//! Each file wraps one mechanism, translates its errors into `Error` with what was tried, and knows
-//! nothing of frames, names or sessions. `unsafe` is here and nowhere above.
+//! Each file wraps one mechanism, translates its errors into `Error` with the attempted action, and
+//! contains nothing of frames, names or sessions. `unsafe` is here and nowhere above.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the runtime directory, the state directory | `directory` |
 //! | files in a directory that others can write; giving a socket its mode before its name | `beneath`, `staging` |
 //! | locks that end with their owner | `lock` |
-//! | locks that other programs know, and waiting for one | `record_lock` |
+//! | locks that other programs take, and waiting for one | `record_lock` |
 //! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
 //! | descriptors that a peer sent; closing them where that may take time | `rights`, `closing` |
 //! | named pipes | `fifo` |
 //! | TCP sockets, and the addresses of a name; the owner of a connection | `inet`, `resolve`, `sock_diag` |
-//! | the peer of a socket, and whether it lives | `peer` |
+//! | the peer of a socket, and its end | `peer` |
 //! | waiting for one of many events | `poll` |
-//! | noticing that a name appears, or that a time has come | `inotify`, `timer` |
-//! | what a forked child may not use | `fork` |
+//! | events of names in a directory; timers | `inotify`, `timer` |
+//! | protection of a forked child | `fork` |
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |

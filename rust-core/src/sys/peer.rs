@@ -10,7 +10,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
 
-/// Who opened the other end, from the kernel.
+/// The user and the process that opened the other end, from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Its process number in this PID namespace; `None` where it is in a container whose processes
@@ -25,8 +25,8 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Returns who opened the other end of this Unix socket. Users that this user namespace does not
-/// map all have the kernel's overflow number, 65534.
+/// Returns the user and the process that opened the other end of this Unix socket. Users that this
+/// user namespace does not map all have the kernel's overflow number, 65534.
 ///
 /// # Errors
 /// Those of the system call.

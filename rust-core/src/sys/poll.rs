@@ -25,12 +25,12 @@ pub struct Epoll(Arc<OwnedFd>);
 pub struct Ready {
     /// The number given at [`Epoll::add`].
     pub token: u64,
-    /// What it is ready for.
+    /// The events that it is ready for.
     pub what: EventFlags,
 }
 
 impl Epoll {
-    /// An empty set.
+    /// Returns an empty set.
     pub fn new() -> Result<Epoll> {
         Ok(Epoll(Arc::new(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?)))
     }
@@ -45,7 +45,7 @@ impl Epoll {
         epoll::add(&*self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
     }
 
-    /// Changes what a descriptor is watched for.
+    /// Changes the watched events of a descriptor.
     pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
         epoll::modify(&*self.0, fd, EventData::new_u64(token), what)
             .doing("changing a descriptor in an epoll set")
@@ -106,8 +106,8 @@ pub(super) fn timespec(d: std::time::Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns what each is
-/// ready for.
+/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns the events of
+/// each.
 ///
 /// # Errors
 /// `Timeout` at the deadline; those of the tick.
@@ -142,7 +142,7 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
 /// `InvalidState` for a closed descriptor; `Timeout`.
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    // The first poll does not block, so that a call which is not to wait reports what is ready.
+    // The first poll does not block, so that a call without waiting reports ready descriptors.
     let mut first = Some(Timespec::default());
     loop {
         let ready = match first.take() {

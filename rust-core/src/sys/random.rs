@@ -4,7 +4,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Returns `N` bytes, of which no other program can guess one. The kernel gives up to 256 in one call.
+/// Returns `N` unpredictable bytes. The kernel gives up to 256 in one call.
 ///
 /// # Errors
 /// `Internal` where the kernel gives none, or fewer.

@@ -164,12 +164,13 @@ fn stalled(file: &Guarded, span: Span, waiting: &Waiting<'_>) -> Error {
     Error::new(ErrorKind::Stalled, format!("{who} the lock, {how}; nothing was lost, try again"))
 }
 
-/// What a place in the queue is for.
+/// The purpose of a place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To hold the lock: a caller waits for it.
     Hold,
-    /// To learn that the lock is free, without keeping it from others until the caller has time.
+    /// To be notified when the lock is free, without keeping it from others until the caller has
+    /// time.
     Notify,
 }
 
@@ -177,7 +178,7 @@ pub enum Purpose {
 /// next caller.
 #[derive(Debug)]
 pub struct Queued {
-    /// What it waits for.
+    /// The lock that it waits for.
     key: Key,
     file: Arc<Guarded>,
     /// Shared with the thread in the queue.
@@ -193,7 +194,7 @@ struct Key {
     purpose: Purpose,
 }
 
-/// What the thread in the queue shares with the caller.
+/// The state that the thread in the queue shares with the caller.
 #[derive(Debug)]
 struct Turn {
     /// The kernel's answer; `None` while the thread sleeps.
@@ -237,7 +238,7 @@ impl Queued {
         Ok(Queued { key, file, turn })
     }
 
-    /// Returns whether its turn has come; with [`Purpose::Hold`] the open file has the lock then.
+    /// Returns whether its turn has come; with [`Purpose::Hold`] the open file then has the lock.
     pub fn has_come(&self) -> Result<bool> {
         match locked(&self.turn).errno {
             None => Ok(false),
@@ -319,7 +320,7 @@ mod tests {
             let error = take(open(&folder), Span::WRITE, &mut short).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Stalled);
         }
-        // Twenty calls gave up, and one thread stands in the queue for them all.
+        // Twenty calls gave up, and one thread is in the queue for them all.
         let facts = rustix::fs::fstat(&*holder).unwrap();
         let places =
             || locked(&ABANDONED).iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();

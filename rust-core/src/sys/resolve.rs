@@ -29,7 +29,7 @@ pub fn resolve(
         return Ok(Some(vec![SocketAddr::new(ip.to_canonical(), port)]));
     }
     if host.eq_ignore_ascii_case("localhost") {
-        // As RFC 6761 says, whatever a name server answers.
+        // As RFC 6761 requires, whatever a name server answers.
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         return Ok(Some(both.map(|ip| SocketAddr::new(ip, port)).to_vec()));
     }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn unknown_name_is_not_found() {
         let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
-        // A label may have 63 characters, so no name server is asked.
+        // A label may have 63 characters, so no name server is queried.
         let error = resolve(&"x".repeat(64), 7, &[], &mut waiting).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }

@@ -35,14 +35,14 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     done == 0
 }
 
-/// Copies the next bytes and leaves them there, with every descriptor. `None` where nothing is
-/// there yet.
+/// Copies the next bytes without taking them or any descriptor. `None` where nothing is available
+/// yet.
 ///
-/// The bool says whether descriptors are there. False means that a read of exactly these bytes
-/// takes none. True means that some come with the last of these bytes, or further behind: the
-/// kernel goes on to the first message that carries some even once it has copied what was asked
-/// for, and reports both cases alike (`unix_stream_read_generic`); but it never copies bytes from
-/// behind such a message.
+/// The bool is whether there are descriptors. False means that a read of exactly these bytes takes
+/// none. True means that some come with the last of these bytes, or further behind: the kernel
+/// continues to the first message with descriptors even once it has copied the requested bytes, and
+/// reports both cases alike (`unix_stream_read_generic`); but it never copies bytes from behind
+/// such a message.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
     // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed
@@ -59,7 +59,8 @@ pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>>
     }
 }
 
-/// Takes the next bytes and all descriptors that come with them. `None` where nothing is there yet.
+/// Takes the next bytes and all descriptors that come with them. `None` where nothing is available
+/// yet.
 ///
 /// # Errors
 /// `OutOfMemory` where this process had no room for every descriptor.
@@ -96,7 +97,7 @@ pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
 }
 
 /// Returns whether closing a descriptor cannot block: true for a memory file, and false for any
-/// other file or socket, which another program may implement. Asks the kernel alone.
+/// other file or socket, which another program may implement. Queries the kernel alone.
 pub fn closes_at_once(descriptor: impl AsFd) -> bool {
     rustix::fs::fcntl_get_seals(&descriptor).is_ok()
 }
@@ -153,7 +154,7 @@ mod tests {
     fn refusing_socket_gets_bytes_alone() {
         let (local, peer) = UnixStream::pair().unwrap();
         if !refuse_descriptors(&local) {
-            // An older kernel: the reader takes them and lets go of them.
+            // An older kernel: the reader takes them and closes them.
             return;
         }
         assert!(send(&peer, b"a", &[&peer]).is_err());

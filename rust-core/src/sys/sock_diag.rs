@@ -1,7 +1,7 @@
-//! The user at one end of a TCP connection of this machine, asked of the kernel by the two
+//! The user at one end of a TCP connection of this machine, queried from the kernel by the two
 //! addresses (`sock_diag(7)`).
 //!
-//! `/proc/net/tcp` says the same, but the kernel walks its whole table of connections for each
+//! `/proc/net/tcp` has the same, but the kernel walks its whole table of connections for each
 //! read: 20 ms on an idle machine, and more under a flood of connections, which is when the answer
 //! is needed.
 //!
@@ -94,7 +94,7 @@ fn answer(bytes: &[u8], other: SocketAddr) -> Found {
     // end.
     let port = bytes.get(HEADER + 6..HEADER + 8).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes);
     match (four(HEADER + 64), four(HEADER + 68)) {
-        // One that no process has open any more is shown as the administrator's.
+        // An end that no process has open any more is shown as root's.
         (Some(uid), Some(inode)) if inode != 0 && port == Some(other.port()) => Found::User(uid),
         _ => Found::Nobody,
     }

@@ -1,5 +1,5 @@
-//! Unix sockets: names of any length in a directory, descriptors sent along, reads that take no
-//! more than they are asked for.
+//! Unix sockets: names of any length in a directory, descriptors sent with bytes, reads of limited
+//! length.
 //!
 //! All sockets are non-blocking. A peer may send descriptors that this process does not want: from
 //! Linux 6.16 on the kernel refuses them, before that they are taken and closed on another thread
@@ -35,7 +35,7 @@ fn stream() -> Result<OwnedFd> {
         .doing("making a socket")
 }
 
-/// What a peer may send over a socket beside bytes.
+/// The ancillary data that a peer may send over a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carries {
     /// Nothing.
@@ -177,7 +177,7 @@ pub fn send(
     }
 }
 
-/// The same for one slice, which costs the kernel less than a list of one.
+/// As [`send`], for one slice, which costs the kernel less than a list of one.
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Ok(n) => Ok(Some(n)),
@@ -186,8 +186,8 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Reads what is there, at most the buffer's length. `Some(0)` is the end, `None` means that
-/// nothing is there yet.
+/// Reads the available bytes, at most the buffer's length. `Some(0)` is the end, `None` means that
+/// nothing is available yet.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
         Ok((n, _)) => Ok(Some(n)),
@@ -203,7 +203,7 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
     match rustix::net::recv(socket, &mut room[..most], RecvFlags::DONTWAIT) {
         Ok(((came, _), _)) => {
             let (came, have) = (came.len(), into.len());
-            // SAFETY: the call has initialised so many bytes of the room behind what there was.
+            // SAFETY: the call has initialised so many bytes of the room behind the earlier ones.
             unsafe { into.set_len(have + came) };
             Ok(Some(came))
         }
@@ -230,7 +230,7 @@ pub fn refuses_descriptors() -> bool {
     *REFUSES
 }
 
-/// Whether this kernel refuses descriptors that nobody wants.
+/// Whether this kernel refuses unwanted descriptors.
 static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
 
 /// Closes a Unix socket: on another thread where unread descriptors may be in it, because they are
@@ -282,16 +282,16 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
     Err(Error::new(ErrorKind::Malformed, text))
 }
 
-/// Ends a connection for both sides at once, also for other holders of the descriptor. What was
-/// sent is still delivered.
+/// Ends a connection for both sides at once, also for other holders of the descriptor. Sent bytes
+/// are still delivered.
 pub fn disconnect(socket: impl AsFd) {
-    // One that is not connected any more has ended already.
+    // A socket that is not connected any more has already ended.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
 }
 
-/// Nothing more is written to this connection; the other side sees that, and may go on writing.
+/// Ends writing to this connection; the other side sees that, and may continue to write.
 pub fn end_writing(socket: impl AsFd) {
-    // One that is not connected any more says so itself.
+    // A socket that is not connected any more reports that itself.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
 }
 
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unread_bytes_alone_are_told_from_descriptors() {
+    fn unread_bytes_are_distinguished_from_descriptors() {
         let (local, mut peer) = UnixStream::pair().unwrap();
         assert!(!may_hold_descriptors(&local), "nothing is there");
         peer.write_all(b"wake").unwrap();

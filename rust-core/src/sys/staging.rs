@@ -18,7 +18,7 @@ use super::fork;
 use super::group;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Such a directory. Its drop removes it, and what was made in it and got no name.
+/// Such a directory. Dropping it removes the directory, and the files in it that got no name.
 #[derive(Debug)]
 pub struct Staging {
     /// The directory around it.
@@ -32,8 +32,8 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes one beside the name `file`, for what is to have that name. The caller holds the lock
-    /// of the name: see [`sweep`].
+    /// Makes a directory beside the name `file`, for files that will have that name. The caller
+    /// holds the lock of the name: see [`sweep`].
     ///
     /// # Errors
     /// `PermissionDenied` where another process replaced it at once.
@@ -67,15 +67,15 @@ impl Staging {
         &self.inside
     }
 
-    /// Returns the name of one of the things that are made in it. The name contains the digits of
-    /// the directory, so nothing that another process put there has it.
+    /// Returns the name of a file to make in it. The name contains the digits of the directory, so
+    /// no file of another process has it.
     pub fn entry(&self, which: &str) -> String {
         let (_, digits) = beneath::of_staged(&self.name).unwrap_or_default();
         format!("{digits}.{which}")
     }
 
-    /// Gives what was made to a group and sets its mode, whatever the umask is. `shown` is its
-    /// later path, for texts.
+    /// Gives a file in it to a group and sets its mode, whatever the umask is. `shown` is its later
+    /// path, for texts.
     ///
     /// # Errors
     /// `PermissionDenied` where this user is not in the group.
@@ -91,13 +91,13 @@ impl Staging {
             .doing(format_args!("setting the mode of {}", shown.display()))
     }
 
-    /// Gives what was made its name in the directory around. See [`Beneath::rename`].
+    /// Gives a file in it its name in the directory around. See [`Beneath::rename`].
     pub fn publish(&self, parent: &Directory, entry: &str, name: &str) -> Result<()> {
         parent.beneath().rename(self.inside.beneath(), entry, name)
     }
 }
 
-/// The error of a file that another process removed at once.
+/// Returns the error of a file that another process removed at once.
 fn removed(shown: &Path) -> Error {
     let text = format!("{} was removed as soon as it was made; try again", shown.display());
     Error::new(ErrorKind::NotFound, text)
@@ -107,14 +107,14 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // In a forked child it is the parent's.
         if self.born == fork::generation() {
-            // What cannot be removed now is swept by the next owner of the name.
+            // The next owner of the name sweeps what cannot be removed now.
             let _ = clear(self.inside.beneath(), &self.name);
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
     }
 }
 
-/// Removes what was made in such a directory; anything else in it stays.
+/// Removes the files made in such a directory; anything else in it stays.
 fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
     let Some((_, digits)) = beneath::of_staged(name).filter(|(_, digits)| !digits.is_empty()) else {
         return Ok(());
@@ -132,8 +132,8 @@ fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
 pub struct Swept {
     /// Whether something was removed.
     pub any: bool,
-    /// What stayed, and why: files of other users, and files of a type that this program does not
-    /// leave.
+    /// The remaining files, with the reasons: files of other users, and files of a type that this
+    /// program does not make.
     pub remaining: Vec<Error>,
 }
 
@@ -157,7 +157,7 @@ impl Swept {
     }
 }
 
-/// Removes what a dead process of this user was making for these names: files and private
+/// Removes unfinished files of a dead process of this user for these names: files and private
 /// directories under [`staged`](beneath::staged) names, and a file, socket or pipe at the temporary
 /// name without digits. The caller holds the locks of the names.
 pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {

@@ -2,13 +2,13 @@
 //! them.
 //!
 //! They are counted. The first one is passed to the program and the second one ends it. A service
-//! asks for two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels what
-//! runs, and the third ends it.
+//! takes two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels the current
+//! task, and the third ends it.
 //!
 //! The handler uses atomics and async-signal-safe functions only. It counts, wakes an eventfd that
-//! is never closed, and restores the default action of the signals once the last signal that the
-//! program wants has come: so the next one ends the program even where it is stuck. Handlers are
-//! installed while at least one [`Watch`] exists, and never over a handler of the program.
+//! is never closed, and restores the default action at the last signal that is meant for the
+//! program: so the next one ends the program even where it is stuck. Handlers are installed while
+//! at least one [`Watch`] exists, and never over a handler of the program.
 
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -18,14 +18,14 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::{Doing, Error, Result};
 
-/// How many signals have come.
+/// The number of signals.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 /// How many signals are for the program. The last of them restores the default actions, so that the
 /// next one ends it.
 static PATIENCE: AtomicU32 = AtomicU32::new(1);
 /// The eventfd that the handler signals; -1 before it is made.
 static WAKER: AtomicI32 = AtomicI32::new(-1);
-/// What the handlers are installed for.
+/// The reason why the handlers are installed.
 static INSTALLED: Mutex<Installed> = Mutex::new(Installed { patience: 0, watches: 0 });
 
 /// The state of the installation.
@@ -123,7 +123,7 @@ fn handler() -> libc::sighandler_t {
     on_signal as *const () as libc::sighandler_t
 }
 
-/// Returns the action of a signal now; `None` where the kernel does not say.
+/// Returns the action of a signal now; `None` where the kernel does not report it.
 fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `old` is a sigaction that lives through the call, and nothing is changed.
     unsafe {
@@ -160,12 +160,13 @@ pub fn was_asked() -> bool {
     count() > 0
 }
 
-/// Returns how many signals have asked it.
+/// Returns the number of these signals.
 pub fn count() -> u32 {
     COUNT.load(Ordering::Acquire)
 }
 
-/// Returns a descriptor that is readable once a signal has come; valid after [`watch`] or its like.
+/// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or its
+/// like.
 /// Each further signal signals it again. It is never drained, because several threads may wait for
 /// it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET).
 pub fn waker() -> BorrowedFd<'static> {
@@ -184,15 +185,15 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::sys::poll::{Epoll, Interest};
 
-    /// Plays a program in a process of its own: prints how many signals have come, each time that
-    /// the waker is signalled.
+    /// Plays a program in a process of its own: prints the number of signals, each time that the
+    /// waker is signalled.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
     fn program() {
         let parts = std::env::var("LINKSPAN_TEST_STOP").unwrap_or_default();
-        // A shell without job control starts what runs in the background with SIGINT ignored.
+        // A shell without job control starts background programs with SIGINT ignored.
         for signal in SIGNALS {
-            // SAFETY: nothing of this file is undone, it has not come to that yet.
+            // SAFETY: no handler of this file is installed yet.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         for part in parts.split(' ') {
@@ -201,9 +202,9 @@ mod tests {
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
                 "alone" => make_waker(&lock()).unwrap(),
-                // SAFETY: nothing of this file is undone, it has not come to that yet.
+                // SAFETY: no handler of this file is installed yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
-                // Goes on once a signal has come.
+                // Continues once a signal has arrived.
                 "counts" => wait_for_signals(1),
                 other => panic!("{other:?} is no part of a program"),
             }
@@ -230,7 +231,7 @@ mod tests {
     }
 
     fn print(word: &str) {
-        // The test's own name may stand in front, where the harness has not ended its line.
+        // The test's own name may be in front, where the harness has not ended its line.
         let mut out = std::io::stdout().lock();
         writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
     }
@@ -283,7 +284,7 @@ mod tests {
 
     impl Drop for Program {
         fn drop(&mut self) {
-            // One that has ended, and been waited for, is not there to be killed.
+            // A process that has ended, and been waited for, cannot be killed.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

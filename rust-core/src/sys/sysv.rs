@@ -1,5 +1,5 @@
-//! System V shared memory of another program, attached read-only: how a region of an older
-//! simulation or instrument is read.
+//! System V shared memory of another program, attached read-only: for regions of older simulations
+//! and instruments.
 //!
 //! The other program writes while this one reads, so every load is atomic; words of eight bytes are
 //! consistent, and longer values may be torn.
@@ -56,8 +56,8 @@ impl Attached {
         let mut attached = Attached { start, length: 0 };
         // SAFETY: all of its fields are plain numbers.
         let mut facts: libc::shmid_ds = unsafe { std::mem::zeroed() };
-        // SAFETY: `facts` lives through the call, which fills it. The number means the segment that is attached here: it is
-        // not given to another one before that is detached.
+        // SAFETY: `facts` lives through the call, which fills it. The number is that of the segment
+        // attached here: it is not reused before that is detached.
         if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut facts) } < 0 {
             return Err(failed("looking at"));
         }
@@ -70,8 +70,8 @@ impl Attached {
         self.length
     }
 
-    /// Copies what is there from an offset on; returns how many bytes that was. Each aligned word
-    /// of eight bytes is read in one load.
+    /// Copies the available bytes from an offset on; returns how many. Each aligned word of eight
+    /// bytes is read in one load.
     pub fn copy(&self, offset: usize, into: &mut [u8]) -> usize {
         let length = into.len().min(self.length.saturating_sub(offset));
         let mut done = 0;

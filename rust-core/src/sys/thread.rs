@@ -14,7 +14,7 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHan
     thread.doing(format_args!("starting the thread {name}"))
 }
 
-/// Starts a thread that ends before what it borrows.
+/// Starts a thread that ends before its borrowed values.
 pub fn start_scoped<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
@@ -24,7 +24,7 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.doing(format_args!("starting the thread {name}"))
 }
 
-/// Runs `start` with every signal blocked: a thread inherits the mask of the one that starts it.
+/// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else runs.
     unsafe {

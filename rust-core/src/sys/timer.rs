@@ -15,7 +15,7 @@ use crate::error::{Doing, Result};
 pub struct Timer(OwnedFd);
 
 impl Timer {
-    /// A timer that is not armed.
+    /// Returns a timer that is not armed.
     pub fn new() -> Result<Timer> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         Ok(Timer(timerfd_create(TimerfdClockId::Monotonic, flags).doing("making a timer")?))
@@ -40,7 +40,7 @@ impl Timer {
     /// Resets the timer if it is readable.
     pub fn drain(&self) {
         let mut times = [0; 8];
-        // An empty read means that its time has not come.
+        // An empty read means that its time has not passed.
         let _ = rustix::io::read(&self.0, &mut times);
     }
 }

@@ -177,8 +177,8 @@ impl Acceptor {
         }
     }
 
-    /// Handles one event, which may belong to a listener, a pending handshake or a watched connection.
-    /// A token that is in none of the maps was removed meanwhile.
+    /// Handles one event, which may belong to a listener, a pending handshake or a watched
+    /// connection. A token that is in none of the maps was removed in the meantime.
     fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == WAKE {
             self.waker.drain();
@@ -192,7 +192,7 @@ impl Acceptor {
                     let (socket, authenticator) = (claim.socket.clone(), claim.authenticator.clone());
                     drop(state);
                     let accept_delay = handler.accept_delay();
-                    // New connections of other listeners of this process wait as well: so the
+                    // New connections of other listeners of this process wait as well, so the
                     // process with the least to do accepts first.
                     accept_delay.into_iter().filter(|time| !time.is_zero()).for_each(std::thread::sleep);
                     self.accept(token, &socket, &*authenticator, &handler, accept_delay.is_some(), spare);
@@ -252,13 +252,13 @@ impl Acceptor {
                 // close.
                 Ok(Some(_)) if !self.is_open(registration) => return,
                 Ok(Some(socket)) => {
-                    // A connection that is not admitted, or has ended already, is closed.
+                    // A connection that is not admitted, or has already ended, is closed.
                     let Ok((stream, proof)) = authenticator.admit(socket, handler.expects_hello()) else {
                         continue;
                     };
                     let Ok(credentials) = stream.credentials() else { continue };
                     if let Err(error) = handler.check_user(credentials.as_ref()) {
-                        // Nothing that this user has sent is read.
+                        // Nothing that this user sent is read.
                         if handler.expects_hello() {
                             let _ = stream.write_with(&handler.refusal(&error), &[]);
                         }
@@ -299,8 +299,8 @@ impl Acceptor {
                         );
                     }
                 }
-                // The process has no descriptor left. The connection would stay in the queue, and
-                // wake this thread for ever. Closing the spare descriptor makes room to accept it
+                // The process has no descriptor left. The connection would stay in the queue and
+                // wake this thread without end. Closing the spare descriptor makes room to accept
                 // and close it at once; the peer sees a closed connection and tries again.
                 Err(_) => {
                     drop(spare.take());
@@ -387,7 +387,7 @@ impl Acceptor {
             })
         });
         // The answer is short and the first frame on this connection, so there is room for it
-        // unless the peer has ended, who then does not need it.
+        // unless the peer has ended, and then the peer does not need it.
         match answer {
             Ok(answer) if answer.frame.is_empty() => (answer.admitted)(),
             Ok(answer) => {

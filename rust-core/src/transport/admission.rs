@@ -1,5 +1,5 @@
-//! How many connections may wait to be admitted: each user, key or address has a bound, and where
-//! all places are taken the one with the most connections loses its oldest.
+//! Limits the connections that wait to be admitted: each user, key or address has a bound, and when
+//! all places are taken, the peer with the most connections loses its oldest one.
 //!
 //! So a peer that opens connections and sends nothing cannot keep others out, and never takes all
 //! descriptors of the process. The acceptor counts connections whose hello is not complete;
@@ -13,16 +13,16 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::sys::peer::Credentials;
 
-/// The peer behind a connection, as far as that is known without its own word.
+/// The peer behind a connection, as far as it is known without trusting what the peer sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PeerIdentity {
     /// A user of this machine, by number.
     User(u32),
     /// The owner of a key that is trusted under this name.
     Key(Arc<str>),
-    /// An address. Of IPv6 only the first 64 bits, because one peer has all of the others.
+    /// An address. Of IPv6 only the first 64 bits, because one peer may use all of the others.
     Address(IpAddr),
-    /// Neither is known.
+    /// None of them is known.
     Unknown,
 }
 
@@ -41,16 +41,16 @@ impl PeerIdentity {
     }
 }
 
-/// How many connections may wait to be admitted.
+/// The bounds of connections that wait to be admitted.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// All together.
+    /// The bound of all connections together.
     pub all: usize,
-    /// Those of one user or address.
+    /// The bound of one user or address.
     pub each: usize,
-    /// Those of the user whose process this is.
+    /// The bound of the user that runs this process.
     pub own: usize,
-    /// That user.
+    /// The user that runs this process.
     pub own_uid: u32,
 }
 
@@ -69,9 +69,9 @@ impl Bounds {
     }
 
     /// Returns the number of the connection that has to make room for a new one; `None` where there
-    /// is room. `waiting` has the connections with numbers that grow in order of arrival. Where the
-    /// new peer has as many as it may, its own oldest goes; where all places are taken, the oldest
-    /// of the peer with the most.
+    /// is room. `waiting` has the connections with numbers that grow in order of arrival. A new
+    /// peer that has reached its bound loses its own oldest connection; when all places are taken,
+    /// the peer with the most connections loses its oldest.
     pub fn to_evict(
         self,
         waiting: impl Iterator<Item = (u64, PeerIdentity)>,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_s_own_oldest_makes_room_where_it_has_as_many_as_may_be() {
+    fn peer_at_its_bound_loses_its_own_oldest_connection() {
         assert_eq!(BOUNDS.to_evict(user(7, 4..6), &PeerIdentity::User(7)), None);
         assert_eq!(BOUNDS.to_evict(user(7, 4..7), &PeerIdentity::User(7)), Some(4));
         assert_eq!(BOUNDS.to_evict(user(7, 4..7), &PeerIdentity::User(8)), None);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heaviest_makes_room_for_others_where_all_are_as_many_as_may_be() {
+    fn heaviest_peer_loses_its_oldest_when_all_places_are_taken() {
         let waiting = || user(0, 20..25).chain(user(7, 1..4)).chain(user(8, 10..12));
         assert_eq!(BOUNDS.to_evict(waiting(), &PeerIdentity::User(9)), Some(20));
         let even = || user(1, 30..33).chain(user(7, 1..4)).chain(user(8, 10..13)).chain(user(9, 40..41));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_with_many_addresses_are_one() {
+    fn addresses_of_one_ipv6_network_are_one_peer() {
         let at = |ip: &str| PeerIdentity::at(ip.parse().unwrap());
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:2"));
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));

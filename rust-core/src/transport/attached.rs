@@ -16,15 +16,15 @@ pub const SCHEMA: &str = ".schema";
 /// The schema of the replies to them.
 pub const REPLY_SCHEMA: &str = ".reply_schema";
 
-/// Opens the directory of a place and returns it with the mode for files that everybody may read
-/// who may read the directory; `None` where there is none.
+/// Opens the directory of a place. Returns it with the mode for files that every user with access
+/// to the directory may read; `None` where there is no directory.
 fn directory(place: &Place) -> Result<Option<(OwnedFd, u32)>> {
     let opened = place.directory.beneath().directory(&place.file, Owner::Anybody)?;
     Ok(opened.map(|opened| (opened.fd, 0o600 | opened.facts.st_mode & 0o044)))
 }
 
-/// Returns the bytes of a file, at most `limit`; `None` where there is no such file. Everybody who
-/// may write to the directory may have put them there.
+/// Returns the bytes of a file, at most `limit`; `None` where there is no such file. Any user with
+/// write access to the directory may have written them.
 ///
 /// # Errors
 /// `TooLarge`, and those of opening (`PermissionDenied`, `Corrupt`).
@@ -41,8 +41,8 @@ pub fn names(place: &Place) -> Result<Vec<String>> {
     Beneath::new(fd.as_fd(), &place.path()).names()
 }
 
-/// Removes those of these files that this user owns. The directory is synced first, so that what
-/// used them is gone for good: a power cut could otherwise bring that back without them.
+/// Removes those of these files that this user owns. The directory is synced first: otherwise a
+/// power cut could restore the messages that used the files, without the files.
 pub fn remove_unused(place: &Place, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());

@@ -1,9 +1,8 @@
-//! What a peer has to prove before its hello is read, and sources of hellos where no socket
-//! listens.
+//! Checks of a peer before its hello is read, and sources of hellos where no socket listens.
 //!
 //! The acceptor calls [`Authenticator::admit`] for each accepted connection, and then
 //! [`Proof::receive`] for each frame until the proof is complete. A Unix socket needs no proof: the
-//! kernel and the modes of the file system have decided. TCP asks for a token or for a key
+//! kernel and the modes of the file system have already decided. TCP requires a token or a key
 //! (`tcp/authenticator.rs`).
 
 use std::fmt::Debug;
@@ -15,11 +14,11 @@ use crate::error::Result;
 use crate::frame::Incoming;
 use crate::sys::socket;
 
-/// Decides about accepted connections of one listening socket. Runs on the acceptor's thread and
-/// does not block.
+/// Admits or refuses the accepted connections of one listening socket. Runs on the acceptor's
+/// thread and does not block.
 pub trait Authenticator: Debug + Send + Sync {
-    /// Returns the stream of a connection and what the peer has to prove; `None` where nothing is
-    /// left to prove. An error closes the connection without a reply.
+    /// Returns the stream of a connection and the proof that the peer has to give; `None` where no
+    /// proof is needed. An error closes the connection without a reply.
     fn admit(&self, socket: OwnedFd, expects_hello: bool) -> Result<(Stream, Option<Box<dyn Proof>>)>;
 }
 
@@ -30,7 +29,7 @@ pub trait Proof: Send {
     fn receive(&mut self, frame: &Incoming, stream: &Stream) -> Result<bool>;
 }
 
-/// The authenticator of a Unix socket, which asks for nothing: the kernel has checked the modes.
+/// The authenticator of a Unix socket, which requires nothing: the kernel has checked the modes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProof;
 
@@ -48,13 +47,13 @@ pub trait HelloSource: Send + Sync {
     fn with_reader(&self, f: &mut dyn FnMut(BorrowedFd<'_>));
 
     /// Returns the next hello, or `None`. The caller answers it with [`HelloSource::answer`] before
-    /// it asks for another.
+    /// it calls `next` again.
     fn next(&self) -> Option<ReceivedHello>;
 
     /// Sends the reply to a hello; returns true where all of it was sent.
     fn answer(&self, received: &ReceivedHello, frame: &[u8]) -> bool;
 
-    /// Gives the name away.
+    /// Gives up the name.
     fn close(&self);
 }
 

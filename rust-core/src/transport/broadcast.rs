@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::fork::Guarded;
 
-/// Makes a message of a header and of what copies the body, whose length the header has.
+/// Makes a message of a header and a function that copies the body, whose length the header has.
 pub type MakeShort<'a> = &'a mut dyn FnMut(Header, &dyn Fn(&mut [u8]));
 
 /// What one read of the ring returned.
@@ -28,7 +28,8 @@ pub enum Received {
     Frame(Incoming),
     /// Nothing new.
     Nothing,
-    /// The publisher has moved to a larger ring, or a slot's file is needed that has not come: connect again.
+    /// The publisher has moved to a larger ring, or a needed slot's file has not been received:
+    /// connect again.
     Moved,
 }
 
@@ -38,7 +39,7 @@ pub enum Start {
     /// With the newest record, which is flagged as retained.
     Newest,
     /// With the message of this sequence number, which is flagged as retained; 0 for the first
-    /// message of all.
+    /// message ever published.
     With(u64),
     /// Behind the message of this sequence number, which it has read in the previous ring.
     After(u64),
@@ -53,7 +54,7 @@ pub trait BroadcastDriver: Sync {
     /// `OutOfMemory`.
     fn writer(&self, session: u64, buffer: usize, limit: u64) -> Result<Box<dyn BroadcastWriter>>;
 
-    /// Makes what a subscriber brings before it knows the publisher.
+    /// Makes the subscriber's side of a handshake, before the publisher is known.
     fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>>;
 
     /// Reads the newest frame of the ring that came with a publisher's hello, without subscribing.
@@ -73,12 +74,12 @@ pub trait BroadcastWriter: Send {
     /// next one.
     fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
 
-    /// Returns where long arrays are put that subscribers view; `None` for a transport without
+    /// Returns the slots for long arrays, which subscribers view; `None` for a transport without
     /// slots.
     fn slots(&self) -> Option<Arc<BroadcastSlots>>;
 
-    /// Returns the descriptors that go along with the answer to the hello of this reader: the
-    /// memory file of the ring, and those of slots that it needs.
+    /// Returns the descriptors to send with the answer to the hello of this reader: the memory file
+    /// of the ring, and those of slots that the reader needs.
     ///
     /// # Errors
     /// Those of duplicating descriptors.
@@ -91,17 +92,17 @@ pub trait BroadcastWriter: Send {
     /// `Malformed` where its memory file is invalid.
     fn add(&mut self, id: u64, descriptors: Vec<OwnedFd>, session: u64, socket: Arc<Guarded>) -> Result<()>;
 
-    /// Somebody reads under this number, a subscriber or not, who knows of no slots: until it is removed, each message is in the ring as
-    /// a whole, and so is the newest.
+    /// Adds a reader without support for slots under this number, a subscriber or not: until it is
+    /// removed, the ring contains each message as a whole, and so is the newest.
     fn add_without_slots(&mut self, id: u64) -> Result<()>;
 
-    /// The hello of a subscriber has been answered.
+    /// Notes that the hello of a subscriber has been answered.
     fn answered(&mut self, id: u64);
 
-    /// Forgets a subscriber, or somebody who knows of no slots.
+    /// Removes a subscriber or a reader without support for slots.
     fn remove(&mut self, id: u64);
 
-    /// Nothing is published any more: views of what was published stay as they are.
+    /// Ends publishing: views of published arrays stay valid.
     fn close(&mut self);
 
     /// Returns the number of the last message that a subscriber has read; 0 before the first, and
@@ -109,7 +110,7 @@ pub trait BroadcastWriter: Send {
     fn read_so_far(&self, id: u64) -> u64;
 }
 
-/// What a subscriber brings to a subscription.
+/// The subscriber's side of a handshake.
 pub trait BroadcastOffer {
     /// Returns the descriptors that go with its hello.
     fn descriptors(&self) -> Result<Vec<OwnedFd>>;
@@ -129,17 +130,18 @@ pub trait BroadcastOffer {
     ) -> Result<Box<dyn BroadcastReader>>;
 }
 
-/// The receiving half of a subscription. What has no description here is in the transport contract.
+/// The receiving half of a subscription. Methods without a description here are described in the
+/// transport contract.
 pub trait BroadcastReader: Send {
     /// Returns the next frame, nothing, or that the publisher has moved.
     ///
     /// # Errors
-    /// `Disconnected` once everything has been read that a publisher left which has ended.
+    /// `Disconnected` once the publisher has ended and everything that it left has been read.
     fn try_recv(&mut self) -> Result<Received>;
 
-    /// Calls `make` for the next frame, where that is a short one that nothing precedes. False
-    /// otherwise: then nothing has changed, what `make` made is to be dropped, and
-    /// [`BroadcastReader::try_recv`] finds what is there.
+    /// Calls `make` for the next frame, if it is short and nothing precedes it. Otherwise returns
+    /// false, and nothing has changed: the caller drops what `make` made and calls
+    /// [`BroadcastReader::try_recv`].
     fn take_short(&mut self, make: MakeShort<'_>) -> bool;
 
     /// Returns the newest frame, whether it was read before or not.
@@ -157,12 +159,12 @@ pub trait BroadcastReader: Send {
     /// Sleeps for a short time on a word of the ring; false when it is time to park.
     fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool>;
 
-    /// Announces a longer sleep; true where a frame is there after all.
+    /// Announces a longer sleep; returns true if a frame has arrived in the meantime.
     fn park(&mut self) -> Result<bool>;
 
-    /// Ends the announcement.
+    /// Withdraws the announcement.
     fn unpark(&mut self);
 
-    /// Returns what to sleep on.
+    /// Returns the descriptors to sleep on.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 }

@@ -14,7 +14,7 @@ use crate::error::Result;
 
 /// Bytes in order, in both directions.
 pub trait ByteStream: Debug + Send + Sync {
-    /// Reads what is there. `Some(0)` is the end, `None` means that nothing is there yet.
+    /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
     fn read(&self, into: &mut [u8]) -> Result<Option<usize>>;
 
     /// Writes as much as there is room for; `None` where there is none.

@@ -1,10 +1,10 @@
-//! What each transport can do. The layers above read this record and never ask which transport it
-//! is.
+//! The capabilities of each transport. The layers above read this record and never ask which
+//! transport it is.
 //!
 //! Each folder writes its record as the difference from [`LINKS`]. `docs/transports.md` shows all
 //! of them as a table, which a test in `table` holds to the code.
 
-/// What a transport can do; constant, one per transport and framing.
+/// The capabilities of a transport; constant, one record for each transport and framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// Two ends exchange messages, both ways, or one way where `replies` is false.
@@ -13,13 +13,13 @@ pub struct Capabilities {
     pub request: bool,
     /// One publisher has any number of subscribers.
     pub publish: bool,
-    /// There is a way back: calls have replies.
+    /// Messages can be returned: calls have replies.
     pub replies: bool,
     /// The two sides exchange a hello, so that a session can survive the death of either.
     pub sessions: bool,
-    /// The place itself keeps what was not consumed, whichever process dies.
+    /// The name itself keeps what was not consumed, whichever process dies.
     pub keeps: bool,
-    /// With the option `durable`, or always, what was accepted survives a power cut.
+    /// With the option `durable`, or always, accepted messages survive a power cut.
     pub durable: bool,
     /// Users and groups can be listed by number, because the kernel identifies the user that connects.
     pub allow_lists: bool,
@@ -31,9 +31,9 @@ pub struct Capabilities {
     pub many_peers: bool,
     /// There is no hello: one link leads to every process that uses the name.
     pub connectionless: bool,
-    /// One side only writes and the other only reads.
+    /// One side only writes, and the other only reads.
     pub one_way: bool,
-    /// The place of the name keeps what is published, and no publisher answers there.
+    /// The name keeps what is published, and no publisher answers there.
     pub store: bool,
     /// The store has the newest value alone, in a form that the option `framing` selects; writers
     /// may lock it.
@@ -46,13 +46,14 @@ pub struct Capabilities {
     pub shared: bool,
     /// A publisher may stand for one of another machine, under the sequence numbers of that one.
     pub relays: bool,
-    /// The same for the ends of a channel, whose frames are passed on unchanged.
+    /// As `relays`, for the ends of a channel, whose frames are passed on unchanged.
     pub relays_links: bool,
     /// The number of slots for long arrays beside each side of a link, which the other side views.
     pub slots: u64,
-    /// Bytes of a schema that fit into one hello.
+    /// The number of bytes of a schema that fit into one hello.
     pub schema_part: usize,
-    /// Why it cannot do the rest, and what can: part of the text of an error.
+    /// The reason for the missing capabilities, and the transport to use instead: part of the text
+    /// of an error.
     pub because: &'static str,
 }
 
@@ -85,14 +86,14 @@ pub const LINKS: Capabilities = Capabilities {
     because: "",
 };
 
-/// Whether framing concerns peers. A file has none: there, framing is the form of the one value in
-/// it.
+/// Returns whether framing concerns peers. A file has none: its framing is the form of its one
+/// value.
 const fn has_peers(can: &Capabilities) -> bool {
     can.channel
 }
 
 impl Capabilities {
-    /// Returns what is left of the capabilities with `framing="lines"`.
+    /// Returns the capabilities that remain with `framing="lines"`.
     pub const fn with_lines(self) -> Capabilities {
         if !has_peers(&self) {
             return self;
@@ -104,7 +105,7 @@ impl Capabilities {
         }
     }
 
-    /// Returns what is left of the capabilities with `framing="raw"`.
+    /// Returns the capabilities that remain with `framing="raw"`.
     pub const fn with_raw_bytes(self) -> Capabilities {
         if !has_peers(&self) {
             return self;

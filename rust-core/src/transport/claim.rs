@@ -1,8 +1,8 @@
-//! Taking the name of a socket, alone or shared with other processes, and giving it away.
+//! Takes the name of a socket, exclusively or shared with other processes, and gives it up.
 //!
 //! The order is: take the lock of the name, remove what a dead owner left, make the socket in a
-//! private directory, set its mode, listen, and rename it to its name. So whoever sees the name can
-//! connect, and no instant exists in which the name leads to a socket with another mode. The lock
+//! private directory, set its mode, listen, and rename it to its name. So a process that sees the name can
+//! connect, and the name never leads to a socket with another mode. The lock
 //! is held until the name is removed again; the kernel releases it when the process dies.
 //!
 //! A claim is refused only after it is certain that a living process owns the name: a sweep, or a
@@ -26,7 +26,7 @@ use crate::sys::peer;
 use crate::sys::socket::{self, Carries};
 use crate::sys::staging::{self, Staging, Swept};
 
-/// How long a process that is to share a name tries, while others begin or end.
+/// How long a process that is to share a name retries while other processes start or end.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process that ends may take between closing one descriptor and the next, also on a
 /// busy machine.
@@ -66,13 +66,13 @@ impl Place {
         }
     }
 
-    /// Returns the process that listens here, where the kernel provides it.
+    /// Returns the process that listens here, where the kernel reports it.
     fn listening_process(&self) -> Option<u32> {
         let socket = self.connect(Carries::Bytes, Duration::ZERO).ok()??;
         peer::credentials(&socket).ok()?.pid
     }
 
-    /// The same without waiting: for a caller that connects to the owner instead.
+    /// As [`Place::claim`], without waiting: for a caller that connects to the owner instead.
     pub fn try_claim(&self, access: Access) -> Result<Claim> {
         match lock::try_own(&self.directory, &self.file)? {
             Some(lock) => self.claim_under(lock, access),
@@ -82,8 +82,8 @@ impl Place {
 
     /// Makes the socket. The caller has the lock, which the claim keeps.
     fn claim_under(&self, lock: Lock, access: Access) -> Result<Claim> {
-        // The lock is held, so what lies at either name is stale. The socket listens before it gets
-        // its name: whoever sees the name can connect.
+        // The lock is held, so files at either name are stale. The socket listens before it gets
+        // its name: a process that sees the name can connect.
         self.check_socket(&lock)?;
         self.sweep_beginnings()?;
         let mode = access.mode.unwrap_or(self.directory.file_mode());
@@ -128,8 +128,8 @@ impl Place {
                 claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
                 return Ok(claim);
             }
-            // The shared lock is held before the question, so no process can begin to listen alone
-            // from then on.
+            // The shared lock is held before the request, so from then on no process can begin to
+            // listen alone.
             if let Some(lock) = lock::try_share_own(&self.directory, &self.file)? {
                 if let Some(socket) = ask()? {
                     socket::check_listening(&socket)?;
@@ -147,22 +147,22 @@ impl Place {
                     });
                 }
             } else {
-                // One process listens alone, and refuses; or the first of several has the lock
-                // alone while it begins.
+                // One process listens alone, and refuses; or the first of several has the exclusive
+                // lock while it starts.
                 drop(ask()?);
             }
             if ends.has_passed() {
                 return Err(self.in_use());
             }
-            // One process begins to listen, or has just died, or they ask each other: each comes
-            // back after a different time.
+            // One process starts to listen, or has just died, or several ask each other: each
+            // retries after a different time.
             let spread = u64::from(std::process::id()) % 3000;
             std::thread::sleep(Duration::from_micros(500 + spread));
         }
     }
 
-    /// Refuses to replace something else than a socket, or what another user left: an absolute path
-    /// may name anything.
+    /// Refuses to replace anything but a socket, or a file of another user: an absolute path may
+    /// name anything.
     fn check_socket(&self, lock: &Lock) -> Result<()> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(()) };
@@ -195,20 +195,20 @@ impl Place {
         }
     }
 
-    /// The refusal without the owner's process number.
+    /// Returns the refusal without the owner's process number.
     fn in_use(&self) -> Error {
         self.in_use_by(None)
     }
 
-    /// The refusal, with the owner's process number where it is known.
+    /// Returns the refusal, with the owner's process number where it is known.
     fn in_use_by(&self, process: Option<u32>) -> Error {
         let who = process.map_or_else(|| "another program".to_owned(), |pid| format!("process {pid}"));
         let text = format!("{who} listens at {}; connect to it, or end it first", self.path().display());
         Error::new(ErrorKind::AddressInUse, text)
     }
 
-    /// Takes a name for a socket that has its address from the kernel already: the file at the name
-    /// is for listings alone. `owner_record` writes it under the lock.
+    /// Takes a name for a socket whose address the kernel has already assigned: the file at the
+    /// name is only for listings. `owner_record` writes it under the lock.
     ///
     /// # Errors
     /// `AddressInUse` where another process has the lock; those of `owner_record`.
@@ -260,11 +260,11 @@ impl Place {
 pub struct Claim {
     /// The listening socket.
     pub socket: Arc<Guarded>,
-    /// Decides about the connections that it accepts.
+    /// The authenticator of the connections that it accepts.
     pub authenticator: Arc<dyn Authenticator>,
     /// The name.
     place: Place,
-    /// The fork generation that took it.
+    /// The fork generation of the process that took it.
     born: u64,
     /// Whether other processes may listen at the same socket.
     is_shared: bool,
@@ -282,16 +282,16 @@ impl Drop for Claim {
             return;
         }
         if self.is_shared {
-            // Others may go on listening: only the last process gets the lock alone, and removes
-            // the name.
+            // Other processes may continue to listen: only the last process gets the exclusive
+            // lock, and removes the name.
             self.lock = None;
             self.lock = lock::try_own(&self.place.directory, &self.place.file).unwrap_or_default();
             if self.lock.is_none() {
                 return;
             }
         }
-        // The lock is still held, so the name is this process's. What cannot be removed now is
-        // swept by the next owner.
+        // The lock is still held, so the name is this process's. The next owner sweeps what cannot
+        // be removed now.
         let _ = self.place.directory.beneath().remove(&self.place.file);
     }
 }
@@ -319,10 +319,10 @@ mod tests {
     }
 
     #[test]
-    fn one_who_sweeps_takes_the_name_from_nobody() {
+    fn sweep_never_takes_a_name_from_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let (place, done) = (place(&folder), AtomicBool::new(false));
-        /// Ends the sweeping also where the test fails.
+        /// Ends the sweeping even if the test fails.
         struct Done<'a>(&'a AtomicBool);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
@@ -337,7 +337,7 @@ mod tests {
             });
             let _done = Done(&done);
             for _ in 0..300 {
-                // What a killed listener leaves.
+                // The remains of a killed listener.
                 drop(UnixListener::bind(place.path()));
                 let claim = place.claim(Access::default()).unwrap();
                 assert!(place.is_claimed().unwrap() && place.path().exists());
@@ -347,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_asks_a_listener_that_lives_once_and_takes_over_from_one_that_hangs_up() {
+    fn claim_probes_a_living_listener_once_and_takes_over_from_one_that_hangs_up() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         let lock = lock::try_own(&place.directory, &place.file).unwrap().unwrap();
         let listener = UnixListener::bind(place.path()).unwrap();
         assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
         listener.set_nonblocking(true).unwrap();
-        // Once for its sign of life, once for its process number.
+        // Once for the liveness check, once for its process number.
         assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 2);
         listener.set_nonblocking(false).unwrap();
         std::thread::scope(|s| {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_waits_for_a_sweeper_that_the_machine_keeps_waiting() {
+    fn claim_waits_for_a_delayed_sweeper() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         let lock = lock::try_own(&place.directory, &place.file).unwrap().unwrap();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_is_left_alone() {
+    fn claim_leaves_files_that_are_no_sockets() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         std::fs::write(place.path(), "a thesis").unwrap();
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_listener_s() {
+    fn name_has_one_listener() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         let claim = place.claim(Access::default()).unwrap();

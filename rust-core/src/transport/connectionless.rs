@@ -10,12 +10,12 @@ use super::place::Place;
 use super::{Rx, Tx};
 use crate::codec::Encoding;
 
-/// The description of the channel above; copied from the options of the program.
+/// The options of the channel above, copied from those of the program.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// The name of this side: its `client_id`, or its program's name and process number.
     pub source: String,
-    /// Whether the program gave that name, so that it stays the same when it starts again.
+    /// Whether the program gave that name, so that it stays the same after a restart.
     pub named: bool,
     /// The random number of this incarnation.
     pub session: u64,
@@ -23,13 +23,13 @@ pub struct ConnectOptions {
     pub max_message_size: u64,
     /// The encoding of values.
     pub encoding: Encoding,
-    /// The mode of what is made; `None` for the directory's own.
+    /// The mode of what is created; `None` for the directory's own.
     pub mode: Option<u32>,
-    /// The group of what is made.
+    /// The group of what is created.
     pub group: Option<u32>,
     /// Bytes that may wait unread; `None` for the transport's own limit.
     pub buffer: Option<usize>,
-    /// Whether what was accepted is to survive a power cut.
+    /// Whether accepted messages survive a power cut.
     pub durable: bool,
     /// Whether several processes may serve the name.
     pub shared: bool,
@@ -37,13 +37,13 @@ pub struct ConnectOptions {
     pub pattern: &'static str,
 }
 
-/// One side's link, with what has to live as long.
+/// One side's link, with the objects that have to live as long.
 pub struct ConnectionlessLink {
     /// The sending half.
     pub tx: Tx,
     /// The receiving half.
     pub rx: Rx,
-    /// Owns the name; its drop gives the name away.
+    /// Owns the name; dropping it gives up the name.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
     /// The directory in which messages lie; `None` where they lie in the kernel.
     pub place: Option<Place>,

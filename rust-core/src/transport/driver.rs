@@ -1,13 +1,13 @@
 //! The traits that the folder of a transport implements. The layers above call them, and never a
 //! folder.
 //!
-//! [`Driver`] says what a transport is and which of the other parts it has. [`ConnectionDriver`]
+//! [`Driver`] describes a transport and which of the other parts it has. [`ConnectionDriver`]
 //! and [`Target`] make links between two sides that exchange a hello; [`ConnectionlessDriver`]
 //! makes links to a place. Publishers use `broadcast::BroadcastDriver` and `store::StoreDriver`.
 //!
-//! Drivers are static and hold no state. What a call makes is owned by the object that it returns,
-//! whose drop gives the name away. No method runs the program's code; those that may block take a
-//! [`Waiting`].
+//! Drivers are static and hold no state. The object that a call returns owns what the call made,
+//! and gives up the name when it is dropped. No method runs the program's code; those that may
+//! block take a [`Waiting`].
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -33,32 +33,32 @@ pub trait Driver: Sync {
     /// Returns the name and the capabilities.
     fn kind(&self) -> &'static Kind;
 
-    /// Returns how it connects two sides that exchange a hello; `None` for a connectionless
+    /// Returns the part that connects two sides that exchange a hello; `None` for a connectionless
     /// transport or a store.
     fn connections(&self) -> Option<&dyn ConnectionDriver> {
         None
     }
 
-    /// Returns how it opens a link to a place, without a hello.
+    /// Returns the part that opens a link to a place, without a hello.
     fn connectionless(&self) -> Option<&dyn ConnectionlessDriver> {
         None
     }
 
-    /// Returns the maker of a ring that all subscribers of a publisher read; `None` where each
-    /// subscriber has a link of its own.
+    /// Returns the part that makes a ring that all subscribers of a publisher read; `None` where
+    /// each subscriber has a link of its own.
     fn broadcast(&self) -> Option<&dyn BroadcastDriver> {
         None
     }
 
-    /// Returns the maker of a place that keeps what was published.
+    /// Returns the part that opens a place that keeps what was published.
     fn store(&self) -> Option<&dyn StoreDriver> {
         None
     }
 
-    /// Returns where a listing finds what it shows about a name.
+    /// Returns where a listing finds the information about a name.
     fn listing_source(&self) -> ListingSource;
 
-    /// Reads what the files at a place say; `None` where there are none. Called where
+    /// Reads the information in the files at a place; `None` where there are none. Called where
     /// [`Driver::listing_source`] is [`ListingSource::Files`].
     ///
     /// # Errors
@@ -67,7 +67,7 @@ pub trait Driver: Sync {
         Ok(None)
     }
 
-    /// Returns how many peers the owner of a name has, where that can be seen from outside.
+    /// Returns how many peers the owner of a name has, where that is visible from outside.
     fn peers(&self, _place: &Place) -> Option<u64> {
         None
     }
@@ -90,8 +90,7 @@ pub trait Driver: Sync {
     }
 
     /// Removes stale files at a place that no process owns. The caller holds the lock of the place.
-    /// `begun` says whether a process may have died while it was making something for the name.
-    ///
+    /// `begun` is whether a process may have died while it was making something for the name.
     /// # Errors
     /// Those of removing. Files of another user are no error: they are noted in the result.
     fn sweep(&self, place: &Place, _begun: bool) -> Result<Swept> {
@@ -112,25 +111,24 @@ pub trait Driver: Sync {
     }
 }
 
-/// Where a listing finds what it shows about a name.
+/// Where a listing finds the information about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListingSource {
-    /// It asks the process that answers at the socket, and tests the lock of the name where none
-    /// answers.
+    /// The process that answers at the socket; where none answers, the lock of the name is tested.
     Socket,
-    /// The owner record beside the name says who owns it; that process is asked for the rest.
+    /// The owner record beside the name has the owner; that process is asked for the rest.
     OwnerRecordAndCall,
-    /// The owner record beside the name says everything.
+    /// The owner record beside the name has all of it.
     OwnerRecord,
-    /// The files at the name say everything.
+    /// The files at the name have all of it.
     Files {
-        /// Whether a living process may own the name. False where writers come and go, and none
-        /// owns it.
+        /// Whether a living process may own the name. False where writers come and go without
+        /// owning it.
         owned: bool,
     },
 }
 
-/// What the files of a name say. `None` for what they do not say.
+/// The information in the files of a name. `None` for what they do not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The user who owns the files.
@@ -179,14 +177,14 @@ pub trait ConnectionDriver: Sync {
     /// Returns the address to connect to, whether a process listens there now or will later.
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>>;
 
-    /// The same for a name that a listing found at a place.
+    /// As [`ConnectionDriver::target`], for a name that a listing found at a place.
     fn target_at(&self, endpoint: &Endpoint, _place: &Place) -> Result<Box<dyn Target>> {
         self.target(endpoint)
     }
 
-    /// Makes what this side of a link brings before it knows the other: nothing, or a memory file
-    /// for the session of this incarnation. `buffer` is the size of that in bytes; `None` for the
-    /// transport's own size.
+    /// Makes this side's part of the handshake, before the other side is known: nothing, or a
+    /// memory file for the session of this incarnation. `buffer` is the size of that in bytes;
+    /// `None` for the transport's own size.
     fn offer(&self, session: u64, buffer: Option<usize>) -> Result<Offer>;
 
     /// Opens the one stream of a name at which many peers may write without a hello; `None` where
@@ -196,12 +194,12 @@ pub trait ConnectionDriver: Sync {
     }
 }
 
-/// What a listener asks for.
+/// The request of a listener.
 pub struct ListenRequest<'a> {
     /// Who may connect.
     pub access: Access,
-    /// Whether a name that another process owns is refused at once. Otherwise the call waits for a
-    /// moment in which that process may end.
+    /// Whether a name that another process owns is refused at once. Otherwise the call waits a
+    /// moment for that process to end.
     pub at_once: bool,
     /// Whether peers begin with a hello; false with plain framing.
     pub expects_hello: bool,
@@ -210,19 +208,19 @@ pub struct ListenRequest<'a> {
     /// The name of the program.
     pub program: String,
     /// Asks the process that serves a place for its listening socket, to listen there as well;
-    /// `None` where that process has ended or is just ending.
+    /// `None` where that process has ended or is ending.
     pub ask_to_join: &'a dyn Fn(&Place) -> Result<Option<OwnedFd>>,
 }
 
-/// An address at which a process listens, or will. Owned by the connecting channel, which calls it
-/// again for each new connection.
+/// An address at which a process listens or will listen. Owned by the connecting channel, which
+/// calls it again for each new connection.
 pub trait Target: Send + Sync {
     /// Connects and sends a hello, once. `wakers` are descriptors that end the wait when they
     /// become readable.
     ///
     /// # Errors
-    /// `Stalled` where a process listens and does not answer in time; `PermissionDenied`; what the
-    /// transport refuses.
+    /// `Stalled` where a process listens and does not answer in time; `PermissionDenied`; the
+    /// refusals of the transport.
     fn call(
         &self,
         hello: &[u8],
@@ -234,11 +232,11 @@ pub trait Target: Send + Sync {
     /// Connects, once, and sends nothing: for plain framing, and for probes.
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>>;
 
-    /// Returns what signals that another call may succeed.
+    /// Returns the signal that another call may succeed.
     fn appears(&self) -> Appears<'_>;
 
-    /// Notes beside the name that a process waits for a listener, as long as the returned lock is
-    /// held: a publisher that is about to end first serves it. `None` where this cannot be noted.
+    /// Notes beside the name that this process waits for a listener, as long as the returned lock
+    /// is held: a publisher serves it before it ends. `None` where this cannot be noted.
     fn mark(&self) -> Option<Lock> {
         None
     }
@@ -247,14 +245,14 @@ pub trait Target: Send + Sync {
     fn shown(&self) -> String;
 }
 
-/// What signals to a connecting side that a process listens now.
+/// The signal to a connecting side that a process listens now.
 pub enum Appears<'a> {
     /// The name appears in its directory.
     Name(&'a Place),
     /// The name appears, or a process opens a file that was there before.
     Opened(&'a Place),
-    /// Nothing does, so the caller tries again now and then (50 ms, doubling to 5 s). A listener on
-    /// this machine may write a record at this place.
+    /// There is no signal, so the caller retries (after 50 ms, doubling to 5 s). A listener on this
+    /// machine may write a record at this place.
     Polled(Option<Place>),
 }
 
@@ -269,7 +267,7 @@ pub trait ConnectionlessDriver: Sync {
     /// Joins the place, and waits until a process owns it.
     ///
     /// # Errors
-    /// `NotFound` where the deadline has passed before; `PermissionDenied`.
+    /// `NotFound` if the deadline passes before; `PermissionDenied`.
     fn connect(
         &self,
         endpoint: &Endpoint,

@@ -1,4 +1,4 @@
-//! Endpoints: the text with which a program names a peer, and the file that stands for it.
+//! Endpoints: the text with which a program names a peer, and the file that belongs to it.
 //!
 //! | text | transport | file in the runtime directory |
 //! |---|---|---|
@@ -70,13 +70,13 @@ impl Endpoint {
         Endpoint { transport: self.transport, name: format!("{host}:{port}") }
     }
 
-    /// Returns the file name that stands for it in the runtime directory: `lab@fft.shm`.
+    /// Returns its file name in the runtime directory: `lab@fft.shm`.
     pub(crate) fn file_name(&self) -> String {
         format!("{}.{}", self.name.replace('/', "@"), self.transport.name())
     }
 
-    /// Returns the endpoint that a file in the runtime directory stands for; `None` where the file
-    /// is none of ours.
+    /// Returns the endpoint of a file in the runtime directory; `None` where the file is not one of
+    /// Linkspan's.
     pub(crate) fn from_file_name(file: &str) -> Option<Endpoint> {
         let (name, transport) = file.rsplit_once('.')?;
         let transport = Transport::named(transport)?;
@@ -90,8 +90,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Refuses an operation of the wrong direction on a transport that goes one way. `is_its_side`
-    /// says whether this side may do it.
+    /// Refuses an operation in the wrong direction on a one-way transport. `is_its_side` is whether
+    /// this side may do it.
     ///
     /// # Errors
     /// `Unsupported`, with the endpoint.
@@ -99,7 +99,7 @@ impl Endpoint {
         if is_its_side || !self.transport().capabilities().one_way {
             return Ok(());
         }
-        // Every send and every receive passes here, so the text is made for a refusal alone.
+        // Every send and every receive calls this, so the text is made only for a refusal.
         self.transport().require(false, &format!("{what} at this end")).map_err(|e| e.on(self))
     }
 }
@@ -235,7 +235,8 @@ impl fmt::Display for Endpoint {
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]
-/// Reads any text as an endpoint: one that is written in one way, and read from it again.
+/// Parses any text as an endpoint: a valid one has a single spelling, which parses to the same
+/// endpoint.
 pub fn fuzz(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(endpoint) = text.parse::<Endpoint>() {
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_says_why() {
+    fn refused_endpoints_give_the_reason() {
         for text in [
             "",
             "shm:",

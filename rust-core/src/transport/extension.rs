@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_show_one() {
+    fn documents_show_one() {
         let bytes = write("driver-4711", 0x0102_0304_0506_0709).unwrap();
         crate::documents::check("extension", &crate::documents::fenced(&crate::documents::dump(&bytes)));
     }

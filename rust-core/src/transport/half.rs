@@ -1,8 +1,8 @@
 //! The two halves of a link of a folder's own kind, behind [`super::Tx`] and [`super::Rx`].
 //!
 //! A spool and a mailslot implement these traits. Links over streams and shared memory are variants
-//! of their own, which saves a virtual call per message. What has no description here is in the
-//! transport contract in `transport/mod.rs`.
+//! of their own, which saves a virtual call per message. Methods without a description here are
+//! described in the transport contract in `transport/mod.rs`.
 
 use std::os::fd::BorrowedFd;
 
@@ -22,17 +22,17 @@ pub trait SendHalf: Send {
     /// `Timeout`, and those of the place.
     fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()>;
 
-    /// Returns the descriptor that is ready once there is room, and for what.
+    /// Returns the descriptor that is ready once there is room, and the event to wait for.
     fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest);
 
-    /// Returns whether an error concerns this frame alone, of which nothing was sent, so that the
-    /// link takes others. `concerns_frame` says whether errors of this kind usually do.
+    /// Returns whether an error concerns this frame alone, none of which was sent, so that the link
+    /// takes others. `concerns_frame` is whether errors of this kind usually do.
     fn goes_on_after(&self, error: &Error, concerns_frame: bool) -> bool;
 
     /// Notes that the program has consumed what the receiving half returned, up to this number.
     fn consumed_to(&mut self, _number: u64) {}
 
-    /// Takes back a request whose caller has given up, where no server has begun with it.
+    /// Withdraws a request whose caller has given up, if no server has begun with it.
     fn withdraw(&mut self, _sequence: u64) {}
 }
 
@@ -41,7 +41,7 @@ pub trait ReceiveHalf: Send {
     /// Returns the next frame, or `None`.
     fn try_recv(&mut self) -> Result<Option<Incoming>>;
 
-    /// Returns what to sleep on after [`ReceiveHalf::park`] returned false.
+    /// Returns the descriptors to sleep on after [`ReceiveHalf::park`] returned false.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
     /// Returns whether an error concerns one message alone, which was skipped.
@@ -62,13 +62,13 @@ pub trait ReceiveHalf: Send {
         false
     }
 
-    /// Returns whether a poll before sleeping is hardly worth its system call.
+    /// Returns whether polling before a sleep is probably not worth its system call.
     fn is_likely_empty(&self) -> bool {
         false
     }
 
-    /// Returns whether a frame is there after all. False where the descriptors stay ready as long
-    /// as there is one.
+    /// Returns whether a frame has arrived in the meantime. False where the descriptors stay ready
+    /// as long as there is one.
     fn park(&mut self) -> Result<bool> {
         Ok(false)
     }

@@ -1,4 +1,4 @@
-//! Reading one hello from a new connection, and not a byte after it; and the connecting side of the
+//! Reads one hello from a new connection, and not a byte after it; and the connecting side of the
 //! handshake.
 //!
 //! A hello is one frame of at most 16 KiB. Descriptors may come with it and nowhere else: they are
@@ -6,8 +6,7 @@
 //! cannot fill this process with descriptors. The acceptor calls [`HelloReader`]; the connecting
 //! side calls [`call`], or [`connect`] where it sends no hello.
 //!
-//! What follows the hello in the socket's queue stays there, for the link that takes the connection
-//! over.
+//! Bytes behind the hello stay in the socket's queue, for the link that takes over the connection.
 
 use std::fmt::Display;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -33,18 +32,18 @@ const MAX_BODY: u64 = 16 << 10;
 /// socket.
 const MAX_DESCRIPTORS: usize = 1;
 
-/// A hello of which a part may have arrived. Owned by the acceptor's pending handshake, or by a
-/// connecting call.
+/// A hello that may be incomplete. Owned by the acceptor's pending handshake, or by a connecting
+/// call.
 pub struct HelloReader {
-    /// What has arrived of the frame.
+    /// The bytes of the frame that have arrived.
     bytes: Vec<u8>,
     /// The header, once it is complete and valid.
     header: Option<Header>,
     /// The descriptors that came with it.
     descriptors: Vec<OwnedFd>,
-    /// How many may come at most.
+    /// The greatest number of descriptors.
     most: usize,
-    /// Whether a listening socket may come along, and nothing else, instead of a memory file.
+    /// Whether a listening socket is accepted instead of a memory file.
     wants_socket: bool,
 }
 
@@ -111,8 +110,7 @@ impl HelloReader {
         }
     }
 
-    /// Takes the rest of a hello with the descriptors that come with it. Descriptors behind it stay
-    /// where they are.
+    /// Takes the rest of a hello with its descriptors. Descriptors behind it stay in the queue.
     fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
         let have = self.bytes.len();
         self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
@@ -161,11 +159,11 @@ impl HelloReader {
 enum Received {
     Nothing,
     Bytes(usize),
-    /// Descriptors come with the next bytes, or behind them: nothing was taken.
+    /// Descriptors come with the next bytes or later ones: nothing was taken.
     Descriptors,
 }
 
-/// Reads what is there, unless descriptors are there too.
+/// Reads the available bytes, unless descriptors come with them.
 fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<Received> {
     Ok(match rights::peek(socket, into)? {
         None => Received::Nothing,
@@ -231,8 +229,8 @@ pub enum Call<T = AnsweredCall> {
     Busy,
 }
 
-/// The time that even a call which is not to wait gives the listener: its acceptor answers within
-/// microseconds, but on another thread.
+/// The minimum time that a listener has to answer, even where the call does not wait: its acceptor
+/// answers within microseconds, but on another thread.
 const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 
 /// Connects to the listener at this place, once, and sends nothing. Blocks at most one tick while
@@ -285,7 +283,7 @@ pub fn exchange(
     }
 }
 
-/// One frame that answered another, and what came with it.
+/// One frame that answered another, and its descriptors.
 pub struct HelloAnswer {
     /// The frame.
     pub answer: Incoming,
@@ -294,7 +292,7 @@ pub struct HelloAnswer {
 }
 
 impl HelloAnswer {
-    /// Takes it as the answer to a hello over this stream.
+    /// Returns it as the answer to a hello over this stream.
     pub fn over(self, stream: Stream) -> Result<AnsweredCall> {
         let (credentials, process) = stream.peer()?;
         Ok(AnsweredCall { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
@@ -318,8 +316,8 @@ pub fn send_and_receive(
 }
 
 /// Asks a process of this user that listens at a place for its socket, to listen there as well.
-/// `None` where no process listens, or it is just ending. The first descriptor of the answer is the
-/// socket, if it gives one.
+/// `None` where no process listens, or it is ending. The first descriptor of the answer is the
+/// socket, if it is granted.
 ///
 /// # Errors
 /// `PermissionDenied` where another user serves the name.
@@ -335,7 +333,7 @@ pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) ->
     send_and_read(&stream, frame, &[], reading, waiting, &place.path().display())
 }
 
-/// Does the work of the two functions above.
+/// Implements the two functions above.
 fn send_and_read(
     stream: &Stream,
     frame: &[u8],
@@ -444,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn hello_in_pieces_takes_no_descriptors_that_come_behind_it() {
+    fn hello_in_pieces_takes_no_later_descriptors() {
         let (stream, peer) = connection();
         let hello = hello_bytes();
         for at in [1, HEADER - 1, HEADER, HEADER + 1, hello.len() - 1, hello.len()] {

@@ -1,4 +1,4 @@
-//! The name of a transport and what it can do: the part of it that an endpoint carries.
+//! The name of a transport and its capabilities: the part of it that an endpoint carries.
 //!
 //! Each folder has one static [`Kind`]. [`Transport`] is a reference to it, small enough to copy;
 //! two are equal when their names are.
@@ -14,7 +14,7 @@ use crate::sys::socket::Carries;
 #[derive(Clone, Copy)]
 pub struct Transport(&'static Kind);
 
-/// The entry of each folder about its transport.
+/// The static description of a transport, one in each folder.
 pub struct Kind {
     /// The word in front of the colon of an endpoint, and behind the dot of a file name: lower-case
     /// ASCII letters.
@@ -23,9 +23,9 @@ pub struct Kind {
     pub naming: Naming,
     /// The directory in which its names lie.
     pub names: Names,
-    /// What the peers of its sockets send beside bytes.
+    /// The ancillary data that the peers of its sockets may send.
     pub carries: Carries,
-    /// What it can do.
+    /// Its capabilities.
     pub capabilities: Capabilities,
 }
 
@@ -62,7 +62,7 @@ impl Transport {
         self.0.name
     }
 
-    /// Returns what it can do.
+    /// Returns its capabilities.
     pub fn capabilities(self) -> &'static Capabilities {
         &self.0.capabilities
     }
@@ -72,7 +72,7 @@ impl Transport {
         self.0.naming
     }
 
-    /// Returns what the peers of its sockets send beside bytes.
+    /// Returns the ancillary data that the peers of its sockets may send.
     pub(crate) fn carries(self) -> Carries {
         self.0.carries
     }

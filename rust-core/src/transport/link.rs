@@ -1,9 +1,9 @@
 //! A link between two ends, over any transport: its two halves as enums, so that the variants that
 //! matter for latency are called without a virtual call.
 //!
-//! [`Tx`] and [`Rx`] are the halves that the channel uses; `Offer` is what one side brings to the
+//! [`Tx`] and [`Rx`] are the halves that the channel uses; `Offer` is one side's part of the
 //! handshake, and becomes the link with [`Offer::join`]. The contract of every method is in
-//! `transport/mod.rs`; here stand only the differences between the variants.
+//! `transport/mod.rs`; the comments here describe only the differences between the variants.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -47,12 +47,12 @@ pub enum Rx {
     Place(Box<dyn ReceiveHalf>),
 }
 
-/// What one side brings to a link before it knows the other. Made before the hello, because the
-/// memory file goes with it.
+/// One side's part of a link, made before the other side is known, because the memory file is sent
+/// with the hello.
 pub enum Offer {
     /// Nothing but the stream.
     Stream {
-        /// Whether each body is sent with a check sum: where the bytes leave this machine's memory.
+        /// Whether each body is sent with a checksum: where the bytes leave this machine's memory.
         checked: bool,
     },
     /// The memory that this side writes.
@@ -126,7 +126,7 @@ impl Tx {
     }
 
     /// Returns the words of shared memory in which each side reads how far the other one has
-    /// consumed; `None` where only frames say it.
+    /// consumed; `None` where only frames carry acknowledgements.
     pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
             Tx::Shm(half) => Some(Arc::new(half.ack_words())),
@@ -134,7 +134,7 @@ impl Tx {
         }
     }
 
-    /// Ends the link for both halves, because the peer's page has an impossible value.
+    /// Ends the link for both halves, because the peer's page contains an impossible value.
     pub fn end_link(&mut self, error: &Error) {
         match self {
             Tx::Shm(half) => half.end_link(error),
@@ -144,7 +144,7 @@ impl Tx {
     }
 
     /// Returns how many messages this half has accepted and dropped since the last call: replies to
-    /// clients that read nothing from a pipe.
+    /// clients that do not read from their pipe.
     pub fn take_lost(&mut self) -> u64 {
         match self {
             Tx::Plain(half) => half.take_lost(),
@@ -152,8 +152,8 @@ impl Tx {
         }
     }
 
-    /// Returns whether an error concerns this frame alone, of which nothing was sent, so that the
-    /// link takes others.
+    /// Returns whether an error concerns this frame alone, none of which was sent, so that the link
+    /// takes others.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         let concerns_frame = matches!(
             error.kind(),
@@ -182,7 +182,7 @@ impl Tx {
         }
     }
 
-    /// Returns where long arrays are put that are sent over this link; `None` where they are sent
+    /// Returns the slots for long arrays that are sent over this link; `None` where arrays are sent
     /// inside their message.
     pub fn slots(&self) -> Option<Arc<Slots>> {
         match self {
@@ -214,8 +214,8 @@ impl Tx {
         }
     }
 
-    /// Passes on how far the program has consumed what the receiving half returned, where a place
-    /// has to know.
+    /// Passes on how far the program has consumed the returned frames, where the transport needs
+    /// it.
     pub fn consumed_to(&mut self, number: u64) {
         if let Tx::Place(half) = self {
             half.consumed_to(number);
@@ -254,8 +254,8 @@ impl Tx {
         each!(self, half => half.wait_room(waiting))
     }
 
-    /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true where there
-    /// is some after all.
+    /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true if room has
+    /// appeared in the meantime.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
@@ -263,7 +263,7 @@ impl Tx {
         }
     }
 
-    /// Returns the descriptor that is ready once there is room, and for what: a stream becomes
+    /// Returns the descriptor that is ready once there is room, and the event to wait for: a stream becomes
     /// writable, the wake-up socket of shared memory readable.
     pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
         Ok(match self {
@@ -300,10 +300,10 @@ impl Tx {
         }
     }
 
-    /// Takes back a request whose caller has given up, where no server has begun with it.
+    /// Withdraws a request whose caller has given up, if no server has begun with it.
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
-            // The peer has it already.
+            // The peer has already received it.
             Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
             Tx::Place(half) => half.withdraw(sequence),
         }
@@ -311,8 +311,8 @@ impl Tx {
 }
 
 impl Rx {
-    /// Returns whether an error concerns one message alone, which was skipped: the link goes on
-    /// behind it.
+    /// Returns whether an error concerns one message alone, which was skipped: the link continues
+    /// with the next one.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
@@ -343,8 +343,8 @@ impl Rx {
         }
     }
 
-    /// Returns whether another `try_recv` may find a frame that was already there at the last one.
-    /// False where that one took everything.
+    /// Returns whether another `try_recv` may find a frame that was already available at the last
+    /// one. False where that one took everything.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
         match self {
@@ -357,16 +357,16 @@ impl Rx {
     /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
-            // The kernel has dropped it already.
+            // The kernel has already dropped it.
             Rx::Stream(_) | Rx::Plain(_) => {}
             Rx::Shm(half) => drop(half.consumed()),
             Rx::Place(half) => half.consumed_but(0),
         }
     }
 
-    /// The same, with a full fence in any case where each side reads the other's memory: a peer
-    /// that is not seen to be parked after the fence sees what was stored before it. Other links
-    /// need none.
+    /// As [`Rx::consumed`], with a full fence in any case where each side reads the other's memory:
+    /// a peer that is not seen to be parked after the fence sees what was stored before it. Other
+    /// links need none.
     #[inline]
     pub fn consumed_with_fence(&mut self) {
         if let Rx::Shm(half) = self
@@ -398,8 +398,8 @@ impl Rx {
         matches!(self, Rx::Place(half) if half.keeps())
     }
 
-    /// Returns whether a poll before sleeping is hardly worth its system call: then `park` and
-    /// sleep at once.
+    /// Returns whether polling before a sleep is probably not worth its system call: then `park`
+    /// and sleep at once.
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
             Rx::Stream(half) => half.is_likely_empty(),
@@ -427,7 +427,8 @@ impl Rx {
         }
     }
 
-    /// Announces a sleep on [`Rx::descriptors`]; returns true where a frame is there after all.
+    /// Announces a sleep on [`Rx::descriptors`]; returns true if a frame has arrived in the
+    /// meantime.
     pub fn park(&mut self) -> Result<bool> {
         match self {
             Rx::Stream(half) => Ok(half.park()),
@@ -445,7 +446,7 @@ impl Rx {
         }
     }
 
-    /// Returns what to sleep on after `park`.
+    /// Returns the descriptors to sleep on after `park`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.descriptors().collect(),

@@ -1,4 +1,4 @@
-//! Listening and connecting at a Unix socket in a directory: what `shm` and `unix` share.
+//! Listens and connects at a Unix socket in a directory: the common part of `shm` and `unix`.
 //!
 //! The socket has a name in a directory, so the kernel checks who may connect and inotify signals a
 //! new listener. Over `shm` the socket carries the hello and the memory file, and later only wakes;
@@ -35,7 +35,7 @@ pub fn listen(endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(Liste
     Ok((claim.into(), endpoint.clone()))
 }
 
-/// A socket at which a process listens, or will.
+/// A socket at which a process listens or will listen.
 struct Socket {
     /// Where the socket is.
     place: Place,
@@ -51,7 +51,7 @@ pub fn target(endpoint: &Endpoint) -> Result<Box<dyn Target>> {
     Ok(target_at(endpoint, Place::of(endpoint)?))
 }
 
-/// The same for a socket that was found at a place.
+/// As [`target`], for a socket that a listing found at a place.
 pub fn target_at(endpoint: &Endpoint, place: Place) -> Box<dyn Target> {
     Box::new(Socket { place, carries: endpoint.transport().carries() })
 }
@@ -76,8 +76,8 @@ impl Target for Socket {
     }
 
     fn mark(&self) -> Option<Lock> {
-        // The wait itself needs no mark: it only makes a publisher that is about to end serve this
-        // process first. So a failure is no error.
+        // The wait itself needs no mark: it only makes a publisher serve this process before it
+        // ends. So a failure is no error.
         self.place.await_owner().ok()
     }
 

@@ -19,8 +19,8 @@
 //!
 //! **Receiving.** `try_recv()` returns the next frame, in memory that this process owns, or `None`.
 //! Frames are whole, in the order of sending, and each is returned once per link. `consumed()` says
-//! that the caller has finished with the last frame; a transport that can do so tells the sender.
-//! To sleep, the caller calls `park()`: true means that a frame is there after all. Otherwise every
+//! that the caller has finished with the last frame; a transport that can do so informs the sender.
+//! To sleep, the caller calls `park()`: true means that a frame has arrived in the meantime. Otherwise every
 //! descriptor of `descriptors()` wakes an epoll set when `try_recv` should be called again
 //! (level-triggered). After the sleep it calls `unpark()`. Before `park()` come `spin()`, which
 //! polls for a few microseconds without a system call, and `sleep_briefly()`, which sleeps for a
@@ -54,9 +54,9 @@
 //! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `claim` |
 //! | removal of stale files at a place | `sweep` |
 //! | files that a layer above keeps in the directory of a spool or a journal | `attached` |
-//! | the owner of a name at which nothing can be asked; the machine that a journal comes from | `owner`; `origin` |
-//! | new connections: who answers them, the first frame, how many may wait | `acceptor`, `hello`, `admission` |
-//! | what a new connection has to prove | `authentication` |
+//! | the owner of a name at which no process answers; the machine that a journal comes from | `owner`; `origin` |
+//! | new connections: the thread that answers them, the first frame, the bound of those that wait | `acceptor`, `hello`, `admission` |
+//! | the proof that a new connection has to give | `authentication` |
 //! | the two halves of a link, of any transport; of a folder's own kind | `link`, `half` |
 //! | ends without a hello, and the sender of a frame there | `connectionless`, `extension` |
 //! | bytes in order, and links over them | `stream`, `byte_stream`, `socket` |

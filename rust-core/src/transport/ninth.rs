@@ -58,14 +58,14 @@ impl Driver for Abstract {
         Some(self)
     }
 
-    /// The record says who listens; the rest is asked over the socket.
+    /// The record has the owner; the process is asked for the rest over the socket.
     fn listing_source(&self) -> ListingSource {
         ListingSource::OwnerRecordAndCall
     }
 }
 
-/// Returns the address that stands for a place, which includes the directory: other directories
-/// have others.
+/// Returns the address of a place, which includes the directory, so that other directories have
+/// other addresses.
 fn address(place: &Place) -> Result<SocketAddrUnix> {
     SocketAddrUnix::new_abstract_name(place.path().as_os_str().as_encoded_bytes()).doing("naming a socket")
 }
@@ -102,7 +102,7 @@ impl ConnectionDriver for Abstract {
     }
 }
 
-/// A name at which a process listens, or will.
+/// A name at which a process listens or will listen.
 struct Name {
     place: Place,
 }
@@ -138,7 +138,7 @@ impl Target for Name {
         Appears::Name(&self.place)
     }
 
-    /// Notes the wait: a publisher that is about to end first serves processes that wait for it.
+    /// Notes the wait: a publisher serves processes that wait for it before it ends.
     fn mark(&self) -> Option<Lock> {
         self.place.await_owner().ok()
     }

@@ -1,10 +1,10 @@
-//! The owner record: a small file beside a name, for listings and for people, that says which
-//! process owns the name.
+//! The owner record: a small file beside a name that contains the process that owns the name, for
+//! listings and for people.
 //!
 //! It exists where the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose
 //! address has no file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`,
 //! `pattern` and what the transport adds. It is written under the lock of the name and removed with
-//! it; a file of a dead process is stale and swept with the name. A reader believes nothing in it
+//! it; a file of a dead process is stale and swept with the name. A reader trusts nothing in it
 //! but the file's own user, which the kernel provides.
 
 use super::place::Place;
@@ -15,7 +15,7 @@ use crate::sys::fork;
 use crate::sys::staging::{self, Swept};
 use crate::value::{Map, Value};
 
-/// What stands in front of the name.
+/// The text in front of the name.
 const PREFIX: &str = ".owner.";
 
 /// The record of this process; its drop removes the file.
@@ -25,7 +25,7 @@ pub struct OwnerRecord {
     place: Place,
     /// The fork generation that wrote it: a forked child leaves it alone.
     born: u64,
-    /// Whether the file stays when this is dropped.
+    /// Whether the file stays when this value is dropped.
     stays: bool,
 }
 
@@ -54,12 +54,11 @@ impl OwnerRecord {
         ]);
         map.extend(more);
         let text = codec::encode(&Value::Map(map), Encoding::Json)?;
-        // Everybody who may list the directory may read it, because it says no more than who is
-        // there.
+        // Everyone who may list the directory may read it, because it only identifies the owner.
         let mode = place.directory.file_mode() | 0o044;
         let name = record_of_file(&place.file);
         // The caller holds the lock of the name, so a process that began a record and did not
-        // finish is dead.
+        // finish it is dead.
         staging::sweep(&place.directory, &[&name])?;
         place.directory.beneath().replace(&name, &text, mode, None)?;
         Ok(OwnerRecord { place: place.clone(), born: fork::generation(), stays: false })
@@ -69,7 +68,7 @@ impl OwnerRecord {
 /// The content of a record.
 #[derive(Clone, Debug)]
 pub struct OwnerInfo {
-    /// The map: the word of the file's owner, and no more.
+    /// The map, which only the file's owner vouches for.
     pub map: Value,
     /// The user who owns the file, from the kernel.
     pub owner: u32,
@@ -78,7 +77,7 @@ pub struct OwnerInfo {
 /// The most bytes of a record.
 const LIMIT: usize = 1 << 16;
 
-/// Reads the record of a name; `None` where there is none. Anybody who may make files in the
+/// Reads the record of a name; `None` where there is none. Any user who may make files in the
 /// directory may have written it, so the size is bounded.
 ///
 /// # Errors
@@ -97,13 +96,13 @@ pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     Ok(Some(OwnerInfo { map, owner: facts.st_uid }))
 }
 
-/// The same, without an error: `None` where it cannot be read.
+/// As [`read`], without an error: `None` where it cannot be read.
 pub fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
 }
 
 impl OwnerRecord {
-    /// Leaves the file in place when this is dropped, because it also describes other processes.
+    /// Keeps the file when this is dropped, because it also describes other processes.
     pub fn keep_file(&mut self) {
         self.stays = true;
     }

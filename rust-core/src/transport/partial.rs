@@ -1,5 +1,5 @@
-//! Memory of large messages of which a part has arrived: it grows with the bytes, and is bounded
-//! for the whole process.
+//! Memory of large messages that have arrived in part: it grows with the bytes, and is bounded for
+//! the whole process.
 //!
 //! A peer may announce a message up to `max_message_size`, send most of it and then nothing more;
 //! so may many peers. What all such messages hold is counted in one budget, per sender: a user, or
@@ -54,9 +54,9 @@ struct Entry {
     held: Arc<Held>,
 }
 
-/// What has arrived of a message.
+/// The part of a message that has arrived.
 struct Held {
-    /// `None` once the budget has taken it away.
+    /// `None` once the budget has taken it.
     bytes: Mutex<Option<Vec<u8>>>,
     /// The number of the piece that arrived last. Relaxed: it only selects among equals.
     fed: AtomicU64,
@@ -73,8 +73,8 @@ impl Budget {
         Budget { all: Mutex::new(Vec::new()), pieces: AtomicU64::new(0) }
     }
 
-    /// Counts `reserved` bytes for a message instead of what it had, and takes away others where
-    /// that is too much. Returns false where this message itself is the one that loses, or has lost
+    /// Counts `reserved` bytes for a message instead of its previous number, and takes messages
+    /// away where that is too much. Returns false where this message itself is taken, or was taken
     /// before.
     fn reserve(&self, held: &Arc<Held>, reserved: usize) -> bool {
         let mut lost = Vec::new();
@@ -98,7 +98,7 @@ impl Budget {
             lost.push(lock(&entry.held.bytes).take());
         }
         drop(all);
-        // Freeing so much memory takes time, for which the lock is not needed.
+        // Freeing so much memory takes time, and the lock is not needed for it.
         drop(lost);
         goes_on
     }
@@ -129,7 +129,7 @@ impl Partial {
         Partial::within(&BUDGET, whole, limit, sender)
     }
 
-    /// The same in a budget of its own, for tests.
+    /// As [`Partial::begin`], in a budget of its own, for tests.
     fn within(budget: &'static Budget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(Held { bytes: Mutex::new(Some(Vec::new())), fed });
@@ -142,13 +142,13 @@ impl Partial {
         self.have
     }
 
-    /// Returns how many bytes are still to come.
+    /// Returns how many bytes are missing.
     pub fn missing(&self) -> usize {
         self.whole - self.have
     }
 
-    /// Lets `fill` append bytes to what has arrived: at most as many as it is told, for which there
-    /// is room. `fill` returns how many it appended.
+    /// Lets `fill` append at most the given number of bytes, for which there is room, to those that
+    /// have arrived. `fill` returns how many it appended.
     ///
     /// # Errors
     /// `OutOfMemory` where the process has none; `Disconnected` where the budget took the message
@@ -181,7 +181,7 @@ impl Partial {
         filled
     }
 
-    /// The same for bytes that were read already, of which no more are given than are missing.
+    /// As [`Partial::append`], for bytes that were already read, at most as many as are missing.
     pub fn extend(&mut self, mut from: &[u8]) -> Result<()> {
         while !from.is_empty() {
             let appended = self.append(|bytes, most| {
@@ -194,7 +194,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Returns the bytes. The caller knows that all have arrived.
+    /// Returns the bytes; all of them must have arrived.
     pub fn finish(self) -> Result<Vec<u8>> {
         lock(&self.held.bytes).take().ok_or_else(|| self.lost())
     }
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn room_grows_with_what_has_come_and_ends_with_the_message() {
+    fn memory_grows_with_received_bytes_and_is_released_with_the_message() {
         let budget = budget();
         let mut partial = Partial::within(budget, 50 * MIB + 3, LIMIT, OURS);
         assert_eq!(counted(budget), 0, "an announcement costs nothing");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_not_there_is_out_of_memory() {
+    fn exhausted_memory_is_out_of_memory() {
         let mut partial = Partial::within(budget(), isize::MAX as usize, u64::MAX, OURS);
         partial.have = 1 << 61;
         partial.reserved = partial.have;

@@ -1,8 +1,8 @@
-//! A place: the name of an endpoint in a directory, and the questions that may be asked about it.
+//! A place: the name of an endpoint in a directory, and the questions about it that need no driver.
 //!
 //! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket
 //! under another name and renames it: so the name appears whole or not at all. When the owner dies,
-//! the kernel releases the lock and the next listener removes what it left. Taking a name is in
+//! the kernel releases the lock and the next listener removes its files. Taking a name is in
 //! `claim`, and the removal of stale files in `sweep`.
 
 use std::os::fd::AsFd;
@@ -23,16 +23,16 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
 use crate::sys::socket::{self, Carries};
 
-/// Who may use what is made for an endpoint.
+/// The access rights of the files and sockets of an endpoint.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access {
     /// The mode of files, pipes and sockets; `None` for that of the directory.
     pub mode: Option<u32>,
     /// The group; `None` for that of the process or the directory.
     pub group: Option<u32>,
-    /// What peers may send over a socket.
+    /// The ancillary data that peers may send over a socket.
     pub carries: Carries,
-    /// Whether other processes of the same user may listen there as well.
+    /// Whether other processes of the same user may listen there, too.
     pub shared: bool,
 }
 
@@ -68,8 +68,8 @@ impl Place {
         self.directory.path().join(&self.file)
     }
 
-    /// Explains a refusal of the kernel (`EACCES`, `EPERM`): which user may not do `what`, whose
-    /// the file is, its mode, and the remedy. Returns any other error unchanged.
+    /// Explains a refusal of the kernel (`EACCES`, `EPERM`): the user, the refused action `what`,
+    /// the owner of the file, its mode, and the remedy. Returns any other error unchanged.
     pub fn denied(&self, what: &str, error: Error) -> Error {
         if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
             return error;
@@ -98,9 +98,8 @@ impl Place {
     /// `timeout`. Blocks for at most that long.
     pub fn is_answered(&self, timeout: Duration) -> Result<bool> {
         match self.connect(Carries::Bytes, Duration::ZERO) {
-            // A process that is just ending may still have a queue to connect to, and closes the
-            // connection as it goes. A living acceptor gives a new connection seconds to send its
-            // hello.
+            // A process that is ending may still have a queue to connect to, and then closes the
+            // connection. A living acceptor gives a new connection seconds to send its hello.
             Ok(None) => Ok(true),
             Ok(Some(newcomer)) => {
                 let mut waiting = Waiting::until(Deadline::after(timeout));
@@ -117,13 +116,13 @@ impl Place {
     }
 
     /// Notes that this process waits for an owner of the name, until the lock is dropped. Any
-    /// number of processes may do so at once. A publisher that is about to end serves them first.
+    /// number of processes may do so at once. A publisher serves them before it ends.
     pub fn await_owner(&self) -> Result<Lock> {
         lock::share(&self.directory, &self.awaited())
     }
 
-    /// Returns whether a process of this user waits for an owner of the name. What another user
-    /// notes delays no program.
+    /// Returns whether a process of this user waits for an owner of the name. Other users' notes do
+    /// not delay any program.
     pub fn is_awaited(&self) -> Result<bool> {
         lock::is_shared(&self.directory, &self.awaited())
     }
@@ -141,8 +140,7 @@ impl Place {
     /// Removes the socket at the name; returns whether there was one.
     ///
     /// # Errors
-    /// `Corrupt` where something else than a socket lies there: no listener left that, and it
-    /// stays.
+    /// `Corrupt` where anything but a socket lies there: no listener left that, and it stays.
     pub fn remove_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };

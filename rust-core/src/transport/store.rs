@@ -1,5 +1,5 @@
 //! A place that keeps what was published, so that publisher and subscriber need not run at the same
-//! time: what `file` and `journal` implement for `publish`.
+//! time: the interface of `file` and `journal` to `publish`.
 //!
 //! A file has the newest value alone. A journal has a *history*: records with consecutive numbers
 //! in segments, which readers may start at any record and which [`Retention`] deletes from the old
@@ -101,7 +101,7 @@ pub struct History {
     /// The number of the last record on the disk; one below the first segment where there is no
     /// record.
     pub last: u64,
-    /// The machine whose history this one repeats; `None` for one of this machine.
+    /// The machine of the original history, for a replica; `None` for a history of this machine.
     pub machine: Option<String>,
 }
 
@@ -187,7 +187,7 @@ pub trait Replicates: Send + std::fmt::Debug {
     /// `NoSpace`, which leaves the replica as it was.
     fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()>;
 
-    /// Deletes what the original history no longer has: records below this number, as far as they
+    /// Deletes records below this number, which the original history no longer has, as far as they
     /// fill segments.
     fn retire_before(&mut self, first: u64) -> Result<()>;
 }
@@ -210,11 +210,12 @@ pub trait StoreWriter: Send + Sync {
     /// Returns how many programs read it now under a name.
     fn subscribers(&self) -> usize;
 
-    /// Gives the name away.
+    /// Gives up the name.
     fn close(&self);
 }
 
-/// The reading end of a store. What has no description here is in the transport contract.
+/// The reading end of a store. Methods without a description here are described in the transport
+/// contract.
 pub trait StoreReader: Send {
     /// Returns the next value that this reader has not returned yet, or `None`.
     fn try_recv(&mut self) -> Result<Option<Incoming>>;
@@ -227,19 +228,19 @@ pub trait StoreReader: Send {
     /// The number is one of the last two that were returned.
     fn consumed(&mut self, sequence: u64) -> Result<()>;
 
-    /// Returns whether a gap between two numbers still has to be reported as lost messages.
+    /// Returns whether the caller has to report a gap between two numbers as lost messages.
     fn has_gaps(&self) -> bool;
 
     /// Returns whether the reader keeps its position after an error, and after `Disconnected` waits
     /// for the next store at its place.
     fn goes_on(&self) -> bool;
 
-    /// Returns why there is no value, where there is more to say than that none came.
+    /// Returns the reason why there is no value, where it is not simply that none was written.
     fn why_nothing(&self) -> Option<Error>;
 
-    /// Announces a sleep; true where a value is there after all.
+    /// Announces a sleep; returns true if a value has arrived in the meantime.
     fn park(&mut self) -> Result<bool>;
 
-    /// Returns what to sleep on.
+    /// Returns the descriptors to sleep on.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 }

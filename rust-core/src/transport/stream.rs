@@ -1,5 +1,5 @@
-//! A connection as bytes in order, in both directions: what a hello, and then the frames of a link,
-//! go over where no memory is shared.
+//! A connection as bytes in order, in both directions: it carries a hello, and then the frames of a
+//! link where no memory is shared.
 //!
 //! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking
 //! connection. Only [`Stream::wait_room`] blocks; `read` and `write` return `None` where they
@@ -35,7 +35,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Reads what is there. `Some(0)` is the end, `None` means that nothing is there yet.
+    /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
     #[inline]
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
@@ -45,7 +45,7 @@ impl Stream {
         }
     }
 
-    /// Appends to a list what is there: at most `most` bytes, for which the list has room.
+    /// Appends the available bytes to a list: at most `most`, for which the list has room.
     pub fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
         /// Bytes that are zeroed before a read into initialised memory: few enough to stay in a
         /// cache.
@@ -73,7 +73,7 @@ impl Stream {
         }
     }
 
-    /// The same for one slice, which costs the kernel less than a list of one.
+    /// As [`Stream::write`] for one slice, which costs the kernel less than a list of one.
     #[inline]
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
@@ -100,7 +100,7 @@ impl Stream {
         }
     }
 
-    /// Writes with descriptors that go along with the first byte.
+    /// Writes bytes, and sends descriptors with the first of them.
     ///
     /// # Errors
     /// `Internal` where descriptors are given and the stream is no Unix socket.
@@ -112,7 +112,7 @@ impl Stream {
         }
     }
 
-    /// Returns what to sleep on for reading.
+    /// Returns the descriptor to sleep on for reading.
     pub fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
@@ -120,7 +120,7 @@ impl Stream {
         }
     }
 
-    /// Returns what to sleep on for writing.
+    /// Returns the descriptor to sleep on for writing.
     pub fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),

@@ -1,4 +1,4 @@
-//! Removal of the stale files that dead processes left at a name. `place` answers who owns a name.
+//! Removal of the stale files that dead processes left at a name. `place` finds the owner of a name.
 //!
 //! `ls`, `clean` and the doctor call this for each name of a directory. Everything is removed under
 //! the lock of the name, so that no process takes the name meanwhile, and only files of this user
@@ -35,7 +35,7 @@ fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
 
 /// Removes the stale files of this user; those of another user stay and are noted in the result.
 ///
-/// `begun` is false where the caller has seen that no temporary file exists for this name: to look
+/// `begun` is false where the caller has seen that no temporary file exists for this name: a search
 /// for one reads the whole directory, which would be quadratic in the number of names.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let driver = driver_of(place);
@@ -55,7 +55,7 @@ pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     Ok(swept)
 }
 
-/// The same, and also removes a place that keeps no message any more.
+/// As [`sweep`], and also removes a place that keeps no message any more.
 pub fn clean(place: &Place, begun: bool) -> Result<Swept> {
     let driver = driver_of(place);
     let mut swept = sweep(place, begun)?;

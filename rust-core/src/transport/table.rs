@@ -1,7 +1,7 @@
 //! The transports of this build, one line each. Nothing else in the core lists them.
 //!
 //! A name without a transport belongs to the first line. `kind`, `endpoint` and every layer above
-//! find a transport through this table, so that a build without one of them needs no other change.
+//! find a transport through this table, so a build without one of them needs no other change.
 
 use super::driver::{ConnectionDriver, ConnectionlessDriver, Driver};
 use super::endpoint::Endpoint;
@@ -52,7 +52,7 @@ impl Transport {
 
     /// Returns the implementation of this transport.
     pub(crate) fn driver(self) -> &'static dyn Driver {
-        // Each kind that there is comes from this table.
+        // Every kind is in this table.
         drivers().find(|driver| driver.kind().name == self.name()).unwrap_or_else(default_driver)
     }
 
@@ -83,7 +83,7 @@ pub fn can_listen(endpoint: &Endpoint) -> Result<bool> {
 }
 
 /// Returns the name that a file belongs to: `lab.fifo` for `lab.fifo.reply`, and the file itself
-/// where no transport knows better.
+/// where it belongs to no other name.
 pub fn name_of(file: &str) -> &str {
     drivers().find_map(|driver| driver.name_of(file)).unwrap_or(file)
 }
@@ -94,7 +94,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[test]
-    fn every_transport_suits_some_pattern_and_says_why_not_the_others() {
+    fn every_transport_supports_a_pattern_and_gives_reasons_against_the_others() {
         for transport in Transport::all() {
             let can = transport.capabilities();
             assert!(can.channel || can.request || can.publish, "{transport:?}");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_have_the_table() {
+    fn documents_have_the_table() {
         // The ninth transport exists in tests alone.
         let documented = Transport::all().filter(|transport| transport.name() != "abstract");
         let rows = documented.map(|transport| {

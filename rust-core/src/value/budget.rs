@@ -1,8 +1,8 @@
 //! The memory budget of decoding one value: bytes are counted before they are allocated.
 //!
-//! [`Meter`](super::Meter) owns a [`Budget`] for each message and counts with it what the tree of
-//! the value takes and what a decoder needs beside it. The sizes are computed, not measured: each
-//! constant and function here must be at least what the allocation takes, and
+//! [`Meter`](super::Meter) owns a [`Budget`] for each message and counts with it the memory of the
+//! value's tree and of the decoder. The sizes are computed, not measured: each constant and
+//! function here must be at least the size of the allocation, and
 //! `rust-core/tests/decode_memory.rs` compares them with a counting allocator.
 
 use super::tree::{Map, Value};
@@ -24,7 +24,7 @@ pub(super) const ITEM: u64 = size_of::<Value>() as u64;
 /// its share of the hash table.
 const ENTRY: u64 = (size_of::<String>() + size_of::<Value>()) as u64;
 
-/// The size of a map's key index beside its table, in bytes: what the `Box` of it holds.
+/// The size of a map's key index beside its table, in bytes: the content of its `Box`.
 const TABLE: u64 = 64;
 
 /// Returns the bytes that the list of an array of `items` values takes.
@@ -101,7 +101,7 @@ impl Budget {
     }
 }
 
-/// Returns the `TooLarge` error of a limit: its name, the quantity asked for, the limit, and the
+/// Returns the `TooLarge` error of a limit: its name, the requested quantity, the limit, and the
 /// unit.
 #[cold]
 pub(super) fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {

@@ -1,7 +1,7 @@
 //! `ValueBuilder`: the Sink that builds a value as a tree in memory.
 //!
 //! Decoders drive it, and so does the resolution of escapes in serde trees. It trusts the order of
-//! events that [`Sink`] promises and answers `Internal` where a source breaks it. Limits are not
+//! events that [`Sink`] promises and returns `Internal` where a source breaks it. Limits are not
 //! its concern: a [`super::Meter`] stands in front of it wherever bytes of a peer are decoded.
 
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub struct ValueBuilder {
     done: Option<Value>,
 }
 
-/// An array or map whose end has not come.
+/// An array or map that is not closed yet.
 enum Open {
     /// An array with the items that it has so far.
     Array(Vec<Value>),
@@ -41,7 +41,7 @@ enum Open {
 const SHARE_FROM: usize = 512;
 
 /// The most items that are reserved for an announced length. Without a [`super::Meter`] in front
-/// the length is only a claim; beyond this the list grows as items come.
+/// the length is only a claim; beyond this the list grows with the items.
 const RESERVE: usize = 1 << 20;
 
 impl ValueBuilder {
@@ -56,7 +56,7 @@ impl ValueBuilder {
         ValueBuilder { origin: Some(origin.into()), ..ValueBuilder::default() }
     }
 
-    /// Returns the value, once all its events have come. `Internal` where some are missing.
+    /// Returns the value, once all its events were received. `Internal` where some are missing.
     pub fn finish(self) -> Result<Value> {
         match self.done {
             Some(value) if self.innermost.is_none() => Ok(value),

@@ -102,8 +102,8 @@ enum Open {
 
 /// The Sink in front of an encoding that lacks some values: writes those as escapes.
 ///
-/// A map of one entry is held back until its key comes, because the key decides whether the map has
-/// to be wrapped in `$map`.
+/// A map of one entry is held back until its key is known, because the key decides whether the map
+/// has to be wrapped in `$map`.
 pub(crate) struct Escape<P> {
     /// The encoding.
     plain: P,

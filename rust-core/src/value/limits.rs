@@ -82,8 +82,8 @@ pub enum Keys {
 /// everything else on.
 ///
 /// The memory for the items of an array or map is counted where it begins, so a sink may reserve it
-/// at once; text, bytes and arrays are counted where they come, and so is what a decoder
-/// [holds](Sink::hold) beside the value.
+/// at once; text, bytes and arrays are counted where they appear, and so are the bytes that a
+/// decoder [holds](Sink::hold) beside the value.
 ///
 /// Encoders write a length before what it counts, so a source that sends more or fewer items than
 /// it announced would make a message that no receiver can read; it gets `Internal` instead.
@@ -97,7 +97,7 @@ pub struct Meter<S> {
     budget: Budget,
     /// The keys of the open maps; unused where `keys` is `Trust`.
     seen: SeenKeys,
-    /// What the innermost array or map still has to receive.
+    /// The items that the innermost array or map still has to receive.
     expected: Expected,
     /// The same of the arrays and maps around it.
     outer: Stack<Expected>,
@@ -106,7 +106,7 @@ pub struct Meter<S> {
 /// The items that an array or map has announced and not received.
 #[derive(Clone, Copy)]
 struct Expected {
-    /// The number of items, or of keys, to come.
+    /// The number of remaining items, or of keys.
     remaining: usize,
     /// Whether it is a map: then keys are counted, and not values.
     map: bool,
@@ -260,7 +260,7 @@ impl<S: Sink> Sink for Meter<S> {
     }
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
-        // One that is too long comes again, as `key`, and is refused there.
+        // A key that is too long is received again, as `key`, and refused there.
         if key.len() > self.limits.key || !self.inner.known_key(key)? {
             return Ok(false);
         }

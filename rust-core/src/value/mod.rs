@@ -16,7 +16,7 @@
 //! | classes that bindings make of schemas while a program runs | [`plan`] |
 //! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
 //!
-//! Nothing here performs input or output, and nothing knows an encoding: a codec drives a Sink to
+//! Nothing here performs input or output or depends on an encoding: a codec drives a Sink to
 //! decode and is one to encode. `tree` is at the bottom, because Value and Map contain each other;
 //! the modules that build, search and check them use it.
 

@@ -1,4 +1,4 @@
-//! The keys that the open maps have had, so that a repeated key is found.
+//! The keys of the open maps, to find repeated ones.
 //!
 //! A [`Meter`](super::Meter) that checks keys calls `open`, `insert` and `close` as maps begin, get
 //! keys and end. All open maps share two buffers: a map's keys are the ones behind its start, and
@@ -45,7 +45,7 @@ struct Key {
     end: usize,
 }
 
-/// A map whose end has not come.
+/// A map that is not closed yet.
 struct OpenMap {
     /// The offset of its first key in the text.
     text: usize,

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// Receives one value as a sequence of events.
 ///
-/// An encoder is a Sink, and so is whatever builds a value: [`crate::Value`], a Python object, a PHP zval. A decoder
+/// An encoder is a Sink, and so is every builder of a value: [`crate::Value`], a Python object, a PHP zval. A decoder
 /// drives one. The caller keeps these promises, and a Sink may rely on them:
 ///
 /// - exactly one value is sent; inside an array, `len` values; inside a map, `len` times a key and its value;
@@ -76,13 +76,13 @@ pub trait Sink {
         let _ = key;
         Ok(false)
     }
-    /// Receives the key of the next value, which the caller knows to be new to the map: taken as
-    /// [`Sink::key`] takes it, without a search among the map's keys.
+    /// Receives the key of the next value, which must be new to the map: as [`Sink::key`], without
+    /// a search among the map's keys.
     fn new_key(&mut self, key: &str) -> Result<()> {
         self.key(key)
     }
-    /// Counts bytes that a decoder is about to allocate beside the value, such as for text that
-    /// comes in pieces. Sinks without a limit on memory need not implement it.
+    /// Counts bytes that a decoder is about to allocate beside the value, such as for text in
+    /// pieces. Sinks without a limit on memory need not implement it.
     ///
     /// # Errors
     ///

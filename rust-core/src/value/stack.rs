@@ -1,7 +1,7 @@
 //! A stack of small items that allocates nothing for shallow values.
 //!
-//! Sinks use it for what they know about each open array and map, innermost last. The first 8 items
-//! are in the struct itself, deeper ones in a `Vec`. The limits on depth bound its length.
+//! Sinks use it for the state of each open array and map, innermost last. The first 8 items are in
+//! the struct itself, deeper ones in a `Vec`. The limits on depth bound its length.
 
 /// A stack whose first items are in place.
 pub(crate) struct Stack<T> {

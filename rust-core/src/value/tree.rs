@@ -131,7 +131,7 @@ impl Value {
         Value::Map(entries.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 
-    /// Returns the `WrongType` error where `asked` was asked for.
+    /// Returns the `WrongType` error where `asked` was requested.
     #[cold]
     fn wrong_type(&self, asked: &str) -> Error {
         Error::new(ErrorKind::WrongType, format!("{} is there, {asked} was asked for", self.type_name()))

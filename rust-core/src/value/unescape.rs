@@ -1,8 +1,8 @@
 //! Decodes the escapes of JSON, BSON and Smile back to values: see `escape` for the rule.
 //!
-//! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine:
-//! the state says what the next event means, and the stack of open containers says which state
-//! follows an end. A map of one entry is held back until its key shows whether it is an escape.
+//! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine: the state
+//! determines the meaning of the next event, and the stack of open containers the state after an end. A map of one
+//! entry is held back until its key shows whether it is an escape.
 //! Bytes come from a peer: content that an escape cannot have is `Malformed`, also where a map
 //! merely looks like an escape, since a sender writes such a map inside `$map`.
 
@@ -39,7 +39,7 @@ enum State {
     EndOfPair,
 }
 
-/// A container whose end has not come.
+/// A container that is not closed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Open {
     /// An array or map that was passed on.
@@ -83,8 +83,7 @@ impl<S: Sink> Unescape<S> {
         self.inner
     }
 
-    /// The same for an encoding whose top is always a map: `{"$value": …}` there stands for the
-    /// value.
+    /// As the plain one, for an encoding whose top is always a map: `{"$value": …}` there represents the value.
     pub(crate) fn with_wrapped_top(self) -> Unescape<S> {
         Unescape { wrapped_top: true, ..self }
     }
@@ -113,7 +112,7 @@ impl<S: Sink> Unescape<S> {
         };
     }
 
-    /// Returns the `Malformed` error of an event that cannot come in this state.
+    /// Returns the `Malformed` error of an event that is not allowed in this state.
     #[cold]
     fn misplaced(&self, found: &str) -> Error {
         malformed(match self.state {

@@ -1,4 +1,5 @@
-//! Each case in a process of its own, with its own directories: what it leaves there and what it still holds is looked at.
+//! Runs each case in a process of its own, with its own directories, and checks what it leaves there and what it still
+//! holds.
 
 use std::fs::{read_dir, read_to_string};
 use std::process::Command;
@@ -52,7 +53,7 @@ fn start(nature: &Nature, name: &str) {
     let said = || format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{}\n{}", out.status, said());
     assert!(said().contains("1 passed"), "no test is called {}: {}", test_name(nature, name), said());
-    // Its process has gone, and nothing of it is in the way of anybody.
+    // Its process has ended and left no files.
     let left = names(&folder.path().join("run"));
     let stale: Vec<_> =
         left.iter().filter(|name| name.contains(".new.") || name.starts_with(".owner.")).collect();
@@ -72,14 +73,14 @@ fn play(nature: &'static Nature, case: fn(&Place)) {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     // SAFETY: no handler is involved: the signal ends a process that hangs.
     unsafe { libc::alarm(SECONDS) };
-    // What is made once for the life of a process is made before anything is counted.
+    // Objects that live as long as the process are made before anything is counted.
     Place::new(nature).works();
     registry::list().unwrap();
     nothing_is_left(nature);
     let before = held();
     case(&Place::new(nature));
     nothing_is_left(nature);
-    // Threads of the library may still be closing what was left to them.
+    // Threads of the library may still be closing objects.
     let began = Instant::now();
     while held() > before {
         assert!(began.elapsed() < SOON, "held before: {before:?}, after: {:?}: {:#?}", held(), descriptors());
@@ -87,7 +88,7 @@ fn play(nature: &'static Nature, case: fn(&Place)) {
     }
 }
 
-/// Nothing is left that somebody would have to remove. An empty spool, which stays for those who come back to it, may go.
+/// Checks that no files are left. An empty spool, which stays for returning clients, is allowed.
 fn nothing_is_left(nature: &'static Nature) {
     let mut cleaned = registry::clean().unwrap().removed;
     cleaned.retain(|endpoint| {
@@ -97,7 +98,7 @@ fn nothing_is_left(nature: &'static Nature) {
     assert_eq!(cleaned, [""; 0]);
 }
 
-/// Descriptors of this process, and what is mapped of memory files and of files in its directories.
+/// Returns the descriptors of this process, its mapped memory files, and its mapped files in its directories.
 fn held() -> [usize; 2] {
     let ours = std::env::var("LINKSPAN_DIR").unwrap();
     let ours = ours.trim_end_matches("run");

@@ -1,4 +1,4 @@
-//! What is carried: every message whole, in order, once, up to the limit, and not faster than it is read.
+//! Delivery: every message whole, in order, once, up to the limit, and not faster than it is read.
 
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub fn order(place: &Place) {
             assert_eq!(tx.send(&Value::Int(i)).unwrap(), i as u64);
             receive(i);
         }
-        // What nobody has read is overwritten, and whoever reads next is told how much that was.
+        // Unread values are overwritten, and the next reader gets their number.
         for i in COUNT + 1..=COUNT + 5 {
             tx.send(&Value::Int(i)).unwrap();
         }
@@ -108,7 +108,7 @@ pub fn one_over_a_limit(place: &Place) {
         }
         assert!(error.text().contains("limit"), "says what can be changed: {error}");
     }
-    // What was refused has no number, and the next one is not harmed.
+    // A refused message has no number, and the next one is not affected.
     assert_eq!(tx.send(&Value::Int(2)).unwrap(), 2);
     assert_eq!(rx.number(), 2);
     a_receiver_with_a_smaller_limit(&place.another(), limit);
@@ -183,7 +183,7 @@ pub fn back_pressure(place: &Place) {
         assert!(sent < 10_000, "a queue that never fills");
     }
     for i in 1..=sent {
-        // Of the last one, part may still be with us: every look at the way out brings more of it away.
+        // A part of the last one may still be buffered here: every poll flushes more of it.
         tx.look_out();
         let message = rx.recv().unwrap();
         assert_eq!(message.sequence(), i);
@@ -195,8 +195,8 @@ pub fn back_pressure(place: &Place) {
     assert_eq!(rx.recv().unwrap().sequence(), sent + 1);
 }
 
-/// Where values are kept by themselves, a publisher goes on whoever reads: a reader that comes later finds all of
-/// them, or is told how many were overwritten.
+/// Where values are stored, a publisher never waits for readers: a later reader gets all of them, or the number of
+/// overwritten ones.
 fn nobody_is_waited_for(place: &Place) {
     const COUNT: u64 = 300;
     let place = place.another();

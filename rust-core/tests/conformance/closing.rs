@@ -1,4 +1,5 @@
-//! Closing in every state: it ends what waits, gives the name away, and says what was not consumed, where anybody knows.
+//! Closing in every state: it ends waiting calls, gives up the name, and reports unconsumed messages where they are
+//! known.
 
 use std::thread;
 
@@ -21,7 +22,7 @@ fn rx_is_closed(place: &Place, rx: &Rx) {
     rx.close(SOON).unwrap();
 }
 
-/// Before anything was sent, with and without somebody on the other side.
+/// Closes before anything was sent, with and without a peer.
 pub fn close_when_fresh(place: &Place) {
     let alone = place.try_hold().unwrap();
     alone.close().unwrap();
@@ -35,7 +36,7 @@ pub fn close_when_fresh(place: &Place) {
         let dialled = Channel::dial(&place.endpoint, &Options::default()).unwrap();
         dialled.close(SOON).unwrap();
         tells(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
-        // The closed ones live on and hold nothing; a spool takes what is sent, whether somebody serves it or not.
+        // The closed objects live on and hold nothing; a spool accepts messages with and without a server.
         let sender = place.try_tx(&[], MOMENT);
         match place.nature.unread {
             Unread::InPlace => drop(sender.unwrap()),
@@ -45,7 +46,7 @@ pub fn close_when_fresh(place: &Place) {
     place.works();
 }
 
-/// Whoever sends closes while messages have still to be read.
+/// The sender closes while messages are unread.
 pub fn close_with_unread(place: &Place) {
     let (tx, rx) = place.pair();
     for i in 1..=3 {
@@ -71,7 +72,7 @@ pub fn close_with_unread(place: &Place) {
     a_reader_closes(&place.another());
 }
 
-/// Whoever receives closes while messages have still to be read: it has consumed what it was given.
+/// The receiver closes while messages are unread: it has consumed the delivered ones.
 fn a_reader_closes(place: &Place) {
     let (tx, rx) = place.pair();
     for i in 1..=3 {
@@ -89,7 +90,7 @@ fn a_reader_closes(place: &Place) {
     }
     let (_tx, rx) = place.pair();
     match place.nature.unread {
-        // A subscriber that closes has not said that it was done with what it was given last.
+        // A subscriber that closes has not acknowledged the last delivered value.
         Unread::InPlace if !place.nature.channels => (1..=3).for_each(|i| assert_eq!(rx.number(), i)),
         Unread::InPlace => (2..=3).for_each(|i| assert_eq!(rx.number(), i)),
         Unread::NewestInPlace => assert_eq!(rx.number(), 3),
@@ -98,7 +99,7 @@ fn a_reader_closes(place: &Place) {
     rx.is_empty();
 }
 
-/// Another thread waits for a message, with somebody on the other side and without.
+/// Another thread waits for a message, with and without a peer.
 pub fn close_while_receiving(place: &Place) {
     for alone in [false, true] {
         let (waits, waiting) = support::told_while_waiting();
@@ -135,7 +136,7 @@ pub fn close_while_sending(place: &Place) {
     let payload = raw(vec![7; 100_000]);
     if !place.nature.fills_up {
         let tx = place.try_tx_with(&waits, SOON).unwrap();
-        // Publishing waits for nobody, so that there is nothing to end.
+        // Publishing never waits, so there is nothing to end.
         for _ in 0..50 {
             tx.send_payload(&payload, SOON).unwrap();
         }
@@ -155,12 +156,12 @@ pub fn close_while_sending(place: &Place) {
             }
         });
         waiting.recv_timeout(SOON).unwrap();
-        // Nobody will consume what was sent: how that is told is the matter of another case.
+        // The sent messages will not be consumed: another case checks the error.
         let _ = tx.close(MOMENT);
         tells(&sending.join().unwrap(), ErrorKind::InvalidState, place);
     });
     tx_is_closed(place, &tx);
-    // What was taken over before that comes whole; nobody wonders about the rest.
+    // Messages accepted before arrive whole; the others are not checked.
     while let Ok(message) = rx.recv_within(MOMENT) {
         assert_eq!(message.body().len(), 100_000);
     }
@@ -174,7 +175,7 @@ pub fn close_after_the_other(place: &Place) {
         while rx.recv().unwrap().value().unwrap() != &Value::from(first) {}
         thread::scope(|s| match first {
             "tx" => {
-                // It waits until the other has said that it has consumed everything, which is when that closes.
+                // It waits until the peer has acknowledged everything, which happens when the peer closes.
                 let closing = s.spawn(|| tx.close(SOON).unwrap());
                 rx.close(SOON).unwrap();
                 closing.join().unwrap();

@@ -1,4 +1,4 @@
-//! Bytes of a program that does not keep the rules, in each transport's own medium: a clear error, nobody else is harmed.
+//! Invalid bytes of a hostile program, in each transport's own medium: a clear error, and no harm to others.
 
 use std::fs::{self, File, OpenOptions, read_dir, read_link, read_to_string};
 use std::io::{Read, Write};
@@ -30,7 +30,7 @@ pub fn garbage(place: &Place) {
     }
 }
 
-/// A stranger that says no hello, while two talk.
+/// A program sends no hello, while two others exchange messages.
 fn first_words(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
@@ -45,7 +45,7 @@ fn first_words(place: &Place) {
                 answered(&mut stream)
             }
             "fifo" => {
-                // Here it gets no answer: what it says stays in a pipe until a hello comes.
+                // It gets no answer here: its bytes stay in a pipe until a hello arrives.
                 OpenOptions::new().write(true).open(place.path()).unwrap().write_all(words).unwrap();
                 Vec::new()
             }
@@ -63,15 +63,15 @@ fn first_words(place: &Place) {
     }
     rx.is_empty();
     drop(tx);
-    // Whoever comes next is not taken for the stranger.
+    // The next client is not mistaken for it.
     carries(&place.tx(), &rx);
 }
 
-/// What comes back until the other side closes.
+/// Returns the bytes received until the other side closes.
 fn answered(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        // It closed without reading all that we had said.
+        // It closed without reading everything.
         Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
         read => drop(read.unwrap()),
     }
@@ -105,7 +105,7 @@ fn in_a_link(place: &Place) {
     hears.is_empty();
 }
 
-/// The part of that peer: one message, and then nonsense in everything that leads to the other side.
+/// The part of the hostile peer: one message, and then invalid bytes into everything that leads to the other side.
 pub fn play(place: &Place, say: fn(&str), wait: fn()) {
     let tx = place.try_tx(&[("client_id", "stranger".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();
@@ -118,12 +118,12 @@ pub fn play(place: &Place, say: fn(&str), wait: fn()) {
         let Ok(leads_to) = read_link(entry.path()) else { continue };
         let leads_to = leads_to.display().to_string();
         let number = entry.file_name().into_string().unwrap().parse().unwrap();
-        // SAFETY: nobody closes a descriptor here: this thread is the only one that works.
+        // SAFETY: no thread closes a descriptor meanwhile: this one is the only one.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         if leads_to.contains("eventfd") {
             eventfds.push(fd);
         } else if leads_to.starts_with("socket:") || leads_to.contains(".fifo") {
-            // What cannot be written to is an end that is read, or a socket of the library's own.
+            // A descriptor that cannot be written to is a reading end, or a socket of the library's own.
             let _ = rustix::io::write(fd, &[WORDS, WORDS, WORDS].concat());
         }
     }
@@ -134,7 +134,7 @@ pub fn play(place: &Place, say: fn(&str), wait: fn()) {
     wait();
 }
 
-/// Overwrites the rings of this process, behind the page that says what they are.
+/// Overwrites the rings of this process, behind the page with their description.
 fn write_into_own_memory() {
     let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
     let maps = read_to_string("/proc/self/maps").unwrap();
@@ -207,7 +207,7 @@ fn behind_a_journal(place: &Place) {
     };
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
-    // Nobody acknowledged it, so that nobody reads it; the next message stands over it.
+    // It was never acknowledged, so it is not read; the next message overwrites it.
     add(place);
     rx.is_empty();
     carries(&tx, &rx);
@@ -219,7 +219,7 @@ fn behind_a_journal(place: &Place) {
     damaged_messages(&place.another(), segment);
 }
 
-/// What was acknowledged and does not give its check sum any more is told once, and the next message is read.
+/// An acknowledged record with a wrong checksum is reported once, and the next message is read.
 fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBuf) {
     let (tx, rx) = place.pair();
     for text in ["the first", "the second", "the third"] {

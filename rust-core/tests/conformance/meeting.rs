@@ -1,4 +1,4 @@
-//! How two sides meet: in either order, with nobody there, with somebody there already; and what goes the other way.
+//! Connecting: in either order, without a peer, with a name in use; and messages in the opposite direction.
 
 use std::thread;
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub fn two_listeners(place: &Place) {
     tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
     first.rx().close(SOON).unwrap();
     first.tx().close(SOON).unwrap();
-    // Who has closed lives on, and has given the name away.
+    // The closed object lives on, and has given up the name.
     drop(place.try_hold().unwrap());
 }
 
@@ -118,7 +118,7 @@ pub fn both_ways_and_calls(place: &Place) {
     assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("between"));
     let not_a_request = a.reply(&ping, &Value::Null, SOON).unwrap_err();
     tells(&not_a_request, ErrorKind::InvalidState, place);
-    // What the transport cannot do is refused before anything is made or sent.
+    // Unsupported options are refused before anything is created or sent.
     let other = place.another();
     refused(
         Channel::open(&other.endpoint, &options(&[("delivery", "durable".into())]), SOON)
@@ -127,7 +127,7 @@ pub fn both_ways_and_calls(place: &Place) {
     );
 }
 
-/// What keeps messages can promise that; something else is not for it.
+/// The option is for transports that store messages; others refuse it.
 fn refused_otherwise(place: &Place) -> linkspan::Error {
     let lists = options(&[("allow_uids", vec![0i64].into())]);
     Channel::open(&place.another().endpoint, &lists, SOON).err().unwrap()

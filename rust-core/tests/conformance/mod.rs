@@ -1,15 +1,15 @@
-//! One suite, the same case names for every transport: what each promises, and with which words it refuses the rest.
+//! One suite with the same case names for every transport: its promises, and the texts with which it refuses the rest.
 //!
-//! Each case has one body. It runs in a process of its own, where nothing may be left when it ends: see `alone`. What
-//! a transport promises by its nature stands in `nature`, and nowhere else.
+//! Each case has one body. It runs in a process of its own, which must leave nothing when it ends: see `alone`. The
+//! differences between transports are in `nature`, and nowhere else.
 //!
 //! | cases | live in |
 //! |---|---|
-//! | what is carried | `carried` |
-//! | how two sides meet | `meeting` |
+//! | delivery | `carried` |
+//! | connecting | `meeting` |
 //! | closing in every state | `closing` |
-//! | sides that go and come again | `restarts` |
-//! | nonsense from strangers | `garbage` |
+//! | restarts of either side | `restarts` |
+//! | invalid bytes | `garbage` |
 //! | other processes, and too few descriptors | `processes`, with the parts of `roles` |
 
 mod alone;

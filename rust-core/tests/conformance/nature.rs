@@ -1,26 +1,26 @@
-//! What each transport promises by its nature, where one promises something else than another.
+//! The differences between the promises of the transports.
 
-/// What becomes of a message that was sent and not consumed when one side goes.
+/// The fate of a message that was sent and not consumed when one side ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
     /// Its sender keeps it and sends it again to the next receiver.
     WithSender,
-    /// It stays where it lies, whoever goes.
+    /// It stays where it is stored, whichever side ends.
     InPlace,
     /// The newest stays where it lies; older ones were overwritten.
     NewestInPlace,
-    /// It goes with the receiver.
+    /// It is lost with the receiver.
     Gone,
 }
 
-/// Who learns that a message is longer than its receiver takes.
+/// Which side finds that a message is longer than its receiver accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLong {
-    /// The sender, who was told the limit, before anything is sent.
+    /// The sender, which has the limit from the hello, before anything is sent.
     Sender,
-    /// The receiver, when it comes.
+    /// The receiver, when it reads the message.
     Receiver,
-    /// Whoever looks into the directory: it is kept aside.
+    /// No side: the file is kept in a directory of rejected ones.
     KeptAside,
 }
 
@@ -28,7 +28,7 @@ pub enum TooLong {
 #[derive(Debug)]
 pub struct Nature {
     pub name: &'static str,
-    /// Channels; otherwise a publisher, who holds the name, and its subscribers.
+    /// Channels; otherwise a publisher, which holds the name, and its subscribers.
     pub channels: bool,
     /// There is a way back.
     pub answers: bool,
@@ -37,16 +37,16 @@ pub struct Nature {
     pub fills_up: bool,
     /// A name has one holder.
     pub one_holder: bool,
-    /// What becomes of a message that is longer than its receiver takes.
+    /// The fate of a message that is longer than its receiver accepts.
     pub too_long: TooLong,
-    /// The longest body, where the system says so.
+    /// The longest body, where the system limits it.
     pub longest: usize,
     /// Words of the reason for which it refuses the rest.
     pub because: &'static str,
 }
 
 impl Nature {
-    /// Only the newest value is there.
+    /// Returns whether only the newest value is available.
     pub fn is_latest_only(&self) -> bool {
         self.unread == Unread::NewestInPlace
     }

@@ -1,4 +1,4 @@
-//! Other processes, and this one short of descriptors: who dies in the middle, who leaves things behind, who forks.
+//! Other processes, and this one short of descriptors: processes that die, leave files, or fork.
 
 use std::fs::{File, metadata, read_dir};
 use std::thread;
@@ -12,7 +12,7 @@ use crate::conformance::roles::{Other, Role, long};
 use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, pattern, tells};
 use crate::support::SOON;
 
-/// A sender is killed while a long message is on its way: whole messages come, and nothing else.
+/// A sender is killed while it sends a long message: whole messages arrive, and nothing else.
 pub fn half_a_frame(place: &Place) {
     let rx = place.try_rx(&[("max_message_size", Value::Int(200 << 20))]).unwrap();
     let mut victim = Other::start(place, Role::SendLong);
@@ -23,7 +23,7 @@ pub fn half_a_frame(place: &Place) {
     let before = bytes_of(&victim);
     victim.go_on();
     if matches!(place.nature.unread, Unread::InPlace | Unread::NewestInPlace) {
-        // It waits for nobody, so the moment is when its file grows.
+        // It never waits, so it is killed when its file grows.
         let began = Instant::now();
         while bytes_of(&victim) < before + (1 << 20) {
             assert!(began.elapsed() < SOON, "it never began to write");
@@ -34,7 +34,7 @@ pub fn half_a_frame(place: &Place) {
     }
     victim.kill();
     let sent = pattern(long(place.nature));
-    // First that it is gone is told, and then that nobody else is there.
+    // The first error reports the end of the peer, the next ones that there is no other.
     let mut told = Vec::new();
     while told.len() < 3 {
         match rx.recv_within(MOMENT) {
@@ -51,12 +51,12 @@ pub fn half_a_frame(place: &Place) {
 /// Bytes in the files that a process has open, with and without a name.
 fn bytes_of(other: &Other) -> u64 {
     let open = read_dir(format!("/proc/{}/fd", other.id())).unwrap();
-    // What it closes meanwhile has no size.
+    // A descriptor that it closes meanwhile has no size.
     let files = open.filter_map(|fd| metadata(fd.unwrap().path()).ok()).filter(|file| file.is_file());
     files.map(|file| file.len()).sum()
 }
 
-/// Whoever holds the name is killed; the next one takes over what that left, and so does whoever comes in between.
+/// The holder of the name is killed; the next one takes over its files, and so does one that starts in between.
 pub fn stale_leftovers(place: &Place) {
     a_beginning(place);
     for _ in 0..3 {
@@ -76,8 +76,8 @@ pub fn stale_leftovers(place: &Place) {
     }
 }
 
-/// What becomes a name, of one who was killed before it was whole. An address has none, and neither have files that are
-/// written whole.
+/// Makes the temporary file of a process that was killed before it had renamed it. An address has none, and neither has
+/// a file that is written as a whole.
 fn a_beginning(place: &Place) {
     if !place.nature.channels || place.nature.name == "tcp" {
         return;
@@ -91,12 +91,12 @@ fn a_beginning(place: &Place) {
     }
 }
 
-/// A child that inherits both sides can do nothing with them, and its end is nobody's end.
+/// A child that inherits both sides cannot use them, and its end ends no link.
 pub fn fork(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     tx.send(&Value::Int(1)).unwrap();
-    // SAFETY: the child calls what is safe in a copy of a process with other threads: the library looks at its
+    // SAFETY: the child calls only what is safe in a copy of a process with other threads: the library checks its
     // generation first, and `_exit` runs nothing else of this program.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -129,7 +129,8 @@ fn everything_is_refused(tx: &Tx, rx: &Rx) -> bool {
         && tx.close(SOON).is_ok()
 }
 
-/// Whoever held the name is killed while a child of it lives: the name is free, and nobody takes the child for it.
+/// The holder of the name is killed while a child of it lives: the name is free, and the child does not count as
+/// holder.
 fn a_child_keeps_no_name(place: &Place) {
     let mut parent = Other::start(place, Role::HoldAndFork);
     parent.says("forked");
@@ -149,7 +150,8 @@ fn with_descriptors_left<T>(count: usize, run: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Without descriptors, making something fails in the words of the table, what is there goes on, and afterwards all is well.
+/// Without descriptors, creating an object fails with the documented kind, existing ones continue, and everything works
+/// afterwards.
 pub fn descriptor_limits(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
@@ -167,7 +169,7 @@ pub fn descriptor_limits(place: &Place) {
             Ok(()) => made += 1,
             Err(error) => {
                 refused += 1;
-                // Both sides are this process, and the one that is asked may have been short as well.
+                // Both sides are this process, and the queried side may have been short of descriptors, too.
                 last = Some(error.clone());
                 let kind = error.kind();
                 assert!(

@@ -1,4 +1,4 @@
-//! Sides that go and come again: what was not consumed is where the transport's nature has it, and comes once, in order.
+//! Restarts: unconsumed messages are kept as the transport promises, and are delivered once, in order.
 
 use linkspan::ErrorKind;
 
@@ -6,7 +6,7 @@ use crate::conformance::nature::Unread;
 use crate::conformance::sides::{Ends, MOMENT, Place};
 use crate::support::SOON;
 
-/// The first three are sent, two of them are received; of those the first is consumed, which the second receive says.
+/// Sends three messages and receives two, of which the first is consumed by the second receive.
 fn three_of_which_one_is_consumed(place: &Place) -> Ends {
     let ends = Ends::new(place);
     if place.nature.is_latest_only() {
@@ -22,20 +22,20 @@ fn three_of_which_one_is_consumed(place: &Place) -> Ends {
     ends
 }
 
-/// The one that holds the name goes and comes again; its guest stays.
+/// The side that holds the name restarts; the other one stays.
 pub fn listener_restart(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_holder();
     match place.nature.unread {
         Unread::Gone => {
-            // Nobody is there: the message stays with the caller.
+            // There is no peer: the message stays the caller's.
             let error = ends.tx().send_payload(&crate::conformance::sides::raw(vec![1]), MOMENT).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotFound), "{error}");
             ends.again();
         }
         Unread::WithSender => ends.again(),
         Unread::InPlace if place.nature.channels => ends.again(),
-        // What is kept is read whether somebody writes or not.
+        // Stored messages are read with or without a writer.
         Unread::InPlace | Unread::NewestInPlace => {
             assert_eq!(ends.rx().number(), 3);
             ends.again();
@@ -51,7 +51,7 @@ pub fn listener_restart(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// The guest goes and comes again; who holds the name stays.
+/// The side that connects restarts; the one that holds the name stays.
 pub fn connector_restart(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_guest();
@@ -60,7 +60,7 @@ pub fn connector_restart(place: &Place) {
         ends.send([4]);
     }
     let expected: &[i64] = match place.nature.unread {
-        // The sender was the guest: what it had sent is there.
+        // The sender connected: its messages are stored.
         _ if place.nature.channels => &[3, 4],
         Unread::NewestInPlace => &[3],
         _ => &[2, 3, 4],
@@ -73,7 +73,7 @@ pub fn connector_restart(place: &Place) {
     }
 }
 
-/// Both go, the receiver first, and come again.
+/// Both end, the receiver first, and restart.
 pub fn both_restart(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_rx();
@@ -90,7 +90,8 @@ pub fn both_restart(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// The holder, the guest and both, in turn, each after it has closed: nothing is lost and nothing comes twice.
+/// The holder, the connecting side and both restart in turn, each after it has closed: nothing is lost or delivered
+/// twice.
 pub fn three_restarts(place: &Place) {
     let mut ends = Ends::new(place);
     let mut next = 0;
@@ -102,7 +103,7 @@ pub fn three_restarts(place: &Place) {
         }
         ends.rx().is_empty();
         let (holder, guest) = (round % 3 != 1, round % 3 != 0);
-        // Who closes has consumed what it was given.
+        // A side that closes has consumed the delivered messages.
         let (closes_rx, closes_tx) = if place.nature.channels { (holder, guest) } else { (guest, holder) };
         if closes_rx {
             ends.rx().close(SOON).unwrap();

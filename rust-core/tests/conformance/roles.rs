@@ -1,4 +1,4 @@
-//! Other processes that a case needs: this program again, with a part to play until it is told to stop, or killed.
+//! Other processes that a case needs: this program again, with a part to play until it is stopped or killed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -15,7 +15,7 @@ use crate::support::SOON;
 const ROLE: &str = "LINKSPAN_TEST_ROLE";
 const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 
-/// What another process does.
+/// The part of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Holds the name.
@@ -45,7 +45,7 @@ pub fn long(nature: &Nature) -> usize {
     nature.longest.min(40 << 20)
 }
 
-/// Another process; killed at the latest when this goes.
+/// Another process; killed at the latest when this is dropped.
 pub struct Other {
     child: Child,
     said: BufReader<ChildStdout>,
@@ -61,7 +61,7 @@ impl Other {
         Other { child, said }
     }
 
-    /// Waits until it says this.
+    /// Waits until it prints this word.
     pub fn says(&mut self, word: &str) {
         let mut line = String::new();
         while !line.trim_end().ends_with(&format!("@{word}")) {
@@ -70,7 +70,7 @@ impl Other {
         }
     }
 
-    /// Lets it go on behind what it said.
+    /// Lets it continue.
     pub fn go_on(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
@@ -79,7 +79,7 @@ impl Other {
         self.child.id()
     }
 
-    /// SIGKILL, which has to be what ends it. Gives what keeps a child of it alive.
+    /// Kills it with SIGKILL, which must be what ends it. Returns what keeps a child of it alive.
     pub fn kill(mut self) -> ChildStdin {
         let input = self.child.stdin.take().unwrap();
         self.child.kill().unwrap();
@@ -105,14 +105,14 @@ fn say(word: &str) {
     out.flush().unwrap();
 }
 
-/// Until whoever started this goes on, or has gone.
+/// Waits until the parent continues this process, or has ended.
 fn wait() {
     if std::io::stdin().lock().read(&mut [0]).unwrap() == 0 {
         std::process::exit(0);
     }
 }
 
-/// Plays the part, and does not come back.
+/// Plays the part, and does not return.
 pub fn play(nature: &'static Nature) {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     let word = std::env::var(ROLE).unwrap();
@@ -127,7 +127,7 @@ pub fn play(nature: &'static Nature) {
     std::process::exit(0);
 }
 
-/// What a child says.
+/// The word that a child prints.
 const FORKED: &[u8] = b"@forked\n";
 /// Where it reads to.
 static mut BYTE: u8 = 0;
@@ -137,8 +137,8 @@ fn hold(place: &Place, forks: bool) {
     if forks {
         // SAFETY: the child writes, reads and ends; it runs nothing else of this program.
         match unsafe { libc::fork() } {
-            // The child says it, who has let go of what is its parent's by then.
-            // SAFETY: bytes that live for ever are written, one byte is read into one byte, and then this copy ends.
+            // The child prints it, after it has released its parent's objects.
+            // SAFETY: static bytes are written, one byte is read into one byte, and then this copy ends.
             0 => unsafe {
                 libc::write(1, FORKED.as_ptr().cast(), FORKED.len());
                 libc::read(0, (&raw mut BYTE).cast(), 1);
@@ -157,7 +157,7 @@ fn send_long(place: &Place) {
     let mut options = Options::default();
     options.set("client_id", &"victim".into()).unwrap();
     options.set("max_message_size", &Value::Int(200 << 20)).unwrap();
-    // Where a sender has to wait in the middle of a message, it says so.
+    // Where a sender has to wait in the middle of a message, it prints so.
     options.on_wait = Some(Arc::new(|| {
         say("waits");
         true

@@ -11,12 +11,12 @@ use linkspan::{
 use crate::conformance::nature::Nature;
 use crate::support::SOON;
 
-/// For what does not come: long enough that it would.
+/// A wait for an event that must not happen: long enough that it would.
 pub const MOMENT: Duration = Duration::from_millis(30);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A name nobody else has.
+/// A unique name.
 #[derive(Clone)]
 pub struct Place {
     pub nature: &'static Nature,
@@ -47,7 +47,7 @@ pub fn raw(bytes: Vec<u8>) -> Payload {
     Payload::from_bytes(Encoding::Raw, bytes.into())
 }
 
-/// Bytes of which each place can be told from every other.
+/// Returns bytes in which each position differs from the others.
 pub fn pattern(size: usize) -> Vec<u8> {
     const BLOCK: usize = 4096;
     let block: Vec<u8> = (0..BLOCK).map(|i| (i ^ (i >> 8)) as u8).collect();
@@ -59,7 +59,7 @@ pub fn pattern(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Whether an error says which name it is about, and more than its kind.
+/// Returns whether an error has the name, and more than its kind.
 pub fn tells(error: &Error, kind: ErrorKind, place: &Place) {
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(error.endpoint(), Some(&*place.endpoint), "{error}");
@@ -150,12 +150,12 @@ impl Place {
         }
     }
 
-    /// Whoever holds the name here, as it is made.
+    /// Opens the holder of the name.
     pub fn try_hold(&self) -> Result<Ends> {
         let mut ends = Ends { place: self.clone(), tx: None, rx: None };
         if self.nature.channels {
             let options = options(&[("client_id", "reader".into())]);
-            // Opening would connect where somebody else listens.
+            // Opening would connect where another process listens.
             let listener = linkspan::Listener::listen(&self.endpoint, &options)?;
             drop(listener);
             ends.rx = Some(self.try_rx(&[])?);
@@ -174,22 +174,22 @@ impl Place {
     }
 }
 
-/// What is sent now arrives, behind whatever else is still to come.
+/// Checks that a message sent now arrives, behind any earlier ones.
 pub fn carries(tx: &Tx, rx: &Rx) {
     let value = Value::from(format!("mark {}", COUNT.fetch_add(1, Ordering::Relaxed)));
     tx.send(&value).unwrap();
     while next(tx, rx).value().unwrap() != &value {}
 }
 
-/// The next message, while whoever sent it goes on with its work: a sender that had not noticed when its link broke sends
-/// again what went into it as soon as it looks.
+/// Returns the next message, while the sender continues to poll: a sender that has not noticed a broken link resends at
+/// its next poll.
 pub fn next(tx: &Tx, rx: &Rx) -> Message {
     let began = Instant::now();
     loop {
         match rx.recv_within(MOMENT) {
             Ok(message) => return message,
             Err(e) => {
-                // One that has just connected may not have been taken on within the moment; the last one has gone.
+                // A side that has just connected may not be accepted yet; the last one has ended.
                 let passes =
                     matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Disconnected);
                 assert!(passes && began.elapsed() < SOON, "{e}");
@@ -221,7 +221,7 @@ impl Tx {
         }
     }
 
-    /// Looks whether there is something for it, as a program does that goes on with its work.
+    /// Polls for messages, as a program does that continues its work.
     pub fn look(&self) {
         if let Tx::Channel(channel) = self
             && let Err(e) = channel.poll()
@@ -230,7 +230,7 @@ impl Tx {
         }
     }
 
-    /// What a channel brings away while nothing more is sent.
+    /// Flushes a channel while nothing more is sent.
     pub fn look_out(&self) {
         if let Tx::Channel(channel) = self {
             channel.writable().unwrap();
@@ -278,7 +278,7 @@ impl Rx {
         }
     }
 
-    /// Nothing more is there.
+    /// Checks that no message is left.
     pub fn is_empty(&self) {
         let error = self.try_recv().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Empty, "{error}");
@@ -295,7 +295,7 @@ impl Rx {
     }
 }
 
-/// Two sides that come and go: the one that holds the name, and its guest.
+/// Two sides that restart: the holder of the name, and the connecting one.
 pub struct Ends {
     pub place: Place,
     tx: Option<Tx>,
@@ -316,7 +316,7 @@ impl Ends {
         self.rx.as_ref().unwrap()
     }
 
-    /// Closes whatever is there.
+    /// Closes all of them.
     pub fn close(&self) -> Result<()> {
         self.tx.iter().try_for_each(|tx| tx.close(SOON))?;
         self.rx.iter().try_for_each(|rx| rx.close(SOON))

@@ -1,18 +1,18 @@
-//! What a disk holds for certain, what it may hold, and the images that a power cut may leave of it.
+//! The certain and the possible contents of a disk, and the images that a power cut may leave of it.
 //!
 //! The model, which is that of ALICE (Pillai et al., 2014) and of the crash tests of SQLite and redb, with the choice of states
 //! of CrashMonkey (Mohan et al., 2018):
 //!
-//! - The contents of a file: each page of 4,096 bytes that was written since the file's last sync holds what any of those
-//!   writings, or none, left in it; now and then each sector of 512 bytes for itself. A sector is whole.
-//! - Its length: any that it had since the last sync. What was never written behind it reads as zeros.
-//! - A directory: each name that changed since the directory's last sync means what it meant after any of those changes, or
+//! - The contents of a file: each page of 4,096 bytes that was written since the file's last sync has the contents
+//!   after any of those writes, or before them; sometimes each sector of 512 bytes separately. A sector is whole.
+//! - Its length: any that it had since the last sync. Bytes behind it that were never written read as zeros.
+//! - A directory: each name that changed since the directory's last sync has the meaning after any of those changes, or
 //!   before them, independently of all others; but a rename never leaves a file under both its names.
-//! - `fsync` and `fdatasync` bring what was done to that very file or directory before they began, and nothing else: neither
-//!   a file's name with the file nor an order among several.
+//! - `fsync` and `fdatasync` write the earlier changes of that very file or directory to the disk, and nothing else:
+//!   neither a file's name with the file nor an order among several.
 //!
-//! A real file system keeps more than that. Modes, owners and times are not part of it; what was deleted never shows through
-//! in a hole (`data=writeback` of ext4 may do that).
+//! A real file system keeps more than that. Modes, owners and times are not part of it; deleted contents never show
+//! through in a hole (`data=writeback` of ext4 may do that).
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -30,7 +30,7 @@ pub type Inode = usize;
 /// The directory in which everything is.
 pub const ROOT: Inode = 0;
 
-/// What a program did to the disk, or said.
+/// A program's change of the disk, or its output.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A new file, which has no name yet.
@@ -47,7 +47,7 @@ pub enum Step {
     SyncBegins(u32, Inode),
     /// It is done.
     SyncEnds(u32, Inode),
-    /// The program told something.
+    /// The program printed this.
     Said(String),
 }
 
@@ -128,7 +128,7 @@ impl Disk {
         }
     }
 
-    /// What a name in a directory means now.
+    /// Returns the meaning of a name in a directory now.
     pub fn look(&self, directory: Inode, name: &str) -> Option<Inode> {
         self.directory(directory).live.get(name).copied()
     }
@@ -149,7 +149,7 @@ impl Disk {
         }
     }
 
-    /// Does what a step says.
+    /// Applies a step.
     pub fn play(&mut self, step: &Step) {
         match step {
             Step::NewFile(inode) => {
@@ -222,7 +222,7 @@ impl Disk {
         directories.flat_map(|live| live.keys().map(String::as_str))
     }
 
-    /// What the disk holds now, all of it: what a program sees that reads it.
+    /// Returns all contents of the disk now, as a program reads them.
     pub fn now(&self) -> Image {
         Image::of(self, &mut Keep::All)
     }
@@ -232,14 +232,14 @@ impl Disk {
         Disk { objects: self.objects.clone(), syncs: HashMap::new() }
     }
 
-    /// What a power cut may leave now, one of many.
+    /// Returns one of the images that a power cut may leave now.
     pub fn cut(&self, random: &mut Random) -> Image {
         let lost = *random.pick(&[0, 1, 1, 4, 8, 12, 15, 16]);
         Image::of(self, &mut Keep::Some { lost, random })
     }
 }
 
-/// What is kept of the changes that were not synced.
+/// The part of the unsynced changes that is kept.
 enum Keep<'a> {
     All,
     /// So many sixteenths of them are not.
@@ -307,10 +307,10 @@ impl Keep<'_> {
     }
 }
 
-/// What is on a disk after a cut.
+/// The contents of a disk after a cut.
 #[derive(Clone)]
 pub struct Image {
-    /// Files by their numbers, and what is in them.
+    /// Files by their numbers, with their contents.
     files: BTreeMap<Inode, Vec<u8>>,
     tree: Tree,
 }
@@ -342,7 +342,7 @@ impl Image {
         disk
     }
 
-    /// Writes it into an empty directory, files in the order in which they came to be.
+    /// Writes it into an empty directory, files in the order of their creation.
     pub fn write(&self, to: &Path) {
         let mut paths: BTreeMap<Inode, Vec<std::path::PathBuf>> = BTreeMap::new();
         self.tree.make(to, &mut paths);
@@ -354,7 +354,7 @@ impl Image {
         }
     }
 
-    /// What differs between this and what is in a directory; none where nothing does.
+    /// Returns the difference between this and a directory; none if they are equal.
     pub fn differs(&self, from: &Path) -> Option<String> {
         self.tree.differs(from, &self.files)
     }

@@ -1,26 +1,26 @@
-//! What a program told before its power was cut: the promises that what is left has to keep.
+//! The output of a program before its power was cut: the promises that the image has to keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All that was told, by all lives.
+/// The output of all lives.
 #[derive(Clone, Default)]
 pub struct Facts {
     lines: usize,
-    /// Texts that were given to the library, and by whom: `panel`, the name of a script's file.
+    /// Texts that were passed to the library, with their sender: `panel`, the name of a script's file.
     pub tried: BTreeMap<u64, String>,
     /// Texts that it has taken; in a journal their numbers.
     pub kept: BTreeMap<u64, Option<u64>>,
-    /// Texts that somebody was given; in a journal their numbers.
+    /// Texts that were delivered; in a journal their numbers.
     pub seen: BTreeMap<u64, Option<u64>>,
-    /// What somebody was about to acknowledge: who, and the text, or in a journal the number.
+    /// Acknowledgements that were begun: the reader, and the text, or in a journal the number.
     pub finishing: BTreeMap<String, BTreeSet<u64>>,
-    /// What was acknowledged.
+    /// Completed acknowledgements.
     pub done: BTreeMap<String, BTreeSet<u64>>,
     /// Texts that are requests.
     pub asked: BTreeSet<u64>,
-    /// Requests whose answer somebody began to fetch.
+    /// Requests whose answer was being fetched.
     pub fetching: BTreeSet<u64>,
-    /// What is no message: the name of its file, and whether it was there for certain.
+    /// Files that are no messages: the name, and whether the file was there for certain.
     pub bad: BTreeMap<u64, (String, bool)>,
 }
 
@@ -45,7 +45,7 @@ impl Facts {
             "finish" => drop(self.finishing.entry(word(1)).or_default().insert(last())),
             "done" => drop(self.done.entry(word(1)).or_default().insert(last())),
             "ask" => drop(self.asked.insert(id())),
-            // Whoever looks for one of its answers takes those to all its requests, of earlier lives, too.
+            // A client that looks for one of its answers takes those to all its requests, of earlier lives, too.
             "fetch" => {
                 let who = &self.tried[&id()];
                 self.fetching.extend(self.asked.iter().filter(|id| self.tried[*id] == *who));
@@ -62,7 +62,7 @@ impl Facts {
         self.finishing.values().any(|all| all.contains(&id))
     }
 
-    /// Requests that were answered, and whose answer nobody has begun to fetch.
+    /// Returns requests that were answered, and whose answer was not being fetched.
     pub fn unfetched(&self) -> impl Iterator<Item = u64> {
         let server = self.done.get("server").into_iter().flatten().copied();
         server.filter(|id| self.asked.contains(id) && !self.fetching.contains(id))

@@ -1,4 +1,4 @@
-//! What a durable `file:` has to be after a power cut: the newest value that was acknowledged, or the one that was being written.
+//! Checks a durable `file:` after a power cut: the newest acknowledged value, or the one that was being written.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use linkspan::{ErrorKind, Message, Publisher, Value, latest};
 use super::facts::Facts;
 use super::text::{self, Form};
 
-/// Looks at what is left.
+/// Checks an image.
 pub fn judge(root: &Path, form: u64, facts: &Facts) -> Result<(), String> {
     let form = Form::of(form);
     let Form { framing, locked } = form;
     let endpoint = format!("file:{}", root.join("lab.file").display());
     let options = form.options().unwrap();
     let newest = facts.kept.keys().last().copied();
-    // What was given behind it may be there, or not.
+    // Later values may be there, or not.
     let newer = facts.tried.keys().filter(|id| newest.is_none_or(|newest| **id > newest));
     let newer: Vec<u64> = newer.copied().collect();
     // In place, a value that is being written takes the old one away.

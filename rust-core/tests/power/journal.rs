@@ -1,4 +1,4 @@
-//! What a journal has to be after a power cut: all that was acknowledged or shown, in order, and open to the next writer.
+//! Checks a journal after a power cut: all acknowledged or delivered records, in order, and open to the next writer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,13 +25,13 @@ fn options(set: &[(&str, Value)]) -> Options {
     options
 }
 
-/// Looks at what is left.
+/// Checks an image.
 pub fn judge(root: &Path, form: u64, facts: &Facts, live: &Live, random: &mut Random) -> Result<(), String> {
     std::fs::create_dir_all(state(root)).unwrap();
     let endpoint = format!("journal:{}/lab@x.journal", state(root).display());
     let shape = Shape::of(form);
     let judge = Judge { endpoint, shape, with_schemas: with_schemas(form), facts, oldest: live.oldest };
-    // Readers may come before the next writer, and what they were shown stays.
+    // Readers may start before the next writer, and their records stay.
     let before = if random.one_in(2) { Some(judge.all()?) } else { None };
     let publisher =
         Publisher::new(&judge.endpoint, &options(&[("segment_bytes", judge.shape.segment.into())]))
@@ -64,13 +64,13 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// The numbers that were given away for certain, and the texts under them.
+    /// Returns the numbers that were assigned for certain, and their texts.
     fn numbers(&self) -> impl Iterator<Item = (u64, u64)> {
         let both = self.facts.kept.iter().chain(&self.facts.seen);
         both.filter_map(|(id, number)| Some(((*number)?, *id)))
     }
 
-    /// All that is there, by number.
+    /// Returns all records, by number.
     fn all(&self) -> Result<BTreeMap<u64, u64>, String> {
         let reader = Subscriber::new(&self.endpoint, &options(&[("from", "first".into())]))
             .map_err(|e| format!("no reader: {e}"))?;
@@ -115,7 +115,7 @@ impl Judge<'_> {
         Ok(version)
     }
 
-    /// Whoever reads under a name goes on where it stopped, or a little before.
+    /// A named reader continues where it stopped, or a little before.
     fn consumer(&self, name: &str, last: u64) -> Result<(), String> {
         let options = options(&[("client_id", name.into())]);
         let reader =
@@ -137,7 +137,7 @@ impl Judge<'_> {
                     known(&message)?;
                     next = Some(number + 1);
                 }
-                // The rule on bytes waits for nobody.
+                // The rule on bytes deletes unread records, too.
                 Err(e) if e.kind() == ErrorKind::Lagged && self.shape.bytes.is_some() && next.is_none() => {}
                 Err(e) => return Err(format!("the reader {name}, at {next:?}: {e}")),
             }

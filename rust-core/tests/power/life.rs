@@ -1,5 +1,5 @@
-//! Lives of a program with power cuts and kills between them: what it does is recorded, cut off at any step, and its disk's
-//! images are looked at by the library; from some of them the next life goes on.
+//! Lives of a program with power cuts and kills between them: its calls are recorded and cut off at any step, and the
+//! library checks the images of its disk; from some of them the next life continues.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ const BEGINNING: usize = 16;
 /// Numbers of texts that a life has for itself.
 const TEXTS: u64 = 1000;
 
-/// What a chain of lives has shown.
+/// The counts of a chain of lives.
 #[derive(Clone, Copy, Default)]
 pub struct Count {
     /// Programs that were recorded.
     pub lives: usize,
-    /// Images that were looked at; each differs from all others of its life.
+    /// Images that were checked; each differs from all others of its life.
     pub images: usize,
     /// Those of a life that began with an image: cut off during recovery, or after it.
     pub again: usize,
@@ -44,23 +44,23 @@ impl Count {
 
 /// A chain of lives.
 pub struct Chain<'a> {
-    /// What is played.
+    /// The kind of storage.
     pub kind: Kind,
     /// Which chances.
     pub seed: u64,
-    /// What the record leaves out.
+    /// The omission from the record, for a mutant.
     pub mutant: Option<&'a Mutant>,
     /// How many images are drawn in a life.
     pub images: usize,
-    /// Whether it is cut off only while its place is made, right after each of the first names, that often, and killed there,
-    /// and a second one while it goes on with what the first one left.
+    /// Whether the life is cut off only during the creation of its storage, right after each of the first names, that
+    /// often, and killed there, and a second one while it continues from the first one's image.
     pub beginning: bool,
     /// A directory of its own, on a file system that is quick.
     pub folder: &'a Path,
 }
 
 impl Chain<'_> {
-    /// Plays them all. The error names the seed, the step and what is wrong.
+    /// Runs all of them. The error has the seed, the step and the fault.
     pub fn run(&self) -> Result<Count, String> {
         let mut random = Random::new(self.seed);
         let form = random.below(18) as u64;
@@ -113,7 +113,7 @@ impl Chain<'_> {
     }
 }
 
-/// The state directory, which is made by whoever needs it first.
+/// Returns the state directory, which is created at the first use.
 pub fn state(root: &Path) -> PathBuf {
     root.join("var/state")
 }
@@ -132,7 +132,7 @@ struct Cuts<'a> {
 }
 
 impl Cuts<'_> {
-    /// Looks at so many images; leaves some from which the next life begins.
+    /// Checks so many images; leaves some from which the next life begins.
     fn look(
         mut self,
         images: usize,
@@ -185,7 +185,7 @@ impl Cuts<'_> {
                 ));
             }
             if !self.chain.beginning && random.one_in(4) {
-                // Half of the next lives follow a kill and no cut: what they find may go with a later one.
+                // Half of the next lives follow a kill and no cut: a later cut may undo what they find.
                 let disk = if random.one_in(2) { self.disk.killed() } else { image.disk() };
                 next.push((disk, self.facts.clone()));
             }
@@ -204,7 +204,7 @@ impl Cuts<'_> {
         self.chain.kind.judge(&root, self.form, &self.facts, live, random)
     }
 
-    /// What is wrong stays, for whoever looks into it.
+    /// Keeps a faulty image for inspection.
     fn keep(&self, image: &Image) -> PathBuf {
         let name = format!("linkspan-power-{:?}-{}", self.chain.kind, self.chain.seed);
         let path = std::env::temp_dir().join(name);
@@ -215,7 +215,7 @@ impl Cuts<'_> {
     }
 }
 
-/// What the program itself would have seen at the moment of the cut.
+/// What the program itself would have read at the moment of the cut.
 pub struct Live {
     /// The number with which the journal begins.
     pub oldest: u64,
@@ -228,7 +228,7 @@ impl Live {
     }
 }
 
-/// The last steps, for people.
+/// Returns the last steps, for people.
 fn told(steps: &[Step]) -> String {
     let mut names: HashMap<Inode, String> = HashMap::new();
     let mut lines = Vec::new();

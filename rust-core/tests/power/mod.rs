@@ -1,16 +1,17 @@
-//! Power cuts: a program that writes a journal, a durable spool or a durable file is recorded, its disk is left as a cut at any
-//! moment may leave it, and the library has to find in it all that the program was promised.
+//! Power cuts: a program that writes a journal, a durable spool or a durable file is recorded, its disk is left in a
+//! state that a cut at any moment may leave, and the library has to find there everything that was promised to the
+//! program.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the program that is cut off, what it sends and tells | `victim`, `text`, `facts` |
-//! | recording what it does | `trace` |
-//! | what a disk holds for certain, and what a cut may leave | `disk` |
-//! | one life after another, each beginning with what is left of the one before | `life` |
-//! | what has to be there | `journal`, `spool`, `file` |
+//! | the program that is cut off, its messages and its output | `victim`, `text`, `facts` |
+//! | the record of its calls | `trace` |
+//! | the model of a disk, and the effects of a cut | `disk` |
+//! | one life after another, each beginning with an image of the one before | `life` |
+//! | the checks of an image | `journal`, `spool`, `file` |
 //! | that a forgotten sync is found | `mutants` |
 //!
-//! `LINKSPAN_SEED` plays one chain of lives again, `LINKSPAN_IMAGES` says how many images there are to be (1,000).
+//! `LINKSPAN_SEED` repeats one chain of lives, `LINKSPAN_IMAGES` sets the number of images (1,000).
 
 #[path = "../../src/histories.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
@@ -38,7 +39,7 @@ use histories::{Random, given_seed};
 use life::{Chain, Count, Live};
 use mutants::{MUTANTS, RARE};
 
-/// What is played.
+/// The kind of storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A journal: rolling, retention, readers with names, several threads that send.
@@ -82,12 +83,12 @@ impl Kind {
 const IMAGES: usize = 160;
 /// The same, at least.
 const FEWEST: usize = 10;
-/// Images of every day, where `LINKSPAN_IMAGES` asks for no other number.
+/// The images of a daily run, where `LINKSPAN_IMAGES` gives no other number.
 const DAILY: usize = 1_000;
-/// Images at each moment of the beginning of a life; more where more than every day are wanted.
+/// Images at each moment of the beginning of a life; more in longer runs.
 const AT_BEGINNING: usize = 10;
 
-/// How many images all kinds are to have together.
+/// Returns the number of images of all kinds together.
 fn wanted() -> usize {
     std::env::var("LINKSPAN_IMAGES").map_or(DAILY, |n| n.parse().expect("a number"))
 }
@@ -98,18 +99,19 @@ fn quick() -> PathBuf {
     if tempfile::tempdir_in(&memory).is_ok() { memory } else { std::env::temp_dir() }
 }
 
-/// A seed that is told, unless one is given.
+/// Returns a random seed, which is printed, or the given one.
 fn seed() -> u64 {
     let fresh =
         || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 % 1_000_000_000 * 1000;
     given_seed().unwrap_or_else(fresh)
 }
 
-/// Plays chains of lives until there were so many images, or one alone where a seed is given.
+/// Runs chains of lives until there were so many images, or one alone where a seed is given.
 fn survives(kind: Kind, share: usize) {
     let wanted = wanted() * share / 100;
     let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
-    // A chain is played to its end, and has about four times as many images as its first life: where few are wanted, each life draws few.
+    // A chain runs to its end, and has about four times as many images as its first life: for few images in all, each
+    // life draws few.
     let images = (wanted / (4 * threads)).clamp(FEWEST, IMAGES);
     let (begin, began) = (seed(), Instant::now());
     println!("{kind:?}: seeds from {begin} on");
@@ -196,7 +198,7 @@ fn forgotten_syncs_are_found() {
     let _alone = one_at_a_time();
     let (begin, survivors) = (seed(), Mutex::new(Vec::new()));
     println!("seeds from {begin} on");
-    // Every day a third of those that are found soon, others each time.
+    // Every day another third of those that are found soon.
     let every = wanted() > DAILY;
     let of = if every { 1 } else { 3 };
     let among = MUTANTS.iter().filter(|mutant| every || !RARE.contains(&mutant.name));

@@ -1,30 +1,30 @@
-//! Ways in which the discipline of syncs could be broken: a record without certain syncs is what a program that forgets them
-//! does. Each has to be found.
+//! Broken disciplines of syncs: a record without certain syncs is that of a program that forgets them. Each has to be
+//! found.
 
 use std::collections::HashMap;
 
 use super::Kind;
 use super::disk::{Inode, ROOT, Step};
 
-/// What goes wrong.
+/// The fault.
 pub enum Fault {
     /// The syncs are left out.
     Forgotten,
-    /// They come after the next thing that is told.
+    /// They are made after the next output.
     AfterTheWord,
-    /// They come after the next two changes of names, which are those of a rename, and the sync of the directory.
+    /// They are made after the next two changes of names, which are those of a rename, and the sync of the directory.
     AfterTheRename,
 }
 
-/// A program that goes wrong.
+/// A faulty program.
 pub struct Mutant {
     /// How it is called.
     pub name: &'static str,
-    /// What plays it.
+    /// The kind of storage.
     pub kind: Kind,
     /// Which syncs: of files and directories with such a name.
     pub of: fn(&str) -> bool,
-    /// What goes wrong with them.
+    /// The fault of these syncs.
     pub fault: Fault,
 }
 
@@ -32,7 +32,7 @@ const fn forgotten(name: &'static str, kind: Kind, of: fn(&str) -> bool) -> Muta
     Mutant { name, kind, of, fault: Fault::Forgotten }
 }
 
-/// Those of [`MUTANTS`] that one image in a thousand shows: they are looked for where more images than every day are wanted.
+/// Those of [`MUTANTS`] that one image in a thousand shows: tried only with more images than in a daily run.
 pub const RARE: [&str; 3] =
     ["the places before segments go", "the directory client", "the directory rejected"];
 
@@ -84,11 +84,11 @@ fn is_new(name: &str, end: &str) -> bool {
 }
 
 impl Mutant {
-    /// The record of a program that goes wrong so.
+    /// Returns the record of a program with this fault.
     pub fn leave_out(&self, steps: &[Step]) -> Vec<Step> {
         let mut names: HashMap<Inode, &str> = HashMap::from([(ROOT, "/")]);
         let mut left: Vec<Step> = Vec::with_capacity(steps.len());
-        // What is late, and how many more steps of the awaited kind are waited for.
+        // The delayed steps, and how many more steps of the awaited kind each waits for.
         let mut late: Vec<(Step, usize)> = Vec::new();
         for step in steps {
             match step {

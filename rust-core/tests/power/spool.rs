@@ -1,5 +1,5 @@
-//! What a durable spool has to be after a power cut: all that was taken and not acknowledged, in order, once; answers, and what
-//! was refused, byte for byte.
+//! Checks a durable spool after a power cut: all accepted and unacknowledged messages, in order, once; answers, and
+//! rejected files, byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn judge_at<'a>(root: &Path, facts: &'a Facts) -> Judge<'a> {
     Judge { endpoint: format!("spool:{}", spool.display()), spool, facts }
 }
 
-/// Looks at what is left of a spool with requests.
+/// Checks the image of a spool with requests.
 pub fn judge_requests(root: &Path, form: u64, facts: &Facts, server_first: bool) -> Result<(), String> {
     let judge = judge_at(root, facts);
     judge.answers_are_there()?;
@@ -85,7 +85,7 @@ pub fn judge_requests(root: &Path, form: u64, facts: &Facts, server_first: bool)
     judge.refused_are_there(true)
 }
 
-/// Looks at what is left of a spool with a channel: both directions.
+/// Checks the image of a spool with a channel: both directions.
 pub fn judge_channel(root: &Path, facts: &Facts) -> Result<(), String> {
     let judge = judge_at(root, facts);
     let far =
@@ -106,7 +106,7 @@ pub fn judge_channel(root: &Path, facts: &Facts) -> Result<(), String> {
 }
 
 impl Judge<'_> {
-    /// Whether these are the texts of certain senders that have to come, and none that has not; `last` sent one more.
+    /// Returns whether these are exactly the expected texts of certain senders; `last` sent one more.
     fn is_all(&self, given: &[u64], wanted: impl Fn(&str) -> bool, last: &str) -> Result<(), String> {
         let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
         let mut once = BTreeSet::new();
@@ -149,7 +149,7 @@ impl Judge<'_> {
         paths.map(|path| (named(&path), std::fs::read(path).unwrap())).collect()
     }
 
-    /// What the server gave is there whole, once it has done anything, and before that whole or not at all.
+    /// The server's schemas are there whole, once it has done anything, and before that whole or not at all.
     fn schemas_are_there(&self) -> Result<(), String> {
         let is_certain = self.facts.done.get("server").is_some_and(|done| !done.is_empty());
         let read = [registry::schema(&self.endpoint), registry::reply_schema(&self.endpoint)];
@@ -168,7 +168,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// An answer that was given and not fetched lies there.
+    /// An answer that was sent and not fetched is there.
     fn answers_are_there(&self) -> Result<(), String> {
         let answers = self.files("client");
         let holds = |id: u64| {
@@ -183,7 +183,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A file that is no message is kept byte for byte; after it was looked at, in `rejected/`, and its sender was told.
+    /// A file that is no message is kept byte for byte; once it was read, in `rejected/`, and its sender got an error.
     fn refused_are_there(&self, looked_at: bool) -> Result<(), String> {
         let rejected = self.files("rejected");
         let waiting = self.files("server");

@@ -1,4 +1,4 @@
-//! What the program that is cut off sends, and how it sets things up: known to it and to whoever looks at what is left.
+//! The messages of the program that is cut off, and its options: shared with the checks of its images.
 
 use linkspan::{Options, Value};
 
@@ -27,13 +27,13 @@ pub fn id(of: &str) -> Option<u64> {
     (text(id) == of).then_some(id)
 }
 
-/// How a journal is cut and what it keeps.
+/// The segments of a journal and its retention.
 pub struct Shape {
     /// Bytes of a segment.
     pub segment: i64,
     /// Bytes that are kept.
     pub bytes: Option<i64>,
-    /// Whether what everybody has consumed goes.
+    /// Whether segments that all readers have consumed are deleted.
     pub consumed: bool,
 }
 
@@ -51,7 +51,7 @@ pub fn with_schemas(form: u64) -> bool {
     form >= 9
 }
 
-/// The schemas that a spool's server gives, those of requests and of replies.
+/// Returns the schemas of a spool's server, those of requests and of replies.
 pub fn schemas_of_server() -> [(&'static str, Value); 2] {
     let schema = |name: &str| Value::from(format!("name = \"{name}\"\ntype = \"any\"\n"));
     [("schema", schema("asked")), ("reply_schema", schema("replied"))]
@@ -72,7 +72,7 @@ impl Form {
         Form { framing: ["linkspan", "lines", "raw"][number as usize % 3], locked: number / 3 % 2 == 1 }
     }
 
-    /// The options that say so.
+    /// Returns the options.
     pub fn options(self) -> linkspan::Result<Options> {
         let mut options = Options::default();
         options.set("durable", &true.into())?;

@@ -1,7 +1,7 @@
-//! Records what a program does to a directory: `strace` sees every call, so that nothing goes past the record.
+//! Records a program's changes of a directory: `strace` sees every call, so no change escapes the record.
 //!
-//! Calls that could change a file without being understood here end the test, and the record is played to its end and compared
-//! with what is really there, byte for byte.
+//! Calls that could change a file and are unknown here end the test, and the record is applied to the end and compared
+//! with the real files, byte for byte.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ const PROT_WRITE: i64 = 2;
 /// leaves such files alone.
 pub static STARTING: RwLock<()> = RwLock::new(());
 
-/// Runs a program on what a disk holds, written into an empty directory, and gives what it did there.
+/// Runs a program on the contents of a disk, written into an empty directory, and returns its steps there.
 pub fn record(disk: &Disk, root: &Path, mut program: Command) -> Result<Vec<Step>, String> {
     disk.now().write(root);
     let log = root.with_extension("strace");
@@ -128,7 +128,7 @@ impl Recorder {
 
     fn begins(&mut self, thread: u32, call: &Call) {
         match call.name.as_str() {
-            // What is told is known from its first moment; what is synced is what was there by then.
+            // Output is known from its first moment; a sync covers what was written when it began.
             "write" if call.number(0) == 1 => {
                 let told = String::from_utf8(call.bytes(1)).expect("it tells text");
                 told.lines().for_each(|line| self.step(Step::Said(line.to_owned())));
@@ -382,7 +382,7 @@ fn number(text: &str) -> Option<i64> {
     }
 }
 
-/// The arguments of a call: what stands between commas that are in no brackets. Strings are hexadecimal.
+/// Returns the arguments of a call: the texts between commas outside brackets. Strings are hexadecimal.
 fn arguments(text: &str) -> Vec<String> {
     let (mut all, mut depth, mut start) = (Vec::new(), 0, 0);
     for (at, byte) in text.bytes().enumerate() {

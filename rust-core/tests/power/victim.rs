@@ -1,15 +1,16 @@
-//! A program whose power is cut: it writes a journal, a durable spool or a file by chance, and tells what it was promised.
+//! A program whose power is cut: it makes random writes to a journal, a durable spool or a file, and prints the
+//! promises of the library.
 //!
 //! usage: `power_victim journal|serve|channel|file PATH FORM SEED FIRST`. One line each on the standard output:
 //!
-//! | line | it says |
+//! | line | meaning |
 //! |---|---|
-//! | `try ID` | the text of this number is about to be given to the library |
+//! | `try ID` | the text of this number is about to be passed to the library |
 //! | `ask ID` | ... as a request |
 //! | `fetch ID`, `fetched ID` | its answer is about to be fetched, and was |
 //! | `bad ID FILE`, `posted ID FILE` | a file that is no message is about to be there, and is |
-//! | `kept ID [NUMBER]` | the library has taken it, in a journal under this number |
-//! | `seen ID [NUMBER]` | somebody was given it |
+//! | `kept ID [NUMBER]` | the library has accepted it, in a journal under this number |
+//! | `seen ID [NUMBER]` | it was delivered |
 //! | `done WHO ID\|NUMBER`, `finish WHO ...` | it was acknowledged, is about to be |
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
@@ -58,7 +59,7 @@ fn main() {
     }
 }
 
-/// Told by one call: what is in a buffer is told to nobody.
+/// Prints with one call: buffered output would be lost.
 fn say(what: &str) {
     let line = format!("{what}\n");
     let mut out = std::io::stdout().lock();
@@ -83,7 +84,7 @@ fn there<T>(found: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// The number of the text in a message.
+/// Returns the number of the text in a message.
 fn known(message: &Message) -> Result<u64> {
     let text = message.value()?.as_text()?;
     id(text).ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("no text of ours: {:.40}", text)))
@@ -125,7 +126,7 @@ impl Part {
         let endpoint = format!("journal:{}", self.path);
         let mut publisher = self.publisher(&endpoint)?;
         let mut consumers: BTreeMap<&str, Subscriber> = BTreeMap::new();
-        // Nothing is kept for one who has acknowledged nothing yet: it has no place in the journal.
+        // A reader that has acknowledged nothing has no position in the journal, and nothing is kept for it.
         let mut placed: BTreeSet<&str> = BTreeSet::new();
         for _ in 0..12 + self.random.below(24) {
             match self.random.below(14) {
@@ -314,7 +315,7 @@ impl Part {
         Ok(())
     }
 
-    /// What a careful script does: the bytes to the disk, the name, the name to the disk.
+    /// Does what a careful script does: syncs the bytes, renames, syncs the name.
     fn post(&mut self, good: bool) -> Result<()> {
         let id = self.fresh();
         // An endpoint's name is a file in the state directory.
@@ -348,7 +349,7 @@ impl Part {
         let endpoint = format!("spool:{}", self.path);
         let mut far = Channel::connect(&endpoint, &self.durable("panel")?, SOON)?;
         let mut near = self.accept(&endpoint)?;
-        // What each side was given and has not acknowledged: one word says it of all.
+        // The messages that each side got and has not acknowledged: one word covers all.
         let mut given: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for _ in 0..15 + self.random.below(30) {
             match self.random.below(10) {

@@ -71,7 +71,7 @@ fn each_record_of_a_journal_names_the_schema_that_it_was_written_with() {
 }
 
 #[test]
-fn a_reader_is_given_the_records_in_front_of_the_first_one_that_it_cannot_read_and_none_behind() {
+fn reader_gets_records_up_to_the_first_one_with_an_unreadable_schema() {
     let at = name("journal");
     publish(&at, &newer(), &[1.0, 2.0]);
     // A phase that may be greater than 255 is not for readers of a u8.
@@ -94,13 +94,13 @@ fn a_reader_is_given_the_records_in_front_of_the_first_one_that_it_cannot_read_a
         }
         assert_eq!(linkspan::latest(&at, &options, SOON).unwrap_err().kind(), ErrorKind::SchemaMismatch);
     }
-    // Its place in the journal is in front of what it could not read.
+    // Its position in the journal is before the unreadable record.
     let later = read(&at, newest().with_client_id("meter"));
     assert_eq!(later.recv(SOON).unwrap().sequence(), 3);
 }
 
 #[test]
-fn a_writer_has_to_read_all_that_is_still_there_and_nothing_else() {
+fn writer_schema_must_read_all_remaining_records() {
     let at = name("journal");
     let with = |fields: &str| schema(fields).with_segment_bytes(8 << 10).with_retain_bytes(24 << 10);
     let first = with("[fields]\nwatts = \"f64\"\na = { type = \"u8\", optional = true }\n");
@@ -108,7 +108,7 @@ fn a_writer_has_to_read_all_that_is_still_there_and_nothing_else() {
     let third = with("[fields]\nwatts = \"f64\"\na = { type = \"text\", optional = true }\n");
     publish(&at, &first, &[1.0]);
     publish(&at, &second, &[2.0]);
-    // The third reads what the second allows, and not what the first does.
+    // The third reads what the second allows, but not what the first does.
     let refused = Publisher::new(&at, &third).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
     assert!(refused.text().contains("a: "), "{refused}");
@@ -142,7 +142,7 @@ fn journals_of_older_versions_have_their_newest_schema_alone() {
 }
 
 #[test]
-fn a_schema_that_a_journal_has_lost_or_that_another_took_the_place_of_is_told() {
+fn lost_or_replaced_schema_of_a_journal_is_reported() {
     let at = name("journal");
     publish(&at, &watts("W"), &[1.0]);
     let file = folder(&at).join(&files(&at)[0]);

@@ -1,4 +1,4 @@
-//! Schemas of replies: compared like those of requests, the other way round, and checked where that is asked for.
+//! Schemas of replies: compared like those of requests, in the opposite direction, and checked on request.
 
 use std::thread;
 
@@ -34,7 +34,7 @@ fn full(level: f64) -> Value {
 #[test]
 fn programs_with_compatible_reply_schemas_call_each_other() {
     for transport in STREAMS.into_iter().chain(["spool"]) {
-        // A server may add what a client leaves aside, and a client may read more than the server replies.
+        // A server may add fields that a client ignores, and a client may read more than the server replies.
         for (serving, calling) in [
             (both("m", ""), both("m", "")),
             (both("m", ""), both("m", ADDED)),
@@ -56,7 +56,7 @@ fn programs_with_compatible_reply_schemas_call_each_other() {
 }
 
 #[test]
-fn programs_with_other_reply_schemas_are_told_on_both_sides() {
+fn programs_with_different_reply_schemas_get_errors_on_both_sides() {
     for transport in STREAMS {
         let at = name(transport);
         let server = Server::serve(&at, &both("m", "")).unwrap();
@@ -68,7 +68,7 @@ fn programs_with_other_reply_schemas_are_told_on_both_sides() {
         let told = events.iter().find(|event| event.kind == EventKind::SchemaMismatch).unwrap();
         assert!(told.text.contains("the reply schema tank.level"), "{}", told.text);
         assert!(told.text.contains("cm there") && told.text.contains("m here"), "{}", told.text);
-        // The client reads replies: it may not need more than the server says.
+        // The client reads replies: it may not require more than the server sends.
         let refused = Channel::connect(&at, &both("m", REQUIRED), SOON).unwrap_err();
         assert!(refused.text().contains("full"), "{transport}: {refused}");
         // Requests are compared as well.
@@ -98,7 +98,7 @@ fn programs_with_other_reply_schemas_are_told_on_both_sides() {
 }
 
 #[test]
-fn replies_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
+fn replies_are_checked_on_send_and_receive_on_request() {
     let wrong = Value::map([("level", Value::from("high"))]);
     for transport in STREAMS.into_iter().chain(["spool"]) {
         let at = name(transport);
@@ -109,7 +109,7 @@ fn replies_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
             let request = server.next(SOON).unwrap().unwrap();
             let refused = request.reply(&wrong).unwrap_err();
             assert_eq!((refused.kind(), refused.path()), (ErrorKind::WrongType, Some("level")), "{refused}");
-            // Nothing was said yet; what the program has encoded itself is not checked.
+            // Nothing was sent yet; values that the program has encoded itself are not checked.
             let bytes = linkspan::codec::encode(&wrong, request.message().encoding()).unwrap();
             let payload = linkspan::Payload::from_bytes(request.message().encoding(), bytes.into());
             request.reply_payload(&payload).unwrap();
@@ -136,7 +136,7 @@ fn replies_are_checked_on_send_and_on_receive_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_reply_schema_is_refused_where_nothing_is_replied() {
+fn reply_schema_is_refused_without_replies() {
     for refused in [
         Publisher::new(&name("unix"), &both("m", "")).map(drop).unwrap_err(),
         Publisher::new(&name("journal"), &both("m", "")).map(drop).unwrap_err(),

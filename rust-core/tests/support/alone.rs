@@ -1,5 +1,5 @@
-//! Tests that look at more than their own: at all that their process holds, or at everything in its directories. Each runs in a
-//! process of its own, whose directories are its own, too.
+//! Tests that check all that their process holds, or everything in its directories. Each runs in a process of its own,
+//! with directories of its own.
 
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Set in the process of one test, to its name.
 const ALONE: &str = "LINKSPAN_TEST_ALONE";
 
-/// Returns from a test that has been played in a process of its own; there, goes on with it.
+/// Returns from a test that has run in a process of its own; in that process, continues with it.
 #[allow(unused_macros, reason = "each program uses its part of it")]
 macro_rules! alone {
     ($test:ident) => {
@@ -38,13 +38,13 @@ pub fn is_alone(path: &str) -> bool {
     false
 }
 
-/// For tests that count what this process holds and are at work beside others that do: one at a time.
+/// For tests that count what this process holds and run beside others that do: one at a time.
 pub fn one_at_a_time() -> MutexGuard<'static, ()> {
     static WORKING: Mutex<()> = Mutex::new(());
     WORKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The name that the harness has for what the compiler calls so: without the program.
+/// Returns the harness's name of a test from that of the compiler: without the program.
 pub fn name_of(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, name)| name)
 }

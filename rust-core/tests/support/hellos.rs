@@ -10,7 +10,7 @@ pub fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
     [&header.to_bytes()[..], body].concat()
 }
 
-/// What a client of a channel says of itself.
+/// Returns the hello of a client of a channel.
 pub fn hello_map() -> Map {
     let entries = [
         ("versions", Value::from(vec![i64::from(VERSION), i64::from(VERSION)])),
@@ -23,7 +23,7 @@ pub fn hello_map() -> Map {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// The frame that says it.
+/// Returns its frame.
 pub fn hello(map: Map) -> Vec<u8> {
     frame(Kind::Hello, &encode(&Value::Map(map), Encoding::Cbor).unwrap())
 }

@@ -1,4 +1,4 @@
-//! What the conformance suites share: names of their own, a bound against hangs, a look at a descriptor, sources.
+//! Helpers of the conformance suites: unique names, a bound against hangs, polling a descriptor, sources.
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
@@ -54,8 +54,8 @@ extern "C" fn remove() {
 pub fn name(transport: &str) -> String {
     DIRECTORY.call_once(|| {
         let path = directory();
-        // SAFETY: this runs once, before any thread of these tests looks at the environment; `remove` is a function without
-        // arguments that lives as long as the process.
+        // SAFETY: this runs once, before any thread of these tests reads the environment; `remove` is a function
+        // without arguments that lives as long as the process.
         unsafe {
             libc::atexit(remove);
             std::env::set_var("LINKSPAN_STATE_DIR", path.join("state"));
@@ -140,7 +140,7 @@ pub fn proven(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Runs as another user and group of this machine, whom the process's root may become; in a thread of its own, which ends.
+/// Runs as another user and group of this machine, which root may become; in a thread of its own, which ends.
 pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|s| {
         s.spawn(move || {
@@ -159,6 +159,6 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> 
 
 /// Whether this process may become others.
 pub fn is_root() -> bool {
-    // SAFETY: asks for a number.
+    // SAFETY: reads a number.
     unsafe { libc::geteuid() == 0 }
 }

@@ -1,8 +1,8 @@
-//! The modules of a crate and what each uses of the others, read from the sources as text.
+//! The modules of a crate and their uses of each other, read from the sources as text.
 //!
-//! A module uses another one where it names an item that is defined there; names that are re-exported count as the module that
-//! they come from. That a module declares its children is no use, nor that it re-exports what they have. What is compiled for
-//! tests alone is left out, and so are comments and texts.
+//! A module uses another one where it names an item that is defined there; re-exported names count as the module of
+//! their definition. Declaring children is no use, nor is re-exporting their items. Code compiled for tests alone is
+//! ignored, and so are comments and texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,18 +13,18 @@ use super::tokens::{is_word, tokens};
 /// Each module by its path, with the modules that it uses. The root is the empty text.
 pub type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// One module: what its source says.
+/// One module, parsed from its source.
 #[derive(Debug, Default)]
 struct Module {
-    /// Names that a `use` brings, and where they come from, from the root.
+    /// Names that a `use` imports, and their origin, from the root.
     aliases: BTreeMap<String, Vec<String>>,
-    /// Modules of which a `use` brings everything.
+    /// Modules of which a `use` imports everything.
     globs: Vec<Vec<String>>,
     /// Items that are defined here.
     defined: BTreeSet<String>,
     /// Paths in use, from the root; those of re-exports from below are none.
     used: Vec<Vec<String>>,
-    /// Paths that begin with a name, which is known once all aliases are.
+    /// Paths that begin with a name, which is resolved once all aliases are known.
     relative: Vec<Vec<String>>,
 }
 
@@ -43,7 +43,7 @@ fn end_of_item(tokens: &[&str], from: usize) -> usize {
     tokens.len()
 }
 
-/// The paths of a `use` whose tree begins here, each with the name that it brings, and where it ends.
+/// Parses the tree of a `use` from here on; returns its paths, each with the imported name, and the end.
 fn tree(tokens: &[&str], mut at: usize, path: &[String], found: &mut Vec<(Vec<String>, String)>) -> usize {
     let mut path = path.to_vec();
     loop {
@@ -187,7 +187,7 @@ fn read(name: &str, tokens: &[&str], into: &mut BTreeMap<String, Module>, for_te
     into.insert(name.to_owned(), module);
 }
 
-/// The module in which what a path names is defined; none for a module itself, and for what is of another crate.
+/// Returns the module in which the item of a path is defined; none for a module itself, and for another crate.
 fn defined_in(
     path: &[String],
     modules: &BTreeMap<String, Module>,
@@ -196,7 +196,7 @@ fn defined_in(
 ) -> Option<String> {
     let mut path = path.to_vec();
     if path.first()? == "?" {
-        // A name in this module: of a child, of something that a `use` brought, or of another crate.
+        // A name in this module: of a child, of an imported item, or of another crate.
         let child = join(from, path.get(1)?);
         let alias = modules[from].aliases.get(&path[1]).filter(|alias| alias[0] != "?" || alias.len() > 2);
         if modules.contains_key(&child) {
@@ -249,7 +249,7 @@ fn sources(folder: &Path, prefix: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// What the modules of the crate whose sources are in this folder use of each other.
+/// Returns the uses among the modules of the crate whose sources are in this folder.
 pub fn graph(folder: &Path) -> Graph {
     let mut found = BTreeMap::new();
     sources(folder, "", &mut found);

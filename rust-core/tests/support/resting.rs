@@ -1,4 +1,4 @@
-//! Processes that are at rest: the kernel's count of their threads' switches stands still.
+//! Processes at rest: the kernel's count of their threads' context switches does not change.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Only guards against a hang.
 pub const HANG: Duration = Duration::from_secs(60);
-/// The number in the addresses of both processes: that of the one who watches.
+/// The number in the addresses of both processes: that of the watching process.
 pub const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
 /// A thread that requested ticks has them; its name distinguishes it from the rest.
 pub const TICKS: &str = "ticks";
@@ -28,10 +28,10 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-/// Says that it has come to rest, stays until the one who watches lets go, and ends the process.
+/// Reports that it is at rest, stays until the watching process releases it, and ends the process.
 pub fn rest() {
     say("resting");
-    // Until the one who watches lets go of the other end of the pipe.
+    // Until the watching process closes the other end of the pipe.
     std::io::stdin().lock().read_to_end(&mut Vec::new()).unwrap();
     std::process::exit(0);
 }
@@ -84,15 +84,15 @@ fn without_ticks(of: &BTreeMap<(String, String), u64>) -> BTreeMap<(String, Stri
     of.iter().filter(|((_, name), _)| name != TICKS).map(|(task, count)| (task.clone(), *count)).collect()
 }
 
-/// Starts the processes of `test`, one for each role, waits until they are at rest, and counts their switches for [`WATCHED`]: there
-/// are none, and they have as many threads of each name as `expected` says.
+/// Starts the processes of `test`, one for each role, waits until they are at rest, and counts their switches for
+/// [`WATCHED`]: there are none, and they have as many threads of each name as in `expected`.
 pub fn watch(test: &str, roles: [&str; 2], expected: &[(&str, usize)]) {
     let directory = tempfile::tempdir().unwrap();
     let processes = roles.map(|role| start(test, role, directory.path()));
     let look = || processes.iter().map(switches).collect::<Vec<_>>();
     let quiet = |seen: &[BTreeMap<_, _>]| seen.iter().map(without_ticks).collect::<Vec<_>>();
 
-    // First they have to come to rest: the last thread has still to reach its wait.
+    // First they have to be at rest: the last thread may still be on the way to its wait.
     let deadline = Instant::now() + HANG;
     let mut before = look();
     loop {

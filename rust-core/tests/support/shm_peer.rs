@@ -22,13 +22,13 @@ use super::{SOON, hellos};
 pub const PAGE: usize = 4096;
 pub const RING: usize = 4096;
 pub const LAYOUT: u64 = 3;
-/// Words of a page: park words, wake words, the acknowledgement and what is wanted of it.
+/// Words of a page: park words, wake words, the acknowledgement and the wanted number.
 pub const DATA_PARK: usize = 256;
 pub const ROOM_PARK: usize = 384;
 pub const ACKNOWLEDGED: usize = 144;
 pub const ACK_WANTED: usize = 400;
 pub const DATA_WAKE: usize = 640;
-/// Words of a subscriber's page: what it has read, how many files of slots it has taken, and its views of each slot.
+/// Words of a subscriber's page: the last number read, the number of files of slots taken, and its views of each slot.
 pub const CONSUMED: usize = 136;
 pub const FILES_TAKEN: usize = 144;
 pub const VIEWS: usize = 768;
@@ -91,7 +91,7 @@ pub fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     assert_eq!(sent.unwrap(), bytes.len());
 }
 
-/// The next frame on the socket, and what came along.
+/// Returns the next frame on the socket, and its descriptors.
 pub fn receive(socket: &UnixStream) -> (Header, Value, Vec<OwnedFd>) {
     // A publisher's ring, and the files of its slots.
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];

@@ -1,4 +1,4 @@
-//! Spools for tests: a name and the directory that stands for it, what lies there, options.
+//! Spools for tests: a name and its directory, the files there, options.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,21 +7,21 @@ use linkspan::{Options, Server, Value};
 
 use super::{SOON, name};
 
-/// A name of its own, and the directory that stands for it.
+/// Returns a unique name, and its directory.
 pub fn place() -> (String, PathBuf) {
     let endpoint = name("spool");
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     (endpoint, PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file))
 }
 
-/// What lies in a directory and is not hidden.
+/// Returns the names in a directory that are not hidden.
 pub fn names(folder: &Path) -> Vec<String> {
     let mut names = all_names(folder);
     names.retain(|name| !name.starts_with('.'));
     names
 }
 
-/// What lies in a directory.
+/// Returns the names in a directory.
 pub fn all_names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -43,7 +43,7 @@ pub fn called(client_id: &str) -> Options {
     options
 }
 
-/// Serves one request with its value twice in a list; gives the value.
+/// Serves one request with its value twice in a list; returns the value.
 pub fn serve_one(server: &Server) -> Value {
     let request = server.next(SOON).unwrap().unwrap();
     let value = request.value().unwrap().clone();

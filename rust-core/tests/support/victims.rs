@@ -1,4 +1,4 @@
-//! Processes that are killed, and the survivor that serves one after the other and holds what is promised to it.
+//! Processes that are killed, and the survivor that serves one after the other and checks what is promised to it.
 
 use std::collections::HashSet;
 use std::fs::{create_dir_all, read_dir, read_to_string};
@@ -13,7 +13,7 @@ use linkspan::{Channel, Error, ErrorKind, Message, Options, Publisher, Server, S
 use super::programs::program;
 use super::{SOON, name};
 
-/// What the victim does until it is killed; the survivor does the counterpart.
+/// The victim's part until it is killed; the survivor plays the counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Connects, sends and receives.
@@ -39,7 +39,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word that the program is given.
+    /// Returns the word in the program's arguments.
     pub fn word(self) -> &'static str {
         match self {
             Role::Exchange => "exchange",
@@ -81,7 +81,7 @@ pub struct Life<'a> {
 }
 
 impl Victim {
-    /// Starts one. It notes what it is given.
+    /// Starts one. It notes the messages that it gets.
     fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
         let mut command = Command::new(program("test-victim"));
         command.args([role.word(), endpoint, &incarnation.to_string()]);
@@ -96,7 +96,7 @@ impl Victim {
         Victim { child, input, times: life.times.unwrap_or(i64::MAX), began: Instant::now() }
     }
 
-    /// The threads that it names when it has come to its gate: its first, and the one that answers newcomers.
+    /// Returns the threads that it prints when it has reached its gate: its first, and its acceptor.
     pub fn threads(&mut self) -> [u32; 2] {
         let mut line = String::new();
         BufReader::new(self.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -117,7 +117,7 @@ impl Victim {
         self.input = None;
     }
 
-    /// Kills it, which has to be what ends it.
+    /// Kills it, which must be what ends it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
@@ -146,14 +146,14 @@ impl Drop for Victim {
     }
 }
 
-/// Where the victims at an endpoint note what they were given.
+/// Returns where the victims at an endpoint note their messages.
 fn notes(endpoint: &str) -> PathBuf {
     let file: String = endpoint.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).with_extension("notes").join(file)
 }
 
-/// Of the numbers that each incarnation was given, in order: none comes twice in one life, and where the transport sends again
-/// what was not acknowledged, none is left out.
+/// Checks the numbers that each incarnation got, in order: none comes twice in one life, and where the transport
+/// replays unacknowledged messages, none is missing.
 fn check_notes(endpoint: &str, sends_again: bool) {
     let text = read_to_string(notes(endpoint)).unwrap_or_default();
     let (mut life, mut last) = (i64::MIN, -1);
@@ -174,7 +174,7 @@ fn check_notes(endpoint: &str, sends_again: bool) {
     }
 }
 
-/// The errors that a caller may get while the peer is dying, gone, or starting: it can try again.
+/// Returns whether a caller may get this error while the peer is dying, gone, or starting, and may try again.
 pub fn is_passing(error: &Error) -> bool {
     use ErrorKind::{Disconnected, Empty, Full, Lagged, NotFound, Stalled, Timeout};
     matches!(error.kind(), Timeout | Disconnected | Empty | Full | NotFound | Stalled | Lagged)
@@ -188,7 +188,7 @@ fn passing<T>(done: linkspan::Result<T>) -> Option<T> {
     }
 }
 
-/// What a process holds that a link may hold.
+/// The resources of a process that a link may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Held {
     descriptors: usize,
@@ -198,11 +198,11 @@ pub struct Held {
     slots: usize,
 }
 
-/// What one link holds: a survivor has one or none, however many have come and gone. How many of the 16 slots are in use depends on
-/// how far a sender is ahead.
+/// The resources of one link: a survivor has one or none, however many have ended. How many of the 16 slots are in use
+/// depends on how far a sender is ahead.
 const A_LINK: Held = Held { descriptors: 9, maps: 2, slots: 16 };
 
-/// What this process holds.
+/// Returns the resources of this process.
 pub fn held() -> Held {
     let descriptors = read_dir("/proc/self/fd").unwrap().count();
     let maps = read_to_string("/proc/self/maps").unwrap();
@@ -211,19 +211,20 @@ pub fn held() -> Held {
     Held { descriptors, maps: maps.len(), slots: slots.len() }
 }
 
-/// Nothing more is held than one link beyond what was held before.
+/// Checks that at most one link more is held than before.
 pub fn nothing_more_is_held(before: Held) {
     let after = held();
     assert!(
         after.descriptors <= before.descriptors + A_LINK.descriptors
             && after.maps <= before.maps + A_LINK.maps
-            // Slots are a link's alone, and the one that was there before has gone.
+            // Slots belong to one link, and the earlier link has ended.
             && after.slots <= A_LINK.slots,
         "held before {before:?}, after {after:?}"
     );
 }
 
-/// Messages of one incarnation come in order from the first, none twice, none missing before the last that came.
+/// Messages of one incarnation arrive in order from the first, none twice, none missing before the last one that
+/// arrived.
 struct Order {
     incarnation: i64,
     next: i64,
@@ -243,7 +244,7 @@ impl Order {
     }
 }
 
-/// Who sent a message and its number; whole, whatever happened to who wrote it.
+/// Returns the sender of a message and its number; the message must be whole, whatever happened to its writer.
 fn whole(message: &Message) -> (i64, i64) {
     let number = |path: &str| message.get(path).unwrap().as_i64().unwrap();
     let (incarnation, i) = (number("0"), number("1"));
@@ -262,11 +263,11 @@ pub struct Survivor {
     role: Role,
     object: Object,
     order: Order,
-    /// Of the victim that is there.
+    /// Of the current victim.
     pub received: i64,
     /// In all.
     pub total: i64,
-    /// How often a call failed because the peer had gone, or was not there in time.
+    /// How often a call failed because the peer had ended, or was not there in time.
     pub refused: i64,
     /// An answer that the victim waits for.
     owed: bool,
@@ -287,7 +288,7 @@ enum Object {
     Subscriber(Subscriber),
 }
 
-/// How long a survivor waits at once: short, so that it looks often whether its victim has gone.
+/// How long a survivor waits at a time: short, so that it often checks whether its victim has ended.
 const STEP: Duration = Duration::from_millis(1);
 
 impl Survivor {
@@ -345,7 +346,7 @@ impl Survivor {
         &self.endpoint
     }
 
-    /// Takes what a victim that is gone has left, where it is one that sends.
+    /// Receives the remaining messages of an ended victim, if it sends.
     pub fn settle(&mut self) {
         while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Receive | Role::ReceiveMany)
             && self.step()
@@ -405,7 +406,7 @@ impl Survivor {
             Object::Subscriber(subscriber) => {
                 let message = passing(subscriber.recv(STEP));
                 match &message {
-                    // All that was written is there.
+                    // All written messages are there.
                     Some(message) if self.endpoint.starts_with("journal") => drop(self.order.check(message)),
                     Some(message) => drop(whole(message)),
                     None => {}
@@ -417,7 +418,7 @@ impl Survivor {
                 self.sent += 1;
                 // Publishers are not slowed down; this leaves the subscriber its share of the processors.
                 std::thread::yield_now();
-                // The readers of a file are not known.
+                // The readers of a file are unknown.
                 publisher.subscribers() > 0
                     || self.endpoint.starts_with("file")
                     || self.endpoint.starts_with("journal")
@@ -437,11 +438,11 @@ impl Survivor {
         let hurried = std::mem::replace(&mut self.patience, STEP * 500);
         let ended = self.attend(&mut victim, 3);
         self.patience = hurried;
-        // What it sent just before it left is still to come.
+        // The messages that it sent just before its end are still to be received.
         self.settle();
         assert!(ended.success(), "the next incarnation failed: {ended}");
-        // Who only receives, and ends well, has received its messages. Whoever sends need not have seen it: it may come, take what
-        // waits for it and leave between two looks.
+        // A victim that only receives, and ends well, has received its messages. A survivor that sends need not have
+        // seen it: the victim may connect, receive the waiting messages and end between two polls.
         let only_receives = matches!(self.role, Role::Subscribe | Role::ReceiveMany);
         assert!(self.received > 0 || only_receives, "nothing was received from the next incarnation");
     }
@@ -453,7 +454,7 @@ impl Survivor {
                 return ended;
             }
             if self.role == Role::Serve && self.received >= victim.times {
-                // Nobody will answer the next call: it leaves.
+                // The next call would not be answered: it ends.
                 std::thread::sleep(STEP / 4);
                 continue;
             }
@@ -464,7 +465,7 @@ impl Survivor {
         }
     }
 
-    /// Ends, and looks at what is left at the name once the next has come and gone there, and for `clean` to find.
+    /// Ends, and checks the files at the name after the next incarnation has ended there, and what `clean` finds.
     pub fn leave(self) {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
@@ -491,8 +492,8 @@ impl Survivor {
     }
 }
 
-/// The names in the runtime directory that are an endpoint's, and those below them, without what its transport keeps: the value
-/// of a file, the messages of a spool that were not taken, the folders that they are in.
+/// Returns the names in the runtime directory that belong to an endpoint, and those below them, without those that its
+/// transport keeps: the value of a file, the untaken messages of a spool, their folders.
 pub fn left_at(endpoint: &str) -> Vec<String> {
     let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
     let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
@@ -526,11 +527,11 @@ fn is_kept(path: &str, file: &str) -> bool {
         })
 }
 
-/// Marsaglia's xorshift: what it gives can be had again from the seed.
+/// Marsaglia's xorshift: its numbers can be repeated from the seed.
 pub struct Random(pub u64);
 
 impl Random {
-    /// From `LINKSPAN_SEED`, or from the clock; says which.
+    /// From `LINKSPAN_SEED`, or from the clock; prints the seed.
     pub fn new() -> Random {
         let seed = match std::env::var("LINKSPAN_SEED") {
             Ok(seed) => seed.parse().unwrap(),

@@ -1,4 +1,4 @@
-//! The same cases for `dgram:`, which goes one way: what it promises, and with which words it refuses the rest.
+//! The same cases for `dgram:`, which is one-way: its promises, and the texts with which it refuses the rest.
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixDatagram;
@@ -50,7 +50,7 @@ fn limit_exact_and_one_over() {
     let error = a.send_payload(&raw(vec![1; 10_001]), SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("10001") && error.to_string().contains("10000"), "{error}");
-    // Another writer does not know the reader's limit.
+    // Another writer does not have the reader's limit.
     let other = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     other.send_payload(&raw(vec![2; 10_001]), SOON).unwrap();
     other.send_payload(&raw(vec![2; 50_000]), SOON).unwrap();
@@ -118,7 +118,7 @@ fn two_listeners() {
     let in_use = |error: Error| assert_eq!(error.kind(), ErrorKind::AddressInUse);
     in_use(Listener::listen(&endpoint, &Options::default()).err().unwrap());
     in_use(Server::serve(&endpoint, &Options::default()).err().unwrap());
-    // It hears all writers over one channel, so there is no second one to accept.
+    // It receives all writers over one channel, so there is no second one to accept.
     let all = first.accept(SOON).unwrap();
     let writer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     writer.send(&Value::Int(1), SOON).unwrap();
@@ -126,7 +126,7 @@ fn two_listeners() {
     assert_eq!(first.accept(Duration::from_millis(10)).err().unwrap().kind(), ErrorKind::Timeout);
     first.close();
     assert!(!socket(&endpoint).exists());
-    // Who has found the reader already still reaches it.
+    // A writer that has already found the reader still reaches it.
     writer.send(&Value::Int(2), SOON).unwrap();
     assert_eq!(all.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
     drop(all);
@@ -149,14 +149,14 @@ fn listener_restart() {
             let listener = Listener::listen(endpoint, &Options::default()).unwrap();
             let writer = Channel::connect(endpoint, &waits, SOON).unwrap();
             drop(listener);
-            // Its reader has gone, and with it the name: the message waits for the next one.
+            // Its reader has ended, and the name is removed: the message waits for the next one.
             writer.send(&Value::from("again"), SOON).unwrap();
         });
         waiting.recv_timeout(SOON).unwrap();
         let b = Channel::open(endpoint, &Options::default(), SOON).unwrap();
         assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("again"));
         other.join().unwrap();
-        // What came to nobody was the caller's all the time, and has no number.
+        // A message that reached no reader stayed the caller's, and has no number.
         assert_eq!(a.send(&Value::from("second"), SOON).unwrap(), 2);
         assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("second"));
         assert_eq!(stat(&b, "missed"), 0);
@@ -194,7 +194,7 @@ fn open_takes_both_roles() {
 
 #[test]
 fn close_waits_until_consumed() {
-    // Nobody says what was consumed, so there is nothing to wait for.
+    // There are no acknowledgements, so there is nothing to wait for.
     let (a, b) = plain();
     a.send(&Value::Int(1), SOON).unwrap();
     a.close(SOON).unwrap();
@@ -205,7 +205,7 @@ fn close_waits_until_consumed() {
 }
 
 #[test]
-fn a_second_thread_in_one_direction() {
+fn second_thread_in_one_direction() {
     let (waits, waiting) = support::told_while_waiting();
     let (a, b) = pair(&name("dgram"), &waits);
     thread::scope(|s| {
@@ -217,7 +217,7 @@ fn a_second_thread_in_one_direction() {
     });
 }
 
-/// Reads the numbers of so many messages a writer; each writer's come in order, all of them.
+/// Reads the numbers of so many messages per writer; each writer's arrive in order, all of them.
 fn hear_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
     let mut heard: HashMap<String, i64> = HashMap::new();
     for _ in 0..writers as i64 * each {
@@ -258,7 +258,7 @@ fn many_clients_one_server() {
 }
 
 #[test]
-fn a_hundred_writers_at_once() {
+fn hundred_writers_at_once() {
     let endpoint = name("dgram");
     let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     write_all(&endpoint, 100, 20, || hear_all(|| reader.recv(SOON).unwrap(), 100, 20));
@@ -278,7 +278,7 @@ fn leaving_loses_nothing_that_was_taken_over() {
 }
 
 #[test]
-fn a_descriptor_for_event_loops() {
+fn descriptor_for_event_loops() {
     let (a, b) = plain();
     let fd = b.fileno().unwrap();
     assert!(!readable(fd, 0));
@@ -297,7 +297,7 @@ fn a_descriptor_for_event_loops() {
 }
 
 #[test]
-fn closing_wakes_who_waits() {
+fn close_wakes_waiting_threads() {
     let (waits, waiting) = support::told_while_waiting();
     let (_a, b) = pair(&name("dgram"), &waits);
     let alone = Channel::open(&name("dgram"), &waits, SOON).unwrap();
@@ -327,7 +327,7 @@ fn closing_gives_the_name_away() {
 }
 
 #[test]
-fn a_server_is_called() {
+fn server_is_called() {
     let endpoint = name("dgram");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -396,11 +396,11 @@ fn garbage() {
 }
 
 #[test]
-fn what_is_missing_is_counted_by_sender() {
+fn missing_messages_are_counted_by_sender() {
     let endpoint = name("dgram");
     let (a, b) = pair(&endpoint, &Options::default());
     let path = socket(&endpoint);
-    // The name leads to somebody else for a while, who takes what was meant for the reader.
+    // The name leads to another reader for a while, which takes messages for this one.
     let other = path.with_file_name("elsewhere");
     std::fs::rename(&path, &other).unwrap();
     let thief = UnixDatagram::bind(&path).unwrap();
@@ -433,7 +433,7 @@ fn stale_leftovers() {
     let endpoint = name("dgram");
     let path = socket(&endpoint);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // What a killed reader leaves: a name that nobody reads at, and beginnings.
+    // The remains of a killed reader: a name without a reader, and temporary files.
     drop(UnixDatagram::bind(&path).unwrap());
     let file = path.file_name().unwrap().to_str().unwrap();
     drop(UnixDatagram::bind(path.with_file_name(format!(".new.{file}"))).unwrap());
@@ -464,7 +464,7 @@ fn other_users_write_where_the_mode_lets_them() {
         Channel::open(&endpoint, &options, SOON)
     };
     if !support::is_root() {
-        // Who is not root may not give a file away.
+        // A user other than root may not give a file away.
         assert_eq!(with_mode(0o660).err().unwrap().kind(), ErrorKind::PermissionDenied);
         return;
     }
@@ -489,7 +489,7 @@ fn other_users_write_where_the_mode_lets_them() {
 }
 
 #[test]
-fn a_listing_tells_who_reads() {
+fn listing_shows_the_reader() {
     let endpoint = name("dgram");
     let mut options = Options::default();
     options.set("client_id", &"post-office".into()).unwrap();

@@ -1,4 +1,5 @@
-//! The BSON corpus, whole: what has a form here comes back, what has none is named, what is broken is refused.
+//! The whole BSON corpus: types with a form here round-trip, types without are refused by name, and damaged ones are
+//! refused.
 
 use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, ErrorKind};
@@ -96,7 +97,7 @@ fn valid_documents() {
     assert!(carried > 400 && refused > 20, "{carried} carried, {refused} refused");
 }
 
-/// What is refused although its types have a form here, and for what.
+/// The expected refusals of documents whose types have a form here.
 fn expected_refusal(name: &str, error: &linkspan::Error) {
     let (kind, part) = match name {
         "datetime: Y10K" => (ErrorKind::OutOfRange, "does not fit a timestamp"),

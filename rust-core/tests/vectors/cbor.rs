@@ -18,7 +18,7 @@ fn appendix_a() {
                 }
                 let again = encode(&value, Encoding::Cbor).unwrap();
                 assert_eq!(decode(&again, Encoding::Cbor).unwrap(), value, "{diagnostic}");
-                // The same bytes where the RFC says so, but for floats, which are always 64 bits here.
+                // The same bytes where the RFC requires it, but for floats, which always have 64 bits here.
                 let plain = !matches!(value, Value::Float(_) | Value::Timestamp(_));
                 if case["roundtrip"] == true && plain && !diagnostic.contains("1.1") {
                     assert_eq!(again, bytes, "{diagnostic}");
@@ -30,14 +30,14 @@ fn appendix_a() {
             }
         }
     }
-    // What Linkspan has no form for, and nothing else.
+    // Types without a form here, and nothing else.
     let expected =
         ["undefined", "simple(16)", "24(h'6449455446')", "32(\"http://www.example.com\")", "{1: 2, 3: 4}"];
     assert_eq!(unsupported, expected);
 }
 
 #[test]
-fn what_is_malformed_is_refused() {
+fn malformed_input_is_refused() {
     for case in cases("cbor/malformed.json") {
         let bytes = unhex(text(&case, "hex"));
         let error = decode(&bytes, Encoding::Cbor).expect_err(text(&case, "hex"));
@@ -95,7 +95,7 @@ fn typed_arrays() {
         let shape: Vec<u64> = case["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         assert_eq!(array.shape, shape, "{name}");
         let order = if case["order"] == "column" { Order::Column } else { Order::Row };
-        // Row where the order says nothing.
+        // Row order where the order has no effect.
         assert_eq!(array.order, order.for_shape(&shape), "{name}");
         let dtype = match case["dtype"].as_str() {
             None => array.dtype,

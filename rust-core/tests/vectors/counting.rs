@@ -1,9 +1,9 @@
-//! An allocator that counts what each thread holds: for tests of what a call costs in memory.
+//! An allocator that counts the memory of each thread: for tests of the memory that a call takes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The system's allocator, counting what each thread holds.
+/// The system's allocator, counting the memory of each thread.
 struct Counting;
 
 thread_local! {
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What a call gives, and how often it asked for memory.
+/// Returns the result of a call, and the number of its allocations.
 #[allow(dead_code, reason = "each suite uses its part of it")]
 pub fn allocations<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = TIMES.get();
@@ -42,7 +42,7 @@ pub fn allocations<T>(call: impl FnOnce() -> T) -> (T, usize) {
     (done, TIMES.get() - before)
 }
 
-/// What a call gives, and the most bytes that it held at once beyond those held before it.
+/// Returns the result of a call, and the most bytes that it held at once beyond those held before.
 #[allow(dead_code, reason = "each suite uses its part of it")]
 pub fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();

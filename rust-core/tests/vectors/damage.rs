@@ -1,5 +1,5 @@
-//! Every vector damaged in every way: flipped, cut, stretched, mixed. Whatever comes of it, it is a value or an error
-//! with an offset inside the bytes, within the limits, and never a panic.
+//! Every vector damaged in every way: flipped, cut, stretched, mixed. The result is a value or an error with an offset
+//! inside the bytes, within the limits, and never a panic.
 
 use std::collections::HashSet;
 

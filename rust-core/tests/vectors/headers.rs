@@ -1,4 +1,4 @@
-//! What holds for any bytes as a message header; used by the replay of seeds and by the fuzzing target.
+//! Properties of any bytes as a message header; used by the replay of seeds and by the fuzzing target.
 
 use linkspan::frame::{HEADER, Header};
 

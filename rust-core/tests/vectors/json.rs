@@ -1,4 +1,4 @@
-//! JSONTestSuite: what RFC 8259 accepts is accepted, what it refuses is refused.
+//! JSONTestSuite: texts that RFC 8259 accepts are accepted, texts that it refuses are refused.
 
 use base64::Engine;
 use linkspan::codec::{decode, encode};
@@ -17,7 +17,7 @@ fn json_test_suite() {
                 if name == "y_object_duplicated_key.json"
                     || name == "y_object_duplicated_key_and_value.json" =>
             {
-                // RFC 8259 says that keys SHOULD differ; here they do.
+                // RFC 8259 requires different keys only with SHOULD; here they must differ.
                 assert!(e.text().contains("twice"), "{name}: {e:?}");
             }
             ("accept", found) => {

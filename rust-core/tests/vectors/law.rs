@@ -1,6 +1,6 @@
-//! Our own law: the files say what the code must do, and writing them anew must change nothing.
+//! Linkspan's own vectors: the files define what the code must do, and writing them again must change nothing.
 //!
-//! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan --test stores vectors::law` writes them; the change is then looked at.
+//! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan --test stores vectors::law` writes them; then review the change.
 
 use bytes::Bytes;
 use linkspan::codec::{EncodeOptions, decode, decode_shared, encode, encode_into, transcode};
@@ -135,7 +135,7 @@ fn other_forms_are_accepted() {
 }
 
 #[test]
-fn bytes_that_are_refused_say_why_and_where() {
+fn refused_bytes_have_reason_and_offset() {
     let mut wrong = Vec::new();
     let cases: Vec<_> = invalid::all()
         .into_iter()

@@ -1,4 +1,4 @@
-//! Limits: what bytes from a peer may ask of us, in every encoding, and what a value may ask on the way out.
+//! Limits: the resources that bytes from a peer may take, in every encoding, and those that encoding a value may take.
 
 use linkspan::codec::{EncodeOptions, MAX_DEPTH, decode, decode_into, decode_shared, encode, encode_into};
 use linkspan::value::{Keys, Sink, Source, ValueBuilder};
@@ -83,7 +83,7 @@ fn no_depth_limit_is_so_high_that_a_stack_runs_out() {
             assert_eq!(error.unwrap_err().kind(), ErrorKind::TooLarge);
         }
     };
-    // What Rust gives a thread when nothing is said, and more than PHP's and Python's threads have to spare.
+    // Rust's default stack of a thread, which is more than PHP's and Python's threads have left.
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }
 
@@ -121,7 +121,7 @@ fn nodes_memory_keys_and_message_are_limited() {
     }
 }
 
-/// Gives one key twice.
+/// Sends one key twice.
 struct Twice;
 
 impl Source for Twice {

@@ -1,4 +1,4 @@
-//! The well-known libraries as oracles: each reads what we write and writes it again, and we read that.
+//! The well-known libraries as oracles: each reads Linkspan's output and writes it again, and Linkspan reads that.
 
 use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, Value};

@@ -1,4 +1,4 @@
-//! Random numbers whose seed is printed, so that what failed can be run again with `LINKSPAN_SEED=…`.
+//! Random numbers whose seed is printed, so that a failure can be repeated with `LINKSPAN_SEED=…`.
 
 /// The seed: from the environment, else from the clock; printed either way.
 pub fn seed() -> u64 {

@@ -1,4 +1,4 @@
-//! Any value through any pair of encodings comes out as it went in. A failure is shrunk and printed with its seed.
+//! Any value through any pair of encodings is unchanged. A failure is shrunk and printed with its seed.
 
 use bytes::Bytes;
 use linkspan::codec::{EncodeOptions, decode, decode_shared, encode, encode_into, transcode};

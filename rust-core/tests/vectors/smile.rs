@@ -1,4 +1,4 @@
-//! Smile documents that Jackson wrote, and some that nobody should.
+//! Smile documents written by Jackson, and some invalid ones.
 
 use base64::Engine;
 use linkspan::codec::{decode, decode_into, encode};
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::vectors::files::{cases, hex, text, unhex};
 
-/// The value that a case means: its JSON with the types that JSON does not tell.
+/// Returns the value of a case: its JSON with the types that JSON does not distinguish.
 fn expected(json: &Value, pointer: &str, case: &Json) -> Value {
     if let Some(bits) = case["float_bits"][pointer].as_str() {
         let bits = u64::from_str_radix(bits.trim_start_matches("0x"), 16).unwrap();

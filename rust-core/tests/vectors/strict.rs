@@ -1,4 +1,4 @@
-//! What holds for any bytes at all; used by the tests here, by the replay of seeds and by the fuzzing targets.
+//! Properties of any bytes at all; used by the tests here, by the replay of seeds and by the fuzzing targets.
 
 use linkspan::codec::{decode, decode_into, encode, transcode};
 use linkspan::value::{NdArrayRef, Sink};
@@ -7,7 +7,7 @@ use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Limits, Result, Timestamp};
 /// A Sink that holds its caller to the promises of [`Sink`].
 #[derive(Default)]
 struct Strict {
-    /// For each open container: items still to come, whether it is a map, whether a key is waiting for its value.
+    /// For each open container: the remaining items, whether it is a map, whether a key waits for its value.
     open: Vec<(usize, bool, bool)>,
     done: bool,
 }
@@ -98,7 +98,7 @@ pub fn check(bytes: &[u8], encoding: Encoding) {
     match decode_into(bytes, encoding, &Limits::default(), Strict::default()) {
         Ok(sink) => {
             assert!(sink.done && sink.open.is_empty());
-            // What is taken can be written again in every encoding, and comes back the same.
+            // An accepted value can be written again in every encoding, and round-trips.
             let value = decode(bytes, encoding).unwrap();
             for to in &Encoding::ALL[1..] {
                 let again = encode(&value, *to).unwrap();
@@ -115,7 +115,7 @@ pub fn check(bytes: &[u8], encoding: Encoding) {
     }
 }
 
-/// Transcodes the bytes behind the first, which says from which encoding to which: what comes out is the same value.
+/// Transcodes the bytes behind the first, which selects the encodings: the result is the same value.
 #[allow(dead_code, reason = "not every test that holds bytes to this file's rules transcodes")]
 pub fn transcodes(bytes: &[u8]) {
     let [which, bytes @ ..] = bytes else { return };
@@ -133,7 +133,7 @@ pub fn transcodes(bytes: &[u8]) {
             );
         }
         (Err(_), Err(_)) => {}
-        // What is written may be larger than a message may be.
+        // The output may be larger than a message may be.
         (Err(error), Ok(_)) => assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}"),
         (Ok(_), Err(error)) => panic!("{bytes:02x?} was transcoded and not decoded: {error:?}"),
     }

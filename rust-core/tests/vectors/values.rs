@@ -1,4 +1,4 @@
-//! The values of our law: the ends of every range, and what codecs get wrong.
+//! The values of Linkspan's own vectors: the ends of every range, and common errors of codecs.
 
 use bytes::Bytes;
 use linkspan::value::NdArrayRef;

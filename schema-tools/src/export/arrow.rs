@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::notes::{Notes, unknown};
 use column::{Arrow, Column};
 
-/// The schema as an encapsulated message, which begins a stream, too. What is no record is a field `value`.
+/// Returns the schema as an encapsulated message, which begins a stream, too. What is no record is a field
+/// `value`.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<Vec<u8>> {
     let columns = match &schema.root.kind {
         Kind::Record(of) => fields(of, notes)?,
@@ -66,7 +67,7 @@ fn plain(name: &str, of: Arrow, children: Vec<Column>) -> Column {
     }
 }
 
-/// A value of this type, never null.
+/// Returns a value of this type, never null.
 fn column(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     let mut out = match &of.kind {
         Kind::Any => {
@@ -150,7 +151,8 @@ fn extension(mut of: Column, name: &str, metadata: String) -> Column {
     of
 }
 
-/// An array: a tensor of fixed shape, one of variable shape, or lists of elements and lengths where the number of dimensions is open.
+/// Returns an array: a tensor of fixed shape, one of variable shape, or lists of elements and lengths where the number of dimensions
+/// is open.
 ///
 /// Arrow has no complex numbers: they are a last dimension of two floats. Elements are in row order; a permutation marks that an array in
 /// column order is one with its dimensions the other way round.
@@ -221,7 +223,7 @@ fn array(
     Ok(extension(out, tensor, Value::Object(metadata).to_string()))
 }
 
-/// The type of an element, and whether there are two of them for each number.
+/// Returns the type of an element, and whether there are two of them for each number.
 fn element(dtype: DType) -> (Arrow, bool) {
     match dtype {
         DType::Bool => (Arrow::Bool, false),

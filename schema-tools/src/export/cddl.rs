@@ -33,7 +33,7 @@ struct Writer<'a> {
     used: BTreeSet<&'static str>,
 }
 
-/// The schema as a CDDL file. Its first rule is `message`.
+/// Returns the schema as a CDDL file. Its first rule is `message`.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     let mut writer = Writer { notes, used: BTreeSet::new() };
     let message = writer.ty(&schema.root, 0)?;
@@ -103,7 +103,7 @@ impl Writer<'_> {
         })
     }
 
-    /// The type of a part, in parentheses where it is a choice.
+    /// Returns the type of a part, in parentheses where it is a choice.
     fn within(&mut self, name: &str, of: &Type, depth: usize) -> Result<String> {
         self.notes.enter(name);
         let text = self.ty(of, depth)?;
@@ -115,7 +115,7 @@ impl Writer<'_> {
         Ok(if is_choice { format!("({text})") } else { text })
     }
 
-    /// The map of a record or a table.
+    /// Returns the map of a record or a table.
     fn group(&mut self, fields: &[Field], depth: usize) -> Result<String> {
         let indent = "  ".repeat(depth + 1);
         let mut out = "{\n".to_owned();
@@ -136,7 +136,7 @@ impl Writer<'_> {
         Ok(out)
     }
 
-    /// A float, or an integer that such a float holds exactly, in this range.
+    /// Returns a float, or an integer that such a float holds exactly, in this range.
     fn float(&mut self, range: Option<Range>, rule: &'static str, exact: i128) -> String {
         let Some(Range::Float(low, high)) = range else { return self.rule(rule) };
         let floats = match (low.is_finite(), high.is_finite()) {
@@ -194,8 +194,8 @@ impl Writer<'_> {
     }
 }
 
-/// The shapes, among those that this one allows, of arrays that are the same memory in both orders: with an empty dimension, or
-/// with at most one of more than one element.
+/// Returns the shapes, among those that this one allows, of arrays that are the same memory in both orders: with an empty
+/// dimension, or with at most one of more than one element.
 fn in_a_line(shape: &[Length]) -> Vec<String> {
     if shape.len() < 2 {
         let lengths: Vec<String> = shape.iter().map(any_length).collect();
@@ -235,7 +235,7 @@ fn any_length(length: &Length) -> String {
     }
 }
 
-/// The tag of RFC 8746 for elements of this type, little-endian.
+/// Returns the tag of RFC 8746 for elements of this type, little-endian.
 fn typed_array(dtype: DType) -> u32 {
     match dtype {
         DType::U8 => 64,
@@ -255,7 +255,7 @@ fn sized(of: &str, most: Option<u64>) -> String {
     most.map_or(of.to_owned(), |most| format!("{of} .size (0..{most})"))
 }
 
-/// A description on one line.
+/// Returns a description on one line.
 fn comment(doc: &str) -> String {
     doc.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -17,7 +17,7 @@ const DECIMAL: &str = "^(?:[-+]?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][-+]?[0
 const TIME: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})$";
 const UUID: &str = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
-/// The schema as a JSON text of several lines.
+/// Returns the schema as a JSON text of several lines.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     let mut out = Map::new();
     out.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
@@ -115,7 +115,7 @@ fn within(name: &str, of: &Type, notes: &mut Notes) -> Result<Value> {
     Ok(Value::Object(value))
 }
 
-/// An escape: an object with this one key.
+/// Returns an escape: an object with this one key.
 fn escape(key: &str, of: Value) -> Map<String, Value> {
     object(
         json!({"type": "object", "properties": {key: of}, "required": [key], "additionalProperties": false}),
@@ -157,7 +157,7 @@ fn float(of: &Type, notes: &mut Notes) -> Map<String, Value> {
     out
 }
 
-/// A map: any keys, but those that would make an escape of it.
+/// Returns a map: any keys, but those that would make an escape of it.
 fn map(of: Value, notes: &mut Notes) -> Map<String, Value> {
     notes.looser("below the escape $map any values are accepted");
     object(json!({

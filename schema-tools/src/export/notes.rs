@@ -46,7 +46,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// The path that is being exported.
+    /// Returns the path that is being exported.
     pub(super) fn at(&self) -> String {
         if self.path.is_empty() { "the message".to_owned() } else { self.path.join("/") }
     }
@@ -73,7 +73,8 @@ impl Notes {
     }
 }
 
-/// The error for a type that this version of the exports does not know, with the path of its field.
+/// Returns the error for a type that this version of the exports does not know, with the path of
+/// its field.
 pub(super) fn unknown(of: &Type, notes: &Notes) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{}: a value of type {of} cannot be exported", notes.at()))
 }

@@ -16,7 +16,8 @@ struct Writer<'a> {
     imports: BTreeSet<&'static str>,
 }
 
-/// The schema as a file. The last part of its name is the name of the message, the parts before are the package.
+/// Returns the schema as a file. The last part of its name is the name of the message, the parts before are the
+/// package.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     let (package, name) = schema.name.rsplit_once('.').unwrap_or(("", &schema.name));
     let mut writer = Writer { notes, imports: BTreeSet::new() };
@@ -91,7 +92,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The names of the types that fields define beside them, which are in one scope with the fields.
+    /// Returns the names of the types that fields define beside them, which are in one scope with the
+    /// fields.
     fn names(&mut self, fields: &[Field]) -> Result<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
         for field in fields {
@@ -168,7 +170,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The type of a field; what has to be defined for it is written to `out`, under the name `name`.
+    /// Returns the type of a field; what has to be defined for it is written to `out`, under the name
+    /// `name`.
     fn ty(&mut self, out: &mut String, depth: usize, of: &Type, name: &str) -> Result<Written> {
         let repeated = |name| Written { label: "repeated ", name, has_presence: false };
         match &of.kind {
@@ -203,7 +206,8 @@ impl Writer<'_> {
         }
     }
 
-    /// A type that can stand behind `repeated`, in a map and in a oneof: a list or a map is put into a message of its own.
+    /// Returns a type that can stand behind `repeated`, in a map and in a oneof: a list or a map is put into a message of
+    /// its own.
     fn single(&mut self, out: &mut String, depth: usize, of: &Type, name: &str) -> Result<String> {
         Ok(match &of.kind {
             Kind::Any => {
@@ -278,7 +282,7 @@ impl Writer<'_> {
     }
 }
 
-/// The number of the field at this position.
+/// Returns the number of the field at this position.
 fn number(position: usize) -> usize {
     if position + 1 < RESERVED.start { position + 1 } else { position + 1 + RESERVED.len() }
 }
@@ -309,7 +313,7 @@ fn comments(field: &Field) -> Vec<String> {
     out
 }
 
-/// A text on one line.
+/// Returns a text on one line.
 fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

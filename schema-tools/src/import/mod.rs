@@ -47,7 +47,7 @@ pub struct Import {
     pub remarks: Vec<Remark>,
 }
 
-/// The schema of a message in this file.
+/// Returns the schema of a message in this file.
 ///
 /// `Malformed` where the file is wrong, `Unsupported` where a schema cannot express it, `TooLarge` where it has more types than a
 /// schema may have; each names file, line and column.

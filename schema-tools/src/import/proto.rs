@@ -75,7 +75,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     Ok((schema, reader.remarks))
 }
 
-/// The error of the compiler, in one line with file, line and column.
+/// Returns the error of the compiler, in one line with file, line and column.
 fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
     let text = format!("{error:?}").replace('\n', "; ");
     // An error of ours that the compiler passed on.
@@ -110,7 +110,7 @@ fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{place}{text}{hint}"))
 }
 
-/// The message of this name, or the only one of the file.
+/// Returns the message of this name, or the only one of the file.
 fn chosen(pool: &DescriptorPool, file: &str, name: Option<&str>) -> Result<MessageDescriptor> {
     let of_file: Vec<MessageDescriptor> = pool
         .all_messages()
@@ -236,7 +236,7 @@ impl Reader {
         Ok(if field.is_list() { Type::plain(Kind::List(Box::new(of), None)) } else { of })
     }
 
-    /// The type of one value of a field.
+    /// Returns the type of one value of a field.
     fn value(&mut self, field: &FieldDescriptor, at: Place<'_>) -> Result<Type> {
         self.budget.take(at)?;
         if field.is_group() {
@@ -307,7 +307,7 @@ fn described(mut field: Field, from: &FieldDescriptor) -> Field {
     field
 }
 
-/// The value that stands for a field that was not sent; nothing for a message.
+/// Returns the value that stands for a field that was not sent; nothing for a message.
 fn default(field: &FieldDescriptor, kind: &Kind) -> Option<Value> {
     Some(match field.default_value() {
         ProtoValue::Bool(value) => value.into(),
@@ -336,7 +336,7 @@ fn place<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Place<'a> {
     Place { file: file.name.as_deref().unwrap_or_default(), line: at(0), column: at(1) }
 }
 
-/// The comment before this part, or behind it, in one line.
+/// Returns the comment before this part, or behind it, in one line.
 fn comment(file: &FileDescriptorProto, path: &[i32]) -> String {
     let found = file.source_code_info.iter().flat_map(|info| &info.location).find(|each| each.path == path);
     let text = found.and_then(|each| each.leading_comments.as_ref().or(each.trailing_comments.as_ref()));

@@ -177,7 +177,7 @@ impl Reader<'_> {
         Ok(Kind::Record(fields))
     }
 
-    /// A field; nothing for a constant.
+    /// Returns a field; nothing for a constant.
     fn line(&mut self, code: &str, at: Place<'_>, within: &str) -> Result<Option<Field>> {
         let Some((of, rest)) = code.split_once(char::is_whitespace) else {
             let text =
@@ -293,7 +293,7 @@ impl Reader<'_> {
     }
 }
 
-/// The type of the elements of an array of these numbers.
+/// Returns the type of the elements of an array of these numbers.
 fn dtype(kind: &Kind) -> Option<DType> {
     Some(match kind {
         Kind::Bool => DType::Bool,

@@ -10,12 +10,13 @@ pub(super) const MAX_SOURCE: usize = 256 << 10;
 /// How deep blocks may lie in each other: parsers call themselves for each.
 const MAX_BLOCKS: usize = 64;
 
-/// The text of a file of at most [`MAX_SOURCE`] bytes.
+/// Returns the text of a file of at most [`MAX_SOURCE`] bytes.
 pub(super) fn text(path: &Path) -> Result<String> {
     text_up_to(path, MAX_SOURCE)
 }
 
-/// The text of a file of at most so many bytes, without the byte order mark that it may begin with.
+/// Returns the text of a file of at most so many bytes, without the byte order mark that it may
+/// begin with.
 pub(super) fn text_up_to(path: &Path, most: usize) -> Result<String> {
     let Some(shown) = path.to_str() else {
         return Err(Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", path.display())));
@@ -71,7 +72,7 @@ impl Place<'_> {
         self.error(ErrorKind::Unsupported, text)
     }
 
-    /// A field of this name, which has to be one that every language can have.
+    /// Returns a field of this name, which has to be one that every language can have.
     pub(super) fn field(&self, name: &str, of: Type) -> Result<Field> {
         if !Field::is_name(name) {
             let text = format!(

@@ -11,7 +11,8 @@ impl Comments {
         self.0.push((path.to_owned(), text.into()));
     }
 
-    /// The schema in the notation with these comments in it. A part that is written within another one's line is commented on there.
+    /// Returns the schema in the notation with these comments in it. A part that is written within another one's line is commented
+    /// on there.
     pub(super) fn written(&self, schema: &Schema) -> String {
         let text = schema.to_toml();
         let headers: Vec<&str> = text.lines().filter_map(header).collect();
@@ -37,7 +38,8 @@ impl Comments {
     }
 }
 
-/// The header in this line. Texts stand on one line behind a key, so no other line begins with a bracket.
+/// Returns the header in this line. Texts stand on one line behind a key, so no other line begins with a
+/// bracket.
 fn header(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.strip_suffix(']')
 }

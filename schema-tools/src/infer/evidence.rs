@@ -173,7 +173,8 @@ impl Evidence {
         }
     }
 
-    /// How many kinds of values there were besides null, integers and floats counted as one.
+    /// Returns how many kinds of values there were besides null, integers and floats counted as
+    /// one.
     pub(super) fn kinds(&self) -> usize {
         [
             self.bools > 0,

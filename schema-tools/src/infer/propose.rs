@@ -25,7 +25,8 @@ pub struct Proposal {
     pub doubts: usize,
 }
 
-/// The schema of this name that accepts everything seen. `Missing` where nothing was seen, `Malformed` where the name is none.
+/// Returns the schema of this name that accepts everything seen. `Missing` where nothing was seen, `Malformed` where the name
+/// is none.
 pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     if evidence.seen == 0 {
         return Err(Error::new(
@@ -57,7 +58,7 @@ pub(super) fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
 
-/// The type of these values but for null. `path` is the header of the type's table.
+/// Returns the type of these values but for null. `path` is the header of the type's table.
 pub(super) fn of(evidence: &Evidence, path: &str, comments: &mut Comments) -> Type {
     match evidence.kinds() {
         0 => {
@@ -109,7 +110,7 @@ pub(super) fn of(evidence: &Evidence, path: &str, comments: &mut Comments) -> Ty
     Type::plain(kind)
 }
 
-/// The type of the values of a list or a map, which cannot be optional.
+/// Returns the type of the values of a list or a map, which cannot be optional.
 pub(super) fn each(evidence: &Evidence, path: &str, comments: &mut Comments) -> Type {
     if evidence.nulls > 0 {
         comments.add(path, format!("type? {}", evidence.in_words()));

@@ -55,7 +55,7 @@ impl Widening {
         Some(error)
     }
 
-    /// The schema that accepts all that came, and all that the old one did.
+    /// Returns the schema that accepts all that came, and all that the old one did.
     pub fn finish(self) -> Proposal {
         let mut comments = Comments::default();
         comments.add("", format!("widened from {}", messages(self.seen)));
@@ -65,7 +65,7 @@ impl Widening {
     }
 }
 
-/// The narrowest type known here that reads all of both.
+/// Returns the narrowest type known here that reads all of both.
 fn widen(old: &Type, seen: &Evidence) -> Type {
     let any = || Type::plain(Kind::Any);
     if old.kind == Kind::Any || seen.kinds() == 0 {
@@ -111,7 +111,7 @@ fn widen(old: &Type, seen: &Evidence) -> Type {
     }
 }
 
-/// The type of the values of a list or a map, which cannot be null.
+/// Returns the type of the values of a list or a map, which cannot be null.
 fn widen_each(old: &Type, seen: &Evidence) -> Type {
     if seen.nulls > 0 { Type::plain(Kind::Any) } else { widen(old, seen) }
 }
@@ -159,7 +159,8 @@ fn number(old: &Type, seen: &Evidence) -> Option<Type> {
     Some(new)
 }
 
-/// The narrowest width that holds all of this one, and these ends; one with a sign where this one has it.
+/// Returns the narrowest width that holds all of this one, and these ends; one with a sign where this one
+/// has it.
 fn wider(width: Width, least: i128, greatest: i128) -> Option<Width> {
     let (low, high) = width.bounds();
     let (low, high) = (low.min(least), high.max(greatest));

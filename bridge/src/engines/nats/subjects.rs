@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_back_from_their_subjects() {
+    fn names_round_trip_through_subjects() {
         let subjects = Subjects::new("plant.1");
         assert_eq!(subjects.publish("lab/fft.raw"), "linkspan.plant=2E1.publish.lab.fft=2Eraw");
         for name in ["a", "lab/fft", "lab/fft.raw", "a.b/c..d/e-_", ".a"] {

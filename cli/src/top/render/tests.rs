@@ -1,4 +1,4 @@
-//! What the screen samples like in terminals of many sizes.
+//! The screen in terminals of many sizes.
 
 use linkspan::Value;
 use ratatui::Terminal;
@@ -55,7 +55,7 @@ fn press(screen: &mut Screen, code: KeyCode) {
 }
 
 #[test]
-fn an_ordinary_terminal_shows_both_tables() {
+fn ordinary_terminal_shows_both_tables() {
     let (lines, buffer) = drawn(&mut screen(3, 2), 100, 24);
     assert!(lines[0].starts_with("linkspan top  3 endpoints, 2 services"), "{lines:#?}");
     for title in ["ENDPOINT↓", "PATTERN", "PROGRAM", "PID", "MESSAGES", "MSG/S", "PEERS", "BEHIND", "MACHINE"]
@@ -79,7 +79,7 @@ fn an_ordinary_terminal_shows_both_tables() {
 }
 
 #[test]
-fn a_small_terminal_shows_what_matters_most() {
+fn small_terminal_shows_the_most_important_columns() {
     let (lines, _) = drawn(&mut screen(20, 20), 40, 10);
     assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["ENDPOINT↓", "MSG/S", "BEHIND"]);
     assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["shm:lab/e01", "100.0", "1"]);
@@ -106,7 +106,7 @@ fn every_size_can_be_drawn() {
 }
 
 #[test]
-fn the_smaller_table_leaves_its_lines_to_the_other() {
+fn smaller_table_leaves_unused_lines_to_the_other() {
     let heading = |lines: &[String]| lines.iter().position(|line| line.starts_with("NAME")).unwrap();
     let (lines, _) = drawn(&mut screen(40, 2), 80, 24);
     assert_eq!(heading(&lines), 19, "{lines:#?}");
@@ -117,7 +117,7 @@ fn the_smaller_table_leaves_its_lines_to_the_other() {
 }
 
 #[test]
-fn the_marked_row_stays_in_sight() {
+fn marked_row_stays_in_sight() {
     let mut screen = screen(40, 0);
     drawn(&mut screen, 80, 24);
     press(&mut screen, KeyCode::End);
@@ -128,7 +128,7 @@ fn the_marked_row_stays_in_sight() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_full() {
+fn errors_are_shown_in_full() {
     let mut screen = screen(2, 2);
     press(&mut screen, KeyCode::Tab);
     press(&mut screen, KeyCode::Down);
@@ -137,7 +137,7 @@ fn what_is_wrong_is_told_in_full() {
 }
 
 #[test]
-fn without_a_controller_a_line_says_so() {
+fn missing_controller_is_shown_in_a_line() {
     let mut screen = screen(2, 0);
     screen.no_controller = Some("no controller at unix:controller".into());
     let (lines, _) = drawn(&mut screen, 80, 24);
@@ -148,7 +148,7 @@ fn without_a_controller_a_line_says_so() {
 }
 
 #[test]
-fn what_the_keys_changed_is_to_be_seen() {
+fn changes_by_keys_are_visible() {
     let mut screen = screen(5, 2);
     for c in "/e03".chars() {
         press(&mut screen, KeyCode::Char(c));

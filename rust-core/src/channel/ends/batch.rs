@@ -1,5 +1,5 @@
-//! Several messages a call: one wake-up or one system call for many that are sent, one call for all
-//! that have come.
+//! Several messages a call: one wake-up or one system call for many sent messages, one call for all received
+//! ones.
 //!
 //! Values are encoded and sent in runs: as many as [`RUN`] and [`RUN_BYTES`] allow are encoded, then
 //! sent together. A run goes out in one step where nothing is in the way; else its messages go one
@@ -133,7 +133,7 @@ impl Channel {
         receiving.program_receives(&self.ack_sender());
         let first = self.receive_for_program(&mut receiving, waiting)?;
         self.note_delivered(&receiving, &first);
-        // Not `max`, which may be large to say "all".
+        // Not `max`, which may be large to mean "all".
         let mut messages = Vec::with_capacity(max.min(RUN));
         messages.push(first);
         receiving.delivers_more = true;

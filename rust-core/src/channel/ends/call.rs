@@ -5,9 +5,9 @@
 //! inbox; answers to calls that ended are dropped and counted.
 //!
 //! When the peer disconnects, a request may or may not have been carried out. So the call fails with
-//! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next
-//! incarnation. A caller that gives up tells the peer (a *withdrawal*), which then does not start on
-//! the request if it has not yet.
+//! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
+//! caller that gives up sends the peer a *withdrawal*: then the peer does not start on the request if it has
+//! not yet.
 
 use std::time::Duration;
 
@@ -70,8 +70,8 @@ impl Channel {
         found
     }
 
-    /// Tells the peer that the caller gives up this request because of this error. The peer needs no
-    /// telling if it has answered, or if the link is gone.
+    /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. None is
+    /// needed if the peer has answered, or if the link is gone.
     fn withdraw(&self, pending: PendingReply, error: &Error) {
         if error.remote_failure().is_some() || error.kind() == ErrorKind::Disconnected {
             return;
@@ -184,7 +184,7 @@ impl Channel {
         found
     }
 
-    /// Receives what a server sends although no call waits, drops it, and notices the server's end.
+    /// Receives and drops the messages of a server while no call waits, and notices the server's end.
     pub(super) fn drop_late_answers(&self) {
         let Some(mut receiving) = self.try_receiving().filter(|receiving| receiving.is_of_server()) else {
             return;
@@ -226,7 +226,7 @@ impl Channel {
         }
     }
 
-    /// Receives until the answer is there.
+    /// Receives until the answer has arrived.
     fn receive_answer(
         &self,
         PendingReply { number, generation }: PendingReply,
@@ -315,7 +315,7 @@ impl Channel {
     }
 }
 
-/// The error for a request whose peer ended.
+/// Returns the error for a request whose peer ended.
 fn answer_lost() -> Error {
     let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
     Error::new(ErrorKind::Disconnected, text)

@@ -75,7 +75,8 @@ impl Channel {
             match self.exchange_bye(sending, receiving, &mut bye_sent_on, waiting) {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::Disconnected && self.reconnector.may_reconnect() => {
-                    // If the link that ended is an older one, the newer one still has to acknowledge what went over it.
+                    // If the link that ended is an older one, the newer one still has to acknowledge its
+                    // messages.
                     if sending.generation <= read {
                         sending.drop_part();
                     }
@@ -109,7 +110,7 @@ impl Channel {
         receiving.join(&self.ack_sender(), waiting)?;
         sending.join(&self.reconnector, &self.event_log, waiting)?;
         if *bye_sent_on != sending.generation {
-            // Before the bye, which the peer answers with what it has consumed by then.
+            // Before the bye, which the peer answers with its consumed number.
             self.reconnector.session_state.want_consumed();
             sending.send_bye(&self.reconnector, waiting).inspect_err(|_| sending.drop_part())?;
             *bye_sent_on = sending.generation;
@@ -170,7 +171,7 @@ impl Channel {
     }
 }
 
-/// The error of a close after which the peer has not acknowledged so many messages.
+/// Returns the error of a close after which the peer has not acknowledged so many messages.
 fn unconsumed(error: Error, count: u64) -> Error {
     let what = format!("{count} messages were sent that the peer had not acknowledged");
     match error.kind() {

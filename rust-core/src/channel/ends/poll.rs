@@ -11,7 +11,7 @@ use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload};
 use crate::sys::poll::Interest;
 
-/// What an answer needs of its request, without the request itself.
+/// The properties of a request that its answer needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestInfo {
     /// The session of the peer that sent it; the same over all links of one incarnation.
@@ -23,7 +23,7 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
-    /// Returns what identifies this request.
+    /// Returns the properties of this request.
     pub fn of(request: &Message) -> RequestInfo {
         RequestInfo {
             session: request.session(),

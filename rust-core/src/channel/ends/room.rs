@@ -1,8 +1,8 @@
 //! Waiting for room among the messages that are kept to be sent again.
 //!
-//! Room comes with acknowledgements, and those are received. So a sending thread that waits for room
-//! receives for itself if no thread of the program does; messages that it meets go to the inbox. As
-//! soon as a thread of the program wants to receive, it returns the direction.
+//! Acknowledgements make room, and have to be received. So a sending thread that waits for room receives for
+//! itself if no thread of the program does; other messages go to the inbox. As soon as a thread of the
+//! program calls to receive, it returns the direction.
 
 use std::os::fd::AsFd;
 
@@ -34,14 +34,14 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let session_state = &self.reconnector.session_state;
-        // A thread of the program that wants to receive gets the direction.
+        // A thread of the program that calls to receive gets the direction.
         let is_enough = || self.receiving.is_claimed() || session_state.halves().has_room(class, bytes);
         session_state.want_room(class, bytes);
         let read = match self.receiving.borrow() {
             Some(mut receiving) => {
                 let ack_sender = self.ack_sender();
-                // The peer may have had no room for its acknowledgement, and sends none while it is parked: what fills its
-                // way is received first, and then it is asked.
+                // The peer may have had no room for its acknowledgement, and sends none while it is parked:
+                // the messages that fill its way are received first, and then it is asked for a frame.
                 receiving.collect_acks(&ack_sender);
                 ack_sender.send_ack(AckTrigger::Requested);
                 receiving.read_until(&ack_sender, waiting, is_enough)

@@ -1,4 +1,4 @@
-//! Sending one message: at once where nothing is in the way, else after what is.
+//! Sends one message: at once if possible, else after earlier work.
 //!
 //! The order of attempts: in place in shared memory, at once over any link, and then the general way with its
 //! waits for a link, for replays and for room. Each attempt holds the sending direction, so that messages of one
@@ -102,7 +102,7 @@ impl Channel {
         if draft.kind != Kind::Data {
             return self.send_in_turn(draft, waiting);
         }
-        // The program learns of a loss before it sends what comes after the lost messages.
+        // The program gets the error of a loss before it sends what follows the lost messages.
         let lost = self.reconnector.session_state.take_unreported_losses();
         if lost > 0 {
             return Err(lost_before(lost));

@@ -1,5 +1,4 @@
-//! Decodes lines that come: a line to a channel or a server becomes frames with numbers of their
-//! own.
+//! Decodes received lines: a line to a channel or a server becomes frames with numbers of their own.
 //!
 //! A line is checked as JSON once, within the limits of the link. After that it is cut into slices
 //! of its text; values are not decoded here. What a channel receives is such a slice of the line,
@@ -70,22 +69,22 @@ fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
     members.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
 }
 
-/// Whether a JSON text is a string.
+/// Returns whether a JSON text is a string.
 fn is_text(value: &str) -> bool {
     value.starts_with('"')
 }
 
-/// Whether an object has the member `jsonrpc` with the text 2.0.
+/// Returns whether an object has the member `jsonrpc` with the text 2.0.
 fn is_rpc(members: &Members<'_>) -> bool {
     member(members, "jsonrpc") == Some("\"2.0\"")
 }
 
-/// Whether an id is a string, a number or null, of at most [`MAX_ID`] bytes.
+/// Returns whether an id is a string, a number or null, of at most [`MAX_ID`] bytes.
 fn is_id(value: &str) -> bool {
     value.len() <= MAX_ID && !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
 }
 
-/// Returns what makes an object no request and no notification of JSON-RPC 2.0; none if it is one.
+/// Returns why an object is no request and no notification of JSON-RPC 2.0; none if it is one.
 fn violation(members: &Members<'_>) -> Option<Error> {
     let wrong = |path: &str, text: &str| {
         Some(Error::new(ErrorKind::Malformed, format!("a request of JSON-RPC 2.0 {text}")).with_path(path))
@@ -125,7 +124,7 @@ impl Decoder<'_> {
         Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
-    /// Decodes an object that came to a channel: the reply to a call, a request, or a plain message.
+    /// Decodes an object received by a channel: the reply to a call, a request, or a plain message.
     fn channel_line(&mut self, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
         let (method, id) = (member(members, "method"), member(members, "id"));
         if let (None, Some(id)) = (method, id)
@@ -171,7 +170,7 @@ impl Decoder<'_> {
         Ok(frame)
     }
 
-    /// Decodes a line that came to a server.
+    /// Decodes a line received by a server.
     fn server_line(&mut self, line: &Bytes, text: &str, into: &mut VecDeque<Incoming>) -> Result<()> {
         if let Some(items) = codec::items(text) {
             return self.server_batch(&items, into);
@@ -191,8 +190,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Decodes a batch. An empty or too long one gets a single error reply, as the specification
-    /// says.
+    /// Decodes a batch. An empty or too long one gets a single error reply, as the specification requires.
     fn server_batch(&mut self, items: &[&str], into: &mut VecDeque<Incoming>) -> Result<()> {
         if items.is_empty() {
             let error = Error::new(ErrorKind::Malformed, "a batch holds at least one request");

@@ -63,7 +63,8 @@ pub fn read(object: &str) -> Result<RemoteFailure> {
         && let Some(Value::Text(named)) = map.get("type")
     {
         kind = named.to_string();
-        // What only says its type, or its type and data, came from a server of ours; anything else is given whole.
+        // A map with only a type, or a type and data, came from a Linkspan server; any other is passed on
+        // whole.
         match (map.len(), map.get("data")) {
             (1, None) => data = None,
             (2, Some(inner)) => data = Some(inner),

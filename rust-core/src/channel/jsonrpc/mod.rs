@@ -7,12 +7,12 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | lines that come, to frames | `decode` |
-//! | frames that leave, to lines | `encode` |
+//! | received lines, to frames | `decode` |
+//! | sent frames, to lines | `encode` |
 //! | error objects | `error` |
 //! | requests without an answer | `pending` |
 //!
-//! The transport calls this through [`Dialect`]; it cuts the stream into lines and joins what comes out of
+//! The transport calls this through [`Dialect`]; it cuts the stream into lines and joins the lines of
 //! `encode_frame`. Nothing here waits or does I/O.
 
 mod decode;

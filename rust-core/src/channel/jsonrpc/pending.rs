@@ -1,9 +1,9 @@
 //! The requests of one link that have no answer yet, in both directions.
 //!
-//! A JSON-RPC id is any text or number that the peer chose, and Linkspan identifies a message by its number. So the
-//! id of each request that comes is kept here, by the number of its frame, until the answer is written. Requests
-//! that go out need no such table, because their id is their number; what is kept is which of them are
-//! unanswered, so that a line with some other `id` is not taken for an answer.
+//! A JSON-RPC id is any text or number that the peer chose, and Linkspan identifies a message by its number.
+//! So the id of each received request is kept here, by the number of its frame, until the answer is written.
+//! Sent requests need no such table, because their id is their number; only the unanswered numbers are kept,
+//! so that a line with some other `id` is not taken for an answer.
 //!
 //! A batch of requests is answered in one line. Its answers are collected as they are written, and the last one
 //! takes the others along.
@@ -23,7 +23,7 @@ pub struct JsonRpc {
     pub(super) serves: bool,
     /// Limits for each line that is decoded.
     pub(super) limits: Limits,
-    /// The number of the last frame that came; links that replace each other share it.
+    /// The number of the last received frame; links that replace each other share it.
     pub(super) numbers: Arc<AtomicU64>,
     pending: Mutex<Pending>,
 }
@@ -35,7 +35,7 @@ pub const MAX_PENDING: usize = 1 << 16;
 /// The unanswered requests of one link.
 #[derive(Default)]
 pub struct Pending {
-    /// Requests that came, by the number of their frame.
+    /// Received requests, by the number of their frame.
     pub(super) unanswered: HashMap<u64, Unanswered>,
     /// The numbers of `unanswered`, oldest first; some are answered already.
     arrival: VecDeque<u64>,
@@ -45,7 +45,7 @@ pub struct Pending {
     pub(super) calls: VecDeque<u64>,
 }
 
-/// A request that came and waits for its answer.
+/// A received request that waits for its answer.
 #[derive(Clone)]
 pub struct Unanswered {
     /// The id, as JSON text.
@@ -76,7 +76,7 @@ impl JsonRpc {
 }
 
 impl Pending {
-    /// Adds a request that came in the frame of this number.
+    /// Adds a request that was received in the frame of this number.
     pub(super) fn add_request(&mut self, number: u64, id: &str, batch: Option<u64>) {
         // Answered ones are removed from the front only, which is amortised constant time.
         while self.arrival.front().is_some_and(|number| !self.unanswered.contains_key(number)) {

@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// What a server writes that answers as the examples do.
+/// Returns the lines of a server that answers as the examples do.
 fn serve(line: &str) -> String {
     let rpc = rpc(true);
     let mut written = String::new();
@@ -67,7 +67,8 @@ fn answer(request: &Value) -> (Kind, Encoding, Bytes) {
     (Kind::Reply, Encoding::Json, codec::encode(&result, Encoding::Json).unwrap().into())
 }
 
-/// The answers with the data of errors left out, which the specification leaves to the server; a batch's in any order.
+/// Returns the answers with the data of errors left out, which the specification leaves to the server; a batch's in
+/// any order.
 fn compared(line: &str) -> Vec<String> {
     if line.is_empty() {
         return Vec::new();
@@ -98,7 +99,7 @@ const NO_JSON: &str =
     r#"{"jsonrpc": "2.0", "error": {"code": -32700, "message": "Parse error"}, "id": null}"#;
 
 #[test]
-fn the_examples_of_the_specification() {
+fn examples_of_the_specification() {
     let three = format!("[{INVALID},{INVALID},{INVALID}]");
     let one = format!("[{INVALID}]");
     let mixed = format!(
@@ -152,14 +153,14 @@ fn the_examples_of_the_specification() {
 }
 
 #[test]
-fn an_id_comes_back_as_it_was_written() {
+fn id_is_returned_as_it_was_written() {
     for id in
         ["null", "0", "-1", "1.50", "1e3", "18446744073709551616", r#""""#, r#""a\"\u00e9\n""#, "0.1000"]
     {
         let answered = serve(&format!(r#"{{"jsonrpc":"2.0","method":"sum","params":[1],"id":{id}}}"#));
         assert_eq!(answered, format!(r#"{{"jsonrpc":"2.0","result":1,"id":{id}}}"#));
     }
-    // Where a request is wrong its id is told where it is one.
+    // The error for an invalid request has its id where that is valid.
     for (id, told) in [("7", "7"), (r#""x""#, r#""x""#), ("[1]", "null"), ("{}", "null"), ("true", "null")] {
         let answered = serve(&format!(r#"{{"jsonrpc":"2.0","method":"sum","params":5,"id":{id}}}"#));
         assert!(
@@ -170,7 +171,7 @@ fn an_id_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn what_comes_to_a_server_is_a_request_a_notification_a_message_or_nothing() {
+fn server_line_is_a_request_a_notification_a_message_or_ignored() {
     for (line, kind, body) in [
         (r#"{"op":"x"}"#, Kind::Data, r#"{"op":"x"}"#),
         (r#"{"method":"x"}"#, Kind::Data, r#"{"method":"x"}"#),
@@ -191,7 +192,7 @@ fn what_comes_to_a_server_is_a_request_a_notification_a_message_or_nothing() {
         );
         assert_eq!((frames[0].header.sequence, frames[0].header.body), (1, body.len() as u64));
     }
-    // Who gives an id waits for an answer.
+    // A request with an id expects an answer.
     assert!(serve(r#"{"method":"x","id":1}"#).contains("-32600"));
     assert!(serve(r#"{"jsonrpc":"1.0","method":"x","id":1}"#).contains("-32600"));
     // To answer an answer could go on for ever.
@@ -200,7 +201,7 @@ fn what_comes_to_a_server_is_a_request_a_notification_a_message_or_nothing() {
 }
 
 #[test]
-fn a_call_goes_out_as_a_request_and_its_answer_is_found() {
+fn call_goes_out_as_a_request_and_its_answer_is_found() {
     let rpc = rpc(false);
     let ask = |number: u64, body: &str| {
         let header = Header { sequence: number, ..Header::new(Kind::Request, Encoding::Json) };
@@ -229,7 +230,7 @@ fn a_call_goes_out_as_a_request_and_its_answer_is_found() {
         let frame = frames_of(&rpc, line).remove(0);
         (frame.header.kind, frame.header.correlation, frame.body.whole().clone())
     };
-    // An answer to what was not asked is a message like any other, and so is what has an id and a method.
+    // An answer without a request is a plain message, and so is an object with an id and a method.
     for other in [
         r#"{"jsonrpc":"2.0","result":1,"id":9}"#,
         r#"{"jsonrpc":"2.0","result":1,"id":"5"}"#,
@@ -255,7 +256,7 @@ fn a_call_goes_out_as_a_request_and_its_answer_is_found() {
 }
 
 #[test]
-fn an_error_object_is_read_whatever_it_is() {
+fn error_object_of_any_shape_is_read() {
     let cbor = |value: Value| codec::encode(&value, Encoding::Cbor).unwrap();
     for (object, code, kind, text, data) in [
         (r#"{"code":1,"message":"m"}"#, 1, "", "m", None),
@@ -278,7 +279,7 @@ fn an_error_object_is_read_whatever_it_is() {
 }
 
 #[test]
-fn a_channel_gives_every_line_as_it_stands_and_can_answer_a_request() {
+fn channel_delivers_lines_unchanged_and_answers_requests() {
     let rpc = rpc(false);
     for line in [
         "[]",
@@ -312,7 +313,7 @@ fn a_channel_gives_every_line_as_it_stands_and_can_answer_a_request() {
 }
 
 #[test]
-fn a_peer_that_asks_and_is_never_answered_takes_a_bounded_memory() {
+fn unanswered_requests_of_a_peer_take_bounded_memory() {
     let rpc = rpc(false);
     for i in 0..MAX_PENDING + 10 {
         frames_of(&rpc, &format!(r#"{{"jsonrpc":"2.0","method":"x","id":{i}}}"#));

@@ -71,7 +71,7 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     (steps * 3 <= known.len().max(3)).then_some(known)
 }
 
-/// The number of letters that have to be inserted, deleted, replaced, or swapped with their
+/// Returns the number of letters that have to be inserted, deleted, replaced, or swapped with their
 /// neighbour (Damerau-Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());

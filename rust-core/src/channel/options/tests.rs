@@ -56,7 +56,7 @@ fn schema_option_is_a_path_or_a_text() {
     // One line is enough for a text.
     assert!(set("name = \"text\"").unwrap_err().text().contains("as a schema in one line: schema:1:1"));
     assert!(set("fields = { a = \"u8\" }").unwrap_err().text().contains("needs a name"));
-    // What is neither: the error says both readings.
+    // A text that is neither: the error has both readings.
     let neither = set("powr.toml").unwrap_err();
     assert_eq!(neither.kind(), ErrorKind::NotFound);
     assert!(
@@ -66,7 +66,7 @@ fn schema_option_is_a_path_or_a_text() {
     let text = set(&path("c=d.toml")).unwrap_err();
     assert_eq!(text.kind(), ErrorKind::Malformed);
     assert!(text.text().contains("no file is called") && text.text().contains("schema:1:"), "{text}");
-    // What has no content to decide by is read as a file, and said so.
+    // An empty text is read as a file, and the error reports that.
     assert_eq!(set("").unwrap_err().kind(), ErrorKind::NotFound);
     assert!(set(&folder.path().display().to_string()).is_err());
     let long = "x".repeat(10 << 20);

@@ -1,6 +1,6 @@
 //! Receiving in place: a short record of the ring becomes a message in one copy, under one lock.
 //!
-//! This is the fast path of shared memory. It handles only what needs no further look: data,
+//! This is the fast path of shared memory. It handles only frames that need no further checks: data,
 //! requests and replies without a schema to check and without an acknowledgement in their header, on
 //! a link with a session. For everything else it returns none before it has changed anything, and
 //! the general path ([`Receiving::link_next`]) takes over.
@@ -39,9 +39,9 @@ impl Receiving {
         message
     }
 
-    /// Returns the short message that lies ready in the ring if its kind is `wanted`: the body is
-    /// copied from the ring into the message, and the inbox records it. None in all other cases, in
-    /// which nothing has changed.
+    /// Returns the short message that is ready in the ring if its kind is `wanted`: the body is copied from
+    /// the ring into the message, and the inbox records it. None in all other cases, in which nothing has
+    /// changed.
     #[inline]
     pub(super) fn take_in_place(
         &mut self,

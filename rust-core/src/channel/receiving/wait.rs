@@ -1,8 +1,8 @@
 //! How a receiving thread waits: a short wait first, of the transport or of the epoll set, then the set with the
 //! time-out of the call.
 //!
-//! The acknowledgement that is due is sent before the wait. Parking tells the transport to wake this side; it is
-//! taken back after every wait, unless the program itself waits on the descriptor.
+//! The acknowledgement that is due is sent before the wait. Parking announces to the transport that this side
+//! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
 use super::Receiving;
 use super::wait_set::Waited;
@@ -27,7 +27,7 @@ impl Receiving {
         let pauses = !waiting.is_none() && !self.for_library;
         ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
-            // A thread of the program that wants the direction back signals `wake`, which only the epoll set sees.
+            // A thread of the program that needs the direction signals `wake`, which only the epoll set sees.
             if part.rx.spin() || !self.for_library && part.rx.sleep_briefly(waiting)? {
                 return Ok(());
             }
@@ -79,8 +79,8 @@ impl Receiving {
         self.parked = false;
     }
 
-    /// Keeps the descriptor readable while something is in the inbox. With `link`, the link is asked
-    /// too, and parked if it has nothing.
+    /// Keeps the descriptor readable while something is in the inbox. With `link`, the link is polled, too,
+    /// and parked if it has nothing.
     pub(super) fn update_readiness(&mut self, link: bool) {
         if !self.watched {
             return;

@@ -32,13 +32,13 @@ const MAX_KNOWN: usize = 64;
 /// Suffix of the file of a journal's schema.
 const SUFFIX: &str = ".schema";
 
-/// The file of the schema with this number.
+/// Returns the file of the schema with this number.
 fn file_of(id: u64) -> String {
     let digits: String = id.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     digits + SUFFIX
 }
 
-/// The number in the name of such a file; none for another file.
+/// Returns the number in the name of such a file; none for another file.
 fn id_of(file: &str) -> Option<u64> {
     let digits = file.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok().map(u64::swap_bytes).filter(|id| file_of(*id) == file)
@@ -69,8 +69,7 @@ pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
     if is_synced { Ok(()) } else { attached::sync(place) }
 }
 
-/// The same for the writer of a journal: its schema has to read what every remaining record was
-/// written with.
+/// As [`keep`], for the writer of a journal: its schema has to read every remaining record.
 pub fn keep_of_history(options: &Options, endpoint: &Endpoint) -> Result<()> {
     let Some(own) = &options.schema else { return Ok(()) };
     let place = &Place::of(endpoint)?;
@@ -93,8 +92,8 @@ pub fn keep_of_history(options: &Options, endpoint: &Endpoint) -> Result<()> {
             unused.push(file_of(id));
         }
     }
-    // First the file that records will name, then the newest, which readers without a record use.
-    // One that is there may have been stored by a writer that was killed before its name was on the disk.
+    // First the file that records will name, then the newest, which readers without a record use. An existing
+    // file may have been stored by a writer that was killed before its name was on the disk.
     if is_there {
         attached::sync(place)?;
     } else {
@@ -183,7 +182,7 @@ impl RecordSchemas {
     }
 }
 
-/// The error for a record whose schema is missing.
+/// Returns the error for a record whose schema is missing.
 fn schema_missing(place: &Place, id: u64, sequence: u64) -> Error {
     let path = place.path().join(file_of(id));
     let text = format!(
@@ -233,12 +232,12 @@ fn check_with(
     Err(mismatch(&format!("{here} (\"there\" is {}, {what})", path.display())))
 }
 
-/// The canonical form that is stored; none if there is none.
+/// Returns the canonical form that is stored; none if there is none.
 pub fn stored_form(place: &Place, describes: Describes) -> Result<Option<Vec<u8>>> {
     Ok(stored(place, describes.file())?.map(|(_, held)| held.form().to_vec()))
 }
 
-/// The names and versions of the stored schemas: that of messages, and that of replies.
+/// Returns the names and versions of the stored schemas: that of messages, and that of replies.
 pub fn titles(place: &Place) -> Result<[Option<String>; 2]> {
     let title = |describes: Describes| -> Result<Option<String>> {
         Ok(stored(place, describes.file())?.map(|(_, held)| held.title()))
@@ -246,7 +245,7 @@ pub fn titles(place: &Place) -> Result<[Option<String>; 2]> {
     Ok([title(Describes::Messages)?, title(Describes::Replies)?])
 }
 
-/// The canonical form of the schema that a record was written with; none if it names none.
+/// Returns the canonical form of the schema that a record was written with; none if it names none.
 pub fn form_of_record(place: &Place, header: &Header) -> Result<Option<Vec<u8>>> {
     let id = header.schema;
     if id == 0 {
@@ -271,7 +270,7 @@ pub fn forms_of_history(endpoint: &Endpoint) -> Result<Vec<(u64, Vec<u8>)>> {
     Ok(found)
 }
 
-/// The number of the first record of each run of one schema, and the number of that schema.
+/// Returns the number of the first record of each run of one schema, and the number of that schema.
 fn used(endpoint: &Endpoint, place: &Place) -> Result<Vec<(u64, u64)>> {
     endpoint.transport().driver().store().map_or_else(|| Ok(Vec::new()), |store| store.schemas(place))
 }

@@ -1,10 +1,10 @@
 //! The receiving side of a session: drops duplicates, counts gaps, and decides when to acknowledge.
 //!
-//! Each message passes three states: received from the link, delivered to the program, consumed by
-//! it. With automatic acknowledgement the program consumes what was delivered by receiving again;
-//! with `ack="manual"` it says so itself. The *consumed number* is that before the first message
-//! which is not consumed yet, and it is what is acknowledged: a message that overtook another one
-//! (an answer that reached its caller) does not move it past the other.
+//! Each message passes three states: received from the link, delivered to the program, consumed by it. With
+//! automatic acknowledgement the program consumes delivered messages by receiving again; with `ack="manual"`
+//! it calls `ack` itself. The *consumed number* is that before the first message which is not consumed yet,
+//! and it is acknowledged: a message that overtook another one (an answer that reached its caller) does not
+//! move it past the other.
 //!
 //! An acknowledgement costs a frame, so it is sent only when it is due: [`Inbox::ack_due`] has the
 //! rules. Data and requests that go the other way carry the number without a frame of their own.
@@ -22,16 +22,16 @@ use crate::error::{Error, ErrorKind, Result};
 /// How soon the sender of a message needs its acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckUrgency {
-    /// The sender keeps the message and learns from nothing else that it was consumed: data.
+    /// The sender keeps the message, and only an acknowledgement shows that it was consumed: data.
     Prompt,
     /// The sender keeps the message, and the next message to it carries the number: the answer to an
     /// idempotent request.
     Piggyback,
-    /// The sender does not keep the message, or learns from the answer: requests, and other answers.
+    /// The sender does not keep the message, or the answer acknowledges it: requests, and other answers.
     NotNeeded,
 }
 
-/// What the inbox decides about a message by its number.
+/// The inbox's decision about a message by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// A message for the program. `missed` messages before it are lost. It is 0 with a sender that
@@ -44,7 +44,7 @@ pub enum Verdict {
     Duplicate,
 }
 
-/// The occasion on which the inbox is asked whether an acknowledgement is due.
+/// The occasion on which the inbox decides whether an acknowledgement is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckTrigger {
     /// The program receives the next message.
@@ -73,7 +73,7 @@ pub struct Inbox {
     session: u64,
     /// The number of the last message that was received.
     received: u64,
-    /// The lowest number that has not come and is not counted as missed; 0 while any number may come
+    /// The lowest number that was not received and is not counted as missed; 0 while any number may be the
     /// first.
     expected: u64,
     /// Whether the sender keeps unacknowledged messages, and after how many messages and bytes of
@@ -85,12 +85,12 @@ pub struct Inbox {
     delivered: usize,
     /// The number up to which everything was consumed.
     consumed: u64,
-    /// The number up to which the sender was told so on this link.
+    /// The number last acknowledged to the sender on this link.
     acked: u64,
     /// Whether a message that carries the number was sent since the last one was received. Then the
     /// two sides are in a dialogue, and the next message that is sent carries the number again.
     has_replied: bool,
-    /// What was consumed and not acknowledged.
+    /// The messages that were consumed and not acknowledged.
     unacked: Unacked,
     duplicates: u64,
     missed: u64,
@@ -115,7 +115,7 @@ struct Entry {
     state: State,
 }
 
-/// How far a message has come.
+/// The progress of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Received,
@@ -130,7 +130,7 @@ pub struct InboxStats {
     pub consumed: u64,
     /// Messages that were received and not consumed.
     pub unconsumed: u64,
-    /// Messages that were dropped because their number had come before.
+    /// Messages that were dropped because their number was received before.
     pub duplicates: u64,
     /// Messages of senders without replay that were lost on the way.
     pub missed: u64,
@@ -159,12 +159,12 @@ impl Inbox {
         }
     }
 
-    /// The peer's session whose messages are received; 0 before the first.
+    /// Returns the peer's session whose messages are received; 0 before the first.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// How far this side has come, for its own hello.
+    /// Returns the progress of this side, for its own hello.
     pub fn received(&self) -> Progress {
         Progress { session: self.session, received: self.received, consumed: self.consumed }
     }
@@ -198,7 +198,7 @@ impl Inbox {
         Ok(verdict)
     }
 
-    /// Whether a message with this number is new: neither it nor a later one was received.
+    /// Returns whether a message with this number is new: neither it nor a later one was received.
     #[inline]
     pub fn is_new(&self, number: u64) -> bool {
         number > self.received
@@ -264,8 +264,8 @@ impl Inbox {
         }
     }
 
-    /// Records that the program receives again, which consumes what was delivered, unless it
-    /// acknowledges by hand.
+    /// Records that the program receives again, which consumes delivered messages, unless it acknowledges by
+    /// hand.
     pub fn consumed(&mut self) {
         // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed number.
         if self.ack_mode == Acknowledge::Auto || self.keeps.is_none() {
@@ -273,15 +273,15 @@ impl Inbox {
         }
     }
 
-    /// Records that the program acknowledges what was delivered up to this number of this session.
+    /// Records that the program acknowledges messages up to this number of this session.
     pub fn acknowledge(&mut self, session: u64, up_to: u64) {
         if session == self.session {
             self.consume_delivered(up_to);
         }
     }
 
-    /// Records that this one message is consumed, whatever comes before it: a request that was
-    /// answered, or an answer that reached its caller or has none any more.
+    /// Records that this one message is consumed, without those before it: a request that was answered, or an
+    /// answer that reached its caller or has none any more.
     pub fn finished(&mut self, session: u64, number: u64) {
         let Some(entry) = self.find(session, number) else { return };
         let was = std::mem::replace(&mut entry.state, State::Consumed);
@@ -362,7 +362,8 @@ impl Inbox {
         due.then_some(self.consumed)
     }
 
-    /// The same on a link where the peer reads the number in shared memory by itself. Only a peer
+    /// As [`Inbox::ack_due`], on a link where the peer reads the number in shared memory by itself. Only a
+    /// peer
     /// that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
     /// wait), or because it closes.
     pub fn ack_due_beside_page(&self, trigger: AckTrigger, to: u64, wanted: u64) -> Option<u64> {

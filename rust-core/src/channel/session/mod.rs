@@ -1,9 +1,9 @@
 //! Sessions: numbering, acknowledgement and replay, as pure state machines.
 //!
-//! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all
-//! links between the two. Each end has an [`Outbox`] for what it sends and an [`Inbox`] for what it
-//! receives. When a link is made, each side sends a [`SessionHello`] with its session and how far it
-//! has come; from that the outbox knows what has to be sent again.
+//! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all links
+//! between the two. Each end has an [`Outbox`] for sent messages and an [`Inbox`] for received ones. When a
+//! link is made, each side sends a [`SessionHello`] with its session and its progress; from that the outbox
+//! determines what to send again.
 //!
 //! Nothing here reads a clock, a socket or a lock: events and numbers go in, decisions come out. So
 //! random histories of two ends, with links that break at any point, run in a test (`simulation`).
@@ -59,7 +59,7 @@ pub enum RetransmitClass {
     IdempotentAnswer,
 }
 
-/// How far one side has come with the messages of one session of the other.
+/// The progress of one side in one session of the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The session; 0 for none. A connecting side sends its hello first, and may mean a session that
@@ -76,11 +76,11 @@ pub struct Progress {
 pub struct SessionHello {
     /// The sender's session: a random number for this incarnation, never 0.
     pub session: u64,
-    /// The lowest number that a peer without this session may receive; 0 if the hello does not say.
+    /// The lowest number that a peer without this session may receive; 0 if the hello has none.
     pub first: u64,
     /// How much the sender keeps to be sent again; none for best effort.
     pub keeps: Option<ReplayLimits>,
-    /// How far the sender has come with the receiver's session.
+    /// The sender's progress in the receiver's session.
     pub received: Progress,
 }
 
@@ -96,7 +96,7 @@ impl SessionHello {
     }
 }
 
-/// The owner of a peer's program, as far as it does not rest on claims of the peer.
+/// The owner of a peer's program, without claims of the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// Not known: a peer that presented the token of this machine, or reached a pipe.
@@ -108,8 +108,8 @@ pub enum Owner {
     Key(Arc<str>),
 }
 
-/// By what a peer is recognised across its incarnations. A name is chosen by the peer, so it counts
-/// only together with its owner: the same name of another user is another peer.
+/// The identity of a peer across its incarnations. A name is chosen by the peer, so it counts only together
+/// with its owner: the same name of another user is another peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The listener at the endpoint that this side dials.
@@ -141,7 +141,7 @@ impl Identity {
         }
     }
 
-    /// The name for texts and events.
+    /// Returns the name for texts and events.
     pub fn shown(&self) -> String {
         match self {
             Identity::Listener => "the listener".to_owned(),
@@ -153,7 +153,7 @@ impl Identity {
         }
     }
 
-    /// Whether the peer can come back as another incarnation.
+    /// Returns whether the peer can return as another incarnation.
     pub fn is_lasting(&self) -> bool {
         !matches!(self, Identity::Nameless(..))
     }

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The sending side of a session. `M` is what is kept of a message to send it again.
+/// The sending side of a session. `M` is the stored part of a message that is needed to send it again.
 #[derive(Clone, Debug)]
 pub struct Outbox<M> {
     /// The number of the session, drawn at random for this incarnation.
@@ -29,8 +29,8 @@ pub struct Outbox<M> {
     limits: Option<ReplayLimits>,
     /// The number of the last message that was sent; 0 before the first.
     last: u64,
-    /// The highest number whose frame the link is being given, or may have. Another thread may
-    /// receive its acknowledgement before this one calls [`Outbox::sent`].
+    /// The highest number whose frame was, or is just being, passed to the link. Another thread may receive
+    /// its acknowledgement before this one calls [`Outbox::sent`].
     numbered: u64,
     /// Messages that may be sent again, in the order of their numbers.
     kept: VecDeque<Kept<M>>,
@@ -60,13 +60,13 @@ struct Kept<M> {
     message: M,
 }
 
-/// What goes over the link next.
+/// The next thing to send over the link.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order<'a, M> {
     /// A message that is sent again, with its old number; then [`Outbox::replayed`] is called.
     Replay {
-        /// What was kept of it.
+        /// Its stored part.
         message: &'a M,
         /// Its number.
         number: u64,
@@ -84,15 +84,15 @@ pub enum Order<'a, M> {
 pub enum Incarnation {
     /// There was no link before.
     First,
-    /// The same incarnation, which still has what it received.
+    /// The same incarnation, which still has the messages that it received.
     Same,
     /// The same peer after a restart: it gets everything that is unacknowledged.
     Next,
-    /// Another peer: what was kept for the last one is dropped.
+    /// Another peer: messages kept for the last one are dropped.
     Another,
 }
 
-/// What a new link means for the kept messages.
+/// The effect of a new link on the kept messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumed {
     /// The peer, compared with that of the last link.
@@ -103,7 +103,7 @@ pub struct Resumed {
     pub lost: usize,
 }
 
-/// What the peer has not acknowledged.
+/// The unacknowledged messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unacknowledged {
     /// Messages. An upper bound as far as they are not kept.
@@ -123,7 +123,7 @@ pub struct OutboxStats {
     pub acknowledged: u64,
     /// Messages that were sent again.
     pub replayed: u64,
-    /// Messages that were kept for a peer that cannot come back.
+    /// Messages that were kept for a peer that cannot return.
     pub dropped: u64,
 }
 
@@ -146,23 +146,23 @@ impl<M: Clone> Outbox<M> {
         }
     }
 
-    /// The session to which the numbers belong.
+    /// Returns the session to which the numbers belong.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// The replay limits, which the hello tells the peer.
+    /// Returns the replay limits, which are sent in the hello.
     pub fn limits(&self) -> Option<ReplayLimits> {
         self.limits
     }
 
-    /// The lowest number that a peer without this session may receive: that of the oldest kept
-    /// message, else the next.
+    /// Returns the lowest number that a peer without this session may receive: that of the oldest
+    /// kept message, else the next.
     pub fn first(&self) -> u64 {
         self.kept.front().map_or_else(|| self.next_number(), |kept| kept.number)
     }
 
-    /// The number of the next new message.
+    /// Returns the number of the next new message.
     pub fn next_number(&self) -> u64 {
         self.last + 1
     }
@@ -199,18 +199,18 @@ impl<M: Clone> Outbox<M> {
         bodies.take_while(fits).count()
     }
 
-    /// The number of the last message that was sent.
+    /// Returns the number of the last message that was sent.
     #[cfg(test)]
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// The peer at the other end of the newest link, and its session.
+    /// Returns the peer at the other end of the newest link, and its session.
     pub fn peer(&self) -> Option<(&Identity, u64)> {
         self.peer.as_ref().map(|(identity, session)| (identity, *session))
     }
 
-    /// Whether a message may be sent now, or has to wait for acknowledgements.
+    /// Returns whether a message may be sent now, or has to wait for acknowledgements.
     ///
     /// Answers never wait: the caller that waits for one consumes nothing meanwhile, so that both
     /// sides could wait for each other. An answer without room is sent and not kept.
@@ -218,23 +218,23 @@ impl<M: Clone> Outbox<M> {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
 
-    /// The number whose acknowledgement frees a quarter of the kept messages, and at most 64 of
-    /// them. A thread that waits for room waits for this number rather than for the next, so that it
-    /// is not woken for each message.
+    /// Returns the number whose acknowledgement frees a quarter of the kept messages, and at most 64
+    /// of them. A thread that waits for room waits for this number rather than for the next, so that
+    /// it is not woken for each message.
     pub fn wanted(&self) -> u64 {
         let some = self.kept.len().div_ceil(4).clamp(1, 64);
         self.kept.get(some - 1).map_or(0, |kept| kept.number)
     }
 
-    /// Whether a body of so many bytes is within the limits. A single message is always within the
-    /// limit of bytes.
+    /// Returns whether a body of so many bytes is within the limits. A single message is always
+    /// within the limit of bytes.
     fn fits(&self, bytes: usize) -> bool {
         let Some(limits) = self.limits else { return true };
         let below = self.kept.len() < limits.count.max(1);
         below && (self.kept.is_empty() || self.bytes.saturating_add(bytes) <= limits.bytes)
     }
 
-    /// What goes over the link next: replays go before new messages.
+    /// Returns what goes over the link next: replays go before new messages.
     #[cfg(test)]
     pub fn order(&self) -> Order<'_, M> {
         match self.to_replay() {
@@ -243,7 +243,7 @@ impl<M: Clone> Outbox<M> {
         }
     }
 
-    /// The next message to be sent again over this link, with its number.
+    /// Returns the next message to be sent again over this link, with its number.
     pub fn to_replay(&self) -> Option<(&M, u64)> {
         if self.replayed_to >= self.last {
             return None;
@@ -262,8 +262,8 @@ impl<M: Clone> Outbox<M> {
     /// Records that the link took a message under the number that [`Outbox::assign_number`]
     /// returned, and returns that number. `message` is called if it has to be kept.
     pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
-        // Replays go before new messages. If some are left, a new link has come in between: this message went over the old
-        // one, and is sent again with the others.
+        // Replays go before new messages. If some are left, a new link was made in between: this message went
+        // over the old one, and is sent again with the others.
         let all_sent = self.to_replay().is_none();
         self.last += 1;
         if all_sent {
@@ -323,7 +323,7 @@ impl<M: Clone> Outbox<M> {
         self.retain(|kept| kept.number != request || kept.class != RetransmitClass::Idempotent);
     }
 
-    /// What the peer has not acknowledged, for which a close waits.
+    /// Returns the unacknowledged messages, for which a close waits.
     pub fn unacknowledged(&self) -> Unacknowledged {
         let waits = |kept: &&Kept<M>| kept.number > self.acknowledged && kept.class == RetransmitClass::Data;
         let kept = self.kept.iter().filter(waits);
@@ -332,11 +332,11 @@ impl<M: Clone> Outbox<M> {
         Unacknowledged { count: kept.count() as u64 + unkept, bytes: self.bytes, last: last.max(last_unkept) }
     }
 
-    /// Starts a new link to the peer with this hello and identity: decides what is dropped and what
-    /// is sent again.
+    /// Starts a new link to the peer with this hello and identity: decides which messages to drop and which
+    /// to send again.
     ///
     /// # Errors
-    /// `Malformed` if the peer claims to have received what was never sent; then nothing has
+    /// `Malformed` if the peer claims to have received messages that were never sent; then nothing has
     /// changed.
     pub fn link_up(&mut self, hello: &SessionHello, identity: Identity) -> Result<Resumed> {
         let known = hello.received.session == self.session;
@@ -355,37 +355,38 @@ impl<M: Clone> Outbox<M> {
         let lost = if incarnation == Incarnation::Another { self.kept_data() } else { 0 };
         let dropped = match incarnation {
             Incarnation::First | Incarnation::Same => 0,
-            // The next incarnation does not know the requests that these answer.
+            // The next incarnation does not have the requests that these answer.
             Incarnation::Next => self.retain(|kept| kept.class != RetransmitClass::IdempotentAnswer),
             Incarnation::Another => self.retain(|_| false),
         };
         self.dropped += dropped as u64;
-        // The same incarnation does not get again what it has received; that stays kept until it is consumed. What an
-        // earlier incarnation received is lost with it, so the next one gets everything that is kept.
+        // The same incarnation does not get again the messages that it has received; they stay kept until
+        // they are consumed. Messages received by an earlier incarnation are lost with it, so the next one
+        // gets all kept ones.
         self.replayed_to = if incarnation == Incarnation::Same { received } else { 0 };
         self.unkept = (0, 0);
         self.peer = Some((identity, hello.session));
         Ok(Resumed { incarnation, dropped, lost })
     }
 
-    /// Drops all kept messages, because the peer cannot come back. Returns how many.
+    /// Drops all kept messages, because the peer cannot return. Returns how many.
     pub fn drop_kept(&mut self) -> usize {
         let dropped = self.retain(|_| false);
         self.dropped += dropped as u64;
         dropped
     }
 
-    /// Whether the message of this number is kept.
+    /// Returns whether the message of this number is kept.
     pub fn keeps(&self, number: u64) -> bool {
         self.kept.binary_search_by_key(&number, |kept| kept.number).is_ok()
     }
 
-    /// The number of kept messages.
+    /// Returns the number of kept messages.
     pub fn kept_count(&self) -> usize {
         self.kept.len()
     }
 
-    /// The number of kept messages that are data.
+    /// Returns the number of kept messages that are data.
     pub fn kept_data(&self) -> usize {
         self.kept.iter().filter(|kept| kept.class == RetransmitClass::Data).count()
     }
@@ -413,7 +414,7 @@ impl<M: Clone> Outbox<M> {
         before - self.kept.len()
     }
 
-    /// The error for a number that was never assigned.
+    /// Returns the error for a number that was never assigned.
     #[cold]
     fn violation(&self, what: &str, number: u64) -> Error {
         let text = format!(

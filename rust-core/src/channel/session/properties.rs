@@ -1,4 +1,4 @@
-//! Random calls of an outbox and an inbox against a naive model of each; what fails is shrunk.
+//! Random calls of an outbox and an inbox against a naive model of each; failing cases are shrunk.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ proptest! {
         let limits = ReplayLimits { count: 5, bytes: 80 };
         let mut outbox: Outbox<u64> = Outbox::new(OWN_SESSION, Some(limits));
         outbox.link_up(&hello(2, 0), Identity::Listener).unwrap();
-        // What is kept: nature, bytes, and whether this link has had it.
+        // The kept messages: class, bytes, and whether this link has had each.
         let mut kept: BTreeMap<u64, (RetransmitClass, usize, bool)> = BTreeMap::new();
         let (mut last, mut acknowledged, mut peer) = (0, 0, 2);
         for step in steps {
@@ -130,7 +130,7 @@ proptest! {
     ) {
         let mut inbox = Inbox::new(if manual { Acknowledge::Manual } else { Acknowledge::Auto });
         inbox.hello(&hello(7, 0));
-        // What was received: 0 waits, 1 was given, 2 is consumed.
+        // The received messages: 0 waits, 1 was delivered, 2 is consumed.
         let mut received: BTreeMap<u64, u8> = BTreeMap::new();
         let mut last = 0u64;
         for step in steps {

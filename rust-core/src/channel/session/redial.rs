@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-/// What the next attempt waits for.
+/// The condition of the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
     /// The name appears, which the caller watches for.
@@ -28,7 +28,7 @@ const FIRST: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 impl Redial {
-    /// Records a failed attempt and returns what the next one waits for. `watched` is true if the
+    /// Records a failed attempt and returns the condition of the next. `watched` is true if the
     /// appearance of the name is reported; `random` is a new random number.
     pub fn failed(&mut self, watched: bool, random: u64) -> Pause {
         if watched {

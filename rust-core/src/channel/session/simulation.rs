@@ -20,7 +20,7 @@ const HISTORIES: u64 = 100_000;
 const LISTENER: usize = 0;
 const DIALLER: usize = 1;
 
-/// How often what is worth testing happened, over all histories.
+/// How often each interesting case happened, over all histories.
 #[derive(Debug, Default)]
 struct Coverage {
     given: u64,
@@ -60,12 +60,13 @@ struct World<'a> {
     under_way: Option<usize>,
     seen: &'a mut Coverage,
     tells: bool,
-    /// Whether each side says in a word of its own how far it has come: that outlives link and program. By link and end.
+    /// Whether each side publishes its progress in a word of its own, which outlives link and program. By
+    /// link and end.
     in_words: bool,
     words: HashMap<(u64, usize), u64>,
-    /// From which number on an end waits for a frame.
+    /// The number from which on an end waits for a frame.
     wants: HashMap<(u64, usize), u64>,
-    /// How far a word has ever said that a session's messages were consumed.
+    /// The highest consumed number of each session that a word has ever had.
     published: HashMap<u64, u64>,
 }
 
@@ -142,7 +143,7 @@ impl World<'_> {
         }
     }
 
-    /// A peer that claims what cannot be is refused, and changes nothing.
+    /// A peer with impossible claims is refused, and changes nothing.
     fn lie(&mut self, i: usize) {
         let outbox = &mut self.ends[i].outbox;
         let before = (outbox.kept(), outbox.stats());
@@ -151,7 +152,7 @@ impl World<'_> {
         assert_eq!((outbox.kept(), outbox.stats()), before);
     }
 
-    /// From any point on, what is on the way to this end is lost.
+    /// Loses the frames on the way to this end, from a random point on.
     fn lose(&mut self, i: usize) {
         self.look(i);
         let Some(link) = self.ends[i].rx.back_mut() else { return };
@@ -203,7 +204,7 @@ impl World<'_> {
                     assert!(!self.named && i == LISTENER);
                     assert_eq!(up.dropped, kept);
                     self.truth.dropped(end.session());
-                    // Nobody will answer it.
+                    // It will not be answered.
                     end.call = None;
                     end.asleep = false;
                     self.seen.another += 1;
@@ -227,7 +228,7 @@ impl World<'_> {
         }
         self.linked = true;
         for i in [LISTENER, DIALLER] {
-            // How far it has come stands in the hello.
+            // Its progress is in the hello.
             let SessionHello { session, received, .. } = hellos[1 - i];
             if received.session == self.ends[i].session() {
                 self.truth.acknowledged(
@@ -256,7 +257,7 @@ impl World<'_> {
             assert!(rounds < 1000, "it does not come to rest");
             for i in [LISTENER, DIALLER] {
                 self.replay(i);
-                // Who sleeps is woken by what comes, and by nothing else.
+                // A sleeping end is woken only by received frames.
                 while self.ends[i].is_awake() && self.receive(i) {}
                 self.answer(i);
                 let last = self.ends[i].hands.last().copied();
@@ -270,7 +271,7 @@ impl World<'_> {
             }
             for i in [LISTENER, DIALLER] {
                 self.look(i);
-                // An acknowledgement that found no room is not tried again by who sleeps: it is asked for.
+                // A sleeping end does not retry an acknowledgement that found no room: the peer asks for it.
                 let stats = self.ends[i].outbox.stats();
                 let waits = before == self.moves && stats.unacknowledged > 0;
                 if waits && asked[i].replace(stats) != Some(stats) {
@@ -309,7 +310,7 @@ impl World<'_> {
 }
 
 #[test]
-fn nothing_is_lost_or_given_twice_in_any_history() {
+fn random_histories_lose_nothing_and_deliver_nothing_twice() {
     let given = given_seed();
     let clock = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
     let first: u64 = given.unwrap_or_else(clock);

@@ -1,4 +1,5 @@
-//! One decision at a time: what an outbox keeps and sends again, what an inbox takes and says.
+//! Single decisions: the messages that an outbox keeps and sends again, the numbers that an inbox accepts and
+//! acknowledges.
 
 use super::super::options::Acknowledge;
 use super::inbox::{AckTrigger, AckUrgency, Verdict};
@@ -115,11 +116,11 @@ fn unacknowledged_messages_go_to_next_incarnation_in_order() {
         send(&mut outbox, RetransmitClass::Data, message);
     }
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
-    // The same one has three of them: it is not given the third again.
+    // The same incarnation has three of them: the third is not delivered again.
     let up = outbox.link_up(&hello(PEER_SESSION, 3, 2), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Same, 0));
     assert_eq!(replay(&mut outbox), [(4, "d")]);
-    // It died with the third: its next incarnation is given that, too.
+    // It died with the third: its next incarnation gets that, too.
     let up = outbox.link_up(&hello(PEER_SESSION + 1, 0, 0), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
     assert_eq!(outbox.first(), 3);
@@ -175,7 +176,7 @@ fn impossible_acknowledgement_is_malformed_and_changes_nothing() {
     }
     assert_eq!(outbox.unacknowledged().count, 1);
     assert_eq!(outbox.peer(), Some((&Identity::Listener, PEER_SESSION)));
-    // What it says of another session of ours is no claim about this one.
+    // Its progress in another session of this side is no claim about this one.
     let mut stale = hello(30, 1000, 1000);
     stale.received.session = OWN_SESSION + 1;
     outbox.link_up(&stale, Identity::Listener).unwrap();
@@ -194,7 +195,7 @@ fn acknowledgement_before_sent_is_accepted() {
     send(&mut outbox, RetransmitClass::Data, "b");
     send(&mut outbox, RetransmitClass::Data, "c");
     outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
-    // While the second goes out again, it is acknowledged: the third is not skipped for it.
+    // While the second is sent again, it is acknowledged: the third is not skipped because of that.
     let (_, number) = outbox.to_replay().unwrap();
     outbox.acknowledged(2).unwrap();
     outbox.replayed(number);
@@ -259,7 +260,7 @@ fn best_effort_keeps_nothing_but_counts_unacknowledged() {
     assert_eq!((left.count, left.bytes, left.last), (3, 0, 3));
     outbox.acknowledged(1).unwrap();
     assert_eq!(outbox.unacknowledged().count, 2);
-    // What was on a link that broke is lost: nobody waits for it.
+    // Messages on a link that broke are lost: no acknowledgement of them is expected.
     outbox.link_up(&hello(PEER_SESSION, 1, 1), Identity::Listener).unwrap();
     assert_eq!((outbox.unacknowledged().count, outbox.unacknowledged().last), (0, 0));
     assert_eq!((outbox.to_replay(), outbox.first()), (None, 4));
@@ -289,7 +290,7 @@ fn only_idempotent_requests_are_sent_again() {
 }
 
 #[test]
-fn request_received_by_dead_incarnation_is_replayed_to_next() {
+fn request_received_by_ended_incarnation_is_replayed_to_next() {
     let mut outbox = outbox();
     outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
     send(&mut outbox, RetransmitClass::Idempotent, "ask");
@@ -309,7 +310,7 @@ fn duplicates_are_dropped_and_gaps_of_best_effort_are_missed() {
     assert_eq!(verdict(7), Verdict::Duplicate);
     assert_eq!(verdict(6), Verdict::Duplicate);
     assert_eq!(verdict(8), Verdict::New { missed: 0 });
-    // The same session over another link: what was lost with the last one is missed.
+    // The same session over another link: messages lost with the last one are missed.
     inbox.hello(&SessionHello { keeps: None, first: 12, ..hello(PEER_SESSION, 0, 0) });
     assert_eq!(inbox.receive(12, 1, AckUrgency::Prompt).unwrap(), Verdict::New { missed: 3 });
     let stats = inbox.stats();
@@ -391,7 +392,7 @@ fn numbers_of_one_session_are_not_acknowledged_to_another() {
     assert_eq!(inbox.to_piggyback(30), 0);
     inbox.ack_sent(30, 1);
     assert_eq!(inbox.ack_due(AckTrigger::Close, PEER_SESSION), Some(1));
-    // The sender started anew: what the program still has of the last session counts for nobody.
+    // The sender restarted: messages of the last session that the program still has count for no session.
     take(&mut inbox, 2);
     inbox.hello(&hello(30, 0, 0));
     inbox.delivered(PEER_SESSION, 2);

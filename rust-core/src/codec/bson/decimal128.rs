@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::value::{Decimal, DecimalParts};
 
-// What is added to the exponent.
+// Added to the exponent when it is stored.
 const BIAS: i32 = 6176;
 // The greatest exponent of the integer coefficient.
 const LARGEST_EXPONENT: i32 = 6111;

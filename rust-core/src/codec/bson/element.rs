@@ -1,7 +1,7 @@
 //! The elements of a BSON document: type, key, and the length of the content.
 //!
 //! Decoder, first pass and encoder share these functions, so all three agree on the extent of an
-//! element. Each takes what it describes from the input, or answers `Malformed`.
+//! element. Each takes what it describes from the input, or returns `Malformed`.
 
 use memchr::memchr;
 

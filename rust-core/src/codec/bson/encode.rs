@@ -1,7 +1,7 @@
 //! Values to BSON: the [`Plain`] part, in front of which `Escape` handles the other kinds.
 //!
 //! A document's length is in front of it, so four bytes are reserved and filled in at its end. An
-//! element's type is in front of its key, so a byte is reserved and filled in when the value comes.
+//!  element's type is in front of its key, so a byte is reserved and filled in with the value.
 
 use super::element::{cstring, skip};
 use super::{
@@ -25,7 +25,7 @@ pub(crate) struct Encoder<'a> {
     wrapped: bool,
 }
 
-/// A document or array whose end has not come.
+/// A document or array that is not closed yet.
 #[derive(Clone, Copy)]
 struct Open {
     /// The offset of its length.
@@ -209,7 +209,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// The type byte is zero until the value comes.
+    /// The type byte is zero until the value is written.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.kind_at = Some(self.out.bytes.len());
@@ -229,8 +229,8 @@ impl Plain for Encoder<'_> {
         key.bytes().fold(true, |holds, byte| holds & (byte != 0))
     }
 
-    /// Removes the entries that the map has so far and writes them again as pairs, because a key
-    /// with a NUL has come. Rare, so it parses what was written instead of keeping a list.
+    /// Removes the entries that the map has so far and writes them again as pairs, because the next
+    /// key contains a NUL. Rare, so it parses what was written instead of keeping a list.
     fn turn_into_pairs(&mut self) -> Result<()> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));

@@ -13,13 +13,13 @@ use crate::value::Sink;
 /// needed. The tags of an N-d array and of an instant add a few levels to the deepest value.
 const LEVELS: usize = MAX_DEPTH as usize + 8;
 
-/// A container whose end has not come.
+/// A container that is not closed yet.
 struct Open {
-    /// The items still to come, for a definite one.
+    /// The remaining items, for a definite one.
     remaining: u64,
     /// The container's number, for an indefinite one, and whether two items make one entry.
     counted: Option<(usize, bool)>,
-    /// Whether a key has come and its value has not.
+    /// Whether the last item was a key, so that its value is next.
     half: bool,
 }
 
@@ -51,7 +51,7 @@ fn step<S: Sink>(
         input.byte().ok()?;
         return completed(open);
     }
-    // Counted at its begin, so that the second pass reaches an item that is invalid inside.
+    // Counted at its start, so that the second pass reaches an item whose content is invalid.
     if let Some(Open { counted: Some((container, map)), half, .. }) = open.last_mut() {
         *half = *map && !*half;
         if *half || !*map {

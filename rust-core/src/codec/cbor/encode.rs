@@ -5,8 +5,7 @@
 //!
 //! The first byte of an item has the major type in its high three bits, and in the low five the
 //! number n or the length of n: below 24 the number itself, 24 to 27 for 1, 2, 4 or 8 bytes behind
-//! it, big-endian. A sink cannot know whether the last item has come, so ends of arrays and maps
-//! write nothing.
+//! it, big-endian. All lengths are definite, so ends of arrays and maps write nothing.
 
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,

@@ -86,7 +86,7 @@ impl Plain for Encoder<'_> {
     }
 
     /// Text of up to 64 bytes has its length in the token; longer text has an end marker. The token
-    /// also says whether the text is ASCII, which a reader checks.
+    /// also gives whether the text is ASCII, which a reader checks.
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         let ascii = value.is_ascii();

@@ -1,4 +1,4 @@
-//! Smile 1.0.6, Jackson's binary JSON: a first byte names each value, and repeated keys are references.
+//! Smile 1.0.6, Jackson's binary JSON: a first byte gives the type of each value, and repeated keys are references.
 //!
 //! | value | written as | also read |
 //! |---|---|---|

@@ -16,7 +16,7 @@ pub(super) struct Names {
     /// An open-addressed index over the entries (number + 1, 0 for a free slot), beyond [`LINEAR_MAX`]
     /// entries.
     slots: Vec<u16>,
-    /// Seeded at random, so that nobody can choose keys that all collide.
+    /// Seeded at random, so that a peer cannot choose keys that all collide.
     hasher: Option<RandomState>,
 }
 

@@ -19,7 +19,7 @@ impl Subscriber {
         let first = first.ok_or_else(|| self.closed_error())?;
         let mut messages = Vec::with_capacity(max.min(batch::RUN));
         messages.push(first);
-        // If another thread receives by now, it gets what follows.
+        // If another thread receives by now, it gets the next messages.
         if max > 1
             && self.options.delivery != Some(Delivery::Latest)
             && let Ok(mut receive_state) = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
@@ -29,7 +29,7 @@ impl Subscriber {
         Ok(messages)
     }
 
-    /// Adds the messages that lie ready.
+    /// Adds the messages that are ready.
     fn take_ready(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
         /// Polls in a row without a message after which it stops.
         const MAX_EMPTY_POLLS: u32 = 64;

@@ -19,9 +19,8 @@ use crate::value::{DType, Map, NdArrayRef, Order, Value};
 /// `TooLarge`, `VersionMismatch` or `Malformed`; `WrongType` and `Missing` for a value of another
 /// shape.
 pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
-    // Resolved, a schema is longer than its text; what a peer may make of us is bounded all the same.
     // A schema in canonical form is longer than its text, since named types are repeated; this
-    // bounds the memory for what a peer sends.
+    // bounds the memory for a peer's schema.
     if bytes.len() > 4 * MAX_TEXT {
         let text = format!("the canonical form has {} bytes, more than a schema may have", bytes.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
@@ -67,7 +66,7 @@ fn get<'a>(map: &'a Map, key: &str) -> Result<&'a Value> {
     map.get(key).ok_or_else(|| wrong(format!("a schema's canonical form has the key {key} here")))
 }
 
-/// Returns the type of this value. `left` is the number of types that may still come.
+/// Returns the type of this value. `remaining` is the number of types that are still allowed.
 fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     let map = value.as_map()?;
     *remaining = remaining
@@ -205,7 +204,7 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     if ordered { Ok(range) } else { Err(wrong("a range begins above its end")) }
 }
 
-/// Returns the fields of a record, variants of a union or columns of a table: `what` is which.
+/// Returns the fields of a record, variants of a union or columns of a table: `what` names them.
 fn fields(value: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Vec<Field>> {
     let items = value.as_array()?;
     let mut fields: Vec<Field> = Vec::new();
@@ -223,7 +222,7 @@ fn fields(value: &Value, what: &str, depth: usize, remaining: &mut usize) -> Res
     if fields.is_empty() { Err(wrong(format!("a {what} has at least one field"))) } else { Ok(fields) }
 }
 
-/// Returns one of them.
+/// Returns one field, variant or column.
 fn field(item: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Field> {
     let map = item.as_map()?;
     let name = get(map, "name")?.as_text()?;

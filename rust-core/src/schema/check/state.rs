@@ -2,7 +2,7 @@
 
 use crate::schema::model::{Field, Type};
 
-/// A list or a map whose end has not come.
+/// A list or a map that is not closed yet.
 #[derive(Debug)]
 pub(super) enum Open<'a> {
     /// Part of a value of any type.
@@ -16,8 +16,8 @@ pub(super) enum Open<'a> {
         fields: &'a [Field],
         /// The position of the next field if the writer keeps the order.
         next: usize,
-        /// The positions of the fields that have come, and, offset by the number of fields, of
-        /// those among them that came under an alias.
+        /// The positions of the present fields and, offset by the number of fields, of those among
+        /// them that had an alias.
         seen: FieldSet,
     },
     /// A union.

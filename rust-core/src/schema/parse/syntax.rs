@@ -1,5 +1,5 @@
-//! Errors of the TOML parser, rewritten so that they name the position and what to do: a repeated
-//! key is reported with both positions.
+//! Errors of the TOML parser, rewritten with the position and the remedy: a repeated key is
+//! reported with both positions.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! Cancelling commands: by CANCEL, by a SHUTDOWN that displaces others, and by a second SHUTDOWN.
 //!
 //! A queued command is withdrawn: it gets its final answer, and the state returns to what it was before. A task under way cannot
-//! be stopped by force: the program is told (`Action::Cancel`) and finishes or fails it itself.
+//! be stopped by force: the program is notified (`Action::Cancel`) and finishes or fails it itself.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,8 +25,8 @@ impl Lifecycle {
         leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
     }
 
-    /// Cancels the task under way, or the start of the program. The program is told and decides
-    /// itself when to stop.
+    /// Cancels the task under way, or the start of the program. The program is notified and decides itself
+    /// when to stop.
     pub(super) fn cancel_running(&mut self) -> Vec<Action> {
         if self.running.is_none() && self.settled != State::Starting {
             return Vec::new();
@@ -54,9 +54,9 @@ impl Lifecycle {
         actions
     }
 
-    /// Handles CANCEL: withdraws the named command if it is queued, and cancels it if it is under
-    /// way. Without an id, cancels the task under way or the start of the program. Its answer says
-    /// which of the two: `withdrawn` or `asked`.
+    /// Handles CANCEL: withdraws the named command if it is queued, and cancels it if it is under way.
+    /// Without an id, cancels the task under way or the start of the program. Its answer is the one of the
+    /// two: `withdrawn` or `asked`.
     pub(super) fn cancel(&mut self, request: &CommandRequest, now: Duration) -> Vec<Action> {
         let wanted = match cancelled_id(&request.arguments) {
             Ok(wanted) => wanted,

@@ -92,8 +92,8 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the error for a command that the program did not start in time, with what the program
-    /// did meanwhile.
+    /// Returns the error for a command that the program did not start in time, with the program's activity in
+    /// between.
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
             Some(running) => format!("the program is busy with {}", running.what.request.command.name()),

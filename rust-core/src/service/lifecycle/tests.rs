@@ -20,7 +20,7 @@ fn within(id: &str, command: Command, within: Duration) -> CommandRequest {
     CommandRequest { within, ..request(id, command) }
 }
 
-/// CANCEL of this command, or of what is under way.
+/// CANCEL of this command, or of the task under way.
 fn cancel(id: &str, wanted: Option<&str>) -> CommandRequest {
     let arguments = wanted.map_or(Value::Null, |id| Value::map([("id", id)]));
     CommandRequest { arguments, ..request(id, Command::Cancel) }
@@ -47,7 +47,7 @@ fn stepping() -> Lifecycle {
     lifecycle
 }
 
-/// RUNNING at time zero; its program waits for what comes.
+/// RUNNING at time zero; its program waits.
 fn running() -> Lifecycle {
     let mut lifecycle = stepping();
     assert!(lifecycle.finish(Ok(Value::Null), Duration::ZERO).is_empty());
@@ -55,7 +55,8 @@ fn running() -> Lifecycle {
     lifecycle
 }
 
-/// In this state at time zero. Where it passes through one, the program is at a step, and what leads on is `way`.
+/// Returns a service in this state at time zero. In a transitional state the program is at a step, and `way`
+/// is the open command.
 fn service_in(state: State) -> Lifecycle {
     let zero = Duration::ZERO;
     let mut lifecycle = match state {
@@ -89,7 +90,7 @@ fn broken() -> Error {
     Error::new(ErrorKind::NoSpace, "the disk is full")
 }
 
-/// What the answers say: id, outcome, the state that they tell.
+/// Returns the id, the outcome and the state of each answer.
 fn answers(actions: &[Action]) -> Vec<(&str, Outcome, State)> {
     all_answers(actions).map(|a| (&*a.id, a.outcome, a.state)).collect()
 }
@@ -101,14 +102,14 @@ fn all_answers(actions: &[Action]) -> impl Iterator<Item = &Answer> {
     })
 }
 
-/// The one answer among these acts.
+/// Returns the one answer among these actions.
 fn answer(actions: &[Action]) -> Answer {
     let all: Vec<_> = all_answers(actions).collect();
     assert_eq!(all.len(), 1, "{actions:?}");
     all[0].clone()
 }
 
-/// The error that the one answer among these acts tells.
+/// Returns the error of the one answer among these actions.
 fn error(actions: &[Action]) -> (ErrorKind, String) {
     let error = answer(actions).into_result().unwrap_err();
     (error.kind(), error.text().to_owned())
@@ -125,7 +126,7 @@ fn data(rows: u64) -> Value {
     Value::map([("rows", rows)])
 }
 
-/// A service at time zero that has been asked for its data once, and is in a step.
+/// Returns a service at time zero whose data was requested once, and which is in a step.
 fn stepping_with_data() -> Lifecycle {
     let mut lifecycle = running();
     lifecycle.command(request("first", Command::GetData), Duration::ZERO);

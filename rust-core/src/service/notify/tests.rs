@@ -1,4 +1,5 @@
-//! What a supervisor hears: a real socket, by path and without one, and the words over time.
+//! Notifications to a supervisor: a real socket, by path and in the abstract namespace, and the assignments
+//! over time.
 
 use super::*;
 
@@ -8,7 +9,7 @@ fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A supervisor at this address, and the environment that it gives.
+/// A supervisor at this address, and its environment.
 struct FakeSupervisor {
     socket: UnixDatagram,
     variables: Vec<(&'static str, OsString)>,
@@ -29,7 +30,8 @@ impl FakeSupervisor {
         environment(&self.variables).unwrap().unwrap()
     }
 
-    /// The next words; none where nothing was said. What a program has said is there when it goes on.
+    /// Returns the next notification; none where none was sent. A sent notification is there when the program
+    /// continues.
     fn hears(&self) -> Option<String> {
         let mut bytes = [0; 4096];
         let n = self.socket.recv(&mut bytes).ok()?;
@@ -73,7 +75,7 @@ fn words_arrive_at_a_path_and_at_an_abstract_name() {
 }
 
 #[test]
-fn nothing_named_is_nobody_told() {
+fn without_notify_socket_nothing_is_sent() {
     assert!(environment(&[]).unwrap().is_none());
     assert!(environment(&[("NOTIFY_SOCKET", "".into())]).unwrap().is_none());
     for name in ["relative/path", "vsock:2:1234", &format!("/{}", "long".repeat(40))] {
@@ -84,7 +86,7 @@ fn nothing_named_is_nobody_told() {
 }
 
 #[test]
-fn a_watchdog_is_for_the_process_that_it_names() {
+fn watchdog_is_for_the_process_that_it_names() {
     let socket = ("NOTIFY_SOCKET", OsString::from("/nowhere"));
     let watched = |more: &[(&'static str, &str)]| {
         let more = more.iter().map(|(name, value)| (*name, OsString::from(value)));
@@ -162,7 +164,7 @@ fn each_state_is_notified_once() {
 }
 
 #[test]
-fn what_fails_or_ends_at_once_is_never_ready() {
+fn failed_or_ended_service_is_never_ready() {
     for state in [State::Failed, State::Stopping] {
         let mut notifier = NotifyState::new(None);
         for state in [State::Starting, state, State::Stopped] {
@@ -172,7 +174,7 @@ fn what_fails_or_ends_at_once_is_never_ready() {
 }
 
 #[test]
-fn a_program_that_waits_says_twice_in_the_time_that_it_lives() {
+fn waiting_program_notifies_twice_per_watchdog_interval() {
     let mut notifier = NotifyState::new(Some(WATCHED));
     for now in [0, 5, 10, 17, 22] {
         assert!(notifier.next_watchdog(None, s(now)).is_some_and(|due| due <= s(now)));
@@ -184,20 +186,20 @@ fn a_program_that_waits_says_twice_in_the_time_that_it_lives() {
 }
 
 #[test]
-fn a_step_that_lasts_longer_than_the_watchdog_is_not_vouched_for() {
+fn step_longer_than_the_watchdog_is_not_confirmed() {
     let mut notifier = NotifyState::new(Some(WATCHED));
     let begun = Some(s(2));
     assert_eq!(notifier.watchdog(None, s(0)), "WATCHDOG=1\n");
     assert_eq!(notifier.watchdog(begun, s(5)), "WATCHDOG=1\n");
     assert_eq!(notifier.next_watchdog(begun, s(5)), Some(s(10)));
     assert_eq!(notifier.watchdog(begun, s(10)), "WATCHDOG=1\n");
-    // It would be due at 15, when the step is 13 s old: nothing is, and nobody wakes for it.
+    // It would be due at 15, when the step is 13 s old: nothing is sent, and no thread wakes for it.
     assert_eq!(notifier.next_watchdog(begun, s(10)), None);
     assert_eq!(notifier.watchdog(begun, s(15)), "");
-    // It has come back: at once.
+    // The step has ended: at once.
     assert_eq!(notifier.next_watchdog(None, s(19)), Some(s(19)));
     assert_eq!(notifier.watchdog(None, s(19)), "WATCHDOG=1\n");
-    // A thread that comes late for a step that has become too old does not come again and again.
+    // A thread that wakes late for a step that has become too old does not wake again and again.
     let begun = Some(s(20));
     assert_eq!(notifier.next_watchdog(begun, s(20)), Some(s(24)));
     assert_eq!(notifier.watchdog(begun, s(31)), "");
@@ -205,7 +207,7 @@ fn a_step_that_lasts_longer_than_the_watchdog_is_not_vouched_for() {
 }
 
 #[test]
-fn nobody_there_is_nothing_to_do() {
+fn missing_supervisor_is_no_error() {
     let mut supervisor = Supervisor::default();
     assert!(supervisor.state(State::Running, "", s(0)).is_none());
     assert!(supervisor.tick(None, s(9)).is_none());

@@ -1,4 +1,5 @@
-//! What files in a directory of several users may be: each way to mislead the functions of `beneath`, and its refusal.
+//! Tests of `beneath` in a directory of several users: each way to mislead its functions, and the
+//! refusal.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
@@ -111,7 +112,7 @@ fn remove_tree_takes_links_and_not_what_they_lead_to() {
 }
 
 #[test]
-fn what_is_another_user_s_is_neither_read_removed_nor_replaced() {
+fn files_of_another_user_are_neither_read_removed_nor_replaced() {
     let root = rustix::process::geteuid().is_root();
     assert!(root, "this test gives files to another user, so run it as root");
     let (folder, directory) = folder();

@@ -52,7 +52,7 @@ fn ends_with(cell: &ClaimCell<u64>, count: u64) {
     assert_eq!(*value, count);
 }
 
-/// Calls that want the claim at one time: each has its turn.
+/// Calls that claim the cell at the same time: each has its turn.
 fn calls(preemptions: Option<usize>, others: u64) {
     model(preemptions, move || {
         let cell = Cell::new(ClaimCell::new(0));

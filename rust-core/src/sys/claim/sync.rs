@@ -1,5 +1,5 @@
-//! What `ClaimCell` is made of: the standard library's atomics, locks and threads, and loom's under loom; and which step of the
-//! protocol a mutant of the models leaves out.
+//! The parts of `ClaimCell`: the standard library's atomics, locks and threads, or loom's under
+//! loom; and the step of the protocol that a mutant of the models leaves out.
 
 #[cfg(not(loom))]
 pub use std::{
@@ -38,7 +38,8 @@ pub fn this_thread() -> u64 {
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
 
-/// The place of the value. Under loom this counts as a write to it, which has to be ordered with every other one.
+/// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with every
+/// other one.
 #[inline]
 pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     #[cfg(not(loom))]
@@ -56,7 +57,7 @@ pub enum Step {
     ValuesBit,
     /// A thread that waits tests the word again after setting its bit, and before it sleeps.
     LastLook,
-    /// A waiter that gives up passes on the wake-up that it may have got.
+    /// A waiter that gives up passes on a wake-up that it may have received.
     PassOn,
     /// A call that ends leaves the bits of waiters, and wakes them.
     SeeWaiters,
@@ -74,7 +75,7 @@ pub enum Step {
     ReleaseValue,
 }
 
-/// Whether a model leaves this step out.
+/// Returns whether a model leaves this step out.
 #[cfg(not(loom))]
 #[inline(always)]
 pub const fn left_out(_: Step) -> bool {

@@ -1,4 +1,4 @@
-//! Threads that take, split, borrow and wait: one at a time, in their order, and none is lost.
+//! Threads that take, split, borrow and wait: one at a time, in order, and no waiter is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,9 +19,9 @@ fn take_in_turn<T>(cell: &ClaimCell<T>) -> Guard<'_, T> {
     cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
 }
 
-/// Callers and borrowers count in two steps: one that came in between would be seen.
+/// Callers and borrowers count in two steps: an interleaved one would be seen.
 #[test]
-fn claim_cell_gives_its_value_to_one_at_a_time_and_loses_nobody() {
+fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
     const EACH: u64 = 2000;
     let cell = Arc::new(ClaimCell::new((0u64, 0u64)));
     let step = |value: &mut (u64, u64)| {
@@ -38,7 +38,7 @@ fn claim_cell_gives_its_value_to_one_at_a_time_and_loses_nobody() {
                     let mut taken = take_in_turn(cell);
                     step(&mut taken);
                     if (turn + caller) % 3 == 0 {
-                        // A call that waits in between lets go of the value and keeps the claim.
+                        // A call that waits in between releases the value and keeps the claim.
                         let (claim, value) = taken.split();
                         drop(value);
                         assert!(cell.is_claimed_here());
@@ -64,7 +64,7 @@ fn claim_cell_gives_its_value_to_one_at_a_time_and_loses_nobody() {
 }
 
 #[test]
-fn claim_goes_to_the_thread_that_waits_before_the_one_that_comes_again() {
+fn claim_goes_to_the_waiting_thread_before_a_returning_one() {
     let cell = Arc::new(ClaimCell::new(Vec::new()));
     let mut held = take_in_turn(&cell);
     let other = cell.clone();
@@ -123,7 +123,7 @@ fn claim_is_refused_to_others_while_the_library_has_the_value_and_a_call_waits_f
 }
 
 #[test]
-fn end_of_a_call_is_told_once_over_the_descriptor_to_those_who_wait_for_it() {
+fn end_of_a_call_signals_the_descriptor_of_waiters_once() {
     use std::os::fd::AsFd;
     let readable = |ended: &EventFd| {
         let mut at_once = Waiting::at_once();

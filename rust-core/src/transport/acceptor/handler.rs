@@ -1,4 +1,4 @@
-//! What a listener decides about new connections: its handler, what that is given, and what it answers.
+//! The interface of a listener to the acceptor: its handler, the handler's input, and its answers.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -61,13 +61,13 @@ pub struct Answer {
     pub admitted: Box<dyn FnOnce() + Send>,
 }
 
-/// Decides about new connections of one listener.
+/// Decides on new connections of one listener.
 ///
 /// Every method runs on the acceptor's thread. It must not block and must not run the program's
 /// code: while it runs, no other new connection of the process is answered.
 pub trait HandshakeHandler: Send + Sync {
     /// Refuses users who may not connect, before anything that they sent is read. `who` is `None`
-    /// where the kernel does not know the user.
+    /// where the kernel does not report the user.
     ///
     /// # Errors
     /// `PermissionDenied`, which is sent to the peer.

@@ -20,11 +20,11 @@ pub(super) struct PendingHandshake {
     pub credentials: Option<Credentials>,
     /// The user, key or address that it counts against in [`Bounds`].
     pub peer_identity: PeerIdentity,
-    /// What the peer still has to prove; `None` once nothing is left.
+    /// The proof that the peer has to give; `None` once it is complete.
     pub proof: Option<Box<dyn Proof>>,
-    /// What has arrived of the frame that it sends now.
+    /// The part that has arrived of the current frame.
     pub reading: HelloReader,
-    /// When the connection is closed if the hello is not there.
+    /// When the connection is closed if the hello is not complete.
     pub deadline: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! Where hellos of a listener come from: a listening socket, or a pipe.
+//! The source of a listener's hellos: a listening socket, or a pipe.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::transport::authentication::HelloSource;
 use crate::transport::claim::Claim;
 use crate::transport::place::Place;
 
-/// What the acceptor watches for one listener.
+/// The source that the acceptor watches for one listener.
 pub enum ListenSource {
     /// A listening socket, at which each peer has a connection of its own.
     Socket(Claim),

@@ -12,7 +12,7 @@ use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::stream::Stream;
 
-/// Is called when a descriptor that the acceptor watches is ready.
+/// Called when a descriptor that the acceptor watches is ready.
 pub trait Watcher: Send + Sync {
     /// Handles an event on the acceptor's thread; must not block nor run the program's code.
     /// Returns false to end the watch.
@@ -24,7 +24,7 @@ pub struct WatchedSocket {
     watches: Arc<Watches>,
     token: u64,
     stream: Stream,
-    /// Whether its end ends the connection.
+    /// Whether dropping it ends the connection.
     pub hangs_up: bool,
 }
 
@@ -76,7 +76,8 @@ impl Watches {
         Ok(WatchedSocket { watches: self.clone(), token, stream: stream.clone(), hangs_up: true })
     }
 
-    /// Calls the watcher of a token; does nothing where the token has none. The mutex is free meanwhile.
+    /// Calls the watcher of a token; does nothing where the token has none. The mutex is not held
+    /// during the call.
     pub fn ready(&self, token: u64, what: Interest) {
         let Some(watcher) = self.watched().get(&token).cloned() else { return };
         if !watcher.ready(what) {

@@ -1,7 +1,7 @@
 //! The name of a mailslot: a reader takes it under its lock, writers look for it.
 //!
 //! The socket is bound in a private directory, gets its mode there, and is renamed to its name
-//! last, after the owner record: whoever sees the name can write.
+//! last, after the owner record: a process that sees the name can write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,8 @@ impl Drop for Mailslot {
     fn drop(&mut self) {
         // A forked child owns neither the lock nor the name.
         if self.born == fork::generation() {
-            // The lock is still held, so the name is this process's. What cannot be removed now is
-            // swept by the next owner.
+            // The lock is still held, so the name is this process's. The next owner sweeps what
+            // cannot be removed now.
             let _ = self.place.directory.beneath().remove(&self.place.file);
         }
     }
@@ -52,7 +52,7 @@ impl Drop for Mailslot {
 pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let place = Place::of(endpoint)?;
     let lock = take_lock(&place)?;
-    // The lock is held, so what lies at either name is stale.
+    // The lock is held, so files at either name are stale.
     place.check_ours(&place.file, &lock)?;
     place.remove_leftovers()?;
     let staging = Staging::new(&place.directory, &place.file)?;

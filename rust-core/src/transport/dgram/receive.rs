@@ -32,22 +32,22 @@ pub struct DgramRx {
     socket: Option<Arc<Guarded>>,
     /// The longest body in bytes.
     limit: u64,
-    /// What the next datagram is read into, one byte longer than the longest that is taken. Made at
-    /// the first read; the kernel provides memory for those parts alone that were ever written.
+    /// The memory of the next datagram, one byte longer than the longest accepted one. Allocated at
+    /// the first read; the kernel provides memory only for the parts that were ever written.
     buffer: Vec<u8>,
     /// Where in the buffer a datagram begins, see [`DgramRx::place`].
     start: usize,
-    /// Polls in a row that found nothing without a sleep before.
+    /// Consecutive polls that found nothing, without a sleep before.
     empty_polls: u32,
-    /// Polls that were left out because of that.
+    /// Polls that were skipped because of that.
     spared: Cell<u32>,
     /// Whether a sleep was announced since the last poll.
     slept: bool,
     /// By the sender's name and session: its last number, and the value of `messages` then.
     last_numbers: HashMap<(Arc<str>, u64), (u64, u64)>,
-    /// Counts messages: the clock by which the oldest senders are forgotten.
+    /// Counts messages: the clock that decides which senders to forget.
     messages: u64,
-    /// What is missing or invalid since the last `take_losses`.
+    /// Missing and invalid messages since the last `take_losses`.
     losses: Losses,
 }
 
@@ -57,7 +57,7 @@ impl DgramRx {
         DgramRx { socket: Some(socket), limit, ..DgramRx::of_writer() }
     }
 
-    /// The half of a writer, whose every read is `Unsupported`.
+    /// Returns the half of a writer, whose every read is `Unsupported`.
     pub fn of_writer() -> DgramRx {
         DgramRx {
             socket: None,
@@ -73,7 +73,7 @@ impl DgramRx {
         }
     }
 
-    /// Returns where in this memory datagrams are read to: the middle of its first page. The kernel
+    /// Returns the offset in this memory at which datagrams are read: the middle of its first page. The kernel
     /// keeps a long datagram from the beginning of a page on, and copying 10 kB of it to 8 or 16
     /// bytes behind the beginning of another page takes 5.5 µs instead of 2.3: within a page such
     /// loads look to the processor as if they depended on the stores right before them.
@@ -107,12 +107,12 @@ impl DgramRx {
         Ok(Some(length))
     }
 
-    /// Counts the numbers that are missing before this one. What a sender sent before its first
-    /// message here does not count.
+    /// Counts the numbers that are missing before this one. Numbers before a sender's first message
+    /// here do not count.
     fn count(&mut self, sender: Sender, sequence: u64) {
         self.messages += 1;
         if self.last_numbers.len() >= SENDERS {
-            // The eighth of the senders that have been silent longest is forgotten.
+            // The eighth of the senders that have sent nothing for longest is forgotten.
             let mut last: Vec<u64> = self.last_numbers.values().map(|(_, when)| *when).collect();
             let (_, border, _) = last.select_nth_unstable(SENDERS / 8);
             let border = *border;
@@ -149,7 +149,8 @@ impl ReceiveHalf for DgramRx {
         Ok(None)
     }
 
-    /// Returns what to sleep on: the socket, which stays readable while there is a message.
+    /// Returns the descriptors to sleep on: the socket, which stays readable while there is a
+    /// message.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.socket.iter().map(|socket| socket.as_fd()).collect()
     }
@@ -163,7 +164,7 @@ impl ReceiveHalf for DgramRx {
         std::mem::take(&mut self.losses)
     }
 
-    /// True where the last polls found nothing before a sleep. Every 16th time it is tried all the
+    /// True where the last polls found nothing before a sleep. Every 16th poll is made all the
     /// same, to notice a change.
     fn is_likely_empty(&self) -> bool {
         const OF_LATE: u32 = 2;

@@ -41,7 +41,7 @@ impl DgramTx {
         Ok(DgramTx { socket: Arc::new(socket), sender: Some(sender) })
     }
 
-    /// The half of a reader, whose every send is `Unsupported`.
+    /// Returns the half of a reader, whose every send is `Unsupported`.
     pub fn of_reader(socket: Arc<Guarded>) -> DgramTx {
         DgramTx { socket, sender: None }
     }
@@ -109,7 +109,7 @@ impl SendHalf for DgramTx {
     }
 }
 
-/// Says which limit the message exceeds.
+/// Returns the error with the limit that the message exceeds.
 fn too_large(socket: &Guarded, whole: usize, body: usize) -> Result<Error> {
     let longest = datagram::longest(socket)?;
     let text = format!(

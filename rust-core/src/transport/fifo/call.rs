@@ -2,7 +2,7 @@
 //! names, writes a hello, and reads the answer.
 //!
 //! The pair may have been given to another client that died or gave up, or may be replaced at any
-//! moment; then the next pair is tried. The number in the hello tells the right answer from one
+//! moment; then the next pair is tried. The number in the hello distinguishes the right answer from one
 //! that was meant for another client.
 
 use std::io::IoSlice;
@@ -27,7 +27,7 @@ use crate::transport::hello::{AnswerTimeout, AnsweredCall, Call, HelloReader, de
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
 
-/// How many pairs are tried that turn out to be given to another client.
+/// How many pairs are tried that were given to another client.
 const TRIES: usize = 16;
 /// How long the next pair may take to get its names, once something else than an answer was read:
 /// an answer to the previous client lies in its pair until the server replaces it.
@@ -52,7 +52,7 @@ pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Ca
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
     for _ in 0..TRIES {
-        // A process owns the name and is just making its pipes, or removing them.
+        // A process owns the name and is making its pipes, or removing them.
         let Some(ends) = Ends::open(place).map_err(|e| match e.kind() {
             ErrorKind::PermissionDenied => denied(place, e),
             _ => e,
@@ -74,8 +74,8 @@ pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Ca
     Ok(Call::Busy)
 }
 
-/// Returns whether a server may own the name. Where another user can hold the byte that would say
-/// so, only the pipe itself says it.
+/// Returns whether a server may own the name. Where another user can hold the byte of the name,
+/// only the pipe itself shows it.
 fn may_be_served(place: &Place) -> Result<bool> {
     Ok(place.directory.is_open() || lock::is_held(&place.directory, &place.file)?)
 }
@@ -168,8 +168,8 @@ fn try_call(
             Ok(true) => {
                 let (answer, descriptors) = std::mem::take(&mut reading).finish()?;
                 if answer.header.correlation == number {
-                    // The server's lock is held since before its answer, unless it has ended again
-                    // already.
+                    // The server has held its lock since before its answer, unless it has already
+                    // ended.
                     pipes.start()?;
                     let (credentials, process) = (None, None);
                     let called = AnsweredCall { stream, answer, descriptors, credentials, process };

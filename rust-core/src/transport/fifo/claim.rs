@@ -37,7 +37,7 @@ pub struct Claim {
     place: Place,
     /// Mode and group of each pair.
     access: Access,
-    /// Whether a pipe was at the name before, which is to stay there afterwards.
+    /// Whether a pipe was at the name before, which has to stay there afterwards.
     keeps: bool,
     /// The fork generation that took the name.
     born: u64,
@@ -45,7 +45,7 @@ pub struct Claim {
     open: Mutex<Option<Open>>,
 }
 
-/// What exists while the name is open.
+/// The state while the name is open.
 #[derive(Debug)]
 struct Open {
     /// The pair that has the names.
@@ -57,7 +57,7 @@ struct Open {
 }
 
 impl Claim {
-    /// Takes the name, and takes over what a dead server left. A pipe that an administrator has
+    /// Takes the name, and takes over the files of a dead server. A pipe that an administrator has
     /// made at an absolute path decides who may use it: its mode and group are kept, and when the
     /// server ends, a pipe like it stays.
     ///
@@ -147,7 +147,7 @@ impl HelloSource for Claim {
     }
 
     /// Writes the answer, and then publishes the next pair. A client that finds new names, and no
-    /// answer in its own pipe, will get none there.
+    /// answer in its own pipe, will not get one there.
     fn answer(&self, received: &ReceivedHello, frame: &[u8]) -> bool {
         let stamped = stamp(frame, |header| header.correlation = received.hello.header.sequence);
         let Ok(stamped) = stamped else { return false };
@@ -161,7 +161,7 @@ impl HelloSource for Claim {
         };
         if let Some(open) = open.as_mut().filter(|open| !open.pair.is_published()) {
             // If the directory allows no rename any more, no client can connect until that changes.
-            // There is nobody to report it to; each client that connects gets the error.
+            // There is no caller to report it to; each client that connects gets the error.
             let _ = open.pair.publish(&self.place);
         }
         matches!(written, Ok(Some(n)) if n == stamped.len())
@@ -171,8 +171,8 @@ impl HelloSource for Claim {
         let mut open = self.open();
         // A forked child owns neither the lock nor the name.
         if open.is_some() && self.born == fork::generation() {
-            // The lock is still held, so the name is this process's. What cannot be removed now is
-            // swept by the next owner.
+            // The lock is still held, so the name is this process's. The next owner sweeps what
+            // cannot be removed now.
             let _ =
                 if self.keeps { pair::sweep_temporary(&self.place) } else { pair::sweep(&self.place, true) };
         }
@@ -203,16 +203,16 @@ fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
     }
 }
 
-/// The key in the owner record that says whether a pipe was there before.
+/// The key in the owner record for whether a pipe was there before.
 const KEEPS: &str = "keeps";
 
-/// Returns whether a dead server made the pipe at this place, rather than an administrator who
-/// wants it to stay.
+/// Returns whether a dead server made the pipe at this place, and not an administrator, whose pipe
+/// has to stay.
 fn was_made_by_server(place: &Place) -> bool {
     owner::read_map(place).is_some_and(|map| !map.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
 }
 
-/// Returns the program's name of a source that consists of it and the process number.
+/// Returns the program's name, from a source that consists of it and the process number.
 fn program(source: &str) -> &str {
     source.strip_suffix(&format!("-{}", std::process::id())).unwrap_or(source)
 }

@@ -89,7 +89,7 @@ impl ConnectionDriver for Fifo {
     }
 }
 
-/// A name whose pipe a server reads, or will.
+/// A name whose pipe a server reads or will read.
 struct Pipe {
     place: Place,
 }
@@ -109,8 +109,8 @@ impl Target for Pipe {
         connect(&self.place)
     }
 
-    /// A pipe may exist long before a program opens it to read, so the opening is watched as well
-    /// as the name.
+    /// A pipe may exist long before a program opens it to read, so the opening is watched
+    /// as well as the name.
     fn appears(&self) -> Appears<'_> {
         Appears::Opened(&self.place)
     }

@@ -1,6 +1,6 @@
 //! Finding a hello among other bytes in a pipe, and the number by which its answer is recognised.
 //!
-//! A pipe may contain what dead writers left, half a frame for example. So a hello is at most one
+//! A pipe may contain bytes of dead writers, half a frame for example. So a hello is at most one
 //! atomic write (`PIPE_BUF`), has a check sum, and is searched for by its first four bytes.
 
 use bytes::Bytes;
@@ -112,13 +112,13 @@ mod tests {
             &hello(5, b"an earlier one"),
         ] {
             let mut search = Search::default();
-            // However it is cut by reading.
+            // However the reads divide it.
             for piece in [junk, &good].concat().chunks(61) {
                 search.take(piece);
                 if junk.len() < 100 {
                     continue;
                 }
-                // What is read of half a frame is no hello, nor does it hide one.
+                // Half a frame is no hello, and hides none behind it.
                 assert!(matches!(found(&mut search), None | Some(5 | 7)));
             }
             search.take(&good);

@@ -1,5 +1,5 @@
-//! Whether the peer of a link over pipes lives: its lock says, and this object knows when to test
-//! it.
+//! The liveness of the peer of a link over pipes, which its lock shows; this object decides when to
+//! test the lock.
 //!
 //! A process that ends closes its pipes and releases its locks one after the other. inotify signals
 //! the closing of a pipe; then the lock is tested at once, and again 5 and 105 ms later where it is
@@ -23,8 +23,8 @@ use crate::sys::poll::{Epoll, Interest, is_readable};
 use crate::sys::timer::Timer;
 use crate::transport::place::Place;
 
-/// How much later a lock is tested again, which a process that was seen to close its pipe still
-/// holds: the process may be descheduled in between.
+/// The delays until a lock is tested again that a process still holds after closing its pipe: the
+/// process may be descheduled between the two.
 const RECHECKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
 /// Which side of a link a lock belongs to.
@@ -66,7 +66,7 @@ pub struct Liveness {
     held: Mutex<Option<Lock>>,
     /// Whether the link has ended. Set once, with release semantics, before the locks are released.
     ended: AtomicBool,
-    /// Readable when the other side may have gone.
+    /// Readable when the peer may have ended.
     epoll: Epoll,
     /// Signals that an end of the pipe which this side reads was closed.
     watch: Watch,
@@ -134,12 +134,12 @@ impl Liveness {
         self.test_lock()
     }
 
-    /// Handles what the descriptor is readable for; returns true where the link has ended.
+    /// Handles the events of the descriptor; returns true where the link has ended.
     pub fn check_events(&self) -> Result<bool> {
         if self.has_ended() || !is_readable(self.epoll.as_fd()) {
             return Ok(self.has_ended());
         }
-        // Drained before the test, so that what happens after the test wakes again.
+        // Drained before the test, so that events after the test wake again.
         let [shared, waker] = self.watch.descriptors();
         if is_readable(shared) || is_readable(waker) {
             self.watch.drain();

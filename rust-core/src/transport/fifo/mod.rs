@@ -1,15 +1,15 @@
 //! Named pipes: `NAME` carries what the client sends, `NAME.reply` what the server sends; one
 //! client at a time.
 //!
-//! A pipe keeps the bytes of writers that have died, and does not say who its ends are. So no pipe
+//! A pipe keeps the bytes of writers that have died, and does not identify its ends. So no pipe
 //! is used twice: a *pair* of pipes serves one hello. The server makes the next pair before it
 //! answers, and renames it over the names after its answer; bytes that dead writers left stay in
 //! pipes that have no name any more. A hello has a random number and the answer repeats it: a
 //! client that reads the answer to another hello connects again.
 //!
-//! Locks say who lives (`sys::lock`): the server holds the byte of the name, the client that of the
-//! name and `#client`, and each side of a link one whose name contains the hello's number. The end
-//! of a pipe says the same sooner, where no other process keeps it open.
+//! Locks show who lives (`sys::lock`): the server holds the byte of the name, the client that of
+//! the name and `#client`, and each side of a link one whose name contains the hello's number. The
+//! end of a pipe shows the same sooner, where no other process keeps it open.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -18,7 +18,7 @@
 //! | the server's name | `claim` |
 //! | the client's connection | `call` |
 //! | two pipes as a stream of bytes | `pipes` |
-//! | whether the peer lives | `liveness` |
+//! | the liveness of the peer | `liveness` |
 //! | pipes for programs without Linkspan | `plain` |
 //! | the traits of a transport | `driver` |
 

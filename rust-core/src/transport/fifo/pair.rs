@@ -14,7 +14,7 @@ use crate::sys::lock::Lock;
 use crate::sys::staging::{self, Staging, Swept};
 use crate::transport::place::Place;
 
-/// What the reply pipe has behind the name.
+/// The ending of the name of a reply pipe.
 const REPLY: &str = ".reply";
 /// The ending of the names of pipes in the runtime directory.
 const KIND: &str = ".fifo";
@@ -56,8 +56,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Returns what was asked for, else what a pipe has that was found there, else what the
-    /// directory says.
+    /// Returns the requested mode and group, else those of a pipe that was found there, else those
+    /// of the directory.
     pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<Found>) -> Access {
         let own = place.directory.file_mode();
         Access {
@@ -102,7 +102,7 @@ impl Pair {
         let Some(staging) = &self.staging else { return Ok(()) };
         for (entry, name) in ENTRIES.into_iter().zip([reply(&place.file), place.file.clone()]) {
             let entry = staging.entry(entry);
-            // If the second rename failed before, the first pipe has its name already.
+            // If the second rename failed before, the first pipe already has its name.
             if staging.inside().beneath().facts(&entry)?.is_some() {
                 staging.publish(&place.directory, &entry, &name)?;
             }
@@ -140,7 +140,7 @@ pub fn check_trusted(place: &Place) -> Result<()> {
 }
 
 /// Removes the pipes of a name, and with `begun` also temporary ones. The caller holds the lock of
-/// the name. What is no pipe stays, and so does what is another user's.
+/// the name. Files that are no pipes stay, and so do those of another user.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let mut swept = if begun { sweep_temporary(place)? } else { Swept::default() };
     for name in [place.file.clone(), reply(&place.file)] {

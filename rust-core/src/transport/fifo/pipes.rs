@@ -17,13 +17,13 @@ use crate::sys::fork::Guarded;
 use crate::sys::poll::wait_any;
 use crate::transport::byte_stream::ByteStream;
 
-/// The ends that one side has.
+/// The ends of one side.
 ///
 /// The writer is opened for reading and writing. With a writing end alone, a write without a reader
 /// would raise SIGPIPE, which ends a program that has not decided otherwise, and pipes have no flag
 /// against it (sockets have `MSG_NOSIGNAL`). Blocking the signal around each write would be three
 /// more system calls per message; ignoring it would change the whole program. So a write never
-/// fails for lack of a reader; whether the peer still reads is asked of the other pipe, which it
+/// fails for lack of a reader; whether the peer still reads is seen at the other pipe, which it
 /// writes.
 #[derive(Debug)]
 pub struct Pipes {
@@ -34,14 +34,14 @@ pub struct Pipes {
     /// A writing end of the pipe that is read: with it, reading never ends when one of many writers
     /// closes.
     _anchor: Option<Guarded>,
-    /// `None` where the peer knows nothing of locks.
+    /// `None` where the peer uses no locks.
     liveness: Option<Liveness>,
     /// Owns the name of plain pipes.
     _hold: Option<Box<dyn Debug + Send + Sync>>,
 }
 
 impl Pipes {
-    /// The ends of one side of a link.
+    /// Returns the ends of one side of a link.
     pub fn linked(reader: Guarded, writer: Guarded, liveness: Liveness) -> Pipes {
         Pipes { reader, writer, _anchor: None, liveness: Some(liveness), _hold: None }
     }
@@ -56,7 +56,7 @@ impl Pipes {
         Pipes { reader, writer, _anchor: anchor, liveness: None, _hold: hold }
     }
 
-    /// Reads what is there: `Some(0)` is the end, `None` means that nothing is there yet.
+    /// Reads the available bytes: `Some(0)` is the end, `None` means that nothing is available yet.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         // Tested before the read: what the peer wrote before it ended is in the pipe by now.
         let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
@@ -91,7 +91,7 @@ impl Pipes {
     /// Sleeps until there is room.
     ///
     /// # Errors
-    /// `Disconnected` where the peer ends meanwhile; `Timeout`.
+    /// `Disconnected` where the peer ends in the meantime; `Timeout`.
     pub fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let (room, end) = ((self.writer.as_fd(), PollFlags::OUT), (self.reader.as_fd(), PollFlags::empty()));
         match &self.liveness {
@@ -127,8 +127,8 @@ impl Pipes {
         self.liveness.as_ref().map_or(Ok(false), Liveness::start)
     }
 
-    /// Handles what [`Pipes::liveness`] is readable for; returns true where the link has ended:
-    /// then reading ends, too.
+    /// Handles the events of [`Pipes::liveness`]; returns true where the link has ended: then
+    /// reading ends, too.
     pub fn check_events(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::check_events)
     }
@@ -213,7 +213,7 @@ impl Drop for Pipes {
     }
 }
 
-/// The error of a peer that has ended.
+/// Returns the error of a peer that has ended.
 fn gone() -> Error {
     Error::new(ErrorKind::Disconnected, "the peer disconnected")
 }

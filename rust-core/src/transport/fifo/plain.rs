@@ -44,8 +44,8 @@ impl Drop for PlainName {
     }
 }
 
-/// Listens without a hello: any number of programs write to `NAME`, and what this one sends goes
-/// into `NAME.reply`. Reading never ends, however many writers open and close the pipe.
+/// Listens without a hello: any number of programs write to `NAME`, and this one's messages go into
+/// `NAME.reply`. Reading never ends, however many writers open and close the pipe.
 ///
 /// # Errors
 /// `AddressInUse` where a living process listens; `PermissionDenied` for pipes of a user who is not
@@ -61,8 +61,9 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     let access = Access::of(&place, connect_options.mode, connect_options.group, None);
     let more = Map::from_iter([("encoding".to_owned(), Value::from(connect_options.encoding.name()))]);
     let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
-    // At an absolute path, programs may already have a pipe open that was made for us. In the
-    // runtime directory a pipe is that of a dead server, and what is in it was meant for that one.
+    // At an absolute path, programs may already have opened a pipe that was made for this one. In
+    // the runtime directory a pipe is that of a dead server, and its bytes were sent to that
+    // server.
     let made = found.is_none() || endpoint.absolute().is_none();
     if made {
         pair::check_ours(&place, &lock)?;
@@ -114,8 +115,8 @@ pub fn connect(place: &Place) -> Result<Call<Stream>> {
             let anchor = if is_served(place) { None } else { fifo::again(&reader, End::Write)? };
             Pipes::plain(reader, writer, anchor, None)
         }
-        // The reader has no reply pipe, so nothing ever arrives, and no end either: read an own
-        // pipe that nobody writes.
+        // The reader has no reply pipe, so nothing ever arrives, and no end either: read a pipe of
+        // this process that has no writer.
         None => {
             let (reader, anchor) =
                 pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).doing("making a pipe")?;
@@ -131,7 +132,7 @@ fn is_served(place: &Place) -> bool {
     any && lock::is_held(&place.directory, &place.file).unwrap_or(false)
 }
 
-/// The error of pipes that another process removed at once.
+/// Returns the error of pipes that another process removed at once.
 fn removed(place: &Place) -> Error {
     let text = format!("{} was removed as soon as it was made", place.path().display());
     Error::new(ErrorKind::Internal, text)

@@ -1,4 +1,4 @@
-//! What pipes do that no other stream does: they keep the bytes of the dead, and say of nobody whether he lives.
+//! Tests of named pipes, which keep the bytes of dead processes and do not show whether a process lives.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -34,7 +34,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// Only guards against a hang.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A pipe that somebody else has made.
+/// Makes a pipe, as another program would.
 fn make(place: &Place, name: &str, mode: u32) {
     let path = place.directory.path().join(name);
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
@@ -70,7 +70,7 @@ fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
     [&header.to_bytes()[..], body].concat()
 }
 
-/// Lets everybody in, and hands over who it was.
+/// Admits every client, and sends its stream to the test.
 struct Open(Sender<Stream>);
 
 impl HandshakeHandler for Open {
@@ -93,7 +93,7 @@ impl HandshakeHandler for Open {
     }
 }
 
-/// A server in the acceptor, and whoever it let in.
+/// Starts a server in the acceptor; returns it with the admitted clients.
 fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>) {
     let claim = Claim::take(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
@@ -108,7 +108,7 @@ fn connect(folder: &tempfile::TempDir) -> Stream {
     loop {
         match call(&place, &frame(Kind::Hello, b"hello"), &mut soon()).unwrap() {
             Call::Answered(called) => return called.stream,
-            Call::NotListening => panic!("nobody is there"),
+            Call::NotListening => panic!("no process listens"),
             Call::Busy => {}
         }
     }
@@ -119,7 +119,7 @@ fn send(stream: &Stream, body: &[u8]) {
     StreamTx::new(stream.clone(), true).try_send(&Outgoing::new(header, body)).unwrap();
 }
 
-/// The bodies that come until the link has ended.
+/// Returns the bodies received until the link has ended.
 fn rest(stream: Stream) -> Vec<Vec<u8>> {
     let mut rx = StreamRx::new(stream, None, 1 << 20);
     let mut bodies = Vec::new();
@@ -147,11 +147,11 @@ fn names(folder: &tempfile::TempDir) -> Vec<String> {
 }
 
 #[test]
-fn what_the_dead_left_in_a_pipe_reaches_nobody() {
+fn bytes_of_dead_writers_reach_no_client() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
-    let (_berth, admitted) = serve(&folder);
-    // A whole hello of one who died behind it, half of another's, and what a shell wrote by mistake.
+    let (_registration, admitted) = serve(&folder);
+    // A line of a shell, half a hello, and a whole hello of a client that has died.
     let dead = super::hello::stamp(&frame(Kind::Hello, b"dead"), |h| h.sequence = 5).unwrap();
     let mut pipe = OpenOptions::new().write(true).open(&path).unwrap();
     pipe.write_all(b"{\"op\":\"x\"}\n").unwrap();
@@ -161,7 +161,7 @@ fn what_the_dead_left_in_a_pipe_reaches_nobody() {
     let client = connect(&folder);
     send(&client, b"first");
     drop(client);
-    // The dead one was let in, or not, in a pipe of its own; the living one's has nothing of it.
+    // The dead client may have been admitted, in pipes of its own; the living one's contain none of its bytes.
     let mut bodies = Vec::new();
     while bodies.is_empty() {
         bodies = rest(admitted.recv_timeout(SOON).unwrap());
@@ -170,13 +170,13 @@ fn what_the_dead_left_in_a_pipe_reaches_nobody() {
 }
 
 #[test]
-fn each_client_has_pipes_that_nobody_had_before() {
+fn each_client_gets_unused_pipes() {
     let folder = tempfile::tempdir().unwrap();
-    let (_berth, admitted) = serve(&folder);
+    let (_registration, admitted) = serve(&folder);
     for i in 0..5u8 {
         let client = connect(&folder);
         send(&client, &[i; 3000]);
-        // Half a frame, and its writer is gone.
+        // Half a frame of a writer that then ends.
         let half = frame(Kind::Data, &[9; 2000]);
         client.write_bytes(&half[..1000]).unwrap();
         drop(client);
@@ -187,7 +187,7 @@ fn each_client_has_pipes_that_nobody_had_before() {
 }
 
 #[test]
-fn a_name_has_one_client_and_then_the_next() {
+fn name_has_one_client_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     let hello = frame(Kind::Hello, b"hello");
@@ -195,7 +195,7 @@ fn a_name_has_one_client_and_then_the_next() {
     let (registration, admitted) = serve(&folder);
     let first = connect(&folder);
     assert!(has_client(&place).unwrap());
-    let Err(error) = call(&place, &hello, &mut soon()) else { panic!("a second client was let in") };
+    let Err(error) = call(&place, &hello, &mut soon()) else { panic!("a second client was admitted") };
     assert_eq!(error.kind(), ErrorKind::AddressInUse);
     drop(first);
     assert!(!has_client(&place).unwrap());
@@ -207,12 +207,12 @@ fn a_name_has_one_client_and_then_the_next() {
 }
 
 #[test]
-fn the_lock_says_who_lives_whoever_keeps_the_pipe_open() {
+fn lock_shows_the_end_of_a_peer_whose_pipes_stay_open() {
     let folder = tempfile::tempdir().unwrap();
-    let (_berth, admitted) = serve(&folder);
+    let (_registration, admitted) = serve(&folder);
     let client = connect(&folder);
     let server = admitted.recv_timeout(SOON).unwrap();
-    // Somebody has both pipes open, and keeps them.
+    // Another process would keep both pipes open.
     let keep = |stream: &Stream| {
         let Stream::Other(pipes) = stream else { panic!() };
         let again = |fd: std::os::fd::BorrowedFd<'_>| {
@@ -231,9 +231,9 @@ fn the_lock_says_who_lives_whoever_keeps_the_pipe_open() {
 }
 
 #[test]
-fn a_side_that_waits_for_room_learns_that_nobody_will_make_any() {
+fn wait_for_room_ends_when_the_peer_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let (_berth, admitted) = serve(&folder);
+    let (_registration, admitted) = serve(&folder);
     let client = connect(&folder);
     let server = admitted.recv_timeout(SOON).unwrap();
     while client.write_bytes(&[0; 5000]).unwrap().is_some() {}
@@ -253,7 +253,7 @@ fn a_side_that_waits_for_room_learns_that_nobody_will_make_any() {
 }
 
 #[test]
-fn what_a_killed_server_left_is_taken_over() {
+fn files_of_a_killed_server_are_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     for name in ["x", "x.reply", ".new.x", ".new.x.reply"] {
@@ -267,7 +267,7 @@ fn what_a_killed_server_left_is_taken_over() {
 }
 
 #[test]
-fn a_pipe_that_was_made_ready_says_who_may_use_it_and_stays() {
+fn existing_pipe_keeps_its_mode_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     make(&place, "x", 0o620);
@@ -283,7 +283,7 @@ fn a_pipe_that_was_made_ready_says_who_may_use_it_and_stays() {
 }
 
 #[test]
-fn what_is_no_pipe_is_left_alone() {
+fn files_that_are_no_pipes_are_left_alone() {
     for name in ["x", "x.reply"] {
         let folder = tempfile::tempdir().unwrap();
         let path: PathBuf = folder.path().join(name);
@@ -300,10 +300,11 @@ fn what_is_no_pipe_is_left_alone() {
 }
 
 #[test]
-fn the_names_belong_together_however_often_they_change() {
+fn names_of_a_pair_match_while_pairs_are_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let (_berth, admitted) = serve(&folder);
-    // One says hello as fast as it can and waits for no answer: each takes a pair away from whoever has just opened it.
+    let (_registration, admitted) = serve(&folder);
+    // One client sends hellos as fast as it can and waits for no answer: each hello takes a pair that another
+    // client may have just opened.
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|s| {
         let (done, folder) = (&done, &folder);
@@ -344,10 +345,10 @@ fn plain_pipes_have_many_writers_and_no_end() {
         OpenOptions::new().write(true).open(&path).unwrap().write_all(format!("{i}\n").as_bytes()).unwrap();
         let n = stream.read(&mut bytes).unwrap().unwrap();
         assert_eq!(&bytes[..n], format!("{i}\n").as_bytes());
-        assert_eq!(stream.read(&mut bytes).unwrap(), None, "a writer that goes is no end");
+        assert_eq!(stream.read(&mut bytes).unwrap(), None, "the end of one writer is no end of the stream");
     }
     let place = Place::of(&endpoint(&folder)).unwrap();
-    let Call::Answered(other) = plain::connect(&place).unwrap() else { panic!("nobody reads") };
+    let Call::Answered(other) = plain::connect(&place).unwrap() else { panic!("no process reads") };
     other.write_bytes(b"from a program").unwrap();
     assert_eq!(stream.read(&mut bytes).unwrap(), Some(14));
     stream.write_bytes(b"an answer").unwrap();
@@ -360,11 +361,11 @@ fn plain_pipes_have_many_writers_and_no_end() {
 }
 
 #[test]
-fn client_that_reads_what_was_for_the_one_before_it_takes_the_next_pair() {
+fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
-    // One that says hello, is let in, and has gone before the next pair has the names.
+    // A client that sends a hello, is admitted, and ends before the next pair has the names.
     let number = 7;
     let before = OpenOptions::new().write(true).open(place.path()).unwrap();
     let lives =
@@ -375,24 +376,25 @@ fn client_that_reads_what_was_for_the_one_before_it_takes_the_next_pair() {
     let newcomer = claim.next().unwrap();
     let theirs = newcomer.stream.as_ref().unwrap();
     drop((before, lives));
-    for said in [frame(Kind::Reply, b"the answer to a request"), b"and what is no frame at all".repeat(5)] {
-        assert_eq!(theirs.write(&[std::io::IoSlice::new(&said)]).unwrap(), Some(said.len()));
+    for message in [frame(Kind::Reply, b"the answer to a request"), b"and what is no frame at all".repeat(5)]
+    {
+        assert_eq!(theirs.write(&[std::io::IoSlice::new(&message)]).unwrap(), Some(message.len()));
     }
-    // Asked before the client begins: it may have read by the time that its thread is known to run.
+    // Measured before the client starts, because the client may read as soon as its thread runs.
     let answers = fifo::open(&place.directory, &reply(&place.file), End::Read).unwrap().unwrap();
     let length = || rustix::io::ioctl_fionread(&answers).unwrap();
     let all = length();
     std::thread::scope(|s| {
         let client = s.spawn(|| connect(&folder));
-        // It has read some of that.
+        // Waits until the client has read some of that.
         let deadline = Deadline::after(SOON);
         while length() == all {
-            assert!(!deadline.has_passed(), "the client reads what lies in the pipe");
+            assert!(!deadline.has_passed(), "the client did not read from the pipe");
             std::thread::yield_now();
         }
         claim.answer(&newcomer, &frame(Kind::Hello, b"welcome"));
         let next = loop {
-            assert!(!deadline.has_passed(), "the client says hello in the next pair");
+            assert!(!deadline.has_passed(), "the client sent no hello in the next pair");
             match claim.next() {
                 Some(next) => break next,
                 None => std::thread::yield_now(),
@@ -408,7 +410,7 @@ fn client_that_reads_what_was_for_the_one_before_it_takes_the_next_pair() {
 }
 
 #[test]
-fn server_that_answers_no_hello_is_told_as_such() {
+fn reply_that_is_no_hello_is_malformed() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();

@@ -66,7 +66,7 @@ impl Driver for File {
         reader::listing(place)
     }
 
-    /// A file that a dead process left is its value, so nothing is removed.
+    /// The file of a dead process is its value, so nothing is removed.
     fn sweep(&self, _place: &Place, _begun: bool) -> Result<Swept> {
         Ok(Swept::default())
     }
@@ -159,7 +159,7 @@ impl StoreReader for Reader {
         true
     }
 
-    /// False: the file has one value, which a reader that opens it again gets as well.
+    /// False: the file has one value, which a reader that opens it again gets, too.
     fn goes_on(&self) -> bool {
         false
     }

@@ -1,5 +1,4 @@
-//! The bytes of a file: a frame with a check sum, a line, or a bare value; and what is wrong with
-//! them.
+//! The bytes of a file: a frame with a checksum, a line, or a bare value; and their faults.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,13 +9,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
 use crate::transport::store::Form;
 
-/// The largest number of a value. A file with a larger one was damaged or forged: nobody writes so
-/// often.
+/// The largest number of a value. A file with a larger one was damaged or forged: no program writes
+/// that often.
 const LARGEST: u64 = 1 << 62;
 
 impl Form {
     /// Returns the pieces of a file that holds this frame: the header with its number and check
-    /// sum, the body, and what ends it.
+    /// sum, the body, and the ending.
     ///
     /// # Errors
     /// `Unsupported` for another encoding than the file has; `Malformed` for a JSON text of several
@@ -49,8 +48,8 @@ impl Form {
         }
     }
 
-    /// Returns the number of the frame at the beginning of a file; `None` where there is none from
-    /// which to count on.
+    /// Returns the number of the frame at the beginning of a file; `None` where there is none to
+    /// continue from.
     pub fn sequence(self, beginning: &[u8]) -> Option<u64> {
         let header = beginning.first_chunk::<HEADER>()?;
         let header = (self == Form::Frame).then(|| Header::from_bytes(header).ok())??;
@@ -68,7 +67,7 @@ impl Form {
     /// file is written in place.
     ///
     /// # Errors
-    /// `Corrupt`, which says what is wrong and that the next write repairs it.
+    /// `Corrupt`, with the fault, and that the next write repairs it.
     pub fn read(self, bytes: Bytes, count: u64, changed: SystemTime, tail: bool) -> Result<Incoming> {
         match self {
             Form::Frame => frame(bytes, tail),
@@ -136,7 +135,7 @@ fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
     Ok(Incoming { extension: bytes.slice(HEADER..HEADER + header.extension), body: body.into(), header })
 }
 
-/// Makes the `Corrupt` error, with the offset at which the file is wrong.
+/// Makes the `Corrupt` error, with the offset of the fault.
 fn corrupt(what: &str, at: usize) -> Error {
     let text = format!(
         "{what}: a writer was killed in the middle, or something else wrote there; the next write heals it"

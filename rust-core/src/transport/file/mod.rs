@@ -2,14 +2,14 @@
 //! place under a lock.
 //!
 //! Without `locked`, a writer holds the name's lock for one write: it writes a temporary file and
-//! renames it. A reader opens the file and has a value that nobody changes any more, so it needs no
-//! lock. Any number of programs may write, in turn; none owns the name between writes, and the
-//! number in the header counts the writes of all of them.
+//! renames it. A reader opens the file and has a value that never changes, so it needs no lock. Any
+//! number of programs may write, in turn; none owns the name between writes, and the number in the
+//! header counts the writes of all of them.
 //!
 //! With `locked`, the file is written where it is, under the data file's own fcntl lock, and read
-//! under its read lock, as programs do that know nothing but fcntl. All programs that use the file
-//! have to agree on that. A writer that is killed in the middle leaves a file that can be
-//! recognised as incomplete: it is `Corrupt` until the next write.
+//! under its read lock, for programs that support nothing but fcntl. All programs that use the file
+//! have to agree on that. A writer that is killed in the middle leaves a file that is recognisable
+//! as incomplete: it is `Corrupt` until the next write.
 //!
 //! With `framing="linkspan"` the file is one frame: header, extension and body, with the body's
 //! check sum. With `"lines"` it is a JSON text and a newline, with `"raw"` the encoded value alone;
@@ -17,7 +17,7 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | the bytes of a file, and what is wrong with them | `form` |
+//! | the bytes of a file, and their faults | `form` |
 //! | opening a regular file, and nothing else | `open` |
 //! | writing | `writer` |
 //! | reading, and noticing a change | `reader` |

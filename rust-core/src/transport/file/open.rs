@@ -16,7 +16,7 @@ use crate::transport::place::Place;
 pub struct Opened {
     /// The descriptor, closed in a forked child.
     pub file: Arc<Guarded>,
-    /// What `fstat` said when it was opened.
+    /// The result of `fstat` when it was opened.
     pub facts: Stat,
 }
 
@@ -55,8 +55,7 @@ pub fn is_deleted(place: &Place) -> bool {
     rustix::fs::fstat(&place.directory).is_ok_and(|facts| facts.st_nlink == 0)
 }
 
-/// Reads from a position until the buffer is full or the file ends; returns how many bytes there
-/// were.
+/// Reads from a position until the buffer is full or the file ends; returns the number of bytes.
 pub fn read_at(file: &Guarded, into: &mut [u8], at: u64) -> rustix::io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {

@@ -1,4 +1,4 @@
-//! Reading the newest value, and noticing that there is a newer one.
+//! Reads the newest value, and notices a newer one.
 //!
 //! A reader remembers what it saw last (`Seen`) and reads the file again when inotify signals a
 //! change of its directory or its contents. With `locked` it takes the read lock for the read;
@@ -39,19 +39,19 @@ pub struct Reader {
     queued: Option<Queued>,
     /// Signalled when that lock is free.
     waker: Arc<EventFd>,
-    /// What the file contained when a value was last returned.
+    /// The content of the file when a value was last returned.
     seen: Option<Seen>,
     /// Changes seen: the number of values in forms that have none.
     count: u64,
-    /// Whether the file was read after all changes that were signalled so far.
+    /// Whether the file was read after all signalled changes.
     current: bool,
     /// Whether a sleep was announced since the last `try_recv`.
     slept: bool,
-    /// What `park` found; the next `try_recv` returns it.
+    /// The value that `park` found; the next `try_recv` returns it.
     next: Option<Result<Incoming>>,
 }
 
-/// What tells one value of a file from the next.
+/// The properties that distinguish one value of a file from the next.
 #[derive(PartialEq)]
 enum Seen {
     /// A header, with its number, time and check sum.
@@ -69,14 +69,13 @@ enum Attempt {
     Same,
     /// There is no file.
     Absent,
-    /// Nothing was written yet, or not everything, by a program that takes no lock.
+    /// Nothing was written yet, or only a part, by a program that takes no lock.
     Unfinished(Error),
     /// Another program holds the lock.
     Busy(Opened),
 }
 
-/// Returns what a listing shows of the file at a place, without its value; `None` where there is no
-/// file.
+/// Returns the listing of the file at a place, without its value; `None` where there is no file.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(opened) = open::open(place, OFlags::RDONLY, Owner::Anybody)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
@@ -97,7 +96,7 @@ pub fn listing(place: &Place) -> Result<Option<Listing>> {
 }
 
 impl Reader {
-    /// A reader of this endpoint's file, which need not exist.
+    /// Returns a reader of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         Ok(Reader {
             place: Place::of(endpoint)?,
@@ -113,7 +112,8 @@ impl Reader {
         })
     }
 
-    /// The same, and watches the file from now on, so that [`Reader::descriptors`] signal a change.
+    /// As [`Reader::new`], and watches the file from now on, so that [`Reader::descriptors`] signal
+    /// a change.
     pub fn watching(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         let mut reader = Reader::new(endpoint, settings)?;
         reader.watch = Some(reader.make_watch()?);
@@ -126,7 +126,8 @@ impl Reader {
         if self.is_renamed() { Watch::of_name(directory, file) } else { Watch::new(directory) }
     }
 
-    /// Whether each value is a new file that is renamed to the name, so that the watch signals it.
+    /// Returns whether each value is a new file that is renamed to the name, so that the watch
+    /// signals it.
     fn is_renamed(&self) -> bool {
         !self.settings.locked && self.settings.form == Form::Frame
     }
@@ -201,7 +202,7 @@ impl Reader {
         self.read_next()
     }
 
-    /// [`Reader::try_recv`] from the file.
+    /// As [`Reader::try_recv`], always from the file.
     fn read_next(&mut self) -> Result<Option<Incoming>> {
         self.current = false;
         if self.queued.as_ref().map(Queued::has_come).transpose()? == Some(false) {
@@ -228,7 +229,7 @@ impl Reader {
         matches!(opened, Ok(None)).then(|| self.absent(false))
     }
 
-    /// Makes the error of a missing file; `once` says that the call did not wait.
+    /// Makes the error of a missing file; `once` is whether the call did not wait.
     fn absent(&self, once: bool) -> Error {
         let how = if once { "was looked for once" } else { "was waited for" };
         let text = format!(
@@ -272,12 +273,12 @@ impl Reader {
         }
     }
 
-    /// Reads the beginning of the file; returns how many bytes there were.
+    /// Reads the beginning of the file; returns the number of bytes.
     fn fill(&self, opened: &Opened, into: &mut [u8]) -> Result<usize> {
         open::read_at(&opened.file, into, 0).doing(format_args!("reading {}", self.place.path().display()))
     }
 
-    /// Reads a file that, as far as can be known, no program writes now.
+    /// Reads a file that, as far as is known, no program writes now.
     fn read(&mut self, opened: Opened, held: Option<Held>) -> Result<Attempt> {
         let facts = rustix::fs::fstat(&opened.file)
             .doing(format_args!("looking at {}", self.place.path().display()))?;
@@ -335,7 +336,7 @@ impl Reader {
         Ok(Attempt::New(frame))
     }
 
-    /// Announces a sleep; returns true where a value is there after all.
+    /// Announces a sleep; returns true if a value has arrived in the meantime.
     pub fn park(&mut self) -> bool {
         if self.next.is_some() {
             return true;
@@ -350,8 +351,8 @@ impl Reader {
         self.next.is_some()
     }
 
-    /// Returns what to sleep on: the changes of the directory, and the turn in the queue for a
-    /// lock.
+    /// Returns the descriptors to sleep on: the changes of the directory, and the turn in the queue
+    /// for a lock.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all: Vec<_> = self.watch.iter().flat_map(Watch::descriptors).collect();
         all.push(self.waker.as_fd());

@@ -1,4 +1,4 @@
-//! Writing the newest value: a temporary file and a rename, or in place under the file's own lock.
+//! Writes the newest value: a temporary file and a rename, or in place under the file's own lock.
 //!
 //! By renaming, a reader sees the old value or the new one, and a failed write leaves the old one.
 //! In place, room is reserved before the first byte is overwritten; then the pieces are written in
@@ -27,7 +27,7 @@ pub struct Writer {
     endpoint: Endpoint,
     place: Place,
     settings: Settings,
-    /// The number of the last write of this process, for when the file has lost its own.
+    /// The number of the last write of this process, for a file that has lost its own.
     last: u64,
     /// Device and inode of the file that is written in place, once its name is on the disk.
     named: Option<(u64, u64)>,
@@ -37,14 +37,14 @@ pub struct Writer {
 type Pieces<'a> = [&'a [u8]; 3];
 
 impl Writer {
-    /// A writer of this endpoint's file, which need not exist.
+    /// Returns a writer of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Writer> {
         Ok(Writer { endpoint: endpoint.clone(), place: Place::of(endpoint)?, settings, last: 0, named: None })
     }
 
     /// Writes one value; returns its number, one above that of the previous value. After an error
-    /// the previous value is still there; only with `locked`, and only where the text says so, may
-    /// it be gone.
+    /// the previous value is still there; only with `locked`, and only where the text states it, it
+    /// may be gone.
     ///
     /// # Errors
     /// `Stalled` where another program held the lock until the deadline; `NoSpace`; `TooLarge`
@@ -64,15 +64,14 @@ impl Writer {
         Ok(number)
     }
 
-    /// Returns the number of the next write: counted by all writers together, where the file says
-    /// how far they are.
+    /// Returns the number of the next write: all writers together count in the file.
     fn next(&self, old: Option<&Opened>) -> u64 {
         let mut beginning = [0; HEADER];
         let stored = old.and_then(|old| {
             let n = open::read_at(&old.file, &mut beginning, 0).ok()?;
             self.settings.form.sequence(&beginning[..n])
         });
-        // A number at the end of the range is not counted on from.
+        // A number at the end of the range is not continued from.
         stored.unwrap_or(self.last).saturating_add(1)
     }
 
@@ -236,7 +235,7 @@ impl Writer {
     /// newline, which is written last.
     ///
     /// # Errors
-    /// Those of writing; the text says so where the previous value is gone.
+    /// Those of writing; the text states it where the previous value is gone.
     fn overwrite(&self, opened: &Opened, pieces: Pieces<'_>) -> Result<()> {
         let doing = || format!("writing {} in place", self.place.path().display());
         let file = &opened.file;

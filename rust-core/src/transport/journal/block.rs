@@ -1,11 +1,11 @@
-//! The small blocks that a journal's files begin with or consist of: a magic word, a check sum, an identity, numbers.
+//! The small blocks that a journal's files begin with or consist of: a magic word, a checksum, an identity, numbers.
 //!
 //! | offset | size | field |
 //! |---|---|---|
-//! | 0 | 8 | magic: what the block is |
+//! | 0 | 8 | magic: the kind of block |
 //! | 8 | 4 | CRC-32C of the block with this field zero |
 //! | 12 | 4 | version of the layout |
-//! | 16 | 16 | the journal's identity, drawn by chance when it was made |
+//! | 16 | 16 | the journal's identity, drawn at random when it was made |
 //! | 32 | 8 each | numbers, little-endian |
 
 /// A journal's identity.
@@ -34,16 +34,16 @@ pub struct Block<const N: usize> {
     pub numbers: [u64; N],
 }
 
-/// What is wrong with a block.
+/// The fault of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It is cut off, or its magic or check sum is wrong.
+    /// It is truncated, or its magic or checksum is wrong.
     Damaged,
     /// Another version wrote it.
     Version(u32),
 }
 
-/// The bytes of a block, filled up with zeros to `length`.
+/// Returns the bytes of a block, filled up with zeros to `length`.
 pub fn write<const N: usize>(magic: [u8; 8], contents: &Block<N>, length: usize) -> Vec<u8> {
     let mut block = vec![0; length];
     block[..8].copy_from_slice(&magic);
@@ -57,8 +57,8 @@ pub fn write<const N: usize>(magic: [u8; 8], contents: &Block<N>, length: usize)
     block
 }
 
-/// Decodes a block of exactly these bytes; `newest` is the newest version that is understood. Check
-/// sums are not compared while fuzzing.
+/// Decodes a block of exactly these bytes; `newest` is the newest supported version. Checksums are
+/// not compared while fuzzing.
 pub fn read<const N: usize>(magic: [u8; 8], newest: u32, bytes: &[u8]) -> Result<Block<N>, Flaw> {
     if bytes.len() < NUMBERS + 8 * N || bytes[..8] != magic {
         return Err(Flaw::Damaged);

@@ -1,11 +1,11 @@
-//! How far a journal is safe: a word in a file of its own, which the writer writes after each sync,
-//! and which wakes its readers.
+//! The committed word: the last record that is on the disk, in a file of its own. The writer writes
+//! it after each sync, and readers are woken by it.
 //!
-//! Readers see no record that is not on the disk, so nobody acts on a message that a power cut
+//! Readers see no record that is not on the disk, so no program acts on a message that a power cut
 //! undoes. The word itself is not synced each time: after a power cut it may be old, but never
-//! ahead of the records, and the next process finds the rest by its check sums (`tail`). The file
-//! is a block of 64 bytes written in one `pwrite`, which a reader may catch half done; the check
-//! sum shows that, and the read is repeated.
+//! ahead of the records, and the next process finds the rest by checksums (`tail`). The file is a
+//! block of 64 bytes written in one `pwrite`. A read may overlap the write; the checksum shows
+//! that, and the read is repeated.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,7 +28,7 @@ pub struct Committed {
     pub sequence: u64,
     /// The first number of its segment.
     pub segment: u64,
-    /// Its offset there; 0 where that is not known, or the record was deleted.
+    /// Its offset there; 0 where the offset is unknown, or the record was deleted.
     pub at: u64,
 }
 
@@ -45,9 +45,8 @@ impl Word {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
             None => {
-                // The word implies that there were segments. A power cut must not leave it without
-                // them, and the name of a segment that a killed writer made may not be on the disk
-                // yet.
+                // The word implies that segments exist. A power cut must not leave it without them,
+                // and the name of a segment that a killed writer made may not be on the disk yet.
                 folder.sync_names()?;
                 folder.make(NAME, &[])?
             }
@@ -60,14 +59,14 @@ impl Word {
         Ok(folder.file(NAME, false)?.map(|file| Word { file, id }))
     }
 
-    /// Writes how far the journal is safe. What is named must be on the disk.
+    /// Writes the last record that is safe. It must be on the disk.
     pub fn write(&self, to: &Committed) -> Result<()> {
         let numbers = [to.sequence, to.segment, to.at];
         let block = block::write(MAGIC, &Block { version: block::VERSION, id: self.id, numbers }, BLOCK);
         self.file.write_all_at(&block, 0).doing("writing how far the journal is safe")
     }
 
-    /// Whether the file has lost its name: the journal was removed.
+    /// Returns whether the file has lost its name, because the journal was removed.
     pub fn is_gone(&self) -> Result<bool> {
         Ok(self.file.metadata().doing("looking at how far the journal is safe")?.nlink() == 0)
     }
@@ -77,10 +76,10 @@ impl Word {
         self.file.sync_data().doing("syncing how far the journal is safe")
     }
 
-    /// The last safe record; `None` where the file is empty, damaged, or belongs to another
+    /// Returns the last safe record; `None` where the file is empty, damaged, or belongs to another
     /// journal.
     pub fn read(&self) -> Result<Option<Committed>> {
-        // A read may fall into a write, which takes the kernel less than a microsecond.
+        // A read may overlap a write, which takes the kernel less than a microsecond.
         for _ in 0..100 {
             let mut block = [0; BLOCK];
             match self.file.read_exact_at(&mut block, 0) {

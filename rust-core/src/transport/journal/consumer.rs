@@ -1,10 +1,10 @@
-//! Where a named reader stopped: a small file that outlives it.
+//! The stored position of a named reader: a small file that outlives the reader.
 //!
-//! The file has two blocks in different sectors, written in turn, each with a count and a check
-//! sum. Whatever interrupts a write, the other block is whole, so a place costs one write; making a
-//! file anew and renaming it would cost many times that for each message. The write is not synced:
-//! after a power cut some messages may be delivered again. Only where retention deletes what all
-//! have consumed are the places synced first (`retention`).
+//! The file has two blocks in different sectors, written in turn, each with a count and a checksum.
+//! Whatever interrupts a write, the other block is whole, so storing a position costs one write; a
+//! new file for each message, renamed, would cost many times that. The write is not synced: after a
+//! power cut some messages may be delivered again. Only before retention deletes consumed segments
+//! are the positions synced (`retention`).
 //!
 //! The name is a lock in the directory around the journal, so one process at a time reads under it.
 
@@ -22,7 +22,7 @@ const MAGIC: [u8; 8] = *b"LKSPREAD";
 /// The offsets of the two blocks: different sectors of the disk.
 const BLOCKS: [u64; 2] = [0, 512];
 
-/// The place of a record.
+/// The position of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The number of the record; 0 before the first.
@@ -48,7 +48,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Claims the name, and returns the place that is stored under it; `None` where the name is
+    /// Claims the name, and returns the position that is stored under it; `None` where the name is
     /// new.
     ///
     /// # Errors
@@ -69,7 +69,8 @@ impl Consumer {
         Ok((Consumer { name: name.to_owned(), id, place, _lock: lock }, position))
     }
 
-    /// Stores a place, with one write that is not synced. The first one makes the file, which is.
+    /// Stores a position, with one write that is not synced. The first one makes the file, which
+    /// is.
     ///
     /// # Errors
     /// `NoSpace`, and those of the file system.
@@ -88,24 +89,24 @@ impl Consumer {
     }
 }
 
-/// The bytes of a block.
+/// Returns the bytes of a block.
 fn bytes(id: &Identity, count: u64, position: Position) -> Vec<u8> {
     let numbers = [count, position.sequence, position.segment, position.at];
     block::write(MAGIC, &Block { version: block::VERSION, id: *id, numbers }, BLOCK)
 }
 
-/// The name of a consumer's lock.
+/// Returns the name of a consumer's lock.
 fn lock_name(folder: &Folder, name: &str) -> String {
     format!("{}/{name}", folder.place.file)
 }
 
-/// Whether a living process reads under this name.
+/// Returns whether a living process reads under this name.
 pub fn is_live(folder: &Folder, name: &str) -> Result<bool> {
     lock::is_locked(&folder.place.directory, &lock_name(folder, name))
 }
 
-/// The place stored under a name; `None` where there is none. With `sync`, it is on the disk
-/// afterwards.
+/// Returns the position stored under a name; `None` where there is none. With `sync`, it is on the
+/// disk afterwards.
 pub fn position(folder: &Folder, name: &str, sync: bool) -> Result<Option<Position>> {
     let Some((file, _, position)) = read(folder, name, false)? else { return Ok(None) };
     if sync {
@@ -114,7 +115,7 @@ pub fn position(folder: &Folder, name: &str, sync: bool) -> Result<Option<Positi
     Ok(Some(position))
 }
 
-/// The file of a consumer, the count and the place of its newer block.
+/// Returns the file of a consumer, and the count and the position of its newer block.
 fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, Position)>> {
     let file_name = consumer_name(name);
     let Some(file) = folder.file(&file_name, writes)? else { return Ok(None) };
@@ -129,7 +130,7 @@ fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, 
             Err(e) => return Err(e).doing(format_args!("reading {}", path.display())),
         }
         match block::read::<4>(MAGIC, block::VERSION, &block) {
-            // Numbers that no reader writes are damage as well.
+            // Numbers that no reader writes are damage, too.
             Ok(Block { numbers, .. }) if numbers.into_iter().any(|number| number > LARGEST) => {}
             Ok(Block { numbers: [count, sequence, segment, at], .. })
                 if newest.is_none_or(|(n, _)| n < count) =>

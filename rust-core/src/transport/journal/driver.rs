@@ -1,10 +1,10 @@
 //! The journal as a transport: its kind, and the traits of `transport::driver` and
 //! `transport::store`.
 //!
-//! A journal is a store with a history: a publisher writes it, subscribers read it from where they
-//! choose, and neither needs the other to be there. The layer above reaches it only through
-//! `StoreDriver`, `StoreWriter` and `StoreReader`; what is policy (numbers, times, retention, names
-//! of readers) lives in `log`, `writer` and `reader`.
+//! A journal is a store with a history: a publisher writes it, and subscribers read it from any
+//! record, at the same time or later. The layer above uses only `StoreDriver`, `StoreWriter` and
+//! `StoreReader`; policy (numbers, times, retention, names of readers) is in `log`, `writer` and
+//! `reader`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,8 +38,8 @@ use crate::value::Map;
 /// The driver of `journal:`; it has no state.
 pub struct Journal;
 
-/// What the layers above know of this transport; `because` is the reason that an error gives where
-/// a program asks for what a journal cannot do.
+/// The name and the capabilities; `because` is the reason in errors about operations that a journal
+/// does not support.
 static KIND: Kind = Kind {
     name: "journal",
     naming: Naming::NameOrPath,
@@ -158,18 +158,18 @@ impl StoreDriver for Journal {
 }
 
 /// The writer of an open journal; `None` once it is closed. Threads share it, so a close in one
-/// does not pull it from under another that is writing.
+/// does not end a write in another.
 struct OpenWriter(Mutex<Option<Arc<Writer>>>);
 
 impl OpenWriter {
-    /// The writer; `InvalidState` after the close.
+    /// Returns the writer; `InvalidState` after the close.
     fn get(&self) -> Result<Arc<Writer>> {
         let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         writer.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the publisher is closed"))
     }
 }
 
-/// The journal gives each message its number and its time itself; several threads share each sync.
+/// The journal assigns each message its number and its time; several threads share each sync.
 impl StoreWriter for OpenWriter {
     fn takes_many(&self) -> bool {
         true
@@ -186,15 +186,15 @@ impl StoreWriter for OpenWriter {
         })
     }
 
-    /// For listings only, so that an error counts as none.
+    /// Only for listings, so an error counts as none.
     fn subscribers(&self) -> usize {
-        // Counted for people; whether the locks can be looked at decides nothing.
+        // An error is ignored: the count decides nothing.
         self.get().and_then(|writer| writer.live_consumers()).unwrap_or(0)
     }
 
     fn close(&self) {
         let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // What was acknowledged is safe without it; it only saves the next writer a search.
+        // Acknowledged records are safe without it; it only saves the next writer a search.
         let _ = writer.map(|writer| writer.close());
     }
 }
@@ -212,7 +212,7 @@ impl StoreReader for Following {
         Following::consumed(self, sequence)
     }
 
-    /// False: the reader reports itself what is missing.
+    /// False: the reader itself reports missing records.
     fn has_gaps(&self) -> bool {
         false
     }

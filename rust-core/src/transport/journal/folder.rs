@@ -1,10 +1,10 @@
-//! A journal's directory: its segments and consumers, and how a file in it is made.
+//! A journal's directory: its segments and consumers, and the creation of its files.
 //!
 //! Every file appears under its name with its contents on the disk, or not at all: it is written
-//! under a name that cannot be guessed, synced, renamed, and then the directory is synced. All
-//! access goes through the open directory, and no link is followed, so that somebody who may write
-//! to the directories around cannot lead this process elsewhere (`sys::beneath`). Files of other
-//! users are never removed or adopted.
+//! under a name that cannot be guessed, synced and renamed, and then the directory is synced. All
+//! access goes through the open directory and follows no link, so another user with write access to
+//! the directories around cannot redirect this process (`sys::beneath`). Files of other users are
+//! never removed or adopted.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -31,11 +31,11 @@ const CONSUMER: &str = ".consumer";
 /// The magic of a segment's page.
 pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 
-/// The version of a segment's layout. In segments of version 1 a body may contain what looks like a
-/// record; from 2 on none does, see [`super::mask`].
+/// The version of a segment's layout. In segments of version 1 a body may contain bytes that look
+/// like a record; from version 2 on none does, see [`super::mask`].
 pub const VERSION: u32 = 2;
 
-/// What the page at the beginning of a segment holds.
+/// The content of the page at the beginning of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// The version of the segment's layout.
@@ -44,7 +44,7 @@ pub struct Segment {
     pub id: Identity,
     /// The number of its first record, which is also its name.
     pub first: u64,
-    /// When it was begun, ns since 1970.
+    /// When it was begun, in ns since 1970.
     pub created: i64,
     /// The latest time at which any record before it was sent, ns since 1970; it never falls from
     /// one segment to the next.
@@ -78,11 +78,11 @@ impl Folder {
         Ok(Some(Folder { place: place.clone(), path, handle, mode, group: access.group }))
     }
 
-    /// Opens the directory to write to it, made if need be.
+    /// Opens the directory to write to it; creates it if needed.
     ///
     /// # Errors
-    /// `PermissionDenied` where it belongs to another user and this process is root: what root
-    /// writes there, that user could redirect.
+    /// `PermissionDenied` where it belongs to another user and this process is root's: the owner
+    /// could redirect what root writes there.
     pub fn create(place: &Place, access: Access) -> Result<Folder> {
         let doing = || format!("making the journal {}", place.path().display());
         let opened = match Folder::open(place, access)? {
@@ -100,8 +100,8 @@ impl Folder {
         if !is_ours(&facts) && rustix::process::geteuid().is_root() {
             return Err(place.directory.beneath().refuse(&place.file, &facts, "whose journal it is"));
         }
-        // Whoever may write to the directory around could have given any directory of ours this
-        // name, so only an empty one is opened to others.
+        // A user with write access to the directory around could have given this name to any
+        // directory of this user, so only an empty one is opened to others.
         if is_ours(&facts) && folder.is_empty()? {
             folder.set_access()?;
         }
@@ -111,15 +111,15 @@ impl Folder {
     /// Sets the directory's group and mode.
     fn set_access(&self) -> Result<()> {
         group::give(&self.handle, self.path.display(), self.group)?;
-        // Whoever may read a file in it may enter it too; what a group shares keeps the group
-        // (set-group-ID).
+        // Users who may read its files may enter it, too; files in a shared directory keep its
+        // group (set-group-ID).
         let enter = self.mode | (self.mode & 0o444) >> 2;
         let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
         rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared))
             .doing(format_args!("setting the mode of {}", self.path.display()))
     }
 
-    /// Whether it contains nothing but files that somebody who was killed had begun to make.
+    /// Returns whether it contains nothing but unfinished files of killed processes.
     fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.beneath().each_name(|name| {
@@ -129,19 +129,19 @@ impl Folder {
         Ok(is_empty)
     }
 
-    /// Brings the names in it to the disk.
+    /// Syncs the names in it.
     pub fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.handle).doing(format_args!("bringing {} to the disk", self.path.display()))
     }
 
-    /// The same for its own name, too. A writer that was killed may have made both without syncing
-    /// them.
+    /// Syncs the names in it, and its own. A writer that was killed may have made both without
+    /// syncing them.
     pub fn sync_names(&self) -> Result<()> {
         self.sync()?;
         self.place.directory.sync_names()
     }
 
-    /// Sets the directory's time, which wakes those who watch for the journal to be complete.
+    /// Sets the directory's time, which wakes programs that watch for the journal to be complete.
     pub fn announce(&self) -> Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let times = Timestamps { last_access: now, last_modification: now };
@@ -149,7 +149,7 @@ impl Folder {
             .doing(format_args!("setting the time of {}", self.path.display()))
     }
 
-    /// The path of a file in it, for error texts.
+    /// Returns the path of a file in it, for error texts.
     pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -159,7 +159,7 @@ impl Folder {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// The first numbers of its segments, ascending.
+    /// Returns the first numbers of its segments, ascending.
     ///
     /// # Errors
     /// `Corrupt` for a file that has the name of a segment with an impossible number.
@@ -184,7 +184,7 @@ impl Folder {
         Ok(all)
     }
 
-    /// The names of its consumers, in alphabetic order.
+    /// Returns the names of its consumers, in alphabetic order.
     pub fn consumers(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         self.beneath().each_name(|name| {
@@ -214,7 +214,7 @@ impl Folder {
     /// Makes a file that appears with these bytes in it, on the disk with its name, or not at all.
     pub fn make(&self, name: &str, bytes: &[u8]) -> Result<File> {
         headroom::check_file(PAGE.max(bytes.len() as u64))?;
-        // A name that cannot be taken before us, whoever may write to the directory.
+        // A name that no other user can take first.
         let new = staged(name)?;
         let doing = || format!("making {}", self.path(name).display());
         let made = self.write_new(&new, bytes).and_then(|file| {
@@ -249,12 +249,12 @@ impl Folder {
         }
     }
 
-    /// Removes segments that a killed writer had begun to make. Only under the journal's lock; a
-    /// consumer's file that is being made belongs to its maker.
+    /// Removes unfinished segments of a killed writer. Only under the journal's lock; an unfinished
+    /// consumer's file belongs to its maker.
     pub fn sweep(&self) -> Result<()> {
         self.beneath().each_name(|name| {
             let is_segment = of_staged(name).is_some_and(|(name, _)| name.ends_with(SEGMENT));
-            // What another user began to make is left to that user.
+            // Unfinished files of another user are left to that user.
             if is_segment && self.beneath().facts(name)?.is_some_and(|facts| is_ours(&facts)) {
                 self.remove(name)?;
             }
@@ -310,12 +310,12 @@ impl Folder {
     }
 }
 
-/// The name of the segment that begins with this number.
+/// Returns the name of the segment that begins with this number.
 pub fn segment_name(first: u64) -> String {
     format!("{first:020}{SEGMENT}")
 }
 
-/// The name of the file in which a consumer's place is stored.
+/// Returns the name of the file in which a consumer's place is stored.
 pub fn consumer_name(consumer: &str) -> String {
     [consumer, CONSUMER].concat()
 }

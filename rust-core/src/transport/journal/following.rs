@@ -1,9 +1,9 @@
-//! A reader of a journal that may not exist yet, and that may be removed and made anew.
+//! A reader of a journal that may not exist yet, and that may be removed and created again.
 //!
 //! Two states: absent, where the directory around is watched, and present, where a [`Reader`]
-//! reads. One epoll set has whatever there is to wait on in either, so a program's event loop keeps
-//! one descriptor. A reader that waited for the journal gets it from the beginning: what was
-//! written before it could open it counts as written while it waited.
+//! reads. One epoll set has the descriptors of either state, so a program's event loop keeps one
+//! descriptor. A reader that waited for the journal gets all of it: records that were written
+//! before the reader could open it count as written while it waited.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -19,13 +19,13 @@ use crate::transport::store::Start;
 /// Follows the journal at a place. One thread at a time uses it.
 pub struct Following {
     place: Place,
-    /// The name under which this reader's place is stored.
+    /// The name under which this reader's position is stored.
     name: Option<String>,
     /// Where to begin in the journal that is opened next.
     start: Option<Start>,
     /// The longest body in bytes.
     limit: u64,
-    /// Holds what there is to wait on: the directory while the journal is absent, then the
+    /// Has the descriptors to wait on: the directory while the journal is absent, then the
     /// committed word.
     epoll: Epoll,
     state: State,
@@ -48,7 +48,7 @@ impl Following {
         let name = name.map(str::to_owned);
         let mut following = Following { place: place.clone(), name, start, limit, epoll, state };
         if !following.is_present() {
-            // Once more, now that the watch reports whatever happens from here on.
+            // Tried again, now that the watch reports all later changes.
             following.start_at_oldest();
             following.reader()?;
         }
@@ -63,7 +63,7 @@ impl Following {
         }
     }
 
-    /// The reader, opened now where the journal has appeared; `None` where there is none.
+    /// Returns the reader, opened now where the journal has appeared; `None` where there is none.
     fn reader(&mut self) -> Result<Option<&mut Reader>> {
         if let State::Absent(watch) = &self.state {
             let opened = Reader::open(&self.place, self.name.as_deref(), self.start, self.limit)?;
@@ -79,7 +79,7 @@ impl Following {
         }
     }
 
-    /// Whether the journal was there at the last look.
+    /// Returns whether the journal was present when it was last checked.
     pub fn is_present(&self) -> bool {
         matches!(self.state, State::Present(_))
     }
@@ -100,12 +100,12 @@ impl Following {
         self.after(latest)
     }
 
-    /// Goes back to waiting where the journal was removed. The next one is read from its beginning,
-    /// or from the given time on: it counts anew, so a number means nothing there.
+    /// Returns to waiting where the journal was removed. The next one is read from its beginning,
+    /// or from the given time on: its numbers start again, so an old number means nothing there.
     fn after<T>(&mut self, received: Result<T>) -> Result<T> {
         if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
             let watch = watch(&self.place, &self.epoll)?;
-            // Dropping the old reader takes its descriptor out of the set.
+            // Dropping the old reader removes its descriptor from the set.
             self.state = State::Absent(watch);
             if !matches!(self.start, Some(Start::Time(_))) {
                 self.start = Some(Start::First);
@@ -122,7 +122,7 @@ impl Following {
         }
     }
 
-    /// The error for a wait that ended without a journal.
+    /// Returns the error for a wait that ended without a journal.
     pub fn why_nothing(&self) -> Error {
         let text = format!(
             "there is no journal {}; a publisher makes it, with the same LINKSPAN_STATE_DIR",
@@ -138,19 +138,19 @@ impl Following {
         }
         let appeared = !self.is_present();
         match self.reader()? {
-            // The journal itself may be what woke the caller: then there may be something to read.
+            // The event may be the journal itself: then there may be something to read.
             Some(reader) => Ok(reader.park()? || appeared),
             None => Ok(false),
         }
     }
 
-    /// The one descriptor to wait on, see the contract.
+    /// Returns the one descriptor to wait on, see the contract.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 }
 
-/// The state with this reader, whose descriptor goes into the set.
+/// Returns the state with this reader, whose descriptor goes into the set.
 fn present(reader: Reader, epoll: &Epoll) -> Result<State> {
     if let Some(fd) = reader.descriptor() {
         epoll.add(fd, 0, Interest::IN)?;

@@ -1,8 +1,8 @@
 //! Fuzzing: any bytes as a segment of a journal, behind a page that is good, read in every way in
 //! which records are read.
 //!
-//! Check sums are not compared while fuzzing (`cfg(fuzzing)`), because a fuzzer finds none. What is
-//! asserted: no panic, no record that ends where it begins, no body longer than the file, no tail
+//! Checksums are not compared while fuzzing (`cfg(fuzzing)`), because a fuzzer cannot find one.
+//! Asserted: no panic, no record that ends where it begins, no body longer than the file, no tail
 //! behind the end of the file.
 
 use std::fs::File;
@@ -15,7 +15,8 @@ use super::folder::{PAGE, Segment};
 use super::records::{Found, Records, Walked, Want};
 use super::{committed, tail};
 
-/// Reads the bytes as blocks, and as the records of a segment in each way in which records are read.
+/// Reads the bytes as blocks, and as the records of a segment in each way in which records are
+/// read.
 pub fn fuzz(bytes: &[u8]) {
     if let Ok(Block { numbers, .. }) = block::read::<3>(committed::MAGIC, block::VERSION, bytes) {
         assert_eq!(numbers.len(), 3);
@@ -36,7 +37,7 @@ pub fn fuzz(bytes: &[u8]) {
     for want in [Want::Head, Want::Check, Want::Body(1 << 16)] {
         records.at = PAGE;
         while let Ok(Found::Record(record)) = records.read_record(None, want) {
-            // Each record is further on than the one before, so a file comes to an end.
+            // Each record ends behind the one before, so the walk over a file ends.
             assert!(record.end > records.at, "a record that ends at {} where it begins", record.end);
             if let Some(body) = record.body {
                 assert!(body.len() as u64 <= length, "a body of {} bytes", body.len());

@@ -1,5 +1,4 @@
-//! What a listing shows of a journal: how many messages it has had, and how far each named reader
-//! is behind.
+//! The listing of a journal: the number of its messages, and how far each named reader is behind.
 //!
 //! It takes no lock and changes nothing; without a writer that has written the committed word it
 //! shows 0 messages.
@@ -11,7 +10,7 @@ use crate::error::Result;
 use crate::transport::driver::{Consumer, Listing};
 use crate::transport::place::{Access, Place};
 
-/// The listing of the journal at a place; `None` where there is none.
+/// Returns the listing of the journal at a place; `None` where there is none.
 ///
 /// # Errors
 /// `Corrupt` where the page of the last segment or a consumer's file is damaged.

@@ -3,16 +3,16 @@
 //!
 //! Order of an append, which recovery relies on: the records are written behind the last safe one
 //! (`pwritev`); the segment is synced (`fdatasync`); the committed word is written; only then the
-//! caller is told. A crash between any two of these leaves records that nobody was promised. The
-//! word itself is not synced, so after a power cut it may be old, but never ahead of the disk.
+//! call returns. A crash between any two of these leaves only unacknowledged records. The word
+//! itself is not synced, so after a power cut it may be old, but never ahead of the disk.
 //!
-//! A write that fails is taken back by cutting the file at the last safe record. After `NoSpace`
-//! the log goes on; after any other failure nobody knows what the kernel still holds, so the log
-//! takes nothing more until it is opened anew.
+//! A write that fails is undone by truncating the file behind the last safe record. After `NoSpace`
+//! the log continues; after any other failure the state of the kernel's memory is unknown, so the
+//! log refuses records until it is opened again.
 //!
-//! A new segment is begun when the record does not fit the segment's length, when a rule on age
-//! wants it, when the records' schema changes, and before the first record that needs a mask in a
-//! segment of version 1.
+//! A new segment is begun when the record does not fit into the segment's length, when the rule on
+//! age requires it, when the records' schema changes, and before the first record that needs a mask
+//! in a segment of version 1.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -45,28 +45,27 @@ const MAX_PIECES: usize = 512;
 /// A message that waits to be written.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// How the body is written.
+    /// The encoding of the body.
     pub encoding: Encoding,
     /// The body.
     pub body: Bytes,
-    /// The CRC-32C of the body as it is read, before a mask.
+    /// The CRC-32C of the body without a mask.
     pub check: u32,
-    /// Whether the body contains what looks like a record, see [`mask`].
+    /// Whether the body contains bytes that look like a record, see [`mask`].
     pub needs_mask: bool,
-    /// Whether it must not be written where the draft before it was not: the two belong to one
-    /// batch.
+    /// Whether it must not be written where the draft before it was not: both belong to one batch.
     pub follows: bool,
-    /// What the repeated journal says of it, for a replica's record; `None` for a message of this
-    /// machine, which gets the next number and the current time.
+    /// The fields of the original record, for a replica; `None` for a message of this machine,
+    /// which gets the next number and the current time.
     pub origin: Option<Origin>,
 }
 
-/// What a replica keeps of a record of the journal that it repeats.
+/// The fields of an original record that a replica keeps.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// Its number.
     pub sequence: u64,
-    /// When it was sent, ns since 1970.
+    /// When it was sent, in ns since 1970.
     pub sent: i64,
     /// The writer's name.
     pub source: String,
@@ -74,24 +73,24 @@ pub struct Origin {
     pub session: u64,
     /// The first 8 bytes of the fingerprint of its schema, 0 for none.
     pub schema: u64,
-    /// Whether it is the first record of its segment there, and so has to be here.
+    /// Whether it is the first record of its segment there, and so must be here.
     pub begins: bool,
 }
 
 impl Draft {
-    /// A draft of this body; computes the check sum and looks for what needs a mask.
+    /// Returns a draft of this body: computes the checksum, and whether it needs a mask.
     pub fn new(encoding: Encoding, body: Bytes) -> Draft {
         let (check, needs_mask) = mask::inspect(&body);
         Draft { encoding, body, check, needs_mask, follows: false, origin: None }
     }
 
-    /// Whether the record begins a segment of the repeated journal.
+    /// Returns whether the record begins a segment of the repeated journal.
     fn begins(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.begins)
     }
 }
 
-/// How a journal is cut into segments, and what it keeps.
+/// How a journal is divided into segments, and which of them it keeps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
     /// The length of a segment in bytes; `None` for the default, or what the retention rule on
@@ -99,8 +98,8 @@ pub struct Shape {
     pub segment_bytes: Option<u64>,
     /// Which segments are deleted.
     pub retention: Retention,
-    /// The first 8 bytes of the fingerprint of the schema that the records name, 0 for none. All
-    /// records of a segment name the same.
+    /// The first 8 bytes of the fingerprint of the records' schema, 0 for none. All records of a
+    /// segment have the same.
     pub schema: u64,
     /// For a replica: the identity of the journal that it repeats, and the number of that one's
     /// first record.
@@ -113,7 +112,7 @@ pub struct Shape {
 pub struct Log {
     /// The journal's directory.
     folder: Folder,
-    /// How the journal is cut, from the options.
+    /// The division into segments and the retention, from the options.
     shape: Shape,
     /// The journal's identity, which every file of it repeats.
     id: Identity,
@@ -125,19 +124,19 @@ pub struct Log {
     file: File,
     /// The content of that segment's page.
     segment: Segment,
-    /// Where the next record goes; everything before it is on the disk.
+    /// The offset of the next record; everything before it is on the disk.
     end: u64,
     /// The last safe record.
     committed: Committed,
     /// The latest time at which any record so far was sent, ns since 1970.
     high: i64,
-    /// The file from which readers learn what is safe.
+    /// The file from which readers read the last safe record.
     word: Word,
     /// The segments before the last one.
     kept: SealedSegments,
-    /// Why nothing more is taken, after a failure whose effect is unknown.
+    /// The reason why records are refused, after a failure whose effect is unknown.
     failed: Option<Error>,
-    /// Memory for heads and small bodies, used again by each append.
+    /// Memory for heads and small bodies, reused by each append.
     scratch: Vec<u8>,
     /// The schema of the segment's records; `None` while it has none.
     written: Option<u64>,
@@ -150,9 +149,9 @@ enum Piece<'a> {
 }
 
 impl Log {
-    /// Opens the log, and makes it where there is none. To be called under the journal's lock. It
-    /// cuts a torn tail, syncs what a killed writer may have left in the kernel's memory, writes
-    /// the committed word, and deletes the segments that the rules do not keep.
+    /// Opens the log, and creates it where there is none. Called under the journal's lock. It
+    /// truncates a torn tail, syncs what a killed writer may have left in the kernel's memory,
+    /// writes the committed word, and deletes the segments that the rules do not keep.
     ///
     /// # Errors
     /// `Corrupt` where acknowledged records are damaged or their segments missing;
@@ -181,7 +180,7 @@ impl Log {
         if tail.broken || records.length()? > tail.end {
             file.set_len(tail.end).doing(doing())?;
         }
-        // Whole records that a killed writer left may be in the kernel's memory alone.
+        // Whole records of a killed writer may be only in the kernel's memory.
         file.sync_data().doing(doing())?;
         folder.sync_names()?;
         let committed = match known {
@@ -219,18 +218,19 @@ impl Log {
         Ok(log)
     }
 
-    /// The last safe record.
+    /// Returns the last safe record.
     pub fn committed(&self) -> Committed {
         self.committed
     }
 
-    /// The journal's directory.
+    /// Returns the journal's directory.
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// Writes messages and syncs them; returns for each its number, or why it is not in the log.
-    /// Blocks for the disk. A message that follows one that failed fails with the same error.
+    /// Writes messages and syncs them; returns for each its number, or the reason why it is not in
+    /// the log. Blocks for the disk. A message that follows one that failed fails with the same
+    /// error.
     ///
     /// # Errors
     /// `NoSpace` for a full disk or a file limit, `InvalidState` behind the largest number,
@@ -254,7 +254,7 @@ impl Log {
     }
 
     /// Writes as many messages as fit in the segment, with one sync. Returns how many, or how many
-    /// failed and why.
+    /// failed and the error.
     fn append_some(&mut self, drafts: &[Draft]) -> std::result::Result<usize, (usize, Error)> {
         if let Some(failed) = &self.failed {
             return Err((drafts.len(), failed.clone()));
@@ -271,8 +271,8 @@ impl Log {
         let limit = self.capacity();
         let now = now();
         let first = self.size(&drafts[0]);
-        // A library that does not know masks does not know the next segment's version either, and
-        // says so.
+        // A library without masks does not support the next segment's version either, and reports
+        // that.
         let old = self.shape.retention.wants_new(&self.segment, now)
             || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask)
             || self.written.is_some_and(|schema| schema != self.schema(&drafts[0]));
@@ -357,19 +357,19 @@ impl Log {
         record::length(record::head_length(source, draft.needs_mask), draft.body.len() as u64)
     }
 
-    /// The schema that a message's record names.
+    /// Returns the schema that a message's record names.
     fn schema(&self, draft: &Draft) -> u64 {
         draft.origin.as_ref().map_or(self.shape.schema, |origin| origin.schema)
     }
 
-    /// The length of the segment in bytes: never longer than the process may make a file.
+    /// Returns the length of the segment in bytes: never longer than the process may make a file.
     fn capacity(&self) -> u64 {
         let process = headroom::file_limit();
         let usual = self.shape.retention.segment_bytes(SEGMENT);
         self.shape.segment_bytes.unwrap_or(usual).min(process)
     }
 
-    /// Writes the pieces behind the last safe record. Nothing is synced.
+    /// Writes the pieces behind the last safe record. Syncs nothing.
     fn write(&self, pieces: &[Piece<'_>], scratch: &[u8]) -> Result<()> {
         let doing = || format!("writing to {}", self.file_name());
         let mut at = self.end;
@@ -401,16 +401,16 @@ impl Log {
         Ok(())
     }
 
-    /// Brings what was written to the disk, then writes the committed word, which wakes the
-    /// readers.
+    /// Syncs what was written, then writes the committed word, which wakes the readers.
     fn sync_and_commit(&self, committed: Committed) -> Result<Committed> {
         self.file.sync_data().doing(format_args!("syncing {}", self.file_name()))?;
         self.word.write(&committed)?;
         Ok(committed)
     }
 
-    /// Cuts off what was written and not acknowledged. A full disk leaves the log as it was; after
-    /// any other failure nobody knows what the kernel still holds of it, so nothing more is taken.
+    /// Truncates what was written and not acknowledged. A full disk leaves the log as it was; after
+    /// any other failure the state of the kernel's memory is unknown, so no more records are
+    /// accepted.
     fn undo(&mut self, error: Error) -> Error {
         let cut = self.file.set_len(self.end);
         let synced = cut.and_then(|()| self.file.sync_data());
@@ -427,7 +427,7 @@ impl Log {
         Error::new(ErrorKind::Corrupt, text)
     }
 
-    /// The path of the last segment, for error texts.
+    /// Returns the path of the last segment, for error texts.
     fn file_name(&self) -> String {
         self.folder.path(&super::folder::segment_name(self.segment.first)).display().to_string()
     }
@@ -439,8 +439,8 @@ impl Log {
         self.file = self.folder.make_segment(segment)?;
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
         (self.segment, self.end, self.written) = (segment, PAGE, None);
-        // A segment that cannot be deleted is no reason to refuse a message: deleting is tried
-        // again with the next segment, and whoever opens the journal gets the error.
+        // A segment that cannot be deleted is no reason to refuse a message: deleting is retried
+        // with the next segment, and a process that opens the journal gets the error.
         let _ = self.retire();
         Ok(())
     }
@@ -450,8 +450,8 @@ impl Log {
         self.kept.retire(&self.folder, &self.shape.retention, self.end, now())
     }
 
-    /// Continues with the number `first`, for a replica: the records before it will never come.
-    /// Readers find them missing like deleted ones.
+    /// Continues with the number `first`, for a replica: the records before it will never arrive.
+    /// For readers they are missing like deleted ones.
     pub fn skip_to(&mut self, first: u64) -> Result<()> {
         self.roll(first, now())?;
         let committed = Committed { sequence: first - 1, segment: first, at: 0 };
@@ -465,8 +465,8 @@ impl Log {
         self.kept.retire_before(&self.folder, first)
     }
 
-    /// Syncs the committed word, at an orderly close. What was acknowledged is safe without it; the
-    /// next writer is spared a search.
+    /// Syncs the committed word, at an orderly close. Acknowledged records are safe without it; it
+    /// saves the next writer a search.
     pub fn close(&self) -> Result<()> {
         self.word.sync()
     }
@@ -480,20 +480,20 @@ fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
     }
 }
 
-/// The current time, ns since 1970.
+/// Returns the current time, ns since 1970.
 fn now() -> i64 {
     Timestamp::now().0
 }
 
-/// The error for a segment that was deleted between listing and opening it.
+/// Returns the error for a segment that was deleted between listing and opening it.
 fn vanished(folder: &Folder) -> Error {
     let text =
         format!("the last segment of {} was removed while it was being opened", folder.path("").display());
     Error::new(ErrorKind::Corrupt, text)
 }
 
-/// Refuses to begin a journal anew whose segments are gone, because its readers would take the new
-/// one for it.
+/// Refuses to create a journal again whose segments are gone, because its readers would take the
+/// new one for the old one.
 fn refuse_lost(folder: &Folder) -> Result<()> {
     if folder.consumers()?.is_empty() && folder.file(super::committed::NAME, false)?.is_none() {
         return Ok(());

@@ -1,12 +1,13 @@
-//! Bodies that contain what looks like a record: they are stored so that they do not (decision 19).
+//! Bodies that contain bytes that look like a record, and the mask with which they are stored
+//! (decision 19).
 //!
 //! A search for the next record behind a damaged one checks every multiple of 64 bytes for a
-//! record's first four bytes. A body that has them there, because somebody sent a copy of the
-//! journal, or forged one, would be taken for a record. So such a body is stored with the first
-//! four bytes of each 64 combined (exclusive or) with a mask, which the record's extension names
-//! and which is drawn so that none of them comes out as a record's beginning. All other bodies,
-//! nearly all in practice, are stored as they are. A body begins at a multiple of 64, and so does
-//! each of its steps.
+//! record's first four bytes. A body that has them there, because it is a copy of the journal or
+//! forged, would be taken for a record. So such a body is stored with the first four bytes of each
+//! 64 combined (exclusive or) with a mask, which is in the record's extension, and which is drawn
+//! so that none of the results is the beginning of a record. All other bodies, nearly all in
+//! practice, are stored as they are. A body begins at a multiple of 64, and so does each of its
+//! steps.
 
 use crate::error::Result;
 use crate::sys::random;
@@ -14,18 +15,18 @@ use crate::sys::random;
 /// Records begin and end at multiples of this many bytes.
 pub const ALIGN: u64 = 64;
 
-/// What is combined with the first four bytes of each 64 of a body.
+/// The bytes that are combined with the first four bytes of each 64 of a body.
 pub type Mask = [u8; 4];
 
-/// What a record begins with.
+/// The first bytes of a record.
 const MAGIC: [u8; 4] = *b"LKSP";
-/// The distance of the places where a search looks.
+/// The distance of the offsets that a search checks.
 const STEP: usize = ALIGN as usize;
-/// So much of a body is searched before its check sum is made, because it is still in the
-/// processor's cache then.
+/// The number of bytes that are searched before they are added to the checksum, while they are
+/// still in the processor's cache.
 const PART: usize = 16 << 10;
 
-/// The CRC-32C of a body, and whether it has to be stored with a mask.
+/// Returns the CRC-32C of a body, and whether it has to be stored with a mask.
 pub fn inspect(body: &[u8]) -> (u32, bool) {
     let (mut check, mut needs_mask) = (0, false);
     for part in body.chunks(PART) {
@@ -35,7 +36,7 @@ pub fn inspect(body: &[u8]) -> (u32, bool) {
     (check, needs_mask)
 }
 
-/// Whether one of the 64-byte steps begins with these bytes.
+/// Returns whether one of the 64-byte steps begins with these bytes.
 fn holds(body: &[u8], beginning: [u8; 4]) -> bool {
     body.chunks(STEP).any(|step| step.starts_with(&beginning))
 }
@@ -52,7 +53,7 @@ pub fn apply(mask: Mask, body: &mut [u8]) {
 }
 
 /// Draws a mask under which no step of this body looks like the beginning of a record. It is
-/// random: whoever wrote the body cannot know it, and so cannot make this side draw often.
+/// random: the writer of the body cannot predict it, and so cannot make this process draw often.
 pub fn draw(body: &[u8]) -> Result<Mask> {
     loop {
         let mask = random::bytes()?;
@@ -86,7 +87,7 @@ mod tests {
             apply(mask, &mut stored);
             assert_eq!(stored, body);
         }
-        // Anywhere else than at a multiple of 64 nobody looks for it.
+        // At offsets that are no multiples of 64, these bytes are not searched for.
         for body in [&b""[..], b"LKS", b" LKSP", &[0; 200]] {
             assert!(!inspect(body).1);
         }

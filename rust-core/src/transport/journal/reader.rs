@@ -1,13 +1,13 @@
-//! A reader of a journal: from any record on, in order, and never past what is on the disk.
+//! A reader of a journal: from any record on, in order, and only records that are on the disk.
 //!
-//! It takes no lock on the journal. What is safe it learns from the committed word, whose file it
-//! watches; where no writer lives it checks the files itself (`tail::without_writer`). Between two
-//! reads the writer may delete segments, so each opening of a segment may find it gone: the missing
-//! records are then reported as `Lagged`.
+//! It takes no lock on the journal. It reads the last safe record from the committed word, whose
+//! file it watches; where no writer lives it checks the files itself (`tail::without_writer`).
+//! Between two reads the writer may delete segments, so a segment may be missing whenever it is
+//! opened: the missing records are then reported as `Lagged`.
 //!
-//! Damage does not end a reader: one record, or what lies up to the next one that is whole, is
-//! reported as `Corrupt` once, and the next call goes on behind it. Nothing here blocks but the
-//! disk; `park` and `descriptor` are for waiting.
+//! Damage does not end a reader: one record, or everything up to the next whole one, is reported as
+//! `Corrupt` once, and the next call continues behind it. Calls block only for the disk; `park` and
+//! `descriptor` are for waiting.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -30,39 +30,38 @@ use crate::transport::store::Start;
 pub struct Reader {
     /// The journal's directory.
     folder: Folder,
-    /// The file that says how far the journal is safe.
+    /// The file with the last safe record.
     word: Word,
-    /// Wakes this reader when the word is written; `None` for a single look.
+    /// Wakes this reader when the word is written; `None` for a single read.
     watch: Option<ContentWatch>,
-    /// The last safe record, as of the last look at the word.
+    /// The last safe record when the word was last read.
     committed: Committed,
-    /// The longest body in bytes; longer ones are passed over with `TooLarge`.
+    /// The longest body in bytes; longer ones are skipped with `TooLarge`.
     limit: u64,
     /// The segment that is being read; `None` before one is opened.
     records: Option<Records>,
     /// The number of the next record that is returned.
     next: u64,
-    /// Records sent earlier than this (ns since 1970) are passed over, until one is found that was
-    /// not.
+    /// Records sent earlier than this (in ns since 1970) are skipped, until a later one is found.
     since: Option<i64>,
-    /// Whether the place in the segment may lie before the next record, so that headers have to be
+    /// Whether the offset in the segment may be before the next record, so that headers have to be
     /// walked.
     seeking: bool,
-    /// How many records were deleted before they were read and are not reported yet.
+    /// The number of records that were deleted before they were read and are not reported yet.
     missed: u64,
     /// Whether the journal was removed.
     gone: bool,
-    /// The name under which this reader's place is stored; `None` for a reader without a name.
+    /// The name under which this reader's position is stored; `None` for a reader without a name.
     consumer: Option<Consumer>,
-    /// The places of the last two records returned: a caller that reads ahead has one more than it
-    /// has passed on.
+    /// The positions of the last two records returned: a caller that reads ahead has one more than
+    /// it has passed on.
     delivered: [Option<Position>; 2],
 }
 
 impl Reader {
-    /// Opens the journal at a place; `None` where there is none yet. A reader with a name goes on
+    /// Opens the journal at a place; `None` where there is none yet. A reader with a name continues
     /// where it stopped, and begins at `start` where the name is new; without `start` a new name
-    /// begins with the oldest record, a reader without a name with the newest.
+    /// begins with the oldest record, and a reader without a name with the newest.
     ///
     /// # Errors
     /// `AddressInUse` where a living process reads under the name; `Corrupt`, `VersionMismatch`,
@@ -76,14 +75,14 @@ impl Reader {
         Reader::open_for(place, name, start, limit, true)
     }
 
-    /// The newest record of the journal at a place, without a watch, because closing a watch takes
-    /// the kernel milliseconds. The outer `None` means that there is no journal.
+    /// Returns the newest record of the journal at a place, without a watch, because closing a
+    /// watch takes the kernel milliseconds. The outer `None` means that there is no journal.
     pub fn newest(place: &Place, limit: u64) -> Result<Option<Option<(Incoming, Sender)>>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), limit, false)?;
         reader.map(|mut reader| reader.latest()).transpose()
     }
 
-    /// The number of the last safe record, 0 for none; `None` where there is no journal.
+    /// Returns the number of the last safe record, 0 for none; `None` where there is no journal.
     pub fn last(place: &Place) -> Result<Option<u64>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), 0, false)?;
         Ok(reader.map(|reader| reader.committed.sequence))
@@ -100,7 +99,7 @@ impl Reader {
         opened.map_err(|e| place.denied("read", e))
     }
 
-    /// The same for a single look, where `watches` is false.
+    /// As [`Reader::open`], or for a single read where `watches` is false.
     fn open_once(
         place: &Place,
         name: Option<&str>,
@@ -136,7 +135,7 @@ impl Reader {
             (reader.consumer, stopped) = (Some(consumer), position);
         }
         match (stopped, start) {
-            // Nothing was acknowledged under this name yet, so a given start counts, however often
+            // Nothing was acknowledged under this name yet, so a given start applies, however often
             // it is opened.
             (Some(Position { at: 0, .. }), Some(start @ (Start::Sequence(_) | Start::Time(_)))) => {
                 reader.begin(start)?
@@ -150,13 +149,14 @@ impl Reader {
         Ok(Some(reader))
     }
 
-    /// Goes on behind the stored place of a named reader.
+    /// Continues behind the stored position of a named reader.
     fn resume(&mut self, position: Position) -> Result<()> {
-        // The journal may have been cut after the place was stored; numbers are then given again.
+        // The journal may have been truncated after the position was stored; numbers are then
+        // reused.
         self.next = position.sequence.min(self.committed.sequence) + 1;
-        // The offset saves a search, but only where that very record lies there.
+        // The offset saves a search, but only where that very record is there.
         if self.next == position.sequence + 1
-            // Damage is told when it is read.
+            // Damage is reported when it is read.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
             && let Found::Record(record) = records.read_record(Some(position.sequence), Want::Head)?
         {
@@ -166,7 +166,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Sets the place of a reader without a stored one.
+    /// Sets the position of a reader without a stored one.
     fn begin(&mut self, start: Start) -> Result<()> {
         let oldest = self.folder.segments()?.first().copied().unwrap_or(1);
         match start {
@@ -182,16 +182,16 @@ impl Reader {
         Ok(())
     }
 
-    /// Stores where a reader with a new name begins: from now on, what lies behind is kept for it,
-    /// also where it ends before it has acknowledged anything.
+    /// Stores where a reader with a new name begins: from now on, the records behind are kept for
+    /// it, even if it ends before it has acknowledged any.
     fn store_beginning(&mut self) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let sequence = (self.next - 1).min(self.committed.sequence);
         consumer.store(&self.folder, Position { sequence, segment: 0, at: 0 })
     }
 
-    /// An offset in a segment, to be read from; `None` where it cannot be that of a record, or the
-    /// segment is gone.
+    /// Returns the records from an offset in a segment on; `None` where it cannot be that of a
+    /// record, or the segment is gone.
     fn at(&self, segment: u64, at: u64) -> Result<Option<Records>> {
         if at < PAGE || !at.is_multiple_of(record::ALIGN) {
             return Ok(None);
@@ -202,9 +202,9 @@ impl Reader {
         Ok(Some(records))
     }
 
-    /// The first number of the segment that contains, or is going to contain, the first record sent
-    /// at this time or later. The page of each segment gives the latest time of any record before
-    /// it, which never falls, so a binary search finds it.
+    /// Returns the first number of the segment that contains, or will contain, the first record
+    /// sent at this time or later. The page of each segment has the latest time of any record
+    /// before it, which never falls, so a binary search finds it.
     fn segment_of(&self, at: i64) -> Result<u64> {
         let segments = self.folder.segments()?;
         let (mut low, mut high) = (0, segments.len().saturating_sub(1));
@@ -212,10 +212,10 @@ impl Reader {
             let middle = low + (high - low).div_ceil(2);
             match self.folder.segment(segments[middle], false) {
                 Ok(Some((_, segment))) if segment.high < at => low = middle,
-                // A segment that was deleted meanwhile was among the oldest.
+                // A segment that was just deleted was among the oldest.
                 Ok(None) => low = middle,
                 Ok(Some(_)) => high = middle - 1,
-                // An earlier one will do, and damage is told when it is read.
+                // An earlier one is good enough, and damage is reported when it is read.
                 Err(e) if e.kind() == ErrorKind::Corrupt => high = middle - 1,
                 Err(e) => return Err(e),
             }
@@ -227,8 +227,8 @@ impl Reader {
     ///
     /// # Errors
     /// - `Lagged` once, with the number of records that were deleted before they were read.
-    /// - `TooLarge` for a record that is passed over.
-    /// - `Corrupt` once for records that the disk has not kept; the next call goes on behind them.
+    /// - `TooLarge` for a record that is skipped.
+    /// - `Corrupt` once for damaged records; the next call continues behind them.
     /// - `Disconnected` where the journal was removed and everything was read.
     pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
         loop {
@@ -268,7 +268,7 @@ impl Reader {
         }
     }
 
-    /// Walks headers to the first record that is wanted, by number or by time.
+    /// Walks headers to the first requested record, by number or by time.
     fn walk(&mut self) -> Result<()> {
         let Some(records) = &mut self.records else { return Ok(()) };
         let (next, since) = (self.next, self.since);
@@ -280,7 +280,7 @@ impl Reader {
             Walked::PastLast => self.seeking = false,
             Walked::End => self.enter()?,
             Walked::Broken(why) => {
-                // Damage in front of what is wanted is of no interest.
+                // Damage before the requested record does not matter.
                 let wanted = |later: &Record| since.is_some() || later.header.sequence <= next;
                 if records.find(wanted)?.is_none() {
                     return Err(self.pass_damage(&why)?);
@@ -290,7 +290,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The text for a record whose body is longer than the limit.
+    /// Returns the text for a record whose body is longer than the limit.
     fn too_large(&self, record: &Record) -> String {
         format!(
             "over the message limit: record {} has {} bytes, {} are taken (option max_message_size)",
@@ -314,10 +314,10 @@ impl Reader {
         if before == Some(first) {
             return Err(self.pass_damage("the segment ends in front of it")?);
         }
-        // One that was deleted meanwhile is found to be missing by the next look.
+        // A segment that was just deleted is found to be missing at the next call.
         self.records = match self.at(first, PAGE) {
             Err(e) if e.kind() == ErrorKind::Corrupt => {
-                // Told once; it goes on with the next segment.
+                // Reported once; the next call continues with the next segment.
                 let later = segments.into_iter().find(|later| *later > first);
                 (self.records, self.next) = (None, later.unwrap_or(self.committed.sequence + 1));
                 return Err(e);
@@ -328,7 +328,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads the committed word; whether there is something new for this reader.
+    /// Reads the committed word; returns whether there is something new for this reader.
     fn refresh(&mut self) -> Result<bool> {
         let Some(committed) = self.word.read()? else { return Ok(false) };
         if committed.sequence <= self.committed.sequence {
@@ -342,7 +342,7 @@ impl Reader {
     }
 
     /// Stores that every record up to this number, one of the last two that were returned, was
-    /// dealt with: a reader with a name goes on behind it. Does nothing without a name.
+    /// processed: a reader with a name continues behind it. Does nothing without a name.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let done =
@@ -355,8 +355,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns the newest record, whether it was read before or not; this reader's place does not
-    /// change.
+    /// Returns the newest record, whether it was read before or not; this reader's position does
+    /// not change.
     ///
     /// # Errors
     /// `Disconnected` where the journal was removed; `TooLarge`, `Corrupt`.
@@ -368,7 +368,7 @@ impl Reader {
         loop {
             let newest = self.committed;
             let Some(mut records) = self.at(newest.segment, newest.at)? else {
-                // Deleted, because newer ones have come.
+                // Deleted, because there are newer ones.
                 if self.refresh()? {
                     continue;
                 }
@@ -406,13 +406,13 @@ impl Reader {
         Ok(self.gone)
     }
 
-    /// The descriptor that becomes readable when the committed word is written or the journal
-    /// removed.
+    /// Returns the descriptor that becomes readable when the committed word is written or the
+    /// journal removed.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    /// Moves behind a record that the disk has not kept; returns the error that reports it.
+    /// Moves behind a damaged record; returns the error that reports it.
     fn pass_damage(&mut self, why: &str) -> Result<Error> {
         let lost = self.next;
         let error = match &self.records {
@@ -436,7 +436,7 @@ impl Reader {
         Ok(error)
     }
 
-    /// The error for an acknowledged record that is damaged in a segment.
+    /// Returns the error for an acknowledged record that is damaged in a segment.
     fn damaged(&self, sequence: u64, records: &Records, why: &str) -> Error {
         let text = format!(
             "record {sequence} was acknowledged and is not whole in {}: {why}; put the file back from a copy, or go on: the next call gives what is behind it",
@@ -445,24 +445,26 @@ impl Reader {
         Error::new(ErrorKind::Corrupt, text).at(records.at as usize)
     }
 
-    /// The error for a journal that was removed.
+    /// Returns the error for a journal that was removed.
     fn removed(&self) -> Error {
         let text = format!("the journal {} was removed", self.folder.path("").display());
         Error::new(ErrorKind::Disconnected, text)
     }
 }
 
-/// The committed word; made where it was removed, as an error text advises, and no writer lives.
+/// Returns the committed word; creates it if it was removed, as an error text advises, and no
+/// writer lives.
 fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
-        // Somebody removed it, as a text of ours says; a writer makes it anew, and so may we.
+        // A user removed it, as an error text advises; a writer creates it again, and so may a
+        // reader.
         None if !is_written(folder)? => Word::create(folder, id).map(Some),
         None => Ok(None),
     }
 }
 
-/// Whether a living process writes the journal; true where this process may not even look at the
+/// Returns whether a living process writes the journal; true where this process may not test the
 /// lock.
 fn is_written(folder: &Folder) -> Result<bool> {
     match lock::is_locked(&folder.place.directory, &folder.place.file) {
@@ -471,12 +473,13 @@ fn is_written(folder: &Folder) -> Result<bool> {
     }
 }
 
-/// The last safe record: what the writer's word says, or, without a writer, what the files show.
-/// `None` while a new writer is still finding out.
+/// Returns the last safe record: that of the writer's word or, without a writer, that of the files.
+/// `None` while a new writer is still determining it.
 fn committed(folder: &Folder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;
-        // A writer that came meanwhile may have written what it then could not sync: only its word counts.
+        // A writer that started in the meantime may have written records that it then could not
+        // sync: only its word counts.
         if !is_written(folder)? {
             return Ok(found);
         }

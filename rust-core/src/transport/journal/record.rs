@@ -11,10 +11,10 @@
 //! | `source` | text | the writer's name |
 //! | `mask` | 4 bytes | how the body is stored, see [`super::mask`]; only where it is not stored as it is |
 //!
-//! The check sum begins with the journal's identity, so a record of another journal that lies in
-//! somebody's message is never accepted as one of this journal. `after` separates what a crash may
-//! leave from what it may not: a bad record that a later one proves to have been safe is damage; one
-//! that no later record confirms was never acknowledged (`tail`).
+//! The checksum begins with the journal's identity, so a record of another journal inside a message
+//! is never accepted as one of this journal. `after` separates the possible effects of a crash from
+//! damage: a bad record that a later one proves to have been safe is damage; one that no later
+//! record confirms was never acknowledged (`tail`).
 
 use super::block::{Identity, LARGEST};
 pub use super::mask::ALIGN;
@@ -23,7 +23,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Kind, MAX_EXTENSION, flags};
 
-/// Where the extension has its check sum, and below its other values.
+/// The offsets of the checksum in the extension, and below of its other values.
 const CHECK: std::ops::Range<usize> = 8..12;
 const AFTER: std::ops::Range<usize> = 19..27;
 const SESSION: std::ops::Range<usize> = 36..44;
@@ -36,14 +36,14 @@ const MASKED: u8 = 0xa5;
 /// The bytes before a mask: its key and its length.
 const MASK: &[u8; 6] = b"\x64mask\x44";
 
-/// What the log adds to a message.
+/// The fields that the log adds to a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
     /// The journal's identity.
     pub id: &'a Identity,
     /// The record's number.
     pub sequence: u64,
-    /// When it was sent, ns since 1970.
+    /// When it was sent, in ns since 1970.
     pub sent: i64,
     /// Every record up to this number was on the disk when this one was written.
     pub after: u64,
@@ -93,7 +93,7 @@ pub fn write_head(into: &mut Vec<u8>, encoding: Encoding, body: u64, body_check:
     into.resize(start + header.body_offset(), 0);
 }
 
-/// The first 255 bytes of a name, cut between two characters.
+/// Returns the first 255 bytes of a name, cut between two characters.
 fn short(source: &str) -> &str {
     let mut end = source.len().min(255);
     while !source.is_char_boundary(end) {
@@ -110,12 +110,14 @@ pub fn head_length(source: &str, is_masked: bool) -> usize {
     (HEADER + extension.next_multiple_of(8)).next_multiple_of(ALIGN as usize)
 }
 
-/// Bytes of a record with so long a head and so long a body: at most [`LARGEST`] where the body is.
+/// Returns the length of a record with so long a head and so long a body: at most [`LARGEST`] where
+/// the body is.
 pub fn length(head: usize, body: u64) -> u64 {
     (head as u64 + body).next_multiple_of(ALIGN)
 }
 
-/// Where a record ends that begins at `at` and has this header; `None` where no file is so long.
+/// Returns the end of a record that begins at `at` and has this header; `None` where no file is so
+/// long.
 pub fn end(at: u64, header: &Header) -> Option<u64> {
     Some(at.saturating_add(length(header.body_offset(), header.body))).filter(|end| *end <= LARGEST)
 }
@@ -158,7 +160,7 @@ pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<RecordExtens
     }
     let check = crc32c::crc32c_append(crc32c::crc32c(id), &bytes[..CHECK.start]);
     let check = crc32c::crc32c_append(crc32c::crc32c_append(check, &[0; 4]), &bytes[CHECK.end..]);
-    // A fuzzer finds no check sums.
+    // A fuzzer cannot find a checksum.
     if !cfg!(fuzzing) && check.to_le_bytes() != bytes[CHECK] {
         return None;
     }
@@ -214,7 +216,7 @@ mod tests {
             let kept = short(source);
             assert_eq!(said, RecordExtension { after: 6, session: u64::MAX - 1, source: kept, mask });
             assert_eq!(read_extension(bytes, b"another journal!"), None);
-            // Whoever knows nothing of journals reads the same sender in it.
+            // A reader without support for journals reads the same sender in it.
             let sender = extension::read(bytes).unwrap().unwrap();
             assert_eq!((&*sender.source, sender.session), (kept, u64::MAX - 1));
         }

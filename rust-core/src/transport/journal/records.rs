@@ -1,10 +1,10 @@
 //! The records of one segment, read one after the other.
 //!
 //! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. It
-//! knows nothing of what is safe: callers (`reader`, `tail`, `schemas` by way of `record`) decide
-//! how far they go and what a broken record means. Every length comes from the file, which may be
-//! forged or damaged, so it is compared with the file's length before memory is taken for it, and
-//! no sum of offsets overflows (see `block::LARGEST`).
+//! does not decide which records are safe: callers (`reader`, `tail`, `schemas` by way of `record`)
+//! decide how far they read and what a broken record means. Every length comes from the file, which
+//! may be forged or damaged, so it is compared with the file's length before memory is allocated
+//! for it, and no sum of offsets overflows (see `block::LARGEST`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -21,10 +21,10 @@ use crate::transport::extension::Sender;
 
 /// How many bytes are read ahead.
 const AHEAD: usize = 64 << 10;
-/// Why a record is broken whose end lies behind every possible file.
+/// The reason why a record is broken whose end is behind that of every possible file.
 const TOO_LONG: &str = "it announces more bytes than a file can have";
 
-/// What a caller wants of a record.
+/// The parts of a record that a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
     /// The header and the sender.
@@ -36,27 +36,27 @@ pub enum Want {
     Body(u64),
 }
 
-/// What lies at an offset.
+/// What was found at an offset.
 #[derive(Debug)]
 pub enum Found {
-    /// A record that is whole as far as it was wanted.
+    /// A record that is whole, as far as it was read.
     Record(Record),
     /// The end of the segment, for now or for good.
     End,
-    /// Something that is no whole record, and why.
+    /// Something that is no whole record, and the reason.
     Broken(String),
 }
 
 /// Where a walk over headers ended.
 #[derive(Debug)]
 pub enum Walked {
-    /// Before a record that is wanted; its number.
+    /// Before a requested record; its number.
     Wanted(u64),
     /// Behind the last record that the caller may read.
     PastLast,
     /// At the end of the segment.
     End,
-    /// Before something that is no record, and why.
+    /// Before something that is no record, and the reason.
     Broken(String),
 }
 
@@ -67,7 +67,7 @@ pub struct Record {
     pub header: Header,
     /// The extension map.
     pub extension: Bytes,
-    /// The body without its mask, where it was wanted and is not too long.
+    /// The body without its mask, where it was requested and is not too long.
     pub body: Option<Bytes>,
     /// The writer's name and incarnation.
     pub sender: Sender,
@@ -87,41 +87,41 @@ pub struct Records {
     file: File,
     /// The content of the segment's page.
     pub segment: Segment,
-    /// The offset of the next record that is read. Callers set it to go elsewhere.
+    /// The offset of the next record that is read. Callers set it to move.
     pub at: u64,
     /// Bytes that were read ahead.
     window: Vec<u8>,
     /// The offset in the file at which the window begins.
     window_at: u64,
-    /// How many bytes of the window hold something.
+    /// The number of bytes of the window that are valid.
     filled: usize,
-    /// The sender of the record before, which is most often that of the next and then shared.
+    /// The sender of the previous record, which is most often that of the next and is then shared.
     sender: Sender,
 }
 
 impl Records {
-    /// The records of a segment, from the first on.
+    /// Returns the records of a segment, from the first on.
     pub fn new(file: File, segment: Segment) -> Records {
         let sender = Sender { source: "".into(), session: 0 };
         Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, filled: 0, sender }
     }
 
-    /// The segment's file.
+    /// Returns the segment's file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// The name of the segment's file.
+    /// Returns the name of the segment's file.
     pub fn name(&self) -> String {
         segment_name(self.segment.first)
     }
 
-    /// The length of the file in bytes, now.
+    /// Returns the length of the file in bytes, now.
     pub fn length(&self) -> Result<u64> {
         Ok(self.file.metadata().doing(format_args!("looking at {}", self.name()))?.len())
     }
 
-    /// Forgets what was read ahead: it may have been read before it was written.
+    /// Discards the bytes that were read ahead: they may have been read before they were written.
     pub fn forget(&mut self) {
         self.filled = 0;
     }
@@ -153,7 +153,7 @@ impl Records {
         Ok(())
     }
 
-    /// Returns what lies at [`Records::at`], which does not change. A record there must have the
+    /// Returns what is at [`Records::at`], which does not change. A record there must have the
     /// number `expected`, if given.
     ///
     /// # Errors
@@ -204,8 +204,8 @@ impl Records {
         Ok(broken.map_or(Found::Record(record), Found::Broken))
     }
 
-    /// Walks over records by their headers alone, up to the number `last` or to the first that is
-    /// wanted. Returns also the number of the last record that it passed; 0 for none.
+    /// Walks over records by their headers alone, up to the number `last` or to the first requested
+    /// one. Returns also the number of the last record that it passed; 0 for none.
     pub fn walk(&mut self, last: u64, unwanted: impl Fn(&Header) -> bool) -> Result<(u64, Walked)> {
         let mut over = 0;
         loop {
@@ -231,11 +231,12 @@ impl Records {
         }
     }
 
-    /// Why a record is not whole; `None` where it is. Reads the body in parts, without keeping it.
+    /// Returns the reason why a record is not whole; `None` where it is. Reads the body in parts,
+    /// without keeping it.
     fn check(&mut self, record: &Record) -> Result<Option<String>> {
         let mut at = record.at + record.header.body_offset() as u64;
         let body_end = at + record.header.body;
-        // Before any of it is read: the length in a header may be anything.
+        // Checked before any of it is read: the length in a header may be anything.
         let length = self.length()?;
         if length < body_end {
             return Ok(Some("it ends in the middle of a body".into()));
@@ -265,13 +266,14 @@ impl Records {
         Ok(if length >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
     }
 
-    /// The body of a record, without its mask; the inner error is the reason why it is not whole.
+    /// Returns the body of a record, without its mask; the inner error is the reason why it is not
+    /// whole.
     fn body(&mut self, record: &Record) -> Result<std::result::Result<Bytes, String>> {
         let at = record.at + record.header.body_offset() as u64;
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));
         let mut body = match usize::try_from(record.header.body) {
             Ok(length) if length <= AHEAD / 2 => self.bytes(at, length)?.to_vec(),
-            // Looked up before memory is taken for it: a length may be anything.
+            // Checked before memory is allocated for it: a length may be anything.
             Ok(length) if at + record.header.body <= self.length()? => self.long_body(at, length)?,
             _ => return cut(),
         };
@@ -290,7 +292,7 @@ impl Records {
         })
     }
 
-    /// The bytes of a body that is longer than the window, or as many as the file has.
+    /// Returns the bytes of a body that is longer than the window, or as many as the file has.
     fn long_body(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         if body.try_reserve_exact(length).is_err() {
@@ -309,10 +311,10 @@ impl Records {
         Ok(body)
     }
 
-    /// Moves to the next record behind this offset whose head is whole and that `fits`, over
-    /// whatever lies between. `None` where there is none, and then the offset does not change. The
-    /// body is not checked: in a forged file that could take for ever, and damage to it is found by
-    /// whoever reads it.
+    /// Moves to the next record behind this offset whose head is whole and that `fits`, over any
+    /// other bytes. `None` where there is none, and then the offset does not change. The body is
+    /// not checked: in a forged file that could take unbounded time, and reading the body reports
+    /// damage to it.
     pub fn find(&mut self, fits: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
         let (start, length) = (self.at, self.length()?);
         self.at = (start + 1).next_multiple_of(record::ALIGN);
@@ -335,25 +337,25 @@ impl Records {
         Ok(None)
     }
 
-    /// Whether an offset lies in the window.
+    /// Returns whether an offset lies in the window.
     fn is_read(&self, at: u64) -> bool {
         (self.window_at..self.window_at + self.filled as u64).contains(&at)
     }
 
-    /// The first offset from `at` on that is no hole of the file, which a forged length could make
-    /// longer than anybody can read; `None` behind the last.
+    /// Returns the first offset from `at` on that is not in a hole of the file, which a forged
+    /// length could make longer than can be read; `None` behind the last.
     fn next_data(&self, at: u64) -> Result<Option<u64>> {
         match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(at)) {
             Ok(data) => Ok(Some(data)),
             Err(rustix::io::Errno::NXIO) => Ok(None),
-            // The file system knows of no holes.
+            // The file system does not support holes.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(at)),
             Err(e) => Err(e).doing(format_args!("looking for data in {}", self.name())),
         }
     }
 }
 
-/// Why a body is broken whose check sum differs.
+/// Returns the reason why a body is broken whose checksum differs.
 fn wrong_sum(record: &Record, found: u32) -> String {
     let expected = record.header.body_check;
     format!("the body's check sum is {expected:#010x}, its bytes give {found:#010x}")

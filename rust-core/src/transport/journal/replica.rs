@@ -2,9 +2,9 @@
 //! and the incarnation that it has there, in segments that begin with the same numbers (decision
 //! 56). A bridge writes it; programs of this machine read it as any journal.
 //!
-//! The file `.origin` names the machine and the identity of the journal that is repeated, so that
-//! no publisher of this machine writes to it, and no bridge passes it on to a third machine. Where
-//! the other machine has begun its journal anew, or has lost records that it had given, the replica
+//! The file `.origin` has the machine and the identity of the journal that is repeated, so that no
+//! publisher of this machine writes to it, and no bridge passes it on to a third machine. Where the
+//! other machine has created its journal again, or has lost records that it had sent, the replica
 //! is renamed to `NAME.replaced` and a new one begun.
 
 use super::folder::Folder;
@@ -20,7 +20,7 @@ use crate::value::Map;
 
 /// The ending of the directory of a journal.
 const ENDING: &str = ".journal";
-/// What comes before it in the name of a replica that was replaced.
+/// The suffix of the name of a replica that was replaced.
 const REPLACED: &str = ".replaced";
 
 /// The writing end of a replica. It holds the journal's lock as long as it lives.
@@ -28,14 +28,14 @@ const REPLACED: &str = ".replaced";
 pub struct Replica {
     /// The log, which takes numbers and times from the drafts.
     log: Log,
-    /// The record of who writes it, for listings; removed with this value.
+    /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
     /// The lock of the name.
     _lock: Lock,
 }
 
-/// The identity, segments and last number of the journal at a place, and the machine that it
-/// repeats; `None` where there is none.
+/// Returns the identity, segments and last number of the journal at a place, and the machine that
+/// it repeats; `None` where there is none.
 pub fn history(place: &Place) -> Result<Option<History>> {
     let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
     let Some(newest) = folder.segments()?.last().copied() else { return Ok(None) };
@@ -57,7 +57,7 @@ impl Replica {
         Replica::open_once(place, access, of).map_err(|e| place.denied("write", e))
     }
 
-    /// The same, before its errors are given the journal's path.
+    /// As [`Replica::open`], before its errors are given the journal's path.
     fn open_once(place: &Place, access: Access, of: &History) -> Result<Replica> {
         let taken = |who: &str| {
             let text = format!("{} is {who}, and stays as it is", place.path().display());
@@ -82,8 +82,8 @@ impl Replica {
                     return Err(taken(&format!("the replica of a journal of {}", existing.machine)));
                 }
                 Some(existing) if existing.identity != ours.identity => set_aside(place)?,
-                // The other machine has lost records that it had given, so the numbers mean others
-                // from now on.
+                // The other machine has lost records that it had sent, so their numbers mean other
+                // records from now on.
                 Some(_) if Reader::last(place)?.is_some_and(|last| last > of.last.max(oldest - 1)) => {
                     set_aside(place)?;
                 }
@@ -119,7 +119,7 @@ impl Replicates for Replica {
         let mut drafts = Vec::with_capacity(records.len());
         for record in records {
             let is_next = record.sequence == next || record.begins && record.sequence > next;
-            // What a repeated transfer brings again is there.
+            // A repeated transfer sends records that are already here.
             if record.sequence < next {
                 continue;
             }
@@ -142,7 +142,7 @@ impl Replicates for Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        // What was appended is safe without it; it only spares the next one a search.
+        // Appended records are safe without it; it only saves the next writer a search.
         let _ = self.log.close();
     }
 }

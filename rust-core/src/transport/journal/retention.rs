@@ -1,5 +1,5 @@
-//! Which segments of a journal are deleted: whole ones, oldest first, never the last, by size, by
-//! age, or once every consumer has consumed them.
+//! Deletes segments of a journal: whole ones, oldest first, never the last, by size, by age, or
+//! once every consumer has consumed them.
 //!
 //! Each rule deletes for itself. Deleting follows the order of numbers and syncs the directory
 //! between two segments, so a power cut never leaves a gap. The writer applies the rules when it
@@ -11,18 +11,19 @@ use super::folder::{Folder, Segment, segment_name};
 use crate::error::{Doing, ErrorKind, Result};
 use crate::transport::store::Retention;
 
-/// The shortest segment in bytes that a rule on bytes asks for; shorter ones are not worth their
+/// The shortest segment in bytes that a rule on bytes results in; shorter ones are not worth their
 /// files.
 const SHORTEST: u64 = 64 << 10;
 
 impl Retention {
-    /// The length of a segment in bytes: a rule on bytes is kept more exactly with shorter ones.
+    /// Returns the length of a segment in bytes: a rule on bytes is kept more exactly with shorter
+    /// ones.
     pub fn segment_bytes(&self, usual: u64) -> u64 {
         self.bytes.map_or(usual, |bytes| usual.min((bytes / 8).max(SHORTEST)))
     }
 
-    /// Whether the last segment is old enough to be sealed, so that its records can be deleted in
-    /// time. `now` is in ns since 1970.
+    /// Returns whether the last segment is old enough to be sealed, so that its records can be
+    /// deleted in time. `now` is in ns since 1970.
     pub fn wants_new(&self, segment: &Segment, now: i64) -> bool {
         self.age.is_some_and(|age| now.saturating_sub(segment.created) > age / 8)
     }
@@ -46,7 +47,7 @@ struct Sealed {
 }
 
 impl SealedSegments {
-    /// The segments in a directory; `last` is the last one, which is not among them.
+    /// Returns the segments in a directory; `last` is the last one, which is not among them.
     pub fn scan(folder: &Folder, segments: &[u64], last: Segment) -> Result<SealedSegments> {
         let mut kept = Vec::new();
         let mut after = last;
@@ -55,7 +56,7 @@ impl SealedSegments {
             let bytes = file.metadata().doing("looking at a segment")?.len();
             let (last, sealed) = (after.first - 1, after.created);
             kept.push(Sealed { first: *first, last, bytes, sealed });
-            // Damage to an old segment is reported to whoever reads it; the writer goes on.
+            // Damage to an old segment is reported when it is read; the writer continues.
             match folder.segment(*first, false) {
                 Err(e) if e.kind() == ErrorKind::Corrupt => after.first = *first,
                 page => after = page?.map_or(after, |(_, segment)| segment),
@@ -111,14 +112,14 @@ fn remove(folder: &Folder, sealed: &Sealed, gone: usize) -> Result<()> {
     folder.remove(&segment_name(sealed.first))
 }
 
-/// The number up to which every consumer has consumed, on the disk: a place that a power cut undoes
-/// must not lie before what was deleted because of it. 0 where there is no consumer, or one whose
-/// file is damaged.
+/// Returns the number up to which every consumer has consumed, on the disk: a position that a power
+/// cut undoes must not be before records that were deleted because of it. 0 where there is no
+/// consumer, or one whose file is damaged.
 fn consumed(folder: &Folder) -> Result<u64> {
     let mut least = None;
     for name in folder.consumers()? {
         let position = match consumer::position(folder, &name, true) {
-            // Nobody knows what it has consumed, so that everything is kept for it; listings tell of it.
+            // Its position is unknown, so everything is kept for it; listings report the damage.
             Err(e) if e.kind() == ErrorKind::Corrupt => return Ok(0),
             position => position?,
         };

@@ -1,11 +1,11 @@
-//! Where a journal really ends: the last good record, and whether what lies behind it was ever
+//! Finds the real end of a journal: the last good record, and whether the bytes behind it were ever
 //! acknowledged.
 //!
 //! A crash may leave any part of the writes that were not synced: a torn record, zeros, or a later
-//! record without the one before it. So the scan goes record by record, each with its check sum.
-//! Two things prove that a broken record was acknowledged: the committed word, and a later record
-//! whose `after` says that this one was safe when that one was written. Without such a proof the
-//! tail may be cut; with one it is damage, and `Corrupt`.
+//! record without the one before it. So the scan goes record by record, each with its checksum. Two
+//! things prove that a broken record was acknowledged: the committed word, and a later record whose
+//! `after` shows that this one was safe when that one was written. Without such a proof the tail
+//! may be truncated; with one it is damage, and `Corrupt`.
 
 use super::committed::Committed;
 use super::folder::{Folder, PAGE};
@@ -27,11 +27,11 @@ pub struct Tail {
     pub broken: bool,
 }
 
-/// Finds the end of a journal's last segment. `known` is what the committed word says.
+/// Finds the end of a journal's last segment. `known` is the committed word.
 ///
 /// # Errors
-/// `Corrupt`, with the file and the offset, where an acknowledged record is damaged: nobody cuts it
-/// in silence.
+/// `Corrupt`, with the file and the offset, where an acknowledged record is damaged: it is never
+/// truncated silently.
 pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
     let (tail, why) = scan(records, records.segment.first, 0)?;
     let acknowledged = known.map_or(0, |known| known.sequence);
@@ -53,8 +53,8 @@ pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) ->
     Err(Error::new(ErrorKind::Corrupt, text).at(tail.end as usize))
 }
 
-/// Goes from one good record to the next, from where `records` is; `at` is the offset of the record
-/// before. Returns the end, and why the bytes behind it are no record.
+/// Walks from one good record to the next, from the position of `records` on; `at` is the offset of
+/// the record before. Returns the end, and the reason why the bytes behind it are no record.
 pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<String>)> {
     let segment = records.segment;
     let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
@@ -75,8 +75,8 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
     }
 }
 
-/// The last safe record of a journal without a writer: what the committed word says, and every
-/// whole record behind it, which is synced before anybody sees it. `None` where there is no
+/// Returns the last safe record of a journal without a writer: that of the committed word, and
+/// every whole record behind it, which is synced before it is returned. `None` where there is no
 /// segment.
 pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Option<Committed>> {
     let segments = folder.segments()?;
@@ -113,7 +113,7 @@ pub fn locate(folder: &Folder, last: Committed) -> Result<Committed> {
     let Some(first) = folder.segments()?.into_iter().rfind(holds) else { return Ok(last) };
     let Some((file, segment)) = folder.segment(first, false)? else { return Ok(last) };
     let (tail, _) = scan(&mut Records::new(file, segment), first, 0)?;
-    // Damage in front of it is found by who reads it.
+    // Damage before it is reported when it is read.
     if tail.sequence != last.sequence {
         return Ok(last);
     }

@@ -1,4 +1,4 @@
-//! The journal by itself: what is written is read, what a crash leaves is told from damage, what goes goes whole.
+//! Tests of the journal: reading, recovery after a crash, damage, retention.
 
 use std::fs;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ impl Fixture {
         self.writer_with(Shape::default()).unwrap()
     }
 
-    /// Segments of a few records each.
+    /// Opens a writer whose segments have a few records each.
     fn short(&self) -> Writer {
         self.writer_with(Shape { segment_bytes: Some(PAGE + 1000), ..Shape::default() }).unwrap()
     }
@@ -74,7 +74,7 @@ fn write(writer: &Writer, from: u64, to: u64) {
     }
 }
 
-/// Reads to the end; each record holds what its number says.
+/// Reads to the end and checks each body; returns the numbers.
 fn read(reader: &mut Reader) -> Vec<u64> {
     let mut numbers = Vec::new();
     while let Some((frame, sender)) = reader.try_recv().unwrap() {
@@ -132,8 +132,8 @@ fn journal_keeps_bodies_of_every_length() {
     assert!(narrow.try_recv().unwrap().is_none());
 }
 
-/// A journal with records 1 to 3, the third of which was never acknowledged; gives its last segment's bytes, and where the
-/// second and the third record begin.
+/// Writes records 1 to 3, the third of which was never acknowledged. Returns the segment's bytes, and the
+/// offsets of the second and the third record.
 fn unacknowledged(journal: &Fixture) -> (Vec<u8>, usize, usize) {
     let length = || fs::metadata(journal.path(&segment_name(1))).unwrap().len() as usize;
     let writer = journal.writer();
@@ -154,7 +154,7 @@ fn torn_tail_is_cut_at_the_last_good_record() {
     let (word, segment) = (fs::read(journal.path("committed")).unwrap(), journal.path(&segment_name(1)));
     for length in third..=whole.len() {
         fs::write(&segment, &whole[..length]).unwrap();
-        // As a power cut may leave it: old, gone, or empty.
+        // The states after a power cut: old, empty, or missing.
         match length % 3 {
             0 => fs::write(journal.path("committed"), &word).unwrap(),
             1 => fs::write(journal.path("committed"), []).unwrap(),
@@ -199,7 +199,8 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
         assert!(error.text().contains(segment.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was cut");
     };
-    // The third record was written when the second was safe: it proves that the second was, though no word tells.
+    // The third record was written when the second was safe: it proves that
+    // without the word.
     let body = second + super::record::head_length("writer", false);
     for at in [second, second + 24, second + 70, body, body + 7] {
         let mut bad = whole.clone();
@@ -208,7 +209,7 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
         fs::write(journal.path("committed"), []).unwrap();
         refused(second);
     }
-    // The word alone tells that the second was safe.
+    // Only the word proves that the second was safe.
     let journal_word = {
         fs::write(&segment, &whole[..third]).unwrap();
         drop(journal.writer());
@@ -223,8 +224,8 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
     assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, 1);
     let error = reader.try_recv().unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(second as u64)), "{error}");
-    assert!(reader.try_recv().unwrap().is_none(), "told once");
-    // What its text says to do to go on without it.
+    assert!(reader.try_recv().unwrap().is_none(), "reported once");
+    // The remedy that the error text gives.
     fs::remove_file(journal.path("committed")).unwrap();
     fs::write(&segment, &whole[..second]).unwrap();
     write(&journal.writer(), 2, 4);
@@ -247,20 +248,20 @@ fn reader_continues_behind_damage() {
             bad[at] ^= 4;
             fs::write(&first, &bad).unwrap();
             let mut reader = journal.reader(None, Some(Start::First));
-            let (mut got, mut told) = (Vec::new(), Vec::new());
+            let (mut got, mut errors) = (Vec::new(), Vec::new());
             while got.last() != Some(&30) {
                 match reader.try_recv() {
                     Ok(frame) => got.push(frame.unwrap().0.header.sequence),
-                    Err(e) => told.push((e.kind(), e.offset())),
+                    Err(e) => errors.push((e.kind(), e.offset())),
                 }
             }
-            assert_eq!(told, [(ErrorKind::Corrupt, Some(start as u64))], "record {lost}, byte {at}");
+            assert_eq!(errors, [(ErrorKind::Corrupt, Some(start as u64))], "record {lost}, byte {at}");
             assert_eq!(got, (1..=30).filter(|n| *n != lost).collect::<Vec<_>>());
-            // One who begins behind it is not concerned.
+            // The damage does not affect a reader that begins behind it.
             assert_eq!(read(&mut journal.reader(None, Some(Start::Sequence(lost + 1)))), list(lost + 1, 30));
         }
     }
-    // Its page.
+    // Damage to the segment's page.
     let mut bad = whole.clone();
     bad[100] ^= 1;
     fs::write(&first, &bad).unwrap();
@@ -271,7 +272,7 @@ fn reader_continues_behind_damage() {
     fs::write(&first, &whole).unwrap();
     fs::remove_file(journal.path(&segment_name(31))).unwrap();
     fs::remove_file(journal.path("committed")).unwrap();
-    // Cut off at the end, and gone as a whole.
+    // The segment is truncated, and then missing.
     fs::write(&first, &whole[..whole.len() - record]).unwrap();
     for gone in [false, true] {
         if gone {
@@ -321,13 +322,13 @@ fn reader_starts_at_any_number_across_segments() {
     write(&writer, 41, 45);
     assert_eq!(read(&mut ahead), [43, 44, 45]);
     drop(writer);
-    // Killed between making a segment and writing to it.
+    // As after a kill between making a segment and writing to it.
     let last = *journal.segments().last().unwrap();
     let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
     let (_, page) = folder.segment(last, false).unwrap().unwrap();
     folder.make_segment(super::folder::Segment { first: 46, ..page }).unwrap();
-    for word_is_there in [true, false] {
-        if !word_is_there {
+    for has_word in [true, false] {
+        if !has_word {
             fs::remove_file(journal.path("committed")).unwrap();
         }
         assert_eq!(journal.reader(None, None).latest().unwrap().unwrap().0.header.sequence, 45);
@@ -375,7 +376,7 @@ fn named_reader_resumes_where_it_stopped() {
         for i in 0..3 {
             let (frame, _) = reader.try_recv().unwrap().unwrap();
             assert_eq!(frame.header.sequence, next + i, "round {round}");
-            // Looked ahead to, and passed on: only the one before the last is done with.
+            // The caller reads ahead: only the record before the last one is consumed.
             reader.consumed((next + i).saturating_sub(1)).unwrap();
         }
         next += 2;
@@ -384,7 +385,7 @@ fn named_reader_resumes_where_it_stopped() {
     drop(writer);
     let mut other = journal.reader(Some("other"), Some(Start::Sequence(40)));
     assert_eq!(read(&mut other), list(40, 44));
-    // Whichever of the two places is torn, the other stands.
+    // If either block is torn, the other one counts.
     for at in [0u64, 512] {
         let file = journal.path("logger.consumer");
         let good = fs::read(&file).unwrap();
@@ -415,7 +416,7 @@ fn retention_by_size_deletes_segments_and_reports_lagged() {
     let left = journal.segments();
     let size: u64 = left.iter().map(|s| fs::metadata(journal.path(&segment_name(*s))).unwrap().len()).sum();
     assert!(left[0] > 30 && size <= bytes + PAGE + 1000, "{left:?} {size}");
-    // What it holds open it still reads; then it is told what it missed, once.
+    // It still reads its open segment; then the number of missed records is reported once.
     let mut read_so_far = 1;
     let missed = loop {
         match slow.try_recv() {
@@ -423,7 +424,7 @@ fn retention_by_size_deletes_segments_and_reports_lagged() {
                 read_so_far += 1;
                 assert_eq!(frame.header.sequence, read_so_far);
             }
-            Ok(None) => panic!("nothing was told"),
+            Ok(None) => panic!("no missed records were reported"),
             Err(e) => break (e.kind(), e.missed().unwrap()),
         }
     };
@@ -443,7 +444,7 @@ fn retention_by_age_and_by_slowest_consumer() {
     let with = |retention| Shape { segment_bytes: Some(PAGE + 1000), retention, ..Shape::default() };
     write(&journal.short(), 1, 30);
     drop(journal.writer_with(with(Retention { consumed: true, ..Retention::default() })).unwrap());
-    assert_eq!(journal.segments()[0], 1, "while there is no consumer, nothing goes");
+    assert_eq!(journal.segments()[0], 1, "without a consumer, nothing is deleted");
     for (name, count) in [("fast", 25), ("slow", 12)] {
         let mut reader = journal.reader(Some(name), None);
         for _ in 0..count {
@@ -508,7 +509,7 @@ fn reader_is_woken_by_commits_only() {
     let mut other = journal.reader(Some("other"), None);
     assert_eq!(read(&mut other), [1]);
     other.consumed(u64::MAX).unwrap();
-    assert!(asleep(&reader), "another reader's place is not this one's business");
+    assert!(asleep(&reader), "another reader's position wakes this one");
     drop(writer);
     fs::remove_dir_all(journal.around.path().join("x.journal")).unwrap();
     assert!(!asleep(&reader) && reader.park().unwrap());
@@ -522,7 +523,7 @@ fn journal_with_missing_segments_is_not_recreated() {
     fs::remove_file(journal.path(&segment_name(1))).unwrap();
     let error: Error = journal.writer_with(Shape::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    // An empty directory is one that somebody made for a journal.
+    // An empty directory counts as prepared for a journal.
     fs::remove_file(journal.path("committed")).unwrap();
     write(&journal.writer(), 1, 1);
 }

@@ -1,14 +1,14 @@
 //! The one writer of a journal: any number of threads append at once, and share each sync (group
 //! commit).
 //!
-//! A thread that finds no round running takes what waits, its own message among it, writes and
-//! syncs all of it, and wakes the others. What arrives meanwhile waits for the next round, which
-//! one of them runs. So no message waits for a timer, and a round holds as many messages as arrived
-//! during the one before.
+//! A thread that finds no round running takes the waiting messages, its own among them, writes and
+//! syncs all of them, and wakes the others. Messages that arrive in the meantime wait for the next
+//! round, which one of them runs. So no message waits for a timer, and a round has as many messages
+//! as arrived during the one before.
 //!
 //! Locks: `queue` is held for a few instructions; `log` is held by the thread that runs a round,
-//! for the time of a write and a sync. A thread that waits sleeps on `round_ended`; there is no
-//! deadline for that, because a system call on a disk has none that could be kept.
+//! for the time of a write and a sync. A waiting thread sleeps on `round_ended` without a deadline,
+//! because a system call on a disk has none that could be kept.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ use crate::transport::owner::OwnerRecord;
 use crate::transport::place::{Access, Place};
 use crate::value::Map;
 
-/// What the options give about a journal that is written.
+/// The options of a journal that is opened for writing.
 #[derive(Clone, Debug, Default)]
 pub struct WriterOptions {
     /// The writer's name.
@@ -34,27 +34,27 @@ pub struct WriterOptions {
     pub session: u64,
     /// Who may open the files.
     pub access: Access,
-    /// How the journal is cut, and what it keeps.
+    /// The division into segments and the retention.
     pub shape: Shape,
-    /// What listings show beside it.
+    /// The additional fields of the owner record, for listings.
     pub owner_record: Map,
 }
 
 /// The one writer of a journal. It holds the lock of the name as long as it lives.
 #[derive(Debug)]
 pub struct Writer {
-    /// What waits for the next round.
+    /// The messages that wait for the next round.
     queue: Mutex<Queue>,
     /// Notified when a round has ended.
     round_ended: Condvar,
     /// The log, used by the thread that runs a round.
     log: Mutex<Log>,
-    /// The record of who writes it, for listings; removed with this value.
+    /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
-/// The messages that wait, with the places for their outcomes.
+/// The waiting messages, with the places for their outcomes.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Vec<(Draft, Arc<Outcome>)>,
@@ -62,7 +62,7 @@ struct Queue {
     is_running: bool,
 }
 
-/// Where a thread finds what became of its message: its number, or why it is not in the journal.
+/// The outcome of a thread's message: its number, or the reason why it is not in the journal.
 type Outcome = Mutex<Option<Result<u64>>>;
 
 impl Writer {
@@ -75,7 +75,7 @@ impl Writer {
         Writer::open_once(place, writer_options).map_err(|e| place.denied("write", e))
     }
 
-    /// The same, before its errors are given the journal's path.
+    /// As [`Writer::open`], before its errors are given the journal's path.
     fn open_once(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
         if let Some(origin) = origin::read(place)? {
             let text = format!(
@@ -115,7 +115,7 @@ impl Writer {
     }
 
     /// Appends several messages in order with one sync. Returns how many are on the disk now, and
-    /// why those behind them are not.
+    /// the error of the next one.
     pub fn append_many(&self, bodies: impl Iterator<Item = (Encoding, Bytes)>) -> (usize, Result<()>) {
         let drafts = bodies.enumerate().map(|(at, (encoding, body))| {
             let draft = Draft { follows: at > 0, ..Draft::new(encoding, body) };
@@ -151,28 +151,29 @@ impl Writer {
                 queue = self.queue();
                 continue;
             }
-            // Ends with the round that is under way: a system call on a disk, which has no deadline that could be kept.
+            // Ends with the current round: a system call on a disk has no deadline that could be
+            // kept.
             queue = self.round_ended.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The queue; a panic of another thread leaves it usable.
+    /// Returns the queue; a panic of another thread leaves it usable.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The log, waiting for the round that uses it.
+    /// Returns the log, waiting for the round that uses it.
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the last message.
+    /// Returns the number of the last message.
     #[cfg(test)]
     pub fn last(&self) -> u64 {
         self.log().committed().sequence
     }
 
-    /// How many named readers read the journal now.
+    /// Returns how many named readers read the journal now.
     pub fn live_consumers(&self) -> Result<usize> {
         let log = self.log();
         let mut live = 0;
@@ -188,7 +189,7 @@ impl Writer {
     }
 }
 
-/// The outcome of a message, once it is known.
+/// Returns the outcome of a message, once it is known.
 fn take_outcome(slot: &Outcome) -> Option<Result<u64>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

@@ -1,5 +1,5 @@
-//! What the bytes of a plain link mean: the trait that the layer above implements, and how the
-//! bytes are divided.
+//! The meaning of the bytes of a plain link: the trait that the layer above implements, and the
+//! division of the bytes.
 //!
 //! This file is below both halves, so that neither of them uses the module that joins them.
 //! JSON-RPC 2.0 and JSON lines are the dialects that exist (`channel/jsonrpc`).
@@ -15,15 +15,15 @@ use crate::frame::{Incoming, Outgoing};
 /// Translates between the lines of a link and the frames of the layers above. Both halves share it,
 /// so it guards its own state.
 pub trait Dialect: Send + Sync {
-    /// Appends the frames that a line stands for: none, one or several. `line` is an error where
-    /// the line could not be read.
+    /// Appends the frames of a line: none, one or several. `line` is an error where the line could
+    /// not be read.
     ///
     /// # Errors
-    /// Those of this line alone; the link goes on.
+    /// Those of this line alone; the link continues.
     fn decode_line(&self, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -> Result<()>;
 
-    /// Returns the line that stands for a frame, without its end; `None` where there is nothing to
-    /// send, or not yet. May be called again with the same frame until it is sent.
+    /// Returns the line of a frame, without its end; `None` where there is nothing to send, or not
+    /// yet. May be called again with the same frame until it is sent.
     fn encode_frame(&self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>>;
 
     /// Notes that the frame was sent, or that there was nothing to send for it.
@@ -33,7 +33,7 @@ pub trait Dialect: Send + Sync {
     fn refuse_hello(&self) -> Vec<u8>;
 }
 
-/// How the bytes of a plain link are divided.
+/// The division of the bytes of a plain link.
 #[derive(Clone)]
 pub enum Division {
     /// Into lines, which this dialect translates.

@@ -1,9 +1,9 @@
 //! Bytes into lines.
 //!
-//! A line that is longer than one read is memory that a peer holds for as long as it likes, so it
-//! is kept in a `Partial`, which counts it with all other incomplete messages. A line over the
-//! limit is skipped to its end and reported once. No byte is searched twice for a newline, however
-//! few arrive at a time.
+//! A peer can hold the memory of a line that is longer than one read for as long as it likes, so
+//! such a line is kept in a `Partial`, which counts it with all other incomplete messages. A line
+//! over the limit is skipped to its end and reported once. No byte is searched twice for a newline,
+//! however few arrive at a time.
 
 use bytes::Bytes;
 
@@ -14,28 +14,28 @@ use crate::transport::partial::Partial;
 /// Space for one read, in bytes.
 const STEP: usize = 64 << 10;
 
-/// Bytes that have arrived, and where the next line begins in them. Owned by the receiving half.
+/// Received bytes, and where the next line begins in them. Owned by the receiving half.
 pub struct Lines {
-    /// What was read, and room behind it.
+    /// The received bytes, and room behind them.
     buffer: Vec<u8>,
     /// Where the next line begins ...
     start: usize,
     /// ... and where the bytes that have arrived end.
     end: usize,
-    /// Up to here there is no newline.
+    /// Before this offset there is no newline.
     searched: usize,
     /// The longest line in bytes, its end not counted.
     limit: usize,
-    /// What has arrived of a line that is longer than one read; it goes on at `start`.
+    /// The received part of a line that is longer than one read; it continues at `start`.
     long: Option<Partial>,
     /// The peer that long lines count against; determined at the first of them.
     sender: Option<PeerIdentity>,
-    /// Whether the bytes up to the next newline belong to a line that was reported already.
+    /// Whether the bytes up to the next newline belong to a line that was already reported.
     skipping: bool,
 }
 
 impl Lines {
-    /// Lines of at most so many bytes, their end not counted.
+    /// Returns an empty buffer for lines of at most so many bytes, their end not counted.
     pub fn new(limit: u64) -> Lines {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Lines {
@@ -50,7 +50,7 @@ impl Lines {
         }
     }
 
-    /// Returns space for the next read; [`Lines::filled`] says how much of it was used.
+    /// Returns space for the next read; [`Lines::filled`] then takes the number of bytes read.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -68,7 +68,7 @@ impl Lines {
         self.end += count;
     }
 
-    /// Returns what has arrived and was not returned yet, of lines that are not long.
+    /// Returns the received bytes that were not returned yet, of lines that are not long.
     pub fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -83,7 +83,7 @@ impl Lines {
     ///
     /// # Errors
     /// `TooLarge` or `OutOfMemory` once for a line that is skipped; `Disconnected` where the budget
-    /// took a long line away: then nothing that follows may be returned.
+    /// took a long line: then nothing that follows may be returned.
     pub fn next(&mut self, sender: &dyn Fn() -> PeerIdentity) -> Option<Result<Bytes>> {
         loop {
             let found = self.buffer[self.searched..self.end].iter().position(|byte| *byte == b'\n');
@@ -104,7 +104,7 @@ impl Lines {
         }
     }
 
-    /// Returns what stands behind the last newline once the stream has ended.
+    /// Returns the bytes behind the last newline once the stream has ended.
     pub fn last(&mut self) -> Option<Result<Bytes>> {
         let line = self.start..self.end;
         (self.start, self.searched) = (self.end, self.end);
@@ -128,7 +128,7 @@ impl Lines {
         }
     }
 
-    /// Keeps what has arrived of a line whose end has not.
+    /// Keeps the received part of a line that is incomplete.
     fn keep_half(&mut self, sender: &dyn Fn() -> PeerIdentity) -> Result<()> {
         if self.skipping {
             self.start = self.end;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn however_the_bytes_come_the_lines_are_the_same() {
+    fn lines_do_not_depend_on_the_division_of_reads() {
         let text = b"one\r\n\n  \t\r\ntwo\nthree \xc3\xa9\n\r\nover the limit is this\nlast but one\n0123456789ab\r\nrest";
         let whole = feed(&mut Lines::new(12), text);
         let expected = ["one", "two", "three \u{e9}", "TooLarge", "last but one", "0123456789ab"];
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_never_ends_is_told_once_and_takes_no_memory() {
+    fn endless_line_is_reported_once_and_takes_no_memory() {
         let mut lines = Lines::new(1000);
         let mut given = Vec::new();
         for _ in 0..100 {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn long_line_is_the_same_however_it_comes_and_ends() {
+    fn long_line_does_not_depend_on_the_division_of_reads() {
         for length in [STEP - 1, STEP, STEP + 1, 2 * STEP, 5 * STEP + 7] {
             for end in ["\n", "\r\n"] {
                 let mut lines = Lines::new(length as u64);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_long_line_is_counted_with_messages_that_have_come_in_part() {
+    fn part_of_a_long_line_counts_as_an_incomplete_message() {
         let mut lines = Lines::new(64 << 20);
         assert_eq!(feed(&mut lines, &vec![b'x'; 3 << 20]), Vec::<String>::new());
         assert_eq!(lines.long.as_ref().map(Partial::have), Some(3 << 20));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_at_the_end_of_the_stream_is_no_line() {
+    fn too_long_line_at_the_end_of_the_stream_is_refused() {
         let mut lines = Lines::new(4);
         assert_eq!(feed(&mut lines, b"too long"), ["TooLarge"]);
         assert!(lines.last().is_none());

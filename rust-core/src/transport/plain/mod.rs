@@ -1,12 +1,12 @@
-//! Plain framing, for programs without Linkspan: one JSON text per line, or bytes as they come.
+//! Plain framing, for programs without Linkspan: one JSON text per line, or raw bytes.
 //!
-//! There is no header, no hello and no session. A [`Dialect`], which the layer above brings along,
+//! There is no header, no hello and no session. A [`Dialect`], which the layer above provides,
 //! translates between lines and frames, so that the layers above see the same frames as on every
 //! other link, and this module never parses a line.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | what a line means, and whether there are lines | `dialect` |
+//! | the meaning of a line, and the division into lines | `dialect` |
 //! | bytes into lines | `lines` |
 //! | the two halves of a link | `send`, `receive` |
 

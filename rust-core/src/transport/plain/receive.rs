@@ -1,8 +1,8 @@
 //! The receiving half of a plain link: reads bytes, divides them, and lets the dialect decode
 //! lines.
 //!
-//! Errors of one line are returned and the next call goes on behind it; the end of the stream, or a
-//! program that begins in Linkspan's own framing, ends the link.
+//! Errors of one line are returned, and the next call continues with the next line; the end of the
+//! stream, or a program that begins in Linkspan's own framing, ends the link.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
@@ -26,7 +26,7 @@ pub struct PlainRx {
     stream: Stream,
     /// How bytes become frames.
     mode: Mode,
-    /// Why nothing more will come; every later call returns it.
+    /// The reason why the link is over; every later call returns it.
     over: Option<Error>,
     /// Whether the peer itself has closed its side, so that a last line without a newline is
     /// complete.
@@ -39,7 +39,7 @@ enum Mode {
     Lines {
         /// The lines, of which the last may be incomplete.
         lines: Lines,
-        /// What they mean.
+        /// The meaning of the lines.
         dialect: Arc<dyn Dialect>,
         /// Frames of a line that were not returned yet.
         ready: VecDeque<Incoming>,
@@ -73,7 +73,7 @@ impl PlainRx {
     /// Returns the next frame; see the transport contract.
     ///
     /// # Errors
-    /// `Malformed` and `TooLarge` concern one line, and the next call goes on behind it.
+    /// `Malformed` and `TooLarge` concern one line, and the next call continues behind it.
     /// `Disconnected` and `VersionMismatch` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         loop {
@@ -140,15 +140,15 @@ impl PlainRx {
         }
         if looked == MAGIC.len() {
             lines.discard(count);
-            // It reads one answer and closes. Where there is no room for it, our closing says
-            // enough.
+            // It reads one answer and closes. Where there is no room for the answer, closing the
+            // connection is enough.
             let _ = self.stream.write_bytes(&dialect.refuse_hello());
             let text = "the peer begins in Linkspan's own framing and this side has framing=\"lines\"; give both the same";
             self.over = Some(Error::new(ErrorKind::VersionMismatch, text));
         }
     }
 
-    /// Returns whether a frame or an error is there, which the descriptor does not show.
+    /// Returns whether a frame or an error is buffered, which the descriptor does not show.
     pub fn park(&mut self) -> bool {
         let is_ready = match &mut self.mode {
             Mode::Lines { lines, ready, .. } => !ready.is_empty() || lines.has_line(),
@@ -157,7 +157,7 @@ impl PlainRx {
         is_ready || self.over.is_some() || self.stream.holds_bytes()
     }
 
-    /// Returns what to sleep on.
+    /// Returns the descriptor to sleep on.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.readable().0
     }

@@ -1,9 +1,9 @@
 //! The sending half of a plain link: lets the dialect encode a frame as a line, and writes it.
 //!
 //! Requests and messages to a peer that has closed its side are refused, because no reply could
-//! arrive. In a named pipe, which many programs may write at the same time, a line goes in one
-//! write or is refused, and a reply that finds no room is dropped and counted, since perhaps nobody
-//! ever reads it.
+//! arrive. In a named pipe, which many programs may write at the same time, a line is sent in one
+//! write or refused, and a reply that finds no room is dropped and counted, since there may be no
+//! reader.
 
 use std::os::fd::BorrowedFd;
 
@@ -31,7 +31,7 @@ pub struct PlainTx {
     atomic_write_size: Option<usize>,
     /// Replies that found no room and were dropped, since the last [`PlainTx::take_lost`].
     lost: u64,
-    /// Whether this side connected, and the peer is to reply.
+    /// Whether this side connected, and the peer has to reply.
     dialled: bool,
 }
 
@@ -109,7 +109,7 @@ impl PlainTx {
                 self.stream.end_writing();
                 return Ok(None);
             }
-            // A peer without Linkspan does not know these.
+            // A peer without Linkspan does not support these.
             Kind::Ack | Kind::Hello | Kind::Command | Kind::Event => return Ok(None),
         }
         match &self.division {
@@ -129,8 +129,8 @@ impl PlainTx {
         }
     }
 
-    /// Returns whether a frame is dropped where there is no room: a reply in a pipe that perhaps
-    /// nobody reads.
+    /// Returns whether a frame is dropped where there is no room: a reply in a pipe that may have
+    /// no reader.
     fn is_dispensable(&self, frame: &Outgoing<'_>) -> bool {
         self.atomic_write_size.is_some()
             && !self.dialled
@@ -142,7 +142,7 @@ impl PlainTx {
         std::mem::take(&mut self.lost)
     }
 
-    /// Tells the dialect that the frame was sent.
+    /// Notes to the dialect that the frame was sent.
     fn note_sent(&self, frame: &Outgoing<'_>) {
         if let Division::Lines(dialect) = &self.division {
             dialect.frame_sent(frame);

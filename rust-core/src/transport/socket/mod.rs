@@ -7,9 +7,9 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | frames into bytes | `send`; the rest of a frame that a deadline cut off: `rest` |
+//! | frames into bytes | `send`; the rest of a partly sent frame: `rest` |
 //! | bytes into frames | `receive` |
-//! | when the peer was last active | `peer_activity` |
+//! | the time of the peer's last activity | `peer_activity` |
 
 mod peer_activity;
 mod receive;

@@ -1,5 +1,6 @@
-//! When the peer was last active. Over TCP each message begins with a system call that asks whether
-//! the peer has closed the connection; a peer that sent something a moment ago need not be checked.
+//! The time of the peer's last activity. Over TCP each message begins with a system call that
+//! checks whether the peer has closed the connection; a peer that has just sent something need not
+//! be checked.
 //!
 //! The receiving half writes the time, the sending half reads it. The accesses are relaxed: the
 //! value only decides about a check, and a stale one costs a system call, or delays the discovery
@@ -25,7 +26,7 @@ impl PeerActivity {
         self.0.store(Timestamp::now().0, Ordering::Relaxed);
     }
 
-    /// Notes that the link has ended, or that the peer is not to be relied on.
+    /// Notes that the link has ended, or that the peer must be checked.
     pub fn clear(&self) {
         self.0.store(i64::MIN, Ordering::Relaxed);
     }

@@ -2,8 +2,8 @@
 //!
 //! A frame that fits into the buffer of 64 KiB is copied out of it; several can arrive with one
 //! read. A longer frame gets memory of its own, into which the rest is read directly and which
-//! `partial` counts. A frame over the limit is read and dropped, and the link goes on; after a
-//! frame with an invalid header nothing can be found any more, so the link ends.
+//! `partial` counts. A frame over the limit is read and dropped, and the link goes on; after an
+//! invalid header the start of the next frame is unknown, so the link ends.
 //!
 //! The peer's process can end while a child of it keeps the socket open, so before each sleep one
 //! check of the pidfd is due (`probe_due`).
@@ -48,15 +48,15 @@ pub struct StreamRx {
     /// Whether the peer's process is to be checked once there is nothing to read; set before each
     /// sleep.
     probe_due: bool,
-    /// Polls in a row that found nothing without a sleep before.
+    /// Consecutive polls that found nothing, without a sleep before.
     empty_polls: u32,
-    /// Polls that were left out because of that.
+    /// Polls that were skipped because of that.
     spared: u32,
     /// Whether the last read took everything that the kernel had.
     emptied: bool,
-    /// Why nothing more will come; every later call returns it.
+    /// The reason why the link is over; every later call returns it.
     over: Option<Error>,
-    /// When bytes came last, for the sending half.
+    /// The time of the last bytes, for the sending half.
     activity: Arc<PeerActivity>,
 }
 
@@ -89,7 +89,7 @@ impl StreamRx {
         }
     }
 
-    /// Returns when the peer was last active, for the sending half.
+    /// Returns the peer's activity, for the sending half.
     pub fn activity(&self) -> &Arc<PeerActivity> {
         &self.activity
     }
@@ -237,7 +237,7 @@ impl StreamRx {
         }
     }
 
-    /// Compares a body with its check sum, where the sender gave one. A wrong one ends the link,
+    /// Compares a body with its checksum, where the sender gave one. A wrong one ends the link,
     /// because other bytes may be damaged, too.
     fn check(&mut self, frame: Incoming) -> Result<Incoming> {
         let header = &frame.header;
@@ -260,8 +260,8 @@ impl StreamRx {
         Ok(fds[0].revents().contains(PollFlags::IN))
     }
 
-    /// Returns whether a poll would probably find nothing, as the last ones did. Every 16th time it
-    /// is tried all the same, to notice a change.
+    /// Returns whether a poll would probably find nothing, as the last ones did. Every 16th poll is
+    /// made all the same, to notice a change.
     pub fn is_likely_empty(&mut self) -> bool {
         const OF_LATE: u32 = 2;
         const PROBE: u32 = 16;
@@ -298,7 +298,8 @@ impl StreamRx {
         whole <= first.len() as u64 || header.body > self.limit || whole > self.buffer.len() as u64
     }
 
-    /// Returns what to sleep on: the connection, and what signals that the peer has ended.
+    /// Returns the descriptors to sleep on: the connection, and the one that signals that the peer
+    /// has ended.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let process = self.process.as_ref().map(|p| p.as_fd());
         std::iter::once(self.stream.readable().0).chain(self.stream.liveness()).chain(process)

@@ -1,5 +1,5 @@
-//! The rest of a message that a deadline left half sent. The message counts as sent, so the rest
-//! has to be written whatever its sender does next.
+//! The rest of a message that was sent in part when a deadline passed. The message counts as sent,
+//! so the rest has to be written whatever its sender does next.
 //!
 //! Usually the next call of the sender writes it. Where the program may never send again, a thread
 //! waits for room and writes it; both take the same lock for each write, so no byte is written
@@ -14,7 +14,7 @@ use crate::transport::stream::Stream;
 
 /// Bytes that are still to be written; shared with the thread, if there is one.
 pub struct Rest {
-    /// The bytes, and how many the kernel has.
+    /// The bytes, and how many of them the kernel has.
     unwritten: Arc<Mutex<Unwritten>>,
     /// Whether the thread runs.
     has_thread: bool,
@@ -46,7 +46,7 @@ impl Unwritten {
 }
 
 impl Rest {
-    /// A rest of these bytes.
+    /// Returns a rest of these bytes.
     pub fn new(bytes: Vec<u8>) -> Rest {
         Rest { unwritten: Arc::new(Mutex::new(Unwritten { bytes, written: 0 })), has_thread: false }
     }

@@ -29,25 +29,25 @@ const SHORT: usize = 4 << 10;
 /// The sending half; used by one thread at a time.
 pub struct StreamTx {
     stream: Stream,
-    /// Whether each body is sent with its check sum: where bytes leave this machine's memory.
+    /// Whether each body is sent with its checksum: where bytes leave this machine's memory.
     checked: bool,
-    /// The check sum of the body under way, which may take many writes.
+    /// The checksum of the body under way, which may take many writes.
     check: u32,
     /// Bytes of the frame under way that the kernel has; 0 between frames.
     progress: usize,
     /// The rest of an adopted frame.
     rest: Option<Rest>,
-    /// When the peer was last active; `None` without a receiving half.
+    /// The time of the peer's last activity; `None` without a receiving half.
     activity: Option<Arc<PeerActivity>>,
 }
 
 impl StreamTx {
-    /// Sends over this stream, with `checked` with a check sum of each body.
+    /// Sends over this stream, with `checked` with a checksum of each body.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
         StreamTx { stream, checked, check: 0, progress: 0, rest: None, activity: None }
     }
 
-    /// The same with the activity that a receiving half notes.
+    /// The same with the peer's activity, which a receiving half notes.
     pub fn beside(self, activity: Arc<PeerActivity>) -> StreamTx {
         StreamTx { activity: Some(activity), ..self }
     }
@@ -103,8 +103,7 @@ impl StreamTx {
                 None => return Ok(Sent::Part),
             }
         }
-        // What a buffer of this process holds is not sent yet, so the frame stays the one under
-        // way.
+        // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
         if !self.stream.flush()? {
             return Ok(Sent::Part);
         }
@@ -115,7 +114,7 @@ impl StreamTx {
     /// Sends several short frames with one write; see
     /// [`Tx::try_send_many`](crate::transport::Tx::try_send_many).
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        // TLS buffers what it accepts, so how many frames were sent could not be said.
+        // TLS buffers what it accepts, so the number of sent frames would be unknown.
         if self.progress > 0 || !self.stream.writes_reach_kernel() || !self.flush()? {
             return Ok(0);
         }
@@ -150,10 +149,10 @@ impl StreamTx {
         Ok(whole)
     }
 
-    /// Returns whether the peer need not be checked before this frame, because it was active a
-    /// moment ago. If it has ended since, the next frame notices it, and this one is sent again
-    /// with what was not acknowledged, or no peer was there to read it. A request that may run only
-    /// once is never sent again, so before it the peer is always checked.
+    /// Returns whether the peer need not be checked before this frame, because it was just active.
+    /// If it has ended since, the next frame finds that, and this one is sent again with all
+    /// unacknowledged ones; or no peer was there to read it. A request that may run only once is
+    /// never sent again, so before it the peer is always checked.
     fn was_recently_active(&self, header: &Header) -> bool {
         let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;
         // Frames without a message carry no time.
@@ -204,7 +203,7 @@ impl StreamTx {
     }
 }
 
-/// Returns the frame with the check sum of its body in its header.
+/// Returns the frame with the checksum of its body in its header.
 fn seal<'a>(frame: &Outgoing<'a>, check: u32) -> Outgoing<'a> {
     let mut sealed = *frame;
     sealed.header.flags |= flags::BODY_CHECKED;

@@ -1,14 +1,13 @@
-//! The names in a directory that were not dealt with yet, in order, and what wakes the half that
+//! The unprocessed names in a directory, in order, and the descriptors that wake the half that
 //! waits for more.
 //!
-//! inotify reports new names; where the file system does not report what other machines do, a timer
-//! rescans the directory. At most 16,384 names are held in memory: beyond that the directory itself
-//! is the queue, and is read again when the names in memory are used up. So a user who puts
+//! inotify reports new names; where the file system does not report changes by other machines, a
+//! timer rescans the directory. At most 16,384 names are held in memory: beyond that the directory
+//! itself is the queue, and is read again when the names in memory are used up. So a user who puts
 //! millions of files there costs time, and no memory.
 //!
-//! Use: `refresh` takes in what is new, `pop` returns the first name; the caller deals with that
-//! file, or gives it back (`retry`) or defers it (`defer`, for a file that cannot be read just
-//! now).
+//! `refresh` takes in new names, `pop` returns the first name; the caller processes that file, or
+//! gives it back (`retry`) or defers it (`defer`, for a file that cannot be read now).
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -30,7 +29,7 @@ use crate::sys::inotify::{News, Watch, WatchFlags};
 const RESCAN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// File systems whose files change on other machines, or by programs that the kernel does not see,
-/// by the numbers that `statfs` gives.
+/// by their `statfs` numbers.
 const WITHOUT_EVENTS: [u32; 9] = [
     0x6969,      // NFS
     0xff53_4d42, // CIFS
@@ -43,24 +42,23 @@ const WITHOUT_EVENTS: [u32; 9] = [
     0x0bd0_0bd0, // Lustre
 ];
 
-/// The most names in memory. There may be more in the directory; those behind the last one are read
-/// from there in turn.
+/// The most names in memory. Names behind the last of them are read from the directory in turn.
 const MAX_PENDING: usize = 16_384;
-/// How long a file is left alone that cannot be read just now.
+/// The delay until a file that could not be read is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How often it is tried again. The kernel breaks a lease after 45 seconds
+/// The number of retries. The kernel breaks a lease after 45 seconds
 /// (`/proc/sys/fs/lease-break-time`), so a minute is enough.
 const MAX_RETRIES: u32 = 60;
 /// The most files that are deferred at one time.
 const MAX_DEFERRED: usize = 256;
 
-/// The names that wait to be dealt with. One thread at a time uses it: the receiving half.
+/// The names that wait to be processed. One thread at a time uses it: the receiving half.
 pub struct Arrivals {
     /// Reports new names, and the end of the directory.
     watch: Watch,
     /// A timer that runs on file systems without events, and while a file is deferred.
     timer: OwnedFd,
-    /// Whether the file system does not report what others do.
+    /// Whether the file system does not report changes by others.
     lacks_events: bool,
     /// Whether the timer runs for deferred files.
     is_armed: bool,
@@ -70,18 +68,18 @@ pub struct Arrivals {
     beyond: Option<String>,
     /// Files that could not be read, and how often they were deferred.
     deferred: HashMap<String, u32>,
-    /// Which names count, as a function of the name and of `whose`.
+    /// The filter of names, a function of the name and of `whose`.
     wanted: fn(&str, &str) -> bool,
-    /// The client for which the files are; empty where all are for the reader.
+    /// The client that the files are for; empty where all are for the reader.
     whose: String,
 }
 
 impl Arrivals {
-    /// The names in this directory, and what comes later: those that `wanted` selects, because they
-    /// belong to `whose`.
+    /// Returns the names in this directory, and later ones: those that `wanted` selects, because
+    /// they belong to `whose`.
     pub fn new(folder: &Folder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
         // A file that was written in place is tried again once it is closed. A file that was made
-        // without a name is closed after it has got one, and nobody is to be woken for that
+        // without a name is closed after it has got one, which must not wake the reader
         // (`EXCL_UNLINK`).
         let what = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
@@ -115,7 +113,7 @@ impl Arrivals {
         self.watch.also(&layout.kernel_path(), what, doing)
     }
 
-    /// Takes in the names in the directory, or those behind the name `behind`.
+    /// Adds the names in the directory, or those behind the name `behind`.
     fn read(&mut self, folder: &Folder, behind: Option<&str>) -> Result<()> {
         self.beyond = None;
         folder.each_name(|name| {
@@ -126,7 +124,7 @@ impl Arrivals {
         })
     }
 
-    /// Takes in a name, unless it is hidden, not wanted, or behind those in memory.
+    /// Adds a name, unless it is hidden, filtered out, or behind those in memory.
     fn add(&mut self, name: &str) {
         let is_in_turn = self.beyond.as_deref().is_none_or(|beyond| name <= beyond);
         if !is_in_turn || is_hidden(name) || !(self.wanted)(name, &self.whose) {
@@ -139,7 +137,7 @@ impl Arrivals {
         }
     }
 
-    /// Takes in what is new. True where the directory itself may have been removed. Never blocks.
+    /// Adds new names. True where the directory itself may have been removed. Never blocks.
     pub fn refresh(&mut self, folder: &Folder) -> Result<bool> {
         let News { names, overflown, gone, .. } = self.watch.take();
         let probe_due = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
@@ -170,12 +168,12 @@ impl Arrivals {
         Ok(self.pending.pop_first())
     }
 
-    /// Puts a name back: its file was not dealt with.
+    /// Puts a name back: its file was not processed.
     pub fn retry(&mut self, name: &str) {
         self.pending.insert(name.to_owned());
     }
 
-    /// Puts a name back in a second; false where that was done for a minute, or with too many
+    /// Puts a name back after a second; false where that was done for a minute, or with too many
     /// files.
     pub fn defer(&mut self, name: &str) -> Result<bool> {
         if !self.deferred.contains_key(name) && self.deferred.len() == MAX_DEFERRED {
@@ -194,19 +192,19 @@ impl Arrivals {
         Ok(true)
     }
 
-    /// Ends the deferring of a file that was dealt with, or has gone.
+    /// Stops deferring a file that was processed or removed.
     pub fn forget(&mut self, name: &str) {
         if !self.deferred.is_empty() {
             self.deferred.remove(name);
         }
     }
 
-    /// Whether no name waits.
+    /// Returns whether no name waits.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.beyond.is_none()
     }
 
-    /// The descriptors that become readable when [`Arrivals::refresh`] should be called.
+    /// Returns the descriptors that become readable when [`Arrivals::refresh`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watch.descriptors().into_iter().chain([self.timer.as_fd()])
     }
@@ -221,19 +219,19 @@ pub fn watch(folder: &Folder, what: WatchFlags) -> Result<Watch> {
     )
 }
 
-/// Whether the file system of a directory does not report what others do.
+/// Returns whether the file system of a directory does not report changes by others.
 pub fn lacks_events(folder: &Folder) -> Result<bool> {
     let facts = rustix::fs::fstatfs(folder)
         .doing(format_args!("asking for the file system of {}", folder.path().display()))?;
     Ok(lacks_events_kind(facts.f_type))
 }
 
-/// The same for a file system's number.
+/// As [`lacks_events`], for a file system's number.
 fn lacks_events_kind(kind: FsWord) -> bool {
     WITHOUT_EVENTS.iter().any(|silent| FsWord::from(*silent) == kind)
 }
 
-/// A timer that does not run.
+/// Returns a timer that does not run.
 fn timer() -> Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
         .doing("making a timer")
@@ -274,7 +272,7 @@ mod tests {
         arrivals.refresh(&folder).unwrap();
         let all: Vec<_> = std::iter::from_fn(|| arrivals.pop(&folder).unwrap()).collect();
         assert_eq!(all, ["a.json", "b.json", "c.json"]);
-        // Nobody is woken because the files were closed after they had got their names.
+        // No reader is woken because the files were closed after they had got their names.
         let quiet = arrivals.watch.take();
         assert!(quiet.names.is_empty(), "{quiet:?}");
     }
@@ -286,7 +284,7 @@ mod tests {
         let mut arrivals = Arrivals::new(&folder, json, "").unwrap();
         arrivals.lacks_events = true;
         set_timer(&arrivals.timer, RESCAN_INTERVAL, RESCAN_INTERVAL).unwrap();
-        // As if another machine had made it: the news of it is lost.
+        // As if another machine had made it: its event is lost.
         folder.put("a.json", b"").unwrap();
         arrivals.watch.drain();
         let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));

@@ -12,7 +12,7 @@ use super::name::is_hidden;
 use crate::error::Result;
 use crate::sys::inotify::{News, Watch, WatchFlags};
 
-/// What waits for one reader in one directory.
+/// The waiting files for one reader in one directory.
 pub struct Census {
     /// Reports files that are put and removed.
     watch: Watch,
@@ -20,9 +20,9 @@ pub struct Census {
     lacks_events: bool,
     /// The reader whose files count.
     who: String,
-    /// Which files count, as a function of the file's name and the reader.
+    /// The filter of files, a function of the file's name and the reader.
     counts: fn(&str, &str) -> bool,
-    /// A listing ends at so many files: anybody may have put millions there.
+    /// A listing ends at so many files: any user may have put millions there.
     most: u64,
     /// The files that count, with their bytes.
     files: HashMap<String, u64>,
@@ -65,7 +65,7 @@ impl Census {
         })
     }
 
-    /// Adds a file, or removes it where it is not there any more.
+    /// Adds a file, or removes it where it has gone.
     fn look_at(&mut self, folder: &Folder, name: &str) {
         if is_hidden(name) || !(self.counts)(name, &self.who) {
             return;
@@ -81,12 +81,13 @@ impl Census {
         self.bytes = self.bytes.saturating_sub(before.unwrap_or(0));
     }
 
-    /// Takes in what has changed.
+    /// Applies the changes since the last update.
     ///
     /// # Errors
     /// Those of listing a directory.
     pub fn update(&mut self, folder: &Folder) -> Result<()> {
-        // A listing that ended at the bound left files out, whose removal says nothing.
+        // A listing that ended at the bound left files out, so removals do not show the number of
+        // the rest.
         let was_cut = self.files.len() as u64 >= self.most;
         let News { names, overflown, .. } = self.watch.take_all();
         if overflown || self.lacks_events || was_cut && !names.is_empty() {
@@ -96,17 +97,17 @@ impl Census {
         Ok(())
     }
 
-    /// Whether it counts the files for this reader.
+    /// Returns whether it counts the files for this reader.
     pub fn is_of(&self, who: &str) -> bool {
         self.who == who
     }
 
-    /// How many files wait, and of how many bytes.
+    /// Returns how many files wait, and their bytes.
     pub fn totals(&self) -> (u64, u64) {
         (self.files.len() as u64, self.bytes)
     }
 
-    /// What to wait on until something changes.
+    /// Returns the watch to wait on until something changes.
     pub fn watch(&self) -> &Watch {
         &self.watch
     }

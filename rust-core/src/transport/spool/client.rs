@@ -3,8 +3,8 @@
 //!
 //! A request is remembered by its file name until an answer with the same name, or with `.error`
 //! behind it, appears. Numbers continue where the client stopped under this name, and never repeat
-//! one that is seen in the spool. An answer's file is removed as soon as it was read; a message
-//! from the server stays until it was consumed.
+//! one that is seen in the spool. An answer's file is removed as soon as it is read; a message from
+//! the server stays until it is consumed.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -31,7 +31,7 @@ use crate::transport::connectionless::ConnectOptions;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
-/// What the two halves share.
+/// The state that the two halves share.
 struct Client {
     /// This client's name and its file in `hello/`.
     presence: Presence,
@@ -65,8 +65,8 @@ pub struct ClientRx {
     extension: Bytes,
 }
 
-/// Makes the two halves of a client whose presence was just written; `before` is how far it had
-/// come.
+/// Makes the two halves of a client whose presence was just written; `before` is its earlier
+/// progress.
 pub fn join(
     layout: Arc<Layout>,
     presence: Presence,
@@ -91,7 +91,7 @@ pub fn join(
     Ok((tx, ClientRx { shared, arrivals, limit: connect_options.max_message_size, extension }))
 }
 
-/// The highest number in a directory from which newcomers count on.
+/// Returns the highest number in a directory from which new clients continue.
 pub fn highest(folder: &Folder) -> Result<u64> {
     let mut highest = 0;
     folder.each_name(|name| {
@@ -104,12 +104,12 @@ pub fn highest(folder: &Folder) -> Result<u64> {
     Ok(highest)
 }
 
-/// The name of the request that a file answers, or of the file itself.
+/// Returns the name of the request that a file answers, or of the file itself.
 fn request_name(name: &str) -> &str {
     name.strip_suffix(FAILED).unwrap_or(name)
 }
 
-/// Whether a file in `client/` is for this client.
+/// Returns whether a file in `client/` is for this client.
 pub fn is_for(name: &str, who: &str) -> bool {
     // Most files are for others, which the first comparison shows without parsing.
     name.get(DIGITS + 1..).is_some_and(|rest| rest.starts_with(who))
@@ -117,7 +117,7 @@ pub fn is_for(name: &str, who: &str) -> bool {
 }
 
 impl Client {
-    /// The state; a panic of another thread leaves it usable.
+    /// Locks the state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,7 +190,7 @@ impl ClientTx {
         }
     }
 
-    /// Waits until a file was consumed.
+    /// Waits until a file is consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.room.watch() {
             Some(watch) => wait_readable(waiting, &watch.descriptors()),
@@ -206,12 +206,12 @@ impl ClientTx {
         let Some(name) = name else { return };
         state.pending.remove(&name);
         drop(state);
-        // Where it was answered just now, the receiving half drops the answer. A request that
-        // cannot be removed is served, and its answer dropped.
+        // If it was just answered, the receiving half drops the answer. A request that cannot be
+        // removed is served, and its answer dropped.
         let _ = self.shared.layout.server.remove(&name);
     }
 
-    /// The descriptor that becomes readable when there may be room.
+    /// Returns the descriptor that becomes readable when there may be room.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.room.watch().map(|watch| watch.descriptors()[0])
     }
@@ -231,7 +231,7 @@ impl ClientRx {
             if self.shared.state().delivered.has_file(&name) {
                 continue;
             }
-            // Whatever fails, the file still exists, and is tried again.
+            // After any failure the file still exists, and is tried again.
             let taken = self.take(&name).inspect_err(|_| self.arrivals.retry(&name));
             if let Some(frame) = taken? {
                 return Ok(Some(frame));
@@ -266,8 +266,8 @@ impl ClientRx {
             Found::Nothing | Found::Other => return Ok(None),
             Found::File(Read { body, sent, .. }) => {
                 let limits = Limits::for_message(self.limit);
-                // Half a file is what a script is still copying from elsewhere; it is tried again
-                // once that is done.
+                // Half a file may be one that a script is still copying; it is tried again once
+                // that is done.
                 if reject::check(&body, encoding, &limits, false).is_err()
                     && layout.client.is_being_written(name)
                 {
@@ -289,8 +289,8 @@ impl ClientRx {
         };
         if is_answer {
             layout.client.remove(name)?;
-            // An answer that was read leaves no request behind for the next server, where the one
-            // that answered died in between. A script that serves removes requests itself.
+            // A read answer leaves no request behind for the next server, if the one that answered
+            // died in between. A script that serves removes requests itself.
             if pending.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
                 layout.server.remove(request)?;
             }
@@ -300,7 +300,7 @@ impl ClientRx {
             state.delivered.add(number, name.to_owned());
         }
         state.pending.remove(request);
-        // A number that is nobody's to count on from is that of one file alone.
+        // A number that is too large to continue from is used by one file alone.
         if number <= LARGEST_COUNTED {
             state.progress.used = state.progress.used.max(number);
             state.progress.consumed = state.progress.consumed.max(number);
@@ -321,18 +321,18 @@ impl ClientRx {
         self.shared.consumed_but(last);
     }
 
-    /// Whether there is something to receive after all.
+    /// Returns whether something has arrived in the meantime.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
 
-    /// The descriptors that wake an epoll set when `try_recv` should be called again.
+    /// Returns the descriptors that wake an epoll set when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.arrivals.descriptors().collect()
     }
 }
 
-/// The error for a file that cannot be taken.
+/// Returns the error for a file that cannot be taken.
 pub fn refused(found: Found, limit: u64) -> Error {
     match found {
         Found::TooLarge(size) => {

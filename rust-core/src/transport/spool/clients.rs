@@ -1,5 +1,5 @@
-//! Which clients a spool has: the files in `hello/`, and the locks that show which of their
-//! programs live.
+//! The clients of a spool: the files in `hello/`, and the locks that show which of their programs
+//! live.
 //!
 //! This module only reads the directory, so that a layout, a presence and a sweep can all use it.
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::lock;
 
-/// The server's file; no client may be called so.
+/// The name of the server's file; no client may have this name.
 pub const SERVER: &str = "server";
 
 /// Returns the clients that have a file, whether their processes live or not.

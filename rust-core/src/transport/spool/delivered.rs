@@ -1,7 +1,8 @@
-//! Messages that were delivered and not consumed yet: their files stay until they are.
+//! Messages that were delivered and not yet consumed, whose files stay until then.
 //!
 //! Each half of a spool's receiving side has one list, in the order of delivery. When the layer
-//! above says that messages up to a number were dealt with, their files are removed; a process that
+//! above reports that messages up to a number were processed, their files are removed; a process
+//! that
 //! dies before leaves them for its next incarnation, so each message is delivered at least once
 //! and, to one incarnation, at most once.
 
@@ -32,12 +33,12 @@ impl Delivered {
         self.order.push_back((number, None));
     }
 
-    /// Whether a message with this number is among them.
+    /// Returns whether a message with this number is among them.
     pub fn has_number(&self, number: u64) -> bool {
         self.order.iter().any(|(n, _)| *n == number)
     }
 
-    /// Whether a file was delivered and is not to be delivered again.
+    /// Returns whether a file was delivered and must not be delivered again.
     pub fn has_file(&self, name: &str) -> bool {
         self.names.contains(name)
     }

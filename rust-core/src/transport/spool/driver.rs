@@ -1,8 +1,8 @@
 //! The spool as a transport: its kind, and the traits of `transport::driver`.
 //!
-//! It is connectionless: there is no hello, and messages wait for readers that are not there yet.
-//! So listings, sweeping and removing an unused spool are part of the driver, because nobody else
-//! can be asked.
+//! It is connectionless: there is no hello, and messages wait for readers that may start later. So
+//! listings, sweeping and removing an unused spool are part of the driver, because there may be no
+//! process to ask.
 
 use super::{layout, listing, sweep};
 use crate::deadline::Waiting;
@@ -19,8 +19,8 @@ use crate::transport::place::Place;
 /// The driver of `spool:`; it has no state.
 pub struct Spool;
 
-/// What the layers above know of this transport; `because` is the reason that an error gives where
-/// a program asks for what a spool cannot do.
+/// The name and the capabilities; `because` is the reason in errors about operations that a spool
+/// does not support.
 static KIND: Kind = Kind {
     name: "spool",
     naming: Naming::NameOrPath,
@@ -60,7 +60,8 @@ impl Driver for Spool {
         layout::durable_place(endpoint)
     }
 
-    /// What the spool holds is for its next server; only what dead programs left is removed.
+    /// The messages are for the spool's next server; only other files of dead programs are
+    /// removed.
     fn sweep(&self, place: &Place, _begun: bool) -> Result<Swept> {
         sweep::sweep_unserved(place)
     }

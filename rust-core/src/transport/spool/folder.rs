@@ -4,8 +4,8 @@
 //! A file is made without a name (`O_TMPFILE`), filled, and linked into place; on file systems
 //! without that it is made under a hidden name and renamed without replacing another. So a reader,
 //! Linkspan or a script, never sees half of one. With `durable` the file and the directory are
-//! synced before the call returns. Reading opens without waiting for anybody: a pipe, a link or a
-//! leased file does not hold the reader up.
+//! synced before the call returns. Opening a file to read it never waits: a pipe, a link or a
+//! leased file does not block the reader.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -46,12 +46,12 @@ pub struct Read {
     pub owner: u32,
 }
 
-/// What a name leads to.
+/// The outcome of reading a name.
 #[derive(Debug)]
 pub enum Found {
     /// A file, read whole.
     File(Read),
-    /// Nothing, or nothing any more.
+    /// Nothing, or no longer anything.
     Nothing,
     /// Something else than a file: a directory, a pipe, a link.
     Other,
@@ -59,21 +59,21 @@ pub enum Found {
     TooLarge(u64),
     /// A file that this user may not read.
     Closed(Error),
-    /// A file that cannot be read just now: another program holds a lease on it, or its disk does
-    /// not answer.
+    /// A file that cannot be read now: another program holds a lease on it, or its disk does not
+    /// answer.
     Later(Error),
 }
 
-/// From this many bytes on, memory limits are checked before a file is written, because past them
-/// the kernel kills.
+/// From this many bytes on, memory limits are checked before a file is written, because beyond them
+/// the kernel kills the process.
 const CHECKED_FROM: usize = 1 << 20;
 
 /// The most names that are held in memory at once.
 const MAX_NAMES: usize = 1 << 16;
 
-/// Whether the file system, or the kernel, cannot make files without a name; found once.
+/// Whether the file system, or the kernel, cannot make files without a name; determined once.
 static NO_UNNAMED: AtomicBool = AtomicBool::new(false);
-/// Whether an unnamed file has to get its name through /proc; found once.
+/// Whether an unnamed file has to get its name through /proc; determined once.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
 
 impl Folder {
@@ -81,28 +81,28 @@ impl Folder {
     /// directory's own.
     ///
     /// # Errors
-    /// `PermissionDenied` for a link, and for a directory of a user other than us, root and the
-    /// spool's owner.
+    /// `PermissionDenied` for a link, and for a directory of a user other than this one, root and
+    /// the spool's owner.
     pub fn open(parent: Beneath<'_>, name: &str, mode: Option<u32>, durable: bool) -> Result<Option<Folder>> {
         let Some(opened) = parent.directory(name, Owner::Trusted)? else { return Ok(None) };
-        // What root puts into another user's directory has to be readable for that user.
+        // Root's files in another user's directory have to be readable for that user.
         let is_root = rustix::process::geteuid().is_root();
         let owner = Some(opened.facts.st_uid).filter(|owner| is_root && *owner != 0);
         let mode = mode.unwrap_or(opened.facts.st_mode & 0o666);
         Ok(Some(Folder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
     }
 
-    /// Its path, for error texts.
+    /// Returns its path, for error texts.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The mode of the files in it.
+    /// Returns the mode of the files in it.
     pub fn mode(&self) -> u32 {
         self.mode
     }
 
-    /// A path that leads to this directory wherever it was moved.
+    /// Returns a path that leads to this directory wherever it was moved.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.fd.as_raw_fd()).into()
     }
@@ -112,7 +112,7 @@ impl Folder {
         Beneath::new(self.fd.as_fd(), &self.path)
     }
 
-    /// The error for a directory that was removed while it was in use.
+    /// Returns the error for a directory that was removed while it was in use.
     pub fn removed_error(&self) -> Error {
         let text = format!(
             "the spool's directory {} was removed while it was in use; what was in it is gone",
@@ -121,17 +121,17 @@ impl Folder {
         Error::new(ErrorKind::Disconnected, text)
     }
 
-    /// Whether it was removed.
+    /// Returns whether it was removed.
     pub fn is_removed(&self) -> bool {
         rustix::fs::fstat(&self.fd).is_ok_and(|facts| facts.st_nlink == 0)
     }
 
-    /// The error for a system call on a file in it.
+    /// Returns the error for a system call on a file in it.
     fn failed(&self, doing: &str, name: &str, errno: Errno) -> Error {
         Error::os(format_args!("{doing} {}", self.path.join(name).display()), errno.raw_os_error())
     }
 
-    /// Makes a file for everybody who may use the spool; false where the name is taken.
+    /// Makes a file for all users of the spool; false where the name is taken.
     ///
     /// # Errors
     /// `NoSpace`, `OutOfMemory`, `Disconnected` where the directory was removed, and others of the
@@ -140,7 +140,7 @@ impl Folder {
         self.put_for(name, body, None)
     }
 
-    /// The same for one user alone, `reader`, where the file system has access lists.
+    /// As [`Folder::put`], for one user alone, `reader`, where the file system has access lists.
     pub fn put_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<bool> {
         if body.len() >= CHECKED_FROM {
             headroom::check(body.len() as u64)?;
@@ -176,25 +176,25 @@ impl Folder {
         Ok(())
     }
 
-    /// The mode with which a file is made. A file for one user is not open to others before its
-    /// access list is set.
+    /// Returns the mode with which a file is made. A file for one user is not open to others before
+    /// its access list is set.
     fn first_mode(&self, reader: Option<u32>) -> Mode {
         Mode::from_raw_mode(if reader.is_some() { self.mode & 0o600 } else { self.mode })
     }
 
-    /// Sets who may read a file, writes it, and syncs it where the spool is durable.
+    /// Sets the access rights of a file, writes it, and syncs it where the spool is durable.
     fn fill(&self, file: &OwnedFd, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let is_shared = self.mode & 0o077 != 0;
         match reader {
             Some(reader) if is_shared => {
                 let owner = self.owner.unwrap_or(rustix::process::geteuid().as_raw());
                 let is_admitted = reader == owner || reader == 0 || acl::admit(file, reader)?;
-                // Without access lists, whoever may use the spool may read what is in it.
+                // Without access lists, every user of the spool may read it.
                 if !is_admitted {
                     rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
                 }
             }
-            // The umask may have taken bits of the group away; those of the owner it leaves.
+            // The umask may have removed bits of the group; it leaves those of the owner.
             None if is_shared => rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?,
             _ => {}
         }
@@ -212,8 +212,8 @@ impl Folder {
         self.fill(&file, body, reader)?;
         if !BY_PROC.load(Ordering::Relaxed) {
             match rustix::fs::linkat(&file, "", &self.fd, name, AtFlags::EMPTY_PATH) {
-                // An older kernel does not allow this call without a privilege, and says that there
-                // is no such file.
+                // An older kernel does not allow this call without a privilege, and reports that
+                // there is no such file.
                 Err(Errno::NOENT) => {}
                 linked => return linked,
             }
@@ -233,12 +233,12 @@ impl Folder {
                 renamed => renamed,
             }
         });
-        // Gone already, where it was renamed.
+        // Already gone where it was renamed.
         let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
         put
     }
 
-    /// A new file under a hidden name that cannot be taken.
+    /// Returns a new file under a hidden name that cannot be taken.
     fn begin(&self, name: &str, reader: Option<u32>) -> rustix::io::Result<(String, OwnedFd)> {
         let new = beneath::staged(name).map_err(|_| Errno::IO)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -246,15 +246,14 @@ impl Folder {
         Ok((new, file))
     }
 
-    /// Makes a file in the place of an earlier one, for one user alone: an answer that replaces
-    /// another.
+    /// Replaces a file with one for one user alone: an answer that replaces another.
     pub fn replace_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<()> {
         let replaced = self.begin(name, reader).and_then(|(new, file)| {
             let replaced = self
                 .fill(&file, body, reader)
                 .and_then(|()| rustix::fs::renameat(&self.fd, &new, &self.fd, name));
             if replaced.is_err() {
-                // The first error is the one that counts; what cannot be removed now is swept.
+                // The first error is returned; a file that cannot be removed now is swept.
                 let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
             }
             replaced
@@ -263,33 +262,33 @@ impl Folder {
         self.sync()
     }
 
-    /// Makes a file in the place of one of ours, or of none; returns it, open for writing. For the
-    /// files in `hello/`.
+    /// Replaces a file of this user, or creates it; returns it, open for writing. For the files in
+    /// `hello/`.
     ///
     /// # Errors
     /// `PermissionDenied` where another user has the name.
     pub fn replace_ours(&self, name: &str, body: &[u8]) -> Result<OwnedFd> {
         let beneath = self.beneath();
         let new = beneath::staged(name)?;
-        // Whoever may list the directory may read who takes part.
+        // Users who may list the directory may read its files.
         let file = beneath.create(&new, self.mode | (self.mode & 0o660) >> 3 & 0o044, None)?;
         let written = write_all(&file, body).map_err(|e| self.failed("writing", name, e));
         let replaced = written.and_then(|()| beneath.rename(beneath, &new, name));
         match replaced {
             Ok(()) => Ok(file),
             Err(e) => {
-                // The first error is the one that counts; what cannot be removed now is swept.
+                // The first error is returned; a file that cannot be removed now is swept.
                 let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
                 Err(e)
             }
         }
     }
 
-    /// Reads a file of at most `limit` bytes, without waiting for anybody. What is wrong with this
-    /// file is no error, but one of the other cases of [`Found`].
+    /// Reads a file of at most `limit` bytes, without waiting. A fault of this file is no error,
+    /// but one of the other cases of [`Found`].
     ///
     /// # Errors
-    /// `OutOfMemory`, and what concerns all files, such as a lack of descriptors.
+    /// `OutOfMemory`, and errors that concern all files, such as a lack of descriptors.
     pub fn read(&self, name: &str, limit: u64) -> Result<Found> {
         let opened = match self.beneath().file(name, OFlags::RDONLY, Owner::Anybody) {
             Ok(Some(opened)) => opened,
@@ -302,7 +301,7 @@ impl Folder {
         }
     }
 
-    /// What to return for a file that could not be read.
+    /// Returns the outcome for a file that could not be read.
     fn unread(&self, name: &str, error: Error) -> Result<Found> {
         let is_link = || {
             let facts = self.facts(name);
@@ -317,13 +316,13 @@ impl Folder {
         }
     }
 
-    /// Whether some process has the file open for writing.
+    /// Returns whether a process has the file open for writing.
     pub fn is_being_written(&self, name: &str) -> bool {
         let opened = self.beneath().file(name, OFlags::RDONLY, Owner::Anybody);
         opened.is_ok_and(|opened| opened.is_some_and(|opened| lock::is_being_written(&opened.fd)))
     }
 
-    /// Removes a file that was dealt with, whoever owns it; false where there was none.
+    /// Removes a processed file, of any user; false where there was none.
     pub fn remove(&self, name: &str) -> Result<bool> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
@@ -332,12 +331,12 @@ impl Folder {
         }
     }
 
-    /// The attributes of a name, not following a link.
+    /// Returns the attributes of a name, not following a link.
     pub fn facts(&self, name: &str) -> Option<Stat> {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 
-    /// Whether the name exists.
+    /// Returns whether the name exists.
     pub fn has(&self, name: &str) -> bool {
         self.facts(name).is_some()
     }
@@ -347,8 +346,8 @@ impl Folder {
         self.beneath().each_name(each)
     }
 
-    /// The names in it that are wanted, in no order; at most 65,536, more than any honest use
-    /// needs.
+    /// Returns the names in it that `wanted` selects, in no order; at most 65,536, more than normal
+    /// use needs.
     pub fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -360,7 +359,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Whether it has no entries.
+    /// Returns whether it has no entries.
     pub fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.each_name(|_| {
@@ -388,7 +387,7 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Fo
             Err(e) => return Err(e),
         }
     }
-    // The file may have grown meanwhile; nothing beyond the limit is returned.
+    // The file may have grown in the meantime; nothing beyond its first size is returned.
     body.truncate(size);
     let sent = facts.st_mtime.saturating_mul(1_000_000_000).saturating_add(facts.st_mtime_nsec as i64);
     Ok(Found::File(Read { body: body.into(), sent, owner: facts.st_uid }))

@@ -1,18 +1,18 @@
-//! Where a spool lies and how it is laid out: made at once, found again, wiped after the machine
-//! has restarted.
+//! The directory of a spool and its contents: created at once, opened again, and wiped after the
+//! machine has restarted.
 //!
 //! ```text
 //! lab@fft.spool/server/      messages to the server
 //! lab@fft.spool/client/      messages and answers to clients
-//! lab@fft.spool/hello/       who takes part, and their locks
-//! lab@fft.spool/rejected/    what could not be read
-//! lab@fft.spool/.boot        the boot id under which it was made; or .durable: it lasts
+//! lab@fft.spool/hello/       the participants, and their locks
+//! lab@fft.spool/rejected/    files that could not be read
+//! lab@fft.spool/.boot        the boot id under which it was made; or .durable
 //! ```
 //!
-//! It is made under a name that cannot be guessed and then renamed, so nobody finds half of one; and
-//! removed by renaming it first. A volatile spool whose boot id is an old one is wiped by the next
+//! It is made under a name that cannot be guessed and then renamed, so no program finds half of
+//! one; and removed by renaming it first. A volatile spool with an old boot id is wiped by the next
 //! server or client. All access goes through open directories and follows no link (`sys::beneath`):
-//! whoever may write to the directories around cannot lead a program elsewhere.
+//! another user with write access to the directories around cannot redirect a program.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -35,13 +35,13 @@ use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 
-/// The directories of a spool: messages to the server, messages to clients, who takes part, what
-/// could not be read.
+/// The directories of a spool: messages to the server, messages to clients, participants, files
+/// that could not be read.
 pub const FOLDERS: [&str; 4] = ["server", "client", "hello", "rejected"];
-/// The file with the boot id under which a spool was made: under another one it is empty.
+/// The file with the boot id under which a spool was made: after another boot the spool is empty.
 const BOOT: &str = ".boot";
-/// The file that marks a durable spool: what is put into it has reached the disk before that is
-/// reported.
+/// The file that marks a durable spool: its messages are on the disk before they are reported as
+/// sent.
 const DURABLE: &str = ".durable";
 
 /// An open spool. The two halves of a side share it.
@@ -53,11 +53,11 @@ pub struct Layout {
     pub server: Folder,
     /// Messages and answers to clients.
     pub client: Folder,
-    /// What could not be taken.
+    /// Files that could not be taken.
     pub rejected: Folder,
-    /// Who takes part.
+    /// The participants.
     pub hello: Folder,
-    /// The directory with the locks of those who take part: `hello/` again.
+    /// The directory with the locks of the participants: `hello/` again.
     pub locks: Directory,
     /// The spool's own directory.
     root: OwnedFd,
@@ -65,7 +65,7 @@ pub struct Layout {
     facts: Stat,
 }
 
-/// Where the spool of an endpoint is, or would be made.
+/// Returns where the spool of an endpoint is, or would be made.
 pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     if !durable || endpoint.absolute().is_some() {
         return Place::of(endpoint);
@@ -73,7 +73,7 @@ pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     Ok(Place { directory: Arc::new(Directory::state()?), file: endpoint.file_name() })
 }
 
-/// The directory in which a durable spool of this endpoint would be, if that exists.
+/// Returns the directory in which a durable spool of this endpoint would be, if that exists.
 pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     if endpoint.absolute().is_some() {
         return None;
@@ -82,7 +82,7 @@ pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     path.is_dir().then_some(path)
 }
 
-/// Where the durable spool of an endpoint is, if there is one.
+/// Returns where the durable spool of an endpoint is, if there is one.
 pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     let path = durable_directory(endpoint)?;
     let (directory, file) = (Arc::new(Directory::existing(&path).ok()?), endpoint.file_name());
@@ -90,7 +90,7 @@ pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     Some(Place { directory, file })
 }
 
-/// The boot id of the running kernel.
+/// Returns the boot id of the running kernel.
 fn boot() -> Result<String> {
     let path = "/proc/sys/kernel/random/boot_id";
     Ok(std::fs::read_to_string(path).doing(format_args!("reading {path}"))?.trim().to_owned())
@@ -99,7 +99,8 @@ fn boot() -> Result<String> {
 /// The longest file with a boot id that is read, in bytes.
 const BOOT_LENGTH: usize = 64;
 
-/// The boot id under which the spool with this directory was made; see [`Layout::boot_made`].
+/// Returns the boot id under which the spool with this directory was made; see
+/// [`Layout::boot_made`].
 fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     if !is_ours(facts) {
         return Ok(None);
@@ -108,8 +109,8 @@ fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
-/// Whether the spool with this directory was made before the machine's last start. False where that
-/// cannot be read: for those who only look.
+/// Returns whether the spool with this directory was made before the machine's last start. False
+/// where that cannot be read: for programs that only list it.
 pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
     match boot_made(root, facts) {
         Ok(Some(made)) => Ok(made != boot()?),
@@ -134,7 +135,7 @@ impl Layout {
         // Without this directory, the spool is being removed.
         let Some(server) = Folder::open(parent, FOLDERS[0], None, durable)? else { return Ok(None) };
         let mode = server.mode();
-        // Whoever makes a spool by hand, for scripts, may make only `server/`.
+        // A spool that was made by hand, for scripts, may have only `server/`.
         for folder in &FOLDERS[1..] {
             if parent.facts(folder)?.is_none() {
                 make_folder(parent, folder, directory_mode(mode), None)?;
@@ -144,7 +145,7 @@ impl Layout {
         let (Some(client), Some(rejected), Some(hello)) =
             (open("client")?, open("rejected")?, open("hello")?)
         else {
-            // It is being taken away.
+            // It is being removed.
             return Ok(None);
         };
         let handle = hello
@@ -161,27 +162,27 @@ impl Layout {
     pub fn make(place: &Place, connect_options: &ConnectOptions) -> Result<()> {
         let parent = place.directory.beneath();
         sweep_staged(place, &mut Swept::default())?;
-        // A name that nobody else has, whoever may write to the directory around.
+        // A name that no other user can take first.
         let new = beneath::staged(&place.file)?;
         let made =
             make_all(place, &new, connect_options).and_then(|()| parent.rename(parent, &new, &place.file));
         if let Err(e) = made {
-            // The first error is the one that counts; what cannot be removed now is swept.
+            // The first error is returned; a file that cannot be removed now is swept.
             let _ = parent.remove_tree(&new);
             return Err(e);
         }
         Ok(())
     }
 
-    /// Syncs a durable spool's directories of messages: others may have been killed before they
-    /// synced answers that they put there, or removals. The numbers seen before this are then not
-    /// given again after a power cut.
+    /// Syncs a durable spool's directories of messages: other processes may have been killed before
+    /// they synced their answers or removals. The numbers seen before this are then not reused
+    /// after a power cut.
     pub fn sync_messages(&self) -> Result<()> {
         self.server.sync()?;
         self.client.sync()
     }
 
-    /// Syncs the name of a durable spool: whoever made it may have been killed before.
+    /// Syncs the name of a durable spool: its maker may have been killed before.
     pub fn sync_name(&self) -> Result<()> {
         let path = self.place.path();
         match self.beneath(&path).facts(DURABLE)? {
@@ -195,23 +196,23 @@ impl Layout {
         Beneath::new(self.root.as_fd(), path)
     }
 
-    /// The boot id under which it was made, as its owner wrote it; `None` for a spool that is not
-    /// ours, durable, or made by hand. An error where something else lies there: nothing is removed
-    /// because of that.
+    /// Returns the boot id under which it was made, as its owner wrote it; `None` for a spool that
+    /// is another user's, durable, or made by hand. An error where something else lies there:
+    /// nothing is removed because of that.
     pub fn boot_made(&self) -> Result<Option<String>> {
         boot_made(self.beneath(&self.place.path()), &self.facts)
     }
 
-    /// Whether it was made before the machine's last start, and has to be wiped.
+    /// Returns whether it was made before the machine's last start, and has to be wiped.
     pub fn is_stale(&self) -> Result<bool> {
         is_of_earlier_boot(self.beneath(&self.place.path()), &self.facts)
     }
 
-    /// Removes all that was left from before the machine's last start. Only under the place's lock.
+    /// Removes everything from before the machine's last start. Only under the place's lock.
     pub fn wipe(&self) -> Result<()> {
         let path = self.place.path();
-        // Where others can replace the file with the boot id, they could have everybody's messages
-        // removed; then only our own files go.
+        // Where other users can replace the file with the boot id, they could have all messages
+        // removed; then only this user's files are removed.
         let is_certain = self.facts.st_mode & 0o022 == 0;
         for folder in [&self.server, &self.client, &self.rejected, &self.hello] {
             folder.each_name(|name| {
@@ -223,20 +224,20 @@ impl Layout {
                 Ok(ControlFlow::Continue(()))
             })?;
         }
-        // What the messages meant goes with them.
+        // The schemas of the messages are removed with them.
         for name in [attached::SCHEMA, attached::REPLY_SCHEMA] {
             self.beneath(&path).remove(name)?;
         }
         self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 
-    /// Whether it ends with the next start of the machine: not so where it is durable or was made
-    /// by hand.
+    /// Returns whether it ends with the next start of the machine: not where it is durable or was
+    /// made by hand.
     pub fn is_volatile(&self) -> bool {
         matches!(self.boot_made(), Ok(Some(_)))
     }
 
-    /// A path that leads to this spool wherever it was moved.
+    /// Returns a path that leads to this spool wherever it was moved.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.root.as_raw_fd()).into()
     }
@@ -251,13 +252,13 @@ impl Layout {
         }
     }
 
-    /// Whether a file may have been written by the spool's server: by us, root, or the spool's
-    /// owner.
+    /// Returns whether a file may have been written by the spool's server: by this user, root, or
+    /// the spool's owner.
     pub fn is_by_server(&self, file: &Stat) -> bool {
         is_ours(file) || [0, self.facts.st_uid].contains(&file.st_uid)
     }
 
-    /// Whether the name still leads here.
+    /// Returns whether the name still leads here.
     pub fn is_current(&self) -> bool {
         let here = rustix::fs::fstat(&self.root);
         let named =
@@ -265,8 +266,8 @@ impl Layout {
         matches!((here, named), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
-    /// Removes an empty spool of ours; false where something was put into it meanwhile, and then it
-    /// stays. Only under the place's lock.
+    /// Removes an empty spool of this user; false where a file was added in the meantime, and then
+    /// it stays. Only under the place's lock.
     pub fn remove(self) -> Result<bool> {
         let path = self.place.path();
         let (around, root) = (self.place.directory.beneath(), self.beneath(&path));
@@ -277,8 +278,8 @@ impl Layout {
         }
         rustix::fs::renameat(&self.place.directory, &self.place.file, &self.place.directory, old.as_str())
             .doing(doing())?;
-        // Nobody finds it any more; whoever had opened it before is seen here, or finds out with
-        // `is_current`.
+        // No process finds it any more; a process that had opened it before is seen here, or finds
+        // out with `is_current`.
         let emptied = FOLDERS[..2]
             .iter()
             .all(|folder| rustix::fs::unlinkat(&self.root, *folder, AtFlags::REMOVEDIR).is_ok());
@@ -302,8 +303,7 @@ fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Resul
     let (around, path) = (place.directory.beneath(), place.path());
     let doing = || format!("making the spool {}", path.display());
     let mode = directory_mode(connect_options.mode.unwrap_or(place.directory.file_mode()));
-    // Whoever may use it may put messages into its directories, but put nothing in the place of one
-    // of these.
+    // Its users may put messages into its directories, but cannot replace the directories.
     let root = make_folder(around, new, mode & !0o022, connect_options.group)?;
     let root = Beneath::new(root.as_fd(), &path);
     for folder in FOLDERS {
@@ -316,15 +316,16 @@ fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Resul
     let marker = root.create(marker, 0o644, None)?;
     write_all(&marker, text.as_bytes()).doing(doing())?;
     if connect_options.durable {
-        // A spool that has lost its marker with the power would be wiped, and one without its directories is none.
+        // A spool that has lost its marker in a power cut would be wiped, and one without its
+        // directories is invalid.
         rustix::fs::fsync(&marker).doing(doing())?;
         rustix::fs::fsync(root).doing(doing())?;
     }
     Ok(())
 }
 
-/// Removes spools that dead processes of ours had begun to make under this name. Only under the
-/// place's lock.
+/// Removes unfinished spools of dead processes of this user under this name. Only under the place's
+/// lock.
 pub fn sweep_staged(place: &Place, swept: &mut Swept) -> Result<()> {
     let around = place.directory.beneath();
     for name in around.names()? {
@@ -346,15 +347,15 @@ pub fn share(place: &Place) -> Result<Option<Lock>> {
     lock::try_share(&place.directory, &place.file)
 }
 
-/// The mode of a directory for files of this mode: whoever may read may enter.
+/// Returns the mode of a directory for files of this mode: users who may read may enter.
 fn directory_mode(files: u32) -> u32 {
     let enter = (files & 0o444) >> 2;
     let inherits_group = if files & 0o060 == 0 { 0 } else { 0o2000 };
     files | enter | inherits_group
 }
 
-/// Makes a directory of this mode for this group; one that another process has just made stays as it
-/// is.
+/// Makes a directory of this mode for this group; one that another process has just made stays as
+/// it is.
 fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
     let shown = parent.shown(name);
     let doing = || format!("making {}", shown.display());
@@ -367,7 +368,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
         group::give(&folder.fd, shown.display(), group)?;
-        // Only after it belongs to the group; and the umask may have taken bits away.
+        // Only after it belongs to the group; and the umask may have removed bits.
         rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode)).doing(doing())?;
     }
     Ok(folder.fd)

@@ -1,5 +1,5 @@
-//! What a listing shows of a spool: how many messages wait for its server, whether one lives or
-//! not.
+//! The listing of a spool: the number of messages that wait for its server, whether a server lives
+//! or not.
 //!
 //! It opens only what it reads, takes no lock, and changes nothing.
 
@@ -14,8 +14,8 @@ use crate::sys::beneath::{Beneath, Owner};
 use crate::transport::driver::Listing;
 use crate::transport::place::Place;
 
-/// The listing of the spool at a place; `None` where there is none, or one from before the
-/// machine's last start, which the next program to use it wipes.
+/// Returns the listing of the spool at a place; `None` where there is none, or one from before the
+/// machine's last start, which the next program that uses it wipes.
 ///
 /// # Errors
 /// Those of reading the directory.

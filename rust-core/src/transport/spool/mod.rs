@@ -1,24 +1,24 @@
 //! A spool: a directory of files, one message a file, which people and scripts can read, and which
 //! stays until it is consumed.
 //!
-//! A script takes part with `ls`, `mv` and `rm` alone: a file moved into `server/` is a request,
-//! its answer appears in `client/` under the same name, and removing a file consumes it. Either
-//! side may die and come back; there is no hello, and the kernel's locks are the only proof of
-//! life. One server (or several workers with the option `shared`) holds the lock of the spool's
-//! name; a client holds one for its own name.
+//! A script needs only `ls`, `mv` and `rm`: a file moved into `server/` is a request, its answer
+//! appears in `client/` under the same name, and removing a file consumes it. Either side may die
+//! and start again; there is no hello, and the kernel's locks are the only proof of life. One
+//! server (or several workers with the option `shared`) holds the lock of the spool's name; a
+//! client holds one for its own name.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | where a spool lies, how it is made and wiped | `layout` |
 //! | one of its directories: files appear whole, are read whole, and are removed | `folder` |
 //! | the names of the files | `name` |
-//! | which clients there are; the file by which a program takes part | `clients`; `presence` |
+//! | the clients; the file of a participant | `clients`; `presence` |
 //! | new names; messages that were delivered | `arrivals`; `delivered` |
-//! | room for more, and what waits near its bound | `room`, `census` |
+//! | room for more messages, and the count near its bound | `room`, `census` |
 //! | the two sides | `server`, `client` |
-//! | which of several servers works on what | `workers` |
-//! | what a listing shows of it | `listing` |
-//! | what cannot be taken; what is removed, and when | `reject`; `sweep` |
+//! | the division of work among several servers | `workers` |
+//! | the listing | `listing` |
+//! | files that cannot be taken; what is removed, and when | `reject`; `sweep` |
 //! | the traits of a transport | `driver` |
 
 mod arrivals;
@@ -67,7 +67,7 @@ pub use driver::Spool;
 /// The sending half, of either side.
 struct SpoolTx {
     side: Side,
-    /// Always readable: the descriptor of a side that has room.
+    /// Always readable: the descriptor of a side with room.
     ready: EventFd,
 }
 
@@ -84,8 +84,8 @@ enum SpoolRx {
     Client(ClientRx),
 }
 
-/// What a server holds as long as it serves: the lock of the name, and the files that describe it.
-/// The drop releases them.
+/// The resources of a server while it serves: the lock of the name, and the files that describe it.
+/// Dropping it releases them.
 struct Claim {
     layout: Arc<Layout>,
     /// The fork generation that made it; a forked child removes nothing.
@@ -95,7 +95,7 @@ struct Claim {
     presence: Option<Presence>,
     /// The owner record beside the spool, under the same conditions.
     owner_record: Option<OwnerRecord>,
-    /// The lock of the name; `None` only while the drop takes it anew.
+    /// The lock of the name; `None` only while the drop takes it again.
     lock: Option<Lock>,
     /// Whether other workers may serve as well.
     is_shared: bool,
@@ -106,8 +106,9 @@ impl Drop for Claim {
         if !self.is_shared || self.born != fork::generation() {
             return;
         }
-        // What tells of a server stays while another worker serves. It goes under the lock that only the last one gets, who
-        // need not be the one that wrote it. What cannot be removed now is swept by the next server.
+        // The files that describe a server stay while another worker serves. The last worker, which
+        // need not be the one that wrote them, removes them under the exclusive lock. The next
+        // server sweeps what cannot be removed now.
         self.presence.iter_mut().for_each(Presence::keep_file);
         self.owner_record.iter_mut().for_each(OwnerRecord::keep_file);
         let place = &self.layout.place;
@@ -120,12 +121,12 @@ impl Drop for Claim {
     }
 }
 
-/// The key of the owner record that says whether other workers may serve, too.
+/// The key of the owner record for whether other workers may serve, too.
 const SHARED: &str = "shared";
 
-/// Serves the spool at an endpoint, and makes it if need be. Where only a durable spool exists,
-/// that one is served also without the option `durable`: a second one of the same name would leave
-/// its messages unread.
+/// Serves the spool at an endpoint, and makes it if needed. Where only a durable spool exists, that
+/// one is served even without the option `durable`: a second one of the same name would leave its
+/// messages unread.
 ///
 /// # Errors
 /// `AddressInUse` where a living process serves it, `Stalled` where it was removed at the same
@@ -141,11 +142,11 @@ fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Conne
     serve(place.clone(), connect_options).map_err(|e| place.denied("serve", e))
 }
 
-/// The same at a place, before errors get its path.
+/// As [`listen`], at a place, before errors get its path.
 fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let (lock, is_first) = claim(&place, connect_options.shared)?;
     if !is_first {
-        // It was made, wiped and swept by the first one, which lives or has just died.
+        // It was made, wiped and swept by the first worker, which lives or has just died.
         let Some(layout) = Layout::open(&place)? else {
             let text = format!("{} is being removed; try again", place.path().display());
             return Err(Error::new(ErrorKind::Stalled, text));
@@ -162,7 +163,7 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
         layout.wipe()?;
     }
     layout.sync_name()?;
-    // What another user left stays, and does no harm.
+    // Files of another user stay, and do no harm.
     sweep::sweep(&layout)?;
     if connect_options.shared {
         server::remove_answered(&layout)?;
@@ -291,7 +292,7 @@ fn connect(
     }
 }
 
-/// The error for a spool that did not appear in time.
+/// Returns the error for a spool that did not appear in time.
 fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
     let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
     let text = format!(
@@ -322,7 +323,7 @@ fn try_connect(
     }
     let Some(layout) = opened else { return Ok(None) };
     if layout.is_stale()? {
-        // Where somebody else has the lock, it is being wiped, or was a moment ago.
+        // If another process has the lock, the spool is being wiped, or just was.
         if let Some(_lock) = layout::lock(&layout.place)?
             && layout.is_stale()?
         {
@@ -339,7 +340,7 @@ fn try_connect(
         nameless(&connect_options.source, connect_options.session)
     };
     let (presence, before) = Presence::client(&layout, &who, connect_options)?;
-    // From here on nobody removes it, because this client is listed; somebody may just have done
+    // From here on no process removes it, because this client is listed; but one may just have done
     // so.
     if !layout.is_current() {
         return Ok(None);
@@ -356,7 +357,7 @@ fn try_connect(
     }))
 }
 
-/// A name that nobody else has, for a program without a `client_id`: `python3-1234+7f3a91c2`.
+/// Returns a unique name for a program without a `client_id`: `python3-1234+7f3a91c2`.
 fn nameless(program: &str, session: u64) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let program: String = program.trim_start_matches('.').chars().map(allowed).collect();
@@ -373,7 +374,7 @@ macro_rules! each {
 }
 
 impl SpoolTx {
-    /// The sending half of a side.
+    /// Returns the sending half of a side.
     fn new(side: Side) -> Result<SpoolTx> {
         let ready = EventFd::new()?;
         ready.wake();
@@ -396,7 +397,7 @@ impl SendHalf for SpoolTx {
         (descriptor.unwrap_or(self.ready.as_fd()), Interest::IN)
     }
 
-    /// Of a file that could not be put, nothing was.
+    /// A failed put leaves no file, so the link takes other frames.
     fn goes_on_after(&self, _error: &Error, _concerns_frame: bool) -> bool {
         true
     }
@@ -441,8 +442,8 @@ impl ReceiveHalf for SpoolRx {
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]
-/// Fuzzing: the first line as the name of a file, and the rest as its contents. What a name was
-/// parsed to must format to a name that parses to the same.
+/// Fuzzing: the first line as the name of a file, and the rest as its contents. A parsed name must
+/// format to a name that parses to the same.
 pub fn fuzz(bytes: &[u8]) {
     use crate::frame::Kind;
     let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));

@@ -1,4 +1,4 @@
-//! The names of a spool's files: `00000000000000000042.panel-7f3a.json`, and what they mean.
+//! The names of a spool's files: `00000000000000000042.panel-7f3a.json`, and their meaning.
 //!
 //! | part | meaning |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `json` … | the encoding of the body; any other ending means raw bytes |
 //! | `.error` | behind all of it: a failed answer, whose body is JSON |
 //!
-//! Any other name is a script's: its file is a message all the same, without number. Parsing never
-//! fails, because whoever may use the spool can give a file any name; it only finds less in it.
+//! Any other name is a script's: its file is a message all the same, without a number. Parsing
+//! never fails, because any user of the spool can give a file any name; it only finds less in it.
 
 use std::path::Path;
 
@@ -17,14 +17,14 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 
-/// Digits of the number: as many as the largest has, so that names sort as their numbers do.
+/// The digits of a number: as many as the largest has, so that names sort as their numbers do.
 pub const DIGITS: usize = 20;
 
-/// The largest number of a file. A name with a larger one is treated as a script's, so that no
-/// number that is counted on from overflows.
+/// The largest number of a file. A name with a larger one is treated as a script's, so no number
+/// overflows when it is continued from.
 pub const LARGEST: u64 = i64::MAX as u64;
-/// The largest number from which a newcomer counts on. Without this bound a single file with a huge
-/// number would use up the numbers of all.
+/// The largest number from which a new client continues. Without this bound a single file with a
+/// huge number would use up the numbers of all clients.
 pub const LARGEST_COUNTED: u64 = 1 << 62;
 /// The longest name in `server/` in bytes: an answer's name has room for `.error` behind it.
 pub const LONGEST: usize = 240;
@@ -32,7 +32,7 @@ pub const LONGEST: usize = 240;
 /// The ending of an answer's name when the request failed.
 pub const FAILED: &str = ".error";
 
-/// Separates the name of a program without a `client_id` from what makes it unique. No `client_id`
+/// Separates the name of a program without a `client_id` from its unique ending. No `client_id`
 /// contains it.
 pub const NAMELESS: char = '+';
 
@@ -45,7 +45,7 @@ const PARTS: [(&str, Kind); 5] = [
     ("event", Kind::Event),
 ];
 
-/// What the name of a message's file means.
+/// The meaning of the name of a message's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     /// Its number, and the client that sent it or that it is for; `None` where Linkspan did not
@@ -53,12 +53,12 @@ pub struct Name {
     pub numbered: Option<(u64, String)>,
     /// The kind of the message.
     pub kind: Kind,
-    /// How the body is written.
+    /// The encoding of the body.
     pub encoding: Encoding,
 }
 
 impl Name {
-    /// The name of a file; `usual` is the kind that the directory implies.
+    /// Returns the name of a file; `usual` is the kind that the directory implies.
     pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
         let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
         // A client whose name ends like a kind needs the kind written out, or its name would be
@@ -71,7 +71,7 @@ impl Name {
         }
     }
 
-    /// What a name means; `usual` as in [`Name::format`].
+    /// Parses a name; `usual` as in [`Name::format`].
     pub fn parse(name: &str, usual: Kind) -> Name {
         let (rest, encoding) = match name.rsplit_once('.') {
             Some((rest, extension)) => match Encoding::from_name(extension) {
@@ -93,7 +93,7 @@ impl Name {
     }
 }
 
-/// The name without encoding and kind: what the sender of a script's file is called in messages.
+/// Returns the name without encoding and kind: the sender's name in messages from a script's file.
 pub fn stem(name: &str) -> &str {
     let rest = match name.rsplit_once('.') {
         Some((rest, extension)) if Encoding::from_name(extension).is_ok() => rest,
@@ -105,7 +105,7 @@ pub fn stem(name: &str) -> &str {
     }
 }
 
-/// The number after `last`.
+/// Returns the number after `last`.
 ///
 /// # Errors
 /// `InvalidState` where there is none; `folder` is for the text.
@@ -120,29 +120,29 @@ pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
     Err(Error::new(ErrorKind::InvalidState, text))
 }
 
-/// Whether a file is left alone: hidden, or still being written, by the usual endings.
+/// Returns whether a file is left alone: hidden, or still being written, by the usual endings.
 pub fn is_hidden(name: &str) -> bool {
     let ends = ["~", ".tmp", ".part"];
     name.is_empty() || name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
 }
 
-/// What a sender is called in messages: its name without what makes a nameless one unique.
+/// Returns a sender's name in messages: its name without the unique ending of a nameless one.
 pub fn source(who: &str) -> &str {
     who.split_once(NAMELESS).map_or(who, |(program, _)| program)
 }
 
-/// Whether its program gave no `client_id`, and so never comes back under this name.
+/// Returns whether its program gave no `client_id`, and so never returns under this name.
 pub fn is_nameless(who: &str) -> bool {
     who.contains(NAMELESS)
 }
 
-/// The session of all messages of a sender, a hash of its name (FNV-1a): with the name, its numbers
-/// are unique for ever.
+/// Returns the session of all messages of a sender, a hash of its name (FNV-1a): with the name, its
+/// numbers are unique for ever.
 pub fn session(who: &str) -> u64 {
     who.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)) | 1
 }
 
-/// Accepts every name: the filter of a directory in which all files are for the one that reads it.
+/// Accepts every name: the filter of a directory in which all files are for its reader.
 pub fn any_name(_name: &str, _who: &str) -> bool {
     true
 }

@@ -1,9 +1,9 @@
-//! Who takes part in a spool: each client and the server has a file in `hello/` that describes it,
-//! and a client holds a lock that dies with its process.
+//! The participants of a spool: each client and the server has a file in `hello/` that describes
+//! it, and a client holds a lock that dies with its process.
 //!
-//! A client's file begins with two numbers of fixed length, which are written over in place: the
-//! last number that it used and the last that it consumed. A client that comes back under its name
-//! continues there. A nameless client's file goes with it.
+//! A client's file begins with two numbers of fixed length, which are overwritten in place: the
+//! last number that it used and the last that it consumed. A client that restarts under its name
+//! continues there. A nameless client's file is removed when the client ends.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Presence {
     _lock: Option<Lock>,
 }
 
-/// How far a client had come: the last number that it used, and that of the last message that it
+/// The progress of a client: the last number that it used, and that of the last message that it
 /// consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -46,13 +46,14 @@ pub struct Progress {
     pub consumed: u64,
 }
 
-/// The beginning of a client's file: of fixed length, so that it is written over in place.
+/// Returns the beginning of a client's file: of fixed length, so that it can be overwritten in
+/// place.
 fn progress_text(progress: Progress) -> String {
     format!("{{\"used\":\"{:020}\",\"consumed\":\"{:020}\"", progress.used, progress.consumed)
 }
 
 impl Presence {
-    /// Claims a client's name and writes its file; returns also how far it had come before.
+    /// Claims a client's name and writes its file; returns also its earlier progress.
     ///
     /// # Errors
     /// `AddressInUse` where a living process has the name, `PermissionDenied` where another user's
@@ -77,9 +78,9 @@ impl Presence {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
-        // What another user said under this name, and what is kept for it, is that user's.
+        // The file of another user under this name, and the messages kept for it, belong to that
+        // user.
         let beneath = layout.hello.beneath();
-        // What another user wrote under this name, and what is kept for it, belongs to that user.
         if let Some(facts) = beneath.facts(who)?
             && !is_ours(&facts)
         {
@@ -87,7 +88,7 @@ impl Presence {
         }
         let before = match beneath.read(who, LIMIT, Owner::Ours) {
             Ok(Some((text, _))) => decoded(&text).unwrap_or_default(),
-            // What cannot be read is replaced in a moment.
+            // An unreadable file is replaced below.
             Ok(None) | Err(_) => Map::new(),
         };
         let number =
@@ -95,7 +96,7 @@ impl Presence {
         let progress =
             Progress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
         let about = describe(connect_options)?;
-        // What comes after the numbers: the rest of one JSON map.
+        // The rest of the JSON map behind the numbers.
         let text = progress_text(progress) + "," + about.trim_start_matches('{') + "\n";
         Ok((Presence::write(layout, who, &text, Some(lock))?, progress))
     }
@@ -113,22 +114,23 @@ impl Presence {
         Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, stays: false, _lock: lock })
     }
 
-    /// Makes the file stay after the drop: it describes other workers, too.
+    /// Keeps the file after the drop: it describes other workers, too.
     pub fn keep_file(&mut self) {
         self.stays = true;
     }
 
-    /// The name of this client, or `server`.
+    /// Returns the name of this client, or `server`.
     pub fn who(&self) -> &str {
         &self.who
     }
 
-    /// Writes how far this client has come, where it has a name under which it can come back. Not
-    /// synced, and errors are ignored: a number that is lost is found again among the messages
+    /// Writes the progress of this client, where it has a name under which it can return. Not
+    /// synced, and errors are ignored: a lost number is found again among the messages
     /// (`client::highest`).
     pub fn note(&self, progress: Progress) {
         let text = progress_text(progress);
-        // Past the limit on the length of files the kernel kills instead of returning an error.
+        // Beyond the limit on the length of files the kernel kills the process instead of returning
+        // an error.
         if !is_nameless(&self.who) && text.len() as u64 <= headroom::file_limit() {
             let _ = rustix::io::pwrite(&self.file, text.as_bytes(), 0);
         }
@@ -140,7 +142,7 @@ impl Drop for Presence {
         if self.stays || self.born != fork::generation() || !(is_nameless(&self.who) || self.who == SERVER) {
             return;
         }
-        // The lock is still held here. What cannot be removed now is swept by the next server.
+        // The lock is still held here. The next server sweeps what cannot be removed now.
         let _ = self.layout.hello.beneath().remove(&self.who);
         if is_nameless(&self.who) {
             let _ = super::sweep::remove_answers(&self.layout, &self.who);
@@ -148,7 +150,7 @@ impl Drop for Presence {
     }
 }
 
-/// The description of this program as a JSON map.
+/// Returns the description of this program as a JSON map.
 fn describe(connect_options: &ConnectOptions) -> Result<String> {
     let map = Map::from_iter([
         ("pid".to_owned(), Value::from(std::process::id())),
@@ -161,7 +163,7 @@ fn describe(connect_options: &ConnectOptions) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// What the file of a name says; `None` where there is none, or it is no map.
+/// Returns the map in the file of a name; `None` where there is none, or it is no map.
 pub fn read(hello: &Folder, who: &str) -> Option<Map> {
     let Ok(Found::File(Read { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
     decoded(&body)
@@ -170,7 +172,7 @@ pub fn read(hello: &Folder, who: &str) -> Option<Map> {
 /// The longest file in `hello/` that is read, in bytes.
 const LIMIT: usize = 4096;
 
-/// A JSON map; `None` for anything else.
+/// Returns a JSON map; `None` for anything else.
 fn decoded(text: &[u8]) -> Option<Map> {
     codec::decode(text, Encoding::Json).ok()?.as_map().ok().cloned()
 }

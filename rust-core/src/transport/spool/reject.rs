@@ -1,5 +1,5 @@
-//! Files that cannot be taken as messages: what is wrong with them, where they are kept, and what
-//! their sender is told.
+//! Files that cannot be taken as messages: their faults, where they are kept, and the answers to
+//! their senders.
 //!
 //! Such a file moves to `rejected/`, so that it neither blocks those behind it nor is lost. The
 //! sender of a request gets a failed answer with a JSON-RPC error, which also names the file.
@@ -20,12 +20,12 @@ const PARSE_ERROR: i64 = -32700;
 /// JSON-RPC 2.0's code for a request that is not accepted.
 const INVALID_REQUEST: i64 = -32600;
 
-/// Bodies in files that Linkspan wrote are not checked from this many bytes on: whoever decodes
-/// them finds the same.
+/// Bodies in files that Linkspan wrote are not checked from this many bytes on: decoding them finds
+/// the same faults.
 const LONG: usize = 1 << 20;
 
-/// Whether a body is a value in its encoding; the error of the decoder otherwise. `is_ours` where
-/// the file's name was made by Linkspan.
+/// Returns whether a body is a value in its encoding; the error of the decoder otherwise. `is_ours`
+/// where the file's name was made by Linkspan.
 pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) -> Result<()> {
     if encoding == Encoding::Raw || is_ours && body.len() >= LONG {
         return Ok(());
@@ -33,7 +33,7 @@ pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) ->
     codec::decode_into(body, encoding, limits, Unread).map(drop)
 }
 
-/// The body of the failed answer for a file that was not taken.
+/// Returns the body of the failed answer for a rejected file.
 pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     let code = if matches!(error.kind(), ErrorKind::Malformed) { PARSE_ERROR } else { INVALID_REQUEST };
     let map = Map::from_iter([
@@ -44,11 +44,11 @@ pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     codec::encode(&Value::Map(map), Encoding::Json)
 }
 
-/// How many names are tried in turn, before one is drawn at random that cannot be taken.
+/// The number of names that are tried in turn, before one is drawn at random that cannot be taken.
 const PLAIN_NAMES: u32 = 16;
 
 /// Links a file into `rejected/`, so that the caller can remove its first name; renames it where
-/// linking is not allowed. A file that has gone meanwhile is no error.
+/// linking is not allowed. A file that has gone in the meantime is no error.
 pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
     let stem = beginning(name, LONGEST);
     for attempt in 0..u32::MAX {
@@ -75,7 +75,7 @@ pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
     layout.rejected.sync()
 }
 
-/// At most `bytes` bytes of a name, cut between two characters.
+/// Returns at most `bytes` bytes of a name, cut between two characters.
 fn beginning(name: &str, bytes: usize) -> &str {
     let mut end = name.len().min(bytes);
     while !name.is_char_boundary(end) {
@@ -84,13 +84,13 @@ fn beginning(name: &str, bytes: usize) -> &str {
     &name[..end]
 }
 
-/// The error for a file that cannot be kept.
+/// Returns the error for a file that cannot be kept.
 fn failed(layout: &Layout, kept: &str, errno: Errno) -> Error {
     let path = layout.rejected.path().join(kept);
     Error::os(format_args!("keeping a file as {}", path.display()), errno.raw_os_error())
 }
 
-/// Whether two names lead to one file.
+/// Returns whether two names lead to one file.
 fn is_same(a: &Folder, name: &str, b: &Folder, other: &str) -> bool {
     matches!((a.facts(name), b.facts(other)), (Some(a), Some(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
 }

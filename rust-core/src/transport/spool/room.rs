@@ -1,10 +1,10 @@
-//! How much may wait in a directory: as many bytes as the option `buffer` allows (256 MiB without
-//! it), and as many files as these bytes are pages of 4 KiB, but at least 4,096.
+//! The bound of the messages that wait in a directory: as many bytes as the option `buffer` allows
+//! (256 MiB without it), and as many files as these bytes are pages of 4 KiB, but at least 4,096.
 //!
-//! Listing a directory takes the longer the more waits there, so a sender takes half of what is left
-//! as its credit, and lists again when that is used up: a message for which there is credit costs
-//! nothing more. Near the bound, where credits are small, it keeps a [`Census`] instead. Several
-//! senders count independently, so together they exceed the bound a little.
+//! Listing a directory takes longer the more files wait there, so a sender takes half of the
+//! remaining room as its credit, and lists again when that is used up: a message within the credit
+//! costs nothing more. Near the bound, where credits are small, it keeps a [`Census`] instead.
+//! Several senders count independently, so together they exceed the bound a little.
 
 use super::census::{Census, each_waiting};
 use super::folder::Folder;
@@ -28,14 +28,14 @@ pub struct Room {
     bytes: u64,
     /// How many files and bytes may still be put there before it is counted again.
     credit: (u64, u64),
-    /// Which files count, as a function of the file's name and a client's.
+    /// The filter of files, a function of the file's name and a client's.
     whose: fn(&str, &str) -> bool,
-    /// What waits, while that is near the bound.
+    /// The count of waiting files, while it is near the bound.
     census: Option<Census>,
 }
 
 impl Room {
-    /// The default room, or `buffer` bytes.
+    /// Returns the default room, or `buffer` bytes.
     pub fn new(buffer: Option<usize>, whose: fn(&str, &str) -> bool) -> Room {
         let bytes = buffer.map_or(MAX_BYTES, |bytes| bytes as u64);
         let files = MIN_FILES.max(bytes / BYTES_PER_FILE);
@@ -53,18 +53,18 @@ impl Room {
         Ok(true)
     }
 
-    /// Returns the room of a file that was not put after all.
+    /// Returns the room of a file that was not put.
     pub fn return_credit(&mut self, size: u64) {
         self.credit = (self.credit.0.saturating_add(1), self.credit.1.saturating_add(size));
     }
 
-    /// What to wait on until there may be room.
+    /// Returns the watch to wait on until there may be room.
     pub fn watch(&self) -> Option<&Watch> {
         self.census.as_ref().map(Census::watch)
     }
 
-    /// Counts the files: how many files and bytes may be put before the next count, one file of
-    /// `size` bytes at least; `None` where there is no room for that.
+    /// Counts the files: returns how many files and bytes may be put before the next count, one
+    /// file of `size` bytes at least; `None` where there is no room for that.
     fn count(&mut self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
         self.census = self.census.take().filter(|census| census.is_of(who));
         let waiting = match &mut self.census {
@@ -90,14 +90,14 @@ impl Room {
         if left.0 == 0 {
             return Ok(None);
         }
-        // Others put files there, too: each sender takes half of what is left.
+        // Other senders put files there, too: each takes half of the remaining room.
         Ok(Some((left.0.div_ceil(2), (left.1 / 2).saturating_add(size))))
     }
 
-    /// Lists the directory: how many files wait, and of how many bytes.
+    /// Lists the directory: returns how many files wait, and their bytes.
     fn list(&self, folder: &Folder, who: &str) -> Result<(u64, u64)> {
         let (mut files, mut bytes) = (0, 0u64);
-        // Anybody may have put millions there, so counting ends at the bound.
+        // Any user may have put millions there, so counting ends at the bound.
         each_waiting(folder, who, self.whose, self.files, |_, size| {
             files += 1;
             bytes = bytes.saturating_add(size);
@@ -105,13 +105,13 @@ impl Room {
         Ok((files, bytes))
     }
 
-    /// How many files may be put where so much waits, and how many bytes besides the `size` of the
-    /// first; no files where that one does not fit.
+    /// Returns how many files may be put beside those that wait, and how many bytes besides the
+    /// `size` of the first; no files where that one does not fit.
     fn left(&self, (files, bytes): (u64, u64), size: u64) -> (u64, u64) {
         let with_this = bytes.saturating_add(size);
         let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(with_this));
         match files {
-            // One message is always taken where nothing else waits, however long it is.
+            // One message is always accepted where nothing else waits, however long it is.
             0 => (left.0.max(1), left.1),
             _ if with_this > self.bytes => (0, 0),
             _ => left,
@@ -150,7 +150,7 @@ mod tests {
         assert!(room.take(&folder, "", 900).unwrap());
         folder.put("long", &[1; 900]).unwrap();
         assert!(!room.take(&folder, "", 1).unwrap());
-        // What is over the buffer by itself goes where nothing else waits.
+        // A message over the buffer is accepted where nothing else waits.
         for name in folder.names(|_| true).unwrap() {
             folder.remove(&name).unwrap();
         }
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(Room::new(Some(1 << 30), |_, _| true).files, 262_144);
     }
 
-    /// Two senders near their bound, a reader and a script that does not know the bound: a sender
+    /// Two senders near their bound, a reader, and a script that ignores the bound: a sender
     /// without room is right about it, and both together stay near the bound.
     #[test]
     fn senders_near_their_bound_know_what_waits() {

@@ -1,19 +1,19 @@
 //! The server's two halves: files in `server/` are delivered in the order of names, answers go into
 //! `client/`.
 //!
-//! Life of a request: it is delivered and remembered with its file (`requests`); the answer is put
-//! into `client/` under the same name; then the request's file is removed. A server that dies
-//! before the answer leaves the request to the next one; one that dies between answer and removal
-//! leaves both, and the next one removes the request ([`remove_answered`]). A message that wants no
-//! answer stays until the program has consumed it (`delivered`).
+//! A request is delivered and remembered with its file (`requests`); the answer is put into
+//! `client/` under the same name; then the request's file is removed. A server that dies before the
+//! answer leaves the request to the next one; one that dies between answer and removal leaves both,
+//! and the next one removes the request ([`remove_answered`]). A message that needs no answer stays
+//! until the program has consumed it (`delivered`).
 //!
 //! Where several workers serve one spool (`shared`), each claims a file with a lock before it reads
-//! it, so each request is worked on by one of them at a time, and again by another one where that
+//! it, so one worker at a time processes a request, and another one takes it over if that worker
 //! dies (`workers`).
 //!
-//! Answers are readable for the user that asked, where the file system has access lists. Files by
-//! other users that cannot be read, are too large or no value in their encoding go to `rejected/`,
-//! and their sender gets an error.
+//! Answers are readable for the requesting user, where the file system has access lists. Files of
+//! other users that cannot be read, are too large or no value in their encoding are moved to
+//! `rejected/`, and their sender gets an error.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -44,10 +44,10 @@ use crate::transport::connectionless::ConnectOptions;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
-/// What the two halves share.
+/// The state that the two halves share.
 struct ServerState {
     layout: Arc<Layout>,
-    /// Where several serve: the locks by which each claims its files.
+    /// With several workers: the locks by which each claims its files.
     taking: Option<lock::Many>,
     /// What was delivered; held for short times only.
     state: Mutex<State>,
@@ -60,9 +60,9 @@ struct State {
     requests: HashMap<u64, (String, u32)>,
     /// Their files.
     request_files: HashSet<String>,
-    /// Messages that want no answer, and were delivered and not consumed.
+    /// Messages that need no answer, and were delivered and not consumed.
     delivered: Delivered,
-    /// Where several serve: the locks of all files that this one has claimed. The kernel releases
+    /// With several workers: the locks of all files that this one has claimed. The kernel releases
     /// them with this process.
     locks: HashMap<String, Held>,
     /// The last number that was assigned to a file without one of its own.
@@ -72,11 +72,11 @@ struct State {
 /// The sending half.
 pub struct ServerTx {
     server_state: Arc<ServerState>,
-    /// The room for messages that no client asked for.
+    /// The room for messages that are no answers.
     room: Room,
-    /// Reports clients that come and go, once a message was sent that no client asked for.
+    /// Reports clients that join and leave, once a message was sent that is no answer.
     client_watch: Option<Watch>,
-    /// The one client of a channel, as it was found last.
+    /// The one client of a channel, when it was last searched.
     peer: Option<String>,
     /// The last number that this server used for a message of its own.
     number: u64,
@@ -85,9 +85,9 @@ pub struct ServerTx {
 /// The receiving half.
 pub struct ServerRx {
     server_state: Arc<ServerState>,
-    /// The names in `server/` that were not dealt with.
+    /// The unprocessed names in `server/`.
     arrivals: Arrivals,
-    /// What other workers have claimed, where several serve.
+    /// The files that other workers have claimed, with several workers.
     other_workers: Option<OtherWorkers>,
     /// The longest body in bytes.
     limit: u64,
@@ -107,7 +107,7 @@ pub fn open(
     if exclusive {
         remove_answered(&layout)?;
     }
-    // Before any file is read: the death of a worker from here on is noticed.
+    // Before any file is read: the death of a worker from here on is seen.
     let taking = if exclusive { None } else { Some(lock::Many::open(&layout.locks)?) };
     let other_workers = taking.as_ref().map(|taking| OtherWorkers::new(taking.file())).transpose()?;
     let arrivals = Arrivals::new(&layout.server, any_name, "")?;
@@ -144,8 +144,8 @@ fn remove_if_answered(layout: &Layout, request: &str, answer: &str) -> Result<bo
     let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
         return Ok(false);
     };
-    // A script may use a name again before it has fetched the first answer. And a file that another
-    // user put there does not prove that a request was answered.
+    // A script may reuse a name before it has fetched the first answer. And a file of another user
+    // does not prove that a request was answered.
     let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
     if when(&given) >= when(&asked) && layout.is_by_server(&given) {
         return layout.server.remove(request);
@@ -154,12 +154,12 @@ fn remove_if_answered(layout: &Layout, request: &str, answer: &str) -> Result<bo
 }
 
 impl ServerState {
-    /// The state; a panic of another thread leaves it usable.
+    /// Returns the state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a file was delivered by this server already.
+    /// Returns whether this server has delivered a file.
     fn is_delivered(&self, name: &str) -> bool {
         let state = self.state();
         state.request_files.contains(name) || state.delivered.has_file(name)
@@ -173,8 +173,8 @@ impl ServerState {
         Ok(true)
     }
 
-    /// Whether a request was answered by a worker that died before it could remove it; removes it
-    /// then. For the worker that has claimed it.
+    /// Returns whether a request was answered by a worker that died before it could remove it; then
+    /// removes it. For the worker that has claimed it.
     fn is_answered(&self, name: &str) -> Result<bool> {
         if self.taking.is_none() {
             return Ok(false);
@@ -183,7 +183,7 @@ impl ServerState {
             || remove_if_answered(&self.layout, name, &format!("{name}{FAILED}"))?)
     }
 
-    /// Releases a file that was not delivered after all.
+    /// Releases a file that was not delivered.
     fn release_file(&self, name: &str) {
         self.state().locks.remove(name);
     }
@@ -195,8 +195,8 @@ impl ServerState {
         state.release();
     }
 
-    /// The error for a server whose directory was removed: `InvalidState`, because nothing will
-    /// arrive there any more.
+    /// Returns the error for a server whose directory was removed: `InvalidState`, because nothing
+    /// will arrive there any more.
     fn with_remedy(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Disconnected {
             return error;
@@ -212,17 +212,17 @@ impl ServerState {
             && is_nameless(&who)
             && !self.layout.hello.has(&who)
         {
-            // A nameless client that has gone never comes back for the answer.
+            // A nameless client that has ended never fetches the answer.
             server.remove(request)?;
             return Ok(());
         }
-        // For the user that asked, and for nobody else who uses the spool.
+        // For the requesting user, and for no other user of the spool.
         if !client.put_for(name, body, Some(*requester))? {
-            // A script uses a name again: of two answers the newer one counts.
+            // A script has reused a name: the newer of two answers counts.
             client.replace_for(name, body, Some(*requester))?;
         }
         if !server.remove(request)? {
-            // The caller has given up, and may have read the answer already.
+            // The caller has given up, and may already have read the answer.
             client.remove(name)?;
         }
         Ok(())
@@ -230,7 +230,7 @@ impl ServerState {
 }
 
 impl State {
-    /// Releases the locks of files that were dealt with.
+    /// Releases the locks of processed files.
     fn release(&mut self) {
         let State { locks, request_files, delivered, .. } = self;
         if !locks.is_empty() {
@@ -261,7 +261,7 @@ impl ServerTx {
         .map_err(|e| server_state.with_remedy(e))
     }
 
-    /// Answers a request; an answer to a request that is not known any more is dropped.
+    /// Answers a request; an answer to an unknown request is dropped.
     fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
         let number = frame.header.correlation;
         let Some(asked) = self.server_state.state().requests.get(&number).cloned() else {
@@ -269,8 +269,8 @@ impl ServerTx {
         };
         let request = &asked.0;
         let has_failed = frame.header.kind == Kind::Error;
-        // A failed answer is JSON for everybody; any other is written in the encoding of its
-        // request, under the same name.
+        // A failed answer is always JSON; any other is written in the encoding of its request,
+        // under the same name.
         let (name, encoding) = if has_failed {
             (format!("{request}{FAILED}"), Encoding::Json)
         } else {
@@ -322,8 +322,8 @@ impl ServerTx {
         }
     }
 
-    /// The one client there is: a living one, or a named one that is away. Searched again when a
-    /// client has come or gone.
+    /// Returns the one client: a living one, or a named one that is away. Searched again when a
+    /// client has joined or left.
     fn find_peer(&mut self) -> Result<Option<String>> {
         let Layout { hello, locks, .. } = &*self.server_state.layout;
         match &self.client_watch {
@@ -365,14 +365,14 @@ impl ServerTx {
         state.release();
     }
 
-    /// Waits until a client comes, or one of its files was consumed.
+    /// Waits until a client joins, or one of its files is consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let watches = self.client_watch.iter().chain(self.room.watch());
         let on: Vec<_> = watches.flat_map(Watch::descriptors).collect();
         if on.is_empty() { Ok(()) } else { wait_readable(waiting, &on) }
     }
 
-    /// The descriptor that becomes readable then.
+    /// Returns the descriptor that becomes readable then.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.room.watch().or(self.client_watch.as_ref()).map(|watch| watch.descriptors()[0])
     }
@@ -384,7 +384,7 @@ impl ServerRx {
         self.try_next().map_err(|e| self.server_state.with_remedy(e))
     }
 
-    /// The same before its errors get a remedy.
+    /// As [`ServerRx::try_recv`], before its errors get a remedy.
     fn try_next(&mut self) -> Result<Option<Incoming>> {
         if self.arrivals.refresh(&self.server_state.layout.server)? {
             self.server_state.layout.check_exists()?;
@@ -400,7 +400,7 @@ impl ServerRx {
                 self.other_workers.iter_mut().for_each(|other_workers| other_workers.note_taken(&name));
                 continue;
             }
-            // Whatever fails, the file still exists, and is tried again.
+            // After any failure the file still exists, and is tried again.
             let taken = match self.server_state.is_answered(&name) {
                 Ok(true) => Ok(None),
                 Ok(false) => self.take(&name),
@@ -459,14 +459,14 @@ impl ServerRx {
         };
         let (own_number, who) = match numbered {
             Some((number, who)) => (Some(number), who),
-            // A script's file gives its sender no name but its own.
+            // The sender of a script's file is named after the file.
             None => (None, stem(name).to_owned()),
         };
         let extension = self.extension(who)?;
         let mut state = self.server_state.state();
         let mut number = own_number.unwrap_or(0);
-        // Answers and acknowledgements find their message by this number, so no two that wait have
-        // the same.
+        // Answers and acknowledgements find their message by this number, so no two waiting
+        // messages have the same.
         while number == 0 || state.requests.contains_key(&number) || state.delivered.has_number(number) {
             state.last_assigned = state.last_assigned.wrapping_add(1);
             number = state.last_assigned;
@@ -489,7 +489,7 @@ impl ServerRx {
         Ok(Some(Incoming { header, extension, body: body.into() }))
     }
 
-    /// Keeps a file that cannot be taken, reports the reason to its sender, and goes on with the
+    /// Keeps a file that cannot be taken, reports the reason to its sender, and continues with the
     /// next.
     fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
         let layout = &self.server_state.layout;
@@ -505,7 +505,7 @@ impl ServerRx {
         layout.server.remove(name).map(drop)
     }
 
-    /// The extension with a sender's name and session.
+    /// Returns the extension with a sender's name and session.
     fn extension(&mut self, who: String) -> Result<Bytes> {
         if let Some((last, extension)) = &self.sender
             && *last == who
@@ -522,12 +522,12 @@ impl ServerRx {
         self.server_state.consumed_but(last);
     }
 
-    /// Whether there is something to receive after all.
+    /// Returns whether something has arrived in the meantime.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
 
-    /// The descriptors that wake an epoll set when `try_recv` should be called again.
+    /// Returns the descriptors that wake an epoll set when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.arrivals
             .descriptors()

@@ -1,16 +1,16 @@
-//! What a spool loses, and when: files of dead clients, answers that no client fetches, what was
-//! rejected long ago, and spools that are empty and have no owner.
+//! Removal from a spool: files of dead clients, answers that no client fetches, old rejected files,
+//! and spools that are empty and have no owner.
 //!
-//! A sweep removes what belongs to its own user, also where it runs as root: in a spool that
-//! several users share, each one's files are for that user's programs to sweep. What was due and
-//! belongs to another user is reported (`Swept::remaining`). Requests in `server/` are never swept: they
-//! wait for the next server.
+//! A sweep removes files of its own user, even where it runs as root: in a spool that several users
+//! share, each user's programs sweep that user's files. Files of another user that are due are
+//! reported (`Swept::remaining`). Requests in `server/` are never swept: they wait for the next
+//! server.
 //!
-//! | who calls | under which lock | what is swept |
+//! | caller | under which lock | what is swept |
 //! |---|---|---|
 //! | a server that opens the spool | the spool's | all of it ([`sweep`]) |
-//! | a client that joins | none | what nameless dead clients left ([`sweep_dead_clients`]) |
-//! | `ls` and `clean` beside a living server | none | that, and what has waited too long ([`sweep_beside`]) |
+//! | a client that joins | none | the files of nameless dead clients ([`sweep_dead_clients`]) |
+//! | `ls` and `clean` beside a living server | none | that, and files that have waited too long ([`sweep_beside`]) |
 //! | `ls` and `clean` without one | the spool's | all of it; the spool where it is unused |
 
 use std::cmp::Reverse;
@@ -31,18 +31,18 @@ use crate::transport::place::Place;
 
 /// How long files that no client fetches are kept.
 const AGE: Duration = Duration::from_secs(24 * 3600);
-/// How many files that no client has to fetch are kept at most, the newest ones.
+/// The most files kept that no client has to fetch, the newest ones.
 const COUNT: usize = 4096;
-/// How many of the files that had to be left are reported.
+/// How many of the remaining files are reported.
 const MAX_REPORTED: usize = 16;
 
-/// The client that an answer is for; `None` where a script asked.
+/// Returns the client that an answer is for; `None` where a script sent the request.
 fn recipient(name: &str) -> Option<String> {
     let name = name.strip_suffix(super::name::FAILED).unwrap_or(name);
     Name::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
-/// Removes a file where it is ours; another user's, or what is no file, stays and is reported.
+/// Removes a file of this user; another user's, or what is no file, stays and is reported.
 fn remove_own(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
     match folder.beneath().remove(name) {
         Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
@@ -55,8 +55,8 @@ fn remove_own(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
     }
 }
 
-/// Removes the answers to a client that will not come back. Those that another user's server wrote
-/// are left to that user.
+/// Removes the answers to a client that will not return. Those that another user's server wrote are
+/// left to that user.
 pub fn remove_answers(layout: &Layout, who: &str) -> Result<()> {
     layout.client.each_name(|name| {
         if recipient(name).is_some_and(|recipient| recipient == who) {
@@ -66,7 +66,7 @@ pub fn remove_answers(layout: &Layout, who: &str) -> Result<()> {
     })
 }
 
-/// Removes what dead clients and servers have left, and what has waited too long. Only under the
+/// Removes files of dead clients and servers, and files that have waited too long. Only under the
 /// spool's lock.
 pub fn sweep(layout: &Layout) -> Result<Swept> {
     let mut swept = sweep_clients(layout)?;
@@ -74,12 +74,13 @@ pub fn sweep(layout: &Layout) -> Result<Swept> {
     Ok(swept)
 }
 
-/// The same where a server may live: what dead clients have left, and what has waited too long.
+/// As [`sweep`], where a server may live: files of dead clients, and files that have waited too
+/// long.
 pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
     let mut swept = Swept::default();
     let alive: HashSet<String> = living(&layout.locks, &layout.hello)?.into_iter().collect();
     for who in known(&layout.hello)? {
-        // Under its lock, so that nobody comes back under this name meanwhile.
+        // Under its lock, so that no process takes this name in the meantime.
         if alive.contains(&who) {
             continue;
         }
@@ -99,7 +100,7 @@ pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
         if nobody_comes || is_older(&layout.client, name, AGE) {
             remove_own(&layout.client, name, &mut swept)?;
         } else if !is_hidden(name) {
-            // The newest are kept: the heap gives the oldest of them first.
+            // The newest are kept: the heap returns the oldest of them first.
             kept.push(Reverse((changed(&layout.client, name), name.to_owned())));
             if kept.len() > COUNT
                 && let Some(Reverse((_, oldest))) = kept.pop()
@@ -123,14 +124,14 @@ fn changed(folder: &Folder, name: &str) -> (i64, i64) {
     folder.facts(name).map_or((0, 0), |f| (f.st_mtime, f.st_mtime_nsec as i64))
 }
 
-/// Removes what dead clients have left that never come back. Each newcomer does this, so a server
-/// that runs for months has the files of its living clients only.
+/// Removes files of dead nameless clients. Each new client does this, so a server that runs for
+/// months has only the files of its living clients.
 pub fn sweep_dead_clients(layout: &Layout) -> Result<Swept> {
     let mut swept = Swept::default();
     let is_of_nameless = |name: &str| is_nameless(staged_name(name).unwrap_or(name));
     for name in layout.hello.names(is_of_nameless)? {
         let who = staged_name(&name).unwrap_or(&name);
-        // Under its lock, so that nobody is just beginning to be that.
+        // Under its lock, so that no process is just starting under the name.
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
             remove_answers(layout, who)?;
             remove_own(&layout.hello, &name, &mut swept)?;
@@ -139,8 +140,8 @@ pub fn sweep_dead_clients(layout: &Layout) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes what a killed program had begun to write about itself under this name. For the program
-/// that holds the name now.
+/// Removes unfinished files of a killed program under this name. For the program that holds the
+/// name now.
 pub fn remove_staged(layout: &Layout, who: &str) -> Result<()> {
     for name in layout.hello.names(|name| staged_name(name) == Some(who))? {
         remove_own(&layout.hello, &name, &mut Swept::default())?;
@@ -148,12 +149,12 @@ pub fn remove_staged(layout: &Layout, who: &str) -> Result<()> {
     Ok(())
 }
 
-/// The name that a file is to get which is still being made; `None` for any other file.
+/// Returns the final name of an unfinished file; `None` for any other file.
 fn staged_name(name: &str) -> Option<&str> {
     beneath::of_staged(name).map(|(name, _)| name)
 }
 
-/// What `ls` and `clean` sweep where a server lives.
+/// Sweeps as `ls` and `clean` do where a server lives.
 pub fn sweep_beside(place: &Place) -> Result<Swept> {
     match Layout::open(place)? {
         Some(layout) if !layout.is_stale()? => {
@@ -165,8 +166,7 @@ pub fn sweep_beside(place: &Place) -> Result<Swept> {
     }
 }
 
-/// Removes files that a dead sender had begun to make, on a file system that knows no files without
-/// a name.
+/// Removes unfinished files of a dead sender, on a file system without files without a name.
 fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<()> {
     for name in layout.hello.names(|name| staged_name(name).is_some())? {
         let Some(who) = staged_name(&name) else { continue };
@@ -188,7 +188,7 @@ fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<
     Ok(())
 }
 
-/// Whether a file was changed longer ago than this.
+/// Returns whether a file was changed longer ago than this.
 fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
     let Some(facts) = folder.facts(name) else { return false };
     let since = Duration::from_secs(u64::try_from(facts.st_mtime).unwrap_or(0));
@@ -196,7 +196,7 @@ fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
     changed.is_some_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|past| past > age))
 }
 
-/// Removes what the dead have left at a place where no server lives. Only under the spool's lock.
+/// Removes files of dead processes at a place where no server lives. Only under the spool's lock.
 pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     let mut swept = Swept::default();
     layout::sweep_staged(place, &mut swept)?;
@@ -214,7 +214,7 @@ pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes a spool that is empty, unused, ours, and would not outlive the machine's next
+/// Removes a spool that is empty, unused, of this user, and would not outlive the machine's next
 /// start. Only under the spool's lock. True where it was removed.
 pub fn remove_if_unused(place: &Place) -> Result<bool> {
     let Some(layout) = Layout::open(place)? else { return Ok(false) };

@@ -1,8 +1,8 @@
-//! Several servers of one spool: which of them works on a file, and how a file becomes free again
-//! when its server has died (decision 35).
+//! Several servers of one spool: the claims of files, and their release when a server has died
+//! (decision 35).
 //!
 //! A worker that claims a file holds a record lock with the file's name, in the file of locks in
-//! `hello/`, until the file was dealt with. The kernel releases the locks of a process that ends,
+//! `hello/`, until the file is processed. The kernel releases the locks of a process that ends,
 //! however it ends, and inotify reports to the others that its descriptor was closed. Files that
 //! others had claimed are then tried again.
 
@@ -21,14 +21,13 @@ use crate::sys::timer::Timer;
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(100), Duration::from_secs(1)];
 
-/// The name of the lock that a worker holds for a file of `server/`. No client has such a name: it
-/// contains a slash.
+/// Returns the name of the lock that a worker holds for a file of `server/`. No client has such a
+/// name: it contains a slash.
 pub fn lock_of(file: &str) -> String {
     format!("server/{file}")
 }
 
-/// What the other workers have claimed, as far as this one has met it. Used by the receiving half
-/// alone.
+/// The claims of other workers that this one has met. Used by the receiving half alone.
 pub struct OtherWorkers {
     /// Becomes readable when a process closes the file of locks.
     watch: Watch,
@@ -51,12 +50,12 @@ impl OtherWorkers {
         })
     }
 
-    /// Another worker has claimed this file.
+    /// Notes that another worker has claimed this file.
     pub fn note_taken(&mut self, file: &str) {
         self.taken.insert(file.to_owned());
     }
 
-    /// The files that another worker had claimed and that may be free by now; none unless a
+    /// Returns the files that another worker had claimed and that may be free by now; none unless a
     /// worker's descriptor was closed.
     pub fn retry(&mut self) -> Result<Vec<String>> {
         let closed = self.watch.descriptors().into_iter().any(is_readable);
@@ -65,8 +64,7 @@ impl OtherWorkers {
             return Ok(Vec::new());
         }
         if closed {
-            // Drained before the files are tried, so that what happens afterwards is reported
-            // again.
+            // Drained before the files are tried, so that later events are reported again.
             self.watch.drain();
             self.retries = 0;
         }
@@ -78,7 +76,7 @@ impl OtherWorkers {
         Ok(std::mem::take(&mut self.taken).into_iter().collect())
     }
 
-    /// The descriptors that become readable when [`OtherWorkers::retry`] should be called.
+    /// Returns the descriptors that become readable when [`OtherWorkers::retry`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watch.descriptors().into_iter().chain([self.timer.as_fd()])
     }

@@ -1,6 +1,6 @@
 //! The addresses of a TCP endpoint, and which of them are within this machine.
 //!
-//! "Within" means loopback: what is sent there never leaves the machine, so the token decides;
+//! "Within" means loopback: bytes sent there never leave the machine, so the token decides;
 //! everywhere else keys do. The decision is made for each resolved address and never for a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,7 +42,7 @@ impl Address {
     }
 
     /// Resolves the addresses to connect to, in order of preference. Blocks on a name server;
-    /// `None` where one of `wakers` ended that.
+    /// `None` where one of `wakers` ended the wait.
     ///
     /// # Errors
     /// `InvalidEndpoint` for port 0; `NotFound` where the name has no address; `Timeout`.
@@ -60,7 +60,7 @@ impl Address {
     }
 
     /// Returns the address where it is within this machine and known without a name server;
-    /// `localhost` is 127.0.0.1 then.
+    /// `localhost` is then 127.0.0.1.
     pub fn inside(&self) -> Option<SocketAddr> {
         let ip = match &*self.host {
             "localhost" => Ipv4Addr::LOCALHOST.into(),
@@ -88,8 +88,8 @@ impl Address {
     }
 }
 
-/// Returns the address to connect to: "all addresses", at which one can listen, stands for this
-/// machine's own.
+/// Returns the address to connect to: a listener at "all addresses" is reached at this machine's
+/// own.
 fn connectable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -99,7 +99,7 @@ fn connectable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Returns whether what is sent to this address never leaves the machine.
+/// Returns whether bytes that are sent to this address never leave the machine.
 pub fn is_loopback_address(ip: IpAddr) -> bool {
     ip.is_loopback()
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edge_of_the_machine() {
+    fn loopback_addresses_are_within_the_machine() {
         for (ip, inside) in [
             ("127.0.0.1", true),
             ("127.8.9.1", true),

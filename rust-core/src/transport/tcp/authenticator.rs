@@ -1,8 +1,8 @@
-//! What a peer of a TCP listener has to prove before its hello is read.
+//! Checks the peers of a TCP listener before their hello is read.
 //!
 //! | the listener's own address | peers with a hello | peers without |
 //! |---|---|---|
-//! | loopback | the proof of the token | the kernel has to say that they are of this user, or root |
+//! | loopback | the proof of the token | the kernel has to identify them as this user, or root |
 //! | any other | a trusted key, by TLS | refused |
 
 use std::net::SocketAddr;
@@ -21,13 +21,13 @@ use crate::sys::inet;
 use crate::transport::authentication::{Authenticator, Proof};
 use crate::transport::stream::Stream;
 
-/// The authenticator of a TCP listener, with the directory that has the token.
+/// The authenticator of a TCP listener, with the directory of the token.
 #[derive(Debug)]
 pub struct TcpAuthenticator(pub Arc<Directory>);
 
-/// A peer that is proving that it knows the token.
+/// A peer that has not yet proven that it knows the token.
 struct Proving {
-    /// The directory that has the token.
+    /// The directory of the token.
     directory: Arc<Directory>,
     /// The listener's address as the kernel reports it for this connection: part of the proof.
     address: SocketAddr,
@@ -56,7 +56,7 @@ impl Authenticator for TcpAuthenticator {
     }
 }
 
-/// Refuses peers on this machine that are of another user.
+/// Refuses peers of other users of this machine.
 ///
 /// # Errors
 /// `PermissionDenied`.
@@ -72,10 +72,9 @@ impl Proof for Proving {
     /// Takes the next frame of the proof.
     ///
     /// # Errors
-    /// `PermissionDenied` for a peer that does not know the token.
+    /// `PermissionDenied` for a peer without the token.
     fn receive(&mut self, frame: &Incoming, stream: &Stream) -> Result<bool> {
-        // Read again for each peer, so that a removed token is replaced without restarting
-        // anything.
+        // Read again for each peer, so that a removed token is replaced without a restart.
         let token = Token::of(&self.directory)?;
         match self.exchange.receive(frame, self.address, &token)? {
             Step::Send(bytes) => {

@@ -28,7 +28,7 @@ use crate::transport::stream::Stream;
 /// one of `wakers` ended the wait.
 ///
 /// # Errors
-/// `PermissionDenied` where the listener does not know the token, or its key is not trusted;
+/// `PermissionDenied` where the listener does not have the token, or its key is not trusted;
 /// `Stalled` where it does not answer in time.
 pub fn call(
     address: &Address,
@@ -61,7 +61,7 @@ fn first(
 ) -> Result<Option<(Stream, SocketAddr)>> {
     let addresses = match address.resolve(wakers, waiting) {
         Ok(addresses) => addresses.unwrap_or_default(),
-        // A name server may know the name later, so this is no final error.
+        // A name server may have the name later, so this error is not final.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
@@ -92,15 +92,15 @@ fn connect_to(
         Err(e) => return Err(e),
     };
     let Some(socket) = socket else { return Ok(None) };
-    // Where no process listens at a port of the ephemeral range, the kernel may give that very port
-    // to our own socket and connect it to itself.
+    // Where no process listens at a port of the ephemeral range, the kernel may assign the same
+    // port to this socket and connect it to itself.
     if inet::own_address(&socket)? == at {
         return Ok(None);
     }
     Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::connecting(socket, at)? }))
 }
 
-/// Waits until a connection is established or has failed. A call that is not to wait gives the
+/// Waits until a connection is established or has failed. A call without waiting still gives the
 /// other machine the minimum answer time.
 fn finish(
     socket: Guarded,
@@ -126,8 +126,8 @@ fn finish(
     }
 }
 
-/// Checks the listener's proof of the token, sends our own together with the hello, and waits for
-/// the answer. Beyond this machine TLS has done that already.
+/// Checks the listener's proof of the token, sends this side's together with the hello, and waits
+/// for the answer. Beyond this machine TLS has already done that.
 fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
     if !is_loopback_address(at.ip()) {
         return hello::exchange(stream, hello, &[], waiting, &format_args!("tcp://{at}"));
@@ -148,7 +148,7 @@ fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Wa
     hello::exchange(stream, &frames, &[], waiting, &shown)
 }
 
-/// Explains whose listener does not know the token, as far as the kernel shows, and what helps.
+/// Explains which listener does not have the token, as far as the kernel shows, and the remedy.
 fn unknown_token(at: SocketAddr, token: &Token) -> Error {
     let me = rustix::process::geteuid().as_raw();
     let whose = match inet::user_listening_at(at) {

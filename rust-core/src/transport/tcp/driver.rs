@@ -64,7 +64,7 @@ impl ConnectionDriver for Tcp {
     }
 }
 
-/// An address at which a process listens, or will.
+/// An address at which a process listens or will listen.
 struct Remote {
     address: Address,
 }
@@ -94,8 +94,8 @@ impl Target for Remote {
         connect(&self.address, wakers, waiting)
     }
 
-    /// Nothing signals a listener for certain. One on this machine writes a record in its runtime
-    /// directory, which need not be that of this process.
+    /// No signal of a listener is certain. A listener on this machine writes a record in its
+    /// runtime directory, which may differ from that of this process.
     fn appears(&self) -> Appears<'_> {
         Appears::Polled(self.record())
     }

@@ -17,9 +17,9 @@ use crate::transport::owner::OwnerRecord;
 use crate::transport::place::Place;
 use crate::value::Map;
 
-/// Listens at a TCP endpoint; returns it with the port that it got. Beyond this machine keys and
-/// hellos are required; `expects_hello` says whether peers send one. `pattern`, `program` and
-/// `more` go into the owner record.
+/// Listens at a TCP endpoint; returns it with the assigned port. Beyond this machine keys and
+/// hellos are required; `expects_hello` is whether peers send one. `pattern`, `program` and `more`
+/// go into the owner record.
 ///
 /// # Errors
 /// `AddressInUse` at once where a process listens there; `PermissionDenied` without keys;
@@ -37,7 +37,7 @@ pub fn listen(
         remote::check(&format!("listening at {address}"))?;
     }
     let directory = Arc::new(Directory::runtime()?);
-    // A problem with the token is reported here, and not to the first client.
+    // A problem with the token is reported here instead of to the first client.
     Token::of(&directory)?;
     let socket = inet::listen(address)?;
     let address = inet::own_address(&socket)?;

@@ -1,17 +1,17 @@
 //! TCP: the same frames as over a Unix socket. A token keeps other users of this machine out, and
 //! keys keep other machines out.
 //!
-//! On a loopback address both sides prove that they know the token of the runtime directory, with a
+//! On a loopback address both sides prove that they have the token of the runtime directory, with a
 //! challenge and a response, before the hello. Beyond this machine everything is TLS 1.3 with raw
 //! public keys, and each side accepts only the keys that its user trusts. The kernel chooses the
-//! port; a record in the runtime directory tells listings and waiting clients about it.
+//! port; a record in the runtime directory contains it for listings and waiting clients.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the kind, and its endpoints | `kind` |
 //! | the addresses of an endpoint, and which of them are within the machine | `address` |
-//! | the token of a user, and the proof of knowing it | `token`, `proof` |
-//! | listening, and what a new connection has to prove | `listen`, `authenticator` |
+//! | the token of a user, and the proof of having it | `token`, `proof` |
+//! | listening, and the proof that a new connection has to give | `listen`, `authenticator` |
 //! | connecting | `call` |
 //! | other machines: keys, and TLS between them | `remote`, `tls` |
 //! | the traits of a transport | `driver` |

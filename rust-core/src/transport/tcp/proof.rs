@@ -1,5 +1,4 @@
-//! How the two sides of a loopback connection prove to each other that they know the token, without
-//! sending it.
+//! The proof of both sides of a loopback connection that they have the token, without sending it.
 //!
 //! | from | frame of kind hello, encoding raw, its body |
 //! |---|---|
@@ -10,7 +9,7 @@
 //! A proof is HMAC-SHA-256, keyed with the token, of a text that names the side, the listener's
 //! address as that side sees it, and both random numbers. So a proof is of no use to the other
 //! side, nor a second time, nor for a listener at another port: a process that has taken the port
-//! which a client connects to can neither answer itself nor forward the question to the real
+//! that a client connects to can neither answer itself nor forward the exchange to the real
 //! listener.
 
 use std::net::SocketAddr;
@@ -39,7 +38,7 @@ enum Side {
     Listener,
 }
 
-/// What both sides know of a connection: the input of the HMAC.
+/// The input of the HMAC: what both sides have of a connection.
 struct ProofInput {
     /// The listener's address, as this side sees it.
     address: SocketAddr,
@@ -71,7 +70,8 @@ impl ProofInput {
         Ok(self.proof(secret, side)?.finalize().into_bytes().into())
     }
 
-    /// Returns whether a proof is right, in a time that does not depend on how much of it is.
+    /// Returns whether a proof is right, in a time that does not depend on how many bytes of it
+    /// are.
     fn fits(&self, secret: &[u8; LENGTH], side: Side, proof: &[u8]) -> Result<bool> {
         Ok(self.proof(secret, side)?.verify_slice(proof).is_ok())
     }
@@ -108,7 +108,7 @@ impl Caller {
         Ok((Caller { nonce }, frame(&nonce)))
     }
 
-    /// Checks the listener's proof and returns this side's. `None` where the listener does not know
+    /// Checks the listener's proof and returns this side's. `None` where the listener does not have
     /// the token: then nothing more may be sent to it.
     pub fn answer(&self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Option<Vec<u8>>> {
         let both: [u8; NONCE + PROOF] = body(received)?;
@@ -125,23 +125,23 @@ impl Caller {
 /// The listening side of one connection.
 #[derive(Default)]
 pub enum Listener {
-    /// The peer's number is still to come.
+    /// The peer's number has not arrived.
     #[default]
     New,
-    /// The peer's proof is still to come.
+    /// The peer's proof has not arrived.
     ProofRequested(ProofRequested),
 }
 
-/// What the peer's proof is checked against.
+/// The values against which the peer's proof is checked.
 pub struct ProofRequested {
     input: ProofInput,
 }
 
-/// What a listener does after a frame.
+/// The next action of a listener after a frame.
 pub enum Step {
-    /// Send this frame; another one is to come.
+    /// Send this frame, and wait for another one.
     Send(Vec<u8>),
-    /// The peer knows the token; its hello follows.
+    /// The peer has the token; its hello follows.
     Proven,
 }
 
@@ -149,7 +149,7 @@ impl Listener {
     /// Takes the next frame of the peer.
     ///
     /// # Errors
-    /// `PermissionDenied` for a peer that does not know the token.
+    /// `PermissionDenied` for a peer without the token.
     pub fn receive(&mut self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Step> {
         match self {
             Listener::New => {
@@ -196,7 +196,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Runs the exchange; returns how the listener judges the caller's proof, or `None` where the
+    /// Runs the exchange; returns the listener's verdict on the caller's proof, or `None` where the
     /// caller sends none.
     fn exchange(caller: (&str, u8), listener: (&str, u8)) -> Option<Result<bool>> {
         let (calling, first) = Caller::begin().unwrap();
@@ -238,7 +238,7 @@ mod tests {
             let error = listening.receive(&read(frame(&wrong)), address, &token(1)).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         }
-        // The same question twice gets different answers, so no answer can be replayed.
+        // The same request twice gets different answers, so no answer can be replayed.
         let mut again = Listener::default();
         let Step::Send(second) = again.receive(&read(first), address, &token(1)).unwrap() else { panic!() };
         assert_ne!(read(second).body, reply.body);

@@ -1,5 +1,5 @@
-//! Beyond this machine: only under TLS, and only where there are keys. A build without TLS refuses,
-//! with the same functions.
+//! Connections to other machines: only under TLS, and only where there are keys. A build without
+//! TLS has the same functions, which refuse.
 
 use std::net::SocketAddr;
 #[cfg(feature = "tls")]
@@ -15,11 +15,11 @@ use crate::transport::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::transport::tcp::tls::{self, Tls};
 
-/// Refuses to go beyond this machine where there are no keys, before anything is sent. `what` is
-/// the attempt, for the text.
+/// Refuses to connect beyond this machine where there are no keys, before anything is sent. `what`
+/// is the attempt, for the text.
 ///
 /// # Errors
-/// `PermissionDenied` says how to make keys; a build without TLS returns `Unsupported`.
+/// `PermissionDenied` with the command that makes keys; a build without TLS returns `Unsupported`.
 #[cfg(feature = "tls")]
 pub fn check(what: &str) -> Result<()> {
     tls::check_keys(&Keyring::new()?, what)

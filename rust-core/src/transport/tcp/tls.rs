@@ -2,7 +2,7 @@
 //! keys (RFC 7250); there are no certificates, no names and no authorities.
 //!
 //! [`Tls`] is a byte stream over a socket. Both halves of a link share it, so every operation takes
-//! its mutex; none blocks while it has it. rustls does the protocol, and this file moves bytes
+//! its mutex; none blocks while it holds it. rustls implements the protocol, and this file moves bytes
 //! between it and the socket and verifies keys ([`Pinned`]). The handshake runs inside `read` and
 //! `write`: bytes that are written before it is complete wait in rustls until the peer's key is
 //! known and trusted.
@@ -43,7 +43,7 @@ const PROTOCOL: &[u8] = b"linkspan/1";
 pub struct Tls {
     socket: Guarded,
     state: Mutex<State>,
-    /// The verifier, which knows the peer's key after the handshake.
+    /// The verifier, which has the peer's key after the handshake.
     pinned: Arc<Pinned>,
     /// The peer's address, for texts.
     other: SocketAddr,
@@ -52,11 +52,11 @@ pub struct Tls {
 /// The connection under the mutex.
 struct State {
     connection: Connection,
-    /// Why nothing more will come or go; every later call returns it.
+    /// The reason why the connection is over; every later call returns it.
     over: Option<Error>,
 }
 
-/// Accepts the keys that are trusted, and remembers the one that it saw.
+/// Accepts the trusted keys, and stores the one that the peer has shown.
 #[derive(Debug)]
 struct Pinned {
     /// The trusted keys; read at each handshake, so that changes need no restart.
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Refuses to go beyond this machine where there are no keys.
+/// Refuses to connect beyond this machine where there are no keys.
 ///
 /// # Errors
 /// `PermissionDenied`, with the commands that make them.
@@ -91,7 +91,7 @@ pub fn check_keys(keyring: &Keyring, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// What a configuration needs of this machine.
+/// The parts of a configuration that depend on this machine.
 struct OwnKey {
     pinned: Arc<Pinned>,
     certified: Arc<CertifiedKey>,
@@ -167,15 +167,15 @@ impl Tls {
         self.socket.as_fd()
     }
 
-    /// Reads what is there: `Some(0)` is the end, `None` means that nothing is there yet. Also does
-    /// its part of the handshake.
+    /// Reads the available bytes: `Some(0)` is the end, `None` means that nothing is available yet.
+    /// Also continues the handshake.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         let mut state = self.state();
         loop {
             match state.connection.reader().read(into) {
                 Ok(n) => return Ok(Some(n)),
-                // No close_notify arrived, as when the process was killed. An attacker who cut the
-                // connection instead cut it between two messages or within one, which the frames
+                // No close_notify arrived, as when the process was killed. If an attacker cut the
+                // connection instead, then between two messages or within one, which the frames
                 // show.
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(0)),
                 Err(_) => {}
@@ -187,7 +187,7 @@ impl Tls {
             match read {
                 Ok(_) => {
                     if let Err(e) = state.connection.process_new_packets() {
-                        // Send the alert that says why.
+                        // Send the alert with the reason.
                         let _ = self.send_buffered(&mut state);
                         let error = self.failure(&e);
                         state.over = Some(error.clone());
@@ -242,7 +242,7 @@ impl Tls {
     pub fn disconnect(&self) {
         let mut state = self.state();
         state.connection.send_close_notify();
-        // A peer that has ended already needs no close_notify.
+        // A peer that has already ended needs no close_notify.
         let _ = self.send_buffered(&mut state);
         socket::disconnect(&self.socket);
     }
@@ -259,7 +259,8 @@ impl Tls {
         Ok(true)
     }
 
-    /// Explains a failed handshake: whose key is not trusted where, and the command that trusts it.
+    /// Explains a failed handshake: the key that is not trusted, its machine, and the command that
+    /// trusts it.
     fn failure(&self, error: &rustls::Error) -> Error {
         let (other, own) = (self.other, self.pinned.own);
         let untrusted = self.pinned.seen.get().filter(|_| self.pinned.name.get().is_none());
@@ -346,7 +347,7 @@ impl ByteStream for Tls {
         inet::limit_send_queue(self.socket(), bytes)
     }
 
-    /// The peer's address. The key is known only after the handshake; see `key_name`.
+    /// Returns the peer's address. The key is known only after the handshake; see `key_name`.
     fn peer_identity(&self) -> PeerIdentity {
         inet::peer_address(self.socket()).map_or(PeerIdentity::Unknown, |from| PeerIdentity::at(from.ip()))
     }
@@ -367,7 +368,7 @@ fn broken(error: &io::Error) -> Error {
 /// The socket as rustls reads and writes it.
 struct SocketIo<'a>(&'a Guarded);
 
-/// Translates "nothing now" into `WouldBlock`.
+/// Translates `None`, nothing now, into `WouldBlock`.
 fn to_io_result<T>(got: Result<Option<T>>) -> io::Result<T> {
     match got {
         Ok(Some(got)) => Ok(got),
@@ -400,8 +401,8 @@ impl Write for SocketIo<'_> {
 type Verified<T> = std::result::Result<T, rustls::Error>;
 
 impl Pinned {
-    /// Accepts a key that is trusted, and remembers it with its name; both are set before the
-    /// handshake goes on, so `failure` can explain a refusal.
+    /// Accepts a trusted key, and stores it with its name; both are set before the handshake
+    /// continues, so `failure` can explain a refusal.
     fn verify_key(&self, shown: &CertificateDer<'_>) -> Verified<()> {
         let refused = || rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
         let key = PublicKey::from_spki(shown).ok_or_else(refused)?;

@@ -1,9 +1,10 @@
 //! The token that keeps other users of this machine out of loopback TCP: 32 random bytes in a file
 //! of the runtime directory.
 //!
-//! The first program that needs it makes it, under a lock. The mode decides who knows it: 0600 in a
+//! The first program that needs it makes it, under a lock. The mode decides who can read it: 0600
+//! in a
 //! user's own directory, 0640 in one that a group shares. A token that more users can read is
-//! refused, because they may know it already.
+//! refused, because they may have read it already.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,13 +27,13 @@ const LIMIT: usize = 4096;
 pub struct Token {
     /// The bytes.
     pub secret: [u8; LENGTH],
-    /// Where they are, for texts.
+    /// The path, for texts.
     pub path: PathBuf,
 }
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The bytes never get into a log.
+        // The bytes never appear in a log.
         f.debug_struct("Token").field("path", &self.path).finish_non_exhaustive()
     }
 }
@@ -90,7 +91,7 @@ impl Token {
     }
 }
 
-/// Refuses a token that others may know.
+/// Refuses a token that other users may have read.
 fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<()> {
     let shared = directory.is_shared();
     let mode = facts.st_mode & 0o7777;
@@ -108,7 +109,7 @@ fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Explains whose the token is and what helps.
+/// Explains the owner of the token and the remedy.
 fn unreadable(path: &std::path::Path) -> Error {
     use std::os::unix::fs::MetadataExt;
     let me = rustix::process::geteuid().as_raw();
@@ -131,7 +132,7 @@ fn unreadable(path: &std::path::Path) -> Error {
 /// Makes the token under a temporary name and renames it, so no process reads a part of it. The
 /// caller holds the lock.
 fn make(directory: &Directory) -> Result<()> {
-    // Files that a process left which was killed here.
+    // Files of a process that was killed here.
     staging::sweep(directory, &[NAME])?;
     let mode = if directory.is_shared() { 0o640 } else { 0o600 };
     let secret: [u8; LENGTH] = random::bytes()?;
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn token_of_wrong_length_is_corrupt_and_temporary_one_ignored() {
         let (folder, directory) = directory(0o700);
-        // What a process leaves that was killed while making it.
+        // The file of a process that was killed while it made the token.
         std::fs::write(folder.path().join(".new..token"), [1; 7]).unwrap();
         Token::of(&directory).unwrap();
         std::fs::write(folder.path().join(NAME), [1; 7]).unwrap();

@@ -1,6 +1,7 @@
 //! Unix stream sockets: frames as bytes.
 //!
-//! The folder has only the traits: names are in `local`, and frames over streams in `socket`. The
+//! The folder contains only the traits: names are in `local`, and frames over streams in `socket`.
+//! The
 //! kernel identifies the user that connects, so allow-lists work, and no bytes leave the machine's memory,
 //! so bodies have no check sums.
 //!
@@ -47,7 +48,7 @@ impl Driver for Unix {
         Some(self)
     }
 
-    /// The process that listens answers for itself; no owner record is needed.
+    /// The listening process answers for itself; no owner record is needed.
     fn listing_source(&self) -> ListingSource {
         ListingSource::Socket
     }

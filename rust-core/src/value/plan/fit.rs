@@ -13,12 +13,12 @@ use crate::value::{BigInt, Decimal, NdArrayRef, Order, Sink, Timestamp};
 
 /// Receives the events of a value that fits a plan.
 ///
-/// Whatever is not part of a record or an enum comes by the methods of [`Sink`]; numbers come in
-/// the type of the plan, so an integer in a field of floats comes as a float.
+/// Everything outside of records and enums arrives by the methods of [`Sink`]; numbers have the
+/// type of the plan, so an integer in a field of floats arrives as a float.
 pub trait Instances<'a, H: Handles>: Sink {
-    /// An instance begins. Each field then comes once, in the order of the message: by
-    /// [`Instances::field`] and its value; those without a key come by [`Instances::absent`] before
-    /// the end.
+    /// An instance begins. Each field then follows once, in the order of the message: by
+    /// [`Instances::field`] and its value; those without a key by [`Instances::absent`] before the
+    /// end.
     fn begin_record(&mut self, record: &'a Record<H>) -> Result<()>;
     /// The next value is that of the field at this position of the innermost record.
     fn field(&mut self, field: &'a Field<H>, at: usize) -> Result<()>;
@@ -35,8 +35,8 @@ pub trait Instances<'a, H: Handles>: Sink {
     }
 }
 
-/// The Sink that passes on what fits a plan, and ends with `WrongType`, without a reason, at the
-/// first event that does not.
+/// The Sink that passes on a value that fits a plan, and ends with `WrongType`, without a reason,
+/// at the first event that does not.
 #[derive(Debug)]
 pub struct Fit<'a, H: Handles, T> {
     /// The plan of the whole value.
@@ -45,22 +45,23 @@ pub struct Fit<'a, H: Handles, T> {
     target: T,
     /// The containers of the plan that are open, innermost last.
     open: Vec<Open<'a, H>>,
-    /// Which fields of the open records have come, outermost record first.
+    /// The fields of the open records that are present, outermost record first.
     present: Vec<bool>,
     /// The container without plan that the next event is inside of, if any.
     passing: Option<Passing>,
 }
 
-/// A container of the plan whose end has not come.
+/// A container of the plan that is not closed yet.
 #[derive(Debug)]
 enum Open<'a, H: Handles> {
-    /// A record, the start of its fields in `present`, the field that is expected next, and the field whose value comes.
+    /// A record, the start of its fields in `present`, the field that is expected next, and the
+    /// field whose value is next.
     Record { of: &'a Record<H>, from: usize, next: usize, at: Option<usize> },
     /// A list, and the type of its items.
     List(&'a Shape<H>),
     /// A map, and the type of its values.
     Map(&'a Shape<H>),
-    /// A union: its variants, and the one whose key has come.
+    /// A union: its variants, and the one whose key was received.
     Union { of: &'a [Record<H>], chosen: Option<&'a Record<H>> },
 }
 

@@ -3,8 +3,8 @@
 //!
 //! | what | defined in |
 //! |---|---|
-//! | the plan of a class, with what a binding keeps beside it ([`Handles`]) | here |
-//! | [`Fit`], the Sink that compares a value with a plan while it is decoded, and [`Instances`], what it drives | `fit` |
+//! | the plan of a class, with a binding's own data ([`Handles`]) | here |
+//! | [`Fit`], the Sink that compares a value with a plan while it is decoded, and [`Instances`], its target | `fit` |
 //! | fields of packed records: [`Place`], [`Form`] and their values, [`FieldValue`] | `packed` |
 //!
 //! A binding builds a plan once for each class and decodes every message with it; a plan never
@@ -25,7 +25,7 @@ pub use packed::{FieldValue, Form, Place};
 
 use super::{DType, Order};
 
-/// The types of what a binding keeps in its plans. The core stores them and never looks inside.
+/// The types of a binding's data in its plans. The core stores them and never inspects them.
 pub trait Handles: Debug {
     /// Beside a class: the constructor of its instances.
     type Class: Debug;

@@ -1,5 +1,5 @@
-//! Fields of packed records: the place of a value in the bytes of a message, and which values and
-//! bytes are valid.
+//! Fields of packed records: the place of a value in the bytes of a message, and the valid values
+//! and bytes.
 //!
 //! A binding builds a [`Place`] for each field from the schema's layout, then writes and reads
 //! fields with `put` and `take`, without a codec in between. `Place::new` checks the bounds once;
@@ -215,7 +215,7 @@ fn put_bits(value: u64, to: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// The bytes that a value becomes behind one byte of a record of 17.
+    /// Returns the bytes of a value behind one byte of a record of 17.
     fn put(form: Form, value: FieldValue<'_>) -> Option<Vec<u8>> {
         let place = Place::new(form, 1, 17).unwrap();
         let mut record = [0xAA; 17];

@@ -29,7 +29,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
 /// A value that is being deserialized.
 struct FromValue {
     value: Value,
-    /// Whether it is presented with escapes for what serde has no kind for.
+    /// Whether it is presented with escapes for kinds that serde does not have.
     escaped: bool,
 }
 
@@ -39,7 +39,7 @@ impl FromValue {
         FromValue { value, escaped: false }
     }
 
-    /// Returns the `WrongType` error where `asked` was asked for.
+    /// Returns the `WrongType` error where `asked` was requested.
     fn wrong<T>(&self, asked: &str) -> Result<T> {
         let text = format!("{} is there, {asked} was asked for", self.value.type_name());
         Err(Error::new(ErrorKind::WrongType, text))
@@ -117,9 +117,9 @@ impl<'de> Deserializer<'de> for FromValue {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.value {
             Value::Array(items) => visit_items(visitor, items, self.escaped),
-            // A `Vec<u8>` asks for a sequence.
+            // A `Vec<u8>` requests a sequence.
             Value::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.into_iter())),
-            // A `Vec<f64>` asks for a sequence.
+            // A `Vec<f64>` requests a sequence.
             Value::NdArray(array) if array.shape.len() == 1 && !self.escaped => {
                 visit_items(visitor, numbers(&array)?, false)
             }

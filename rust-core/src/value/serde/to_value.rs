@@ -48,7 +48,8 @@ impl<T: Serialize> Source for Serde<T> {
     }
 }
 
-// The serializer. It reports that it is not for people, so that bytes and floats come as they are.
+// The serializer. It reports that its format is not for people, so that bytes and floats are passed
+// unchanged.
 struct ToValue;
 
 impl Serializer for ToValue {

@@ -17,7 +17,7 @@ const RESERVE: usize = 1024;
 pub struct Items<T: Decode> {
     /// The complete items; `None` before the array begins.
     items: Option<Vec<T>>,
-    /// The builder of the item whose events are coming.
+    /// The builder of the current item.
     open: Option<T::Builder>,
 }
 
@@ -64,7 +64,7 @@ impl<T: Decode> Decode for Vec<T> {
 pub struct Names<T: Decode> {
     /// The complete entries; `None` before the map begins.
     entries: Option<BTreeMap<String, T>>,
-    /// The key and the builder of the entry whose events are coming.
+    /// The key and the builder of the current entry.
     open: Option<(String, T::Builder)>,
 }
 
@@ -113,7 +113,7 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
 pub struct Maybe<B, const NULL: bool> {
     /// The builder of the value, without events where it was left out.
     value: B,
-    /// Whether an event other than that null has come.
+    /// Whether an event other than that null was received.
     has_begun: bool,
 }
 

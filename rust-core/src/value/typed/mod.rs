@@ -6,15 +6,15 @@
 //! | the events of a value as one type; [`Decode`], its [`Build`]er, and the Sink that drives one | here |
 //! | builders of numbers, text and other single events | `scalars` |
 //! | builders of lists, maps, optional and arbitrary values | `containers` |
-//! | what builders of records share | `record` |
+//! | the common part of builders of records | `record` |
 //! | sending: [`Source`](super::Source) for numbers, text, lists | `sources` |
 //!
 //! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's
 //! derives with [`Serde`](super::Serde) are less work and slower: they build a tree first.
 //!
-//! A builder is a state machine that takes one event at a time and says when its value is complete.
-//! So builders nest without recursion of the decoder: a record passes each event to the builder of
-//! the field that is open, until that one is complete.
+//! A builder is a state machine that takes one event at a time and returns whether its value is complete. So builders
+//! nest without recursion of the decoder: a record passes each event to the builder of the open field, until that one
+//! is complete.
 
 mod containers;
 mod record;
@@ -110,7 +110,7 @@ pub trait Build: Default {
         let _ = key;
         Ok(false)
     }
-    /// Returns the value; `Missing` where no event came, or a field of it was left out.
+    /// Returns the value; `Missing` where there was no event, or a field of it was left out.
     fn finish(self) -> Result<Self::Output>;
 }
 
@@ -158,15 +158,14 @@ impl<T: Decode> Typed<T> {
         Typed { builder: T::Builder::default(), origin: Some(origin.into()) }
     }
 
-    /// Returns the value, once all its events have come. `Missing` where a required field was left
-    /// out.
+    /// Returns the value, once all its events were received. `Missing` where a required field was left out.
     pub fn finish(self) -> Result<T> {
         self.builder.finish()
     }
 }
 
-/// Passes each event to the builder. Whether it was the last one is ignored here: the caller of a
-/// Sink knows where its value ends.
+/// Passes each event to the builder. Whether it was the last one is ignored here: the caller of a Sink determines where
+/// its value ends.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
         #[inline]
@@ -210,7 +209,7 @@ impl<T: Decode> Sink for Typed<T> {
     }
 }
 
-/// Returns the `Missing` error of a builder to which no event came.
+/// Returns the `Missing` error of a builder that received no event.
 #[cold]
 fn missing() -> Error {
     Error::new(ErrorKind::Missing, "no value came")

@@ -1,5 +1,5 @@
-//! What builders of records and unions share: the field that the next event belongs to, and how
-//! fields are sent.
+//! The common part of builders of records and unions: the field that the next event belongs to, and how fields are
+//! sent.
 //!
 //! Generated builders own a [`Fields`] and one builder for each field. For each event they call
 //! [`Fields::step`], pass the event to the builder it names, and report with [`Fields::after`]
@@ -48,7 +48,7 @@ pub enum Step {
 }
 
 impl Fields {
-    /// Returns where this event belongs.
+    /// Returns the field of this event.
     ///
     /// `keys` are those on the wire, the n-th one that of the n-th field; `aliases` are older ones,
     /// each with the position of its field. Unknown keys are skipped with their values.
@@ -104,7 +104,7 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// `Malformed` for a key of this record that came before.
+    /// `Malformed` for a repeated key of this record.
     #[inline]
     pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
         match self.place {
@@ -121,7 +121,7 @@ impl Fields {
         }
     }
 
-    /// Takes the key of one of the first 64 fields; `Malformed` where it came before.
+    /// Takes the key of one of the first 64 fields; `Malformed` where it is repeated.
     #[inline]
     fn take(&mut self, at: usize, keys: &[&str]) -> Result<Step> {
         let bit = 1 << at;
@@ -141,7 +141,7 @@ impl Fields {
         }
     }
 
-    /// Checks that the map is complete: `Missing` where none came.
+    /// Checks that the map is complete: `Missing` where there was none.
     #[inline]
     pub fn finish(self) -> Result<()> {
         if let Place::After = self.place { Ok(()) } else { Err(super::missing()) }
@@ -186,7 +186,7 @@ pub fn finish_field<B: Build>(builder: B, key: &str) -> Result<B::Output> {
     builder.finish().map_err(|error| unfinished(error, key))
 }
 
-/// Names the field in the error of a builder to which nothing came.
+/// Names the field in the error of a builder that received no event.
 #[cold]
 fn unfinished(error: Error, key: &str) -> Error {
     if error.kind() == ErrorKind::Missing && error.path().is_none() {
@@ -196,7 +196,7 @@ fn unfinished(error: Error, key: &str) -> Error {
     error.under_key(key)
 }
 
-/// Returns the one variant that came. `WrongType` where no known one came, or more than one.
+/// Returns the one variant that was received. `WrongType` where there was no known one, or more than one.
 pub fn finish_variant<T>(variants: impl IntoIterator<Item = Option<T>>, keys: &[&str]) -> Result<T> {
     let mut variants = variants.into_iter().flatten();
     match (variants.next(), variants.next()) {

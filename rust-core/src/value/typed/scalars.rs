@@ -23,7 +23,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// The builder of a value that is one event: empty until it comes.
+/// The builder of a value of one event: empty until then.
 #[derive(Debug)]
 pub struct Slot<T>(Option<T>);
 

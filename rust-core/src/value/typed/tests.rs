@@ -113,7 +113,7 @@ fn long_arrays_are_views_of_the_message() {
 }
 
 #[test]
-fn a_record_takes_account_of_its_first_64_keys_and_leaves_the_others() {
+fn record_tracks_its_first_64_keys_only() {
     let names: Vec<String> = (0..70).map(|i| format!("k{i}")).collect();
     let keys: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut fields = Fields::default();
@@ -132,7 +132,7 @@ fn a_record_takes_account_of_its_first_64_keys_and_leaves_the_others() {
 }
 
 #[test]
-fn a_key_is_known_where_every_byte_of_it_is_that_of_the_name() {
+fn key_is_known_only_if_all_its_bytes_match() {
     for length in 0..40 {
         let name = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"[..length].to_owned();
         let known = |key: &[u8]| {

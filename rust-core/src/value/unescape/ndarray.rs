@@ -1,8 +1,7 @@
 //! The escape of an N-d array: its four fields, in any order.
 //!
-//! Encoders write `data` last, so that the elements go to the sink as they are. Where another
-//! writer puts it before a field that is still to come, the elements are copied and kept until the
-//! end.
+//! Encoders write `data` last, so that the elements are passed to the sink directly. Where another writer puts it
+//! before another field, the elements are copied and kept until the end.
 
 use super::scalar::{Found, base64, malformed};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
@@ -14,14 +13,14 @@ use crate::value::{DType, NdArrayRef, Order, Sink};
 pub(super) struct Fields {
     /// Whether the map of the fields has begun.
     has_begun: bool,
-    /// The number of keys that are still to come.
+    /// The number of missing keys.
     remaining: usize,
     /// The field whose value is next.
     field: Field,
     dtype: Option<DType>,
     order: Option<Order>,
     shape: Option<Vec<u64>>,
-    /// Elements that came before the last field; the sink holds them until `finish`.
+    /// Elements received before the last field; the sink holds them until `finish`.
     elements: Option<Vec<u8>>,
     /// Whether the array has been sent.
     is_sent: bool,
@@ -51,7 +50,7 @@ impl Fields {
         Ok(())
     }
 
-    /// Takes a key of that map; `Malformed` where it is not a field, or came before.
+    /// Takes a key of that map; `Malformed` where it is not a field, or is repeated.
     pub(super) fn key(&mut self, key: &str) -> Result<()> {
         self.remaining = self.remaining.saturating_sub(1);
         let (field, twice) = match key {

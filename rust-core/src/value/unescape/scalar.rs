@@ -11,7 +11,7 @@ use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 pub(super) const NAMES: [&str; 6] =
     [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
 
-/// A scalar that came where the content of an escape is expected.
+/// A scalar in the place of the content of an escape.
 pub(super) enum Found<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),

@@ -1,5 +1,5 @@
-//! Files of schemas: those that are read, and those that are refused, with the place, the reason and what to do. Each language is
-//! given them as its option `schema`, and the shell program wherever it reads a schema.
+//! Files of schemas: accepted ones, and refused ones with the place, the reason and the remedy. Each language gets them
+//! as its option `schema`, and the shell program wherever it reads a schema.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{fields_of, row};
 use crate::vectors::files::hex;
 use crate::vectors::law::hold;
 
-/// What lies in the folder of a case under a name.
+/// An entry of the folder of a case.
 enum Entry {
     /// A file of these pieces, each so many times.
     File(&'static str, Vec<(Vec<u8>, usize)>),
@@ -20,10 +20,10 @@ enum Entry {
     Link(&'static str, &'static str),
 }
 
-/// What is expected of `a.toml`.
+/// The expected result for `a.toml`.
 enum Expected {
     Read,
-    /// The kind, the line and the column, or the path alone, and what the text says.
+    /// The kind, the line and the column, or the path alone, and a part of the text.
     Refused(ErrorKind, &'static str, &'static str),
 }
 
@@ -51,7 +51,7 @@ const START: &str = "name = \"x\"\n[fields.a]\ntype = \"u8\"\n";
 fn cases() -> Vec<Case> {
     use Expected::{Read, Refused};
     let malformed = |place, says| Refused(ErrorKind::Malformed, place, says);
-    // A text in which `#` stands for 100,000 digits and `@` for as many letters.
+    // A text in which `#` is replaced by 100,000 digits and `@` by as many letters.
     let long = |name, text: &str, expected| {
         let (before, rest) = text.split_once(['#', '@']).unwrap();
         let one = if text.contains('#') { "9" } else { "é" };
@@ -283,7 +283,7 @@ fn cases() -> Vec<Case> {
     all
 }
 
-/// Makes what a case needs in this folder.
+/// Creates the entries of a case in this folder.
 fn make(folder: &Path, entries: &[Entry]) {
     for entry in entries {
         match entry {

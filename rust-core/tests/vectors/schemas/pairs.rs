@@ -1,10 +1,10 @@
-//! Pairs of schemas: whether a program with the one reads what a program with the other one writes.
+//! Pairs of schemas: whether a program with one reads the messages of a program with the other.
 
 use super::texts::READING;
 
-/// What the reader has, what the writer has, and whether the one reads the other.
+/// The reader's schema, the writer's schema, and whether the reader reads it.
 pub struct Pair {
-    /// What differs.
+    /// The difference.
     pub name: String,
     /// The writer's schema.
     pub writer: String,
@@ -14,7 +14,7 @@ pub struct Pair {
     pub fits: bool,
 }
 
-/// A change of the schema of a reading, whether the new program reads what the old one writes, and the other way about.
+/// A change of the schema of a reading, whether the new program reads the old one's messages, and the reverse.
 const CHANGES: &[(&str, &str, bool, bool)] = &[
     ("unit = \"W\"", "unit = \"J/s\"", true, true),
     ("unit = \"W\"", "unit = \"kW\"", false, false),

@@ -44,7 +44,7 @@ pub fn right() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Values that are refused: what is wrong, the value, its kind of error, the path, and what the error says.
+/// Returns refused values: the fault, the value, its kind of error, the path, and a part of the error.
 pub fn wrong() -> Vec<(Value, ErrorKind, &'static str, &'static str)> {
     vec![
         (

@@ -18,7 +18,7 @@ const fn slot(position: VOffsetT) -> VOffsetT {
     4 + 2 * position
 }
 
-/// The message with its length in front, padded to 8 bytes.
+/// Returns the message with its length in front, padded to 8 bytes.
 pub(super) fn message(columns: &[Column], metadata: &[(&'static str, String)]) -> Vec<u8> {
     let mut to = Builder::new();
     let mut dictionaries = 0;
@@ -73,7 +73,7 @@ fn field(to: &mut Builder, of: &Column, dictionaries: &mut i64) -> Table {
     to.end_table(start)
 }
 
-/// The number of a type in the union `Type`, and its table.
+/// Returns the number of a type in the union `Type`, and its table.
 fn arrow(to: &mut Builder, of: Arrow) -> (u8, Table) {
     if let Arrow::Integer(width) = of {
         return (2, integer(to, width));

@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         self.remarks.push(Remark { place, text });
     }
 
-    /// The type, and whether null is a value of it, too.
+    /// Returns the type, and whether null is a value of it, too.
     fn ty(&mut self, json: &'a Json<'a>) -> Result<(Type, bool)> {
         let at = self.at(json);
         self.budget.take(at)?;
@@ -212,12 +212,12 @@ impl<'a> Reader<'a> {
         Ok((of, nullable))
     }
 
-    /// Whether this is how our export writes a map: with the escape of its keys.
+    /// Returns whether this is how our export writes a map: with the escape of its keys.
     fn is_map_of_ours(&self, all: &Object<'_>) -> bool {
         get(all, "if").is_some_and(|json| self.text[json.start()..json.end()].contains("\"$map\""))
     }
 
-    /// The name of the type, and whether null stands beside it.
+    /// Returns the name of the type, and whether null stands beside it.
     fn type_name(&self, all: &Object<'_>) -> Result<(Option<String>, bool)> {
         let names: Vec<&Json<'_>> = match get(all, "type") {
             None => return Ok((None, false)),

@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The default of a scalar; nothing for other values, so that the field is optional.
+/// Returns the default of a scalar; nothing for other values, so that the field is optional.
 pub(super) fn default_of(json: &Json<'_>, kind: &Kind) -> Option<Value> {
     Some(match (json, kind) {
         (Json::BooleanLit(value), Kind::Bool) => value.value.into(),

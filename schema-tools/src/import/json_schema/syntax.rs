@@ -9,7 +9,7 @@ pub(super) fn object<'a>(json: &'a Json<'a>) -> Option<&'a Object<'a>> {
     }
 }
 
-/// The value of a key; the last one where it is written twice, as JSON's readers do.
+/// Returns the value of a key; the last one where it is written twice, as JSON's readers do.
 pub(super) fn get<'a>(object: &'a Object<'a>, key: &str) -> Option<&'a Json<'a>> {
     object.properties.iter().rev().find(|each| each.name.as_str() == key).map(|each| &each.value)
 }

@@ -236,7 +236,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A type that cannot be None.
+    /// Returns a type that cannot be None.
     fn whole(&mut self, of: &Expr, within: &str) -> Result<Type> {
         let read = self.annotation(of, within)?;
         if read.is_nullable && read.of.kind != Kind::Any {
@@ -256,7 +256,7 @@ impl Reader<'_> {
         Ok(Kind::List(Box::new(each), most).into())
     }
 
-    /// Whether this is an array whose elements only the metadata can name.
+    /// Returns whether this is an array whose elements only the metadata can name.
     fn untyped_array(&self, of: &Expr, within: &str) -> bool {
         matches!(of.what, What::Name(_))
             && matches!(self.module.known(of, within).as_str(), "numpy.ndarray" | "linkspan.NdArray")
@@ -296,7 +296,7 @@ impl Reader<'_> {
         Ok(Read { is_nullable, ..Kind::Enum(values).into() })
     }
 
-    /// A type or None; an integer or a float; classes with one field each.
+    /// Returns a type or None; an integer or a float; classes with one field each.
     fn choice(&mut self, all: &[Expr], at: usize, within: &str) -> Result<Read> {
         let others: Vec<&Expr> = all.iter().filter(|each| each.what != What::None).collect();
         let is_nullable = others.len() < all.len();
@@ -338,7 +338,7 @@ impl Reader<'_> {
     }
 }
 
-/// The types that Python and its libraries have for those of a schema.
+/// Returns the types that Python and its libraries have for those of a schema.
 fn known(full: &str) -> Option<Kind> {
     let any = || Box::new(Type::plain(Kind::Any));
     Some(match full {
@@ -363,7 +363,7 @@ fn known(full: &str) -> Option<Kind> {
     })
 }
 
-/// An element type by NumPy's name, or by one of Python's types that NumPy takes for one.
+/// Returns an element type by NumPy's name, or by one of Python's types that NumPy takes for one.
 fn numpy(name: &str) -> Option<DType> {
     Some(match name {
         "bool" | "bool_" => DType::Bool,

@@ -32,7 +32,7 @@ impl Class {
     }
 }
 
-/// A description; a docstring of one word is the name that generated code gives a class.
+/// Returns a description; a docstring of one word is the name that generated code gives a class.
 pub(super) fn told(doc: &str) -> String {
     if doc.trim().contains(char::is_whitespace) { doc.trim().to_owned() } else { String::new() }
 }
@@ -70,7 +70,7 @@ impl Reader<'_> {
         Sort::Other
     }
 
-    /// The type of the objects of a class, named at `at`.
+    /// Returns the type of the objects of a class, named at `at`.
     pub(super) fn class(&mut self, name: &str, at: usize) -> Result<Type> {
         let place = self.source.place(at);
         let sort = self.sort(name, 0);
@@ -231,7 +231,7 @@ impl Reader<'_> {
         Ok(Some(field))
     }
 
-    /// The words about a field, without those that the generator adds.
+    /// Returns the words about a field, without those that the generator adds.
     fn description(
         &self,
         field: &Field,
@@ -298,7 +298,7 @@ impl Reader<'_> {
     }
 }
 
-/// The text without these words at its end, however its lines are broken.
+/// Returns the text without these words at its end, however its lines are broken.
 fn without<'a>(text: &'a str, tail: &str) -> &'a str {
     let mut rest = text.trim_end();
     for word in tail.split_whitespace().rev() {
@@ -310,7 +310,7 @@ fn without<'a>(text: &'a str, tail: &str) -> &'a str {
     rest
 }
 
-/// The keys of fields that are named otherwise in the class, as generated code has them.
+/// Returns the keys of fields that are named otherwise in the class, as generated code has them.
 fn keys(class: &Class) -> Vec<(String, String)> {
     let Some(Expr { what: What::Items(all), .. }) = class.value("__linkspan_fields__") else {
         return Vec::new();

@@ -51,7 +51,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The default in `field(...)`.
+    /// Returns the default in `field(...)`.
     fn of_field(&self, at: &Expr, named: &[(String, Expr)], within: &str) -> Result<Option<Expr>> {
         let of = |key: &str| named.iter().find(|(name, _)| name == key).map(|(_, value)| value);
         if let Some(default) = of("default") {

@@ -37,7 +37,7 @@ pub(super) enum What {
     Code(String),
 }
 
-/// An expression as an error shows it.
+/// Returns an expression as an error shows it.
 pub(super) fn shown(of: &Expr) -> String {
     match &of.what {
         What::Name(name) => name.clone(),
@@ -59,7 +59,7 @@ pub(super) fn shown(of: &Expr) -> String {
     }
 }
 
-/// An error for an expression that a schema cannot express.
+/// Returns an error for an expression that a schema cannot express.
 pub(super) fn refused(place: Place<'_>, kind: ErrorKind, of: &Expr, why: &str) -> Error {
     place.error(kind, format!("{} {why}", shown(of)))
 }

@@ -16,7 +16,8 @@ pub(super) fn float(written: &str) -> Option<f64> {
     written.replace('_', "").parse().ok()
 }
 
-/// A string or bytes; nothing for an f-string, which would have to be run, and for escapes by the names of characters.
+/// Returns a string or bytes; nothing for an f-string, which would have to be run, and for escapes by the names of
+/// characters.
 pub(super) fn string(written: &str) -> Option<What> {
     let start = written.find(['"', '\''])?;
     let (prefix, rest) = written.split_at(start);
@@ -93,7 +94,7 @@ fn unescape(inner: &str, bytes: bool, push: &mut dyn FnMut(char)) -> Option<()> 
     Some(())
 }
 
-/// A docstring without the indentation of its lines.
+/// Returns a docstring without the indentation of its lines.
 pub(super) fn docstring(text: &str) -> String {
     let indent = text
         .lines()

@@ -66,7 +66,8 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// The class to import: the one that is asked for, or the only one that no other class names.
+    /// Returns the class to import: the one that is asked for, or the only one that no other class
+    /// names.
     fn root(&self, asked: Option<&str>) -> Result<String> {
         let start = self.source.place(0);
         if let Some(name) = asked {
@@ -133,7 +134,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The name and the version of the schema that a class gives in `__linkspan_schema__`.
+    /// Returns the name and the version of the schema that a class gives in `__linkspan_schema__`.
     fn declared(&self, class: &str) -> (Option<String>, u32) {
         let class = self.module.classes.get(class);
         let said = class.and_then(|class| class.value("__linkspan_schema__"));

@@ -90,7 +90,8 @@ impl Module {
         Meaning::Known(full.strip_prefix("builtins.").unwrap_or(&full).to_owned())
     }
 
-    /// The full name of a base, a decorator or a function that another module defines; empty for what this file defines.
+    /// Returns the full name of a base, a decorator or a function that another module defines; empty for what this file
+    /// defines.
     pub(super) fn known(&self, of: &Expr, within: &str) -> String {
         match &of.what {
             What::Name(name) => match self.meaning(name, within) {
@@ -269,7 +270,7 @@ fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) -> Result<(
     Ok(())
 }
 
-/// The assignment of a statement to one name.
+/// Returns the assignment of a statement to one name.
 fn attribute(source: &Source<'_>, statement: Node<'_>) -> Option<Attribute> {
     let node = statement.named_child(0).filter(|node| node.kind() == "assignment")?;
     let left = node.child_by_field_name("left").filter(|node| node.kind() == "identifier")?;

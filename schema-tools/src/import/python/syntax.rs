@@ -30,7 +30,7 @@ impl<'a> Source<'a> {
         Place { file: self.file, line, column }
     }
 
-    /// The tree of the whole file; `Malformed` with the place of the first error.
+    /// Returns the tree of the whole file; `Malformed` with the place of the first error.
     pub(super) fn parse(&self) -> Result<Tree> {
         let tree = tree(self.text).ok_or_else(|| self.place(0).unsupported("the file cannot be parsed"))?;
         match first_error(tree.root_node()) {
@@ -54,7 +54,8 @@ impl<'a> Source<'a> {
         expr(self.text, node, 0, MAX_DEPTH)
     }
 
-    /// The expression in a text that stands for it, such as the annotation `"Point | None"`.
+    /// Returns the expression in a text that stands for it, such as the annotation `"Point |
+    /// None"`.
     pub(super) fn quoted(&self, text: &str, at: usize) -> Result<Expr> {
         let bad = || self.place(at).error(ErrorKind::Malformed, "the text is no annotation");
         // As an annotation, since `list[int]` alone is a subscript and not a type.
@@ -78,7 +79,8 @@ fn tree(text: &str) -> Option<Tree> {
     parser.parse(text, None)
 }
 
-/// The first node that is an error or missing, found without calling itself: garbage makes deep trees.
+/// Returns the first node that is an error or missing, found without calling itself: garbage makes
+/// deep trees.
 fn first_error(root: Node<'_>) -> Option<Node<'_>> {
     if !root.has_error() {
         return None;
@@ -214,7 +216,7 @@ fn one_tuple(mut all: Vec<Expr>) -> Vec<Expr> {
     }
 }
 
-/// A choice in which no choice stands.
+/// Returns a choice in which no choice stands.
 fn choice(all: impl IntoIterator<Item = Expr>) -> What {
     let flat = all.into_iter().flat_map(|each| match each.what {
         What::Choice(inner) => inner,
@@ -223,7 +225,7 @@ fn choice(all: impl IntoIterator<Item = Expr>) -> What {
     What::Choice(flat.collect())
 }
 
-/// The arguments of a call or of a class, and those with names.
+/// Returns the arguments of a call or of a class, and those with names.
 pub(super) fn arguments_of(
     text: &str,
     node: Node<'_>,

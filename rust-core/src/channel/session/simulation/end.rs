@@ -6,12 +6,12 @@ use super::super::super::options::Acknowledge;
 use super::super::{Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use super::truth::Truth;
 
-/// What an outbox keeps of a message.
+/// The stored part of a message in an outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct Letter {
     pub class: RetransmitClass,
     pub bytes: usize,
-    /// For an answer: the request's number, and who asked.
+    /// For an answer: the request's number, and the session of its sender.
     pub answers: (u64, u64),
 }
 
@@ -39,9 +39,9 @@ pub struct TxLink {
     pub id: u64,
     /// The session that it leads to.
     pub to: u64,
-    /// What its end said to have of ours.
+    /// This end's progress, as the other end stated it.
     pub has: u64,
-    /// Whether it has broken without our having noticed: what is sent vanishes.
+    /// Whether it has broken unnoticed: frames vanish.
     pub broken: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct Call {
     pub idempotent: bool,
 }
 
-/// What is known apart from the machine about what a sender that keeps nothing has lost.
+/// The losses of a sender that keeps nothing, known apart from the state machine.
 #[derive(Clone, Copy, Default)]
 pub struct Losses {
     pub session: u64,
@@ -78,17 +78,17 @@ pub struct End {
     pub tx: Option<TxLink>,
     /// ReceivedFrame while the program waited for an answer.
     pub local: VecDeque<ReceivedFrame>,
-    /// What the program has and has not consumed.
+    /// The messages that the program has and has not consumed.
     pub hands: Vec<ReceivedFrame>,
     /// Requests that it has not answered.
     pub to_answer: VecDeque<ReceivedFrame>,
     pub call: Option<Call>,
-    /// Whether the program waits for what comes.
+    /// Whether the program waits for messages.
     pub asleep: bool,
     /// Whether it has found nothing once, and is not asleep yet.
     pub paused: bool,
     pub losses: Losses,
-    /// The number that was given last, for each session.
+    /// The number of the last delivered message, for each session.
     order: Vec<(u64, u64)>,
     /// Whether an answer went out that found no room to be kept.
     pub answer_not_kept: bool,
@@ -118,7 +118,7 @@ impl End {
         self.outbox.session()
     }
 
-    /// Whether there is a reason to look for what has come.
+    /// Returns whether there is a reason to read the link.
     pub fn is_awake(&self) -> bool {
         !self.asleep || self.rx.iter().any(|link| !link.begun || link.ended || !link.frames.is_empty())
     }
@@ -141,7 +141,7 @@ impl End {
         }
     }
 
-    /// The program has done with what it was given of this session up to this number.
+    /// The program has finished with the messages of this session up to this number.
     pub fn let_go(&mut self, session: Option<u64>, up_to: u64, truth: &mut Truth) {
         self.hands.retain(|received| {
             let done = session.is_none_or(|session| session == received.session) && received.number <= up_to;
@@ -161,7 +161,7 @@ impl Losses {
         }
     }
 
-    /// A message was received: those before it that we did not get have been told as missed, each once.
+    /// A message was received: each missing message before it has been reported once.
     pub fn received(&mut self, number: u64, missed: u64) {
         self.received += 1;
         self.missed += missed;

@@ -1,4 +1,4 @@
-//! What the programs at both ends do: they send, receive slowly, call, answer, acknowledge and give up.
+//! The programs at both ends: they send, receive slowly, call, answer, acknowledge and give up.
 
 use super::super::super::options::Acknowledge;
 use super::super::RetransmitClass;
@@ -24,7 +24,7 @@ impl World<'_> {
         true
     }
 
-    /// Puts a message on the link, with what can be said in passing.
+    /// Puts a message on the link, with an acknowledgement if one fits its header.
     fn push_message(&mut self, i: usize, letter: Letter, number: u64) -> bool {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return false };
         let in_passing = matches!(
@@ -44,7 +44,7 @@ impl World<'_> {
         pushed
     }
 
-    /// Sends what is next: something again, or else a new message.
+    /// Sends a replay if there is one, or else a new message.
     pub fn send(&mut self, i: usize, class: RetransmitClass) {
         if !self.replay(i) {
             let bytes = if self.random.one_in(30) { 100 } else { self.random.below(20) };
@@ -132,26 +132,28 @@ impl World<'_> {
         }
     }
 
-    /// The link whose word says how far this end has come, if there is one.
+    /// Returns the link whose word has this end's progress, if there is one.
     fn piggyback_on(&self, i: usize) -> Option<u64> {
         let link = self.ends[i].rx.front().filter(|link| self.in_words && link.begun)?;
         Some(link.id)
     }
 
-    /// Says in the word how far this end has come.
+    /// Publishes this end's progress in the word.
     pub fn publish(&mut self, i: usize) {
         let Some(link) = self.piggyback_on(i) else { return };
         let consumed = self.ends[i].inbox.received().consumed;
         self.words.insert((link, i), consumed);
         if self.ends[i].rx.front().is_none_or(|link| link.ended) {
-            // After a cut the sender may have looked for the last time; it looks again at what the next hello says.
+            // After a cut the sender may have read the word for the last time; the next hello repeats the
+            // progress.
             return;
         }
         let published = self.published.entry(self.ends[i].inbox.session()).or_default();
         *published = consumed.max(*published);
     }
 
-    /// Reads the other side's word, of the link that this end writes to; that may have broken, and its reader have crashed.
+    /// Reads the other side's word, of the link that this end writes to; the link may have broken, and its
+    /// reader crashed.
     pub fn look(&mut self, i: usize) {
         let Some(TxLink { id, to, .. }) = self.ends[i].tx else { return };
         let Some(told) = self.words.get(&(id, 1 - i)).copied() else { return };
@@ -159,7 +161,7 @@ impl World<'_> {
         self.believe(i, told, to);
     }
 
-    /// The program receives, or goes on waiting for an answer. False where nothing is there.
+    /// The program receives, or continues to wait for an answer. False where nothing has arrived.
     pub fn receive(&mut self, i: usize) -> bool {
         let waits = self.ends[i].call.is_some();
         self.ends[i].asleep = false;
@@ -188,7 +190,7 @@ impl World<'_> {
                     return true;
                 }
                 if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
-                    // Nothing has come yet; the time of the pause passes, or not, before the next look.
+                    // Nothing has arrived yet; the pause passes, or not, before the next poll.
                     self.send_ack(i, AckTrigger::Pause);
                     self.moves += 1;
                     return false;
@@ -219,7 +221,7 @@ impl World<'_> {
         }
     }
 
-    /// What a word has said to be consumed is given to nobody again.
+    /// A message that a word shows as consumed is not delivered again.
     fn is_not_consumed(&self, ReceivedFrame { session, number, letter }: ReceivedFrame) {
         let published = self.published.get(&session).copied().unwrap_or(0);
         assert!(
@@ -228,7 +230,7 @@ impl World<'_> {
         );
     }
 
-    /// An answer came: whether it is the one that the program waits for.
+    /// Handles an answer; returns whether the program waits for it.
     fn take_answer(&mut self, i: usize, message: ReceivedFrame) -> bool {
         let end = &mut self.ends[i];
         let (request, asker) = message.letter.answers;
@@ -250,7 +252,7 @@ impl World<'_> {
         true
     }
 
-    /// The next new message from the links, each read to its end before the next.
+    /// Returns the next new message from the links, each read to its end before the next.
     fn read(&mut self, i: usize) -> Option<ReceivedFrame> {
         loop {
             let end = &mut self.ends[i];
@@ -346,7 +348,7 @@ impl World<'_> {
         let end = &mut self.ends[i];
         let Some(request) = end.to_answer.front().copied() else { return };
         if end.outbox.peer().is_some_and(|(_, session)| session != request.session) {
-            // Who asked has gone.
+            // The caller has ended.
             end.to_answer.pop_front();
             self.moves += 1;
             return;
@@ -367,7 +369,7 @@ impl World<'_> {
         self.publish(i);
     }
 
-    /// The program says that it has consumed some of what it was given.
+    /// The program acknowledges some of its messages.
     pub fn acknowledge(&mut self, i: usize) {
         let some = self.random.below(self.ends[i].hands.len());
         let end = &mut self.ends[i];

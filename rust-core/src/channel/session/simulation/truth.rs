@@ -1,4 +1,4 @@
-//! What really became of every message of a simulated history, kept apart from the machine that is tested.
+//! The real fate of every message of a simulated history, kept apart from the tested state machine.
 
 use super::super::RetransmitClass;
 
@@ -11,7 +11,7 @@ pub struct Truth {
 #[derive(Default)]
 struct Sent {
     facts: Vec<Fact>,
-    /// Up to which number acknowledgements have been looked at.
+    /// The number up to which acknowledgements were checked.
     checked: u64,
 }
 
@@ -20,7 +20,7 @@ struct Fact {
     class: RetransmitClass,
     /// Whether a program had it and went on.
     consumed: bool,
-    /// How many programs had it.
+    /// The number of programs that had it.
     given: u32,
     /// The session of the last inbox that took it.
     received_by: u64,
@@ -29,7 +29,7 @@ struct Fact {
 }
 
 impl Truth {
-    /// The next incarnation's number; never 0.
+    /// Returns the next incarnation's number; never 0.
     pub fn new_session(&mut self) -> u64 {
         self.sessions.push(Sent::default());
         self.sessions.len() as u64
@@ -86,7 +86,7 @@ impl Truth {
         open.iter().filter(|fact| fact.class == RetransmitClass::Data && !fact.dropped).count() as u64
     }
 
-    /// The peer went for good: what it had not acknowledged is nobody's.
+    /// The peer ended for good: its unacknowledged messages are lost.
     pub fn dropped(&mut self, session: u64) {
         let sent = self.sent_by(session);
         for fact in &mut sent.facts[sent.checked as usize..] {
@@ -94,7 +94,7 @@ impl Truth {
         }
     }
 
-    /// After all faults are over: everything has been consumed by somebody.
+    /// After the end of all faults: every message has been consumed.
     pub fn check_all_consumed(&mut self, session: u64) {
         for (at, fact) in self.sent_by(session).facts.iter().enumerate() {
             assert!(

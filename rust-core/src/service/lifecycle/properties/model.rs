@@ -54,7 +54,7 @@ pub fn check_coverage() {
     });
 }
 
-/// How far a command has come.
+/// The progress of a command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Progress {
     /// Accepted, and not fetched by the program.
@@ -80,7 +80,7 @@ struct AcceptedModel {
     is_transition: bool,
 }
 
-/// What an answer follows from.
+/// The cause of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cause {
     Finished,
@@ -101,7 +101,7 @@ pub struct Model {
     answers: BTreeMap<String, Answer>,
     /// The state that the program has reached.
     settled: State,
-    /// What the program does: a step, or the index of a command.
+    /// The program's task: a step, or the index of a command.
     task: Option<Option<usize>>,
     /// Whether the service failed during that.
     failed_meanwhile: bool,
@@ -134,7 +134,7 @@ impl Model {
         }
     }
 
-    /// Whether a command of this kind is open that leads to another state.
+    /// Returns whether a command of this kind is open that leads to another state.
     fn has_open(&self, command: &Command) -> bool {
         self.commands.iter().any(|(_, one)| one.is_transition && one.command == *command)
     }
@@ -151,7 +151,7 @@ impl Model {
         }
     }
 
-    /// Checks that the lifecycle shows what follows from the model.
+    /// Checks that the lifecycle agrees with the model.
     pub fn agrees(&self, lifecycle: &Lifecycle) {
         assert_eq!(lifecycle.state(), self.state());
         assert_eq!(lifecycle.is_cancelled(), self.cancelled);
@@ -194,7 +194,7 @@ impl Model {
         open.map(|one| self.due(one)).min().filter(|due| *due < Duration::MAX)
     }
 
-    /// Whether a new command has to be accepted; none if the library answers it.
+    /// Returns whether a new command has to be accepted; none if the library answers it.
     fn accepts(&self, request: &CommandRequest) -> Option<bool> {
         use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
         if request.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
@@ -315,7 +315,7 @@ impl Model {
         assert!(forgotten.is_none(), "{forgotten:?}");
     }
 
-    /// Checks that a second SHUTDOWN has cancelled all that the first one waits for.
+    /// Checks that a second SHUTDOWN has cancelled everything that the first one waits for.
     fn second_shutdown(&mut self, actions: &[Action]) {
         count_event("second shutdown");
         let waits =
@@ -380,7 +380,7 @@ impl Model {
         }
     }
 
-    /// Takes in the final answers among the actions of one event.
+    /// Adds the final answers among the actions of one event.
     fn take_answers(&mut self, besides: Option<&Answer>, now: Duration, actions: &[Action], cause: Cause) {
         assert!(actions.len() <= self.commands.len() + 8, "answers are bounded");
         for act in actions {
@@ -432,7 +432,7 @@ impl Model {
                 assert_eq!((kind, one.progress), (Some("Cancelled"), Progress::Queued), "{cause:?}");
             }
         }
-        // Whoever waited and is answered is not carried out any more; SHUTDOWN is, whenever it can be.
+        // A waiting command that is answered is not carried out any more; SHUTDOWN is, whenever possible.
         if one.progress == Progress::Queued && !(shutdown && cause == Cause::Time) {
             (one.progress, one.is_transition) = (Progress::Over, false);
         }
@@ -568,7 +568,7 @@ impl Model {
             None => Ok(Value::Null),
             Some(_) => Err(Error::new(ErrorKind::Internal, "left")),
         };
-        // Its own answer comes first, and what its end entails with it; the rest has other causes.
+        // Its own answer comes first, and those that its end causes with it; the others have other causes.
         let id = task.map_or("", |at| self.commands[at].0.as_str());
         let ends = task.is_some_and(|at| self.commands[at].1.command == Command::Shutdown);
         let own = |act: &Action| {

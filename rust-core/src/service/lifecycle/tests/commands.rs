@@ -1,9 +1,9 @@
-//! What is accepted, refused, repeated, cancelled.
+//! Commands that are accepted, refused, repeated, cancelled.
 
 use super::*;
 
-/// What each state makes of each command, written down apart from the code: `=` accepted and nothing changes; a state is the
-/// one that it is in at once; `!` cancels; `-` refused; `*` answered by the library.
+/// The effect of each command in each state, written down apart from the code: `=` accepted without a change;
+/// a state is the one entered at once; `!` cancels; `-` refused; `*` answered by the library.
 const TABLE: [(&str, &str); 13] = [
     //              STARTING READY RUNNING PAUSING PAUSED CHECKPOINTING STOPPING STOPPED FAILED
     ("GET_DATA", "-        =     =       =       =      =             =        -       -"),
@@ -32,7 +32,7 @@ fn leads_to(command: &Command, from: State) -> Option<State> {
     }
 }
 
-/// The program does all that there is to do; gives the final answer to an id, and the state then.
+/// Runs the program until no task is left; returns the final answer to an id, and the state then.
 fn carry_out(lifecycle: &mut Lifecycle, id: &str) -> (Outcome, State) {
     let zero = Duration::ZERO;
     for _ in 0..5 {
@@ -86,7 +86,7 @@ fn every_command_in_every_state() {
                 "{here}"
             );
             assert_eq!(actions.contains(&Action::Cancel), expected == "!", "{here}");
-            // Where SHUTDOWN waits already, GET_DATA comes too late for the program, and nothing is known yet.
+            // While SHUTDOWN waits, GET_DATA is too late for the program, and no data is known yet.
             if (state, &command) == (State::Stopping, &Command::GetData) {
                 assert_eq!(carry_out(&mut lifecycle, "it"), (Outcome::Failed, State::Stopped), "{here}");
                 continue;
@@ -101,7 +101,7 @@ fn every_command_in_every_state() {
 }
 
 #[test]
-fn a_command_that_the_service_does_not_name_is_refused_with_those_that_it_does() {
+fn unknown_command_is_refused_with_the_known_ones() {
     let mut lifecycle = Lifecycle::new(Setup { commands: vec!["zero".into()], ..Setup::default() });
     lifecycle.next_task(Duration::ZERO);
     for (i, command) in [Command::Config, Command::Backup, own(), Command::Step].into_iter().enumerate() {
@@ -115,8 +115,8 @@ fn a_command_that_the_service_does_not_name_is_refused_with_those_that_it_does()
 }
 
 #[test]
-fn only_one_thing_leads_elsewhere_at_a_time_and_shutdown_always_may() {
-    // RUN changes no state until it is done, so that the table alone would let another one in.
+fn only_one_transition_is_open_at_a_time_beside_shutdown() {
+    // RUN changes no state until it is done, so the table alone would admit another one.
     let mut lifecycle = service_in(State::Ready);
     lifecycle.command(request("r", Command::Run), Duration::ZERO);
     for (id, command) in [("p", Command::Pause), ("r2", Command::Run), ("c", Command::Checkpoint)] {
@@ -125,7 +125,7 @@ fn only_one_thing_leads_elsewhere_at_a_time_and_shutdown_always_may() {
         assert_eq!((answer(&actions).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
         assert!(text.contains("RUN is under way") && text.contains("READY"), "{text}");
     }
-    // What was not begun gives way, and its sender is told in which state.
+    // A command that was not begun is withdrawn, and its sender gets the state.
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(
         answers(&actions),
@@ -135,7 +135,7 @@ fn only_one_thing_leads_elsewhere_at_a_time_and_shutdown_always_may() {
 }
 
 #[test]
-fn what_was_told_before_comes_first_also_before_shutdown() {
+fn earlier_commands_come_first_even_before_shutdown() {
     let mut lifecycle = stepping();
     for (id, command) in
         [("b", Command::Backup), ("o", own()), ("p", Command::Pause), ("s", Command::Shutdown)]
@@ -152,7 +152,7 @@ fn what_was_told_before_comes_first_also_before_shutdown() {
 }
 
 #[test]
-fn a_shutdown_that_comes_while_it_pauses_finds_it_paused() {
+fn shutdown_during_a_pause_finds_the_service_paused() {
     let mut lifecycle = running();
     lifecycle.command(request("p", Command::Pause), Duration::ZERO);
     assert_eq!(work(lifecycle.next_task(Duration::ZERO)), Command::Pause);
@@ -165,7 +165,7 @@ fn a_shutdown_that_comes_while_it_pauses_finds_it_paused() {
 }
 
 #[test]
-fn a_task_says_where_it_comes_from() {
+fn task_has_its_source() {
     for (state, command) in [
         (State::Ready, Command::Run),
         (State::Paused, Command::Run),
@@ -183,7 +183,7 @@ fn a_task_says_where_it_comes_from() {
 }
 
 #[test]
-fn a_hook_that_fails_leaves_the_state_and_tells_its_error() {
+fn failing_hook_keeps_the_state_and_reports_its_error() {
     for (state, command, then) in [
         (State::Running, Command::Pause, State::Running),
         (State::Ready, Command::Pause, State::Ready),
@@ -211,7 +211,7 @@ fn a_hook_that_fails_leaves_the_state_and_tells_its_error() {
 }
 
 #[test]
-fn a_repeated_id_is_never_carried_out_again() {
+fn repeated_id_is_never_carried_out_again() {
     let mut lifecycle = stepping();
     let zero = Duration::ZERO;
     // Under way, first waiting, then begun: still accepted.
@@ -223,7 +223,7 @@ fn a_repeated_id_is_never_carried_out_again() {
     assert_eq!((answers(&actions), actions.len()), (vec![("b", Outcome::Accepted, State::Running)], 1));
     let done = answer(&lifecycle.finish(Ok(data(3)), zero));
     assert_eq!((done.outcome, &done.value), (Outcome::Done, &data(3)));
-    // After it: the same answer, with the state of then, whatever else is said this time.
+    // Afterwards: the same answer, with the state of that time, whatever the repeated command contains.
     lifecycle.command(request("p", Command::Pause), zero);
     let again = CommandRequest { arguments: data(4), epoch: Some(9), ..request("b", Command::Shutdown) };
     assert_eq!(lifecycle.command(again, zero), [Action::Answer(done)]);
@@ -235,7 +235,7 @@ fn a_repeated_id_is_never_carried_out_again() {
 }
 
 #[test]
-fn what_was_refused_once_stays_refused() {
+fn refused_command_stays_refused() {
     let mut lifecycle = service_in(State::Paused);
     let refused = answer(&lifecycle.command(request("p", Command::Pause), Duration::ZERO));
     lifecycle.command(request("r", Command::Run), Duration::ZERO);
@@ -255,7 +255,7 @@ fn another_epoch_is_refused_and_changes_nothing_of_what_is_known() {
     assert_eq!(kind, ErrorKind::InvalidState);
     assert!(text.contains("incarnation"), "{text}");
     assert_eq!(lifecycle.state(), State::Running);
-    // One that is under way keeps its one answer.
+    // A command that is under way keeps its one answer.
     lifecycle.command(CommandRequest { epoch: Some(7), ..request("p", Command::Pause) }, Duration::ZERO);
     assert_eq!(answer(&lifecycle.command(other("p"), Duration::ZERO)).outcome, Outcome::Accepted);
     work(lifecycle.next_task(Duration::ZERO));
@@ -288,7 +288,7 @@ fn cancel_withdraws_what_waits() {
 }
 
 #[test]
-fn cancel_asks_to_give_up_what_is_under_way() {
+fn cancel_requests_the_end_of_the_current_step() {
     for wanted in [None, Some("b")] {
         let mut lifecycle = running();
         lifecycle.command(request("b", Command::Backup), Duration::ZERO);
@@ -297,7 +297,7 @@ fn cancel_asks_to_give_up_what_is_under_way() {
         let actions = lifecycle.command(cancel("c", wanted), Duration::ZERO);
         assert!(actions.contains(&Action::Cancel) && lifecycle.is_cancelled());
         assert_eq!(answer(&actions).value, Value::map([("cancelled", "asked")]));
-        // Whether it is given up is the program's; the next task begins afresh.
+        // The program decides whether to stop; the next task is not cancelled.
         let actions = lifecycle.finish(Err(Error::new(ErrorKind::Cancelled, "given up")), Duration::ZERO);
         assert_eq!((error(&actions).0, lifecycle.is_cancelled()), (ErrorKind::Cancelled, false));
         assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
@@ -306,7 +306,7 @@ fn cancel_asks_to_give_up_what_is_under_way() {
 }
 
 #[test]
-fn a_step_that_is_given_up_is_no_failure_but_one_that_fails_by_itself_is() {
+fn cancelled_step_is_no_failure_and_a_failing_one_is() {
     let mut lifecycle = stepping();
     let actions = lifecycle.command(request("c", Command::Cancel), Duration::ZERO);
     assert!(actions.contains(&Action::Cancel));
@@ -318,7 +318,7 @@ fn a_step_that_is_given_up_is_no_failure_but_one_that_fails_by_itself_is() {
 }
 
 #[test]
-fn cancel_of_what_is_not_there_says_so_and_cancels_nothing_else() {
+fn cancel_of_an_unknown_command_is_reported_and_cancels_nothing() {
     let mut lifecycle = stepping();
     lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     for (id, wanted, kind, outcome) in [
@@ -343,7 +343,7 @@ fn cancel_of_what_is_not_there_says_so_and_cancels_nothing_else() {
 }
 
 #[test]
-fn where_too_many_wait_others_are_refused_and_control_still_answers() {
+fn full_queue_refuses_commands_and_still_answers_control() {
     let mut lifecycle = stepping();
     for i in 0..QUEUE {
         let actions = lifecycle.command(request(&i.to_string(), Command::GetData), Duration::ZERO);
@@ -351,7 +351,7 @@ fn where_too_many_wait_others_are_refused_and_control_still_answers() {
     }
     let actions = lifecycle.command(request("more", Command::Backup), Duration::ZERO);
     assert_eq!((answer(&actions).outcome, error(&actions).0), (Outcome::Rejected, ErrorKind::Full));
-    // A state that refuses it says so, and not that there is no room.
+    // The error is that the state refuses it, not that there is no room.
     let actions = lifecycle.command(request("run", Command::Run), Duration::ZERO);
     assert_eq!(error(&actions).0, ErrorKind::InvalidState);
     assert!(matches!(

@@ -1,12 +1,12 @@
-//! SHUTDOWN, signals, failures, and what comes after the end.
+//! SHUTDOWN, signals, failures, and the time after the end.
 
 use super::*;
 
 #[test]
-fn a_signal_is_a_shutdown_that_nobody_waits_for() {
+fn signal_is_a_shutdown_without_an_answer() {
     let mut lifecycle = stepping();
     lifecycle.command(request("p", Command::Pause), Duration::ZERO);
-    // Whoever is displaced by it is told; the signal itself has no answer.
+    // The displaced command is answered; the signal itself has no answer.
     let actions = lifecycle.terminate(Duration::ZERO);
     assert_eq!(answers(&actions), [("p", Outcome::Failed, State::Stopping)]);
     assert_eq!(error(&actions).0, ErrorKind::Cancelled);
@@ -23,7 +23,8 @@ fn a_signal_is_a_shutdown_that_nobody_waits_for() {
     assert_eq!(lifecycle.next_task(Duration::ZERO).0, Next::End);
 }
 
-/// SHUTDOWN has come; the program is at its start, at a step, at another command, waits, or is at SHUTDOWN.
+/// SHUTDOWN has arrived; the program is at its start, at a step, at another command, waits, or is at
+/// SHUTDOWN.
 fn stopping() -> [(&'static str, Lifecycle, bool); 5] {
     let zero = Duration::ZERO;
     let mut starting = service();
@@ -49,7 +50,7 @@ fn stopping() -> [(&'static str, Lifecycle, bool); 5] {
 }
 
 #[test]
-fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
+fn second_shutdown_or_signal_cancels_the_current_step() {
     for by_signal in [false, true] {
         for (name, mut lifecycle, busy) in stopping() {
             assert!(!lifecycle.is_cancelled(), "{name}");
@@ -60,7 +61,7 @@ fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
             };
             assert_eq!((lifecycle.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
             assert_eq!(lifecycle.state(), State::Stopping, "{name}");
-            // It still ends in good order; both are told.
+            // It still ends orderly; both are answered.
             let mut said = Vec::new();
             for _ in 0..3 {
                 let actions = lifecycle.finish(Ok(Value::Null), SECOND);
@@ -75,7 +76,7 @@ fn a_second_shutdown_or_signal_gives_up_what_is_under_way() {
 }
 
 #[test]
-fn a_second_shutdown_waits_for_nothing_that_was_to_come_before_it() {
+fn second_shutdown_skips_waiting_commands() {
     let mut lifecycle = stepping_with_data();
     for (id, command) in [("b", Command::Backup), ("d", Command::GetData), ("s", Command::Shutdown)] {
         lifecycle.command(request(id, command), SECOND);
@@ -91,7 +92,7 @@ fn a_second_shutdown_waits_for_nothing_that_was_to_come_before_it() {
 }
 
 #[test]
-fn a_shutdown_during_the_start_is_the_first_thing_that_the_program_gets() {
+fn shutdown_during_the_start_is_the_first_command() {
     let mut lifecycle = service();
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(answers(&actions), [("s", Outcome::Accepted, State::Starting)]);
@@ -104,7 +105,7 @@ fn a_shutdown_during_the_start_is_the_first_thing_that_the_program_gets() {
 }
 
 #[test]
-fn a_shutdown_that_fails_ends_it_failed() {
+fn shutdown_that_fails_ends_it_failed() {
     let mut lifecycle = stepping_with_data();
     lifecycle.finish(Ok(Value::Null), SECOND);
     lifecycle.command(request("s", Command::Shutdown), SECOND);
@@ -125,7 +126,7 @@ fn a_shutdown_that_fails_ends_it_failed() {
     assert_eq!(told, ["NoSpace", "NoSpace"], "the second one hears what the first one hears");
     assert_eq!(lifecycle.reason(), "the disk is full");
     assert_eq!(lifecycle.next_task(SECOND).0, Next::End);
-    // What FAILED would allow is over, and the refusal names the state that it is in.
+    // The transitions of FAILED are over, and the refusal has the current state.
     for (id, command) in [("r", Command::Run), ("s3", Command::Shutdown)] {
         let actions = lifecycle.command(request(id, command), SECOND);
         let (kind, text) = error(&actions);
@@ -137,7 +138,7 @@ fn a_shutdown_that_fails_ends_it_failed() {
 }
 
 #[test]
-fn after_the_end_everything_is_answered_and_nothing_begins() {
+fn ended_service_answers_everything_and_begins_nothing() {
     let mut lifecycle = stepping_with_data();
     lifecycle.finish(Ok(Value::Null), SECOND);
     lifecycle.command(request("s", Command::Shutdown), SECOND);
@@ -168,14 +169,14 @@ fn after_the_end_everything_is_answered_and_nothing_begins() {
 }
 
 #[test]
-fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
+fn failure_is_possible_in_every_state_but_final_ones() {
     for state in State::ALL {
         let mut lifecycle = service_in(state);
         let actions = lifecycle.fail(&broken(), SECOND);
         let then = if matches!(state, State::Stopping | State::Stopped) { state } else { State::Failed };
         assert_eq!((lifecycle.state(), lifecycle.reason()), (then, "the disk is full"), "{state:?}");
         assert!(actions.contains(&Action::Changed), "{state:?}: the reason is another one");
-        // What would have led elsewhere is told why it will not.
+        // A command that would have led to another state gets the reason why it does not.
         if matches!(state, State::Pausing | State::Checkpointing) {
             assert_eq!(answers(&actions), [("way", Outcome::Failed, State::Failed)]);
             assert!(error(&actions).1.contains("failed"), "{actions:?}");
@@ -198,7 +199,7 @@ fn a_program_that_cannot_go_on_is_failed_in_every_state_but_those_that_end() {
 }
 
 #[test]
-fn what_the_program_arrives_at_after_it_failed_does_not_count() {
+fn state_reached_after_a_failure_does_not_count() {
     for command in [Command::Pause, Command::Run, Command::Checkpoint] {
         let mut lifecycle = service_in(if command == Command::Run { State::Paused } else { State::Running });
         lifecycle.command(request("it", command.clone()), SECOND);
@@ -226,7 +227,7 @@ fn run_tries_again_what_failed() {
 }
 
 #[test]
-fn a_program_that_comes_with_a_task_open_has_left_it() {
+fn pull_with_an_open_task_abandons_it() {
     let mut lifecycle = running();
     lifecycle.command(request("p", Command::Pause), SECOND);
     work(lifecycle.next_task(SECOND));
@@ -238,14 +239,14 @@ fn a_program_that_comes_with_a_task_open_has_left_it() {
 }
 
 #[test]
-fn a_program_that_goes_leaves_no_command_without_its_answer() {
+fn program_that_ends_leaves_no_command_unanswered() {
     for state in State::ALL {
         let mut lifecycle = service_in(state);
         lifecycle.command(request("o", own()), SECOND);
         lifecycle.command(request("s2", Command::Shutdown), SECOND);
         let before = lifecycle.state();
         if state == State::Failed {
-            // It said that it cannot go on, and was told to end before it went.
+            // It reported that it cannot continue, and was asked to end before it did.
             assert_eq!(before, State::Stopping);
         }
         let actions = lifecycle.close(SECOND);
@@ -273,13 +274,13 @@ fn a_program_that_goes_leaves_no_command_without_its_answer() {
 }
 
 #[test]
-fn a_reason_can_be_given_while_it_goes_on() {
+fn reason_can_be_set_while_the_state_stays() {
     let mut lifecycle = running();
     assert_eq!(lifecycle.set_reason("no light"), [Action::Changed]);
     assert_eq!((lifecycle.state(), lifecycle.reason()), (State::Running, "no light"));
     lifecycle.set_reason("");
     assert_eq!(lifecycle.reason(), "");
-    // It goes with every report, which has to fit into one message.
+    // It is part of every report, which has to fit into one message.
     lifecycle.set_reason(&"é".repeat(1 << 20));
     assert!((4000..5000).contains(&lifecycle.reason().len()));
     lifecycle.fail(&Error::new(ErrorKind::NoSpace, "full ".repeat(1 << 20)), SECOND);

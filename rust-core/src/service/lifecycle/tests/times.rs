@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn one_that_was_not_begun_in_time_is_withdrawn() {
+fn command_not_begun_in_time_is_withdrawn() {
     for (state, command) in [
         (State::Running, Command::Pause),
         (State::Running, Command::Checkpoint),
@@ -23,7 +23,7 @@ fn one_that_was_not_begun_in_time_is_withdrawn() {
         assert_eq!(kind, ErrorKind::Timeout);
         assert!(text.contains(command.name()) && text.contains(state.name()), "{text}");
         assert_eq!((lifecycle.state(), lifecycle.next_due()), (state, None), "{command:?}");
-        // It does not come up later, and others may lead elsewhere again.
+        // It is not begun later, and other transitions are possible again.
         assert!(
             !matches!(lifecycle.next_task(3 * SECOND).0, Next::Work(Work { request, .. }) if request.command == command)
         );
@@ -35,7 +35,7 @@ fn one_that_was_not_begun_in_time_is_withdrawn() {
 }
 
 #[test]
-fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
+fn command_under_way_continues_after_its_deadline() {
     for (command, then) in [
         (Command::Pause, State::Paused),
         (Command::Checkpoint, State::Running),
@@ -53,7 +53,7 @@ fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
         assert!(text.contains("still under way"), "{text}");
         assert_eq!((lifecycle.state(), lifecycle.next_due()), (meanwhile, None));
         assert!(lifecycle.tick(9 * SECOND).is_empty());
-        // The state becomes what it becomes, and there is no second answer.
+        // The state changes as it would, and there is no second answer.
         let actions = lifecycle.finish(Ok(Value::Null), 10 * SECOND);
         assert_eq!((answers(&actions), lifecycle.state()), (vec![], then), "{command:?}");
         assert_eq!(error(&lifecycle.command(request("it", command), 10 * SECOND)).0, ErrorKind::Timeout);
@@ -62,12 +62,12 @@ fn one_whose_time_passes_while_it_is_carried_out_goes_on() {
 }
 
 #[test]
-fn one_that_is_late_and_under_way_is_not_begun_again_when_its_answer_is_forgotten() {
+fn late_command_under_way_is_not_begun_again_after_its_answer_is_dropped() {
     let mut lifecycle = running();
     lifecycle.command(within("b", Command::Backup, SECOND), Duration::ZERO);
     work(lifecycle.next_task(Duration::ZERO));
     lifecycle.tick(SECOND);
-    // So many others are answered meanwhile that this answer is kept no more.
+    // So many others are answered in the meantime that this answer is dropped.
     for i in 0..2000 {
         lifecycle.command(cancel(&i.to_string(), Some("nothing")), SECOND);
     }
@@ -82,7 +82,7 @@ fn one_that_is_late_and_under_way_is_not_begun_again_when_its_answer_is_forgotte
 }
 
 #[test]
-fn a_shutdown_that_was_not_begun_in_time_still_ends_it() {
+fn shutdown_not_begun_in_time_still_ends_the_service() {
     let mut lifecycle = stepping();
     lifecycle.command(within("s", Command::Shutdown, SECOND), Duration::ZERO);
     let actions = lifecycle.tick(SECOND);
@@ -98,7 +98,7 @@ fn a_shutdown_that_was_not_begun_in_time_still_ends_it() {
 }
 
 #[test]
-fn data_in_a_long_step_are_the_newest_that_are_known_and_come_in_time() {
+fn data_during_a_long_step_are_the_newest_known_ones_in_time() {
     let mut lifecycle = stepping_with_data();
     // A quarter of the time is kept for the way back, and never more than a second.
     lifecycle.command(within("short", Command::GetData, 2 * SECOND), SECOND);
@@ -110,7 +110,7 @@ fn data_in_a_long_step_are_the_newest_that_are_known_and_come_in_time() {
     assert_eq!(answer(&actions).value, data(1));
     assert_eq!(lifecycle.next_due(), Some(20 * SECOND));
     assert_eq!(answer(&lifecycle.tick(20 * SECOND)).value, data(1));
-    // The program is not bothered with what is answered.
+    // The program does not get commands that are already answered.
     lifecycle.finish(Ok(Value::Null), 20 * SECOND);
     assert_eq!(work(lifecycle.next_task(20 * SECOND)), Command::Step);
 }
@@ -128,7 +128,7 @@ fn data_that_are_long_in_coming_are_the_newest_known_before() {
 }
 
 #[test]
-fn where_no_data_are_known_yet_the_time_passes() {
+fn request_for_data_times_out_without_data() {
     let mut lifecycle = stepping();
     lifecycle.command(within("d", Command::GetData, 4 * SECOND), Duration::ZERO);
     assert_eq!(lifecycle.next_due(), Some(4 * SECOND));
@@ -147,7 +147,7 @@ fn where_no_data_are_known_yet_the_time_passes() {
 }
 
 #[test]
-fn what_is_late_when_the_program_comes_is_not_begun() {
+fn command_late_at_the_pull_is_not_begun() {
     let mut lifecycle = stepping();
     lifecycle.command(within("b", Command::Backup, SECOND), Duration::ZERO);
     lifecycle.finish(Ok(Value::Null), SECOND);
@@ -157,7 +157,7 @@ fn what_is_late_when_the_program_comes_is_not_begun() {
 }
 
 #[test]
-fn a_command_without_end_is_never_due() {
+fn command_without_end_is_never_due() {
     let mut lifecycle = stepping();
     lifecycle.command(within("b", Command::Backup, Duration::MAX), SECOND);
     assert_eq!(lifecycle.next_due(), None);
@@ -166,7 +166,8 @@ fn a_command_without_end_is_never_due() {
     assert_eq!(lifecycle.next_due(), None);
 }
 
-/// The times at which steps begin, for a program that always comes at once, with steps of this length each.
+/// Returns the times at which steps begin, for a program that always fetches its task at once, with steps of
+/// this length.
 fn steps(lifecycle: &mut Lifecycle, mut now: Duration, lengths: &[f64]) -> Vec<f64> {
     let mut begun = Vec::new();
     for length in lengths {
@@ -197,7 +198,7 @@ fn steps_keep_to_their_period_and_missed_ones_are_not_made_up_for() {
 }
 
 #[test]
-fn after_a_pause_steps_begin_anew_with_no_burst() {
+fn steps_after_a_pause_begin_without_a_burst() {
     let mut lifecycle = running();
     lifecycle.command(request("p", Command::Pause), SECOND);
     work(lifecycle.next_task(SECOND));
@@ -210,7 +211,7 @@ fn after_a_pause_steps_begin_anew_with_no_burst() {
 }
 
 #[test]
-fn a_checkpoint_and_what_is_withdrawn_keep_the_cadence() {
+fn checkpoint_and_withdrawn_commands_keep_the_cadence() {
     let mut lifecycle = running();
     lifecycle.command(request("c", Command::Checkpoint), seconds(0.5));
     work(lifecycle.next_task(seconds(0.5)));

@@ -1,8 +1,8 @@
-//! Journals that somebody forged, and bodies that hold copies of journals.
+//! Tests of forged journals, and of bodies that contain copies of journals.
 
 use super::*;
 
-/// A record that this journal could hold, as anybody makes one who has read it.
+/// Makes a record that this journal could hold, as any reader of the journal can.
 fn forged(id: &super::super::block::Identity, sequence: u64, after: u64) -> Vec<u8> {
     let stamp = super::super::record::Stamp {
         id,
@@ -36,7 +36,7 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
         (fs::read(journal.path("committed")).unwrap(), segment.len() as usize)
     };
     let id = identity(&journal);
-    // One in the middle of a body, and the whole journal as far as it is, as somebody sends who keeps copies.
+    // A record in the middle of a body, and a copy of the whole journal.
     let mut body = forged(&id, 9, 8);
     body.extend(fs::read(journal.path(&segment_name(1))).unwrap());
     body.extend(forged(&id, 1 << 40, 1 << 40));
@@ -50,17 +50,17 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
     drop(writer);
     let (segment, whole) =
         (journal.path(&segment_name(1)), fs::read(journal.path(&segment_name(1))).unwrap());
-    // The page with the head is lost with the power, the pages of the body are not; or one byte of the body is.
+    // The power cut loses the page with the head and not those of the body; or one byte of the head.
     for damage in [second..second + 64, second + 20..second + 21, second + 200..second + 201] {
         let mut torn = whole.clone();
         torn[damage.clone()].fill(0xee);
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), &word).unwrap();
-        // What came after the torn one proves that it was acknowledged: only without that may it be cut.
+        // A later record proves that the torn one was acknowledged: only without it may the torn one be cut.
         fs::write(&segment, &torn[..third_of(&whole, second)]).unwrap();
         assert_eq!(journal.writer().last(), 2, "{damage:?}");
         assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
-        // Where it is there, it is damage as ever, and no reader takes a part of a body for a record.
+        // With the later record it is damage, and no reader takes a part of a body for a record.
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), []).unwrap();
         assert_eq!(journal.writer_with(Shape::default()).unwrap_err().kind(), ErrorKind::Corrupt);
@@ -72,7 +72,7 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
     }
 }
 
-/// Where the record ends that begins here.
+/// Returns the end of the record that begins here.
 fn third_of(segment: &[u8], at: usize) -> usize {
     let header = super::super::record::read_header(segment[at..at + 64].try_into().unwrap()).unwrap();
     super::super::record::end(at as u64, &header).unwrap() as usize
@@ -97,7 +97,7 @@ fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     assert_eq!(reader.try_recv().unwrap().unwrap().0.body, body);
     drop(writer);
     write(&journal.writer(), 5, 6);
-    // What a later release writes is refused in words.
+    // The segment of a later release is refused, with its version.
     folder.make_segment(super::super::folder::Segment { version: 3, first: 7, ..old }).unwrap();
     let error = journal.writer_with(Shape::default()).unwrap_err();
     assert!(error.kind() == ErrorKind::VersionMismatch && error.text().contains("1 to 2"), "{error}");
@@ -113,7 +113,7 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         let block = Block { version: 1, id, numbers };
         fs::write(journal.path("committed"), block::write(*b"LKSPDONE", &block, BLOCK)).unwrap();
     };
-    // A word that promises the impossible is none; one that only lies about a place is not followed.
+    // A word with impossible numbers is ignored; so is one with only a wrong offset.
     for numbers in
         [[u64::MAX; 3], [u64::MAX, 1, 4096], [3, u64::MAX, 4096], [3, 1, u64::MAX], [3, 1, u64::MAX - 63]]
     {
@@ -125,7 +125,7 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         listing(&journal.place).unwrap().unwrap();
         assert_eq!(journal.writer().last(), 3, "{numbers:?}");
     }
-    // A consumer's place.
+    // A consumer's position.
     for numbers in [[u64::MAX; 4], [u64::MAX, 1, 1, 4096], [1, u64::MAX, 1, 4096], [1, 2, 1, u64::MAX]] {
         let block = Block { version: 1, id, numbers };
         fs::write(journal.path("logger.consumer"), block::write(*b"LKSPREAD", &block, BLOCK)).unwrap();
@@ -134,7 +134,7 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         assert!(error.text().contains("logger.consumer"), "{error}");
     }
     fs::remove_file(journal.path("logger.consumer")).unwrap();
-    // A name.
+    // A segment's name.
     for number in [0, u64::MAX, (1 << 62) + 1] {
         let path = journal.path(&segment_name(number));
         fs::write(&path, b"").unwrap();

@@ -1,11 +1,11 @@
-//! Replicas: what another machine's journal has they have, under the same numbers; what is of this machine stays as it is.
+//! Tests of replicas: the records of another machine's journal under the same numbers, beside journals of this machine.
 
 use super::super::record;
 use super::super::replica::{Replica, history};
 use super::*;
 use crate::transport::store::{History, ReplicaRecord, Replicates};
 
-/// A record as [`super::Fixture::reader`] gives it.
+/// A record as [`super::Fixture::reader`] returns it.
 #[derive(Debug, PartialEq)]
 struct Read {
     sequence: u64,
@@ -27,7 +27,7 @@ fn read(fixture: &Fixture, from: u64) -> Vec<Read> {
     all
 }
 
-/// What a bridge reads of a journal.
+/// Returns the records that a bridge reads from a journal.
 fn copied(fixture: &Fixture, from: u64) -> Vec<ReplicaRecord> {
     let segments = history(&fixture.place).unwrap().unwrap().segments;
     let copied = |read: Read| {
@@ -38,7 +38,7 @@ fn copied(fixture: &Fixture, from: u64) -> Vec<ReplicaRecord> {
     read(fixture, from).into_iter().map(copied).collect()
 }
 
-/// The history of a journal as another machine hears of it.
+/// Returns the history of a journal as another machine receives it.
 fn of(fixture: &Fixture) -> History {
     History { machine: Some("north".into()), ..history(&fixture.place).unwrap().unwrap() }
 }
@@ -62,12 +62,12 @@ fn replica_keeps_number_time_source_and_segment() {
     let mut replica = open(&here, &of).unwrap();
     replica.append(copied(&there, 1)).unwrap();
     assert_eq!(replica.last(), 10);
-    // What comes again changes nothing.
+    // Records that are repeated change nothing.
     replica.append(copied(&there, 4)).unwrap();
     drop(replica);
     assert_eq!(read(&here, 1), read(&there, 1));
     assert_eq!(history(&here.place).unwrap().unwrap(), of);
-    // Another writer goes on there, and the replica here from its last record.
+    // Another writer continues there, and the replica from its last record.
     put(&there.short(), 11..=13);
     let mut replica = open(&here, &of).unwrap();
     replica.append(copied(&there, replica.last() + 1)).unwrap();
@@ -98,13 +98,13 @@ fn replica_follows_retention_and_reports_lagged() {
     replica.retire_before(left.segments[0]).unwrap();
     assert_eq!(history(&here.place).unwrap().unwrap().segments, left.segments);
     drop(replica);
-    // While the network is cut more goes than the replica has.
+    // While the network is cut, more records are deleted than the replica has.
     put(&writer, 10..=30);
     let left = of(&there);
     assert!(left.segments[0] > 10, "{left:?}");
     let mut replica = open(&here, &left).unwrap();
     assert_eq!(replica.last(), left.segments[0] - 1);
-    // A segment that it has open it may still read.
+    // It may still read its open segment.
     let mut last = 5;
     let missed = loop {
         match late.try_recv() {
@@ -153,7 +153,7 @@ fn replica_of_a_new_journal_renames_the_old_one() {
         let replaced = history(&aside).unwrap().map(|history| history.last);
         assert_eq!(replaced, (lives > 1).then_some(lives - 1), "the one before is still there");
         drop(replica);
-        // One that has lost records that it had given is another one.
+        // A journal that has lost records that it had sent is another one.
         let cut = History { last: lives - 1, ..of(&there) };
         assert_eq!(open(&here, &cut).unwrap().last(), 0);
         while reader.try_recv().is_ok_and(|given| given.is_some()) {}
@@ -201,7 +201,7 @@ fn replica_torn_by_a_kill_continues_behind_the_last_whole_record() {
     let record = record::length(record::head_length("writer", false), 200) as usize;
     for cut in [1, 64, record - 1, record, record + 64] {
         fs::write(&segment, &whole[..whole.len() - cut]).unwrap();
-        // The word is not synced: a power cut may take it back.
+        // The word is not synced: a power cut may undo it.
         fs::remove_file(folder.join("committed")).unwrap();
         let mut replica = open(&here, &of).unwrap();
         assert_eq!(replica.last(), if cut <= record { 5 } else { 4 }, "{cut} bytes short");
