@@ -184,7 +184,29 @@ pub(crate) unsafe fn c_texts(
 }
 
 /// Text, checked to be UTF-8.
+#[inline]
 pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
+    if is_short_ascii(bytes) {
+        // SAFETY: ASCII is UTF-8.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    checked_utf8(bytes, what)
+}
+
+/// Whether these are 16 bytes of ASCII at most, as keys and paths mostly are: two loads tell.
+#[inline]
+fn is_short_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        bytes.len() <= 16 && (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH == 0
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        u64::from(u32::from_le_bytes(*first) | u32::from_le_bytes(*last)) & HIGH == 0
+    } else {
+        bytes.iter().all(u8::is_ascii)
+    }
+}
+
+fn checked_utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|e| {
         if bytes == NUL_INSIDE {
             let text = format!("{what} has a NUL character inside, where C's texts end; use one without it");
@@ -246,5 +268,26 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
             };
             Error::new(ErrorKind::OutOfRange, text)
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_text_is_checked_as_a_long_one_is() {
+        for length in 0..20 {
+            let mut bytes = vec![b'a'; length];
+            assert_eq!(is_short_ascii(&bytes), length <= 16, "{length}");
+            assert_eq!(utf8(&bytes, "a key").unwrap().as_bytes(), bytes);
+            for at in 0..length {
+                bytes[at] = 0x80;
+                assert!(!is_short_ascii(&bytes), "byte {at} of {length}");
+                assert_eq!(utf8(&bytes, "a key").unwrap_err().offset(), Some(at as u64));
+                bytes[at] = b'a';
+            }
+        }
+        assert_eq!(utf8("Zähler".as_bytes(), "a key").unwrap(), "Zähler");
     }
 }

@@ -65,22 +65,28 @@ thread_local! {
 }
 
 /// Runs the body of a call: its error becomes the thread's last error, and a panic ends here as `Internal`.
+#[inline]
 pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
     silence_panics();
-    let outer = INSIDE.replace(true);
-    let outcome = catch_unwind(AssertUnwindSafe(body));
-    INSIDE.set(outer);
+    // The variable is looked up once: in a shared library that is a call.
+    let outcome = INSIDE.with(|inside| {
+        let outer = inside.replace(true);
+        let outcome = catch_unwind(AssertUnwindSafe(body));
+        inside.set(outer);
+        outcome
+    });
     match outcome {
         Ok(Ok(())) => LINKSPAN_OK,
         Ok(Err(error)) => remember(error),
-        Err(_) => {
-            let text = PANIC.take().unwrap_or_default();
-            remember(Error::new(
-                ErrorKind::Internal,
-                format!("a defect in Linkspan, please report it: {text}"),
-            ))
-        }
+        Err(_) => defect(),
     }
+}
+
+/// Makes the panic that ended a call the thread's last error.
+#[cold]
+fn defect() -> linkspan_status {
+    let text = PANIC.take().unwrap_or_default();
+    remember(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
 }
 
 /// Runs a function that releases a resource: it cannot return an error, and a panic must not cross into C.
@@ -93,27 +99,32 @@ pub(crate) fn guard_release(body: impl FnOnce()) {
 
 /// A panic inside a call is reported in the last error, so it is not printed: nothing here writes to a program's
 /// standard error. Panics elsewhere in the program go to the hook that was set before.
+#[inline]
 fn silence_panics() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if INSIDE.get() {
-                // A backtrace only where RUST_BACKTRACE requests one.
-                let trace = Backtrace::capture();
-                let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
-                    format!("\n{trace}")
-                } else {
-                    String::new()
-                };
-                PANIC.set(Some(format!("{panic}{trace}")));
-            } else {
-                before(panic);
-            }
-        }));
-    });
+    ONCE.call_once(set_hook);
 }
 
+#[cold]
+fn set_hook() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if INSIDE.get() {
+            // A backtrace only where RUST_BACKTRACE requests one.
+            let trace = Backtrace::capture();
+            let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
+                format!("\n{trace}")
+            } else {
+                String::new()
+            };
+            PANIC.set(Some(format!("{panic}{trace}")));
+        } else {
+            before(panic);
+        }
+    }));
+}
+
+#[cold]
 fn remember(error: Error) -> linkspan_status {
     let status = error.kind().code().into();
     let kept = Kept {

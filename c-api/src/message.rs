@@ -1,5 +1,6 @@
 //! Messages: reference-counted, built with a cursor or received, read by path or by walking.
 
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -30,11 +31,17 @@ pub struct linkspan_message {
     /// None are left in the shell of a message that was released.
     references: AtomicUsize,
     state: RwLock<State>,
-    aligned: Mutex<Aligned>,
+    /// Made by the first read that needs it.
+    aligned: OnceLock<Mutex<Aligned>>,
 }
 
 /// The encoding of a message that was made of a struct.
 const HELD: Encoding = Encoding::Cbor;
+
+thread_local! {
+    /// The tree of the last message of the program's own that this thread released: it was emptied, and the next message fills it.
+    static SPARE: Cell<Tree> = const { Cell::new(Tree::new()) };
+}
 
 /// Shells of messages that were released. They come and go quickly, so a few cover the common mistake.
 static SHELLS: Shells = Shells::new(64);
@@ -85,15 +92,23 @@ impl Reference {
             Ok(1) => fence(Ordering::Acquire),
             Ok(_) => return Ok(()),
         }
-        // The last: what the message held goes now, and its shell a while later.
-        let state = std::mem::replace(
-            &mut *there.state.write().unwrap_or_else(PoisonError::into_inner),
-            State::Tree(Tree::default()),
-        );
-        *there.aligned() = Aligned::default();
+        // The last: what the message held goes now, and its shell a while later. Without a reference only the count is read any more.
+        let message = message.cast_mut();
+        // SAFETY: no other thread has a reference, so none uses what is behind the count.
+        let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
+        let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match state {
+            State::Tree(tree) => {
+                let mut spare = std::mem::take(tree);
+                spare.clear();
+                // A thread that ends has none any more.
+                let _ = SPARE.try_with(|there| there.set(spare));
+            }
+            other => *other = State::Tree(Tree::new()),
+        }
+        drop(aligned.take());
         // SAFETY: it came from a box, its content is gone, and its last reference is.
-        unsafe { SHELLS.keep(message.cast_mut()) };
-        drop(state);
+        unsafe { SHELLS.keep(message) };
         Ok(())
     }
 }
@@ -208,12 +223,28 @@ impl linkspan_message {
         Box::into_raw(Box::new(linkspan_message {
             references: AtomicUsize::new(1),
             state: RwLock::new(state),
-            aligned: Mutex::default(),
+            aligned: OnceLock::new(),
         }))
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Tree(tree) if tree.has_stale() => {
+                drop(state);
+                self.trim();
+                self.state.read().unwrap_or_else(PoisonError::into_inner)
+            }
+            _ => state,
+        }
+    }
+
+    /// Takes the keys of the value before away. Other readers do the same before they look at anything, so none of them holds the lock.
+    #[cold]
+    fn trim(&self) {
+        if let State::Tree(tree) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
+            tree.trim();
+        }
     }
 
     /// Changes what is inside; `InvalidState` while another thread reads or changes it.
@@ -228,8 +259,9 @@ impl linkspan_message {
 
     /// The tree that is being built.
     pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
-        self.aligned().clear();
-        match &mut *self.change()? {
+        let mut state = self.change()?;
+        self.forget_aligned();
+        match &mut *state {
             State::Tree(tree) => what(tree),
             State::Written(..) | State::Encoded(_) => {
                 let text =
@@ -246,7 +278,7 @@ impl linkspan_message {
     /// Makes a tape the value; the tape of the value before is given in its place, to be used again.
     pub(crate) fn take_tape(&self, tape: &mut Tape) -> Result<()> {
         let mut state = self.change()?;
-        self.aligned().clear();
+        self.forget_aligned();
         if let State::Written(there, value) = &mut *state {
             std::mem::swap(&mut **there, tape);
             value.take();
@@ -259,7 +291,7 @@ impl linkspan_message {
     /// Makes a struct the value, encoded; the memory of the value before is used again.
     pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
         let mut state = self.change()?;
-        self.aligned().clear();
+        self.forget_aligned();
         let mut bytes = match &mut *state {
             State::Encoded(encoded) => std::mem::take(&mut encoded.bytes),
             _ => Vec::with_capacity(256),
@@ -339,7 +371,14 @@ impl linkspan_message {
 
     /// Copies of array data that was not aligned for its element type.
     pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
-        self.aligned.lock().unwrap_or_else(PoisonError::into_inner)
+        self.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frees those copies, where there are any: the value that they belong to is changed.
+    fn forget_aligned(&self) {
+        if let Some(aligned) = self.aligned.get() {
+            aligned.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 }
 
@@ -372,7 +411,12 @@ impl Source for linkspan_message {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(message, || Ok(linkspan_message::give(State::Tree(Tree::default())))) }
+    unsafe {
+        make(message, || {
+            let tree = SPARE.try_with(Cell::take).unwrap_or_default();
+            Ok(linkspan_message::give(State::Tree(tree)))
+        })
+    }
 }
 
 /// Adds a reference, to be taken away by another `linkspan_message_release`.
@@ -418,8 +462,12 @@ pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) 
     // SAFETY: as the caller promises.
     unsafe {
         tell(message, |message| {
-            *message.change()? = State::Tree(Tree::default());
-            message.aligned().clear();
+            let mut state = message.change()?;
+            message.forget_aligned();
+            match &mut *state {
+                State::Tree(tree) => tree.clear(),
+                other => *other = State::Tree(Tree::default()),
+            }
             Ok(())
         })
     }

@@ -1,4 +1,7 @@
 //! A value that is being built: a tree with a cursor.
+//!
+//! A program that fills the same message again and again puts the same keys in the same order. So a tree that is emptied keeps its map
+//! with the keys; a key that is put where it was before takes the memory that is there.
 
 use linkspan::value::Map;
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
@@ -11,14 +14,64 @@ pub(crate) struct Tree {
     open: Option<Vec<usize>>,
     /// Whether the root was opened by the first key that was put, so that it needs no end.
     implied: bool,
+    /// How many entries of the root, a map, are of this value; those behind them are keys of the value before. None where all are.
+    reused: Option<usize>,
 }
+
+/// A longer map is not kept: up to here it has no table of its keys that would have to be built again.
+const KEPT_ENTRIES: usize = 16;
+/// A longer key is not kept.
+const KEPT_KEY: usize = 64;
 
 static NULL: Value = Value::Null;
 
 impl Tree {
+    /// An empty one.
+    pub const fn new() -> Tree {
+        Tree { root: None, open: None, implied: false, reused: None }
+    }
+
     /// A whole value.
     pub fn of(value: Value) -> Tree {
-        Tree { root: Some(value), open: None, implied: false }
+        Tree { root: Some(value), ..Tree::default() }
+    }
+
+    /// Makes it empty, and keeps the keys of a short map; its values go.
+    pub fn clear(&mut self) {
+        self.open = None;
+        self.implied = false;
+        self.reused = None;
+        if let Some(Value::Map(entries)) = &mut self.root
+            && entries.len() <= KEPT_ENTRIES
+        {
+            entries.retain(|key, value| {
+                *value = Value::Null;
+                key.len() <= KEPT_KEY
+            });
+            if !entries.is_empty() {
+                self.reused = Some(0);
+                return;
+            }
+        }
+        self.root = None;
+    }
+
+    /// Whether keys of the value before are still there: [`trim`](Self::trim) takes them away before the value is read.
+    pub fn has_stale(&self) -> bool {
+        match (self.reused, &self.root) {
+            (Some(fresh), Some(Value::Map(entries))) => fresh < entries.len(),
+            _ => false,
+        }
+    }
+
+    /// Takes the keys of the value before away.
+    pub fn trim(&mut self) {
+        let Some(fresh) = self.reused.take() else { return };
+        if fresh == 0 && self.open.is_none() {
+            self.root = None;
+        } else if let Some(Value::Map(entries)) = &mut self.root {
+            keep_first(entries, fresh);
+        }
     }
 
     /// What is there, be it whole or not.
@@ -36,24 +89,33 @@ impl Tree {
         Ok(self.so_far())
     }
 
+    /// Whether nothing was put yet.
+    fn is_empty(&self) -> bool {
+        self.root.is_none() || (self.reused == Some(0) && self.open.is_none())
+    }
+
     fn depth(&self) -> usize {
         self.open.as_ref().map_or(0, |open| open.len() + 1)
     }
 
     /// Puts a value at the cursor and gives its position.
     pub fn put(&mut self, key: Option<&str>, value: Value) -> Result<usize> {
-        let limit = Limits::default().depth as usize;
-        if self.depth() + depth_within(&value, limit) > limit {
-            let text = format!("over the depth limit: {limit} levels of nested arrays and maps are allowed");
-            return Err(Error::new(ErrorKind::TooLarge, text));
+        // What has no values inside it is as deep as what it is put into, which was checked when that was opened.
+        if matches!(value, Value::Array(_) | Value::Map(_)) {
+            let limit = Limits::default().depth as usize;
+            if self.depth() + depth_within(&value, limit) > limit {
+                let text =
+                    format!("over the depth limit: {limit} levels of nested arrays and maps are allowed");
+                return Err(Error::new(ErrorKind::TooLarge, text));
+            }
         }
-        match (&mut self.root, key) {
-            (root @ None, None) => {
-                *root = Some(value);
+        if self.is_empty() {
+            if key.is_none() {
+                self.root = Some(value);
+                self.reused = None;
                 return Ok(0);
             }
-            (root @ None, Some(_)) => *root = Some(Value::Map(Map::new())),
-            _ => {}
+            self.root.get_or_insert_with(|| Value::Map(Map::new()));
         }
         let Some(mut here) = self.root.as_mut() else { unreachable!("the root was made above") };
         if self.open.is_none() {
@@ -64,6 +126,19 @@ impl Tree {
             }
             self.open = Some(Vec::new());
             self.implied = true;
+        }
+        if let (Some(fresh), Some(key), Value::Map(entries)) = (self.reused, key, &mut *here)
+            && self.open.as_ref().is_some_and(Vec::is_empty)
+        {
+            if let Some((there, slot)) = entries.get_index_mut(fresh)
+                && there == key
+            {
+                *slot = value;
+                self.reused = Some(fresh + 1);
+                return Ok(fresh);
+            }
+            keep_first(entries, fresh);
+            self.reused = None;
         }
         for position in self.open.iter().flatten() {
             here = match here {
@@ -86,7 +161,7 @@ impl Tree {
 
     /// Puts an empty array or map and moves the cursor into it.
     pub fn begin(&mut self, key: Option<&str>, empty: Value) -> Result<()> {
-        let at_root = self.root.is_none() && key.is_none();
+        let at_root = self.is_empty() && key.is_none();
         let position = self.put(key, empty)?;
         match &mut self.open {
             Some(open) => open.push(position),
@@ -112,6 +187,15 @@ impl Tree {
     }
 }
 
+/// Takes all but the first entries away.
+fn keep_first(entries: &mut Map, count: usize) {
+    let mut position = 0;
+    entries.retain(|_, _| {
+        position += 1;
+        position <= count
+    });
+}
+
 #[cold]
 fn state(text: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
@@ -126,5 +210,97 @@ fn depth_within(value: &Value, limit: usize) -> usize {
         Value::Array(items) => inner(&mut items.iter()),
         Value::Map(entries) => inner(&mut entries.values()),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trimmed(tree: &mut Tree) -> Value {
+        tree.trim();
+        assert!(!tree.has_stale());
+        tree.whole().unwrap().clone()
+    }
+
+    fn put_all(tree: &mut Tree, entries: &[(&str, i64)]) {
+        for (key, value) in entries {
+            tree.put(Some(key), Value::Int(*value)).unwrap();
+        }
+    }
+
+    #[test]
+    fn tree_cleared_and_filled_with_other_keys_equals_a_new_one() {
+        let first = [("a", 1), ("b", 2), ("c", 3)];
+        let orders: &[&[(&str, i64)]] = &[
+            &[("a", 4), ("b", 5), ("c", 6)],
+            &[("a", 4), ("b", 5)],
+            &[("a", 4), ("c", 5), ("b", 6)],
+            &[("a", 4), ("b", 5), ("a", 6)],
+            &[("a", 4), ("b", 5), ("c", 6), ("d", 7)],
+            &[("b", 4), ("a", 5), ("b", 6)],
+            &[("d", 4)],
+            &[("a", 4)],
+        ];
+        for entries in orders {
+            let (mut new, mut used) = (Tree::default(), Tree::default());
+            put_all(&mut new, entries);
+            put_all(&mut used, &first);
+            used.clear();
+            put_all(&mut used, entries);
+            assert_eq!(trimmed(&mut used), *new.whole().unwrap(), "{entries:?}");
+            // What is put after the value was read belongs to it, too.
+            used.put(Some("e"), Value::Null).unwrap();
+            new.put(Some("e"), Value::Null).unwrap();
+            assert_eq!(trimmed(&mut used), *new.whole().unwrap(), "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn tree_cleared_is_null_and_takes_any_value() {
+        let mut tree = Tree::default();
+        put_all(&mut tree, &[("a", 1)]);
+        tree.clear();
+        assert_eq!(trimmed(&mut tree), Value::Null);
+        put_all(&mut tree, &[("a", 1)]);
+        tree.clear();
+        tree.put(None, Value::Int(7)).unwrap();
+        assert_eq!(trimmed(&mut tree), Value::Int(7));
+        tree.clear();
+        put_all(&mut tree, &[("a", 1)]);
+        tree.clear();
+        tree.begin(None, Value::Array(Vec::new())).unwrap();
+        tree.put(None, Value::Int(8)).unwrap();
+        tree.end().unwrap();
+        assert_eq!(trimmed(&mut tree), Value::Array(vec![Value::Int(8)]));
+    }
+
+    #[test]
+    fn tree_cleared_with_a_map_inside_builds_it_anew() {
+        let mut tree = Tree::default();
+        for value in [1, 2] {
+            tree.clear();
+            tree.begin(Some("inner"), Value::Map(Map::new())).unwrap();
+            put_all(&mut tree, &[("x", value)]);
+            tree.end().unwrap();
+            put_all(&mut tree, &[("last", value)]);
+            let inner = Value::map([("x", Value::Int(value))]);
+            assert!(!tree.has_stale());
+            let whole = Value::map([("inner", inner), ("last", Value::Int(value))]);
+            assert_eq!(*tree.whole().unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn tree_cleared_keeps_neither_long_keys_nor_many() {
+        let mut tree = Tree::default();
+        put_all(&mut tree, &[(&"k".repeat(KEPT_KEY + 1), 1)]);
+        tree.clear();
+        assert!(tree.root.is_none());
+        for n in 0..=KEPT_ENTRIES {
+            tree.put(Some(&n.to_string()), Value::Null).unwrap();
+        }
+        tree.clear();
+        assert!(tree.root.is_none());
     }
 }

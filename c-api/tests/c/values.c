@@ -62,7 +62,9 @@ static void zero_does_not_wait(const char *endpoint) {
     linkspan_message *m;
     OK(linkspan_publisher_new(endpoint, NULL, &publisher));
     OK(linkspan_subscriber_new(endpoint, &options, &subscriber));
-    CHECK(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &m) == LINKSPAN_TIMEOUT && !waited);
+    linkspan_status status = linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &m);
+    /* Stalled: on a loaded machine the publisher's acceptor thread may not answer in the time that every handshake has. */
+    CHECK((status == LINKSPAN_TIMEOUT || status == LINKSPAN_STALLED) && !waited);
     /* What the call says goes before. */
     CHECK(linkspan_subscriber_recv(subscriber, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && waited);
     OK(linkspan_subscriber_free(subscriber));

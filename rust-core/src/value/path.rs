@@ -37,6 +37,13 @@ impl<'a> Path<'a> {
     /// `Missing` where a key or position does not exist, with the keys that do; `WrongType` where
     /// the path goes below a value that is neither an array nor a map. Both carry the whole path.
     pub fn find(self, root: &Value) -> Result<&Value> {
+        // A single key without escapes, as most paths are, is compared as it is.
+        if let Value::Map(map) = root
+            && !self.0.is_empty()
+            && !self.0.bytes().any(|c| matches!(c, b'/' | b'~'))
+        {
+            return map.get(self.0).ok_or_else(|| self.missing(self.0, root));
+        }
         let mut here = root;
         for segment in self.segments() {
             here = match here {
