@@ -147,7 +147,7 @@ def put_scalar(kind: str) -> str:
                "b": ("bool", "one")}[kind[0]]
     return f"""
          if (present(key)) then
-            status = c_message_put_{c}(self%handle, terminated(key), {wide})
+            status = put_at_{c}(self%handle, key, {wide})
          else
             status = c_message_put_{c}(self%handle, value={wide})
          end if"""
@@ -241,7 +241,7 @@ def logical_procedures() -> str:
       logical, intent(out) :: value
 {TAIL}
       logical(c_bool) :: truth
-      call finish(c_message_get_bool(self%handle, terminated(path), truth), stat, errmsg)
+      call finish(get_at_bool(self%handle, path, truth), stat, errmsg)
       value = truth
    end subroutine
 """
@@ -276,7 +276,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
 """
     if kind in ("i64", "r64", "bool"):
         c = {"i64": "i64", "r64": "f64", "bool": "bool"}[kind]
-        return head + f"""      call finish(c_message_get_{c}(self%handle, terminated(path), value), stat, errmsg)
+        return head + f"""      call finish(get_at_{c}(self%handle, path, value), stat, errmsg)
    end subroutine
 """
     if kind == "r32":
@@ -285,7 +285,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_f64(self%handle, terminated(path), wide)
+      status = get_at_f64(self%handle, path, wide)
       if (status == linkspan_ok) call narrow(wide, path, value, status, why)
       call finish(status, stat, errmsg, why)
    end subroutine
@@ -297,7 +297,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, terminated(path), wide)
+      status = get_at_i64(self%handle, path, wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -326,7 +326,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
          call look_up(self, path, 0, from, status, why)
          if (status == linkspan_ok) status = copied(from, int({dtype}, c_int32_t), c_loc(value))
       else if (status == linkspan_ok) then
-         status = c_message_get_f64(self%handle, terminated(path), plain)
+         status = get_at_f64(self%handle, path, plain)
 {plain}
       end if
       call finish(status, stat, errmsg, why)

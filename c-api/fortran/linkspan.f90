@@ -134,6 +134,9 @@ module linkspan_c_interface
    integer, parameter :: linkspan_corrupt = 126
    integer, parameter :: linkspan_internal = 127
 
+   ! What C refuses as a text with a NUL character inside.
+   character(6), parameter :: nul_inside = char(255)//char(254)//"NUL"//c_null_char
+
    type, bind(C) :: c_array
       integer(c_int32_t) :: dtype = 0
       integer(c_int32_t) :: order = 0
@@ -2898,8 +2901,106 @@ contains
       if (index(text, c_null_char) == 0) then
          ended = text//c_null_char
       else
-         ended = char(255)//char(254)//"NUL"//c_null_char
+         ended = nul_inside
       end if
+   end function
+
+   ! The same in memory that the caller has: a key in it costs no allocation.
+   subroutine terminate(text, ended)
+      character(*), intent(in) :: text
+      character(len(text) + len(nul_inside)), intent(out) :: ended
+      integer :: i
+      do i = 1, len(text)
+         if (text(i:i) == c_null_char) then
+            ended = nul_inside
+            return
+         end if
+         ended(i:i) = text(i:i)
+      end do
+      ended(i:i) = c_null_char
+   end subroutine
+
+   ! Numbers and texts at a key or a path, which programs put and get most.
+
+   function put_at_i64(handle, key, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: key
+      integer(c_int64_t), intent(in) :: value
+      integer(c_int32_t) :: status
+      character(len(key) + len(nul_inside)) :: ended
+      call terminate(key, ended)
+      status = c_message_put_i64(handle, ended, value)
+   end function
+
+   function get_at_i64(handle, path, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: path
+      integer(c_int64_t), intent(out) :: value
+      integer(c_int32_t) :: status
+      character(len(path) + len(nul_inside)) :: ended
+      call terminate(path, ended)
+      status = c_message_get_i64(handle, ended, value)
+   end function
+
+   function put_at_f64(handle, key, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: key
+      real(c_double), intent(in) :: value
+      integer(c_int32_t) :: status
+      character(len(key) + len(nul_inside)) :: ended
+      call terminate(key, ended)
+      status = c_message_put_f64(handle, ended, value)
+   end function
+
+   function get_at_f64(handle, path, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: path
+      real(c_double), intent(out) :: value
+      integer(c_int32_t) :: status
+      character(len(path) + len(nul_inside)) :: ended
+      call terminate(path, ended)
+      status = c_message_get_f64(handle, ended, value)
+   end function
+
+   function put_at_bool(handle, key, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: key
+      logical(c_bool), intent(in) :: value
+      integer(c_int32_t) :: status
+      character(len(key) + len(nul_inside)) :: ended
+      call terminate(key, ended)
+      status = c_message_put_bool(handle, ended, value)
+   end function
+
+   function get_at_bool(handle, path, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: path
+      logical(c_bool), intent(out) :: value
+      integer(c_int32_t) :: status
+      character(len(path) + len(nul_inside)) :: ended
+      call terminate(path, ended)
+      status = c_message_get_bool(handle, ended, value)
+   end function
+
+   function put_at_text(handle, key, value) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: key
+      character(*), intent(in) :: value
+      integer(c_int32_t) :: status
+      character(len(key) + len(nul_inside)) :: ended
+      call terminate(key, ended)
+      status = c_message_put_text(handle, ended, value, len(value, kind=c_size_t))
+   end function
+
+   function get_at_text(handle, path, pointer, length) result(status)
+      type(c_ptr), intent(in) :: handle
+      character(*), intent(in) :: path
+      type(c_ptr), intent(out) :: pointer
+      integer(c_size_t), intent(out) :: length
+      integer(c_int32_t) :: status
+      character(len(path) + len(nul_inside)) :: ended
+      call terminate(path, ended)
+      status = c_message_get_text(handle, ended, pointer, length)
    end function
 
    ! A number as a real of 32 bits, where it is not beyond the largest.
@@ -3628,7 +3729,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
+            status = put_at_i64(self%handle, key, int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -3650,7 +3751,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, terminated(path), wide)
+      status = get_at_i64(self%handle, path, wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -4274,7 +4375,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
+            status = put_at_i64(self%handle, key, int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -4296,7 +4397,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, terminated(path), wide)
+      status = get_at_i64(self%handle, path, wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -4920,7 +5021,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
+            status = put_at_i64(self%handle, key, int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -4942,7 +5043,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_i64(self%handle, terminated(path), wide)
+      status = get_at_i64(self%handle, path, wide)
       if (status == linkspan_ok) then
          if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
             status = linkspan_out_of_range
@@ -5566,7 +5667,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_i64(self%handle, terminated(key), int(one, c_int64_t))
+            status = put_at_i64(self%handle, key, int(one, c_int64_t))
          else
             status = c_message_put_i64(self%handle, value=int(one, c_int64_t))
          end if
@@ -5583,7 +5684,7 @@ contains
       integer(int64), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_i64(self%handle, terminated(path), value), stat)
+      call finish(get_at_i64(self%handle, path, value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -6198,7 +6299,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_f64(self%handle, terminated(key), real(one, c_double))
+            status = put_at_f64(self%handle, key, real(one, c_double))
          else
             status = c_message_put_f64(self%handle, value=real(one, c_double))
          end if
@@ -6220,7 +6321,7 @@ contains
       character(:), allocatable :: why
       why = ""
       value = 0
-      status = c_message_get_f64(self%handle, terminated(path), wide)
+      status = get_at_f64(self%handle, path, wide)
       if (status == linkspan_ok) call narrow(wide, path, value, status, why)
       call finish(status, stat, why)
       if (present(errmsg)) call explain(errmsg, stat, why)
@@ -6837,7 +6938,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_f64(self%handle, terminated(key), real(one, c_double))
+            status = put_at_f64(self%handle, key, real(one, c_double))
          else
             status = c_message_put_f64(self%handle, value=real(one, c_double))
          end if
@@ -6854,7 +6955,7 @@ contains
       real(real64), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_f64(self%handle, terminated(path), value), stat)
+      call finish(get_at_f64(self%handle, path, value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -7488,7 +7589,7 @@ contains
          call look_up(self, path, 0, from, status, why)
          if (status == linkspan_ok) status = copied(from, int(linkspan_c64, c_int32_t), c_loc(value))
       else if (status == linkspan_ok) then
-         status = c_message_get_f64(self%handle, terminated(path), plain)
+         status = get_at_f64(self%handle, path, plain)
          single = 0
          if (status == linkspan_ok) call narrow(plain, path, single, status, why)
          value = cmplx(single)
@@ -8126,7 +8227,7 @@ contains
          call look_up(self, path, 0, from, status, why)
          if (status == linkspan_ok) status = copied(from, int(linkspan_c128, c_int32_t), c_loc(value))
       else if (status == linkspan_ok) then
-         status = c_message_get_f64(self%handle, terminated(path), plain)
+         status = get_at_f64(self%handle, path, plain)
          value = cmplx(plain, kind=real64)
       end if
       call finish(status, stat, why)
@@ -8744,7 +8845,7 @@ contains
       if (rank(value) == 0) then
          call c_f_pointer(c_loc(value), one)
          if (present(key)) then
-            status = c_message_put_bool(self%handle, terminated(key), one)
+            status = put_at_bool(self%handle, key, one)
          else
             status = c_message_put_bool(self%handle, value=one)
          end if
@@ -8761,7 +8862,7 @@ contains
       logical(c_bool), intent(out) :: value
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
-      call finish(c_message_get_bool(self%handle, terminated(path), value), stat)
+      call finish(get_at_bool(self%handle, path, value), stat)
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
@@ -9394,7 +9495,7 @@ contains
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       logical(c_bool) :: truth
-      call finish(c_message_get_bool(self%handle, terminated(path), truth), stat)
+      call finish(get_at_bool(self%handle, path, truth), stat)
       if (present(errmsg)) call explain(errmsg, stat)
       value = truth
    end subroutine
@@ -12572,7 +12673,7 @@ contains
       character(*), intent(in), optional :: key
       integer(c_int32_t) :: status
       if (present(key)) then
-         status = c_message_put_text(self%handle, terminated(key), value, len(value, kind=c_size_t))
+         status = put_at_text(self%handle, key, value)
       else
          status = c_message_put_text(self%handle, text=value, length=len(value, kind=c_size_t))
       end if
@@ -12626,7 +12727,7 @@ contains
       type(c_ptr) :: pointer
       integer(c_size_t) :: length
       integer(c_int32_t) :: status
-      status = c_message_get_text(self%handle, terminated(path), pointer, length)
+      status = get_at_text(self%handle, path, pointer, length)
       if (status == linkspan_ok) value = text_of_length(pointer, length)
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)
