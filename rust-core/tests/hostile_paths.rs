@@ -15,7 +15,7 @@ use linkspan::{Channel, Error, ErrorKind, Listener, Options, registry};
 
 use crate::support::{self, alone::alone};
 
-use crate::support::{as_user, is_root};
+use crate::support::{as_user, is_root, needs_root};
 
 const MEMBER: u32 = 1234;
 const GROUP: u32 = 4321;
@@ -161,6 +161,7 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
 #[test]
 fn names_that_are_links_are_neither_connected_to_nor_replaced() {
     alone!(names_that_are_links_are_neither_connected_to_nor_replaced);
+    needs_root();
     let (run, own) = shared();
     for transport in ["shm", "unix", "fifo", "dgram"] {
         let (endpoint, file) = name(transport);
@@ -188,10 +189,8 @@ fn names_that_are_links_are_neither_connected_to_nor_replaced() {
 #[test]
 fn files_of_a_member_are_reported_and_stay() {
     alone!(files_of_a_member_are_reported_and_stay);
+    needs_root();
     let (run, _) = shared();
-    if !is_root() {
-        return;
-    }
     let (endpoint, file) = name("unix");
     let path = run.join(&file);
     let staged = [format!(".new.{file}"), format!(".new.{file}~0123456789abcdef"), format!(".owner.{file}")];

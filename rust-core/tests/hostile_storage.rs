@@ -12,7 +12,7 @@ use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value
 
 use crate::support::alone::alone;
 use crate::support::spools::{called, json, names};
-use crate::support::{SOON, as_user, is_root, name};
+use crate::support::{SOON, as_user, name, needs_root};
 
 const MEMBER: u32 = 20_011;
 const OTHER: u32 = 20_012;
@@ -32,7 +32,7 @@ struct Place {
 
 impl Place {
     fn new(transport: &str) -> Place {
-        assert!(is_root(), "these tests become other users, so run them as root");
+        needs_root();
         let endpoint = name(transport);
         let run = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
         SHARED.call_once(|| {

@@ -411,7 +411,7 @@ fn full_disk_refuses_records_until_there_is_room() {
         victim().display()
     );
     let out =
-        Command::new("unshare").args(["-m", "sh", "-ec", &script]).stdin(Stdio::null()).output().unwrap();
+        Command::new("unshare").args(["-rm", "sh", "-ec", &script]).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
     let lines: Vec<&str> = said.lines().collect();

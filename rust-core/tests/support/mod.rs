@@ -142,6 +142,7 @@ pub fn proven(address: SocketAddr) -> TcpStream {
 
 /// Runs as another user and group of this machine, which root may become; in a thread of its own, which ends.
 pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> T {
+    needs_root();
     std::thread::scope(|s| {
         s.spawn(move || {
             // SAFETY: the bare system calls change this thread alone, which ends here.
@@ -155,6 +156,11 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> 
         .join()
         .unwrap()
     })
+}
+
+/// Fails, for a reason that `tests/run` counts apart, where this process may not become others.
+pub fn needs_root() {
+    assert!(is_root(), "this test plays several users, so run it as root");
 }
 
 /// Whether this process may become others.

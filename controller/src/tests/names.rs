@@ -1,0 +1,61 @@
+//! Names of services: one that is in use, many that come at once, and no controller at all.
+
+use super::*;
+
+#[test]
+fn service_with_name_in_use_is_refused() {
+    let server = TestServer::start();
+    let first = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let second = FakeService::come(&server.endpoint, "power", 2);
+    let ToService::Refused(failure) = second.told() else { panic!("it was taken") };
+    assert_eq!(failure.code, i64::from(ErrorKind::AddressInUse.code()));
+    let record =
+        until(&client, "power", |record| !record.at("problem").unwrap().as_text().unwrap().is_empty());
+    assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 1);
+    assert!(record.at("problem").unwrap().as_text().unwrap().contains("another program with the name power"));
+    // The same incarnation replaces its old link.
+    let again = FakeService::come(&server.endpoint, "power", 1);
+    let asker = server.client();
+    let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
+    let order = again.order();
+    again.done(&order, 1.into());
+    asked.join().unwrap().unwrap();
+    drop((first, again, second));
+    until(&client, "power", is("view", "DISCONNECTED"));
+    let _third = FakeService::come(&server.endpoint, "power", 3);
+    let record = until(&client, "power", is("view", "CONNECTED"));
+    assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 3);
+}
+
+#[test]
+fn two_hundred_simultaneous_services_are_all_registered() {
+    let server = TestServer::start();
+    let client = server.client();
+    let services: Vec<_> = (0..200)
+        .map(|i| {
+            let endpoint = server.endpoint.clone();
+            std::thread::spawn(move || FakeService::come(&endpoint, &format!("s{i:03}"), 1))
+        })
+        .collect();
+    let services: Vec<FakeService> = services.into_iter().map(|thread| thread.join().unwrap()).collect();
+    until(&client, "s199", is("view", "CONNECTED"));
+    for played in &services {
+        until(&client, &played.name, is("view", "CONNECTED"));
+    }
+    assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 200);
+    assert_eq!(client.stats(PATIENCE).unwrap().at("views/CONNECTED").unwrap().as_u64().unwrap(), 200);
+}
+
+#[test]
+fn connect_without_controller_names_the_program_to_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = format!("unix:{}/c", directory.path().display());
+    let error = match Controller::connect(&endpoint, &Options::default(), Duration::from_millis(50)) {
+        Ok(_) => panic!("somebody listens"),
+        Err(e) => e,
+    };
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.text().contains("start `linkspan controller`"), "{error}");
+}

@@ -1,0 +1,100 @@
+//! Connections that break: a controller that restarts, and a network that is cut.
+
+use super::*;
+
+#[test]
+fn server_restart_resumes_services_commands_and_watchers() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let mut server = TestServer::at(directory.clone(), Duration::from_secs(5));
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let asker = server.client();
+    let asked = std::thread::spawn(move || asker.command("power", &Command::Pause, &Value::Null, PATIENCE));
+    let first = power.order();
+    client.watch(&WatchOptions::default()).unwrap();
+    client.next(PATIENCE).unwrap();
+    server.end();
+    let server = TestServer::at(directory, Duration::from_secs(5));
+    // The channel of the service reconnects by itself.
+    assert!(matches!(power.told(), ToService::Welcome { .. }));
+    power.introduce();
+    let again = power.order();
+    assert_eq!((&again.id, &again.command), (&first.id, &Command::Pause));
+    power.done(&again, "paused".into());
+    assert_eq!(asked.join().unwrap().unwrap(), Value::from("paused"));
+    // The watcher receives the record from the new server.
+    let told = loop {
+        let told = client.next(PATIENCE).unwrap();
+        if told.at("service/answered/done").and_then(Value::as_u64).ok() == Some(1) {
+            break told;
+        }
+    };
+    assert_eq!(told.at("service/name").unwrap().as_text().unwrap(), "power");
+    drop(server);
+}
+
+/// A proxy that forwards connections until they are cut, and accepts new ones afterwards.
+struct CuttableProxy {
+    path: std::path::PathBuf,
+    streams: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl CuttableProxy {
+    fn start(directory: &TempDir) -> CuttableProxy {
+        let (path, server) = (directory.path().join("between"), directory.path().join("c"));
+        let listener = UnixListener::bind(&path).unwrap();
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let open = streams.clone();
+        std::thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                let Ok(far) = UnixStream::connect(&server) else { return };
+                open.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)]
+                {
+                    std::thread::spawn(move || {
+                        // Ends when the connection is cut.
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        CuttableProxy { path, streams }
+    }
+
+    fn cut(&self) {
+        for stream in self.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn client_reconnect_after_cut_receives_its_reply() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::at(directory.clone(), Duration::from_secs(5));
+    let power = FakeService::come(&server.endpoint, "power", 1);
+    let client = server.client();
+    until(&client, "power", is("view", "CONNECTED"));
+    let between = CuttableProxy::start(&directory);
+    let endpoint = format!("unix:{}", between.path.display());
+    let asker = Controller::connect(&endpoint, &Options::default(), PATIENCE).unwrap();
+    for i in 0..20 {
+        let asked = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
+            let order = power.order();
+            between.cut();
+            // Before or after the client has reconnected.
+            if i % 2 == 0 {
+                power.done(&order, i.into());
+            }
+            client.stats(PATIENCE).unwrap();
+            if i % 2 == 1 {
+                power.done(&order, i.into());
+            }
+            asked.join().unwrap()
+        });
+        assert_eq!(asked.unwrap(), Value::Int(i));
+    }
+}

@@ -1,0 +1,143 @@
+//! First messages that break the protocol, and publishers that are none.
+
+use super::*;
+
+fn first_words(transport: &str) {
+    beside_a_good_client(transport, |endpoint, _| {
+        let good = hello(hello_map());
+        let mut wrong_magic = good.clone();
+        wrong_magic[0] = b'X';
+        let mut wrong_version = good.clone();
+        wrong_version[4] = 99;
+        let mut wrong_check = good.clone();
+        wrong_check[30] ^= 1;
+        let too_long = frame(Kind::Hello, &vec![0; 100_000]);
+        let not_a_hello = frame(Kind::Data, b"\x01");
+        let mut repeated = encode(&Value::Map(hello_map()), Encoding::Cbor).unwrap();
+        repeated[0] += 1;
+        repeated.extend_from_slice(b"\x63pid\x01");
+        let spoilt = |key: &str, value: Value| {
+            let mut map = hello_map();
+            map.insert(key.to_owned(), value);
+            hello(map)
+        };
+        let mut short = hello_map();
+        short.shift_remove("session");
+        for (what, bytes, kind) in [
+            (
+                "garbage",
+                b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nthat is no hello, whoever asks".to_vec(),
+                ErrorKind::Malformed,
+            ),
+            ("wrong magic", wrong_magic, ErrorKind::Malformed),
+            ("wrong version", wrong_version, ErrorKind::VersionMismatch),
+            ("wrong check sum", wrong_check, ErrorKind::Malformed),
+            ("too long", too_long, ErrorKind::Malformed),
+            ("not a hello", not_a_hello, ErrorKind::Malformed),
+            ("not CBOR", frame(Kind::Hello, b"\xff"), ErrorKind::Malformed),
+            ("repeated key", frame(Kind::Hello, &repeated), ErrorKind::Malformed),
+            ("missing key", hello(short), ErrorKind::Missing),
+            ("wrong type", spoilt("pid", "one".into()), ErrorKind::WrongType),
+            ("other versions", spoilt("versions", vec![7i64, 9].into()), ErrorKind::VersionMismatch),
+            ("wrong pattern", spoilt("pattern", "publish".into()), ErrorKind::InvalidState),
+        ] {
+            let mut stream = raw(endpoint);
+            stream.write_all(&bytes).unwrap();
+            assert_eq!(refusal(&answer(&mut stream)), kind, "{what}");
+        }
+        // Half a hello, then a close; and a connection that sends nothing and stays open.
+        raw(endpoint).write_all(&good[..70]).unwrap();
+        let _silent = raw(endpoint);
+    });
+}
+
+#[test]
+fn first_words_to_shm() {
+    first_words("shm");
+    beside_a_good_client("shm", |endpoint, _| {
+        let mut stream = raw(endpoint);
+        stream.write_all(&hello(hello_map())).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::Malformed, "no descriptors came along");
+    });
+}
+
+#[test]
+fn first_words_to_unix() {
+    first_words("unix");
+}
+
+#[test]
+fn first_words_to_tcp() {
+    first_words("tcp");
+    // Without the proof, a hello is none, and neither is half a proof.
+    beside_a_good_client("tcp", |endpoint, _| {
+        let bare = || {
+            let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            let stream: Box<dyn Connection> = Box::new(stream);
+            stream
+        };
+        let mut stream = bare();
+        stream.write_all(&hello(hello_map())).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "no proof");
+        let said = |body: &[u8]| {
+            let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
+            [&header.to_bytes()[..], body].concat()
+        };
+        let mut stream = bare();
+        stream.write_all(&said(&[1; 32])).unwrap();
+        stream.read_exact(&mut [0; HEADER + 64]).unwrap();
+        stream.write_all(&said(&[2; 32])).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "a wrong proof");
+        let mut stream = bare();
+        stream.write_all(&said(&[1; 31])).unwrap();
+        assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "half a question");
+        let _silent = bare();
+    });
+}
+
+#[test]
+fn hostile_publisher_is_refused() {
+    // Elsewhere a test that lists names sweeps a socket without a lock that hangs up on it.
+    alone!(hostile_publisher_is_refused);
+    let endpoint = name("unix");
+    let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+        .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| {
+            // A subscriber connects when it is made, and again when it receives.
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                // One that hangs up before it was spoken to is only called again.
+                stream.read_exact(&mut [0; HEADER]).unwrap();
+                stream
+                    .write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?")
+                    .unwrap();
+            }
+        });
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        let error = subscriber.recv(SOON).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(0)), "{error}");
+    });
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn silent_publisher_is_called_once_in_an_expired_wait() {
+    alone!(silent_publisher_is_called_once_in_an_expired_wait);
+    let endpoint = name("unix");
+    let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+        .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let called = || std::iter::from_fn(|| listener.accept().ok()).count();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(called(), 1);
+    let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
+    assert_eq!(called(), 1);
+    std::fs::remove_file(file).unwrap();
+}
