@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
 
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
@@ -13,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyRange, PyString, PyTuple};
 
 use crate::elements::Layout;
-use crate::errors::{Failure, Outcome};
+use crate::errors::{Failure, Outcome, imported};
 
 /// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
 ///
@@ -240,7 +241,28 @@ const LETTERS: [(DType, &CStr, &[u8]); 13] = [
 ];
 
 /// The element type that a program names as NumPy or, where NumPy cannot be imported, the `struct` module does: `"f8"`, `"d"`.
+///
+/// What NumPy says of a text is asked once: `loan` asks for each array.
 pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
+    static KNOWN: Mutex<Vec<(String, DType)>> = Mutex::new(Vec::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(text) = name.cast_exact::<PyString>() else { return asked_dtype(name) };
+    let text = text.to_str()?;
+    let found = known().iter().find(|(there, _)| there == text).map(|(_, dtype)| *dtype);
+    if let Some(dtype) = found {
+        return Ok(dtype);
+    }
+    let dtype = asked_dtype(name)?;
+    let mut known = known();
+    // There are not many more names; a program that makes up others is not to fill the memory.
+    if known.len() < 64 {
+        known.push((text.to_owned(), dtype));
+    }
+    Ok(dtype)
+}
+
+/// The same without what is known.
+fn asked_dtype(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     let py = name.py();
     let (letter, size, is_native) = match py.import("numpy") {
         Ok(numpy) => {
@@ -416,6 +438,20 @@ fn fits_numpy(array: &Array) -> bool {
     let size = array.dtype.size() as u64;
     let bytes = array.shape.iter().try_fold(size, |n, length| n.checked_mul((*length).max(1)));
     bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
+}
+
+/// Whether the object is a `numpy.ndarray`, of exactly that type. Until [`learn_numpy`] was called none is known to be one.
+#[inline]
+pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
+    NDARRAY.get(object.py()).is_some_and(|class| object.get_type().is(class.bind(object.py())))
+}
+
+/// The class `numpy.ndarray`, once the program has sent an array of NumPy's.
+static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Learns what NumPy's arrays are, which the program has imported.
+pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
+    imported(py, &NDARRAY, "numpy", "ndarray").map(drop)
 }
 
 /// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an

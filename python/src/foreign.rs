@@ -11,7 +11,7 @@ use pyo3::types::{
     PyType,
 };
 
-use crate::array::{Lent, NdArray};
+use crate::array::{self, Lent, NdArray, is_exact_ndarray};
 use crate::builtin::{self, type_name};
 use crate::errors::{Failure, imported};
 use crate::loan;
@@ -29,10 +29,18 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     sink: &mut S,
     walker: &W,
 ) -> Result<()> {
+    let raise = |error: PyErr| walker.hold(error);
+    let failed = |failure: Failure| match failure {
+        Failure::Core(error) => error,
+        Failure::Python(error) => walker.hold(error),
+    };
+    // Before all else: the questions below take longer than to send a long array that was lent.
+    if is_exact_ndarray(object) {
+        return buffer(&numpy::lend_exact(object).map_err(failed)?, sink);
+    }
     if let Some(class) = sent_class::known(object) {
         return sent(&class, object, sink, walker);
     }
-    let raise = |error: PyErr| walker.hold(error);
     if let Some(nanoseconds) = timestamp::nanoseconds(object).map_err(raise)? {
         // Any int could be put into one; the wire's is of 64 bits.
         return match nanoseconds.extract() {
@@ -54,10 +62,6 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         }
         return generated(object, &fields, sink, walker);
     }
-    let failed = |failure: Failure| match failure {
-        Failure::Core(error) => error,
-        Failure::Python(error) => walker.hold(error),
-    };
     match kind(object).map_err(raise)? {
         Kind::Scalar => {
             // By the kind of its type: the item of a datetime64 is an int without its unit.
@@ -89,10 +93,10 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
             walker.object(&plain, sink)
         }
         Kind::Buffer => {
-            let lent = numpy::lend(object).map_err(failed)?;
-            let array = lent.array()?;
-            loan::note(array.data);
-            sink.ndarray(array)
+            if numpy_generic(object.py()).map_err(raise)?.is_some() {
+                array::learn_numpy(object.py()).map_err(raise)?;
+            }
+            buffer(&numpy::lend(object).map_err(failed)?, sink)
         }
         Kind::Text => builtin::text(object.cast().map_err(|e| raise(e.into()))?, sink),
         Kind::Int => builtin::integer(object, sink, walker),
@@ -127,6 +131,13 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
             Err(refused(object, "give what it holds as dict, list, str, a number, bytes or an array"))
         }
     }
+}
+
+/// Sends the memory that an object lends as an array, which may be a loan.
+fn buffer<S: Sink + ?Sized>(lent: &Lent<'_>, sink: &mut S) -> Result<()> {
+    let array = lent.array()?;
+    loan::note(array.data);
+    sink.ndarray(array)
 }
 
 /// The kind of value that an object is sent as.

@@ -77,7 +77,6 @@ pub fn lend<'py>(
     wanted: Wanted<'_, 'py>,
     lender: impl FnOnce(DType, &[u64], Order) -> linkspan::Result<LoanMemory>,
 ) -> Outcome<Bound<'py, PyAny>> {
-    let dtype = wanted.dtype.unwrap_or_else(|| intern!(py, "d").clone().into_any());
     let order = match wanted.order {
         "C" => Order::Row,
         "F" => Order::Column,
@@ -86,7 +85,8 @@ pub fn lend<'py>(
             return Err(Error::new(ErrorKind::InvalidState, text).into());
         }
     };
-    let memory = lender(array::dtype_of(&dtype)?, &wanted.shape.lengths(), order)?;
+    let dtype = wanted.dtype.map_or(Ok(DType::F64), |dtype| array::dtype_of(&dtype))?;
+    let memory = lender(dtype, &wanted.shape.lengths(), order)?;
     let (array, place) = memory.into_written_array();
     let (from, length) = (place.as_ptr().addr(), array.data.len());
     let is_sent = Arc::new(AtomicBool::new(false));
@@ -143,7 +143,7 @@ fn end_writing(py: Python<'_>, met: &[usize]) -> PyResult<()> {
     for array in arrays {
         // Without NumPy it is the loan itself, which lends no more memory that can be written.
         if array.cast::<Loan>().is_err() {
-            array.call_method1("setflags", (false,))?;
+            array.call_method1(intern!(py, "setflags"), (false,))?;
         }
     }
     Ok(())

@@ -18,6 +18,11 @@ pub fn lend<'py>(object: &Bound<'py, PyAny>) -> Outcome<Lent<'py>> {
             "masked elements have no form: send array.filled(value), or array.data and array.mask as two";
         return Err(refused(text));
     }
+    lend_exact(object)
+}
+
+/// The same of an object that is no masked array.
+pub fn lend_exact<'py>(object: &Bound<'py, PyAny>) -> Outcome<Lent<'py>> {
     match Lent::new(object) {
         Err(Failure::Core(error)) if error.kind() == ErrorKind::Unsupported => without_form(object, error),
         lent => lent,

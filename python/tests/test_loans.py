@@ -72,6 +72,23 @@ def test_each_type_has_loans_or_says_why_not(transport, dtype):
     assert np.array_equal(two.recv().value, array)
 
 
+def test_type_of_a_loan_that_is_named_again_is_the_same_type():
+    one, two = pair_over("unix")
+    for _ in range(2):
+        for name in ("f8", "float64", "d", "<f8"):
+            assert one.loan(3, name).dtype == np.float64
+        assert one.loan(3).dtype == np.float64 and one.loan(3, "?").dtype == np.bool_
+        with pytest.raises(linkspan.Unsupported):
+            one.loan(3, ">f8")
+    # An array of NumPy's own type was sent first; those of its subclasses are looked at all the same.
+    one.send(np.arange(3))
+    assert two.recv().value.tolist() == [0, 1, 2]
+    with pytest.raises(linkspan.Unsupported):
+        one.send(np.ma.array([1, 2], mask=[0, 1]))
+    one.send(np.arange(3).view(type("Own", (np.ndarray,), {})))
+    assert two.recv().value.tolist() == [0, 1, 2]
+
+
 def test_loan_to_another_channel_is_copied():
     one, _two = pair_over("shm")
     other, far = pair_over("shm")
