@@ -13,7 +13,7 @@ import pytest
 from conftest import crate, generate, php_command, run
 from support.compilers import INCLUDE, compiled, fortran_module, shared_library
 from support.tree import PROGRAM, ROOT
-from test_native import FORTRAN, STRICT
+from native import FORTRAN, STRICT
 
 PAGE = (ROOT / "docs/schema.md").read_text(encoding="utf-8")
 SCHEMA = next(iter(re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)))

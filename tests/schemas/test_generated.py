@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from cases import CASES, REFUSED
 from conftest import PEERS, SCHEMA, Started, run
-from test_native import LANGUAGES as NATIVE
-from test_native import build, library  # noqa: F401, a fixture
+from native import LANGUAGES as NATIVE
+from native import build, library  # noqa: F401, a fixture
 
 SERVERS = list(PEERS)
 LANGUAGES = [*SERVERS, *NATIVE]

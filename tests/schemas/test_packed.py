@@ -15,7 +15,7 @@ import linkspan
 import pytest
 from conftest import HERE, crate_of, generate, php_command, run
 from support.tree import PROGRAM, ROOT
-from test_native import SOON, build, library  # noqa: F401, a fixture
+from native import SOON, build, library  # noqa: F401, a fixture
 
 LANGUAGES = ["rust", "c", "cpp", "fortran", "python", "php"]
 #: The floats that are the same bits in every language, also where one of 32 bits goes through one of 64.

@@ -10,7 +10,8 @@ import linkspan
 import numpy as np
 import pytest
 from conftest import HERE, generate, run
-from test_native import PACKED, echo, library, packed, packed_record  # noqa: F401, fixtures
+from native import echo, library  # noqa: F401, a fixture
+from test_native_packed import PACKED, packed, packed_record  # noqa: F401, a fixture
 
 SCHEMA = HERE / "schemas/packed.schema.toml"
 

@@ -16,7 +16,7 @@ import pytest
 from conftest import HERE, php_command
 from support.compilers import run, shared_library
 from support.tree import PROGRAM, ROOT, TARGET  # noqa: F401
-from test_native import FORTRAN, STRICT, library  # noqa: F401
+from native import FORTRAN, STRICT, library  # noqa: F401
 
 CASES: list[dict[str, Any]] = json.loads((ROOT / "tests/vectors/schema_files.json").read_text())
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
