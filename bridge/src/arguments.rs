@@ -31,7 +31,7 @@ pub struct Arguments {
     /// What to do instead of running.
     #[command(subcommand)]
     pub action: Option<Action>,
-    /// What to carry where.
+    /// The names to relay, and the machines.
     #[command(flatten)]
     pub settings: Settings,
 }
@@ -39,13 +39,13 @@ pub struct Arguments {
 /// What to do instead of running.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Say what a configuration would do, and what is wrong with it
+    /// Print what a configuration would do, and its errors
     #[command(after_help = "Examples:\n  linkspan bridge check bridge.toml")]
     Check {
         /// The configuration file
         file: PathBuf,
     },
-    /// Make and take back the keys by which machines know each other
+    /// Make and revoke the keys by which machines identify each other
     #[command(
         subcommand,
         after_help = "Examples:\n  linkspan bridge keys init authority\n  linkspan bridge keys issue authority north\n  linkspan bridge keys revoke authority north"
@@ -53,7 +53,7 @@ pub enum Action {
     Keys(Keys),
 }
 
-/// What to carry where.
+/// The names to relay, and the machines.
 #[derive(Debug, Args)]
 pub struct Settings {
     /// A configuration file in TOML; flags add to its lists and replace its values
@@ -65,13 +65,13 @@ pub struct Settings {
     /// The name of this machine, as others show it [default: the host name]
     #[arg(long)]
     machine: Option<String>,
-    /// Let other machines have the names that are like this pattern; may be repeated
+    /// Export the names that match this pattern to other machines; may be repeated
     #[arg(long, value_name = "PATTERN")]
     export: Vec<String>,
-    /// Have the names of other machines that are like this pattern; may be repeated
+    /// Import the names of other machines that match this pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     import: Vec<String>,
-    /// What carries everything between the machines [default: zenoh]
+    /// The engine between the machines [default: zenoh]
     #[arg(long, value_enum)]
     engine: Option<Engine>,
     /// Accept other bridges at this address, such as tcp/127.0.0.1:7447; may be repeated
@@ -86,13 +86,13 @@ pub struct Settings {
     /// Find other bridges by multicast
     #[arg(long)]
     scout: bool,
-    /// Encrypt, and show who this machine is, with the keys in the folder that `linkspan bridge keys issue` made; addresses are tls/HOST:PORT then
+    /// Encrypt, and identify this machine, with the keys in the folder that `linkspan bridge keys issue` made; addresses are then tls/HOST:PORT
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
-    /// With --tls: have to do with this machine; may be repeated
+    /// With --tls: exchange names with this machine; may be repeated
     #[arg(long, value_name = "MACHINE")]
     trust: Vec<String>,
-    /// Use addresses beyond this machine without encryption: everybody on that network may read, and write what is imported
+    /// Use addresses beyond this machine without encryption: everyone on that network may read messages, and write to imported names
     #[arg(long)]
     trusted_network: bool,
     #[command(flatten)]

@@ -56,7 +56,7 @@ pub struct Config {
     pub nats: Nats,
 }
 
-/// What carries everything between the machines.
+/// The engine between the machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {

@@ -43,7 +43,7 @@ pub enum Keys {
         #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u16).range(1..))]
         days: u16,
     },
-    /// Make a private key and a certificate for a machine: a folder, which is to be moved to that machine
+    /// Make a private key and a certificate for a machine, in a folder to be moved to that machine
     #[command(
         after_help = "Examples:\n  linkspan bridge keys issue authority north\n  linkspan bridge keys issue authority north --days 90"
     )]
@@ -56,7 +56,7 @@ pub enum Keys {
         #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..))]
         days: u16,
     },
-    /// Take a machine's certificates back: they are added to the list that is to be copied to the other machines
+    /// Revoke a machine's certificates: adds them to the list that has to be copied to the other machines
     #[command(
         after_help = "Examples:\n  linkspan bridge keys revoke authority north\n  linkspan bridge keys revoke authority north --number 1"
     )]
@@ -69,7 +69,7 @@ pub enum Keys {
         #[arg(long)]
         number: Option<u32>,
     },
-    /// List the certificates, until when they count, and which were taken back
+    /// List the certificates, when they expire, and which are revoked
     #[command(after_help = "Examples:\n  linkspan bridge keys list authority")]
     List {
         /// The authority's folder

@@ -111,7 +111,7 @@ fn latest_over_a_kept_subscription(t: &str) {
     assert_eq!(ask().unwrap().value().unwrap(), &Value::from("anew"));
 }
 
-fn the_slow_one_is_told_and_goes_on(t: &str) {
+fn slow_subscriber_gets_lagged_and_continues(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &options(&[("buffer", Value::Int(65_536))])).unwrap();
     let slow = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -143,7 +143,7 @@ fn the_slow_one_is_told_and_goes_on(t: &str) {
     assert!(slow.events().iter().any(|e| e.kind.name() == "lagged"));
 }
 
-fn slow_loop_goes_on_and_messages_tell_what_was_missed(t: &str) {
+fn slow_loop_continues_with_the_missed_count_in_messages(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &options(&[("buffer", Value::Int(65_536))])).unwrap();
     let slow = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -168,7 +168,7 @@ fn slow_loop_goes_on_and_messages_tell_what_was_missed(t: &str) {
     assert!(slow.events().iter().any(|e| e.kind.name() == "lagged"));
 }
 
-fn who_wants_the_latest_is_not_told_of_the_rest(t: &str) {
+fn subscriber_with_delivery_latest_gets_no_lagged(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &options(&[("delivery", "latest".into())])).unwrap();
@@ -268,7 +268,7 @@ fn descriptor_for_event_loops(t: &str) {
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from("back"));
 }
 
-fn a_closed_subscriber_ends_its_loop(t: &str) {
+fn closed_subscriber_ends_its_loop(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     publisher.send(&Value::Null).unwrap();
@@ -322,8 +322,8 @@ mod journal {
     }
 
     cases! {
-        subscribe_before_publish who_wants_the_latest_is_not_told_of_the_rest growing_messages two_publishers
-        a_closed_subscriber_ends_its_loop close_wakes_waiting_threads
+        subscribe_before_publish subscriber_with_delivery_latest_gets_no_lagged growing_messages two_publishers
+        closed_subscriber_ends_its_loop close_wakes_waiting_threads
     }
 }
 
@@ -335,15 +335,15 @@ mod file {
     }
 
     cases! {
-        subscribe_before_publish who_wants_the_latest_is_not_told_of_the_rest growing_messages
-        a_closed_subscriber_ends_its_loop close_wakes_waiting_threads
+        subscribe_before_publish subscriber_with_delivery_latest_gets_no_lagged growing_messages
+        closed_subscriber_ends_its_loop close_wakes_waiting_threads
     }
 }
 
 suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
     latest_over_a_kept_subscription
-    the_slow_one_is_told_and_goes_on slow_loop_goes_on_and_messages_tell_what_was_missed who_wants_the_latest_is_not_told_of_the_rest publisher_restart
+    slow_subscriber_gets_lagged_and_continues slow_loop_continues_with_the_missed_count_in_messages subscriber_with_delivery_latest_gets_no_lagged publisher_restart
     growing_messages one_name_one_pattern two_publishers descriptor_for_event_loops
-    a_closed_subscriber_ends_its_loop close_wakes_waiting_threads
+    closed_subscriber_ends_its_loop close_wakes_waiting_threads
 }

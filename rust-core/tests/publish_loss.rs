@@ -28,7 +28,7 @@ fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64) {
     }
 }
 
-fn closing_publisher_tells_a_slow_subscriber_of_every_message(t: &str) {
+fn closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber(t: &str) {
     const SENT: u64 = 10_000;
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -49,7 +49,7 @@ fn closing_publisher_tells_a_slow_subscriber_of_every_message(t: &str) {
     assert_eq!(received + missed, SENT, "{received} received, {missed} told as missed");
 }
 
-fn subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made(t: &str) {
+fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -71,7 +71,7 @@ fn subscriber_made_before_its_publisher_receives_everything(t: &str) {
     assert_eq!(received, (0..10).collect::<Vec<_>>());
 }
 
-fn subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed(t: &str) {
+fn late_subscriber_gets_the_number_of_missed_messages(t: &str) {
     const SENT: u64 = 3000;
     let endpoint = name(t);
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -155,24 +155,24 @@ macro_rules! on {
 
 on! {
     unix:
-        closing_publisher_tells_a_slow_subscriber_of_every_message
-        subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
+        closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber
+        subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
-        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
+        late_subscriber_gets_the_number_of_missed_messages
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     shm:
-        closing_publisher_tells_a_slow_subscriber_of_every_message
-        subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
+        closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber
+        subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
-        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
+        late_subscriber_gets_the_number_of_missed_messages
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     tcp:
-        closing_publisher_tells_a_slow_subscriber_of_every_message
-        subscriber_in_the_same_program_receives_what_is_sent_after_it_was_made
+        closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber
+        subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
-        subscriber_that_comes_too_late_for_the_beginning_is_told_how_much_it_missed
+        late_subscriber_gets_the_number_of_missed_messages
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
 }

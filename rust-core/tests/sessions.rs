@@ -43,7 +43,7 @@ fn numbers(channel: &Channel, count: i64) -> Vec<i64> {
     (0..count).map(|_| channel.recv(SOON).unwrap().value().unwrap().as_i64().unwrap()).collect()
 }
 
-fn the_next_listener_gets_what_was_not_consumed(t: &str) {
+fn next_listener_gets_unconsumed_messages(t: &str) {
     let endpoint = name(t);
     let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     for i in 0..10 {
@@ -65,7 +65,7 @@ fn the_next_listener_gets_what_was_not_consumed(t: &str) {
     assert_eq!(stat(&a, "unacknowledged"), 0);
 }
 
-fn closing_waits_for_the_next_listener(t: &str) {
+fn close_waits_for_the_next_listener(t: &str) {
     let endpoint = name(t);
     let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     for i in 0..3 {
@@ -82,7 +82,7 @@ fn closing_waits_for_the_next_listener(t: &str) {
     });
 }
 
-fn a_named_client_gets_what_it_had_not_consumed(t: &str) {
+fn named_client_gets_its_unconsumed_messages(t: &str) {
     let endpoint = name(t);
     let panel = options(&[("client_id", "panel".into())]);
     let (listener, a, b) = pair(&endpoint, &panel, &Options::default());
@@ -105,7 +105,7 @@ fn a_named_client_gets_what_it_had_not_consumed(t: &str) {
     assert_eq!(again, [1, 2, 3, 4, 5]);
 }
 
-fn a_nameless_client_that_went_is_dropped_and_counted(t: &str) {
+fn messages_for_an_ended_nameless_client_are_dropped_and_counted(t: &str) {
     let endpoint = name(t);
     let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     for i in 0..5 {
@@ -121,7 +121,7 @@ fn a_nameless_client_that_went_is_dropped_and_counted(t: &str) {
     }
 }
 
-fn one_name_is_one_program_s(t: &str) {
+fn client_name_belongs_to_one_program(t: &str) {
     let endpoint = name(t);
     let panel = options(&[("client_id", "panel".into())]);
     let (listener, a, _b) = pair(&endpoint, &panel, &Options::default());
@@ -178,7 +178,7 @@ fn best_effort_is_not_repeated(t: &str) {
     assert_eq!(seen, 7);
 }
 
-fn what_is_kept_is_bounded(t: &str) {
+fn kept_messages_are_bounded(t: &str) {
     let endpoint = name(t);
     let (_listener, a, b) =
         pair(&endpoint, &options(&[("replay_count", Value::Int(8))]), &Options::default());
@@ -197,7 +197,7 @@ fn what_is_kept_is_bounded(t: &str) {
     });
 }
 
-fn who_only_sends_is_told(t: &str) {
+fn side_that_only_sends_gets_acknowledgements(t: &str) {
     let endpoint = name(t);
     let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     let count = 5000i64;
@@ -218,7 +218,7 @@ fn who_only_sends_is_told(t: &str) {
     assert_eq!(stat(&a, "acknowledged"), count as u64);
 }
 
-fn an_idempotent_call_outlives_its_server(t: &str) {
+fn idempotent_call_outlives_its_server(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let client = Channel::connect(&endpoint, &options(&[("idempotent", true.into())]), SOON).unwrap();
@@ -237,7 +237,7 @@ fn an_idempotent_call_outlives_its_server(t: &str) {
     });
 }
 
-fn call_without_answer_says_that_its_outcome_is_unknown(t: &str) {
+fn call_without_answer_reports_an_unknown_outcome(t: &str) {
     let endpoint = name(t);
     let moment = Duration::from_millis(50);
     let lonely = Channel::connect(&endpoint, &Options::default(), moment).err().unwrap();
@@ -268,7 +268,7 @@ fn call_without_answer_says_that_its_outcome_is_unknown(t: &str) {
     }
 }
 
-fn a_server_gets_what_its_predecessor_had_not_consumed(t: &str) {
+fn server_gets_unconsumed_requests_of_its_predecessor(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -319,7 +319,7 @@ fn closing_client_wakes_when_its_message_is_acknowledged_by_hand(t: &str) {
     });
 }
 
-fn both_fill_each_other_s_store(t: &str) {
+fn both_sides_fill_the_replay_memory(t: &str) {
     let endpoint = name(t);
     let small = options(&[("replay_count", Value::Int(50))]);
     let (_listener, a, b) = pair(&endpoint, &small, &small);
@@ -341,7 +341,7 @@ fn both_fill_each_other_s_store(t: &str) {
     });
 }
 
-fn an_answer_goes_to_the_one_that_asked(t: &str) {
+fn answer_goes_to_its_caller(t: &str) {
     let endpoint = name(t);
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     thread::scope(|s| {
@@ -362,7 +362,7 @@ fn an_answer_goes_to_the_one_that_asked(t: &str) {
     });
 }
 
-fn a_successor_that_comes_before_its_predecessor_is_seen_to_have_gone_is_let_in(t: &str) {
+fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     let endpoint = name(t);
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -400,11 +400,11 @@ macro_rules! suite {
 }
 
 suite! {
-    the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
-    a_named_client_gets_what_it_had_not_consumed a_nameless_client_that_went_is_dropped_and_counted one_name_is_one_program_s
-    manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-    both_fill_each_other_s_store an_answer_goes_to_the_one_that_asked a_successor_that_comes_before_its_predecessor_is_seen_to_have_gone_is_let_in an_idempotent_call_outlives_its_server call_without_answer_says_that_its_outcome_is_unknown
-    a_server_gets_what_its_predecessor_had_not_consumed closing_client_wakes_when_its_message_is_acknowledged_by_hand
+    next_listener_gets_unconsumed_messages close_waits_for_the_next_listener
+    named_client_gets_its_unconsumed_messages messages_for_an_ended_nameless_client_are_dropped_and_counted client_name_belongs_to_one_program
+    manual_acknowledgement best_effort_is_not_repeated kept_messages_are_bounded side_that_only_sends_gets_acknowledgements
+    both_sides_fill_the_replay_memory answer_goes_to_its_caller successor_is_admitted_before_the_end_of_its_predecessor_is_noticed idempotent_call_outlives_its_server call_without_answer_reports_an_unknown_outcome
+    server_gets_unconsumed_requests_of_its_predecessor closing_client_wakes_when_its_message_is_acknowledged_by_hand
 }
 
 // A pipe has one client at a time, so there is no test of two here.
@@ -413,11 +413,11 @@ mod fifo {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("fifo") })* };
     }
     cases! {
-        the_next_listener_gets_what_was_not_consumed closing_waits_for_the_next_listener
-        a_nameless_client_that_went_is_dropped_and_counted
-        manual_acknowledgement best_effort_is_not_repeated what_is_kept_is_bounded who_only_sends_is_told
-        both_fill_each_other_s_store an_idempotent_call_outlives_its_server call_without_answer_says_that_its_outcome_is_unknown
-    a_server_gets_what_its_predecessor_had_not_consumed
+        next_listener_gets_unconsumed_messages close_waits_for_the_next_listener
+        messages_for_an_ended_nameless_client_are_dropped_and_counted
+        manual_acknowledgement best_effort_is_not_repeated kept_messages_are_bounded side_that_only_sends_gets_acknowledgements
+        both_sides_fill_the_replay_memory idempotent_call_outlives_its_server call_without_answer_reports_an_unknown_outcome
+    server_gets_unconsumed_requests_of_its_predecessor
     }
 }
 

@@ -22,7 +22,7 @@ fn raw(bytes: Vec<u8>) -> Payload {
     Payload::from_bytes(Encoding::Raw, bytes.into())
 }
 
-fn who_waits_hears_last_words_and_welcomes_the_next(t: &str) {
+fn waiting_receiver_gets_last_messages_and_the_next_peer(t: &str) {
     let endpoint = name(t);
     let (a, b) = pair(&endpoint, &Options::default());
     b.send(&Value::from("last words"), SOON).unwrap();
@@ -45,7 +45,7 @@ fn who_waits_hears_last_words_and_welcomes_the_next(t: &str) {
     assert_eq!(kinds[..3], ["connected", "disconnected", "reconnected"]);
 }
 
-fn an_accepted_peer_is_gone_for_good(t: &str) {
+fn accepted_peer_that_ended_stays_disconnected(t: &str) {
     let endpoint = name(t);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
     for i in 0..3 {
@@ -106,7 +106,7 @@ fn close_waits_until_consumed(t: &str) {
     b.close(SOON).unwrap();
 }
 
-fn who_closes_says_how_far_it_came(t: &str) {
+fn closing_side_sends_its_consumed_number(t: &str) {
     let (a, b) = pair(&name(t), &Options::default());
     a.send(&Value::Int(1), SOON).unwrap();
     b.recv(SOON).unwrap();
@@ -137,7 +137,7 @@ fn who_closes_says_how_far_it_came(t: &str) {
 
 /// A side that polls sees the other side acknowledge, close and hang up, and looks for a new link; the acknowledgement
 /// stays.
-fn closing_after_a_look_at_who_has_left(t: &str) {
+fn close_after_polling_an_ended_peer(t: &str) {
     let endpoint = name(t);
     let options = Options::default();
     let a = Channel::open(&endpoint, &options, SOON).unwrap();
@@ -226,7 +226,7 @@ fn a_second_client_is_refused(endpoint: &str) {
     });
 }
 
-fn a_handler_that_fails(t: &str) {
+fn failing_handler_fails_the_call(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     thread::scope(|s| {
@@ -256,7 +256,7 @@ fn a_handler_that_fails(t: &str) {
     });
 }
 
-fn a_call_whose_server_dies(t: &str) {
+fn call_fails_when_its_server_dies(t: &str) {
     let endpoint = name(t);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -292,7 +292,7 @@ fn large_requests_and_replies(t: &str) {
     });
 }
 
-fn leaving_loses_nothing_that_was_taken_over(t: &str) {
+fn close_loses_no_accepted_message(t: &str) {
     let endpoint = name(t);
     let large = Value::from(bytes::Bytes::from(vec![3; 3_000_000]));
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -387,7 +387,7 @@ fn close_wakes_waiting_threads(t: &str) {
     }
 }
 
-fn closing_gives_the_name_away(t: &str) {
+fn close_gives_up_the_name(t: &str) {
     let endpoint = name(t);
     let (waits, waiting) = support::told_while_waiting();
     let listener = Listener::listen(&endpoint, &waits).unwrap();
@@ -445,13 +445,13 @@ macro_rules! suite {
 }
 
 suite! {
-    leaving_loses_nothing_that_was_taken_over
-    who_waits_hears_last_words_and_welcomes_the_next an_accepted_peer_is_gone_for_good
-    open_takes_both_roles open_takes_one_peer close_waits_until_consumed who_closes_says_how_far_it_came
-    closing_after_a_look_at_who_has_left second_thread_in_one_direction
-    many_clients_one_server a_handler_that_fails a_call_whose_server_dies large_requests_and_replies
+    close_loses_no_accepted_message
+    waiting_receiver_gets_last_messages_and_the_next_peer accepted_peer_that_ended_stays_disconnected
+    open_takes_both_roles open_takes_one_peer close_waits_until_consumed closing_side_sends_its_consumed_number
+    close_after_polling_an_ended_peer second_thread_in_one_direction
+    many_clients_one_server failing_handler_fails_the_call call_fails_when_its_server_dies large_requests_and_replies
     descriptor_for_event_loops descriptor_is_readable_after_send_noticed_the_end on_wait_ends_a_wait
-    close_wakes_waiting_threads server_is_called closing_gives_the_name_away
+    close_wakes_waiting_threads server_is_called close_gives_up_the_name
 }
 
 macro_rules! suite_of {
@@ -463,7 +463,7 @@ macro_rules! suite_of {
 // A store keeps its messages whichever process ends: there is no hang-up, and a close waits for no peer. The suite
 // `spool` replaces the cases that are missing here.
 suite_of! {
-    spool: leaving_loses_nothing_that_was_taken_over
+    spool: close_loses_no_accepted_message
     open_takes_both_roles second_thread_in_one_direction
-    many_clients_one_server a_handler_that_fails large_requests_and_replies on_wait_ends_a_wait close_wakes_waiting_threads
+    many_clients_one_server failing_handler_fails_the_call large_requests_and_replies on_wait_ends_a_wait close_wakes_waiting_threads
 }

@@ -266,7 +266,7 @@ fn hundred_writers_at_once() {
 }
 
 #[test]
-fn leaving_loses_nothing_that_was_taken_over() {
+fn close_loses_no_accepted_message() {
     let (a, b) = plain();
     for i in 0..5 {
         a.send(&Value::Int(i), SOON).unwrap();
@@ -313,7 +313,7 @@ fn close_wakes_waiting_threads() {
 }
 
 #[test]
-fn closing_gives_the_name_away() {
+fn close_gives_up_the_name() {
     let endpoint = name("dgram");
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     open.close(SOON).unwrap();
