@@ -6,11 +6,15 @@
 //! ([`Body::whole`]) joins the parts then. This module is below `value` and `codec`, which both use
 //! it.
 
+mod few;
+
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::buffers;
+
+pub(crate) use few::Few;
 
 /// From this many bytes on the elements of an array may be stored elsewhere than the rest of a
 /// message. Below, a copy is cheaper than a part.
@@ -38,7 +42,7 @@ pub(crate) struct Split {
     /// Everything but the parts.
     rest: Bytes,
     /// The parts, in the order of their positions.
-    parts: Vec<Part>,
+    parts: Few<Part>,
     /// The length of the whole body, in bytes.
     length: usize,
     /// The body in one block, once it was needed.
@@ -47,7 +51,8 @@ pub(crate) struct Split {
 
 impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
-    pub fn new(rest: Bytes, parts: Vec<Part>) -> Split {
+    pub fn new(rest: Bytes, parts: impl Into<Few<Part>>) -> Split {
+        let parts = parts.into();
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
         let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
         Split { rest, parts, length, whole: OnceLock::new() }
@@ -69,7 +74,7 @@ impl Split {
             let mut whole = buffers::take(self.length);
             whole.reserve_exact(self.length);
             let mut from = 0;
-            for part in &self.parts {
+            for part in self.parts.iter() {
                 whole.extend_from_slice(&self.rest[from..part.at]);
                 whole.extend_from_slice(&part.bytes);
                 from = part.at;
@@ -96,7 +101,8 @@ const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {
     /// Returns a body of this rest and these parts; of the rest alone where there are none.
-    pub(crate) fn of_parts(rest: Bytes, parts: Vec<Part>) -> Body {
+    pub(crate) fn of_parts(rest: Bytes, parts: impl Into<Few<Part>>) -> Body {
+        let parts = parts.into();
         if parts.is_empty() { rest.into() } else { Body(Form::Split(Arc::new(Split::new(rest, parts)))) }
     }
 

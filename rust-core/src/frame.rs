@@ -262,6 +262,18 @@ impl Header {
             body_check: words[7] as u32,
         })
     }
+
+    /// The same with the reason where they are refused: that of [`Header::from_bytes`].
+    #[inline]
+    pub(crate) fn try_from_words(
+        words: &[u64; WORDS],
+        check_sum: impl Fn(&[u64; WORDS]) -> u32,
+    ) -> Result<Header> {
+        match Header::from_words(words, check_sum) {
+            Some(header) => Ok(header),
+            None => Header::from_bytes(&to_bytes(words)),
+        }
+    }
 }
 
 /// Returns the bytes of these words.
@@ -453,7 +465,10 @@ mod tests {
                 let check = crc32c::crc32c(&bytes).to_le_bytes();
                 bytes[12..16].copy_from_slice(&check);
             }
-            prop_assert_eq!(Header::from_words(&words_of(&bytes), check_sum), Header::from_bytes(&bytes).ok());
+            let words = words_of(&bytes);
+            prop_assert_eq!(Header::from_words(&words, check_sum), Header::from_bytes(&bytes).ok());
+            let (words, bytes) = (Header::try_from_words(&words, check_sum), Header::from_bytes(&bytes));
+            prop_assert_eq!(words.map_err(|e| e.to_string()), bytes.map_err(|e| e.to_string()));
         }
     }
 }

@@ -110,9 +110,19 @@ fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
             }
         });
     };
-    let Some(counts) = traced(test, "poll,ppoll,futex", work) else { return };
-    assert!(of(&counts, &["futex"]) >= ROUNDS as usize, "{counts:?}");
-    assert!(of(&counts, &["poll", "ppoll"]) < ROUNDS as usize / 2, "{counts:?}");
+    // On a busy machine several messages may have come before the receiver runs again: then it parks less often than they
+    // are sent, and the run shows nothing.
+    const RUNS: usize = 40;
+    let mut seen = Vec::new();
+    for _ in 0..RUNS {
+        let Some(counts) = traced(test, "poll,ppoll,futex", work) else { return };
+        assert!(of(&counts, &["poll", "ppoll"]) < ROUNDS as usize / 2, "{counts:?}");
+        if of(&counts, &["futex"]) >= ROUNDS as usize {
+            return;
+        }
+        seen.push(counts);
+    }
+    panic!("in none of {RUNS} runs did the receiver park before most messages: {seen:?}");
 }
 
 /// A peer that makes room for the next piece is there.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::body::{Body, Part, Placer};
+use crate::body::{Body, Few, Part, Placer};
 use crate::buffers;
 use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +28,7 @@ const USUAL: usize = 64;
 /// The long arrays of a value that is being encoded.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
-    parts: Vec<Part>,
+    parts: Few<Part>,
 }
 
 impl Placer for Placed<'_> {
@@ -67,7 +67,7 @@ impl Payload {
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
         let mut body = Vec::with_capacity(USUAL);
-        let mut parts = Placed { lender, parts: Vec::new() };
+        let mut parts = Placed { lender, parts: Few::new() };
         let placer = lender.map(|_| &mut parts as &mut dyn Placer);
         let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
         match schema {

@@ -124,7 +124,10 @@ impl Mapping {
         let places = self.words(at, into.len().div_ceil(8));
         let (words, rest) = into.as_chunks_mut::<8>();
         for (word, place) in words.iter_mut().zip(places) {
-            *word = place.load(Ordering::Relaxed).to_le_bytes().map(MaybeUninit::new);
+            // No `map` of the array: the compiler makes a call of it for each byte.
+            for (to, from) in word.iter_mut().zip(place.load(Ordering::Relaxed).to_le_bytes()) {
+                to.write(from);
+            }
         }
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
             let last = place.load(Ordering::Relaxed).to_le_bytes();

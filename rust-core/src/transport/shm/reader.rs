@@ -26,10 +26,12 @@ use super::record::{
 };
 use super::segment::{PAGE, at};
 use super::slots::Reference;
+use crate::body::Few;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming, Kind};
+use crate::sys::crc;
 use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
 
@@ -337,11 +339,11 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// # Errors
     /// `Malformed`, for good.
     #[cold]
-    pub fn take_references(&mut self, record: Record) -> Result<(Header, Bytes, Vec<Reference>)> {
+    pub fn take_references(&mut self, record: Record) -> Result<(Header, Bytes, Few<Reference>)> {
         let malformed =
             |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
         let content = self.offset() + WORD as usize;
-        let header = self.header(content)?;
+        let header = Header::try_from_words(&self.words(content), crc::of_words)?;
         let mut at = content + HEADER;
         let count = self.word(at);
         at += REFERENCES;
@@ -355,9 +357,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         if header.extension != 0 || header.encoding != Encoding::Cbor {
             return malformed("references into slots beside an extension, or in a body that is not CBOR");
         }
-        let (mut references, mut total, mut last) = (Vec::with_capacity(count as usize), rest as u64, 0);
+        let (mut references, mut total, mut last) = (Few::new(), rest as u64, 0);
         for _ in 0..count {
-            let [at_rest, length, slot, file, from] = std::array::from_fn(|word| self.word(at + word * 8));
+            let [at_rest, length, slot, file, from] = self.words(at);
             at += REFERENCE;
             if at_rest < last || at_rest > rest as u64 {
                 return malformed("references into slots whose places do not ascend");
@@ -395,6 +397,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[inline]
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Relaxed)
+    }
+
+    /// So many of them, each loaded once.
+    #[inline]
+    fn words<const N: usize>(&self, at: usize) -> [u64; N] {
+        let mut words = [0; N];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = self.word(at + i * 8);
+        }
+        words
     }
 
     /// Copies out and decodes the 64-byte message header at an offset.

@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 use super::memory::{Memory, OwnMemory};
 use super::segment::{SLOTS, at};
-use crate::body::Split;
+use crate::body::{Few, Split};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
@@ -286,9 +286,9 @@ impl Slots {
         &self,
         split: &Split,
         mut announce: impl FnMut(usize, &MemoryFile) -> bool,
-    ) -> Option<Vec<Reference>> {
+    ) -> Option<Few<Reference>> {
         let mut table = self.table();
-        let mut references = Vec::with_capacity(split.parts().len());
+        let mut references = Few::new();
         for part in split.parts() {
             let (slot, from) = table.locate(&part.bytes)?;
             if table.slots[slot].number == 0 {
@@ -338,14 +338,22 @@ impl Table {
     /// The shortest file that fits is used; otherwise a new one is made within `max_total`. `None`
     /// where neither is possible.
     fn allocate(&mut self, bytes: usize, max_total: usize) -> Option<(usize, Arc<MemoryFile>)> {
-        let free: Vec<usize> = (0..self.slots.len()).filter(|slot| self.is_free(*slot)).collect();
+        // No allocation: this is done for each array.
+        let (mut free, mut count) = ([0; SLOTS], 0);
+        for slot in 0..self.slots.len().min(SLOTS) {
+            if self.is_free(slot) {
+                free[count] = slot;
+                count += 1;
+            }
+        }
+        let free = &free[..count];
         let fits =
             |slot: &&usize| (bytes..=bytes.saturating_mul(MAX_OVERSIZE)).contains(&self.slots[**slot].length);
         if let Some(slot) = free.iter().filter(fits).min_by_key(|slot| self.slots[**slot].length).copied() {
             return Some((slot, self.slots[slot].file.take()?));
         }
         let length = bytes.next_multiple_of(STEP);
-        let slot = self.free_entry(&free, length, max_total)?;
+        let slot = self.free_entry(free, length, max_total)?;
         let file = self.create_file(length)?;
         let entry = Slot { file: None, length, number: 0 };
         if slot == self.slots.len() {

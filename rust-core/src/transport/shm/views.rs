@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::segment::{PAGE, SLOTS};
 use super::slots::{Reference, max_file_length, release};
-use crate::body::Part;
+use crate::body::{Few, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -122,8 +122,8 @@ impl Views {
     /// `Malformed` where a reference names no file or lies outside of it; that ends the link.
     /// `OutOfMemory` where this process cannot map a file: the message is skipped, and all its
     /// references are released.
-    pub fn view_all(&mut self, references: &[Reference]) -> Result<Vec<Part>> {
-        let mut parts = Vec::with_capacity(references.len());
+    pub fn view_all(&mut self, references: &[Reference]) -> Result<Few<Part>> {
+        let mut parts = Few::new();
         for reference in references {
             match self.view(reference) {
                 Ok(bytes) => parts.push(Part { at: reference.at as usize, bytes }),

@@ -25,6 +25,7 @@ use super::segment::{PAGE, at};
 use super::slots::Reference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Outgoing, flags};
+use crate::sys::crc;
 use crate::transport::Sent;
 
 /// The writing end. One thread at a time uses it: the sending half of the link.
@@ -250,8 +251,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let length = HEADER + REFERENCES + references.len() * REFERENCE + rest.len();
         let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
         let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.copy_in(at, &header.to_bytes());
-        at += HEADER;
+        for word in header.words(crc::of_words) {
+            self.mine.store(at, word, Ordering::Relaxed);
+            at += 8;
+        }
         let words = |reference: &Reference| {
             let Reference { at, length, slot, file, from } = *reference;
             [at, length, slot, file, from]

@@ -80,7 +80,7 @@ impl Newest {
     /// What a frame leaves to be kept.
     fn of(frame: &Outgoing<'_>) -> Option<Newest> {
         let split = frame.split?;
-        let split = Split::new(split.rest().clone(), split.parts().to_vec());
+        let split = Split::new(split.rest().clone(), split.parts());
         Some(Newest { header: frame.header, split })
     }
 }

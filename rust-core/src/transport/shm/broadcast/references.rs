@@ -1,5 +1,6 @@
 //! What a record says of long arrays that lie in slots.
 
+use crate::body::Few;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
@@ -40,7 +41,7 @@ pub(super) fn to_bytes(references: &[Reference]) -> Vec<u8> {
 
 /// The references in a record of this header, and how many bytes of the rest follow them. Their places ascend and lie in the rest, and all
 /// lengths together are the body's.
-pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Vec<Reference>, usize)> {
+pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Few<Reference>, usize)> {
     let malformed = |what: &str| {
         let text = format!("the publisher's ring holds references into slots {what}");
         Err(Error::new(ErrorKind::Malformed, text))
@@ -53,10 +54,11 @@ pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Vec<Reference
     if count == 0 || count > MOST || words.len() < 1 + count * REFERENCE / 8 {
         return malformed("of which there are none, too many, or fewer than it says");
     }
-    let mut references = Vec::with_capacity(count);
+    let mut references = Few::new();
     let (mut total, mut last) = (0u64, 0);
     for one in words[1..].as_chunks::<{ REFERENCE / 8 }>().0.iter().take(count) {
-        let [at, length, slot, file, from, filling] = one.map(u64::from_le_bytes);
+        let word = |i: usize| u64::from_le_bytes(one[i]);
+        let (at, length, slot, file, from, filling) = (word(0), word(1), word(2), word(3), word(4), word(5));
         let reference = Reference { at, length, slot, file, from, filling };
         if reference.at < last || reference.length == 0 {
             return malformed("whose places do not ascend, or that have no bytes");
@@ -90,7 +92,7 @@ mod tests {
         let all = [reference(0, 100), reference(0, 1), reference(20, 65536)];
         let bytes = to_bytes(&all);
         assert_eq!(bytes.len(), COUNT + 3 * REFERENCE);
-        assert_eq!(from_bytes(&header(100 + 1 + 65536 + 20), &bytes).unwrap(), (all.to_vec(), 20));
+        assert_eq!(from_bytes(&header(100 + 1 + 65536 + 20), &bytes).unwrap(), (Few::from(&all[..]), 20));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming, WORDS, flags};
+use crate::sys::crc;
 use crate::sys::memory::PeerMemory;
 use crate::transport::broadcast::{Received, Start};
 
@@ -415,20 +416,20 @@ impl<P: Memory> RingReader<P> {
     #[inline]
     fn header_words(&self, position: u64) -> [u64; WORDS] {
         let offset = self.offset_of(position) + GRANULE as usize;
-        std::array::from_fn(|i| self.peer.load(offset + i * 8, Ordering::Relaxed))
+        let mut words = [0; WORDS];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = self.peer.load(offset + i * 8, Ordering::Relaxed);
+        }
+        words
     }
 
     /// Copies the message header of a record and decodes it.
     fn copy_header(&self, position: u64) -> std::result::Result<Header, ReadError> {
-        let words = self.header_words(position);
-        let mut header = [0; HEADER];
-        for (bytes, word) in header.chunks_exact_mut(8).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
+        let header = Header::try_from_words(&self.header_words(position), crc::of_words);
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        Ok(Header::from_bytes(&header)?)
+        Ok(header?)
     }
 
     /// Copies the frame of a record into memory of this process. The lengths in its message header

@@ -18,7 +18,7 @@ use super::claims;
 use super::files::{self, FileName};
 use super::references::{self, Reference};
 use super::viewers::Viewers;
-use crate::body::Split;
+use crate::body::{Few, Split};
 use crate::error::{Doing, Result};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -175,13 +175,13 @@ impl BroadcastSlots {
 
     /// References to the parts of a body that is about to be published, whose files all subscribers have been given. None where one of them
     /// lies in no slot, or there is somebody who could not be told.
-    pub(super) fn refer(&self, split: &Split) -> Option<Vec<Reference>> {
+    pub(super) fn refer(&self, split: &Split) -> Option<Few<Reference>> {
         if self.off.load(Ordering::Relaxed) || split.parts().len() > references::MOST {
             return None;
         }
         let mut table = self.table();
         let Table { slots, viewers, .. } = &mut *table;
-        let mut references = Vec::with_capacity(split.parts().len());
+        let mut references = Few::new();
         for part in split.parts() {
             let (slot, from) = find(slots, &part.bytes)?;
             let Slot { file, number, filling, .. } = &slots[slot];

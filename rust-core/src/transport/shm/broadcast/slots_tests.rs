@@ -34,7 +34,7 @@ fn slots() -> Arc<BroadcastSlots> {
 fn split(elements: &[Bytes]) -> Split {
     Split::new(
         Bytes::from_static(b"rest"),
-        elements.iter().map(|one| Part { at: 4, bytes: one.clone() }).collect(),
+        elements.iter().map(|one| Part { at: 4, bytes: one.clone() }).collect::<Vec<_>>(),
     )
 }
 
@@ -185,7 +185,7 @@ fn duplicate(file: &MemoryFile) -> OwnedFd {
 
 fn resolve(files: &mut SlotFiles, viewing: Option<&Viewing>, references: &[Reference]) -> Result<Resolved> {
     let header = Header::new(Kind::Data, Encoding::Cbor);
-    let frame = Referring { header, rest: Bytes::from_static(b"rest"), references: references.to_vec() };
+    let frame = Referring { header, rest: Bytes::from_static(b"rest"), references: references.into() };
     files.resolve(frame, viewing, || Ok(None))
 }
 

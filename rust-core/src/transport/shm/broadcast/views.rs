@@ -11,7 +11,7 @@ use super::super::slots::{MAX_OVERSIZE, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
 use super::references::Reference;
-use crate::body::{Body, Part};
+use crate::body::{Body, Few, Part};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming};
@@ -23,7 +23,7 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 pub(super) struct Referring {
     pub header: Header,
     pub rest: Bytes,
-    pub references: Vec<Reference>,
+    pub references: Few<Reference>,
 }
 
 /// What became of it.
@@ -164,8 +164,8 @@ impl SlotFiles {
         mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
     ) -> Result<Resolved> {
         let Referring { header, rest, references } = frame;
-        let mut parts = Vec::with_capacity(references.len());
-        for reference in &references {
+        let mut parts = Few::new();
+        for reference in references.iter() {
             let slot = usize::try_from(reference.slot).ok().filter(|slot| *slot < SLOTS);
             let Some(slot) = slot else { return Err(malformed("no slot", reference)) };
             let there = loop {

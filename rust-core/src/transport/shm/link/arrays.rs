@@ -87,7 +87,7 @@ impl ShmRx {
             return self.reader.take(record).and_then(|_| Err(no_slots()));
         };
         let (header, rest, references) = self.reader.take_references(record)?;
-        for reference in &references {
+        for reference in references.iter() {
             // The file was sent before the record, so it is in the socket, or the sending half of
             // this side has read it from there a moment ago and is queueing it, under the lock that
             // `take_file` takes.

@@ -1,0 +1,80 @@
+//! A list that is nearly always of one item, which needs no allocation.
+
+use std::ops::Deref;
+
+/// Items in the order in which they were added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Few<T> {
+    /// One.
+    One([T; 1]),
+    /// None, or several.
+    Many(Vec<T>),
+}
+
+impl<T> Few<T> {
+    /// Returns an empty list.
+    pub const fn new() -> Few<T> {
+        Few::Many(Vec::new())
+    }
+
+    /// Appends an item.
+    pub fn push(&mut self, item: T) {
+        *self = match std::mem::take(self) {
+            Few::One([first]) => Few::Many(vec![first, item]),
+            Few::Many(items) if items.is_empty() => Few::One([item]),
+            Few::Many(mut items) => {
+                items.push(item);
+                Few::Many(items)
+            }
+        };
+    }
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Few<T> {
+        Few::new()
+    }
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Few::One(item) => item,
+            Few::Many(items) => items,
+        }
+    }
+}
+
+impl<T> From<Vec<T>> for Few<T> {
+    fn from(items: Vec<T>) -> Few<T> {
+        Few::Many(items)
+    }
+}
+
+impl<T: Clone> From<&[T]> for Few<T> {
+    fn from(items: &[T]) -> Few<T> {
+        match items {
+            [item] => Few::One([item.clone()]),
+            _ => Few::Many(items.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_the_order_of_their_pushes() {
+        let mut few = Few::new();
+        for count in 0..6 {
+            assert_eq!(few.to_vec(), (0..count).collect::<Vec<_>>());
+            assert_eq!(matches!(few, Few::One(_)), count == 1);
+            assert_eq!(Few::from(&*few), few);
+            few.push(count);
+        }
+        assert_eq!(Few::from(vec![1, 2]).to_vec(), [1, 2]);
+    }
+}
