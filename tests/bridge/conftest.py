@@ -40,7 +40,7 @@ class NatsServer:
     def __init__(self, folder: Path, configuration: str = "", port: int | None = None, *, jetstream: bool = True) -> None:
         folder.mkdir()
         self.folder, self.port, self.file = folder, port or free_port(), folder / "server.conf"
-        store = f"jetstream {{ store_dir: {json.dumps(str(folder))} }}\n" if jetstream else ""
+        store = f"jetstream {{ store_dir: {json.dumps(str(folder), ensure_ascii=False)} }}\n" if jetstream else ""
         self.file.write_text(f"{store}{configuration}\n")
         self.process: subprocess.Popen | None = None
         self.start()

@@ -77,7 +77,7 @@ def apart(request, machines, wire, tmp_path) -> Iterator[Apart]:
 def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_out(apart: Apart, ahead: tuple[str, int]):
     north, south = apart.north, apart.south
     file = north.folder / "done"
-    north.start("reply", "lab/work", "--shell", "--command", f"read x; echo $x >> {file}; echo $x")
+    north.start("reply", "lab/work", "--shell", "--command", f"read x; echo $x >> '{file}'; echo $x")
     by = {machine: seconds for machine, seconds in [ahead] if seconds}
 
     def begin(machine: Machine) -> None:
@@ -118,7 +118,7 @@ def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
 def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried_out(pair):
     north, south, _ = pair
     file = north.folder / "done"
-    server = north.start("reply", "lab/work", "--shell", "--command", f"read x; echo $x >> {file}; echo $x")
+    server = north.start("reply", "lab/work", "--shell", "--command", f"read x; echo $x >> '{file}'; echo $x")
     south.has("lab/work")
     south.run("call", "lab/work", "0", "-t", "20")
     server.send_signal(signal.SIGSTOP)
@@ -136,7 +136,7 @@ class Stopped:
 
     def __init__(self, north: Machine, south: Machine) -> None:
         self.north, self.south, self.file = north, south, north.folder / "done"
-        work = f"read x; echo $x >> {self.file}; echo $x"
+        work = f"read x; echo $x >> '{self.file}'; echo $x"
         self.server = north.start("reply", "lab/work", "--shell", "--command", work)
         south.has("lab/work")
         south.run("call", "lab/work", "0", "-t", "20")

@@ -53,7 +53,7 @@ def test_full_disk_of_a_replica_is_reported_and_writing_resumes(machines, meetin
     os.mkdir(state, 0o700)
     north.bridge("--export", "journal:lab/*", *meeting.listen())
     words = ["--machine", "south", "--import", "journal:lab/*", *meeting.connect()]
-    mounts = f"mount -t tmpfs -o size=256k,mode=700 tmpfs {state}"
+    mounts = f"mount -t tmpfs -o size=256k,mode=700 tmpfs '{state}'"
     command = ["unshare", "-m", "sh", "-ec", f'{mounts}; exec "$@"', "sh", str(TARGET / "linkspan-bridge"), *words]
     with south.said.open("ab") as log:
         bridge = subprocess.Popen(command, env=south.env, stderr=log)

@@ -134,7 +134,7 @@ def test_what_the_server_does_not_let_through_is_refused_in_words(pair):
 def test_message_that_the_server_does_not_let_through_is_refused_at_its_sender_and_those_behind_it_go_on(pair):
     north, south, _ = pair
     handled = north.folder / "handled"
-    north.start("reply", "lab/log", "--shell", "--command", f"read x; echo $x >> {handled}; echo 1")
+    north.start("reply", "lab/log", "--shell", "--command", f"read x; echo $x >> '{handled}'; echo 1")
     south.has("lab/log")
     sender = Sender(south, "lab/log")
     assert sender.do("send first")["outcome"] is None

@@ -90,7 +90,7 @@ def test_send_to_a_stopped_server_is_no_success_and_the_next_server_gets_it(pair
     file = north.folder / "handled"
 
     def serve() -> subprocess.Popen:
-        return north.start("reply", "lab/log", "--shell", "--command", f"cat >> {file}; echo >> {file}")
+        return north.start("reply", "lab/log", "--shell", "--command", f"cat >> '{file}'; echo >> '{file}'")
 
     def send(machine, value: int, *more: str) -> int:
         return machine.start("send", "lab/log", str(value), *more).wait(SOON)
@@ -122,7 +122,7 @@ def test_message_that_is_handled_late_is_handled_once_and_keeps_back_no_acknowle
     south.bridge("--config", file, "--import", "lab/*", *meeting.connect())
     handled = north.folder / "handled"
     # "slow" takes several times as long as its outcome is waited for.
-    work = f"read x; case $x in *slow*) sleep 2;; esac; echo $x >> {handled}; echo $x"
+    work = f"read x; case $x in *slow*) sleep 2;; esac; echo $x >> '{handled}'; echo $x"
     north.start("reply", "lab/log", "--shell", "--command", work)
     south.has("lab/log")
     do = Sender(south, "lab/log").do
