@@ -105,7 +105,7 @@ def test_machine_has_no_channel_that_it_was_not_given(secure, authority):
         assert probe.answer(PATIENCE) is None
         assert north.status()["links"] == 1
         # Nor does it have what goes between north and south, which `Probe.answer` looks at.
-        south.run("send", "secret/line", "1", "-t", "1", code=3)
+        south.run("send", "secret/line", "1", "-t", "5", code=3)
         assert probe.answer(PATIENCE) is None
 
 

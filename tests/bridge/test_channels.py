@@ -167,7 +167,7 @@ def test_close_returns_once_the_far_program_has_consumed(machines, network):
     # No program consumes: the sender's deadline passes, although both bridges have taken the message.
     End(north, "hold", "lab/held").start(0)
     south.has("lab/held")
-    assert "Timeout" in south.run("send", "lab/held", "7", "-t", "1", code=3)
+    assert "Timeout" in south.run("send", "lab/held", "7", "-t", "5", code=3)
 
 
 @pytest.mark.parametrize("whom", ["north bridge", "south bridge", "far end", "near end"])

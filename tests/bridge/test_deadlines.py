@@ -123,7 +123,7 @@ def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried
     south.run("call", "lab/work", "0", "-t", "20")
     server.send_signal(signal.SIGSTOP)
     for value in (1, 2):
-        south.run("call", "lab/work", value, "-t", "1", code=3)
+        south.run("call", "lab/work", value, "-t", "4", code=3)
     # The bridge withdraws a request when its time is over, which is when its caller gives up, too: both need a moment of a processor.
     time.sleep(2)
     server.send_signal(signal.SIGCONT)
