@@ -161,7 +161,7 @@ impl WaitSet {
         if self.messages < FIRST || waiting.sleep()?.is_some_and(|left| left < PAUSE * 3) {
             return Ok(Waited::Omitted);
         }
-        // A wait that began when the timer was armed lasts as long as it should; any other one arms it again.
+        // A wait that arms the timer lasts one period; one that finds it armed arms it again after it has expired.
         let mut whole = !self.armed;
         if whole && self.arm().is_err() {
             // Without a descriptor for the timer, waits have time-outs.
