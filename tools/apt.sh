@@ -12,7 +12,7 @@ packages=(
     libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
     libsqlite3-dev                                   # the data logger in C++
     chromium fonts-dejavu-core                       # the page in a real browser
-    valgrind strace                                  # memory errors, faults at every system call
+    valgrind strace elfutils                         # memory errors, faults at every system call, where a program waits
     tmux                                             # the live view in a terminal
     protobuf-compiler libprotobuf-dev                # protoc, and the files that come with it
     systemd                                          # what reads the unit files

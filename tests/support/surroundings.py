@@ -7,6 +7,7 @@ user: an ordinary user, made for it and removed, with a home of its own; where t
 """
 
 import fcntl
+import functools
 import os
 import pwd
 import re
@@ -134,6 +135,7 @@ def toolchains() -> dict[str, str]:
     return {name: folder for name, folder in found.items() if os.path.isdir(folder)}
 
 
+@functools.cache
 def runner() -> str:
     """The variable that names what cargo runs programs with."""
     host = subprocess.run(["rustc", "--print", "host-tuple"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
@@ -193,8 +195,10 @@ def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], di
         needed = [ROOT, TARGET, INTERPRETER.resolve().parents[1], *map(Path, toolchains().values())]
         outermost = [path for path in needed if not any(other in path.parents for other in needed)]
         become = f"setpriv --pdeathsig KILL --reuid {made.pw_uid} --regid {made.pw_gid} --init-groups"
-        # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is the user's.
-        runs = f"case $1 in cargo) export {runner()}='{become}'; exec setpriv --pdeathsig KILL \"$@\";; *) exec {become} \"$@\";; esac"
+        # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is the user's
+        # (see rust_deadlines.py).
+        as_root = f"export LINKSPAN_TEST_USER={made.pw_uid}:{made.pw_gid}; exec setpriv --pdeathsig KILL"
+        runs = f"case $1 in cargo) {as_root} \"$@\";; *) exec {become} \"$@\";; esac"
         script = " && ".join([*visible(sorted(set(outermost)), folder), *writable(folder, made), f"cd {quoted(ROOT)}", runs])
         words = ["unshare", "--mount", "sh", "-c", script, "sh"]
         command = [*words, INTERPRETER, "-c", "import pytest"]
