@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import PROGRAM, SOON, Machine, eventually, free_port, say
@@ -97,10 +98,11 @@ def test_refused_name_is_its_reason(controlled):
 
 def test_supervisor_receives_ready_watchdog_and_stopping(machines):
     north = machines("north")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(north.folder / "notify"))
+    # The path of a socket is short, a folder for temporary files may not be.
+    with TemporaryDirectory(prefix="notify-", dir="/tmp") as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"{folder}/socket")
         heard.settimeout(SOON)
-        north.env |= {"NOTIFY_SOCKET": str(north.folder / "notify"), "WATCHDOG_USEC": "400000"}
+        north.env |= {"NOTIFY_SOCKET": f"{folder}/socket", "WATCHDOG_USEC": "400000"}
         process = north.start("bridge", "--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}")
         words: list[str] = []
 

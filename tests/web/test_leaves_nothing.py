@@ -24,8 +24,8 @@ def processes_with(text):
 
 
 def shared_memory():
-    """The names there; not those of browsers and of folders for temporary files, which other tests come and go with."""
-    return {name for name in os.listdir("/dev/shm") if not name.startswith((".tmp", ".org.chromium."))}
+    """The names there; not those of browsers, of zenoh's own programs and of folders for temporary files, which tests beside this one make."""
+    return {name for name in os.listdir("/dev/shm") if not name.startswith((".tmp", ".org.chromium.")) and not name.endswith(".zenoh")}
 
 
 def assert_nothing_is_left(running, folder, memory):
