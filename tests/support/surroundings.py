@@ -198,7 +198,7 @@ def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], di
         # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is the user's
         # (see rust_deadlines.py).
         as_root = f"export LINKSPAN_TEST_USER={made.pw_uid}:{made.pw_gid}; exec setpriv --pdeathsig KILL"
-        runs = f"case $1 in cargo) {as_root} \"$@\";; *) exec {become} \"$@\";; esac"
+        runs = f"case $1 in cargo|tests/sanitizers/run) {as_root} \"$@\";; *) exec {become} \"$@\";; esac"
         script = " && ".join([*visible(sorted(set(outermost)), folder), *writable(folder, made), f"cd {quoted(ROOT)}", runs])
         words = ["unshare", "--mount", "sh", "-c", script, "sh"]
         command = [*words, INTERPRETER, "-c", "import pytest"]
