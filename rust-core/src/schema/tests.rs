@@ -6,64 +6,8 @@ use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
 use crate::value::{Limits, Sink, Source, Timestamp, Value};
 
-const READING: &str = r#"
-name = "power.reading"
-version = 2
-doc = "One reading of the power meter"
-
-[fields.at]
-type = "timestamp"
-
-[fields.watts]
-type = "f64"
-unit = "W"
-range = [0, 20000]
-
-[fields.phase]
-type = "enum"
-values = ["L1", "L2", "L3"]
-default = "L1"
-
-[fields.wave]
-type = "ndarray"
-dtype = "f32"
-shape = ["n", 3]
-unit = "V"
-optional = true
-
-[fields.notes]
-type = "list of text"
-default = []
-
-[fields.event]
-type = "union"
-optional = true
-[fields.event.variants]
-started = "u32"
-[fields.event.variants.stopped.fields]
-reason = "text"
-
-[fields.rows]
-type = "table"
-optional = true
-[fields.rows.columns.at]
-type = "list"
-of = "timestamp"
-[fields.rows.columns.volts]
-type = "ndarray"
-dtype = "f64"
-shape = ["m"]
-
-[fields.site]
-type = "place"
-alias = "location"
-
-[types.place]
-doc = "Where it stands"
-[types.place.fields]
-latitude = { type = "f64", unit = "deg", range = [-90, 90] }
-name = { type = "text", max_length = 8 }
-"#;
+/// The schema of the vectors that has one of each kind of type.
+const READING: &str = concat!("\n", include_str!("../../tests/vectors/schemas/reading.toml"));
 
 fn reading() -> Schema {
     Schema::parse(READING).unwrap()

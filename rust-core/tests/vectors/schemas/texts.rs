@@ -1,64 +1,7 @@
 //! Texts of schemas: those that are read, and those that are refused, with the place and the reason.
 
 /// One of each kind of type, with units, ranges, defaults, aliases and types with names.
-pub const READING: &str = r#"
-name = "power.reading"
-version = 2
-doc = "One reading of the power meter"
-
-[fields.at]
-type = "timestamp"
-
-[fields.watts]
-type = "f64"
-unit = "W"
-range = [0, 20000]
-
-[fields.phase]
-type = "enum"
-values = ["L1", "L2", "L3"]
-default = "L1"
-
-[fields.wave]
-type = "ndarray"
-dtype = "f32"
-shape = ["n", 3]
-unit = "V"
-optional = true
-
-[fields.notes]
-type = "list of text"
-default = []
-
-[fields.event]
-type = "union"
-optional = true
-[fields.event.variants]
-started = "u32"
-[fields.event.variants.stopped.fields]
-reason = "text"
-
-[fields.rows]
-type = "table"
-optional = true
-[fields.rows.columns.at]
-type = "list"
-of = "timestamp"
-[fields.rows.columns.volts]
-type = "ndarray"
-dtype = "f64"
-shape = ["m"]
-
-[fields.site]
-type = "place"
-alias = "location"
-
-[types.place]
-doc = "Where it stands"
-[types.place.fields]
-latitude = { type = "f64", unit = "deg", range = [-90, 90] }
-name = { type = "text", max_length = 8 }
-"#;
+pub const READING: &str = concat!("\n", include_str!("reading.toml"));
 
 /// A field of each type, and each key that a type or a field can have.
 pub fn valid() -> Vec<(&'static str, String)> {
