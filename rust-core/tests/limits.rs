@@ -21,3 +21,4 @@ mod rules;
 mod support;
 mod system_calls;
 mod transports;
+mod way;

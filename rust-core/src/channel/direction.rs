@@ -5,7 +5,7 @@
 //! for the whole of its call, and the *state*, which it may release while it waits, so that the
 //! library can use the direction meanwhile (a sending thread that waits for room lets another thread
 //! send an acknowledgement). The claim keeps messages of different calls in order; the state keeps
-//! memory safe.
+//! memory safe. A call that finds its message or its room ready takes neither, and the lock of the session instead.
 //!
 //! Senders take turns ([`Direction::take_in_turn`]); receivers do not: a second one gets
 //! `InvalidState` at once, because it could take the answer to the first one's call.
@@ -13,21 +13,37 @@
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
+use super::session_state::{SessionHalves, SessionState};
 use super::turns::{reentrant_call, turn_error};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::claim::ClaimCell;
+use crate::sys::claim::{self, ClaimCell};
 use crate::sys::eventfd::EventFd;
 
-pub use crate::sys::claim::{Borrowed, Claim, Guard as DirectionGuard};
+/// A direction with its state `T`. Its gate is the lock of the session's halves, which every message
+/// needs: a call that finds all ready takes that lock and no claim ([`Direction::enter`]).
+pub struct Direction<T>(ClaimCell<T, SessionHalves>);
 
-/// A direction with its state `T`.
-pub struct Direction<T>(ClaimCell<T>);
+/// Claim and state of a direction, held by a call.
+pub type DirectionGuard<'a, T> = claim::Guard<'a, T, SessionHalves>;
+/// The claim alone.
+pub type Claim<'a, T> = claim::Claim<'a, T, SessionHalves>;
+/// The state alone, which the library has borrowed.
+pub type Borrowed<'a, T> = claim::Borrowed<'a, T, SessionHalves>;
+/// The state of a direction and the session's halves, held by a call that does not wait.
+pub type Entered<'a, T> = claim::Entered<'a, T, SessionHalves>;
 
 impl<T> Direction<T> {
-    /// Returns a direction that no thread holds.
-    pub fn new(state: T) -> Direction<T> {
-        Direction(ClaimCell::new(state))
+    /// Returns a direction of this session that no thread holds.
+    pub fn new(state: T, session_state: &SessionState) -> Direction<T> {
+        Direction(ClaimCell::new(state, session_state.gate()))
+    }
+
+    /// Returns the state together with the session's halves, for a call that neither waits nor
+    /// reports anything; none if a thread holds the direction or waits for it.
+    #[inline]
+    pub fn enter(&self) -> Option<Entered<'_, T>> {
+        self.0.enter()
     }
 
     /// Claims the direction for a call of the program, together with its state. If the library has
@@ -41,12 +57,6 @@ impl<T> Direction<T> {
             Some(taken) => Ok(taken),
             None => self.take_back(operation, interrupt),
         }
-    }
-
-    /// The same if no thread holds or waits for it; none otherwise.
-    #[inline]
-    pub fn try_take(&self) -> Option<DirectionGuard<'_, T>> {
-        self.0.try_take()
     }
 
     /// [`Direction::take`] for a direction that is not free.

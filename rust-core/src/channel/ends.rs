@@ -6,7 +6,8 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | connect, listen, receive, event loops | here |
+//! | connect, listen, receive with waiting, event loops | here |
+//! | sending and receiving what takes no wait | `in_place` |
 //! | sending one message | `send` |
 //! | several messages a call | `batch` |
 //! | calls and replies | `call` |
@@ -22,6 +23,7 @@
 pub(crate) mod batch;
 mod call;
 mod close;
+mod in_place;
 mod losses;
 mod poll;
 mod room;
@@ -212,10 +214,10 @@ impl Channel {
             shown: endpoint.to_string(),
             options: options.clone(),
             role,
-            reconnector,
-            sending: Direction::new(Sending::default()),
+            sending: Direction::new(Sending::default(), &reconnector.session_state),
             descriptor: receiving.descriptor(),
-            receiving: Direction::new(receiving),
+            receiving: Direction::new(receiving, &reconnector.session_state),
+            reconnector,
             calls: Turns::default(),
             event_log,
             fork_generation: fork::generation(),
@@ -246,23 +248,6 @@ impl Channel {
     #[inline]
     fn is_usable(&self) -> bool {
         fork::generation() == self.fork_generation && !self.reconnector.is_closed()
-    }
-
-    /// Returns the sending direction if no thread holds it and no loss has to be reported to the program.
-    /// None for any obstacle: the general path finds out which.
-    #[inline]
-    fn try_sending(&self) -> Option<DirectionGuard<'_, Sending>> {
-        let free = self.is_usable() && self.sends && !self.reconnector.session_state.has_unreported_losses();
-        let sending = if free { self.sending.try_take()? } else { return None };
-        self.is_usable().then_some(sending)
-    }
-
-    /// The same for the receiving direction.
-    #[inline]
-    fn try_receiving(&self) -> Option<DirectionGuard<'_, Receiving>> {
-        let receiving =
-            if self.is_usable() && self.receives { self.receiving.try_take()? } else { return None };
-        (self.is_usable() && !self.reconnector.is_interrupted()).then_some(receiving)
     }
 
     /// Returns the sending direction; `InvalidState` if another thread holds it.
@@ -327,23 +312,6 @@ impl Channel {
         self.ack_sender().send_ack(AckTrigger::Close);
         drop(receiving);
         Ok(())
-    }
-
-    /// Receives the next message. While the peer is disconnected, waits for it to come back.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed; `Disconnected` if
-    /// the peer cannot come back.
-    pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let receiving = match self.try_receiving() {
-            Some(mut receiving) => match receiving.take_ready(&self.ack_sender()) {
-                Some(message) => return Ok(message),
-                None => Ok(receiving),
-            },
-            None => self.receiving(),
-        };
-        let mut waiting = self.start(wait);
-        receiving.and_then(|held| self.recv_with_guard(held, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
 
     /// Receives with the direction held.

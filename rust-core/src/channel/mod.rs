@@ -47,6 +47,7 @@ mod sending;
 pub(crate) mod session;
 mod session_registry;
 pub(crate) mod session_state;
+pub(crate) mod stored_message;
 pub(crate) mod turns;
 
 pub(crate) use direction::{Operation, lock_exclusive};

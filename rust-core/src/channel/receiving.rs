@@ -333,9 +333,10 @@ impl Receiving {
             if self.part.is_none() {
                 self.connect(reconnector, event_log, waiting)?;
             }
-            if let Some(message) = self.take_in_place(ack_sender, |_| true) {
+            let halves = || reconnector.session_state.halves();
+            if let Some(taken) = self.take_in_place(halves, event_log, |_| true) {
                 self.empty_polls = 0;
-                return Ok(ReceivedFrame::Message(message));
+                return Ok(ReceivedFrame::Message(taken.finish(ack_sender)));
             }
             let Some(part) = &mut self.part else { continue };
             let got = part.rx.try_recv();

@@ -9,13 +9,15 @@
 //! There are three ways to send a message, from the fastest to the most general; each faster one returns
 //! without effect where it meets an obstacle, and the next one finds out which:
 //! - [`Sending::send_in_place`]: data over shared memory, written where it is received, under one
-//!   lock;
+//!   lock (`in_place`);
 //! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;
 //! - [`Sending::send`]: connects, replays, waits for room.
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
 //! acknowledgement when it releases the direction ([`AckSender`]).
+
+mod in_place;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -34,7 +36,8 @@ use super::event_log::EventLog;
 use super::reconnector::{Reconnector, TxPart};
 use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
-use super::session_state::{SessionHalves, SessionState, StoredMessage, class};
+use super::session_state::{SessionHalves, SessionState, class};
+use super::stored_message::StoredMessage;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
 #[derive(Default)]
@@ -201,50 +204,6 @@ impl Sending {
         if carries_ack(draft.kind) {
             halves.inbox.piggybacked(session, acked);
         }
-        drop(halves);
-        event_log.count_exclusive(&event_log.sent);
-        Some(number)
-    }
-
-    /// Sends data over shared memory: writes its record into the ring and keeps it, under one lock.
-    /// None if anything is in the way; then nothing was sent.
-    #[inline]
-    pub fn send_in_place(
-        &mut self,
-        payload: &Payload,
-        reconnector: &Reconnector,
-        event_log: &EventLog,
-    ) -> Option<u64> {
-        let session_state = &reconnector.session_state;
-        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(payload.len()))?;
-        // A short body lies in one block.
-        let body = payload.body();
-        let session = part.session();
-        if reconnector.is_newer(self.generation)
-            || session_state.replays.load(Ordering::Acquire)
-            || part.negotiated.is_none()
-            || body.len() as u64 > part.peer.max_message_size
-        {
-            return None;
-        }
-        let sent = clock::now();
-        let mut halves = session_state.halves();
-        // With many messages kept, the general way checks for acknowledgements first.
-        if halves.has_violation()
-            || halves.to_piggyback(session) != 0
-            || !halves.outbox.has_room(RetransmitClass::Data, body.len())
-            || is_ack_check_due(halves.outbox.kept_count())
-        {
-            return None;
-        }
-        let sequence = halves.outbox.assign_number();
-        let header = Header { sent, sequence, ..Header::new(Kind::Data, payload.encoding()) };
-        if !part.tx.try_send_next(&header, body) {
-            return None;
-        }
-        let number =
-            halves.outbox.sent(RetransmitClass::Data, body.len(), || StoredMessage::data(payload, sent));
-        halves.inbox.piggybacked(session, 0);
         drop(halves);
         event_log.count_exclusive(&event_log.sent);
         Some(number)
@@ -456,7 +415,7 @@ fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_
         let (header, _) = with_number(kept.header(number), number, &halves, part.session());
         drop(halves);
         let until = kept.until().filter(|_| part.peer.deadlines);
-        push_with(part, header, &kept.payload, until, reconnector, waiting)?;
+        push_with(part, header, &kept.payload(), until, reconnector, waiting)?;
         reconnector.session_state.halves().outbox.replayed(number);
     }
 }

@@ -11,23 +11,24 @@
 //! or counts. A frame is then only needed to wake a peer that waits. A page that holds an impossible
 //! number is a protocol violation, which is kept until a thread that can end the link meets it.
 //!
-//! Locking: `halves` before `slots`. Whoever holds `halves` neither waits nor sends; the atomics are
-//! read without it.
+//! Locking: `halves` before `slots`. A thread that holds `halves` neither waits nor takes a direction of the
+//! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
-use super::session::inbox::{AckTrigger, AckUrgency, Verdict};
+use super::session::inbox::{AckTrigger, AckUrgency};
 use super::session::outbox::Unacknowledged;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
+use super::stored_message::StoredMessage;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::frame::{Header, Kind, flags};
-use crate::message::{Lender, Payload};
+use crate::frame::{Kind, flags};
+use crate::message::Lender;
+use crate::sys::claim;
 use crate::sys::eventfd::LazyWaker;
 use crate::transport::{AckWords, Rx, Slots, WritableSlot};
 use crate::value::{Map, Value};
@@ -45,61 +46,6 @@ pub struct Negotiated {
     pub ack_words: Option<Arc<AckWords>>,
     /// The slots in which this side places long arrays; none if the link shares no memory.
     pub slots: Option<Arc<Slots>>,
-}
-
-/// A message that may be sent again. The payload is shared with the caller, not copied.
-#[derive(Clone, Debug)]
-pub struct StoredMessage {
-    /// The encoded body.
-    pub payload: Payload,
-    /// The number of the request, for an answer; for a request the nanoseconds since boot at which its caller gives up, 0 where
-    /// that is unknown; of no meaning otherwise.
-    correlation: u64,
-    /// When it was first sent, in nanoseconds since 1970.
-    sent: i64,
-    kind: Kind,
-    flags: u16,
-}
-
-// A peer that stops reading makes this side keep 65,536 of them, so the size counts.
-const _: () = assert!(size_of::<StoredMessage>() <= 64);
-
-impl StoredMessage {
-    /// Stores what was sent with this header. The rest of the header follows from the payload and
-    /// the session: a header is longer than most bodies, and every message passes here.
-    #[inline]
-    pub fn new(header: &Header, payload: &Payload) -> StoredMessage {
-        let Header { kind, flags, correlation, sent, .. } = *header;
-        StoredMessage { payload: payload.clone(), correlation, sent, kind, flags }
-    }
-
-    /// Stores a data message that was sent at this time.
-    #[inline]
-    pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
-        StoredMessage { payload: payload.clone(), correlation: 0, sent, kind: Kind::Data, flags: 0 }
-    }
-
-    /// The same for a request whose caller gives up at this time since boot.
-    #[inline]
-    pub fn with_until(mut self, until: Option<Duration>) -> StoredMessage {
-        if self.kind == Kind::Request {
-            self.correlation = until.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(0));
-        }
-        self
-    }
-
-    /// Returns the time since boot at which the caller of this request gives up, if that is known.
-    pub fn until(&self) -> Option<Duration> {
-        let is_known = self.kind == Kind::Request && self.correlation > 0;
-        is_known.then(|| Duration::from_nanos(self.correlation))
-    }
-
-    /// Returns the header under this number, with the time of the first sending.
-    pub fn header(&self, sequence: u64) -> Header {
-        let StoredMessage { sent, kind, flags, .. } = *self;
-        let correlation = if kind == Kind::Request { 0 } else { self.correlation };
-        Header { sequence, correlation, sent, flags, ..Header::new(kind, self.payload.encoding()) }
-    }
 }
 
 /// Both halves of the session, and the pages in shared memory that belong to the current links.
@@ -138,25 +84,10 @@ impl SessionHalves {
         self.publish_consumed(rx, trigger)
     }
 
-    /// [`SessionHalves::consumed`], and the next message, which lies ready and is delivered to the
-    /// program. Returns whether an acknowledgement frame is due, and the inbox's verdict.
+    /// Publishes what [`Inbox::consumed`] has recorded. The page is written before the fence of the ring, which
+    /// then covers both writes. Returns whether a frame is due.
     #[inline]
-    pub fn consume_and_deliver(
-        &mut self,
-        rx: &mut Rx,
-        trigger: AckTrigger,
-        number: u64,
-        bytes: usize,
-        urgency: AckUrgency,
-    ) -> (bool, Result<Verdict>) {
-        let verdict = self.inbox.consume_and_deliver(number, bytes, urgency);
-        (self.publish_consumed(rx, trigger), verdict)
-    }
-
-    /// The page is written before the fence of the ring, which then covers both writes. Returns
-    /// whether a frame is due.
-    #[inline]
-    fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
+    pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
         if let Some(ack_words) = &self.own_page {
             let consumed = self.inbox.received().consumed;
             if consumed > self.published {
@@ -227,8 +158,8 @@ impl SessionHalves {
 pub struct SessionState {
     /// The slots of the link that is being written, for long arrays.
     slots: Mutex<Option<Arc<Slots>>>,
-    /// The outbox and the inbox.
-    halves: Mutex<SessionHalves>,
+    /// The outbox and the inbox. Shared with the directions of the channel, of which it is the gate.
+    halves: Arc<claim::Mutex<SessionHalves>>,
     /// Signalled at every acknowledgement, for a thread that waits for room while another one
     /// receives.
     pub acknowledgements: LazyWaker,
@@ -262,7 +193,7 @@ impl SessionState {
         };
         Arc::new(SessionState {
             slots: Mutex::default(),
-            halves: Mutex::new(halves),
+            halves: Arc::new(claim::Mutex::new(halves)),
             acknowledgements: LazyWaker::default(),
             replays: AtomicBool::new(false),
             ack_deferred: AtomicBool::new(false),
@@ -274,8 +205,13 @@ impl SessionState {
 
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
-    pub fn halves(&self) -> MutexGuard<'_, SessionHalves> {
+    pub fn halves(&self) -> claim::MutexGuard<'_, SessionHalves> {
         self.halves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the lock of the halves, for the directions of a channel.
+    pub fn gate(&self) -> Arc<claim::Mutex<SessionHalves>> {
+        self.halves.clone()
     }
 
     /// This side's part of a hello that is written now.

@@ -21,6 +21,7 @@ use crate::codec::{self, Encoding};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::schema::PreparedSchema;
+use crate::sys::counted::Counted;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, Sink, Timestamp, Value, ValueBuilder, from_value};
 
@@ -31,7 +32,7 @@ pub use payload::Payload;
 #[derive(Clone, Debug)]
 pub struct Message(
     /// There until the drop.
-    Option<Arc<Inner>>,
+    Option<Counted<Inner>>,
 );
 
 /// The shared part of a message, which is recycled.
@@ -60,7 +61,7 @@ impl Message {
     pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
         let Incoming { header, body, .. } = frame;
         let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
-        if let Some(place) = last.as_mut().and_then(Arc::get_mut) {
+        if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 spare::keep(last);
             }
@@ -73,7 +74,7 @@ impl Message {
             return Message(last);
         }
         let value = OnceLock::new();
-        Message(Some(Arc::new(Inner {
+        Message(Some(Counted::new(Inner {
             header,
             body,
             source: source.clone(),
@@ -97,7 +98,7 @@ impl Message {
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
         let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
-        let mut place = last.as_mut().and_then(Arc::get_mut);
+        let mut place = last.as_mut().and_then(Counted::get_mut);
         let spare = match &mut place {
             Some(place) if place.owns_body => {
                 std::mem::take(&mut place.body).into_whole().unwrap_or_default()
@@ -124,7 +125,7 @@ impl Message {
         let source = source.clone();
         let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
         let owns_body = true;
-        Message(Some(Arc::new(Inner {
+        Message(Some(Counted::new(Inner {
             header,
             body,
             source,
@@ -140,7 +141,7 @@ impl Message {
     /// Returns the same message, whose value is checked while it is decoded.
     pub(crate) fn with_schema(mut self, schema: Option<&Arc<PreparedSchema>>) -> Message {
         if let Some(schema) = schema
-            && let Some(inner) = self.0.as_mut().and_then(Arc::get_mut)
+            && let Some(inner) = self.0.as_mut().and_then(Counted::get_mut)
         {
             inner.schema = Some(schema.clone());
         }
@@ -255,7 +256,7 @@ impl Message {
     }
 
     pub(crate) fn with_missed(mut self, missed: u64) -> Message {
-        if let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) {
+        if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
             inner.missed = missed;
         }
         self
@@ -281,15 +282,14 @@ impl Message {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        // The last owner recycles the message. A count of one cannot grow again: only this thread
-        // could clone it. A greater count leaves the memory to the other owners.
+        // The last owner recycles the message; a message with others leaves the memory to them.
         if let Some(mut inner) = self.0.take()
-            && Arc::strong_count(&inner) == 1
+            && inner.is_only()
         {
             // The decoded value and a long body may be large, and are not recycled.
             let is_long = inner.body.len() > spare::LONGEST;
             if is_long || inner.value.get().is_some() {
-                let Some(place) = Arc::get_mut(&mut inner) else { return };
+                let Some(place) = inner.get_mut() else { return };
                 place.value.take();
                 if is_long {
                     (place.body, place.owns_body) = (Body::default(), false);
@@ -309,15 +309,15 @@ impl Drop for Message {
 
 thread_local! {
     /// The messages that this thread dropped last, to be recycled.
-    static RECYCLED: RefCell<Vec<Arc<Inner>>> = const { RefCell::new(Vec::new()) };
+    static RECYCLED: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of messages that are kept for each thread: as many as arrive together.
 const BATCH: usize = 64;
 
 /// What [`Message::inner`] returns while a message is being dropped.
-static EMPTY: LazyLock<Arc<Inner>> = LazyLock::new(|| {
-    Arc::new(Inner {
+static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
+    Counted::new(Inner {
         header: Header::new(Kind::Data, Encoding::Raw),
         body: Body::default(),
         source: "".into(),

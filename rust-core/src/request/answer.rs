@@ -20,7 +20,8 @@ use super::server_waker::ServerWaker;
 use crate::channel::event_log::EventLog;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::{Negotiated, SessionState, SlotLender, StoredMessage, class};
+use crate::channel::session_state::{Negotiated, SessionState, SlotLender, class};
+use crate::channel::stored_message::StoredMessage;
 use crate::channel::{Loan, LoanMemory, Options};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
@@ -91,8 +92,9 @@ impl ClientTx {
             negotiated.session_state.link_up(negotiated, &event_log)?;
             let mut halves = negotiated.session_state.halves();
             while let Some((kept, number)) = halves.outbox.to_replay() {
-                bytes += kept.payload.len() as u64;
-                backlog.push_back((kept.header(number), kept.payload.clone()));
+                let payload = kept.payload();
+                bytes += payload.len() as u64;
+                backlog.push_back((kept.header(number), payload));
                 halves.outbox.replayed(number);
             }
         }

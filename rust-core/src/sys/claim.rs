@@ -8,6 +8,12 @@
 //! descriptor that has to signal the end of a call sets a bit of the word: then the exchange fails,
 //! and the slow path reads the list of waiters.
 //!
+//! A call that neither waits nor lets another thread in needs the lock of what the value is used
+//! with anyway, its *gate*; [`ClaimCell::enter`] then takes that lock alone. It uses the value if
+//! the word says that no thread has or awaits the cell. Each thread that has set `TAKEN` passes
+//! through the gate once before it uses the value, so a call that entered before has left, and one
+//! that enters later sees the word. No thread may take or borrow the value while it holds the gate.
+//!
 //! All accesses of the word that decide are sequentially consistent: a waiter sets its bit and then
 //! tests the word, the owner clears the word and then tests the bit, and one of the two has to see
 //! the other. Waiters enter and leave the list under its mutex. Claims are granted in order of
@@ -21,12 +27,14 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
-use self::sync::{AtomicU64, Mutex, MutexGuard, Step, Thread, UnsafeCell, left_out, place, this_thread};
+use self::sync::{AtomicU64, Step, Thread, UnsafeCell, left_out, place, this_thread};
 use super::eventfd::EventFd;
 use crate::deadline::Waiting;
 use crate::error::Result;
+
+pub use self::sync::{Mutex, MutexGuard};
 
 /// A thread has the value.
 const TAKEN: u64 = 1;
@@ -39,11 +47,13 @@ const SIGNAL_END: u64 = 8;
 /// The remaining bits name the thread that has the claim; 0 for none.
 const OWNER: u64 = !15;
 
-/// The value, and the word with the state.
-pub struct ClaimCell<T> {
+/// The value, and the word with the state. `G` is what the gate protects.
+pub struct ClaimCell<T, G> {
     /// The bits above and the owner.
     word: AtomicU64,
     value: UnsafeCell<T>,
+    /// The lock that a short call takes in place of a claim.
+    gate: Arc<Mutex<G>>,
     /// The waiting threads.
     line: Mutex<Line>,
     /// Signals the end of a call; made when a thread first waits for it.
@@ -67,9 +77,10 @@ struct Waiter {
     thread: Thread,
 }
 
-// SAFETY: the value is reached through guards alone, and `TAKEN` is set by one of them at a time; so sharing the cell moves the
-// value between threads, which `T: Send` allows, and never shares it.
-unsafe impl<T: Send> Sync for ClaimCell<T> {}
+// SAFETY: the value is reached through guards alone. `TAKEN` is set by one of them at a time, and the gate is held by one at a
+// time; the first has passed through the gate since it set `TAKEN`, and the second has found it clear. So sharing the cell moves
+// the value between threads, which `T: Send` allows, and never shares it. The gate is a lock, and as such shared.
+unsafe impl<T: Send, G: Send> Sync for ClaimCell<T, G> {}
 
 /// This order, or none in a mutant.
 #[inline(always)]
@@ -77,36 +88,58 @@ fn ordered(step: Step) -> Ordering {
     if left_out(step) { Ordering::Relaxed } else { Ordering::SeqCst }
 }
 
-impl<T> ClaimCell<T> {
-    /// Returns a cell that no thread has.
-    pub fn new(value: T) -> ClaimCell<T> {
+impl<T, G> ClaimCell<T, G> {
+    /// Returns a cell that no thread has, with this gate.
+    pub fn new(value: T, gate: Arc<Mutex<G>>) -> ClaimCell<T, G> {
         ClaimCell {
             word: AtomicU64::new(0),
             value: UnsafeCell::new(value),
+            gate,
             line: Mutex::new(Line::default()),
             ended: OnceLock::new(),
+        }
+    }
+
+    /// Returns value and gate for a call that neither waits nor takes anything else of this
+    /// channel; `None` where another thread has or awaits the cell. Waits for the gate alone.
+    #[inline]
+    pub fn enter(&self) -> Option<Entered<'_, T, G>> {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = self.word.load(Ordering::Acquire) == 0 || left_out(Step::SeeTaken);
+        is_free.then(|| Entered { gate, cell: self })
+    }
+
+    /// Waits until the calls that entered before `TAKEN` was set have left: see the head of this file.
+    #[inline]
+    fn pass_gate(&self) {
+        if !left_out(Step::PassGate) {
+            drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// Takes claim and value where no thread has either and none waits; otherwise `None`, and
     /// [`ClaimCell::try_claim`] decides.
     #[inline]
-    pub fn try_take(&self) -> Option<Guard<'_, T>> {
+    pub fn try_take(&self) -> Option<Guard<'_, T, G>> {
         let here = this_thread();
         let free =
             self.word.compare_exchange(0, here | TAKEN, ordered(Step::Acquire), Ordering::Relaxed).is_ok();
+        if !free {
+            return None;
+        }
+        self.pass_gate();
         // Made only where the exchange succeeded, because dropping it releases the claim.
-        free.then(|| Guard { cell: self, here, no_send: PhantomData })
+        Some(Guard { cell: self, here, no_send: PhantomData })
     }
 
     /// Takes the claim alone, where no thread has it and none waits for it. The library may still
     /// have the value.
-    pub fn try_claim(&self) -> Option<Claim<'_, T>> {
+    pub fn try_claim(&self) -> Option<Claim<'_, T, G>> {
         self.claim_unless(OWNER | IN_LINE)
     }
 
     /// Takes the claim unless one of these bits is set.
-    fn claim_unless(&self, bits: u64) -> Option<Claim<'_, T>> {
+    fn claim_unless(&self, bits: u64) -> Option<Claim<'_, T, G>> {
         let here = this_thread();
         let join = |word: u64| (word & bits == 0).then_some(word | here);
         self.word
@@ -120,12 +153,12 @@ impl<T> ClaimCell<T> {
     /// # Errors
     /// That of `waiting`; then the claim was not taken.
     #[cold]
-    pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T>> {
+    pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T, G>> {
         self.claim_in_line_by(|| waiting.park())
     }
 
     /// As [`ClaimCell::claim_in_line`]; sleeps by `park`, until it is woken or has to give up.
-    fn claim_in_line_by(&self, mut park: impl FnMut() -> Result<()>) -> Result<Claim<'_, T>> {
+    fn claim_in_line_by(&self, mut park: impl FnMut() -> Result<()>) -> Result<Claim<'_, T, G>> {
         let id = {
             let mut line = self.line();
             let id = line.enter();
@@ -171,24 +204,23 @@ impl<T> ClaimCell<T> {
 
     /// Takes the value where no thread has it at this instant, whichever thread has the claim.
     #[inline]
-    pub fn try_borrow(&self) -> Option<Borrowed<'_, T>> {
+    pub fn try_borrow(&self) -> Option<Borrowed<'_, T, G>> {
         let take = |word: u64| (word & TAKEN == 0).then_some(word | TAKEN);
-        self.word
-            .fetch_update(ordered(Step::Acquire), ordered(Step::Acquire), take)
-            .ok()
-            .map(|_| Borrowed { cell: self, no_send: PhantomData })
+        self.word.fetch_update(ordered(Step::Acquire), ordered(Step::Acquire), take).ok()?;
+        self.pass_gate();
+        Some(Borrowed { cell: self, no_send: PhantomData })
     }
 
     /// Takes the value once no other thread has it. Blocks, for as long as one short frame takes to
     /// send.
     #[inline]
-    pub fn borrow(&self) -> Borrowed<'_, T> {
+    pub fn borrow(&self) -> Borrowed<'_, T, G> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
     }
 
     /// Returns the slow path of [`ClaimCell::borrow`].
     #[cold]
-    fn await_value(&self) -> Borrowed<'_, T> {
+    fn await_value(&self) -> Borrowed<'_, T, G> {
         /// The library has the value for the time of one short frame, which is less than parking
         /// takes.
         const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
@@ -302,25 +334,41 @@ impl Line {
     }
 }
 
+/// Value and gate, held by a short call.
+pub struct Entered<'a, T, G> {
+    gate: MutexGuard<'a, G>,
+    cell: &'a ClaimCell<T, G>,
+}
+
+impl<T, G> Entered<'_, T, G> {
+    /// Returns the value, and what the gate protects.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut T, &mut G) {
+        // SAFETY: `TAKEN` was clear while the gate was held, which it still is: a thread that has set it since passes through the
+        // gate before it makes a guard, and another thread cannot enter. The guard is borrowed alone.
+        (unsafe { &mut *place(&self.cell.value) }, &mut self.gate)
+    }
+}
+
 /// Claim and value, held by a call.
-pub struct Guard<'a, T> {
-    cell: &'a ClaimCell<T>,
+pub struct Guard<'a, T, G> {
+    cell: &'a ClaimCell<T, G>,
     /// The thread that made it.
     here: u64,
     /// Its word names the thread that made it.
     no_send: PhantomData<*const ()>,
 }
 
-impl<'a, T> Guard<'a, T> {
+impl<'a, T, G> Guard<'a, T, G> {
     /// Divides it, so that claim and value can be released one after the other.
-    pub fn split(self) -> (Claim<'a, T>, Borrowed<'a, T>) {
+    pub fn split(self) -> (Claim<'a, T, G>, Borrowed<'a, T, G>) {
         let cell = self.cell;
         std::mem::forget(self);
         (Claim { cell, no_send: PhantomData }, Borrowed { cell, no_send: PhantomData })
     }
 }
 
-impl<T> Drop for Guard<'_, T> {
+impl<T, G> Drop for Guard<'_, T, G> {
     #[inline]
     fn drop(&mut self) {
         let word = &self.cell.word;
@@ -336,14 +384,14 @@ impl<T> Drop for Guard<'_, T> {
 }
 
 /// The claim, held by a call.
-pub struct Claim<'a, T> {
-    cell: &'a ClaimCell<T>,
+pub struct Claim<'a, T, G> {
+    cell: &'a ClaimCell<T, G>,
     no_send: PhantomData<*const ()>,
 }
 
-impl<'a, T> Claim<'a, T> {
+impl<'a, T, G> Claim<'a, T, G> {
     /// Takes the value as well, once no other thread has it.
-    pub fn take(self) -> Guard<'a, T> {
+    pub fn take(self) -> Guard<'a, T, G> {
         let cell = self.cell;
         if left_out(Step::AwaitValue) {
             cell.word.fetch_or(TAKEN, Ordering::SeqCst);
@@ -360,7 +408,7 @@ impl<'a, T> Claim<'a, T> {
     }
 }
 
-impl<T> Drop for Claim<'_, T> {
+impl<T, G> Drop for Claim<'_, T, G> {
     fn drop(&mut self) {
         let before = self.cell.word.fetch_and(!(OWNER | SIGNAL_END), Ordering::SeqCst);
         if before & (IN_LINE | SIGNAL_END) != 0 {
@@ -370,12 +418,12 @@ impl<T> Drop for Claim<'_, T> {
 }
 
 /// The value, without the claim.
-pub struct Borrowed<'a, T> {
-    cell: &'a ClaimCell<T>,
+pub struct Borrowed<'a, T, G> {
+    cell: &'a ClaimCell<T, G>,
     no_send: PhantomData<*const ()>,
 }
 
-impl<T> Drop for Borrowed<'_, T> {
+impl<T, G> Drop for Borrowed<'_, T, G> {
     #[inline]
     fn drop(&mut self) {
         // The bit is set, so this clears it and leaves the others.
@@ -386,7 +434,7 @@ impl<T> Drop for Borrowed<'_, T> {
     }
 }
 
-impl<T> Deref for Guard<'_, T> {
+impl<T, G> Deref for Guard<'_, T, G> {
     type Target = T;
 
     #[inline]
@@ -396,7 +444,7 @@ impl<T> Deref for Guard<'_, T> {
     }
 }
 
-impl<T> DerefMut for Guard<'_, T> {
+impl<T, G> DerefMut for Guard<'_, T, G> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
@@ -404,7 +452,7 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-impl<T> Deref for Borrowed<'_, T> {
+impl<T, G> Deref for Borrowed<'_, T, G> {
     type Target = T;
 
     #[inline]
@@ -414,7 +462,7 @@ impl<T> Deref for Borrowed<'_, T> {
     }
 }
 
-impl<T> DerefMut for Borrowed<'_, T> {
+impl<T, G> DerefMut for Borrowed<'_, T, G> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.

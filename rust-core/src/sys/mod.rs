@@ -21,7 +21,7 @@
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of the library; a value that one call at a time claims | `thread`, `claim` |
+//! | threads of the library; a value that one call at a time claims; one with counted owners | `thread`, `claim`, `counted` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
 //! | programs that are started, and end with their parent | `child` |
@@ -33,6 +33,7 @@ pub(crate) mod child;
 pub(crate) mod claim;
 pub(crate) mod clock;
 pub(crate) mod closing;
+pub(crate) mod counted;
 pub(crate) mod crc;
 pub(crate) mod datagram;
 pub(crate) mod directory;

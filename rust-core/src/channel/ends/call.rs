@@ -186,9 +186,10 @@ impl Channel {
 
     /// Receives and drops the messages of a server while no call waits, and notices the server's end.
     pub(super) fn drop_late_answers(&self) {
-        let Some(mut receiving) = self.try_receiving().filter(|receiving| receiving.is_of_server()) else {
+        let Ok(mut receiving) = self.receiving() else { return };
+        if !receiving.is_of_server() {
             return;
-        };
+        }
         let mut waiting = self.start(Wait::none());
         // With more than these, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {

@@ -1,6 +1,6 @@
 //! Sends one message: at once if possible, else after earlier work.
 //!
-//! The order of attempts: in place in shared memory, at once over any link, and then the general way with its
+//! The order of attempts: in place in shared memory (`in_place`), at once over any link, and then the general way with its
 //! waits for a link, for replays and for room. Each attempt holds the sending direction, so that messages of one
 //! thread keep their order and those of other threads stay behind. A loss of earlier data is reported first.
 
@@ -49,22 +49,6 @@ impl Channel {
         self.send_payload(&self.encode(value)?, wait)
     }
 
-    /// Sends an encoded value: see [`Channel::send`].
-    pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        let Some(mut sending) = self.try_sending() else {
-            return self.send_kind(Kind::Data, 0, payload, &mut self.start(wait));
-        };
-        if let Some(number) = sending.send_in_place(payload, &self.reconnector, &self.event_log) {
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            return Ok(number);
-        }
-        let draft = Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never };
-        let put = self.send_with_guard(sending, &draft, &mut self.start(wait));
-        let put = if put.is_ok() { put } else { self.with_losses(put) };
-        put.map_err(|e| e.on(&self.shown))
-    }
-
     /// Sends without waiting. Fails with `Full` if the peer has no room.
     pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.try_send_payload(&self.encode(value)?)
@@ -86,7 +70,7 @@ impl Channel {
     }
 
     /// Sends a message of this kind.
-    fn send_kind(
+    pub(super) fn send_kind(
         &self,
         kind: Kind,
         correlation: u64,

@@ -5,20 +5,46 @@
 //! a link with a session. For everything else it returns none before it has changed anything, and
 //! the general path ([`Receiving::link_next`]) takes over.
 
+use std::ops::DerefMut;
+
 use super::Receiving;
+use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::{AckTrigger, Verdict};
-use crate::channel::session_state::urgency;
+use crate::channel::session_state::{SessionHalves, urgency};
 use crate::frame::Kind;
 use crate::message::Message;
+
+/// A message that was taken in place, and what is left to do once the session's lock is released.
+pub struct Taken {
+    message: Message,
+    /// The occasion of an acknowledgement frame that is due.
+    is_ack_due: Option<AckTrigger>,
+    /// How many messages before it were lost.
+    missed: u64,
+}
+
+impl Taken {
+    /// Sends the acknowledgement that is due, records a loss, and returns the message.
+    #[inline]
+    pub fn finish(self, ack_sender: &AckSender<'_>) -> Message {
+        if let Some(trigger) = self.is_ack_due {
+            ack_sender.send_ack_now(trigger);
+        }
+        if self.missed > 0 {
+            ack_sender.event_log.lagged(self.missed);
+        }
+        self.message
+    }
+}
 
 impl Receiving {
     /// Returns the short data message that lies ready in the ring, for a call of the program that
     /// has nothing else to do: one step for [`Receiving::program_receives`] and [`Receiving::next`].
     /// None if anything else is due.
     #[inline]
-    pub fn take_ready(&mut self, ack_sender: &AckSender<'_>) -> Option<Message> {
+    pub fn take_ready(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
         if !self.inbox.is_empty()
             || self.deferred_error.is_some()
             || self.parked
@@ -31,24 +57,24 @@ impl Receiving {
             return None;
         }
         (self.delivers, self.from_inbox, self.pending_consume) = (true, false, Some(AckTrigger::Receive));
-        let message = self.take_in_place(ack_sender, |kind| kind == Kind::Data);
+        let taken = self.take_in_place(|| halves, event_log, |kind| kind == Kind::Data);
         (self.delivers, self.pending_consume) = (false, None);
-        if message.is_some() {
+        if taken.is_some() {
             self.empty_polls = 0;
         }
-        message
+        taken
     }
 
     /// Returns the short message that is ready in the ring if its kind is `wanted`: the body is copied from
     /// the ring into the message, and the inbox records it. None in all other cases, in which nothing has
-    /// changed.
+    /// changed. `halves` locks the session, unless the caller has.
     #[inline]
-    pub(super) fn take_in_place(
+    pub(super) fn take_in_place<H: DerefMut<Target = SessionHalves>>(
         &mut self,
-        ack_sender: &AckSender<'_>,
+        halves: impl FnOnce() -> H,
+        event_log: &EventLog,
         wanted: impl FnOnce(Kind) -> bool,
-    ) -> Option<Message> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
+    ) -> Option<Taken> {
         if self.watched {
             return None;
         }
@@ -66,18 +92,17 @@ impl Receiving {
         }
         let (header, number, bytes) = (small.header(), small.sequence, small.length());
         let urgency = urgency(small.kind, header.flags);
-        let mut halves = reconnector.session_state.halves();
+        let mut halves = halves();
         if !halves.inbox.is_new(number) {
             return None;
         }
         let session = halves.inbox.session();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
-        let (due, verdict) = match (self.pending_consume.take(), self.delivers) {
+        let (is_ack_due, verdict) = match (self.pending_consume.take(), self.delivers) {
             (Some(trigger), true) => {
-                let (is_ack_due, verdict) =
-                    halves.consume_and_deliver(&mut part.rx, trigger, number, bytes, urgency);
-                (is_ack_due.then_some(trigger), verdict)
+                let verdict = halves.inbox.consume_and_deliver(number, bytes, urgency);
+                (halves.publish_consumed(&mut part.rx, trigger).then_some(trigger), verdict)
             }
             (Some(trigger), false) => {
                 let is_ack_due = halves.consumed(&mut part.rx, trigger);
@@ -86,15 +111,10 @@ impl Receiving {
             (None, true) => (None, halves.inbox.receive_and_deliver(number, bytes, urgency)),
             (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
         };
-        drop(halves);
         event_log.count_exclusive(&event_log.received);
-        if let Some(trigger) = due {
-            ack_sender.send_ack_now(trigger);
-        }
+        drop(halves);
         // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
-        if let Ok(Verdict::New { missed: missed @ 1.. }) = verdict {
-            event_log.lagged(missed);
-        }
-        Some(message)
+        let missed = if let Ok(Verdict::New { missed }) = verdict { missed } else { 0 };
+        Some(Taken { message, is_ack_due, missed })
     }
 }

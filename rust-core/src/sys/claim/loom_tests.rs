@@ -14,7 +14,12 @@ use super::sync::LEFT_OUT;
 use super::*;
 use crate::error::{Error, ErrorKind};
 
-type Cell = Arc<ClaimCell<u64>>;
+type Cell = Arc<ClaimCell<u64, ()>>;
+
+/// A cell with a gate of its own.
+fn cell_of(value: u64) -> Cell {
+    Cell::new(ClaimCell::new(value, Arc::new(Mutex::new(()))))
+}
 
 /// Tries every interleaving; with a bound, those with at most so many preemptions.
 fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
@@ -31,7 +36,7 @@ fn finds(step: Step, run: impl Fn()) {
     assert!(found, "the protocol without {step:?} passes this model");
 }
 
-fn take_in_turn(cell: &ClaimCell<u64>) -> Guard<'_, u64> {
+fn take_in_turn(cell: &ClaimCell<u64, ()>) -> Guard<'_, u64, ()> {
     cell.try_take().unwrap_or_else(|| {
         let sleep = || {
             sync::park();
@@ -41,13 +46,13 @@ fn take_in_turn(cell: &ClaimCell<u64>) -> Guard<'_, u64> {
     })
 }
 
-fn started(cell: &Cell, run: impl FnOnce(&ClaimCell<u64>) + 'static) -> thread::JoinHandle<()> {
+fn started(cell: &Cell, run: impl FnOnce(&ClaimCell<u64, ()>) + 'static) -> thread::JoinHandle<()> {
     let cell = cell.clone();
     thread::spawn(move || run(&cell))
 }
 
 /// At the end no thread has the cell, none is thought to wait, and all have counted.
-fn ends_with(cell: &ClaimCell<u64>, count: u64) {
+fn ends_with(cell: &ClaimCell<u64, ()>, count: u64) {
     let value = cell.try_take().expect("no thread has or awaits the cell");
     assert_eq!(*value, count);
 }
@@ -55,7 +60,7 @@ fn ends_with(cell: &ClaimCell<u64>, count: u64) {
 /// Calls that claim the cell at the same time: each has its turn.
 fn calls(preemptions: Option<usize>, others: u64) {
     model(preemptions, move || {
-        let cell = Cell::new(ClaimCell::new(0));
+        let cell = cell_of(0);
         let threads: Vec<_> = (0..others).map(|_| started(&cell, |cell| *take_in_turn(cell) += 1)).collect();
         *take_in_turn(&cell) += 1;
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -66,7 +71,7 @@ fn calls(preemptions: Option<usize>, others: u64) {
 /// A call that lends the value while it sleeps, and keeps the claim; the library's thread waits for the value.
 fn call_and_borrower() {
     model(None, || {
-        let cell = Cell::new(ClaimCell::new(0));
+        let cell = cell_of(0);
         let borrows = started(&cell, |cell| *cell.borrow() += 1);
         let mut taken = take_in_turn(&cell);
         *taken += 1;
@@ -82,7 +87,7 @@ fn call_and_borrower() {
 /// The same, and another call that waits for its turn.
 fn two_calls_and_borrower() {
     model(Some(3), || {
-        let cell = Cell::new(ClaimCell::new(0));
+        let cell = cell_of(0);
         let borrows = started(&cell, |cell| *cell.borrow() += 1);
         let waits = started(&cell, |cell| *take_in_turn(cell) += 1);
         let (claim, value) = take_in_turn(&cell).split();
@@ -97,7 +102,7 @@ fn two_calls_and_borrower() {
 /// Two calls wait behind a third; the first of them has reached its deadline when it wakes, or before.
 fn one_gives_up() {
     model(Some(3), || {
-        let cell = Cell::new(ClaimCell::new(0));
+        let cell = cell_of(0);
         let held = cell.try_take().unwrap();
         let gives_up = started(&cell, |cell| {
             let mut sleeps = 0;
@@ -127,7 +132,7 @@ fn one_gives_up() {
 /// A thread that waits for the end of a call: either it sees that no call has the claim, or the descriptor is signalled.
 fn end_of_a_call() {
     model(None, || {
-        let cell = Cell::new(ClaimCell::new(0));
+        let cell = cell_of(0);
         let calls = started(&cell, |cell| {
             let (claim, value) = take_in_turn(cell).split();
             drop(value);
@@ -138,6 +143,32 @@ fn end_of_a_call() {
         calls.join().unwrap();
         assert!(!claimed || ended.is_signalled(), "the end of the call was not signalled");
     });
+}
+
+/// A short call beside one that takes the cell, or beside a borrower; it counts where it may enter.
+fn short_call(beside: fn(&ClaimCell<u64, ()>)) {
+    model(None, move || {
+        let cell = cell_of(0);
+        let other = started(&cell, beside);
+        let entered = cell.enter().map(|mut entered| *entered.parts().0 += 1);
+        other.join().unwrap();
+        ends_with(&cell, 1 + u64::from(entered.is_some()));
+    });
+}
+
+#[test]
+fn short_call_is_alone_with_the_value() {
+    short_call(|cell| *take_in_turn(cell) += 1);
+    short_call(|cell| *cell.borrow() += 1);
+    short_call(|cell| *cell.enter().expect("no thread takes it").parts().0 += 1);
+}
+
+#[test]
+fn mutants_of_short_calls_are_found() {
+    for step in [Step::SeeTaken, Step::PassGate] {
+        finds(step, || short_call(|cell| *take_in_turn(cell) += 1));
+        finds(step, || short_call(|cell| *cell.borrow() += 1));
+    }
 }
 
 #[test]

@@ -67,6 +67,10 @@ pub enum Step {
     AwaitValue,
     /// The bit for the end of a call is set before the word is tested.
     EndsBit,
+    /// A short call leaves where a thread has the value.
+    SeeTaken,
+    /// A thread that takes the value waits until a short call has left.
+    PassGate,
     /// Taking has acquire order.
     Acquire,
     /// Releasing claim and value has release order.

@@ -9,13 +9,18 @@ use super::*;
 use crate::deadline::{Timeout, Wait};
 use crate::error::ErrorKind;
 
+/// A cell with a gate of its own.
+fn cell_of<T>(value: T) -> ClaimCell<T, ()> {
+    ClaimCell::new(value, Arc::default())
+}
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn patiently(time: Duration) -> Waiting<'static> {
     Wait::new(time).start(Timeout::Default)
 }
 
-fn take_in_turn<T>(cell: &ClaimCell<T>) -> Guard<'_, T> {
+fn take_in_turn<T>(cell: &ClaimCell<T, ()>) -> Guard<'_, T, ()> {
     cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
 }
 
@@ -23,7 +28,7 @@ fn take_in_turn<T>(cell: &ClaimCell<T>) -> Guard<'_, T> {
 #[test]
 fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
     const EACH: u64 = 2000;
-    let cell = Arc::new(ClaimCell::new((0u64, 0u64)));
+    let cell = Arc::new(cell_of((0u64, 0u64)));
     let step = |value: &mut (u64, u64)| {
         value.0 += 1;
         std::hint::black_box(&mut *value);
@@ -49,6 +54,14 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
         }
         for _ in 0..2 {
             s.spawn(|| {
+                for _ in 0..EACH {
+                    match cell.enter() {
+                        Some(mut entered) => step(entered.parts().0),
+                        None => thread::yield_now(),
+                    }
+                }
+            });
+            s.spawn(|| {
                 for turn in 0..EACH {
                     match if turn % 2 == 0 { cell.try_borrow() } else { Some(cell.borrow()) } {
                         Some(mut value) => step(&mut value),
@@ -65,7 +78,7 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
 
 #[test]
 fn claim_goes_to_the_waiting_thread_before_a_returning_one() {
-    let cell = Arc::new(ClaimCell::new(Vec::new()));
+    let cell = Arc::new(cell_of(Vec::new()));
     let mut held = take_in_turn(&cell);
     let other = cell.clone();
     let waits = thread::spawn(move || take_in_turn(&other).push("waits"));
@@ -81,7 +94,7 @@ fn claim_goes_to_the_waiting_thread_before_a_returning_one() {
 
 #[test]
 fn claim_that_is_not_given_up_is_a_timeout_and_the_next_in_line_still_gets_it() {
-    let cell = Arc::new(ClaimCell::new(()));
+    let cell = Arc::new(cell_of(()));
     let held = take_in_turn(&cell);
     let come = |time| {
         let cell = cell.clone();
@@ -100,7 +113,7 @@ fn claim_that_is_not_given_up_is_a_timeout_and_the_next_in_line_still_gets_it() 
 
 #[test]
 fn claim_is_refused_to_others_while_the_library_has_the_value_and_a_call_waits_for_it() {
-    let cell = Arc::new(ClaimCell::new(0));
+    let cell = Arc::new(cell_of(0));
     let value = cell.try_borrow().unwrap();
     assert!(cell.try_take().is_none() && !cell.is_claimed());
     let first = cell.try_claim().expect("the library has no claim");
@@ -129,7 +142,7 @@ fn end_of_a_call_signals_the_descriptor_of_waiters_once() {
         let mut at_once = Waiting::at_once();
         crate::sys::poll::wait_first(&mut at_once, &[ended.as_fd()]).is_ok()
     };
-    let cell = ClaimCell::new(());
+    let cell = cell_of(());
     let held = take_in_turn(&cell);
     let ended = cell.await_end().unwrap();
     assert!(cell.is_claimed() && !readable(ended));
@@ -144,4 +157,21 @@ fn end_of_a_call_signals_the_descriptor_of_waiters_once() {
     assert!(!readable(ended), "the call goes on without the value");
     drop(claim);
     assert!(readable(ended));
+}
+
+#[test]
+fn short_call_enters_only_a_cell_that_no_thread_has_or_awaits() {
+    let cell = cell_of(1);
+    *cell.enter().expect("no thread has it").parts().0 += 1;
+    let held = take_in_turn(&cell);
+    assert!(cell.enter().is_none(), "a call has it");
+    let (claim, value) = held.split();
+    drop(value);
+    assert!(cell.enter().is_none(), "a call has the claim, and its message comes first");
+    drop(claim);
+    let value = cell.try_borrow().unwrap();
+    assert!(cell.enter().is_none(), "the library has the value");
+    assert_eq!(*value, 2);
+    drop(value);
+    assert!(cell.enter().is_some());
 }
