@@ -1,5 +1,7 @@
 //! N-d arrays both ways: what C describes becomes an array, an array becomes what C can read.
 
+use std::ops::DerefMut;
+
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result};
 
@@ -136,10 +138,19 @@ impl linkspan_array {
         }
     }
 
-    /// An array as C reads it; its data is copied to `aligned` where it is not aligned for its elements.
-    pub(crate) fn of(array: NdArrayRef<'_>, aligned: &mut Aligned) -> Result<linkspan_array> {
-        let data = aligned.place(array.data, alignment(array.dtype))?;
-        Ok(linkspan_array { data: data.cast(), ..linkspan_array::unaligned(array) })
+    /// An array as C reads it; its data is copied to what `aligned` gives where it is not aligned for its elements.
+    pub(crate) fn of<A: DerefMut<Target = Aligned>>(
+        array: NdArrayRef<'_>,
+        aligned: impl FnOnce() -> A,
+    ) -> Result<linkspan_array> {
+        let mut seen = linkspan_array::unaligned(array);
+        if array.data.is_empty() {
+            // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
+            seen.data = std::ptr::without_provenance(8);
+        } else if !array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
+            seen.data = aligned().copy(array.data)?.cast();
+        }
+        Ok(seen)
     }
 }
 
@@ -157,14 +168,8 @@ fn alignment(dtype: DType) -> usize {
 pub(crate) struct Aligned(Vec<(usize, usize, Box<[u64]>)>);
 
 impl Aligned {
-    fn place(&mut self, data: &[u8], alignment: usize) -> Result<*const u8> {
-        if data.is_empty() {
-            // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
-            return Ok(std::ptr::without_provenance(8));
-        }
-        if data.as_ptr().addr().is_multiple_of(alignment) {
-            return Ok(data.as_ptr());
-        }
+    /// The copy of this data, made at the first call.
+    fn copy(&mut self, data: &[u8]) -> Result<*const u8> {
         let (place, length) = (data.as_ptr().addr(), data.len());
         let known = self.0.iter().position(|(p, l, _)| (*p, *l) == (place, length));
         if let Some(at) = known {

@@ -14,13 +14,39 @@ use crate::error::guard;
 use crate::life::Checked;
 use crate::message::linkspan_message;
 use crate::publisher::linkspan_publisher;
-use crate::put::put;
-use crate::status::{LINKSPAN_OK, linkspan_status};
+use crate::put::{at_key, under};
+use crate::status::linkspan_status;
 
 /// The loans that programs have, by where their elements begin: a C array is no handle, so a loan is known by its memory alone.
-static LOANS: Mutex<BTreeMap<usize, NdArray>> = Mutex::new(BTreeMap::new());
+static LOANS: Mutex<Loans> = Mutex::new(Loans { last: None, others: BTreeMap::new() });
 
-fn loans() -> MutexGuard<'static, BTreeMap<usize, NdArray>> {
+/// Most programs have one loan at a time, so the last one is beside the table: its entry would be allocated and freed with each loan.
+struct Loans {
+    last: Option<(usize, NdArray)>,
+    others: BTreeMap<usize, NdArray>,
+}
+
+impl Loans {
+    fn insert(&mut self, place: usize, lent: NdArray) {
+        if let Some((other, lent)) = self.last.replace((place, lent))
+            && other != place
+        {
+            self.others.insert(other, lent);
+        }
+    }
+
+    fn remove(&mut self, place: usize) -> Result<NdArray> {
+        match self.last.take() {
+            Some((there, lent)) if there == place => Ok(lent),
+            other => {
+                self.last = other;
+                self.others.remove(&place).ok_or_else(no_loan)
+            }
+        }
+    }
+}
+
+fn loans() -> MutexGuard<'static, Loans> {
     LOANS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -135,20 +161,29 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
     key: *const c_char,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    let given = || {
-        // SAFETY: as the caller promises.
-        let array = unsafe { handle(array) }?;
-        let mut given = loans().get(&array.data.addr()).cloned().ok_or_else(no_loan)?;
-        given.order = order(array.order)?.for_shape(&given.shape);
-        Ok(Value::NdArray(given))
+    let put = |message: &linkspan_message, key: Option<&str>| {
+        // SAFETY: as the caller promises; it may be written.
+        let place = unsafe { handle(array) }.map_err(|e| under(e, key))?.data.addr();
+        let lent = loans().remove(place).map_err(|e| under(e, key))?;
+        let as_lent = lent.order;
+        let mut value = Value::NdArray(lent);
+        // SAFETY: as above.
+        let put = order(unsafe { (*array).order }).map_err(|e| under(e, key)).and_then(|order| {
+            if let Value::NdArray(lent) = &mut value {
+                lent.order = order.for_shape(&lent.shape);
+            }
+            message.build(|tree| tree.put_from(key, &mut value).map(|_| ()))
+        });
+        if put.is_ok() {
+            // SAFETY: as above.
+            unsafe { (*array).data = std::ptr::null() };
+        } else if let Value::NdArray(lent) = value {
+            loans().insert(place, NdArray { order: as_lent, ..lent });
+        }
+        put
     };
     // SAFETY: as the caller promises.
-    let status = unsafe { put(message, key, given) };
-    if status == LINKSPAN_OK {
-        // SAFETY: as the caller promises, and it was there a moment ago.
-        unsafe { forget(array) };
-    }
-    status
+    unsafe { at_key(message, key, put) }
 }
 
 /// Frees a loan that has not been put into a message; `array->data` becomes NULL. An array whose `data` is NULL, and NULL, are allowed.
@@ -163,25 +198,11 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
         let Some(given) = (unsafe { array.as_ref() }).filter(|given| !given.data.is_null()) else {
             return Ok(());
         };
-        if !loans().contains_key(&given.data.addr()) {
-            return Err(no_loan());
-        }
+        let gone = loans().remove(given.data.addr())?;
+        // Without the lock: the last of its memory may go to the kernel.
+        drop(gone);
         // SAFETY: as the caller promises.
-        unsafe { forget(array) };
+        unsafe { (*array).data = std::ptr::null() };
         Ok(())
     })
-}
-
-/// Takes a loan out of the table, and its memory from the program's array.
-///
-/// # Safety
-/// `array` points to an array, which may be written.
-unsafe fn forget(array: *mut linkspan_array) {
-    // SAFETY: as the caller promises.
-    let place = unsafe { (*array).data };
-    let gone = loans().remove(&place.addr());
-    // Without the lock: the last of its memory may go to the kernel.
-    drop(gone);
-    // SAFETY: as the caller promises.
-    unsafe { (*array).data = std::ptr::null() };
 }

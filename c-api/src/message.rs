@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use linkspan::codec::EncodeOptions;
+use linkspan::codec::{EncodeOptions, FlatMap, FlatMapBuilder, FlatValue};
 use linkspan::value::{Keys, Sink, Source};
 use linkspan::{Encoding, Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
 
@@ -39,8 +39,8 @@ pub struct linkspan_message {
 const HELD: Encoding = Encoding::Cbor;
 
 thread_local! {
-    /// The tree of the last message of the program's own that this thread released: it was emptied, and the next message fills it.
-    static SPARE: Cell<Tree> = const { Cell::new(Tree::new()) };
+    /// What the last message of the program's own that this thread released was built in: it was emptied, and the next message fills it.
+    static SPARE: Cell<State> = const { Cell::new(State::empty()) };
 }
 
 /// Shells of messages that were released. They come and go quickly, so a few cover the common mistake.
@@ -97,14 +97,11 @@ impl Reference {
         // SAFETY: no other thread has a reference, so none uses what is behind the count.
         let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
         let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        match state {
-            State::Tree(tree) => {
-                let mut spare = std::mem::take(tree);
-                spare.clear();
-                // A thread that ends has none any more.
-                let _ = SPARE.try_with(|there| there.set(spare));
-            }
-            other => *other = State::Tree(Tree::new()),
+        let mut spare = std::mem::replace(state, State::empty());
+        if matches!(spare, State::Flat(..) | State::Tree(_)) {
+            spare.clear();
+            // A thread that ends has none any more.
+            let _ = SPARE.try_with(|there| there.set(spare));
         }
         drop(aligned.take());
         // SAFETY: it came from a box, its content is gone, and its last reference is.
@@ -141,7 +138,9 @@ pub(crate) struct Encoded {
 
 /// What a message is made of.
 pub(crate) enum State {
-    /// A value that is being built, or was decoded.
+    /// A short map of scalars that is being built, in CBOR, and its tree once one was needed. Without an entry it is null.
+    Flat(FlatMapBuilder, OnceLock<Value>),
+    /// Any other value that is being built, or was decoded.
     Tree(Tree),
     /// A value that a writer wrote, and its tree once one was needed.
     Written(Box<Tape>, OnceLock<Value>),
@@ -153,9 +152,63 @@ pub(crate) enum State {
     Request(Request),
 }
 
+static NULL: Value = Value::Null;
+
 impl State {
+    /// A value to build.
+    const fn empty() -> State {
+        State::Flat(FlatMapBuilder::new(), OnceLock::new())
+    }
+
+    /// Makes it a value to build, without entries, and keeps the memory.
+    fn clear(&mut self) {
+        match self {
+            State::Flat(map, value) => {
+                map.clear();
+                value.take();
+            }
+            State::Tree(tree) => tree.clear(),
+            other => *other = State::empty(),
+        }
+    }
+
+    /// The tree, to build in it; none for a message that arrived, or was written. A map that was flat becomes one.
+    fn tree(&mut self) -> Result<Option<&mut Tree>> {
+        if let State::Flat(map, value) = self {
+            let tree = match value.take() {
+                _ if map.is_empty() => Tree::default(),
+                Some(value) => Tree::begun(value),
+                None => Tree::begun(codec::decode(map.bytes(), HELD)?),
+            };
+            *self = State::Tree(tree);
+        }
+        match self {
+            State::Tree(tree) => Ok(Some(tree)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The value as a flat map, where it is one.
+    #[inline]
+    fn flat(&self) -> Option<FlatMap<'_>> {
+        match self {
+            State::Flat(map, _) => Some(map.map()),
+            State::Received(message) => message.flat(),
+            State::Request(request) => request.message().flat(),
+            State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
+        }
+    }
+
     fn value(&self) -> Result<&Value> {
         match self {
+            State::Flat(map, value) => match value.get() {
+                _ if map.is_empty() => Ok(&NULL),
+                Some(value) => Ok(value),
+                None => {
+                    let made = codec::decode(map.bytes(), HELD)?;
+                    Ok(value.get_or_init(|| made))
+                }
+            },
             State::Tree(tree) => Ok(tree.so_far()),
             State::Written(tape, value) => match value.get() {
                 Some(value) => Ok(value),
@@ -187,7 +240,7 @@ impl State {
     /// What arrived, where this did.
     fn arrived(&self) -> Option<&Message> {
         match self {
-            State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
+            State::Flat(..) | State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
             State::Received(message) => Some(message),
             State::Request(request) => Some(request.message()),
         }
@@ -261,18 +314,33 @@ impl linkspan_message {
     pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();
-        match &mut *state {
-            State::Tree(tree) => what(tree),
-            State::Written(..) | State::Encoded(_) => {
-                let text =
-                    "a message that a writer wrote cannot be changed; call linkspan_message_clear first";
-                Err(Error::new(ErrorKind::InvalidState, text))
-            }
-            _ => {
-                let text = "a received message cannot be changed; call linkspan_message_clear first";
-                Err(Error::new(ErrorKind::InvalidState, text))
-            }
+        if let Some(tree) = state.tree()? {
+            return what(tree);
         }
+        let text = match &*state {
+            State::Written(..) | State::Encoded(_) => {
+                "a message that a writer wrote cannot be changed; call linkspan_message_clear first"
+            }
+            _ => "a received message cannot be changed; call linkspan_message_clear first",
+        };
+        Err(Error::new(ErrorKind::InvalidState, text))
+    }
+
+    /// Puts a value of a flat map under a key; false where the message is not flat, or cannot be with it.
+    #[inline]
+    pub(crate) fn put_flat(&self, key: &str, flat: FlatValue<'_>) -> Result<bool> {
+        let mut state = self.change()?;
+        if let State::Tree(tree) = &*state
+            && tree.is_unused()
+        {
+            *state = State::empty();
+        }
+        let State::Flat(map, value) = &mut *state else { return Ok(false) };
+        let is_put = map.put(key, flat);
+        if is_put && value.get().is_some() {
+            value.take();
+        }
+        Ok(is_put)
     }
 
     /// Makes a tape the value; the tape of the value before is given in its place, to be used again.
@@ -300,7 +368,7 @@ impl linkspan_message {
         let done = codec::encode_into(from, HELD, &EncodeOptions::default().with_keys(keys), &mut bytes);
         *state = match done {
             Ok(()) => State::Encoded(Encoded { bytes, has_arrays, value: OnceLock::new() }),
-            Err(_) => State::Tree(Tree::default()),
+            Err(_) => State::empty(),
         };
         done
     }
@@ -340,6 +408,17 @@ impl linkspan_message {
     /// Looks at the value at a path; errors name the path.
     pub(crate) fn look_at<T>(&self, path: &str, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
         self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
+    }
+
+    /// Looks at the scalar at a path without a tree, where it is one of a flat map; none where it is not, or where `what` refuses it.
+    #[inline]
+    pub(crate) fn look_flat<T>(
+        &self,
+        path: &str,
+        what: impl FnOnce(FlatValue<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        what(state.flat()?.get(path)?)
     }
 
     /// A copy of the whole value.
@@ -385,6 +464,9 @@ impl linkspan_message {
 impl Source for linkspan_message {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match &*self.read_state() {
+            State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
+                codec::decode_into(map.bytes(), HELD, &Limits::default(), sink).map(drop)
+            }
             State::Written(tape, _) => tape.walk(sink),
             State::Encoded(encoded) if encoded.value.get().is_none() => {
                 codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink).map(drop)
@@ -394,11 +476,22 @@ impl Source for linkspan_message {
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         match &*self.read_state() {
+            State::Flat(map, _) if !map.is_empty() => {
+                out.extend_from_slice(map.bytes());
+                true
+            }
             State::Encoded(encoded) if !encoded.has_arrays => {
                 out.extend_from_slice(&encoded.bytes);
                 true
             }
             _ => false,
+        }
+    }
+    fn size_hint(&self) -> usize {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Flat(map, _) => map.bytes().len(),
+            State::Encoded(encoded) => encoded.bytes.len(),
+            _ => 0,
         }
     }
 }
@@ -413,8 +506,9 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
     // SAFETY: as the caller promises.
     unsafe {
         make(message, || {
-            let tree = SPARE.try_with(Cell::take).unwrap_or_default();
-            Ok(linkspan_message::give(State::Tree(tree)))
+            let state =
+                SPARE.try_with(|spare| spare.replace(State::empty())).unwrap_or_else(|_| State::empty());
+            Ok(linkspan_message::give(state))
         })
     }
 }
@@ -464,10 +558,7 @@ pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) 
         tell(message, |message| {
             let mut state = message.change()?;
             message.forget_aligned();
-            match &mut *state {
-                State::Tree(tree) => tree.clear(),
-                other => *other = State::Tree(Tree::default()),
-            }
+            state.clear();
             Ok(())
         })
     }

@@ -3,8 +3,9 @@
 use std::ffi::c_char;
 
 use bytes::Bytes;
+use linkspan::codec::FlatValue;
 use linkspan::value::{Decimal, Map};
-use linkspan::{BigInt, Result, Timestamp, Value};
+use linkspan::{BigInt, Error, Result, Timestamp, Value};
 
 use crate::argument::{block, c_text_or_none, handle, tell, utf8};
 use crate::array::linkspan_array;
@@ -16,13 +17,21 @@ use crate::tree::Tree;
 ///
 /// # Safety
 /// `message` is NULL or a live message, `key` NULL or NUL-terminated.
-unsafe fn at_key(
+pub(crate) unsafe fn at_key(
     message: *mut linkspan_message,
     key: *const c_char,
     what: impl FnOnce(&linkspan_message, Option<&str>) -> Result<()>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { tell(message, |message| what(message, c_text_or_none(key, "a key")?)) }
+}
+
+/// An error about the value under a key.
+pub(crate) fn under(error: Error, key: Option<&str>) -> Error {
+    match key {
+        Some(key) => error.under_key(key),
+        None => error,
+    }
 }
 
 /// Puts what `value` gives under `key`.
@@ -35,14 +44,35 @@ pub(crate) unsafe fn put(
     value: impl FnOnce() -> Result<Value>,
 ) -> linkspan_status {
     let put = |message: &linkspan_message, key: Option<&str>| {
-        let value = value().map_err(|e| match key {
-            Some(key) => e.under_key(key),
-            None => e,
-        })?;
+        let value = value().map_err(|e| under(e, key))?;
         message.build(|tree| tree.put(key, value).map(|_| ()))
     };
     // SAFETY: as the caller promises.
     unsafe { at_key(message, key, put) }
+}
+
+/// Puts a scalar under `key`, in place where the message is a short map of scalars.
+///
+/// # Safety
+/// As for [`at_key`].
+#[inline]
+unsafe fn put_flat(
+    message: *mut linkspan_message,
+    key: *const c_char,
+    value: FlatValue<'_>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { at_key(message, key, |message, key| put_scalar(message, key, value)) }
+}
+
+#[inline]
+fn put_scalar(message: &linkspan_message, key: Option<&str>, value: FlatValue<'_>) -> Result<()> {
+    if let Some(key) = key
+        && message.put_flat(key, value)?
+    {
+        return Ok(());
+    }
+    message.build(|tree| tree.put(key, value.to_value()).map(|_| ()))
 }
 
 /// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
@@ -57,7 +87,7 @@ pub unsafe extern "C" fn linkspan_message_put_null(
     key: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Null)) }
+    unsafe { put_flat(message, key, FlatValue::Null) }
 }
 
 /// Puts a truth value.
@@ -71,7 +101,7 @@ pub unsafe extern "C" fn linkspan_message_put_bool(
     value: bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Bool(value))) }
+    unsafe { put_flat(message, key, FlatValue::Bool(value)) }
 }
 
 /// Puts an integer.
@@ -85,7 +115,7 @@ pub unsafe extern "C" fn linkspan_message_put_i64(
     value: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Int(value))) }
+    unsafe { put_flat(message, key, FlatValue::Int(value)) }
 }
 
 /// Puts an integer without a sign.
@@ -129,7 +159,7 @@ pub unsafe extern "C" fn linkspan_message_put_f64(
     value: f64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Float(value))) }
+    unsafe { put_flat(message, key, FlatValue::Float(value)) }
 }
 
 /// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8. `LINKSPAN_ZSTR(text)` gives pointer and
@@ -146,7 +176,10 @@ pub unsafe extern "C" fn linkspan_message_put_text(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        put(message, key, || Ok(Value::Text(utf8(block(text.cast(), length, "text")?, "text")?.to_owned())))
+        at_key(message, key, |message, key| {
+            let text = block(text.cast(), length, "text").and_then(|text| utf8(text, "text"));
+            put_scalar(message, key, FlatValue::Text(text.map_err(|e| under(e, key))?))
+        })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::ffi::c_char;
 
+use linkspan::codec::FlatValue;
 use linkspan::{BigInt, Error, ErrorKind, Result, Value};
 
 use crate::argument::{Nothing, ask, c_text, handle, out};
 use crate::array::linkspan_array;
 use crate::error::guard;
-use crate::message::linkspan_message;
+use crate::message::{give_text, linkspan_message};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
 impl Nothing for linkspan_array {
@@ -81,6 +82,27 @@ pub(crate) fn count_of(value: &Value) -> usize {
     }
 }
 
+/// The value of a flat map as a C type; none where the tree has to convert or refuse it. All of these do.
+fn flat_bool(value: FlatValue<'_>) -> Option<bool> {
+    if let FlatValue::Bool(value) = value { Some(value) } else { None }
+}
+
+fn flat_i64(value: FlatValue<'_>) -> Option<i64> {
+    if let FlatValue::Int(value) = value { Some(value) } else { None }
+}
+
+fn flat_u64(value: FlatValue<'_>) -> Option<u64> {
+    flat_i64(value).and_then(|value| u64::try_from(value).ok())
+}
+
+fn flat_f64(value: FlatValue<'_>) -> Option<f64> {
+    match value {
+        FlatValue::Float(value) => Some(value),
+        FlatValue::Int(value) => Value::Int(value).as_f64().ok(),
+        _ => None,
+    }
+}
+
 fn big_int(value: &Value) -> Result<&BigInt> {
     match value {
         Value::BigInt(big) => Ok(big),
@@ -105,6 +127,41 @@ unsafe fn read<T: Nothing>(
     // SAFETY: as the caller promises.
     unsafe {
         ask(message, to, |message| message.look_at(c_text(path, "a path")?, |value| what(message, value)))
+    }
+}
+
+/// Reads a scalar at a path, without a tree where it is one of a flat map.
+///
+/// # Safety
+/// As for [`read`].
+#[inline]
+unsafe fn scalar<T: Nothing>(
+    message: *const linkspan_message,
+    path: *const c_char,
+    to: *mut T,
+    flat: impl FnOnce(FlatValue<'_>) -> Option<T>,
+    what: impl FnOnce(&Value) -> Result<T>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ask(message, to, |message| {
+            let path = c_text(path, "a path")?;
+            match message.look_flat(path, flat) {
+                Some(value) => Ok(value),
+                None => message.look_at(path, what),
+            }
+        })
+    }
+}
+
+/// The type and the count of a value of a flat map.
+fn flat_kind(value: FlatValue<'_>) -> (linkspan_type, usize) {
+    match value {
+        FlatValue::Null => (LINKSPAN_TYPE_NULL, 1),
+        FlatValue::Bool(_) => (LINKSPAN_TYPE_BOOL, 1),
+        FlatValue::Int(_) => (LINKSPAN_TYPE_INT, 1),
+        FlatValue::Float(_) => (LINKSPAN_TYPE_FLOAT, 1),
+        FlatValue::Text(text) => (LINKSPAN_TYPE_TEXT, text.len()),
     }
 }
 
@@ -142,7 +199,7 @@ pub unsafe extern "C" fn linkspan_message_get_type(
     r#type: *mut linkspan_type,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, r#type, |_, value| type_of(value)) }
+    unsafe { scalar(message, path, r#type, |flat| Some(flat_kind(flat).0), type_of) }
 }
 
 /// How many values lie in the array or map at a path, elements in the N-d array, bytes in the text or bytes; 1 for
@@ -157,7 +214,7 @@ pub unsafe extern "C" fn linkspan_message_count(
     count: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, count, |_, value| Ok(count_of(value))) }
+    unsafe { scalar(message, path, count, |flat| Some(flat_kind(flat).1), |value| Ok(count_of(value))) }
 }
 
 /// The key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
@@ -195,7 +252,7 @@ pub unsafe extern "C" fn linkspan_message_get_bool(
     value: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, value, |_, value| value.as_bool()) }
+    unsafe { scalar(message, path, value, flat_bool, Value::as_bool) }
 }
 
 /// Reads an integer; `OutOfRange` where it does not fit.
@@ -209,7 +266,7 @@ pub unsafe extern "C" fn linkspan_message_get_i64(
     value: *mut i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, value, |_, value| value.as_i64()) }
+    unsafe { scalar(message, path, value, flat_i64, Value::as_i64) }
 }
 
 /// Reads an integer without a sign; `OutOfRange` where it does not fit.
@@ -223,7 +280,7 @@ pub unsafe extern "C" fn linkspan_message_get_u64(
     value: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, value, |_, value| value.as_u64()) }
+    unsafe { scalar(message, path, value, flat_u64, Value::as_u64) }
 }
 
 /// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
@@ -258,7 +315,7 @@ pub unsafe extern "C" fn linkspan_message_get_f64(
     value: *mut f64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, value, |_, value| value.as_f64()) }
+    unsafe { scalar(message, path, value, flat_f64, Value::as_f64) }
 }
 
 /// Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
@@ -273,7 +330,22 @@ pub unsafe extern "C" fn linkspan_message_get_text(
     length: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { view(message, path, text, length, |value| Ok(value.as_text()?.as_bytes())) }
+    guard(|| unsafe {
+        let (to, length) = (out(text)?, out(length)?);
+        let (message, path) = (handle(message)?, c_text(path, "a path")?);
+        let mut give = |text: &str| give_text(text, to, length);
+        let flat = |value: FlatValue<'_>| match value {
+            FlatValue::Text(text) => {
+                give(text);
+                Some(())
+            }
+            _ => None,
+        };
+        match message.look_flat(path, flat) {
+            Some(()) => Ok(()),
+            None => message.look_at(path, |value| value.as_text().map(give)),
+        }
+    })
 }
 
 /// Reads bytes: a view.
@@ -357,7 +429,7 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     // SAFETY: as the caller promises.
     unsafe {
         read(message, path, array, |message, value| {
-            linkspan_array::of(value.as_ndarray()?.as_ref(), &mut message.aligned())
+            linkspan_array::of(value.as_ndarray()?.as_ref(), || message.aligned())
         })
     }
 }

@@ -3,6 +3,8 @@
 //! A program that fills the same message again and again puts the same keys in the same order. So a tree that is emptied keeps its map
 //! with the keys; a key that is put where it was before takes the memory that is there.
 
+use std::mem;
+
 use linkspan::value::Map;
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
@@ -26,14 +28,19 @@ const KEPT_KEY: usize = 64;
 static NULL: Value = Value::Null;
 
 impl Tree {
-    /// An empty one.
-    pub const fn new() -> Tree {
-        Tree { root: None, open: None, implied: false, reused: None }
-    }
-
     /// A whole value.
     pub fn of(value: Value) -> Tree {
         Tree { root: Some(value), ..Tree::default() }
+    }
+
+    /// A map that keys were put into, and that takes more.
+    pub fn begun(map: Value) -> Tree {
+        Tree { open: Some(Vec::new()), implied: true, ..Tree::of(map) }
+    }
+
+    /// Whether it is empty and keeps nothing of a value before.
+    pub fn is_unused(&self) -> bool {
+        self.root.is_none()
     }
 
     /// Makes it empty, and keeps the keys of a short map; its values go.
@@ -99,11 +106,16 @@ impl Tree {
     }
 
     /// Puts a value at the cursor and gives its position.
-    pub fn put(&mut self, key: Option<&str>, value: Value) -> Result<usize> {
+    pub fn put(&mut self, key: Option<&str>, mut value: Value) -> Result<usize> {
+        self.put_from(key, &mut value)
+    }
+
+    /// The same of a value that is taken only where it is put: after an error it is still there.
+    pub fn put_from(&mut self, key: Option<&str>, value: &mut Value) -> Result<usize> {
         // What has no values inside it is as deep as what it is put into, which was checked when that was opened.
         if matches!(value, Value::Array(_) | Value::Map(_)) {
             let limit = Limits::default().depth as usize;
-            if self.depth() + depth_within(&value, limit) > limit {
+            if self.depth() + depth_within(value, limit) > limit {
                 let text =
                     format!("over the depth limit: {limit} levels of nested arrays and maps are allowed");
                 return Err(Error::new(ErrorKind::TooLarge, text));
@@ -111,7 +123,7 @@ impl Tree {
         }
         if self.is_empty() {
             if key.is_none() {
-                self.root = Some(value);
+                self.root = Some(mem::take(value));
                 self.reused = None;
                 return Ok(0);
             }
@@ -133,7 +145,7 @@ impl Tree {
             if let Some((there, slot)) = entries.get_index_mut(fresh)
                 && there == key
             {
-                *slot = value;
+                *slot = mem::take(value);
                 self.reused = Some(fresh + 1);
                 return Ok(fresh);
             }
@@ -148,9 +160,9 @@ impl Tree {
             };
         }
         match (here, key) {
-            (Value::Map(entries), Some(key)) => Ok(entries.insert_full(key.to_owned(), value).0),
+            (Value::Map(entries), Some(key)) => Ok(entries.insert_full(key.to_owned(), mem::take(value)).0),
             (Value::Array(items), None) => {
-                items.push(value);
+                items.push(mem::take(value));
                 Ok(items.len() - 1)
             }
             (Value::Map(_), None) => Err(state("a value in a map needs a key, NULL was given")),

@@ -218,6 +218,76 @@ static void unfinished_and_whole_messages(void) {
     linkspan_message_release(NULL);
 }
 
+/* The value as JSON. */
+static void is_json(const linkspan_message *m, const char *expected) {
+    uint8_t *bytes;
+    size_t n;
+    OK(linkspan_encode(m, LINKSPAN_JSON, &bytes, &n));
+    CHECK(is_text((char *)bytes, n, expected));
+    linkspan_free(bytes, n);
+}
+
+/* A short map of scalars is built in place, and becomes a tree where it has to. */
+static void maps_of_scalars_take_any_value(void) {
+    linkspan_message *m;
+    int64_t i;
+    const char *text;
+    size_t n;
+    OK(linkspan_message_new(&m));
+    for (int round = 0; round < 3; ++round) {
+        OK(linkspan_message_clear(m));
+        is_json(m, "null");
+        OK(linkspan_message_put_i64(m, "n", round));
+        OK(linkspan_message_put_text(m, "t", LINKSPAN_ZSTR("text")));
+        OK(linkspan_message_get_i64(m, "n", &i));
+        OK(linkspan_message_get_text(m, "t", &text, &n));
+        CHECK(i == round && is_text(text, n, "text"));
+        CHECK(linkspan_message_get_i64(m, "x", &i) == LINKSPAN_MISSING);
+        /* What was read before an entry is put is read anew. */
+        OK(linkspan_message_count(m, "", &n));
+        CHECK(n == 2);
+        OK(linkspan_message_put_f64(m, "x", 0.5));
+        OK(linkspan_message_count(m, "", &n));
+        CHECK(n == 3);
+        CHECK(linkspan_message_put_i64(m, NULL, 1) == LINKSPAN_INVALID_STATE);
+        CHECK(linkspan_message_end(m) == LINKSPAN_INVALID_STATE);
+        OK(linkspan_message_put_null(m, "t"));
+        OK(linkspan_message_put_bool(m, "a/b", true));
+        OK(linkspan_message_begin_array(m, "list"));
+        OK(linkspan_message_put_i64(m, NULL, 1));
+        OK(linkspan_message_end(m));
+        OK(linkspan_message_put_i64(m, "last", 9));
+        char expected[100];
+        snprintf(expected, sizeof expected, "{\"n\":%d,\"t\":null,\"x\":0.5,\"a/b\":true,\"list\":[1],\"last\":9}", round);
+        is_json(m, expected);
+    }
+    /* More entries than are built in place, long keys and texts. */
+    char key[400], longest[400];
+    memset(longest, 'x', sizeof longest);
+    OK(linkspan_message_clear(m));
+    for (int k = 0; k < 40; ++k) {
+        snprintf(key, sizeof key, "%d%.*s", k, k * 9, longest);
+        OK(linkspan_message_put_text(m, key, longest, (size_t)k * 9));
+        OK(linkspan_message_get_text(m, key, &text, &n));
+        CHECK(n == (size_t)k * 9 && memcmp(text, longest, n) == 0);
+        OK(linkspan_message_count(m, "", &n));
+        CHECK(n == (size_t)k + 1);
+    }
+    linkspan_message_release(m);
+    /* A new message has nothing of the one before. */
+    OK(linkspan_message_new(&m));
+    is_json(m, "null");
+    OK(linkspan_message_put_i64(m, NULL, 5));
+    is_json(m, "5");
+    linkspan_message_release(m);
+    OK(linkspan_message_new(&m));
+    OK(linkspan_message_put_i64(m, "n", 5));
+    linkspan_message_release(m);
+    OK(linkspan_message_new(&m));
+    is_json(m, "null");
+    linkspan_message_release(m);
+}
+
 int main(void) {
     linkspan_message *m = reading();
     check_reading(m);
@@ -244,6 +314,7 @@ int main(void) {
     }
     linkspan_message_release(m);
     unfinished_and_whole_messages();
+    maps_of_scalars_take_any_value();
     puts("ok");
     return 0;
 }

@@ -43,7 +43,8 @@ mod raw;
 mod smile;
 mod unread;
 
-pub use cbor::{FlatKey, FlatRecord};
+pub(crate) use cbor::text_alone;
+pub use cbor::{FlatKey, FlatMap, FlatMapBuilder, FlatRecord, FlatValue, append_text};
 pub(crate) use json::{items, members};
 pub use unread::Unread;
 

@@ -11,13 +11,14 @@ mod payload;
 pub(crate) mod withdrawal;
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
-use crate::codec::{self, Encoding};
+use crate::codec::{self, Encoding, FlatMap};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::schema::PreparedSchema;
@@ -50,11 +51,18 @@ struct Inner {
     session: u64,
     /// The decoded value, once it was needed.
     value: OnceLock<Value>,
+    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`] or [`NOT_FLAT`]. Every thread finds the same, so no order is needed.
+    flat: AtomicU8,
     /// The schema that the value is checked against while it is decoded.
     schema: Option<Arc<PreparedSchema>>,
     /// Whether the body has its own memory, aligned to 8, and is not a view of something larger.
     owns_body: bool,
 }
+
+/// Values of [`Inner::flat`].
+const UNCHECKED: u8 = 0;
+const FLAT: u8 = 1;
+const NOT_FLAT: u8 = 2;
 
 impl Message {
     /// Returns a message from this source, with a number of its session; 0 where it has none.
@@ -70,6 +78,7 @@ impl Message {
             }
             (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
             place.value.take();
+            *place.flat.get_mut() = UNCHECKED;
             (place.schema, place.owns_body) = (None, false);
             return Message(last);
         }
@@ -82,6 +91,7 @@ impl Message {
             missed: 0,
             session,
             value,
+            flat: AtomicU8::new(UNCHECKED),
             schema: None,
             owns_body: false,
         })))
@@ -113,6 +123,7 @@ impl Message {
             }
             (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);
             place.value.take();
+            *place.flat.get_mut() = UNCHECKED;
             place.schema = None;
             return Message(last);
         }
@@ -133,6 +144,7 @@ impl Message {
             missed,
             session,
             value,
+            flat: AtomicU8::new(UNCHECKED),
             schema,
             owns_body,
         })))
@@ -168,6 +180,38 @@ impl Message {
         }
         let value = self.decode()?;
         Ok(self.inner().value.get_or_init(|| value))
+    }
+
+    /// Returns the body where it is a short map of scalars in CBOR, checked as decoding would check it: its entries are read without a tree.
+    /// `None` for any other body, and where a schema checks the value.
+    #[inline]
+    pub fn flat(&self) -> Option<FlatMap<'_>> {
+        let inner = self.inner();
+        match inner.flat.load(Ordering::Relaxed) {
+            FLAT => Some(FlatMap::of_checked(inner.body.whole())),
+            NOT_FLAT => None,
+            _ => self.check_flat(),
+        }
+    }
+
+    fn check_flat(&self) -> Option<FlatMap<'_>> {
+        let bytes = self.short_cbor().filter(|bytes| FlatMap::check(bytes));
+        self.inner().flat.store(if bytes.is_some() { FLAT } else { NOT_FLAT }, Ordering::Relaxed);
+        bytes.map(FlatMap::of_checked)
+    }
+
+    /// Returns the bytes of the value, where it is one short text in CBOR that no schema checks. They are not checked to be UTF-8; where they are, the value is
+    /// this text.
+    #[inline]
+    pub fn text_alone(&self) -> Option<&[u8]> {
+        self.short_cbor().and_then(codec::text_alone)
+    }
+
+    /// Returns the body where it is in CBOR and in one block, and within every limit if it is short.
+    fn short_cbor(&self) -> Option<&[u8]> {
+        let Inner { body, header, limits, schema, .. } = self.inner();
+        let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_none();
+        (is_plain && limits.allow_flat(body.len())).then(|| &body.whole()[..])
     }
 
     /// Returns the value at this path; `Missing` (104) or `WrongType` (109) with the existing keys or kind.
@@ -325,6 +369,7 @@ static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
         missed: 0,
         session: 0,
         value: OnceLock::new(),
+        flat: AtomicU8::new(UNCHECKED),
         schema: None,
         owns_body: false,
     })

@@ -24,6 +24,8 @@ pub(crate) trait Lender {
 
 /// Bytes reserved for an encoded value, so that a short one does not move as it grows.
 const USUAL: usize = 64;
+/// The most bytes that are reserved because a source announces them.
+const LONGEST_HINT: usize = 4096;
 
 /// The long arrays of a value that is being encoded.
 struct Placed<'a> {
@@ -66,7 +68,7 @@ impl Payload {
         limits: &Limits,
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
-        let mut body = Vec::with_capacity(USUAL);
+        let mut body = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
         let mut parts = Placed { lender, parts: Few::new() };
         let placer = lender.map(|_| &mut parts as &mut dyn Placer);
         let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };

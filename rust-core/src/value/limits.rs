@@ -54,6 +54,15 @@ impl Limits {
         self.nodes.min(self.memory / ITEM)
     }
 
+    /// Returns whether a short map of scalars that takes `bytes` encoded is within every limit, whatever is in it. It has fewer values and keys
+    /// than bytes, and takes much less memory than [`LEAST_MEMORY`].
+    #[inline]
+    pub(crate) fn allow_flat(&self, bytes: usize) -> bool {
+        let count = bytes as u64;
+        let short = count <= self.message && count <= self.nodes && bytes <= self.key;
+        short && count <= LEAST_MEMORY / 64 && self.depth > 0 && self.memory >= LEAST_MEMORY
+    }
+
     /// Checks the length of an encoded message. `TooLarge` where it exceeds `message`.
     pub fn check_message(&self, bytes: u64) -> Result<()> {
         if bytes <= self.message {

@@ -114,6 +114,10 @@ pub trait Source {
         let _ = out;
         false
     }
+    /// Returns about how many bytes the value takes encoded, where that is known without a walk, else 0. Memory for so many is reserved at once.
+    fn size_hint(&self) -> usize {
+        0
+    }
 }
 
 impl<T: Source + ?Sized> Source for &T {
@@ -122,6 +126,9 @@ impl<T: Source + ?Sized> Source for &T {
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         (**self).append_cbor(out)
+    }
+    fn size_hint(&self) -> usize {
+        (**self).size_hint()
     }
 }
 

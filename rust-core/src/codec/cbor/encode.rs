@@ -44,7 +44,7 @@ impl<'a> Encoder<'a> {
 
     /// Appends a head with the shortest form of `n`.
     #[inline]
-    fn head(&mut self, major: u8, n: u64) {
+    pub(super) fn head(&mut self, major: u8, n: u64) {
         let major = major << 5;
         if n < 24 {
             self.out.push(major | n as u8);

@@ -15,19 +15,22 @@
 //! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are not text
 //! have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item, `decode`
 //! walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones;
-//! `flat` encodes records of scalars without a walk.
+//! `flat` encodes records of scalars without a walk, and `flat_map` reads and builds short maps of scalars in place.
 
 mod array;
 mod count;
 mod decode;
 mod encode;
 mod flat;
+mod flat_map;
 mod head;
 mod tag;
 
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
 pub use flat::{FlatKey, FlatRecord};
+pub(crate) use flat_map::text_alone;
+pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
 
 use crate::value::DType;
 
