@@ -84,7 +84,7 @@ def test_connect_waits_for_a_name_to_appear(peer, name):
 
 
 @over("shm", "unix", "tcp", "fifo")
-def test_an_idempotent_call_is_carried_out_by_the_next_server(peer, name):
+def test_idempotent_call_is_carried_out_by_the_next_server(peer, name):
     async def main():
         loop = asyncio.get_running_loop()
         one = peer(SERVER, name)
@@ -104,7 +104,7 @@ def test_an_idempotent_call_is_carried_out_by_the_next_server(peer, name):
 
 
 @over("shm", "unix", "tcp", "spool")
-def test_a_server_with_a_coroutine_for_a_handler(peer, name, caplog):
+def test_handler_of_a_server_may_be_a_coroutine(peer, name, caplog):
     client = """
     ch = linkspan.connect(sys.argv[1], timeout=30)
     say(sum(ch.call({"n": n}).value for n in range(100)))
@@ -137,7 +137,7 @@ def test_a_server_with_a_coroutine_for_a_handler(peer, name, caplog):
 
 
 @over(*PUBLISHERS)
-def test_subscribing(name):
+def test_async_subscriber_receives_messages(name):
     async def main():
         with linkspan.publisher(name) as out:
             out.send({"n": 0})
@@ -165,7 +165,7 @@ def test_subscribing(name):
 
 
 @over(*CHANNELS)
-def test_a_cancelled_wait_leaves_the_object_usable(name):
+def test_cancelled_wait_leaves_the_object_usable(name):
     async def main():
         server = linkspan.aio.serve(name)
         waiting = asyncio.create_task(server.next())
@@ -182,7 +182,7 @@ def test_a_cancelled_wait_leaves_the_object_usable(name):
 
 
 @over(*CHANNELS)
-def test_a_full_queue_waits_for_room(name):
+def test_full_queue_waits_for_room(name):
     async def main():
         async with linkspan.aio.listen(name, buffer=65536) as listener:
             near, far = await asyncio.gather(linkspan.aio.connect(name, buffer=65536), listener.accept())
@@ -195,7 +195,7 @@ def test_a_full_queue_waits_for_room(name):
 
 
 @over("dgram")
-def test_a_mailslot(name):
+def test_async_mailslot_receives_messages(name):
     async def main():
         async with linkspan.aio.listen(name) as listener:
             near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept())
@@ -214,7 +214,7 @@ def test_a_mailslot(name):
 
 
 @over("shm", "unix", "tcp", "fifo")
-def test_a_message_that_is_acknowledged_by_hand(name):
+def test_message_that_is_acknowledged_by_hand(name):
     async def main():
         async with linkspan.aio.listen(name, ack="manual") as listener:
             near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept())
@@ -271,7 +271,7 @@ def test_call_that_waited_for_another_call_says_that_it_was_not_sent(name):
 
 
 @over("shm", "unix", "tcp", "fifo", "dgram")
-def test_connect_to_nobody_ends_with_not_found(name):
+def test_connect_without_listener_ends_with_not_found(name):
     async def main():
         with pytest.raises(linkspan.NotFound, match="within 0.05 s"):
             await linkspan.aio.connect(name, timeout=0.05)
@@ -293,7 +293,7 @@ def test_subscriber_and_server_alone_end_with_timeout(name):
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])
-def test_timeout_that_is_none_is_refused(timeout):
+def test_invalid_timeout_is_refused(timeout):
     async def main():
         with pytest.raises(linkspan.OutOfRange):
             await linkspan.aio.connect("unix:lab/aio", timeout=timeout)

@@ -74,13 +74,13 @@ def test_numpy_scalars_are_numbers():
      np.timedelta64(1, "s"), np.longdouble(1), np.ma.masked, np.ma.array([1, 2], mask=[0, 1])],
     ids=lambda g: str(g.dtype),
 )
-def test_what_has_no_element_type_is_refused_with_its_path(given):
+def test_value_without_an_element_type_is_refused_with_its_path(given):
     with pytest.raises(linkspan.Unsupported) as caught:
         linkspan.encode({"a": [given]})
     assert caught.value.path == "a/0"
 
 
-def test_a_long_array_is_a_view_that_keeps_its_message():
+def test_long_array_is_a_view_that_keeps_its_message():
     data = linkspan.encode({"wave": np.arange(4096.0)})
     wave = linkspan.decode(data)["wave"]
     inside = np.frombuffer(data, np.uint8)
@@ -90,7 +90,7 @@ def test_a_long_array_is_a_view_that_keeps_its_message():
     assert wave[4095] == 4095.0
 
 
-def test_the_memory_goes_with_the_last_view():
+def test_memory_is_freed_with_the_last_view():
     data = linkspan.encode(np.arange(4096.0))
     before = sys.getrefcount(data)
     wave = linkspan.decode(data)
@@ -194,7 +194,7 @@ def test_numpy_is_not_imported_before_the_first_array():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_empty_array_with_a_length_beyond_a_buffer_is_kept_and_lent_to_nobody():
+def test_empty_array_with_a_length_beyond_a_buffer_is_kept_and_not_lent():
     array = linkspan.decode(bytes.fromhex("d82882821bffffffffffffffff00d85640"), "cbor")
     assert array.shape == (2**64 - 1, 0)
     with pytest.raises(BufferError, match="too long for a buffer"):
@@ -204,7 +204,7 @@ def test_empty_array_with_a_length_beyond_a_buffer_is_kept_and_lent_to_nobody():
     assert linkspan.decode(linkspan.encode(array, "bson"), "bson") == array
 
 
-def test_a_list_that_holds_itself_is_refused_as_an_option():
+def test_list_that_holds_itself_is_refused_as_an_option():
     endless = []
     endless.append(endless)
     with pytest.raises(linkspan.TooLarge, match="depth"):

@@ -25,7 +25,7 @@ def received(channel, count):
     return values
 
 
-def test_an_iterable_is_sent_and_received_in_order(name):
+def test_iterable_is_sent_and_received_in_order(name):
     a, b = pair(name)
     assert a.send_many({"n": n} for n in range(1000)) == 1000
     assert received(b, 1000) == [{"n": n} for n in range(1000)]
@@ -38,7 +38,7 @@ def test_an_iterable_is_sent_and_received_in_order(name):
         a.send_many(5)
 
 
-def test_an_error_says_how_many_were_sent_before_it(name):
+def test_error_of_a_batch_has_the_number_sent_before_it(name):
     a, b = pair(name, replay_count=10)
     with pytest.raises(linkspan.Timeout) as late:
         a.send_many(range(25), timeout=0.05)
@@ -52,7 +52,7 @@ def test_an_error_says_how_many_were_sent_before_it(name):
     assert none.value.sent is None
 
 
-def test_what_an_iterable_raises_comes_out_behind_what_it_gave(name):
+def test_exception_of_an_iterable_is_raised_after_its_values_are_sent(name):
     a, b = pair(name)
 
     def some():
@@ -67,7 +67,7 @@ def test_what_an_iterable_raises_comes_out_behind_what_it_gave(name):
     assert received(b, 2) == [1, 2]
 
 
-def test_an_endless_iterable_is_sent_as_it_gives(name):
+def test_endless_iterable_is_sent_as_it_yields(name):
     a, b = pair(name)
     asked = []
 
@@ -93,7 +93,7 @@ def test_an_endless_iterable_is_sent_as_it_gives(name):
     assert 1000 <= asked[-1] < 1200, "encoded at most a run ahead"
 
 
-def test_batches_are_published_and_heard(name):
+def test_batches_are_published_and_received(name):
     with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=10) as readings:
         assert out.send_many(range(100)) == 100
         heard = []

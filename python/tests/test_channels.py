@@ -64,7 +64,7 @@ def test_values_and_arrays_travel_in_every_encoding(peer, name, encoding):
     assert other.end() == (0, "", "")
 
 
-def test_an_array_outlives_its_channel_and_its_message(name):
+def test_array_outlives_its_channel_and_its_message(name):
     a, b = pair(name)
     a.send(np.arange(10_000.0))
     wave = b.recv(timeout=10).value
@@ -84,7 +84,7 @@ def test_arrays_of_cbor_are_aligned_views(name):
         assert wave.ctypes.data % 8 == 0 and wave.flags.aligned and wave[999] == 999.0
 
 
-def test_paths_and_keys_say_what_is_there_instead(name):
+def test_missing_path_or_key_names_the_existing_ones(name):
     a, b = pair(name)
     a.send({"rows": [{"a/b": 7}], "x": 1})
     got = b.recv(timeout=10)
@@ -99,7 +99,7 @@ def test_paths_and_keys_say_what_is_there_instead(name):
     assert got.value is got.value
 
 
-def test_what_is_not_there_is_empty_or_a_timeout(name):
+def test_recv_without_message_is_empty_or_a_timeout(name):
     a, b = pair(name)
     assert b.poll() is False and b.readable is False
     with pytest.raises(linkspan.Empty):
@@ -117,7 +117,7 @@ def test_what_is_not_there_is_empty_or_a_timeout(name):
     assert b.try_recv().value == 1
 
 
-def test_a_full_queue_is_full_or_a_timeout_and_nothing_is_lost(name):
+def test_full_queue_is_full_or_a_timeout_and_nothing_is_lost(name):
     a, b = pair(name, buffer=65536)
     sent = 0
     with pytest.raises(linkspan.Full):
@@ -132,7 +132,7 @@ def test_a_full_queue_is_full_or_a_timeout_and_nothing_is_lost(name):
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])
-def test_a_time_out_is_checked(name, timeout):
+def test_time_out_is_checked(name, timeout):
     a, _ = pair(name)
     with pytest.raises(linkspan.OutOfRange):
         a.recv(timeout=timeout)
@@ -140,7 +140,7 @@ def test_a_time_out_is_checked(name, timeout):
         a.recv(timeout="soon")
 
 
-def test_names_options_and_nobody_there(name):
+def test_wrong_names_options_and_missing_listeners_are_errors(name):
     with pytest.raises(linkspan.InvalidEndpoint) as caught:
         linkspan.connect("shm:../x")
     assert isinstance(caught.value, ValueError)
@@ -179,7 +179,7 @@ def test_close_waits_until_the_other_side_has_consumed_it(name):
     assert got == [0, 1, 2]
 
 
-def test_an_exception_leaves_a_with_block_at_once(name):
+def test_exception_leaves_a_with_block_at_once(name):
     a, b = pair(name)
     with pytest.raises(ZeroDivisionError), a:
         a.send("nobody takes this")
@@ -188,7 +188,7 @@ def test_an_exception_leaves_a_with_block_at_once(name):
         a.send(1)
 
 
-def test_a_closed_channel_says_so(name):
+def test_closed_channel_raises_invalid_state(name):
     a, b = pair(name)
     b.close(timeout=0)
     b.close()
@@ -198,7 +198,7 @@ def test_a_closed_channel_says_so(name):
     assert "Channel" in repr(a)
 
 
-def test_what_cannot_be_encoded_is_refused_before_anything_is_sent(name):
+def test_value_that_cannot_be_encoded_is_refused_before_anything_is_sent(name):
     a, b = pair(name)
     with pytest.raises(linkspan.Unsupported) as caught:
         a.send({"rows": [object()]})
@@ -224,7 +224,7 @@ def test_select_waits_for_the_descriptor(name):
     assert got.value == "x"
 
 
-def test_one_thread_a_direction(name):
+def test_each_direction_has_one_thread_at_a_time(name):
     a, b = pair(name)
     entered = threading.Event()
     results = []
@@ -260,7 +260,7 @@ def test_on_wait_runs_cancels_and_raises(name):
         listener.accept(timeout=None)
 
 
-def test_a_callback_that_holds_its_object_is_collected(name):
+def test_callback_that_holds_its_object_is_collected(name):
     class Probe:
         pass
 
@@ -273,7 +273,7 @@ def test_a_callback_that_holds_its_object_is_collected(name):
     assert gone() is None
 
 
-def test_a_signal_handler_that_raises_ends_the_wait(name):
+def test_signal_handler_that_raises_ends_the_wait(name):
     _, b = pair(name)
 
     class Alarm(Exception):
@@ -331,7 +331,7 @@ def test_waits_let_other_threads_run(name):
     thread.join()
 
 
-def test_a_child_of_fork_may_not_use_its_parents_channel(name):
+def test_child_of_fork_may_not_use_its_parents_channel(name):
     a, b = pair(name)
     child = os.fork()
     if child == 0:
@@ -345,7 +345,7 @@ def test_a_child_of_fork_may_not_use_its_parents_channel(name):
     assert b.recv(timeout=10).value == "from the parent"
 
 
-def test_the_connector_comes_back_to_a_listener_that_restarts(peer, name):
+def test_connector_reconnects_to_a_restarted_listener(peer, name):
     other = peer(ECHO, name)
     other.line()
     ch = linkspan.connect(name, timeout=30)
@@ -366,7 +366,7 @@ def test_the_connector_comes_back_to_a_listener_that_restarts(peer, name):
     assert ch.stats()["connections"] == 2 and ch.events() == []
 
 
-def test_a_listener_tells_what_is_lost_of_clients_that_are_away(name):
+def test_listener_reports_losses_of_disconnected_clients(name):
     with linkspan.listen(name, absent_clients=1) as listener:
         assert listener.events() == [] and listener.stats() == {"forgotten": 0, "dropped": 0}
         for client in ["first", "second"]:

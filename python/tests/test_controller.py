@@ -16,7 +16,7 @@ def named(peer, name, **scripts):
     return peer(PROGRAM.replace('"power"', repr(name)), json.dumps(scripts), json.dumps({"every": 0.02}))
 
 
-def test_what_is_there(peer, controller):
+def test_controller_lists_services(peer, controller):
     assert controller.services() == []
     assert controller.endpoint == "unix:controller"
     child = start(peer, {"description": "logs the meter"})
@@ -35,7 +35,7 @@ def test_what_is_there(peer, controller):
     assert (stats["services"], stats["views"]["CONNECTED"]) == (1, 1)
 
 
-def test_names_that_nobody_has(peer, controller):
+def test_command_to_an_unknown_service_is_not_found(peer, controller):
     with pytest.raises(linkspan.NotFound, match="nothing-here"):
         controller.service("nothing-here").pause()
     start(peer)
@@ -44,7 +44,7 @@ def test_names_that_nobody_has(peer, controller):
         controller.service("nothing-here").status()
 
 
-def test_words_that_are_no_commands(peer, controller):
+def test_unknown_commands_are_refused(peer, controller):
     start(peer)
     power = known(controller, "RUNNING")
     for word in ("", "RESTART", "two words", "STEP"):
@@ -64,7 +64,7 @@ def test_words_that_are_no_commands(peer, controller):
     assert power.status()["state"] == "RUNNING"
 
 
-def test_a_command_in_two_steps(peer, controller):
+def test_command_in_two_steps(peer, controller):
     child = start(peer, do_calibrate="say(self.remaining); sys.stdin.readline(); result = arguments")
     power = known(controller, "RUNNING")
     answer = power.command("calibrate", 7, wait=False, timeout=50)
@@ -84,7 +84,7 @@ def test_a_command_in_two_steps(peer, controller):
         power.answer("nobody-said-this")
 
 
-def test_a_command_waits_for_a_service_that_is_away(peer, controller):
+def test_command_waits_for_a_disconnected_service(peer, controller):
     child = start(peer)
     power = known(controller, "RUNNING")
     child.signal(signal.SIGKILL)
@@ -100,7 +100,7 @@ def test_a_command_waits_for_a_service_that_is_away(peer, controller):
     assert answers == ["back"]
 
 
-def test_forgetting(peer, controller):
+def test_forgotten_service_is_not_listed(peer, controller):
     child = start(peer)
     power = known(controller, "RUNNING")
     with pytest.raises(linkspan.InvalidState):
@@ -112,7 +112,7 @@ def test_forgetting(peer, controller):
     assert controller.services() == []
 
 
-def test_watching(peer, controller):
+def test_watcher_receives_changes(peer, controller):
     first = start(peer, {"every": 0.02}, step="self.watts = getattr(self, 'watts', 0) + 1", data="result = {'watts': self.watts}")
     other = named(peer, "other")
     until(lambda: len(controller.services()) == 2)
@@ -143,7 +143,7 @@ def test_watching(peer, controller):
         controller.next(timeout=0.05)
 
 
-def test_watching_goes_on_after_a_restart(peer, controller, hub):
+def test_watcher_continues_after_a_restart_of_the_controller(peer, controller, hub):
     start(peer)
     known(controller, "RUNNING")
     told = controller.watch()
@@ -154,7 +154,7 @@ def test_watching_goes_on_after_a_restart(peer, controller, hub):
         pass
 
 
-def test_an_event_loop_sees_what_is_told(peer, controller):
+def test_descriptor_of_a_controller_client_is_readable_at_an_event(peer, controller):
     with pytest.raises(linkspan.InvalidState, match="watch"):
         controller.fileno()
     with pytest.raises(linkspan.InvalidState, match="watch"):
@@ -187,7 +187,7 @@ def test_logs_of_the_controller_and_of_a_service(peer, controller):
     assert [line["text"] for line in controller.log(lines=1)] == ["calibrate DONE"]
 
 
-def test_nobody_controls():
+def test_connect_without_a_controller_is_an_error():
     with pytest.raises(linkspan.NotFound, match="linkspan controller"):
         linkspan.Controller(timeout=0.2)
     with linkspan.listen("unix:controller") as listener:
@@ -196,7 +196,7 @@ def test_nobody_controls():
         listener.close()
 
 
-def test_where_it_is_is_said_by_the_environment(peer, controller, monkeypatch):
+def test_environment_names_the_controller(peer, controller, monkeypatch):
     monkeypatch.setenv("LINKSPAN_CONTROLLER", "unix:somewhere/else")
     with pytest.raises(linkspan.NotFound, match="somewhere/else"):
         linkspan.Controller(timeout=0.1)
@@ -206,7 +206,7 @@ def test_where_it_is_is_said_by_the_environment(peer, controller, monkeypatch):
         known(other, "RUNNING")
 
 
-def test_it_may_be_closed_and_ctrl_c_ends_its_waits(controller, peer):
+def test_controller_client_is_closed_and_ctrl_c_ends_its_waits(controller, peer):
     controller.watch()
     ended = []
 

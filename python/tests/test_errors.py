@@ -24,7 +24,7 @@ def classes():
     return {n: c for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, errors.Error) and c is not errors.Error}
 
 
-def test_the_classes_are_the_table():
+def test_exception_classes_match_the_table():
     table = {name: (code, retryable) for code, name, retryable, _ in _native.error_table()}
     assert {n: (c.code, c.retryable) for n, c in classes().items()} == table
     assert all(c.kind == n for n, c in classes().items())
@@ -50,7 +50,7 @@ def test_one_text_built_in_bases_and_pickle(name):
     assert (again.endpoint, again.offset, again.path, again.code) == ("shm:lab", 3, "rows/0", kind.code)
 
 
-def test_a_subclass_of_a_program_keeps_its_base():
+def test_subclass_of_a_program_keeps_its_base():
     class Mine(errors.Timeout):
         pass
 

@@ -42,12 +42,12 @@ def checked(cls: Any, values: list[Any], encoding: str = "cbor", optional: bool 
 
 
 @pytest.mark.parametrize("encoding", ["cbor", "json"])
-def test_each_value_becomes_what_it_is_in_a_dict(encoding: str) -> None:
+def test_each_value_is_encoded_as_in_a_dict(encoding: str) -> None:
     for value in FLAT + WALKED:
         checked(generated(1), [value], encoding)
 
 
-def test_random_records_become_what_they_are_as_dicts() -> None:
+def test_random_records_are_encoded_as_dicts() -> None:
     seed = random.randrange(2**32)
     print("seed", seed)
     of = random.Random(seed)
@@ -91,7 +91,7 @@ def test_values_without_a_form_are_refused_with_their_path() -> None:
         checked(cls, [1, 2])
 
 
-def test_an_attribute_that_is_not_set_is_an_attribute_error() -> None:
+def test_attribute_that_is_not_set_is_an_attribute_error() -> None:
     cls = generated(2)
     checked(cls, [1, 2])
     made = cls(1, 2)
@@ -103,7 +103,7 @@ def test_an_attribute_that_is_not_set_is_an_attribute_error() -> None:
     assert linkspan.decode(linkspan.encode(made)) == {"key a0": 1, "key a1": "again"}
 
 
-def test_a_key_over_the_limit_is_refused() -> None:
+def test_key_over_the_limit_is_refused() -> None:
     cls = generated(1)
     cls.__linkspan_fields__ = (("a0", "k" * (64 << 10), False),)
     assert linkspan.decode(linkspan.encode(cls(1))) == {"k" * (64 << 10): 1}

@@ -42,7 +42,7 @@ def rpc(number, method, params=()):
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_a_server_in_lines_answers_a_plain_socket(transport, tmp_path):
+def test_server_in_lines_answers_a_plain_socket(transport, tmp_path):
     where = place(transport, tmp_path)
     with linkspan.serve(where, framing="lines") as server:
         thread = answering(server)
@@ -70,7 +70,7 @@ def plain_server(transport, directory):
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_a_client_in_lines_calls_a_plain_server(transport, tmp_path):
+def test_client_in_lines_calls_a_plain_server(transport, tmp_path):
     door, where = plain_server(transport, tmp_path)
     heard = []
 
@@ -102,7 +102,7 @@ def test_a_client_in_lines_calls_a_plain_server(transport, tmp_path):
     assert heard[0]["jsonrpc"] == "2.0" and heard[2] == {"jsonrpc": "2.0", "method": "note"}
 
 
-def test_a_fifo_in_lines_answers_echo(tmp_path):
+def test_fifo_in_lines_answers_echo(tmp_path):
     path = tmp_path / "valve"
     with linkspan.serve(f"fifo:{path}", framing="lines") as server:
         with open(path, "wb", buffering=0) as pipe:
@@ -117,7 +117,7 @@ def test_a_fifo_in_lines_answers_echo(tmp_path):
                 assert json.loads(replies.readline()) == {"jsonrpc": "2.0", "result": True, "id": 1}
 
 
-def test_a_fifo_in_lines_writes_to_a_strangers_pipe(tmp_path):
+def test_fifo_in_lines_writes_to_a_plain_pipe(tmp_path):
     path = tmp_path / "log"
     os.mkfifo(path)
     got = []
@@ -131,7 +131,7 @@ def test_a_fifo_in_lines_writes_to_a_strangers_pipe(tmp_path):
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_raw_bytes_go_as_they_are(transport, tmp_path):
+def test_raw_bytes_are_sent_unchanged(transport, tmp_path):
     where = place(transport, tmp_path)
     with linkspan.listen(where, framing="raw", timeout=60) as listener, dial(where) as plain:
         far = listener.accept()
@@ -147,7 +147,7 @@ def test_raw_bytes_go_as_they_are(transport, tmp_path):
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_what_is_published_in_lines(transport, tmp_path):
+def test_publisher_in_lines_serves_a_plain_subscriber(transport, tmp_path):
     where = place(transport, tmp_path)
     with linkspan.publisher(where, framing="lines") as out:
         out.send({"n": 0})

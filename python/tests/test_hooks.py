@@ -48,7 +48,7 @@ def test_answers_are_what_hooks_return(peer, controller):
     assert power.command("calibrate", 7) == {"was": 7}
 
 
-def test_what_is_open_already_is_not_opened_again(peer, controller):
+def test_open_resource_is_not_opened_again(peer, controller):
     child = start(peer, {"paused": True}, **SAYING, step='say("step")')
     power = known(controller, "READY")
     assert child.line() == "on_start STARTING None"
@@ -60,7 +60,7 @@ def test_what_is_open_already_is_not_opened_again(peer, controller):
     assert child.end()[:2] == (0, "on_pause PAUSING None\nover\n")
 
 
-def test_a_shutdown_while_it_starts_waits_for_that(peer, controller):
+def test_shutdown_during_start_waits_for_its_end(peer, controller):
     child = start(peer, **{**SAYING, "on_start": 'say("waits"); sys.stdin.readline()'})
     power = known(controller, "STARTING")
     assert child.line() == "waits"
@@ -95,7 +95,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_a_state_forbids_is_rejected_and_says_so(peer, controller, state):
+def test_command_that_the_state_forbids_is_rejected_with_the_reason(peer, controller, state):
     options, scripts, command = STATES[state]
     start(peer, options, **scripts)
     power = known(controller, {"STARTING": "STARTING", "READY": "READY"}.get(state, "RUNNING"))
@@ -134,7 +134,7 @@ BROKEN = "raise LookupError('no meter')"
         ("do_calibrate", "calibrate", "PAUSED"),
     ],
 )
-def test_what_a_hook_raises_is_told_and_the_state_is_as_before(peer, controller, hook, command, before):
+def test_exception_of_a_hook_is_reported_and_the_state_is_kept(peer, controller, hook, command, before):
     child = start(peer)
     power = known(controller, "RUNNING")
     if before == "PAUSED":
@@ -159,7 +159,7 @@ def test_what_a_hook_raises_is_told_and_the_state_is_as_before(peer, controller,
 
 
 @pytest.mark.parametrize("hook", ["on_start", "step", "on_stop"])
-def test_what_ends_the_program_is_told_before(peer, controller, hook):
+def test_exception_that_ends_the_program_is_reported_first(peer, controller, hook):
     child = start(peer, {"every": 0.05}, **({hook: BROKEN} if hook != "step" else {}))
     if hook == "on_stop":
         power = known(controller, "RUNNING")
@@ -176,7 +176,7 @@ def test_what_ends_the_program_is_told_before(peer, controller, hook):
     assert (record["state"], record["reason"]) == ("FAILED", "LookupError: no meter")
 
 
-def test_data_that_cannot_be_sent(peer, controller):
+def test_data_that_cannot_be_sent_are_an_error(peer, controller):
     start(peer, data="result = {'rows': [1, object()]}")
     power = known(controller, "RUNNING")
     with pytest.raises(linkspan.Unsupported, match="rows/1"):
@@ -188,7 +188,7 @@ def test_data_that_cannot_be_sent(peer, controller):
     assert power.get_data() == 1
 
 
-def test_a_service_knows_itself(peer, controller):
+def test_service_has_its_name_and_state(peer, controller):
     start(peer, do_calibrate="result = [self.name, self.state, self.controller, self.connected, self.cancelled, self.remaining]")
     said = known(controller, "RUNNING").command("calibrate", timeout=50)
     assert said[:-1] == ["power", "RUNNING", "unix:controller", True, False]
@@ -227,14 +227,14 @@ def test_control_is_answered_in_the_middle_of_a_long_step(peer, controller):
     assert power.status()["state"] == "RUNNING"
 
 
-def test_no_data_are_known_in_the_first_step(peer, controller):
+def test_get_data_during_the_first_step_has_no_data(peer, controller):
     start(peer, {"every": 0.05}, step="sys.stdin.readline()")
     power = known(controller, "RUNNING", doing="STEP")
     with pytest.raises(linkspan.Timeout, match="nothing is known"):
         power.get_data(timeout=0.5)
 
 
-def test_a_command_that_takes_longer_than_it_has(peer, controller):
+def test_command_that_takes_longer_than_it_has(peer, controller):
     child = start(peer, on_pause='say(self.remaining < 1); sys.stdin.readline()')
     power = known(controller, "RUNNING")
     with pytest.raises(linkspan.Timeout, match="under way"):
@@ -246,7 +246,7 @@ def test_a_command_that_takes_longer_than_it_has(peer, controller):
     known(controller, "PAUSED")
 
 
-def test_a_service_that_sleeps_is_told_at_once(peer, controller):
+def test_sleeping_service_receives_a_command_at_once(peer, controller):
     child = start(peer, {"every": 100000.0})
     power = known(controller, "RUNNING")
     until(lambda: power.stats()["steps"] == 1)
@@ -262,7 +262,7 @@ ENDLESS = {"sleep": "time.sleep(1000)", "loop": "(lambda: [None for _ in iter(in
 
 
 @pytest.mark.parametrize("wait", ENDLESS)
-def test_the_second_shutdown_gives_the_step_up(peer, controller, wait):
+def test_second_shutdown_cancels_the_step(peer, controller, wait):
     child = start(peer, {"every": 0.01}, on_stop='say("on_stop")')
     power = known(controller, "RUNNING")
     power.command("script", {"step": f"say('waits')\n{ENDLESS[wait]}"})
@@ -276,7 +276,7 @@ def test_the_second_shutdown_gives_the_step_up(peer, controller, wait):
     assert power.status()["state"] == "STOPPED"
 
 
-def test_the_second_shutdown_gives_the_end_up(peer, controller):
+def test_second_shutdown_cancels_on_stop(peer, controller):
     child = start(peer, on_stop='say("waits"); time.sleep(1000)')
     power = known(controller, "RUNNING")
     first = power.shutdown(wait=False)
@@ -291,7 +291,7 @@ def test_the_second_shutdown_gives_the_end_up(peer, controller):
 
 
 @pytest.mark.parametrize("wait", ENDLESS)
-def test_a_step_is_cancelled_and_the_next_one_comes(peer, controller, wait):
+def test_cancelled_step_is_followed_by_the_next(peer, controller, wait):
     child = start(peer, {"every": 0.01})
     power = known(controller, "RUNNING")
     power.command("script", {"step": f"try:\n    say('waits'); {ENDLESS[wait]}\nfinally: say('left', self.cancelled)"})
@@ -302,7 +302,7 @@ def test_a_step_is_cancelled_and_the_next_one_comes(peer, controller, wait):
     assert power.status()["state"] == "RUNNING"
 
 
-def test_a_command_is_cancelled(peer, controller):
+def test_command_is_cancelled(peer, controller):
     child = start(peer, on_backup="say('waits'); time.sleep(1000)")
     power = known(controller, "RUNNING")
     answer = power.command("BACKUP", wait=False)
@@ -318,7 +318,7 @@ def test_a_command_is_cancelled(peer, controller):
     assert child.end()[0] == 0
 
 
-def test_off_the_main_thread_a_step_looks_whether_it_is_to_end(controller):
+def test_step_outside_the_main_thread_polls_for_cancellation(controller):
     class Power(linkspan.Service):
         def step(self):
             begun.set()
@@ -340,7 +340,7 @@ def test_off_the_main_thread_a_step_looks_whether_it_is_to_end(controller):
 # Programs that pull ---------------------------------------------------------------------------------------------------
 
 
-def test_a_program_that_pulls_answers_or_is_answered_for(controller):
+def test_program_that_pulls_tasks_answers_or_the_library_answers(controller):
     asked = []
 
     def pull():
@@ -381,7 +381,7 @@ def test_a_program_that_pulls_answers_or_is_answered_for(controller):
 # Ids, epochs, controllers that come and go ---------------------------------------------------------------------------
 
 
-def test_a_repeated_id_is_the_same_command(peer, controller):
+def test_repeated_id_is_the_same_command(peer, controller):
     child = start(peer, do_calibrate="say('calibrate'); result = arguments")
     power = known(controller, "RUNNING")
     first = power.order("calibrate", 1, id="once")
@@ -402,7 +402,7 @@ def test_another_incarnation_refuses(peer, controller):
     assert (answer.outcome, type(answer.error)) == ("REJECTED", linkspan.InvalidState)
 
 
-def test_the_controller_may_start_last(peer, hub):
+def test_service_connects_to_a_controller_that_starts_later(peer, hub):
     child = start(peer, data="result = 7", step="say('step')")
     assert child.line() == "step"
     hub.start()
@@ -413,7 +413,7 @@ def test_the_controller_may_start_last(peer, hub):
     assert child.end()[0] == 0
 
 
-def test_the_controller_may_be_killed_and_restarted(peer, controller, hub):
+def test_service_reconnects_to_a_restarted_controller(peer, controller, hub):
     child = start(peer, data="result = 7", do_calibrate="say('calibrate'); sys.stdin.readline(); result = arguments")
     power = known(controller, "RUNNING")
     assert power.get_data() == 7
@@ -438,7 +438,7 @@ def test_the_controller_may_be_killed_and_restarted(peer, controller, hub):
     assert child.end()[:2] == (0, "over\n")
 
 
-def test_a_killed_service_comes_back_as_another_incarnation(peer, controller):
+def test_restarted_service_is_another_incarnation(peer, controller):
     child = start(peer, data="result = 7")
     power = known(controller, "RUNNING")
     epoch = power.status()["epoch"]

@@ -43,7 +43,7 @@ def test_loan_is_written_sent_without_a_copy_and_read_only_then():
     one.loan(MIB, "u1")[:] = 3
 
 
-def test_loan_that_is_dropped_gives_its_memory_back():
+def test_dropped_loan_frees_its_memory():
     one, two = pair_over("shm", max_message_size=4 * MIB)
     for _ in range(50):
         one.loan(MIB, np.uint8)[:] = 1
@@ -58,7 +58,7 @@ def test_loan_that_is_dropped_gives_its_memory_back():
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i2", ">i4", bool, "c16", "u8", "f2", "M8[ns]"])
-def test_each_type_has_loans_or_says_why_not(transport, dtype):
+def test_each_type_has_loans_or_refuses_with_the_reason(transport, dtype):
     one, two = pair_over(transport)
     if dtype in (">i4", "f2", "M8[ns]"):
         with pytest.raises(linkspan.Unsupported, match="has no form"):
@@ -100,7 +100,7 @@ def test_loan_to_another_channel_is_copied():
     assert (first == 9).all() and (second == 9).all()
 
 
-def test_what_is_no_loan_is_refused():
+def test_object_that_is_no_loan_is_refused():
     one, _two = pair_over("shm", max_message_size=MIB)
     with pytest.raises(linkspan.TooLarge, match="allowed"):
         one.loan((2, MIB), "u1")
@@ -168,7 +168,7 @@ def test_loan_of_a_publisher_is_read_only_once_it_is_published():
             publisher.loan(5)
 
 
-def test_what_subscribers_view_of_a_publisher_does_not_change():
+def test_views_of_subscribers_do_not_change():
     with linkspan.Publisher(endpoint("shm"), max_message_size=4 * MIB) as publisher:
         subscribers = [linkspan.Subscriber(publisher.endpoint, max_message_size=4 * MIB) for _ in range(3)]
         views = []

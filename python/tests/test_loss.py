@@ -31,7 +31,7 @@ def test_short_publisher_serves_a_waiting_subscriber(transport: str) -> None:
     assert received == list(range(10))
 
 
-def test_subscriber_in_the_same_program_gets_what_follows() -> None:
+def test_subscriber_in_the_same_program_receives_later_messages() -> None:
     name = endpoint("unix")
     with linkspan.publisher(name) as publisher, linkspan.subscribe(name) as subscriber:
         publisher.wait_for_subscribers(1, timeout=SOON)

@@ -84,7 +84,7 @@ def test_calls():
         assert grown(exchange, 500) < LIMIT
 
 
-def test_objects_that_come_and_go():
+def test_creating_and_closing_objects_leaks_no_memory():
     def once():
         with linkspan.publisher("lab/come") as out:
             out.send(np.zeros(BLOCK // 8))

@@ -41,14 +41,14 @@ def test_on_wait_that_cannot_be_called_is_refused(given):
 
 
 @pytest.mark.parametrize("given", [-1, float("nan"), "soon", [1]])
-def test_time_out_is_refused_in_the_words_of_the_language(given):
+def test_invalid_time_out_is_refused_in_terms_of_python(given):
     error = refused(linkspan.Error, timeout=given)
     assert isinstance(error, (TypeError, ValueError)) and error.path == "timeout"
     assert "timeout" in str(error) and "None" in str(error)
 
 
 @pytest.mark.parametrize("given", [None, float("inf"), 1e30, 1e308])
-def test_ages_are_for_ever(given):
+def test_endless_time_out_is_accepted(given):
     calls = []
 
     def stop():

@@ -18,7 +18,7 @@ cat "$spool/client/job.json" && rm "$spool/client/job.json"
 """
 
 
-def test_a_script_asks_a_server_through_its_spool(runtime_dir):
+def test_script_calls_a_server_through_its_spool(runtime_dir):
     with linkspan.serve("spool:lab/jobs") as server:
         (spool,) = runtime_dir.rglob("lab@jobs.spool")
         with subprocess.Popen(["bash", "-c", SCRIPT, "script", spool], stdout=subprocess.PIPE, text=True) as script:
@@ -44,7 +44,7 @@ done
 """
 
 
-def test_a_script_serves(tmp_path):
+def test_script_serves(tmp_path):
     spool = tmp_path / "jobs"
     for folder in ("server", "client"):
         (spool / folder).mkdir(parents=True)
@@ -56,7 +56,7 @@ def test_a_script_serves(tmp_path):
             script.kill()
 
 
-def test_a_journal_is_read_again_by_number_and_by_time():
+def test_journal_is_read_again_by_number_and_by_time():
     with linkspan.publisher("journal:lab/log") as out:
         assert [out.send({"n": n}) for n in range(1, 11)] == list(range(1, 11))
     between = list(linkspan_messages("journal:lab/log", 10, from_="first"))
@@ -96,7 +96,7 @@ def test_several_threads_write_one_journal():
 
 
 @pytest.mark.parametrize("ack", ["auto", "manual"])
-def test_a_named_reader_of_a_journal_goes_on_where_it_stopped(peer, ack):
+def test_named_reader_of_a_journal_resumes_where_it_stopped(peer, ack):
     reads = """
     with linkspan.subscribe("journal:lab/log", client_id="logger", ack=sys.argv[1], timeout=60) as reader:
         for line in sys.stdin:
@@ -157,7 +157,7 @@ def locked(tmp_path, peer):
     return where, path, tell
 
 
-def test_a_file_and_another_programs_lock(locked):
+def test_file_and_another_programs_lock(locked):
     where, path, tell = locked
     options = {"locked": True, "framing": "lines"}
     assert tell("read") == "1"
@@ -174,7 +174,7 @@ def test_a_file_and_another_programs_lock(locked):
     assert path.read_bytes().startswith(b'{"n":3}')
 
 
-def test_readers_never_see_half_while_writers_take_turns(locked, peer):
+def test_readers_never_see_a_partial_file_of_concurrent_writers(locked, peer):
     where, _, tell = locked
     writes = """
     with linkspan.publisher(sys.argv[1], locked=True, framing="lines", timeout=60) as out:

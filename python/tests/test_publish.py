@@ -28,7 +28,7 @@ def tell(other, n):
     return int(other.line())
 
 
-def test_a_late_subscriber_gets_the_latest_first(peer, name):
+def test_late_subscriber_gets_the_latest_first(peer, name):
     other = peer(PUBLISHER, name)
     other.line()
     assert tell(other, 1) == 2
@@ -56,7 +56,7 @@ def test_latest_without_waiting(peer, name):
             linkspan.latest(name + "2", timeout=0)
 
 
-def test_subscribers_wait_for_their_publisher_and_for_its_successor(peer, name):
+def test_subscribers_wait_for_their_publisher_and_its_successor(peer, name):
     readings = linkspan.subscribe(name, timeout=30)
     with pytest.raises(linkspan.NotFound):
         readings.recv(timeout=0.01)
@@ -86,7 +86,7 @@ def test_many_subscribers_and_arrays(name):
         assert repr(out) == f"<linkspan.Publisher {name}>" and repr(readers[0]) == f"<linkspan.Subscriber {name}>"
 
 
-def test_the_overtaken_are_told_how_many_they_missed(name):
+def test_overtaken_subscriber_gets_the_number_of_missed_messages(name):
     with linkspan.publisher(name, buffer=65536) as out:
         reader = linkspan.subscribe(name, timeout=30)
         out.send({"n": 0})
@@ -137,7 +137,7 @@ def test_select_waits_for_the_descriptor(name):
         assert got.value == "x"
 
 
-def test_the_wrong_verb_names_the_right_one(name):
+def test_wrong_verb_names_the_right_one(name):
     with linkspan.publisher(name), pytest.raises(linkspan.InvalidState, match="subscribe"):
         linkspan.connect(name, timeout=5)
     with linkspan.serve(name), pytest.raises(linkspan.InvalidState):

@@ -58,7 +58,7 @@ def test_bytes_text_and_fields(shared, form):
         assert linkspan.Region.sizeof("u32 a; f64 b") == 16
 
 
-def test_a_struct_whose_owner_counts_its_writes(shared):
+def test_struct_whose_owner_counts_its_writes(shared):
     name, memory = shared
     with linkspan.Region(f"posix:/{name}") as region:
         assert region.read(LAYOUT, counter="count")["celsius"] == 21.5
@@ -86,7 +86,7 @@ def test_system_v_memory():
         libc.shmctl(number, 0, None)
 
 
-def test_what_is_wrong_is_said(shared):
+def test_invalid_region_is_refused_with_the_reason(shared):
     name, _ = shared
     with pytest.raises(linkspan.NotFound):
         linkspan.Region("posix:/nobody-has-this")

@@ -17,7 +17,7 @@ with linkspan.listen(sys.argv[1], timeout=60) as listener:
 
 
 @pytest.mark.parametrize("transport", CHANNELS)
-def test_a_listener_that_is_killed_loses_nothing(peer, transport):
+def test_killed_listener_loses_no_message(peer, transport):
     where, count = endpoint(transport), 300
     one = peer(TAKES, where)
     one.line()
@@ -66,7 +66,7 @@ def ask(other, what, near):
 
 
 @pytest.mark.parametrize("transport", CHANNELS)
-def test_what_is_not_acknowledged_by_hand_comes_again(peer, transport):
+def test_message_not_acknowledged_by_hand_is_sent_again(peer, transport):
     where = endpoint(transport)
     one = peer(TAKES_BY_HAND, where)
     one.line()
@@ -98,7 +98,7 @@ with linkspan.serve(sys.argv[1], ack="manual") as server:
 
 
 @pytest.mark.parametrize("transport", CHANNELS)
-def test_a_server_acknowledges_what_was_sent_to_it(peer, transport):
+def test_server_acknowledges_what_was_sent_to_it(peer, transport):
     where = endpoint(transport)
     one = peer(SERVES_BY_HAND, where)
     one.line()
@@ -137,7 +137,7 @@ with linkspan.serve(sys.argv[1]) as server:
 
 
 @pytest.mark.parametrize("transport", CHANNELS)
-def test_an_idempotent_call_is_carried_out_by_the_next_server(peer, transport):
+def test_idempotent_call_is_carried_out_by_the_next_server(peer, transport):
     where = endpoint(transport)
     one = peer(DIES_IN_ITS_HANDLER, where, "dies")
     one.line()

@@ -14,7 +14,7 @@ STREAMS = ["shm", "unix", "tcp", "fifo"]
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-def test_channel_with_another_unit_is_told_on_both_sides(transport):
+def test_channel_with_another_unit_is_refused_on_both_sides(transport):
     at = endpoint(transport)
     with linkspan.open(at, schema=WATTS) as listener:
         with pytest.raises(linkspan.SchemaMismatch, match="watts: the unit is W there and kW here") as caught:
@@ -101,7 +101,7 @@ def test_schema_of_an_endpoint_is_read_by_its_name(transport):
         assert found["type"]["fields"] == [{"name": "watts", "type": {"kind": "f64", "unit": "W"}}]
 
 
-def test_endpoint_without_schema_or_without_listener_is_told_apart():
+def test_endpoint_without_schema_differs_from_endpoint_without_listener():
     at = endpoint("unix")
     with pytest.raises(linkspan.NotFound):
         linkspan.schema(at)

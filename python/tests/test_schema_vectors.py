@@ -18,7 +18,7 @@ def rows(name):
 
 
 @pytest.mark.parametrize("case", rows("schema_texts.json"))
-def test_text_is_a_schema_or_is_refused_at_its_place(case):
+def test_schema_text_is_accepted_or_refused_with_its_place(case):
     if "kind" not in case:
         canonical = bytes.fromhex(case["canonical"])
         assert hashlib.sha256(canonical).hexdigest() == case["fingerprint"]
@@ -32,7 +32,7 @@ def test_text_is_a_schema_or_is_refused_at_its_place(case):
 
 
 @pytest.mark.parametrize("case", rows("schema_pairs.json"), ids=lambda case: case["name"])
-def test_reader_reads_the_writer_or_says_what_differs(case):
+def test_reader_accepts_the_writer_or_names_the_difference(case):
     at = endpoint("unix")
     with linkspan.publisher(at, schema=case["writer"]) as out, linkspan.subscribe(at, schema=case["reader"]) as reader:
         out.send({})

@@ -41,7 +41,7 @@ say("ended")
 """
 
 
-def test_a_handler_answers_and_what_it_raises_is_told(peer, name):
+def test_client_receives_the_result_or_exception_of_a_handler(peer, name):
     other = peer(SERVER, name)
     other.line()
     with linkspan.connect(name, timeout=10) as ch:
@@ -68,7 +68,7 @@ def test_a_handler_answers_and_what_it_raises_is_told(peer, name):
     assert (code, out) == (0, "ended\n"), err
 
 
-def test_a_server_that_dies_ends_the_call_and_the_next_one_finds_its_successor(peer, name):
+def test_killed_server_ends_the_call_and_the_next_call_reaches_its_successor(peer, name):
     other = peer(SERVER, name)
     other.line()
     ch = linkspan.connect(name, timeout=30)
@@ -88,7 +88,7 @@ say(total)
 """
 
 
-def test_many_clients_each_get_their_own_answers(peer, name):
+def test_each_of_many_clients_gets_its_own_replies(peer, name):
     with linkspan.serve(name) as server:
         clients = [peer(CLIENT, name) for _ in range(4)]
         seen = set()
@@ -115,7 +115,7 @@ def called(name, value, results):
     return thread
 
 
-def test_a_request_is_answered_once_and_keeps_open_what_was_refused(name):
+def test_request_is_answered_once_and_stays_open_after_a_refused_reply(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
@@ -132,7 +132,7 @@ def test_a_request_is_answered_once_and_keeps_open_what_was_refused(name):
     assert results == ["yes"]
 
 
-def test_a_dropped_request_is_answered(name):
+def test_dropped_request_is_answered(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
@@ -142,7 +142,7 @@ def test_a_dropped_request_is_answered(name):
     assert isinstance(results[0], linkspan.Remote) and results[0].remote_type == "linkspan.unanswered"
 
 
-def test_a_with_block_answers_in_any_case(name):
+def test_with_block_always_replies(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
@@ -164,7 +164,7 @@ def test_a_with_block_answers_in_any_case(name):
     assert results[2] == "in time"
 
 
-def test_failing_by_hand(name):
+def test_request_fails_with_a_given_error(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
@@ -187,7 +187,7 @@ def test_next_with_a_time_out_and_after_close(name):
     assert server.endpoint == name and server.stats()["received"] == 0
 
 
-def test_select_waits_for_the_descriptor_and_finds_it_silent(name):
+def test_select_waits_for_the_descriptor_which_is_readable_only_with_a_request(name):
     results = []
     with linkspan.serve(name) as server:
         fd = server.fileno()
@@ -212,7 +212,7 @@ def test_select_waits_for_the_descriptor_and_finds_it_silent(name):
     assert results == [0, 1, 2]
 
 
-def test_what_a_handler_raises_is_logged_with_its_traceback(name, caplog):
+def test_exception_of_a_handler_is_logged_with_its_traceback(name, caplog):
     own = linkspan.Remote("refused")
     own.remote_type = "lab.refused"
     types = []
@@ -242,7 +242,7 @@ def test_what_a_handler_raises_is_logged_with_its_traceback(name, caplog):
     assert record.exc_info[0] is ZeroDivisionError
 
 
-def test_a_base_exception_leaves_run_and_answers(name):
+def test_base_exception_leaves_run_and_answers(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
@@ -257,7 +257,7 @@ def test_a_base_exception_leaves_run_and_answers(name):
     assert isinstance(results[0], linkspan.Remote)
 
 
-def test_a_listener_answers_requests_too(name):
+def test_listener_answers_requests_too(name):
     with linkspan.listen(name) as listener:
         ch = linkspan.connect(name, timeout=30)
         results = []
@@ -290,7 +290,7 @@ def test_message_behaves_as_the_mapping_that_it_holds(name):
 
 
 @pytest.mark.parametrize("value", [{}, [], 0, None, "text", [1, 2]])
-def test_message_is_true_and_says_what_it_is_not(name, value):
+def test_message_is_true_and_its_errors_name_what_it_lacks(name, value):
     with linkspan.publisher(name) as out, linkspan.subscribe(name) as sub:
         out.send(value)
         m = sub.recv()
@@ -317,7 +317,7 @@ def test_call_that_timed_out_is_retryable_only_where_it_is_idempotent(name, idem
 
 
 @pytest.mark.parametrize("transport", ["spool", "unix", "shm"])
-def test_processes_share_a_name_and_a_dead_one_is_succeeded(peer, transport):
+def test_processes_share_a_name_and_succeed_a_dead_one(peer, transport):
     name = f"{transport}:lab/jobs"
     workers = [
         peer(

@@ -29,14 +29,14 @@ class Recorded(linkspan.Service):
         self.calls.append(("on_pause", self.state))
 
 
-def test_the_words_are_the_cores():
+def test_states_and_commands_are_those_of_the_core():
     for name, words in _native.service_words():
         assert [str(word) for word in getattr(linkspan, name)] == words
     assert linkspan.State.RUNNING == "RUNNING"
     assert linkspan.decode(linkspan.encode(linkspan.State.RUNNING)) == "RUNNING"
 
 
-def test_a_service_needs_no_controller_and_runs_on_any_thread():
+def test_service_needs_no_controller_and_runs_on_any_thread():
     service = Recorded()
     thread = threading.Thread(target=linkspan.run, args=(service, "power"), kwargs={"every": 0})
     thread.start()
@@ -47,7 +47,7 @@ def test_a_service_needs_no_controller_and_runs_on_any_thread():
         service.log("too late")
 
 
-def test_handlers_are_put_back_whatever_ends_it():
+def test_signal_handlers_are_restored_however_run_ends():
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
     before = [signal.getsignal(number) for number in numbers]
     linkspan.run(Recorded(), "power", every=0)
@@ -64,7 +64,7 @@ def test_handlers_are_put_back_whatever_ends_it():
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_what_a_hook_raises_comes_out(hook):
+def test_exception_of_a_hook_is_raised(hook):
     class Broken(Recorded):
         pass
 
@@ -155,7 +155,7 @@ def lines(child, *expected):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_between_steps_shuts_down(peer, number):
+def test_signal_between_steps_shuts_down(peer, number):
     child = peer(service(step='say("step")'))
     lines(child, "on_start STARTING", "step")
     child.signal(number)
@@ -164,7 +164,7 @@ def test_a_signal_between_steps_shuts_down(peer, number):
     assert [line for line in out.splitlines() if line != "heard"] == ["on_pause STOPPING", "over"]
 
 
-def test_a_signal_lets_the_step_end(peer):
+def test_signal_waits_for_the_end_of_the_step(peer):
     child = peer(service("sys.stdin.readline()", step="waits()"))
     lines(child, "on_start STARTING", "waits")
     child.signal(signal.SIGTERM)
@@ -175,7 +175,7 @@ def test_a_signal_lets_the_step_end(peer):
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("wait", WAITS)
-def test_the_second_signal_gives_the_step_up(peer, wait, second):
+def test_second_signal_cancels_the_step(peer, wait, second):
     child = peer(service(WAITS[wait], step="waits()"))
     lines(child, "on_start STARTING", "waits")
     child.signal(signal.SIGTERM)
@@ -186,7 +186,7 @@ def test_the_second_signal_gives_the_step_up(peer, wait, second):
 
 
 @pytest.mark.parametrize("hook", ["start", "pause"])
-def test_the_second_signal_gives_other_hooks_up(peer, hook):
+def test_second_signal_cancels_other_hooks(peer, hook):
     """What was to be opened or closed is not, so the program ends badly."""
     child = peer(service(**{hook: "waits()"}))
     lines(child, "on_start STARTING")
@@ -202,7 +202,7 @@ def test_the_second_signal_gives_other_hooks_up(peer, hook):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_third_signal_kills(peer, number):
+def test_third_signal_kills(peer, number):
     """A hook that swallows the second one."""
     stubborn = """
         try: time.sleep(1000)
@@ -218,7 +218,7 @@ def test_the_third_signal_kills(peer, number):
     assert child.end()[0] == -number
 
 
-def test_urgent_signals_of_others_reach_their_handler(peer):
+def test_urgent_signals_of_other_senders_reach_their_handler(peer):
     child = peer("""
         import threading
         urgent = []
@@ -260,7 +260,7 @@ def test_tasks_are_pulled():
         assert loop.next() is None
 
 
-def test_a_step_that_fails_is_failed_and_says_why():
+def test_failed_step_is_reported_with_its_reason():
     with linkspan.ServiceLoop("power", every=0) as loop:
         loop.next().failed(LookupError("no meter"))
         assert loop.state == "FAILED"
@@ -269,7 +269,7 @@ def test_a_step_that_fails_is_failed_and_says_why():
             loop.next(timeout=0.01)
 
 
-def test_what_is_under_way_is_given_up_by_a_look_or_a_signal():
+def test_task_is_cancelled_by_a_poll_or_a_signal():
     came = []
     before = signal.signal(signal.SIGUSR1, lambda *_: came.append(1))
     try:
@@ -289,7 +289,7 @@ def test_what_is_under_way_is_given_up_by_a_look_or_a_signal():
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_waiting_for_a_task_lets_signals_in(peer):
+def test_waiting_for_a_task_handles_signals(peer):
     child = peer("""
         loop = linkspan.ServiceLoop("power")
         try:
@@ -304,7 +304,7 @@ def test_waiting_for_a_task_lets_signals_in(peer):
     assert (code, out.split()[0]) == (0, "ended")
 
 
-def test_an_event_loop_sees_tasks():
+def test_descriptor_of_a_service_is_readable_with_a_task():
     with linkspan.ServiceLoop("power", every=0.01) as loop:
         for _ in range(3):
             # Its clock is armed by a look.

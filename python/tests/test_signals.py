@@ -35,14 +35,14 @@ def until(child, word):
     assert line == word, line
 
 
-def test_first_sigterm_ends_the_loop_and_the_program_goes_on(begins):
+def test_first_sigterm_ends_the_loop_and_the_program_continues(begins):
     child = begins("for item in made: pass\nmade.close()\nsay('goes on')")
     until(child, "waits")
     child.signal(signal.SIGTERM)
     assert child.end() == (0, "goes on\n", "")
 
 
-def test_second_sigterm_ends_a_program_that_does_not_leave(begins):
+def test_second_sigterm_ends_a_program_that_continues(begins):
     child = begins("for item in made: pass\nsay('ended')\ntime.sleep(60)")
     until(child, "waits")
     child.signal(signal.SIGTERM)
@@ -51,7 +51,7 @@ def test_second_sigterm_ends_a_program_that_does_not_leave(begins):
     assert child.end()[0] == -signal.SIGTERM
 
 
-def test_closed_object_takes_its_handler_along(begins):
+def test_closed_object_removes_its_signal_handler(begins):
     child = begins("""
 closes = threading.Thread(target=lambda: (begun.wait(), made.close()))
 closes.start()
@@ -85,7 +85,7 @@ def test_ignored_signal_stays_ignored(begins):
     assert child.end() == (0, "closed\n", "")
 
 
-def test_handler_of_the_program_stays_and_what_it_raises_comes_out(begins):
+def test_handler_of_the_program_is_kept_and_its_exception_is_raised(begins):
     child = begins("""
 try:
     for item in made: pass

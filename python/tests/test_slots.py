@@ -28,7 +28,7 @@ def pair():
         yield one, two
 
 
-def test_arrays_are_read_only_views_and_give_their_memory_back(pair):
+def test_arrays_are_read_only_views_and_free_their_memory(pair):
     one, two = pair
     places = set()
     for seed in range(100):
@@ -67,7 +67,7 @@ def test_views_outlive_message_channel_and_sender(peer):
     assert np.array_equal(seen, wave(0))
 
 
-def test_receiver_that_is_killed_with_views_leaves_the_sender_whole(peer):
+def test_receiver_killed_with_views_does_not_harm_the_sender(peer):
     name = endpoint("shm")
     with linkspan.open(name, client_id="sender") as channel:
         for seed in range(3):
@@ -105,7 +105,7 @@ def test_receiver_that_is_killed_with_views_leaves_the_sender_whole(peer):
         channel.send(None)
 
 
-def test_forked_child_reads_views_and_gives_nothing_back(pair):
+def test_forked_child_reads_views_and_frees_nothing(pair):
     one, two = pair
     one.send(wave(7))
     seen = two.recv().value

@@ -31,7 +31,7 @@ def db(file):
     db.close()
 
 
-def test_the_file_alone_is_whole(db, file, tmp_path):
+def test_file_alone_is_complete_after_a_checkpoint(db, file, tmp_path):
     assert log_of(file) > 0
     assert linkspan.sqlite_checkpoint(db) > 0
     assert log_of(file) == 0
@@ -42,7 +42,7 @@ def test_the_file_alone_is_whole(db, file, tmp_path):
     assert linkspan.sqlite_checkpoint(db) == 0
 
 
-def test_an_open_transaction_is_the_programs(db, file):
+def test_open_transaction_belongs_to_the_program(db, file):
     db.execute("insert into power values (1)")
     with pytest.raises(linkspan.InvalidState, match="commit"):
         linkspan.sqlite_checkpoint(db)
@@ -57,7 +57,7 @@ def test_an_open_transaction_is_the_programs(db, file):
 
 
 @pytest.mark.parametrize("patience", [0, 0.25])
-def test_a_reader_blocks_and_is_told_of(db, file, patience):
+def test_checkpoint_reports_a_blocking_reader(db, file, patience):
     db.execute("pragma busy_timeout = 1234")
     reader = sqlite3.connect(file)
     reader.execute("begin")
@@ -79,7 +79,7 @@ def test_a_reader_blocks_and_is_told_of(db, file, patience):
     assert log_of(file) == 0
 
 
-def test_a_writer_blocks(db, file):
+def test_checkpoint_reports_a_blocking_writer(db, file):
     writer = sqlite3.connect(file, isolation_level=None)
     writer.execute("begin immediate")
     writer.execute("insert into power values (1)")
@@ -91,7 +91,7 @@ def test_a_writer_blocks(db, file):
     assert log_of(file) == 0
 
 
-def test_it_waits_for_a_reader_that_ends(db, file):
+def test_checkpoint_waits_for_a_reader_that_ends(db, file):
     reader = sqlite3.connect(file, check_same_thread=False)
     reader.execute("begin")
     reader.execute("select count(*) from power").fetchone()
@@ -102,7 +102,7 @@ def test_it_waits_for_a_reader_that_ends(db, file):
     assert log_of(file) == 0
 
 
-def test_a_signal_ends_the_wait(file, peer):
+def test_signal_ends_the_wait_of_a_checkpoint(file, peer):
     """What a handler raises comes out of the wait, long before its end."""
     child = peer("""
         import sqlite3
@@ -128,7 +128,7 @@ def test_a_signal_ends_the_wait(file, peer):
     assert child.end()[0] == 0
 
 
-def test_databases_without_a_log(tmp_path):
+def test_checkpoint_of_a_database_without_a_log_does_nothing(tmp_path):
     assert linkspan.sqlite_checkpoint(sqlite3.connect(":memory:")) == 0
     db = sqlite3.connect(tmp_path / "plain.db")
     db.execute("create table power (watts real)")
@@ -148,7 +148,7 @@ def test_attached_databases_and_other_rows(db, file, tmp_path):
     assert log_of(other) == log_of(file) == 0
 
 
-def test_nonsense_times(db):
+def test_invalid_times_are_refused(db):
     for patience in (-1, float("nan")):
         with pytest.raises(linkspan.OutOfRange):
             linkspan.sqlite_checkpoint(db, timeout=patience)

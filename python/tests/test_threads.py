@@ -56,7 +56,7 @@ def test_values_of_many_threads_on_one_publisher_are_all_numbered(transport):
         assert sorted(reader.recv(timeout=30).value for _ in numbers) == list(range(THREADS * EACH))
 
 
-def test_turn_that_does_not_come_in_time_is_a_retryable_timeout():
+def test_turn_that_is_too_late_is_a_retryable_timeout():
     with linkspan.serve("unix:lab/slow") as server, linkspan.connect("unix:lab/slow") as channel:
         first = threading.Thread(target=lambda: channel.call("first", timeout=60))
         first.start()
@@ -70,7 +70,7 @@ def test_turn_that_does_not_come_in_time_is_a_retryable_timeout():
         first.join(30)
 
 
-def test_on_wait_is_heard_while_a_turn_is_waited_for():
+def test_on_wait_is_called_while_a_thread_waits_for_its_turn():
     with linkspan.serve("unix:lab/slow") as server, linkspan.connect("unix:lab/slow") as channel:
         first = threading.Thread(target=lambda: channel.call("first", timeout=60))
         first.start()
@@ -81,13 +81,13 @@ def test_on_wait_is_heard_while_a_turn_is_waited_for():
         first.join(30)
 
 
-def test_call_out_of_a_callback_of_a_call_is_refused():
+def test_call_within_a_callback_of_a_call_is_refused():
     with linkspan.serve("unix:lab/slow"), linkspan.connect("unix:lab/slow") as channel:
         with pytest.raises(linkspan.InvalidState, match="this thread calls"):
             channel.call("outer", timeout=60, on_wait=lambda: channel.call("inner", timeout=60))
 
 
-def test_second_thread_that_receives_is_told_what_it_can_do():
+def test_second_thread_that_receives_is_refused_with_the_remedy():
     with linkspan.publisher("unix:lab/heard") as out, linkspan.subscribe("unix:lab/heard") as reader:
         begun = threading.Event()
         thread = threading.Thread(target=lambda: reader.recv(timeout=60, on_wait=begun.set))
@@ -100,7 +100,7 @@ def test_second_thread_that_receives_is_told_what_it_can_do():
 
 
 @pytest.mark.parametrize("make", [linkspan.serve, linkspan.subscribe])
-def test_next_without_a_time_out_outlasts_the_option_of_that_name(make):
+def test_next_without_a_time_out_ignores_the_option_of_that_name(make):
     with make("unix:lab/loop", timeout=0.05) as loop:
         closer = threading.Timer(0.4, loop.close)
         began = time.monotonic()

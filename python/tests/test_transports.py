@@ -62,7 +62,7 @@ def test_every_value_arrives_as_it_was_sent(transport):
 
 @pytest.mark.parametrize("table", [rows(), columns()], ids=["records", "columns"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_table_of_mixed_types_arrives_unchanged(transport, table):
+def test_table_of_mixed_types_arrives_unchanged(transport, table):
     where = endpoint(transport)
     if transport in PUBLISHERS:
         with linkspan.publisher(where) as out, linkspan.subscribe(where, timeout=30) as reader:
@@ -87,7 +87,7 @@ with linkspan.serve(sys.argv[1]) as server:
 
 
 @pytest.mark.parametrize("transport", CHANNELS)
-def test_calls_have_their_answers_and_their_errors(peer, transport):
+def test_calls_return_replies_and_errors(peer, transport):
     where = endpoint(transport)
     other = peer(SERVER, where)
     other.line()
@@ -104,7 +104,7 @@ def test_calls_have_their_answers_and_their_errors(peer, transport):
 
 
 @pytest.mark.parametrize("transport", PUBLISHERS)
-def test_subscribers_get_what_is_published(transport):
+def test_subscribers_receive_published_messages(transport):
     where = endpoint(transport)
     with linkspan.publisher(where) as out, linkspan.subscribe(where, timeout=30) as reader:
         for n, value in enumerate([*VALUES, *ARRAYS], 1):
@@ -142,14 +142,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_a_transport_cannot_do_is_said_with_the_reason(runtime_dir, what):
+def test_unsupported_pattern_of_a_transport_is_refused_with_the_reason(runtime_dir, what):
     attempt, reason = REFUSED[what]
     with pytest.raises(linkspan.Unsupported, match=reason):
         attempt()
     assert not [path for path in runtime_dir.rglob("*") if path.is_file()], "before anything is made"
 
 
-def test_a_mailslot_has_no_way_back():
+def test_mailslot_has_no_replies():
     near, far = pair("dgram:lab/slot")
     for attempt in (lambda: near.call(1), lambda: near.recv(timeout=0), lambda: far.send(1)):
         with pytest.raises(linkspan.Unsupported, match="goes one way"):

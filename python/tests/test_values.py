@@ -62,7 +62,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("value", SAME, ids=lambda v: repr(v)[:30])
-def test_a_value_comes_back_as_it_was(value, encoding):
+def test_value_is_decoded_as_it_was_encoded(value, encoding):
     back = linkspan.decode(linkspan.encode(value, encoding), encoding)
     assert same(back, value)
     inside = linkspan.decode(linkspan.encode({"k": [value]}, encoding), encoding)
@@ -100,7 +100,7 @@ def test_transcoding_keeps_every_value(of, to):
     ],
     ids=lambda v: type(v).__name__,
 )
-def test_what_is_understood_arrives_as_the_plain_type(given, arrives):
+def test_subclasses_and_scalars_arrive_as_the_plain_type(given, arrives):
     assert same(linkspan.decode(linkspan.encode(given)), arrives)
 
 
@@ -126,7 +126,7 @@ class Loop(enum.Enum):
     ],
     ids=lambda v: repr(v)[:20],
 )
-def test_what_has_no_form_is_refused_with_its_path(value, part):
+def test_unsupported_value_is_refused_with_its_path(value, part):
     with pytest.raises(linkspan.Unsupported) as caught:
         linkspan.encode({"rows": [0, {"a/b": value}]})
     assert caught.value.path == "rows/1/a~1b"
@@ -152,7 +152,7 @@ def test_keys_that_look_alike_are_kept_apart():
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 300])
-def test_a_repeated_key_is_malformed_with_its_path(count):
+def test_repeated_key_is_malformed_with_its_path(count):
     entries = [f'"k{i}":{i}' for i in range(count)]
     text = "{" + ",".join([*entries, '"k0":1']) + "}"
     with pytest.raises(linkspan.Malformed, match="twice") as caught:
@@ -167,13 +167,13 @@ def test_cycles_and_depth_are_over_the_limit():
         linkspan.encode(cycle)
 
 
-def test_an_integer_over_a_kibibyte_is_too_large():
+def test_integer_over_a_kibibyte_is_too_large():
     with pytest.raises(linkspan.TooLarge) as caught:
         linkspan.encode({"n": 1 << 8192})
     assert caught.value.path == "n"
 
 
-def test_what_python_code_raises_comes_out_unchanged():
+def test_exception_of_python_code_is_raised_unchanged():
     class Broken(collections.abc.Mapping):
         def __getitem__(self, key):
             raise ZeroDivisionError("mine")
@@ -189,7 +189,7 @@ def test_what_python_code_raises_comes_out_unchanged():
     assert caught.value.__notes__ == ["in the value at path 0"]
 
 
-def test_a_dict_that_changes_under_way_is_refused():
+def test_dict_that_changes_while_it_is_encoded_is_refused():
     victim = {}
 
     @dataclasses.dataclass
@@ -251,7 +251,7 @@ def test_bytes_that_hold_no_value_are_malformed_at_their_offset(data, encoding, 
         assert caught.value.offset is not None
 
 
-def test_an_unknown_encoding_is_named():
+def test_unknown_encoding_is_named():
     with pytest.raises(linkspan.Unsupported, match="yaml"):
         linkspan.encode(1, "yaml")
 
@@ -288,7 +288,7 @@ def random_value_key(rng):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_random_values_come_back(encoding):
+def test_random_values_are_decoded_as_they_were_encoded(encoding):
     seed = random.randrange(2**32)
     print("seed", seed)
     rng = random.Random(seed)

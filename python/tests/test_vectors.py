@@ -20,7 +20,7 @@ def data(case, encoding):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_values_are_these_bytes_and_these_bytes_are_the_values(encoding):
+def test_vectors_are_encoded_and_decoded(encoding):
     listed = cases("values.json")
     assert len(listed) > 100
     for case in listed:
@@ -30,14 +30,14 @@ def test_values_are_these_bytes_and_these_bytes_are_the_values(encoding):
             assert linkspan.transcode(data(case, encoding), encoding, to) == data(case, to), (case["name"], to)
 
 
-def test_other_bytes_mean_the_same():
+def test_alternative_bytes_are_decoded_to_the_same_value():
     for case in cases("accepted.json"):
         given, expected = bytes.fromhex(case["hex"]), case["json"].encode()
         assert linkspan.transcode(given, case["encoding"], "json") == expected, case["why"]
         assert linkspan.encode(linkspan.decode(given, case["encoding"]), "json") == expected, case["why"]
 
 
-def test_what_is_refused_is_refused_at_this_place():
+def test_invalid_vectors_are_refused_at_their_place():
     for case in cases("invalid.json"):
         with pytest.raises(linkspan.Error) as caught:
             linkspan.decode(bytes.fromhex(case["hex"]), case["encoding"])
@@ -47,7 +47,7 @@ def test_what_is_refused_is_refused_at_this_place():
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_damaged_bytes_are_refused_or_mean_something_else(encoding):
+def test_damaged_bytes_are_refused_or_another_value(encoding):
     seed = random.randrange(2**32)
     print("seed", seed)
     rng = random.Random(seed)

@@ -7,7 +7,7 @@ import linkspan
 import pytest
 
 
-def test_first_of_several_objects_is_waited_for():
+def test_wait_any_returns_the_first_ready_object():
     publishers = {name: linkspan.publisher(name) for name in ("unix:lab/a", "shm:lab/b")}
     readings = [linkspan.subscribe(name) for name in publishers]
     server = linkspan.serve("unix:lab/server")
@@ -45,7 +45,7 @@ def test_first_of_several_objects_is_waited_for():
     assert answers == [21]
 
 
-def test_nothing_in_time_is_a_timeout_and_other_descriptors_join_in():
+def test_wait_any_times_out_and_accepts_other_descriptors():
     reading, writing = os.pipe()
     with os.fdopen(reading) as pipe, os.fdopen(writing, "w") as out:
         with pytest.raises(linkspan.Timeout):
@@ -57,7 +57,7 @@ def test_nothing_in_time_is_a_timeout_and_other_descriptors_join_in():
         assert linkspan.wait([pipe], timeout=20) == [pipe]
 
 
-def test_journal_is_read_until_it_has_caught_up():
+def test_journal_is_read_until_its_end():
     with linkspan.publisher("journal:lab/log") as log:
         for n in range(50):
             log.send(n)

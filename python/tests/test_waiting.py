@@ -25,7 +25,7 @@ def traced(tmp_path, code):
     return collections.Counter(re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.M))
 
 
-def test_waiting_calls_ask_once_which_thread_this_is(tmp_path):
+def test_waiting_calls_read_the_thread_id_once(tmp_path):
     calls = traced(tmp_path, f"""
         import linkspan
         a = linkspan.open("unix:lab/one")
@@ -38,7 +38,7 @@ def test_waiting_calls_ask_once_which_thread_this_is(tmp_path):
     assert calls["getpid"] + calls["gettid"] < ROUNDS // 4, calls
 
 
-def test_fork_in_a_thread_makes_that_thread_look_at_signals(name="unix:lab/one"):
+def test_thread_that_forks_handles_signals_in_the_child(name="unix:lab/one"):
     """The child's wait is ended by a signal's handler, although its thread was not the main one before."""
     statuses = []
 

@@ -120,7 +120,7 @@ def test_subscribers_and_latest_get_what_is_published(start: Start, one: str, ot
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_killed_receiver_is_succeeded_by_one_of_the_other_architecture(start: Start, transport: str) -> None:
+def test_receiver_of_the_other_architecture_succeeds_a_killed_one(start: Start, transport: str) -> None:
     sender = start("native", "send", endpoint(transport), "--timeout", SOON, stdin=subprocess.PIPE)
     first = start("aarch64", "recv", endpoint(transport), "--count", 0, "--json", "--timeout", SOON)
     assert sender.stdin is not None and first.stdout is not None
@@ -142,7 +142,7 @@ def test_killed_receiver_is_succeeded_by_one_of_the_other_architecture(start: St
     assert after == sorted(after, key=int), after
 
 
-def test_listing_sees_both(start: Start) -> None:
+def test_listing_shows_both_architectures(start: Start) -> None:
     servers = [start(machine, "reply", f"shm:arm/{machine}", "--command", "cat") for machine in ("native", "aarch64")]
     names: set[str] = set()
     ends = time.monotonic() + SOON

@@ -25,7 +25,7 @@ def headings(text):
     return set(re.findall(r"^#+ `([^`]+)`", text, re.M))
 
 
-def test_the_book_has_every_page_of_the_documentation():
+def test_book_has_every_page_of_the_documentation():
     named = {str(path) for path in pages.chapters()}
     there = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
     assert there - named == set()
@@ -41,7 +41,7 @@ def test_records_of_decisions_are_numbered_in_order():
     assert [number for _, number in numbers] == list(range(1, len(numbers) + 1))
 
 
-def test_the_reference_of_c_has_every_function_and_constant(references):
+def test_reference_of_c_has_every_function_and_constant(references):
     functions = set((ROOT / "c-api/symbols.txt").read_text().split())
     assert len(functions) > 100
     assert functions - headings(references["c"]) == set()
@@ -50,7 +50,7 @@ def test_the_reference_of_c_has_every_function_and_constant(references):
     assert constants - set(re.findall(r"^\| `(LINKSPAN_\w+)`", references["c"], re.M)) == set()
 
 
-def test_the_reference_of_python_has_every_public_name_with_a_text(references):
+def test_reference_of_python_has_every_public_name_with_a_text(references):
     names = {name for name in linkspan.__all__ if callable(getattr(linkspan, name))}
     assert len(names) > 50
     assert names - headings(references["python"]) == set()
@@ -62,7 +62,7 @@ def test_the_reference_of_python_has_every_public_name_with_a_text(references):
     assert "def send(self, value: Any" in send and "sequence number" in send
 
 
-def test_the_reference_of_php_has_every_function_and_method(references):
+def test_reference_of_php_has_every_function_and_method(references):
     stub = (ROOT / "php/stubs/linkspan.stub.php").read_text()
     names = {name for name in re.findall(r"^(?:final |abstract |readonly )*(?:function|class|enum|interface) (\w+)", stub, re.M)}
     assert len(names) > 40 and names - headings(references["php"]) == set()
@@ -71,7 +71,7 @@ def test_the_reference_of_php_has_every_function_and_method(references):
     assert len([name for name in re.findall(r"^### `\w+::(\w+)`", references["php"], re.M)]) == len(methods)
 
 
-def test_the_reference_of_fortran_has_every_public_name(references):
+def test_reference_of_fortran_has_every_public_name(references):
     module = re.sub(r"&\s*\n\s*", "", (ROOT / "c-api/fortran/linkspan.f90").read_text())
     public = {name for line in re.findall(r"public :: (.+)", module) for name in re.findall(r"linkspan_\w+", line)}
     assert len(public) > 100
@@ -80,7 +80,7 @@ def test_the_reference_of_fortran_has_every_public_name(references):
     assert "call channel%call(request, reply, timeout, stat, errmsg)" in call and "self" not in call
 
 
-def test_a_link_to_a_file_outside_the_book_becomes_its_path_and_one_to_nothing_is_told(tmp_path):
+def test_link_to_a_file_outside_the_book_becomes_its_path_and_a_dead_link_is_reported(tmp_path):
     rewritten = pages.Links({Path("README.md")})
     text = "[a](../README.md) [b](../examples/first) `[c](d)` [e](https://example.org) [f](../nothing.md#x)"
     assert rewritten.rewrite(Path("docs/page.md"), text) == (
@@ -89,7 +89,7 @@ def test_a_link_to_a_file_outside_the_book_becomes_its_path_and_one_to_nothing_i
     assert rewritten.broken == [(Path("docs/page.md"), "../nothing.md#x")]
 
 
-def test_the_check_of_links_finds_missing_files_and_headings(tmp_path):
+def test_check_of_links_finds_missing_files_and_headings(tmp_path):
     (tmp_path / "a.html").write_text('<h1 id="here">x</h1><a href="b.html#there">1</a><a href="c.html">2</a><a href="#here">3</a><img src="d.png">')
     (tmp_path / "b.html").write_text('<a href="a.html#here">1</a><a href="../outside.html">2</a><a href="https://example.org/x">3</a>')
     assert links.check(tmp_path) == [
@@ -115,7 +115,7 @@ def test_fragments_are_named_as_mdbook_names_them():
     assert slugs(text) == {"one-codename-two", "a-link-_b_-c", "same", "same-1"}
 
 
-def test_links_of_pages_lead_to_files_and_headings_that_are_there(tmp_path):
+def test_links_of_pages_lead_to_existing_files_and_headings(tmp_path):
     assert pages.assemble(tmp_path, reference.pages()) == []
     book = {path: path.read_text() for path in tmp_path.rglob("*.md")}
     checked, dead = 0, []
@@ -134,7 +134,7 @@ def test_links_of_pages_lead_to_files_and_headings_that_are_there(tmp_path):
 
 
 @pytest.mark.mdbook
-def test_the_book_is_built_without_warnings_and_without_dead_links():
+def test_book_is_built_without_warnings_and_without_dead_links():
     done = subprocess.run([sys.executable, ROOT / "tools/book/build.py", "--without-rustdoc"], capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     index = Path(done.stdout.strip().splitlines()[-1])

@@ -102,7 +102,7 @@ def test_php_names_every_option(defaults):
     assert {name for name in defaults if not re.search(rf"\b{name}\b", text)} == set()
 
 
-def test_a_different_default_is_found(tmp_path):
+def test_different_default_is_found(tmp_path):
     (tmp_path / "a.md").write_text("A call waits 10 s. A message has 1 MiB.")
     places = [("timeout", tmp_path / "a.md", r"waits (\d+) (s)"), ("max_message_size", tmp_path / "a.md", r"has (\d+) (MiB)")]
     assert [(one[0], one[3]) for one in stated(places)] == [("timeout", 10), ("max_message_size", 1 << 20)]

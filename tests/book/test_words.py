@@ -72,7 +72,7 @@ def tree():
 
 
 @pytest.mark.parametrize(("pattern", "instead", "exceptions"), REPLACED, ids=[one[1].split(",")[0] for one in REPLACED])
-def test_replaced_name_is_nowhere(pattern, instead, exceptions, tree):
+def test_replaced_name_does_not_occur(pattern, instead, exceptions, tree):
     assert occurrences(pattern, instead, exceptions, tree) == []
 
 
@@ -90,7 +90,7 @@ def test_exceptions_are_needed(tree):
             assert re.search(pattern, texts_by_path[path]), f"{path} has no {pattern} any more: take it from the exceptions"
 
 
-def test_a_replaced_name_is_found():
+def test_replaced_name_is_found():
     files = [("a.rs", "fn f() {}\nlet greeting = 1;\n"), ("b.rs", "let hello = 1;\n")]
     assert occurrences(r"\bgreeting\b", "Hello", (), files) == ["use Hello: a.rs:2: let greeting = 1;"]
     assert occurrences(r"\bgreeting\b", "Hello", ("a.rs",), files) == []

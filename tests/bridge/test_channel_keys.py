@@ -85,7 +85,7 @@ def test_messages_arrive_once_and_in_order_while_bridges_are_killed(secure, auth
         end.check_once_and_in_order()
 
 
-def test_machine_has_no_channel_that_it_was_not_given(secure, authority):
+def test_machine_has_only_the_channels_configured_for_it(secure, authority):
     north, south, port = secure
     for name in ("lab/line", "secret/line"):
         End(north, "hold", name).start(0)

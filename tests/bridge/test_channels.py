@@ -157,7 +157,7 @@ def test_large_messages_within_the_window_lose_none(machines, network):
     far.has(set(range(1003)))
 
 
-def test_close_returns_once_the_far_program_has_consumed(machines, network):
+def test_close_returns_after_the_remote_program_has_consumed(machines, network):
     north, south, _ = bridges(machines, network)
     far = End(north, "open", "lab/line")
     far.start(0)
@@ -256,7 +256,7 @@ def test_many_clients_of_one_listener_each_have_a_link(machines, network):
     assert eventually(lambda: north.status().get("links") == 0, "links end with their programs")
 
 
-def test_sender_waits_where_the_far_program_takes_nothing(machines, network):
+def test_sender_waits_while_the_remote_program_receives_nothing(machines, network):
     """Neither bridge keeps more than the window, and the next incarnation is given everything."""
     north, south, running = bridges(machines, network)
     held = End(north, "hold", "lab/line")

@@ -27,7 +27,7 @@ def found(machine: Machine, text: str) -> dict:
     )
 
 
-def test_bridge_that_is_not_reached(machines):
+def test_doctor_reports_an_unreachable_bridge(machines):
     south, port = machines("south"), free_port()
     south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
     told = found(south, f"the bridge at tcp/127.0.0.1:{port} is not reached: Connection refused")
@@ -41,7 +41,7 @@ def test_bridge_that_is_not_reached(machines):
 
 
 @pytest.mark.parametrize("meeting", ["nats"], indirect=True)
-def test_server_of_nats_that_is_not_reached(machines, meeting):
+def test_doctor_reports_an_unreachable_nats_server(machines, meeting):
     south = machines("south")
     south.bridge("--import", "lab/*", *meeting.connect())
     told = found(south, f"{meeting.server.url} accepts connections, and no other bridge of our realm is known there")
@@ -62,7 +62,7 @@ def test_doctor_notes_listener_without_connections(machines):
 
 
 @pytest.mark.parametrize("what", ["another authority", "revoked", "not named"])
-def test_certificate_that_is_not_trusted(machines, tmp_path, what):
+def test_doctor_reports_an_untrusted_certificate(machines, tmp_path, what):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
         keys("init", folder)
@@ -80,7 +80,7 @@ def test_certificate_that_is_not_trusted(machines, tmp_path, what):
     assert told["severity"] == "problem" and "linkspan bridge keys list" in told["remedy"]
 
 
-def test_certificate_that_expires(machines, tmp_path):
+def test_doctor_reports_a_certificate_that_expires(machines, tmp_path):
     authority = tmp_path / "authority"
     keys("init", authority)
     keys("issue", authority, "north", "--days", "5")
@@ -91,7 +91,7 @@ def test_certificate_that_expires(machines, tmp_path):
     assert "expires at" in north.said.read_text()
 
 
-def test_names_that_are_not_exported(machines):
+def test_doctor_reports_names_that_are_not_exported(machines):
     north = machines("north")
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}")
     say(north.publisher("lab/a"), 1)
@@ -102,7 +102,7 @@ def test_names_that_are_not_exported(machines):
     assert not any("lab/a" in one["what"] for one in findings(north))
 
 
-def test_name_that_two_machines_have(pair):
+def test_doctor_reports_a_name_on_two_machines(pair):
     north, south, _ = pair
     say(south.publisher("lab/mine"), 1)
     south.has("lab/mine")
@@ -111,7 +111,7 @@ def test_name_that_two_machines_have(pair):
 
 
 
-def test_clock_that_is_ahead(machines):
+def test_doctor_reports_a_clock_that_is_ahead(machines):
     south, port = machines("south"), free_port()
     south.bridge("--import", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
     with connected(port) as session:

@@ -63,7 +63,7 @@ def test_foreign_program_publishes(machines, meeting):
 
 
 @pytest.mark.parametrize("patterns", [("lab/one", "lab/*", "l*"), ("*", "lab/o*", "lab/one"), ("lab/one", "lab/one")])
-def test_value_comes_once_however_many_patterns_are_like_its_name(machines, meeting, patterns):
+def test_value_arrives_once_however_many_patterns_match_its_name(machines, meeting, patterns):
     south = machines("south")
     south.bridge(*(word for pattern in patterns for word in ("--import", pattern)), *meeting.listen())
     with connected(meeting.port) as session:

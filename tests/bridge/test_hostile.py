@@ -55,7 +55,7 @@ def still_carries(north: Machine, south: Machine) -> None:
     kill(publisher)
 
 
-def test_malformed_attachments_and_bodies(three):
+def test_malformed_attachments_and_bodies_are_refused(three):
     north, south, session = three
     print(f"LINKSPAN_SEED={SEED}")
     chance = random.Random(SEED)
@@ -89,7 +89,7 @@ def test_numbers_at_the_end_of_their_range(three):
         token.undeclare()
 
 
-def test_names_that_are_none_and_tokens_that_are_none(three):
+def test_invalid_names_and_tokens_are_refused(three):
     north, south, session = three
     words = ["..", "a..b", "%2e", "a b", "\x1b[31m", "ü", "x" * 300, "a/" * 100 + "b", "-", "con:trol", "@x", "lab@fft"]
     for word in words:
@@ -117,7 +117,7 @@ def test_more_names_than_a_machine_may_have(three):
         token.undeclare()
 
 
-def test_endless_queries_of_a_server_that_answers_none(three):
+def test_endless_queries_of_a_server_that_never_replies(three):
     north, south, session = three
     server = south.start("reply", "mine/slow", "--shell", "--command", "sleep 60")
     eventually(lambda: "mine/slow" in south.status().get("exported", []), "it is exported")

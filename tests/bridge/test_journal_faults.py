@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make ne
 
 
 @pytest.mark.parametrize("fault", ["partition", "cut", "loss", "stop"])
-def test_journal_arrives_once_and_whole(apart, wire, fault):
+def test_journal_arrives_once_and_completely(apart, wire, fault):
     north, south, bridges = apart
     publisher, sent = north.publisher("journal:lab/log"), 0
 

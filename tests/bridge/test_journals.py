@@ -144,7 +144,7 @@ def test_replica_is_as_long_as_the_journal_and_deleted_records_are_reported(mach
     eventually(lambda: "Lagged (125)" in south.said.read_text(), "the reader is told what went")
 
 
-def test_journal_that_was_begun_anew_keeps_the_old_replica(machines, meeting):
+def test_recreated_journal_keeps_the_old_replica(machines, meeting):
     north, south = machines("north"), machines("south")
     write(north, *range(20))
     north.bridge(*EXPORTS, *meeting.listen())

@@ -126,7 +126,7 @@ def test_bridges_with_certificates_carry_and_answer(secure):
     assert re.match(r"north\.1", north.status()["certificate"]["name"])
 
 
-def test_machine_gives_and_has_no_more_than_was_said(secure, authority):
+def test_machine_exports_and_imports_only_configured_names(secure, authority):
     north, south, port = secure
     say(north.publisher("lab/a"), 1)
     say(north.publisher("secret/a"), 1)
@@ -152,7 +152,7 @@ def test_machine_gives_and_has_no_more_than_was_said(secure, authority):
     assert all(north.listed(name) is None for name in ("far/other", "lab/forged", "far/probe/y"))
 
 
-def test_without_certificate_nothing_is_learned(secure, authority, tmp_path):
+def test_peer_without_certificate_learns_nothing(secure, authority, tmp_path):
     north, south, port = secure
     say(north.publisher("lab/a"), 1)
     south.has("lab/a")
@@ -171,7 +171,7 @@ def test_without_certificate_nothing_is_learned(secure, authority, tmp_path):
     assert north.listed("far/probe/stranger") is None
 
 
-def test_revoked_certificate_ends_what_was_there_and_the_next_one_counts(secure, authority):
+def test_revoked_certificate_ends_connections_and_its_successor_is_accepted(secure, authority):
     north, south, port = secure
     say(north.publisher("lab/a"), 1)
     south.has("lab/a")
@@ -198,7 +198,7 @@ def test_revoked_machine_does_not_start(authority, machines):
     assert "south.1 was revoked" in said
 
 
-def test_keys_are_private_and_never_written_over(authority):
+def test_keys_are_private_and_never_overwritten(authority):
     for key in authority.rglob("*.key"):
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert stat.S_IMODE(authority.stat().st_mode) == 0o700

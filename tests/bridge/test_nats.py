@@ -49,7 +49,7 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
 
 
 @one_engine
-def test_server_away_for_long_takes_names_with_it_and_brings_them_back(pair, meeting):
+def test_names_disappear_with_a_server_away_for_long_and_return_with_it(pair, meeting):
     north, south, _ = pair
     publisher = north.publisher("lab/name")
     say(publisher, 1)
@@ -87,7 +87,7 @@ def test_channel_loses_nothing_where_the_server_is_killed(pair, meeting):
 
 
 @one_engine
-def test_bridges_before_their_server(machines, meeting):
+def test_bridges_started_before_their_server_connect(machines, meeting):
     meeting.server.kill()
     north, south = machines("north"), machines("south")
     north.bridge("--export", "lab/*", *meeting.connect())
@@ -109,7 +109,7 @@ def test_realms_on_one_server_are_separate(pair, machines, meeting):
 
 
 @one_engine
-def test_what_the_server_does_not_let_through_is_refused_in_words(pair):
+def test_message_that_the_server_refuses_is_an_error_with_the_reason(pair):
     north, south, _ = pair
     publisher = north.publisher("lab/large")
     say(publisher, "small")
@@ -131,7 +131,7 @@ def test_what_the_server_does_not_let_through_is_refused_in_words(pair):
 
 
 @one_engine
-def test_message_that_the_server_does_not_let_through_is_refused_at_its_sender_and_those_behind_it_go_on(pair):
+def test_message_over_the_limit_of_the_server_is_refused_at_its_sender_and_later_ones_arrive(pair):
     north, south, _ = pair
     handled = north.folder / "handled"
     north.start("reply", "lab/log", "--shell", "--command", f"read x; echo $x >> '{handled}'; echo 1")
@@ -146,7 +146,7 @@ def test_message_that_the_server_does_not_let_through_is_refused_at_its_sender_a
 
 
 @one_engine
-def test_message_that_a_server_with_a_smaller_bound_does_not_let_through_is_counted_and_those_behind_it_go_on(pair, meeting):
+def test_message_over_the_smaller_limit_of_a_server_is_counted_and_later_ones_arrive(pair, meeting):
     north, south, _ = pair
     north.start("reply", "lab/log", "--shell", "--command", "wc -c")
     south.has("lab/log")
@@ -167,7 +167,7 @@ def test_message_that_a_server_with_a_smaller_bound_does_not_let_through_is_coun
     eventually(lambda: sender.do("call c")["unacknowledged"] == 0, "what is behind it is acknowledged")
 
 
-def test_check_prints_what_it_would_do_and_refuses_what_nats_cannot(machines):
+def test_check_prints_what_it_would_do_and_refuses_what_nats_lacks(machines):
     north = machines("north")
     (north.folder / "password").write_text("secret\n")
     start = 'engine = "nats"\nmachine = "north"\nexport = ["lab/*"]\n'
@@ -257,7 +257,7 @@ def test_permissions_of_users_are_the_server_s(machines, tmp_path):
 
 
 @one_engine
-def test_bridge_that_is_killed_is_gone_before_its_time(machines, meeting):
+def test_names_of_a_killed_bridge_disappear_before_their_time_out(machines, meeting):
     north, south = machines("north"), machines("south")
     bridge = north.bridge("--export", "lab/*", *meeting.connect())
     south.bridge("--import", "lab/*", *meeting.connect())

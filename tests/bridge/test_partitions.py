@@ -78,7 +78,7 @@ def test_lost_and_reordered_packets(apart, wire):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_stopped_bridge_goes_on_and_every_loss_is_counted(apart, which):
+def test_stopped_bridge_resumes_and_every_loss_is_counted(apart, which):
     north, south, bridges = apart
     counting = Counting(north, south)
     counting.publish(0.2)

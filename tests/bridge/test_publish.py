@@ -26,7 +26,7 @@ def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
     assert south.status()["lost"] == 0
 
 
-def test_name_goes_with_its_publisher_and_comes_back(pair):
+def test_name_disappears_and_returns_with_its_publisher(pair):
     north, south, _ = pair
     first = north.publisher("lab/name")
     say(first, "first")
@@ -41,7 +41,7 @@ def test_name_goes_with_its_publisher_and_comes_back(pair):
     assert subscriber.next() == '"second"'
 
 
-def test_nothing_is_carried_that_was_not_named(pair):
+def test_only_configured_names_are_carried(pair):
     north, south, _ = pair
     say(north.publisher("private/key"), 1)
     say(north.publisher("lab/open"), 2)
@@ -118,7 +118,7 @@ def test_loop_of_three_bridges_neither_echoes_nor_grows(machines, meeting):
         assert status["lost"] == 0
 
 
-def test_large_messages_arrive_whole(pair):
+def test_large_messages_arrive_complete(pair):
     north, south, _ = pair
     publisher = north.publisher("lab/large")
     text = "x" * 300_000

@@ -56,7 +56,7 @@ def test_missing_server_is_not_found_and_no_answer_is_timeout(pair):
 
 
 @pytest.mark.parametrize("what", ["server", "server that has answered", "listener"])
-def test_idle_program_that_is_killed_takes_its_name_with_it(pair, what):
+def test_name_of_a_killed_idle_program_disappears(pair, what):
     """A killed program takes no name away, and nothing else changes in the runtime directory of its machine."""
     north, south, _ = pair
     command = ("recv", "lab/idle", "-t", "forever") if what == "listener" else ("reply", "lab/idle", "--command", "cat")
@@ -72,7 +72,7 @@ def test_idle_program_that_is_killed_takes_its_name_with_it(pair, what):
 
 
 @pytest.mark.parametrize("which", ["server", "bridge"])
-def test_request_under_way_ends_where_its_other_end_is_killed(machines, meeting, which):
+def test_pending_request_ends_when_its_other_end_is_killed(machines, meeting, which):
     north, south = machines("north"), machines("south")
     bridge = north.bridge("--export", "lab/*", *meeting.listen())
     south.bridge("--import", "lab/*", *meeting.connect())
@@ -85,7 +85,7 @@ def test_request_under_way_ends_where_its_other_end_is_killed(machines, meeting,
     assert "Disconnected" in south.said.read_text() or "NotFound" in south.said.read_text()
 
 
-def test_send_to_a_stopped_server_is_no_success_and_the_next_server_gets_it(pair):
+def test_send_to_a_stopped_server_fails_and_its_successor_receives_the_message(pair):
     north, south, _ = pair
     file = north.folder / "handled"
 
@@ -114,7 +114,7 @@ def test_send_to_a_stopped_server_is_no_success_and_the_next_server_gets_it(pair
     assert waiting.wait(SOON) == 0 and "4" in handled(), "the next server gets what the one before had not handled"
 
 
-def test_message_that_is_handled_late_is_handled_once_and_keeps_back_no_acknowledgement(machines, meeting):
+def test_message_handled_late_is_handled_once_and_delays_no_acknowledgement(machines, meeting):
     north, south = machines("north"), machines("south")
     north.bridge("--export", "lab/*", *meeting.listen())
     file = south.folder / "bridge.toml"

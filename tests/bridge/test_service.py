@@ -31,7 +31,7 @@ def counted(machine: Machine) -> dict:
     return json.loads(machine.run("service", "get", "bridge", "--json"))
 
 
-def test_controller_receives_the_counts_of_each_name(controlled):
+def test_controller_receives_the_counters_of_each_name(controlled):
     north, south, _ = controlled
     publisher = north.publisher("lab/a")
     say(publisher, 0)
@@ -48,7 +48,7 @@ def test_controller_receives_the_counts_of_each_name(controlled):
     assert "carries names of realm default as north" in north.run("service", "logs", "bridge")
 
 
-def test_paused_bridge_has_let_go_of_its_names_and_carries_them_again_afterwards(controlled):
+def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(controlled):
     north, south, _ = controlled
     publisher = north.publisher("lab/a")
     say(publisher, 1)
@@ -75,7 +75,7 @@ def test_checkpoint_is_unsupported(controlled):
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_shutdown_ends_it_in_good_order(controlled, paused):
+def test_shutdown_ends_the_bridge_cleanly(controlled, paused):
     north, south, bridge = controlled
     say(north.publisher("lab/a"), 1)
     south.has("lab/a")
@@ -87,7 +87,7 @@ def test_shutdown_ends_it_in_good_order(controlled, paused):
     eventually(lambda: "STOPPED" in row(north) or "GONE" in row(north), "the controller knows")
 
 
-def test_refused_name_is_its_reason(controlled):
+def test_bridge_with_a_refused_name_reports_the_reason(controlled):
     north, south, _ = controlled
     south.start("controller", "--no-tcp", "--quiet")
     say(south.publisher("lab/mine"), 1)

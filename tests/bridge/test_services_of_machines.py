@@ -63,7 +63,7 @@ def joined(machines) -> tuple[Machine, Machine, dict[str, subprocess.Popen], int
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
-def test_every_command_reaches_services_of_another_machine_and_outlives_a_partition(machines, wire: Wire):
+def test_every_command_reaches_services_of_another_machine_and_survives_a_partition(machines, wire: Wire):
     north, south = machines("north"), machines("south")
     control(north)
     for machine, namespace, words in (
@@ -93,7 +93,7 @@ def test_every_command_reaches_services_of_another_machine_and_outlives_a_partit
     eventually(lambda: records(north)["power@south"]["view"] == "GONE", "it has said goodbye")
 
 
-def test_names_of_several_machines_stand_beside_each_other(joined, machines):
+def test_names_of_several_machines_are_listed_together(joined, machines):
     north, south, _, port = joined
     west = machines("west")
     west.bridge(*IMPORTS, f"tcp/127.0.0.1:{port}")

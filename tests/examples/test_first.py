@@ -77,7 +77,7 @@ def printed(process):
     return out
 
 
-def test_each_idea_is_there_in_each_language():
+def test_each_example_exists_in_each_language():
     every = {f"{s}.{x}" for s, x in itertools.product(STEMS, NAMES)}
     assert {file.name for file in FIRST.iterdir()} == every - {"service.php"}
 
@@ -146,7 +146,7 @@ def test_service_and_control(start, tmp_path, language):
         assert controller.wait(timeout=PATIENCE) == 0
 
 
-def test_who_listens_and_is_slow_is_waited_for(start, tmp_path):
+def test_connector_waits_for_a_slow_listener(start, tmp_path):
     listener = start("channel", "rs")
     deadline = time.monotonic() + PATIENCE
     while not list(tmp_path.glob("*.shm")):

@@ -25,10 +25,10 @@ def fresh(tmp_path_factory):
     return found
 
 
-def test_there_is_generated_code():
+def test_generated_code_exists():
     assert GENERATED
 
 
 @pytest.mark.parametrize("file", GENERATED, ids=lambda file: str(file.relative_to(ROOT / "examples")))
-def test_generated_file_is_what_its_schema_gives(file, fresh):
+def test_generated_file_matches_its_schema(file, fresh):
     assert file.read_text() == fresh[file]

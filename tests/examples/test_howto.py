@@ -139,7 +139,7 @@ def machine():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_prints_what_it_says(page: str, machine) -> None:
+def test_commands_of_the_page_print_what_it_shows(page: str, machine) -> None:
     work, run = machine
     printed = None
     for name, kind, text in BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):

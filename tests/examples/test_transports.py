@@ -252,7 +252,7 @@ def test_channel(start: Start, transport: str, one: str, other: str) -> None:
         *(("call", transport, language) for transport, language in zip(("file", "journal"), ("php", "f90"))),
     ],
 )
-def test_what_a_transport_does_not_suit_is_refused_with_the_reason(start: Start, program, transport, language) -> None:
+def test_pattern_that_a_transport_lacks_is_refused_with_the_reason(start: Start, program, transport, language) -> None:
     process = start(program, language, endpoint_on(transport))
     out, err = process.communicate(timeout=SOON)
     assert process.returncode != 0

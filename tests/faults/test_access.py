@@ -143,7 +143,7 @@ def test_mode_and_group_decide_who_is_admitted(folder, start, transport, bits):
 
 
 @pytest.mark.parametrize("transport", LOCAL)
-def test_what_is_made_has_the_mode_and_the_group(folder, start, transport):
+def test_created_files_have_the_mode_and_the_group(folder, start, transport):
     Offer(folder, start, transport, OWNER, "-o", "mode=0640", "-o", f"group={OWN}")
     made = folder / "run" / f"offer.{transport}"
     facts = made.stat()
@@ -154,7 +154,7 @@ def test_what_is_made_has_the_mode_and_the_group(folder, start, transport):
 
 
 @pytest.mark.parametrize("transport", LOCAL)
-def test_a_group_that_the_user_is_not_in_is_refused_and_nothing_is_left(folder, transport):
+def test_group_without_the_user_is_refused_and_nothing_is_left(folder, transport):
     verb = ("pub", f"{transport}:x", "1") if transport in STORING else ("recv", f"{transport}:x")
     refused = run(folder, INSIDER, *verb, "-o", "mode=0660", "-o", f"group={OWN}")
     assert refused.returncode == 1
@@ -167,7 +167,7 @@ def test_a_group_that_the_user_is_not_in_is_refused_and_nothing_is_left(folder, 
 
 
 @pytest.mark.parametrize("transport", [*LOCAL, "tcp"])
-def test_root_a_system_user_and_a_normal_user_meet_where_setup_has_been(folder, start, transport):
+def test_root_a_system_user_and_a_normal_user_connect_after_setup(folder, start, transport):
     # The group of a system user that every Debian has; the others are members of it.
     system, group = 33, "www-data"
     (folder / "etc").mkdir()
@@ -211,7 +211,7 @@ def test_lists_of_users_and_groups_on_sockets(folder, start, transport):
 
 @pytest.mark.parametrize("transport", ["fifo", "spool", "dgram", "file", "journal", "tcp"])
 @pytest.mark.parametrize("option", ["allow_uids", "allow_gids"])
-def test_lists_are_refused_where_the_kernel_does_not_say_who_comes(folder, transport, option):
+def test_lists_are_refused_where_the_kernel_does_not_identify_the_peer(folder, transport, option):
     name = "tcp://127.0.0.1:20140" if transport == "tcp" else f"{transport}:x"
     verb = ("pub", name, "1") if transport in STORING else ("recv", name)
     refused = run(folder, 0, *verb, "-o", f"{option}=[0]")
@@ -246,7 +246,7 @@ def test_doctor_repairs_a_directory_without_setgid_and_a_lock_file(folder):
     assert doctor(folder, FELLOW).returncode == 0
 
 
-def test_doctor_closes_a_directory_that_everybody_may_write_to(folder):
+def test_doctor_closes_a_world_writable_directory(folder):
     shared = folder / "run"
     shared.chmod(0o777)
     found = doctor(folder, 0)
@@ -270,7 +270,7 @@ def test_doctor_gives_a_lock_file_back_to_the_user_whose_directory_it_is(folder,
     Offer(folder, start, "shm", OWNER, where="own")
 
 
-def test_doctor_follows_no_link_to_somebody_else_s_file(folder):
+def test_doctor_follows_no_link_to_a_file_of_another_user(folder):
     precious = folder / "precious"
     precious.touch(0o600)
     (folder / "run" / ".lock").symlink_to(precious)
@@ -279,7 +279,7 @@ def test_doctor_follows_no_link_to_somebody_else_s_file(folder):
 
 
 @pytest.mark.parametrize("transport", TALKING)
-def test_doctor_removes_the_names_of_the_dead(folder, start, transport):
+def test_doctor_removes_names_of_dead_processes(folder, start, transport):
     offer = Offer(folder, start, transport, OWNER)
     offer.process.kill()
     offer.process.wait(PATIENCE)
@@ -288,7 +288,7 @@ def test_doctor_removes_the_names_of_the_dead(folder, start, transport):
     assert "dead processes" not in doctor(folder, OWNER).stdout
 
 
-def test_doctor_tells_of_two_users_who_look_in_different_directories(folder, start):
+def test_doctor_reports_two_users_with_different_directories(folder, start):
     other = Path(f"/tmp/linkspan-{FELLOW}")
     other.mkdir(mode=0o700)
     try:

@@ -65,7 +65,7 @@ def ask(child: subprocess.Popen[str], line: str) -> str:
 
 
 @answering
-def test_a_stepped_clock(transport: str, start, library: Path, tmp_path: Path) -> None:
+def test_stepped_clock_does_not_disturb_calls(transport: str, start, library: Path, tmp_path: Path) -> None:
     """Forth and back by a day, at the server, at the client, and at both: nothing ends sooner or later than it is to."""
     name = endpoint(transport, "clock")
     for side in ("server", "client", "both"):
@@ -95,7 +95,7 @@ def test_a_stepped_clock(transport: str, start, library: Path, tmp_path: Path) -
 
 
 @publishing
-def test_a_stepped_clock_of_a_publisher(transport: str, start, library: Path, tmp_path: Path, monkeypatch) -> None:
+def test_stepped_clock_does_not_disturb_a_publisher(transport: str, start, library: Path, tmp_path: Path, monkeypatch) -> None:
     stepped = tmp_path / "days"
     name = endpoint(transport, "clock")
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path))
@@ -123,7 +123,7 @@ def test_a_stepped_clock_of_a_publisher(transport: str, start, library: Path, tm
 
 @needed("--time")
 @answering
-def test_programs_whose_clocks_started_apart(transport: str, start) -> None:
+def test_programs_with_different_clocks_exchange_messages(transport: str, start) -> None:
     """In time namespaces a year apart: no instant of one program means anything to the other."""
     name = endpoint(transport, "clock")
     if why_not("--time"):
@@ -138,7 +138,7 @@ def test_programs_whose_clocks_started_apart(transport: str, start) -> None:
 
 
 @answering
-def test_no_wait_is_on_the_wall_clock(transport: str, start, tmp_path: Path) -> None:
+def test_no_wait_uses_the_wall_clock(transport: str, start, tmp_path: Path) -> None:
     """What the kernel is asked to wait for is a time from now, or an instant of a clock that nobody sets."""
     name = endpoint(transport, "clock")
     server = start(ECHO, name)

@@ -74,7 +74,7 @@ def run(container, *words):
     return said(container(*words))
 
 
-def test_the_containers_do_not_see_each_other_s_processes(container, folder):
+def test_containers_do_not_see_each_other_s_processes(container, folder):
     """Otherwise the rest shows nothing."""
     server = container("recv", "unix:of/one", "--count", "1", "--json")
     run(container, "send", "unix:of/one", "1")
@@ -116,7 +116,7 @@ def test_values_are_published_between_containers(container, transport):
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix", "fifo", "spool", "dgram"])
-def test_a_name_is_held_across_containers_and_free_once_its_holder_is_dead(container, transport):
+def test_name_is_held_across_containers_and_free_once_its_holder_is_dead(container, transport):
     name = f"{transport}:box/held"
     forever = ("recv", name, "--count", "0", "--timeout", "forever")
     first = container(*forever)
@@ -134,7 +134,7 @@ def test_a_name_is_held_across_containers_and_free_once_its_holder_is_dead(conta
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_a_killed_publisher_in_another_container_is_noticed(container, transport):
+def test_subscriber_notices_a_killed_publisher_in_another_container(container, transport):
     name = f"{transport}:box/killed"
     first = container("pub", name, "1")
     reader = container("sub", name, "--count", "2", "--json")
@@ -144,7 +144,7 @@ def test_a_killed_publisher_in_another_container_is_noticed(container, transport
     assert said(reader) == "2"
 
 
-def test_a_listing_names_holders_in_other_containers_by_user(container):
+def test_listing_names_holders_in_other_containers_by_user(container):
     name = "unix:box/listed"
     publisher = container("pub", name, "1")
     assert json.loads(run(container, "sub", name, "--count", "1", "--json")) == 1

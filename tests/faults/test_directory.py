@@ -32,7 +32,7 @@ with linkspan.serve(sys.argv[1]) as server:
 
 @mounting
 @in_the_directory
-def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
+def test_read_only_directory(transport: str, start, runtime: Path) -> None:
     """Whoever wants to make a name is told which directory it is, and that it cannot be written to."""
     child = start(
         """
@@ -61,7 +61,7 @@ def test_a_read_only_directory(transport: str, start, runtime: Path) -> None:
 
 @mounting
 @answering
-def test_a_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
+def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
     """Programs that have met go on where their transport needs no more files, and are told otherwise; and again after.
 
     The kernel refuses to make a file system read-only under those who hold a lock there; a directory can be made immutable.
@@ -99,7 +99,7 @@ def test_a_directory_that_takes_no_more_names(transport: str, start, runtime: Pa
 
 
 @answering
-def test_a_directory_deleted_under_a_running_server(transport: str, start, runtime: Path) -> None:
+def test_directory_deleted_under_a_running_server(transport: str, start, runtime: Path) -> None:
     """Who wants to connect is told that nobody is there; those who are connected go on or are told; the next object of each
     program works, in the directory that it makes anew."""
     name = endpoint(transport, "deleted")
@@ -129,7 +129,7 @@ def test_a_directory_deleted_under_a_running_server(transport: str, start, runti
 
 
 @pytest.mark.parametrize("transport", PUBLISHING)
-def test_a_directory_deleted_under_a_running_publisher(transport: str, start, runtime: Path, monkeypatch) -> None:
+def test_directory_deleted_under_a_running_publisher(transport: str, start, runtime: Path, monkeypatch) -> None:
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(runtime))
     name = endpoint(transport, "deleted")
     with linkspan.publisher(name) as out:

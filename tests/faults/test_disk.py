@@ -26,7 +26,7 @@ def disk(tmp_path: Path) -> dict[str, object]:
     return {"within": ["-m"], "mounts": mount, "env": {"LINKSPAN_STATE_DIR": str(folder)}}
 
 
-def test_a_journal_on_a_full_disk(start, disk) -> None:
+def test_journal_on_a_full_disk(start, disk) -> None:
     child = start(
         """
         folder = os.environ["LINKSPAN_STATE_DIR"]
@@ -58,7 +58,7 @@ def test_a_journal_on_a_full_disk(start, disk) -> None:
     assert order == "well"
 
 
-def test_a_durable_spool_on_a_full_disk(start, disk) -> None:
+def test_durable_spool_on_a_full_disk(start, disk) -> None:
     child = start(
         """
         folder = os.environ["LINKSPAN_STATE_DIR"]
@@ -90,7 +90,7 @@ def test_a_durable_spool_on_a_full_disk(start, disk) -> None:
     assert order == "well"
 
 
-def test_a_file_on_a_full_disk(start, disk) -> None:
+def test_file_on_a_full_disk(start, disk) -> None:
     """Readers keep the last whole value."""
     child = start(
         """

@@ -150,7 +150,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("name", "endpoint"), PLACES)
 @pytest.mark.parametrize("put", PUTS, ids=lambda put: put.__name__.removeprefix("put_"))
-def test_what_a_member_put_in_the_place_of_a_name_is_told_and_not_followed(folder, name, endpoint, put):
+def test_object_of_another_user_at_a_name_is_reported_and_not_followed(folder, name, endpoint, put):
     path = folder.run / name
     with as_member():
         put(folder, path)
@@ -161,7 +161,7 @@ def test_what_a_member_put_in_the_place_of_a_name_is_told_and_not_followed(folde
 
 
 @pytest.mark.parametrize("name", [".lock", ".owner.x.fifo", ".token", "x.shm"])
-def test_a_device_in_the_place_of_a_name_is_not_opened(folder, name):
+def test_device_at_a_name_is_not_opened(folder, name):
     path = folder.run / name
     # /dev/zero: who reads it reads for ever.
     os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
@@ -174,7 +174,7 @@ def test_a_device_in_the_place_of_a_name_is_not_opened(folder, name):
 
 
 @pytest.mark.parametrize("name", [".lock", ".owner.x.fifo", ".token"])
-def test_a_file_under_a_write_lease_is_told_and_not_waited_for(folder, name):
+def test_file_under_a_write_lease_is_reported_and_not_waited_for(folder, name):
     path = folder.run / name
     with as_member():
         holder = os.open(path, os.O_RDWR | os.O_CREAT, 0o660)
@@ -208,7 +208,7 @@ def living_holder(folder):
 
 
 @pytest.mark.parametrize("put", [*PUTS, put_leased_file], ids=lambda put: put.__name__.removeprefix("put_"))
-def test_the_record_of_a_living_holder_is_read_with_a_bound(folder, put):
+def test_owner_record_is_read_up_to_a_limit(folder, put):
     with living_holder(folder) as record:
         with as_member():
             record.unlink()
@@ -227,7 +227,7 @@ def test_the_record_of_a_living_holder_is_read_with_a_bound(folder, put):
                 os.close(leased)
 
 
-def test_a_record_that_lies_is_its_writer_s_word(folder):
+def test_false_owner_record_is_attributed_to_its_writer(folder):
     with living_holder(folder) as record:
         with as_member():
             record.unlink()
@@ -238,7 +238,7 @@ def test_a_record_that_lies_is_its_writer_s_word(folder):
 
 
 @pytest.mark.parametrize("what", ["pipe", "device", "file", "link", "link on the way"])
-def test_a_runtime_directory_that_is_none_is_told(folder, what):
+def test_invalid_runtime_directory_is_refused(folder, what):
     place = folder.run / "place"
     directory = place
     with as_member():
@@ -262,13 +262,13 @@ def test_a_runtime_directory_that_is_none_is_told(folder, what):
         assert folder.look() == folder.before, name
 
 
-def test_a_link_of_our_own_leads_to_the_runtime_directory(folder):
+def test_own_link_to_the_runtime_directory_is_followed(folder):
     place = folder.path / "here"
     place.symlink_to(folder.run)
     assert folder.command("ls", directory=place).returncode == 0
 
 
-def test_a_directory_in_tmp_that_somebody_else_has_made_is_refused():
+def test_directory_in_tmp_of_another_user_is_refused():
     uid = 4243
     place = Path(f"/tmp/linkspan-{uid}")
     if Path("/run/linkspan").exists() or Path(f"/run/user/{uid}").exists():
@@ -301,7 +301,7 @@ def test_a_directory_in_tmp_that_somebody_else_has_made_is_refused():
 
 
 @pytest.mark.parametrize("what", ["secret", "inner"])
-def test_the_lock_file_s_mode_is_not_given_to_another_file(folder, what):
+def test_mode_of_the_lock_file_is_not_set_on_another_file(folder, what):
     # A file of root's that the member has given the lock file's name.
     (folder.run / "notes").write_text("of root's")
     (folder.run / "notes").chmod(0o600)
@@ -312,7 +312,7 @@ def test_the_lock_file_s_mode_is_not_given_to_another_file(folder, what):
 
 
 @pytest.mark.parametrize("put", [put_pipe, put_directory, put_long_file], ids=lambda put: put.__name__.removeprefix("put_"))
-def test_keys_are_read_without_waiting_and_with_a_bound(folder, put):
+def test_keys_are_read_without_waiting_and_up_to_a_limit(folder, put):
     keys = folder.path / "keys"
     keys.mkdir(mode=0o700)
     put(folder, keys / "own.key")

@@ -67,7 +67,7 @@ def ask(process: subprocess.Popen, number: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "loaned"), [("address space", "loaned"), ("address space", "not loaned"), ("control group", "loaned")]
 )
-def test_sender_without_memory_for_slots_sends_or_says_so(kind: str, loaned: str, start, group) -> None:
+def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: str, loaned: str, start, group) -> None:
     """The other side views arrays of 8 MiB for ever; there is room for two more."""
     name = f"shm:test/short-{os.getpid()}"
     with linkspan.listen(name) as listener:
@@ -103,7 +103,7 @@ def test_sender_without_memory_for_slots_sends_or_says_so(kind: str, loaned: str
         assert sender.wait(SOON) == 0
 
 
-def test_receiver_without_memory_for_a_view_is_told_and_goes_on(start) -> None:
+def test_receiver_without_memory_for_a_view_gets_an_error_and_continues(start) -> None:
     name = f"shm:test/narrow-{os.getpid()}"
     receiver = start(
         """
@@ -158,7 +158,7 @@ def files() -> list[str]:
 
 
 @needed("--mount")
-def test_small_dev_shm_holds_no_loans_back(start) -> None:
+def test_small_dev_shm_does_not_limit_loans(start) -> None:
     """Slots are memory files, which lie in no directory."""
     child = start(
         """
@@ -178,7 +178,7 @@ def test_small_dev_shm_holds_no_loans_back(start) -> None:
     assert child.stdout.readline() == "30000000 1\n"
 
 
-def test_loan_over_a_fork_is_the_parents(start) -> None:
+def test_loan_belongs_to_the_parent_after_a_fork(start) -> None:
     child = start(
         """
         import numpy, os, gc
@@ -213,7 +213,7 @@ def test_loan_over_a_fork_is_the_parents(start) -> None:
     assert child.stdout.readline() == "2\n"
 
 
-def test_loan_that_is_out_while_the_peer_is_killed_goes_to_the_next_one(start) -> None:
+def test_loan_outlives_a_killed_peer_and_goes_to_the_next(start) -> None:
     name = f"shm:test/next-{os.getpid()}"
     receive = """
     listener = linkspan.listen(sys.argv[1])

@@ -23,7 +23,7 @@ def hold(start, which: str, count: int) -> subprocess.Popen[str]:
     return holder
 
 
-def test_names_of_the_dead_are_swept_with_few_looks_at_the_directory(start, runtime: Path, tmp_path: Path) -> None:
+def test_names_of_dead_processes_are_removed_with_few_directory_reads(start, runtime: Path, tmp_path: Path) -> None:
     dead = hold(start, "dead", NAMES)
     dead.send_signal(signal.SIGKILL)
     dead.wait()
@@ -43,7 +43,7 @@ def test_names_of_the_dead_are_swept_with_few_looks_at_the_directory(start, runt
     assert looks < NAMES // 5, f"{looks} looks at directories for {NAMES + 20} names"
 
 
-def test_living_names_are_listed_without_a_look_at_their_locks(start, runtime: Path, tmp_path: Path) -> None:
+def test_live_names_are_listed_without_testing_their_locks(start, runtime: Path, tmp_path: Path) -> None:
     hold(start, "living", NAMES)
     trace = tmp_path / "trace"
     # fmt: off

@@ -12,7 +12,7 @@ PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/lin
 pytestmark = needed("--mount", "--net")
 
 
-def test_controller_whose_port_is_taken_serves_local_programs_and_says_how_to_mean_it(start) -> None:
+def test_controller_whose_port_is_in_use_serves_local_programs_and_names_the_remedy(start) -> None:
     child = start(
         """
         import signal, socket, subprocess

@@ -24,7 +24,7 @@ def line(child: subprocess.Popen[str]) -> str:
 
 
 @TRANSPORTS
-def test_a_stopped_server_keeps_nobody_for_ever(transport: str, start) -> None:
+def test_calls_to_a_stopped_server_end_at_their_deadline(transport: str, start) -> None:
     endpoint = f"{transport}:fault/stopped"
     server = start(ECHO, endpoint)
     assert line(server) == "ready"
@@ -42,7 +42,7 @@ def test_a_stopped_server_keeps_nobody_for_ever(transport: str, start) -> None:
 
 
 @TRANSPORTS
-def test_a_stopped_subscriber_stops_nobody(transport: str, start) -> None:
+def test_stopped_subscriber_does_not_block_others(transport: str, start) -> None:
     endpoint = f"{transport}:fault/slow"
     with linkspan.publisher(endpoint) as out, linkspan.subscribe(endpoint, timeout=SOON) as quick:
         out.send({"i": 0})
@@ -75,7 +75,7 @@ def test_a_stopped_subscriber_stops_nobody(transport: str, start) -> None:
 
 
 @TRANSPORTS
-def test_a_forked_child_holds_nothing_of_its_parents(transport: str, start) -> None:
+def test_forked_child_holds_no_resource_of_its_parent(transport: str, start) -> None:
     endpoint = f"{transport}:fault/fork"
     parent = start(
         """

@@ -80,7 +80,7 @@ def subscribed(start, publisher: linkspan.Publisher) -> subprocess.Popen:
     return process
 
 
-def test_views_of_a_subscriber_that_is_stopped_stay_and_the_publisher_goes_on(start, publisher) -> None:
+def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(start, publisher) -> None:
     subscriber = subscribed(start, publisher)
     for number in range(4):
         publish(publisher, number)
@@ -101,7 +101,7 @@ def test_views_of_a_subscriber_that_is_stopped_stay_and_the_publisher_goes_on(st
     assert publisher.subscribers == 0
 
 
-def test_subscriber_that_is_killed_gives_its_slots_back(start, publisher) -> None:
+def test_slots_of_a_killed_subscriber_are_freed(start, publisher) -> None:
     """Two of them view all eight arrays of 1 MiB that there are slots for."""
     one, two = subscribed(start, publisher), subscribed(start, publisher)
     for number in range(8):
@@ -125,7 +125,7 @@ def test_subscriber_that_is_killed_gives_its_slots_back(start, publisher) -> Non
     assert ask(two, "look") == "4 5 6 7"
 
 
-def test_publisher_that_is_killed_leaves_views_and_what_was_not_read(start) -> None:
+def test_killed_publisher_leaves_views_and_unread_messages(start) -> None:
     name = f"shm:test/killed-{os.getpid()}"
     publisher = start(
         """
@@ -160,7 +160,7 @@ def test_publisher_that_is_killed_leaves_views_and_what_was_not_read(start) -> N
             assert (wave == number).all()
 
 
-def test_views_and_loans_over_a_fork_are_the_parents(start) -> None:
+def test_views_and_loans_belong_to_the_parent_after_a_fork(start) -> None:
     child = start(
         """
         import gc, numpy, os
@@ -229,7 +229,7 @@ def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the
         assert poor.stdout.readline() == "0 4\n"
 
 
-def test_subscriber_without_memory_for_a_view_is_told_and_goes_on(start, publisher) -> None:
+def test_subscriber_without_memory_for_a_view_gets_an_error_and_continues(start, publisher) -> None:
     subscriber = start(
         """
         import numpy
@@ -260,7 +260,7 @@ def test_subscriber_without_memory_for_a_view_is_told_and_goes_on(start, publish
 
 
 @needed("--mount")
-def test_small_dev_shm_holds_no_published_loans_back(start) -> None:
+def test_small_dev_shm_does_not_limit_published_loans(start) -> None:
     child = start(
         """
         publisher = linkspan.Publisher(sys.argv[1])
@@ -330,7 +330,7 @@ def group():
 
 
 @pytest.mark.parametrize("kind", ["address space", "control group"])
-def test_publisher_without_memory_for_slots_says_so_and_goes_on_through_the_ring(kind: str, group, start) -> None:
+def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: str, group, start) -> None:
     """The subscriber views arrays of 8 MiB; there is room for two. What was published arrives, in order and whole; what was not is told."""
     name = f"shm:test/short-{os.getpid()}"
     publisher = start(PUBLISHER, name, str(8 * MIB))

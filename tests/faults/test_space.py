@@ -30,7 +30,7 @@ def small(folder: Path) -> str:
 
 @mounting
 @pytest.mark.parametrize("transport", ALL)
-def test_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
+def test_full_runtime_directory(transport: str, start, runtime: Path) -> None:
     """A listener is told; it is there as soon as there is space."""
     child = start(
         """
@@ -88,7 +88,7 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
 
 @mounting
 @answering
-def test_a_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
+def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
     """Those who are connected go on, or are told, and go on later; nothing is lost, nobody is let go of."""
     child = start(
         """
@@ -131,7 +131,7 @@ def test_a_call_while_the_runtime_directory_is_full(transport: str, start, runti
 @mounting
 @pytest.mark.parametrize("size", ["4m", "missing"])
 @answering
-def test_a_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Path) -> None:
+def test_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Path) -> None:
     """Nothing of ours is in /dev/shm, so nobody notices."""
     devices = tmp_path / "dev"
     devices.mkdir()
@@ -224,7 +224,7 @@ def test_few_descriptors(transport: str, start) -> None:
 
 
 @answering
-def test_a_client_with_few_descriptors(transport: str, start) -> None:
+def test_client_with_few_descriptors(transport: str, start) -> None:
     """It is told, and works when it has closed some."""
     server = start(
         """

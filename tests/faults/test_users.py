@@ -66,7 +66,7 @@ def publish(folder):
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_members_of_a_group_meet_in_its_directory(folder, publish, transport):
+def test_members_of_a_group_connect_in_its_directory(folder, publish, transport):
     shared = folder / "run"
     shared.mkdir()
     os.chown(shared, 0, WWW_DATA)
@@ -90,7 +90,7 @@ def test_members_of_a_group_meet_in_its_directory(folder, publish, transport):
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_a_user_s_own_directory_is_closed_to_others_who_are_told_so(folder, publish, transport):
+def test_private_directory_refuses_other_users_with_the_reason(folder, publish, transport):
     (folder / "run").mkdir(mode=0o755)
     publish(0, f"{transport}:mine", "1")
     refused = run(folder, NOBODY, "latest", f"{transport}:mine")
@@ -103,7 +103,7 @@ def test_a_user_s_own_directory_is_closed_to_others_who_are_told_so(folder, publ
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_a_listener_s_own_list_of_users_is_kept(folder, publish, transport):
+def test_listener_admits_its_list_of_users_alone(folder, publish, transport):
     shared = folder / "run"
     shared.mkdir()
     shared.chmod(0o777)
@@ -115,7 +115,7 @@ def test_a_listener_s_own_list_of_users_is_kept(folder, publish, transport):
     assert f"uid {NOBODY}" in refused.stderr and "is not on the listener's list" in refused.stderr
 
 
-def test_what_one_user_left_is_left_by_all_others_who_say_so(folder, publish):
+def test_files_of_another_user_are_kept_and_reported(folder, publish):
     shared = folder / "run"
     shared.mkdir()
     os.chown(shared, 0, WWW_DATA)
@@ -148,7 +148,7 @@ def at_port(port):
     return f"tcp://127.{65 + (number >> 16)}.{number >> 8 & 255}.{number & 255}:{port}"
 
 
-def test_tcp_is_closed_to_users_who_do_not_have_the_token(folder, publish):
+def test_tcp_refuses_users_without_the_token(folder, publish):
     (folder / "run").mkdir(mode=0o755)
     name = at_port(20101)
     publish(0, name, "1")

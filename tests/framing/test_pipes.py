@@ -18,14 +18,14 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-def test_a_shell_says_what_it_wants_with_echo(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_shell_sends_a_request_with_echo(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
     said(strangers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
     # Half a line that its writer left is made whole by the next one; what is no JSON is objected to in the answer pipe.
     assert server.wait_for(2) == [{"op": "x"}, 7]
 
 
-def test_a_shell_asks_and_reads_its_answer(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_shell_calls_and_reads_the_reply(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
     serve(f"fifo:{pipe}")
     asks = """
     for i in 1 2 3; do
@@ -39,7 +39,7 @@ def test_a_shell_asks_and_reads_its_answer(pipe: Path, strangers: Strangers, ser
     ]
 
 
-def test_a_reader_of_the_answers_sees_every_one(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_reader_of_the_replies_receives_every_one(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
     serve(f"fifo:{pipe}")
     reader = strangers.bash('head -n 200 "$1.reply"', str(pipe))
     with pipe.open("w", buffering=1) as asked:
@@ -68,7 +68,7 @@ def test_lines_of_many_writers_never_mix(pipe: Path, strangers: Strangers, serve
         assert [i for who, i, _ in told if who == me] == list(range(300)), "each writer's lines stay in order"
 
 
-def test_answers_that_nobody_reads_hold_up_nobody(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
     line = '{"jsonrpc":"2.0","method":"echo","params":["' + "x" * 1000 + '"],"id":1}\n'
     with pipe.open("w", buffering=1) as asked:
@@ -89,7 +89,7 @@ def test_answers_that_nobody_reads_hold_up_nobody(pipe: Path, strangers: Strange
     assert kept == "all\n"
 
 
-def test_an_answer_longer_than_a_line_may_be_is_the_server_s_to_mend(pipe: Path, strangers: Strangers) -> None:
+def test_reply_longer_than_the_line_limit_is_an_error_of_the_server(pipe: Path, strangers: Strangers) -> None:
     with linkspan.serve(f"fifo:{pipe}", framing="lines") as server:
         asker = strangers.bash("""
             echo '{"jsonrpc":"2.0","method":"x","id":1}' > "$1"
@@ -102,7 +102,7 @@ def test_an_answer_longer_than_a_line_may_be_is_the_server_s_to_mend(pipe: Path,
         assert len(said(asker)) == 4096
 
 
-def test_a_stranger_that_reads_a_pipe_is_sent_to_and_called(pipe: Path, strangers: Strangers) -> None:
+def test_plain_reader_of_a_pipe_receives_messages_and_calls(pipe: Path, strangers: Strangers) -> None:
     os.mkfifo(pipe)
     os.mkfifo(f"{pipe}.reply")
     server = strangers.python("""
@@ -122,7 +122,7 @@ def test_a_stranger_that_reads_a_pipe_is_sent_to_and_called(pipe: Path, stranger
     assert said(server).splitlines() == ["{'op': 'x'}", "echo", "echo", "echo"]
 
 
-def test_a_pipe_that_only_takes_is_written_to(pipe: Path, strangers: Strangers) -> None:
+def test_write_only_pipe_receives_messages(pipe: Path, strangers: Strangers) -> None:
     os.mkfifo(pipe)
     reader = strangers.bash('cat "$1"', str(pipe))
     with linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=SOON) as channel:
@@ -131,7 +131,7 @@ def test_a_pipe_that_only_takes_is_written_to(pipe: Path, strangers: Strangers) 
     assert [json.loads(line)["number"] for line in said(reader).splitlines()] == list(range(100))
 
 
-def test_a_name_that_nobody_reads_and_one_that_is_read_already(pipe: Path) -> None:
+def test_pipe_without_reader_and_pipe_with_another_reader_are_refused(pipe: Path) -> None:
     with pytest.raises(linkspan.NotFound):
         linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=0)
     with linkspan.serve(f"fifo:{pipe}", framing="lines"):
@@ -165,7 +165,7 @@ def test_raw_bytes_through_a_pipe(pipe: Path, strangers: Strangers) -> None:
     listening.close()
 
 
-def test_the_descriptor_of_a_pipe_s_reader_tells_of_lines(pipe: Path) -> None:
+def test_descriptor_of_a_pipe_reader_is_readable_when_a_line_arrives(pipe: Path) -> None:
     import select
 
     channel = linkspan.open(f"fifo:{pipe}", framing="lines", timeout=SOON)

@@ -43,7 +43,7 @@ print(len(json.loads(ask('[{"jsonrpc": "2.0", "method": "sum", "params": [1], "i
 """
 
 
-def test_a_client_with_a_socket_and_json_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_client_with_a_socket_and_json_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     lines = said(strangers.python(CLIENT, where(server.endpoint))).splitlines()
     assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
@@ -97,7 +97,7 @@ for line in f:
 """
 
 
-def test_a_server_with_a_socket_and_json_is_called(endpoint: str, strangers: Strangers) -> None:
+def test_server_with_a_socket_and_json_is_called(endpoint: str, strangers: Strangers) -> None:
     server = strangers.python(SERVER, where(endpoint))
     assert server.stdout is not None and server.stdout.readline() == "listening\n"
     with linkspan.connect(endpoint, framing="lines", timeout=SOON) as channel:
@@ -145,7 +145,7 @@ def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, s
     assert len(said(echo).splitlines()) >= len(values)
 
 
-def test_a_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve("tcp://127.0.0.1:0")
     host, port = server.endpoint.removeprefix("tcp://").split(":")
     asks = """
@@ -157,7 +157,7 @@ def test_a_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Serv
     assert said(strangers.bash(asks, host, port)) == '{"jsonrpc":"2.0","result":42,"id":1}\n'
 
 
-def test_a_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     client = """
     $where = $argv[1];
@@ -168,7 +168,7 @@ def test_a_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Cal
     assert said(strangers.php(client, where(server.endpoint))) == '["é",7,7.5]'
 
 
-def test_raw_bytes_come_as_they_are(endpoint: str, strangers: Strangers) -> None:
+def test_raw_bytes_arrive_unchanged(endpoint: str, strangers: Strangers) -> None:
     listener = linkspan.listen(endpoint, framing="raw", timeout=SOON)
     stranger = strangers.python(
         """
@@ -194,7 +194,7 @@ def test_raw_bytes_come_as_they_are(endpoint: str, strangers: Strangers) -> None
     assert said(stranger) == "100001\n"
 
 
-def test_what_plain_framing_cannot_do_is_said_before_anything_is_made(endpoint: str, tmp_path: Path) -> None:
+def test_unsupported_use_of_plain_framing_is_refused_before_anything_is_created(endpoint: str, tmp_path: Path) -> None:
     for options in ({"delivery": "at_least_once"}, {"encoding": "cbor"}, {"durable": True}):
         with pytest.raises(linkspan.Unsupported) as caught:
             linkspan.serve(endpoint, framing="lines", **options)
@@ -206,7 +206,7 @@ def test_what_plain_framing_cannot_do_is_said_before_anything_is_made(endpoint: 
     assert not (tmp_path / "plain.sock").exists()
 
 
-def test_a_connection_that_is_cut_in_the_middle_of_a_batch_harms_nobody_else(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_connection_cut_within_a_batch_does_not_harm_others(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     cut = """
     import struct
@@ -222,7 +222,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_batch_harms_nobody_else(end
     assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
 
 
-def test_a_server_that_comes_back_is_found_again(endpoint: str, strangers: Strangers) -> None:
+def test_client_reconnects_to_a_restarted_server(endpoint: str, strangers: Strangers) -> None:
     once = """
     if not where.startswith("tcp:") and os.path.exists(where):
         os.unlink(where)
@@ -271,7 +271,7 @@ def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, strangers:
         assert said(stranger) == "[1, 0]\n"
 
 
-def test_what_was_sent_arrives_though_the_sender_read_nothing(endpoint: str, strangers: Strangers) -> None:
+def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, strangers: Strangers) -> None:
     server = strangers.python(
         """
         s = listen(where)
@@ -298,7 +298,7 @@ def test_what_was_sent_arrives_though_the_sender_read_nothing(endpoint: str, str
     assert said(server) == "1000003\n"
 
 
-def test_a_shell_hears_what_is_published(strangers: Strangers) -> None:
+def test_shell_receives_published_lines(strangers: Strangers) -> None:
     with linkspan.publisher("tcp://127.0.0.1:0", framing="lines") as readings:
         readings.send({"celsius": 21.5})
         host, port = readings.endpoint.removeprefix("tcp://").split(":")
@@ -316,7 +316,7 @@ def test_a_shell_hears_what_is_published(strangers: Strangers) -> None:
         assert said(listener) == '{"celsius":21.6}\n{"celsius":21.7}\n'
 
 
-def test_a_line_that_was_cut_off_is_no_line(strangers: Strangers) -> None:
+def test_line_without_its_end_is_discarded(strangers: Strangers) -> None:
     cut = """
         import struct
         s = connect(where)
@@ -342,7 +342,7 @@ def test_a_line_that_was_cut_off_is_no_line(strangers: Strangers) -> None:
                 channel.recv()
 
 
-def test_raw_bytes_of_many_come_to_one_server(strangers: Strangers, tmp_path: Path) -> None:
+def test_one_server_receives_raw_bytes_of_many_clients(strangers: Strangers, tmp_path: Path) -> None:
     path = str(tmp_path / "raw.sock")
     with linkspan.serve(f"unix:{path}", framing="raw") as server:
         for word in ("one", "two"):

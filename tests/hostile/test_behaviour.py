@@ -100,7 +100,7 @@ def test_peer_forks_and_dies(scene: Scenes, transport: str, pattern: str) -> Non
 
 
 @pytest.mark.parametrize("transport", MANY)
-def test_client_asks_and_takes_no_answer(scene: Scenes, transport: str) -> None:
+def test_client_calls_and_reads_no_reply(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "request")
     with honest.judged(HELD):
         link = client(honest)
@@ -120,7 +120,7 @@ def test_client_asks_and_takes_no_answer(scene: Scenes, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", MANY)
-def test_subscriber_takes_nothing(scene: Scenes, transport: str) -> None:
+def test_subscriber_reads_nothing(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "publish")
     with honest.judged(HELD):
         links = [client(honest) for _ in range(5)]
@@ -167,7 +167,7 @@ def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["request", "channel", "publish"])
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_client_says_half_a_frame_and_stays(scene: Scenes, transport: str, pattern: str) -> None:
+def test_client_sends_half_a_frame_and_stays_connected(scene: Scenes, transport: str, pattern: str) -> None:
     """Frames that end at every byte of their header, and bodies that come by the byte, or never."""
     honest = scene(transport, pattern)
     with honest.judged():
@@ -205,7 +205,7 @@ def test_client_closes_in_the_middle_of_a_frame(scene: Scenes, transport: str) -
 
 
 @pytest.mark.parametrize("transport", MANY)
-def test_client_comes_again_and_again_under_one_name(scene: Scenes, transport: str) -> None:
+def test_client_reconnects_repeatedly_under_one_name(scene: Scenes, transport: str) -> None:
     """The same client_id, each time another incarnation; and two at a time."""
     honest = scene(transport, "request")
     with honest.judged():
@@ -225,7 +225,7 @@ def test_client_comes_again_and_again_under_one_name(scene: Scenes, transport: s
 
 
 @pytest.mark.parametrize("transport", MANY)
-def test_clients_of_many_names_come_and_go(scene: Scenes, transport: str) -> None:
+def test_clients_of_many_names_connect_and_disconnect(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "request")
     with honest.judged():
         for n in range(300):
@@ -239,7 +239,7 @@ def test_clients_of_many_names_come_and_go(scene: Scenes, transport: str) -> Non
 
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 @pytest.mark.parametrize("transport", MANY)
-def test_many_connect_and_say_nothing(scene: Scenes, transport: str, pattern: str) -> None:
+def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: str) -> None:
     """Connections without a word, more than anybody needs: honest ones are let in beside them."""
     honest = scene(transport, pattern)
     with honest.judged():
@@ -286,7 +286,7 @@ def test_client_acknowledges_nothing(scene: Scenes, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", MANY)
-def test_client_takes_leave_and_goes_on(scene: Scenes, transport: str) -> None:
+def test_client_sends_after_its_goodbye(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "channel")
     with honest.judged():
         link = client(honest)
@@ -300,7 +300,7 @@ def test_client_takes_leave_and_goes_on(scene: Scenes, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_server_never_answers_nor_reads(scene: Scenes, transport: str) -> None:
+def test_server_never_replies_nor_reads(scene: Scenes, transport: str) -> None:
     """An honest client of a server that lets it in and stops there: its calls end at their deadlines."""
     honest = scene(transport, "request")
     name = f"{transport}:hostile/mute"
@@ -320,7 +320,7 @@ def test_server_never_answers_nor_reads(scene: Scenes, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_server_hangs_up_on_whoever_comes(scene: Scenes, transport: str) -> None:
+def test_server_closes_every_connection(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "request")
     name = f"{transport}:hostile/moody"
     with honest.judged():

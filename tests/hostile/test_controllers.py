@@ -91,7 +91,7 @@ def service(honest: Controlled, **said: Any) -> Link:
 
 
 @pytest.mark.parametrize("key", sorted(introduction("x")))
-def test_service_introduces_itself_in_every_wrong_form(honest: Controlled, key: str) -> None:
+def test_service_sends_malformed_introductions(honest: Controlled, key: str) -> None:
     links = [service(honest, **{key: value}) for value in BAD]
     honest.work()
     for link in links:
@@ -124,7 +124,7 @@ def test_service_answers_commands_of_others(honest: Controlled) -> None:
     hang_up(link)
 
 
-def test_service_reports_and_logs_without_end(honest: Controlled) -> None:
+def test_service_floods_with_reports_and_logs(honest: Controlled) -> None:
     link = service(honest)
     report = {"what": "report", "state": "RUNNING", "since": {"$time": "2026-01-01T00:00:00Z"}, "steps": 1, "reason": "x" * 1000}
     line = {"at": {"$time": "2026-01-01T00:00:00Z"}, "level": "info", "text": "\x1b[2J" + "x" * 1000}
@@ -148,7 +148,7 @@ def test_service_never_answers_its_commands(honest: Controlled) -> None:
     hang_up(client)
 
 
-def test_many_services_introduce_themselves(honest: Controlled) -> None:
+def test_many_services_register(honest: Controlled) -> None:
     links = []
     for n in range(200):
         with ignoring_its_end():
@@ -158,7 +158,7 @@ def test_many_services_introduce_themselves(honest: Controlled) -> None:
         hang_up(link)
 
 
-def test_client_asks_in_every_wrong_form(honest: Controlled) -> None:
+def test_client_sends_malformed_requests(honest: Controlled) -> None:
     client = honest.meet("controller")
     good = {"service": "lab/honest", "id": "a", "command": "GET_DATA", "within": 1.0, "wait": "done", "lines": 10, "after": ""}
     for what in ("services", "status", "command", "answer", "log", "forget", "stats", "watch", "what?"):
@@ -174,7 +174,7 @@ def test_client_asks_in_every_wrong_form(honest: Controlled) -> None:
     hang_up(client)
 
 
-def test_client_uses_ids_of_others_again(honest: Controlled) -> None:
+def test_client_reuses_ids_of_others(honest: Controlled) -> None:
     """One id for many commands, services and clients: the honest client's commands have their own answers."""
     clients = [honest.meet("controller") for _ in range(3)]
     for n in range(60):
@@ -204,7 +204,7 @@ def test_client_watches_everything_and_reads_nothing(honest: Controlled) -> None
 
 
 @pytest.mark.parametrize("pattern", ["service", "controller"])
-def test_peer_says_what_cannot_be(honest: Controlled, pattern: str) -> None:
+def test_peer_sends_invalid_messages(honest: Controlled, pattern: str) -> None:
     for n, (_, said) in enumerate(frames.misplaced(1)):
         link = honest.meet(pattern)
         put_bytes(link, b"".join(frame.to_bytes() for frame in said))
@@ -219,7 +219,7 @@ def test_peer_says_what_cannot_be(honest: Controlled, pattern: str) -> None:
         hang_up(link)
 
 
-def test_peer_scrambles_what_it_says(honest: Controlled, chance: Random) -> None:
+def test_peer_sends_mutated_messages(honest: Controlled, chance: Random) -> None:
     for n in range(100 * EFFORT):
         link = honest.meet(chance.choice(["service", "controller"]))
         if chance.randrange(2):
@@ -230,7 +230,7 @@ def test_peer_scrambles_what_it_says(honest: Controlled, chance: Random) -> None
             honest.work(1)
 
 
-def test_many_connect_and_say_nothing(honest: Controlled) -> None:
+def test_many_connections_send_nothing(honest: Controlled) -> None:
     links = []
     for n in range(300):
         with ignoring_its_end():

@@ -230,14 +230,14 @@ def try_all(honest: Scene, pattern: str, transport: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["request", "channel", "publish"])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_caller_hands_over_descriptors_of_every_kind(scene: Scenes, transport: str, pattern: str) -> None:
+def test_client_passes_descriptors_of_every_kind(scene: Scenes, transport: str, pattern: str) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
         try_all(honest, pattern, transport)
 
 
 @pytest.mark.parametrize("pattern", ["request", "publish"])
-def test_listener_hands_over_descriptors_of_every_kind(scene: Scenes, pattern: str) -> None:
+def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) -> None:
     honest = scene("shm", pattern)
     name = "shm:hostile/listener"
     magic = b"LINKPUB1" if pattern == "publish" else b"LINKSHM1"
@@ -268,7 +268,7 @@ def test_listener_hands_over_descriptors_of_every_kind(scene: Scenes, pattern: s
         honest.work()
 
 
-def test_caller_shrinks_its_memory_once_it_is_let_in(scene: Scenes) -> None:
+def test_client_shrinks_its_memory_after_the_handshake(scene: Scenes) -> None:
     """Where it can still be shrunk it is not let in; where it was, its pages are there."""
     honest = scene("shm", "request")
     path = path_of(honest.directory, honest.endpoint)
@@ -292,7 +292,7 @@ def test_caller_shrinks_its_memory_once_it_is_let_in(scene: Scenes) -> None:
             close_all(given)
 
 
-def test_caller_gives_the_other_side_its_own_memory(scene: Scenes) -> None:
+def test_client_passes_the_peer_its_own_memory(scene: Scenes) -> None:
     """The file that the server has just handed out comes back to it as a newcomer's."""
     honest = scene("shm", "request")
     path = path_of(honest.directory, honest.endpoint)
@@ -310,7 +310,7 @@ def test_caller_gives_the_other_side_its_own_memory(scene: Scenes) -> None:
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_caller_sends_descriptors_with_everything_it_says(scene: Scenes, transport: str) -> None:
+def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: str) -> None:
     """Bits of a hello with descriptors each, and more of them once it has been let in."""
     honest = scene(transport, "request")
     path = path_of(honest.directory, honest.endpoint)
@@ -337,7 +337,7 @@ def test_caller_sends_descriptors_with_everything_it_says(scene: Scenes, transpo
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("pattern", ["request", "publish"])
-def test_listener_answers_while_a_descriptor_of_a_caller_lingers(scene: Scenes, transport: str, pattern: str) -> None:
+def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: Scenes, transport: str, pattern: str) -> None:
     """A close that waits holds up nobody: neither those who come nor those who are there."""
     honest = scene(transport, pattern)
     path = path_of(honest.directory, honest.endpoint)

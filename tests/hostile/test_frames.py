@@ -31,7 +31,7 @@ def put_frames(link: Link, said: list[Frame]) -> None:
 
 
 @pytest.mark.parametrize(("transport", "pattern"), BYTES)
-def test_client_turns_over_each_bit_of_a_header(scene: Scenes, chance: Random, transport: str, pattern: str) -> None:
+def test_client_flips_each_bit_of_a_header(scene: Scenes, chance: Random, transport: str, pattern: str) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
         cases = [*frames.bits(KIND[pattern], 1), *frames.fields(KIND[pattern], 1)]
@@ -46,7 +46,7 @@ def test_client_turns_over_each_bit_of_a_header(scene: Scenes, chance: Random, t
 
 
 @pytest.mark.parametrize(("transport", "pattern"), [*BYTES, ("shm", "request"), ("shm", "channel")])
-def test_client_says_what_cannot_be(scene: Scenes, transport: str, pattern: str) -> None:
+def test_client_sends_invalid_frames(scene: Scenes, transport: str, pattern: str) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
         for _, said in frames.misplaced(1):
@@ -58,7 +58,7 @@ def test_client_says_what_cannot_be(scene: Scenes, transport: str, pattern: str)
 
 
 @pytest.mark.parametrize(("transport", "pattern"), BYTES)
-def test_client_scrambles_what_it_says(scene: Scenes, chance: Random, transport: str, pattern: str) -> None:
+def test_client_sends_mutated_frames(scene: Scenes, chance: Random, transport: str, pattern: str) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
         for n in range(100 * EFFORT):
@@ -102,7 +102,7 @@ def part(honest: Scene, link: Link) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["request", "channel"])
-def test_server_turns_over_each_bit_of_a_header(
+def test_server_flips_each_bit_of_a_header(
     scene: Scenes, victim: Callable[[Scene], Link], chance: Random, pattern: str
 ) -> None:
     honest = scene("unix", pattern)
@@ -118,7 +118,7 @@ def test_server_turns_over_each_bit_of_a_header(
 
 @pytest.mark.parametrize("transport", ["unix", "shm", "tcp"])
 @pytest.mark.parametrize("pattern", ["request", "channel"])
-def test_server_says_what_cannot_be(
+def test_server_sends_invalid_frames(
     scene: Scenes, victim: Callable[[Scene], Link], transport: str, pattern: str
 ) -> None:
     honest = scene(transport, pattern)
@@ -133,7 +133,7 @@ def test_server_says_what_cannot_be(
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 @pytest.mark.parametrize("pattern", ["request", "channel"])
-def test_server_scrambles_what_it_says(
+def test_server_sends_mutated_frames(
     scene: Scenes, victim: Callable[[Scene], Link], chance: Random, transport: str, pattern: str
 ) -> None:
     honest = scene(transport, pattern)
@@ -148,7 +148,7 @@ def test_server_scrambles_what_it_says(
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_publisher_says_what_cannot_be(scene: Scenes, transport: str) -> None:
+def test_publisher_sends_invalid_frames(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "publish")
     with honest.judged():
         for _, said in frames.misplaced(1):

@@ -87,7 +87,7 @@ def say(scene: Scene, frame: Frame) -> None:
 
 @pytest.mark.parametrize("pattern", ["request", "channel", "publish"])
 @pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
-def test_caller_says_each_key_in_each_wrong_form(scene: Scenes, chance: Random, transport: str, pattern: str) -> None:
+def test_client_sends_each_key_of_the_hello_in_each_wrong_form(scene: Scenes, chance: Random, transport: str, pattern: str) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
         for n, key in enumerate(KEYS):
@@ -103,7 +103,7 @@ def test_caller_says_each_key_in_each_wrong_form(scene: Scenes, chance: Random, 
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
-def test_caller_says_what_is_no_hello(scene: Scenes, transport: str) -> None:
+def test_client_sends_invalid_hellos(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "request")
     with honest.judged():
         for body in bodies():
@@ -115,7 +115,7 @@ def test_caller_says_what_is_no_hello(scene: Scenes, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_caller_claims_what_was_never_sent_and_comes_again(scene: Scenes, transport: str) -> None:
+def test_client_claims_messages_never_sent_and_reconnects(scene: Scenes, transport: str) -> None:
     """One name and one session, over and over, each time with another story of what it has had."""
     honest = scene(transport, "request")
     session = stranger.random()
@@ -145,7 +145,7 @@ def test_caller_claims_what_was_never_sent_and_comes_again(scene: Scenes, transp
 
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_listener_answers_with_what_is_no_hello(scene: Scenes, transport: str, pattern: str) -> None:
+def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pattern: str) -> None:
     """Whoever calls a hostile listener is told what is wrong there, in time."""
     honest = scene(transport, pattern)
     name = f"{transport}:hostile/listener"
@@ -197,7 +197,7 @@ def test_listener_answers_with_what_is_no_hello(scene: Scenes, transport: str, p
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
-def test_caller_scrambles_its_hello(scene: Scenes, chance: Random, transport: str) -> None:
+def test_client_sends_mutated_hellos(scene: Scenes, chance: Random, transport: str) -> None:
     honest = scene(transport, "channel")
     with honest.judged():
         for n in range(60 * EFFORT):

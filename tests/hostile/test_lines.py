@@ -63,7 +63,7 @@ def honest(request: pytest.FixtureRequest, run: Path, party: Callable[..., Party
     return Lines(run, request.param, party(), party())
 
 
-def test_client_says_lines_that_cannot_be(honest: Lines) -> None:
+def test_client_sends_invalid_lines(honest: Lines) -> None:
     # A line of 10 MB, its values, and the answer that quotes it.
     with honest.judged(SPARE_MEMORY + (100 << 10)):
         for n, (_, said) in enumerate(lines.whole()):
@@ -74,7 +74,7 @@ def test_client_says_lines_that_cannot_be(honest: Lines) -> None:
             s.close()
 
 
-def test_clients_leave_half_a_line_for_ever(honest: Lines) -> None:
+def test_clients_never_finish_a_line(honest: Lines) -> None:
     with honest.judged(SPARE_MEMORY + (64 << 10)):
         callers = []
         for _, said in lines.halves():
@@ -87,7 +87,7 @@ def test_clients_leave_half_a_line_for_ever(honest: Lines) -> None:
             s.close()
 
 
-def test_client_says_a_line_over_the_limit(honest: Lines) -> None:
+def test_client_sends_a_line_over_the_limit(honest: Lines) -> None:
     """It is answered as the specification says, and its next line is read."""
     with honest.judged(SPARE_MEMORY + (100 << 10)):
         s = honest.meet()
@@ -103,7 +103,7 @@ def test_client_says_a_line_over_the_limit(honest: Lines) -> None:
         honest.work()
 
 
-def test_client_dribbles_bytes(honest: Lines) -> None:
+def test_client_sends_one_byte_at_a_time(honest: Lines) -> None:
     """Byte by byte behind a megabyte without an end: no byte costs what all before it cost."""
     with honest.judged():
         s = honest.meet()
@@ -121,7 +121,7 @@ def test_client_dribbles_bytes(honest: Lines) -> None:
         s.close()
 
 
-def test_client_scrambles_its_lines(honest: Lines, chance: Random) -> None:
+def test_client_sends_mutated_lines(honest: Lines, chance: Random) -> None:
     with honest.judged():
         for n in range(100 * EFFORT):
             s = honest.meet()
@@ -131,7 +131,7 @@ def test_client_scrambles_its_lines(honest: Lines, chance: Random) -> None:
                 honest.work(1)
 
 
-def test_client_asks_and_takes_no_answer(honest: Lines) -> None:
+def test_client_calls_and_reads_no_reply(honest: Lines) -> None:
     with honest.judged(100 << 10):
         s = honest.meet()
         until = time.monotonic() + 1
@@ -143,7 +143,7 @@ def test_client_asks_and_takes_no_answer(honest: Lines) -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "hangs up"])
-def test_server_says_lines_that_cannot_be(honest: Lines, ends: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     """An honest client of a hostile server: its calls come back, and its other conversation goes on."""
     if honest.transport == "tcp":
         listener = socket.create_server(("127.0.0.1", 0))
@@ -172,7 +172,7 @@ def test_server_says_lines_that_cannot_be(honest: Lines, ends: bool, tmp_path_fa
             s.close()
 
 
-def test_subscribers_take_nothing_and_say_rubbish(honest: Lines) -> None:
+def test_subscribers_read_nothing_and_send_garbage(honest: Lines) -> None:
     """A publisher of lines: those that read nothing keep neither it nor its other readers."""
     with honest.judged(100 << 10):
         wanted = "tcp://127.0.0.1:0" if honest.transport == "tcp" else "unix:lab/news"

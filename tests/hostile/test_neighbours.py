@@ -61,7 +61,7 @@ def before(folder: Path) -> Iterator[Snapshot]:
 
 
 @pytest.mark.parametrize("thing", drawn(THINGS))
-def test_member_lays_things_at_every_name(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
+def test_member_creates_objects_at_every_name(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
     canary = folder / "canary"
 
     def lay() -> None:
@@ -76,7 +76,7 @@ def test_member_lays_things_at_every_name(folder: Path, honest: Honest, before: 
 
 
 @pytest.mark.parametrize("thing", drawn(THINGS))
-def test_member_lays_things_into_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
+def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
     """The directories are its own, and so is all that is in them; another user's program comes to use them."""
     canary = folder / "canary"
 
@@ -95,7 +95,7 @@ def test_member_lays_things_into_its_spool_and_journal(folder: Path, honest: Hon
 
 
 @pytest.mark.parametrize("inside", [".boot", "server", "client", "hello", "rejected"])
-def test_member_makes_a_spool_whose_parts_lead_elsewhere(folder: Path, honest: Honest, before: Snapshot, inside: str) -> None:
+def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: Snapshot, inside: str) -> None:
     """Each part alone is a link, and the others are as they should be: the sweeps come as far as they can."""
     canary = folder / "canary/root"
 
@@ -118,7 +118,7 @@ def test_member_makes_a_spool_whose_parts_lead_elsewhere(folder: Path, honest: H
     honest.meet("spool", "other")
 
 
-def test_member_exchanges_what_others_make_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
+def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
     """What is made under another name first is replaced by a link as soon as it is there, and the other way about."""
     canary = folder / "canary"
     targets = [canary / "root" / f"{1:020}.somebody.json", canary / "honest", canary / "socket"]
@@ -138,7 +138,7 @@ def test_member_exchanges_what_others_make_in_a_loop(folder: Path, honest: Hones
             honest.all_at_once(*LOOKS)
 
 
-def test_member_exchanges_directories_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
+def test_member_swaps_directories_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
     """A spool's and a journal's directories turn into links between two looks."""
     canary = folder / "canary/root"
 
@@ -163,7 +163,7 @@ def test_member_exchanges_directories_in_a_loop(folder: Path, honest: Honest, be
             honest.all_at_once(*LOOKS, *[words for words in SAME_NAMES if "spool:lab/x" in words or "journal:lab/x" in words])
 
 
-def test_member_holds_leases_on_what_it_wrote(folder: Path, honest: Honest, before: Snapshot) -> None:
+def test_member_holds_leases_on_its_files(folder: Path, honest: Honest, before: Snapshot) -> None:
     spool, journal = folder / "run/lab@x.spool", folder / "state/lab@x.journal"
     requests = [spool / "server" / f"{n:020}.member.json" for n in (1, 2)]
     others = [folder / "run/.owner.lab@x.fifo", folder / "run/lab@x.file", spool / ".boot", spool / "hello/.lock", journal / "committed"]
@@ -200,7 +200,7 @@ def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: 
         honest.all_at_once(*SAME_NAMES)
 
 
-def test_member_tells_lies_about_living_holders(folder: Path, honest: Honest, before: Snapshot) -> None:
+def test_member_writes_false_owner_records(folder: Path, honest: Honest, before: Snapshot) -> None:
     """`.owner.` of names whose locks are held, of every kind; listings read and connect to none of it."""
     names = ("lab@x.fifo", "lab@x.dgram", "127.0.0.1:9.tcp")
 
@@ -224,7 +224,7 @@ def test_member_tells_lies_about_living_holders(folder: Path, honest: Honest, be
 
 
 @pytest.mark.parametrize("kind", ["zero", "null", "tty", "hard link", "root's pipe"])
-def test_somebody_has_left_a_device_or_a_hard_link(folder: Path, honest: Honest, before: Snapshot, kind: str) -> None:
+def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Snapshot, kind: str) -> None:
     """Only root can have made these; they are met all the same."""
 
     def thing(at: Path, canary: Path) -> None:
@@ -248,7 +248,7 @@ def test_somebody_has_left_a_device_or_a_hard_link(folder: Path, honest: Honest,
     honest.meet("unix", "other")
 
 
-def test_outsider_reaches_nothing(folder: Path, honest: Honest, before: Snapshot) -> None:
+def test_outsider_has_no_access(folder: Path, honest: Honest, before: Snapshot) -> None:
     """Whoever is not in the group neither reads nor writes there, and comes in nowhere."""
     serving = honest.start(0, "recv", "unix:lab/kept", "--count", "1", "--json", "--timeout", "30")
     was = set(os.listdir(folder / "run"))

@@ -88,7 +88,7 @@ def pipes(scene: Scenes) -> Pipes:
     return Pipes(scene("unix", "request"))
 
 
-def test_client_of_pipes_says_what_cannot_be(pipes: Pipes) -> None:
+def test_client_of_pipes_sends_invalid_frames(pipes: Pipes) -> None:
     with pipes.honest.judged():
         for n, (_, said) in enumerate(frames.misplaced(1)):
             link = pipes.meet()
@@ -100,7 +100,7 @@ def test_client_of_pipes_says_what_cannot_be(pipes: Pipes) -> None:
         pipes.work()
 
 
-def test_client_of_pipes_scrambles_what_it_says(pipes: Pipes, chance: Random) -> None:
+def test_client_of_pipes_sends_mutated_frames(pipes: Pipes, chance: Random) -> None:
     with pipes.honest.judged():
         for n in range(60 * EFFORT):
             link = pipes.meet()
@@ -112,7 +112,7 @@ def test_client_of_pipes_scrambles_what_it_says(pipes: Pipes, chance: Random) ->
         pipes.work()
 
 
-def test_client_of_pipes_says_half_a_frame_and_stays(pipes: Pipes) -> None:
+def test_client_of_pipes_sends_half_a_frame_and_stays_connected(pipes: Pipes) -> None:
     """It holds the one place there is, which is its right; the server's other conversations go on."""
     whole = Frame(REQUEST, stranger.CBOR, 0, 1, 0, 0, b"", stranger.encode("x" * 100)).to_bytes(True)
     with pipes.honest.judged():
@@ -124,7 +124,7 @@ def test_client_of_pipes_says_half_a_frame_and_stays(pipes: Pipes) -> None:
         pipes.work()
 
 
-def test_whoever_says_no_hello_in_a_pipe_keeps_nobody_out(pipes: Pipes, chance: Random) -> None:
+def test_pipe_client_without_hello_does_not_block_others(pipes: Pipes, chance: Random) -> None:
     """Bytes in the request pipe from one who was never let in."""
     with pipes.honest.judged():
         for n in range(20 * EFFORT):
@@ -136,7 +136,7 @@ def test_whoever_says_no_hello_in_a_pipe_keeps_nobody_out(pipes: Pipes, chance: 
             pipes.work()
 
 
-def test_writers_of_a_mailslot_say_what_cannot_be(scene: Scenes, chance: Random) -> None:
+def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random) -> None:
     """The honest writer's messages come, all and in order; those that are none are counted and skipped."""
     honest = scene("unix", "channel")
     with honest.judged():

@@ -37,7 +37,7 @@ def flickering(link: Link, chance: Random) -> Callable[[], None]:
 
 @pytest.mark.parametrize("kind", WAKES)
 @pytest.mark.parametrize("pattern", ["request", "channel"])
-def test_client_wakes_without_end(scene: Scenes, pattern: str, kind: str) -> None:
+def test_client_sends_endless_wake_ups(scene: Scenes, pattern: str, kind: str) -> None:
     """A server sleeps until somebody calls; it serves the others, and sleeps again."""
     together = scene("shm", pattern)
     with together.judged():
@@ -51,7 +51,7 @@ def test_client_wakes_without_end(scene: Scenes, pattern: str, kind: str) -> Non
 
 
 @pytest.mark.parametrize("pattern", ["request", "channel"])
-def test_client_changes_what_a_sleeper_looks_at(scene: Scenes, chance: Random, pattern: str) -> None:
+def test_client_changes_the_word_on_which_a_peer_is_parked(scene: Scenes, chance: Random, pattern: str) -> None:
     together = scene("shm", pattern)
     with together.judged():
         link = ready(together)

@@ -70,7 +70,7 @@ def test_client_writes_into_words_that_have_no_meaning(scene: Scenes, pattern: s
 
 
 @pytest.mark.parametrize("pattern", ["request", "channel"])
-def test_client_writes_records_that_are_none(scene: Scenes, chance: Random, pattern: str) -> None:
+def test_client_writes_invalid_records(scene: Scenes, chance: Random, pattern: str) -> None:
     honest = scene("shm", pattern)
     with honest.judged():
         link = ready(honest)

@@ -99,7 +99,7 @@ def test_publisher_writes_any_value_into_a_word_of_its_page(
             gone(made, honest.guest)
 
 
-def test_publisher_writes_records_that_are_none(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
+def test_publisher_writes_invalid_records(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
     with honest.judged():
         for n, (_, word) in enumerate(some(chance, words.broadcast_words(96, 0), 50)):
             made = pulpit()
@@ -114,7 +114,7 @@ def test_publisher_writes_records_that_are_none(honest: Scene, pulpit: Callable[
             gone(made, honest.guest)
 
 
-def test_publisher_writes_headers_that_are_none(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
+def test_publisher_writes_invalid_headers(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
     with honest.judged():
         for byte in some(chance, range(8, 80), 30):
             made = pulpit()
@@ -128,7 +128,7 @@ def test_publisher_writes_headers_that_are_none(honest: Scene, pulpit: Callable[
         honest.work(1)
 
 
-def test_publisher_jumps_in_its_numbers(honest: Scene, pulpit: Callable[[], Pulpit]) -> None:
+def test_publisher_skips_and_repeats_numbers(honest: Scene, pulpit: Callable[[], Pulpit]) -> None:
     with honest.judged():
         for numbers in ([5, 3, 4], [1, 1], [words.TOP - 1, 1], [0, 2], [words.TOP - 1, words.TOP - 1], [1 << 63, 2]):
             made = pulpit()
@@ -157,7 +157,7 @@ def test_publisher_changes_words_while_they_are_read(
             gone(made, honest.guest)
 
 
-def test_publisher_moves_its_readers_without_end(honest: Scene) -> None:
+def test_publisher_moves_its_readers_endlessly(honest: Scene) -> None:
     """State 2 says that a larger file goes on: the reader comes again, and finds the same."""
     with honest.judged():
         made = Pulpit(honest.directory, NAME)

@@ -79,7 +79,7 @@ def test_server_writes_any_value_into_a_word_of_its_page(
             part(honest, link)
 
 
-def test_server_writes_records_that_are_none(honest: Scene, victim: Victim, chance: Random) -> None:
+def test_server_writes_invalid_records(honest: Scene, victim: Victim, chance: Random) -> None:
     with honest.judged():
         for _, word in some(chance, words.record_words(Meddler.SIZE, 0), 70):
             link = victim()
@@ -107,7 +107,7 @@ def test_server_changes_words_while_they_are_read(honest: Scene, victim: Victim,
             part(honest, link)
 
 
-def test_server_answers_what_was_never_asked(honest: Scene, victim: Victim) -> None:
+def test_server_replies_to_requests_never_sent(honest: Scene, victim: Victim) -> None:
     """Answers to requests that are not there, or twice to one that is; numbers that jump."""
     with honest.judged():
         for correlation in (0, 1, 2, 3, 1000, 1 << 63, words.TOP - 1):

@@ -29,18 +29,18 @@ def of_table() -> list[Case]:
 
 
 @pytest.mark.parametrize("case", of_values(), ids=str)
-def test_every_vector_arrives_as_it_is(case: Case, played) -> None:
+def test_every_vector_arrives_unchanged(case: Case, played) -> None:
     played[case].result()
 
 
 @pytest.mark.parametrize("case", of_table(), ids=str)
-def test_a_table_arrives_as_it_is(case: Case, played) -> None:
+def test_table_arrives_unchanged(case: Case, played) -> None:
     played[case].result()
 
 
 @pytest.mark.parametrize("way", ["unix call", "dgram send", "shm publish"])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_peer_sees_a_difference(language: str, way: str, peers, runtime, vectors, tmp_path) -> None:
+def test_each_peer_detects_a_difference(language: str, way: str, peers, runtime, vectors, tmp_path) -> None:
     """One vector of three says another value than it has: play fails, and says which."""
     cases = json.loads(vectors["values"].read_text(encoding="utf-8"))[:3]
     case = Case(language, language, way, "json", "difference")
@@ -56,7 +56,7 @@ def test_each_peer_sees_a_difference(language: str, way: str, peers, runtime, ve
 
 
 @pytest.mark.parametrize("cases", [of_values(), of_table()], ids=["values", "table"])
-def test_any_two_choices_meet(cases: list[Case]) -> None:
+def test_combinations_cover_every_pair_of_choices(cases: list[Case]) -> None:
     every = set().union(*map(pairs, itertools.product(*AXES)))
     chosen = [tuple(case[:4]) for case in cases]
     assert set().union(*map(pairs, chosen)) == every
@@ -65,12 +65,12 @@ def test_any_two_choices_meet(cases: list[Case]) -> None:
     assert transports_and_patterns == {(t, pattern) for pattern, transports in PATTERNS.items() for t in transports}
 
 
-def test_values_and_table_meet_in_different_company() -> None:
+def test_values_and_table_are_in_different_combinations() -> None:
     values, table = ({tuple(case[:4]) for case in cases} for cases in (of_values(), of_table()))
     assert FULL or len(values & table) < len(values) // 2
 
 
-def test_the_table_is_one(vectors) -> None:
+def test_every_language_has_the_same_table(vectors) -> None:
     """What the file of vectors says about itself: three shapes of the same 1,000 rows, with all that is meant to be in them."""
     cases = {case["name"]: json.loads(case["json"]) for case in json.loads(vectors["table"].read_text(encoding="utf-8"))}
     rows, records, columns = (cases[f"table as {shape}"] for shape in ("rows", "records", "columns"))

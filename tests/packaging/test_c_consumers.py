@@ -169,7 +169,7 @@ def test_large_arrays_take_hardly_any_new_pages(tmp_path, environment):
     assert run(binary, env=environment).endswith("ok\n")
 
 
-def test_services_in_each_language_are_told_by_each_other(tmp_path, environment):
+def test_services_in_each_language_list_each_other(tmp_path, environment):
     binaries = []
     for language in STRICT:
         (tmp_path / language).mkdir()
@@ -188,7 +188,7 @@ def test_checkpoints_of_sqlite(tmp_path, environment):
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])
-def test_a_struct_that_c_wrote_is_read(language, tmp_path, environment):
+def test_struct_written_by_c_is_read(language, tmp_path, environment):
     libraries = pkg_config(environment, "--libs")
     owner = compile_program("c", "region", tmp_path, environment, libraries)
     (tmp_path / language).mkdir()
@@ -339,7 +339,7 @@ def test_names_and_symbols_of_the_library(prefix):
 
 
 @pytest.mark.parametrize("standard", STANDARDS if FULL else DAILY, ids="-".join)
-def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, environment):
+def test_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, environment):
     compiler, version, language = standard
     source = tmp_path / "alone"
     kinds = ["options", "error", "item", "array", "channel_info", "message_info"]
@@ -362,7 +362,7 @@ def test_the_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_pa
         assert run(tmp_path / "message", env=environment).endswith("ok\n")
 
 
-def test_the_bridge_to_nlohmann_json(tmp_path, environment):
+def test_bridge_to_nlohmann_json(tmp_path, environment):
     """Against a stand-in with the two functions that the bridge uses: the library itself is not needed to test it."""
     (tmp_path / "bridge.cpp").write_text(
         """#include <string>
@@ -386,7 +386,7 @@ int main() {
     run(tmp_path / "bridge", env=environment)
 
 
-def test_the_fortran_module_is_what_its_generator_makes():
+def test_fortran_module_matches_its_generator():
     run("python3", C_API / "fortran/generate.py", "--check")
 
 

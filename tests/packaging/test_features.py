@@ -65,7 +65,7 @@ def test_program_without_features_sends_and_receives(small: Path, tmp_path: Path
         (["recv", "tcp://0.0.0.0:21783"], "tls"),
     ],
 )
-def test_program_without_features_says_what_it_lacks(small: Path, tmp_path: Path, command: list[str], feature: str) -> None:
+def test_program_without_features_names_the_missing_feature(small: Path, tmp_path: Path, command: list[str], feature: str) -> None:
     (tmp_path / "run").mkdir(mode=0o700)
     said = subprocess.run([small, *command], env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
     assert said.returncode == 1, said

@@ -72,7 +72,7 @@ def hold(exported, cases) -> tuple[int, int, int]:
     return accepted, refused, narrower
 
 
-def test_what_arrow_has_no_type_for_is_metadata_and_an_extension(tmp_path):
+def test_types_that_arrow_lacks_are_metadata_and_an_extension(tmp_path):
     schema = tmp_path / "a.schema.toml"
     schema.write_text(
         """name = "lab.a"
@@ -106,7 +106,7 @@ state = { type = "enum", values = ["ON", "OFF"], optional = true }
     assert columns.field("state").metadata[b"values"] == b'["ON","OFF"]'
 
 
-def test_an_array_that_is_too_large_is_refused_by_its_path(tmp_path):
+def test_array_that_is_too_large_is_refused_by_its_path(tmp_path):
     schema = tmp_path / "a.schema.toml"
     fields = 'a = "list of grid"\n[types]\ngrid = { type = "ndarray", dtype = "u8", shape = [65536, 65536] }'
     schema.write_text(f'name = "a"\n[fields]\n{fields}\n')

@@ -50,7 +50,7 @@ def hold(exported, cases) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
-def test_it_stays_within_what_lichtblick_and_foxglove_read(schema):
+def test_schema_uses_only_what_lichtblick_and_foxglove_read(schema):
     root = json.loads(export("json-schema", schema).out)
     assert root["type"] == "object"
     assert "$ref" not in json.dumps(root)

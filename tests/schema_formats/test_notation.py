@@ -33,7 +33,7 @@ def test_schema_of_an_example_is_accepted(path):
 
 
 @pytest.mark.parametrize("case", [case for case in TEXTS if "kind" in case], ids=lambda case: case["text"][:60])
-def test_text_that_is_refused_is_refused_here_too_or_is_beyond_it(case):
+def test_refused_text_is_refused_by_the_json_schema_or_beyond_its_reach(case):
     try:
         document = tomllib.loads(case["toml"])
     except tomllib.TOMLDecodeError:

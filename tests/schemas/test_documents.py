@@ -63,14 +63,14 @@ def test_each_language_has_a_block() -> None:
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-def test_the_program_prints_what_it_published(language: str, tmp_path: Path) -> None:
+def test_program_prints_what_it_published(language: str, tmp_path: Path) -> None:
     schema, out = tmp_path / "power.schema.toml", tmp_path / "out"
     schema.write_text(SCHEMA)
     out.mkdir()
     assert PROGRAMS[language](schema, BLOCKS[language], out) == "230.5\n"
 
 
-def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
+def test_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
     page = (ROOT / "docs/schema-tutorial.md").read_text(encoding="utf-8")
     blocks = re.findall(r"(?:`([\w.]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", page, re.M | re.S)
     path = f"{PROGRAM.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -122,7 +122,7 @@ def page_environment(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("line", lines_of_commands())
-def test_command_of_the_reference_does_what_it_says(line: str, page_environment) -> None:
+def test_command_of_the_reference_prints_what_it_shows(line: str, page_environment) -> None:
     folder, environment = page_environment
     # Each begins with the page's schema: some write it anew. A name that is live goes on without end, and a command ends by itself.
     shutil.copy(folder / "power.given.schema.toml", folder / "power.schema.toml")

@@ -86,7 +86,7 @@ def test_values_in_each_encoding(language: str, encoding: str, start: Callable[.
 
 
 @pytest.mark.parametrize("language", SERVERS)
-def test_what_does_not_fit_is_refused(language: str, start: Callable[..., Started]) -> None:
+def test_values_that_do_not_fit_are_refused(language: str, start: Callable[..., Started]) -> None:
     peer = start(language, f"unix:generated/{language}-refused")
     for name, (value, kind, word) in REFUSED.items():
         with pytest.raises(linkspan.Remote) as raised:

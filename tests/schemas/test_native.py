@@ -141,7 +141,7 @@ def test_defaults_aliases_and_unknown_fields(everything: Path) -> None:
         ({"middle": 1, "mid": 2}, ["middle", "twice"]),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_path(everything: Path, change: dict[str, Any], says: list[str]) -> None:
+def test_values_that_do_not_fit_are_refused_with_their_path(everything: Path, change: dict[str, Any], says: list[str]) -> None:
     error = refused(everything, full() | change)
     assert all(word in error for word in says), error
 
@@ -166,7 +166,7 @@ def test_missing_field_is_refused(everything: Path) -> None:
     ],
     ids=["number", "list", "enum", "union", "map", "ndarray"],
 )
-def test_messages_that_are_no_records(tmp_path: Path, library: Path, language: str, schema: str, value: object) -> None:
+def test_messages_that_are_no_records_are_refused(tmp_path: Path, library: Path, language: str, schema: str, value: object) -> None:
     source = tmp_path / "it.schema.toml"
     source.write_text(schema + "\n")
     # What else compilers could say, they say of the schema with every field.

@@ -86,7 +86,7 @@ def nest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return build(folder / "it.schema.toml", request.param, folder / request.param, library, others=FULL)
 
 
-def test_values_inside_of_others_are_kept(nest: Path) -> None:
+def test_nested_values_are_kept(nest: Path) -> None:
     optional = ("level", "part", "choice", "corner", "words", "more")
     value = nested()
     for sent in (value, {k: v for k, v in value.items() if k not in optional}):
@@ -119,6 +119,6 @@ def test_values_inside_of_others_are_kept(nest: Path) -> None:
         ({"maps": {"a": {"b": None}}}, ["maps/a/b", "is expected"]),
     ],
 )
-def test_what_does_not_fit_inside_is_refused_with_its_path(nest: Path, change: dict[str, Any], says: list[str]) -> None:
+def test_nested_values_that_do_not_fit_are_refused_with_their_path(nest: Path, change: dict[str, Any], says: list[str]) -> None:
     error = refused(nest, nested() | change)
     assert all(word in error for word in says), error

@@ -125,6 +125,6 @@ def test_values_that_functions_reach_are_kept(reach: Path) -> None:
         ({"sets": {"a": [1 << 31]}}, ["sets/a/0", "is expected"]),
     ],
 )
-def test_what_functions_do_not_take_is_refused_with_its_path(reach: Path, change: dict[str, Any], says: list[str]) -> None:
+def test_values_that_functions_do_not_take_are_refused_with_their_path(reach: Path, change: dict[str, Any], says: list[str]) -> None:
     error = refused(reach, reached() | change)
     assert all(word in error for word in says), error

@@ -83,7 +83,7 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return build(folder / "it.schema.toml", request.param, folder / request.param, library, others=FULL)
 
 
-def test_values_in_tables_are_kept(table: Path) -> None:
+def test_values_of_tables_are_kept(table: Path) -> None:
     value = tabled()
     empty = value | {"word": "", "block": b"", "parts": [], "levels": [], "numbers": [], "times": [], "flags": [], "flag": False}
     for sent in (value, empty, {k: v for k, v in value.items() if not k.startswith("no_")}):
@@ -131,6 +131,6 @@ def order(value: Any) -> Any:
         ({"words": "twice"}, ["word", "twice"]),
     ],
 )
-def test_what_does_not_fit_tables_is_refused_with_its_path(table: Path, change: dict[str, Any], says: list[str]) -> None:
+def test_values_that_do_not_fit_tables_are_refused_with_their_path(table: Path, change: dict[str, Any], says: list[str]) -> None:
     error = refused(table, tabled() | change)
     assert all(word in error for word in says), error

@@ -201,7 +201,7 @@ def test_padding_is_cleared(language: str, schemas: list[Schema], echoes: Echoes
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_truth_values_and_enums_that_there_are_not_are_refused(language: str, schemas: list[Schema], echoes: Echoes) -> None:
+def test_invalid_truth_values_and_enums_are_refused(language: str, schemas: list[Schema], echoes: Echoes) -> None:
     tried = 0
     for schema in schemas:
         for at, place in enumerate(schema.places):
@@ -216,7 +216,7 @@ def test_truth_values_and_enums_that_there_are_not_are_refused(language: str, sc
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_no_record_is_refused(language: str, schemas: list[Schema], echoes: Echoes) -> None:
+def test_bytes_that_are_no_record_are_refused(language: str, schemas: list[Schema], echoes: Echoes) -> None:
     schema = schemas[0]
     record = schema.record(random.Random(3))
     for wrong in (record[:-1], record + b"\0", b""):

@@ -34,7 +34,7 @@ def state(motor: ModuleType) -> Any:
     return motor.MotorState.unpack(bytes(packed_record()))
 
 
-def test_bytes_are_read_and_written_as_they_were(motor: ModuleType) -> None:
+def test_bytes_are_read_and_written_unchanged(motor: ModuleType) -> None:
     read = state(motor)
     assert (read.on, read.at, read.mode, read.speed) == (True, linkspan.Timestamp(-1), motor.MotorStateMode.FAST, -3000)
     assert (read.place.x, read.place.y, read.id.bytes, read.last) == (-0.5, np.pi, bytes(range(16)), 255)
@@ -43,7 +43,7 @@ def test_bytes_are_read_and_written_as_they_were(motor: ModuleType) -> None:
     assert linkspan.encode(read) == linkspan.encode(read.pack())
 
 
-def test_what_lies_between_the_fields_is_zero(motor: ModuleType) -> None:
+def test_padding_between_the_fields_is_zero(motor: ModuleType) -> None:
     spoiled = packed_record()
     for at in [*range(1, 8), 17, *range(20, 24), *range(28, 32), *range(76, 80)]:
         spoiled[at] = 0xFF
@@ -75,7 +75,7 @@ def test_bytes_that_do_not_fit_are_refused_with_a_path(
 
 
 @pytest.mark.parametrize("value", [bytes(79), bytes(81), {"on": True}, None])
-def test_what_is_no_record_is_refused(motor: ModuleType, value: object) -> None:
+def test_bytes_that_are_no_record_are_refused(motor: ModuleType, value: object) -> None:
     with pytest.raises(linkspan.WrongType, match="expected"):
         motor.MotorState.unpack(value)
 
@@ -144,13 +144,13 @@ def test_integers_stand_for_floats_that_hold_them(motor: ModuleType) -> None:
     assert raised.value.path == "place/x"
 
 
-def test_attributes_that_are_not_set_are_what_python_says_of_them(motor: ModuleType) -> None:
+def test_missing_attributes_are_the_errors_of_python(motor: ModuleType) -> None:
     record = motor.MotorState.__new__(motor.MotorState)
     with pytest.raises(AttributeError, match="on"):
         record.pack()
 
 
-def test_nothing_is_kept_of_values_that_come_and_go(motor: ModuleType) -> None:
+def test_packing_leaks_no_references(motor: ModuleType) -> None:
     record, block = state(motor), bytes(packed_record())
     at, place = record.at, record.place
     held = sys.getrefcount(at), sys.getrefcount(place), sys.getrefcount(motor.MotorState), sys.getrefcount(motor.MotorStateMode.FAST)

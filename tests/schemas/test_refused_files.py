@@ -141,7 +141,7 @@ def test_commands_refuse_each_file_in_the_same_words(folders: dict[str, Path]) -
     assert not wrong, "\n".join(wrong)
 
 
-def test_good_files_have_the_fingerprint_of_the_law(folders: dict[str, Path]) -> None:
+def test_valid_files_have_the_documented_fingerprint(folders: dict[str, Path]) -> None:
     for case in CASES:
         if "fingerprint" in case:
             code, out, err, _ = measured([str(PROGRAM), "schema", "fingerprint", "a.toml"], folders[case["name"]])

@@ -100,7 +100,7 @@ def test_another_user_of_the_machine_is_refused(net):
     assert net.services(OWNER) == {"near": "PAUSED"}
 
 
-def test_a_service_of_another_machine_needs_a_key_that_is_trusted(net):
+def test_service_of_another_machine_needs_a_trusted_key(net):
     outside = f"tcp://{OUTSIDE}:17171"
     machines = {"here": OWNER, "there": STRANGER, "nowhere": 34_567}
     keys = {name: net.run(user, "keys", "new").stdout.strip() for name, user in machines.items()}

@@ -237,7 +237,7 @@ def test_every_command_in_every_state(service, controller, played):
 
 
 @pytest.mark.parametrize("service", sorted(HOOKS))
-def test_a_step_that_fails_ends_a_program_with_hooks_and_its_controller_knows_why(service, peers, bench):
+def test_failed_step_ends_a_program_with_hooks_and_reports_the_reason(service, peers, bench):
     patient = Patient(bench, service, peers["service"][service])
     patient.in_state("FAILED")
     assert patient.ended() == 1

@@ -151,7 +151,7 @@ def logger(logger_command: list[str], controller: None, tmp_path: Path) -> Itera
     logger.kill()
 
 
-def test_it_logs_this_machines_sensors(logger: Logger) -> None:
+def test_logger_records_the_sensors_of_this_machine(logger: Logger) -> None:
     logger.start()
     logger.until_rows(3)
     data = logger.service.get_data()
@@ -170,7 +170,7 @@ def test_it_logs_this_machines_sensors(logger: Logger) -> None:
         assert 0 <= age < SOON
 
 
-def test_after_a_pause_the_file_alone_is_whole(logger: Logger, tmp_path: Path) -> None:
+def test_paused_logger_has_a_complete_database_file(logger: Logger, tmp_path: Path) -> None:
     logger.start()
     acknowledged = logger.until_rows(5)
     for _ in range(3):
@@ -186,7 +186,7 @@ def test_after_a_pause_the_file_alone_is_whole(logger: Logger, tmp_path: Path) -
         acknowledged = logger.until_rows(rows + 3)
 
 
-def test_a_checkpoint_empties_the_log(logger: Logger, tmp_path: Path) -> None:
+def test_checkpoint_empties_the_write_ahead_log(logger: Logger, tmp_path: Path) -> None:
     # One reading, and the next in a quarter of an hour.
     logger.start(every=1000)
     assert logger.log_size() > 0
@@ -196,7 +196,7 @@ def test_a_checkpoint_empties_the_log(logger: Logger, tmp_path: Path) -> None:
     assert logger.service.status()["state"] == linkspan.State.RUNNING
 
 
-def test_asking_for_data_changes_nothing(logger: Logger) -> None:
+def test_get_data_changes_nothing(logger: Logger) -> None:
     logger.start(every=1000)
     files = [logger.database, Path(f"{logger.database}-wal")]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
@@ -207,7 +207,7 @@ def test_asking_for_data_changes_nothing(logger: Logger) -> None:
     assert logger.service.status()["state"] == linkspan.State.RUNNING
 
 
-def test_a_backup_is_whole(logger: Logger, tmp_path: Path) -> None:
+def test_backup_is_complete(logger: Logger, tmp_path: Path) -> None:
     logger.start()
     acknowledged = logger.until_rows(3)
     for turn, state in enumerate(("RUNNING", "PAUSED")):
@@ -224,7 +224,7 @@ def test_a_backup_is_whole(logger: Logger, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["SHUTDOWN", "SHUTDOWN while paused", "SIGTERM", "SIGINT"])
-def test_it_ends_in_good_order(logger: Logger, tmp_path: Path, how: str) -> None:
+def test_logger_shuts_down_cleanly(logger: Logger, tmp_path: Path, how: str) -> None:
     logger.start()
     rows = logger.until_rows(3)
     if how == "SHUTDOWN while paused":
@@ -241,7 +241,7 @@ def test_it_ends_in_good_order(logger: Logger, tmp_path: Path, how: str) -> None
 
 
 @pytest.mark.parametrize("command", ["CHECKPOINT", "PAUSE"])
-def test_a_reader_in_the_way_is_told_of_in_time(logger: Logger, tmp_path: Path, command: str) -> None:
+def test_checkpoint_reports_a_blocking_reader_in_time(logger: Logger, tmp_path: Path, command: str) -> None:
     logger.start()
     logger.until_rows(3)
     with closing(sqlite3.connect(logger.database, isolation_level=None)) as reader:
@@ -357,7 +357,7 @@ class Ordeal:
         assert rows >= self.acknowledged, f"{self.acknowledged - rows} acknowledged rows are missing"
 
 
-def test_readings_are_published_once_they_are_in_the_database(
+def test_readings_are_published_after_they_are_in_the_database(
     logger_command: list[str], controller: None, tmp_path: Path
 ) -> None:
     logger = Logger([*logger_command, "--publish", "lab/readings"], tmp_path, "power")
@@ -379,7 +379,7 @@ def test_readings_are_published_once_they_are_in_the_database(
         logger.kill()
 
 
-def test_whoever_kills_it_when_no_acknowledged_row_is_missing(
+def test_killed_logger_loses_no_acknowledged_row(
     logger_command: list[str], controller: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = os.environ.get("LINKSPAN_SEED") or str(random.SystemRandom().randrange(1 << 32))

@@ -51,7 +51,7 @@ def usage(controller: linkspan.Controller) -> dict[str, object]:
     return {key: value for key, value in controller.stats().items() if isinstance(value, int | float)}
 
 
-def test_no_command_is_lost_and_none_is_done_twice(bench, capsys):
+def test_each_command_is_carried_out_exactly_once(bench, capsys):
     endpoint = bench.env["LINKSPAN_CONTROLLER"]
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(2**32)))
     chance = random.Random(seed)

@@ -76,7 +76,7 @@ def shell(linkspan: Start) -> Callable[..., Any]:
     return call
 
 
-def test_it_is_driven_through_its_commands(service: Service, controller: Any, shell: Any) -> None:
+def test_stranger_service_carries_out_its_commands(service: Service, controller: Any, shell: Any) -> None:
     program = Program(service)  # It is there before its controller.
     controller()
     until("connections: 1", lambda: service.connections == 1)
@@ -110,7 +110,7 @@ def test_it_is_driven_through_its_commands(service: Service, controller: Any, sh
     assert (status["view"], status["state"]) == ("GONE", "STOPPED")
 
 
-def test_it_comes_back_to_the_next_controller(service: Service, controller: Any, shell: Any) -> None:
+def test_stranger_service_reconnects_to_the_next_controller(service: Service, controller: Any, shell: Any) -> None:
     Program(service)
     first = controller()
     until("connections: 1", lambda: service.connections == 1)
@@ -125,7 +125,7 @@ def test_it_comes_back_to_the_next_controller(service: Service, controller: Any,
     assert service.state == "PAUSED"
 
 
-def test_control_is_answered_in_a_long_step(run: Path, service: Service, controller: Any, shell: Any) -> None:
+def test_stranger_service_answers_during_a_long_step(run: Path, service: Service, controller: Any, shell: Any) -> None:
     controller()
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
@@ -147,7 +147,7 @@ def test_control_is_answered_in_a_long_step(run: Path, service: Service, control
     assert service.begun == ["mine"]
 
 
-def test_what_was_sent_before_the_line_broke_is_carried_out_once(run: Path, service: Service, controller: Any) -> None:
+def test_command_sent_before_a_disconnect_is_carried_out_once(run: Path, service: Service, controller: Any) -> None:
     controller()
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
@@ -163,7 +163,7 @@ def test_what_was_sent_before_the_line_broke_is_carried_out_once(run: Path, serv
     assert service.begun == ["once"] and service.tasks.empty()
 
 
-def test_a_second_one_of_its_name_is_refused(run: Path, service: Service, controller: Any, shell: Any) -> None:
+def test_second_service_of_the_same_name_is_refused(run: Path, service: Service, controller: Any, shell: Any) -> None:
     controller()
     until("connections: 1", lambda: service.connections == 1)
     second = Service(run, "lab/stranger")
@@ -176,7 +176,7 @@ def test_a_second_one_of_its_name_is_refused(run: Path, service: Service, contro
         second.close()
 
 
-def test_a_client_watches_data(run: Path, service: Service, controller: Any) -> None:
+def test_stranger_client_watches_data(run: Path, service: Service, controller: Any) -> None:
     Program(service)
     controller()
     until("connections: 1", lambda: service.connections == 1)

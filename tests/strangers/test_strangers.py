@@ -37,7 +37,7 @@ def heard(server: subprocess.Popen[str], count: int) -> list[object]:
     return [json.loads(server.stdout.readline()) for _ in range(count)]
 
 
-def test_it_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start) -> None:
+def test_stranger_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start) -> None:
     server = stays(linkspan, "unix:lab/echo", '{"done": true}')
     until("lab@echo.unix", (run / "lab@echo.unix").exists)
     assert stranger.is_locked(run, "lab@echo.unix")
@@ -52,7 +52,7 @@ def test_it_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start) -> No
     assert heard(server, 3) == values
 
 
-def test_it_is_refused_in_words(run: Path, linkspan: Start) -> None:
+def test_stranger_is_refused_with_the_reason(run: Path, linkspan: Start) -> None:
     linkspan("pub", "unix:lab/t", "1", "--for", "60")
     until("lab@t.unix", (run / "lab@t.unix").exists)
     with pytest.raises(stranger.Refused) as refused:
@@ -63,7 +63,7 @@ def test_it_is_refused_in_words(run: Path, linkspan: Start) -> None:
     assert refused.value.args[0] == 118
 
 
-def test_it_subscribes_and_asks(run: Path, linkspan: Start) -> None:
+def test_stranger_subscribes_and_reads_the_latest(run: Path, linkspan: Start) -> None:
     publisher = linkspan("pub", "unix:lab/t", '{"celsius": 21.5}', "--for", "60")
     until("lab@t.unix", (run / "lab@t.unix").exists)
     frame = stranger.connect_unix(run / "lab@t.unix", "publish").receive()
@@ -79,7 +79,7 @@ def test_it_subscribes_and_asks(run: Path, linkspan: Start) -> None:
     until("one message", lambda: told()["state"]["messages"] == 1)
 
 
-def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
+def test_stranger_listens_and_serves(run: Path, linkspan: Start) -> None:
     listener = stranger.Listener(run, "lab@valve.unix")
     sender = linkspan("send", "unix:lab/valve", '{"open": true}')
     link = listener.accept("channel")
@@ -98,7 +98,7 @@ def test_it_listens_and_serves(run: Path, linkspan: Start) -> None:
     assert list(run.glob("lab*")) == []
 
 
-def test_it_calls_through_shared_memory(run: Path, linkspan: Start) -> None:
+def test_stranger_calls_through_shared_memory(run: Path, linkspan: Start) -> None:
     reply = {"text": "x" * 100_000}
     server = stays(linkspan, "shm:lab/echo", json.dumps(reply))
     until("lab@echo.shm", (run / "lab@echo.shm").exists)
@@ -113,7 +113,7 @@ def test_it_calls_through_shared_memory(run: Path, linkspan: Start) -> None:
     assert heard(server, 1) == ["last"]
 
 
-def test_it_follows_a_publisher_through_shared_memory(run: Path, linkspan: Start) -> None:
+def test_stranger_subscribes_through_shared_memory(run: Path, linkspan: Start) -> None:
     publisher = linkspan("pub", "shm:lab/t", pipes_in=True)
     assert publisher.stdin is not None
 
@@ -131,7 +131,7 @@ def test_it_follows_a_publisher_through_shared_memory(run: Path, linkspan: Start
     assert subscriber.ring.lap(subscriber.at) >= 1
 
 
-def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) -> None:
+def test_stranger_proves_over_tcp_that_it_has_the_token(run: Path, linkspan: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = stays(linkspan, f"tcp://127.0.0.1:{port}", "42")
@@ -143,7 +143,7 @@ def test_it_proves_over_tcp_that_it_knows_the_token(run: Path, linkspan: Start) 
     assert heard(server, 2) == ["what is it", "bye"]
 
 
-def test_it_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
+def test_stranger_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
     server = stays(linkspan, "fifo:lab/valve", "42")
     until("lab@valve.fifo", (run / "lab@valve.fifo").exists)
     link = stranger.connect_fifo(run, "lab@valve.fifo", "request")
@@ -153,7 +153,7 @@ def test_it_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
     assert heard(server, 2) == [{"turn": 7}, None]
 
 
-def test_it_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
+def test_stranger_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
     reader = linkspan("recv", "dgram:lab/events", "--count", "2", "--json", "--full")
     until("lab@events.dgram", (run / "lab@events.dgram").exists)
     stranger.write_dgram(run / "lab@events.dgram", stranger.random(), range(1, 5, 3), {"x": 7})
@@ -162,7 +162,7 @@ def test_it_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
     assert [(message["source"], message["sequence"]) for message in messages] == [("stranger", 1), ("stranger", 4)]
 
 
-def test_it_asks_by_a_file(run: Path, linkspan: Start) -> None:
+def test_stranger_calls_through_a_spool(run: Path, linkspan: Start) -> None:
     linkspan("recv", "spool:lab/jobs", "--count", "1", "--reply", '{"done": true}')
     spool = run / "lab@jobs.spool"
     until("hello/server", (spool / "hello/server").exists)
@@ -171,7 +171,7 @@ def test_it_asks_by_a_file(run: Path, linkspan: Start) -> None:
     until("an empty spool", lambda: not any((spool / "server").iterdir()))
 
 
-def test_it_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Path) -> None:
+def test_stranger_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Path) -> None:
     said(linkspan("pub", "file:lab/state", '{"n": 1}', "--for", "0", "--encoding", "cbor"))
     assert stranger.read_file(run / "lab@state.file").value() == {"n": 1}
     for n in range(3):
@@ -204,7 +204,7 @@ def dumped(document: str, block: str) -> bytes:
     return bytes.fromhex("".join(lines))
 
 
-def test_it_reads_what_the_documents_show() -> None:
+def test_stranger_reads_the_bytes_that_the_documents_show() -> None:
     data = stranger.read_frame(dumped("wire-format.md", "data"))
     assert (data.value(), data.sequence, data.correlation) == ({"x": 7}, 5, 3)
     greeting = stranger.read_frame(dumped("wire-format.md", "hello")).value()

@@ -31,7 +31,7 @@ def service(supervisor, tmp_path, **more):
     return supervisor.start(*python(SERVICE), cwd=tmp_path, **more)
 
 
-def test_a_controller_is_ready_when_it_listens(supervisor):
+def test_controller_is_ready_when_it_listens(supervisor):
     program = supervisor.start(PROGRAM, "controller", "--no-tcp", "--quiet", watchdog=0.4)
     assert supervisor.until("READY=1") == []
     assert supervisor.linkspan("service", "ls").strip() != "unreachable"
@@ -49,7 +49,7 @@ def test_a_controller_is_ready_when_it_listens(supervisor):
     assert supervisor.heard.count("READY=1") == 1
 
 
-def test_a_service_says_its_states(supervisor, tmp_path):
+def test_service_notifies_systemd_of_its_states(supervisor, tmp_path):
     controller(supervisor)
     program = service(supervisor, tmp_path)
     # A quick one is RUNNING before it can be said that it starts.
@@ -68,7 +68,7 @@ def test_a_service_says_its_states(supervisor, tmp_path):
     assert "WATCHDOG=1" not in supervisor.heard, "nobody watches it"
 
 
-def test_a_stuck_step_is_not_vouched_for(supervisor, tmp_path):
+def test_stuck_step_sends_no_watchdog_message(supervisor, tmp_path):
     program = service(supervisor, tmp_path, watchdog=0.4)
     supervisor.until("READY=1")
     for _ in range(4):
@@ -86,7 +86,7 @@ def test_a_stuck_step_is_not_vouched_for(supervisor, tmp_path):
     assert program.wait(PATIENCE) == 0
 
 
-def test_one_that_is_paused_is_not_stuck(supervisor, tmp_path):
+def test_paused_service_sends_watchdog_messages(supervisor, tmp_path):
     controller(supervisor)
     service(supervisor, tmp_path, watchdog=0.4)
     supervisor.until("READY=1")
@@ -98,14 +98,14 @@ def test_one_that_is_paused_is_not_stuck(supervisor, tmp_path):
         supervisor.until("WATCHDOG=1")
 
 
-def test_a_watchdog_for_another_process_is_not_its_own(supervisor, tmp_path):
+def test_watchdog_of_another_process_is_ignored(supervisor, tmp_path):
     supervisor.env["WATCHDOG_PID"] = str(os.getpid())
     service(supervisor, tmp_path, watchdog=0.1)
     supervisor.until("READY=1")
     assert "WATCHDOG=1" not in supervisor.hears_for(1.0)
 
 
-def test_an_adopted_program_is_its_wrappers_affair(supervisor, tmp_path):
+def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):
     controller(supervisor)
     script = "env > variables; trap 'exit 0' TERM; while :; do sleep 0.05; done"
     words = ["service", "run", "--name", "it", "--cwd", tmp_path, "--", "sh", "-c", script]
@@ -128,7 +128,7 @@ def test_an_adopted_program_is_its_wrappers_affair(supervisor, tmp_path):
     assert "NOTIFY_SOCKET" not in variables and "WATCHDOG" not in variables
 
 
-def test_one_that_cannot_go_on_says_why(supervisor):
+def test_service_that_cannot_start_reports_the_reason(supervisor):
     options = ["--restart", "on-failure", "--restart-delay", "0.01", "--restart-limit", "1/60s"]
     # The signal comes while the notification of the failure has just been sent: no end may overtake its own notification.
     for _ in range(12):
@@ -142,7 +142,7 @@ def test_one_that_cannot_go_on_says_why(supervisor):
         supervisor.all()
 
 
-def test_who_supervises_and_sleeps_costs_nothing(supervisor):
+def test_idle_supervised_service_uses_little_processor_time(supervisor):
     program = supervisor.start(PROGRAM, "service", "run", "--", "sleep", "1000", watchdog=1)
     supervisor.until("READY=1")
     for _ in range(4):

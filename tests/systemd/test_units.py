@@ -51,13 +51,13 @@ def verify(unit, path):
         return analyze(*of_user, "verify", "--man=no", path, XDG_RUNTIME_DIR=runtime)
 
 
-def test_there_are_units():
+def test_units_exist():
     system = ["linkspan-adopted@.service", "linkspan-bridge.service", "linkspan-logger.service"]
     assert UNITS == [*system, "user/linkspan-controller.service"]
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_understands_every_line(unit, tmp_path):
+def test_systemd_accepts_every_line(unit, tmp_path):
     path = installed(unit, tmp_path)
     assert verify(unit, path) == (0, "")
     # That it would say otherwise.
@@ -108,7 +108,7 @@ def words(kind, folder):
 
 @pytest.mark.parametrize("supervisor", ["path"], indirect=True)
 @pytest.mark.parametrize("kind", ["controller", "adopted", "logger", "bridge"])
-def test_the_filter_allows_what_they_do(kind, supervisor, tmp_path):
+def test_system_call_filter_allows_what_services_do(kind, supervisor, tmp_path):
     calls = allowed()
     assert len(calls) > 200 and "mount" not in calls and "reboot" not in calls and "read" in calls
     trace = tmp_path / "trace"
@@ -138,7 +138,7 @@ def deny_write_execute():
         raise OSError(ctypes.get_errno(), "PR_SET_MDWE")
 
 
-def test_they_need_no_memory_that_is_written_and_run(supervisor, tmp_path):
+def test_services_need_no_writable_executable_memory(supervisor, tmp_path):
     try:
         subprocess.run(["true"], preexec_fn=deny_write_execute, check=True)
     except subprocess.SubprocessError:

@@ -42,7 +42,7 @@ def is_open(lines):
     return bool(lines) and lines[0].startswith(TITLE)
 
 
-def test_rates_states_and_keys(laboratory, terminal):
+def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal.open(100, 30)
     before = terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}")
     terminal.write(f"stty -g > {shlex.quote(terminal.words[2])}.before; {PROGRAM} top --every 0.3\n")
@@ -116,7 +116,7 @@ def test_rates_states_and_keys(laboratory, terminal):
     assert Path(terminal.words[2] + ".after").read_text() == Path(terminal.words[2] + ".before").read_text()
 
 
-def test_the_controller_may_come_and_go(machine, terminal):
+def test_top_outlives_its_controller(machine, terminal):
     terminal.open(80, 24)
     terminal.write(f"{PROGRAM} top --every 0.3\n")
     nobody = lambda lines: any("no controller at unix:controller" in line for line in lines)  # noqa: E731
@@ -130,7 +130,7 @@ def test_the_controller_may_come_and_go(machine, terminal):
     terminal.wait_for(lambda lines: not is_open(lines) and any("ready>" in line for line in lines), "the shell")
 
 
-def test_many_rows_are_scrolled(machine, terminal):
+def test_top_scrolls_many_rows(machine, terminal):
     names = [f"lab/many{n:02}" for n in range(30)]
     for name in names:
         machine.start(PROGRAM, "pub", name, "1")

@@ -158,7 +158,7 @@ def test_every_route_in_every_spelling_is_refused_without_the_token(desk, who):
 
 
 @pytest.mark.parametrize("header", ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"])
-def test_every_route_in_every_spelling_is_refused_to_another_page_that_knows_the_token(desk, header):
+def test_every_route_in_every_spelling_refuses_another_origin_with_the_token(desk, header):
     before = account(desk)
     requests = [one for one in attempts(desk, header, f"Authorization: Bearer {desk.token}") if one.count(b"Sec-Fetch-Site") < 2 or b"Origin" in one]
     answers = sent(desk, os.getuid(), requests)
@@ -166,7 +166,7 @@ def test_every_route_in_every_spelling_is_refused_to_another_page_that_knows_the
     assert account(desk) == before
 
 
-def test_every_route_is_open_with_the_token(desk):
+def test_every_route_accepts_the_token(desk):
     """So that what is refused above is refused for want of it."""
     for method, path in routes(desk):
         if path.endswith("/events"):
@@ -176,7 +176,7 @@ def test_every_route_is_open_with_the_token(desk):
         assert status != 404 or body["detail"].find("there is nothing at") < 0, (path, body)
 
 
-def test_two_tokens_in_one_request_are_none(desk):
+def test_request_with_two_tokens_is_refused(desk):
     right, wrong = f"Authorization: Bearer {desk.token}", "Authorization: Bearer " + "0" * 64
     begin = f"GET /api/services HTTP/1.1\r\nHost: {desk.host}:{desk.port}\r\nConnection: close"
     requests = ["\r\n".join([begin, *both, "", ""]).encode() for both in ((wrong, right), (right, wrong), (right, right))]
@@ -187,7 +187,7 @@ def test_two_tokens_in_one_request_are_none(desk):
 @several_users
 @PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
 @pytest.mark.parametrize("uid", [STRANGER, 0])
-def test_a_thousand_connections_of_others_do_not_keep_the_owner_out(desk, uid):
+def test_thousand_connections_of_another_user_do_not_block_the_owner(desk, uid):
     command = [sys.executable, str(STRANGERS), "hold", str(uid), str(desk.port), "1000"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
         try:

@@ -92,7 +92,7 @@ def ask(desk):
         return error
 
 
-def test_services_are_told_and_commanded(desk):
+def test_page_in_fpm_lists_and_commands_services(desk):
     status, _, services = desk.ask("GET", "/api/services")
     assert status == 200 and [record["name"] for record in services] == ["bench/power"]
     assert desk.command("bench/power", "calibrate", arguments={"volts": 5})[2]["value"] == {"volts": 5, "error": 0.25}
@@ -102,7 +102,7 @@ def test_services_are_told_and_commanded(desk):
     assert desk.command("bench/power", "RUN")[2]["state"] == "RUNNING"
 
 
-def test_the_door_is_the_same(desk):
+def test_page_in_fpm_checks_token_host_and_origin(desk):
     assert desk.ask("GET", "/", Authorization=None)[0] == 200
     assert desk.ask("GET", "/api/services", Authorization=None)[0] == 401
     assert desk.ask("GET", "/api/services", Host="evil.example")[0] == 421
@@ -119,7 +119,7 @@ def test_the_door_is_the_same(desk):
 
 
 @several_users
-def test_token_that_another_user_could_have_put_there_is_refused_whatever_its_mode(desk):
+def test_token_file_of_another_user_is_refused_whatever_its_mode(desk):
     os.chown(desk.folder / "token", 65534, -1)
     try:
         status, _, said = desk.ask("GET", "/api/services")
@@ -128,7 +128,7 @@ def test_token_that_another_user_could_have_put_there_is_refused_whatever_its_mo
         os.chown(desk.folder / "token", os.geteuid(), -1)
 
 
-def test_events_are_not_held_back(desk):
+def test_web_server_does_not_buffer_events(desk):
     connection = http.client.HTTPConnection(desk.host, desk.port, timeout=PATIENCE)
     connection.request("GET", "/api/events", headers={"Authorization": f"Bearer {desk.token}"})
     answer = connection.getresponse()

@@ -75,7 +75,7 @@ def head(desk, method="POST", path=POST, host=None, more=""):
 # ---- the door
 
 
-def test_the_page_and_its_parts_are_served_with_marks(desk):
+def test_page_and_its_files_have_security_headers_and_etags(desk):
     status, headers, page = desk.ask("GET", "/", Authorization=None)
     assert status == 200 and headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in headers["Content-Security-Policy"] and "unsafe" not in headers["Content-Security-Policy"]
@@ -93,14 +93,14 @@ def test_the_page_and_its_parts_are_served_with_marks(desk):
 
 @pytest.mark.parametrize("path", ["/api/services", "/api/services/bench%2Fpower", "/api/log", "/api/events", "/api/nothing"])
 @pytest.mark.parametrize("said", [None, "Bearer", "Bearer ", "Bearer " + "0" * 64, "Basic dXNlcjpwYXNz", "bearer token"])
-def test_nothing_is_told_without_the_token(desk, path, said):
+def test_request_without_the_token_is_refused(desk, path, said):
     answer = desk.ask("GET", path, Authorization=said)
     assert "#token=" in problem(answer, 401, "PermissionDenied")["detail"] or said not in (None, "Bearer")
     assert answer[1]["WWW-Authenticate"].startswith("Bearer")
     assert "bench/power" not in json.dumps(answer[2])
 
 
-def test_no_command_without_the_token(desk):
+def test_command_without_the_token_is_refused(desk):
     for said in (None, f"Bearer {desk.token[:-1]}", f"Bearer {desk.token}0", f"Bearer {desk.token.upper()}x"):
         problem(desk.ask("POST", POST, PAUSE, Authorization=said), 401)
     problem(desk.ask("POST", f"{POST}?token={desk.token}", PAUSE, Authorization=None), 401)
@@ -108,14 +108,14 @@ def test_no_command_without_the_token(desk):
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1", "http://localhost.evil.example"])
-def test_another_page_commands_nothing(desk, origin):
+def test_request_from_another_origin_is_refused(desk, origin):
     problem(desk.ask("POST", POST, PAUSE, Origin=origin), 403, "PermissionDenied")
     problem(desk.ask("GET", "/api/services", Origin=origin), 403)
     assert state(desk, "bench/power") == "RUNNING"
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_what_the_browser_calls_foreign_is_refused(desk, site):
+def test_request_marked_cross_site_is_refused(desk, site):
     problem(desk.ask("POST", POST, PAUSE, Sec_Fetch_Site=site), 403)
     problem(desk.ask("GET", "/page.js", Sec_Fetch_Site=site, Sec_Fetch_Dest="script", Sec_Fetch_Mode="no-cors"), 403)
     # A link may lead here; a frame may not.
@@ -125,7 +125,7 @@ def test_what_the_browser_calls_foreign_is_refused(desk, site):
     assert state(desk, "bench/power") == "RUNNING"
 
 
-def test_a_preflight_allows_nothing(desk):
+def test_preflight_request_is_refused(desk):
     asked = {"Origin": "http://evil.example", "Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
     status, headers, _ = desk.ask("OPTIONS", POST, Authorization=None, **asked)
     assert status == 403 and not [name for name in headers if name.lower().startswith("access-control")]
@@ -133,7 +133,7 @@ def test_a_preflight_allows_nothing(desk):
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}",
                                   "192.168.1.7:{port}", "127.0.0.1.nip.io:{port}", "[::ffff:7f00:1]:{port}", "x@127.0.0.1:{port}"])
-def test_a_name_that_was_made_to_lead_here_is_refused(desk, host):
+def test_host_of_dns_rebinding_is_refused(desk, host):
     """DNS rebinding: the browser believes to talk to its own page's server, so neither Origin nor Sec-Fetch-Site tell."""
     host = host.format(port=desk.port)
     for path in ("/", "/api/services"):
@@ -142,12 +142,12 @@ def test_a_name_that_was_made_to_lead_here_is_refused(desk, host):
     assert state(desk, "bench/power") == "RUNNING"
 
 
-def test_every_name_of_loopback_will_do(desk):
+def test_every_name_of_loopback_is_accepted(desk):
     for host in (f"localhost:{desk.port}", f"127.0.0.1:{desk.port}", f"[::1]:{desk.port}"):
         assert desk.ask("GET", "/api/services", Host=host, Origin=f"http://{host}")[0] == 200, host
 
 
-def test_requests_whose_host_is_not_clear_are_refused(desk):
+def test_requests_with_missing_or_ambiguous_host_are_refused(desk):
     assert "400" in raw(desk, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").splitlines()[0]
     ours = f"{desk.host}:{desk.port}"
     if desk.kind == "program":  # PHP's own server joins them, and what comes out of that is no name of ours
@@ -157,7 +157,7 @@ def test_requests_whose_host_is_not_clear_are_refused(desk):
 
 
 @several_users
-def test_another_user_of_this_machine_gets_nothing(desk):
+def test_another_user_of_the_machine_reads_neither_token_nor_services(desk):
     """A second user reaches loopback, but neither the file with the token nor anything behind the door."""
     script = """
 import encodings.idna, json, os, sys, urllib.error, urllib.request  # all that is needed: soon the interpreter is not ours to read
@@ -188,7 +188,7 @@ print(json.dumps(found))
     assert state(desk, "bench/power") == "RUNNING"
 
 
-def test_the_token_lies_in_a_file_of_its_owner_and_is_no_argument(desk):
+def test_token_is_in_a_private_file_and_in_no_argument(desk):
     file = desk.folder / "run/.http-token"
     assert file.stat().st_mode & 0o777 == 0o600
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[0-9a-f]{64}\n", file.read_text())
@@ -197,7 +197,7 @@ def test_the_token_lies_in_a_file_of_its_owner_and_is_no_argument(desk):
 
 
 @PROGRAM_ALONE  # the words of the program
-def test_the_address_is_shown_to_who_sits_there_and_to_no_log(desk, tmp_path):
+def test_address_with_token_is_shown_on_a_terminal_and_in_no_log(desk, tmp_path):
     assert desk.shell("service", "page").stdout == f"{desk.page}\n"
     ours, theirs = os.openpty()
     folder = tmp_path / "run"
@@ -222,7 +222,7 @@ def test_the_address_is_shown_to_who_sits_there_and_to_no_log(desk, tmp_path):
 
 
 @PROGRAM_ALONE  # what FPM's web server listens at is for its own configuration
-def test_beyond_this_machine_only_when_it_is_said(desk, tmp_path):
+def test_controller_listens_beyond_loopback_only_with_its_option(desk, tmp_path):
     env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
     for address, words in (("0.0.0.0:0", "--http-allow-remote"), (f"127.0.0.1:{desk.port}", "another program listens"), ("here", "no address and port")):
         command = [PROGRAM, "controller", "--no-tcp", "--http", address]
@@ -248,7 +248,7 @@ def test_beyond_this_machine_only_when_it_is_said(desk, tmp_path):
 # ---- what is asked for
 
 
-def test_services_are_told_with_all_that_is_known(desk):
+def test_list_of_services_has_state_view_and_commands(desk):
     status, headers, services = desk.ask("GET", "/api/services")
     assert status == 200 and headers["Content-Type"] == "application/json"
     by_name = {record["name"]: record for record in services}
@@ -259,14 +259,14 @@ def test_services_are_told_with_all_that_is_known(desk):
     assert {"CONFIG", "calibrate"} <= set(running["commands"])
 
 
-def test_a_command_is_done_and_its_answer_told(desk):
+def test_command_returns_outcome_state_and_value(desk):
     status, _, answer = desk.command("bench/ready", "calibrate", arguments={"volts": 5})
     assert status == 200
     assert (answer["outcome"], answer["state"]) == ("DONE", "READY")
     assert answer["value"] == {"volts": 5, "error": 0.25}
 
 
-def test_a_command_that_is_only_begun_is_accepted_and_asked_for_later(desk):
+def test_command_without_wait_is_accepted_and_its_answer_read_later(desk):
     status, _, answer = desk.command("bench/ready", "stand_still", arguments=0.5, wait=False, within=20)
     assert status == 202 and answer["outcome"] == "ACCEPTED"
     until = time.monotonic() + PATIENCE
@@ -276,31 +276,31 @@ def test_a_command_that_is_only_begun_is_accepted_and_asked_for_later(desk):
     assert asked[0] == 200 and asked[2]["outcome"] == "DONE", asked
 
 
-def test_a_repeated_id_is_the_same_command(desk):
+def test_repeated_id_is_the_same_command(desk):
     first = desk.command("bench/ready", "CONFIG", arguments={"offset": 3}, id="mine")
     again = desk.command("bench/ready", "CONFIG", arguments={"offset": 4}, id="mine")
     assert first[2]["value"] == again[2]["value"] == {"offset": 3.0}
     assert desk.command("bench/ready", "CONFIG")[2]["value"] == {"offset": 3.0}
 
 
-def test_what_the_state_forbids_is_409_with_the_reason(desk):
+def test_command_that_the_state_forbids_is_409_with_the_reason(desk):
     said = problem(desk.command("bench/power", "RUN"), 409, "InvalidState")
     assert "RUNNING" in said["detail"] and said["code"] == 106
     assert (said["answer"]["outcome"], said["answer"]["state"]) == ("REJECTED", "RUNNING")
 
 
-def test_what_a_service_could_not_do_is_told_in_its_own_words(desk):
+def test_failed_command_is_502_with_the_error_text_of_the_service(desk):
     said = problem(desk.command("bench/ready", "calibrate"), 502)
     assert "calibrate needs volts" in said["detail"] and said["answer"]["outcome"] == "FAILED"
 
 
-def test_a_command_that_takes_too_long_is_a_timeout(desk):
+def test_command_that_takes_too_long_is_a_timeout(desk):
     problem(desk.command("bench/ready", "stand_still", arguments=1.5, within=0.3), 504, "Timeout")
     wait_for_state(desk, "bench/ready", "READY")
     assert desk.command("bench/ready", "GET_DATA", within=20)[0] == 200
 
 
-def test_what_nobody_is_called_is_404(desk):
+def test_unknown_service_or_path_is_404(desk):
     for path in ("/api/services/nobody", "/api/services/a%2Fb"):
         assert "bench/power" in problem(desk.ask("GET", path), 404, "NotFound")["detail"]
     problem(desk.command("nobody", "PAUSE"), 404, "NotFound")
@@ -308,7 +308,7 @@ def test_what_nobody_is_called_is_404(desk):
         problem(desk.ask("GET", path), 404, "NotFound")
 
 
-def test_methods_are_checked(desk):
+def test_wrong_method_is_405_with_the_allowed_one(desk):
     for method, path, allowed in [("POST", "/api/services", "GET"), ("GET", POST, "POST"), ("DELETE", "/api/services/bench%2Fpower", "GET"),
                                   ("PUT", POST, "POST"), ("POST", "/", "GET"), ("POST", "/api/events", "GET")]:
         answer = desk.ask(method, path, b"" if method != "GET" else None)
@@ -317,7 +317,7 @@ def test_methods_are_checked(desk):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""])
-def test_what_another_pages_form_could_send_is_no_command(desk, kind):
+def test_content_type_of_a_form_is_refused(desk, kind):
     problem(desk.ask("POST", POST, PAUSE, Content_Type=kind), 415, "Unsupported")
     assert state(desk, "bench/power") == "RUNNING"
 
@@ -325,18 +325,18 @@ def test_what_another_pages_form_could_send_is_no_command(desk, kind):
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"command": 7}', b'{"command": "EXPLODE"}', b'{"command": "STEP"}',
                                   b'{"command": "PAUSE", "within": -1}', b'{"command": "PAUSE", "within": 1e99}', b'{"command": "PAUSE", "surprise": 1}',
                                   b'{"command": "PAUSE"} {"command": "PAUSE"}'])
-def test_garbage_is_400(desk, body):
+def test_malformed_command_is_400(desk, body):
     problem(desk.ask("POST", POST, body), 400)
     assert state(desk, "bench/power") == "RUNNING"
 
 
-def test_a_body_that_is_too_long_or_too_deep_is_413(desk):
+def test_body_that_is_too_long_or_too_deep_is_413(desk):
     problem(desk.ask("POST", POST, b"[" * 60000), 413, "TooLarge")
     problem(desk.ask("POST", POST, b'{"command": "PAUSE", "arguments": "' + b"x" * 65536 + b'"}'), 413, "TooLarge")
     assert state(desk, "bench/power") == "RUNNING"
 
 
-def test_the_log_is_told_by_lines_and_service(desk):
+def test_log_is_selected_by_lines_and_service(desk):
     status, _, log = desk.ask("GET", "/api/log?lines=3")
     assert status == 200 and 0 < len(log) <= 3
     assert {"at", "service", "level", "text"} <= set(log[0])
@@ -365,7 +365,7 @@ def events(desk, wanted, last=None):
     return found
 
 
-def test_events_begin_with_how_everything_stands_and_go_on(desk):
+def test_event_stream_begins_with_a_snapshot_and_continues(desk):
     def told(all, what, name):
         return any(event["event"] == what and name in event["data"] for event in all)
 
@@ -378,7 +378,7 @@ def test_events_begin_with_how_everything_stands_and_go_on(desk):
     assert reading["value"]["rows"] > 0 and "$time" in reading["at"]
 
 
-def test_a_stream_that_broke_goes_on_where_it_was(desk):
+def test_broken_event_stream_resumes_after_the_last_event(desk):
     found = events(desk, lambda all: len(all) > 3)
     again = events(desk, lambda all: len(all) > 1, found[-1]["id"])
     if desk.kind == "php":  # nothing is kept between its streams: it tells how everything stands
@@ -392,7 +392,7 @@ def test_a_stream_that_broke_goes_on_where_it_was(desk):
 
 
 @PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
-def test_who_knocks_too_often_is_told_so_and_harms_nobody(desk):
+def test_excess_connections_are_refused_with_503_and_others_are_served(desk):
     crowd = []
     try:
         for _ in range(140):
@@ -413,7 +413,7 @@ def test_who_knocks_too_often_is_told_so_and_harms_nobody(desk):
 
 
 @PROGRAM_ALONE  # how many PHP's workers take is for their own configuration to say
-def test_streams_and_commands_under_way_have_a_bound(desk):
+def test_number_of_streams_and_waiting_commands_is_limited(desk):
     desk.start("bench/away")
     wait_for_state(desk, "bench/away", "RUNNING")
     away = desk.services.pop("bench/away")
@@ -442,7 +442,7 @@ def test_streams_and_commands_under_way_have_a_bound(desk):
 
 
 @PROGRAM_ALONE  # the time that a request's head may take is for PHP's own server and nginx to say
-def test_who_dawdles_with_a_request_is_left(desk):
+def test_slow_request_is_ended_with_408(desk):
     slow = [socket.create_connection((desk.host, desk.port), timeout=PATIENCE) for _ in range(20)]
     slow[0].sendall(head(desk).encode())  # the head is never whole
     slow[1].sendall((head(desk) + "Content-Length: 100\r\n\r\n{").encode())  # the body is never whole
@@ -460,7 +460,7 @@ def test_who_dawdles_with_a_request_is_left(desk):
 
 
 @PROGRAM_ALONE  # the limits of a request's head are for PHP's own server and nginx to say
-def test_heads_without_end_are_refused(desk):
+def test_request_head_over_the_limit_is_431(desk):
     line = raw(desk, head(desk, "GET", "/", more="X-Long: " + "x" * 20000 + "\r\n\r\n")).split("\r\n")[0]
     assert " 431 " in line, line
     line = raw(desk, head(desk, "GET", "/", more="".join(f"X-{i}: y\r\n" for i in range(100)) + "\r\n")).split("\r\n")[0]
@@ -468,7 +468,7 @@ def test_heads_without_end_are_refused(desk):
     assert " 400 " in raw(desk, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n").split("\r\n")[0]
 
 
-def test_a_page_that_reads_nothing_holds_up_nobody(desk):
+def test_client_that_reads_nothing_does_not_block_others(desk):
     with socket.create_connection((desk.host, desk.port), timeout=PATIENCE) as stream:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stream.sendall(head(desk, "GET", "/api/events", more="\r\n").encode())

@@ -83,7 +83,7 @@ def picture(desk, view, name):
 # ---- what is shown
 
 
-def test_services_stand_there_with_state_in_colour_and_words(page):
+def test_services_are_shown_with_state_in_colour_and_words(page):
     for name, state in (("bench/power", "RUNNING"), ("bench/spare", "READY")):
         badge = page.page.locator(f"{ROW.format(name)} .state")
         assert badge.inner_text().split()[-1] == state
@@ -121,7 +121,7 @@ def test_events_are_listed_and_the_list_can_be_filtered(page):
     page.page.click("#states [data-only='']")
 
 
-def test_nothing_comes_from_elsewhere(page, desk):
+def test_page_makes_requests_to_its_own_server_alone(page, desk):
     asked = {urlsplit(url).netloc for url in page.requests if not url.startswith("data:")}
     assert asked == {urlsplit(desk.address).netloc}
     assert not any(desk.token in url.split("#")[0] for url in page.requests)
@@ -130,13 +130,13 @@ def test_nothing_comes_from_elsewhere(page, desk):
 # ---- what is pressed
 
 
-def test_buttons_are_there_for_what_the_state_allows(page):
+def test_buttons_are_enabled_as_the_state_allows(page):
     assert enabled(page, "bench/power") == ["GET_DATA", "PAUSE", "CHECKPOINT", "SHUTDOWN"]
     assert enabled(page, "bench/spare") == ["GET_DATA", "PAUSE", "RUN", "CHECKPOINT", "SHUTDOWN"]
     assert "RUNNING" in button(page, "bench/power", "RUN").get_attribute("title")
 
 
-def test_pause_and_run_lead_from_state_to_state(page, desk):
+def test_pause_and_run_change_the_state(page, desk):
     press(page, "bench/power", "PAUSE")
     page.wait(IS, [ROW.format("bench/power"), "PAUSED"])
     assert "PAUSE DONE" in wait_answer(page, "bench/power", "DONE")
@@ -149,7 +149,7 @@ def test_pause_and_run_lead_from_state_to_state(page, desk):
     assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
 
 
-def test_data_and_checkpoints_leave_the_state_as_it_is(page):
+def test_get_data_and_checkpoint_keep_the_state(page):
     press(page, "bench/power", "GET_DATA")
     assert "watts" in wait_answer(page, "bench/power", "DONE")
     page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/power"))
@@ -166,7 +166,7 @@ def order(page, name, word, arguments=""):
     page.page.click("#order [value=yes]")
 
 
-def test_commands_of_its_own_have_arguments_and_answers(page):
+def test_custom_commands_have_arguments_and_answers(page):
     order(page, "bench/spare", "calibrate", '{"volts": 5}')
     assert "error 0.25" in wait_answer(page, "bench/spare", "DONE")
     order(page, "bench/spare", "calibrate")
@@ -174,7 +174,7 @@ def test_commands_of_its_own_have_arguments_and_answers(page):
     assert "calibrate needs volts" in page.page.locator("#said [role=alert]").last.inner_text()
 
 
-def test_what_is_no_json_stays_in_its_dialog(page):
+def test_arguments_that_are_not_json_stay_in_the_dialog(page):
     order(page, "bench/spare", "CONFIG", "{offset: 1}")
     page.wait("() => document.querySelector('#order-error').textContent.includes('no JSON')")
     assert page.page.evaluate("document.querySelector('#order').open")
@@ -183,7 +183,7 @@ def test_what_is_no_json_stays_in_its_dialog(page):
     assert page.page.evaluate("document.activeElement.textContent") == "More…"
 
 
-def test_what_the_state_forbids_meanwhile_is_said_with_the_reason(page, desk):
+def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, desk):
     """The page is a moment behind: what it still offers may be forbidden by then."""
     page.page.evaluate("row => { const b = document.querySelector(`${row} [data-command=RUN]`); b.disabled = false; b.click(); }", ROW.format("bench/power"))
     assert "RUNNING" in wait_answer(page, "bench/power", "REJECTED")
@@ -193,7 +193,7 @@ def test_what_the_state_forbids_meanwhile_is_said_with_the_reason(page, desk):
     page.wait("() => document.querySelectorAll('#said [role=alert]').length === 0")
 
 
-def test_shutdown_is_asked_about_first(page, desk):
+def test_shutdown_needs_confirmation(page, desk):
     process = desk.start("bench/last")
     page.wait(IS, [ROW.format("bench/last"), "RUNNING"])
     press(page, "bench/last", "SHUTDOWN")
@@ -213,7 +213,7 @@ def test_shutdown_is_asked_about_first(page, desk):
     assert "GONE" in page.text(ROW.format("bench/last"))
 
 
-def test_a_failure_is_said_with_its_reason(page, desk):
+def test_failure_is_shown_with_its_reason(page, desk):
     process = desk.start("bench/broken")
     page.wait(IS, [ROW.format("bench/broken"), "RUNNING"])
     order(page, "bench/broken", "break")
@@ -229,7 +229,7 @@ def test_a_failure_is_said_with_its_reason(page, desk):
 # ---- keyboard, width, colours
 
 
-def test_all_of_it_is_done_with_the_keyboard(page, desk):
+def test_page_is_usable_with_the_keyboard_alone(page, desk):
     keyboard, focus = page.page.keyboard, "document.activeElement.dataset.command ?? document.activeElement.id"
     keyboard.press("/")
     assert page.page.evaluate(focus) == "filter"
@@ -288,7 +288,7 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_its_width_and_scheme(look, desk, width, scheme):
+def test_page_fits_its_width_and_colour_scheme(look, desk, width, scheme):
     view = look(width, scheme)
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
     view.page.click(f"{ROW.format('bench/power')} .name")
@@ -306,7 +306,7 @@ def test_it_fits_its_width_and_scheme(look, desk, width, scheme):
 # ---- the door, and those who come and go
 
 
-def test_without_the_token_the_page_says_how_to_get_it(look, desk):
+def test_page_without_the_token_shows_how_to_get_it(look, desk):
     view = look(390, address=f"{desk.address}/")
     view.wait("() => !document.querySelector('#locked').hidden")
     assert "bench/power" not in view.text("body") and ".http-token" in view.text("#locked")
@@ -322,14 +322,14 @@ def test_without_the_token_the_page_says_how_to_get_it(look, desk):
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
 
 
-def test_the_token_leaves_the_address_and_stays_for_the_tab_alone(page, desk):
+def test_token_is_removed_from_the_address_and_kept_in_its_tab_alone(page, desk):
     assert page.page.url == f"{desk.address}/"
     assert page.page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
     page.page.reload()
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
 
 
-def test_services_that_come_and_go_are_seen(page, desk):
+def test_new_and_disconnected_services_are_shown(page, desk):
     process = desk.start("bench/brief")
     page.wait(IS, [ROW.format("bench/brief"), "RUNNING"])
     process.kill()
@@ -339,7 +339,7 @@ def test_services_that_come_and_go_are_seen(page, desk):
     page.wait(IS, [ROW.format("bench/brief"), "DISCONNECTED"])
 
 
-def test_what_a_service_says_of_itself_is_shown_and_never_run(page, desk):
+def test_description_of_a_service_is_shown_as_text_and_never_executed(page, desk):
     desk.start("bench/odd", "--description", '<img src=x onerror="document.title=1"><script>document.title=2</script>')
     page.wait(IS, [ROW.format("bench/odd"), "RUNNING"])
     assert "<script>" in page.text(ROW.format("bench/odd"))
@@ -355,7 +355,7 @@ HOSTILE = [
 ]
 
 
-def test_data_of_a_hostile_service_spoil_nobody_s_page(page, desk):
+def test_data_of_a_hostile_service_do_not_harm_the_page(page, desk):
     """Its own row may show what it likes; the others go on, nothing runs, and no script fails (`look` sees to that)."""
     hostile, honest = ROW.format("bench/hostile"), ROW.format("bench/power")
     desk.start("bench/hostile", "--every", "1")
@@ -378,7 +378,7 @@ def test_data_of_a_hostile_service_spoil_nobody_s_page(page, desk):
     ended(desk.services.pop("bench/hostile"))
 
 
-def test_data_that_nobody_can_read_are_not_carried_to_the_page(page, desk):
+def test_data_too_long_to_show_are_replaced_by_their_size(page, desk):
     desk.start("bench/heavy")
     page.wait(IS, [ROW.format("bench/heavy"), "RUNNING"])
     order(page, "bench/heavy", "swell", "300000")
@@ -390,7 +390,7 @@ def test_data_that_nobody_can_read_are_not_carried_to_the_page(page, desk):
     ended(desk.services.pop("bench/heavy"))
 
 
-def test_when_it_is_away_the_page_says_so_and_comes_back(page, desk):
+def test_page_shows_a_stopped_server_and_recovers(page, desk):
     """Stopped and gone on again: what the page sees of a controller that hangs, or a machine that sleeps."""
     away = (*desk.servers, desk.controller)[0]
     pids = [away.pid] if desk.kind == "program" else group(away)
@@ -408,7 +408,7 @@ def test_when_it_is_away_the_page_says_so_and_comes_back(page, desk):
     wait_answer(page, "bench/power", "DONE")
 
 
-def test_a_controller_that_ends_is_missed_and_found_again(page, desk):
+def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, desk):
     """Behind PHP's page it is the same one; its own page has a new token, and says how to get it."""
     assert ended(desk.controller) == 0
     page.wait("() => document.querySelector('#link').dataset.state === 'away'")
@@ -434,7 +434,7 @@ def group(process):
     return first + [pid for one in first for pid in children(one)]
 
 
-def test_hundreds_of_services_stay_usable(look, desk):
+def test_page_with_hundreds_of_services_is_usable(look, desk):
     """A stream that tells of 400 services, as the controller would: the filter finds one, a click opens it."""
     one = desk.ask("GET", "/api/services/bench%2Fpower")[2]
     many = [{**one, "name": f"rack/{i:03}"} for i in range(400)]

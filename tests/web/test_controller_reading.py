@@ -44,7 +44,7 @@ def reader(desk):
     return replace(desk, token=(desk.folder / "reading").read_text().strip())
 
 
-def test_tokens_are_kept_for_their_owner_alone_and_survive_a_restart(tmp_path):
+def test_token_files_are_private_and_survive_a_restart(tmp_path):
     (tmp_path / "run").mkdir(mode=0o700)
     first = start(tmp_path)
     kept = {name: (tmp_path / name).read_text() for name in ("token", "reading")}
@@ -62,7 +62,7 @@ def test_tokens_are_kept_for_their_owner_alone_and_survive_a_restart(tmp_path):
     assert refused.returncode == 1 and "0644" in refused.stderr
 
 
-def test_what_is_read_is_open_and_what_commands_is_not(desk, reader):
+def test_read_token_reads_and_does_not_command(desk, reader):
     told = reader.ask("GET", "/api")[2]
     assert {route["method"] for route in told} == {"GET"} and {"method": "GET", "path": "/metrics"} in told
     assert reader.ask("GET", "/api/services")[2] == desk.ask("GET", "/api/services")[2] != []
@@ -71,7 +71,7 @@ def test_what_is_read_is_open_and_what_commands_is_not(desk, reader):
     assert (status, problem["kind"]) == (403, "PermissionDenied") and "reads" in problem["detail"]
 
 
-def test_no_spelling_of_any_route_commands_with_the_token_that_reads(desk, reader, monkeypatch):
+def test_no_spelling_of_any_route_commands_with_the_read_token(desk, reader, monkeypatch):
     assert len(routes(desk)) > len(routes_of(reader))
     before = desk.ask("GET", "/api/services/bench%2Fpower")[2]
     # Every route that there is, those that the reader is not told of too; but for the stream, which it may read and which has no end.
@@ -126,7 +126,7 @@ def parsed(text):
     return kinds, samples
 
 
-def test_metrics_are_those_that_prometheus_takes(reader):
+def test_metrics_are_valid_prometheus_text(reader):
     reader.start("bench/other", "--paused")
     until = time.monotonic() + PATIENCE
     while reader.ask("GET", "/api/services/bench%2Fother")[0] != 200:

@@ -25,7 +25,7 @@ def moves(seen, part):
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_killed_part_is_missed_and_comes_back(live, observatory, part):
+def test_killed_program_is_shown_as_missing_and_recovers(live, observatory, part):
     before = observatory.pids()
     assert set(before) == {*PARTS, "page"}
     moves(live, part)
@@ -51,7 +51,7 @@ def test_a_killed_part_is_missed_and_comes_back(live, observatory, part):
         live.wait_state(part, "live")
 
 
-def test_a_driver_with_another_unit_is_refused_and_the_page_says_why(live, observatory, tmp_path):
+def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observatory, tmp_path):
     pids = observatory.pids()
     words = Path(f"/proc/{pids['seismogram']}/environ").read_bytes().decode().split("\0")
     environment = dict(word.split("=", 1) for word in words if word)
@@ -86,7 +86,7 @@ def test_a_driver_with_another_unit_is_refused_and_the_page_says_why(live, obser
     live.wait_state("sensors", "live")
 
 
-def test_the_form_says_when_nobody_answers(live, observatory):
+def test_form_shows_an_error_when_the_server_is_missing(live, observatory):
     live.wait("() => document.querySelector('#window').textContent !== 'No answer yet.'")
     os.kill(observatory.pids()["spectrum"], signal.SIGKILL)
     live.wait_state("spectrum", "missing")
@@ -103,7 +103,7 @@ def test_the_form_says_when_nobody_answers(live, observatory):
     live.wait("() => document.querySelector('#answer').dataset.state === 'answer'")
 
 
-def test_a_page_that_opens_while_all_are_missing_fills_when_they_come(view, observatory):
+def test_page_opened_while_all_programs_are_missing_fills_when_they_start(view, observatory):
     for part in PARTS:
         os.kill(observatory.pids()[part], signal.SIGKILL)
     seen = view()

@@ -38,7 +38,7 @@ def assert_nothing_is_left(running, folder, memory):
         assert probe.connect_ex((where.hostname, where.port)) != 0
 
 
-def test_it_ends_by_itself(tmp_path):
+def test_demonstration_ends_after_its_time(tmp_path):
     memory = shared_memory()
     running = launch(DEMO_SECONDS="3", TMPDIR=str(tmp_path))
     assert set(running.pids()) == {*PARTS, "page"}
@@ -49,14 +49,14 @@ def test_it_ends_by_itself(tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_when_told_to(tmp_path, how):
+def test_demonstration_ends_at_a_signal(tmp_path, how):
     memory = shared_memory()
     running = launch(TMPDIR=str(tmp_path))
     assert finish(running, how) == 0
     assert_nothing_is_left(running, tmp_path, memory)
 
 
-def test_a_part_that_is_missing_at_the_end_is_told(tmp_path):
+def test_program_missing_at_the_end_is_reported(tmp_path):
     running = launch(TMPDIR=str(tmp_path))
     os.kill(running.pids()["statistics"], signal.SIGKILL)
     with within("the line that tells of the kill"):
@@ -67,7 +67,7 @@ def test_a_part_that_is_missing_at_the_end_is_told(tmp_path):
     assert "missing at the end: statistics" in running.lines[-1]
 
 
-def test_two_run_side_by_side(tmp_path):
+def test_two_demonstrations_run_side_by_side(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()
     one, other = launch(TMPDIR=str(first)), launch(TMPDIR=str(second))

@@ -58,7 +58,7 @@ def ask(page, samples: int) -> None:
         time.sleep(0.5)
 
 
-def test_each_bridge_is_killed_and_the_page_heals(three, page):
+def test_page_recovers_from_the_kill_of_each_bridge(three, page):
     for part in PARTS:
         is_live(page, part)
         moves(page, part)
@@ -78,7 +78,7 @@ def test_each_bridge_is_killed_and_the_page_heals(three, page):
     page.picture("machines-healed")
 
 
-def test_controller_of_one_machine_has_the_bridges_of_all(three):
+def test_controller_of_one_machine_lists_the_bridges_of_all(three):
     said = "".join(three.lines)
     desk = re.search(r".*, (/.+/desk)$", said, re.M)[1]
     program = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/linkspan"
@@ -92,7 +92,7 @@ def test_controller_of_one_machine_has_the_bridges_of_all(three):
         time.sleep(0.1)
 
 
-def test_nothing_is_left_behind(three):
+def test_demonstration_on_machines_removes_its_namespaces_and_files(three):
     namespaces = [name for name in os.listdir("/run/netns") if name.startswith(f"linkspan-demo-{three.process.pid}-")]
     assert len(namespaces) == 4
     directory = Path(re.search(r".*, (/.+)/desk$", "".join(three.lines), re.M)[1])

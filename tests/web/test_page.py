@@ -53,14 +53,14 @@ def test_sparklines_grow(live, card):
         live.wait(f"([c, before]) => {length} > before", [card, before])
 
 
-def test_every_reading_has_a_value_or_says_that_there_is_none(live):
+def test_every_reading_has_a_value_or_is_marked_absent(live):
     live.wait("() => [...document.querySelectorAll('#readings li')].every(li =>"
               " /\\d/.test(li.querySelector('b').textContent) || li.classList.contains('absent'))")
     for card in ("cpu", "load", "memory", "network", "disk"):
         assert "absent" not in (live.page.get_attribute(f"#{card}", "class") or "")
 
 
-def test_statistics_come_from_the_other_program(live):
+def test_statistics_of_the_other_program_are_shown(live):
     live.wait("() => [...document.querySelectorAll('#memory dd')].every(dd => /\\d/.test(dd.textContent))")
     least, mean, most = (
         float(live.text(f"#memory dd[data-is={name}]").replace(",", "")) for name in ("min", "mean", "max")
@@ -69,12 +69,12 @@ def test_statistics_come_from_the_other_program(live):
 
 
 @pytest.mark.parametrize("component", ["z", "n", "e"])
-def test_the_waveform_is_drawn_and_moves(live, component):
+def test_waveform_is_drawn_and_updated(live, component):
     live.wait(INKED, [f"plot-{component}", f"--{component}"])
     live.wait("before => wave.last > before + 1", live.page.evaluate("wave.last"))
 
 
-def test_a_trigger_is_marked(live):
+def test_trigger_is_marked(live):
     live.wait("() => document.querySelector('#trigger').textContent.startsWith('Event at')")
     live.wait("() => trigger.columns[2].includes(true)")
     live.wait("() => restarts.length > 0")
@@ -82,7 +82,7 @@ def test_a_trigger_is_marked(live):
     live.picture("trigger")
 
 
-def test_the_spectrum_is_live(live):
+def test_spectrum_is_updated(live):
     live.wait(CHANGES, ["#window", "No answer yet."])
     assert live.text("#window").startswith("512 samples = 5.12 s")
     live.wait(INKED, ["plot-spectrum", "--z"])
@@ -90,7 +90,7 @@ def test_the_spectrum_is_live(live):
     live.wait("before => spectrum.data[1][5] !== before", before)
 
 
-def test_another_window_is_asked_for_and_stays(live):
+def test_requested_window_is_used_and_kept(live):
     live.wait("() => wave.columns[0].length > 1100")
     told = ask(live, "1024")
     assert "1024 samples, 513 frequencies" in told
@@ -103,7 +103,7 @@ def test_another_window_is_asked_for_and_stays(live):
     ("window", "words"),
     [("7", "64 to 2048"), ("100000", "64 to 2048"), ("many", "integer"), ("", "integer"), ("-512", "64 to 2048")],
 )
-def test_what_the_fortran_program_refuses_is_an_error_on_the_page(live, window, words):
+def test_refusal_of_the_fortran_program_is_an_error_on_the_page(live, window, words):
     told = ask(live, window)
     assert words in told and "the Fortran program" in told
     assert live.page.get_attribute("#answer", "data-state") == "error"
@@ -111,7 +111,7 @@ def test_what_the_fortran_program_refuses_is_an_error_on_the_page(live, window, 
     assert live.page.get_attribute("#answer", "role") == "status"
 
 
-def test_a_stream_that_ends_is_taken_up_without_a_gap(live):
+def test_ended_stream_is_resumed_without_a_gap(live):
     live.wait("() => wave.columns[0].length > 500")
     first = sum("events.php" in url for url in live.requests)
     live.wait("before => wave.last > before + 23", live.page.evaluate("wave.last"))
@@ -121,7 +121,7 @@ def test_a_stream_that_ends_is_taken_up_without_a_gap(live):
     assert max(steps) < 0.015
 
 
-def test_nothing_comes_from_elsewhere(live, observatory):
+def test_page_makes_requests_to_its_own_server_alone(live, observatory):
     live.wait(CHANGES, ["#window", "No answer yet."])
     asked = {urlsplit(url).netloc for url in live.requests if not url.startswith("data:")}
     assert asked == {urlsplit(observatory.address).netloc}
@@ -129,7 +129,7 @@ def test_nothing_comes_from_elsewhere(live, observatory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_its_width_and_scheme(view, width, scheme):
+def test_page_fits_its_width_and_colour_scheme(view, width, scheme):
     seen = view(width, scheme)
     seen.wait("() => wave.columns[0].length > 1000")
     seen.wait(CHANGES, ["#window", "No answer yet."])
@@ -140,7 +140,7 @@ def test_it_fits_its_width_and_scheme(view, width, scheme):
     seen.picture(f"{width}-{scheme}")
 
 
-def test_the_form_is_reached_and_used_with_the_keyboard(live):
+def test_form_is_usable_with_the_keyboard(live):
     for _ in range(20):
         live.page.keyboard.press("Tab")
         if live.page.evaluate("document.activeElement.id") == "length":
@@ -155,7 +155,7 @@ def test_the_form_is_reached_and_used_with_the_keyboard(live):
 
 @pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example:80"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}])
 @pytest.mark.parametrize("path", ["events.php", "spectrum.php?window=128"])
-def test_another_page_is_told_nothing(observatory, header, path):
+def test_request_from_another_site_is_403(observatory, header, path):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(urllib.request.Request(f"{observatory.address.rstrip('/')}/{path}", headers=header), timeout=PATIENCE)
     assert refused.value.code == 403

@@ -51,7 +51,7 @@ def test_wheel_serves_every_later_python_and_is_stripped(wheel: Path) -> None:
     assert wheel.stat().st_size < 12e6, f"{wheel.stat().st_size} bytes"
 
 
-def test_module_and_program_of_the_wheel_talk(fresh: Path, tmp_path: Path) -> None:
+def test_module_and_program_of_the_wheel_exchange_messages(fresh: Path, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     env = {"PATH": "/usr/bin:/bin", "LINKSPAN_DIR": str(runtime), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
@@ -66,7 +66,7 @@ def test_module_and_program_of_the_wheel_talk(fresh: Path, tmp_path: Path) -> No
             server.kill()
 
 
-def test_types_and_stubs_come_with_the_wheel(fresh: Path) -> None:
+def test_wheel_contains_types_and_stubs(fresh: Path) -> None:
     [package] = (fresh.parent / "lib").glob("python*/site-packages/linkspan")
     assert (package / "py.typed").exists() and (package / "_native.pyi").exists()
     assert not list(package.glob("**/tests")), "tests are installed"
