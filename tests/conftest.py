@@ -1,4 +1,4 @@
-"""For every suite here: signals act as in a terminal, however the tests were started, and a test that hangs fails."""
+"""For every suite: signals act as in a terminal, however the tests were started, and a test that hangs fails."""
 
 from support import signals
 from support.limits import pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401

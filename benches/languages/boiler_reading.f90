@@ -26,19 +26,19 @@ module boiler_reading_messages
       character(:), allocatable :: unit
       logical :: ok = .false.
       character(:), allocatable :: station
-      ! A number above huge(0_int64) is the same 64 bits as a negative one.
+      ! A number above huge(0_int64) has the same 64 bits as a negative one.
       integer(int64) :: count = 0_int64
       real(real64) :: time = 0.0_real64
       ! Optional.
       character(:), allocatable :: note
    contains
-      ! Makes a message that holds this value: encode(writer, message, stat, errmsg).
+      ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
       procedure :: encode => boiler_reading_encode
-      ! Takes the value of a message: decode(reader, message, stat, errmsg).
+      ! Reads the value of a message: decode(reader, message, stat, errmsg).
       procedure :: decode => boiler_reading_decode
       ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
       procedure :: to_bytes => boiler_reading_to_bytes
-      ! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+      ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => boiler_reading_from_bytes
       procedure :: set_defaults => boiler_reading_set_defaults
       procedure :: write => boiler_reading_write
@@ -46,7 +46,7 @@ module boiler_reading_messages
    end type
 
    type(linkspan_record_type), target, save :: boiler_reading__type
-   ! By which the library reads and fills boiler_reading.
+   ! The tables with which the library reads and fills boiler_reading.
    type(linkspan_record_type), target, save :: boiler_reading__types(10)
    type(linkspan_record_type), target, save :: boiler_reading__items(10)
    type(linkspan_record_field), target, save :: boiler_reading__fields(10)
@@ -309,7 +309,7 @@ contains
          c_funloc(boiler_reading__fill))
    end function
 
-   ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+   ! Writes this as one value: with `key` inside an open map, without it otherwise.
    subroutine boiler_reading_write(self, writer, key)
       class(boiler_reading), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
@@ -324,7 +324,7 @@ contains
       call linkspan_write_record(writer, boiler_reading__table(), c_loc(self), key)
    end subroutine
 
-   ! Takes the next value of a reader.
+   ! Reads the next value of a reader.
    subroutine boiler_reading_read(self, reader)
       class(boiler_reading), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader

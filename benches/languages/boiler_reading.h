@@ -37,13 +37,13 @@ typedef struct {
     linkspan_text note;
 } boiler_reading;
 
-// Sets every field to its default or to zero; false where there is no memory for a default.
+// Sets every field to its default or to zero; false if there is no memory for a default.
 bool boiler_reading_init(boiler_reading *to);
 
-// Frees what a struct holds, which then is all zero.
+// Frees what a struct owns, and sets the struct to zero.
 void boiler_reading_free(boiler_reading *to);
 
-// Makes `message` one that holds `from`. `writer` is not needed and may be NULL.
+// Sets `message` to one that holds `from`. `writer` is not needed and may be NULL.
 linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_writer *writer, linkspan_message *message);
 
 // Reads a message into `to`, which boiler_reading_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
@@ -56,7 +56,7 @@ linkspan_status boiler_reading_to_bytes(const boiler_reading *from, linkspan_enc
 // Reads encoded bytes into `to`, as boiler_reading_decode() does.
 linkspan_status boiler_reading_from_bytes(boiler_reading *to, const uint8_t *bytes, size_t length, linkspan_encoding encoding);
 
-// Writes `from` as one value: with `key` in a map that is open, with NULL anywhere else.
+// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
 void boiler_reading_write(linkspan_writer *writer, const char *key, const boiler_reading *from);
 
 // Reads the next value of a reader, as boiler_reading_decode() does; linkspan_reader_finish() gives the error.

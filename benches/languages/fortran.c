@@ -1,4 +1,4 @@
-/* Conducts the worker in Fortran: starts its far end, and answers the conductor. */
+/* Runs the worker in Fortran: starts its far end, and answers the benchmark. */
 #include "near.h"
 
 void bench_connect(const char *endpoint, int length, int spin);

@@ -1,4 +1,4 @@
-! A map of two fields there and back through the Fortran module, built and read on each trip; fortran.c conducts it.
+! A map of two fields there and back through the Fortran module, built and read on each trip; fortran.c runs it.
 module bench_worker
    use, intrinsic :: iso_c_binding, only: c_char, c_int, c_null_char
    use, intrinsic :: iso_fortran_env, only: int64, real64

@@ -25,13 +25,13 @@ module imu_sample_messages
       real(c_double) :: pitch = 0.0_c_double
       real(c_double) :: yaw = 0.0_c_double
       real(c_float) :: temperature = 0.0_c_float
-      ! A number in the upper half of those without sign is the same bits as a negative one.
+      ! An unsigned number in the upper half has the same bits as a negative one.
       integer(c_int32_t) :: sequence = 0_c_int32_t
-      ! A number in the upper half of those without sign is the same bits as a negative one.
+      ! An unsigned number in the upper half has the same bits as a negative one.
       integer(c_int64_t) :: status = 0_c_int64_t
    end type
 
-   ! The bytes of a message. This does not compile where the type is laid out in another way, or numbers are big-endian.
+   ! The bytes of a message. This does not compile if the type has another layout or numbers are big-endian.
    integer, parameter, public :: imu_sample_size = 72 / &
       merge(1, 0, storage_size(imu_sample()) == 8 * 72 .and. &
       transfer(1_c_int32_t, 0_c_int8_t) == 1_c_int8_t)
@@ -93,7 +93,7 @@ contains
       text = text//"type = ""u64"""//achar(10)
    end function
 
-   ! The bytes of a message. What lies between the fields is zero.
+   ! The bytes of a message. Bytes between the fields are zero.
    pure subroutine imu_sample_pack(self, bytes)
       type(imu_sample), intent(in) :: self
       integer(c_int8_t), intent(out) :: bytes(imu_sample_size)
@@ -102,8 +102,8 @@ contains
       bytes = block%bytes
    end subroutine
 
-   ! From the bytes of a message. linkspan_wrong_type where there are not 72, linkspan_out_of_range where they hold a truth value or
-   ! an enum's number that there is not; `self` is as before then.
+   ! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not 72, linkspan_out_of_range if they hold an
+   ! invalid truth value or enum number; `self` is unchanged at an error.
    subroutine imu_sample_unpack(self, bytes, stat, errmsg)
       type(imu_sample), intent(inout) :: self
       integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
@@ -123,7 +123,7 @@ contains
       end if
    end subroutine
 
-   ! Says what does not fit where bytes are no message.
+   ! Reports what is wrong with invalid bytes.
    subroutine imu_sample_check(length, text, stat)
       integer, value :: length
       character(:), allocatable, intent(inout) :: text
@@ -143,7 +143,7 @@ contains
       end if
    end subroutine
 
-   ! The same where nobody wants the text.
+   ! The same without an error text.
    subroutine imu_sample_refuse(length, stat)
       integer, value :: length
       integer, intent(out), optional :: stat
@@ -151,7 +151,7 @@ contains
       call imu_sample_check(length, text, stat)
    end subroutine
 
-   ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+   ! Writes this as one value: with `key` inside an open map, without it otherwise.
    subroutine imu_sample_write(self, writer, key)
       type(imu_sample), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
@@ -161,7 +161,7 @@ contains
       call writer%put_bytes(bytes, key)
    end subroutine
 
-   ! Takes the next value of a reader.
+   ! Reads the next value of a reader.
    subroutine imu_sample_read(self, reader)
       type(imu_sample), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader

@@ -58,33 +58,33 @@ static inline void imu_sample_pack(const imu_sample *from, uint8_t *bytes) {
     memcpy(bytes, from, IMU_SAMPLE_SIZE);
 }
 
-// What is wrong with 72 bytes, with the path of the field; NULL where they are a record.
+// Returns what is wrong with 72 bytes, with the path of the field; NULL if they are valid.
 static inline const char *imu_sample_unpack_refusal(const uint8_t *bytes) {
     (void)bytes;
     return NULL;
 }
 
-// Copies 72 bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.
+// Copies 72 bytes to `to`; false, and nothing is copied, if they hold an invalid truth value or enum number.
 static inline bool imu_sample_unpack(imu_sample *to, const uint8_t *bytes) {
     if (imu_sample_unpack_refusal(bytes) != NULL) return false;
     memcpy(to, bytes, IMU_SAMPLE_SIZE);
     return true;
 }
 
-// Sets every field to its default or to zero; false where there is no memory for a default.
+// Sets every field to its default or to zero; false if there is no memory for a default.
 bool imu_sample_init(imu_sample *to);
 
-// Frees what a struct holds, which then is all zero.
+// Frees what a struct owns, and sets the struct to zero.
 void imu_sample_free(imu_sample *to);
 
-// Makes `message` one that holds `from`. The writer may be used for any number of messages, one after the other.
+// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
 linkspan_status imu_sample_encode(const imu_sample *from, linkspan_writer *writer, linkspan_message *message);
 
 // Reads a message into `to`. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
 // after the other.
 linkspan_status imu_sample_decode(imu_sample *to, linkspan_reader *reader, const linkspan_message *message);
 
-// Writes `from` as one value: with `key` in a map that is open, with NULL anywhere else.
+// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
 void imu_sample_write(linkspan_writer *writer, const char *key, const imu_sample *from);
 
 // Reads the next value of a reader, as imu_sample_decode() does; linkspan_reader_finish() gives the error.

@@ -86,13 +86,13 @@ struct ImuSample {
         return text_;
     }
 
-    /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
+    /// Sets `message` to one that holds this value. A writer may be used for any number of messages, one after the other.
     void encode(linkspan::writer &writer_, linkspan::message &message_) const {
         write(writer_, nullptr);
         writer_.finish(message_);
     }
 
-    /// The value of a message. Throws `linkspan::wrong_type` or `out_of_range` where it is another one. A reader may be used for any
+    /// Returns the value of a message. Throws `linkspan::wrong_type` or `out_of_range` if it does not fit. A reader may be used for any
     /// number of messages, one after the other.
     static ImuSample decode(linkspan::reader &reader_, const linkspan::message &message_) {
         ImuSample result_;
@@ -110,20 +110,20 @@ struct ImuSample {
         std::memcpy(bytes_, this, size);
     }
 
-    /// What is wrong with the bytes of a record, with the path of the field; null where they are one.
+    /// Returns what is wrong with the bytes of a record, with the path of the field; null if they are valid.
     static const char *refusal_([[maybe_unused]] const std::uint8_t *bytes_) {
         return nullptr;
     }
 
-    /// Copies 72 bytes into it; false, and nothing is copied, where they hold a truth value or an enum's
-    /// number that there is not.
+    /// Copies 72 bytes into it; false, and nothing is copied, if they hold an invalid truth
+    /// value or enum number.
     bool unpack(const std::uint8_t *bytes_) {
         if (refusal_(bytes_) != nullptr) return false;
         std::memcpy(static_cast<void *>(this), bytes_, size);
         return true;
     }
 
-    /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
+    /// Writes this as one value: with `key` inside an open map, with null otherwise.
     void write(linkspan::writer &writer_, const char *key_) const {
         std::uint8_t bytes_[size];
         pack(bytes_);

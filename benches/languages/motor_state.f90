@@ -38,13 +38,13 @@ module motor_state_messages
       real(c_double) :: torque = 0.0_c_double
       ! Unit: rad.
       real(c_double) :: angle = 0.0_c_double
-      ! A number in the upper half of those without sign is the same bits as a negative one.
+      ! An unsigned number in the upper half has the same bits as a negative one.
       integer(c_int64_t) :: turns = 0_c_int64_t
-      ! A number in the upper half of those without sign is the same bits as a negative one.
+      ! An unsigned number in the upper half has the same bits as a negative one.
       integer(c_int32_t) :: errors = 0_c_int32_t
    end type
 
-   ! The bytes of a message. This does not compile where the type is laid out in another way, or numbers are big-endian.
+   ! The bytes of a message. This does not compile if the type has another layout or numbers are big-endian.
    integer, parameter, public :: motor_state_size = 72 / &
       merge(1, 0, storage_size(motor_state()) == 8 * 72 .and. &
       transfer(1_c_int32_t, 0_c_int8_t) == 1_c_int8_t)
@@ -112,7 +112,7 @@ contains
       text = text//"type = ""u32"""//achar(10)
    end function
 
-   ! The bytes of a message. What lies between the fields is zero.
+   ! The bytes of a message. Bytes between the fields are zero.
    pure subroutine motor_state_pack(self, bytes)
       type(motor_state), intent(in) :: self
       integer(c_int8_t), intent(out) :: bytes(motor_state_size)
@@ -124,8 +124,8 @@ contains
       bytes(69:72) = 0_c_int8_t
    end subroutine
 
-   ! From the bytes of a message. linkspan_wrong_type where there are not 72, linkspan_out_of_range where they hold a truth value or
-   ! an enum's number that there is not; `self` is as before then.
+   ! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not 72, linkspan_out_of_range if they hold an
+   ! invalid truth value or enum number; `self` is unchanged at an error.
    subroutine motor_state_unpack(self, bytes, stat, errmsg)
       type(motor_state), intent(inout) :: self
       integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
@@ -155,7 +155,7 @@ contains
       if (iand(int(bytes(17), c_int64_t), 255_c_int64_t) >= 3_c_int64_t) fits = .false.
    end function
 
-   ! Says what does not fit where bytes are no message.
+   ! Reports what is wrong with invalid bytes.
    subroutine motor_state_check(bytes, length, text, stat)
       integer(c_int8_t), intent(in) :: bytes(*)
       integer, value :: length
@@ -180,7 +180,7 @@ contains
       end if
    end subroutine
 
-   ! The same where nobody wants the text.
+   ! The same without an error text.
    subroutine motor_state_refuse(bytes, length, stat)
       integer(c_int8_t), intent(in) :: bytes(*)
       integer, value :: length
@@ -189,7 +189,7 @@ contains
       call motor_state_check(bytes, length, text, stat)
    end subroutine
 
-   ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+   ! Writes this as one value: with `key` inside an open map, without it otherwise.
    subroutine motor_state_write(self, writer, key)
       type(motor_state), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
@@ -199,7 +199,7 @@ contains
       call writer%put_bytes(bytes, key)
    end subroutine
 
-   ! Takes the next value of a reader.
+   ! Reads the next value of a reader.
    subroutine motor_state_read(self, reader)
       type(motor_state), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader

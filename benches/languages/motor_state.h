@@ -25,7 +25,7 @@ typedef enum {
     MOTOR_STATE_MODE_FAST,
 } motor_state_mode;
 
-// The name on the wire; NULL for a number that is none of the values.
+// The name on the wire; NULL for a number that is not one of the values.
 const char *motor_state_mode_name(motor_state_mode value);
 
 // `motor.state`.
@@ -76,7 +76,7 @@ static inline void motor_state_pack(const motor_state *from, uint8_t *bytes) {
     memset(bytes + 68, 0, 4);
 }
 
-// What is wrong with 72 bytes, with the path of the field; NULL where they are a record.
+// Returns what is wrong with 72 bytes, with the path of the field; NULL if they are valid.
 static inline const char *motor_state_unpack_refusal(const uint8_t *bytes) {
     (void)bytes;
     if (bytes[0] > 1) return "on: a truth value is 0 or 1 in packed bytes";
@@ -84,27 +84,27 @@ static inline const char *motor_state_unpack_refusal(const uint8_t *bytes) {
     return NULL;
 }
 
-// Copies 72 bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.
+// Copies 72 bytes to `to`; false, and nothing is copied, if they hold an invalid truth value or enum number.
 static inline bool motor_state_unpack(motor_state *to, const uint8_t *bytes) {
     if (motor_state_unpack_refusal(bytes) != NULL) return false;
     memcpy(to, bytes, MOTOR_STATE_SIZE);
     return true;
 }
 
-// Sets every field to its default or to zero; false where there is no memory for a default.
+// Sets every field to its default or to zero; false if there is no memory for a default.
 bool motor_state_init(motor_state *to);
 
-// Frees what a struct holds, which then is all zero.
+// Frees what a struct owns, and sets the struct to zero.
 void motor_state_free(motor_state *to);
 
-// Makes `message` one that holds `from`. The writer may be used for any number of messages, one after the other.
+// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
 linkspan_status motor_state_encode(const motor_state *from, linkspan_writer *writer, linkspan_message *message);
 
 // Reads a message into `to`. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
 // after the other.
 linkspan_status motor_state_decode(motor_state *to, linkspan_reader *reader, const linkspan_message *message);
 
-// Writes `from` as one value: with `key` in a map that is open, with NULL anywhere else.
+// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
 void motor_state_write(linkspan_writer *writer, const char *key, const motor_state *from);
 
 // Reads the next value of a reader, as motor_state_decode() does; linkspan_reader_finish() gives the error.

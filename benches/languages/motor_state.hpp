@@ -27,7 +27,7 @@ enum class MotorStateMode : std::uint8_t {
     fast,
 };
 
-/// The name on the wire; null for a number that is none of the values.
+/// The name on the wire; null for a number that is not one of the values.
 inline const char *name_of(MotorStateMode value) {
     switch (value) {
         case MotorStateMode::off: return "OFF";
@@ -115,13 +115,13 @@ struct MotorState {
         return text_;
     }
 
-    /// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
+    /// Sets `message` to one that holds this value. A writer may be used for any number of messages, one after the other.
     void encode(linkspan::writer &writer_, linkspan::message &message_) const {
         write(writer_, nullptr);
         writer_.finish(message_);
     }
 
-    /// The value of a message. Throws `linkspan::wrong_type` or `out_of_range` where it is another one. A reader may be used for any
+    /// Returns the value of a message. Throws `linkspan::wrong_type` or `out_of_range` if it does not fit. A reader may be used for any
     /// number of messages, one after the other.
     static MotorState decode(linkspan::reader &reader_, const linkspan::message &message_) {
         MotorState result_;
@@ -142,22 +142,22 @@ struct MotorState {
         std::memset(bytes_ + 68, 0, 4);
     }
 
-    /// What is wrong with the bytes of a record, with the path of the field; null where they are one.
+    /// Returns what is wrong with the bytes of a record, with the path of the field; null if they are valid.
     static const char *refusal_([[maybe_unused]] const std::uint8_t *bytes_) {
         if (bytes_[0] > 1) return "on: a truth value is 0 or 1 in packed bytes";
         if (bytes_[16] >= 3) return "mode: an enum's number is below 3 here";
         return nullptr;
     }
 
-    /// Copies 72 bytes into it; false, and nothing is copied, where they hold a truth value or an enum's
-    /// number that there is not.
+    /// Copies 72 bytes into it; false, and nothing is copied, if they hold an invalid truth
+    /// value or enum number.
     bool unpack(const std::uint8_t *bytes_) {
         if (refusal_(bytes_) != nullptr) return false;
         std::memcpy(static_cast<void *>(this), bytes_, size);
         return true;
     }
 
-    /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
+    /// Writes this as one value: with `key` inside an open map, with null otherwise.
     void write(linkspan::writer &writer_, const char *key_) const {
         std::uint8_t bytes_[size];
         pack(bytes_);

@@ -1,4 +1,4 @@
-/* Conducts packed.f90 and record.f90: records in Fortran.
+/* Runs packed.f90 and record.f90: records in Fortran.
  *
  * usage: ours-packed WHAT, one of the words of `works` below. */
 #include "../peers/worker.h"

@@ -1,4 +1,4 @@
-! Packed records by generated code, beside a copy of the type; packed.c conducts it.
+! Packed records by generated code, beside a copy of the type; packed.c runs it.
 module bench_packed
    use, intrinsic :: iso_c_binding, only: c_bool, c_double, c_float, c_int8_t, c_int32_t, c_int64_t
    use linkspan, only: linkspan_ok

@@ -59,7 +59,7 @@ function socket(string $program): Closure
     $path = (getenv('LINKSPAN_DIR') ?: '/tmp') . '/bench-php-' . getmypid();
     $listener = stream_socket_server("unix://$path") ?: throw new RuntimeException("listening at $path");
     $process = far($program, 'bytes', $path, (string) BYTES, 'together');
-    $stream = stream_socket_accept($listener, 20.0) ?: throw new RuntimeException('nobody came');
+    $stream = stream_socket_accept($listener, 20.0) ?: throw new RuntimeException('no connection arrived');
     $text = str_repeat('x', BYTES);
     return function () use ($stream, $text, $process): void {
         fwrite($stream, $text);

@@ -1,4 +1,4 @@
-//! Which case a worker measures: the words behind `work` on the command line, and the far ends that run as programs of their own.
+//! The cases: the arguments after `work` select the case that a worker measures, or a far end that runs as a program of its own.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::{Result, floor, growth, ours};
 /// `work CASE …`, `far CASE …`, or `pinned PROGRAM …` for a language that cannot pin itself.
 pub fn work(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // It removes its queue when its standard input ends.
+    // It removes its queue at the end of its standard input.
     if words.get(1) != Some(&"sysvmsg") {
         end_with_parent();
     }

@@ -1,4 +1,4 @@
-//! Which processor each end runs on: where the scheduler puts them decides more than what they do.
+//! The processor of each end: the scheduler's choice affects the times more than the code does.
 
 use std::io;
 
@@ -7,14 +7,14 @@ use crate::Result;
 /// Where the two ends of a case run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// One processor each: for those that spin, and for the wake-up of an idle processor.
+    /// One processor each: for ends that spin, and to measure the wake-up of an idle processor.
     Apart,
     /// Both on one: a wake-up is a switch from one process to the other.
     Together,
 }
 
 impl Placement {
-    /// As it is written in a worker's arguments.
+    /// As written in a worker's arguments.
     pub fn from_name(name: &str) -> Result<Placement> {
         match name {
             "apart" => Ok(Placement::Apart),
@@ -27,9 +27,9 @@ impl Placement {
 /// Which end of a case is to be pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The one that takes the time.
+    /// The end that measures.
     Near,
-    /// The one that answers.
+    /// The end that answers.
     Far,
 }
 
@@ -43,7 +43,7 @@ fn allowed() -> Vec<usize> {
     (0..libc::CPU_SETSIZE as usize).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
 }
 
-/// Pins the calling thread. With a single processor both ends share it, whatever was asked for.
+/// Pins the calling thread. With a single processor both ends share it, whatever the placement.
 pub fn pin(placement: Placement, end: End) -> Result<()> {
     let allowed = allowed();
     let index = if placement == Placement::Apart && end == End::Far { allowed.len() - 1 } else { 0 };

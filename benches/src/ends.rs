@@ -1,4 +1,4 @@
-//! Two processes for the two ends of a case, with memory that both see.
+//! The two processes for the two ends of a case, with shared memory.
 
 use std::io;
 use std::ops::Deref;
@@ -34,9 +34,9 @@ pub fn processor_time() -> Result<f64> {
     Ok(sum)
 }
 
-/// Starts the far end as a process of its own; it ends with this one, whatever happens.
+/// Starts the far end as a process of its own, which ends with this one in every case.
 ///
-/// To be called while the process has one thread: the far end goes on from a copy of it.
+/// To be called while the process has one thread: the far end continues from a copy of it.
 pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
     let near = std::process::id();
     // SAFETY: there is one thread, so the child's copy is whole; it runs on as this program does.
@@ -44,7 +44,7 @@ pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
         -1 => Err(format!("starting the far end: {}", io::Error::last_os_error()).into()),
         0 => {
             end_with_parent();
-            // The near end may have ended before that was asked for: then no signal comes any more.
+            // The near end may have ended before the signal was requested; then there is no signal.
             if std::os::unix::process::parent_id() != near {
                 // SAFETY: ends the process without running what belongs to the parent.
                 unsafe { libc::_exit(0) }
@@ -62,7 +62,7 @@ pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
     }
 }
 
-/// Leaves nothing behind: this process is killed when the one that started it ends.
+/// Has the kernel kill this process when its parent ends, so that none is left.
 pub fn end_with_parent() {
     // SAFETY: asks for a signal at the death of the parent; no memory is involved.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -77,11 +77,11 @@ pub fn split(placement: Placement, far: impl FnOnce() -> Result<()>) -> Result<(
     pin(placement, End::Near)
 }
 
-/// A value in memory that stays the same memory in both processes after a fork.
+/// A value in memory that both processes share after a fork.
 pub struct Shared<T>(*mut T);
 
 impl<T> Shared<T> {
-    /// All zeros, which has to be a valid `T`: so it is for atomics and arrays of them, which is all it is used for.
+    /// All zeros, which must be a valid `T`: it is used for atomics and arrays of them only.
     pub fn zeroed() -> Result<Shared<T>> {
         // SAFETY: a fresh anonymous mapping overlaps nothing.
         let at = unsafe {
@@ -100,7 +100,7 @@ impl<T> Shared<T> {
         Ok(Shared(at.cast()))
     }
 
-    /// For what is not atomic.
+    /// A pointer, for values that are not atomic.
     pub fn as_ptr(&self) -> *mut T {
         self.0
     }

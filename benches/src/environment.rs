@@ -1,17 +1,17 @@
-//! Where it was measured: versions, processors, the date; and a directory for the names of the run.
+//! The environment of a run: versions, processors, the date, and a directory for its names.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
 
-/// A runtime directory of our own for this run, gone afterwards.
+/// The runtime directory of this run, removed at its end.
 pub struct Directory([PathBuf; 2]);
 
 impl Directory {
-    /// Makes it and tells the workers by their environment.
+    /// Makes it and passes it to the workers in their environment.
     pub fn new() -> Result<Directory> {
-        // In memory, where sockets and spools are; beside the program, on a disk, what lasts.
+        // Sockets and spools in memory; files that must be durable on a disk, beside the program.
         let memory = Path::new("/dev/shm");
         let or = || if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(or, PathBuf::from);
@@ -24,7 +24,7 @@ impl Directory {
         std::fs::create_dir_all(&lasting).map_err(|e| format!("making {}: {e}", lasting.display()))?;
         let path = base.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|e| format!("making {}: {e}", path.display()))?;
-        // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
+        // SAFETY: this process has one thread, so no other thread reads the environment meanwhile.
         unsafe {
             std::env::set_var("LINKSPAN_DIR", &path);
             std::env::set_var("LINKSPAN_STATE_DIR", &lasting);
@@ -35,7 +35,7 @@ impl Directory {
 
 const PREFIX: &str = "linkspan-bench-";
 
-/// Removes what a run left that was killed.
+/// Removes what a killed run left.
 fn sweep(base: &Path) -> Result<()> {
     for entry in std::fs::read_dir(base)?.flatten() {
         let name = entry.file_name();
@@ -48,9 +48,9 @@ fn sweep(base: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes what workers of a peer that were killed left in shared memory: its names begin with theirs.
+/// Removes what killed workers of a peer left in shared memory: their names begin with the peer's.
 fn sweep_segments() -> Result<()> {
-    // Where there is no such directory, nothing was left in it.
+    // Without the directory, nothing was left in it.
     let Ok(entries) = std::fs::read_dir("/dev/shm") else { return Ok(()) };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -100,7 +100,7 @@ pub fn describe(took: std::time::Duration) -> Vec<String> {
         format!("measured in {} s", took.as_secs()),
         format!("load average at the end {}", load.split(' ').next().unwrap_or("unknown")),
     ];
-    // Where other programs keep the processors busy, it may be run before them; that is to be seen in the results.
+    // The run may have a higher priority than other programs on a busy machine; the results then say so.
     let group = std::fs::read_to_string("/proc/self/autogroup").unwrap_or_default();
     if let Some(nice) = group.trim().rsplit_once("nice ").map(|(_, nice)| nice).filter(|nice| *nice != "0") {
         facts.push(format!("run before other programs: its group's nice value is {nice}"));

@@ -1,11 +1,10 @@
-//! The benchmark: one command, one table of ours beside the floor measured in the same run.
+//! The benchmark: one command prints one table, with ours beside the floor measured in the same run.
 //!
-//! `linkspan-bench` conducts; it starts itself again as `linkspan-bench work CASE`, once for everything that is
-//! measured, and each such worker forks its far end, so that both ends are processes of their own.
+//! `linkspan-bench` schedules the measurements; for each it starts itself again as `linkspan-bench work CASE`, and each
+//! such worker forks its far end, so that both ends are processes of their own.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program whose purpose is to print a table
 
 mod cases;
-mod conductor;
 mod cpu;
 mod ends;
 mod environment;
@@ -13,12 +12,13 @@ mod floor;
 mod growth;
 mod ours;
 mod oversubscribed;
-mod player;
 mod report;
 mod result;
 mod rows;
+mod schedule;
 mod statistics;
 mod worker;
+mod worker_process;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,7 +59,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         return Ok(true);
     }
     let started = Instant::now();
-    let mut plan = conductor::Plan {
+    let mut plan = schedule::Plan {
         repetitions: 31,
         round: Duration::from_millis(4),
         only: None,
@@ -76,7 +76,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         let mut value = || arguments.next().cloned().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--quick" => {
-                plan = conductor::Plan {
+                plan = schedule::Plan {
                     repetitions: 3,
                     round: Duration::from_millis(1),
                     again: 0,
@@ -86,9 +86,9 @@ fn run(arguments: &[String]) -> Result<bool> {
                 };
             }
             "--smoke" => {
-                // A debug build on a busy machine takes its time.
+                // A debug build on a busy machine takes longer.
                 minutes = Some(9.0);
-                plan = conductor::Plan {
+                plan = schedule::Plan {
                     repetitions: 1,
                     round: Duration::from_micros(100),
                     again: 0,
@@ -113,15 +113,15 @@ fn run(arguments: &[String]) -> Result<bool> {
             _ => return Err(format!("no argument is called {argument}; try --help").into()),
         }
     }
-    // What is left of the last minute writes the results.
+    // The last minute is left for writing the results.
     let minutes = minutes.unwrap_or(if plan.quick { 1.9 } else { 14.5 });
     plan.until = started + Duration::from_secs_f64(minutes * 60.0);
     let directory = environment::Directory::new()?;
-    // Rows that take too long leave their time to the curves.
+    // Rows that take too long must leave time for the curves.
     let curves = Duration::from_secs(if plan.quick { 20 } else { 240 });
     let rows_until = plan.until.checked_sub(curves).unwrap_or(started);
-    let rows = conductor::conduct(&rows::all(), &conductor::Plan { until: rows_until, ..plan.clone() });
-    let plots = growth::conduct(&growth::all(), &plan);
+    let rows = schedule::measure_rows(&rows::all(), &schedule::Plan { until: rows_until, ..plan.clone() });
+    let plots = growth::measure_curves(&growth::all(), &plan);
     drop(directory);
     let report = report::render(&rows, &plots, &plan, started.elapsed());
     print!("{}", report.text);

@@ -1,4 +1,4 @@
-//! What an exchange leaves to other programs where more threads want to run than there are processors.
+//! The time that other programs get beside an exchange, with more runnable threads than processors.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,13 +21,13 @@ const TIME: Duration = Duration::from_millis(400);
 const PACE: Duration = Duration::from_millis(1);
 const BYTES: usize = 64;
 
-/// How much the other programs have done, and whether they are to work now.
+/// How much the other programs have done, and whether they work now.
 struct Work {
     units: AtomicU64,
     works: AtomicU64,
 }
 
-/// Starts one program more than there are processors, each of which computes while `works` is set.
+/// Starts one program more than there are processors; each computes while `works` is set.
 fn others() -> Result<Shared<Work>> {
     let work = Shared::<Work>::zeroed()?;
     for _ in 0..=cpu::count() {
@@ -37,7 +37,7 @@ fn others() -> Result<Shared<Work>> {
                 while work.works.load(Ordering::Relaxed) == 0 {
                     sleep(PACE);
                 }
-                // A unit is some microseconds of computing in registers: the counter is shared, and its cache line is not to be the work.
+                // A unit takes some microseconds of computing in registers, because the counter is shared and its cache line must not be the work.
                 let mut state = 1u64;
                 for _ in 0..10_000 {
                     state =
@@ -54,7 +54,7 @@ fn others() -> Result<Shared<Work>> {
 fn measure(work: &Work, is_paced: bool, mut exchange: impl FnMut() -> Result<()>) -> Result<()> {
     serve_measured(|| {
         work.works.store(1, Ordering::Relaxed);
-        // All of them run, and spinning has learnt that it does not pay.
+        // All of them run, and the spinning ends have learnt that spinning does not pay.
         let begin = Instant::now();
         let mut start = None;
         let mut done = 0;

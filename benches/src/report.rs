@@ -12,8 +12,8 @@ pub use units::time;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::conductor::{MOVED, Measured, Plan};
 use crate::rows::Unit;
+use crate::schedule::{MOVED, Measured, Plan};
 use crate::statistics::{Taken, quantile};
 use crate::{environment, growth};
 use columns::columns;
@@ -29,7 +29,8 @@ pub struct Report {
 
 const HEAD: [&str; 6] = ["what", "measured", "median (p99)", "ratio to floor", "spread", "mark"];
 
-/// What a published comparison gave for a request of 10 kB and its answer, in milliseconds, and our row for the same.
+/// The times of a published comparison for a request of 10 kB and its answer, in milliseconds, and our row for the
+/// same.
 const PUBLISHED: [(&str, f64, &str); 5] = [
     ("shared memory", 7.468, "shm 10 kB round trip, parked"),
     ("pipe", 15.954, "fifo 10 kB round trip"),
@@ -38,7 +39,7 @@ const PUBLISHED: [(&str, f64, &str); 5] = [
     ("TCP", 994.884, "tcp 10 kB round trip"),
 ];
 
-/// The same five transports and the same size; on another machine, so that only the order of magnitude says something.
+/// The same five transports and the same size on another machine, so only the order of magnitude is comparable.
 fn comparison(measured: &[Measured]) -> String {
     let mut table = String::from(
         "\nA request of 10 kB and its answer, beside a published comparison of other software on another machine:\n\n\
@@ -53,7 +54,7 @@ fn comparison(measured: &[Measured]) -> String {
     if any { table } else { String::new() }
 }
 
-/// How steady the run was as a whole.
+/// How stable the run was as a whole.
 fn steadiness(measured: &[Measured]) -> String {
     let spreads =
         |of: &dyn Fn(&Measured) -> Option<f64>| measured.iter().filter_map(of).collect::<Vec<f64>>();
@@ -71,7 +72,7 @@ fn steadiness(measured: &[Measured]) -> String {
     )
 }
 
-/// The marks that were reached, of how many.
+/// The number of marks that were reached, and of all marks.
 fn marks(measured: &[Measured]) -> String {
     let rows: Vec<String> =
         measured.iter().map(|m| lines(m)[0][5].clone()).filter(|mark| !mark.is_empty()).collect();

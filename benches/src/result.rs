@@ -1,4 +1,4 @@
-//! The result of whatever may fail here.
+//! The result type of functions that may fail.
 
-/// Any error ends as a line of text on the terminal, so no kind of error is kept apart.
+/// Every error ends as a line of text on the terminal, so kinds of errors are not distinguished.
 pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;

@@ -1,6 +1,6 @@
-//! What is left of many repetitions: the median, the slow hundredth, the spread, and the ratio to the floor beside.
+//! The statistics of many repetitions: the median, the slowest hundredth, the spread, and the ratio to the floor.
 
-/// What one thing took, in the unit of its row.
+/// The measurements of one case, in the unit of its row.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     /// The mean operation of each repetition.
@@ -15,7 +15,7 @@ impl Taken {
         quantile(&self.rounds, 0.5)
     }
 
-    /// Ninety-nine in a hundred single operations took no longer; none where no single ones were measured.
+    /// The time that ninety-nine in a hundred single operations did not exceed; none if no single ones were measured.
     pub fn p99(&self) -> Option<f64> {
         (!self.singles.is_empty()).then(|| quantile(&self.singles, 0.99))
     }
@@ -26,8 +26,8 @@ impl Taken {
         if range == 0.0 { 0.0 } else { range / self.median() }
     }
 
-    /// How far the level moved while it was measured: the largest median of a third of the repetitions over the smallest,
-    /// less one. Zero where there are too few repetitions to tell.
+    /// How far the level drifted during the measurement: the largest median of a third of the repetitions divided by the smallest, less one. Zero if
+    /// there are too few repetitions.
     pub fn drift(&self) -> f64 {
         if self.rounds.len() < 6 {
             return 0.0;
@@ -57,8 +57,8 @@ pub fn quantile(of: &[f64], part: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// The slope of log y over log x by least squares, over the upper half of the range of x: where fixed costs no longer hide how
-/// the cost grows. None with fewer than three points there.
+/// The slope of log y over log x by least squares, over the upper half of the range of x, where fixed costs no longer dominate. None with fewer than
+/// three points there.
 pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let (first, last) = (points.first()?.0, points.last()?.0);
     let upper: Vec<(f64, f64)> = points

@@ -1,7 +1,7 @@
-//! One worker: does its case as often as it is told on standard input, and says how long it took.
+//! One worker: repeats its case as often as standard input requests, and prints how long it took.
 //!
-//! It prints `ready WHAT` once it could start, or `absent WHY`. To a line `N` it answers with one line: the
-//! nanoseconds of one operation, averaged over N in one go, then those of single operations, each timed by itself.
+//! It prints `ready WHAT` once it has started, or `absent WHY`. It answers a line `N` with one line: the nanoseconds of
+//! one operation, averaged over N in sequence, then those of single operations, each timed separately.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::Result;
 use crate::ends::processor_time;
 
-/// Something that is done over and over.
+/// An operation that is repeated.
 pub trait Work {
     /// How many operations one `once` is.
     const PER: u64 = 1;
@@ -28,7 +28,7 @@ pub trait Work {
 /// Single operations timed in a round, at most.
 const SINGLE: u64 = 200;
 
-/// Whether processor time is measured instead of time.
+/// Whether processor time is measured instead of elapsed time.
 static PROCESSOR: AtomicBool = AtomicBool::new(false);
 
 /// From here on this worker measures processor time, of both ends together.
@@ -36,7 +36,7 @@ pub fn measure_processor_time() {
     PROCESSOR.store(true, Ordering::Relaxed);
 }
 
-/// Nanoseconds since some moment: of time, or of processor time of both ends.
+/// Nanoseconds of elapsed time, or of processor time of both ends.
 fn clock() -> Result<f64> {
     if PROCESSOR.load(Ordering::Relaxed) {
         return processor_time();
@@ -64,7 +64,7 @@ pub fn serve_measured(mut once: impl FnMut() -> Result<f64>) -> Result<()> {
     Ok(())
 }
 
-/// Does rounds until standard input ends.
+/// Runs rounds until standard input ends.
 pub fn serve<W: Work>(mut work: W) -> Result<()> {
     let singles_too = !PROCESSOR.load(Ordering::Relaxed);
     let mut out = stdout().lock();
@@ -73,7 +73,7 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
     for line in stdin().lock().lines() {
         let count = line?.trim().parse::<u64>()?.div_ceil(W::PER);
         work.begin()?;
-        // Caches, branch predictors and the trust in spinning come back from what ran in between.
+        // Caches, branch predictors and the adapted spinning recover from the other workers' turns.
         for _ in 0..(count / 8).clamp(2, 100) {
             work.once()?;
         }

@@ -1,14 +1,14 @@
-//! Every row and every curve of the benchmark runs: the figures of a debug build say nothing, that there are any does.
+//! Every row and every curve of the benchmark runs: the figures of a debug build are meaningless, but each must exist.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Rows of what this test does not build: languages and binaries.
+/// Rows that need languages and binaries that this test does not build.
 const ELSEWHERE: [&str; 8] = ["C map", "C array", "C record", "C++", "Fortran", "Python", "PHP", "size of"];
 
-/// How long the rows may take on a machine that is busy; a hang is a failure and no wait for ever.
+/// How long the rows may take on a busy machine; a row that hangs is a failure.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn output(arguments: &[&str]) -> String {

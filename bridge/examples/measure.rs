@@ -1,6 +1,6 @@
-//! One end of what `benches/bridge` measures: of zenoh alone, or of Linkspan over bridges, which the two ends know nothing of.
+//! One end of the measurements of `benches/bridge`: of zenoh alone, or of Linkspan over bridges that the two ends do not notice.
 //!
-//! Each end prints one line, numbers in JSON, or `ready` where it serves.
+//! Each end prints one line of numbers in JSON, or `ready` if it serves.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a program that is run by benches/bridge")]
 
@@ -116,7 +116,7 @@ fn zenoh_count(address: &str, milliseconds: usize) -> Outcome {
     Ok(())
 }
 
-/// So many publishers, each with a message in each period, as [`names`] has them.
+/// This many publishers, each with a message in each period, as [`names`] runs them.
 fn zenoh_names(address: &str, count: usize, milliseconds: usize) -> Outcome {
     let session = session(address, true)?;
     let declare = |at: usize| session.declare_publisher(format!("bench/name/{at}")).wait();
@@ -128,7 +128,7 @@ fn zenoh_names(address: &str, count: usize, milliseconds: usize) -> Outcome {
     })
 }
 
-/// Takes everything, until it is killed.
+/// Receives everything, until it is killed.
 fn zenoh_take(address: &str) -> Outcome {
     let session = session(address, false)?;
     let _subscriber = session.declare_subscriber("bench/name/**").callback(|_| ()).wait()?;
@@ -157,7 +157,7 @@ fn call(name: &str, size: usize, count: usize) -> Outcome {
     Ok(())
 }
 
-/// Publishes as fast as it may without overtaking its local subscriber, the bridge.
+/// Publishes as fast as possible without overtaking its local subscriber, the bridge.
 fn publish(name: &str, size: usize, milliseconds: usize) -> Outcome {
     let publisher = Publisher::new(name, &Options::default())?;
     let payload = publisher.encode(&Value::Bytes(vec![7_u8; size].into()))?;
@@ -189,7 +189,7 @@ fn count(name: &str, milliseconds: usize) -> Outcome {
     Ok(())
 }
 
-/// So many publishers, each with a message in each period.
+/// This many publishers, each with a message in each period.
 fn names(prefix: &str, count: usize, milliseconds: usize) -> Outcome {
     let publisher = |at: usize| Publisher::new(&format!("{prefix}/{at}"), &Options::default());
     let publishers = (0..count).map(publisher).collect::<Result<Vec<_>, _>>()?;
@@ -200,7 +200,7 @@ fn names(prefix: &str, count: usize, milliseconds: usize) -> Outcome {
     })
 }
 
-/// Does something once in each period, until it is killed.
+/// Calls a function once in each period, until it is killed.
 fn each_period(milliseconds: usize, mut work: impl FnMut(i64) -> Outcome) -> Outcome {
     let period = Duration::from_millis(milliseconds as u64);
     for number in 0.. {
@@ -219,7 +219,7 @@ fn serve() -> Outcome {
     }
 }
 
-/// The nanoseconds of each call.
+/// Returns the nanoseconds of each call.
 fn measured(
     count: usize,
     mut call: impl FnMut() -> Outcome,

@@ -352,7 +352,11 @@ mod tests {
     fn messages_handled_during_an_absence_are_acknowledged_at_the_return() {
         let mut sender = with(&[1, 2]);
         sender.renew();
-        assert_eq!((sender.end(1, Handled), sender.end(2, Handled)), (None, None), "nobody is there");
+        assert_eq!(
+            (sender.end(1, Handled), sender.end(2, Handled)),
+            (None, None),
+            "the sender is disconnected"
+        );
         assert_eq!(sender.begin(1, 1), (false, Some(1)));
         assert_eq!(sender.begin(2, 2), (false, Some(2)));
     }

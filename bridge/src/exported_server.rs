@@ -20,7 +20,7 @@ type Outcome = Result<(), RemoteFailure>;
 
 /// The number of messages whose outcome is kept, in case they are sent again.
 const HANDLED: usize = 4096;
-/// A wait that ends at once and withdraws the request; a wait of zero would only look for an answer.
+/// A wait that ends at once and withdraws the request; a wait of zero would only check for an answer.
 const GIVE_UP: Duration = Duration::from_nanos(1);
 
 /// A server of this machine, and the calls that it has not answered.
@@ -104,12 +104,12 @@ impl ExportedServer {
                 let until = call.message.is_none().then(|| Instant::now() + left);
                 let Call { message, request, .. } = call;
                 self.pending.push(Pending { pending_reply, respond, until, message, request });
-                // Looking for an answer once arms the descriptor.
+                // Checking for an answer once arms the descriptor.
                 if self.answer() { Called::Ended } else { Called::Sent }
             }
             Err(error) => {
                 respond(Err(failure(&error)));
-                // A server that only has too many requests is not looked at.
+                // An error that the server has too many requests does not mean that it may have ended.
                 match error.kind() {
                     ErrorKind::Disconnected | ErrorKind::NotFound => Called::Ended,
                     _ => Called::Sent,

@@ -42,7 +42,7 @@ impl<T: Kind> Tagged<T> {
     /// Drops the object, once.
     ///
     /// # Safety
-    /// Nobody uses the object meanwhile or later.
+    /// No other thread uses the object meanwhile or later.
     pub(crate) unsafe fn release(&self) -> Result<()> {
         match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: the number was that of a live object, and is now that of a freed one; the caller promises the rest.
@@ -82,7 +82,7 @@ pub(crate) trait Handle: Checked {
     /// Drops the object, once; `InvalidState` where that has been done, or where it is of another kind.
     ///
     /// # Safety
-    /// Nobody uses the object meanwhile or later.
+    /// No other thread uses the object meanwhile or later.
     unsafe fn release(&self) -> Result<()>;
 }
 

@@ -474,7 +474,7 @@ unsafe fn begin(reader: *mut linkspan_reader, count: *mut usize, is_map: bool) -
         }
         step(reader, |reader| {
             let values = reader.begin(is_map)?;
-            // Whoever reads fields does not count them.
+            // A caller that reads fields does not count them.
             if let Some(count) = count.as_mut() {
                 *count = values;
             }

@@ -9,7 +9,7 @@ use linkspan::{Encoding, Error, Value, codec};
 use crate::exit::Exit;
 use crate::{display, output, table};
 
-/// Lists the names that are open, or those of them that match one of the patterns.
+/// Lists the open names, or those of them that match one of the patterns.
 pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let mut listed = registry::list()?;
     listed.retain(|listed| {
@@ -29,7 +29,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let titles = ["ENDPOINT", "PATTERN", "PROGRAM", "PID", "USER", "PEERS", "MESSAGES", "BEHIND", "ENCODING"];
     let mut rows = vec![titles.map(String::from).to_vec()];
     rows.extend(listed.iter().map(row));
-    // With a bridge: the machines of those names.
+    // With a bridge, these names have machines.
     if listed.iter().any(|listed| listed.machine.is_some()) {
         rows[0].push("MACHINE".into());
         let machine =
@@ -50,7 +50,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from) = (0, 0);
-    // The last star, and the length of the text that it matched: only that one ever has to match more.
+    // The last star, and the length of the text that it matched: only this one may have to match more.
     let mut star = None;
     while from < text.len() {
         match pattern.get(at) {
@@ -188,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), is_like, "{pattern} {text}");
         }
-        // Each star only ever takes more: no time that grows with the number of stars.
+        // A star only ever matches more, so the time does not grow with the number of stars.
         assert!(!matches(&"*a".repeat(50), &"a".repeat(49)));
     }
 }

@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mode_is_octal_however_it_is_written() {
+    fn mode_is_parsed_as_octal_in_every_notation() {
         for text in ["660", "0660", "0o660"] {
             assert_eq!(option_value("mode", text).unwrap(), Value::from(0o660), "{text}");
         }

@@ -1,4 +1,4 @@
-//! `linkspan bridge`: runs the program linkspan-bridge, so that this program does without its dependencies.
+//! `linkspan bridge`: runs the program linkspan-bridge, so that this program does not have its dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -14,11 +14,11 @@ use crate::exit::Exit;
 /// The program that exchanges the messages of names with other machines.
 const PROGRAM: &str = "linkspan-bridge";
 
-/// Becomes the bridge: the one beside this program, else the one in PATH.
+/// Replaces this process by the bridge: the one beside this program, or else the one in PATH.
 pub fn bridge(arguments: &[OsString]) -> Result<(), Exit> {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name(PROGRAM));
     for program in beside.into_iter().chain([PathBuf::from(PROGRAM)]) {
-        // Returns only where it failed.
+        // Returns only at an error.
         let Err(error) = become_program(program.clone(), arguments);
         if error.kind() != IoKind::NotFound {
             let doing = format!("starting {}", program.display());

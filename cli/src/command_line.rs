@@ -14,7 +14,7 @@ use crate::keys::KeysCommand;
 #[derive(Parser, Debug)]
 #[command(name = "linkspan", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }

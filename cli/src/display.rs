@@ -105,7 +105,7 @@ fn turns_text(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Both ends of so many things, and a mark between them.
+/// Returns both ends of a sequence, and a mark between them.
 fn ends(count: usize, mut show: impl FnMut(usize) -> String, gap: &str) -> String {
     let mut shown: Vec<String> = Vec::new();
     if count <= 2 * ENDS + 1 {

@@ -9,8 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::signals::Signals;
 
-/// Returns the value on the command line, if there is one: a text as it is, or an argument as [`value`] reads
-/// it.
+/// Returns the value on the command line, if there is one: a text unchanged, or an argument as [`value`] reads it.
 pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> Result<Option<Value>> {
     match text {
         Some(text) => Ok(Some(text.into())),
@@ -31,7 +30,7 @@ pub fn value(argument: &str, signals: &Signals) -> Result<Value> {
     codec::decode(&input.bytes, Encoding::Json).map_err(|e| e.on("standard input"))
 }
 
-/// All of standard input, as bytes of any kind.
+/// Returns all of standard input, as bytes.
 pub fn everything() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes).map_err(|e| reading(&e))?;
@@ -42,7 +41,7 @@ fn reading(error: &io::Error) -> Error {
     Error::os("reading standard input", error.raw_os_error().unwrap_or(0))
 }
 
-/// The lines of standard input, each a value. Empty lines are passed over.
+/// The lines of standard input, each a value. Empty lines are skipped.
 pub struct Lines<'a> {
     input: Input<'a>,
     start: usize,
@@ -50,7 +49,7 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// From the first line on.
+    /// Begins with the first line.
     pub fn new(signals: &'a Signals) -> Lines<'a> {
         Lines { input: Input::new(signals), start: 0, number: 0 }
     }
@@ -94,7 +93,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Standard input, read so that a signal ends the wait for it.
+/// Standard input, read so that a signal interrupts the wait for it.
 struct Input<'a> {
     bytes: Vec<u8>,
     signals: &'a Signals,
@@ -138,7 +137,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Sleeps until this instant, or for ever, or until a signal ends it with `Interrupted`.
+/// Sleeps until this instant, or without end, until a signal ends it with `Interrupted`.
 pub fn stay(signals: &Signals, until: Option<Instant>) -> Result<()> {
     loop {
         signals.check()?;

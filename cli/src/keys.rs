@@ -8,7 +8,7 @@ use crate::exit::Exit;
 #[cfg(feature = "tls")]
 use crate::output;
 
-/// Any text, because without TLS no key is used.
+/// Without TLS no key is used, so any text is accepted.
 #[cfg(not(feature = "tls"))]
 type PublicKey = String;
 
@@ -74,7 +74,7 @@ pub fn keys(_command: &KeysCommand) -> Result<(), Exit> {
     Err(crate::features::missing("`linkspan keys`", "tls", "").into())
 }
 
-/// Does it.
+/// Runs the command.
 #[cfg(feature = "tls")]
 pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
     let keyring = Keyring::new()?;

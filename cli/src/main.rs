@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     result.map_or_else(|exit| exit.report(signals.signal()), |()| ExitCode::SUCCESS)
 }
 
-/// The command of the command line.
+/// A parsed command line.
 enum Invocation {
     Command(Command),
     /// `service run … -- PROGRAM`.

@@ -12,7 +12,7 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 
-/// Connects, sends, and leaves once everything has been taken.
+/// Connects, sends, and closes once everything was received.
 pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let mut check = || signals.check();
@@ -26,7 +26,7 @@ pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
         Some(value) => channel.send(&value, Wait::new(deadline.remaining()).tick(&mut check)).map(drop),
         None => send_lines(&channel, args.timeout, signals),
     };
-    // Messages that were sent before an error are completed as well.
+    // Messages that were sent before an error are flushed as well.
     let left = if is_one { Timeout::from(deadline.remaining()) } else { args.timeout };
     let closed = channel.close(Wait::new(left).tick(&mut check));
     sent?;
@@ -66,7 +66,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
             break Err(ending);
         }
         if let (true, Some(value)) = (request.wants_reply(), &reply) {
-            // A caller that has ended has given up: continue with the next one.
+            // A caller that has ended does not wait for the answer: continue with the next one.
             match request.reply(value) {
                 Err(e) if e.kind() != ErrorKind::Disconnected => break Err(e.into()),
                 _ => {}

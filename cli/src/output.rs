@@ -39,7 +39,7 @@ pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     write(text.as_bytes())
 }
 
-/// Writes a message among others: for a person, its time, number and source come before the value.
+/// Writes one of several messages: for people, its time, number and source come before the value.
 pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     if output.json {
         return json_message(message, output);

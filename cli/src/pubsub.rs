@@ -1,5 +1,7 @@
 //! `linkspan pub`, `sub` and `latest`.
 
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Value, Wait};
@@ -29,8 +31,8 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     };
     let until = match args.stay {
         Some(seconds) => Some(end_of(seconds)?),
-        // A single value stays until the program is ended; lines have an end of their own, and a file or a
-        // journal keeps its values.
+        // A single value stays until the program is ended; lines end with standard input, and a file or a journal keeps
+        // its values.
         None if one.is_some() && !keeps(&args.endpoint.name) => None,
         None => Some(Instant::now()),
     };
@@ -46,10 +48,10 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     Ok(closed?)
 }
 
-/// How long subscribers that read slowly are served by a publisher that was stopped by a signal.
+/// After a signal, how long the publisher still serves slow subscribers.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// Returns whether published values stay there without a publisher.
+/// Returns whether published values remain without a publisher.
 fn keeps(name: &str) -> bool {
     ["file:", "journal:"].iter().any(|transport| name.starts_with(transport))
 }
@@ -88,13 +90,13 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 // A message that arrives with a signal is not printed, so it is not consumed either.
                 signals.check_stdout()?;
                 let Some(message) = message? else { return Ok(()) };
-                // Report that, and continue: the available values matter more than the lost ones. With
-                // delivery=latest the others may be missed.
+                // Report that, and continue: the available values matter more than the lost ones. With delivery=latest
+                // the missed values are expected.
                 if message.missed() > 0 && !latest {
                     stderr::print_error(&Error::lagged(message.missed()).on(&args.endpoint.name));
                 }
                 output::message(&message, args.output)?;
-                // Printed values are consumed: the next subscriber of this name begins behind them.
+                // Printed values are consumed: the next subscriber of this name continues after them.
                 subscriber.ack()?;
                 count += 1;
                 if count == args.count {
@@ -108,7 +110,19 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
 /// Prints the newest value.
 pub fn latest(args: &LatestArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
-    let mut check = || signals.check();
-    let message = linkspan::latest(&args.endpoint.name, &options, Wait::new(args.timeout).tick(&mut check))?;
-    output::answer(&message, args.output)
+    let failed = |e: std::io::Error| Error::os("making a socket pair", e.raw_os_error().unwrap_or(0));
+    let (stopping, stop) = UnixStream::pair().map_err(failed)?;
+    let mut found = None;
+    watched(
+        signals,
+        // The end of this socket makes the other one readable, which ends the wait.
+        || drop(stopping),
+        |_| {
+            let message = linkspan::latest_until(&args.endpoint.name, &options, args.timeout, Arc::new(stop));
+            signals.check_stdout()?;
+            found = Some(message?);
+            Ok(())
+        },
+    )?;
+    found.map_or(Ok(()), |message| output::answer(&message, args.output))
 }

@@ -48,7 +48,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
     let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
     let answer = outcome.and_then(|printed| value(&printed, args.text));
     if !request.wants_reply() {
-        // No client waits for the answer: it was sent, not called.
+        // The message was sent and not called, so no client waits for the answer.
         if let Err(failure) = answer {
             stderr::print_note(&format!("{} for a message of {}", failure.text, request.source()));
         }
@@ -56,7 +56,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
     }
     let said = match &answer {
         Ok(value) => match request.reply(value) {
-            // Larger than the caller accepts: it gets this error instead.
+            // It is longer than the caller accepts, so the caller gets this error instead.
             Err(e) if e.kind() == ErrorKind::TooLarge => {
                 request.fail(&subprocess::failure(e.kind(), e.text()))
             }
@@ -65,14 +65,14 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
         Err(failure) => request.fail(failure),
     };
     match said {
-        // A caller that has ended has given up: continue with the next one.
+        // A caller that has ended does not wait for the answer: continue with the next one.
         Err(e) if e.kind() != ErrorKind::Disconnected => Err(e.into()),
         _ => Ok(()),
     }
 }
 
-/// Returns the program with its arguments, as they are: a shell reads them only where that was requested. The
-/// request is not in them: it is on standard input alone.
+/// Returns the program with its arguments, unchanged: a shell interprets them only if that was requested. The request
+/// is not among them: it is on standard input only.
 fn command(args: &ReplyArgs, request: &Request) -> Command {
     let mut command = match args.shell {
         true => {
@@ -87,8 +87,7 @@ fn command(args: &ReplyArgs, request: &Request) -> Command {
     command
 }
 
-/// Returns the answer of a program's output: JSON, null where it printed nothing; or a text without its last
-/// line end.
+/// Returns the answer in a program's output: JSON, null if it printed nothing; or a text without its last line end.
 fn value(printed: &[u8], is_text: bool) -> std::result::Result<Value, RemoteFailure> {
     if is_text {
         let text = std::str::from_utf8(printed).map_err(|e| {

@@ -15,23 +15,23 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use crate::deadline::deadline;
 use crate::signals::Signals;
 
-/// How long it may take and how many bytes it may print.
+/// The limits: its time, and the bytes that it may print.
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub time: Timeout,
     pub output: usize,
 }
 
-/// Bytes of standard error that are kept for the answer: the last.
+/// The most bytes of standard error that are kept for the answer: the last ones.
 const COMPLAINT: usize = 2_000;
-/// Bytes that are moved at once.
+/// The size of one read or write.
 const PIECE: usize = 64 << 10;
 
 /// The output of a program, or the reason why it is no answer.
 pub type Outcome = std::result::Result<Vec<u8>, RemoteFailure>;
 
-/// Runs it with this on its standard input. It has a process group of its own, which is killed when it is over, in whatever way:
-/// nothing that it started stays. An error only where we are to stop, or where no program can be started at all.
+/// Runs it with this on its standard input. It has a process group of its own, which is killed at the end in every case, so nothing that it started
+/// remains. Returns an error only if this program has to stop, or if no program can be started at all.
 pub fn run(
     mut command: Command,
     name: &str,
@@ -88,11 +88,11 @@ pub fn failure(kind: ErrorKind, text: &str) -> RemoteFailure {
     }
 }
 
-/// How far it came.
+/// The state of a run.
 struct Ran {
     printed: Vec<u8>,
     complaint: Vec<u8>,
-    /// Why it was cut short.
+    /// Why it was killed.
     cut: Option<RemoteFailure>,
 }
 
@@ -143,7 +143,7 @@ fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signal
             match pipe.write(&input[..input.len().min(PIECE)]) {
                 Ok(written) => input = &input[written..],
                 Err(e) if would_wait(&e) => {}
-                // It does not read all of it, which is its own affair.
+                // It does not read all of its input, which is no error.
                 Err(_) => input = &[],
             }
         }
@@ -166,10 +166,9 @@ fn would_wait(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
 }
 
-/// Reads the available bytes: a piece, or with `all` what an ended program left in the pipe, up to this
-/// length.
+/// Reads the available bytes: one chunk, or, with `all`, what an ended program left in the pipe, up to this length.
 fn take<P: Read>(pipe: &mut Option<P>, into: &mut Vec<u8>, all: bool, most: usize) -> Result<()> {
-    // Its remaining processes may continue to print: they are not waited for, and not read without end.
+    // Processes that it left may continue to print: they are not waited for, and the read is bounded.
     let most = if all { most.min(into.len().saturating_add(1 << 20).max(COMPLAINT)) } else { most };
     let mut piece = vec![0; PIECE];
     while let Some(from) = pipe {

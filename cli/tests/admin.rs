@@ -17,7 +17,7 @@ fn rows(table: &str) -> Vec<Vec<&str>> {
 }
 
 #[test]
-fn every_pattern_is_listed_with_what_it_tells() {
+fn every_pattern_is_listed_with_its_facts() {
     on_each_transport(|place, name, file| {
         let mut publisher =
             place.start(&["pub", &name("lab/t"), "-o", "client_id=probe", "--encoding", "json"]);
@@ -64,7 +64,7 @@ fn every_pattern_is_listed_with_what_it_tells() {
 }
 
 #[test]
-fn stopped_subscriber_shows_how_far_it_is_behind() {
+fn listing_shows_the_lag_of_a_stopped_subscriber() {
     on_each_transport(|place, name, file| {
         let mut publisher = place.start(&["pub", &name("fast")]);
         place.wait_for(&file("fast"));
@@ -95,7 +95,7 @@ fn stopped_subscriber_shows_how_far_it_is_behind() {
 }
 
 #[test]
-fn files_of_dead_programs_are_swept() {
+fn files_of_dead_programs_are_removed() {
     on_each_transport(|place, name, file| {
         let dead = place.start(&["recv", &name("lab/dead")]);
         place.wait_for(&file("lab/dead"));
@@ -113,7 +113,7 @@ fn files_of_dead_programs_are_swept() {
 }
 
 #[test]
-fn living_names_are_not_swept_without_an_answer() {
+fn names_of_living_programs_without_an_answer_are_not_removed() {
     on_each_transport(|place, name, file| {
         let stopped = place.start(&["recv", &name("deaf")]);
         place.wait_for(&file("deaf"));
@@ -192,7 +192,7 @@ fn unserved_spool_is_listed_with_waiting_messages() {
 }
 
 #[test]
-fn doctor_tells_what_it_removed_from_what_is_still_there() {
+fn doctor_distinguishes_removed_files_from_existing_ones() {
     let place = Place::new();
     for number in ["1", "2"] {
         assert_eq!(place.run(&["send", "spool:jobs", number, "-o", "durable=true"]).code, Some(0));
@@ -228,7 +228,7 @@ fn image_without_run_is_set_up() {
 }
 
 #[test]
-fn directory_as_a_file_is_the_users_mistake_and_no_defect() {
+fn file_in_place_of_the_directory_is_not_reported_as_a_defect() {
     let place = Place::new();
     let path = place.path().join("values");
     std::fs::create_dir(&path).unwrap();
@@ -324,7 +324,7 @@ fn names_that_are_open_are_completed_in_bash() {
     };
     assert_eq!(completed("linkspan sub lab/"), ["lab/temperature", "lab/time"]);
     assert_eq!(completed("linkspan latest lab/tem"), ["lab/temperature"]);
-    // Behind a colon bash takes a new word to begin.
+    // After a colon bash begins a new word.
     assert_eq!(completed("linkspan sub unix:l"), ["lab/t"]);
     assert!(completed("linkspan sub --js").contains(&"--json".to_owned()));
     for publisher in publishers {

@@ -59,7 +59,7 @@ fn without_keys_tcp_stays_on_this_machine() {
 }
 
 #[test]
-fn doctor_looks_at_the_token() {
+fn doctor_checks_the_token() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     assert!(place.run(&["doctor"]).out.contains(".token is missing"));

@@ -87,7 +87,7 @@ fn call_without_a_server_fails_at_once() {
 }
 
 #[test]
-fn exit_codes_tell_scripts_what_happened() {
+fn exit_codes_distinguish_outcomes() {
     on_each_transport(|place, name, file| {
         let nobody = place.run(&["call", &name("nobody"), "1", "--timeout", "0.05"]);
         assert_eq!(nobody.code, Some(4));

@@ -33,7 +33,7 @@ fn lines_are_published_while_standard_input_is_open() {
             assert_eq!((latest.code, latest.out.as_str()), (Some(0), "22\n"), "{}", latest.err);
         }
         publisher.write("23");
-        // The last line needs no end.
+        // The last line needs no line end.
         assert_eq!(publisher.end().code, Some(0));
         assert_eq!(subscriber.line(), "23");
         assert_eq!(subscriber.end().code, Some(0));
@@ -108,7 +108,7 @@ fn subscriber_outlives_its_publisher() {
 }
 
 #[test]
-fn wrong_verb_gets_the_pattern_of_the_name() {
+fn wrong_command_is_told_the_pattern_of_the_name() {
     on_each_transport(|place, name, file| {
         let publisher = place.start(&["pub", &name("lab/t"), "1"]);
         place.wait_for(&file("lab/t"));
@@ -125,7 +125,7 @@ fn wrong_verb_gets_the_pattern_of_the_name() {
 }
 
 #[test]
-fn waits_end_in_time_with_a_code_of_their_own() {
+fn timeouts_end_waits_with_exit_code_3() {
     let place = Place::new();
     assert_eq!(place.run(&["latest", "nobody"]).code, Some(4));
     assert_eq!(place.run(&["sub", "nobody", "--timeout", "0.05"]).code, Some(4));
@@ -192,7 +192,7 @@ fn publisher_waits_for_the_given_number_of_subscribers() {
 }
 
 #[test]
-fn journal_is_read_from_where_it_is_said() {
+fn journal_is_read_from_the_given_position() {
     let place = Place::new();
     let said = place.run_with(&["pub", "journal:log"], b"1\n2\n3\n4\n");
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -216,6 +216,20 @@ fn switches(pid: u32) -> u64 {
         .sum()
 }
 
+/// Waits until a process that has come to a wait is not woken any more. Polling every 100 ms would make about ten switches a second.
+fn wait_until_idle(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let before = switches(pid);
+        std::thread::sleep(Duration::from_secs(1));
+        let after = switches(pid);
+        if before == after {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still woken {} times a second", after - before);
+    }
+}
+
 #[test]
 fn waiting_subscriber_is_not_woken_and_ends_at_once() {
     on_each_transport(|place, name, file| {
@@ -223,18 +237,7 @@ fn waiting_subscriber_is_not_woken_and_ends_at_once() {
         place.wait_for(&file("rest"));
         let mut subscriber = place.start(&["sub", &name("rest"), "--json"]);
         assert_eq!(subscriber.line(), "1");
-        // It comes to rest some time after the line. A tick of 100 ms would make about ten switches a second,
-        // without end.
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let before = switches(subscriber.pid());
-            std::thread::sleep(Duration::from_secs(1));
-            let after = switches(subscriber.pid());
-            if before == after {
-                break;
-            }
-            assert!(Instant::now() < deadline, "still woken {} times a second", after - before);
-        }
+        wait_until_idle(subscriber.pid());
         subscriber.signal("INT");
         let ended = subscriber.wait();
         assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""));
@@ -247,4 +250,22 @@ fn waiting_subscriber_is_not_woken_and_ends_at_once() {
         publisher.signal("INT");
         assert_eq!(publisher.wait().code, Some(130));
     });
+}
+
+#[test]
+fn waiting_latest_is_not_woken_and_ends_at_once() {
+    let place = Place::new();
+    for endpoint in ["shm:none", "unix:none", "file:none", "journal:none"] {
+        let waiting = place.start(&["latest", endpoint, "--timeout", "forever"]);
+        waiting.wait_for_handlers();
+        wait_until_idle(waiting.pid());
+        waiting.signal("INT");
+        let ended = waiting.wait();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""), "{endpoint}");
+
+        // The same if nothing reads its output any more.
+        let mut unread = place.start(&["latest", endpoint, "--timeout", "forever"]);
+        unread.close_stdout();
+        unread.wait();
+    }
 }

@@ -60,7 +60,7 @@ fn arguments_are_passed_unchanged_unless_a_shell_is_requested() {
 }
 
 #[test]
-fn request_stands_in_no_command_line() {
+fn request_is_not_on_a_command_line() {
     let evil = "\"'; touch evil; $(id)\"";
     assert_eq!(answered(&["--shell", "--command", "cat"], evil), format!("{evil}\n"));
 }
@@ -79,7 +79,7 @@ fn failure_is_an_error_with_exit_code_and_complaint() {
 }
 
 #[test]
-fn program_that_takes_too_long_is_killed_with_all_that_it_started() {
+fn program_over_its_time_is_killed_with_its_descendants() {
     let place = Place::new();
     let script = format!("sleep 1000 & echo $! > '{}/child'; wait", place.path().display());
     let server =
@@ -92,7 +92,7 @@ fn program_that_takes_too_long_is_killed_with_all_that_it_started() {
     let child = std::fs::read_to_string(place.path().join("child")).unwrap();
     let status = format!("/proc/{}/status", child.trim());
     let begun = std::time::Instant::now();
-    // Its new parent reaps it in a moment; until then it is a zombie.
+    // Its new parent reaps it soon; until then it is a zombie.
     while std::fs::read_to_string(&status).is_ok_and(|status| !status.contains("Z (zombie)")) {
         assert!(begun.elapsed().as_secs() < 60, "the program's child {child} lives");
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -100,7 +100,7 @@ fn program_that_takes_too_long_is_killed_with_all_that_it_started() {
 }
 
 #[test]
-fn output_is_bounded_and_what_is_left_behind_is_not_waited_for() {
+fn output_is_bounded_and_remaining_processes_are_not_waited_for() {
     let error = refused(&["--command", "yes", "--limit", "100000"], "1");
     assert!(error.contains("more than 100000 bytes"), "{error}");
     assert_eq!(answered(&["--shell", "--command", "sleep 1000 & echo 5"], "1"), "5\n");
@@ -109,7 +109,7 @@ fn output_is_bounded_and_what_is_left_behind_is_not_waited_for() {
 }
 
 #[test]
-fn message_runs_the_program_too_and_a_signal_ends_the_server() {
+fn message_runs_the_program_and_a_signal_ends_the_server() {
     let place = Place::new();
     let script = format!("cat >> '{}/got'", place.path().display());
     let server = place.start(&["reply", "unix:r", "--shell", "--command", &script]);

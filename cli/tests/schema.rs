@@ -20,7 +20,7 @@ fn run(place: &Place, words: &[&str], input: &str) -> Said {
     let mut command = place.command(words);
     command.current_dir(place.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A program that refuses its arguments reads nothing.
+    // A program that refuses its arguments does not read.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let ended = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -149,7 +149,7 @@ fn publishes(place: &Place, at: &str, schema: &str) -> Holds {
 }
 
 #[test]
-fn schema_of_a_name_is_shown_compared_and_held_against_values() {
+fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
     let place = Place::new();
     file(&place, "watts.toml", OLD);
     file(&place, "kilo.toml", &OLD.replace("\"W\"", "\"kW\""));
@@ -195,7 +195,7 @@ fn schema_of_a_name_is_shown_compared_and_held_against_values() {
 }
 
 #[test]
-fn schema_export_tells_what_the_notation_cannot_say() {
+fn schema_export_reports_what_the_notation_cannot_express() {
     let place = Place::new();
     let fields = "x = { type = \"f64\", unit = \"V\", optional = true }\ny = \"f64\"\n";
     file(&place, "a.toml", &format!("name = \"a\"\n[fields]\n{fields}"));

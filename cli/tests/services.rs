@@ -1,4 +1,4 @@
-//! controller and service with the real program, and services that a test plays.
+//! controller and service with the real program, and services that run in the test.
 
 #![allow(
     clippy::unwrap_used,
@@ -92,7 +92,7 @@ fn start(place: &Place, meeting: &str) -> Running {
 /// A service in a thread of the test.
 struct Played {
     thread: Option<JoinHandle<()>>,
-    /// Lets a command continue that `hold` keeps.
+    /// Continues a command that is held.
     release: Sender<()>,
     end: std::sync::Arc<ServiceLoop>,
 }
@@ -202,7 +202,7 @@ fn services_are_listed_queried_and_described() {
 }
 
 #[test]
-fn orders_are_followed_or_refused_with_the_reason() {
+fn commands_are_carried_out_or_refused_with_the_reason() {
     let lab = Laboratory::new();
     let power = lab.play("power");
     let heat = lab.play("heat");
@@ -265,7 +265,7 @@ fn command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(err.contains("Timeout (110): held: FAILED in "), "{err}");
     assert!(lab.done("ls").lines().nth(1).unwrap().contains("held"));
-    // Busy, and answered all the same.
+    // It is busy, and answers all the same.
     assert!(lab.done("status held --json").contains("\"doing\":\"hold\""));
     assert_eq!(lab.service("cancel held").0, 0);
     held.release.send(()).unwrap();
@@ -301,7 +301,7 @@ fn every_wait_ends_with_a_signal() {
         .find(|line| line.is_empty() || line.contains("\"doing\":\"hold\""));
     assert_ne!(busy.unwrap(), "");
     let mut pause = lab.place.start(&["service", "pause", "held", "free", "--wait", "--timeout", "forever"]);
-    // One is held, which does not delay the other.
+    // One service is held, which does not delay the other.
     assert_eq!(pause.line(), "free DONE PAUSED");
     let missing = ["service", "ls", "--controller", "unix:nobody", "--timeout", "forever"];
     let missing = lab.place.start(&missing);
@@ -321,7 +321,7 @@ fn events_are_printed() {
     let lab = Laboratory::new();
     let mut watch = lab.place.start(&["service", "watch", "power", "--data", "0.1", "--json"]);
     let mut follow = lab.place.start(&["service", "logs", "power", "--lines", "5", "--follow", "--json"]);
-    // It is not registered yet, which is reported; the command waits for it all the same.
+    // It is not registered yet, which is reported; the command waits for it.
     assert!(follow.error_line().starts_with("linkspan: no service is called \"power\""));
     assert_eq!(lab.service("logs power").0, 4);
     let power = lab.play("power");
@@ -365,7 +365,7 @@ fn events_are_printed() {
 }
 
 #[test]
-fn without_a_controller_it_is_said_where_it_was_looked_for() {
+fn missing_controller_is_reported_with_its_endpoint() {
     let place = Place::new();
     for words in [["service", "ls"], ["service", "watch"], ["service", "logs"]] {
         let said = place.run(&[words[0], words[1], "--timeout", "0"]);

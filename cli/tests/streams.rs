@@ -52,7 +52,7 @@ fn refused_bytes_are_reported_with_their_offset() {
 }
 
 #[test]
-fn end_of_the_reader_ends_it_silently() {
+fn closed_output_ends_the_program_silently() {
     let place = Place::new();
     let script = "set -o pipefail
         (n=0; while echo $((n += 1)); do sleep 0.01; done) 2> /dev/null | linkspan pub count &
@@ -65,7 +65,7 @@ fn end_of_the_reader_ends_it_silently() {
 }
 
 #[test]
-fn end_of_the_reader_is_noticed_without_messages() {
+fn closed_output_is_noticed_without_messages() {
     let place = Place::new();
     for command in ["sub quiet", "recv quiet --timeout forever"] {
         let (code, out, err) = shell(&place, &format!("set -o pipefail; linkspan {command} --json | true"));
@@ -110,7 +110,7 @@ fn ctrl_c_ends_every_wait() {
     ] {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             let running = place.start(arguments);
-            // Signals are watched before anything else: once the handler is installed, any moment will do.
+            // Signals are watched before anything else, so after the handler is installed any moment will do.
             running.wait_for_handlers();
             running.signal(signal);
             let said = running.wait();

@@ -13,7 +13,7 @@ mod supervising;
 use linkspan::{Command, ErrorKind, Value};
 use supervising::{Laboratory, PATIENCE, kernel_state, number, text};
 
-/// Counts, until it is asked to end.
+/// Counts until it is told to end.
 const COUNTS: &str =
     "trap 'echo bye; exit 0' TERM; n=0; while :; do n=$((n+1)); echo line $n; sleep 0.01; done";
 
@@ -76,7 +76,7 @@ fn each_command_in_each_state() {
 }
 
 #[test]
-fn given_commands_do_what_signals_would() {
+fn hooks_replace_the_signals() {
     let lab = Laboratory::new();
     let supervised = lab.supervise(
         &[
@@ -201,7 +201,7 @@ fn second_shutdown_kills_at_once() {
     let first = lab.client.answer("it", &first.id, PATIENCE).unwrap().into_result().unwrap();
     assert_eq!(text(&first, "exit"), "SIGKILL");
 
-    // The same by signals, without a controller.
+    // The same with signals, without a controller.
     for (signals, code) in [(["TERM", "TERM"], 137), (["INT", "TERM"], 137)] {
         let mut supervised = lab.supervise(&["--grace", "100000"], deaf);
         assert_eq!(supervised.running().line(), "up");

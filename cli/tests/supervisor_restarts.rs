@@ -1,4 +1,4 @@
-//! Supervised programs that die, are killed, fork, print without end; and the processes left of them.
+//! Supervised programs that die, are killed, fork or print all the time, and the processes that they leave.
 
 #![allow(
     clippy::unwrap_used,
@@ -39,7 +39,7 @@ fn exit_code_is_the_programs() {
 }
 
 #[test]
-fn nothing_outlives_a_wrapper_that_is_killed() {
+fn nothing_outlives_a_killed_supervisor() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
     // The program, its children, and their children.
@@ -62,17 +62,17 @@ fn nothing_outlives_a_wrapper_that_is_killed() {
     assert!(lab.table().contains("PAUSED"), "{}", lab.table());
     supervised.signal("KILL");
     assert_eq!(ends(opened), "");
-    // Its last reported state would look true.
+    // Its last reported state would seem current.
     lab.until("away", |record| text(record, "view") == "DISCONNECTED");
     let table = lab.table();
     assert!(table.contains("DISCONNECTED") && !table.contains("PAUSED"), "{table}");
 }
 
 #[test]
-fn processes_that_a_program_leaves_behind_end_with_it() {
+fn processes_that_a_program_leaves_end_with_it() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
-    // In its group, and in a session of its own; terminated before they are killed.
+    // One in its group, and one in a session of its own; both get SIGTERM before SIGKILL.
     for leave in ["sh -c", "setsid sh -c"] {
         let child = "trap \"echo asked >&9; exit\" TERM; echo up >&9; while :; do sleep 0.01; done";
         let script =
@@ -110,7 +110,7 @@ fn killed_program_is_restarted() {
     let record = lab.until("well again", |record| text(record, "reason").is_empty());
     assert_eq!(text(&record, "state"), "RUNNING");
 
-    // Paused, it is not: it waits for RUN.
+    // While it is paused, it is not restarted: it waits for RUN.
     lab.command(&Command::Pause).unwrap();
     kill(number(&second, "pid"));
     let record = lab.until("dead", |record| text(record, "reason").contains("while it was paused"));
@@ -149,7 +149,7 @@ fn program_that_always_ends_is_failed_until_a_run_command() {
     lab.command(&Command::Shutdown).unwrap();
     assert_eq!(supervised.wait().code, Some(0));
 
-    // A program that waits for its restart, or has failed, is shut down as well.
+    // A program that waits for its restart, or has failed, can be shut down as well.
     std::fs::remove_file(lab.file("cured")).unwrap();
     let supervised = lab.supervise(&["--restart", "on-failure", "--restart-delay", "1000"], script);
     lab.until("away", |record| text(record, "reason").contains("restarted in 1000 s"));
@@ -168,7 +168,7 @@ fn output_flood_delays_neither_program_nor_controller() {
     const LINES: f64 = 3_000_000.0;
     let script = format!("yes word | head -n {LINES}; echo done >&2; exec sleep 1000");
     let begun = std::time::Instant::now();
-    // There is no reader of its output.
+    // Its output has no reader.
     let supervised = lab.supervise(&[], &script);
     lab.until_state("RUNNING");
     let answers = std::cell::Cell::new(0);
@@ -187,14 +187,15 @@ fn output_flood_delays_neither_program_nor_controller() {
         log.last()
     );
     assert!(log.iter().any(|line| line == "stderr done"), "standard error is not lost in it");
-    // 200 lines at once, then 50 a second, and how many were left out each time; some lines are the supervisor's own.
+    // 200 lines at once, then 50 a second, and each time the number of lines that were left out; some lines are the
+    // supervisor's own.
     let most = 500.0 + 60.0 * begun.elapsed().as_secs_f64();
     assert!((log.len() as f64) < most && most < LINES, "{} lines, {most} are allowed", log.len());
     eprintln!("{} answers meanwhile", answers.get());
 }
 
 #[test]
-fn long_lines_and_bytes_of_any_kind_are_passed_whole_and_logged_short() {
+fn long_lines_and_any_bytes_are_forwarded_whole_and_logged_truncated() {
     let lab = Laboratory::new();
     let script = "head -c 300000 /dev/zero | tr '\\0' x; echo; printf 'a\\377b\\033[31m\\n'; printf 'no end'";
     let mut command =

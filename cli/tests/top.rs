@@ -54,7 +54,7 @@ fn single_sample_has_rates_and_reports_a_missing_controller() {
     let mut publisher = place.start(&["pub", "unix:lab/t"]);
     place.wait_for("lab@t.unix");
     let mut looks = place.start(&["top", "--json", "--every", "0.2"]);
-    // The first sample precedes the values, a later one counts them.
+    // The first sample is taken before the values are published; a later one counts them.
     assert!(looks.line().contains("\"messages\":0,"));
     publisher.write("1\n2\n3\n");
     let counted = loop {

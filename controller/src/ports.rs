@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn we_find_ourselves() {
+    fn listener_of_this_process_is_found() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         assert_eq!(listener(port).unwrap().0, std::process::id());

@@ -365,7 +365,7 @@ impl World<'_> {
         let now = self.moment();
         self.state.request(to, asked, 10, now);
         self.settle();
-        assert!(!self.asked.contains_key(&to), "a question that needs nobody else was not answered at once");
+        assert!(!self.asked.contains_key(&to), "a request that needs no service was not answered at once");
     }
 
     fn time_passes(&mut self) {
@@ -386,7 +386,7 @@ impl World<'_> {
         let late = self.asked.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
         let late: Vec<_> = late.collect();
         assert!(late.is_empty(), "{:?} has no answer at its deadline", late[0].0);
-        assert!(self.state.next().is_none_or(|next| next > self.now), "something is due and was not done");
+        assert!(self.state.next().is_none_or(|next| next > self.now), "a timer expired and was not handled");
     }
 
     /// Carries out the actions and checks them.
@@ -419,7 +419,7 @@ impl World<'_> {
         let service = self.services.iter_mut().find(|service| service.link == link);
         // The link was replaced in this step.
         let Some(service) = service else { return };
-        assert_eq!(order.epoch, Some(service.epoch), "an order for another incarnation");
+        assert_eq!(order.epoch, Some(service.epoch), "a command for another incarnation");
         let id = order.id.to_string();
         if !id.starts_with("look-") {
             let to = self.given.entry((service.name.into(), id.clone())).or_default();
@@ -477,7 +477,7 @@ impl World<'_> {
         assert_eq!(self.state.open_bytes, bytes + expected);
         // One per link, one per open command, and a few per service.
         let most = self.state.links.len() + self.state.open_keys().len() + self.state.services.len() * 6 + 10;
-        assert!(self.state.schedule.len() <= most, "{} things are due", self.state.schedule.len());
+        assert!(self.state.schedule.len() <= most, "{} timers are set", self.state.schedule.len());
     }
 }
 
@@ -511,7 +511,7 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
     assert!(world.asked.is_empty(), "never answered: {:?}", world.asked.keys().next());
     assert!(world.state.asked.is_empty() && world.state.open_bytes == 0 && world.state.expected.is_empty());
     assert!(world.state.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
-    assert_eq!(world.state.archive.extent(), (0, 0), "old answers are kept");
+    assert_eq!(world.state.archive.extent(), (0, 0), "expired answers are kept");
     let twice = world.carried_out.iter().find(|(_, count)| **count > 1);
     assert!(twice.is_none(), "carried out twice: {twice:?}");
 }
@@ -538,7 +538,7 @@ fn random_histories_answer_each_request_once() {
         ("told", seen.told),
         ("data", seen.data),
         ("let go", seen.release_link),
-        ("asked by clients that went", seen.without_client),
+        ("requested by clients that disconnected", seen.without_client),
     ] {
         assert!(only.is_some() || count > 50, "{what} came only {count} times: {seen:?}");
     }

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernel_reports_our_resource_usage() {
+    fn kernel_reports_resource_usage_of_this_process() {
         assert!(memory() > 100_000);
         let before = processor();
         let mut sum = 0u64;

@@ -206,7 +206,7 @@ fn service_name_of_one_user_is_refused_to_another() {
     };
     assert!(come(1, 1000, 1, 1));
     // The owner's program may return as another incarnation; another user's may not replace it.
-    assert!(!come(2, 1001, 2, 2), "another user's was let in");
+    assert!(!come(2, 1001, 2, 2), "another user's program was admitted");
     assert!(come(3, 1000, 3, 3));
     assert!(!come(4, 0, 4, 4));
 }

@@ -95,7 +95,7 @@ fn take(tasks: &ServiceLoop, command: &Command) -> Task {
     }
 }
 
-/// Fetches tasks until the end: GET_DATA is answered with the number of tasks that were no steps.
+/// Fetches tasks until the end; GET_DATA is answered with the number of tasks other than steps.
 fn work(tasks: ServiceLoop) -> JoinHandle<Vec<String>> {
     std::thread::spawn(move || {
         let mut done = Vec::new();
@@ -207,14 +207,14 @@ fn control_is_answered_in_a_long_step() {
     let asked = client.begin("power", &Command::GetData, &Value::Null, SOON, SOON).unwrap();
     assert_eq!(asked.outcome, Outcome::Accepted);
     take(&tasks, &Command::GetData).done(&Value::from(7u64)).unwrap();
-    // The program is at a step, which does not end.
+    // The program is in a step that does not end.
     let step = take(&tasks, &Command::Step);
     let status = told(&client, Command::Status).unwrap();
     assert_eq!((text(&status, "state"), text(&status, "doing")), ("RUNNING", "STEP"));
     assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest that is known");
     let late = client.command("power", &Command::Pause, &Value::Null, short).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
-    // It was withdrawn: by the service's own clock, at about the same time as by ours.
+    // It was withdrawn by the service's own clock, at about the same time as by the controller's.
     while tasks.state() != State::Running {
         assert_eq!(tasks.state(), State::Pausing);
         told(&client, Command::Status).unwrap();
@@ -246,13 +246,13 @@ fn command_under_way_continues_after_its_deadline() {
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
     until(&client, "power", has_begun);
     let within = Duration::from_secs(1);
-    // The program fetches its task at once, so that it is begun in time.
+    // The program fetches its task at once, so it begins in time.
     let (begun, pause) = std::thread::scope(|scope| {
         let program = scope.spawn(|| take(&tasks, &Command::Pause));
         let begun = client.begin("power", &Command::Pause, &Value::Null, within, SOON).unwrap();
         (begun, program.join().unwrap())
     });
-    // The same id again waits for the final answer, which is that its time has passed.
+    // The same id again waits for the final answer, which is the time-out.
     let late = client.request("power", &same(&begun, Command::Pause), SOON).unwrap();
     assert_eq!(late.outcome, Outcome::Failed);
     let late = late.into_result().unwrap_err();
@@ -293,7 +293,7 @@ fn command_that_is_open_costs_no_processor_time() {
         client.begin("power", &Command::Pause, &Value::Null, SOON, SOON).unwrap();
         program.join().unwrap()
     });
-    // No service's writer does much here, whichever test it belongs to.
+    // No service's writer uses much time here, whichever test it belongs to.
     let before = processor_time("linkspan-writer");
     std::thread::sleep(Duration::from_secs(2));
     for (thread, spent) in processor_time("linkspan-writer") {
@@ -328,7 +328,7 @@ fn incarnation_takes_no_command_of_another() {
     let refused = client.request("power", &order("other", epoch ^ 1), SOON).unwrap();
     assert_eq!(refused.outcome, Outcome::Rejected);
     assert_eq!(refused.into_result().unwrap_err().kind(), ErrorKind::InvalidState);
-    // It ends with a command under way; the next one of its name does not get that.
+    // It ends with a command in progress; the next incarnation of the name does not get that command.
     let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     let backup = take(&first, &Command::Backup);
     first.close(SOON).unwrap();
@@ -383,7 +383,7 @@ impl Running {
 
 const CONTROLLER: &str = "LINKSPAN_TEST_CONTROLLER";
 
-/// Started as the process to be killed, this one is a controller; otherwise it only starts such a process.
+/// Started as the process to be killed, this test is a controller; otherwise it only starts such a process.
 #[test]
 fn controller_in_a_process_of_its_own() {
     match std::env::var(CONTROLLER) {

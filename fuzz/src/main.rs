@@ -12,7 +12,7 @@ mod headers;
 #[path = "../../rust-core/tests/vectors/strict.rs"]
 mod strict;
 
-/// A target: its name, which is that of its seeds, and what it does with any bytes.
+/// A target: its name, which is also that of its seeds, and the function that runs any bytes.
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: [Target; 16] = [

@@ -1,6 +1,5 @@
 //! Time-outs and deadlines: how long a call may wait, and what it runs while it waits.
 //!
-//! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`]
 //! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
 //! [`Wait::start`], and all its waits share that one deadline. The loop of every wait has the same shape: `sleep`
 //! returns how long the next sleep may last (or that time is up), the thread sleeps, and `woke` runs the tick if it is
@@ -152,6 +151,7 @@ impl<'a> Wait<'a> {
             on_wait: None,
             next: None,
             wake: None,
+            stop: None,
             is_strict: false,
         }
     }
@@ -188,6 +188,8 @@ pub struct Waiting<'a> {
     next: Option<Instant>,
     /// A descriptor that ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// A descriptor that ends the wait with `Cancelled`.
+    stop: Option<Arc<dyn AsFd + Send + Sync>>,
     /// Whether a peer gets no time beyond the deadline.
     is_strict: bool,
 }
@@ -215,6 +217,7 @@ impl<'a> Waiting<'a> {
             on_wait: None,
             next: None,
             wake: None,
+            stop: None,
             is_strict: false,
         }
     }
@@ -246,6 +249,18 @@ impl<'a> Waiting<'a> {
     /// The descriptor that ends each sleep.
     pub fn wake(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
         self.wake.clone()
+    }
+
+    /// Ends the wait with `Cancelled` once this becomes readable. Only calls that sleep by the functions of `sys::poll` use it.
+    #[must_use]
+    pub fn stops_on<S: AsFd + Send + Sync + 'static>(mut self, stop: Arc<S>) -> Waiting<'a> {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// The descriptor that ends the wait.
+    pub fn stop(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
+        self.stop.clone()
     }
 
     /// Returns when it ends. The time runs from the first call of this, which comes before the first

@@ -151,6 +151,7 @@ pub use error::{Error, ErrorKind, Quoted, RemoteFailure, Result, quoted};
 pub use message::{Message, Payload};
 pub use publish::{
     History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
+    latest_until,
 };
 pub use region::{Layout, Region};
 pub use request::{Request, Requests, Server};

@@ -80,7 +80,7 @@ fn one_way_over_streams_is_acknowledged_before_each_sleep() {
             for i in 0..50 {
                 a.send(&Value::Int(i), SOON).unwrap();
                 while i < 49 && stat(&a, "acknowledged") <= i as u64 {
-                    assert!(!a.poll().unwrap(), "nobody sends");
+                    assert!(!a.poll().unwrap(), "no message is sent");
                     assert!(Instant::now() < deadline, "{transport}: message {i} was not acknowledged");
                 }
             }

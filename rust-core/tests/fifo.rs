@@ -68,7 +68,7 @@ fn client_waits_for_a_pipe_that_another_program_reads() {
         assert_eq!(line, "{\"op\":\"x\"}\n");
         writer.join().unwrap();
     });
-    assert!(path.exists(), "what somebody else made stays");
+    assert!(path.exists(), "a pipe made by another program stays");
 }
 
 #[test]

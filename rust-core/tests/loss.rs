@@ -110,7 +110,7 @@ fn accepted_channel_tells_how_many_messages_are_lost(t: &str) {
     let distinct: BTreeSet<i64> = received.iter().copied().collect();
     let missing = MANY as u64 - distinct.len() as u64;
     let (told, evented) = told;
-    assert!(missing > 0, "nobody went early: the test tries nothing");
+    assert!(missing > 0, "no subscriber left early, so the test checks nothing");
     assert!(told >= missing, "{missing} of {MANY} are missing, and {told} were told");
     // Messages that were consumed and not yet acknowledged are counted as lost, too, and no others.
     assert!(told <= missing + 10 * 128, "{missing} of {MANY} are missing, and {told} were told");

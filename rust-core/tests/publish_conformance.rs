@@ -158,7 +158,7 @@ fn slow_loop_continues_with_the_missed_count_in_messages(t: &str) {
     }
     let (mut got, mut missed, mut last) = (0, 0, 0);
     while last < SENT {
-        let message = slow.next(SOON).unwrap().expect("nobody closed it");
+        let message = slow.next(SOON).unwrap().expect("it is open");
         got += 1;
         missed += message.missed();
         assert_eq!(got + missed, message.sequence(), "each message tells what was missed before it");

@@ -127,7 +127,7 @@ fn acknowledgement_has_the_consumed_number_of_the_remote_program() {
             let here = Channel::connect(&near, &Options::default(), SOON).unwrap();
             here.send(&Value::Int(7), SOON).unwrap();
             let error = here.close(Duration::from_millis(200)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Timeout, "nobody has consumed it: {error}");
+            assert_eq!(error.kind(), ErrorKind::Timeout, "it was not consumed: {error}");
             assert_eq!(there.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
             let again = Channel::connect(&near, &Options::default(), SOON).unwrap();
             thread::scope(|s| {

@@ -251,9 +251,9 @@ fn server_is_listed_and_unused_spool_is_cleaned() {
     assert_eq!((found.program.as_deref(), found.encoding.as_deref()), (Some("worker"), Some("json")));
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
     let cleaned = || clean().unwrap().removed.contains(&endpoint);
-    assert!(!cleaned(), "somebody serves it");
+    assert!(!cleaned(), "it is served");
     drop(server);
-    assert_eq!(listed().expect("it is listed though nobody serves it").pid, None);
+    assert_eq!(listed().expect("it is listed without a server").pid, None);
     assert!(!cleaned(), "a client is there");
     client.send(&Value::Int(1), SOON).unwrap();
     drop(client);

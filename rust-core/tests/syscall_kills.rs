@@ -96,7 +96,7 @@ impl Case {
     /// Returns the calls of one whole life and how often each was made.
     fn calls(&mut self) -> BTreeMap<String, usize> {
         let file = format!("{}/trace", self.folder);
-        assert!(!self.traced(&["-o", &file]), "killed by nobody");
+        assert!(!self.traced(&["-o", &file]), "not killed");
         let mut calls = BTreeMap::new();
         for line in read_to_string(&file).unwrap().lines() {
             // A call that was under way when strace attached is a restart; its beginning counts, too.

@@ -192,7 +192,7 @@ fn reset_is_disconnected() {
     for broken in ["reset", "half"] {
         let told = TcpListener::bind(address(&any_port())).unwrap();
         let endpoint = format!("tcp://{}", told.local_addr().unwrap());
-        // Without hellos, so that the other side may be anybody.
+        // Without hellos, so the other side is not identified.
         let mut plain = options();
         plain.set("framing", &"lines".into()).unwrap();
         let a = Channel::connect(&endpoint, &plain, SOON).unwrap();

@@ -188,7 +188,7 @@ fn try_all() {
     let refused = here.run(&format!("look tcp://{}", silent.local_addr().unwrap()));
     assert!(refused.starts_with("PermissionDenied") && refused.contains("linkspan keys new"), "{refused}");
     silent.set_nonblocking(true).unwrap();
-    assert_eq!(silent.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody even knocked");
+    assert_eq!(silent.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "no connection was made");
 
     let (here_key, there_key) = (here.keys().make().unwrap(), there.keys().make().unwrap());
     let refused = here.run(&format!("lines tcp://{host}:0"));

@@ -1,4 +1,4 @@
-//! Prints random values for a schema, one JSON text a line, with what the schema says about each: for tests in other languages.
+//! Prints random values for a schema, one JSON text a line, each with the schema's verdict: for tests in other languages.
 //!
 //! `generated_values SCHEMA COUNT` prints `{"valid", "error", "path", "json", "cbor"}`: the verdict, the text and the path of the error, and the
 //! value in both encodings, CBOR in hexadecimal digits. `LINKSPAN_SEED` repeats a run.

@@ -1,4 +1,4 @@
-//! What is made of a schema besides checking messages: code in each language, other notations, and schemas out of those.
+//! Works on schemas beyond checking messages: generates code, exports them to other notations, imports and infers them.
 //!
 //! | what | lives in |
 //! |---|---|

@@ -88,7 +88,7 @@ fn values_of_the_vectors_get_the_same_verdict_as_from_the_schema() {
     assert!(accepted >= 10 && refused >= 15, "{accepted} accepted, {refused} refused");
 }
 
-/// The CDDL, with `nil` as the crate reads it, and what it says less.
+/// The CDDL, with `nil` as the crate reads it, and what it cannot express.
 fn exported(schema: &Schema) -> (String, Vec<Note>) {
     let Export { bytes, notes, .. } = export(schema, Notation::Cddl).unwrap();
     (String::from_utf8(bytes).unwrap().replace(" / nil", " / #7.22"), notes)

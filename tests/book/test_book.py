@@ -1,4 +1,4 @@
-"""The documentation as a book: it has every page, its references have every public name, and no link leads to nothing."""
+"""The documentation as a book: it has every page, its references have every public name, and every link leads to a page."""
 
 import ast
 import re

@@ -67,7 +67,7 @@ def stated(places):
 def test_stated_defaults_are_those_of_the_core(defaults):
     found = list(stated(STATED))
     assert [one for one in found if one[3] != int(defaults[one[0]])] == []
-    # A text may be rewritten; where many are, the patterns have to follow.
+    # A text may be rewritten; if many are, the patterns have to be changed, too.
     assert len({one[:2] for one in found}) >= len({one[:2] for one in STATED}) * 3 // 4, found
 
 

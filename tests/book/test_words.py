@@ -38,7 +38,7 @@ PUBLIC = ("README.md", "ARCHITECTURE.md", "docs/*.md", "docs/how-to/*.md", "docs
 RIDDLES = [
     (r"\b[Ww]hoever\b", "name the subject: the client, the user who …", ()),
     (r"\b([Ss]omebody|[Aa]nybody|[Ee]verybody)('s)?\b", "another process, any user", ()),
-    (r"\b[Nn]obody('s)?\b", "no process, no user", ("docs/transports.md",)),
+    (r"\b[Nn]obody('s)?\b", "no process, no user", ()),
     (r"\b(hears?|heard)\b", "receives, received", ()),
 ]
 

@@ -1,8 +1,8 @@
-"""One end of a channel: sends numbers, and writes down every number that it is given, before it is consumed.
+"""One end of a channel: sends numbers, and writes every received number to a file before it is consumed.
 
 usage: channel_end.py open|hold|connect|listen NAME FIRST COUNT FILE [CLIENT_ID]
 
-Each line of FILE is `incarnation sequence number`. With `hold` it takes nothing; with `listen` it takes what each client sends.
+Each line of FILE is `incarnation sequence number`. With `hold` it receives nothing; with `listen` it receives from every client.
 """
 
 import os

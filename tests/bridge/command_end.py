@@ -1,4 +1,4 @@
-"""A client of the controller: gives a service the command `add` with one number after the other, until its standard input ends.
+"""A client of the controller: sends a service the command `add` with one number after the other, until its standard input ends.
 
 usage: command_end.py SERVICE
 

@@ -1,4 +1,4 @@
-"""Machines of a test: each a runtime directory of its own, with a bridge of its own to the others over loopback."""
+"""The machines of a test: each has its own runtime directory, and a bridge that connects to the others over loopback."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SOON = 30
 
 
 def eventually(what: Callable[[], Any], why: str) -> Any:
-    """What it gives once that is true."""
+    """Returns the result of the condition once it is true."""
     return until(why, what, SOON)
 
 
@@ -61,7 +61,7 @@ class NatsServer:
 
 
 class Meeting:
-    """Where bridges meet: with zenoh at the port of one that listens, with NATS at a server."""
+    """The meeting point of the bridges: with zenoh the port of one that listens, with NATS a server."""
 
     def __init__(self, engine: str, folder: Path) -> None:
         self.engine, self.ports = engine, [free_port() for _ in range(3)]
@@ -76,13 +76,13 @@ class Meeting:
         return ("--listen", f"tcp/127.0.0.1:{self.port}") if self.engine == "zenoh" else self.connect()
 
     def connect(self, port: int | None = None) -> tuple[str, ...]:
-        """The flags of another one, by way of what is at this port perhaps."""
+        """The flags of another one; `port` may be that of a proxy on the way."""
         if self.engine == "nats":
             return ("--engine", "nats", "--server", f"nats://127.0.0.1:{port or self.port}")
         return ("--peer", f"tcp/127.0.0.1:{port or self.port}")
 
     def ring(self, at: int) -> list[str]:
-        """The flags of one among those that all meet each other."""
+        """The flags of one of several bridges that all connect to each other."""
         if self.engine == "nats":
             return list(self.connect())
         peers = [part for port in self.ports[:at] for part in self.connect(port)]
@@ -108,7 +108,7 @@ class Lines:
 
 
 class Machine:
-    """A runtime directory, its programs, its bridge."""
+    """A runtime directory, with its programs and its bridge."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
@@ -146,7 +146,7 @@ class Machine:
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
     def publisher(self, name: str) -> subprocess.Popen:
-        """One that publishes each line of its standard input."""
+        """A program that publishes each line of its standard input."""
         return self.start("pub", name, stdin=subprocess.PIPE)
 
     def subscriber(self, name: str, *more: object) -> Lines:

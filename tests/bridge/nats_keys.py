@@ -1,4 +1,4 @@
-"""Keys and tokens of NATS as its tools `nk` and `nsc` make them: nkeys are Ed25519 keys, JWTs are signed with them. openssl does the arithmetic."""
+"""Keys and tokens of NATS in the form of its tools `nk` and `nsc`: nkeys are Ed25519 keys, which sign JWTs. openssl computes the keys."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-#: What the text of a key begins with, in five bits.
+#: The kind of a key, in the first five bits of its text.
 SEED, OPERATOR, ACCOUNT, USER = 18 << 3, 14 << 3, 0, 20 << 3
 
 
@@ -17,7 +17,7 @@ def openssl(*words: object, given: bytes | None = None) -> bytes:
 
 
 def checked(raw: bytes) -> str:
-    """In base 32, behind it a CRC-16 (XMODEM)."""
+    """Encodes in base 32, with a CRC-16 (XMODEM) at the end."""
     crc = 0
     for byte in raw:
         crc ^= byte << 8
@@ -46,7 +46,7 @@ class Key:
         return checked(bytes([SEED | self.kind >> 5, (self.kind & 31) << 3]) + raw)
 
     def token(self, name: str, subject: "Key", claims: dict[str, Any]) -> str:
-        """A JWT about the subject, signed with this key."""
+        """A JWT for the subject, signed with this key."""
         body = {"iat": int(time.time()), "iss": self.public, "name": name, "sub": subject.public, "nats": {"version": 2, **claims}}
         body["jti"] = base64.b32encode(hashlib.sha256(json.dumps(body).encode()).digest()).decode().rstrip("=")
         parts = [base64url(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "ed25519-nkey"}, body)]
@@ -57,7 +57,7 @@ class Key:
 
 
 def operator(folder: Path) -> tuple[str, str]:
-    """The configuration of a server of an operator with one account, and credentials of a user of it."""
+    """The configuration of a server with an operator and one account, and the credentials of a user of the account."""
     folder.mkdir()
     signer, account, user = (Key(kind, folder / f"{kind}.key") for kind in (OPERATOR, ACCOUNT, USER))
     limits = {"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}

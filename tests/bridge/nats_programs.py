@@ -1,8 +1,8 @@
-"""Programs that use NATS without Linkspan, one for each word on the command line.
+"""Programs that use NATS without Linkspan, selected by the first argument.
 
 usage: nats_programs.py URL listen|publish|end|newest|ask|bucket NAME [VALUE]
 
-The name lab/a is the subject linkspan.default.publish.lab.a; what they get they print, a line of JSON each.
+The name lab/a is the subject linkspan.default.publish.lab.a; each prints what it receives, one line of JSON per message.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Two machines in network namespaces, joined by a wire that loses packets, changes their order, and is cut."""
+"""Two machines in network namespaces, joined by a link that loses and reorders packets, and can be cut."""
 
 import ctypes
 import fcntl
@@ -19,7 +19,7 @@ ADDRESS, SERVER = "tcp/10.77.0.1:7447", "nats://10.77.0.1:4222"
 
 
 class Wire:
-    """Two namespaces with a tunnel device each, and a thread that carries packets from one to the other: those that are not lost."""
+    """Two namespaces with a tunnel device each, and a thread that forwards packets between them, except for the lost ones."""
 
     def __init__(self, seed: int) -> None:
         self.chance, self.loss, self.swaps, self.is_cut = random.Random(seed), 0.0, 0.0, False
@@ -40,7 +40,7 @@ class Wire:
         self.thread.start()
 
     def open(self, name: str) -> None:
-        """In a thread of its own, which goes to the namespace and ends there."""
+        """Runs in a thread of its own, which enters the namespace and ends there."""
         with open(f"/run/netns/{name}", "rb") as namespace:
             assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
         device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -61,7 +61,7 @@ class Wire:
                     packets.append((other[device], os.read(device, 65536)))
                 except (BlockingIOError, OSError):
                     continue
-            # What was held back goes behind the packets that came after it.
+            # A packet that was held back is sent after those that came later.
             late, held = held, []
             for packet in packets:
                 if self.is_cut or self.chance.random() < self.loss:
@@ -104,7 +104,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture(params=["zenoh", "nats"])
 def apart(request, machines, wire, tmp_path) -> Iterator[tuple[Machine, Machine, list[subprocess.Popen]]]:
-    """North exports lab/* and its journals, south imports them, over the wire; and the two bridges. A NATS server is on north's side."""
+    """North exports lab/* and its journals, and south imports them, over the link; and the two bridges. A NATS server is on north's side."""
     bridges, server = [], None
     listen, connect = ["--listen", ADDRESS], ["--peer", ADDRESS]
     if request.param == "nats":

@@ -1,4 +1,4 @@
-"""A program that sends to a server and calls it, over one connection, by a command in each line of its input: `send VALUE`, `call VALUE`, or `close`.
+"""A program that sends to a server and calls it over one connection, as each line of its input says: `send VALUE`, `call VALUE`, or `close`.
 
 usage: sending_end.py NAME
 

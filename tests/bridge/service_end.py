@@ -1,4 +1,4 @@
-"""A service that writes down each number that its command `add` is given.
+"""A service that writes each number of its command `add` to a file.
 
 usage: service_end.py NAME FILE
 

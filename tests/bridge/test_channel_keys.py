@@ -1,4 +1,4 @@
-"""Channels over TLS: a machine has those that it was given, and none in the name of another machine."""
+"""Channels over TLS: a machine can use only the channels that it was given, and none in the name of another machine."""
 
 import struct
 import sys
@@ -20,14 +20,14 @@ UNIT, CALL, ANSWER, HEAD = 0, 0, 1, 56
 
 
 class Probe:
-    """A program of zenoh with the certificate of the machine probe, which follows the protocol of bridges."""
+    """A zenoh program with the certificate of the machine probe, which speaks the protocol of bridges."""
 
     def __init__(self, opened: zenoh.Session) -> None:
         self.opened, self.number, self.own = opened, 0, 0x77
         self.came: Queue[tuple[str, bytes]] = Queue()
         self.here = opened.liveliness().declare_token(f"{ROOT}/@alive/bridge/probe/{self.own:x}/bridge")
         remote = zenoh.Locality.REMOTE
-        # It also requests what it may not have.
+        # It also requests what it may not receive.
         self.packets = [
             opened.declare_subscriber(f"{ROOT}/@link/{keys}", self.received, allowed_origin=remote)
             for keys in (f"probe/*/{self.own:x}", "**", "south/**")
@@ -54,7 +54,7 @@ class Probe:
         self.opened.put(f"{ROOT}/@link/north/{speaker}/{to:x}", packet)
 
     def answer(self, patience: float = SOON) -> bytes | None:
-        """The answer to the last call; none where none comes. Every packet is for this machine, and from north."""
+        """Returns the answer to the last call; None if there is none. Every packet is for this machine, and from north."""
         deadline = time.monotonic() + patience
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -104,7 +104,7 @@ def test_machine_has_only_the_channels_configured_for_it(secure, authority):
         probe.call("lab/line", own=0x99)
         assert probe.answer(PATIENCE) is None
         assert north.status()["links"] == 1
-        # Nor does it have what goes between north and south, which `Probe.answer` looks at.
+        # It does not receive the traffic between north and south either, which `Probe.answer` checks.
         south.run("send", "secret/line", "1", "-t", "5", code=3)
         assert probe.answer(PATIENCE) is None
 

@@ -1,4 +1,4 @@
-"""Channels between machines: at least once, in order, never twice to one incarnation, whichever program is killed or stopped, whatever the network does."""
+"""Channels between machines: each message arrives at least once, in order, never twice at one incarnation, whatever program is killed or stopped and whatever the network does."""
 
 import os
 import random
@@ -19,7 +19,7 @@ END = Path(__file__).with_name("channel_end.py")
 
 
 class End:
-    """A program at one end of lab/line, its incarnations, and what they were given."""
+    """A program at one end of lab/line, its incarnations, and the messages that they received."""
 
     def __init__(self, machine: Machine, how: str, name: str, *more: str, env: dict[str, str] | None = None) -> None:
         self.machine, self.how, self.name, self.more = machine, how, name, more
@@ -42,7 +42,7 @@ class End:
 
     def given(self) -> list[tuple[int, int]]:
         """The incarnation and the number of each message, in order."""
-        # What stands behind the last line's end is half a line, which is being written.
+        # An incomplete last line is still being written.
         lines = self.file.read_text().split("\n")[:-1] if self.file.exists() else []
         return [(int(pid), int(number)) for pid, _, number in map(str.split, lines)]
 
@@ -58,7 +58,7 @@ class End:
 
 
 class Network:
-    """A TCP proxy between two bridges, which forwards bytes until a test makes it hold everything back."""
+    """A TCP proxy between two bridges; a test can make it stop forwarding."""
 
     def __init__(self, meeting: Meeting) -> None:
         self.meeting, self.to, self.open = meeting, meeting.port, threading.Event()
@@ -98,7 +98,7 @@ class Network:
             one.close()
 
     def cut(self) -> None:
-        """Ends every connection; new ones are taken."""
+        """Ends every connection; new ones are accepted."""
         for one in self.sockets[1:]:
             try:
                 one.shutdown(socket.SHUT_RDWR)
@@ -114,7 +114,7 @@ def network(meeting: Meeting) -> Iterator[Network]:
 
 
 def flags(network: Network) -> dict[str, tuple[str, ...]]:
-    """South goes by way of what can be cut."""
+    """South connects through the proxy."""
     meeting = network.meeting
     return {
         "north": ("--export", "lab/*", *meeting.listen()),
@@ -164,7 +164,7 @@ def test_close_returns_after_the_remote_program_has_consumed(machines, network):
     south.has("lab/line")
     south.run("send", "lab/line", '{"number": 1}')
     assert [number for _, number in far.given()] == [1]
-    # No program consumes: the sender's deadline passes, although both bridges have taken the message.
+    # No program consumes, so the sender's deadline passes, although both bridges have the message.
     End(north, "hold", "lab/held").start(0)
     south.has("lab/held")
     assert "Timeout" in south.run("send", "lab/held", "7", "-t", "5", code=3)
@@ -180,7 +180,7 @@ def test_kills_lose_nothing_and_repeat_nothing_to_an_incarnation(machines, netwo
     far, near = End(north, "open", "lab/line", env=pace), End(south, "connect", "lab/line", env=pace)
     ends = {"far end": far, "near end": near}
     counts = {"far end": 800, "near end": 800}
-    # What a sender that is killed had not sent is its own; so the one that is killed sends nothing.
+    # Messages that a killed sender had not sent are lost with it, so the program that is killed does not send.
     killed = ends.get(whom)
     if killed:
         counts[whom] = 0
@@ -257,7 +257,7 @@ def test_many_clients_of_one_listener_each_have_a_link(machines, network):
 
 
 def test_sender_waits_while_the_remote_program_receives_nothing(machines, network):
-    """Neither bridge keeps more than the window, and the next incarnation is given everything."""
+    """Neither bridge keeps more than the window, and the next incarnation receives everything."""
     north, south, running = bridges(machines, network)
     held = End(north, "hold", "lab/line")
     held.start(0)

@@ -49,7 +49,7 @@ def test_configuration_errors_name_line_and_column(machines):
         ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["nats://10.0.0.1:4222"]\n', "4:12: "),
         ('export = ["lab/*"]\nstatus = "x y"\n', "2:10: "),
         ('export = ["lab/*"]\nservice = ""\n', "2:11: "),
-        # The file lacks it.
+        # The value is missing in the file.
         ("", " nothing to carry: say what"),
         ('export = ["lab/*"]\n', " "),
     ]:
@@ -57,7 +57,7 @@ def test_configuration_errors_name_line_and_column(machines):
         said = north.run("bridge", "check", file, code=1)
         assert f"{file}:{place}" in said, (text, said)
     file.unlink()
-    # What is no file is not read, which might never end.
+    # Only regular files are read: reading another kind might never end.
     os.mkfifo(file)
     for path, expected in [(file, "is a directory, a pipe"), (north.folder, "is a directory, a pipe"), ("/dev/zero", "is a directory, a pipe")]:
         assert expected in north.run("bridge", "check", path, code=1)

@@ -1,4 +1,4 @@
-"""Deadlines on other machines: a command or a request that is held back beyond its time is never carried out, whatever the clocks show."""
+"""Deadlines on other machines: a command or a request that is delayed beyond its deadline is never carried out, whatever the clocks show."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from networks import ADDRESS, SERVER, Wire, wire
 from test_services_of_machines import END, control, data, records, runs
 
 __all__ = ["wire"]
-#: Seconds by which the clock of one machine, in a time namespace of its own, is ahead of the other's. Machines began at different times.
+#: Seconds by which the clock of one machine, in a time namespace of its own, is ahead of the other's. Real machines start at different times.
 AHEAD = 5_000_000
-#: How often a network is cut: whether what was sent meanwhile arrives afterwards, or its link has been made anew by then, is up to the engine.
+#: How often a network is cut: it depends on the engine whether delayed packets arrive afterwards, or the link has been replaced by then.
 ROUNDS = 5
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
 
@@ -50,7 +50,7 @@ class Apart:
 
 
 def clock(ahead: int) -> list[str]:
-    """What starts a program on a machine whose clocks since boot are so many seconds ahead."""
+    """The command prefix that starts a program on a machine whose clocks since boot are this many seconds ahead."""
     return ["unshare", "--time", "--kill-child", "--monotonic", str(ahead), "--boottime", str(ahead)] if ahead else []
 
 
@@ -85,7 +85,7 @@ def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
         apart.start(machine, *words, ahead=by.get(machine.name, 0))
 
     def call(value: int, seconds: float) -> bool:
-        # On a machine with clocks of its own its programs have them, too.
+        # A machine with clocks of its own has them for its programs, too.
         command = [*clock(by.get("south", 0)), str(TARGET / "linkspan"), "call", "lab/work", str(value), "-t", str(seconds)]
         done = subprocess.run(command, env=south.env, capture_output=True, text=True, timeout=SOON)
         assert done.returncode in (0, 3), done.stderr
@@ -105,7 +105,7 @@ def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
         late = north.status().get("late", 0)
         if late:
             break
-        # Either bridge is another incarnation the next time.
+        # In the next round either bridge is another incarnation.
         for machine in (north, south)[: cut % 3]:
             kill(apart.bridges[machine.name])
             begin(machine)
@@ -124,7 +124,7 @@ def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried
     server.send_signal(signal.SIGSTOP)
     for value in (1, 2):
         south.run("call", "lab/work", value, "-t", "4", code=3)
-    # The bridge withdraws a request when its time is over, which is when its caller gives up, too: both need a moment of a processor.
+    # The bridge withdraws a request at its deadline, when its caller gives up as well; both need some processor time.
     time.sleep(2)
     server.send_signal(signal.SIGCONT)
     south.run("call", "lab/work", "3", "-t", "20")
@@ -132,7 +132,7 @@ def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried
 
 
 class Stopped:
-    """A server of north that is stopped after its first request, and what has become of those that came since."""
+    """A server of north that is stopped after its first request, and the outcome of the requests since then."""
 
     def __init__(self, north: Machine, south: Machine) -> None:
         self.north, self.south, self.file = north, south, north.folder / "done"
@@ -140,7 +140,7 @@ class Stopped:
         self.server = north.start("reply", "lab/work", "--shell", "--command", work)
         south.has("lab/work")
         south.run("call", "lab/work", "0", "-t", "20")
-        # The state is published up to half a second later: without this request in it the others would be counted wrongly.
+        # The state is published up to half a second later: if this request were not in it yet, the others would be miscounted.
         eventually(lambda: north.status().get("requests_in") == 1, "the first request is counted")
         self.server.send_signal(signal.SIGSTOP)
 
@@ -149,7 +149,7 @@ class Stopped:
 
     def is_over(self) -> bool:
         status = self.north.status()
-        # A caller withdraws its request when its time-out passes, which may arrive before the bridge here gives it up.
+        # A caller withdraws its request at its time-out; that may arrive before this bridge gives the request up.
         over = sum(status.get(key, 0) for key in ("expired", "late", "withdrawn"))
         return over == status.get("requests_in", 0) - 1
 
@@ -193,7 +193,7 @@ def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program:
     stopped.check_that_it_begins_with_none()
 
 
-#: Callers without a deadline of their own: the first gives its request up and goes on, the second waits and is killed.
+#: Callers without a deadline of their own: the first gives its request up and continues, the second waits and is killed.
 WITHDRAWS = {
     "given up": """
 import linkspan, sys, time
@@ -277,7 +277,7 @@ def test_command_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
     runs(north, "power@south")
     done, late = [], 0
     for cut in range(1, ROUNDS + 1):
-        # Its hooks and its own command, while the network is cut for longer than they have.
+        # Its hooks and its own command, while the network is cut for longer than their time.
         def give(cut: int = cut) -> None:
             assert "Timeout" in north.run("service", "pause", "power@south", "--timeout", "1", "--wait", code=3)
             assert "Timeout" in north.run("service", "call", "power@south", "add", 100 * cut, "--timeout", "1", code=3)

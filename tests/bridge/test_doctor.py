@@ -13,7 +13,7 @@ from test_keys import keys, started
 
 
 def findings(machine: Machine) -> list[dict]:
-    # It ends with 1 where there are problems, which is not what is looked at here.
+    # It ends with 1 if there are problems; the exit code is not checked here.
     done = subprocess.run(
         [str(PROGRAM), "doctor", "--json"], env=machine.env, capture_output=True, text=True, timeout=SOON
     )
@@ -21,7 +21,7 @@ def findings(machine: Machine) -> list[dict]:
 
 
 def found(machine: Machine, text: str) -> dict:
-    """The finding with this text, once there is one."""
+    """Returns the finding with this text, once there is one."""
     return eventually(
         lambda: next((one for one in findings(machine) if text in one["what"]), None), f"doctor finds {text!r}"
     )

@@ -1,4 +1,4 @@
-"""Networks and bridges that fail while requests are under way: each ends in an answer or in an error with its reason."""
+"""Networks and bridges that fail during requests: each request ends with an answer, or with an error that has the reason."""
 
 import os
 import re

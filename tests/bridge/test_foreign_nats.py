@@ -18,7 +18,7 @@ def started(meeting, *words: str) -> subprocess.Popen:
 
 
 def done(meeting, *words: str):
-    """What one prints; None where it fails."""
+    """Returns the output of a program; None if it fails."""
     command = [sys.executable, PROGRAM, meeting.server.url, *words]
     ended = subprocess.run(command, capture_output=True, timeout=SOON)
     return json.loads(ended.stdout or "null") if ended.returncode == 0 else None
@@ -56,7 +56,7 @@ def test_example_that_reads_a_thermometer(pair, meeting):
 
 def test_foreign_program_publishes(machines, meeting):
     south = machines("south")
-    # Two patterns of which one covers the other: each message comes once.
+    # Two patterns, one of which covers the other: each message arrives once.
     south.bridge("--import", "lab/foreign", "--import", "lab/*", *meeting.connect())
 
     def there() -> bool:

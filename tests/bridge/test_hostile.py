@@ -1,4 +1,4 @@
-"""A program of zenoh that was let in and means harm: it spoils names that it was allowed to give, and nothing else."""
+"""A hostile zenoh program with a valid certificate: it can corrupt the names that it may give, and nothing else."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def connected(port: int) -> zenoh.Session:
 
 @pytest.fixture
 def three(machines) -> tuple[Machine, Machine, zenoh.Session]:
-    """South imports everything from north and from a program that means harm."""
+    """South imports everything from north and from a hostile program."""
     north, south, port = machines("north"), machines("south"), free_port()
     south.bridge("--import", "*", "--export", "mine/*", "--listen", f"tcp/127.0.0.1:{port}")
     north.bridge("--export", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
@@ -44,7 +44,7 @@ def cbor(map_: dict[str, int]) -> bytes:
 
 
 def still_carries(north: Machine, south: Machine) -> None:
-    """What harm is done reaches no other name."""
+    """The hostile program affects no other name."""
     publisher = north.publisher("lab/fine")
     say(publisher, "before")
     eventually(lambda: south.listed("lab/fine"), "a new name of another machine is carried")
@@ -137,7 +137,7 @@ def test_endless_queries_of_a_server_that_never_replies(three):
     for thread in asking:
         thread.start()
     try:
-        # A busy machine takes its time for so many.
+        # A busy machine needs longer for so many.
         until("3,000 queries come", lambda: south.status().get("requests_in", 0) > 3000, 4 * SOON)
         still_carries(north, south)
         bridge = next(one for one in south.running if one.args[1] == "bridge")
@@ -157,7 +157,7 @@ def test_large_messages(three):
     block = b"x" * (8 << 20)
 
     def has_come() -> bool:
-        # One may be dropped on its way.
+        # One may be dropped on the way.
         for _ in range(10):
             session.put(f"{ROOT}/bad/large", block, encoding="application/octet-stream")
         return "bad/large" in south.status().get("imported", {})

@@ -1,4 +1,4 @@
-"""Networks, bridges and disks that fail while a journal is replicated: it arrives once and whole."""
+"""Networks, bridges and disks that fail while a journal is replicated: it arrives once and complete."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def test_journal_arrives_once_and_completely(apart, wire, fault):
 
 
 def test_full_disk_of_a_replica_is_reported_and_writing_resumes(machines, meeting):
-    """In a mount namespace of south's own, with a small disk there."""
+    """South runs in its own mount namespace, with a small disk."""
     north, south = machines("north"), machines("south")
     state = south.env["LINKSPAN_STATE_DIR"]
     os.mkdir(state, 0o700)

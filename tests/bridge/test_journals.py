@@ -1,4 +1,4 @@
-"""Journals of one machine on another: the same records under the same numbers, whichever program is killed, cut off or has a full disk."""
+"""Journals of one machine on another: the same records under the same numbers, whatever program is killed, cut off or has a full disk."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def last(machine: Machine, name: str = LOG) -> int:
 
 
 def records(machine: Machine, count: int, name: str = LOG) -> list[dict]:
-    """So many records from the first on, with number, time, source and encoding."""
+    """Returns this many records from the first on, with number, time, source and encoding."""
     return [json.loads(line) for line in machine.run("sub", name, "--from", "first", "-n", str(count), "--json", "--full").splitlines()]
 
 
@@ -39,7 +39,7 @@ def has(machine: Machine, number: int) -> None:
 
 
 def write(machine: Machine, *values: object, options: tuple[str, ...] = ()) -> None:
-    """By a program of its own, which ends."""
+    """Writes with a separate program, which ends."""
     lines = "".join(json.dumps(value) + "\n" for value in values)
     file = machine.folder / "lines"
     file.write_text(lines)
@@ -66,7 +66,7 @@ def test_late_reader_replays_what_another_machine_wrote(machines, meeting):
     assert json.loads(north.run("ls", LOG, "--json"))["machine"] is None
     eventually(lambda: south.status().get("imported") == {LOG: "north"}, "south says of whom it has it")
     eventually(lambda: north.status().get("exported") == [LOG], "north says that it exports it")
-    # A replica is neither written to by others nor given to a third machine.
+    # A replica is neither written to by others nor forwarded to a third machine.
     assert "machine north" in south.run("pub", LOG, "1", code=1)
     west.bridge(*IMPORTS, *meeting.ring(2))
     eventually(lambda: last(west) == 62, "west has it of north")
@@ -109,7 +109,7 @@ def test_killed_bridges_and_writers_lose_and_repeat_nothing(machines, meeting):
             publish(100)
             bridges[victim] = victim.bridge(*(exports if victim is north else imports))
         else:
-            # What it had taken and not written is lost with it, and was not acknowledged to anybody.
+            # Records that it had received and not written are lost with it; they were not acknowledged.
             eventually(lambda: last(north) == sent, "all is written")
             kill(publisher)
             publisher = north.publisher(LOG)

@@ -1,4 +1,4 @@
-"""Machines that identify each other by certificates: without a valid one a machine learns nothing, and none may do more than its rights."""
+"""Machines that identify each other by certificates: without a valid one a machine learns nothing, and none may do more than its rights allow."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import zenoh
 from conftest import PROGRAM, SOON, Machine, eventually, free_port, say
 
 ROOT = "linkspan/default"
-#: What a program of zenoh waits for what is not to come: messages that it may have are there within a fraction of it.
+#: How long a zenoh program waits for messages that must not arrive: allowed ones arrive in a fraction of it.
 PATIENCE = 2
 
 
@@ -35,7 +35,7 @@ def authority(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def secure(machines, authority) -> tuple[Machine, Machine, int]:
-    """North exports lab/* and secret/* to south, and lab/* alone to probe; it imports what south and probe have in far/*."""
+    """North exports lab/* and secret/* to south, and only lab/* to probe; it imports far/* from south and probe."""
     north, south, port = machines("north"), machines("south"), free_port()
     file = north.folder / "bridge.toml"
     file.write_text(f"""
@@ -58,7 +58,7 @@ listen = ["tls/127.0.0.1:{port}"]
 
 
 def started(machine: Machine, *arguments: object) -> subprocess.Popen:
-    """A bridge whose machine is that of its certificate."""
+    """A bridge whose machine name is that of its certificate."""
     process = machine.start("bridge", *arguments)
     eventually(lambda: process.poll() is not None or machine.status(), "the bridge runs")
     assert process.poll() is None, machine.said.read_text()
@@ -89,7 +89,7 @@ def session(port: int, folder: Path | None, protocol: str = "tls") -> zenoh.Sess
 
 
 def learned(opened: zenoh.Session, patience: float = PATIENCE) -> tuple[list[str], list[str]]:
-    """What a program of zenoh gets that queries everything: keys with values, and tokens."""
+    """What a zenoh program that queries everything receives: keys with values, and tokens."""
     values: list[str] = []
     subscriber = opened.declare_subscriber(f"{ROOT}/**", lambda sample: values.append(str(sample.key_expr)))
     tokens: list[str] = []
@@ -130,7 +130,7 @@ def test_machine_exports_and_imports_only_configured_names(secure, authority):
     north, south, port = secure
     say(north.publisher("lab/a"), 1)
     say(north.publisher("secret/a"), 1)
-    # South may not give names in lab/, which north imports of others.
+    # South may not export names in lab/, which north imports from others.
     say(south.publisher("lab/forged"), 1)
     say(south.publisher("far/b"), 1)
     north.has("far/b")
@@ -140,7 +140,7 @@ def test_machine_exports_and_imports_only_configured_names(secure, authority):
         assert values == [f"{ROOT}/lab/a"] and tokens == ["lab/a"], "nothing of secret/, nothing of south"
         for name in ("far/probe/x", "far/other", "lab/forged"):
             probe.put(f"{ROOT}/{name}", "1", encoding="application/json")
-        # A name as if another machine had it.
+        # A name in the name of another machine.
         forged = [
             probe.liveliness().declare_token(f"{ROOT}/@alive/publish/{machine}/77/{name}")
             for machine, name in (("south", "far/probe/y"), ("probe", "far/other"), ("probe", "far/probe/z"))

@@ -1,4 +1,4 @@
-"""What is special with NATS: a server that is killed, what it refuses, how it is shown who this is."""
+"""What is particular to NATS: a server that is killed, what it refuses, and how a bridge authenticates."""
 
 import os
 import random
@@ -35,7 +35,7 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
         sent += 200
         time.sleep(chance.uniform(0, 1))
         meeting.server.start()
-        # Nothing more is published: the newest comes all the same.
+        # Nothing more is published, and the newest message still arrives.
         eventually(
             lambda: south.listed("lab/count") and south.run("latest", "lab/count", "--json").strip() == str(sent),
             "the newest is there",
@@ -126,7 +126,7 @@ def test_message_that_the_server_refuses_is_an_error_with_the_reason(pair):
     south.has("lab/echo")
     program = "import linkspan; linkspan.connect('lab/echo').call('x' * 2_000_000)"
     asked = subprocess.run([sys.executable, "-c", program], env=south.env, capture_output=True, timeout=SOON)
-    # The server's 1,048,576 bytes less those that are kept for headers.
+    # The server's 1,048,576 bytes minus the bytes reserved for headers.
     assert asked.returncode == 1 and b"TooLarge" in asked.stderr and b"1047552 allowed" in asked.stderr, asked
 
 
@@ -157,7 +157,7 @@ def test_message_over_the_smaller_limit_of_a_server_is_counted_and_later_ones_ar
     meeting.server.file.write_text(f"{meeting.server.file.read_text()}max_payload: 65536\n")
     meeting.server.start()
     eventually(lambda: sender.do("call b")["outcome"] is not None, "requests go through the new server")
-    # The names may have stayed, and the bound that their hellos gave with them; or their sender learned of the new one.
+    # The names may have stayed, with the limit that their hellos announced; or their sender has learned of the new one.
     outcome = sender.do("send " + "x" * 200_000)["outcome"]
     assert outcome in (None, "TooLarge")
     if outcome is None:
@@ -194,7 +194,7 @@ def test_check_prints_what_it_would_do_and_refuses_what_nats_lacks(machines):
 
 
 def certificates(folder) -> None:
-    """An authority, a server's certificate for 127.0.0.1, a client's."""
+    """An authority, a server certificate for 127.0.0.1, and a client certificate."""
     folder.mkdir()
     key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
@@ -233,7 +233,7 @@ def test_tls_both_ways_and_unknown_client_learns_nothing(machines, tmp_path):
 
 
 def test_permissions_of_users_are_the_server_s(machines, tmp_path):
-    """As docs/bridge.md has them: north may give lab/*; south may read it, and may publish nothing."""
+    """As in docs/bridge.md: north may export lab/*; south may read it, and may publish nothing."""
     server = NatsServer(tmp_path / "server", blocks("conf")[0].replace('"..."', "let-me-in"))
     try:
         north, south, stranger = machines("north"), machines("south"), machines("stranger")
@@ -270,7 +270,7 @@ def test_names_of_a_killed_bridge_disappear_before_their_time_out(machines, meet
 
 @pytest.mark.parametrize("what", ["user", "token", "nkey", "credentials"])
 def test_server_that_requires_credentials(machines, tmp_path, what):
-    """Two bridges that show it meet; one that shows something else is refused, with the name of its file. No secret is in a log or a command line."""
+    """Two bridges with valid credentials connect; one with others is refused, and the error names its file. No secret is in a log or a command line."""
     jetstream, wrong = True, "not-it"
     if what == "user":
         configuration, secret, flags = 'authorization { user: bridge, password: "let-me-in" }', "let-me-in", ("--user", "bridge", "--password-file")
@@ -282,7 +282,7 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         wrong = Key(USER, tmp_path / "other").seed
     else:
         configuration, secret = operator(tmp_path / "operator")
-        # JetStream would need an account of the system, which bridges do not need.
+        # JetStream would need a system account, which bridges do not need.
         jetstream, wrong, flags = False, operator(tmp_path / "other")[1], ("--credentials",)
     server = NatsServer(tmp_path / "server", configuration, jetstream=jetstream)
     try:
@@ -299,7 +299,7 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
         logs = "".join(machine.said.read_text() for machine in (north, south, stranger))
         assert not any(line in logs for line in shown)
-        # The same in a file; what is wrong with a secret's file is reported before it is tried.
+        # The same in a file; a malformed secret is reported before it is used.
         other = machines("west")
         file, held = other.folder / "bridge.toml", other.folder / "secret"
         user = 'user = "bridge"\n' if what == "user" else ""

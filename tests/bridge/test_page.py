@@ -1,4 +1,4 @@
-"""Every block of docs/bridge.md, as it stands there, but for the port."""
+"""Runs every block of docs/bridge.md unchanged, except for the port."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def blocks(language: str) -> list[str]:
 
 
 def followed(north, south, first: str, second: str, names: list[str]) -> str:
-    """What is printed on south. What is left in the background ends with a process group of its own."""
+    """Returns what is printed on south. Background programs are ended with their process group."""
     running = []
     try:
         for machine, block in ((north, first), (south, second)):
@@ -134,7 +134,7 @@ def test_configuration_file_with_nats(machines, tmp_path: Path):
     file.write_text(text, encoding="utf-8")
     said = south.run("bridge", "check", file)
     assert "goes through the NATS server at tls://nats.example.org:4222" in said and "imports lab/*" in said
-    # What is left out there is known, too.
+    # The values that the page leaves out are known, too.
     file.write_text(re.sub(r"^# (credentials|ca|bucket)", r"\1", text, flags=re.M), encoding="utf-8")
     for name in ("ca.pem", "south.creds"):
         (tmp_path / name).write_text("")

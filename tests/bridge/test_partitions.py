@@ -11,12 +11,12 @@ from conftest import Lines, Machine, eventually, say
 from networks import apart, ip, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
-#: Seconds: one that packets outlast in their buffers, and one after which a link is made anew.
+#: Seconds: one duration that packets survive in buffers, and one after which a link is replaced.
 PARTITIONS = [float(seconds) for seconds in os.environ.get("LINKSPAN_PARTITIONS", "0.1 10").split()]
 
 
 class Counting:
-    """Numbers that are published without an end, and those that arrive."""
+    """Publishes numbers continuously, and collects those that arrive."""
 
     def __init__(self, north: Machine, south: Machine) -> None:
         self.north, self.south, self.sent = north, south, 0
@@ -34,7 +34,7 @@ class Counting:
             time.sleep(0.02)
 
     def settle(self) -> int:
-        """Publishes until it arrives again; gives how many were missed, when every one is accounted for."""
+        """Publishes until messages arrive again; returns how many were missed, once every one is accounted for."""
 
         def arrives() -> bool:
             self.publish(0.05)

@@ -1,4 +1,4 @@
-"""Publishing between machines: order, late joiners, losses that are counted, names that come and go."""
+"""Publishing between machines: order, late subscribers, counted losses, names that appear and disappear."""
 
 import json
 import re
@@ -84,7 +84,8 @@ def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machin
         sent += 10
         bridges[machine.name] = machine.bridge(*arguments)
         south.has("lab/count")
-        # What is published from now on arrives; of the ten before it the newest, and the rest is counted as missed.
+        # Messages published from now on arrive; of the ten before, the newest arrives, and the others are counted as
+        # missed.
         eventually(lambda: south.run("latest", "lab/count", "--json").strip() == str(sent), "the newest is there")
         say(publisher, sent + 1)
         sent += 1

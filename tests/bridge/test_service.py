@@ -1,4 +1,4 @@
-"""The bridge as a service: what a controller sees of it, pausing it, ending it, and what a supervisor receives."""
+"""The bridge as a service: its record at a controller, pausing it, ending it, and its notifications to a supervisor."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(cont
     say(publisher, 2, 3)
     north.run("service", "run", "bridge", "--wait")
     south.has("lab/a")
-    # Of what was published meanwhile the newest comes, and the rest is counted as missed.
+    # Of the messages published meanwhile the newest arrives, and the others are counted as missed.
     assert subscriber.next() == "3"
     eventually(lambda: "Lagged (125)" in south.said.read_text(), "the loss is told")
     assert counted(north)["names"]["lab/a"]["carried"] >= 2

@@ -1,4 +1,4 @@
-"""Services of one machine under the controller of another: every command at most once, whichever program is killed, whatever the network does."""
+"""Services of one machine under the controller of another: every command is carried out at most once, whatever program is killed and whatever the network does."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def records(machine: Machine) -> dict[str, dict]:
 
 
 def runs(machine: Machine, name: str) -> dict:
-    """The record of the service, once it is connected and runs."""
+    """Returns the record of the service, once it is connected and runs."""
 
     def record() -> dict | None:
         one = records(machine).get(name, {})
@@ -50,7 +50,7 @@ def data(machine: Machine, name: str) -> dict:
 
 @pytest.fixture
 def joined(machines) -> tuple[Machine, Machine, dict[str, subprocess.Popen], int]:
-    """North has the controller, south a service of that controller; and what runs, by what it is."""
+    """North has the controller, south a service of that controller; returns the running programs by their role."""
     north, south, port = machines("north"), machines("south"), free_port()
     running = {
         "controller": control(north),
@@ -123,7 +123,7 @@ def test_bridge_is_a_service_of_the_controller_that_it_carries(joined):
 
 
 class Caller:
-    """A client of the controller that gives power@south one command after the other, and how each ended."""
+    """A client of the controller that sends power@south one command after the other, and records the outcomes."""
 
     def __init__(self, machine: Machine) -> None:
         self.file = machine.folder / "ended"
@@ -133,7 +133,7 @@ class Caller:
         machine.running.append(self.process)
 
     def ended(self, how: str) -> dict[int, str]:
-        # The last line may be half written.
+        # The last line may be incomplete.
         whole, _, _ = self.file.read_text().rpartition("\n")
         lines = [line.split(" ", 2) for line in whole.splitlines() if line.startswith(how)]
         return {int(number): " ".join(text) for _, number, *text in lines}

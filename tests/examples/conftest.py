@@ -1,4 +1,4 @@
-"""What is said once for the tests of the examples: their markers."""
+"""The markers of the tests of the examples."""
 
 import pytest
 

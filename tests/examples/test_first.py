@@ -26,7 +26,7 @@ VALGRIND = (
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """Builds the programs of the compiled languages; gives the command of a stem in a language."""
+    """Builds the programs of the compiled languages; returns the command of a program in a language."""
     out = tmp_path_factory.mktemp("first")
     strict, module = ("-Wall", "-Wextra", "-Werror"), fortran_module("-std=f2018")
     compilers = {
@@ -53,7 +53,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def start(built, tmp_path):
-    """Starts programs that share a runtime directory, and ends what has not ended by itself."""
+    """Starts programs that share a runtime directory, and ends those that are still running."""
     started = []
 
     def begin(stem, language, *words, under=()):
@@ -133,7 +133,7 @@ def test_service_and_control(start, tmp_path, language):
             service = start("service", language)
             record = ""
             deadline = time.monotonic() + PATIENCE
-            # `control` tells whoever is there; one that is new has to be there first.
+            # `control` addresses connected services; a new service has to be connected first.
             while f'"pid":{service.pid},' not in record or '"RUNNING"' not in record:
                 assert time.monotonic() < deadline and service.poll() is None, record
                 ask = [str(PROGRAM), "service", "status", "lab/counter", "--json"]
@@ -154,7 +154,7 @@ def test_connector_waits_for_a_slow_listener(start, tmp_path):
         time.sleep(0.01)
     listener.send_signal(signal.SIGSTOP)
     other = start("channel", "c")
-    with pytest.raises(subprocess.TimeoutExpired):  # it has 30 s, and is not to give up before
+    with pytest.raises(subprocess.TimeoutExpired):  # it has 30 s, and must not give up earlier
         other.wait(timeout=2)
     listener.send_signal(signal.SIGCONT)
     assert printed(listener) == "the listener heard from C\n"

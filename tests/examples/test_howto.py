@@ -1,4 +1,4 @@
-"""The pages of docs/how-to and docs/tutorials: their files are written, their commands run, and what those print is what the page says.
+"""The pages of docs/how-to and docs/tutorials: their files are written, their commands are run, and the output is compared with the page.
 
 Each page has a machine of its own: namespaces for mounts, processes, System V objects and the network, a copy of /etc, and an
 empty /run, /tmp and /dev/shm. All that a page leaves running ends with it.
@@ -17,7 +17,7 @@ from support.compilers import INCLUDE
 from support.tree import DEBUG, PROGRAM, ROOT, php
 
 PAGES = sorted(f"{folder}/{path.name}" for folder in ("how-to", "tutorials") for path in (ROOT / "docs" / folder).glob("*.md"))
-#: A file's name before its block, or a block of commands, or what they print.
+#: A file's name before its block, or a block of commands, or their output.
 BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
 #: Only guards against a hang.
 SOON = 120
@@ -31,13 +31,13 @@ ip link set lo up
 echo made
 exec sleep 1000
 """
-#: What a page calls and a test machine does not have, or not as a page means it.
+#: What a page uses and a test machine does not have, or has otherwise.
 STUBS = {
-    # The test is root already.
+    # The test already runs as root.
     "sudo": 'if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi\nexec "$@"\n',
-    # The C library as it was built, not as it was installed.
+    # The C library from the build folder, not an installed one.
     "pkg-config": f'test "$*" = "--cflags --libs linkspan" && echo {INCLUDE} {DEBUG}/liblinkspan_c.a -lpthread -ldl -lm\n',
-    # A container: what it runs has its own processes, System V objects, network, /dev/shm and /tmp.
+    # A container: its program has its own processes, System V objects, network, /dev/shm and /tmp.
     "docker": """
 test "$1" = run || exit 125
 shift
@@ -70,7 +70,7 @@ if ! [ -e /run/netns/$name ]; then
 fi
 exec ip netns exec $name env HOME=/tmp/$name LINKSPAN_DIR=/tmp/$name/run sh -c "$*"
 """,
-    # Installing takes minutes: what the tests stand on is installed, and built, already.
+    # Installing takes minutes; everything that the tests need is installed and built already.
     "pip": 'test "$*" = "install ./python"\n',
     "make": 'test "$*" = php\n',
     "php": f'exec {" ".join(php())} "$@"\n',
@@ -102,21 +102,21 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a 
 
 @pytest.fixture
 def machine():
-    """Runs commands on a machine of its own, in one folder; gives what they print."""
+    """Runs commands on a machine of its own, in one folder; returns their output."""
     folder = Path(tempfile.mkdtemp(prefix="howto-", dir="/var/tmp"))
     folder.chmod(0o755)
     (folder / "bin").mkdir()
     for name, text in STUBS.items():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
         (folder / "bin" / name).chmod(0o755)
-    # Other users may not look into this tree.
+    # Other users may not read this tree.
     shutil.copy(PROGRAM, folder / "bin")
     work = folder / "work"
     work.mkdir()
     told = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**told, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
-    # Where rustup has its compilers, which it looks for in the home.
+    # The directory of rustup's compilers, which it otherwise looks for in the home directory.
     environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     init = subprocess.Popen(
         ["unshare", *NAMESPACES, "bash", "-c", MACHINE], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
@@ -126,7 +126,7 @@ def machine():
 
     def run(text: str) -> str:
         inside = ["nsenter", "--target", pids[0], "--mount", "--pid", "--ipc", "--net", "--uts", f"--wdns={work}"]
-        # Not a pipe: what goes on in the background would hold it open.
+        # Not a pipe: background programs would keep it open.
         with open(folder / "printed", "w+", encoding="utf-8") as printed:
             subprocess.run([*inside, "bash", "-c", text], env=environment, stdout=printed, stderr=subprocess.STDOUT, timeout=SOON)
             printed.seek(0)

@@ -1,4 +1,4 @@
-"""The first programs of the README, as they stand there, each hearing the README's publisher."""
+"""The first programs of the README, unchanged; each receives from the README's publisher."""
 
 import os
 import re
@@ -59,7 +59,7 @@ def test_first_program(language: str, tmp_path: Path) -> None:
     pipes = {"env": environment, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([PYTHON, "-u", "-c", block("python")], **pipes) as publisher:
         assert publisher.stdout is not None
-        # Its prompt comes once it has published.
+        # The prompt appears once it has published.
         assert publisher.stdout.read(len("Enter ends it")) == "Enter ends it"
         with subprocess.Popen(command, **pipes) as hearer:
             assert hearer.stdout is not None
@@ -79,7 +79,7 @@ def test_first_service(tmp_path: Path) -> None:
     try:
         (tmp_path / "first.php").write_text(block("php", 0, SERVICE), encoding="utf-8")
         words = [*php_command(), "first.php"]
-        # It may come before the service does, and is then told which there are.
+        # It may connect before the service does, and then gets a list of services.
         deadline = time.monotonic() + SOON
         while (asked := subprocess.run(words, **shell, capture_output=True, timeout=SOON)).returncode != 0:
             assert "NotFound" in asked.stdout + asked.stderr or "InvalidState" in asked.stdout + asked.stderr, asked
@@ -90,7 +90,7 @@ def test_first_service(tmp_path: Path) -> None:
             if not command.startswith("linkspan service") or "--name" in command:
                 continue
             told = subprocess.run(command.replace("linkspan", linkspan, 1), shell=True, **shell, capture_output=True, timeout=SOON)
-            # The page's program has paused it before; a command for what is so already succeeds.
+            # The page's program has paused it before; a command for the current state succeeds.
             assert told.returncode == 0, told
         assert service.wait(timeout=SOON) == 0
     finally:

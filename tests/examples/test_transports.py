@@ -1,7 +1,7 @@
 """The README's programs and the first programs on every transport that their pattern suits: nothing but the endpoint changes.
 
-The endpoint's text is replaced in the source. In C, C++ and Rust, so that each is compiled once, an expression stands in its
-place that reads the same text from the environment.
+The endpoint is replaced in the source. In C, C++ and Rust it is replaced by an expression that reads it from the environment, so
+that each program is compiled once.
 """
 
 import itertools
@@ -30,9 +30,9 @@ SOON = 60
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)(?:,no_run)?\n(.*?)^```$", README, re.M | re.S)
-#: What a block of the README is called there, and which of them it is.
+#: The label of each block of the README, and its position.
 IN_README = {"rs": ("rust", 0), "py": ("python", 1), "php": ("php", 0), "c": ("c", 0), "cpp": ("cpp", 0), "f90": ("fortran", 0)}
-#: What stands for the endpoint where it is not replaced by itself.
+#: The expression in place of the endpoint, in languages where it is not replaced by its text.
 FROM_ENVIRONMENT = {
     "c": 'getenv("ENDPOINT")',
     "cpp": 'std::getenv("ENDPOINT")',
@@ -54,7 +54,7 @@ def source(program: str, language: str) -> tuple[str, str]:
 
 
 def replaced(program: str, language: str, endpoint: str) -> str:
-    """The text with another endpoint, and nothing else changed."""
+    """Returns the text with another endpoint, and otherwise unchanged."""
     text, before = source(program, language)
     new = FROM_ENVIRONMENT.get(language, f'"{endpoint}"')
     text, times = re.subn(rf"""(["']){before}\1""", new, text)
@@ -63,7 +63,7 @@ def replaced(program: str, language: str, endpoint: str) -> str:
 
 
 class Programs:
-    """Each program, compiled once for each endpoint, or once where the environment says which."""
+    """Each program, compiled once for each endpoint, or once if the environment gives it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -93,7 +93,7 @@ class Programs:
         return out
 
     def command(self, program: str, language: str, endpoint: str) -> list[str]:
-        """What starts the program at this endpoint."""
+        """Returns the command that starts the program at this endpoint."""
         if language in FROM_ENVIRONMENT:
             return [str(self.begun[program, language].result())]
         if language not in ("py", "php"):
@@ -117,14 +117,14 @@ Start = Callable[..., subprocess.Popen]
 
 @pytest.fixture
 def folders(tmp_path_factory) -> dict[str, str]:
-    """Directories of its own for a test, with short names: the path of a socket has 107 bytes."""
+    """Directories for one test, with short names: the path of a socket has at most 107 bytes."""
     folder = tmp_path_factory.mktemp("t")
     return {"LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
 
 
 @pytest.fixture
 def start(programs: Programs, folders: dict[str, str]) -> Iterator[Start]:
-    """Starts programs at an endpoint in directories of their own, and ends what has not ended by itself."""
+    """Starts programs at an endpoint in their own directories, and ends those that are still running."""
     started: list[subprocess.Popen] = []
 
     def begin(program: str, language: str, endpoint: str, *words: str, **more) -> subprocess.Popen:
@@ -142,7 +142,7 @@ def start(programs: Programs, folders: dict[str, str]) -> Iterator[Start]:
 
 
 def endpoint_on(transport: str) -> str:
-    """A name, or a port that nobody holds, below those that the system gives to who connects."""
+    """Returns a name, or a free port below those that the system assigns to clients."""
     if transport != "tcp":
         return f"{transport}:first/{random.randrange(1 << 32):08x}"
     for port in random.sample(range(20_000, 32_000), 100):
@@ -163,14 +163,14 @@ def printed(process: subprocess.Popen) -> str:
 
 
 def once_each(transports: list[str]) -> list[tuple[str, str, str]]:
-    """Every pair of languages once over all transports, each language once on each: a round of a tournament on each."""
+    """Pairs every language with every other once over all transports, and each language once per transport: one round of a tournament for each."""
     first, *ring = LANGUAGES
     rounds = [[first, *ring[k:], *ring[:k]] for k in range(len(ring))]
     return [(t, seats[i], seats[-1 - i]) for t, seats in zip(transports, rounds, strict=True) for i in range(3)]
 
 
 def others(transports: list[str]) -> list[tuple[str, str, str]]:
-    """Each language in each part on each transport, with another language on each; on the first, with itself."""
+    """Each language in each role on each transport, paired with another language; on the first transport with itself."""
     names = list(LANGUAGES)
     return [(t, one, names[(i + k) % len(names)]) for k, t in enumerate(transports) for i, one in enumerate(names)]
 
@@ -179,7 +179,7 @@ def others(transports: list[str]) -> list[tuple[str, str, str]]:
 def test_readme(start: Start, transport: str) -> None:
     endpoint = endpoint_on(transport)
     publisher = start("readme-publisher", "py", endpoint, stdin=subprocess.PIPE)
-    # Its prompt comes once it has published.
+    # The prompt appears once it has published.
     assert publisher.stdout.read(len("Enter ends it")) == "Enter ends it", publisher.communicate()
     hearers = {language: start("readme", language, endpoint) for language in LANGUAGES}
     for language, hearer in hearers.items():

@@ -15,7 +15,7 @@ from support.namespaces import unshare
 
 Start = Callable[..., subprocess.Popen[str]]
 
-#: What every program of these tests can use.
+#: The helpers that every program of these tests can use.
 BEGIN = """
 def became(use):
     \"\"\"What became of a call: "done", or the kind of its error.\"\"\"
@@ -46,7 +46,7 @@ def fill(folder):
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runtime directory, for this process and those it starts."""
+    """The runtime directory, for this process and those that it starts."""
     directory = tmp_path / "run"
     directory.mkdir(mode=0o755)
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
@@ -78,14 +78,14 @@ def start() -> Iterator[Start]:
 
     yield program
     for child in started:
-        # With whatever it forked.
+        # With all processes that it forked.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         assert child.stdout is not None
         assert child.stdin is not None
         child.stdout.close()
-        # Nobody reads any more what was still to be written.
+        # The rest of the output is not read any more.
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
 

@@ -1,4 +1,4 @@
-"""A program that knows nothing but fcntl.lockf: it locks, reads and writes the file that it is given, as it is told."""
+"""A program that uses only fcntl.lockf: it locks, reads and writes a given file on command."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""What programs that a test started have printed."""
+"""The output of programs that a test started."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ SOON = 60.0
 
 
 def lines(child: subprocess.Popen[str], timeout: float = SOON) -> list[str]:
-    """What a program printed until its end, which has to be a good one."""
+    """Returns the output of a program after its end, which must be successful."""
     text, _ = child.communicate(timeout=timeout)
     assert child.returncode == 0, text
     return text.splitlines()

@@ -1,4 +1,4 @@
-"""Mode and group on every local transport, lists of users, and what doctor repairs: tried by real users."""
+"""Mode and group on every local transport, lists of users, and repairs by doctor, with real users."""
 
 import os
 import select
@@ -17,7 +17,7 @@ TALKING = ["shm", "unix", "fifo", "spool", "dgram"]
 STORING = ["file", "journal"]
 LOCAL = TALKING + STORING
 
-#: The directory is this group's; endpoints are given to the other.
+#: The directory belongs to this group; endpoints belong to the other.
 AROUND, OWN = 20100, 20200
 OWNER, FELLOW, INSIDER, STRANGER = 20001, 20002, 20003, 20004
 GROUPS = {0: (), OWNER: (AROUND, OWN), FELLOW: (AROUND, OWN), INSIDER: (AROUND,), STRANGER: ()}
@@ -27,7 +27,7 @@ pytestmark = several_users
 
 @pytest.fixture
 def folder():
-    """A folder that every user can look into, with the program in it, and a directory of a group to meet in."""
+    """A folder that every user can read, with the program in it, and a directory that a group shares."""
     path = Path(tempfile.mkdtemp(prefix="access-"))
     path.chmod(0o755)
     shutil.copy(BUILT, path / "linkspan")
@@ -67,7 +67,7 @@ def run(folder, uid, *words, **more):
 
 @pytest.fixture
 def start(folder):
-    """Starts a program that stays, as a user."""
+    """Starts a long-running program as a user."""
     started = []
 
     def begin(uid, *words, **more):
@@ -83,7 +83,7 @@ def start(folder):
 
 
 class Offer:
-    """An endpoint that somebody offers: messages are received there, or a value is published."""
+    """An open endpoint: messages are received there, or a value is published."""
 
     def __init__(self, folder, start, transport, uid, *options, name=None, **more):
         self.folder, self.stores, self.more = folder, transport in STORING, more
@@ -92,7 +92,7 @@ class Offer:
             self.process = start(uid, "pub", self.name, '"kept"', *options, **more)
         else:
             self.process = start(uid, "recv", self.name, "--json", "--count", "0", "--timeout", "forever", *options, **more)
-        # It is there once one of its own user was admitted.
+        # It is open once a program of its own user was admitted.
         self.admits(uid)
 
     def ask(self, uid, patience=PATIENCE):
@@ -103,9 +103,9 @@ class Offer:
 
     def admits(self, uid):
         asked = self.ask(uid)
-        # Nothing kept yet is not a refusal: the publisher is just coming.
+        # Missing values are not a refusal: the publisher is just starting.
         while self.stores and ("NotFound" in asked.stderr or "Empty" in asked.stderr):
-            # A store keeps the value when its publisher has ended.
+            # A store keeps the value after its publisher has ended.
             has_ended = self.process.poll() is not None
             asked = self.ask(uid)
             if has_ended:
@@ -134,11 +134,11 @@ def test_mode_and_group_decide_who_is_admitted(folder, start, transport, bits):
         offer.admits(FELLOW)
     else:
         offer.refuses(FELLOW, *told)
-    # In the directory's group, and not in the endpoint's; and in neither.
+    # A user in the directory's group and not in the endpoint's; and one in neither.
     offer.refuses(INSIDER, *told)
     told = ("with mode ", "belongs to uid", "linkspan setup --group")
     offer.refuses(STRANGER, *told)
-    # Who was refused has broken nothing.
+    # Refused programs have broken nothing.
     offer.admits(OWNER)
 
 
@@ -160,8 +160,8 @@ def test_group_without_the_user_is_refused_and_nothing_is_left(folder, transport
     assert refused.returncode == 1
     for part in ("PermissionDenied (113)", f"uid {INSIDER} ", f"gid {OWN}", "usermod -a -G"):
         assert part in refused.stderr, refused.stderr
-    # The journal's empty directory is only the beginning of one, which the next to write completes. Files of locks, that of
-    # all users and each user's own, are never removed.
+    # The empty directory of the journal stays, because the next writer completes it. Lock files, that of all users and each user's own, are never
+    # removed.
     left = [path.name for path in (folder / "run").iterdir() if not path.name.startswith(".lock")]
     assert left == (["x.journal"] if transport == "journal" else []), left
 
@@ -202,7 +202,7 @@ def test_lists_of_users_and_groups_on_sockets(folder, start, transport):
     offer = Offer(folder, start, transport, OWNER, "-o", "mode=0666", "-o", f"allow_uids=[{OWNER}, {STRANGER}]",
                   "-o", f"allow_gids=[{OWN}]")
     offer.admits(STRANGER)
-    # A further group of its counts like its first.
+    # A supplementary group counts like the primary one.
     offer.admits(FELLOW)
     offer.refuses(INSIDER, "is not on the listener's list", f"allow_gids [{OWN}]", "have it added there")
     offer.refuses(0, "is not on the listener's list")
@@ -234,7 +234,7 @@ def test_doctor_repairs_a_directory_without_setgid_and_a_lock_file(folder):
     found = doctor(folder, FELLOW)
     assert found.returncode == 1
     assert "lacks the setgid bit" in found.stdout and f"chmod 2770 {shared}" in found.stdout, found.stdout
-    # A member that does not own it may not, and is told who can.
+    # A member that does not own it may not repair it, and the error says who can.
     tried = doctor(folder, FELLOW, "--repair")
     assert tried.returncode == 1 and "not repaired" in tried.stdout and "let root run" in tried.stdout, tried.stdout
     assert mode(shared) == 0o770
@@ -255,11 +255,11 @@ def test_doctor_closes_a_world_writable_directory(folder):
     assert mode(shared) == 0o2775
 
 
-def test_doctor_gives_a_lock_file_back_to_the_user_whose_directory_it_is(folder, start):
+def test_doctor_returns_a_lock_file_to_the_owner_of_the_directory(folder, start):
     own = folder / "own"
     own.mkdir(mode=0o700)
     os.chown(own, OWNER, OWNER)
-    # What a program of root leaves in a user's own directory.
+    # A file that a root program left in a user's own directory.
     (own / ".lock").touch(0o600)
     refused = run(folder, OWNER, "recv", "shm:x", where="own")
     assert refused.returncode == 1
@@ -297,7 +297,7 @@ def test_doctor_reports_two_users_with_different_directories(folder, start):
         told = doctor(folder, 0)
         assert f"{other} of {FELLOW}:{FELLOW}" in told.stdout and "holds unix:offer" in told.stdout, told.stdout
         assert "the same LINKSPAN_DIR" in told.stdout and "linkspan setup --group NAME" in told.stdout
-        # One who may not look is told that there is something.
+        # A user without access to the other directory learns that it exists.
         assert f"{other} of" in doctor(folder, OWNER).stdout
     finally:
         shutil.rmtree(other)

@@ -1,7 +1,7 @@
 """Clocks that jump: the wall clock stepped by days under running programs, and programs whose machines started apart.
 
-The machine's own clock is everybody's, so it stays: a library loaded first steps the wall clock of the programs under test,
-and time namespaces shift the clocks that nobody can set.
+The machine's clock is shared, so it is not changed: a preloaded library steps the wall clock of the programs under test, and time
+namespaces shift the clocks that cannot be set.
 """
 
 import re
@@ -48,7 +48,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[Path]:
-    # LD_PRELOAD takes a space for the end of a name, and TMPDIR may have one.
+    # LD_PRELOAD separates names by spaces, and TMPDIR may have one.
     with tempfile.TemporaryDirectory(prefix="clock-", dir="/tmp") as folder:
         built = Path(folder) / "step.so"
         source = Path(__file__).with_name("step.c")
@@ -66,7 +66,7 @@ def ask(child: subprocess.Popen[str], line: str) -> str:
 
 @answering
 def test_stepped_clock_does_not_disturb_calls(transport: str, start, library: Path, tmp_path: Path) -> None:
-    """Forth and back by a day, at the server, at the client, and at both: nothing ends sooner or later than it is to."""
+    """Forward and back by a day, at the server, at the client, and at both: nothing ends earlier or later than it should."""
     name = endpoint(transport, "clock")
     for side in ("server", "client", "both"):
         stepped = tmp_path / f"{side}.days"
@@ -79,10 +79,10 @@ def test_stepped_clock_does_not_disturb_calls(transport: str, start, library: Pa
             stepped.write_bytes(step)
             assert ask(client, str(i)) == str(i)
             assert ask(client, "wait") == "Timeout True"
-        # The step was one: what the server says the time is shows it.
+        # There was a step: the time that the server reports shows it.
         if side == "server":
             stepped.write_bytes(FORTH)
-            # Where there is one place, the next client takes it when the first has left.
+            # If there is only one place, the next client takes it after the first has disconnected.
             client.stdin.close()
             client.wait(SOON)
             with linkspan.connect(name, timeout=SOON, client_id="late") as channel:
@@ -112,7 +112,7 @@ def test_stepped_clock_does_not_disturb_a_publisher(transport: str, start, libra
     )
     assert publisher.stdout.readline() == "ready\n"
     with linkspan.subscribe(name, timeout=SOON) as readings:
-        # Until it has met the publisher there is nobody to hear the first.
+        # Before it has connected to the publisher, it would not receive the first message.
         with pytest.raises((linkspan.Timeout, linkspan.NotFound)):
             readings.recv(timeout=0.2)
         for i, step in enumerate((b"", FORTH, BACK, b"")):
@@ -124,7 +124,7 @@ def test_stepped_clock_does_not_disturb_a_publisher(transport: str, start, libra
 @needed("--time")
 @answering
 def test_programs_with_different_clocks_exchange_messages(transport: str, start) -> None:
-    """In time namespaces a year apart: no instant of one program means anything to the other."""
+    """In time namespaces a year apart: instants of one program have no meaning for the other."""
     name = endpoint(transport, "clock")
     if why_not("--time"):
         pytest.skip("this kernel has no time namespaces")
@@ -139,7 +139,7 @@ def test_programs_with_different_clocks_exchange_messages(transport: str, start)
 
 @answering
 def test_no_wait_uses_the_wall_clock(transport: str, start, tmp_path: Path) -> None:
-    """What the kernel is asked to wait for is a time from now, or an instant of a clock that nobody sets."""
+    """Every wait in the kernel is relative, or uses a clock that cannot be set."""
     name = endpoint(transport, "clock")
     server = start(ECHO, name)
     assert server.stdout.readline() == "ready\n"
@@ -156,5 +156,5 @@ def test_no_wait_uses_the_wall_clock(transport: str, start, tmp_path: Path) -> N
     assert done.returncode == 0 and done.stdout == "timed out\n", done.stderr
     waits = trace.read_text().splitlines()
     on_the_wall = [line for line in waits if re.search(r"CLOCK_REALTIME", line)]
-    # Absolute or not, it is no matter for a wait without an end.
+    # For a wait without end it makes no difference whether it is absolute.
     assert not [line for line in on_the_wall if "NULL" not in line], on_the_wall

@@ -1,4 +1,4 @@
-"""Programs in two containers that share the runtime and the state directory and nothing else meet over every local transport.
+"""Programs in two containers that share only the runtime and the state directory connect over every local transport.
 
 A container here has its own users, processes, mounts, System V objects and network, so the kernel gives neither side the
 other's process number, and /proc shows each only its own.
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 PATIENCE = 60  # seconds; only a hang takes so long
 NAMESPACES = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc", "--net", "--uts"]
-#: What two containers of one machine usually share by accident is not shared here.
+#: Things that two containers of one machine often share by accident are not shared here.
 INSIDE = 'mount -t tmpfs none /dev/shm && mount -t tmpfs none /run && exec "$@"'
 
 pytestmark = needed(*NAMESPACES)
@@ -28,7 +28,7 @@ pytestmark = needed(*NAMESPACES)
 
 @pytest.fixture
 def folder():
-    """What both containers see: the program, and the two directories."""
+    """What both containers share: the program, and the two directories."""
     path = Path(tempfile.mkdtemp(prefix="containers-", dir="/var/tmp"))
     shutil.copy(BUILT, path / "linkspan")
     for name in ("run", "state"):
@@ -39,7 +39,7 @@ def folder():
 
 @pytest.fixture
 def container(folder):
-    """Starts the program in a container of its own; what still runs at the end is killed."""
+    """Starts the program in a container of its own; it is killed at the end if it still runs."""
     started = []
 
     def start(*words):
@@ -64,7 +64,7 @@ def container(folder):
 
 
 def said(process):
-    """What a program printed, once it has ended well."""
+    """Returns the output of a program after its successful end."""
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, (process.args, out, err)
     return out.strip()
@@ -75,7 +75,7 @@ def run(container, *words):
 
 
 def test_containers_do_not_see_each_other_s_processes(container, folder):
-    """Otherwise the rest shows nothing."""
+    """Otherwise the other tests prove nothing."""
     server = container("recv", "unix:of/one", "--count", "1", "--json")
     run(container, "send", "unix:of/one", "1")
     assert said(server) == "1"
@@ -96,7 +96,7 @@ def test_messages_arrive_between_containers(container, transport):
     name = f"{transport}:box/word"
     reader = container("recv", name, "--count", "3", "--json")
     if transport == "dgram":
-        # A mailslot drops what is said before anybody reads.
+        # A mailslot drops messages that are sent before there is a reader.
         while run(container, "ls", "--json").find("box/word") < 0:
             assert reader.poll() is None
     for value in ("1", '"two"', "3"):
@@ -111,7 +111,7 @@ def test_values_are_published_between_containers(container, transport):
     waiting = container("sub", name, "--count", "1", "--json")
     assert json.loads(said(waiting)) == {"n": 1}
     assert json.loads(run(container, "latest", name, "--json")) == {"n": 1}
-    # What keeps its values needs no publisher once they are there.
+    # A store keeps values, so it needs no publisher afterwards.
     assert publisher.poll() in ((0,) if transport == "file" else (None, 0))
 
 
@@ -126,8 +126,8 @@ def test_name_is_held_across_containers_and_free_once_its_holder_is_dead(contain
     out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 1 and "AddressInUse" in err, (out, err)
     first.kill()
-    first.communicate(timeout=PATIENCE)  # until whatever it started has ended, too
-    # Its lock ends with it, although no process number tells of that here.
+    first.communicate(timeout=PATIENCE)  # until the processes that it started have ended, too
+    # Its lock ends with it, although process numbers cannot show that here.
     third = container("recv", name, "--count", "1", "--json")
     run(container, "send", name, "5")
     assert said(third) == "5"

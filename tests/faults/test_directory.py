@@ -1,4 +1,4 @@
-"""A runtime directory that is read-only, or that somebody deletes under running programs."""
+"""A runtime directory that is read-only, or is deleted under running programs."""
 
 import functools
 import subprocess
@@ -33,7 +33,7 @@ with linkspan.serve(sys.argv[1]) as server:
 @mounting
 @in_the_directory
 def test_read_only_directory(transport: str, start, runtime: Path) -> None:
-    """Whoever wants to make a name is told which directory it is, and that it cannot be written to."""
+    """A program that creates a name gets an error with the directory and the reason."""
     child = start(
         """
         name, pattern = sys.argv[1:]
@@ -62,9 +62,11 @@ def test_read_only_directory(transport: str, start, runtime: Path) -> None:
 @mounting
 @answering
 def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
-    """Programs that have met go on where their transport needs no more files, and are told otherwise; and again after.
+    """Connected programs continue if their transport needs no further files, and get an error otherwise; later all work
+    again.
 
-    The kernel refuses to make a file system read-only under those who hold a lock there; a directory can be made immutable.
+    The kernel refuses to remount a file system read-only while a process holds a lock there; a directory can be made
+    immutable.
     """
     tried = [*unshare("-m"), "sh", "-ec", f"mount -t tmpfs tmpfs '{runtime}'; chattr +i '{runtime}'"]
     if subprocess.run(tried, timeout=SOON).returncode:
@@ -100,8 +102,8 @@ def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path
 
 @answering
 def test_directory_deleted_under_a_running_server(transport: str, start, runtime: Path) -> None:
-    """Who wants to connect is told that nobody is there; those who are connected go on or are told; the next object of each
-    program works, in the directory that it makes anew."""
+    """New connections fail with NotFound; connected programs continue or get an error; the next object of each program
+    works, in the directory that it creates again."""
     name = endpoint(transport, "deleted")
     server = start(ECHO, name)
     assert server.stdout.readline() == "ready\n"
@@ -117,7 +119,7 @@ def test_directory_deleted_under_a_running_server(transport: str, start, runtime
         with pytest.raises((linkspan.NotFound, linkspan.Timeout)):
             with linkspan.connect(name, timeout=0.2) as channel:
                 channel.call(3, timeout=0.2)
-    # It was not at fault, and ends well, or says that it will not hear of anybody any more.
+    # It was not at fault, and ends successfully, or reports that it receives no further clients.
     server.terminate()
     said = server.stdout.readline()
     assert server.wait(SOON) == 0

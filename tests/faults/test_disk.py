@@ -1,6 +1,6 @@
-"""A disk that is full: a small ext4 of the test's own, where what is written is refused late, and not only at its beginning.
+"""A full disk: a small ext4 of the test's own, on which writes fail late, and not only at the beginning.
 
-Each transport that can keep things on disk says `NoSpace`, keeps what it had accepted, and goes on once there is space.
+Each transport that can store on disk reports `NoSpace`, keeps what it had accepted, and continues once there is space.
 """
 
 import shlex
@@ -17,7 +17,7 @@ pytestmark = mounts
 
 @pytest.fixture
 def disk(tmp_path: Path) -> dict[str, object]:
-    """How to start a program that has its state on a small disk."""
+    """The command prefix that starts a program with its state on a small disk."""
     folder, image = tmp_path / "disk", tmp_path / "image"
     folder.mkdir()
     subprocess.run(["truncate", "-s", "4M", image], check=True)
@@ -91,7 +91,7 @@ def test_durable_spool_on_a_full_disk(start, disk) -> None:
 
 
 def test_file_on_a_full_disk(start, disk) -> None:
-    """Readers keep the last whole value."""
+    """Readers keep the last complete value."""
     child = start(
         """
         path = "file:" + os.environ["LINKSPAN_STATE_DIR"] + "/value"

@@ -1,4 +1,4 @@
-"""What a member of a shared directory can put in the place of a file: every command says what it found, and waits for nothing."""
+"""What a member of a shared directory can put in the place of a file: every command reports what it found, and waits for nothing."""
 
 import contextlib
 import fcntl
@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 class Folder:
-    """A directory that a group shares, and beside it what is root's and nobody may touch."""
+    """A directory that a group shares, and beside it files of root's that must not change."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Folder:
         self.before = self.look()
 
     def look(self) -> list[tuple[str, int, int, int, int, bytes]]:
-        """All that lies there, with owners and modes."""
+        """Returns everything in it, with owners and modes."""
         found = []
         for path in sorted(self.own.iterdir()):
             facts = path.lstat()
@@ -77,7 +77,7 @@ class Folder:
         return done
 
     def try_all(self, endpoint: str) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Every command ends, and what is root's is as it was."""
+        """Every command ends, and root's files are unchanged."""
         results = {}
         for name, words in COMMANDS.items():
             results[name] = self.command(*[word.format(endpoint=endpoint) for word in words])
@@ -94,7 +94,7 @@ def folder():
 
 @contextlib.contextmanager
 def as_member():
-    """This process is the member as far as files go."""
+    """This process has the member's rights to files."""
     os.setegid(GROUP)
     os.seteuid(MEMBER)
     try:
@@ -163,7 +163,7 @@ def test_object_of_another_user_at_a_name_is_reported_and_not_followed(folder, n
 @pytest.mark.parametrize("name", [".lock", ".owner.x.fifo", ".token", "x.shm"])
 def test_device_at_a_name_is_not_opened(folder, name):
     path = folder.run / name
-    # /dev/zero: who reads it reads for ever.
+    # /dev/zero has no end.
     os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
     os.chown(path, MEMBER, GROUP)
     endpoint = "tcp://127.91.3.8:20302" if name == ".token" else "fifo:x" if "fifo" in name else "shm:x"
@@ -187,19 +187,19 @@ def test_file_under_a_write_lease_is_reported_and_not_waited_for(folder, name):
         os.close(holder)
         signal.signal(signal.SIGIO, before)
     said = "".join(result.stdout + result.stderr for result in results.values())
-    # The record of a name that nobody holds is not read.
+    # The record of a name without a holder is not read.
     assert ("lease" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in said, said
 
 
 @contextlib.contextmanager
 def living_holder(folder):
-    """A program that holds the name `fifo:x`; gives the record that tells of it."""
+    """Starts a program that holds the name `fifo:x`; returns the owner record of the name."""
     holder = subprocess.Popen(
         [str(folder.path / "linkspan"), "recv", "fifo:x", "--count", "0", "--timeout", "forever"],
         env={**os.environ, "LINKSPAN_DIR": str(folder.run)}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        # Only who waits until it is there can replace it.
+        # It can be replaced only after it exists.
         assert folder.command("send", "fifo:x", "1", "--timeout", "20").returncode == 0
         yield folder.run / ".owner.x.fifo"
     finally:
@@ -302,7 +302,7 @@ def test_directory_in_tmp_of_another_user_is_refused():
 
 @pytest.mark.parametrize("what", ["secret", "inner"])
 def test_mode_of_the_lock_file_is_not_set_on_another_file(folder, what):
-    # A file of root's that the member has given the lock file's name.
+    # A file of root's to which the member has given the lock file's name.
     (folder.run / "notes").write_text("of root's")
     (folder.run / "notes").chmod(0o600)
     with as_member():

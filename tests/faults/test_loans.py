@@ -1,4 +1,4 @@
-"""Loans and views where memory is short, over a fork, and when the other side is killed: what arrives is whole, and nothing is lost."""
+"""Loans and views under low memory, over a fork, and when the peer is killed: messages arrive whole, and none is lost."""
 
 import os
 import select
@@ -15,7 +15,7 @@ from support.namespaces import needed
 SOON = 30.0
 MIB = 1 << 20
 
-#: Sends arrays that count from their number on, loaned or not, as it is told; says of each what became of it.
+#: Sends arrays that count from their number on, lent or not, on command; prints the outcome of each.
 SENDER = """
 import numpy
 name, loaned, size = sys.argv[1], sys.argv[2] == "loaned", int(sys.argv[3])
@@ -43,12 +43,12 @@ def group():
 
 
 def readable(stream, seconds: float) -> bool:
-    """Whether a line can be read within so long."""
+    """Whether a line can be read within this time."""
     return bool(select.select([stream], [], [], seconds)[0])
 
 
 def leave(kind: str, process: subprocess.Popen, group: Group, size: int) -> None:
-    """From now on this process may take so many bytes more."""
+    """From now on this process may use this many more bytes."""
     if kind == "control group":
         if group.folder is None:
             pytest.skip("this system lets us make no control group with a limit on memory")
@@ -63,12 +63,12 @@ def ask(process: subprocess.Popen, number: int) -> None:
     process.stdin.flush()
 
 
-# What is not loaned needs memory for the encoded message where no slot is free, which a control group answers by killing.
+# Without a free slot, an array that is not lent needs memory for the encoded message, for which a control group would kill the process.
 @pytest.mark.parametrize(
     ("kind", "loaned"), [("address space", "loaned"), ("address space", "not loaned"), ("control group", "loaned")]
 )
 def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: str, loaned: str, start, group) -> None:
-    """The other side views arrays of 8 MiB for ever; there is room for two more."""
+    """The peer keeps views of arrays of 8 MiB; there is room for two more."""
     name = f"shm:test/short-{os.getpid()}"
     with linkspan.listen(name) as listener:
         sender = start(SENDER, name, loaned, str(8 * MIB))
@@ -79,7 +79,7 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: st
         held, told = [], []
         for number in range(6):
             ask(sender, number)
-            # What was sent may come in pieces, while the program waits; what was not is told.
+            # Sent messages may arrive in pieces while the program waits; messages that were not sent were reported.
             while not (said := readable(sender.stdout, 0.05)) and not channel.poll():
                 assert sender.poll() is None
             if channel.poll() or not said:
@@ -90,7 +90,7 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: st
             held.append(channel.recv(timeout=SOON))
         assert told.count("done") == len(held) >= 2, told
         assert set(told) == {"done", "OutOfMemory"}, told
-        # Views that are dropped make room again.
+        # Dropping views makes room again.
         held.clear()
         ask(sender, 7)
         assert (channel.recv(timeout=SOON)["wave"] == 7).all()
@@ -140,26 +140,26 @@ def test_receiver_without_memory_for_a_view_gets_an_error_and_continues(start) -
 
         send(1, 32 * MIB)
         assert receiver.stdout.readline() == "OutOfMemory\n"
-        # Files that it can map, the one that it could not, and others: their numbers are right still.
+        # Arrays in files that are mapped, in the one that could not be mapped, and in others: their numbers are still correct.
         send(2, MIB)
         assert receiver.stdout.readline() == "2 0\n" and receiver.stdout.readline() == "done\n"
         for number, size in ((3, 32 * MIB), (4, 8 * MIB), (5, MIB)):
             send(number, size)
             assert receiver.stdout.readline() == f"{number} 0\n" and receiver.stdout.readline() == "done\n"
-        # The slot whose array was given up has been used again: no file was made for the second one of that length.
+        # The slot whose array was dropped is used again: no file was made for the second array of that length.
         assert channel.stats()["arrays_in_slots"] == 5 and channel.stats()["arrays_without_slot"] == 0
         assert sum("linkspan-slot" in link for link in files()) == 3
     assert receiver.wait(SOON) == 0
 
 
 def files() -> list[str]:
-    """What the open descriptors of this process are."""
+    """Returns the kinds of the open descriptors of this process."""
     return [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
 
 
 @needed("--mount")
 def test_small_dev_shm_does_not_limit_loans(start) -> None:
-    """Slots are memory files, which lie in no directory."""
+    """Slots are memory files, which are in no directory."""
     child = start(
         """
         name = sys.argv[1]
@@ -232,17 +232,17 @@ def test_loan_outlives_a_killed_peer_and_goes_to_the_next(start) -> None:
         filled[:] = 1
         first.send_signal(signal.SIGKILL)
         first.wait(SOON)
-        # The slots of the link that is gone are there as long as the loans; over the next one they are copied.
+        # The slots of the ended link exist as long as the loans; over the next link they are copied.
         kept[:] = 2
         second = start(receive, name)
         assert second.stdout.readline() == "ready\n"
         channel.send(filled, timeout=SOON)
-        # What the killed one had printed and not acknowledged comes again.
+        # Messages that the killed program had printed and not acknowledged arrive again.
         assert next(line for line in iter(second.stdout.readline, "") if line != "0\n") == f"1 1 {MIB}\n"
         channel.send(kept, timeout=SOON)
         assert second.stdout.readline() == f"2 2 {MIB}\n"
         assert (kept == 2).all() and not kept.flags.writeable
-        # The next link lends anew.
+        # The next link lends memory of its own.
         wave = channel.loan(MIB, "u1")
         wave[:] = 3
         channel.send(wave, timeout=SOON)

@@ -1,4 +1,4 @@
-"""A runtime directory with many names: looking at all of them costs as much as there are, and not their square."""
+"""A runtime directory with many names: the cost of listing them is linear and not quadratic."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def test_names_of_dead_processes_are_removed_with_few_directory_reads(start, run
     dead.send_signal(signal.SIGKILL)
     dead.wait()
     hold(start, "living", 20)
-    # What a killed process was making for a name of its own goes with that name.
+    # Files that a killed process was making for a name are removed with the name.
     begun = runtime / ".new.many@dead7.unix~0123456789abcdef"
     begun.mkdir(mode=0o700)
     trace = tmp_path / "trace"
@@ -51,6 +51,6 @@ def test_live_names_are_listed_without_testing_their_locks(start, runtime: Path,
                             capture_output=True, text=True, timeout=120, check=True)
     # fmt: on
     assert len(re.findall(r'"unix:many/living.*"problem": ?null', listed.stdout)) == NAMES, listed.stdout
-    # The kernel goes through the locks of all names to look at one.
+    # To query one lock, the kernel goes through the locks of all names.
     looks = [line for line in trace.read_text().splitlines() if "F_OFD_" in line or "F_RDLCK" in line or "F_WRLCK" in line]
     assert len(looks) < NAMES // 5, f"{len(looks)} looks at locks for {NAMES} names, such as {looks[0]}"

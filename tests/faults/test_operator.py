@@ -1,4 +1,4 @@
-"""What an operator of a shared machine meets: a port that somebody else has, a directory without space."""
+"""Cases for the operator of a shared machine: a port in use by another user, a directory without space."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""More work than the machine can do: every call ends in its answer or in its deadline's error, and nothing is lost.
+"""More work than the machine can do: every call ends with its answer or with the error of its deadline, and nothing is lost.
 
-Both processors are kept busy by others, memory is nearly full, and a hundred clients call at once. What each client was told
-is compared with what the server took.
+Other programs keep both processors busy, memory is nearly full, and a hundred clients call at once. The results of each
+client are compared with what the server received.
 """
 
 import collections
@@ -24,17 +24,17 @@ PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/tes
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))
 CALLS = int(os.environ.get("LINKSPAN_CALLS", "30"))
-#: How many are published.
+#: The number of published messages.
 NUMBERS = int(os.environ.get("LINKSPAN_NUMBERS", "200"))
-#: What is left of the memory that all have together, once everybody has connected.
+#: The memory that remains for all together, once all are connected.
 LEFT = 16 << 20
 
-#: Transport, how many clients it takes, and what they do.
+#: Transport, the number of clients that it supports, and what they do.
 CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call"), ("fifo", 1, "call"), ("spool", CLIENTS, "call"), ("dgram", CLIENTS, "send")]
 
 
 class Group:
-    """A control group with a limit on memory, or none where this system lets us make none."""
+    """A control group with a limit on memory, or None if this system does not allow making one."""
 
     def __init__(self) -> None:
         self.folder = None
@@ -55,7 +55,7 @@ class Group:
             (self.folder / "cgroup.procs").write_text(str(pid))
 
     def leave_only(self, size: int) -> None:
-        """From now on those in the group have so many bytes left."""
+        """From now on the processes in the group have this many bytes left."""
         if self.folder:
             self.limit.write_text(str(int(self.used.read_text()) + size))
 
@@ -65,7 +65,7 @@ class Group:
 
 
 def limit_memory(pid: int, size: int) -> None:
-    """The same without a control group: this process may take so many bytes more."""
+    """The same without a control group: this process may use this many more bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
     total = pages * resource.getpagesize() + size
     resource.prlimit(pid, resource.RLIMIT_AS, (total, total))
@@ -87,7 +87,7 @@ def started():
 def group(started):
     made = Group()
     yield made
-    # Those in it first.
+    # First the processes in the group.
     for process in started:
         if process.poll() is None:
             process.kill()
@@ -117,7 +117,7 @@ def take_the_rest(started, group, ours: list[subprocess.Popen[str]]) -> None:
     if group.folder is None:
         for process in ours:
             limit_memory(process.pid, LEFT)
-    # More than there are processors: whoever is on one has to share it.
+    # More than there are processors, so each processor is shared.
     for _ in range(len(os.sched_getaffinity(0)) + 1):
         begin(started, None, "burn")
 
@@ -128,7 +128,7 @@ def test_overload(transport, clients, what, started, group, capsys):
     endpoint = endpoint_of(transport, "load")
     server = begin(started, group, "serve", endpoint)
     said(server, "ready")
-    # One client does the work of many.
+    # One client makes the calls of many.
     calls = str(CALLS * CLIENTS // clients)
     crowd = [begin(started, group, what, endpoint, f"client-{i}", calls, str(seed + i)) for i in range(clients)]
     for one in crowd:
@@ -175,7 +175,7 @@ def test_overload(transport, clients, what, started, group, capsys):
 
 @publishing
 def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, monkeypatch):
-    """Each of a hundred subscribers has every message or is told how many it has missed; of a file it has the newest."""
+    """Each of a hundred subscribers gets every message or the number of those that it missed; from a file it gets the newest."""
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path / "state"))
     endpoint = endpoint_of(transport, "load")
     knows = transport not in ("file", "journal")
@@ -194,7 +194,7 @@ def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, mo
         assert one.returncode == 0, f"subscriber {i}: {one.returncode} {complaint}"
         came, missed, waited, repeated = map(int, text.split())
         total.update(came=came, missed=missed, waited=waited, repeated=repeated)
-        # Of a file only the newest is promised, and that it has: it ended with that.
+        # A file promises only the newest value, and each got that: it ended with it.
         total["lost"] += 0 if transport == "file" else NUMBERS - came - missed
     text, complaint = publisher.communicate("end\n", timeout=PATIENCE)
     assert publisher.returncode == 0, complaint

@@ -1,4 +1,4 @@
-"""Published arrays that lie in slots, where either side is killed or stopped, forks, or has no memory: views never change, and nobody waits."""
+"""Published arrays that lie in slots, when either side is killed or stopped, forks, or has no memory: views never change, and no program waits for another."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ from support.namespaces import needed
 SOON = 30.0
 MIB = 1 << 20
 
-#: Subscribes, takes messages as it is told, and says of each its number, its first and last elements and how many were missed before it.
+#: Subscribes and receives messages on command; prints for each its number, its first and last elements and how many were missed before it.
 SUBSCRIBER = """
 import gc
 held, subscriber = [], linkspan.Subscriber(sys.argv[1])
@@ -65,7 +65,7 @@ def publisher():
 
 
 def alone(publisher: linkspan.Publisher, count: int) -> None:
-    """Waits until no more subscribers than these are left."""
+    """Waits until at most this many subscribers are left."""
     deadline = time.monotonic() + SOON
     while publisher.subscribers > count:
         assert time.monotonic() < deadline
@@ -102,7 +102,7 @@ def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(star
 
 
 def test_slots_of_a_killed_subscriber_are_freed(start, publisher) -> None:
-    """Two of them view all eight arrays of 1 MiB that there are slots for."""
+    """Two subscribers view all eight arrays of 1 MiB that there are slots for."""
     one, two = subscribed(start, publisher), subscribed(start, publisher)
     for number in range(8):
         publish(publisher, number)
@@ -276,7 +276,7 @@ def test_small_dev_shm_does_not_limit_published_loans(start) -> None:
 
 
 def test_many_subscribers_are_killed_while_they_view(start, publisher) -> None:
-    """Whatever moment it is, the others get whole arrays."""
+    """At any moment, the others get whole arrays."""
     publish(publisher, 0)
     stays = subscribed(start, publisher)
     number = 0
@@ -300,7 +300,7 @@ def test_many_subscribers_are_killed_while_they_view(start, publisher) -> None:
     assert np.uint8(number % 251) == linkspan.latest(publisher.endpoint, timeout=SOON)["wave"][0]
 
 
-#: Publishes arrays that it was lent, or short messages, as it is told, and says of each what became of it.
+#: Publishes lent arrays or short messages on command, and prints the outcome of each.
 PUBLISHER = """
 import numpy
 publisher = linkspan.Publisher(sys.argv[1], buffer=64 << 20)
@@ -331,7 +331,7 @@ def group():
 
 @pytest.mark.parametrize("kind", ["address space", "control group"])
 def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: str, group, start) -> None:
-    """The subscriber views arrays of 8 MiB; there is room for two. What was published arrives, in order and whole; what was not is told."""
+    """The subscriber views arrays of 8 MiB; there is room for two. Published messages arrive whole and in order; the others are reported."""
     name = f"shm:test/short-{os.getpid()}"
     publisher = start(PUBLISHER, name, str(8 * MIB))
     assert publisher.stdout.readline() == "open\n"
@@ -360,7 +360,7 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
 
         said = []
         for _ in range(6):
-            # While the first arrays are viewed, none of the others has room, and short messages go on.
+            # While the first arrays are viewed, there is no room for others, and short messages are still published.
             said.append(publish("loan"))
             take_all()
             assert publish("short") == "done"
@@ -369,7 +369,7 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
         assert all((wave == number).all() for number, wave in views)
         views.clear()
         gc.collect()
-        # The newest array stays where it is until there is a newer one.
+        # The newest array is not overwritten until there is a newer one.
         assert publish("loan") == "done"
         take_all()
         assert received == published

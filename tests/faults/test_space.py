@@ -1,7 +1,7 @@
 """Space that runs out: a full runtime directory, a full disk, a small or missing /dev/shm, few descriptors.
 
-The error is from the table, the other side lives, nothing that was accepted is lost, and once there is space again the same
-objects work. The file systems are small ones of the test's own, in a mount namespace that ends with its program.
+The error has a kind of the table, the peer lives, nothing that was accepted is lost, and once there is space again the same
+objects work. Each test has its own small file systems, in a mount namespace that ends with its program.
 """
 
 import functools
@@ -18,7 +18,7 @@ from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 #: Only guards against a hang.
 SOON = 30.0
 lines = functools.partial(programs.lines, timeout=SOON)
-#: What a program may be told where there is no space.
+#: The errors that a program may get without space.
 NO_SPACE = {"NoSpace", "OutOfMemory"}
 
 mounting = needed("--mount")
@@ -31,7 +31,7 @@ def small(folder: Path) -> str:
 @mounting
 @pytest.mark.parametrize("transport", ALL)
 def test_full_runtime_directory(transport: str, start, runtime: Path) -> None:
-    """A listener is told; it is there as soon as there is space."""
+    """A listener gets an error; it can listen as soon as there is space."""
     child = start(
         """
         directory, name, pattern = os.environ["LINKSPAN_DIR"], sys.argv[1], sys.argv[2]
@@ -56,7 +56,7 @@ def test_full_runtime_directory(transport: str, start, runtime: Path) -> None:
 
 @mounting
 def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
-    """Receiving needs no space, and makes room; the doctor says what is the matter."""
+    """Receiving needs no space, and makes room; the doctor reports the cause."""
     child = start(
         """
         import subprocess
@@ -89,7 +89,7 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
 @mounting
 @answering
 def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
-    """Those who are connected go on, or are told, and go on later; nothing is lost, nobody is let go of."""
+    """Connected programs continue, or get an error and continue later; nothing is lost, and no connection ends."""
     child = start(
         """
         import threading
@@ -132,7 +132,7 @@ def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime
 @pytest.mark.parametrize("size", ["4m", "missing"])
 @answering
 def test_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Path) -> None:
-    """Nothing of ours is in /dev/shm, so nobody notices."""
+    """Linkspan has no files in /dev/shm, so nothing changes."""
     devices = tmp_path / "dev"
     devices.mkdir()
     mounts = {
@@ -172,8 +172,8 @@ def test_publishing_without_dev_shm(transport: str, start) -> None:
 
 @answering
 def test_few_descriptors(transport: str, start) -> None:
-    """A hundred want to connect to a server that may have 64 descriptors: some are let in, the others are told, the
-    server lives, and when the first have left others have their places."""
+    """A hundred clients connect to a server that may have 64 descriptors: some are admitted, the others get an error, the
+    server lives, and when the first have disconnected, others are admitted."""
     server = start(
         """
         import resource
@@ -187,7 +187,7 @@ def test_few_descriptors(transport: str, start) -> None:
     )
     assert server.stdout.readline() == "ready\n"
     if transport == "fifo":
-        # One client, who has its place whatever else there is.
+        # One client, which stays connected throughout.
         with linkspan.connect(name, timeout=SOON) as channel:
             assert channel.call(1).value == 1
         return
@@ -209,7 +209,8 @@ def test_few_descriptors(transport: str, start) -> None:
     assert answered
     for channel in connected:
         channel.close()
-    # There is room once the server has seen that they left; until then it says Full, which is worth another try.
+    # There is room once the server has noticed that they disconnected; until then it answers Full, and the client tries
+    # again.
     deadline = time.monotonic() + SOON
     while True:
         try:
@@ -225,7 +226,7 @@ def test_few_descriptors(transport: str, start) -> None:
 
 @answering
 def test_client_with_few_descriptors(transport: str, start) -> None:
-    """It is told, and works when it has closed some."""
+    """It gets an error, and works after it has closed some."""
     server = start(
         """
         with linkspan.serve(sys.argv[1]) as server:

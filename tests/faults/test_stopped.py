@@ -1,6 +1,6 @@
-"""SIGSTOP for longer than every time-out: whoever waits is told in time, and afterwards everything goes on where it was.
+"""SIGSTOP for longer than every time-out: waiting programs get their error in time, and afterwards everything continues.
 
-All transports are stopped at once, since what is tried is that time passes.
+All transports are stopped at the same time, because the test takes as long as the time-outs.
 """
 
 import os
@@ -13,11 +13,13 @@ import linkspan
 
 from transports import ANSWERING, MANY, endpoint
 
-#: Longer than any time-out that the core or these programs have: a newcomer has 5 s for its hello.
+#: Longer than any time-out of the core or of these programs: a new connection has 5 s for its
+#: hello.
 STOPPED = float(os.environ.get("LINKSPAN_STOPPED", "6"))
 #: Only guards against a hang.
 SOON = 60.0 + STOPPED
-#: So many messages at most are sent to a stopped process; transports differ in how many they hold.
+#: At most this many messages are sent to a stopped process; the number that a transport holds
+#: varies.
 MOST = 2000
 
 SERVER = """
@@ -79,7 +81,7 @@ def test_stopped_servers(start) -> None:
             sent.append(i)
         if transport in MANY:
             assert error_of(lambda: linkspan.connect(names[transport], timeout=0.1).close()) in {"Stalled", "Timeout", "done"}
-    # One who has the time waits for it, and comes in.
+    # A client with enough time waits for it, and connects.
     came = {}
 
     def connect(transport: str) -> None:
@@ -111,7 +113,7 @@ def test_stopped_clients(start) -> None:
     for client in clients.values():
         os.kill(client.pid, signal.SIGSTOP)
     began = time.monotonic()
-    # It keeps nobody else waiting.
+    # It keeps no other program waiting.
     for transport in MANY:
         with linkspan.connect(names[transport], timeout=SOON, client_id="other") as other:
             assert other.call("other", timeout=SOON).value == "other"

@@ -1,4 +1,4 @@
-"""Several users on one machine: who shares a directory meets, who does not is told what keeps them apart."""
+"""Several users on one machine: users that share a directory can connect, others get an error that names the obstacle."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ pytestmark = several_users
 
 @pytest.fixture
 def folder():
-    """A folder that every user can look into, with the program in it."""
+    """A folder that every user can read, with the program in it."""
     path = Path(tempfile.mkdtemp(prefix="users-"))
     path.chmod(0o755)
     shutil.copy(BUILT, path / "linkspan")
@@ -30,7 +30,7 @@ def folder():
 
 
 def command(folder, uid, *words, groups=()):
-    """Runs as a user who is in these groups and no other."""
+    """Runs as a user with exactly these groups."""
     return {
         "args": [str(folder / "linkspan"), *words],
         "user": uid,
@@ -49,7 +49,7 @@ def run(folder, uid, *words, groups=()):
 
 @pytest.fixture
 def publish(folder):
-    """Publishes a value as a user, and waits until it is there."""
+    """Publishes a value as a user, and waits until it is available."""
     started = []
 
     def begin(uid, name, value, *words, groups=()):
@@ -73,7 +73,7 @@ def test_members_of_a_group_connect_in_its_directory(folder, publish, transport)
     shared.chmod(0o2770)
     publish(0, f"{transport}:of/root", "1")
     publish(WWW_DATA, f"{transport}:of/www", "2")
-    # A member by its first group, one by another, and root.
+    # A member by its primary group, one by a supplementary group, and root.
     for uid, groups in ((WWW_DATA, ()), (1234, (WWW_DATA,)), (0, ())):
         for name, value in (("of/root", "1"), ("of/www", "2")):
             latest = run(folder, uid, "latest", f"{transport}:{name}", "--json", groups=groups)
@@ -98,7 +98,7 @@ def test_private_directory_refuses_other_users_with_the_reason(folder, publish, 
     assert "PermissionDenied (113)" in refused.stderr and "linkspan setup --group" in refused.stderr
     listed = run(folder, NOBODY, "ls")
     assert f"{transport}:mine: PermissionDenied (113)" in listed.stdout
-    # The name is still root's.
+    # The name still belongs to root.
     assert run(folder, 0, "latest", f"{transport}:mine", "--json").stdout.strip() == "1"
 
 
@@ -126,7 +126,7 @@ def test_files_of_another_user_are_kept_and_reported(folder, publish):
         process.wait(PATIENCE)
         path = shared / "left.shm"
         before = path.lstat()
-        # Nobody else takes the name over or sweeps it, root included; each is told whose it is.
+        # No other user takes the name over or removes it, root included; the error names its owner.
         told = [
             run(folder, other, "pub", "shm:left", "2").stderr,
             run(folder, other, "clean").stdout,
@@ -137,7 +137,7 @@ def test_files_of_another_user_are_kept_and_reported(folder, publish):
             assert str(path) in text and f"belongs to uid {owner}" in text, told
         after = path.lstat()
         assert (after.st_ino, after.st_uid, after.st_mode) == (before.st_ino, owner, before.st_mode)
-        # Its owner does.
+        # Its owner removes it.
         assert run(folder, owner, "clean").stdout == "removed shm:left\n"
         assert not path.exists()
 
@@ -159,7 +159,7 @@ def test_tcp_refuses_users_without_the_token(folder, publish):
     for part in (str(token), f"uid {NOBODY}", "belongs to uid 0", "mode 0600", "linkspan setup --group"):
         assert part in refused.stderr, refused.stderr
 
-    # With a directory and so a token of one's own it is no better, and nothing is said to the other user's program.
+    # A directory, and so a token, of one's own does not help, and the other user's program learns nothing.
     own = folder / "own"
     own.mkdir(mode=0o700)
     os.chown(own, NOBODY, NOBODY)
@@ -169,7 +169,7 @@ def test_tcp_refuses_users_without_the_token(folder, publish):
     assert refused.returncode == 1
     for part in ("PermissionDenied (113)", "a process of uid 0 listens", str(own / ".token"), "linkspan setup --group"):
         assert part in refused.stderr, refused.stderr
-    # The other way about, too: an impostor is not believed.
+    # In the other direction, too: a fake server is not trusted.
     asked = command(folder, NOBODY, "pub", at_port(20102), "2")
     asked["env"]["LINKSPAN_DIR"] = str(own)
     with subprocess.Popen(**asked) as impostor:

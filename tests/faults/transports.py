@@ -1,4 +1,4 @@
-"""Which transports suit what, and names of endpoints: every test of faults runs over these."""
+"""The patterns that each transport supports, and names of endpoints: every test of faults runs over these."""
 
 import socket
 
@@ -19,7 +19,7 @@ publishing = pytest.mark.parametrize("transport", PUBLISHING)
 
 
 def endpoint(transport: str, name: str) -> str:
-    """A name, or for TCP a port that nobody has."""
+    """Returns a name, or for TCP a free port."""
     if transport != "tcp":
         return f"{transport}:fault/{name}"
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""A runtime directory for each test, and strangers: programs with sockets, pipes and text, and nothing of Linkspan."""
+"""A runtime directory for each test, and strangers: programs with sockets, pipes and text that do not use Linkspan."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ import pytest
 
 import linkspan
 
-#: Only guards against a hang: nothing here is about time.
+#: Only guards against a hang: nothing here depends on time.
 SOON = 30
 
-#: What a stranger written in Python begins with: a connection to the address that it is given, and lines over it.
+#: The beginning of a stranger written in Python: a connection to the given address, and lines over it.
 PREAMBLE = """
 import json, os, socket, sys
 def connect(where):
@@ -42,7 +42,7 @@ where = sys.argv[1]
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runtime directory, for this process and those it starts."""
+    """The runtime directory, for this process and those that it starts."""
     directory = tmp_path / "run"
     directory.mkdir(mode=0o700)
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
@@ -63,7 +63,7 @@ class Strangers:
         return child
 
     def python(self, text: str, *words: str) -> subprocess.Popen[str]:
-        # Isolated: nothing of ours is to be found from there.
+        # Isolated, so that it finds no module of Linkspan.
         return self.run(sys.executable, "-I", "-u", "-c", PREAMBLE + textwrap.dedent(text), *words)
 
     def bash(self, text: str, *words: str) -> subprocess.Popen[str]:
@@ -87,14 +87,14 @@ def strangers() -> Iterator[Strangers]:
 
 
 def said(child: subprocess.Popen[str]) -> str:
-    """What a stranger has printed once it has ended well."""
+    """Returns the output of a stranger after its successful end."""
     out, _ = child.communicate(timeout=SOON)
     assert child.returncode == 0, out
     return out
 
 
 class Served:
-    """A server that answers on a thread of its own, and keeps what was sent to it without a wish for an answer."""
+    """A server that answers in a thread of its own, and keeps messages that need no answer."""
 
     def __init__(self, endpoint: str, **options: Any) -> None:
         self.server = linkspan.serve(endpoint, framing="lines", **options)

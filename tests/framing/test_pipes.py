@@ -1,4 +1,4 @@
-"""Lines through named pipes: any number of programs write, one reads, and what that one says somebody reads or nobody."""
+"""Lines through named pipes: any number of programs write, one reads, and its answers may have readers or none."""
 
 import json
 import os
@@ -21,7 +21,8 @@ def pipe(tmp_path: Path) -> Path:
 def test_shell_sends_a_request_with_echo(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
     said(strangers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
-    # Half a line that its writer left is made whole by the next one; what is no JSON is objected to in the answer pipe.
+    # An incomplete line of a writer that ended is completed by the next one; invalid JSON is reported in the answer
+    # pipe.
     assert server.wait_for(2) == [{"op": "x"}, 7]
 
 
@@ -78,7 +79,7 @@ def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, se
     assert server.wait_for(1)[-1] == {"last": True}
     stats = server.server.stats()
     assert stats["dropped"] > 300 and stats["sent"] + stats["dropped"] == 500, stats
-    # What found room is still there for whoever comes.
+    # Answers that fit into the pipe are still there for later readers.
     kept = said(strangers.python(f"""
         fd = os.open(where + ".reply", os.O_RDONLY)
         lines = open(fd)

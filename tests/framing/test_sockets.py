@@ -15,7 +15,7 @@ from conftest import SOON, Served, Strangers, said
 
 @pytest.fixture(params=["unix", "tcp"])
 def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An endpoint outside the runtime directory, as a stranger would choose it."""
+    """An endpoint outside the runtime directory, as a program without Linkspan would choose it."""
     if request.param == "unix":
         return f"unix:{tmp_path}/plain.sock"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -288,7 +288,7 @@ def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, strangers
     assert server.stdout.readline() == "listening\n"
     channel = linkspan.connect(endpoint, framing="lines", timeout=SOON)
     assert server.stdout.readline() == "greeted\n"
-    # More than the other side's window holds: most of it is still on our side when we leave.
+    # More than the peer's window holds: most of it is still on our side when we close.
     channel.send("x" * 1_000_000, timeout=0.05)
     closing = threading.Thread(target=lambda: channel.close(timeout=SOON))
     closing.start()
@@ -328,7 +328,7 @@ def test_line_without_its_end_is_discarded(strangers: Strangers) -> None:
         s.close()
     """
     with linkspan.listen("tcp://127.0.0.1:0", framing="lines", timeout=SOON) as listener:
-        # Whose program it is can be seen only while it lives.
+        # The program of a peer can be determined only while it lives.
         stranger = strangers.python(cut, where(listener.endpoint), "close")
         with listener.accept() as whole:
             stranger.communicate("now\n", timeout=SOON)

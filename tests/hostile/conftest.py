@@ -1,4 +1,4 @@
-"""A directory, honest programs in it, and the honest pairs beside which hostile peers do their worst."""
+"""A directory, honest programs in it, and the honest pairs that must keep working beside hostile peers."""
 
 import os
 import random
@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
-# The independent implementation of the protocol is the strangers'.
+# The strangers' tests have the independent implementation of the protocol.
 sys.path.insert(0, str(HERE.parent / "strangers"))
 
 from party import EFFORT, Party  # noqa: E402
@@ -20,9 +20,9 @@ from scene import Scene  # noqa: E402
 
 
 def drawn(cases: Iterable[str]) -> list[str]:
-    """Half of the cases of a test, drawn by chance, or all of them where LINKSPAN_HOSTILE asks for more; the names of tests tell which.
+    """Half of the cases of a test, chosen at random, or all of them if LINKSPAN_HOSTILE asks for more; the names of tests show which.
 
-    The workers of a run have to collect the same tests, so they draw with the run's own number."""
+    The workers of a run must collect the same tests, so the choice is seeded with the run's number."""
     seed = os.environ.get("LINKSPAN_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID") or os.urandom(4).hex()
     whole = list(cases)
     return whole if EFFORT > 1 else sorted(random.Random(seed).sample(whole, len(whole) // 2), key=whole.index)
@@ -45,7 +45,7 @@ def run(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def party(folder: Path) -> Iterator[Callable[..., Party]]:
-    """Starts honest programs; at the end each of them lives, and has said nothing on its standard error."""
+    """Starts honest programs; at the end each must be alive and have printed nothing on its standard error."""
     parties: list[Party] = []
 
     def start(prepare: Callable[[], None] | None = None) -> Party:
@@ -77,7 +77,7 @@ def scene(folder: Path, party: Callable[..., Party]) -> Callable[[str, str], Sce
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """Chance, from a seed that is told; LINKSPAN_SEED runs it again."""
+    """A random generator whose seed is printed; LINKSPAN_SEED repeats it."""
     seed = int(os.environ.get("LINKSPAN_SEED") or int.from_bytes(os.urandom(4), "little"))
     print(f"LINKSPAN_SEED={seed} runs {request.node.name} again")
     return random.Random(seed)

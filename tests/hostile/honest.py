@@ -1,7 +1,7 @@
-"""An honest program that uses the real library, and does what it is told: one JSON map a line in, one a line out.
+"""An honest program that uses the real library, and carries out commands: one JSON map per line in, one per line out.
 
-Each order runs in a thread of its own, so that whatever a hostile peer holds up is seen to hold up nothing else. An order is
-`{"id": …, "do": NAME, "with": [...], "and": {...}}`; what comes back is `{"id": …, "gave": VALUE}` or
+Each command runs in a thread of its own, so that a command that a hostile peer blocks does not block others. A command is
+`{"id": …, "do": NAME, "with": [...], "and": {...}}`; the result is `{"id": …, "gave": VALUE}` or
 `{"id": …, "error": KIND, "text": …}`. `{"ready": true}` comes first.
 """
 
@@ -16,12 +16,12 @@ import linkspan
 
 things: dict[str, Any] = {}
 taken: dict[str, list[Any]] = {}
-#: A message that nobody sends by chance, so that what hostile peers send to the same name is told apart.
+#: A message that is not sent by chance, to distinguish it from what hostile peers send to the same name.
 OURS = "honest"
 
 
 def serve(name: str, endpoint: str, **options: Any) -> str:
-    """Serves until it is closed: answers with what was asked, and keeps what wants no answer."""
+    """Serves until it is closed: echoes requests, and keeps messages that need no answer."""
     server = things[name] = linkspan.serve(endpoint, **options)
     kept = taken[name] = []
 
@@ -30,7 +30,7 @@ def serve(name: str, endpoint: str, **options: Any) -> str:
             try:
                 value = request.value
             except linkspan.Error as error:
-                # What cannot be read has been answered, or wanted no answer.
+                # A request that cannot be decoded was answered, or needed no answer.
                 value = f"{type(error).__name__}: {error}"
             if isinstance(value, list) and value[:1] == [OURS] and not request.wants_reply:
                 kept.append(value[1:])
@@ -38,14 +38,14 @@ def serve(name: str, endpoint: str, **options: Any) -> str:
                 try:
                     request.reply(value)
                 except linkspan.Error:
-                    continue  # It has gone, or takes nothing any more.
+                    continue  # The client has disconnected, or does not receive any more.
 
     threading.Thread(target=run, daemon=True).start()
     return server.endpoint
 
 
 def listen(name: str, endpoint: str, **options: Any) -> str:
-    """Takes every channel that comes, and sends back what comes there."""
+    """Accepts every channel, and sends back what arrives there."""
     listener = things[name] = linkspan.listen(endpoint, **options)
     taken[name] = []
 
@@ -83,7 +83,7 @@ def open_channel(name: str, endpoint: str, **options: Any) -> None:
 
 
 def calls(name: str, first: int, count: int, timeout: float) -> int:
-    """So many calls, each answered with what was asked."""
+    """Makes this many calls, and checks each answer."""
     for n in range(first, first + count):
         value = [OURS, n, "x" * (n * 131 % 5000)]
         answer = things[name].call(value, timeout=timeout).value
@@ -92,7 +92,7 @@ def calls(name: str, first: int, count: int, timeout: float) -> int:
 
 
 def asks(name: str, first: int, count: int, timeout: float) -> int:
-    """So many calls in the form of JSON-RPC, each answered with what was asked."""
+    """Makes this many calls in the form of JSON-RPC, and checks each answer."""
     for n in range(first, first + count):
         value = {"method": "echo", "params": [OURS, n, "x" * (n * 131 % 5000)]}
         answer = things[name].call(value, timeout=timeout).value
@@ -101,7 +101,7 @@ def asks(name: str, first: int, count: int, timeout: float) -> int:
 
 
 def echoes(name: str, first: int, count: int, timeout: float) -> int:
-    """So many messages over a channel, each of which comes back in its place."""
+    """Sends this many messages over a channel, and checks that each is sent back in order."""
     for n in range(first, first + count):
         things[name].send([OURS, n], timeout=timeout)
     for n in range(first, first + count):
@@ -142,7 +142,7 @@ def next_request(name: str, timeout: float) -> bool:
 
 
 def drain(name: str, count: int, timeout: float) -> list[str]:
-    """What becomes of so many receipts: values and kinds of errors are both taken for granted."""
+    """Receives this many times; values and kinds of errors are both results."""
     became = []
     for _ in range(count):
         try:
@@ -169,12 +169,12 @@ def publishes(name: str, first: int, count: int) -> int:
 
 
 def subscribe(name: str, endpoint: str, **options: Any) -> None:
-    """Follows, and keeps all numbers that came, and how many were missed."""
+    """Subscribes, and keeps all received numbers, and how many were missed."""
     things[name] = linkspan.subscribe(endpoint, **options)
 
 
 def follow(name: str, first: int, count: int, timeout: float) -> int:
-    """So many messages in their order, none missing. What was published before is left aside."""
+    """Publishes this many messages, and checks that they arrive in order with none missing. Earlier messages are ignored."""
     expected = first
     while expected < first + count:
         message = things[name].recv(timeout=timeout)
@@ -187,7 +187,7 @@ def follow(name: str, first: int, count: int, timeout: float) -> int:
 
 
 def read_all(name: str, count: int, timeout: float) -> int:
-    """So many messages of ours, in order; what others put into the same place is left aside."""
+    """Sends this many messages, and checks their order; messages of others at the same name are ignored."""
     expected = 0
     until = time.monotonic() + timeout
     while expected < count:
@@ -219,7 +219,7 @@ def controller(name: str, endpoint: str | None = None, **options: Any) -> None:
 
 
 def commands(name: str, called: str, count: int, timeout: float) -> int:
-    """So many commands to a service, each answered."""
+    """Sends this many commands to a service, and checks each answer."""
     handle = things[name].service(called)
     for _ in range(count):
         assert handle.get_data(timeout=timeout) == {"ours": OURS}
@@ -251,7 +251,7 @@ def obey(order: dict[str, Any], said: threading.Lock) -> None:
     except Exception as error:  # noqa: BLE001 - the test hears of it
         answer = {"error": type(error).__name__, "text": repr(error)}
     with said:
-        # A hostile peer may have sent what JSON has no form for.
+        # A hostile peer may have sent a value that JSON has no form for.
         print(json.dumps({"id": order["id"], **answer}, default=repr), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A hostile second user on the same machine: what it lays into a directory, and what must not have changed elsewhere."""
+"""A hostile second user on the same machine: the files that it places in a directory, and the files that must not change elsewhere."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Users and a group of these tests alone; a kernel needs no names for them.
+#: Users and a group of these tests alone; the kernel needs no names for them.
 GROUP, MEMBER, OUTSIDER, HONEST = 12_000, 12_001, 12_002, 12_003
 #: Only guards against a hang.
 PATIENCE = 60.0
@@ -22,7 +22,7 @@ Snapshot = dict[str, tuple[object, ...]]
 
 
 def snapshot(tree: Path) -> Snapshot:
-    """Everything in a tree: which file it is, whose, how it may be used, when and how it was changed, what is in it."""
+    """Everything in a tree: identity, owner, mode, times and contents of each file."""
     found: Snapshot = {}
     for path in [tree, *sorted(tree.rglob("*"))]:
         at = path.lstat()
@@ -32,7 +32,7 @@ def snapshot(tree: Path) -> Snapshot:
 
 
 def canaries(tree: Path) -> None:
-    """Root's and another user's things, of which nobody may change any."""
+    """Files of root and of another user, which must not change."""
     tree.mkdir(mode=0o755)
     for owner, name in ((0, "root"), (HONEST, "honest")):
         for folder in (tree / name, tree / name / "server", tree / name / "client", tree / name / "hello", tree / name / "rejected"):
@@ -50,7 +50,7 @@ def canaries(tree: Path) -> None:
 
 
 def as_user(uid: int, groups: list[int], does: Callable[[], None]) -> int:
-    """A process of another user that does this; gives its number."""
+    """Starts a process of another user that does this; returns its process ID."""
     pid = os.fork()
     if pid:
         return pid
@@ -66,13 +66,13 @@ def as_user(uid: int, groups: list[int], does: Callable[[], None]) -> int:
 
 
 def done_as(uid: int, groups: list[int], does: Callable[[], None]) -> None:
-    """Does this as another user, and waits for its end; what the kernel did not let it do is left aside."""
+    """Does this as another user, and waits for its end; what the kernel refuses is ignored."""
     os.waitpid(as_user(uid, groups, does), 0)
 
 
 @contextmanager
 def meanwhile(uid: int, groups: list[int], does: Callable[[], None]) -> Iterator[int]:
-    """Another user does this over and over, or holds what it made, until the end."""
+    """Another user does this repeatedly, or holds what it made, until the end."""
 
     def for_ever() -> None:
         while True:
@@ -88,7 +88,7 @@ def meanwhile(uid: int, groups: list[int], does: Callable[[], None]) -> Iterator
         os.waitpid(pid, 0)
 
 
-#: Every name that a program looks for in a runtime directory and a state directory, for what is called lab/x.
+#: Every name that a program looks up in a runtime directory and a state directory, for the name lab/x.
 RUNTIME = (
     "lab@x.unix", "lab@x.shm", "lab@x.dgram", "lab@x.fifo", "lab@x.fifo.reply", "lab@x.file", "lab@x.spool", ".owner.lab@x.fifo",
     ".owner.lab@x.dgram", ".owner.lab@x.unix", ".owner.127.0.0.1:1.tcp", ".new.lab@x.unix", ".new.lab@x.shm", ".new.lab@x.fifo",
@@ -131,7 +131,7 @@ def hard_link(at: Path, _: Path) -> None:
     os.link(own, at)
 
 
-#: What a user may lay at any name of a directory that it may write.
+#: What a user may place at any name in a directory that it may write.
 THINGS: dict[str, Lay] = {
     "a link to root's file": link_to("root/00000000000000000001.somebody.json"),
     "a link to root's directory": link_to("root"),
@@ -153,7 +153,7 @@ THINGS: dict[str, Lay] = {
 
 
 def lay(directory: Path, names: tuple[str, ...], thing: Lay, canary: Path) -> None:
-    """Lays it at every name that is free."""
+    """Places it at every free name."""
     for name in names:
         at = directory / name
         with suppress(OSError):
@@ -163,13 +163,13 @@ def lay(directory: Path, names: tuple[str, ...], thing: Lay, canary: Path) -> No
 
 
 def hold_locks(path: Path) -> None:
-    """A lock on every byte of a file, for as long as this process lives."""
+    """Locks every byte of a file, as long as this process lives."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
     fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
 
 
 def hold_leases(*paths: Path) -> None:
-    """A lease on each file, which its holder does not give back when it is asked to."""
+    """Takes a lease on each file, and does not release it on request."""
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     for path in paths:
         with suppress(OSError):
@@ -180,7 +180,7 @@ def hold_leases(*paths: Path) -> None:
 
 
 class Honest:
-    """Root's and another user's programs in the directory."""
+    """Programs of root and of another user in the directory."""
 
     def __init__(self, folder: Path, program: Path) -> None:
         self.folder, self.program = folder, program
@@ -195,7 +195,7 @@ class Honest:
         )
 
     def outcome(self, child: subprocess.Popen[str]) -> tuple[int, str]:
-        """How it ended, which it does in time, and what it said, which no terminal obeys."""
+        """Checks that it ended in time, and that its output has no control characters."""
         try:
             out, errors = child.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -213,13 +213,13 @@ class Honest:
         return self.outcome(self.start(uid, *words))
 
     def all_at_once(self, *commands: tuple[str, ...]) -> None:
-        """Each of these, as root and as another user."""
+        """Runs each of these, as root and as another user."""
         children = [self.start(uid, *words) for words in commands for uid in (0, HONEST)]
         for child in children:
             self.outcome(child)
 
     def meet(self, transport: str, name: str) -> None:
-        """Root serves and another user asks, and the other way about: they get their messages."""
+        """Root serves and another user calls, and the other way round: both get their messages."""
         for server, client in ((0, HONEST), (HONEST, 0)):
             endpoint = f"{transport}:{name}{server}"
             serving = self.start(server, "recv", endpoint, "--count", "1", "--reply", '"yes"', "--json", "--timeout", "30")

@@ -1,4 +1,4 @@
-"""Honest programs as a test sees them: what they are told to do, what came of it, and what it cost them."""
+"""Honest programs in a test: the commands to them, the results, and the resources that they use."""
 
 import json
 import os
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def some(chance: random.Random, cases: Iterable[T], most: int) -> list[T]:
-    """All cases by night; by day so many of them at most, drawn by chance, in their order."""
+    """All cases by night; by day at most this many of them, chosen at random, in their order."""
     every = list(cases)
     if EFFORT > 1 or len(every) <= most:
         return every
@@ -33,7 +33,7 @@ def some(chance: random.Random, cases: Iterable[T], most: int) -> list[T]:
 
 
 class Became(Exception):
-    """An order came to nothing: the kind of the error, and its text."""
+    """A command failed: the kind of the error, and its text."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
@@ -42,7 +42,7 @@ class Became(Exception):
 
 @dataclass
 class Cost:
-    """What a process has: descriptors, threads, and KiB of memory, now and at most."""
+    """What a process uses: descriptors, threads, and KiB of memory, now and at most."""
 
     descriptors: int
     threads: int
@@ -58,7 +58,7 @@ class Cost:
 
 
 def busy(parties: "list[Party]") -> "list[Party]":
-    """Who takes most of a processor, over and over: one whose peers all wait has nothing to do."""
+    """The threads that use most of a processor, sampled repeatedly: if all peers of a program wait, it has nothing to do."""
     for _ in range(int(SOON * 10)):
         before = [party.ticks() for party in parties]
         time.sleep(0.1)
@@ -101,7 +101,7 @@ class Party:
                 future.set_result(answer["gave"])
 
     def begin(self, do: str, *words: Any, **more: Any) -> "Future[Any]":
-        """Gives an order, and does not wait for it."""
+        """Sends a command, and does not wait for its result."""
         self.last += 1
         future: Future[Any] = Future()
         self.orders[self.last] = future
@@ -111,14 +111,14 @@ class Party:
         return future
 
     def do(self, do: str, *words: Any, **more: Any) -> Any:
-        """Gives an order and waits for what comes of it. One that does not end is a hang."""
+        """Sends a command and waits for its result. A command that does not end is a hang."""
         try:
             return self.begin(do, *words, **more).result(SOON)
         except TimeoutError:
             raise AssertionError(f"{do}{words} did not end in {SOON:.0f} s: {self.problems()}") from None
 
     def outcome(self, do: str, *words: Any, **more: Any) -> str:
-        """The same; the kind of its error, or "done"."""
+        """The same; returns the kind of the error, or "done"."""
         try:
             self.do(do, *words, **more)
         except Became as became:
@@ -126,7 +126,7 @@ class Party:
         return "done"
 
     def numbered(self, do: str, name: str, count: int, *words: Any) -> Any:
-        """An order that counts on from where the last one of its name stopped."""
+        """A command that continues to count where the last one of its name stopped."""
         first = self.counted.get(name, 0)
         self.counted[name] = first + count
         return self.do(do, name, first, count, *words)
@@ -135,20 +135,20 @@ class Party:
         return Cost.of(self.pid)
 
     def forget_peak(self) -> None:
-        """From now on the most memory is counted anew."""
+        """Resets the peak of the memory."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def ticks(self) -> int:
-        """The processor time that it has had."""
+        """Returns the processor time that it has used."""
         after = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return int(after[11]) + int(after[12])
 
     def problems(self) -> str:
-        """What it has said on its standard error."""
+        """Returns what it has printed on its standard error."""
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """It lives and has nothing to complain of."""
+        """Checks that it is alive and has printed no error."""
         assert self.process.poll() is None, f"an honest program ended: {self.process.returncode}\n{self.problems()}"
         assert self.problems() == "", self.problems()
 
@@ -161,4 +161,4 @@ class Party:
             try:
                 stream.close()
             except BrokenPipeError:
-                pass  # It does not hear the last order any more.
+                pass  # It does not read the last command any more.

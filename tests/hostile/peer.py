@@ -1,6 +1,6 @@
-"""Hostile peers: a proper admission, by an implementation of the protocol that is not the library's, and then whatever a case wants.
+"""Hostile peers: they are admitted by an independent implementation of the protocol, and then do whatever a case requires.
 
-Nothing here knows what an honest peer would do next; it is given bytes, words and descriptors, and writes them.
+This module does not know what an honest peer would do next; it gets bytes, words and descriptors, and writes them.
 """
 
 import mmap
@@ -19,14 +19,14 @@ import stranger
 from shared_memory import DATA_PARK, ROOM_PARK
 from stranger import Frame, Link, Stream
 
-#: Each way in which a conversation with a hostile peer may end for it: it sees the end, an answer, or nothing.
+#: The ways in which a conversation may end for a hostile peer: with an end, an answer, or nothing.
 ENDED, ANSWERED, SILENT = "ended", "answered", "silent"
-#: Seconds in which an answer would come to somebody whom the other side has not done with.
+#: Seconds within which an answer arrives, if the other side still serves this peer.
 A_MOMENT = 0.05
 
 
 class Meddler(shared_memory.Ring):
-    """The rings of a hostile peer: it writes raw words where its next record would stand."""
+    """The rings of a hostile peer: it writes raw words in place of its next record."""
 
     patience = 0.3
 
@@ -37,13 +37,13 @@ class Meddler(shared_memory.Ring):
         self.descriptors = [*own.descriptors, *descriptors]
 
     def close(self) -> None:
-        """Lets go of everything."""
+        """Closes everything."""
         self.socket.close()
         while self.descriptors:
             os.close(self.descriptors.pop())
 
     def write_raw(self, word: int, content: bytes = b"", advance: int = 0) -> None:
-        """A record word and what lies behind it, at the tail, whatever that does there."""
+        """Writes a record word and its contents at the tail, whatever they are."""
         at = self.mine.place(self.tail)
         room = len(self.mine.map) - at - 8
         self.mine.map[at + 8 : at + 8 + min(len(content), room)] = content[:room]
@@ -56,7 +56,7 @@ class Meddler(shared_memory.Ring):
         return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (lap & 0xFFFF) << 48
 
     def wake(self) -> None:
-        """Has the other side look."""
+        """Wakes the other side."""
         self.data_woken = shared_memory.wake(self.socket, self.peer[DATA_PARK], self.data_woken, shared_memory.DATA)
         self.room_woken = shared_memory.wake(self.socket, self.peer[ROOM_PARK], self.room_woken, shared_memory.ROOM)
 
@@ -65,7 +65,7 @@ class Meddler(shared_memory.Ring):
 
 
 def meet(transport: str, directory: Path, endpoint: str, pattern: str, **more: Any) -> Link:
-    """Comes to an honest listener and is let in."""
+    """Connects to an honest listener and is admitted."""
     if transport == "tcp":
         stream = stranger.prove(directory, int(endpoint.rsplit(":", 1)[1]))
         stream.put(stranger.hello(pattern, more.pop("session", stranger.random()), **more))
@@ -82,7 +82,7 @@ def meet(transport: str, directory: Path, endpoint: str, pattern: str, **more: A
 
 
 def offer(magic: bytes, session: int, ring: int = 64 << 10) -> list[int]:
-    """The descriptors that go with a hello of this session, as an honest peer would have made them."""
+    """The descriptors that accompany a hello of this session, as an honest peer makes them."""
     _, file = shared_memory.create(magic, session, 0 if magic == b"LINKSUB1" else ring)
     return [file]
 
@@ -101,7 +101,7 @@ def socket_of(link: Link) -> socket.socket:
 
 
 def hang_up(link: Link) -> None:
-    """Goes without a word."""
+    """Disconnects without a message."""
     if isinstance(link.stream, Stream):
         link.stream.keeps.close()
     else:
@@ -109,7 +109,7 @@ def hang_up(link: Link) -> None:
 
 
 def put_bytes(link: Link, data: bytes) -> str:
-    """As many of these bytes as the other side takes at once; whether it has hung up."""
+    """Sends as many of these bytes as the other side accepts at once; returns whether it has hung up."""
     s = socket_of(link)
     s.setblocking(False)
     until = time.monotonic() + 0.2
@@ -125,7 +125,7 @@ def put_bytes(link: Link, data: bytes) -> str:
 
 
 def looks(link: Link, patience: float = A_MOMENT) -> str:
-    """What the other side makes of us: an answer, an end, or nothing."""
+    """Returns the reaction of the other side: an answer, an end, or nothing."""
     s, ring = socket_of(link), link.stream
     until = time.monotonic() + patience
     while True:
@@ -143,15 +143,15 @@ def looks(link: Link, patience: float = A_MOMENT) -> str:
 
 @contextmanager
 def ignoring_its_end() -> Iterator[None]:
-    """The other side may have hung up on us, or take nothing any more: that is its right, and what a stranger asserts of an honest
-    one is not asserted here."""
+    """The other side may have hung up, or does not receive any more. It is allowed to, so assertions about an honest peer do not
+    apply."""
     with suppress(OSError, EOFError, ValueError, AssertionError, stranger.Refused):
         yield
 
 
 @contextmanager
 def meanwhile(does: Callable[[], None]) -> Iterator[None]:
-    """A process that does this over and over, for as long as it goes."""
+    """Starts a process that does this repeatedly, as long as it can."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -167,7 +167,7 @@ def meanwhile(does: Callable[[], None]) -> Iterator[None]:
 
 
 def flooding(link: Link, data: bytes) -> AbstractContextManager[None]:
-    """A process that writes this into a connection as fast as it goes, for as long as somebody takes it."""
+    """Starts a process that writes this into a connection as fast as possible, as long as it is read."""
     s = socket_of(link)
 
     def flood() -> None:
@@ -178,7 +178,7 @@ def flooding(link: Link, data: bytes) -> AbstractContextManager[None]:
 
 
 class Host:
-    """A hostile listener at a name: whoever connects is let in, over `unix:` or `shm:`."""
+    """A hostile listener at a name: it admits every client, over `unix:` or `shm:`."""
 
     def __init__(self, directory: Path, endpoint: str) -> None:
         self.transport, self.endpoint = endpoint.split(":")[0], endpoint
@@ -190,7 +190,7 @@ class Host:
         return self.answer(s, hello, descriptors, pattern, **more)
 
     def hear(self) -> tuple[socket.socket, dict[str, Any], list[int]]:
-        """The next who comes, and its hello; whoever only asks is told."""
+        """Returns the next client and its hello; queries are answered."""
         while True:
             s, _ = self.listener.socket.accept()
             with ignoring_its_end():
@@ -211,7 +211,7 @@ class Host:
         return link_of(Meddler(own, s, theirs, descriptors))
 
     def hide(self) -> None:
-        """Listens no more."""
+        """Stops listening."""
         if self.listens:
             self.listener.close()
         self.listens = False
@@ -221,7 +221,7 @@ class Host:
 
 
 class TcpHost(Host):
-    """The same over `tcp:` on this machine: it knows the token."""
+    """The same over `tcp:` on this machine; it has the token."""
 
     def __init__(self, directory: Path) -> None:
         self.token = (directory / ".token").read_bytes()
@@ -250,12 +250,12 @@ class TcpHost(Host):
 
 
 def host_at(transport: str, directory: Path, name: str) -> Host:
-    """A hostile listener over this transport; `name` is its own where names are chosen."""
+    """A hostile listener over this transport; `name` is used if the transport has names."""
     return TcpHost(directory) if transport == "tcp" else Host(directory, f"{transport}:{name}")
 
 
 class Pulpit(Host):
-    """A hostile publisher over shared memory: its ring is written by hand."""
+    """A hostile publisher over shared memory: its ring is written by the test."""
 
     RING = 64 << 10
 
@@ -265,11 +265,11 @@ class Pulpit(Host):
         self.memory, self.file = shared_memory.create(b"LINKPUB1", self.session, self.RING)
         self.tail = self.count = 0
         self.subscribers: list[tuple[socket.socket, list[int]]] = []
-        #: The value of its park word for which each was woken last.
+        #: For each subscriber, the value of its park word that was last answered with a wake-up.
         self.woken: dict[socket.socket, int] = {}
 
     def admit(self, **more: Any) -> dict[str, Any]:
-        """Lets a subscriber in."""
+        """Admits a subscriber."""
         s, theirs, descriptors = self.hear()
         said = stranger.hello("publish", self.session, first=1, **more)
         socket.send_fds(s, [said.to_bytes()], [self.file])
@@ -277,7 +277,7 @@ class Pulpit(Host):
         return theirs
 
     def publish(self, value: Any, sequence: int | None = None, spoil: Any = None) -> None:
-        """A record like an honest one; `spoil` may change its bytes, words included, before they are written."""
+        """Writes a record like an honest one; `spoil` may change its bytes, words included, before they are written."""
         memory = self.memory
         number = self.count + 1 if sequence is None else sequence
         frame = Frame(stranger.DATA, stranger.CBOR, 0, number, 0, time.time_ns(), b"", stranger.encode(value))

@@ -1,4 +1,4 @@
-"""An honest pair that works while hostile peers do their worst, and the judgement of both."""
+"""An honest pair that works beside hostile peers, and the checks of its results and resources."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,14 @@ from pathlib import Path
 from party import SOON, Cost, Party, busy
 from support.waiting import until
 
-#: What may be left of hostile peers that have all gone, over what was there before them.
+#: What may remain of hostile peers that have all ended, over the state before them.
 SPARE_DESCRIPTORS, SPARE_THREADS = 4, 4
-#: KiB of memory: what hostile peers may cost while they are there, beyond what is stated for a case.
+#: KiB of memory: what hostile peers may cost while they are connected, beyond what is stated for a case.
 SPARE_MEMORY = 48 << 10
 
 
 class Scene:
-    """A host and a guest who work together. The hostile peer talks to the host, or is what the guest talks to as well."""
+    """A host and a guest that work together. The hostile peer is a client of the host, or another server of the guest."""
 
     made = 0
 
@@ -39,7 +39,7 @@ class Scene:
         self.work()
 
     def work(self, count: int = 3) -> None:
-        """The honest pair works on: all messages, in order. Whatever fails or hangs here is the hostile peer's doing."""
+        """The honest pair continues: all messages arrive, in order. If this fails or hangs, a hostile peer caused it."""
         match self.pattern:
             case "request":
                 self.guest.numbered("calls", "guest", count, SOON)
@@ -51,7 +51,7 @@ class Scene:
                 self.guest.do("follow", "guest", first, count, SOON)
 
     def newcomer(self) -> None:
-        """Somebody honest who has never been there is let in, works and goes."""
+        """An honest client that connects for the first time is admitted, works and disconnects."""
         verb = "subscribe" if self.pattern == "publish" else "connect"
         self.guest.do(verb, "newcomer", self.endpoint, timeout=SOON)
         match self.pattern:
@@ -60,7 +60,7 @@ class Scene:
             case "channel":
                 self.guest.do("echoes", "newcomer", 0, 2, SOON)
             case "publish":
-                # First the value that was there, with which it is known to have come.
+                # First the existing value, which shows that it is connected.
                 self.guest.do("recv", "newcomer", SOON)
                 first = self.host.counted["host"]
                 self.host.numbered("publishes", "host", 2)
@@ -70,7 +70,7 @@ class Scene:
 
     @contextmanager
     def judged(self, memory: int = SPARE_MEMORY) -> Iterator[None]:
-        """What the hostile peers in here may cost the honest ones, and that all of it is given back."""
+        """Checks what the hostile peers in this block cost the honest ones, and that all of it is released."""
         for party in (self.host, self.guest):
             party.forget_peak()
         before = {party: party.cost() for party in (self.host, self.guest)}

@@ -1,4 +1,4 @@
-"""Peers that keep to the words and not to the manners: they stop, fork, flood, come in crowds, and never finish what they began."""
+"""Peers that send valid bytes and misbehave: they stop, fork, flood, connect in large numbers, and never finish what they began."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ Scenes = Callable[[str, str], Scene]
 MANY = ["shm", "unix", "tcp"]
 KIND = {"request": REQUEST, "channel": DATA, "publish": DATA}
 ALL = [(transport, pattern) for transport in MANY for pattern in ("request", "channel", "publish")]
-#: KiB: so much may a peer have kept for it that takes nothing: what is sent to it waits, up to what is stated.
+#: KiB: the memory that may be used for a peer that does not receive: messages to it wait, up to the stated limit.
 HELD = 100 << 10
 
 
@@ -34,7 +34,7 @@ def client(scene: Scene, **more: object) -> Link:
 
 @contextmanager
 def child(does: Callable[[], None]) -> Iterator[int]:
-    """A process that does this and then waits to be killed."""
+    """Starts a process that does this and then waits to be killed."""
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -57,7 +57,7 @@ def child(does: Callable[[], None]) -> Iterator[int]:
 
 @pytest.mark.parametrize(("transport", "pattern"), ALL)
 def test_peer_stops_itself(scene: Scenes, transport: str, pattern: str) -> None:
-    """SIGSTOP at a moment when everything waits for it; the others do not."""
+    """SIGSTOP while everything waits for it; the others are not blocked."""
     honest = scene(transport, pattern)
 
     def stop() -> None:
@@ -77,7 +77,7 @@ def test_peer_stops_itself(scene: Scenes, transport: str, pattern: str) -> None:
 
 @pytest.mark.parametrize(("transport", "pattern"), ALL)
 def test_peer_forks_and_dies(scene: Scenes, transport: str, pattern: str) -> None:
-    """Its child holds everything open that it had."""
+    """Its child keeps open everything that it had."""
     honest = scene(transport, pattern)
 
     def fork() -> None:
@@ -133,7 +133,7 @@ def test_subscriber_reads_nothing(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.parametrize(("transport", "pattern"), [(t, p) for t, p in ALL if p != "publish"])
 def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
-    """Small messages as fast as they go, from several connections: the honest pair is served in turn."""
+    """Small messages as fast as possible, over several connections: the honest pair is served in turn."""
     honest = scene(transport, pattern)
     ended = threading.Event()
 
@@ -168,7 +168,7 @@ def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["request", "channel", "publish"])
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_client_sends_half_a_frame_and_stays_connected(scene: Scenes, transport: str, pattern: str) -> None:
-    """Frames that end at every byte of their header, and bodies that come by the byte, or never."""
+    """Frames that end at every byte of their header, and bodies that arrive one byte at a time, or never."""
     honest = scene(transport, pattern)
     with honest.judged():
         links = []
@@ -240,7 +240,7 @@ def test_clients_of_many_names_connect_and_disconnect(scene: Scenes, transport: 
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 @pytest.mark.parametrize("transport", MANY)
 def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: str) -> None:
-    """Connections without a word, more than anybody needs: honest ones are let in beside them."""
+    """More idle connections than any program needs: honest clients are still admitted."""
     honest = scene(transport, pattern)
     with honest.judged():
         sockets: list[socket.socket] = []
@@ -255,7 +255,7 @@ def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: s
             try:
                 s.connect(address)  # type: ignore[arg-type]
             except BlockingIOError:
-                pass  # There are so many before us.
+                pass  # That many connections are before ours.
             sockets.append(s)
             if n % 100 == 50:
                 honest.work(1)
@@ -266,7 +266,7 @@ def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: s
 
 @pytest.mark.parametrize("transport", MANY)
 def test_client_acknowledges_nothing(scene: Scenes, transport: str) -> None:
-    """A channel whose messages are never said to be consumed; what is kept for it is bounded."""
+    """A channel that never acknowledges; the memory used for it is bounded."""
     honest = scene(transport, "channel")
     with honest.judged(HELD):
         link = client(honest, keeps=[1 << 40, 1 << 60], client_id="mute")
@@ -301,7 +301,7 @@ def test_client_sends_after_its_goodbye(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_server_never_replies_nor_reads(scene: Scenes, transport: str) -> None:
-    """An honest client of a server that lets it in and stops there: its calls end at their deadlines."""
+    """An honest client of a server that admits it and then does nothing: its calls end at their deadlines."""
     honest = scene(transport, "request")
     name = f"{transport}:hostile/mute"
     with honest.judged(HELD):
@@ -346,7 +346,7 @@ def test_server_closes_every_connection(scene: Scenes, transport: str) -> None:
 
 
 def test_everything_at_random(scene: Scenes, chance: Random) -> None:
-    """Links over everything, on each of which this or that is done, in any order."""
+    """Connections over all transports, each of which does random things in random order."""
     scenes = [scene(transport, pattern) for transport in MANY for pattern in ("request", "channel")]
     links: list[tuple[Scene, Link]] = []
     until_then = time.monotonic() + 4 * EFFORT

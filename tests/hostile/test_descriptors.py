@@ -1,4 +1,4 @@
-"""Descriptors that no honest peer sends: none, too many, of every other kind, and memory files that are not what they say."""
+"""Descriptors that no honest peer sends: none, too many, of every other kind, and memory files with a wrong form."""
 
 import fcntl
 import mmap
@@ -25,13 +25,13 @@ SEAL_WRITE, SEAL_EXEC = 8, 32
 RING = 64 << 10
 CLOSE_ON_EXEC = os.O_CLOEXEC
 
-# Files of every kind that can be handed over. Each gives a descriptor; what else it opens is closed with `aside`.
+# Files of every kind that can be sent. Each function returns a descriptor; what else it opens is closed with `aside`.
 
 aside: list[int | socket.socket] = []
 
 
 def lingering() -> int:
-    """A TCP connection whose close waits: what it was to send has not gone, and its other end takes nothing."""
+    """A TCP connection whose close waits: it has unsent data, and its peer does not read."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s = socket.socket()
@@ -42,7 +42,7 @@ def lingering() -> int:
     with suppress(BlockingIOError):
         while s.send(bytes(1 << 16)):
             pass
-    # It waits, as long as it may: the other end is held open by this test.
+    # The close waits as long as it may: this test keeps the peer open.
     s.setblocking(True)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
     return s.detach()
@@ -55,7 +55,7 @@ def pipe(end: int) -> int:
 
 
 def itself() -> int:
-    """A socket on whose way to itself it is: only the kernel's collector finds that."""
+    """A socket that is queued on itself: only the kernel's garbage collector finds it."""
     one, two = socket.socketpair()
     socket.send_fds(one, [b"x"], [two.fileno(), one.fileno()])
     aside.append(two)
@@ -113,7 +113,7 @@ def memory(
     magic: bytes, session: int, *, seals: int = ALL_SEALS, length: int | None = None, ring: int = RING, sparse: bool = False,
     flags: int = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING, header: dict[int, int] | None = None, reopen: int | None = None,
 ) -> int:  # fmt: skip
-    """A memory file that is like an honest one but for what is asked."""
+    """A memory file like an honest one, except for the given changes."""
     fd = os.memfd_create("hostile", flags)
     whole = PAGE + ring if length is None else length
     os.ftruncate(fd, whole)
@@ -133,7 +133,7 @@ def memory(
 
 
 def layout() -> int:
-    """The number of the layout that an honest page has."""
+    """The layout number of an honest page."""
     made, file = shared_memory.create(b"LINKSUB1", 1, 0)
     os.close(file)
     return made[8]
@@ -169,7 +169,7 @@ MEMORIES: dict[str, dict[str, object]] = {
 
 
 def sets(magic: bytes, session: int) -> Iterator[tuple[str, list[int]]]:
-    """All that may come with a hello of this session."""
+    """Everything that may come with a hello of this session."""
     honest = len(offer(magic, session))
     yield "nothing", []
     for count in (*range(1, 12), 64, 253):
@@ -183,7 +183,7 @@ def sets(magic: bytes, session: int) -> Iterator[tuple[str, list[int]]]:
         yield f"{name} behind the others", [*offer(magic, session), make()]
         yield f"{name} alone", [make()]
     for name, how in MEMORIES.items():
-        with suppress(OSError):  # Where this machine has none of the kind.
+        with suppress(OSError):  # If this machine has none of that kind.
             given = offer(magic, session)
             os.close(given[0])
             given[0] = memory(magic, session, **how)  # type: ignore[arg-type]
@@ -199,13 +199,13 @@ def nothing_left_open() -> Iterator[None]:
 
 
 def close_all(descriptors: list[int]) -> None:
-    """From now on they are the other side's alone. (One that lingers would make us wait: it has been sent.)"""
+    """From now on only the other side has them. (One that lingers would block this test; it was sent.)"""
     for fd in descriptors:
         os.close(fd)
 
 
 def try_all(honest: Scene, pattern: str, transport: str) -> None:
-    """A connection for each, all of which stay open until the end."""
+    """Opens a connection for each; all of them stay open until the end."""
     path = path_of(honest.directory, honest.endpoint)
     magic = b"LINKSUB1" if pattern == "publish" else b"LINKSHM1"
     sockets = []
@@ -218,7 +218,7 @@ def try_all(honest: Scene, pattern: str, transport: str) -> None:
             socket.send_fds(s, [said.to_bytes()], descriptors)
             assert select.select([s], [], [], SOON)[0], f"no answer to {name}"
         except OSError:
-            continue  # The kernel does not let it through, where it can be told not to.
+            continue  # The kernel refuses it, if it supports that.
         finally:
             close_all(descriptors)
         if n % 8 == 0:
@@ -269,7 +269,7 @@ def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) 
 
 
 def test_client_shrinks_its_memory_after_the_handshake(scene: Scenes) -> None:
-    """Where it can still be shrunk it is not let in; where it was, its pages are there."""
+    """A file that can still be shrunk is refused; the pages of an admitted one stay."""
     honest = scene("shm", "request")
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -293,7 +293,7 @@ def test_client_shrinks_its_memory_after_the_handshake(scene: Scenes) -> None:
 
 
 def test_client_passes_the_peer_its_own_memory(scene: Scenes) -> None:
-    """The file that the server has just handed out comes back to it as a newcomer's."""
+    """The file that the server has just sent is sent back as that of a new client."""
     honest = scene("shm", "request")
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -311,7 +311,7 @@ def test_client_passes_the_peer_its_own_memory(scene: Scenes) -> None:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: str) -> None:
-    """Bits of a hello with descriptors each, and more of them once it has been let in."""
+    """Parts of a hello, each with descriptors, and more descriptors after its admission."""
     honest = scene(transport, "request")
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -338,7 +338,7 @@ def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: s
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: Scenes, transport: str, pattern: str) -> None:
-    """A close that waits holds up nobody: neither those who come nor those who are there."""
+    """A close that waits blocks neither new connections nor existing ones."""
     honest = scene(transport, pattern)
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -346,12 +346,12 @@ def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: 
         for given in ([lingering()], [lingering() for _ in range(20)]):
             s = stranger.socket_at(path, socket.socket.connect)
             sockets.append(s)
-            # The listener looks at them once they are its alone: whoever lets go of one last is who waits.
+            # The listener examines them when it is their only owner: the process that closes a descriptor last waits.
             os.kill(honest.host.pid, signal.SIGSTOP)
             try:
                 socket.send_fds(s, [b"no hello, but sixty-four bytes of something else that is no hello"], given)
             except OSError:
-                # Where the kernel can be told to let none through, they are ours still: they linger no more.
+                # If the kernel refuses them for the receiver, they are still ours, and linger no more.
                 for fd in given:
                     socket.socket(fileno=os.dup(fd)).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             close_all(given)

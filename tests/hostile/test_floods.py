@@ -1,4 +1,4 @@
-"""Frames that mean nothing, without end: the others are served in turn, and each call comes back at its deadline."""
+"""Endless frames without a meaning: other clients are served in turn, and each call returns at its deadline."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from scene import Scene
 from stranger import ACK, BYE, CBOR, DATA, HELLO, REPLY, Frame, Link
 
 Scenes = Callable[[str, str], Scene]
-#: Kinds that mean nothing to a server or a client that waits for something else, over and over.
+#: Kinds without a meaning for a server or a client that waits for something else, sent repeatedly.
 NOISE = {
     "acknowledgements": Frame(ACK),
     "byes": Frame(BYE),
@@ -41,7 +41,7 @@ def test_server_serves_others_under_noise(scene: Scenes, transport: str, noise: 
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_server_keeps_its_deadline_under_noise(scene: Scenes, transport: str, noise: str) -> None:
-    """It has this client alone, and asks for a request with a time-out."""
+    """It has only this client, and waits for a request with a time-out."""
     honest = scene(transport, "request")
     with honest.judged():
         wanted = "tcp://127.0.0.1:0" if transport == "tcp" else "unix:lab/alone"

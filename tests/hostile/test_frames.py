@@ -1,4 +1,4 @@
-"""Frames that no honest peer sends, to whoever listens and to whoever has connected; the others work on."""
+"""Frames that no honest peer sends, to listeners and to clients; the others continue to work."""
 
 from collections.abc import Callable, Iterator
 from random import Random
@@ -70,12 +70,12 @@ def test_client_sends_mutated_frames(scene: Scenes, chance: Random, transport: s
                 honest.work(1)
 
 
-# The same from a server, to a client that has other things to do.
+# The same from a server, to a client that also uses another server.
 
 
 @pytest.fixture
 def victim(scene: Scenes) -> Iterator[Callable[[Scene], Link]]:
-    """The honest guest comes to a hostile server as well."""
+    """The honest guest also connects to a hostile server."""
     links: list[Link] = []
 
     def new(honest: Scene) -> Link:

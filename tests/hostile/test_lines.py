@@ -1,4 +1,4 @@
-"""Programs without Linkspan that mean harm, over `framing="lines"`: as clients, as servers, as subscribers."""
+"""Hostile programs without Linkspan, over `framing="lines"`: as clients, as servers, as subscribers."""
 
 import contextlib
 import socket
@@ -16,12 +16,12 @@ from scene import SPARE_MEMORY, Scene
 
 LINES = {"framing": "lines"}
 TRANSPORTS = ["unix", "tcp"]
-#: What may come of a call to a hostile server, and is an answer of the table.
+#: The possible results of a call to a hostile server, each of which is in the table.
 NORMAL = {"done", "Timeout", "Empty", "Disconnected", "Malformed", "TooLarge", "Remote", "NotFound", "Full", "VersionMismatch", "OutOfRange"}
 
 
 class Lines(Scene):
-    """A server and a client who speak JSON-RPC. The client comes back after a hostile server has had it."""
+    """A server and a client that use JSON-RPC. The client reconnects after a hostile server has had its connection."""
 
     def __init__(self, directory: Path, transport: str, host: Party, guest: Party) -> None:
         self.directory, self.transport, self.host, self.guest = directory, transport, host, guest
@@ -42,7 +42,7 @@ class Lines(Scene):
 
 
 def reach(directory: Path, endpoint: str) -> socket.socket:
-    """A connection of a program that has no Linkspan."""
+    """A connection of a program without Linkspan."""
     if endpoint.startswith("tcp:"):
         return socket.create_connection(("127.0.0.1", int(endpoint.rsplit(":", 1)[1])), SOON)
     s = socket.socket(socket.AF_UNIX)
@@ -52,7 +52,7 @@ def reach(directory: Path, endpoint: str) -> socket.socket:
 
 
 def put(s: socket.socket, data: bytes) -> None:
-    """As much of it as the other side takes while we read nothing, or until it hangs up."""
+    """Sends as much of it as the other side accepts while we read nothing, or until it hangs up."""
     s.settimeout(0.2)
     with contextlib.suppress(OSError):
         s.sendall(data)
@@ -88,7 +88,7 @@ def test_clients_never_finish_a_line(honest: Lines) -> None:
 
 
 def test_client_sends_a_line_over_the_limit(honest: Lines) -> None:
-    """It is answered as the specification says, and its next line is read."""
+    """It is answered as the specification requires, and the next line is read."""
     with honest.judged(SPARE_MEMORY + (100 << 10)):
         s = honest.meet()
         piece = b"x" * lines.MIB
@@ -104,7 +104,7 @@ def test_client_sends_a_line_over_the_limit(honest: Lines) -> None:
 
 
 def test_client_sends_one_byte_at_a_time(honest: Lines) -> None:
-    """Byte by byte behind a megabyte without an end: no byte costs what all before it cost."""
+    """Single bytes after a megabyte without a line end: the cost of a byte does not grow with the bytes before it."""
     with honest.judged():
         s = honest.meet()
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) if honest.transport == "tcp" else None
@@ -116,7 +116,7 @@ def test_client_sends_one_byte_at_a_time(honest: Lines) -> None:
                 if n % 500 == 0:
                     honest.work(1)
         honest.work()
-        # 2,000 times a megabyte would be minutes.
+        # 2,000 times a megabyte would take minutes.
         assert honest.host.ticks() - before < 1000, "hundredths of a second of the processor"
         s.close()
 
@@ -144,7 +144,7 @@ def test_client_calls_and_reads_no_reply(honest: Lines) -> None:
 
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "hangs up"])
 def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An honest client of a hostile server: its calls come back, and its other conversation goes on."""
+    """An honest client of a hostile server: its calls return, and its other connection continues."""
     if honest.transport == "tcp":
         listener = socket.create_server(("127.0.0.1", 0))
         endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
@@ -173,7 +173,7 @@ def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory:
 
 
 def test_subscribers_read_nothing_and_send_garbage(honest: Lines) -> None:
-    """A publisher of lines: those that read nothing keep neither it nor its other readers."""
+    """A publisher of lines: subscribers that do not read block neither it nor its other subscribers."""
     with honest.judged(100 << 10):
         wanted = "tcp://127.0.0.1:0" if honest.transport == "tcp" else "unix:lab/news"
         endpoint = honest.host.do("publish", "news", wanted, **LINES)

@@ -1,4 +1,4 @@
-"""A hostile second user in a directory that a group shares, and one outside it: nothing that is not theirs changes, nobody hangs."""
+"""A hostile second user in a directory that a group shares, and one outside it: no files of others change, and no program hangs."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ SAME_NAMES = tuple(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with the program, a directory that a group shares, and canaries beside it."""
+    """A folder with the program, a directory that a group shares, and files beside it that must not change."""
     path = Path(tempfile.mkdtemp(prefix="neighbours-"))
     path.chmod(0o755)
     shutil.copy(PROGRAM, path / "linkspan")
@@ -53,7 +53,7 @@ def honest(folder: Path) -> Honest:
 
 @pytest.fixture
 def before(folder: Path) -> Iterator[Snapshot]:
-    """What nobody may have changed at the end."""
+    """The files that must be unchanged at the end."""
     was = neighbour.snapshot(folder / "canary")
     yield was
     now = neighbour.snapshot(folder / "canary")
@@ -77,7 +77,7 @@ def test_member_creates_objects_at_every_name(folder: Path, honest: Honest, befo
 
 @pytest.mark.parametrize("thing", drawn(THINGS))
 def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
-    """The directories are its own, and so is all that is in them; another user's program comes to use them."""
+    """The directories and everything in them are its own; another user's program uses them."""
     canary = folder / "canary"
 
     def lay() -> None:
@@ -96,7 +96,7 @@ def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: H
 
 @pytest.mark.parametrize("inside", [".boot", "server", "client", "hello", "rejected"])
 def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: Snapshot, inside: str) -> None:
-    """Each part alone is a link, and the others are as they should be: the sweeps come as far as they can."""
+    """One part at a time is a link, and the others are as they should be, so sweeps get as far as possible."""
     canary = folder / "canary/root"
 
     def lay() -> None:
@@ -119,7 +119,7 @@ def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: S
 
 
 def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """What is made under another name first is replaced by a link as soon as it is there, and the other way about."""
+    """A file that is first made under another name is replaced by a link as soon as it exists, and the other way round."""
     canary = folder / "canary"
     targets = [canary / "root" / f"{1:020}.somebody.json", canary / "honest", canary / "socket"]
 
@@ -139,7 +139,7 @@ def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest,
 
 
 def test_member_swaps_directories_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """A spool's and a journal's directories turn into links between two looks."""
+    """The directories of a spool and a journal turn into links between two checks."""
     canary = folder / "canary/root"
 
     def exchange() -> None:
@@ -187,7 +187,7 @@ def test_member_holds_leases_on_its_files(folder: Path, honest: Honest, before: 
 
 
 def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """Names cannot be taken then; whoever tries is told in time, and what only looks goes on."""
+    """Names cannot be taken then; a program that tries gets its error in time, and listings continue."""
     honest.meet("unix", "first")
 
     def hold() -> None:
@@ -201,7 +201,7 @@ def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: 
 
 
 def test_member_writes_false_owner_records(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """`.owner.` of names whose locks are held, of every kind; listings read and connect to none of it."""
+    """`.owner.` files of every kind, for names whose locks are held; listings do not read them or connect to their contents."""
     names = ("lab@x.fifo", "lab@x.dgram", "127.0.0.1:9.tcp")
 
     def lie() -> None:
@@ -225,7 +225,7 @@ def test_member_writes_false_owner_records(folder: Path, honest: Honest, before:
 
 @pytest.mark.parametrize("kind", ["zero", "null", "tty", "hard link", "root's pipe"])
 def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Snapshot, kind: str) -> None:
-    """Only root can have made these; they are met all the same."""
+    """Only root can have made these; programs must handle them all the same."""
 
     def thing(at: Path, canary: Path) -> None:
         match kind:
@@ -249,7 +249,7 @@ def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Sna
 
 
 def test_outsider_has_no_access(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """Whoever is not in the group neither reads nor writes there, and comes in nowhere."""
+    """A user outside the group can neither read nor write there, nor connect."""
     serving = honest.start(0, "recv", "unix:lab/kept", "--count", "1", "--json", "--timeout", "30")
     was = set(os.listdir(folder / "run"))
     reached = folder / "reached"

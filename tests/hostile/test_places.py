@@ -22,33 +22,33 @@ Scenes = Callable[[str, str], Scene]
 
 
 def hang_up(link: Link) -> None:
-    """Lets go of the pipes, and of the locks that say that we live."""
+    """Closes the pipes, and releases the locks that show that we live."""
     role, ours = link.stream.keeps
     for fd in (link.stream.reader, link.stream.writer, role, ours):
         os.close(fd)
 
 
 def put(link: Link, data: bytes) -> None:
-    """As much of it as the pipe takes."""
+    """Writes as much of it as the pipe accepts."""
     with ignoring_its_end():
         while data:
             data = data[os.write(link.stream.writer, data[:4096]) :]
 
 
 class Pipes:
-    """A server at a pair of pipes, which takes one client at a time."""
+    """A server at a pair of pipes, which accepts one client at a time."""
 
     def __init__(self, honest: Scene) -> None:
         self.honest, self.file = honest, "lab@pipes.fifo"
         honest.host.do("serve", "pipes", "fifo:lab/pipes")
 
     def meet(self) -> Link:
-        """Comes as a client does: while the server puts the next pair of pipes in place, again."""
+        """Connects as a client does, and tries again while the server replaces the pair of pipes."""
         return until("a hostile client is let in", self.try_meet)
 
     def try_meet(self) -> Link | None:
-        """As the strangers' client, which comes once; what it holds is let go of where it is not let in: where another client
-        was given the pair before it."""
+        """Connects once, as the strangers' client does; releases everything if it is not admitted because another client got
+        the pair before it."""
         directory = self.honest.directory
         if (role := stranger.try_lock(directory, f"{self.file}#client")) is None:
             return None
@@ -62,7 +62,7 @@ class Pipes:
             held.append(ours)
             stream = Stream(answers, requests, (role, ours), checked=True)
             stream.put(stranger.hello("request", stranger.random())._replace(sequence=number))
-            # The server renames one after the other: they may be of two pairs.
+            # The server renames one after the other, so they may be of two pairs.
             pipes = {self.file: requests, f"{self.file}.reply": answers}
             deadline = time.monotonic() + SOON
             while time.monotonic() < deadline:
@@ -76,7 +76,7 @@ class Pipes:
         return None
 
     def work(self) -> None:
-        """Whoever is honest is let in once the hostile one has gone, and is answered."""
+        """An honest client is admitted once the hostile one has disconnected, and is answered."""
         guest = self.honest.guest
         guest.do("connect", "pipes", "fifo:lab/pipes", timeout=SOON)
         guest.do("calls", "pipes", 0, 2, SOON)
@@ -113,7 +113,7 @@ def test_client_of_pipes_sends_mutated_frames(pipes: Pipes, chance: Random) -> N
 
 
 def test_client_of_pipes_sends_half_a_frame_and_stays_connected(pipes: Pipes) -> None:
-    """It holds the one place there is, which is its right; the server's other conversations go on."""
+    """It occupies the only place, as it may; the server's other connections continue."""
     whole = Frame(REQUEST, stranger.CBOR, 0, 1, 0, 0, b"", stranger.encode("x" * 100)).to_bytes(True)
     with pipes.honest.judged():
         for length in (0, 1, 16, 63, 64, 100):
@@ -125,7 +125,7 @@ def test_client_of_pipes_sends_half_a_frame_and_stays_connected(pipes: Pipes) ->
 
 
 def test_pipe_client_without_hello_does_not_block_others(pipes: Pipes, chance: Random) -> None:
-    """Bytes in the request pipe from one who was never let in."""
+    """Bytes in the request pipe from a program that was never admitted."""
     with pipes.honest.judged():
         for n in range(20 * EFFORT):
             pipe = os.open(pipes.honest.directory / pipes.file, os.O_WRONLY | os.O_NONBLOCK)
@@ -137,7 +137,7 @@ def test_pipe_client_without_hello_does_not_block_others(pipes: Pipes, chance: R
 
 
 def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random) -> None:
-    """The honest writer's messages come, all and in order; those that are none are counted and skipped."""
+    """The honest writer's messages arrive, all and in order; invalid ones are counted and skipped."""
     honest = scene("unix", "channel")
     with honest.judged():
         honest.host.do("open_channel", "slot", "dgram:lab/slot")
@@ -167,7 +167,7 @@ def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random
 
 
 def stranger_at(path: Path) -> socket.socket:
-    """A socket that writes into a mailslot, and waits for nobody."""
+    """A socket that writes into a mailslot without waiting."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.settimeout(SOON)
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Every word of the memory that a hostile peer shares, turned into what it ought not to be; the others work on."""
+"""Every word of the memory that a hostile peer shares gets invalid values; the others continue to work."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ KIND = {"request": REQUEST, "channel": DATA}
 
 
 def ready(scene: Scene) -> Link:
-    """A hostile client that has been let in and answered once: all words of its page have moved."""
+    """A hostile client that was admitted and answered once, so all words of its page have changed."""
     link = meet("shm", scene.directory, scene.endpoint, scene.pattern)
     link.send(KIND[scene.pattern], ["hostile", 1])
     while link.receive().kind not in (REPLY, DATA):
@@ -27,7 +27,7 @@ def ready(scene: Scene) -> Link:
 
 
 def goes_on(link: Link, scene: Scene) -> None:
-    """It asks again, so that the other side has something to look at and something to say."""
+    """It calls again, so that the other side reads and writes."""
     with ignoring_its_end():
         link.stream.wake()
         link.send(KIND[scene.pattern], ["hostile", 2])
@@ -50,7 +50,7 @@ def test_client_writes_any_value_into_a_word_of_its_page(
             link.stream.mine[at] = words.values(now, Meddler.SIZE)[nth % len(words.values(now, Meddler.SIZE))]
             goes_on(link, honest)
             honest.work(1)
-        # All of them at once are there still, as far as they were not sent away.
+        # All of them are still connected at the same time, except for those that were disconnected.
         honest.work()
         for link in links:
             hang_up(link)
@@ -78,7 +78,7 @@ def test_client_writes_invalid_records(scene: Scenes, chance: Random, pattern: s
         hang_up(link)
         for n, (_, word) in enumerate(some(chance, cases, 100)):
             link = ready(honest)
-            # Numbers, and a body of which the length is what is wrong.
+            # Numbers, and a body of the wrong length.
             link.stream.write_raw(word, bytes(8) + (9).to_bytes(8, "little") + bytes(8) + encode(["hostile"]))
             looks(link, 0.005)
             if n % 8 == 0:
@@ -97,7 +97,7 @@ def large(kind: int, body: int, extension: int = 0) -> bytes:
 
 
 def test_client_writes_large_messages_that_never_end(scene: Scenes) -> None:
-    """First pieces that announce up to the limit: what is announced is not taken from memory that others need."""
+    """First pieces that announce up to the limit: announcing reserves no memory that others need."""
     honest = scene("shm", "request")
     room = Meddler.SIZE // 8 - 8
     with honest.judged():
@@ -148,7 +148,7 @@ def test_client_mixes_up_pieces_of_messages(scene: Scenes) -> None:
 
 
 def test_client_changes_words_while_they_are_read(scene: Scenes, chance: Random) -> None:
-    """One word after the other flickers for a while, under a conversation."""
+    """One word after the other changes back and forth for a while, during a conversation."""
     honest = scene("shm", "request")
     with honest.judged():
         for _ in range(20 * EFFORT):

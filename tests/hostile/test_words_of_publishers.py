@@ -54,7 +54,7 @@ def test_subscriber_writes_into_words_that_have_no_meaning(honest: Scene) -> Non
 
 @pytest.fixture
 def pulpit(honest: Scene) -> Iterator[Callable[[], Pulpit]]:
-    """A hostile publisher that the honest subscriber has come to, and from which it has had one message."""
+    """A hostile publisher to which the honest subscriber has connected, and from which it has received one message."""
     pulpits: list[Pulpit] = []
 
     def new() -> Pulpit:
@@ -65,7 +65,8 @@ def pulpit(honest: Scene) -> Iterator[Callable[[], Pulpit]]:
         made.admit()
         coming.result(SOON)
         assert honest.guest.do("recv", "hostile", SOON) == ["good"]
-        # Whoever is sent away, and comes again, finds nobody: it need not wait for an answer.
+        # A subscriber that is disconnected and reconnects finds no listener, so it need not wait
+        # for an answer.
         made.hide()
         return made
 
@@ -75,7 +76,7 @@ def pulpit(honest: Scene) -> Iterator[Callable[[], Pulpit]]:
 
 
 def gone(pulpit: Pulpit, reader: Party) -> None:
-    """The honest reader leaves, and so does the hostile publisher."""
+    """The honest subscriber closes, and so does the hostile publisher."""
     reader.do("close", "hostile")
     pulpit.close()
 
@@ -91,7 +92,7 @@ def test_publisher_writes_any_value_into_a_word_of_its_page(
             choices = words.values(made.memory[at], Pulpit.RING)
             made.memory[at] = choices[nth % len(choices)]
             made.wake()
-            # Whatever it makes of that, it comes back at its deadline.
+            # Whatever the outcome, it returns at its deadline.
             honest.guest.do("drain", "hostile", 1, 0.01)
             made.publish(["more"])
             honest.guest.do("drain", "hostile", 1, 0.01)
@@ -158,7 +159,7 @@ def test_publisher_changes_words_while_they_are_read(
 
 
 def test_publisher_moves_its_readers_endlessly(honest: Scene) -> None:
-    """State 2 says that a larger file goes on: the reader comes again, and finds the same."""
+    """State 2 means that there is a larger file: the subscriber connects again, and finds the same state."""
     with honest.judged():
         made = Pulpit(honest.directory, NAME)
         made.publish(["good"])

@@ -1,4 +1,4 @@
-"""Every word that a hostile server shares with an honest client, which talks to an honest server meanwhile."""
+"""Every word that a hostile server shares with an honest client, which also uses an honest server meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from stranger import DATA, REPLY, REQUEST, Link
 Scenes = Callable[[str, str], Scene]
 Victim = Callable[[], Link]
 NAME = "shm:hostile/server"
-#: What becomes of a call at a server that spoils everything: it is answered, or its client is told why not, in time.
+#: The outcome of a call at a server that corrupts everything: an answer, or an error with the reason, in time.
 FAIR = {"done", "Timeout", "Disconnected", "Malformed", "NotFound", "Full", "TooLarge", "Stalled", "InvalidState"}
 
 
@@ -26,7 +26,7 @@ def honest(scene: Scenes, request: pytest.FixtureRequest) -> Scene:
 
 @pytest.fixture
 def victim(honest: Scene) -> Iterator[Victim]:
-    """The honest guest comes to a hostile server as well, and has been answered once."""
+    """The honest guest also connects to a hostile server, and was answered once."""
     links: list[Link] = []
 
     def new() -> Link:
@@ -51,7 +51,7 @@ def victim(honest: Scene) -> Iterator[Victim]:
 
 
 def use(honest: Scene) -> None:
-    """The guest uses the spoilt connection both ways; it comes back at its deadlines, with a reason."""
+    """The guest uses the corrupted connection in both directions; calls return at their deadlines, with a reason."""
     for order in (("call", "hostile", ["more"], 0.002), ("recv", "hostile", 0.002), ("send", "hostile", ["more"], 0.002)):
         became = honest.guest.outcome(*order)
         assert became in FAIR, f"{order[0]}: {became}"
@@ -108,7 +108,7 @@ def test_server_changes_words_while_they_are_read(honest: Scene, victim: Victim,
 
 
 def test_server_replies_to_requests_never_sent(honest: Scene, victim: Victim) -> None:
-    """Answers to requests that are not there, or twice to one that is; numbers that jump."""
+    """Answers to requests that do not exist, or two to one request; numbers with gaps."""
     with honest.judged():
         for correlation in (0, 1, 2, 3, 1000, 1 << 63, words.TOP - 1):
             link = victim()

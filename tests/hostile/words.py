@@ -1,4 +1,4 @@
-"""What is written into shared words: each word of each page by name, and the values that none of them ought to have."""
+"""The contents of shared words: each word of each page by name, and the values that none of them should have."""
 
 import random
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SUBSCRIBER = {**HEADER_WORDS, "consumed": CONSUMED, "data park": DATA_PARK, "sta
 
 
 def values(now: int, ring: int) -> list[int]:
-    """What a word may be turned into, given what is in it: ends of ranges, neighbours, other laps, single bits."""
+    """The values that a word may be changed to, given its contents: ends of ranges, neighbours, other laps, single bits."""
     near = [now + d for d in (-ring, -16, -8, -1, 1, 2, 8, 16, ring - 16, ring, ring + 16, 2 * ring)]
     ends = [0, 1, 2, 3, 16, PAGE, ring, (1 << 31) - 1, 1 << 31, 1 << 32, 1 << 48, (1 << 63) - 1, 1 << 63]
     bits = [now ^ 1 << bit for bit in range(0, 64, 7)]
@@ -29,12 +29,12 @@ def values(now: int, ring: int) -> list[int]:
 
 
 def others(named: dict[str, int]) -> list[int]:
-    """All words of a page that have no name."""
+    """All words of a page without a name."""
     return [at for at in range(0, PAGE, 8) if at not in named.values()]
 
 
 def record_words(ring: int, lap: int) -> Iterator[tuple[str, int]]:
-    """First words of a channel's record, each with one thing about it that is wrong, or may be."""
+    """First words of a channel's record, each with one member that is invalid, or may be."""
 
     def word(shape: int = LINKED, kind: int = 0, encoding: int = 2, length: int = 32, flags: int = 0, of: int = lap) -> int:
         return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (of & 0xFFFF) << 48

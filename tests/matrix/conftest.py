@@ -1,4 +1,4 @@
-"""The peers of tests/peers, built, and how each language starts one."""
+"""The peers of tests/peers, built, and the commands that start them in each language."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Directories of their own, for this process as for the peers."""
+    """Directories for this test, for this process and for the peers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINKSPAN_DIR", str(tmp_path_factory.mktemp("run")))
         patch.setenv("LINKSPAN_STATE_DIR", str(tmp_path_factory.mktemp("state")))
@@ -46,7 +46,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The files of vectors by name: our law, and the table."""
+    """The files of vectors by name: the normative vectors, and the table."""
     table = tmp_path_factory.mktemp("vectors") / "table.json"
     subprocess.run([sys.executable, ROOT / "tests/vectors/table.py", table], check=True)
     return {"values": ROOT / "tests/vectors/values.json", "table": table}
@@ -54,7 +54,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def played(request, peers, runtime, vectors) -> Iterator[dict[Case, Future]]:
-    """Every case that was selected, at work: as many at a time as there are processors, and one that waits."""
+    """Runs every selected case: as many at a time as there are processors, and one more that waits."""
     counts = {name: len(json.loads(file.read_text(encoding="utf-8"))) for name, file in vectors.items()}
     selected = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     cases = [params["case"] for params in selected if "case" in params]

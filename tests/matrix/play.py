@@ -1,4 +1,4 @@
-"""Two peers at work on one file of vectors: one serves and the other calls, or sends, or subscribes."""
+"""Runs two peers on one file of vectors: one serves and the other calls, or sends, or subscribes."""
 
 import itertools
 import os
@@ -17,12 +17,12 @@ PATTERNS = {
     "send": ["dgram"],
     "publish": ["shm", "unix", "tcp", "file", "journal"],
 }
-#: What an endpoint can carry: `tcp publish`.
+#: The patterns that an endpoint supports: `tcp publish`.
 WAYS = [f"{transport} {pattern}" for pattern, transports in PATTERNS.items() for transport in transports]
 
 
 class Case(NamedTuple):
-    """Who begins, who joins, how, and over which vectors."""
+    """The languages of both peers, the transport and pattern, the encoding, and the vectors."""
 
     first: str
     second: str
@@ -43,7 +43,7 @@ def endpoint_of(transport: str, name: str) -> str:
 
 
 def play(case: Case, peers: dict[str, list[str]], vectors: Path, count: int) -> None:
-    """Plays it to its end; fails where a value changed on its way, or one of the two did not end well."""
+    """Runs the case; fails if a value changed on its way, or if a peer failed."""
     transport, pattern = case.way.split()
     name = f"matrix/{next(_numbers)}-{case.first}-{case.second}"
     words = [endpoint_of(transport, name), case.encoding]
@@ -100,7 +100,7 @@ def sent(first: list[str], second: list[str], words: list[str], vectors: str, co
 
 
 def published(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
-    """The subscriber's output is the publisher's input: each value is heard before the next one is published."""
+    """The subscriber's output is the publisher's input: each value is received before the next one is published."""
     heard, says = os.pipe()
     try:
         with begin(first, "publish", *words, vectors, stdin=heard) as publisher:

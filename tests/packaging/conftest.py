@@ -1,4 +1,4 @@
-"""What the packaging tests stand on: the C library, built, and installed under a prefix of its own."""
+"""The C library for the packaging tests: built, and installed under a prefix of its own."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ DEADLINE = 300
 
 
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Runs a command to its end and returns what it printed; a failure shows all of it. What the command started ends with it."""
+    """Runs a command to its end and returns its output; a failure shows all of it. Processes that it left are ended."""
     words = [str(c) for c in command]
     # Files, not pipes: a child that the command left behind keeps a pipe open, so that reading to its end would wait for the child.
     with TemporaryFile() as printed:
@@ -60,7 +60,7 @@ def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = 
 
 @pytest.fixture(scope="session")
 def libraries() -> Path:
-    """The folder with the libraries as cargo builds them; LINKSPAN_LIBRARIES names others, which are built for a sanitizer, say."""
+    """The folder with the libraries that cargo built; LINKSPAN_LIBRARIES names another one, for instance built for a sanitizer."""
     assert (DEBUG / "liblinkspan_c.a").exists() and PROGRAM.exists(), f"{DEBUG} is not built: tests/run build"
     return Path(os.environ.get("LINKSPAN_LIBRARIES", DEBUG))
 
@@ -75,7 +75,7 @@ def prefix(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def one_word(libraries: Path, prefix: Path) -> Iterator[Path]:
-    """An installation whose path has no space: fpm splits the flags that it is given, and a shell what pkg-config prints."""
+    """An installation whose path has no space, because fpm splits its flags and a shell splits the output of pkg-config."""
     if " " not in str(prefix):
         yield prefix
         return
@@ -86,7 +86,7 @@ def one_word(libraries: Path, prefix: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def environment(tmp_path: Path, prefix: Path) -> dict[str, str]:
-    """A runtime directory of the test's own, and pkg-config and the loader told of the prefix."""
+    """A runtime directory for the test, with pkg-config and the loader set up for the prefix."""
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     return {
@@ -106,7 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @contextmanager
 def controller(environment: dict[str, str]) -> Iterator[None]:
-    """`linkspan controller` in the test's runtime directory, alone; ended like any program, and then it must have been well."""
+    """Runs `linkspan controller` in the test's runtime directory; it is ended like any program, and must end successfully."""
     # Not on its usual port: another test, or the user, may have a controller there.
     listen = [PROGRAM, "controller", "--listen", "unix:controller"]
     process = subprocess.Popen(listen, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -24,7 +24,7 @@ STRICT = {
     # gfortran 12 takes deferred-length and reallocated arrays for uninitialized.
     "fortran": ["gfortran", "-std=f2018", "-Wall", "-Werror", "-Wno-maybe-uninitialized", "-fcheck=all,no-array-temps"],
 }
-# What stays on purpose: the key to TCP of this machine's user, spools, and the value in a file.
+# Files that stay on purpose: the TCP key of this machine's user, spools, and the value in a file.
 LEFT = {"transports": [".token", "test@c1.spool", "test@c2.spool", "test@c3.file"]}
 SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
@@ -36,7 +36,7 @@ ALL = [
 
 
 def in_turn() -> list[tuple[str, str]]:
-    """Each program in one language, the languages in turn."""
+    """Every program in one language, the languages in turn."""
     languages: dict[str, list[str]] = {}
     for language, program in ALL:
         languages.setdefault(program, []).append(language)
@@ -52,13 +52,13 @@ DAILY = [("gcc", "c11", "c"), ("clang-14", "c11", "c"), ("gcc", "c2x", "c"), ("g
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
-    """The words that it gives to a compiler's command: as a shell reads them, in which a backslash is before each byte beyond ASCII."""
+    """The arguments of a compiler command, parsed as a shell does, with a backslash before each byte beyond ASCII."""
     printed = subprocess.run(["pkg-config", *wanted, "linkspan"], env=environment, capture_output=True, timeout=DEADLINE, check=True).stdout
     return [os.fsdecode(os.fsencode(word)) for word in shlex.split(printed.decode("ascii", "surrogateescape"))]
 
 
 def outside(language: str, program: str, folder: Path) -> Path:
-    """The test program, copied out of the tree with what it checks with."""
+    """The test program, copied out of the tree with the headers that it uses."""
     source = folder / f"{program}.{SUFFIX[language]}"
     beside = C_API / "tests" / language
     for file in (beside / source.name, *beside.glob("check.h*")):
@@ -87,7 +87,7 @@ def compile_program(language: str, program: str, folder: Path, environment: dict
 
 
 def try_program(language: str, program: str, binary: Path, environment: dict[str, str]) -> None:
-    """Runs a test program as its kind wants it."""
+    """Runs a test program in the way of its kind."""
     if program == "vectors":
         assert re.search(r"^\d+ values, \d+ checks, 0 failed$", run(binary, VECTORS, env=environment), re.M)
     elif program == "schema_vectors":
@@ -127,7 +127,7 @@ def two_programs(first: list, second: list, environment: dict[str, str]) -> None
 
 
 def controlled(service: Path, client: Path, environment: dict[str, str], under: Sequence[object] = ()) -> None:
-    """A service, its controller, and a program that asks and tells it."""
+    """Runs a service, its controller, and a client program."""
     with controller(environment):
         two_programs([*under, service, "serve", "lab/power"], [*under, client, "control", "lab/power"], environment)
 
@@ -137,7 +137,7 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     binary = compile_program(language, program, tmp_path, environment, pkg_config(environment, "--libs"))
     assert "liblinkspan.so.0" in run("readelf", "-d", binary)
     try_program(language, program, binary, environment)
-    # Nothing of it is left in the runtime directory but the lock that all share.
+    # Nothing remains in the runtime directory except for the lock file that all share.
     left = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != ".lock")
     assert left == LEFT.get(program, [])
 
@@ -163,7 +163,7 @@ def test_compiler_refuses_an_object_of_another_kind(compiler, language, tmp_path
     assert told == refused, done.stderr[:2000]
 
 
-def test_large_arrays_take_hardly_any_new_pages(tmp_path, environment):
+def test_large_arrays_use_hardly_any_new_pages(tmp_path, environment):
     # Not under valgrind, whose own work takes pages.
     binary = compile_program("c", "page_faults", tmp_path, environment, pkg_config(environment, "--libs"))
     assert run(binary, env=environment).endswith("ok\n")
@@ -280,7 +280,7 @@ def test_cmake_sibling_folders_that_each_find_the_package(tmp_path, environment,
 
 
 def test_default_integers_of_eight_bytes(tmp_path, environment):
-    """Programs that are compiled with -fdefault-integer-8 compile the module so, too."""
+    """Programs that are compiled with -fdefault-integer-8 compile the module with it, too."""
     eight = ["-std=f2018", "-fdefault-integer-8", "-Wall", "-Werror", "-Wno-maybe-uninitialized"]
     module = fortran_module(*eight, source=fortran_source(environment))
     program, libraries = outside("fortran", "values", tmp_path), pkg_config(environment, "--libs")
@@ -304,7 +304,7 @@ def test_fpm(tmp_path, environment, one_word):
     assert fpm.exists(), "fpm is in tests/requirements.txt"
     (tmp_path / "app").mkdir()
     outside("fortran", "message", tmp_path / "app").rename(tmp_path / "app/main.f90")
-    # fpm takes every path for a relative one.
+    # fpm treats every path as relative.
     module = os.path.relpath(one_word / "share/linkspan/fortran", tmp_path)
     (tmp_path / "fpm.toml").write_text(
         f'name = "consumer"\n[dependencies]\nlinkspan_fortran = {{ path = "{module}" }}\n'
@@ -323,7 +323,7 @@ def test_cmake_refuses_another_version(tmp_path, environment, prefix):
 
 
 def test_bytes_that_are_refused(tmp_path, environment):
-    """The law's invalid bytes: every one is refused with its kind, its offset and its path, in C."""
+    """The invalid bytes of the normative vectors: each is refused with its kind, its offset and its path, in C."""
     binary = compile_program("c", "invalid", tmp_path, environment, pkg_config(environment, "--libs"))
     printed = run(binary, VECTORS.parent / "invalid.json", env=environment)
     assert re.search(r"^\d+ refused, 0 failed$", printed, re.M)
@@ -356,14 +356,14 @@ def test_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, 
     compiled(compiler, f"-std={version}", *strict, "-x", language, source, *flags, out=tmp_path / "program")
     run(tmp_path / "program", env=environment)
     if language == "c++":
-        # All that the templates become, too, in a program that uses them.
+        # All instantiations of the templates as well, in a program that uses them.
         uses = outside("cpp", "message", tmp_path)
         compiled(compiler, f"-std={version}", *strict, "-Wno-sign-conversion", uses, *flags, out=tmp_path / "message")
         assert run(tmp_path / "message", env=environment).endswith("ok\n")
 
 
 def test_bridge_to_nlohmann_json(tmp_path, environment):
-    """Against a stand-in with the two functions that the bridge uses: the library itself is not needed to test it."""
+    """A stand-in with the two functions that the bridge uses, so the library itself is not needed."""
     (tmp_path / "bridge.cpp").write_text(
         """#include <string>
 #define NLOHMANN_JSON_VERSION_MAJOR 3

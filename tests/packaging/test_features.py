@@ -1,4 +1,4 @@
-"""The shell program without its features: it builds with each of them and with none, does its work, and says what it lacks."""
+"""The shell program without its features: it builds with each of them and with none, works, and names a missing feature."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.features
-#: A folder of its own: the program of other tests has all features.
+#: A folder of its own, because the program of other tests has all features.
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "features"
 FEATURES = tomllib.loads((ROOT / "cli/Cargo.toml").read_text())["features"]["default"]
 #: Only a hang takes so long.

@@ -1,4 +1,4 @@
-"""The pages of C, C++ and Fortran: their programs are written, and their commands run, as a reader does it from top to bottom."""
+"""The pages of C, C++ and Fortran: their programs are written, and their commands run, as a reader does from top to bottom."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from conftest import ROOT, run
 
 # A file's name before its block, or a block of commands.
 BLOCK = re.compile(r"(?:`(?P<name>[\w.]+)`[^\n]*:\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```\n", re.S)
-# What `make install` does with a release build, which takes too long here: the fixture has installed the same with the same script.
+# `make install` uses a release build, which takes too long here: the fixture has installed with the same script.
 MAKE = """#!/bin/sh
 test "$*" = "install PREFIX=$HOME/.local" || exit 1
 """
@@ -33,7 +33,7 @@ def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environ
     (stubs / "make").write_text(MAKE)
     (stubs / "make").chmod(0o755)
     path = f"{stubs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
-    # The page alone says where things are. CMake runs the system's make.
+    # Only the page gives the paths. CMake runs the system's make.
     told = ("PKG_CONFIG_PATH", "LD_LIBRARY_PATH")
     env = {k: v for k, v in environment.items() if k not in told} | {"HOME": str(home), "PATH": path}
     printed = ""

@@ -8,7 +8,7 @@ from conftest import C_API, PAIRS, TRANSPORTS, VECTORS, endpoint, run
 from support.compilers import compiled, fortran_module
 from test_c_consumers import ALL, SUFFIX, controlled, two_programs
 
-# Not optimized: that takes a third of the time to compile, and sees what an optimizer would take away.
+# Not optimized: it compiles in a third of the time, and an optimizer could remove faults.
 SANITIZE = ["-g", "-O0", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 COMPILER = {"c": ["gcc", "-std=c11"], "cpp": ["g++", "-std=c++17"], "fortran": ["gfortran", "-std=f2018"]}
 VALGRIND = [
@@ -33,7 +33,7 @@ def build(prefix):
 
 
 def commands(language: str, program: str, binary: Path) -> list[list]:
-    """How a program is run: each entry is one program, or two that talk."""
+    """How a program is run: each entry is one program, or two that communicate."""
     if program == "vectors":
         return [[[binary, VECTORS]]]
     if program == "schema_vectors":

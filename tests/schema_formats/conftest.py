@@ -18,7 +18,7 @@ SOON = 120
 
 @dataclass
 class Case:
-    """A value in JSON and CBOR, and what its schema says: nothing, or an error."""
+    """A value in JSON and CBOR, and its schema's verdict: None, or an error."""
 
     valid: bool
     error: str | None
@@ -29,18 +29,18 @@ class Case:
 
 @dataclass
 class Exported:
-    """What an export printed, and its lines on standard error."""
+    """The output of an export, and its lines on standard error."""
 
     out: bytes
     notes: list[str]
 
     def explains(self, told: str) -> bool:
-        """Whether a line on standard error says so."""
+        """Whether a line on standard error contains this."""
         return any(told in note for note in self.notes)
 
 
 def verdicts(cases: list[Case]) -> tuple[int, int]:
-    """How many values the schema accepts and refuses."""
+    """Counts the values that the schema accepts and refuses."""
     accepted = sum(case.valid for case in cases)
     return accepted, len(cases) - accepted
 
@@ -77,7 +77,7 @@ def cases(request) -> dict[Path, list[Case]]:
 
 @pytest.fixture(scope="session")
 def vectors(tmp_path_factory) -> tuple[Path, list[Case]]:
-    """The schema of `schema_values.json`, and its values, which every language gives the same verdict."""
+    """The schema of `schema_values.json`, and its values, for which every language has the same verdict."""
     rows = json.loads((ROOT / "tests/vectors/schema_values.json").read_text(encoding="utf-8"))
     [text] = {row["schema"] for row in rows}
     schema = tmp_path_factory.mktemp("vectors") / "vectors.schema.toml"

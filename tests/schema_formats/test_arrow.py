@@ -1,4 +1,4 @@
-"""The Arrow schema that is exported: read by pyarrow, and its columns filled with the values of its schema."""
+"""The exported Arrow schema: read by pyarrow, its columns filled with the values of its schema."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from conftest import SCHEMAS, export, run, verdicts
 
-#: Errors of ours that a line on standard error explains: what the line says, and what the error does.
+#: Our errors that a line on standard error explains: the text of the line, and that of the error.
 LOOSER = {
     "null is accepted: it stands for a field that is left out": "null was found",
     "numbers outside of the range are accepted": " was found",
@@ -34,7 +34,7 @@ LETTERS = {
 
 
 class Narrower(ValueError):
-    """A value that Arrow cannot hold, with what a line on standard error says about it."""
+    """A value that Arrow cannot hold, with the line on standard error about it."""
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
@@ -50,7 +50,7 @@ def test_values_of_the_vectors_fill_a_row_or_are_refused(vectors):
 
 
 def hold(exported, cases) -> tuple[int, int, int]:
-    """How many values fill a row, are refused by their schema, and are refused by Arrow alone; a line on standard error explains each difference."""
+    """Counts the values that fill a row, are refused by their schema, or are refused by Arrow alone; a line on standard error explains each difference."""
     columns = pa.ipc.read_schema(pa.py_buffer(exported.out))
     stored = pa.schema([storage(field) for field in columns])
     accepted = refused = narrower = 0
@@ -116,7 +116,7 @@ def test_array_that_is_too_large_is_refused_by_its_path(tmp_path):
 
 
 def storage(field: pa.Field) -> pa.Field:
-    """The field without extension types: pyarrow makes none below others from values of Python."""
+    """The field without extension types: pyarrow cannot make nested ones from values of Python."""
     of = field.type
     if isinstance(of, pa.BaseExtensionType):
         of = of.storage_type
@@ -132,7 +132,7 @@ def storage(field: pa.Field) -> pa.Field:
 
 
 def record(fields: Any, value: Any) -> dict[str, Any]:
-    """A row or a struct of a value of Linkspan in JSON, escapes included, by the table of the documents."""
+    """A row or a struct of a Linkspan value in JSON, escapes included, by the table of the documents."""
     entries = {field.name: field for field in fields}
     given = plain(value)
     if unknown := set(given) - set(entries):
@@ -183,7 +183,7 @@ def converted(field: pa.Field, value: Any) -> Any:
 
 
 def scalar(of: pa.DataType, value: Any) -> Any:
-    """A value that pyarrow converts; the types of numbers that it takes for each other are told apart here."""
+    """A value that pyarrow can convert; types of numbers that it does not distinguish are distinguished here."""
     if pa.types.is_binary(of):
         return base64.b64decode(only(value, "$bytes", str))
     if pa.types.is_timestamp(of):
@@ -209,12 +209,12 @@ def nanoseconds(text: str) -> int:
 
 
 def described(of: pa.BaseExtensionType) -> dict[str, Any]:
-    """The metadata of a tensor's type, which pyarrow only prints."""
+    """The metadata of a tensor type, which pyarrow only prints."""
     return {name: json.loads(told) for name, told in re.findall(r"(\w+)=(\[[^]]*\])", str(of))}
 
 
 def tensor(field: pa.Field, array: dict[str, Any]) -> Any:
-    """What stores an array: its elements, and their lengths where the type has not all of them."""
+    """The storage of an array: its elements, and their lengths if the type does not have all of them."""
     metadata = field.metadata
     name = metadata[b"dtype"].decode()
     if array["dtype"] != name:

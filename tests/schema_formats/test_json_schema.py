@@ -1,4 +1,4 @@
-"""The JSON Schema that is exported: read by jsonschema, and held against the values of its schema."""
+"""The exported JSON Schema: read by jsonschema, and applied to the values of its schema."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from conftest import SCHEMAS, export, verdicts
 
-#: Errors of ours that a line on standard error explains: what the line says, and what the error does.
+#: Our errors that a line on standard error explains: the text of the line, and that of the error.
 LOOSER = {
     "a float without fraction, such as 7.0, is accepted": " a float was found",
     "integers beyond 2^24 are accepted": " is expected, ",
@@ -33,7 +33,7 @@ def test_values_of_the_vectors_get_the_same_verdict(vectors):
 
 
 def hold(exported, cases) -> tuple[int, int]:
-    """How many values the schema accepts and refuses, where the validator does the same or a line on standard error explains it."""
+    """Counts the values that the schema accepts and refuses; the validator agrees, or a line on standard error explains the difference."""
     validator = made(exported.out)
     accepted = refused = 0
     for case in cases:

@@ -1,4 +1,4 @@
-"""The JSON Schema of the notation, for editors: it accepts every schema of the vectors, and refuses what a key cannot take."""
+"""The JSON Schema of the notation, for editors: it accepts every schema of the vectors, and refuses invalid values of keys."""
 
 import json
 import tomllib
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NOTATION = json.loads((ROOT / "docs/schema.schema.json").read_text())
 TEXTS = json.loads((ROOT / "tests/vectors/schema_texts.json").read_text())
-# What only a reader of the whole text can tell: names that are not defined, cycles, numbers of another type, defaults, units.
+# Errors that need the whole text: names that are not defined, cycles, numbers of another type, defaults, units.
 BEYOND = (
     "no type is called", "UCUM does not know", "is no u8", "comes first", "does not fit", "already", "make it optional",
     "contains itself", "has no fixed size", "not a time", "cannot include", "this is no number",
@@ -37,6 +37,6 @@ def test_refused_text_is_refused_by_the_json_schema_or_beyond_its_reach(case):
     try:
         document = tomllib.loads(case["toml"])
     except tomllib.TOMLDecodeError:
-        return  # an editor says that by itself
+        return  # an editor reports that by itself
     refused = list(validator().iter_errors(document)) != []
     assert refused != any(words in case["text"] for words in BEYOND), case["text"]

@@ -1,4 +1,4 @@
-"""The .proto that is exported: compiled by protoc, and its messages filled with the values of its schema by Google's library."""
+"""The exported .proto: compiled by protoc, and its messages filled with the values of its schema by Google's library."""
 
 import base64
 import subprocess
@@ -9,7 +9,7 @@ from conftest import SCHEMAS, SOON, export, verdicts
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
-#: Errors of ours that a line on standard error explains: what the line says, and what the error does.
+#: Our errors that a line on standard error explains: the text of the line, and that of the error.
 LOOSER = {
     "a message without the field is accepted": "is missing: ",
     "a message without the field is accepted (": "null was found",
@@ -37,7 +37,7 @@ def test_values_of_the_vectors_fill_a_message_or_are_refused(vectors, tmp_path):
 
 
 def hold(exported, cases, folder) -> tuple[int, int]:
-    """How many values the schema accepts and refuses, where the messages do the same or a line on standard error explains it."""
+    """Counts the values that the schema accepts and refuses; the messages agree, or a line on standard error explains the difference."""
     made = compiled(exported.out, folder)
     accepted = refused = 0
     for case in cases:
@@ -56,7 +56,7 @@ def hold(exported, cases, folder) -> tuple[int, int]:
         else:
             ours = f"{case.error}, at path {case.path}"
             known = [said for said, found in LOOSER.items() if exported.explains(said) and found in ours]
-            # An integer is a float to protobuf, however large.
+            # To protobuf an integer is a valid float, however large.
             known += [ours for name in ("f32", "f64") if f"{name}" in ours and " is expected, " in ours]
             assert error is not None or known, case
             refused += 1
@@ -78,7 +78,7 @@ def compiled(text: bytes, folder) -> type:
 
 
 def fill(message: Any, value: Any) -> None:
-    """Fills a message with a value of Linkspan in JSON, escapes included, by the table of the documents."""
+    """Fills a message with a Linkspan value in JSON, escapes included, by the table of the documents."""
     name = message.DESCRIPTOR.full_name
     fields = message.DESCRIPTOR.fields_by_name
     if name == "google.protobuf.Timestamp":
@@ -137,7 +137,7 @@ def put(message: Any, field: FieldDescriptor, value: Any) -> None:
 
 
 def scalar(field: FieldDescriptor, value: Any) -> Any:
-    """A scalar as the library takes it, which checks its type and its width; it takes a bool for a number, which we do not."""
+    """A scalar in the form of the library, which checks its type and its width; unlike us, it accepts a bool as a number."""
     if isinstance(value, dict) and len(value) == 1:
         [(key, text)] = value.items()
         if key == "$float" and field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):

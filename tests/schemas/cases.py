@@ -1,4 +1,4 @@
-"""Values of `everything.schema.toml`: the bounds of each type, what may be left out, and what has to be refused."""
+"""Values of `everything.schema.toml`: the bounds of each type, optional fields, and values that must be refused."""
 
 import copy
 import math
@@ -48,7 +48,7 @@ PLAIN: Value = {
     "tags": ["x"],
 }
 
-#: What a reader takes for fields that were left out.
+#: The values that a reader uses for fields that were left out.
 DEFAULTS: Value = {
     "fallback": "half_open",
     "count": 7,
@@ -67,7 +67,7 @@ def without(*names: str, **changed: Any) -> Value:
     return {key: value for key, value in plain(**changed).items() if key not in names}
 
 
-#: A name, what is sent, and what has to come back, where that is something else.
+#: A name, the value that is sent, and the value that is received, if it differs.
 CASES: dict[str, tuple[Value, Value]] = {
     name: (sent, back or sent)
     for name, sent, back in [
@@ -104,7 +104,7 @@ CASES: dict[str, tuple[Value, Value]] = {
     ]
 }
 
-#: What is refused: the value, the kind of the error, and a word of its text or path.
+#: Refused values: the value, the kind of the error, and a word of its text or path.
 REFUSED: dict[str, tuple[Any, str, str]] = {
     "too large for i8": (plain(tiny=128), "OutOfRange", "tiny"),
     "negative u64": (plain(ularge=-1), "OutOfRange", "ularge"),

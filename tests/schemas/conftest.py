@@ -1,4 +1,4 @@
-"""Code generated in each language, compiled with its strict settings; and the peers on it."""
+"""Code generated in each language, compiled with strict settings; and the peers that use it."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from support.tree import PROGRAM, php
 HERE = Path(__file__).resolve().parent
 SCHEMA = HERE / "schemas/everything.schema.toml"
 
-#: Every warning is an error in generated Rust, and so is what clippy's strict groups say.
+#: Every warning is an error in generated Rust, and so is every lint of clippy's strict groups.
 STRICT_RUST = ["-Dwarnings", "-Dclippy::all", "-Dclippy::pedantic"]
 
 
@@ -24,13 +24,13 @@ def generate(language: str, schema: Path, out: Path) -> list[Path]:
 
 
 def crate(name: str, schema: Path, program: str, out: Path) -> Path:
-    """The program, built with the code of the schema."""
+    """The program, built with the generated code of the schema."""
     generate("rust", schema, out)
     return crate_of(name, program, out)
 
 
 def crate_of(name: str, program: str, out: Path) -> Path:
-    """The program, built with the modules that lie in the folder already."""
+    """The program, built with the modules in the folder."""
     (out / "main.rs").write_text(program)
     return rust_program(out / "main.rs", out / name, *STRICT_RUST)
 
@@ -59,19 +59,19 @@ def php_peer(out: Path) -> list[str]:
     return ["env", f"GENERATED={out}", *command, str(HERE / "peer.php")]
 
 
-#: How the peer of each language is made.
+#: The function that builds the peer of each language.
 PEERS: dict[str, Callable[[Path], list[str]]] = {"rust": rust, "python": python, "php": php_peer}
 
 
 @pytest.fixture(scope="session")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The command that is the peer in each language."""
+    """The command that starts the peer in each language."""
     return {language: make(tmp_path_factory.mktemp(language)) for language, make in PEERS.items()}
 
 
 @pytest.fixture(autouse=True, scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Directories of their own, for this process as for the peers."""
+    """Directories for this test, for this process and for the peers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINKSPAN_DIR", str(tmp_path_factory.mktemp("run")))
         patch.setenv("LINKSPAN_STATE_DIR", str(tmp_path_factory.mktemp("state")))

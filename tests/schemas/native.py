@@ -1,4 +1,4 @@
-"""How tests of generated C, C++ and Fortran compile it, strictly and with sanitizers, and what its programs make of values."""
+"""Compiles generated C, C++ and Fortran, strictly and with sanitizers, and runs its programs on values."""
 
 import os
 import shutil
@@ -14,18 +14,19 @@ from support.tree import PROGRAM
 HERE = Path(__file__).resolve().parent
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Werror", "-g"]
 SANE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-#: gfortran takes deferred-length texts for possibly uninitialized where they are not.
+#: gfortran reports deferred-length texts as possibly uninitialized although they are not.
 FORTRAN = ["-std=f2018", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wno-maybe-uninitialized", "-g"]
 #: Only guards against a hang.
 SOON = 120
 LANGUAGES = ["c", "cpp", "fortran"]
-#: What only an optimizing compiler finds, and does, with code that has every kind of value.
+#: Warnings that only an optimizing compiler gives, and gives wrongly, for code with every kind of
+#: value.
 WITH_OPTIMIZED = [*LANGUAGES, "optimized fortran"]
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
 
 
 def generate(schema: Path, language: str, folder: Path) -> str:
-    """Writes the code of a schema, and gives the name that its files begin with."""
+    """Writes the code of a schema, and returns the prefix of its files."""
     run(PROGRAM, "schema", "generate", "--lang", language, schema, "--output", folder)
     suffix = {"c": ".h", "cpp": ".hpp", "fortran": ".f90"}[language]
     (made,) = [path for path in folder.iterdir() if path.suffix == suffix]
@@ -37,7 +38,7 @@ def compilers(name: str) -> list[str]:
 
 
 def build(schema: Path, language: str, folder: Path, library: Path, others: bool = True) -> Path:
-    """The program `echo` on the generated code of a schema; `others` says whether all compilers have to take it."""
+    """The program `echo` with the generated code of a schema; `others` is whether all compilers must accept it."""
     folder.mkdir()
     name = generate(schema, language.removeprefix("optimized "), folder)
     include, libraries = [INCLUDE, f"-I{folder}"], shared_library()
@@ -47,7 +48,7 @@ def build(schema: Path, language: str, folder: Path, library: Path, others: bool
         for compiler in compilers("c") if others else []:
             compiled(compiler, "-std=c11", *STRICT, "-Wmissing-prototypes", *include, "-c", folder / f"{name}.c", out=folder / "it.o")
         compiled("gcc", "-std=c11", *STRICT, *SANE, *include, *define, HERE / "peers/echo.c", folder / f"{name}.c", *libraries, out=out)
-        # Programs of C++ use the header, too.
+        # C++ programs use the header, too.
         if others:
             checked("g++", "-std=c++17", *STRICT, *include, "-fsyntax-only", "-x", "c++", folder / f"{name}.h", "-Wno-pragma-once-outside-header")
     elif language == "cpp":
@@ -61,7 +62,7 @@ def build(schema: Path, language: str, folder: Path, library: Path, others: bool
     else:
         text = (folder / f"{name}.f90").read_text()
         root = f"{name}_message" if f"type, public :: {name}_message\n" in text else name
-        # The type of a packed record has no procedures of its own.
+        # The type of a packed record has no type-bound procedures.
         peer = "packed.f90" if f"type, bind(c), public :: {name}\n" in text else "echo.f90"
         source = (HERE / "peers" / peer).read_text().replace("ECHO_TYPE", name).replace("ECHO_ROOT", root)
         (folder / "echo.f90").write_text(source)
@@ -73,7 +74,7 @@ def build(schema: Path, language: str, folder: Path, library: Path, others: bool
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    """The folder of the Fortran module."""
+    """Returns the bytes of the message that a program writes for a value."""
     return fortran_module("-std=f2018")
 
 
@@ -86,7 +87,7 @@ def echo(program: Path, value: object) -> Any:
 
 
 def refused(program: Path, value: object) -> str:
-    """The error of a program for a value."""
+    """Returns the error of a program for a value."""
     before = program.parent / "in.cbor"
     before.write_bytes(linkspan.encode(value, "cbor"))
     done = subprocess.run([program, before, program.parent / "none"], capture_output=True, text=True, timeout=SOON)

@@ -1,4 +1,4 @@
-"""The programs in the section "Generated code" of docs/schema.md, and the tutorial, run as they stand there."""
+"""The programs in the section "Generated code" of docs/schema.md, and the tutorial, run unchanged."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def native(language: str, schema: Path, program: str, out: Path) -> str:
     return run(compiled(*command, *shared_library(), out=out / "meter"))
 
 
-#: How the program of each block is run.
+#: The command that runs the program of each block.
 PROGRAMS: dict[str, Callable[[Path, str, Path], str]] = {
     "rust": rust,
     "python": python,
@@ -100,7 +100,7 @@ def lines_of_commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def page_environment(tmp_path_factory: pytest.TempPathFactory):
-    """The files and the live name that the commands of the page speak of."""
+    """The files and the open name that the commands of the page use."""
     folder = tmp_path_factory.mktemp("page")
     imports = ROOT / "tests/vectors/schemas/imports"
     for file in ("proto/addressbook.proto", "json_schema/openweather.current.json", "python/safetensors.py"):
@@ -114,7 +114,7 @@ def page_environment(tmp_path_factory: pytest.TempPathFactory):
     environment = {**os.environ, "PATH": path, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
     reading = '{"at": {"$time": "2026-01-01T00:00:00Z"}, "watts": 230.5}'
     subprocess.run([PROGRAM, "pub", "journal:orders", reading], env=environment, check=True, timeout=60)
-    # Its last value is there for whoever comes; a line now and then for those that wait for the next one.
+    # Its last value stays available; a line is published now and then for commands that wait for the next one.
     publisher = subprocess.Popen([PROGRAM, "pub", "lab/power", "--for", "600", reading], env=environment)
     yield folder, environment
     publisher.kill()
@@ -124,7 +124,7 @@ def page_environment(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize("line", lines_of_commands())
 def test_command_of_the_reference_prints_what_it_shows(line: str, page_environment) -> None:
     folder, environment = page_environment
-    # Each begins with the page's schema: some write it anew. A name that is live goes on without end, and a command ends by itself.
+    # Each begins with the page's schema, because some change it. An open name never ends, and a command ends by itself.
     shutil.copy(folder / "power.given.schema.toml", folder / "power.schema.toml")
     line = line.replace("/opt/ros/jazzy/share", ".").replace("schema infer lab/power", "schema infer lab/power --timeout 1")
     line = line.replace("sub lab/power --json", "sub lab/power --json --count 1")

@@ -1,4 +1,4 @@
-"""Values go through the generated code of every two languages, both ways, and come back as they were."""
+"""Values pass through the generated code of every two languages, both ways, and are unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +18,8 @@ ENCODINGS = ["cbor", "json", "bson", "smile"]
 
 
 def canonical(value: Any, orders: bool) -> Any:
-    """The value with floats and arrays by their bits, and maps without their order, so that equal means the same. Arrays of one
-    content in two orders are the same only without `orders`."""
+    """The value with floats and arrays by their bits, and maps without their order, so that it can be compared. Without
+    `orders`, arrays with the same contents in two orders are equal."""
     match value:
         case dict():
             return {key: canonical(each, orders) for key, each in value.items()}
@@ -43,7 +43,7 @@ def check(through: Callable[[Any], Any], orders: bool = True) -> None:
 
 @pytest.fixture(scope="session")
 def echoes(tmp_path_factory: pytest.TempPathFactory, library: Path) -> dict[str, Path]:  # noqa: F811
-    """The programs of the languages that are compiled to programs of their own: `echo IN OUT`."""
+    """The programs of the compiled languages: `echo IN OUT`."""
     folder = tmp_path_factory.mktemp("echoes")
     return {language: build(SCHEMA, language, folder / language, library, others=False) for language in NATIVE}
 
@@ -74,7 +74,7 @@ def test_values_from_each_language_to_each(
         return lambda value: peer.call(value).value
 
     written, read = stage(writer, first), stage(reader, last)
-    # Fortran writes arrays in the order in which it holds them.
+    # Fortran writes arrays in its own order.
     check(lambda value: read(written(value)), orders="fortran" not in (writer, reader))
 
 

@@ -1,4 +1,4 @@
-"""Generated C, C++ and Fortran: compiled with strict settings, it keeps every value, and refuses what does not fit with a path."""
+"""Generated C, C++ and Fortran: compiled strictly, it keeps every value, and refuses values that do not fit with a path."""
 
 import datetime
 import decimal
@@ -99,7 +99,7 @@ def test_values_are_kept(everything: Path, case: str) -> None:
     expected = linkspan.encode(value, "cbor")
     found = echo(everything, value)
     if "fortran" in everything.parent.name:
-        # Arrays of more than one dimension are written in the order in which Fortran holds them.
+        # Fortran writes arrays of more than one dimension in its own order.
         expected = linkspan.encode(value | {"matrix": np.asfortranarray(value["matrix"])}, "cbor")
     assert found.hex() == expected.hex(), f"{linkspan.decode(found, 'cbor')}\n{value}"
 
@@ -169,7 +169,7 @@ def test_missing_field_is_refused(everything: Path) -> None:
 def test_messages_that_are_no_records_are_refused(tmp_path: Path, library: Path, language: str, schema: str, value: object) -> None:
     source = tmp_path / "it.schema.toml"
     source.write_text(schema + "\n")
-    # What else compilers could say, they say of the schema with every field.
+    # Other warnings of compilers appear for the schema with every field.
     program = build(source, language, tmp_path / language, library, others=FULL)
     assert echo(program, value) == linkspan.encode(value, "cbor")
 

@@ -1,4 +1,4 @@
-"""Generated C, C++ and Fortran: values inside of lists, maps, tables and unions."""
+"""Generated C, C++ and Fortran: values inside lists, maps, tables and unions."""
 
 import decimal
 import uuid
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from native import FULL, LANGUAGES, build, echo, library, refused  # noqa: F401, a fixture
 
-#: What lies inside of something else, and is reached in another way there.
+#: Types that are accessed in another way inside others.
 NESTED = """
 name = "nested.values"
 
@@ -93,10 +93,10 @@ def test_nested_values_are_kept(nest: Path) -> None:
         found, expected = linkspan.decode(echo(nest, sent), "cbor"), dict(sent)
         assert list(found) == list(expected)
         for key in ("grid", "corner"):
-            # In Fortran in its own order.
+            # Fortran has its own order.
             assert np.array_equal(found.pop(key, None), expected.pop(key, None)), key
         assert linkspan.encode(found, "cbor") == linkspan.encode(expected, "cbor")
-    # Defaults of what lies inside of lists and unions.
+    # Defaults inside lists and unions.
     short = value | {"parts": [{"words": []}], "choice": {"part": {"words": ["w"]}}}
     full = {"words": [], "level": "high", "title": "untitled"}
     found = linkspan.decode(echo(nest, short), "cbor")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from native import HERE, LANGUAGES, build, echo, library, refused  # noqa: F401, a fixture
 
-#: As the layout that `linkspan schema show` prints.
+#: In the layout that `linkspan schema show` prints.
 PACKED = np.dtype(
     {
         "names": ["on", "at", "mode", "speed", "x", "y", "id", "waves", "switches", "last"],

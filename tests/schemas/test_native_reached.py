@@ -1,4 +1,4 @@
-"""Generated C, C++ and Fortran: values that Fortran reaches by functions."""
+"""Generated C, C++ and Fortran: values that Fortran accesses by functions."""
 
 import uuid
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from native import FULL, WITH_OPTIMIZED, build, echo, library, refused  # noqa: F401, a fixture
 
-#: What Fortran reaches by functions, or has in memory in another way than messages have it.
+#: Types that Fortran accesses by functions, or has in memory in another way than in messages.
 REACHED = """
 name = "reached.values"
 
@@ -83,7 +83,7 @@ def reach(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same, whatever the order is in which elements of arrays lie."""
+    """Whether two values are equal, whatever the order of the elements of arrays."""
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and bool((one == other).all())
     if isinstance(one, dict):
@@ -101,7 +101,7 @@ def test_values_that_functions_reach_are_kept(reach: Path) -> None:
         bytes_before = linkspan.encode(sent, "cbor")
         found, expected = linkspan.decode(echo(reach, sent), "cbor"), linkspan.decode(bytes_before, "cbor")
         assert same(found, expected), f"{found}\n{expected}"
-        # An order that the schema asks for is kept.
+        # The order that the schema requires is kept.
         assert found["fixed_row"].flags.c_contiguous and found["row"].flags.c_contiguous and found["column"].flags.f_contiguous
 
 

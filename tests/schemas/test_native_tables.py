@@ -1,4 +1,4 @@
-"""Generated C, C++ and Fortran: values that are moved by tables."""
+"""Generated C, C++ and Fortran: values that are encoded and decoded by tables."""
 
 import decimal
 import uuid
@@ -9,7 +9,7 @@ import linkspan
 import pytest
 from native import FULL, LANGUAGES, build, echo, library, refused  # noqa: F401, a fixture
 
-#: Kinds that Fortran has in tables, each where it is treated differently there.
+#: Kinds in Fortran's tables, each where it is treated differently.
 TABLED = """
 name = "tabled.values"
 

@@ -1,4 +1,4 @@
-"""Packed records from generated code of every language to that of every other one: the same bytes, and the same bytes refused."""
+"""Packed records from generated code of every language to that of every other: the same bytes, and the same bytes refused."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from support.tree import PROGRAM, ROOT
 from native import SOON, build, library  # noqa: F401, a fixture
 
 LANGUAGES = ["rust", "c", "cpp", "fortran", "python", "php"]
-#: The floats that are the same bits in every language, also where one of 32 bits goes through one of 64.
+#: Floats that have the same bits in every language, also if one of 32 bits is converted to 64 and back.
 FLOATS = [0.0, -0.0, 1.5, -2.25, 2.0**-149, 3.4028234663852886e38, float("inf"), float("-inf"), float("nan")]
 
 
@@ -42,11 +42,11 @@ class Place:
 
     @property
     def count(self) -> int:
-        """How many values an enum has."""
+        """Returns the number of values of an enum."""
         return self.of.count(",") + 1
 
     def wrong(self) -> list[bytes]:
-        """Bytes that are no value."""
+        """Bytes that are not a valid value."""
         if "bool" in self.of:
             return [bytes(self.size - 1) + b"\x02", b"\xff" + bytes(self.size - 1)]
         if self.of.startswith("enum of "):
@@ -55,7 +55,7 @@ class Place:
 
 
 class Schema:
-    """A packed schema, and where its fields lie."""
+    """A packed schema, and the offsets of its fields."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -79,7 +79,7 @@ class Schema:
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> list[Schema]:
-    """Those here, and those of the vectors."""
+    """The schemas here, and those of the vectors."""
     folder = tmp_path_factory.mktemp("schemas")
     files = sorted((HERE / "schemas").glob("packed*.toml"))
     texts = json.loads((ROOT / "tests/vectors/schema_texts.json").read_text())
@@ -136,13 +136,13 @@ MAKERS = {"rust": rust, "python": python, "php": php, **{language: native(langua
 
 
 class Echoes:
-    """The programs that read a packed record and write it, one for each language, made when they are first needed."""
+    """The programs that read a packed record and write it, one for each language, built when they are first needed."""
 
     def __init__(self, schemas: list[Schema], factory: pytest.TempPathFactory, library: Path) -> None:  # noqa: F811
         self.schemas, self.factory, self.library = schemas, factory, library
         self.made: dict[str, Echo] = {}
         self.folder = factory.mktemp("messages")
-        #: What came of a block already: every language gives the same one to the others, where it works.
+        #: The results of earlier blocks: every language passes the same ones to the others.
         self.known: dict[tuple[str, str, bytes], bytes] = {}
         self.seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
 

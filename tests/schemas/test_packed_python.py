@@ -1,4 +1,4 @@
-"""Packed records in generated Python: the bytes that C and C++ write, checks with a path, and a view of many records in NumPy."""
+"""Packed records in generated Python: the same bytes as C and C++, checks with a path, and a view of many records in NumPy."""
 
 import importlib.util
 import sys
@@ -18,7 +18,7 @@ SCHEMA = HERE / "schemas/packed.schema.toml"
 
 @pytest.fixture(scope="module")
 def motor(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The generated module, which mypy accepts."""
+    """The generated module, checked by mypy."""
     [file] = generate("python", SCHEMA, tmp_path_factory.mktemp("motor"))
     run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", file.parent / "cache", file, cwd=file.parent)
     found = importlib.util.spec_from_file_location(file.stem, file)
@@ -98,7 +98,7 @@ def test_fields_that_do_not_fit_are_not_packed(motor: ModuleType, name: str, val
     assert raised.value.path == name
 
 
-def test_numpy_views_records_behind_each_other(motor: ModuleType) -> None:
+def test_numpy_views_contiguous_records(motor: ModuleType) -> None:
     dtype = motor.MotorState.numpy_dtype()
     assert dtype.itemsize == 80 and dtype["waves"].shape == (2,)
     assert {name: dtype.fields[name][1] for name in ("on", "at", "mode", "speed", "place", "id", "waves", "switches", "last")} == {
@@ -111,7 +111,7 @@ def test_numpy_views_records_behind_each_other(motor: ModuleType) -> None:
     assert records["at"][0] == np.datetime64(-1, "ns")
 
 
-def test_instances_of_other_classes_go_by_their_own_attributes(motor: ModuleType) -> None:
+def test_instances_of_other_classes_are_packed_by_their_attributes(motor: ModuleType) -> None:
     class Louder(motor.MotorState):  # type: ignore[misc, name-defined]
         @property
         def last(self) -> int:
@@ -134,7 +134,7 @@ def test_instances_of_other_classes_go_by_their_own_attributes(motor: ModuleType
     assert np.frombuffer(record.pack(), PACKED)["x"] == 2.5
 
 
-def test_integers_stand_for_floats_that_hold_them(motor: ModuleType) -> None:
+def test_integers_are_accepted_for_floats_that_hold_them(motor: ModuleType) -> None:
     record = state(motor)
     record.place.x, record.place.y = 1 << 24, -(1 << 53)
     assert motor.MotorState.unpack(record.pack()).place.y == -(2.0**53)

@@ -1,4 +1,4 @@
-"""Python: `decode` goes by a plan from the bytes of a message to an instance, and gives what `from_value` gives, errors included."""
+"""Python: `decode` uses a plan from the bytes of a message to an instance, with the same results as `from_value`, errors included."""
 
 import copy
 import dataclasses
@@ -19,7 +19,7 @@ from cases import CASES, PLAIN, REFUSED, Value
 from conftest import SCHEMA, generate
 
 SOON = 20.0
-#: One value of each kind, and those at the ends of what types hold.
+#: One value of each kind, and those at the ends of the ranges of types.
 OTHERS: list[Any] = [
     None, True, 0, 1, -1, 127, 128, 2**15, 2**31, 2**53, 2**53 + 1, 2**24 + 1, 2**63, 2**64 - 1, -(2**63), 2**70, 0.5, 1e300, float("inf"),
     3.4028235677973364e38, 3.4028235677973366e38, "", "ON", "none", b"", b"x", [], [1], [0.5], ["x"], [None], {}, {"x": 1.0, "y": 1}, {"x": 1.0}, {"battery": 1},
@@ -45,7 +45,7 @@ def loaded(file: Path) -> ModuleType:
 
 
 class Carrier:
-    """Takes values through a channel: what is sent comes back as a message."""
+    """Sends values through a channel: each comes back as a message."""
 
     def __init__(self, encoding: str) -> None:
         self.out = linkspan.publisher(f"unix:plans/{encoding}", encoding=encoding)
@@ -68,7 +68,7 @@ def carrier(request: pytest.FixtureRequest) -> Iterator[Carrier]:
 
 
 def plain(value: Any) -> Any:
-    """A value that can be compared: arrays and floats by their bits, instances with their class."""
+    """A form of a value that can be compared: arrays and floats by their bits, instances with their class."""
     match value:
         case np.ndarray():
             return ("array", value.dtype.str, value.shape, value.flags.c_contiguous, value.flags.writeable, value.tobytes("C"))
@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
 
 
 def outcome(make: Any) -> Any:
-    """What a call returns, or the error that it raises."""
+    """Returns the result of a call, or the error that it raises."""
     try:
         return plain(make())
     except linkspan.Error as error:
@@ -94,7 +94,7 @@ def outcome(make: Any) -> Any:
 
 
 def changed(seed: random.Random) -> Value:
-    """A value with one to three changes at random: keys that are taken away, renamed or new, values of other kinds."""
+    """Returns a value with one to three random changes: keys removed, renamed or added, values of other kinds."""
     value = copy.deepcopy(PLAIN)
     for _ in range(seed.randint(1, 3)):
         within: Any = value
@@ -127,7 +127,7 @@ def test_instances_are_made_by_the_plan_alone(grid: ModuleType, carrier: Carrier
         made = plan.decode(root, message)
         assert made is not None and type(made) is root, name
         assert plain(made) == plain(root.from_value(message.value)), name
-    # A class that has more to do when an instance is made is made by calling it.
+    # A class with its own constructor is instantiated by calling it.
     assert plan.decode(type("Other", (root,), {}), carrier.message(PLAIN)) is None
 
 
@@ -154,7 +154,7 @@ def test_changed_values_have_one_outcome_both_ways(grid: ModuleType, carrier: Ca
     assert by_plan > 0 and refused > 20, (start, by_plan, refused)
 
 
-def test_instances_are_sent_as_their_attributes_are_at_that_time(grid: ModuleType) -> None:
+def test_instances_are_sent_with_their_current_attributes(grid: ModuleType) -> None:
     root = grid.GridEverything
     for name, (sent, _) in CASES.items():
         made = root.from_value(linkspan.decode(linkspan.encode(sent)))
@@ -169,7 +169,7 @@ def test_instances_are_sent_as_their_attributes_are_at_that_time(grid: ModuleTyp
             linkspan.encode([made])
 
     class Doubled(root):  # type: ignore[misc, valid-type]
-        """Has a dict beside the slots, and an attribute that is no slot."""
+        """Has a dict beside the slots, and an attribute outside the slots."""
 
         @property
         def small(self) -> int:

@@ -1,6 +1,6 @@
 """Bad files of schemas, `tests/vectors/schema_files.json`, through each language's option `schema` and each command that reads a schema.
 
-Each is refused in the same words, within 64 MiB above what a good file takes, and without waiting.
+Each is refused with the same text, within 64 MiB above the memory of a valid file, and without waiting.
 """
 
 import json
@@ -22,9 +22,9 @@ CASES: list[dict[str, Any]] = json.loads((ROOT / "tests/vectors/schema_files.jso
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
 #: Only guards against a hang.
 SOON = 120
-#: More memory than for a good file, in KiB.
+#: More memory than for a valid file, in KiB.
 MOST = 64 << 10
-#: Runs a program and writes its largest resident set into a file: a child of the tests themselves would count what they hold.
+#: Runs a program and writes its largest resident set into a file; a child of the test process would inherit the memory of the tests.
 MEASURE = "import os, sys; p = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ); r = os.wait4(p, 0); " \
     "open(sys.argv[1], 'w').write(str(r[2].ru_maxrss)); sys.exit(os.waitstatus_to_exitcode(r[1]) % 256)"  # fmt: skip
 
@@ -75,7 +75,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def measured(command: list[str], folder: Path) -> tuple[int, str, str, int]:
-    """The exit code, what was printed on both outputs, and the largest resident set in KiB."""
+    """Returns the exit code, both outputs, and the largest resident set in KiB."""
     file = folder.parent / f"{folder.name}.memory"
     program = shutil.which(command[0])
     assert program, command
@@ -119,7 +119,7 @@ def test_schema_option_refuses_each_file_in_the_same_words(
     for case in CASES:
         code, out, err, memory = measured([*command, "a.toml"], folders[case["name"]])
         expected = f"{case.get('code', 0)} {case.get('text', '')}"
-        # Behind the text stands the offset.
+        # The offset follows the text.
         if (code, err) != (0, "") or not out.startswith(expected) or memory > least + MOST:
             wrong.append(f"{case['name']}: {code} {out} {err} {memory} KiB above {least}\nexpected: {expected}")
     assert not wrong, "\n".join(wrong)
@@ -131,7 +131,7 @@ def test_commands_refuse_each_file_in_the_same_words(folders: dict[str, Path]) -
     refused = [case for case in CASES if "kind" in case]
     doors = list(COMMANDS.items())
     for number, case in enumerate(refused):
-        # Every case is checked; every command has its cases. All of both before a release.
+        # Every case is checked, and every command has its cases; all combinations run before a release.
         chosen = doors if FULL else [doors[0], *(doors[(3 * number + k) % len(doors)] for k in range(3))]
         for name, words in chosen:
             code, out, err, memory = measured([str(PROGRAM), *words], folders[case["name"]])
@@ -153,7 +153,7 @@ def test_file_that_its_user_may_not_read_is_refused_with_the_remedy(folders: dic
     (tmp_path / "a.toml").chmod(0)
     words = [str(PROGRAM), "schema", "check", str(tmp_path / "a.toml")]
     if os.getuid() == 0:
-        # Root reads everything; without this capability it is a user like the others.
+        # Root can read everything; without this capability it is a user like the others.
         words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", *words]
     done = subprocess.run(words, capture_output=True, text=True, timeout=SOON)
     assert done.returncode != 0 and "PermissionDenied" in done.stderr, done.stderr

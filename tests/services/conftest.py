@@ -1,4 +1,4 @@
-"""A controller of its own for each test, and the services and controllers of this folder in each language."""
+"""A controller for each test, and the services and controllers of this folder in each language."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ SOON = 60
 
 @pytest.fixture(scope="session")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
-    """The command that is the service, and the one that is the controller, in each language."""
+    """The commands that start the service and the controller in each language."""
     out = tmp_path_factory.mktemp("peers")
     module = fortran_module("-std=f2018")
     compilers = {
@@ -69,7 +69,7 @@ class Bench:
 
 
     def log(self) -> str:
-        """What the controller has seen."""
+        """Returns the controller's log."""
         words = [str(PROGRAM), "service", "logs", "--lines", "60"]
         return subprocess.run(words, env=self.env, capture_output=True, text=True, timeout=SOON).stdout
 

@@ -8,7 +8,7 @@ import linkspan
 
 
 class Peer(linkspan.Service):
-    """What every service of this folder is."""
+    """The common parts of every service of this folder."""
 
     def __init__(self, gates: str) -> None:
         self.gates = Path(gates)

@@ -1,4 +1,4 @@
-"""Who reaches a controller: its user's programs by themselves, others of the machine not at all, other machines with a key."""
+"""Access to a controller: programs of its user have it, other users of the machine do not, other machines need a key."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from support.tree import PROGRAM
 
 pytestmark = several_users
 OWNER, STRANGER = 12_345, 23_456
-#: An address for documentation (RFC 5737), which no machine has but the one that is made here.
+#: An address for documentation (RFC 5737), which only the machine that is made here has.
 OUTSIDE = "192.0.2.1"
 
 
 class Net:
-    """A network of its own, so that the port is free; users with directories of theirs, and machines with keys."""
+    """A network namespace, so that the port is free; users with their own directories, and machines with keys."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="net-"))
@@ -81,7 +81,7 @@ def net() -> Iterator[Net]:
 def test_another_user_of_the_machine_is_refused(net):
     loopback = ["--controller", "tcp://127.0.0.1:17170"]
     net.start(OWNER, "controller", "--quiet")
-    # A service of its user finds the token by itself, over TCP as over the socket.
+    # A service of its user finds the token by itself, over TCP and over the socket.
     net.start(OWNER, "service", "run", "--name", "near", *loopback, "--", "sleep", "1000")
     net.until(OWNER, "near", "RUNNING")
     assert net.services(OWNER, *loopback) == {"near": "RUNNING"}
@@ -89,9 +89,9 @@ def test_another_user_of_the_machine_is_refused(net):
         said = net.run(STRANGER, "service", *words, *loopback, "--timeout", "5")
         assert said.returncode == 1 and "PermissionDenied (113)" in said.stderr, said
         assert "token" in said.stderr, said.stderr
-    # A service of the stranger's is not let in either, and goes on dialling without harm.
+    # A service of the other user is not admitted either, and keeps trying without harm.
     net.start(STRANGER, "service", "run", "--name", "stranger", *loopback, "--", "sleep", "1000")
-    # The socket is in a directory that is not the stranger's.
+    # The socket is in a directory that the other user cannot enter.
     socket = f"unix:{net.folder / str(OWNER)}/controller"
     said = net.run(STRANGER, "service", "ls", "--controller", socket, "--timeout", "5")
     assert said.returncode != 0 and "PermissionDenied" in said.stderr, said
@@ -114,7 +114,7 @@ def test_service_of_another_machine_needs_a_trusted_key(net):
     net.until(OWNER, "from/there", "RUNNING")
     done = net.run(OWNER, "service", "pause", "from/there", "--wait")
     assert done.returncode == 0, done
-    # From there the controller can be asked, too; from nowhere not.
+    # From there the controller can be queried, too; from elsewhere not.
     assert net.services(STRANGER, "--controller", outside) == {"from/there": "PAUSED"}
     said = net.run(machines["nowhere"], "service", "ls", "--controller", outside, "--timeout", "5")
     assert said.returncode == 1 and "PermissionDenied" in said.stderr, said

@@ -1,6 +1,6 @@
 """A service in each language, through every command in every state, from a controller in each language.
 
-What is expected stands in the table of docs/lifecycle.md, which a test holds to the code.
+The expected results are in the table of docs/lifecycle.md, which a test compares with the code.
 """
 
 import json
@@ -20,15 +20,15 @@ from support.waiting import next_line
 
 SERVICES = ["rust", "python", "c", "cpp", "fortran"]
 CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
-#: Hooks are called by the library: a step that fails ends the program.
+#: The library calls hooks: a step that fails ends the program.
 HOOKS = {"rust", "python", "cpp"}
 STATES = ["STARTING", "READY", "RUNNING", "PAUSING", "PAUSED", "CHECKPOINTING", "STOPPING"]
-#: In a state that lasts until a gate opens, time enough for a refusal, and not so much that an answer at the deadline takes long.
+#: In a state that a gate holds: long enough for a refusal, and short enough that an answer at the deadline does not take long.
 WITHIN = 2.5
 
 
 def table() -> dict[str, dict[str, str]]:
-    """What each state makes of each command."""
+    """The result of each command in each state."""
     text = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
     block = text.split("<!-- checked: lifecycle -->\n")[1].split("<!-- end -->")[0]
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in block.splitlines()]
@@ -42,7 +42,7 @@ REFUSED = "–"
 
 
 class Voice:
-    """A controller of this folder, or the shell, that says commands for us."""
+    """A controller of this folder, or the shell, that sends the commands."""
 
     def __init__(self, bench: Bench, language: str, command: list[str] | None) -> None:
         self.bench, self.language = bench, language
@@ -58,7 +58,7 @@ class Voice:
         self.asked = self.bench.start(ask, stderr=subprocess.PIPE)
 
     def hear(self) -> tuple[str, object]:
-        """DONE and the value, or the number of the error and its text."""
+        """Returns DONE and the value, or the number of the error and its text."""
         if self.program:
             line = next_line(self.program.stdout, f"the answer to the controller in {self.language}")
             assert line, f"the controller in {self.language} ended"
@@ -92,7 +92,7 @@ class Patient:
         self.program: subprocess.Popen[str] | None = None
 
     def begin(self, state: str = "RUNNING") -> None:
-        """A new incarnation, in STARTING, READY or RUNNING."""
+        """Starts a new incarnation, up to STARTING, READY or RUNNING."""
         for old in self.gates.iterdir():
             old.unlink()
         if state == "STARTING":
@@ -114,7 +114,7 @@ class Patient:
             time.sleep(0.005)
 
     def order(self, command: str) -> None:
-        """Begun, and not waited for."""
+        """Begins a command without waiting for it."""
         self.watch.service(self.name).command(command, wait=False)
 
     def close(self, gate: str) -> None:
@@ -127,7 +127,7 @@ class Patient:
         return self.program.wait(timeout=SOON)
 
     def in_state(self, state: str) -> None:
-        """Brings a new incarnation there; states that pass are held by a gate."""
+        """Brings a new incarnation into the state; a gate holds states that would pass."""
         match state:
             case "STARTING" | "READY" | "RUNNING":
                 self.begin(state)
@@ -152,7 +152,7 @@ GATES = {"STARTING": "START", "PAUSING": "PAUSE", "CHECKPOINTING": "CHECKPOINT"}
 
 
 def check_state(state: str, patient: Patient, voice: Voice) -> None:
-    """Every command that the state refuses and every one that it takes; SHUTDOWN at last."""
+    """Tries every command that the state refuses and every one that it accepts; SHUTDOWN at last."""
     name, row = patient.name, TABLE[state]
     held = state in GATES or state == "STOPPING"
 
@@ -173,7 +173,7 @@ def check_state(state: str, patient: Patient, voice: Voice) -> None:
         arguments = {"deep": [1, 2.5, "é"]}
         assert voice.tell(name, command, arguments=arguments) == ("DONE", arguments), (command, state)
     if takes("GET_DATA"):
-        # Where the program is at something for long, the newest known data are given before the time is over.
+        # If the program is busy for long, the newest known data are returned before the deadline.
         number, value = voice.tell(name, "GET_DATA", WITHIN if held else 20)
         assert number == "DONE" and value["language"] == patient.language and value["steps"] >= 0, (state, value)
     if takes("echo"):
@@ -193,7 +193,7 @@ def check_state(state: str, patient: Patient, voice: Voice) -> None:
         patient.open(GATES[state])
     number, value = voice.hear()
     if state == "STOPPING":
-        # The second one gives up what is under way, which is the first.
+        # The second one cancels the current work, which is the first.
         assert number in {"119", "122"} and re.search("cancelled|give up", value), (number, value)
         assert patient.ended() == 1
     else:
@@ -202,7 +202,7 @@ def check_state(state: str, patient: Patient, voice: Voice) -> None:
 
 
 def play(service: str, controller: str, peers: dict[str, dict[str, list[str]]], folder: Path) -> None:
-    """A service under a controller, through all states; what the controller saw goes with a failure."""
+    """Takes a service under a controller through all states; a failure shows the controller's log."""
     bench = Bench(folder)
     try:
         voice = Voice(bench, controller, peers["controller"].get(controller))
@@ -219,7 +219,7 @@ def play(service: str, controller: str, peers: dict[str, dict[str, list[str]]], 
 
 @pytest.fixture(scope="session")
 def played(request, peers, tmp_path_factory) -> Iterator[dict[tuple[str, str], Future]]:
-    """Every pair that was selected, at work: most of the time of each is waiting."""
+    """Runs every selected pair in parallel: each waits for most of the time."""
     chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     pairs = [(params["service"], params["controller"]) for params in chosen if "controller" in params]
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as workers:

@@ -1,6 +1,6 @@
-"""The data loggers of examples/logger: what they promise about their database, held literally, also when they are killed.
+"""The data loggers of examples/logger: their promises about the database, checked literally, also when they are killed.
 
-Another logger that does the same joins by a line in LOGGERS.
+Another logger with the same behaviour is added by a line in LOGGERS.
 """
 
 import math
@@ -25,9 +25,9 @@ from support.tree import PROGRAM, ROOT
 EXAMPLE = ROOT / "examples/logger"
 #: Only guards against a hang.
 SOON = 60
-#: Kills and commands, together, in each logger's turn; about three of ten are kills: a hundred, and a thousand in `make test-all`.
+#: Kills and commands together for each logger; about three of ten are kills: a hundred, and a thousand in `make test-all`.
 EVENTS = int(os.environ.get("LINKSPAN_LOGGER_EVENTS", "370"))
-#: Loggers at the same time, each with a database of its own.
+#: Concurrent loggers, each with a database of its own.
 LOGGERS_AT_ONCE = 4
 
 
@@ -36,7 +36,7 @@ def cpp(folder: Path) -> list[str]:
     return [str(compiled(*words, out=folder / "logger"))]
 
 
-#: The command that starts a logger, made in a folder of its own.
+#: The command that starts a logger, in a folder of its own.
 LOGGERS: dict[str, Callable[[Path], list[str]]] = {
     "python": lambda _: [sys.executable, str(EXAMPLE / "logger.py")],
     "cpp": cpp,
@@ -63,7 +63,7 @@ class Logger:
         self.process = subprocess.Popen([*self.command, *words], stdin=subprocess.DEVNULL, cwd=self.database.parent)
 
     def start(self, every: float = 0.02) -> None:
-        """A new incarnation, which has its first reading."""
+        """Starts a new incarnation, and waits for its first reading."""
         self.launch(every)
         self.until(state="RUNNING", view="CONNECTED", pid=self.process.pid)
         self.until_rows(1)
@@ -96,7 +96,7 @@ class Logger:
         return log.stat().st_size if log.exists() else 0
 
     def alone(self, copy: Path) -> int:
-        """Copies the .db file alone: it is whole. Gives its rows."""
+        """Copies only the .db file, which is consistent; returns its rows."""
         shutil.copy(self.database, copy)
         try:
             return whole(copy)
@@ -114,7 +114,7 @@ class Logger:
 
 
 def whole(database: Path) -> int:
-    """Opens a database and looks whether it is whole: gives its rows."""
+    """Opens a database and checks that it is consistent; returns its rows."""
     with closing(sqlite3.connect(database)) as db:
         assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
         assert db.execute("pragma foreign_key_check").fetchall() == []

@@ -1,4 +1,5 @@
-//! The floors of beginnings: a bare connection over a Unix socket, and a program that starts.
+//! Floors of connections and starts: a bare connection over a Unix socket, and a program that
+//! starts.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -39,7 +40,7 @@ fn connection(bytes: usize) -> Result<()> {
         let mut content = vec![0; bytes];
         loop {
             let (mut stream, _) = listener.accept()?;
-            // One that went at once is none that has to be answered.
+            // A connection that was closed at once needs no answer.
             if bytes > 0 && stream.read_exact(&mut content).is_ok() {
                 let _ = stream.write_all(&content);
             }
@@ -53,7 +54,7 @@ pub fn connect() -> Result<()> {
     connection(0)
 }
 
-/// A connection, 64 bytes there and back, the end.
+/// A connection, 64 bytes in each direction, and its end.
 pub fn first() -> Result<()> {
     connection(64)
 }
@@ -82,7 +83,7 @@ impl Work for Start {
     }
 }
 
-/// A program that starts, connects and answers 64 bytes, and is killed.
+/// A program that starts, connects, answers 64 bytes, and is killed.
 pub fn restart() -> Result<()> {
     let path = socket_path();
     let listener = UnixListener::bind(&path)?;

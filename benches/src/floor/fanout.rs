@@ -1,4 +1,4 @@
-//! The floor of fan-out: a ring in shared memory that one process writes and many readers of another follow.
+//! The floor of fan-out: a ring in shared memory that one process writes and many readers in another process follow.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use crate::worker::{Work, serve};
 
 const SLOTS: usize = BLOCK as usize;
 
-/// A message of 64 bytes behind the number that says that it is there.
+/// A message of 64 bytes after the number that shows that it is complete.
 #[repr(C, align(128))]
 struct Slot {
     number: AtomicU64,
@@ -21,14 +21,14 @@ struct Slot {
 
 #[repr(C)]
 struct Ring {
-    /// Whether a round is under way: between rounds the readers sleep.
-    playing: AtomicBool,
+    /// Whether a round is running: between rounds the readers sleep.
+    running: AtomicBool,
     /// How many messages every reader has read.
     read: AtomicU64,
     slots: [Slot; SLOTS],
 }
 
-/// Messages between two words that all have been read: fewer where each is read by many.
+/// Messages between two acknowledgements: fewer if each message has many readers.
 const MANY: u64 = 512;
 
 struct Fanout<const PER: u64> {
@@ -41,7 +41,7 @@ impl<const PER: u64> Work for Fanout<PER> {
     const PER: u64 = PER;
 
     fn begin(&mut self) -> Result<()> {
-        self.ring.playing.store(true, Ordering::Release);
+        self.ring.running.store(true, Ordering::Release);
         Ok(self.begins.write_all(&[1])?)
     }
 
@@ -61,12 +61,12 @@ impl<const PER: u64> Work for Fanout<PER> {
     }
 
     fn end(&mut self) -> Result<()> {
-        self.ring.playing.store(false, Ordering::Release);
+        self.ring.running.store(false, Ordering::Release);
         Ok(())
     }
 }
 
-/// Every reader loads every message; the answer comes once a block, as in ours.
+/// Every reader loads every message; it answers once per block, as in ours.
 fn read(ring: &Shared<Ring>, readers: usize, per: u64, mut begins: UnixStream) -> Result<()> {
     let mut number = 0;
     loop {
@@ -75,7 +75,7 @@ fn read(ring: &Shared<Ring>, readers: usize, per: u64, mut begins: UnixStream) -
             let slot = &ring.slots[number as usize % SLOTS];
             for _ in 0..readers {
                 while slot.number.load(Ordering::Acquire) <= number {
-                    if !ring.playing.load(Ordering::Relaxed) {
+                    if !ring.running.load(Ordering::Relaxed) {
                         break 'round;
                     }
                     std::hint::spin_loop();
@@ -92,7 +92,7 @@ fn read(ring: &Shared<Ring>, readers: usize, per: u64, mut begins: UnixStream) -
     }
 }
 
-/// 64 bytes to so many readers on another processor.
+/// 64 bytes to this many readers on another processor.
 pub fn stream(readers: usize) -> Result<()> {
     if readers <= 4 { start::<BLOCK>(readers) } else { start::<MANY>(readers) }
 }

@@ -9,10 +9,10 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// What becomes of a file that has been read.
+/// What happens to a file after it was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It stays, and the next is renamed over it.
+    /// It stays, and the next file is renamed over it.
     Stays,
     /// It is removed.
     Goes,
@@ -27,7 +27,7 @@ struct Files {
     content: Vec<u8>,
 }
 
-/// A file of this worker, where ours keep theirs.
+/// A file of this worker, in the directory that ours uses.
 fn path(directory: &str, name: &str) -> Result<PathBuf> {
     let directory = std::env::var_os(directory).ok_or(format!("{directory} says nothing"))?;
     Ok(PathBuf::from(directory).join(format!("floor-{}-{name}", std::process::id())))
@@ -55,7 +55,7 @@ impl Work for Files {
     }
 }
 
-/// A file there and a file back, with a byte through a pipe for the news.
+/// A file in each direction, with a byte through a pipe as the notification.
 pub fn exchange(bytes: usize, placement: Placement, after: After) -> Result<()> {
     let (near, far) = (path("LINKSPAN_DIR", "there")?, path("LINKSPAN_DIR", "back")?);
     let (far_woken, near_waker) = io::pipe()?;
@@ -90,7 +90,7 @@ impl Work for Log {
     }
 }
 
-/// So many bytes appended, and on the disk.
+/// Appends so many bytes and syncs them to the disk.
 pub fn append(bytes: usize) -> Result<()> {
     let file = OpenOptions::new().append(true).create(true).open(path("LINKSPAN_STATE_DIR", "log")?)?;
     pin(Placement::Together, End::Near)?;

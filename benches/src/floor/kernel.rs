@@ -1,4 +1,4 @@
-//! Floors in the kernel: the bare system calls of a pipe, a socket and an eventfd, blocking.
+//! Floors in the kernel: the bare blocking system calls of a pipe, a socket and an eventfd.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -86,7 +86,7 @@ pub fn datagram(bytes: usize, placement: Placement) -> Result<()> {
     serve(Datagrams { socket: ours, content: vec![0; bytes] })
 }
 
-/// `far bytes …`: what comes over the socket at this path goes back, for a near end in another language.
+/// `far bytes …`: sends back what it receives from the socket at this path, for a near end in another language.
 pub fn echo_alone(path: &str, bytes: &str, placement: &str) -> Result<()> {
     let stream = UnixStream::connect(path).map_err(|e| format!("connecting to {path}: {e}"))?;
     pin(Placement::from_name(placement)?, End::Far)?;
@@ -132,7 +132,7 @@ impl Work for Eventfds {
     }
 }
 
-/// Two eventfds, which carry nothing but the news.
+/// Two eventfds, which carry notifications and no data.
 pub fn eventfd(placement: Placement) -> Result<()> {
     let near = Eventfds { there: Eventfd::new()?, back: Eventfd::new()? };
     let far = Eventfds { there: Eventfd(near.there.0.try_clone()?), back: Eventfd(near.back.0.try_clone()?) };

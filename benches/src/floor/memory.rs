@@ -1,4 +1,4 @@
-//! Floors in memory: a word that goes to and fro between two processors, with and without a copy, spinning or asleep.
+//! Floors in memory: a word that two processors exchange, with and without a copy, spinning or asleep.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +10,7 @@ use crate::worker::{Work, serve};
 /// How an end waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// Looks and looks.
+    /// Polls in a loop.
     Spin,
     /// Sleeps in the kernel.
     Futex,
@@ -25,11 +25,11 @@ struct Line(AtomicU32);
 
 #[repr(C)]
 struct Table {
-    /// The number of the last trip that the near end began.
+    /// The number of the last round trip that the near end began.
     ping: Line,
-    /// The number of the last trip that the far end answered.
+    /// The number of the last round trip that the far end answered.
     pong: Line,
-    /// Odd while a round is under way.
+    /// Odd during a round.
     round: Line,
     there: [u8; LONGEST],
     back: [u8; LONGEST],
@@ -43,22 +43,22 @@ struct Near {
     copies: Copies,
 }
 
-/// How often content is copied on its way from one side to the other.
+/// How often content is copied in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Copies {
-    /// In by the one, out by the other.
+    /// Copied in by the writer, copied out by the reader.
     Two,
-    /// In by the one; the other looks at it where it is.
+    /// Copied in by the writer; the reader reads it in place.
     One,
 }
 
 fn futex(word: &AtomicU32, operation: i32, value: u32) {
     let timeout: *const libc::timespec = std::ptr::null();
-    // SAFETY: the word outlives the call; EAGAIN and EINTR mean that the caller looks again, as it does anyway.
+    // SAFETY: the word outlives the call; after EAGAIN and EINTR the caller checks again, as it does anyway.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };
 }
 
-/// Tells the other side.
+/// Wakes the other side.
 fn store(line: &Line, value: u32, how: How) {
     line.0.store(value, Ordering::Release);
     if how == How::Futex {
@@ -80,7 +80,7 @@ fn wait(line: &Line, value: u32, how: How) {
     }
 }
 
-/// Copies what one side has written, as a transport does that hands out memory of its own.
+/// Copies what the other side has written, as a transport does that returns memory of its own.
 fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
     // SAFETY: both are at least `LONGEST` (or the vector's length) long, never overlap, and the words keep the two
     // processes from touching the same area at once.
@@ -109,7 +109,7 @@ impl Work for Near {
     }
 
     fn end(&mut self) -> Result<()> {
-        // The far end that spins for the next trip looks at this word, too.
+        // A far end that spins for the next round trip polls this word, too.
         self.table.round.0.fetch_add(1, Ordering::Release);
         if self.how == How::Futex {
             futex(&self.table.ping.0, libc::FUTEX_WAKE, 1);
@@ -139,7 +139,7 @@ fn far(table: &Shared<Table>, how: How, copies: Copies, bytes: usize) -> Result<
                 store(&table.pong, trip, how);
                 trip = trip.wrapping_add(1);
             } else if how == How::Futex {
-                // A sleeper stays where it is between rounds: it costs nobody anything.
+                // The far end sleeps between rounds, so it uses no processor time.
                 futex(&table.ping.0, libc::FUTEX_WAIT, ping);
             } else if table.round.0.load(Ordering::Relaxed) != round {
                 break;
@@ -150,13 +150,13 @@ fn far(table: &Shared<Table>, how: How, copies: Copies, bytes: usize) -> Result<
     }
 }
 
-/// One word there and one back; with `bytes` above 8, that much content copied in and out on both sides.
+/// One word in each direction; with `bytes` above 8, that much content is copied in and out on both sides.
 pub fn ping_pong(bytes: usize, placement: Placement, how: How) -> Result<()> {
-    // Up to a word's size the word itself is the message.
+    // Up to the size of a word, the word itself is the message.
     exchange(if bytes <= 8 { 0 } else { bytes }, placement, how, Copies::Two)
 }
 
-/// The same asleep, each content copied once on its way.
+/// The same with ends that sleep, and with one copy in each direction.
 pub fn one_copy(bytes: usize, placement: Placement) -> Result<()> {
     exchange(bytes, placement, How::Futex, Copies::One)
 }

@@ -13,21 +13,21 @@ struct Stream {
     taken: Arc<AtomicU64>,
     sent: u64,
     reader: std::thread::Thread,
-    /// Whether a round is under way: between rounds the reader sleeps, so that the others have its processor.
-    playing: Arc<AtomicBool>,
+    /// Whether a round is running: between rounds the reader sleeps, so that other workers have its processor.
+    running: Arc<AtomicBool>,
 }
 
 impl Work for Stream {
     const PER: u64 = BLOCK;
 
     fn begin(&mut self) -> Result<()> {
-        self.playing.store(true, Ordering::Release);
+        self.running.store(true, Ordering::Release);
         self.reader.unpark();
         Ok(())
     }
 
     fn end(&mut self) -> Result<()> {
-        self.playing.store(false, Ordering::Release);
+        self.running.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -47,13 +47,13 @@ impl Work for Stream {
     }
 }
 
-/// Messages of 64 bytes, as many as ours holds in its ring.
+/// Messages of 64 bytes, as many as our ring holds.
 pub fn stream(placement: Placement) -> Result<()> {
     let (queue, mut from) = rtrb::RingBuffer::<[u8; 64]>::new(4096);
     let taken = Arc::new(AtomicU64::new(0));
     let count = taken.clone();
-    let playing = Arc::new(AtomicBool::new(false));
-    let read = playing.clone();
+    let running = Arc::new(AtomicBool::new(false));
+    let read = running.clone();
     let reader = std::thread::Builder::new().name("far".into()).spawn(move || {
         if pin(placement, End::Far).is_err() {
             return;
@@ -64,7 +64,7 @@ pub fn stream(placement: Placement) -> Result<()> {
                 Ok(message) => {
                     std::hint::black_box(&message);
                     number += 1;
-                    // The news goes back once a block, as in ours.
+                    // The acknowledgement is sent once per block, as in ours.
                     if number % BLOCK == 0 {
                         count.store(number, Ordering::Release);
                     }
@@ -75,5 +75,5 @@ pub fn stream(placement: Placement) -> Result<()> {
         }
     })?;
     pin(placement, End::Near)?;
-    serve(Stream { queue, taken, sent: 0, reader: reader.thread().clone(), playing })
+    serve(Stream { queue, taken, sent: 0, reader: reader.thread().clone(), running })
 }

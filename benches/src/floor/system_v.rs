@@ -5,14 +5,14 @@ use std::io::{self, Read};
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
 
-/// A message as msgrcv(2) has it, with as much content as the kernel takes by default.
+/// A message as in msgrcv(2), with as much content as the kernel allows by default.
 #[repr(C)]
 struct Message {
     kind: libc::c_long,
     content: [u8; 8192],
 }
 
-/// Answers until standard input ends, then removes the queue: nothing else does when the near end is killed.
+/// Answers until standard input ends, then removes the queue: nothing else removes it when the near end is killed.
 pub fn echo(key: &str, bytes: &str) -> Result<()> {
     let key: libc::key_t = key.parse()?;
     let bytes: usize = bytes.parse()?;
@@ -22,7 +22,7 @@ pub fn echo(key: &str, bytes: &str) -> Result<()> {
         return Err(format!("making a System V queue: {}", io::Error::last_os_error()).into());
     }
     std::thread::spawn(move || {
-        // What comes does not matter; that it ends does.
+        // The contents do not matter, only the end does.
         let _ = io::stdin().read_to_end(&mut Vec::new());
         // SAFETY: the command reads no memory.
         unsafe { libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut()) };

@@ -13,7 +13,7 @@ use crate::worker::{Work, serve};
 pub struct Ready(OwnedFd);
 
 impl Ready {
-    /// Watches all of them; each is named by its index.
+    /// Registers all of them, each under its index.
     pub fn new(sockets: &[UnixStream]) -> Result<Ready> {
         // SAFETY: no memory is involved.
         let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
@@ -33,7 +33,7 @@ impl Ready {
         Ok(Ready(epoll))
     }
 
-    /// The sockets that have something to read; it waits until there is one.
+    /// Returns the sockets that are readable; waits until there is one.
     pub fn wait(&self, into: &mut Vec<usize>) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         // SAFETY: the kernel writes at most the number of events given.
@@ -45,7 +45,7 @@ impl Ready {
 struct Requests {
     sockets: Vec<UnixStream>,
     ready: Ready,
-    /// Who is ready and was not answered yet.
+    /// Clients that are ready and not answered yet.
     waiting: Vec<usize>,
 }
 
@@ -61,7 +61,7 @@ impl Work for Requests {
     }
 }
 
-/// So many clients, which are threads of another process on another processor, and a server.
+/// A server, and so many clients, which are threads of another process on another processor.
 pub fn requests(clients: usize) -> Result<()> {
     let pairs = (0..clients).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;
     let (sockets, theirs): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();

@@ -15,7 +15,7 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// As many descriptors as this process may have.
+/// Raises the limit of descriptors to the highest that this process may have.
 pub fn raise_descriptors() -> Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one limit of our own, then reads it.
@@ -54,7 +54,7 @@ pub fn open(transport: &str, count: usize) -> Result<()> {
         let start = Instant::now();
         let channels = connected(&endpoint, count)?;
         let took = start.elapsed().as_nanos() as f64;
-        // A server lets go of closed ones before the next are opened.
+        // The server closes its ends before the next connections are opened.
         channels.iter().try_for_each(|channel| channel.close(START))?;
         Ok(took)
     })
@@ -82,7 +82,7 @@ pub fn open_floor(count: usize) -> Result<()> {
         let mut held = Vec::new();
         loop {
             held.push(listener.accept()?);
-            // Those of the measurement before are closed by now.
+            // Those of the previous measurement are closed by now.
             if held.len() > 2 * count {
                 held.drain(..count);
             }

@@ -1,4 +1,4 @@
-//! A journal as it grows: published, read again from its first message, asked for its newest.
+//! A growing journal: published to, read from its first message, asked for its newest.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ fn folder() -> PathBuf {
     std::env::var_os("LINKSPAN_STATE_DIR").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
-/// Whether so many bytes fit on the disk with as many to spare; where not, it is said in place of a measurement.
+/// Whether the disk has room for twice so many bytes; if not, the worker reports that in place of a measurement.
 fn fits(bytes: u64) -> Result<bool> {
     let path = std::ffi::CString::new(folder().as_os_str().as_bytes())?;
     // SAFETY: an all-zero statvfs is a valid one; the kernel writes one of our own for a path that ends with zero.
@@ -39,7 +39,7 @@ fn fits(bytes: u64) -> Result<bool> {
     Ok(free >= 2 * bytes)
 }
 
-/// Publishes so many bytes into a new journal, and gives the time.
+/// Publishes so many bytes to a new journal, and returns the time.
 fn filled(endpoint: &str, bytes: u64) -> Result<f64> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
     let payload = content(MESSAGE);
@@ -62,7 +62,7 @@ fn remove(endpoint: &str) -> Result<()> {
     Ok(())
 }
 
-/// The time in which so many bytes are published, each message acknowledged once it is on the disk.
+/// The time to publish so many bytes, each message acknowledged once it is on the disk.
 pub fn published(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -78,7 +78,7 @@ pub fn published(bytes: u64) -> Result<()> {
     })
 }
 
-/// The time in which a new subscriber reads all of it.
+/// The time in which a new subscriber reads the whole journal.
 pub fn read(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -99,7 +99,7 @@ pub fn read(bytes: u64) -> Result<()> {
     outcome
 }
 
-/// The time in which its newest message is read.
+/// The time to read its newest message.
 pub fn newest(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());

@@ -11,7 +11,7 @@ mod subscribers;
 
 pub use plot::{amount, draw};
 pub use plots::all;
-pub use run::{Curve, Measured, conduct};
+pub use run::{Curve, Measured, measure_curves};
 
 use crate::Result;
 

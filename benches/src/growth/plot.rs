@@ -9,7 +9,7 @@ use super::run::Measured;
 use crate::Result;
 use crate::report::time;
 
-/// As the legend and the axes write a point.
+/// Formats a point for the legend and the axes.
 pub fn amount(axis: Axis, x: f64) -> String {
     let units: &[(f64, &str)] = match axis {
         Axis::Bytes => &[(1073741824.0, " GB"), (1048576.0, " MB"), (1024.0, " kB"), (1.0, " B")],
@@ -19,7 +19,7 @@ pub fn amount(axis: Axis, x: f64) -> String {
     format!("{}{name}", (x / unit * 10.0).round() / 10.0)
 }
 
-/// Writes a picture for each into the folder.
+/// Writes one picture for each into the folder.
 pub fn draw(plots: &[Measured], folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| format!("making {}: {e}", folder.display()))?;
     for plot in plots {
@@ -29,7 +29,7 @@ pub fn draw(plots: &[Measured], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The range of one coordinate, with room around it.
+/// The range of one coordinate, with a margin.
 fn range(plot: &Measured, coordinate: impl Fn(&(f64, f64)) -> f64) -> std::ops::Range<f64> {
     let all = plot.curves.iter().flat_map(|curve| curve.points.iter().map(&coordinate));
     let (least, most) = all.fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
@@ -55,7 +55,7 @@ fn picture(plot: &Measured) -> Result<String> {
             .y_label_formatter(&|y| time(*y))
             .draw()?;
         for (index, curve) in plot.curves.iter().enumerate() {
-            // Floors are grey: what is judged stands out.
+            // Floors are grey, so that our curves stand out.
             let color =
                 if curve.ours { Palette99::pick(index).to_rgba() } else { RGBColor(120, 120, 120).to_rgba() };
             let slope = curve.slope().map_or_else(String::new, |slope| format!(", slope {slope:.2}"));

@@ -1,22 +1,22 @@
-//! What is measured: each plot with its axis, its points and its curves.
+//! The plots: each has an axis, its points and its curves.
 
-/// What a number on the horizontal axis is.
+/// The meaning of a number on the horizontal axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
-    /// So many things.
+    /// A count of things.
     Number,
-    /// So many bytes.
+    /// A count of bytes.
     Bytes,
 }
 
-/// One curve: what the worker does, with the point of the horizontal axis as its last word.
+/// One curve: the worker's arguments, to which the point of the horizontal axis is appended.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// How the legend calls it.
+    /// Its name in the legend.
     pub label: &'static str,
-    /// The worker's words.
+    /// The worker's arguments.
     pub words: &'static str,
-    /// Whether it is ours, whose slope is judged; otherwise it is a floor.
+    /// Whether it is ours and its slope is judged; otherwise it is a floor.
     pub ours: bool,
 }
 
@@ -45,7 +45,7 @@ const fn floor(label: &'static str, words: &'static str) -> Line {
     Line { label, words, ours: false }
 }
 
-/// Points from the first on, each so many times the one before, and the last.
+/// Points from the first one on, each a multiple of the previous one, and the last.
 fn points(first: u64, factor: u64, last: u64) -> Vec<u64> {
     let growing = std::iter::successors(Some(first), |x| x.checked_mul(factor)).take_while(|x| *x < last);
     growing.chain([last]).collect()

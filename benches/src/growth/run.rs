@@ -3,27 +3,28 @@
 use std::time::{Duration, Instant};
 
 use super::plots::Plot;
-use crate::conductor::Plan;
-use crate::player::{Patience, Player};
 use crate::rows::own;
+use crate::schedule::Plan;
 use crate::statistics::{quantile, slope};
+use crate::worker_process::{Patience, WorkerProcess};
 
-/// A slope above this is worse than linear: the rest is what a fit over a few points may be off.
+/// A slope above this is worse than linear; the margin allows for the error of a fit over a few
+/// points.
 const LINEAR: f64 = 1.15;
 
-/// How a worker says that the machine is too small for a point.
+/// The prefix by which a worker reports that the machine is too small for a point.
 pub const TOO_LARGE: &str = "does not fit";
 
 /// One curve as measured.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// How the legend calls it.
+    /// Its name in the legend.
     pub label: String,
     /// Whether its slope is judged.
     pub ours: bool,
-    /// The points: how much, and nanoseconds.
+    /// The points: the amount, and nanoseconds.
     pub points: Vec<(f64, f64)>,
-    /// The points that are missing, and why.
+    /// The points that are missing, and the reasons.
     pub missing: Vec<(u64, String)>,
 }
 
@@ -33,7 +34,7 @@ impl Curve {
         slope(&self.points)
     }
 
-    /// What the slope says.
+    /// The verdict on the slope.
     pub fn verdict(&self) -> &'static str {
         match self.slope() {
             None => "too few points",
@@ -43,7 +44,7 @@ impl Curve {
         }
     }
 
-    /// Whether nothing failed: what does not fit into the machine, or into the time, did not fail.
+    /// Whether nothing failed: a point that does not fit the machine, or the time, has not failed.
     fn is_whole(&self) -> bool {
         let excused = |why: &String| why.starts_with(TOO_LARGE) || why.starts_with("the time was over");
         !self.ours || self.missing.iter().all(|(_, why)| excused(why))
@@ -72,8 +73,8 @@ const TURN: Duration = Duration::from_secs(60);
 /// Repetitions of a point, at most.
 const MOST: usize = 5;
 
-/// Measures every picture that is wanted.
-pub fn conduct(plots: &[Plot], plan: &Plan) -> Vec<Measured> {
+/// Measures every picture of the plan.
+pub fn measure_curves(plots: &[Plot], plan: &Plan) -> Vec<Measured> {
     plots.iter().filter(|plot| plan.wants(plot.what)).map(|plot| measure(plot, plan)).collect()
 }
 
@@ -84,7 +85,7 @@ fn measure(plot: &Plot, plan: &Plan) -> Measured {
     for &x in plot.points.iter().take(count) {
         eprintln!("{}: {x} …", plot.what);
         for (line, curve) in plot.lines.iter().zip(&mut curves) {
-            // Where it hung once, the larger ones would hang as well.
+            // If it hung once, larger points would hang as well.
             if curve.missing.iter().any(|(_, why)| why.starts_with("no answer")) {
                 curve.missing.push((x, "a smaller one gave no answer".into()));
                 continue;
@@ -100,23 +101,23 @@ fn measure(plot: &Plot, plan: &Plan) -> Measured {
 
 /// The median of some repetitions, each of as many operations as fill a moment.
 fn point(words: &str, plan: &Plan) -> Result<f64, String> {
-    let mut player = Player::start(&own("growth", words), Patience { turn: TURN, until: plan.until })?;
+    let mut worker = WorkerProcess::start(&own("growth", words), Patience { turn: TURN, until: plan.until })?;
     let started = Instant::now();
-    player.play()?;
-    let first = player.taken.rounds.first().copied().unwrap_or(f64::NAN);
+    worker.take_turn()?;
+    let first = worker.taken.rounds.first().copied().unwrap_or(f64::NAN);
     let moment = plan.round.as_nanos() as f64 * 2.0;
-    player.count = (moment / first.max(1.0)).clamp(1.0, 1000.0) as u64;
-    // What took a moment is there to warm up; what took long is taken as it is.
+    worker.count = (moment / first.max(1.0)).clamp(1.0, 1000.0) as u64;
+    // The first repetition of a fast point only warms up; that of a slow one counts.
     let keep_first = started.elapsed() > Duration::from_millis(200);
     let more = if plan.quick { 1 } else { MOST };
     let enough = Duration::from_millis(if plan.quick { 100 } else { 1000 });
     for _ in 0..more {
-        if started.elapsed() > enough && (keep_first || player.taken.rounds.len() > 1) {
+        if started.elapsed() > enough && (keep_first || worker.taken.rounds.len() > 1) {
             break;
         }
-        player.play()?;
+        worker.take_turn()?;
     }
-    let rounds = &player.taken.rounds;
+    let rounds = &worker.taken.rounds;
     Ok(quantile(if keep_first { rounds } else { &rounds[1..] }, 0.5))
 }
 

@@ -1,4 +1,4 @@
-//! Messages from a few bytes to a gigabyte, there and back.
+//! Messages from a few bytes to a gigabyte, in both directions.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,17 +15,17 @@ use crate::worker::{Work, serve_measured};
 
 const START: Duration = Duration::from_secs(20);
 
-/// Copies of a message that lie in memory at the same time, at most: what both ends hold and what is on its way.
+/// The most copies of a message in memory at the same time: both ends hold some, and some are in transit.
 const COPIES: u64 = 6;
 
-/// The bytes of memory that are there for this process.
+/// The bytes of memory that are available to this process.
 fn available() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).ok_or("no MemAvailable")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
 }
 
-/// Whether so many bytes fit; where not, it is said in place of a measurement.
+/// Whether so many bytes fit; if not, the worker reports that in place of a measurement.
 fn fits(bytes: usize) -> Result<bool> {
     let (needed, there) = (bytes as u64 * COPIES, available()?);
     if needed > there {
@@ -34,7 +34,7 @@ fn fits(bytes: usize) -> Result<bool> {
     Ok(needed <= there)
 }
 
-/// A message of so many bytes there and back.
+/// A message of so many bytes in each direction.
 pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -53,8 +53,8 @@ pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
     })
 }
 
-/// The same bytes written to a socket and read back: into the same memory each time, or into new memory, as by a program that
-/// gets a message of its own. The kernel clears each page of new memory.
+/// The same bytes written to a socket and read back: into the same memory each time, or into new memory, as in a program that receives a message of
+/// its own. The kernel clears each page of new memory.
 pub fn floor(bytes: usize, into_new: bool) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());

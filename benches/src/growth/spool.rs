@@ -1,4 +1,4 @@
-//! A spool whose reader was away: so many files wait for it.
+//! A spool whose reader was absent: so many files wait for it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,12 +13,13 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// The room for the files of the longest backlog: a spool takes one for each 4 KiB of its `buffer`.
+/// Room for the files of the longest backlog: a spool allows one file for each 4 KiB of its
+/// `buffer`.
 const BUFFER: usize = 1 << 30;
 
-/// Sends so many messages to a spool that nobody reads, and gives the time and the sender.
+/// Sends so many messages to a spool without a reader, and returns the time and the sender.
 fn filled(endpoint: &str, count: usize) -> Result<(f64, Channel)> {
-    // Who receives makes the spool; then it goes away.
+    // The receiver makes the spool; then it closes.
     Channel::open(endpoint, &options(0)?, START)?.close(START)?;
     let sender = Channel::connect(endpoint, &options(0)?.with_buffer(BUFFER), START)?;
     let payload = content(64);
@@ -29,7 +30,7 @@ fn filled(endpoint: &str, count: usize) -> Result<(f64, Channel)> {
     Ok((start.elapsed().as_nanos() as f64, sender))
 }
 
-/// Receives so many, and gives the time from the opening on.
+/// Receives so many messages, and returns the time from the opening on.
 fn drained(endpoint: &str, count: usize) -> Result<f64> {
     let start = Instant::now();
     let reader = Channel::open(endpoint, &options(0)?, START)?;
@@ -50,7 +51,7 @@ fn each(mut measure: impl FnMut(&str) -> Result<f64>) -> Result<()> {
     })
 }
 
-/// The time in which so many messages are sent to a spool; they are received before the next time.
+/// The time to send so many messages to a spool; they are received before the next measurement.
 pub fn sent(count: usize) -> Result<()> {
     each(|endpoint| {
         let (took, sender) = filled(endpoint, count)?;

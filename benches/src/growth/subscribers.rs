@@ -1,4 +1,4 @@
-//! One message to many subscribers that sleep: until the last of them has it.
+//! One message to many sleeping subscribers: the time until the last of them has it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -16,7 +16,7 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// Runs one thread for each reader; whoever is the last to have a message says so.
+/// Runs one thread for each reader; the last one to have a message acknowledges it.
 fn read_all<R: Send>(
     readers: Vec<R>,
     done: &UnixStream,
@@ -29,7 +29,7 @@ fn read_all<R: Send>(
             scope.spawn(move || {
                 while next(&mut reader).is_ok() {
                     if (read.fetch_add(1, Ordering::AcqRel) + 1).is_multiple_of(count) {
-                        // The near end has gone where this fails, and this process with it.
+                        // This fails if the near end has ended, and this process ends with it.
                         let _ = (&mut &*done).write_all(&[1]);
                     }
                 }

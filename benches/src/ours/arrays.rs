@@ -1,4 +1,4 @@
-//! Long arrays over shared memory: loaned and viewed, or copied once into a slot; on a channel and published.
+//! Long arrays over shared memory: lent and viewed, or copied once into a slot; on a channel and published.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,20 +14,20 @@ use crate::worker::{Work, serve};
 /// Long enough for the far end to start.
 const START: Duration = Duration::from_secs(20);
 
-/// The key of the array: the C interface sends maps alone.
+/// The key of the array: the C interface sends only maps.
 const WAVE: &str = "wave";
 
-/// Where the elements of a message come from.
+/// The memory of a message's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
     /// Lent by the connection for each message; eight bytes of it are written.
     Loaned,
-    /// The program's own, the same for each message.
+    /// Owned by the program, the same for each message.
     Own,
 }
 
 impl Memory {
-    /// The memory of this name.
+    /// Parses the name of a kind of memory.
     pub fn from_name(name: &str) -> Result<Memory> {
         match name {
             "loaned" => Ok(Memory::Loaned),
@@ -41,12 +41,12 @@ fn message(array: Value) -> Value {
     Value::map([(WAVE, array)])
 }
 
-/// An array of the program's own.
+/// An array owned by the program.
 fn own(bytes: usize) -> Value {
     message(Value::NdArray(NdArray::vector(&vec![7u64; bytes / 8])))
 }
 
-/// The first element of the array of a message, which is viewed where it lies.
+/// The first element of a message's array, which is read in place.
 fn touch(got: &Message) -> Result<u64> {
     let Value::NdArray(array) = got.get(WAVE)? else { return Err("no array came".into()) };
     let (first, _) = array.data.split_first_chunk::<8>().ok_or("an empty array came")?;
@@ -93,7 +93,7 @@ impl Work for Sender {
     }
 }
 
-/// Answers every array with one of its own, until the other side has gone.
+/// Answers every array with one of its own, until the other side has closed.
 fn answer(
     endpoint: &str,
     bytes: usize,
@@ -112,13 +112,13 @@ fn answer(
     }
 }
 
-/// `far arrays …`: the same for a near end in another language, with loans.
+/// `far arrays …`: the same for a near end in another language, with lent arrays.
 pub fn answer_alone(endpoint: &str, bytes: &str, placement: &str, spin: &str) -> Result<()> {
     let placement = Placement::from_name(placement)?;
     answer(endpoint, bytes.parse()?, Memory::Loaned, placement, &options(spin.parse()?)?)
 }
 
-/// An array there and one back; of each, eight bytes are read.
+/// An array in each direction; of each, eight bytes are read.
 pub fn round_trip(memory: Memory, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint("shm");
     let options = options(spin)?;
@@ -129,12 +129,12 @@ pub fn round_trip(memory: Memory, bytes: usize, placement: Placement, spin: u64)
     serve(work)
 }
 
-/// What both processes of a publisher's case write: each its own word.
+/// The words that the two processes of a publisher's case write, one each.
 #[repr(C)]
 struct Words {
     /// All subscribers are connected.
     begun: AtomicU64,
-    /// How many messages all subscribers have read.
+    /// The number of messages that all subscribers have read.
     read: AtomicU64,
 }
 
@@ -164,7 +164,7 @@ impl Work for Publishing {
             Published::Own(value) => self.publisher.send(value)?,
             Published::Short(payload) => self.publisher.send_payload(payload)?,
         };
-        // Each message is read before the next: a publisher waits for no subscriber.
+        // Each message is read before the next one, because a publisher does not wait for subscribers.
         while self.words.read.load(Ordering::Acquire) < self.sent {
             std::hint::spin_loop();
         }
@@ -177,7 +177,7 @@ fn read(endpoint: &str, readers: usize, short: bool, words: &Words) -> Result<()
     let options = options(1000)?;
     let readers =
         (0..readers).map(|_| Ok(Subscriber::new(endpoint, &options)?)).collect::<Result<Vec<_>>>()?;
-    // A subscriber connects while it is asked for messages.
+    // A subscriber connects when it receives for the first time.
     while words.begun.load(Ordering::Acquire) == 0 {
         for reader in &readers {
             reader.poll()?;

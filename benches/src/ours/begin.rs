@@ -1,4 +1,5 @@
-//! Beginnings: a connection, the first message, the newest value without a subscription, a server that starts again.
+//! Connections and starts: a bare connection, the first message, the newest value without a subscription, a server that
+//! restarts.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,7 +17,7 @@ const START: Duration = Duration::from_secs(20);
 struct Beginning {
     endpoint: String,
     options: Options,
-    /// What is asked once the connection is there.
+    /// What the client does once it is connected.
     request: Option<Payload>,
 }
 
@@ -74,7 +75,7 @@ pub fn latest(transport: &str) -> Result<()> {
     })?;
     let mut work = Newest { endpoint, options: options(0)? };
     let deadline = std::time::Instant::now() + START;
-    // Nobody may publish yet, or nothing may be published yet.
+    // There may be no publisher yet, or nothing may be published yet.
     while let Err(error) = work.once() {
         if std::time::Instant::now() > deadline {
             return Err(error);
@@ -112,17 +113,17 @@ impl Work for Restart {
 
 impl Drop for Restart {
     fn drop(&mut self) {
-        // It has ended where this fails.
+        // This fails if it has ended already.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
 }
 
-/// A server that is killed and started again, until it answers the channel that stayed.
+/// A server that is killed and restarted, until it answers the channel that stayed open.
 pub fn restart(transport: &str) -> Result<()> {
     let endpoint = endpoint(transport);
     let server = Restart::server(&endpoint)?;
-    // A call that was under way when the server died is sent to the next one.
+    // A call that was in progress when the server died is sent to the next one.
     let channel = Channel::connect(&endpoint, &options(0)?.with_idempotent(true), START)?;
     channel.call_payload(&content(64), START)?;
     pin(Placement::Together, End::Near)?;

@@ -20,22 +20,22 @@ pub fn options(spin: u64) -> Result<Options> {
     Ok(options)
 }
 
-/// A name that no other worker has.
+/// A name that no other worker uses.
 pub fn endpoint(transport: &str) -> String {
     let number = std::process::id();
     if transport == "tcp" {
-        // All of 127.0.0.0/8 is this machine: an address that no other worker has.
+        // All of 127.0.0.0/8 is this machine, so this is an address that no other worker uses.
         return format!("tcp://127.{}.{}.{}:20777", 64 + (number >> 16), number >> 8 & 255, number & 255);
     }
     format!("{transport}:bench-{number}")
 }
 
-/// Content of so many bytes that is encoded already: the codecs have rows of their own.
+/// Content of so many bytes, encoded in advance: the codecs have rows of their own.
 pub fn content(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
 }
 
-/// A message that is sent, and the same that comes back.
+/// A message that is sent, and the same message sent back.
 pub struct RoundTrip {
     /// To the far end.
     pub channel: Channel,
@@ -54,10 +54,10 @@ impl Work for RoundTrip {
     }
 }
 
-/// Answers every message with its own content, until the other side has gone for good.
+/// Answers every message with its own content, until the other side has closed for good.
 pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<()> {
     let channel = Channel::open(endpoint, options, START)?;
-    // Linked before it is pinned: ends that have one processor together do not spin at all.
+    // It connects before it is pinned: ends that share one processor would not spin at all.
     let mut pinned = false;
     let mut answer: Option<Payload> = None;
     loop {
@@ -65,7 +65,7 @@ pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<(
         if !std::mem::replace(&mut pinned, true) {
             pin(placement, End::Far)?;
         }
-        // The answer lies ready, as it does at the near end: what a program does with the content is its own affair.
+        // The answer is encoded in advance, as at the near end, so that only the channel is measured.
         let same = answer.as_ref().filter(|payload| payload.body().len() == message.body().len());
         match same {
             Some(payload) => channel.send_payload(payload, None)?,
@@ -77,7 +77,7 @@ pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<(
     }
 }
 
-/// A message there and the same back.
+/// A message and its answer with the same content.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;
@@ -106,7 +106,7 @@ impl Work for Reading {
         self.channel.send(&reading, linkspan::Timeout::Default)?;
         let back = self.channel.recv(linkspan::Timeout::Default)?;
         std::hint::black_box(back.get("celsius")?.as_f64()?);
-        // The far end keeps an answer of each length ready.
+        // The far end encodes an answer of each length in advance.
         if !(1..=self.count).contains(&back.get("count")?.as_i64()?) {
             return Err("something else came back".into());
         }
@@ -114,7 +114,7 @@ impl Work for Reading {
     }
 }
 
-/// A map of two fields there and back, built and read on each trip, as the other languages do it.
+/// A map of two fields in each direction, built and read each time, as in the other languages.
 pub fn map(transport: &str, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;
@@ -139,7 +139,7 @@ impl Work for Itself {
     }
 }
 
-/// A message from one thread to itself: what is left of a message when nothing has to come from another processor.
+/// A message from a thread to itself: the cost without another processor.
 pub fn to_itself(transport: &str, bytes: usize) -> Result<()> {
     let endpoint = endpoint(transport);
     let there = Channel::open(&endpoint, &options(0)?, START)?;

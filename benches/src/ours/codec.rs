@@ -1,4 +1,4 @@
-//! The codecs by themselves, beside the ones that Rust programs use most.
+//! The codecs alone, beside those that Rust programs use most.
 
 use linkspan::schema::{Schema, Side};
 use linkspan::value::ValueBuilder;
@@ -17,7 +17,7 @@ const READING: &str = r#"{"id":123456,"name":"boiler-7","temperature":71.25,"pre
 struct Closure<F>(F);
 
 impl<F: FnMut() -> Result<()>> Work for Closure<F> {
-    // One goes by faster than the clock can be read.
+    // One operation is shorter than the clock can measure.
     const PER: u64 = 16;
     fn once(&mut self) -> Result<()> {
         for _ in 0..Self::PER {
@@ -27,7 +27,7 @@ impl<F: FnMut() -> Result<()>> Work for Closure<F> {
     }
 }
 
-/// Serves this work, once for each operation that is asked for.
+/// Runs this work, once for each requested operation.
 pub(super) fn alone<F: FnMut() -> Result<()>>(work: F) -> Result<()> {
     pin(Placement::Apart, End::Near)?;
     serve(Closure(work))
@@ -102,7 +102,7 @@ pub fn tree_encode() -> Result<()> {
     let record = record()?;
     alone(|| {
         let from = std::hint::black_box(&record);
-        // As many entries as the record has fields that are there.
+        // As many entries as the record has fields that are present.
         let mut value = Map::with_capacity(10);
         value.insert("id".to_owned(), from.id.into());
         value.insert("name".to_owned(), from.name.as_str().into());
@@ -122,7 +122,7 @@ pub fn tree_encode() -> Result<()> {
     })
 }
 
-/// CBOR to the same record through a tree, whose fields are taken by their names.
+/// CBOR to the same record through a tree whose fields are looked up by name.
 pub fn tree_decode() -> Result<()> {
     let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
     alone(|| {
@@ -156,7 +156,7 @@ pub fn record_copy() -> Result<()> {
     })
 }
 
-/// The same by `serde_json`, `ciborium` and `bson`.
+/// The same with `serde_json`, `ciborium` and `bson`.
 pub fn peer_encode(encoding: &str) -> Result<()> {
     if encoding == "bson" {
         let value: bson::Document = serde_json::from_str(READING)?;
@@ -181,7 +181,7 @@ pub fn peer_encode(encoding: &str) -> Result<()> {
     })
 }
 
-/// The same by `serde_json`, `ciborium` and `bson`.
+/// The same with `serde_json`, `ciborium` and `bson`.
 pub fn peer_decode(encoding: &str) -> Result<()> {
     if encoding == "bson" {
         let bytes = codec::encode(&reading()?, Encoding::Bson)?;

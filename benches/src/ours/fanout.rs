@@ -1,4 +1,4 @@
-//! A publisher and many subscribers: what a message costs when all of them read it.
+//! A publisher and many subscribers: the cost of a message that all of them read.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,13 +15,13 @@ use crate::worker::{Work, serve};
 
 const START: Duration = Duration::from_secs(20);
 
-/// Messages between two words that all have come, where a socket's buffer is all the room there is.
+/// Messages between two acknowledgements, if a socket's buffer is all the room there is.
 const FEW: u64 = 64;
 
-/// The same where each message is read by many.
+/// The same if each message has many readers.
 const MANY: u64 = 512;
 
-/// A ring that holds a block: a publisher waits for nobody.
+/// A ring that holds a block: a publisher does not wait for subscribers.
 const RING: usize = 4 << 20;
 
 struct Fanout<const PER: u64> {
@@ -41,11 +41,11 @@ impl<const PER: u64> Work for Fanout<PER> {
     }
 }
 
-/// Reads every message with every subscriber, and says when a block is through.
+/// Reads every message with every subscriber, and acknowledges each block.
 fn read(endpoint: &str, readers: usize, options: &Options, per: u64, mut near: UnixStream) -> Result<()> {
     let readers =
         (0..readers).map(|_| Ok(Subscriber::new(endpoint, options)?)).collect::<Result<Vec<_>>>()?;
-    // A subscriber connects while it is asked for messages; the near end says when all of them have.
+    // A subscriber connects when it receives for the first time; the near end knows when all of them have.
     near.set_nonblocking(true)?;
     while near.read(&mut [0]).is_err() {
         for reader in &readers {
@@ -86,7 +86,7 @@ pub fn published(transport: &str, readers: usize) -> Result<()> {
     let options = options(20)?;
     match transport {
         "shm" if readers <= 4 => start::<BLOCK>(transport, readers, &options.with_buffer(RING)),
-        // Many readers take so long for a block that the word at its end no longer counts.
+        // Many readers take so long for a block that its acknowledgement hardly costs anything.
         "shm" => start::<MANY>(transport, readers, &options.with_buffer(RING)),
         _ => start::<FEW>(transport, readers, &options),
     }

@@ -77,7 +77,7 @@ fn truth(bytes: &[u8], path: &str) -> linkspan::Result<()> {
     bytes.iter().find(|byte| **byte > 1).map_or(Ok(()), |byte| Err(refused(path, "bool", format_args!("byte {byte}"))))
 }
 
-/// Checks the number of an enum's value.
+/// Checks the number of an enum value.
 #[inline]
 fn number<E: typed::Enumeration>(number: u32, path: &str) -> linkspan::Result<()> {
     if (number as usize) < E::NAMES.len() {
@@ -92,7 +92,7 @@ fn refused(path: &str, expected: &str, found: std::fmt::Arguments<'_>) -> linksp
     linkspan::Error::new(linkspan::ErrorKind::OutOfRange, text).with_path(path)
 }
 
-/// So many bytes are no message.
+/// The error for a wrong number of bytes.
 #[cold]
 fn other_size(found: usize) -> linkspan::Error {
     let text = format!("{SIZE} packed bytes are expected, {found} were found");
@@ -130,13 +130,13 @@ impl ImuSample {
     ///
     /// # Errors
     ///
-    /// `Missing`, `WrongType` or `OutOfRange`, with the path in the message, where it holds no such value.
+    /// `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.typed()
     }
 }
 
-// In memory a record lies as in a message, so that it is moved by copies.
+// A record has the same layout in memory as in a message, so it is copied as a whole.
 #[cfg(all(target_endian = "little", target_pointer_width = "64"))]
 const _: () = {
     assert!(size_of::<ImuSample>() == SIZE);
@@ -153,7 +153,7 @@ const _: () = {
 };
 
 impl ImuSample {
-    /// The bytes of a message. What lies between the fields is zero.
+    /// The bytes of a message. Bytes between the fields are zero.
     #[inline]
     #[must_use]
     pub fn pack(&self) -> [u8; SIZE] {
@@ -175,8 +175,8 @@ impl ImuSample {
     ///
     /// # Errors
     ///
-    /// `WrongType` where there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for a truth value or an
-    /// enum's number that there is not.
+    /// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value
+    /// or enum number.
     #[inline]
     pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {
         let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {
@@ -203,7 +203,7 @@ impl Source for ImuSample {
     }
 }
 
-/// Builds a [`ImuSample`] out of the bytes of a message.
+/// Builds a [`ImuSample`] from the bytes of a message.
 #[derive(Debug, Default)]
 pub struct ImuSampleBuilder(Option<ImuSample>);
 

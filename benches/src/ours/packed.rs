@@ -1,4 +1,4 @@
-//! Packed records by generated code, beside a copy of the struct: the records that the rows of the other languages move.
+//! Packed records by generated code, beside a copy of the struct: the records of the rows in the other languages.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ use super::imu_sample::ImuSample;
 use super::motor_state::{MotorState, MotorStateMode};
 use crate::Result;
 
-/// Ten fields, of which a truth value and an enum are looked at.
+/// Ten fields, of which a truth value and an enum are checked.
 fn state() -> MotorState {
     MotorState {
         on: true,
@@ -41,7 +41,7 @@ fn sample() -> ImuSample {
     }
 }
 
-/// The bytes at a place that the compiler does not know. As the floor's, it is one address, without a length that would be looked at.
+/// Bytes at an address that the compiler does not know. Like the floor's, it has no length to check.
 fn block<const N: usize>(bytes: &[u8; N]) -> &[u8; N] {
     black_box(bytes)
 }
@@ -64,7 +64,7 @@ pub fn unpack() -> Result<()> {
     })
 }
 
-/// The least that both could take.
+/// The floor of both.
 pub fn copy() -> Result<()> {
     let state = state();
     alone(|| {
@@ -82,7 +82,7 @@ pub fn unpack_numbers() -> Result<()> {
     })
 }
 
-/// The least that it could take.
+/// The floor of this.
 pub fn copy_numbers() -> Result<()> {
     let sample = sample();
     alone(|| {

@@ -97,7 +97,7 @@ impl Source for BoilerReading {
     }
 }
 
-/// Builds a [`BoilerReading`] out of the events of a decoder.
+/// Builds a [`BoilerReading`] from the events of a decoder.
 #[derive(Debug, Default)]
 pub struct BoilerReadingBuilder {
     fields: typed::Fields,
@@ -170,7 +170,7 @@ impl BoilerReading {
     ///
     /// # Errors
     ///
-    /// `Missing`, `WrongType` or `OutOfRange`, with the path in the message, where it holds no such value.
+    /// `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.typed()
     }

@@ -1,4 +1,4 @@
-//! What is taken besides time: memory, wake-ups while nothing happens, the sizes of binaries.
+//! Resources besides time: memory, wake-ups of idle programs, the sizes of binaries.
 
 use std::fs;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// How many of a thing are made to measure one.
+/// How many connections are made to measure one.
 const MANY: usize = 32;
 
-/// The proportional set size of a process in bytes: memory that n processes share counts a part of n for each.
+/// The proportional set size of a process in bytes: shared memory is divided by the number of processes that share it.
 fn memory_of(process: i32) -> Result<f64> {
     let path = format!("/proc/{process}/smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|e| format!("reading {path}: {e}"))?;
@@ -72,7 +72,7 @@ pub fn memory(what: &str, transport: &str) -> Result<()> {
     })
 }
 
-/// How often the threads of a process were switched away from, but for the thread that asks.
+/// How often the threads of a process were switched away from, except for the calling thread.
 fn switches(process: i32) -> Result<u64> {
     // SAFETY: asks for a number; no memory is involved.
     let own = unsafe { libc::gettid() }.to_string();
@@ -93,7 +93,7 @@ fn switches(process: i32) -> Result<u64> {
     Ok(sum)
 }
 
-/// Switches in a second of two processes that hold a channel, a server, a publisher and a subscriber, and do nothing.
+/// Context switches in a second of two idle processes that hold a channel, a server, a publisher and a subscriber.
 pub fn idle() -> Result<()> {
     let (calls, values) = (format!("{}-calls", endpoint("shm")), format!("{}-values", endpoint("shm")));
     fork_far(|| {
@@ -110,7 +110,7 @@ pub fn idle() -> Result<()> {
     publisher.send_payload(&content(64))?;
     let far = *far_ends().first().ok_or("no far end")?;
     let own = i32::try_from(std::process::id())?;
-    // What was just used goes to sleep first.
+    // Wait until the connections that were just used sleep.
     std::thread::sleep(Duration::from_millis(300));
     serve_measured(|| {
         let before = switches(own)? + switches(far)?;
@@ -119,7 +119,7 @@ pub fn idle() -> Result<()> {
     })
 }
 
-/// The bytes of a binary that are loaded: of its segments, without symbols and lines for debuggers.
+/// The bytes of a binary that are loaded: its segments, without symbols and debug information.
 pub fn size(file: &str) -> Result<()> {
     let path = std::env::current_exe()?.with_file_name(file);
     if !path.exists() {

@@ -1,4 +1,4 @@
-//! Values that are kept: one there and one back through files, and a journal that is written to.
+//! Stored values: one in each direction through files, and a journal that is written to.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::worker::{Work, serve};
 
 const START: Duration = Duration::from_secs(20);
 
-/// Two names for the two ways.
+/// Two names for the two directions.
 fn ways(transport: &str) -> (String, String) {
     let name = endpoint(transport);
     (format!("{name}-there"), format!("{name}-back"))
@@ -32,7 +32,7 @@ impl Work for Values {
     }
 }
 
-/// A value there and a value back, each the latest of its name.
+/// A value in each direction, each the latest of its name.
 pub fn values(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let (there, back) = ways(transport);
     let options = Options::default();
@@ -55,7 +55,7 @@ pub fn values(transport: &str, bytes: usize, placement: Placement) -> Result<()>
     serve(work)
 }
 
-/// A message published there and one published back, both through shared memory or a socket: no value is kept in a file.
+/// A message published in each direction, both through shared memory or a socket: no value is stored in a file.
 pub fn published(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let (there, back) = ways(transport);
     let options = options(spin)?;
@@ -94,7 +94,7 @@ impl Work for Slots {
     }
 }
 
-/// A message into one mailslot and one back into another.
+/// A message in each direction through two mailslots.
 pub fn mailslots(bytes: usize, placement: Placement) -> Result<()> {
     let (there, back) = ways("dgram");
     let options = Options::default();
@@ -134,7 +134,7 @@ impl Work for Journal {
 /// Messages into a journal, each acknowledged once it is on the disk.
 pub fn journal(bytes: usize) -> Result<()> {
     let mut options = Options::default();
-    // What was measured is not to fill the disk.
+    // The measured messages are removed, so that they do not fill the disk.
     options.set("retain_bytes", &Value::from(64u64 << 20))?;
     let publisher = Publisher::new(&endpoint("journal"), &options)?;
     pin(Placement::Together, End::Near)?;

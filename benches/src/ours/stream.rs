@@ -1,4 +1,4 @@
-//! One-way traffic: many messages, then one back that says that all have come.
+//! One-way traffic: many messages, then one back that acknowledges all of them.
 
 use linkspan::{Channel, Payload};
 
@@ -8,7 +8,7 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::fork_far;
 use crate::worker::{Work, serve};
 
-/// Messages between two words that all have come.
+/// Messages between two acknowledgements.
 pub const BLOCK: u64 = 4096;
 /// The same for long messages.
 const FEW: u64 = 32;
@@ -46,7 +46,7 @@ fn far(endpoint: &str, placement: Placement, per: u64) -> Result<()> {
     }
 }
 
-/// Messages that go together in one call, and are taken together.
+/// Messages that are sent by one call, and received by one call.
 const BATCH: usize = 64;
 
 struct Batches {
@@ -82,7 +82,7 @@ fn far_of_batches(endpoint: &str, placement: Placement) -> Result<()> {
     }
 }
 
-/// Short messages of so many bytes in one direction, several a call.
+/// Short messages of so many bytes in one direction, several per call.
 pub fn batches(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let endpoint = endpoint(transport);
     fork_far(|| far_of_batches(&endpoint, placement))?;

@@ -1,4 +1,4 @@
-//! Many clients that ask one server without end: what a request costs the server.
+//! Many clients that call one server all the time: what a request costs the server.
 
 use std::time::Duration;
 

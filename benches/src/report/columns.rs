@@ -1,4 +1,4 @@
-//! A table for the terminal, with columns as wide as what is in them.
+//! A table for the terminal, with columns as wide as their contents.
 
 use std::fmt::Write;
 

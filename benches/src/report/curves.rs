@@ -1,4 +1,5 @@
-//! The curves in words: the range, the slope, what is worse than linear, what is missing and why.
+//! The curves in words: the range, the slope, which are worse than linear, which points are missing
+//! and why.
 
 use std::fmt::Write;
 
@@ -33,7 +34,7 @@ fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
     rows
 }
 
-/// What of ours grows worse than linear, beside the steepest floor of the same growth.
+/// Our curves that grow worse than linear, beside the steepest floor of the same growth.
 fn summary(plots: &[Measured]) -> String {
     let named = plots.iter().flat_map(|plot| plot.curves.iter().map(move |curve| (plot, curve)));
     let worse: Vec<String> = named

@@ -1,10 +1,10 @@
 //! A row as lines of the table: ours with its mark, its floor, its peers.
 
 use super::units::amount;
-use crate::conductor::{MOVED, Measured};
-use crate::player::Outcome;
 use crate::rows::{Case, Mark, Unit};
+use crate::schedule::{MOVED, Measured};
 use crate::statistics::Taken;
+use crate::worker_process::Outcome;
 
 fn figures(unit: Unit, taken: &Taken) -> String {
     let median = amount(unit, taken.median());

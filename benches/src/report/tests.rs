@@ -2,8 +2,8 @@
 
 use super::units::amount;
 use super::*;
-use crate::player::Outcome;
 use crate::rows::{Mark, Row, own};
+use crate::worker_process::Outcome;
 
 fn taken(level: f64) -> Taken {
     Taken { rounds: vec![level; 9], singles: vec![level * 2.0; 9] }

@@ -1,4 +1,4 @@
-//! The codecs by themselves, beside the ones that programs use most.
+//! The codecs alone, beside those that programs use most.
 
 use super::row::{Row, own, peer, python};
 
@@ -17,7 +17,7 @@ pub fn rows() -> Vec<Row> {
             );
         }
     }
-    // The floor goes through a tree; a third of its time is the aim. A copy of the record is the least that it could take.
+    // The floor goes through a tree; a third of its time is the aim. A copy of the record is the lower bound.
     for (what, verb) in [("to", "encode"), ("from", "decode")] {
         rows.push(
             Row::new(
@@ -43,7 +43,7 @@ pub fn rows() -> Vec<Row> {
             );
         }
     }
-    // A copy of the struct is the least that moving it can take.
+    // A copy of the struct is the lower bound for moving it.
     for (what, verb, floor) in [
         ("packed, generated code", "pack", "copy"),
         ("unpacked, a bool and an enum looked at, generated code", "unpack", "copy"),
@@ -65,11 +65,11 @@ pub fn rows() -> Vec<Row> {
                 worker("generated", verb),
                 worker("copy", floor),
             );
-            // Without -flto a procedure of another module is a call, and the floor is none: that has no mark.
+            // Without -flto a call of a procedure in another module is not inlined, and the floor is no call at all: so that row has no mark.
             rows.push(if language == "Fortran" { row } else { row.mark(1.5, 1.0) });
         }
     }
-    // The floor decodes without the check: the difference is what the check costs, for which 100 ns are the aim.
+    // The floor decodes without the check, so the difference is its cost; the aim is 100 ns.
     rows.push(Row::new(
         "Rust map of 10 fields from cbor, checked against its schema",
         own("checked", "ours checked cbor"),

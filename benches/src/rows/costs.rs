@@ -1,4 +1,4 @@
-//! What a connection costs besides the time of a message: its beginning, processor time, memory, wake-ups, sizes of binaries.
+//! The costs of a connection besides the time of a message: connecting, processor time, memory, wake-ups, sizes of binaries.
 
 use super::row::{Row, Unit, own};
 
@@ -68,7 +68,7 @@ fn memory(rows: &mut Vec<Row>) {
     );
 }
 
-/// Time of the other programs, of which there is one more than processors: a mark of 1.05 is a loss of five hundredths.
+/// The time that other programs get, with one more of them than processors: a mark of 1.05 allows a loss of five hundredths.
 fn guests(rows: &mut Vec<Row>) {
     for (transport, pace, what) in [
         ("shm", "paced", "1,000 round trips a second"),

@@ -2,7 +2,7 @@
 
 use super::row::{Case, Row, SIZES, own, peer};
 
-/// The peers that exchange messages of any size, both ends on one processor.
+/// The peers that exchange messages of any size, with both ends on one processor.
 fn sleepers(bytes: usize) -> Vec<Case> {
     let mut peers = vec![
         own("pipe", &format!("floor pipe {bytes} together")),
@@ -10,7 +10,7 @@ fn sleepers(bytes: usize) -> Vec<Case> {
         peer("nng PAIR, ipc", &format!("nng pair ipc {bytes} together")),
         peer("Boost message_queue", &format!("boost_mq round {bytes} together")),
     ];
-    // A queue's messages have 8 KiB at most where nobody allowed more.
+    // Without privileges, the messages of a queue have at most 8 KiB.
     if bytes <= 8192 {
         peers.push(peer("POSIX mq", &format!("posix_mq round {bytes} together")));
     }
@@ -56,7 +56,7 @@ fn spinning(rows: &mut Vec<Row>) {
     }
 }
 
-/// Arrays of which eight bytes are written and read; the rest lies where it is.
+/// Arrays of which eight bytes are written and read; the rest is not copied.
 fn loaned(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
         rows.push(
@@ -103,7 +103,7 @@ fn parked(rows: &mut Vec<Row>) {
     );
 }
 
-/// A transport through the kernel: its name, what the floor does, the floor, and the marks at 64 B and 10 kB.
+/// A transport through the kernel: its name, the floor's operation, the floor, and the marks at 64 B and 10 kB.
 type Kernel = (&'static str, &'static str, &'static str, Option<(f64, f64)>);
 
 const KERNEL: [Kernel; 4] = [

@@ -1,4 +1,4 @@
-//! C, C++, Fortran, Python and PHP on the work of the other rows.
+//! C, C++, Fortran, Python and PHP with the work of the other rows.
 
 use super::row::{Case, Row, own, peer, php, python, this};
 
@@ -50,13 +50,13 @@ fn python_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// Records by generated code in a language that makes objects while a program runs: each way beside what a program does without it.
+/// Records by generated code in a language that makes objects at run time: each operation beside what a program does without generated code.
 struct Records {
     language: &'static str,
     worker: fn(&str, &str) -> Case,
-    /// How cases of packed records begin.
+    /// The prefix of the cases of packed records.
     packed: &'static str,
-    /// What is sent without generated code.
+    /// What a program sends without generated code.
     map: &'static str,
     encode_floor: (&'static str, &'static str),
     decode_floor: (&'static str, &'static str),
@@ -93,8 +93,8 @@ const RECORDS: [Records; 2] = [
 ];
 
 impl Records {
-    /// The floors of encoding and decoding are what a program does without plans, of which a third is the aim; what the constructor takes is the least that
-    /// decoding could take.
+    /// The floors of encoding and decoding are what a program does without plans, of which a third is the aim; the time of the constructor is the lower
+    /// bound for decoding.
     fn rows(&self) -> [Row; 4] {
         let language = self.language;
         let of = |label: &str, what: &str| (self.worker)(label, &format!("record {what}"));
@@ -143,7 +143,7 @@ fn compiled(name: &str, placement: &str, spin: &str) -> Case {
     case
 }
 
-/// The same trip in the languages of the C interface, beside Rust; C++ beside C.
+/// The same round trip in the languages of the C interface, beside Rust; C++ beside C.
 fn compiled_rows(rows: &mut Vec<Row>) {
     for (how, placement, spin) in [("spinning", "apart", "1000"), ("parked", "together", "0")] {
         let rust = own("the same in Rust", &format!("ours map shm {placement} {spin}"));
@@ -158,7 +158,7 @@ fn compiled_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// Loans through the C interface, beside Rust.
+/// Lent arrays through the C interface, beside Rust.
 fn loaned_rows(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
         let mut c = compiled("ours-loan", "apart", "1000");

@@ -1,4 +1,4 @@
-//! The rows of the table: what is measured beside what.
+//! The rows of the table: what is measured, and beside what.
 
 mod codecs;
 mod costs;

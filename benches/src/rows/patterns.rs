@@ -1,4 +1,4 @@
-//! Publishing, fan-out, calls to a server, many writers, and what is kept: files, mailslots, journals.
+//! Publishing, fan-out, calls to a server, many writers, and stored values: files, mailslots, journals.
 
 use super::row::{Row, SIZES, own, peer};
 
@@ -31,7 +31,7 @@ fn published(rows: &mut Vec<Row>) {
     }
 }
 
-/// Arrays of which each subscriber reads eight bytes, and the publisher the next one after that.
+/// Arrays of which each subscriber reads eight bytes before the publisher sends the next one.
 fn published_arrays(rows: &mut Vec<Row>) {
     for readers in [1, 4] {
         rows.push(

@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-/// Something that a worker does.
+/// One operation that a worker measures.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// How the table calls it.
+    /// Its name in the table.
     pub label: String,
-    /// The worker.
+    /// The worker's program.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
 }
 
-/// What a row counts.
+/// The unit of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Nanoseconds of one operation.
@@ -28,29 +28,29 @@ pub enum Unit {
     Count,
 }
 
-/// What is aimed at, and what would be better still.
+/// The aim, and a more ambitious one.
 #[derive(Clone, Copy, Debug)]
 pub enum Mark {
-    /// At most so many times the floor.
+    /// At most this many times the floor.
     Ratio(f64, f64),
-    /// At most so much, in the row's unit.
+    /// At most this much, in the row's unit.
     Most(f64),
 }
 
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What is done.
+    /// What is measured.
     pub what: String,
-    /// By us.
+    /// Our case.
     pub ours: Case,
-    /// The least it could take, where something else does the same.
+    /// The lower bound, if something simpler does the same.
     pub floor: Option<Case>,
-    /// By others.
+    /// The cases of other libraries.
     pub peers: Vec<Case>,
-    /// The mark, where one is set.
+    /// The mark, if one is set.
     pub mark: Option<Mark>,
-    /// What is counted.
+    /// The unit.
     pub unit: Unit,
 }
 
@@ -60,18 +60,18 @@ impl Row {
         Row { what: what.into(), ours, floor: Some(floor), peers: vec![], mark: None, unit: Unit::Time }
     }
 
-    /// A row of something that is counted and has no floor.
+    /// A row of something that is counted, without a floor.
     pub fn counted(what: impl Into<String>, unit: Unit, ours: Case) -> Row {
         Row { what: what.into(), ours, floor: None, peers: vec![], mark: None, unit }
     }
 
-    /// The case takes its measurement by itself, once in a turn.
+    /// The case measures by itself, once per turn.
     pub fn measured_by_itself(mut self) -> Row {
         self.unit = Unit::TimeOfItsOwn;
         self
     }
 
-    /// With cases of others that are measured beside ours.
+    /// Adds cases of other libraries.
     pub fn beside(mut self, peers: impl IntoIterator<Item = Case>) -> Row {
         self.peers.extend(peers);
         self
@@ -92,7 +92,7 @@ impl Row {
 
 /// This program.
 pub fn this() -> PathBuf {
-    // The program runs, so there is a path to it.
+    // The program is running, so it has a path.
     std::env::current_exe().unwrap_or_else(|_| "linkspan-bench".into())
 }
 
@@ -105,7 +105,7 @@ pub fn own(label: &str, words: &str) -> Case {
     }
 }
 
-/// Where `benches/peers/build` put the peers in C, C++ and Rust.
+/// The directory in which `benches/peers/build` puts the peers in C, C++ and Rust.
 fn peers() -> PathBuf {
     std::env::var_os("LINKSPAN_BENCH_PEERS")
         .map_or_else(|| this().with_file_name("bench-peers"), PathBuf::from)
@@ -142,5 +142,5 @@ pub fn php(label: &str, case: &str) -> Case {
     Case { label: label.to_owned(), program: this, arguments }
 }
 
-/// The sizes of messages, and how the table names them.
+/// The sizes of messages, and their names in the table.
 pub const SIZES: [(usize, &str); 4] = [(64, "64 B"), (1000, "1 kB"), (10_000, "10 kB"), (1 << 20, "1 MiB")];

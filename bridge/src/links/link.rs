@@ -59,7 +59,7 @@ pub enum Received {
 /// The outcome of connecting to a program of this machine.
 pub enum CallOutcome {
     /// No program answered.
-    Nobody,
+    NoProgram,
     /// The answering frame, and the link if the caller was admitted.
     Answered(Vec<u8>, Option<Box<RelayLink>>),
 }
@@ -162,7 +162,7 @@ impl Link {
             return;
         }
         let (answer, link) = match called {
-            CallOutcome::Nobody => (Vec::new(), None),
+            CallOutcome::NoProgram => (Vec::new(), None),
             CallOutcome::Answered(answer, link) => (answer, link),
         };
         self.order.send((ANSWER, [&[u8::from(link.is_some())][..], &answer].concat().into()));

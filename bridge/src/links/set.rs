@@ -278,13 +278,13 @@ impl Links {
         let (inbox, calls) = (self.inbox.clone(), self.calls.clone());
         let mut open = calls.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(endpoint) = endpoint.filter(|_| open.under_way < CALLS) else {
-            open.answered.push((id, CallOutcome::Nobody));
+            open.answered.push((id, CallOutcome::NoProgram));
             return inbox.wake();
         };
         let (answering, machine) = (calls.clone(), machine.to_owned());
         let run = move || {
             let called = RelayLink::call(&endpoint, &hello, &machine, PATIENCE);
-            let called = called.map_or(CallOutcome::Nobody, |(answer, link)| {
+            let called = called.map_or(CallOutcome::NoProgram, |(answer, link)| {
                 CallOutcome::Answered(answer, link.map(Box::new))
             });
             let mut calls = answering.lock().unwrap_or_else(PoisonError::into_inner);
@@ -295,7 +295,7 @@ impl Links {
         };
         match std::thread::Builder::new().name("linkspan-call".to_owned()).spawn(run) {
             Ok(_) => open.under_way += 1,
-            Err(_) => open.answered.push((id, CallOutcome::Nobody)),
+            Err(_) => open.answered.push((id, CallOutcome::NoProgram)),
         }
     }
 
@@ -304,7 +304,7 @@ impl Links {
     pub fn take_answers(&mut self) -> bool {
         let answered =
             std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner).answered);
-        let is_missing = |(_, called): &(Id, CallOutcome)| matches!(called, CallOutcome::Nobody);
+        let is_missing = |(_, called): &(Id, CallOutcome)| matches!(called, CallOutcome::NoProgram);
         let missing = answered.iter().any(is_missing);
         for (id, called) in answered {
             if let Some(link) = self.links.get_mut(&id) {

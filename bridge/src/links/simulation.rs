@@ -97,7 +97,7 @@ fn history(seed: u64, units: u64, lost: u64) {
         assert!(waiting <= 2 * WINDOW + 1, "seed {seed}: {waiting} bytes wait");
     }
     let state = ends.map(|end| (end.sent, end.given, end.order.shown()));
-    panic!("seed {seed}, {lost} lost of a hundred: it did not come to an end: {state:#?}");
+    panic!("seed {seed}, {lost} lost of a hundred: it did not end: {state:#?}");
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn units_arrive_once_and_in_order_whatever_is_lost() {
 }
 
 #[test]
-// Acknowledgements that contradict what was sent.
-fn what_cannot_be_is_refused() {
+// Acknowledgements that contradict what was sent are refused.
+fn contradictory_acknowledgement_is_refused() {
     let mut order = Order::new();
     let state = |received, delivered| Packet {
         received,
@@ -131,7 +131,7 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
-fn window_fills_and_empties_with_what_was_passed_on() {
+fn window_fills_and_empties_as_units_are_delivered() {
     let (mut from, mut to) = (Order::new(), Order::new());
     let now = Instant::now();
     for _ in 0..4 {

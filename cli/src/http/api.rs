@@ -24,16 +24,16 @@ use super::problem::{Problem, json, status};
 
 /// The time within which the body of a request has to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Questions that the controller answers by itself, at once; and commands, which wait for services.
+/// Queries, which the controller answers by itself at once; and commands, which wait for services.
 const QUESTIONS: usize = 6;
 const COMMANDS: usize = 16;
-/// How long the controller may take for a question.
+/// How long the controller may take for a query.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much later than a command's deadline its answer may arrive: the controller answers when the deadline
 /// has passed.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The sources of the answers.
+/// What the handlers use.
 pub struct ControllerClient {
     questions: Arc<Pool>,
     commands: Arc<Pool>,
@@ -64,14 +64,14 @@ fn decoded<T>(steps: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
     })
 }
 
-/// Returns a parameter behind the `?`.
+/// Returns a parameter after the `?`.
 fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
     Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
 }
 
-/// Every service's record.
+/// Returns the record of every service.
 pub async fn services(State(client): State<Arc<ControllerClient>>) -> Answered {
     let services = client.questions.ask(|controller| controller.services(PATIENCE)).await?;
     Ok(json(StatusCode::OK, &services))
@@ -132,7 +132,7 @@ pub async fn log(State(client): State<Arc<ControllerClient>>, RawQuery(query): R
     Ok(json(StatusCode::OK, &log))
 }
 
-/// Streams events, for as long as they are read.
+/// Streams events as long as the client reads them.
 pub async fn events(State(client): State<Arc<ControllerClient>>, headers: HeaderMap) -> Answered {
     super::events::stream(&client.feed, &headers, client.stopped.clone())
 }

@@ -15,7 +15,7 @@ pub struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// All of them.
+/// All files of the page.
 pub const ASSETS: [Asset; 9] = [
     Asset { path: "/", kind: "text/html; charset=utf-8", content: include_str!("../../page/page.html") },
     Asset {
@@ -47,7 +47,7 @@ impl Asset {
     }
 }
 
-/// FNV-1a: distinguishes versions of a file, and is no defence against an attacker.
+/// FNV-1a: distinguishes versions of a file; it is no protection against an attacker.
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes
         .iter()

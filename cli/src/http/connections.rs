@@ -1,9 +1,9 @@
 //! The bounds of connections, and which of them is closed to make room for a new one.
 //!
-//! Any process that reaches the port may connect, so a connection is worth nothing until a request on it has
-//! shown the token. Those that have not are few for each peer and in all; for a new one, the oldest of the
-//! peer with the most of them is closed. So a new connection always has a place, and a user who fills the
-//! places takes them from himself: the owner's request, which arrives with its connection, is answered.
+//! Any process that reaches the port may connect, so a connection is not trusted until a request on it has shown the
+//! token. The others are limited for each peer and in all; for a new one, the oldest connection of the peer with the
+//! most of them is closed. So a new connection always has a place, and a user who fills all places only loses his own:
+//! the owner's request, which arrives with its connection, is answered.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,20 +20,20 @@ use super::rights::Rights;
 /// How many connections may be open.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Without the token, of one peer. A browser opens up to six at once.
+    /// Without the token, from one peer. A browser opens up to six at once.
     pub of_one_peer: usize,
     /// Without the token, in all.
     pub waiting: usize,
-    /// Of those that have shown a token, also the reading one.
+    /// With a token, also the one that only reads.
     pub authorised: usize,
-    /// Of those that only read, at most: the others are for commands.
+    /// With the token that only reads, at most: the others are for commands.
     pub reading: usize,
 }
 
 /// The limits of the page's server.
 pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128, reading: 96 };
 
-/// The user of a connection, as far as that is known before its request.
+/// The user of a connection, as far as it is known before its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
     /// A user of this machine.
@@ -43,7 +43,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Returns the peer of a connection of which our end is at `own`.
+    /// Returns the peer of a connection; `own` is the address of our end.
     pub fn of(from: SocketAddr, own: SocketAddr) -> Peer {
         let own_machine = from.ip().to_canonical().is_loopback() || from.ip() == own.ip();
         match own_machine.then(|| registry::user_calling(canonical(from), canonical(own))).flatten() {
@@ -57,7 +57,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// With IPv6 one machine has a whole network of addresses, from which it may choose freely.
+/// With IPv6 one machine has a whole network of addresses that it can use freely.
 fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
@@ -93,7 +93,7 @@ pub struct Connection {
 }
 
 impl Connections {
-    /// None is open.
+    /// Without connections.
     pub fn new(limits: Limits) -> Arc<Connections> {
         Arc::new(Connections { limits, open: Mutex::default() })
     }
@@ -102,7 +102,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a place for a new connection, if need be that of another one.
+    /// Returns a place for a new connection, if necessary by closing another one.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Connection> {
         let mut open = self.open();
         let own = open.waiting.values().filter(|one| one.peer == peer).count();
@@ -144,8 +144,8 @@ impl Open {
 }
 
 impl Connection {
-    /// Notes that a request with a token arrived on it: it is not closed for others any more. `Full` where
-    /// there are too many such.
+    /// Records that a request with a token arrived on it, so it is not closed for others any more. `Full` if there are
+    /// too many such connections.
     pub fn authorise(&self, rights: Rights) -> Result<(), Problem> {
         let mut open = self.all.open();
         if self.authorised.load(Ordering::Relaxed) {
@@ -160,7 +160,7 @@ impl Connection {
             let text = format!("{} connections with the token are open; close some", open.authorised);
             return Err(full(text));
         }
-        // It is just being closed: its client connects again.
+        // It is being closed just now; its client connects again.
         if open.waiting.remove(&self.number).is_none() {
             return Err(full("too many connections were opened after this one; try again".to_owned()));
         }
@@ -169,7 +169,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until its place is another's.
+    /// Waits until its place is given to another connection.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -217,13 +217,13 @@ mod tests {
         let owner = all.admit(OWNER);
         assert_eq!(theirs.iter().filter(|one| !is_evicted(one)).count(), FEW.waiting - 1);
         assert!(owner.authorise(Rights::Command).is_ok());
-        // A connection that has shown the token is never closed for others.
+        // A connection that has shown the token is never closed to make room.
         let more: Vec<_> = (0..100).map(|_| all.admit(OWNER)).collect();
         assert!(!is_evicted(&owner) && is_evicted(&more[0]) && !is_evicted(&more[99]));
     }
 
     #[test]
-    fn places_are_given_back_and_the_authorised_are_bounded() {
+    fn closed_connections_free_places_and_authorised_ones_are_bounded() {
         let all = Connections::new(FEW);
         let open: Vec<_> = (0..3).map(|_| all.admit(OWNER)).collect();
         assert!(

@@ -1,5 +1,4 @@
-//! Events as server-sent events to one page; a page that is new, or has missed some, first gets the state of
-//! everything.
+//! Sends events to one page as server-sent events; a page that is new, or has missed some, first gets the whole state.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,16 +17,16 @@ use tokio::sync::{mpsc, watch};
 use super::feed::{Feed, Happened, Looking};
 use super::problem::Problem;
 
-/// The greatest number of pages at once.
+/// The most pages at once.
 const VIEWERS: usize = 32;
-/// Events on their way to one page; more wait in the feed, which drops old ones.
+/// The most queued events for one page; more wait in the feed, which drops old ones.
 const WAITING: usize = 16;
-/// After so long without an event a comment is sent, so that both ends notice a broken stream.
+/// After this time without an event a comment is sent, so that both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// When the page has to reconnect after the stream has ended.
+/// How long a page waits before it reconnects after the stream has ended.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Returns the answer that goes on until the page leaves or the server ends.
+/// Returns the response, which continues until the page disconnects or the server ends.
 pub fn stream(
     feed: &Arc<Feed>,
     headers: &HeaderMap,

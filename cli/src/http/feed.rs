@@ -1,7 +1,7 @@
-//! The controller's events, watched once for all connected pages, and only while there are some.
+//! The controller's events, received once for all connected pages, and only while there are some.
 //!
-//! One thread watches. Its events are numbered and kept for a while, so that a page whose connection broke
-//! continues where it was; one that has missed more, or is new, gets the state of all services.
+//! One thread receives them. Events are numbered and kept for a while, so that a page whose connection broke continues
+//! from there; a page that has missed more, or is new, gets the state of all services.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,26 +14,26 @@ use tokio::sync::watch;
 
 use super::pool::connect;
 
-/// The interval at which a service is asked for its data while a page is open.
+/// The interval at which the data of a service is requested while a page is open.
 const DATA_EVERY: Duration = Duration::from_secs(1);
-/// How long watching continues without a connected browser: pages are opened again.
+/// How long the thread continues without a connected browser, because pages are often reopened.
 const LINGER: Duration = Duration::from_secs(30);
-/// Events that are kept, and their bytes at most.
+/// The most events that are kept, and their bytes.
 const KEPT: usize = 2000;
 const KEPT_BYTES: usize = 4 << 20;
-/// How long the controller may take for a question.
+/// How long the controller may take for a query.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long until the controller is tried again.
+/// The pause before the controller is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Something that happened.
+/// An event.
 #[derive(Clone)]
 pub struct Happened {
     /// Counts from 1.
     pub number: u64,
     /// `snapshot`, `service`, `gone`, `data`, `log`, `missed` or `controller`.
     pub what: &'static str,
-    /// All of it.
+    /// Its content.
     pub json: Arc<str>,
 }
 
@@ -43,7 +43,7 @@ struct Known {
     services: BTreeMap<String, Arc<str>>,
     readings: BTreeMap<String, Arc<str>>,
     log: VecDeque<Arc<str>>,
-    /// Whether the controller has been queried yet, and why that failed.
+    /// Whether the controller has been queried yet, and the error if that failed.
     controller: Option<Arc<str>>,
     happened: VecDeque<Happened>,
     bytes: usize,
@@ -53,10 +53,10 @@ struct Known {
     stop: bool,
 }
 
-/// The watcher and its state.
+/// The thread and its state.
 pub struct Feed {
     endpoint: String,
-    /// Distinguishes this start's numbers from those of another.
+    /// Distinguishes the numbers of this start from those of another one.
     life: String,
     known: Mutex<Known>,
     looked_at: Condvar,
@@ -67,7 +67,7 @@ pub struct Feed {
 pub struct Looking(Arc<Feed>);
 
 impl Looking {
-    /// Returns the feed that it reads.
+    /// Returns the feed from which it reads.
     pub fn feed(&self) -> &Feed {
         &self.0
     }
@@ -84,7 +84,7 @@ impl Drop for Looking {
 }
 
 impl Feed {
-    /// Its thread sleeps until a page is open.
+    /// Starts the thread, which waits until a page is open.
     pub fn start(endpoint: &str) -> Arc<Feed> {
         let feed = Arc::new(Feed {
             endpoint: endpoint.to_owned(),
@@ -122,7 +122,7 @@ impl Feed {
         Some(Looking(self.clone()))
     }
 
-    /// Changes whenever something has happened.
+    /// Changes with every new event.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -132,20 +132,19 @@ impl Feed {
         format!("{}-{number}", self.life)
     }
 
-    /// Returns the number in such an id; none for one of another start.
+    /// Returns the number in such an id; none if it is of another start.
     pub fn position_of(&self, id: &str) -> Option<u64> {
         let (life, number) = id.rsplit_once('-')?;
         number.parse().ok().filter(|_| life == self.life)
     }
 
-    /// Returns the events after `position`, which is moved; where they are not kept any more, the state of
-    /// everything.
+    /// Returns the events after `position`, and advances it; if they are not kept any more, the whole state.
     pub fn since(&self, position: &mut Option<u64>) -> Vec<Happened> {
         let known = self.known();
         let oldest = known.happened.front().map_or(known.number + 1, |first| first.number);
         let after = match *position {
             Some(after) if after + 1 >= oldest && after <= known.number => after,
-            // Before the controller has answered there is nothing to send.
+            // Before the first answer of the controller there is nothing to send.
             _ if known.controller.is_none() => return Vec::new(),
             _ => {
                 *position = Some(known.number);
@@ -202,17 +201,17 @@ impl Feed {
                 self.controller_is(Some(&error));
                 let known = self.known();
                 if !known.stop {
-                    // A page that connects now wakes it early, which does no harm.
+                    // A page that connects now wakes the thread early, which does no harm.
                     drop(self.looked_at.wait_timeout(known, AGAIN).unwrap_or_else(PoisonError::into_inner));
                 }
             } else {
-                // The state grows old from now on: the next page waits until the controller has answered again.
+                // The state becomes outdated from now on: the next page waits until the controller has answered again.
                 self.known().controller = None;
             }
         }
     }
 
-    /// `Cancelled` when no page was open for a while, or at the end.
+    /// `Cancelled` if no page was open for a while, or at the end.
     fn wanted(&self) -> Result<()> {
         let known = self.known();
         let unseen = known.unseen_since.is_some_and(|since| since.elapsed() > LINGER);
@@ -238,7 +237,7 @@ impl Feed {
         }
     }
 
-    /// Begins with the state of everything. Earlier events are unknown, so every page gets all of it.
+    /// Begins with the whole state. Earlier events are unknown, so every page gets the state.
     fn begin(&self, services: &Value, log: &Value) -> Result<()> {
         let mut records = BTreeMap::new();
         for record in services.as_array()? {
@@ -251,7 +250,7 @@ impl Feed {
         known.log = log;
         known.happened.clear();
         known.bytes = 0;
-        // A number without an event: pages behind it find a gap, and get the state of all services.
+        // Skips a number: pages that are behind it find a gap, and get the state of all services.
         known.number += 2;
         known.controller = None;
         drop(known);
@@ -260,7 +259,7 @@ impl Feed {
     }
 
     fn hear(&self, pushed: &Value) -> Result<()> {
-        // Pushes of a later controller that this page does not show.
+        // Push messages of a later controller that this page does not show.
         let Some(Event { name: what, json }) = Event::of(pushed)? else { return Ok(()) };
         let json: Arc<str> = json.into();
         match what {

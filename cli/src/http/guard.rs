@@ -1,6 +1,5 @@
-//! Access to the page: the core's rules, applied to requests of axum. Neither check reads the path of the
-//! request to find out whether it applies: the router puts the one before all routes, the other before all
-//! but the page's files.
+//! Access to the page: the core's rules, applied to requests of axum. Neither check depends on the path of the request:
+//! the router runs the one for all routes, and the other for all except the page's files.
 
 use std::sync::Arc;
 
@@ -19,9 +18,9 @@ use super::rights::Rights;
 
 /// The conditions of a request.
 pub struct Access {
-    /// The names under which the page is reached.
+    /// The names by which the page may be addressed.
     pub origin: Origin,
-    /// The token that commands.
+    /// The token that allows commands.
     pub token: Token,
     /// The token that only reads.
     pub reading: Option<Token>,
@@ -35,7 +34,7 @@ impl Access {
             path: request.uri().path(),
             authority: request.uri().authority().map(|authority| authority.as_str()),
             is_https: false,
-            // The listener accepts loopback alone, unless the operator allows more.
+            // The listener accepts only loopback addresses, unless the operator allows more.
             peer: None,
             host: header(HOST)?,
             origin: header(ORIGIN)?,

@@ -7,7 +7,7 @@ use linkspan::{State, Value};
 /// The content type of the response.
 pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All of it, of the figures of a controller and the records of its services.
+/// Returns all metrics: those of a controller, and those of the records of its services.
 pub fn text(figures: &Value, services: &Value) -> String {
     let mut page = Page(String::new());
     let figure = |path: &str| number(figures, path);
@@ -117,7 +117,7 @@ fn text_of<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// Returns a number, or a time in seconds since 1970; for an array or a map, how much is in it.
+/// Returns a number, or a time in seconds since 1970; for an array or a map, its length.
 fn number(record: &Value, path: &str) -> Option<f64> {
     match record.at(path).ok()? {
         Value::Timestamp(at) => {

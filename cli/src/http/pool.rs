@@ -1,4 +1,4 @@
-//! Connections to the controller: a request borrows one, on a thread that may wait.
+//! Connections to the controller: a request borrows one, on a thread that may block.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::problem::Problem;
 
-/// How long the controller, which is on this machine, may take to let us in.
+/// How long the controller, which is on this machine, may take to accept.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connects to the controller.
@@ -19,7 +19,7 @@ pub fn connect(endpoint: &str) -> linkspan::Result<Controller> {
     Controller::connect(endpoint, &Options::default(), PATIENCE)
 }
 
-/// As many connections as may be at work at once.
+/// The most connections that are in use at once.
 pub struct Pool {
     endpoint: String,
     places: Arc<Semaphore>,
@@ -27,7 +27,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Nothing is connected until it is needed.
+    /// Without connections: they are opened when needed.
     pub fn new(endpoint: &str, places: usize) -> Arc<Pool> {
         Arc::new(Pool {
             endpoint: endpoint.to_owned(),
@@ -36,7 +36,7 @@ impl Pool {
         })
     }
 
-    /// Sends a request to the controller. Fails at once where all connections are busy.
+    /// Sends a request to the controller. Fails at once if all connections are busy.
     pub async fn ask<T: Send + 'static>(
         self: &Arc<Pool>,
         question: impl FnOnce(&Controller) -> Result<T, Error> + Send + 'static,

@@ -11,7 +11,7 @@ use linkspan::{Encoding, Error, ErrorKind, Value, codec, page};
 pub struct Problem(page::Problem);
 
 impl Problem {
-    /// Returns a problem whose status is not the one of its kind.
+    /// Returns a problem with another status than that of its kind.
     pub fn new(status: StatusCode, kind: ErrorKind, detail: impl Into<String>) -> Problem {
         Problem(page::Problem::new(status.as_u16(), kind, detail))
     }
@@ -21,7 +21,7 @@ impl Problem {
         Problem(page::Problem::unreachable(error))
     }
 
-    /// The address takes another method.
+    /// The address does not accept this method.
     pub fn method(allow: &'static str) -> Problem {
         Problem(page::Problem::method(allow))
     }
@@ -37,7 +37,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = match self.0.body() {
             Ok(body) => body,
-            // A service's answer that is longer than a message may be; the problem is sent without it.
+            // A service's answer that is longer than a message may be: the problem is sent without it.
             Err(error) => return Problem::from(error).into_response(),
         };
         let mut response = (status(self.0.status()), Body::from(body)).into_response();
@@ -50,7 +50,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Returns a number of the core's as a status of HTTP's.
+/// Returns a status of the core as one of HTTP.
 pub fn status(number: u16) -> StatusCode {
     StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -3,8 +3,8 @@
 /// The rights of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
-    /// To read, and to send commands.
+    /// May read, and send commands.
     Command,
-    /// To read.
+    /// May read.
     Read,
 }

@@ -1,9 +1,8 @@
-//! The routes: the files of the page, without a token; all others, with the token or, to be read, with the
-//! one that only reads.
+//! The routes: the files of the page need no token; all others need the token, or, to read, the one that only reads.
 //!
-//! The router is built from these tables alone. Any request but those for the page's files, by their exact
-//! spelling, passes the check of the token, whether its route exists or not: a route that is added later, and
-//! an address that only looks like one of these, are refused without it.
+//! The router is built from these tables alone. Every request except those for the page's files, in their exact
+//! spelling, passes the check of the token, whether its route exists or not: so a route that is added later, and an
+//! address that only resembles one of these, are refused without it.
 
 use std::sync::Arc;
 
@@ -24,12 +23,12 @@ use super::rights::Rights;
 struct Route {
     /// `GET` or `POST`.
     method: &'static str,
-    /// Its address; a part in braces stands for one step, in which `/` is written as `%2F`.
+    /// Its address; a part in braces stands for one path segment, in which `/` is written as `%2F`.
     path: &'static str,
     handler: fn() -> MethodRouter<Arc<ControllerClient>>,
 }
 
-/// All of it.
+/// All routes that need the token.
 fn routes() -> [Route; 8] {
     [
         Route { method: "GET", path: "/api", handler: || get(index) },
@@ -47,7 +46,7 @@ fn routes() -> [Route; 8] {
 pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
-        // Whatever is not only read is closed to the token that only reads, a route that is added later too.
+        // Routes that do more than read refuse the token that only reads; so does a route that is added later.
         let handler = match method {
             "GET" => handler(),
             _ => handler().layer(from_fn(guard::require_command)),
@@ -70,7 +69,7 @@ async fn nothing_here(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text)
 }
 
-/// Returns the table, for programs: as much of it as the token opens.
+/// Returns the table, for programs: the routes that the token allows.
 async fn index(Extension(rights): Extension<Rights>) -> Response {
     let open = routes().into_iter().filter(|route| rights == Rights::Command || route.method == "GET");
     let routes = open.map(|route| Value::map([("method", route.method), ("path", route.path)]));

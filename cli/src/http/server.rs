@@ -31,7 +31,7 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The most bytes and lines of a request's head.
 const HEAD_LIMIT: usize = 16 << 10;
 const HEAD_LINES: usize = 64;
-/// How long a client may read nothing of the response.
+/// How long a client may go without reading any of the response.
 const UNREAD: Duration = Duration::from_secs(20);
 /// Threads that wait for the controller.
 const WAITING: usize = 24;
@@ -45,17 +45,17 @@ Connection: close\r\nContent-Length: 125\r\n\r\n{\"type\":\"urn:linkspan:error:F
 pub struct Settings {
     /// Address and port to listen at, as `127.0.0.1:8017`; port 0 takes any.
     pub address: String,
-    /// Another address than loopback is meant.
+    /// Whether an address other than loopback is allowed.
     pub allow_remote: bool,
     /// The controller's endpoint.
     pub controller: String,
-    /// The file with the token; none for a new token at each start.
+    /// The file with the token; none to make a new token at each start.
     pub token: Option<PathBuf>,
-    /// The file that keeps the token that only reads; none for no such token.
+    /// The file with the token that only reads; none if there is no such token.
     pub reading: Option<PathBuf>,
 }
 
-/// The page, being served; it ends with this.
+/// The page server; dropping it ends the page.
 pub struct Running {
     address: String,
     host: String,
@@ -65,7 +65,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it is, without the token.
+    /// Its address, without the token.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -85,14 +85,14 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // It has printed its panic itself.
+            // It has printed its panic already.
             let _ = thread.join();
         }
     }
 }
 
-/// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied`
-/// for one beyond this machine without `--http-allow-remote`; `AddressInUse` where another program listens.
+/// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied` for one beyond this machine without
+/// `--http-allow-remote`; `AddressInUse` if another program listens there.
 pub fn start(settings: &Settings) -> Result<Running> {
     let asked = parse(&settings.address)?;
     if !asked.ip().is_loopback() && !settings.allow_remote {
@@ -175,11 +175,11 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
             },
             _ = stopped.wait_for(|stop| *stop) => return,
         };
-        // A client that has ended in between has no addresses.
+        // A client that has disconnected meanwhile has no addresses.
         let Ok(own) = stream.local_addr() else { continue };
         let connection = connections.admit(Peer::of(from, own));
         tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));
-        // A client that sends its request at once is served before the next connections are accepted, however many these are.
+        // A client that sends its request at once is served before further connections are accepted, however many these are.
         tokio::task::yield_now().await;
     }
 }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_this_machine_only_when_it_is_said() {
+    fn remote_address_needs_allow_remote() {
         for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8017"] {
             let settings = Settings {
                 address: address.into(),

@@ -1,4 +1,4 @@
-//! A connection that ends when its client reads nothing for a while, so that no client holds a place by not reading.
+//! A connection that ends when its client reads nothing for a while, so that no client occupies a place by not reading.
 
 use std::future::Future;
 use std::io;
@@ -20,12 +20,12 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// Ends writes that have made no progress for so long.
+    /// Ends writes that have made no progress for this long.
     pub fn new(stream: TcpStream, patience: Duration) -> Patient {
         Patient { stream, patience, until: None, answered: false }
     }
 
-    /// Sends the refusal to a client before any answer; reads nothing, and waits for nothing.
+    /// Sends the refusal to a client before any other response; does not read or wait.
     pub fn refuse(self, answer: &[u8]) {
         if !self.answered {
             // It fits into the kernel's buffer, or the client does not read it.
@@ -94,7 +94,7 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             let mut patient = Patient::new(stream, Duration::from_millis(200));
             let much = vec![7; 1 << 20];
-            // There is no reader: the kernel's buffers fill at some time, whatever their size.
+            // There is no reader, so the kernel's buffers fill up, whatever their size.
             let left = loop {
                 if let Err(error) = patient.write_all(&much).await {
                     break error;

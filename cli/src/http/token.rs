@@ -15,21 +15,21 @@ const NAME: &str = ".http-token";
 /// How long the page's server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the token that this file keeps. Where there is no file it is made, with a new token. `PermissionDenied` where others may
-/// have read it, `Malformed` where it holds something else.
+/// Reads the token in this file. If the file does not exist, it is made with a new token. `PermissionDenied` if other users may have read it,
+/// `Malformed` if its contents are something else.
 pub fn kept(path: &Path) -> Result<Token> {
     if let Some(token) = Token::from_file(path)? {
         return Ok(token);
     }
     make_kept(path, &Token::draw()?)?;
-    // Of two that start at once one makes it, and both use it.
+    // If two processes start at once, one of them makes it, and both use it.
     Token::from_file(path)?.ok_or_else(|| {
         let text = format!("{} was removed while it was made", path.display());
         Error::new(ErrorKind::NotFound, text)
     })
 }
 
-/// Puts a token into a file that is not there yet: it appears whole, on the disk, and in the place of nothing.
+/// Writes a token to a new file, which appears complete and synced, and never replaces a file.
 fn make_kept(path: &Path, token: &Token) -> Result<()> {
     let doing = |e: std::io::Error| {
         Error::os(format!("making the token {}", path.display()), e.raw_os_error().unwrap_or(0))
@@ -42,22 +42,21 @@ fn make_kept(path: &Path, token: &Token) -> Result<()> {
     let made = written.and_then(|()| fs::hard_link(&unfinished, path));
     let removed = fs::remove_file(&unfinished);
     match made {
-        // Another process was first.
+        // Another process was faster.
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         made => made.map_err(doing)?,
     }
     removed.map_err(doing)
 }
 
-/// The file with the address; it is removed with this, unless a later start has written its own.
+/// The file with the address; dropping this removes it, unless a later start has written its own.
 pub struct AddressFile {
     path: PathBuf,
     address: String,
 }
 
 impl AddressFile {
-    /// Writes it under another name and renames it: no process reads half of it, and no older one stays
-    /// readable under its name.
+    /// Writes it under another name and renames it: so no process reads half of it, and no older file stays readable under its name.
     pub fn write(directory: &Path, address: &str) -> Result<AddressFile> {
         let path = directory.join(NAME);
         let unfinished = directory.join(format!(".new.{}{NAME}", std::process::id()));
@@ -89,14 +88,13 @@ impl AddressFile {
 impl Drop for AddressFile {
     fn drop(&mut self) {
         if read_own(&self.path).is_ok_and(|text| text.is_some_and(|text| text.trim_end() == self.address)) {
-            // Its token is not valid any more: nothing is lost where it stays.
+            // Its token is not valid any more, so it does no harm if it stays.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Returns the address of the page that is served here now. `NotFound` where none is; `PermissionDenied` where it is another
-/// user's.
+/// Returns the address of the page that is served here now. `NotFound` if there is none; `PermissionDenied` if it is another user's.
 pub fn address() -> Result<String> {
     let path = linkspan::registry::directory()?.join(NAME);
     let none = |why: &str| {
@@ -135,7 +133,7 @@ mod tests {
         let refused = |what: &str| {
             let error = read_own(&path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
-            // The controller's own end is not held up by it either, and removes nothing.
+            // It does not block the end of the controller itself either, which removes nothing.
             let (path, address) = (path.clone(), "http://first".to_owned());
             drop(AddressFile { path, address });
             assert!(path_is_there(&folder.path().join(NAME)), "{what}");

@@ -1,5 +1,5 @@
-//! `linkspan schema export`: a schema in another notation, and on standard error its parts that the notation
-//! cannot express.
+//! `linkspan schema export`: prints a schema in another notation, and on standard error what that notation cannot
+//! express.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct Export {
     pub file: PathBuf,
 }
 
-/// The notations, as they are named here.
+/// The notations, with their names on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum To {
     /// CDDL (RFC 8610) of the messages in CBOR
@@ -45,7 +45,7 @@ impl From<To> for Notation {
     }
 }
 
-/// Prints it.
+/// Prints the schema.
 pub fn print(asked: &Export) -> Result<(), Exit> {
     let exported = export(&super::file::load(&asked.file)?, asked.to.into())?;
     for line in grouped(&exported.notes) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, registry};
 
-/// Returns the schema in a file and in those that it includes, or the one of an endpoint.
+/// Returns the schema in a file and in those that it includes, or that of an endpoint.
 pub fn load(file: &Path) -> linkspan::Result<Schema> {
     let name = utf8(file)?;
     if file.symlink_metadata().is_err() && file.extension().is_none_or(|extension| extension != "toml") {

@@ -1,5 +1,5 @@
-//! `linkspan schema generate`: source text from a schema, into a directory or to standard output, or compared
-//! with existing files.
+//! `linkspan schema generate`: writes generated code to a directory or to standard output, or compares it with existing
+//! files.
 
 use std::io::Read;
 use std::path::Path;
@@ -64,7 +64,7 @@ pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), E
             Error::new(ErrorKind::Unsupported, format!("the path {shown} is not UTF-8: rename the directory"))
         })?;
         let mut found = Vec::new();
-        // The rest is not read: the file differs in any case.
+        // The rest is not read, because the file differs in any case.
         let most = file.text.len() as u64 + LONGEST as u64;
         open_file(name)?
             .take(most)
@@ -81,10 +81,10 @@ pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), E
     Err(Exit::ProblemFound)
 }
 
-/// So much of a line is printed.
+/// The most characters of a line that are printed.
 const LONGEST: usize = 100;
 
-/// A line of a text, none behind its end.
+/// A line of a text; none after its end.
 type Line<'t> = Option<&'t [u8]>;
 
 /// Returns the first line in which two texts differ, counted from 1, and the line of each.
@@ -93,7 +93,7 @@ fn difference<'t>(found: &'t [u8], expected: &'t [u8]) -> Option<(usize, Line<'t
     let (mut found, mut expected) = (lines(found), lines(expected));
     (1..).map(|line| (line, found.next(), expected.next())).find_map(|(line, stands, wanted)| {
         match (stands, wanted) {
-            // Past the end of both, nothing differs.
+            // Both have ended, so nothing differs.
             (None, None) => Some(None),
             (stands, wanted) if stands != wanted => Some(Some((line, stands, wanted))),
             _ => None,

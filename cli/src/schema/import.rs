@@ -1,4 +1,4 @@
-//! `linkspan schema import`: a schema out of another notation.
+//! `linkspan schema import`: converts another notation to a schema.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub struct Import {
     pub include: Vec<PathBuf>,
 }
 
-/// The notations, as they are named here.
+/// The notations, with their names on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum From {
     /// Protocol Buffers, .proto
@@ -49,7 +49,7 @@ impl std::convert::From<From> for Notation {
     }
 }
 
-/// Prints it, and on standard error where it accepts more than the file does.
+/// Prints the schema, and on standard error where it accepts more than the file does.
 pub fn print(asked: &Import) -> Result<(), Exit> {
     let mut options = Options::default();
     options.message.clone_from(&asked.message);

@@ -54,7 +54,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// Adds one; false once there are enough.
+    /// Adds a message; returns false once there are enough.
     fn add(&mut self, value: &Value) -> bool {
         self.count += 1;
         match &mut self.into {
@@ -65,7 +65,7 @@ impl Messages {
     }
 }
 
-/// Prints it.
+/// Prints the schema.
 pub fn print(asked: &Infer, signals: &Signals) -> Result<(), Exit> {
     let into = match &asked.widen {
         Some(old) => Into::Widening(Box::new(Widening::new(super::file::load(old)?))),
@@ -94,7 +94,7 @@ pub fn print(asked: &Infer, signals: &Signals) -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Returns the given name, or one made of the endpoint's or the file's.
+/// Returns the given name, or one made from that of the endpoint or the file.
 fn name(asked: &Infer) -> String {
     if let Some(name) = &asked.name {
         return name.clone();
@@ -162,7 +162,7 @@ fn file(
     let mut reader = BufReader::new(open(path)?);
     let is_json = |first: &u8| first.is_ascii_graphic() || first.is_ascii_whitespace();
     let looks_like = |bytes: &[u8]| match bytes.first() {
-        // A map, a list or a tag of CBOR begins with a byte that is no character of ASCII.
+        // A map, a list or a tag of CBOR begins with a byte that is not an ASCII character.
         Some(first) if !is_json(first) => Encoding::Cbor,
         _ => Encoding::Json,
     };
@@ -203,8 +203,7 @@ fn file(
     Ok(())
 }
 
-/// Returns an error of a message in a file with the file, which message it is, the path in it, and the byte, counted from the file's
-/// beginning.
+/// Adds to an error of a message in a file: the file, the number of the message, the path in it, and the byte offset in the file.
 fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
     let mut placed = Error::new(error.kind(), error.text()).at(begins + offset);
@@ -214,8 +213,7 @@ fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, erro
     placed.on(format_args!("{shown}, message {message}"))
 }
 
-/// Returns an error of this JSON text with file, line and column, where the text begins in this
-/// line.
+/// Adds to an error of this JSON text: file, line and column; the text begins in this line.
 fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0).min(text.len());
     let before = &text[..offset];
@@ -228,7 +226,7 @@ fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Err
 /// The longest file that is read as a whole.
 const MOST: u64 = 32 << 20;
 
-/// Each line as a message. False where the first line is no JSON text, so that the file may be one of several lines.
+/// Adds each line as a message. Returns false if the first line is not a JSON text: then the file may be one text of several lines.
 fn lines(
     reader: &mut impl BufRead,
     shown: &std::path::Display<'_>,

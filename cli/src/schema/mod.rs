@@ -179,7 +179,7 @@ pub enum Direction {
     None,
 }
 
-/// Does it.
+/// Runs the command.
 pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
     match what {
         What::Check { file, new: None, .. } => {

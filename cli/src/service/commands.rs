@@ -16,10 +16,10 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 
-/// Services that get a command at the same time, at most: one that is away delays no other.
+/// The most services that get a command at the same time, so that one that does not answer does not delay the others.
 const MAX_CONCURRENT: usize = 64;
 
-/// Sends them the command, waits as requested, and prints each answer. Ends with the highest exit code.
+/// Sends the command to all of them, waits as requested, and prints each answer. Ends with the highest exit code.
 pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let names = match args.all {
@@ -74,13 +74,13 @@ fn send_to(
     let mut check = || signals.check();
     let controller = args.query.at.connect(Wait::new(deadline.remaining()).tick(&mut check))?;
     let left = deadline.remaining();
-    // The service's own report that its time is over arrives before ours.
+    // The service's own report of the time-out arrives before ours.
     let within = left.map_or(FOREVER, |left| left.saturating_sub((left / 10).min(MARGIN)));
     let answer = controller.begin(name, command, &Value::Null, within, Wait::new(left).tick(&mut check))?;
     if !args.wait || answer.outcome.is_final() {
         return Ok(answer);
     }
-    // The same id is the same command: it is waited for, and not done twice.
+    // A command that is sent again with the same id is waited for, and not carried out twice.
     let order = CommandRequest {
         id: answer.id,
         command: command.clone(),
@@ -91,12 +91,12 @@ fn send_to(
     controller.request(name, &order, Wait::new(deadline.remaining()).tick(&mut check))
 }
 
-/// The deadline of a command whose sender waits without a limit.
+/// The deadline of a command if its sender sets no limit.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
-/// How much sooner than ours the deadline of a command is, at most.
+/// How much earlier than ours the deadline of a command is, at most.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// Those that can take the command, by name; for the others the reason is printed.
+/// Returns the services that can accept the command, by name; for the others the reason is printed.
 fn services_that_allow(
     controller: &Controller,
     command: &Command,
@@ -145,7 +145,7 @@ fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Ex
     }
 }
 
-/// A command for the state in which a service is already succeeds, and that is printed.
+/// A command whose state the service already has succeeds, which is printed.
 fn accept_if_already_there(command: &Command, answer: Answer) -> Answer {
     let wanted = match command {
         Command::Pause => State::Paused,
@@ -179,7 +179,7 @@ fn failure_of(name: &str, answer: Answer) -> Error {
 struct ExitCode(u8);
 
 impl ExitCode {
-    /// Reports an error, and continues; but not after a signal.
+    /// Reports an error and continues, except after a signal.
     fn record(&mut self, error: Error) -> Result<(), Exit> {
         if error.kind() == ErrorKind::Interrupted {
             return Err(error.into());

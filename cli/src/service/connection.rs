@@ -19,7 +19,7 @@ pub struct ControllerArgs {
 }
 
 impl ControllerArgs {
-    /// Returns the endpoint, which the environment may give.
+    /// Returns the endpoint, which may come from the environment.
     pub fn endpoint(&self) -> String {
         self.controller.clone().unwrap_or_else(Controller::default_endpoint)
     }

@@ -1,4 +1,4 @@
-//! Questions to a controller, each with an answer that is printed.
+//! Queries to a controller, each with an answer that is printed.
 
 use linkspan::{Command, Error, Value, Wait};
 
@@ -90,7 +90,7 @@ pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     command_of(&args.query, &args.name, &command, &given(args.value.as_deref(), signals)?, signals)
 }
 
-/// Returns the value of an argument, or null where there is none.
+/// Returns the value of an argument, or null if there is none.
 fn given(value: Option<&str>, signals: &Signals) -> Result<Value, Error> {
     value.map_or(Ok(Value::Null), |text| input::value(text, signals))
 }

@@ -6,8 +6,8 @@ use super::connection::QueryArgs;
 use crate::exit::Exit;
 use crate::{display, output};
 
-/// Returns the state to show: unknown for a service that disconnected without deregistering, whose last state
-/// would look true.
+/// Returns the state to show: unknown for a service that disconnected without deregistering, because its last state
+/// would seem current.
 pub fn shown_state(record: &Value) -> String {
     match word(record, "view") {
         view if view == "DISCONNECTED" => view,

@@ -1,4 +1,4 @@
-//! The log, and every change.
+//! Prints the log, and changes as they happen.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
     if args.follow {
-        // Before the log is read, so that nothing falls in between.
+        // Subscribed before the log is read, so that no entry is missed.
         let services = args.name.iter().cloned().collect();
         controller.watch(&WatchOptions { services, ..WatchOptions::default() })?;
     }
@@ -38,7 +38,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
         return Ok(());
     }
     follow(&controller, signals, |push| match push.at("entry") {
-        // An entry pushed while the log was read is in both.
+        // An entry that was pushed while the log was read is in both.
         Ok(entry) if !entries.contains(entry) => print_entry(entry, args.query.json),
         _ => Ok(()),
     })
@@ -60,7 +60,7 @@ fn print_entry(entry: &Value, json: bool) -> Result<(), Exit> {
 pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, _) = args.query.connect(signals)?;
     controller.watch(&WatchOptions { data_every: args.data, services: args.names.clone() })?;
-    // An event of a service without a change is for programs alone.
+    // An event of a service without a change is only for programs.
     let mut shown = HashMap::new();
     follow(&controller, signals, |push| {
         if args.query.json {

@@ -122,14 +122,14 @@ impl RunArgs {
         name.chars().map(allowed).collect()
     }
 
-    /// The program as it was written.
+    /// Returns the program as on the command line.
     pub fn program_name(&self) -> String {
         self.program[0].to_string_lossy().into_owned()
     }
 }
 
 fn seconds(text: &str) -> Result<Duration> {
-    // No clock counts further.
+    // Longer times overflow clocks.
     let number = text.parse().ok().filter(|seconds: &f64| (0.0..=1e9).contains(seconds));
     let number = number.ok_or_else(|| {
         Error::new(ErrorKind::WrongType, format!("{text:?} is not a number of seconds from 0 to a billion"))
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_program_behind_two_dashes_is_adopted() {
+    fn program_needs_two_dashes() {
         assert!(of("linkspan service run power").is_none());
         assert!(of("linkspan send lab/a -- -1").is_none());
         let args =
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_or_refused() {
+    fn values_are_parsed_or_refused() {
         assert_eq!(signal("SIGUSR1").unwrap(), Signal::USR1);
         assert_eq!(signal("15").unwrap(), Signal::TERM);
         assert!(signal("STOP").unwrap_err().text().contains("TERM INT"));

@@ -4,8 +4,8 @@
 //! command; then it waits for the next event. The state is changed by this thread alone: signal handlers and the service's threads
 //! only write a byte to a pipe that wakes it.
 //!
-//! Whatever ends this process ends the program: it kills the program's group at its own end, and the watchdog, a process of its own,
-//! does so where this one is killed.
+//! At the end of this process the program ends, too: the process kills the program's group, and if it is itself killed, the watchdog, a separate
+//! process, does so.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,8 +32,7 @@ use crate::stderr;
 
 /// Runs a program as a service, until one of them ends.
 ///
-/// # Errors
-/// The exit code of the program where that is not 0; 126 and 127 where it cannot be started; errors of the service.
+/// The exit code of the program if that is not 0; 126 and 127 if it cannot be started; errors of the service.
 pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     signals.disable_forced_exit();
     // Before the service registers with the controller.
@@ -103,7 +102,7 @@ impl<'a> Supervisor<'a> {
         let flag = cancel_requested.clone();
         options.on_cancel = Some(Arc::new(move || {
             flag.store(true, Ordering::Release);
-            // A waker that has no room has been woken.
+            // If the waker has no room, the thread has been woken already.
             let _ = std::io::Write::write(&mut &wake_sender, &[1]);
         }));
         let service = ServiceLoop::start(&args.service_name(), &options)?;
@@ -137,7 +136,7 @@ impl<'a> Supervisor<'a> {
     /// Runs until the service is STOPPED.
     fn work(&mut self) -> Result<()> {
         loop {
-            // Before its children are checked: a program that has ended at once has been RUNNING.
+            // Before children are checked: a program that ends at once was RUNNING before.
             let mut is_idle = false;
             if self.active.is_none() {
                 match self.service.next(Duration::ZERO) {
@@ -154,7 +153,7 @@ impl<'a> Supervisor<'a> {
             }
             self.run_timers()?;
             self.advance()?;
-            // The command that was just answered may have another one behind it.
+            // After the command that was just answered, another one may be waiting.
             if is_idle || self.active.is_some() {
                 self.wait()?;
             }
@@ -165,7 +164,7 @@ impl<'a> Supervisor<'a> {
     fn reap(&mut self) {
         let mut some = [0; 256];
         while matches!(self.wake.read(&mut some), Ok(n) if n == some.len()) {}
-        // No other code of this process waits for children.
+        // No other code of this process reaps children.
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(end) = ExitStatus::of(status) else { continue };
             if self.state.pid() == Some(pid) {
@@ -251,7 +250,7 @@ impl<'a> Supervisor<'a> {
             tv_nsec: left.subsec_nanos().into(),
         });
         let mut on: Vec<BorrowedFd<'_>> = vec![self.wake.as_fd(), self.signals.fd()];
-        // While a command is open, there is no next one.
+        // While a command is active, no other is accepted.
         if self.active.is_none() {
             on.push(self.service.as_fd());
         }
@@ -265,7 +264,7 @@ impl<'a> Supervisor<'a> {
             Err(error) => return Err(os_error("sleeping", &error.into())),
         }
         let now = self.now();
-        // One piece of each: a program that prints without end does not delay the events of others.
+        // One chunk of each: a program that prints all the time does not delay the events of others.
         if self.out.read(&self.service, now) {
             self.last_was_error = false;
         }
@@ -280,7 +279,7 @@ impl<'a> Supervisor<'a> {
 
     /// Kills the remaining processes, and writes the rest of their output.
     fn finish(mut self) {
-        // If this process ends by an error of its own, the program must not continue.
+        // If this process ends with an error, the program must not continue.
         if self.state.group().is_some() {
             self.kill("its service has ended");
         }

@@ -53,8 +53,8 @@ impl<P: Read> Output<P> {
         }
     }
 
-    /// Reads the rest of the pipe when the command has ended: its remaining processes may keep the pipe open
-    /// without end.
+    /// Reads the rest of the pipe after the command has ended; processes that it left may keep the pipe open
+    /// indefinitely.
     fn read_rest(&mut self) {
         let before = |output: &Self| (output.bytes.len(), output.more, output.pipe.is_some());
         loop {
@@ -69,7 +69,7 @@ impl<P: Read> Output<P> {
 }
 
 impl Hook {
-    /// Starts it. It is killed at `due`.
+    /// Starts it; it is killed at `due`.
     pub fn start(
         args: &RunArgs,
         option: &'static str,
@@ -108,7 +108,7 @@ impl Hook {
         self.err.read();
     }
 
-    /// Kills it with all that it started.
+    /// Kills it and everything that it started.
     pub fn kill(&mut self, why: Error) {
         self.due = None;
         if self.killed.is_none() && self.end.is_none() {

@@ -28,7 +28,7 @@ pub struct Usage {
     pub resident_bytes: u64,
 }
 
-/// The living descendants of this process, without some of them and their descendants.
+/// Returns the living descendants of this process, without the given ones and their descendants.
 #[derive(Debug, Default)]
 pub struct ProcessTree(Vec<Process>);
 
@@ -67,9 +67,8 @@ pub fn signal_group(leader: Pid, signal: Signal) {
     let _ = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Returns whether a signal has stopped this process; under a debugger or strace the state has another
-/// letter. A process that waits in `vfork` for a child that was stopped before its `exec` cannot stop itself,
-/// and does nothing either: it is in the state D until that child continues.
+/// Returns whether a signal has stopped this process; under a debugger or strace the state has another letter. A process that waits in `vfork` for a
+/// child that was stopped before its `exec` cannot be stopped itself, but it does not run either: it is in the state D until that child continues.
 pub fn is_stopped(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     let Some(process) = stat.ok().and_then(|stat| read(&stat)) else { return false };
@@ -92,7 +91,7 @@ fn read(stat: &str) -> Option<Process> {
     let (pid, rest) = stat.split_once(" (")?;
     let (_, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    // Counted from the state, the third in the manual.
+    // Indices count from the state, which is the third field in the manual.
     let number = |at: usize| fields.get(at - 3)?.parse::<i64>().ok();
     Some(Process {
         pid: pid.parse().ok()?,

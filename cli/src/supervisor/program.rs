@@ -1,4 +1,4 @@
-//! Starting the program, and how it ended.
+//! Starts the program, and reports how it ended.
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
@@ -60,7 +60,7 @@ impl std::fmt::Display for ExitStatus {
 pub struct Program {
     pub pid: Pid,
     pub began: Instant,
-    /// Whether we stopped it by SIGSTOP.
+    /// Whether this process stopped it with SIGSTOP.
     pub is_stopped: bool,
 }
 
@@ -71,11 +71,11 @@ pub struct Pipes {
 }
 
 impl Program {
-    /// Starts it in a process group of its own; it dies with us.
+    /// Starts it in a process group of its own; it dies with this process.
     pub fn start(args: &RunArgs) -> io::Result<(Program, Pipes)> {
         let mut command = Command::new(&args.program[0]);
         command.args(&args.program[1..]);
-        // In the background of a terminal it would be stopped by reading from it.
+        // A background process of a terminal would be stopped when it reads from it.
         command.stdin(if io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() });
         let (mut child, pid) = spawn(command, args)?;
         let pipes = Pipes { out: child.stdout.take(), err: child.stderr.take() };
@@ -83,8 +83,8 @@ impl Program {
     }
 }
 
-/// Starts something of the service's, in a process group of its own, with its output in pipes. It sends nothing to
-/// the supervisor of this process in its name.
+/// Starts a process of the service's in a process group of its own, with its output in pipes, and without the variables
+/// by which it could send messages to the supervisor of this process.
 pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(directory) = &args.cwd {

@@ -8,15 +8,15 @@ use rustix::process::Pid;
 use super::process_tree::Usage;
 use super::program::ExitStatus;
 
-/// The facts about a program that need no help from it.
+/// The facts about a program, obtained without its help.
 pub struct Report<'a> {
-    /// None while it does not run.
+    /// None while it is not running.
     pub pid: Option<Pid>,
     pub is_stopped: bool,
     /// The time since it was started.
     pub lives: Option<Duration>,
     pub restarts: u64,
-    /// How it ended the last time.
+    /// How it last ended.
     pub end: Option<ExitStatus>,
     pub usage: Usage,
     pub lines: u64,

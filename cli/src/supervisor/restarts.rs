@@ -52,7 +52,7 @@ impl Restarts {
         if self.limit.count > 0 {
             self.recent.push_back(now);
         }
-        // A program that ran for longer than the window starts with the first delay again.
+        // A program that ran for longer than the window begins again with the first delay.
         self.consecutive = if lived >= self.limit.window { 0 } else { self.consecutive };
         let pause = self.delay.saturating_mul(2u32.saturating_pow(self.consecutive)).min(MAX.max(self.delay));
         self.consecutive += 1;

@@ -40,7 +40,7 @@ pub(super) struct Supervisor<'a> {
     pub active: Option<ActiveTask>,
     pub out: OutputStream,
     pub err: OutputStream,
-    /// Whether the last line came from standard error.
+    /// Whether the last line was on standard error.
     pub last_was_error: bool,
     /// The exit code.
     pub exit_code: u8,
@@ -87,11 +87,11 @@ pub(super) struct ActiveTask {
 }
 
 pub(super) enum Phase {
-    /// A hook does it.
+    /// A hook carries it out.
     Hook(Hook),
     /// The program was stopped by PAUSE.
     Stopping,
-    /// The program was sent the signal to end; why its checkpoint before that failed, if it did.
+    /// The shutdown signal was sent; if its checkpoint failed before that, the reason.
     Exit(Option<Error>),
 }
 
@@ -111,25 +111,25 @@ impl ActiveTask {
 }
 
 impl Supervisor<'_> {
-    /// Returns the time since we began.
+    /// Returns the time since this process began.
     pub(super) fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// A line for the watchers of the service and for the log.
+    /// Writes a line to the service's watchers and to the log.
     pub(super) fn log(&mut self, level: &str, text: &str) {
         self.service.log(level, text);
         self.err.write_line(&format!("{}: {text}", self.service.name()));
     }
 
-    /// Returns the descendants that are neither the keeper's nor a hook's.
+    /// Returns the descendants except for those of the watchdog and of a hook.
     pub(super) fn processes_below(&self) -> ProcessTree {
         let hook = self.active.as_ref().and_then(ActiveTask::hook).map(|hook| hook.pid);
         let others: Vec<Pid> = self.watchdog.iter().filter_map(|watchdog| watchdog.pid).chain(hook).collect();
         ProcessTree::now(&others)
     }
 
-    /// Kills the program and all that it started, at once.
+    /// Kills the program and everything that it started, at once.
     pub(super) fn kill(&mut self, why: &str) {
         // Repeated until none is left: a process that forks at this moment has a child that was not seen.
         self.kill_at = Some(Instant::now() + Duration::from_secs(1));

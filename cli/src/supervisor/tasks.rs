@@ -1,6 +1,6 @@
 //! The effect of each command of the controller on the program.
 //!
-//! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] looks at after each event:
+//! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] checks after each event:
 //!
 //! | phase | command | ends |
 //! |---|---|---|
@@ -8,7 +8,7 @@
 //! | `Stopping` | PAUSE without --pause | once SIGSTOP has stopped the program, or it has ended |
 //! | `Exit` | SHUTDOWN | once the program and its descendants have ended; they are killed after --grace, or at a second SHUTDOWN |
 //!
-//! A command that fails leaves the program as it is, but for SHUTDOWN, which ends it in any case.
+//! A command that fails leaves the program unchanged, except SHUTDOWN, which ends it in any case.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ impl Supervisor<'_> {
 
     /// Starts the command line of an option, with the program's process number and the task's arguments.
     fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
-        // A little before its deadline, so that the answer can contain its output.
+        // Slightly before its deadline, so that the answer can contain its output.
         let left = task.remaining().map(|left| left - (left / 10).min(Duration::from_millis(500)));
         let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
         let due = Instant::now() + within;
@@ -68,7 +68,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Stops the program. One that is not running counts as paused, and is not started again before RUN.
+    /// Stops the program. If it is not running, it counts as paused, and is not started again before RUN.
     fn begin_pause(&mut self, task: Task) -> Result<()> {
         match &mut self.state {
             ProgramState::Running(program) => {
@@ -89,7 +89,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Continues the program, or starts it if it is not running; RUN after too many restarts counts them anew.
+    /// Continues the program, or starts it if it is not running; RUN after too many restarts resets their count.
     fn begin_run(&mut self, task: Task) -> Result<()> {
         match &mut self.state {
             ProgramState::Running(program) => {
@@ -117,7 +117,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Takes a checkpoint first, where there is an option for that and the shutdown is not in a hurry.
+    /// Checkpoints first, if there is an option for that and the shutdown is not urgent.
     fn begin_shutdown(&mut self, task: Task) -> Result<()> {
         if task.before() == State::Failed && self.exit_code == 0 {
             self.exit_code = self.last_exit.map_or(1, |end| end.exit_code().max(1));
@@ -133,7 +133,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The end of a shutdown: the program is sent the signal to end, unless it has ended.
+    /// The last phase of a shutdown: sends the program the shutdown signal, unless it has ended.
     fn end_program(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if matches!(self.state, ProgramState::RestartAt(_)) {
             self.state = ProgramState::NotRunning;
@@ -182,7 +182,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Answers a shutdown after the program has ended. A failed checkpoint fails it, since data may be lost.
+    /// Answers a shutdown after the program has ended. A failed checkpoint makes it fail, because data may be lost.
     fn end_shutdown(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if self.was_killed && self.exit_code == 0 {
             self.exit_code = 137;
@@ -196,7 +196,7 @@ impl Supervisor<'_> {
         task.failed(&Error::new(error.kind(), text))
     }
 
-    /// Cancels the active command: its hook is killed, a pause is undone, a shutdown no longer waits for --grace.
+    /// Cancels the active command: its hook is killed, a pause is undone, or a shutdown no longer waits for --grace.
     pub(super) fn cancel_active(&mut self) -> Result<()> {
         let Some(mut open) = self.active.take() else { return Ok(()) };
         let is_shutdown = *open.task.command() == Command::Shutdown;
@@ -218,7 +218,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Returns the answer to GET_DATA where there is no option for it.
+    /// Returns the answer to GET_DATA if there is no option for it.
     fn report(&self) -> Value {
         let (pid, is_stopped, lives) = match &self.state {
             ProgramState::Running(program) => {

@@ -12,7 +12,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use linkspan::service::NOTIFY_VARIABLES;
 use rustix::process::{Pid, Signal};
 
-/// Reads lines with the number of the group, of which the last one counts; 0 means none. It ignores signals that request its end.
+/// Reads lines with the number of the group; the last one counts, and 0 means none. It ignores signals that request its end.
 const SCRIPT: &str = r#"trap '' INT TERM HUP QUIT
 group=0
 while read -r line; do group=$line; done
@@ -54,7 +54,7 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         let Some(pid) = self.pid else { return };
-        // Not by closing its pipe, on which it kills the group.
+        // Closing its pipe instead would make it kill the group.
         let _ = rustix::process::kill_process(pid, Signal::KILL);
         let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
     }

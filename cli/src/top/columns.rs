@@ -15,7 +15,7 @@ pub enum Table {
     Services,
 }
 
-/// How a column gets its cells from a record.
+/// How the cells of a column are read from a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cells {
     /// A text.
@@ -28,7 +28,7 @@ enum Cells {
     Count,
     /// The rate of the table's counter.
     Rate,
-    /// Seconds that it has taken.
+    /// The seconds that its current work has taken.
     Seconds,
 }
 
@@ -40,7 +40,7 @@ pub struct Column {
     cells: Cells,
     /// Its width; the first column of a table takes the remaining width.
     pub width: u16,
-    /// Where there is no room, the columns with the highest rank are dropped first.
+    /// If there is no room, the columns with the highest rank are dropped first.
     pub rank: u8,
 }
 
@@ -99,7 +99,7 @@ impl Table {
     }
 }
 
-/// Returns the text there, or none.
+/// Returns the text at this key, or none.
 pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
@@ -121,9 +121,9 @@ pub enum Cell {
     Text(String),
     /// A whole number.
     Count(u64),
-    /// So many in a second.
+    /// A rate in a second.
     Rate(f64),
-    /// So many seconds.
+    /// A duration in seconds.
     Seconds(f64),
 }
 
@@ -136,7 +136,7 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
         Cells::Text | Cells::Wrong | Cells::State => {
             let said = match column.cells {
                 Cells::Wrong => wrong(record),
-                // The last state of a service that ended without deregistering would look true.
+                // The last state of a service that ended without deregistering would seem current.
                 Cells::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
                 _ => text(record, column.key),
             };
@@ -148,7 +148,7 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
 }
 
 impl Cell {
-    /// As it is shown.
+    /// The text of the cell.
     pub fn shown(&self) -> String {
         match self {
             Cell::Missing => "-".into(),
@@ -184,8 +184,8 @@ impl Cell {
     }
 }
 
-/// Returns the columns that fit into so many cells, by their positions, and their widths. The first one is
-/// always shown and takes the remaining width; so does the last where it is a text.
+/// Returns the columns that fit into this width, by their positions, and their widths. The first one is always shown
+/// and takes the remaining width; so does the last if it is a text.
 pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let columns = kind.columns();
     let needed = |chosen: &[usize]| -> u16 {
@@ -204,19 +204,19 @@ pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let count = chosen.len();
     let wide = |(at, i): (usize, usize)| {
         let more = if at == 0 { first } else { 0 } + if at + 1 == count { last } else { 0 };
-        // Alone and without room for itself, it gets the available width.
+        // If it is alone and too wide, it gets the available width.
         (i, (columns[i].width + more).min(width))
     };
     chosen.into_iter().enumerate().map(wide).collect()
 }
 
 impl Column {
-    /// Returns whether it is aligned at the right.
+    /// Returns whether it is aligned to the right.
     pub fn is_number(&self) -> bool {
         !matches!(self.cells, Cells::Text | Cells::State | Cells::Wrong)
     }
 
-    /// Returns whether it is how fast something grows.
+    /// Returns whether it is a rate.
     #[cfg(test)]
     pub fn is_rate(&self) -> bool {
         self.cells == Cells::Rate
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_go_where_there_is_no_room() {
+    fn columns_are_dropped_for_lack_of_room() {
         let titles = |kind: Table, width: u16| -> Vec<&str> {
             fitting(kind, width).iter().map(|(i, _)| kind.columns()[*i].title).collect()
         };

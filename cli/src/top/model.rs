@@ -19,8 +19,7 @@ impl Table {
         }
     }
 
-    /// Returns the name of a record, and the value that distinguishes its incarnations: another one starts to
-    /// count again.
+    /// Returns the name of a record, and the value that distinguishes its incarnations, each of which counts from 0.
     fn identity(self, record: &Value) -> (String, String) {
         let word = |key: &str| record.at(key).map(display::lines).unwrap_or_default();
         match self {
@@ -38,7 +37,7 @@ impl Table {
         }
     }
 
-    /// When the count of a record was true: a service sends its own now and then, an endpoint was queried just now.
+    /// When the count of a record was taken: a service sends its own now and then, an endpoint was queried just now.
     fn count_time(self, record: &Value, looked: f64) -> f64 {
         match self {
             Table::Endpoints => looked,
@@ -46,8 +45,8 @@ impl Table {
         }
     }
 
-    /// A count that has not changed for so many seconds stands still. Messages of a service in between, such
-    /// as an answer, need not have its count: each heartbeat has it.
+    /// A count that has not changed for this many seconds has stopped. Other messages of a service, such as an answer,
+    /// need not contain its count; each heartbeat does.
     fn idle_after(self) -> f64 {
         match self {
             Table::Endpoints => 0.0,
@@ -85,7 +84,7 @@ impl Samples {
             let Some(count) = record.at(kind.counter()).ok().and_then(|n| n.as_u64().ok()) else { continue };
             let at = kind.count_time(record, at);
             let counted = match self.known.get(&identity) {
-                // A count that is lower than before counts something else.
+                // A count that is lower than before is that of another incarnation.
                 Some(before) if count >= before.count => match at - before.at {
                     passed if passed < kind.min_interval() => *before,
                     passed if count == before.count && passed < kind.idle_after() => *before,
@@ -130,8 +129,7 @@ impl Samples {
     }
 
     fn rate(&self, kind: Table, record: &Value) -> Option<f64> {
-        // A service that does not work now has no rate, whatever it had when it last sent its count; nor has
-        // one that is silent.
+        // A service that does not work now, or does not send heartbeats, has no rate, even if its last count gave one.
         let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
         if kind == Table::Services && !works {
             return None;
@@ -157,7 +155,7 @@ impl Samples {
     }
 }
 
-/// A line of a table.
+/// A row of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The endpoint, or the service.
@@ -171,14 +169,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Returns whether one of its words contains the filter; case is ignored.
+    /// Returns whether one of its words contains the filter, without regard to case.
     fn passes(&self, filter: &str) -> bool {
         let has = |text: &str| text.to_lowercase().contains(filter);
         has(&self.problem) || self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if has(text)))
     }
 }
 
-/// Those that the filter lets through, ordered by a column and, where two are equal in that, by their names.
+/// Returns the rows that match the filter, ordered by a column and, if they are equal there, by name.
 pub fn arranged(rows: &[Row], filter: &str, by: usize, reversed: bool) -> Vec<Row> {
     let filter = filter.to_lowercase();
     let mut rows: Vec<Row> = rows.iter().filter(|row| row.passes(&filter)).cloned().collect();
@@ -255,7 +253,7 @@ mod tests {
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 105)], 6.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
-        // It has answered something in the meantime, which does not count as a step.
+        // It has sent an answer in the meantime, which does not count as a step.
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 20, 107)], 7.0);
         assert_eq!(rate(&samples, Table::Services, "power"), Cell::Rate(2.0));
         samples.take(Table::Services, vec![service("power", "RUNNING", 1, 25, 110)], 10.0);

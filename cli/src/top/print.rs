@@ -1,4 +1,4 @@
-//! Samples as text or as JSON, for where there is no terminal.
+//! Prints samples as text or as JSON, without a terminal.
 
 use std::time::Instant;
 
@@ -12,8 +12,7 @@ use crate::exit::Exit;
 use crate::signals::Signals;
 use crate::{input, output, table};
 
-/// Prints one sample after the other; with `--once` the second one alone, which has the rates since the
-/// first.
+/// Prints one sample after the other; with `--once` only the second one, which has the rates since the first.
 pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     let started_at = Instant::now();
     let mut endpoints = Samples::default();

@@ -12,7 +12,7 @@ use super::screen::Screen;
 
 /// From this height on there is a line for the problem of the selected row.
 const DETAIL_MIN_HEIGHT: u16 = 12;
-/// A table of less is its heading and nothing else.
+/// A table with fewer lines is only its heading.
 const TABLE_MIN_HEIGHT: u16 = 2;
 
 const HELP: [&str; 8] = [
@@ -26,7 +26,7 @@ const HELP: [&str; 8] = [
     "?              this",
 ];
 
-/// Draws it all; `every` is how many seconds are between two samples.
+/// Draws the screen; `every` is the interval of samples in seconds.
 pub fn draw(frame: &mut Frame, screen: &mut Screen, every: f64) {
     let area = frame.area();
     let detail = u16::from(area.height >= DETAIL_MIN_HEIGHT);
@@ -48,7 +48,8 @@ pub fn draw(frame: &mut Frame, screen: &mut Screen, every: f64) {
     }
 }
 
-/// Returns how many lines each table gets: as many as it needs, where both fit; otherwise none takes more
+/// Returns how many lines each table gets: as many as it needs if both fit; otherwise each gets at least half if it
+/// needs that. Without room for two, only the focused one is shown.
 /// than half from the other. Without room for two it is the one with the focus.
 fn share(height: u16, screen: &Screen) -> (u16, u16) {
     if height < 2 * TABLE_MIN_HEIGHT {
@@ -182,13 +183,13 @@ fn of_state(state: &str) -> Style {
         "READY" => Color::Cyan,
         "FAILED" => Color::Red,
         "STOPPED" => return dim(),
-        // On the way to another.
+        // Changing to another state.
         _ => Color::Magenta,
     };
     Style::new().fg(colour)
 }
 
-/// The same for how well a service is known.
+/// The same for the liveness of a service.
 fn of_view(view: &str) -> Style {
     match view {
         "STALE" => Style::new().fg(Color::Yellow),
@@ -198,14 +199,14 @@ fn of_view(view: &str) -> Style {
     }
 }
 
-/// Returns the text in so many cells of the screen: cut, or filled up.
+/// Returns the text in this many cells of the screen, cut or padded.
 fn fill(text: &str, width: u16, column: &Column) -> String {
     let text = cut(text, usize::from(width));
     let gap = " ".repeat(usize::from(width).saturating_sub(Span::raw(&text).width()));
     if column.is_number() { gap + &text } else { text + &gap }
 }
 
-/// As much of the text as fits, with a mark where something is missing.
+/// As much of the text as fits, with a mark if it was cut.
 fn cut(text: &str, width: usize) -> String {
     if Span::raw(text).width() <= width {
         return text.to_owned();

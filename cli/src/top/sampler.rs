@@ -17,7 +17,7 @@ pub fn error_line(error: &Error) -> String {
 
 /// The time-out of an answer of a controller.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it takes at most to find that there is none.
+/// The longest time to find that there is none.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Returns the endpoints that are open here, as maps.
@@ -36,7 +36,7 @@ pub fn no_controller(at: &ControllerArgs, error: Error) -> Error {
     }
 }
 
-/// All services of a controller.
+/// Returns all services of a controller.
 pub fn list_services<'a>(controller: &Controller, wait: impl Into<Wait<'a>>) -> Result<Vec<Value>, Error> {
     Ok(controller.services(wait)?.as_array()?.to_vec())
 }

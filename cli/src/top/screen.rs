@@ -12,13 +12,13 @@ use super::watcher::Update;
 /// The view of one table.
 #[derive(Default)]
 pub struct TableView {
-    /// The row that is selected, among those that the filter lets through.
+    /// The selected row, among those that match the filter.
     pub selected: usize,
     /// The first row that is drawn.
     pub top: usize,
-    /// The column that orders it.
+    /// The column by which it is ordered.
     pub order_by: usize,
-    /// Whether the order is the other way round.
+    /// Whether the order is reversed.
     pub reversed: bool,
     /// How many rows were drawn last: a page.
     pub page: usize,
@@ -30,7 +30,7 @@ pub struct TableView {
 /// Whether the view continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It does.
+    /// It continues.
     Continue,
     /// The user ended it.
     Quit,
@@ -38,7 +38,7 @@ pub enum Action {
 
 /// The whole screen.
 pub struct Screen {
-    /// The table that has the keys.
+    /// The focused table, to which keys apply.
     pub focus: Table,
     endpoints: TableView,
     services: TableView,
@@ -46,18 +46,18 @@ pub struct Screen {
     pub filter: String,
     /// Whether the filter is being typed.
     pub editing_filter: bool,
-    /// Whether it shows the state at the pause.
+    /// Whether the view is paused.
     pub paused: bool,
-    /// Whether the keys are explained.
+    /// Whether the help is shown.
     pub help: bool,
-    /// Why there are no services to be shown; none while there is a controller.
+    /// Why services cannot be shown; none while there is a controller.
     pub no_controller: Option<String>,
     /// Why the endpoints could not be listed the last time.
     pub problem: Option<String>,
 }
 
 impl Screen {
-    /// With nothing known yet.
+    /// Nothing is known yet.
     pub fn new() -> Screen {
         Screen {
             focus: Table::Endpoints,
@@ -129,17 +129,17 @@ impl Screen {
         arranged(&view.rows, &self.filter, view.order_by, view.reversed)
     }
 
-    /// Returns how many a table has, filtered or not.
+    /// Returns how many rows a table has without the filter.
     pub fn count(&self, kind: Table) -> usize {
         self.view(kind).rows.len()
     }
 
-    /// Returns the row that the keys are at.
+    /// Returns the selected row.
     pub fn selected(&self) -> Option<Row> {
         self.rows(self.focus).into_iter().nth(self.view(self.focus).selected)
     }
 
-    /// Moves the mark to an existing row, and the page to the mark, for a page of so many rows.
+    /// Moves the selection to an existing row, and scrolls to it, for a page of this many rows.
     pub fn settle(&mut self, kind: Table, page: usize) {
         let count = self.rows(kind).len();
         let view = self.view_mut(kind);
@@ -151,7 +151,7 @@ impl Screen {
         }
     }
 
-    /// A key was pressed.
+    /// Handles a key.
     pub fn key(&mut self, key: KeyEvent) -> Action {
         if key.kind == KeyEventKind::Release {
             return Action::Continue;
@@ -166,13 +166,13 @@ impl Screen {
             self.type_filter(key.code);
             return Action::Continue;
         }
-        // Any key closes the help, and means nothing else then.
+        // Any key closes the help, and has no other effect then.
         if std::mem::take(&mut self.help) {
             return Action::Continue;
         }
         match key.code {
             KeyCode::Char('q') => return Action::Quit,
-            // The latest request is undone first.
+            // Escape undoes the latest request first.
             KeyCode::Esc if self.filter.is_empty() => return Action::Quit,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Char('?' | 'h') => self.help = true,
@@ -205,7 +205,7 @@ impl Screen {
     fn toggle_paused(&mut self) {
         self.paused = !self.paused;
         if !self.paused {
-            // Apply the updates during the pause.
+            // Apply the updates that arrived during the pause.
             for kind in [Table::Endpoints, Table::Services] {
                 self.update(kind, |_| {});
             }
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_stays_on_rows_and_the_page_with_the_mark() {
+    fn selection_stays_on_rows_and_the_page_shows_it() {
         let mut screen = with_endpoints(12);
         let standing = |screen: &mut Screen| {
             screen.settle(Table::Endpoints, 5);
@@ -331,12 +331,12 @@ mod tests {
     }
 
     #[test]
-    fn updates_during_a_hold_are_shown_afterwards() {
+    fn updates_during_a_pause_are_shown_afterwards() {
         let mut screen = with_endpoints(2);
         write(&mut screen, "p");
         update(&mut screen, 4, 1.0);
         assert_eq!(screen.count(Table::Endpoints), 2);
-        // Held or not, it can be ordered and filtered.
+        // Paused or not, it can be ordered and filtered.
         write(&mut screen, "r");
         assert_eq!(screen.rows(Table::Endpoints)[0].name, "shm:001");
         write(&mut screen, "p");
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_go_to_the_table_that_has_them() {
+    fn keys_apply_to_the_focused_table() {
         let mut screen = with_endpoints(3);
         write(&mut screen, "s");
         press(&mut screen, KeyCode::Tab);
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_closed_by_any_key_which_means_nothing_else() {
+    fn any_key_closes_the_help_and_has_no_other_effect() {
         let mut screen = Screen::new();
         write(&mut screen, "?");
         assert!(screen.help);

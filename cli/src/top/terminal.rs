@@ -1,4 +1,4 @@
-//! The terminal: keys in, pictures out, and left as it was found, also after a panic or SIGTERM.
+//! The terminal: reads keys, draws frames, and is restored at the end, also after a panic or SIGTERM.
 
 use std::io::{self, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,9 +19,9 @@ use crate::signals::Signals;
 
 /// The events of the loop.
 enum ScreenEvent {
-    /// A key, or another size.
+    /// A key, or a new size.
     Input(TerminalEvent),
-    /// Something was seen.
+    /// An update from a watcher.
     Update(Update),
     /// A signal requests the end.
     Signal,
@@ -41,7 +41,7 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     let (sender, events) = channel();
     let signal_fd = signals.fd().try_clone_to_owned().map_err(on_terminal)?;
     let mut terminal = Terminal::take()?;
-    // The threads end with the process: none of them holds anything that another process could miss.
+    // The threads end with the process: they hold nothing that another process could wait for.
     start(&sender, move |sender| {
         while poll(&mut [PollFd::new(&signal_fd, PollFlags::IN)], None).is_err() {}
         let _ = sender.send(ScreenEvent::Signal);
@@ -111,7 +111,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Takes it. From here on a panic of any thread restores the terminal before it is printed.
+    /// Takes the terminal. From here on a panic of any thread restores the terminal before it is printed.
     fn take() -> Result<Terminal, Exit> {
         Ok(Terminal { terminal: Some(ratatui::try_init().map_err(on_terminal)?) })
     }
@@ -131,7 +131,7 @@ impl Drop for Terminal {
     }
 }
 
-// No key is pressed here.
+// There are no keys to read here.
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../tests/program/pty.rs"]

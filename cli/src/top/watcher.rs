@@ -10,9 +10,9 @@ use crate::service::ControllerArgs;
 
 /// Something new for the screen.
 pub enum Update {
-    /// All endpoints, or why they could not be listed, at so many seconds of a monotonic clock.
+    /// All endpoints, or the error of listing them, and the time in seconds of a monotonic clock.
     Endpoints(Result<Vec<Value>, Error>, f64),
-    /// All services, or why they are not to be had.
+    /// All services, or why they are not available.
     Services(Result<Vec<Value>, Error>, f64),
     /// One service has changed.
     Service(Value),
@@ -20,13 +20,13 @@ pub enum Update {
     Gone(String),
 }
 
-/// Lists the open endpoints again and again, until the view ends.
+/// Lists the open endpoints repeatedly, until the view ends.
 pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     loop {
         let sampled_at = Instant::now();
         let records = list_endpoints();
-        // A name that does not answer takes time: a count is at most as old as the end of the sample.
+        // A name that does not answer takes time, so a count is taken at the end of the sample at the latest.
         if !send(Update::Endpoints(records, started_at.elapsed().as_secs_f64())) {
             return;
         }
@@ -34,7 +34,7 @@ pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     }
 }
 
-/// Lists the services again and again, and receives changes between two samples, until the view ends.
+/// Lists the services repeatedly, and receives changes between two samples, until the view ends.
 pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     while let Err(error) = follow(at, every, started_at, &send) {
@@ -45,7 +45,7 @@ pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> b
     }
 }
 
-/// Until the controller is lost, which is an error, or the view ends.
+/// Runs until the controller is lost, which is an error, or the view ends.
 fn follow(
     at: &ControllerArgs,
     every: Duration,

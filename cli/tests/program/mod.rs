@@ -64,7 +64,7 @@ impl Place {
     /// Runs to the end, with this on standard input.
     pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Said {
         let mut running = self.start(arguments);
-        // Refused input may not be read to its end.
+        // A program that refuses the input may not read all of it.
         let _ = running.stdin.take().unwrap().write_all(input);
         running.end()
     }
@@ -81,7 +81,6 @@ impl Place {
         names
     }
 
-    /// Waits until somebody listens under this file name.
     /// Waits until a subscriber has marked that it waits for a publisher here: a lock that may be shared.
     pub fn wait_for_a_waiting_subscriber(&self) {
         use std::os::unix::fs::MetadataExt;
@@ -97,6 +96,7 @@ impl Place {
         }
     }
 
+    /// Waits until a program listens under this file name.
     pub fn wait_for(&self, file: &str) {
         let begun = std::time::Instant::now();
         while !self.path().join(file).exists() {
@@ -116,7 +116,7 @@ impl Running {
         read_line(&mut self.lines)
     }
 
-    /// Returns the next line on its standard error.
+    /// Returns the next line of its standard error.
     pub fn error_line(&mut self) -> String {
         read_line(&mut self.errors)
     }
@@ -138,7 +138,7 @@ impl Running {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
             let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
             let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
-            // The program handles SIGXFSZ last: a signal that comes while its handler is being installed is lost by signal-hook.
+            // The program handles SIGXFSZ last: signal-hook loses a signal that arrives while its handler is being installed.
             if [SIGINT, SIGTERM, SIGXFSZ].iter().all(|number| caught & (1 << (number - 1)) != 0) {
                 return;
             }
@@ -149,12 +149,12 @@ impl Running {
 
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        // In Turkish the program `kill` takes CONT for no name of a signal.
+        // In a Turkish locale the program `kill` does not accept the signal name CONT.
         let kill = Command::new("kill").args(["-s", name, &pid]).env("LC_ALL", "C").status().unwrap();
         assert!(kill.success());
     }
 
-    /// Waits for its end, having closed its standard input.
+    /// Closes its standard input, and waits for its end.
     pub fn end(mut self) -> Said {
         drop(self.stdin.take());
         self.wait()

@@ -14,7 +14,7 @@ use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 /// Only guards against a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The terminal: programs have the one end, the test the other.
+/// The terminal: programs have one end, the test the other.
 pub struct Pty {
     ours: File,
     theirs: OwnedFd,
@@ -34,7 +34,7 @@ impl Pty {
         let ours = File::from(ours);
         let shown: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
         let (mut reader, heard) = (ours.try_clone().unwrap(), shown.clone());
-        // Ends with the test's process at the latest: a terminal has no end while a process has it open.
+        // Ends with the test's process at the latest: a terminal does not end while a process has it open.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
@@ -64,7 +64,7 @@ impl Pty {
         shown
     }
 
-    /// Returns the whole output of a program that has ended: output behind it is the test's.
+    /// Returns the whole output of a program that has ended; anything after it is from the test.
     pub fn all(&self) -> String {
         File::from(self.theirs.try_clone().unwrap()).write_all(b"<the end>").unwrap();
         self.wait_for("<the end>")
@@ -76,7 +76,7 @@ impl Pty {
     }
 }
 
-/// Asserts that a screen was taken and released, and the cursor with it.
+/// Asserts that a screen and the cursor were taken and restored.
 pub fn assert_given_back(shown: &str) {
     for (taken, given) in [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h")] {
         let last = |what: &str| shown.rfind(what).unwrap_or_else(|| panic!("no {what:?} in {shown:?}"));

@@ -28,7 +28,7 @@ pub struct Laboratory {
     pub client: Controller,
 }
 
-/// `linkspan service run -- PROGRAM`; killed where the test does not wait for its end.
+/// `linkspan service run -- PROGRAM`; killed if the test does not wait for its end.
 pub struct Supervised(Option<Running>);
 
 impl Laboratory {
@@ -47,7 +47,7 @@ impl Laboratory {
         Laboratory { place, endpoint, stop, server: Some(server), client }
     }
 
-    /// A file of this name in the shared directory.
+    /// Returns the path of this file in the shared directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
@@ -103,7 +103,7 @@ impl Laboratory {
         self.until(state, |record| text(record, "state") == state && text(record, "view") == "CONNECTED")
     }
 
-    /// Waits until its data is like that.
+    /// Waits until its data fulfils the condition.
     pub fn until_data(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         self.until("connected", |record| {
             text(record, "view") == "CONNECTED" && text(record, "state") != "STARTING"

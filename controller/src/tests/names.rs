@@ -53,7 +53,7 @@ fn connect_without_controller_names_the_program_to_start() {
     let directory = tempfile::tempdir().unwrap();
     let endpoint = format!("unix:{}/c", directory.path().display());
     let error = match Controller::connect(&endpoint, &Options::default(), Duration::from_millis(50)) {
-        Ok(_) => panic!("somebody listens"),
+        Ok(_) => panic!("a controller listens"),
         Err(e) => e,
     };
     assert_eq!(error.kind(), ErrorKind::NotFound);

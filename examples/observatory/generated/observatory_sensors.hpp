@@ -39,7 +39,7 @@ struct ObservatorySensorsReadings {
     /// Optional.
     std::optional<double> temperature;
 
-    /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
+    /// Writes this as one value: with `key` inside an open map, with null otherwise.
     void write(linkspan::writer &writer_, const char *key_) const {
         linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
@@ -50,7 +50,7 @@ struct ObservatorySensorsReadings {
         linkspan_reader_get_record(reader_.c(), table_(), this);
     }
 
-    /// How the library reads and fills it.
+    /// The table with which the library reads and fills this.
     static linkspan_record *table_() {
         static linkspan_record record_ = linkspan::record::table(layout_());
         return &record_;
@@ -134,13 +134,13 @@ struct ObservatorySensors {
         return text_;
     }
 
-    /// Makes `message` one that holds this value.
+    /// Sets `message` to one that holds this value.
     void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
 
     /// The same; the writer is not needed.
     void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
 
-    /// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one.
+    /// Returns the value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, if it does not fit.
     static ObservatorySensors decode(const linkspan::message &message_) {
         ObservatorySensors result_;
         linkspan::record::get(table_(), &result_, message_);
@@ -155,14 +155,14 @@ struct ObservatorySensors {
         return linkspan::record::encode(table_(), this, encoding_);
     }
 
-    /// The value that bytes of an encoding hold; throws as `decode` does.
+    /// Returns the value of encoded bytes; throws as `decode` does.
     static ObservatorySensors from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {
         ObservatorySensors result_;
         linkspan::record::decode(table_(), &result_, bytes_, encoding_);
         return result_;
     }
 
-    /// Writes it as one value: with `key` in a map that is open, with null anywhere else.
+    /// Writes this as one value: with `key` inside an open map, with null otherwise.
     void write(linkspan::writer &writer_, const char *key_) const {
         linkspan_writer_put_record(writer_.c(), key_, table_(), this);
     }
@@ -173,7 +173,7 @@ struct ObservatorySensors {
         linkspan_reader_get_record(reader_.c(), table_(), this);
     }
 
-    /// How the library reads and fills it.
+    /// The table with which the library reads and fills this.
     static linkspan_record *table_() {
         static linkspan_record record_ = linkspan::record::table(layout_());
         return &record_;

@@ -97,7 +97,7 @@ class ObservatorySensorsReadings:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensorsReadings:
-        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             cpu=read.field(fields, read.f64, "cpu"),
@@ -138,7 +138,7 @@ class ObservatorySensors:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensors:
-        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             at=read.field(fields, read.timestamp, "at"),
@@ -147,7 +147,7 @@ class ObservatorySensors:
 
     @classmethod
     def decode(cls, message: Message) -> ObservatorySensors:
-        """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
+        """From a message; raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
         made = _PLAN__OBSERVATORY_SENSORS.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

@@ -27,13 +27,13 @@ module observatory_triggers_messages
       ! Whether an event is under way. An array of bool with shape [n].
       logical(c_bool), allocatable :: on(:)
    contains
-      ! Makes a message that holds this value: encode(writer, message, stat, errmsg).
+      ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
       procedure :: encode => observatory_triggers_encode
-      ! Takes the value of a message: decode(reader, message, stat, errmsg).
+      ! Reads the value of a message: decode(reader, message, stat, errmsg).
       procedure :: decode => observatory_triggers_decode
       ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
       procedure :: to_bytes => observatory_triggers_to_bytes
-      ! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+      ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => observatory_triggers_from_bytes
       procedure :: set_defaults => observatory_triggers_set_defaults
       procedure :: write => observatory_triggers_write
@@ -41,7 +41,7 @@ module observatory_triggers_messages
    end type
 
    type(linkspan_record_type), target, save :: observatory_triggers__type
-   ! By which the library reads and fills observatory_triggers.
+   ! The tables with which the library reads and fills observatory_triggers.
    type(linkspan_record_type), target, save :: observatory_triggers__types(4)
    type(linkspan_record_type), target, save :: observatory_triggers__items(4)
    type(linkspan_record_field), target, save :: observatory_triggers__fields(4)
@@ -197,7 +197,7 @@ contains
          c_funloc(observatory_triggers__fill))
    end function
 
-   ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+   ! Writes this as one value: with `key` inside an open map, without it otherwise.
    subroutine observatory_triggers_write(self, writer, key)
       class(observatory_triggers), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
@@ -212,7 +212,7 @@ contains
       call linkspan_write_record(writer, observatory_triggers__table(), c_loc(self), key)
    end subroutine
 
-   ! Takes the next value of a reader.
+   ! Reads the next value of a reader.
    subroutine observatory_triggers_read(self, reader)
       class(observatory_triggers), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader

@@ -35,20 +35,20 @@ module observatory_waveform_messages
       ! Up, north, east. Unit: {count}. An array of f64 with shape [3, n].
       real(real64), allocatable :: samples(:, :)
    contains
-      ! Makes a message that holds this value: encode(writer, message, stat, errmsg).
+      ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
       procedure :: encode => observatory_waveform_encode
-      ! Takes the value of a message: decode(reader, message, stat, errmsg).
+      ! Reads the value of a message: decode(reader, message, stat, errmsg).
       procedure :: decode => observatory_waveform_decode
       ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
       procedure :: to_bytes => observatory_waveform_to_bytes
-      ! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+      ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => observatory_waveform_from_bytes
       procedure :: set_defaults => observatory_waveform_set_defaults
       procedure :: write => observatory_waveform_write
       procedure :: read => observatory_waveform_read
    end type
 
-   ! By which the library reads and fills observatory_waveform_components_item.
+   ! The tables with which the library reads and fills observatory_waveform_components_item.
    type(linkspan_record_type), target, save :: observatory_waveform_components_item__types(1)
    type(linkspan_record_type), target, save :: observatory_waveform_components_item__items(1)
    type(linkspan_record_field), target, save :: observatory_waveform_components_item__fields(1)
@@ -56,7 +56,7 @@ module observatory_waveform_messages
    character(len=1), target, save :: observatory_waveform_components_item__key_1 = &
       char(0)
    type(linkspan_record_type), target, save :: observatory_waveform__type
-   ! By which the library reads and fills observatory_waveform.
+   ! The tables with which the library reads and fills observatory_waveform.
    type(linkspan_record_type), target, save :: observatory_waveform__types(6)
    type(linkspan_record_type), target, save :: observatory_waveform__items(6)
    type(linkspan_record_field), target, save :: observatory_waveform__fields(6)
@@ -321,7 +321,7 @@ contains
          c_funloc(observatory_waveform__fill))
    end function
 
-   ! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+   ! Writes this as one value: with `key` inside an open map, without it otherwise.
    subroutine observatory_waveform_write(self, writer, key)
       class(observatory_waveform), intent(in) :: self
       type(linkspan_writer), intent(inout) :: writer
@@ -336,7 +336,7 @@ contains
       call linkspan_write_record(writer, observatory_waveform__table(), c_loc(self), key)
    end subroutine
 
-   ! Takes the next value of a reader.
+   ! Reads the next value of a reader.
    subroutine observatory_waveform_read(self, reader)
       class(observatory_waveform), intent(inout) :: self
       type(linkspan_reader), intent(inout) :: reader

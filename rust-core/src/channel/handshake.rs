@@ -301,7 +301,7 @@ impl Hello {
             client_id: optional("client_id")
                 .map(Value::as_text)
                 .transpose()?
-                .map(options::client_id)
+                .map(options::set::client_id)
                 .transpose()?,
             machine: optional("machine").map(Value::as_text).transpose()?.map(plain_machine),
             deadlines: optional("deadlines").map(Value::as_bool).transpose()?.unwrap_or(false),

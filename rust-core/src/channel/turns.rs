@@ -233,7 +233,7 @@ mod tests {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(shared.2.load(Ordering::SeqCst), 16_000);
-        assert!(shared.0.take_at_once(), "nobody waits any more");
+        assert!(shared.0.take_at_once(), "no thread waits any more");
     }
 
     /// A thread that calls again at once has to queue behind those that wait.

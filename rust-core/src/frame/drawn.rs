@@ -89,7 +89,7 @@ fn documents_show_the_header() {
     let row = |(at, size, name, says): &(usize, usize, &str, &str)| {
         [at.to_string(), size.to_string(), (*name).to_owned(), (*says).to_owned()]
     };
-    check("header fields", &table(["offset", "bytes", "field", "what it says"], fields.iter().map(row)));
+    check("header fields", &table(["offset", "bytes", "field", "meaning"], fields.iter().map(row)));
 }
 
 /// The tables of kinds, flags and encodings. The match has no default, so a new kind needs a row.

@@ -4,6 +4,10 @@
 //! [`latest_persistent`] instead keeps a subscription for programs that read repeatedly, such as a
 //! page that is rendered by PHP.
 
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::store;
 use super::subscriber::Subscriber;
 use crate::channel::dial::Dialler;
@@ -12,7 +16,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::persistent::PersistentObjects;
 use crate::channel::session::Owner;
 use crate::channel::{Options, Use};
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::{Deadline, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
@@ -22,6 +26,9 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::socket::StreamRx;
 
+/// The time-out of a call that gives none.
+const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
+
 /// Returns the newest value of a publisher. Without a time-out of its own it does not wait for a publisher, whatever the
 /// options say.
 ///
@@ -29,8 +36,22 @@ use crate::transport::socket::StreamRx;
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
 pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
     let endpoint: Endpoint = endpoint.parse()?;
-    let no_wait = crate::deadline::Timeout::After(std::time::Duration::ZERO);
-    let mut waiting = wait.into().start(no_wait).on_wait(&options.on_wait);
+    let mut waiting = wait.into().start(NO_WAIT).on_wait(&options.on_wait);
+    find(&endpoint, options, &mut waiting).map_err(|e| e.on(&endpoint))
+}
+
+/// [`latest`] with a wait that ends with `Cancelled` once `stop` is readable, without a tick.
+///
+/// # Errors
+/// Those of [`latest`]; `Cancelled`.
+pub fn latest_until<S: AsFd + Send + Sync + 'static>(
+    endpoint: &str,
+    options: &Options,
+    timeout: Timeout,
+    stop: Arc<S>,
+) -> Result<Message> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    let mut waiting = Wait::new(timeout).start(NO_WAIT).on_wait(&options.on_wait).stops_on(stop);
     find(&endpoint, options, &mut waiting).map_err(|e| e.on(&endpoint))
 }
 
@@ -93,7 +114,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
 /// Returns the one frame that a publisher sends after its hello. The frame is on its way already, so even a call that does
 /// not wait gets it: it waits for a few ticks.
 fn from_stream(mut rx: StreamRx, waiting: &mut Waiting<'_>) -> Result<Option<Incoming>> {
-    let mut delivery_wait = Waiting::until(crate::deadline::Deadline::after(Wait::TICK * 5));
+    let mut delivery_wait = Waiting::until(Deadline::after(Wait::TICK * 5));
     loop {
         if let Some(frame) = rx.try_recv()? {
             return Ok(Some(frame).filter(|f| f.header.kind == Kind::Data));

@@ -33,7 +33,7 @@ mod store;
 mod subscriber;
 
 pub use joins::{Messages, TryMessages};
-pub use latest::{latest, latest_persistent};
+pub use latest::{latest, latest_persistent, latest_until};
 pub use publisher::Publisher;
 pub use replica::{History, Replica, ReplicaRecord};
 pub use subscriber::Subscriber;

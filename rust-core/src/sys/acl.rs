@@ -19,7 +19,7 @@ const GROUP: u16 = 4;
 const MASK: u16 = 16;
 const OTHERS: u16 = 32;
 /// The number in an entry whose tag already determines its user or group.
-const NOBODY: u32 = u32::MAX;
+const NO_ID: u32 = u32::MAX;
 /// Permissions.
 const READ: u16 = 4;
 const WRITE: u16 = 2;
@@ -28,11 +28,11 @@ const WRITE: u16 = 2;
 /// anything. Returns false where the file system has no access lists.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     let entries = [
-        (OWNER, READ | WRITE, NOBODY),
+        (OWNER, READ | WRITE, NO_ID),
         (USER, READ, uid),
-        (GROUP, 0, NOBODY),
-        (MASK, READ, NOBODY),
-        (OTHERS, 0, NOBODY),
+        (GROUP, 0, NO_ID),
+        (MASK, READ, NO_ID),
+        (OTHERS, 0, NO_ID),
     ];
     let mut list = VERSION.to_le_bytes().to_vec();
     for (tag, may, who) in entries {

@@ -38,7 +38,7 @@ pub enum Owner {
     Trusted,
     /// Any user, such as a member of the group that shares the directory. Its contents are
     /// untrusted input.
-    Anybody,
+    AnyUser,
 }
 
 /// A directory's descriptor, and its path for texts.
@@ -116,7 +116,7 @@ impl<'a> Beneath<'a> {
     /// program's socket.
     pub fn socket(&self, name: &str) -> Result<Option<OwnedFd>> {
         let Some(opened) = self.handle(name)? else { return Ok(None) };
-        self.check(name, &opened.facts, FileType::Socket, Owner::Anybody)?;
+        self.check(name, &opened.facts, FileType::Socket, Owner::AnyUser)?;
         Ok(Some(opened.fd))
     }
 
@@ -185,7 +185,7 @@ impl<'a> Beneath<'a> {
     /// Returns whether the owner of a file is trusted for this use.
     fn is_of(&self, facts: &Stat, owner: Owner) -> Result<bool> {
         Ok(match owner {
-            Owner::Anybody => true,
+            Owner::AnyUser => true,
             Owner::Ours => is_ours(facts),
             Owner::Trusted => {
                 is_ours(facts) || facts.st_uid == 0 || {
@@ -385,7 +385,7 @@ impl<'a> Beneath<'a> {
             let text = format!("{} lies too deep to be removed; remove it", self.shown(name).display());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
-        let Some(inner) = self.directory(name, Owner::Anybody)? else { return Ok(false) };
+        let Some(inner) = self.directory(name, Owner::AnyUser)? else { return Ok(false) };
         if !is_ours(&inner.facts) {
             return Err(self.refuse(name, &inner.facts, "and what is another user's is not removed"));
         }

@@ -188,9 +188,9 @@ pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
         Found::User(uid) => Some(uid),
         // This end is found, so the table was the right one, and the other end has no owner.
-        Found::Nobody if matches!(sock_diag::owner(to, from), Found::User(_)) => None,
+        Found::NoSocket if matches!(sock_diag::owner(to, from), Found::User(_)) => None,
         // Without the kernel's module every question has this answer, so read the table.
-        Found::Nobody | Found::Unsupported => find(|row| row.own == from && row.other == to),
+        Found::NoSocket | Found::Unsupported => find(|row| row.own == from && row.other == to),
     }
 }
 
@@ -294,7 +294,7 @@ mod tests {
         let (caller, _) = begin_connect(address).unwrap();
         let from = own_address(&caller).unwrap();
         assert_eq!(user_calling(from, address), Some(rustix::process::geteuid().as_raw()));
-        assert_eq!(user_calling(address, from), None, "not accepted yet, so nobody's");
+        assert_eq!(user_calling(address, from), None, "not accepted yet, so it has no owner");
         drop(caller);
         assert_eq!(user_calling(from, address), None, "one that is gone proves nothing");
     }

@@ -75,7 +75,7 @@ fn offset(name: &str) -> i64 {
 /// Returns who may own the common file: in a directory that a group shares, any member may have
 /// made it.
 fn owner(directory: &Directory) -> Owner {
-    if directory.is_shared() { Owner::Anybody } else { Owner::Trusted }
+    if directory.is_shared() { Owner::AnyUser } else { Owner::Trusted }
 }
 
 /// Opens the common file, and makes it where it is missing: a regular file with one name, never a

@@ -1,7 +1,7 @@
 //! Waiting for one of many events, without reading a clock in between.
 //!
 //! Every function that may block takes a [`Waiting`], which has the deadline, the program's tick
-//! and its wake-up descriptor. A signal ends a wait early (`EINTR`), so that the caller can run the
+//! and its descriptors that end the wait. A signal ends a wait early (`EINTR`), so that the caller can run the
 //! tick and let the program's signal handlers run.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -115,9 +115,10 @@ pub fn wait_any<const N: usize>(
     waiting: &mut Waiting<'_>,
     on: [(BorrowedFd<'_>, PollFlags); N],
 ) -> Result<[PollFlags; N]> {
-    if let Some(wake) = waiting.wake() {
-        let on = on.iter().map(|(fd, what)| PollFd::from_borrowed_fd(*fd, *what));
-        let mut fds: Vec<_> = on.chain([PollFd::from_borrowed_fd((*wake).as_fd(), PollFlags::IN)]).collect();
+    let enders = enders(waiting);
+    if enders.iter().any(Option::is_some) {
+        let on = on.iter().copied().chain(of_enders(&enders));
+        let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
         let slept = wait_each(waiting, &mut fds)?;
         return Ok(std::array::from_fn(|i| if slept { fds[i].revents() } else { PollFlags::empty() }));
     }
@@ -128,10 +129,9 @@ pub fn wait_any<const N: usize>(
 
 /// Sleeps until one of these descriptors is readable, the deadline, or a tick.
 pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<()> {
-    let wake = waiting.wake();
-    let wake = wake.as_ref().map(|wake| (**wake).as_fd());
-    let on = on.iter().copied().chain(wake);
-    let mut fds: Vec<_> = on.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let enders = enders(waiting);
+    let on = on.iter().map(|fd| (*fd, PollFlags::IN)).chain(of_enders(&enders));
+    let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
     wait_each(waiting, &mut fds).map(drop)
 }
 
@@ -167,14 +167,24 @@ pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Ve
 /// Sleeps on descriptors, each for the event beside it, until one is ready, the deadline, or a
 /// tick.
 pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
-    let wake = waiting.wake();
-    let wake = wake.as_ref().map(|wake| ((**wake).as_fd(), PollFlags::IN));
-    let on = on.iter().copied().chain(wake);
+    let enders = enders(waiting);
+    let on = on.iter().copied().chain(of_enders(&enders));
     let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
     wait_each(waiting, &mut fds).map(drop)
 }
 
-/// Polls once; returns false where a signal ended the sleep.
+/// Descriptors of the caller that end each sleep.
+type Enders = [Option<Arc<dyn AsFd + Send + Sync>>; 2];
+
+fn enders(waiting: &Waiting<'_>) -> Enders {
+    [waiting.wake(), waiting.stop()]
+}
+
+fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+    enders.iter().flatten().map(|fd| ((**fd).as_fd(), PollFlags::IN))
+}
+
+/// Polls once; returns false if a signal ended the sleep.
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     let sleep = waiting.sleep()?.map(timespec);
     let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
@@ -183,7 +193,12 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
         Err(e) => return Err(e).doing("sleeping in poll"),
     };
     waiting.woke(interrupted)?;
-    Ok(!interrupted)
+    match waiting.stop() {
+        Some(stop) if is_readable((*stop).as_fd()) => {
+            Err(Error::new(ErrorKind::Cancelled, "the caller ended the wait"))
+        }
+        _ => Ok(!interrupted),
+    }
 }
 
 /// Returns whether a descriptor is readable now.

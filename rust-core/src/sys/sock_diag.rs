@@ -31,7 +31,7 @@ pub enum Found {
     /// A process of this user has the connection open.
     User(u32),
     /// There is no such connection, or no process has it open.
-    Nobody,
+    NoSocket,
     /// The kernel does not answer here: the module is missing, or a filter of system calls forbids
     /// the request.
     Unsupported,
@@ -85,7 +85,7 @@ fn answer(bytes: &[u8], other: SocketAddr) -> Found {
     let kind = bytes.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
     if kind == Some(NLMSG_ERROR) {
         let refused = four(HEADER).map(|code| Errno::from_raw_os_error((code as i32).wrapping_neg()));
-        return if refused == Some(Errno::NOENT) { Found::Nobody } else { Found::Unsupported };
+        return if refused == Some(Errno::NOENT) { Found::NoSocket } else { Found::Unsupported };
     }
     if kind != Some(SOCK_DIAG_BY_FAMILY) || bytes.len() < HEADER + ANSWER {
         return Found::Unsupported;
@@ -96,7 +96,7 @@ fn answer(bytes: &[u8], other: SocketAddr) -> Found {
     match (four(HEADER + 64), four(HEADER + 68)) {
         // An end that no process has open any more is shown as root's.
         (Some(uid), Some(inode)) if inode != 0 && port == Some(other.port()) => Found::User(uid),
-        _ => Found::Nobody,
+        _ => Found::NoSocket,
     }
 }
 
@@ -113,14 +113,14 @@ mod tests {
         let caller = TcpStream::connect(own).unwrap();
         let from = caller.local_addr().unwrap();
         assert_eq!(owner(from, own), Found::User(me), "{at}");
-        assert_eq!(owner(own, from), Found::Nobody, "not accepted yet, so nobody's");
+        assert_eq!(owner(own, from), Found::NoSocket, "not accepted yet, so it has no owner");
         let accepted = listener.accept().unwrap();
         assert_eq!(owner(own, from), Found::User(me));
         drop(caller);
-        assert_eq!(owner(from, own), Found::Nobody, "one that is gone proves nothing");
+        assert_eq!(owner(from, own), Found::NoSocket, "one that is gone proves nothing");
         drop((accepted, listener));
-        assert_eq!(owner(own, from), Found::Nobody);
-        assert_eq!(owner(SocketAddr::new(own.ip(), 1), from), Found::Nobody);
+        assert_eq!(owner(own, from), Found::NoSocket);
+        assert_eq!(owner(SocketAddr::new(own.ip(), 1), from), Found::NoSocket);
     }
 
     #[test]

@@ -396,7 +396,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         let access = Access { shared: true, ..Access::default() };
-        let first = place.claim_shared(access, || panic!("there is nobody to be asked")).unwrap();
+        let first = place.claim_shared(access, || panic!("there is no process to query")).unwrap();
         let give = || first.socket.as_fd().try_clone_to_owned().map(Some).doing("duplicating");
         let second = place.claim_shared(access, give).unwrap();
         assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);

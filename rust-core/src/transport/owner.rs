@@ -85,7 +85,7 @@ const LIMIT: usize = 1 << 16;
 /// and the remedy.
 pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     let name = record_of_file(&place.file);
-    let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, Owner::Anybody)? else {
+    let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, Owner::AnyUser)? else {
         return Ok(None);
     };
     let map = codec::decode(&text, Encoding::Json).map_err(|e| {

@@ -144,7 +144,7 @@ impl Place {
     pub fn remove_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
-        beneath.check(&self.file, &facts, FileType::Socket, Owner::Anybody)?;
+        beneath.check(&self.file, &facts, FileType::Socket, Owner::AnyUser)?;
         beneath.remove(&self.file)
     }
 }

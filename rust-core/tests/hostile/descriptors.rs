@@ -1,4 +1,4 @@
-//! Descriptors that nobody asked for, and sockets among them that take long to close.
+//! Unexpected descriptors, among them sockets that take long to close.
 
 use super::*;
 
@@ -85,7 +85,10 @@ fn unexpected_descriptors_with_a_hello_are_malformed_and_closed() {
             assert_eq!(refusal(&answer(&mut stream)), ErrorKind::Malformed, "{what}");
         }
         drop(pipe);
-        assert!(support::readable(reader.as_raw_fd(), 20), "somebody still holds what was sent");
+        assert!(
+            support::readable(reader.as_raw_fd(), 20),
+            "a process still holds the descriptors that were sent"
+        );
     });
 }
 

@@ -53,11 +53,11 @@ impl Facts {
             "fetched" => {}
             "bad" => drop(self.bad.insert(id(), (word(2), false))),
             "posted" => drop(self.bad.insert(id(), (word(2), true))),
-            _ => panic!("nobody tells {line:?}"),
+            _ => panic!("unknown fact {line:?}"),
         }
     }
 
-    /// Whether anybody at all was about to acknowledge this.
+    /// Whether any process was about to acknowledge this.
     pub fn may_be_finished(&self, id: u64) -> bool {
         self.finishing.values().any(|all| all.contains(&id))
     }

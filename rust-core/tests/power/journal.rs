@@ -89,7 +89,7 @@ impl Judge<'_> {
             last = Some(number);
             let id = known(&message)?;
             if id != NEXT && !self.facts.tried.contains_key(&id) {
-                return Err(format!("number {number} holds text {id}, which nobody sent"));
+                return Err(format!("number {number} holds text {id}, which was never sent"));
             }
             if self.with_schemas && id != NEXT {
                 schema = self.schema_of(&message, id, schema)?;

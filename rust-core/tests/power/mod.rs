@@ -238,5 +238,5 @@ fn forgotten_syncs_are_found() {
         }
     });
     let survivors = survivors.into_inner().unwrap();
-    assert!(survivors.is_empty(), "nobody noticed that these were not synced: {}", survivors.join(", "));
+    assert!(survivors.is_empty(), "no test noticed that these were not synced: {}", survivors.join(", "));
 }

@@ -117,10 +117,10 @@ impl Judge<'_> {
             let from = match self.facts.tried.get(id) {
                 Some(from) => from.as_str(),
                 None if *id == NEXT => last,
-                None => return Err(format!("text {id} came, which nobody sent")),
+                None => return Err(format!("text {id} came, which was never sent")),
             };
             if !wanted(from) {
-                return Err(format!("text {id} of {from} came to somebody else"));
+                return Err(format!("text {id} of {from} came to another client"));
             }
             // A script's files have their own order.
             let before = newest.insert(from, *id).unwrap_or(0);
@@ -135,7 +135,7 @@ impl Judge<'_> {
         for id in kept.filter(|id| !self.facts.may_be_finished(**id)) {
             if !once.contains(id) {
                 return Err(format!(
-                    "text {id} was taken, nobody has acknowledged it, and it is gone: {given:?}"
+                    "text {id} was received and not acknowledged, and it is gone: {given:?}"
                 ));
             }
         }
@@ -177,7 +177,7 @@ impl Judge<'_> {
         };
         match self.facts.unfetched().find(|id| !holds(*id)) {
             Some(id) => {
-                Err(format!("request {id} was answered, nobody has fetched the answer, and it is gone"))
+                Err(format!("request {id} was answered, and the answer is gone before it was fetched"))
             }
             None => Ok(()),
         }
@@ -195,7 +195,7 @@ impl Judge<'_> {
             }
             let answer = format!("{name}.error");
             if looked_at && !self.files("client").iter().any(|(file, _)| *file == answer) {
-                return Err(format!("{name} was refused, and nobody was told"));
+                return Err(format!("{name} was refused, and no client was informed"));
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ pub fn is_alone(path: &str) -> bool {
         .output()
         .unwrap();
     let said = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    // Indented, so that whoever counts the results of this program does not count this one twice.
+    // Indented, so that a count of this program's results does not count this one twice.
     let said: String = said.lines().map(|line| format!("    {line}\n")).collect();
     assert!(out.status.success(), "{test}: {}\n{said}", out.status);
     assert!(said.contains("1 passed"), "no test is called {test}: {said}");

@@ -1,6 +1,6 @@
 //! Apache Arrow: the columns of a table with one row for each message, as an IPC schema message.
 //!
-//! Arrow has no word for units, ranges, limits, defaults and descriptions: they are metadata of the fields, which no reader has to follow.
+//! Arrow cannot express units, ranges, limits, defaults and descriptions: they become metadata of the fields, which readers may ignore.
 
 mod column;
 mod ipc;
@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use super::notes::{Notes, unknown};
 use column::{Arrow, Column};
 
-/// Returns the schema as an encapsulated message, which begins a stream, too. What is no record is a field
-/// `value`.
+/// Returns the schema as an encapsulated message, which also begins a stream. A type other than a record becomes the one field `value`.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<Vec<u8>> {
     let columns = match &schema.root.kind {
         Kind::Record(of) => fields(of, notes)?,
@@ -48,7 +47,7 @@ fn field(field: &Field, notes: &mut Notes) -> Result<Column> {
     Ok(out)
 }
 
-/// What a list or a map holds.
+/// Returns the values of a list or a map.
 fn within(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     notes.enter("*");
     let out = column(name, of, notes)?;
@@ -67,7 +66,7 @@ fn plain(name: &str, of: Arrow, children: Vec<Column>) -> Column {
     }
 }
 
-/// Returns a value of this type, never null.
+/// Returns a value of this type that is never null.
 fn column(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     let mut out = match &of.kind {
         Kind::Any => {
@@ -144,18 +143,17 @@ fn limited(mut of: Column, most: Option<u64>, notes: &mut Notes) -> Column {
     of
 }
 
-/// One of Arrow's canonical extension types, by what stores it.
+/// One of Arrow's canonical extension types; `of` has its storage type.
 fn extension(mut of: Column, name: &str, metadata: String) -> Column {
     of.metadata.push(("ARROW:extension:name", name.to_owned()));
     of.metadata.push(("ARROW:extension:metadata", metadata));
     of
 }
 
-/// Returns an array: a tensor of fixed shape, one of variable shape, or lists of elements and lengths where the number of dimensions
-/// is open.
+/// Returns an array: a tensor of fixed shape, one of variable shape, or, if the number of dimensions is open, lists of elements and lengths.
 ///
-/// Arrow has no complex numbers: they are a last dimension of two floats. Elements are in row order; a permutation marks that an array in
-/// column order is one with its dimensions the other way round.
+/// Arrow has no complex numbers: they become a last dimension of two floats. Elements are in row order; for an array in column order the dimensions
+/// are reversed and a permutation says so.
 fn array(
     name: &str,
     dtype: DType,
@@ -223,7 +221,7 @@ fn array(
     Ok(extension(out, tensor, Value::Object(metadata).to_string()))
 }
 
-/// Returns the type of an element, and whether there are two of them for each number.
+/// Returns the type of an element, and whether each number has two of them.
 fn element(dtype: DType) -> (Arrow, bool) {
     match dtype {
         DType::Bool => (Arrow::Bool, false),

@@ -12,7 +12,7 @@ use super::notes::{Notes, unknown};
 const EXACT_F64: i128 = 1 << 53;
 const EXACT_F32: i128 = 1 << 24;
 
-/// The rules that types stand on, each written where a schema uses it.
+/// The rules that types refer to; each is written if a schema uses it.
 const PRELUDE: [(&str, &str); 12] = [
     ("decimal", "#6.4([int, int / bigint]) / #6.27([\"decimal\", tstr])"),
     ("f32", "float / -16777216..16777216"),
@@ -103,7 +103,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Returns the type of a part, in parentheses where it is a choice.
+    /// Returns the type of a part, in parentheses if it is a choice.
     fn within(&mut self, name: &str, of: &Type, depth: usize) -> Result<String> {
         self.notes.enter(name);
         let text = self.ty(of, depth)?;
@@ -175,7 +175,7 @@ impl Writer<'_> {
         let row = one(40, &dimensions);
         let column = one(1040, &dimensions);
         match (order, shape) {
-            // What is the same memory in both orders is written in row order.
+            // An array with the same bytes in both orders is written in row order.
             (Some(Order::Row), _) => row,
             (None, Some(shape)) if shape.len() < 2 => row,
             (Some(Order::Column), Some(shape)) => {
@@ -194,8 +194,8 @@ impl Writer<'_> {
     }
 }
 
-/// Returns the shapes, among those that this one allows, of arrays that are the same memory in both orders: with an empty
-/// dimension, or with at most one of more than one element.
+/// Returns the shapes, of those that this one allows, for which both orders give the same bytes: with an empty dimension, or with at most one of more
+/// than one element.
 fn in_a_line(shape: &[Length]) -> Vec<String> {
     if shape.len() < 2 {
         let lengths: Vec<String> = shape.iter().map(any_length).collect();

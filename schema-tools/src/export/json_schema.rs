@@ -26,7 +26,7 @@ pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
         out.insert("description".into(), schema.doc.as_str().into());
     }
     out.append(&mut ty(&schema.root, notes)?);
-    // Values of this library's map can always be written.
+    // Values of serde_json's own map can always be serialized.
     Ok(format!("{:#}\n", Value::Object(out)))
 }
 
@@ -157,7 +157,7 @@ fn float(of: &Type, notes: &mut Notes) -> Map<String, Value> {
     out
 }
 
-/// Returns a map: any keys, but those that would make an escape of it.
+/// Returns a map: any key is allowed except those that would make it an escape.
 fn map(of: Value, notes: &mut Notes) -> Map<String, Value> {
     notes.looser("below the escape $map any values are accepted");
     object(json!({

@@ -45,8 +45,8 @@ pub struct Export {
     pub notes: Vec<Note>,
 }
 
-/// Returns the schema in this notation. `Unsupported` where the notation has nothing for a type, with the path of
-/// the field.
+/// Returns the schema in this notation. `Unsupported`, with the path of the field, if the notation cannot express a
+/// type.
 pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
     if schema.packed {
         let text = format!(

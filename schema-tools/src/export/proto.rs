@@ -8,7 +8,7 @@ use linkspan::{Error, ErrorKind, Order, Result};
 
 use super::notes::{Notes, unknown};
 
-/// The numbers that protobuf keeps for itself.
+/// The numbers that protobuf reserves.
 const RESERVED: std::ops::Range<usize> = 19_000..20_000;
 
 struct Writer<'a> {
@@ -40,7 +40,7 @@ pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     Ok(out + &body)
 }
 
-/// How a type stands in front of a field's name.
+/// How a type is written before a field's name.
 struct Written {
     /// Before the type: `repeated `, or nothing.
     label: &'static str,
@@ -50,7 +50,7 @@ struct Written {
 }
 
 impl Writer<'_> {
-    /// A message that holds a value of this type: a record as it is, anything else in a field `value`.
+    /// A message that holds a value of this type: a record as it is, any other type in a field `value`.
     fn message(&mut self, out: &mut String, depth: usize, name: &str, of: &Type) -> Result<()> {
         let indent = "  ".repeat(depth);
         let _ = writeln!(out, "{indent}message {name} {{");
@@ -170,8 +170,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Returns the type of a field; what has to be defined for it is written to `out`, under the name
-    /// `name`.
+    /// Returns the type of a field. Definitions that it needs are written to `out`, under the name `name`.
     fn ty(&mut self, out: &mut String, depth: usize, of: &Type, name: &str) -> Result<Written> {
         let repeated = |name| Written { label: "repeated ", name, has_presence: false };
         match &of.kind {
@@ -188,7 +187,7 @@ impl Writer<'_> {
                 self.notes.enter("*");
                 let each = self.single(out, depth, each, name)?;
                 self.notes.leave();
-                // A map has no label, and no presence either.
+                // A map has neither label nor presence.
                 Ok(Written { label: " ", name: format!("map<string, {each}>"), has_presence: false })
             }
             kind => {
@@ -287,7 +286,7 @@ fn number(position: usize) -> usize {
     if position + 1 < RESERVED.start { position + 1 } else { position + 1 + RESERVED.len() }
 }
 
-/// What protobuf has no word for, and the description.
+/// Returns the description, and what protobuf cannot express.
 fn comments(field: &Field) -> Vec<String> {
     let mut out = Vec::new();
     if !field.doc.is_empty() {
@@ -326,7 +325,7 @@ fn camel(name: &str) -> String {
         out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         out.extend(letters);
     }
-    // A name of underscores, or one that begins with a digit behind them.
+    // A name of underscores, or one with a digit after them.
     if out.starts_with(|c: char| c.is_ascii_alphabetic()) { out } else { format!("X{out}") }
 }
 

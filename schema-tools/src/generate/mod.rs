@@ -1,4 +1,4 @@
-//! Source text from a schema: the types of its messages, and their way to and from the wire.
+//! Source code from a schema: the types of its messages, and the code that encodes and decodes them.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -30,9 +30,9 @@ pub use naming::{Case, Language, Naming};
 pub use plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 pub use text::Text;
 
-/// The files that hold the types of this schema in this language.
+/// Returns the files that define the types of this schema in this language.
 ///
-/// `Unsupported` names the two fields or types whose identifiers would be the same in that language.
+/// `Unsupported` names the two fields or types that would have the same identifier in that language.
 pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<File>> {
     let plan = Plan::new(schema, language)?;
     match language {

@@ -8,7 +8,7 @@ use linkspan::{Error, ErrorKind};
 
 use super::{Member, Plan, Shape, Text, packed};
 
-/// The most elements that an array of a fixed shape has inside of a struct. A longer one has memory of its own.
+/// The most elements of an array of a fixed shape that lies inside a struct. A longer one has memory of its own.
 const MOST_INSIDE: u64 = 4096;
 
 /// The first lines of a file.
@@ -25,7 +25,7 @@ pub(super) fn heading(text: &mut Text, mark: &str, plan: &Plan<'_>) {
     text.line("");
 }
 
-/// A comment of one or more lines; a backslash at the end of a line would go on in the next one.
+/// A comment of one or more lines. A backslash at the end of a line is changed, because it would continue the comment on the next line.
 pub(super) fn comment(text: &mut Text, mark: &str, words: &str) {
     if !words.is_empty() {
         let words: Vec<&str> = words.lines().map(|line| line.trim_end_matches(['\\', ' '])).collect();
@@ -38,7 +38,7 @@ pub(super) fn names_width<'n>(names: impl Iterator<Item = &'n str>) -> usize {
     names.map(str::len).max().unwrap_or(1).max(1)
 }
 
-/// The lengths of an array that has the same ones in every message and so few elements that it lies in a struct.
+/// The lengths of an array that are the same in every message, if it has so few elements that it lies in a struct.
 pub(super) fn fixed(shape: &Shape) -> Option<Vec<u64>> {
     let Shape::NdArray { shape: Some(shape), order, .. } = shape else { return None };
     let lengths: Option<Vec<u64>> = shape
@@ -70,12 +70,12 @@ pub(super) fn dtype_constant(dtype: DType) -> String {
     format!("LINKSPAN_{}", dtype.name().to_ascii_uppercase())
 }
 
-/// The name of the member that is true where an optional field is there.
+/// The name of the member that is true if the optional field is present.
 pub(super) fn presence(member: &Member) -> String {
     format!("has_{}", member.name.trim_end_matches('_'))
 }
 
-/// `Unsupported` where a field has the name of the member for the presence of another field.
+/// `Unsupported` if a field has the name of the member for the presence of another field.
 pub(super) fn check_presence(path: &str, members: &[Member]) -> linkspan::Result<()> {
     for member in members.iter().filter(|member| member.optional) {
         let presence = presence(member);
@@ -137,7 +137,7 @@ pub(super) fn literal(bytes: &[u8]) -> String {
             b'\n' => out.push_str("\\n"),
             b' '..=b'~' => out.push(char::from(*byte)),
             _ => {
-                // Writing to a String cannot fail. Three digits, so that no digit that follows belongs to it.
+                // Writing to a String cannot fail. Three digits, so that a digit that follows is not read as part of the escape.
                 let _ = write!(out, "\\{byte:03o}");
             }
         }
@@ -146,7 +146,7 @@ pub(super) fn literal(bytes: &[u8]) -> String {
     out
 }
 
-/// The definition of a constant text in C: a literal for each line, or, beyond what a compiler has to take, its bytes.
+/// The definition of a constant text in C: one literal for each line, or, beyond the length that a compiler must accept, its bytes.
 pub(super) fn c_text(declaration: &str, text: &str) -> String {
     if text.len() <= 4000 {
         let lines: Vec<String> =

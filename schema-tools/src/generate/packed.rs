@@ -1,11 +1,11 @@
-//! Packed records: what the languages share, and C and C++, whose struct has the layout of the message, so that one copy moves it.
+//! Packed records: what the languages share, and the code for C and C++, whose structs have the layout of the message, so that one copy moves them.
 
 use linkspan::schema::{Kind, Layout, Length, Place};
 use linkspan::value::{DType, Order};
 
 use super::{Definition, Member, Plan, Shape, Text};
 
-/// The bytes between the fields and behind the last one: where they begin, and how many.
+/// The bytes between the fields and after the last one: where each gap begins, and its length.
 pub(super) fn padding(layout: &Layout<'_>) -> Vec<(usize, usize)> {
     let mut gaps = Vec::new();
     let mut end = 0;
@@ -21,7 +21,7 @@ pub(super) fn padding(layout: &Layout<'_>) -> Vec<(usize, usize)> {
     gaps
 }
 
-/// The bits of the number of an enum with so many values.
+/// The bits of the number of an enum with this many values.
 pub(super) fn enum_bits(values: usize) -> u32 {
     match values {
         0..=0x100 => 8,
@@ -30,7 +30,7 @@ pub(super) fn enum_bits(values: usize) -> u32 {
     }
 }
 
-/// The number type of an enum with so many values, in C.
+/// The number type of an enum with this many values, in C.
 pub(super) fn enum_type(values: usize) -> &'static str {
     match enum_bits(values) {
         8 => "uint8_t",
@@ -39,8 +39,8 @@ pub(super) fn enum_type(values: usize) -> &'static str {
     }
 }
 
-/// The fields in the order of the layout, those of records inside one by one: an expression for each, which begins with `from` and has
-/// `joint` between its names, and what it is.
+/// The fields in the order of the layout, with the fields of nested records one by one: an expression for each, which begins with `from` and joins
+/// its names with `joint`, and its form.
 pub(super) fn leaves<'p>(
     plan: &'p Plan<'_>,
     members: &'p [Member],
@@ -61,8 +61,8 @@ pub(super) fn leaves<'p>(
     found
 }
 
-/// The lengths of an array in a packed record as a language nests it whose last length is that of the elements which lie side by side:
-/// those of an array in column order from the last to the first.
+/// The lengths of an array in a packed record, as nested in a language in which the last length is that of contiguous elements: for an array in
+/// column order they are reversed.
 pub(super) fn nested_lengths(shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
     let mut lengths = lengths(shape);
     if order == Some(Order::Column) {
@@ -80,7 +80,7 @@ pub(super) fn lengths(shape: Option<&[Length]>) -> Vec<u64> {
     lengths.collect()
 }
 
-/// The comment of a field about an array whose lengths [`nested_lengths`] turns round.
+/// The comment of a field about an array whose lengths [`nested_lengths`] reverses.
 pub(super) fn reversed(plan: &Plan<'_>, of: &Shape) -> &'static str {
     match of {
         Shape::NdArray { shape: Some(shape), order: Some(Order::Column), .. }
@@ -111,20 +111,20 @@ pub(super) fn assertions(text: &mut Text, plan: &Plan<'_>, layout: &Layout<'_>, 
     }
 }
 
-/// How C or C++ writes what they both have.
+/// How C or C++ writes what both languages have.
 pub(super) struct Dialect {
-    /// What stands in front of a function of the standard library.
+    /// The prefix of a function of the standard library.
     pub standard: &'static str,
-    /// What stands in front of an integer type.
+    /// The prefix of an integer type.
     pub integer: &'static str,
-    /// What stands behind a variable, so that it does not hide a field.
+    /// The suffix of a variable, so that it does not hide a field.
     pub mark: &'static str,
 }
 
 pub(super) const C: Dialect = Dialect { standard: "", integer: "", mark: "" };
 pub(super) const CPP: Dialect = Dialect { standard: "std::", integer: "std::", mark: "_" };
 
-/// Statements behind the copy of a struct to `bytes`: what lies between the fields is zero there.
+/// Statements after the copy of a struct to `bytes`: they set the bytes between the fields to zero.
 pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, mark, .. } = dialect;
     for (at, length) in padding(layout) {
@@ -132,8 +132,7 @@ pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dial
     }
 }
 
-/// Statements that return what is wrong with `bytes`, with the path of the field, where they hold a truth value or an enum's number that
-/// there is not; null where they do not.
+/// Statements that return the error text, with the path of the field, if `bytes` hold an invalid truth value or enum number; null otherwise.
 pub(super) fn check(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, integer, mark } = dialect;
     for place in &layout.fields {

@@ -40,7 +40,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     Ok(vec![File { name, text: out.finish() }])
 }
 
-/// What makes an instance straight from the bytes of a message, where they fit.
+/// The expression that makes an instance directly from the bytes of a message, if they fit.
 const STRAIGHT: &str = "\\Linkspan\\decode_instance(self::class, $message) ?? ";
 
 impl Php<'_> {
@@ -75,7 +75,7 @@ impl Php<'_> {
                 self.constants(out);
             }
             self.fields(out, members);
-            // Arguments with defaults stand behind those without; all are named by those who call.
+            // Arguments with defaults come after those without; callers pass all of them by name.
             let mut ordered: Vec<_> = members.iter().collect();
             ordered.sort_by_key(|member| member.optional || member.default.is_some());
             out.line("/**");
@@ -123,7 +123,7 @@ impl Php<'_> {
     }
 
     fn reading(&self, out: &mut Text, members: &[Member]) {
-        out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, where it is not one\n */");
+        out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it does not fit\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         let reader = &self.reader;
         out.indented("}", |out| {
@@ -156,7 +156,7 @@ impl Php<'_> {
         });
     }
 
-    /// A union is an abstract class with one subclass a variant, with the variant's value as its only property.
+    /// A union is an abstract class with one subclass for each variant, whose only property is the variant's value.
     fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member], root: bool) {
         let class = |variant: &Member| self.variant_class(of, variant);
         out.line(format!("abstract class {}\n{{", of.name));
@@ -167,7 +167,7 @@ impl Php<'_> {
             self.variants(out, of, variants);
             out.line("/** The value in the form that `send` takes. */");
             out.line("abstract public function toWire(): \\stdClass;\n");
-            out.line("/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType, where it has not exactly one variant\n */");
+            out.line("/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType, if it does not have exactly one variant\n */");
             out.line("public static function fromWire(mixed $value): self\n{");
             out.indented("}", |out| {
                 let reader = &self.reader;
@@ -202,14 +202,14 @@ impl Php<'_> {
     }
 }
 
-/// The method that reads a message: straight from its bytes by the expression before, or from its value, which gives an exact error.
+/// The method that reads a message: directly from its bytes by the expression above, or from its value, which gives an exact error.
 fn decode(out: &mut Text, straight: &str) {
-    out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, where it holds no such value\n */");
+    out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");
     out.indented("}", |out| out.line(format!("return {straight}self::fromWire($message->value);")));
 }
 
-/// Text that can stand in a comment.
+/// Text that is safe in a comment.
 fn comment(text: &str) -> String {
     text.trim_end().replace("*/", "* /").replace("?>", "? >").replace('\n', " ")
 }

@@ -1,4 +1,4 @@
-//! The plan that every generator follows: the named types of a schema, each after those that it names, with identifiers of the language.
+//! The plan that every generator follows: the named types of a schema, each after the types that it refers to, with identifiers of the language.
 
 use linkspan::schema::{Field, Fingerprint, Kind, Length, Range, Schema, Type, Width};
 use linkspan::value::{DType, Order, Value};
@@ -17,7 +17,7 @@ pub struct Plan<'a> {
     pub naming: Naming,
     /// The type of a message.
     pub root: Slot,
-    /// The named types, each after those that it names; the last one is the root where that has a name.
+    /// The named types, each after the types that it refers to; the last one is the root, if that has a name.
     pub types: Vec<TypeDef>,
 }
 
@@ -29,9 +29,9 @@ pub struct TypeDef {
     /// Its name before it is written in the language's case: the schema's name, then the names of the fields that lead to it, with
     /// dots between them. What belongs to the type (constants, functions) is named after it with [`Case::join`].
     pub path: String,
-    /// What it is about, in words; may be empty.
+    /// Its description; may be empty.
     pub doc: String,
-    /// What it is.
+    /// Its kind.
     pub definition: Definition,
 }
 
@@ -58,11 +58,11 @@ pub struct Member {
     pub key: String,
     /// Older keys that a reader accepts.
     pub aliases: Vec<String>,
-    /// What it is about, in words; may be empty.
+    /// Its description; may be empty.
     pub doc: String,
-    /// Whether it may be left out; a reader takes null for the same.
+    /// Whether it may be left out; a reader treats null like absence.
     pub optional: bool,
-    /// What a reader takes where it was left out, or where an enum's name is not known.
+    /// The value that a reader uses if it was left out, or if an enum's name is not known.
     pub default: Option<Value>,
     /// The type of its value.
     pub slot: Slot,
@@ -93,9 +93,9 @@ pub enum Shape {
     F32,
     /// A float of 64 bits.
     F64,
-    /// Text, of at most so many bytes.
+    /// Text of at most this many bytes.
     Text(Option<u64>),
-    /// At most so many bytes.
+    /// At most this many bytes.
     Bytes(Option<u64>),
     /// An instant.
     Timestamp,
@@ -103,7 +103,7 @@ pub enum Shape {
     Uuid,
     /// An exact decimal number.
     Decimal,
-    /// Values of one type, at most so many.
+    /// Values of one type, at most this many.
     List(Box<Slot>, Option<u64>),
     /// Values of one type below keys that the schema does not name.
     Map(Box<Slot>),
@@ -124,8 +124,8 @@ impl<'a> Plan<'a> {
     /// Returns the plan for a schema.
     ///
     /// # Errors
-    /// `Unsupported` names two fields, values or types that would have one identifier, or an identifier that the language has no room
-    /// for. `TooLarge` for a schema without a canonical form.
+    /// `Unsupported` names two fields, values or types that would have one identifier, or an identifier that is too long for the language. `TooLarge`
+    /// for a schema without a canonical form.
     pub fn new(schema: &'a Schema, language: Language) -> Result<Plan<'a>> {
         let mut naming = language.naming();
         if !schema.packed {
@@ -137,7 +137,7 @@ impl<'a> Plan<'a> {
         Ok(Plan { schema, fingerprint, naming: planner.naming, root, types: planner.types })
     }
 
-    /// The named type of a message, or none where a message is a number, a list or the like.
+    /// The named type of a message; none if a message is a number, a list or another type without a name.
     pub fn root_type(&self) -> Option<&TypeDef> {
         match self.root.shape {
             Shape::Named(at) => self.types.get(at),
@@ -218,7 +218,7 @@ impl Planner {
         Ok(members)
     }
 
-    /// The reference to a type, which is defined once where several fields have the same.
+    /// Returns the reference to a type; types that are equal are defined once.
     fn define(&mut self, path: &str, doc: &str, definition: Definition) -> Result<Shape> {
         if let Some(at) = self.types.iter().position(|other| other.definition == definition) {
             return Ok(Shape::Named(at));

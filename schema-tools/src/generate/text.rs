@@ -1,4 +1,4 @@
-//! A text that is written line by line, with indentation.
+//! Text that is written line by line, with indentation.
 
 /// Source text that grows by lines.
 #[derive(Clone, Debug)]
@@ -14,8 +14,7 @@ impl Text {
         Text { out: String::new(), unit, depth: 0 }
     }
 
-    /// Adds a line, indented; an empty one has no spaces. A text of several lines is indented as a whole, and a
-    /// line break at its end is an empty line.
+    /// Adds a line, indented; an empty line gets no spaces. All lines of a longer text are indented, and a line break at its end is an empty line.
     pub fn line(&mut self, text: impl AsRef<str>) {
         let text = text.as_ref();
         if text.is_empty() {
@@ -34,13 +33,13 @@ impl Text {
         }
     }
 
-    /// Adds `head`, what `body` writes one level deeper, and `tail`, where that is not empty.
+    /// Adds `head`, then what `body` writes one level deeper, then `tail`, unless that is empty.
     pub fn block(&mut self, head: impl AsRef<str>, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.line(head);
         self.indented(tail, body);
     }
 
-    /// Adds what `body` writes one level deeper, and `tail`, where that is not empty.
+    /// Adds what `body` writes one level deeper, then `tail`, unless that is empty.
     pub fn indented(&mut self, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.depth += 1;
         body(self);
@@ -50,7 +49,7 @@ impl Text {
         }
     }
 
-    /// Adds one comment: each line of `text` behind `prefix`, with long lines broken between words at about 100 columns.
+    /// Adds a comment: each line of `text` after `prefix`, with long lines broken between words at about 100 columns.
     pub fn comment(&mut self, prefix: &str, text: &str) {
         const WIDTH: usize = 100;
         let room = WIDTH.saturating_sub(self.depth * self.unit.len() + prefix.len()).max(40);

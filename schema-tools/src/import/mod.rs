@@ -1,4 +1,4 @@
-//! Schemas out of other notations: `.proto`, ROS `.msg`, JSON Schema and Python classes.
+//! Imports schemas from other notations: `.proto`, ROS `.msg`, JSON Schema and Python classes.
 //!
 //! | notation | lives in |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | Python dataclasses and TypedDicts | `python` |
 //! | ROS 1 and 2, `.msg` | `ros` |
 //!
-//! What a schema cannot express is refused with file, line and column. What it expresses with other bounds is a [`Remark`].
+//! What a schema cannot express is refused with file, line and column. Where the schema accepts more than the file, there is a [`Remark`].
 
 mod json_schema;
 mod options;
@@ -49,8 +49,8 @@ pub struct Import {
 
 /// Returns the schema of a message in this file.
 ///
-/// `Malformed` where the file is wrong, `Unsupported` where a schema cannot express it, `TooLarge` where it has more types than a
-/// schema may have; each names file, line and column.
+/// `Malformed` if the file is wrong, `Unsupported` if a schema cannot express it, `TooLarge` if it has more types than a schema may have; each names
+/// file, line and column.
 pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Import> {
     let (schema, remarks) = match notation {
         Notation::Proto => proto::read(file, options)?,
@@ -58,7 +58,7 @@ pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Impo
         Notation::Python => python::read(file, options)?,
         Notation::Ros => ros::read(file, options)?,
     };
-    // What the parser of the notation refuses is never printed.
+    // Parsed again, so that a schema that its notation does not allow is an error and is never printed.
     let schema = Schema::parse(&schema.to_toml()).map_err(|error| error.on(file.display()))?;
     Ok(Import { schema, remarks })
 }

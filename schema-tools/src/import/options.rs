@@ -1,14 +1,14 @@
-//! What an import is given beside the file, and what it reports beside the schema.
+//! The arguments of an import beside the file, and its remarks beside the schema.
 
 use std::path::PathBuf;
 
-/// What is imported from where.
+/// What to import, and from where.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The message, where a file defines several: its name, with or without its package.
+    /// The message, if a file defines several: its name, with or without its package.
     pub message: Option<String>,
-    /// Directories in which further files are looked for, beside that of the file.
+    /// Directories that are searched for further files, beside that of the file.
     pub include: Vec<PathBuf>,
 }
 

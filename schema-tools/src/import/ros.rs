@@ -1,4 +1,4 @@
-//! ROS 1 and ROS 2 `.msg` files to the model, line by line.
+//! Imports ROS 1 and ROS 2 `.msg` files, line by line.
 //!
 //! A message of another type in a field becomes a record in its place. Its definition is taken, in this order, from behind a line
 //! of `=` in a file that was read already (as recordings store them), from its package beside the package of the first file, from
@@ -14,10 +14,10 @@ use linkspan::{DType, ErrorKind, Result, Value, quoted};
 use super::source::{self, Budget, Place};
 use super::{Options, Remark};
 
-/// How many files one message may name.
+/// How many files one message may refer to.
 const MAX_FILES: usize = 256;
 
-/// A definition: the file that it stands in, its first line there, and its text.
+/// A definition: its file, its first line there, and its text.
 struct Definition {
     file: String,
     line: usize,
@@ -32,9 +32,9 @@ struct Reader<'a> {
     folder: PathBuf,
     /// By `package/Type`.
     known: BTreeMap<String, Definition>,
-    /// Bounds the types of a message, which may multiply by being named again and again.
+    /// Limits the types of a message, which may multiply by repeated references.
     budget: Budget,
-    /// The types that are being read, outermost first: one that is among them already contains itself.
+    /// The types that are being read, outermost first: a reference to one of these is a recursive type.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
@@ -73,7 +73,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// The definitions in this text: one, or several behind lines of `=` and `MSG: package/Type`, as recordings hold them.
+    /// Returns the definitions in this text: one, or several after lines of `=` and `MSG: package/Type`, as recordings hold them.
     fn add_all(&mut self, file: &str, text: &str, name: &str) {
         let mut name = name.to_owned();
         let mut part = Definition { file: file.to_owned(), line: 1, text: String::new() };
@@ -128,7 +128,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads the fields of a type. The comment behind a field describes it, else the lines of comments in front of it.
+    /// Reads the fields of a type. The comment after a field describes it, or else the comment lines before it.
     fn record(&mut self, name: &str, at: Place<'_>) -> Result<Kind> {
         if self.open.iter().any(|open| open == name) {
             return Err(at.unsupported(format!(
@@ -148,7 +148,7 @@ impl Reader<'_> {
                 line.split_once('#').map_or((line, None), |(code, doc)| (code, Some(doc.trim())));
             let column = code.len() - code.trim_start().len();
             let at = Place { file: &file, line: first + number, column: column + 1 };
-            // A text constant may hold the sign of a comment; it is no field either way.
+            // A text constant may contain the comment character; it is not a field in any case.
             if code.trim().is_empty() {
                 match comment {
                     Some(doc) => docs.push(doc),
@@ -177,7 +177,7 @@ impl Reader<'_> {
         Ok(Kind::Record(fields))
     }
 
-    /// Returns a field; nothing for a constant.
+    /// Returns a field; none for a constant.
     fn line(&mut self, code: &str, at: Place<'_>, within: &str) -> Result<Option<Field>> {
         let Some((of, rest)) = code.split_once(char::is_whitespace) else {
             let text =
@@ -201,7 +201,7 @@ impl Reader<'_> {
         Ok(Some(field))
     }
 
-    /// Remarks that a constant is left out, in one remark for those that follow each other.
+    /// Adds a remark that constants are left out, one for each group of consecutive constants.
     fn leave_out(&mut self, name: &str, at: Place<'_>) {
         const WHAT: &str = "a schema has no constants, these are left out: ";
         let file = format!("{}:", at.file);
@@ -283,7 +283,7 @@ impl Reader<'_> {
                 let full = name.replace("/msg/", "/");
                 let full = match full.contains('/') {
                     true => full,
-                    // The one type of another package that ROS 1 names without it.
+                    // The only type of another package that ROS 1 names without its package.
                     false if full == "Header" && !within.starts_with("std_msgs/") => "std_msgs/Header".into(),
                     false => format!("{}/{full}", within.rsplit_once('/').map_or("", |(package, _)| package)),
                 };

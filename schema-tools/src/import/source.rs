@@ -1,4 +1,4 @@
-//! Files that are imported: read with a limit, with errors that name the place.
+//! Files to import: reads them with a limit, and makes errors that name the place.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use linkspan::{Error, ErrorKind, Result, quoted};
 
 /// The longest file, in bytes.
 pub(super) const MAX_SOURCE: usize = 256 << 10;
-/// How deep blocks may lie in each other: parsers call themselves for each.
+/// How deeply blocks may be nested: parsers recurse for each.
 const MAX_BLOCKS: usize = 64;
 
 /// Returns the text of a file of at most [`MAX_SOURCE`] bytes.
@@ -15,8 +15,7 @@ pub(super) fn text(path: &Path) -> Result<String> {
     text_up_to(path, MAX_SOURCE)
 }
 
-/// Returns the text of a file of at most so many bytes, without the byte order mark that it may
-/// begin with.
+/// Returns the text of a file of at most this many bytes, without its byte order mark.
 pub(super) fn text_up_to(path: &Path, most: usize) -> Result<String> {
     let Some(shown) = path.to_str() else {
         return Err(Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", path.display())));
@@ -25,7 +24,7 @@ pub(super) fn text_up_to(path: &Path, most: usize) -> Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// An error where blocks lie in each other deeper than parsers follow.
+/// Returns an error if blocks are nested more deeply than parsers can follow.
 pub(super) fn check_depth(shown: &str, text: &str) -> Result<()> {
     let mut depth = 0_usize;
     for (number, line) in text.lines().enumerate() {
@@ -72,7 +71,7 @@ impl Place<'_> {
         self.error(ErrorKind::Unsupported, text)
     }
 
-    /// Returns a field of this name, which has to be one that every language can have.
+    /// Checks that every language can have a field of this name.
     pub(super) fn field(&self, name: &str, of: Type) -> Result<Field> {
         if !Field::is_name(name) {
             let text = format!(
@@ -85,7 +84,7 @@ impl Place<'_> {
     }
 }
 
-/// How many types the schema may still have, and how deep they may lie in each other.
+/// How many more types the schema may have, and how much deeper they may be nested.
 pub(super) struct Budget {
     left: usize,
     depth: usize,
@@ -109,7 +108,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Goes one level deeper; [`Budget::leave`] comes back.
+    /// Enters a level; [`Budget::leave`] leaves it.
     pub(super) fn enter(&mut self, at: Place<'_>) -> Result<()> {
         // A list of records is two levels.
         if self.depth + 2 >= Schema::MAX_DEPTH {

@@ -1,4 +1,4 @@
-//! Comments in the notation, below the header of the field that they are about.
+//! Comments in the notation, below the header of the field that they describe.
 
 use linkspan::schema::Schema;
 
@@ -11,8 +11,7 @@ impl Comments {
         self.0.push((path.to_owned(), text.into()));
     }
 
-    /// Returns the schema in the notation with these comments in it. A part that is written within another one's line is commented
-    /// on there.
+    /// Returns the schema in the notation with these comments in it. A part that is written within another part's line has its comment there.
     pub(super) fn written(&self, schema: &Schema) -> String {
         let text = schema.to_toml();
         let headers: Vec<&str> = text.lines().filter_map(header).collect();
@@ -38,8 +37,7 @@ impl Comments {
     }
 }
 
-/// Returns the header in this line. Texts stand on one line behind a key, so no other line begins with a
-/// bracket.
+/// Returns the header in this line. Texts are on one line after a key, so no other line begins with a bracket.
 fn header(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.strip_suffix(']')
 }

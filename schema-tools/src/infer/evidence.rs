@@ -1,20 +1,21 @@
-//! What was seen of a value in many messages: which kinds, how often, between which ends.
+//! Statistics of a value in many messages: its kinds, how often each occurred, the range of its
+//! numbers.
 
 use linkspan::schema::{Field, Schema};
 use linkspan::{DType, Map, NdArray, Order, Value};
 
-/// Texts that are remembered of one field: more are no enum.
+/// How many texts of one field are stored: a field with more is not an enum.
 const MAX_TEXTS: usize = 12;
-/// Keys of maps that are remembered in all; what comes beyond is counted as a map with any keys.
+/// How many map keys are stored in all; further keys are counted as those of a map with any keys.
 const MAX_FIELDS: usize = 2048;
-/// A map with more keys than this has none that a schema would name.
+/// A map with more keys than this is not a record.
 const MAX_KEYS: usize = 256;
 
-/// What was seen of one value: of the messages at a name, or of a field in them.
+/// The statistics of one value: of the messages under a name, or of a field in them.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// How often a value was there, null included.
+    /// How often a value was present, null included.
     pub seen: u64,
     pub(super) nulls: u64,
     pub(super) bools: u64,
@@ -25,20 +26,20 @@ pub struct Evidence {
     pub(super) timestamps: u64,
     pub(super) uuids: u64,
     pub(super) decimals: u64,
-    /// Integers beyond 64 bits, and values that lie deeper than a schema can express.
+    /// Integers beyond 64 bits, and values that are nested more deeply than a schema can express.
     pub(super) others: u64,
     pub(super) lists: Option<Lists>,
     pub(super) maps: Option<Maps>,
     pub(super) arrays: Option<Arrays>,
 }
 
-/// How many numbers there were, and between which ends.
+/// How many numbers there were, and their range.
 #[derive(Clone, Debug)]
 pub(super) struct Span<T> {
     pub(super) count: u64,
     pub(super) least: T,
     pub(super) greatest: T,
-    /// Floats that are no number, which are between no ends.
+    /// NaNs, which are in no range.
     pub(super) nans: u64,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Texts {
     pub(super) count: u64,
     /// The longest, in bytes.
     pub(super) longest: u64,
-    /// The different ones in the order in which they came; nothing once there are too many.
+    /// The different ones in the order of their first occurrence; none once there are too many.
     pub(super) values: Option<Vec<String>>,
 }
 
@@ -63,9 +64,9 @@ pub(super) struct Maps {
     pub(super) count: u64,
     pub(super) least: usize,
     pub(super) most: usize,
-    /// What was seen under each key, in the order in which they came.
+    /// The statistics of each key, in the order of first occurrence.
     pub(super) fields: Vec<(String, Evidence)>,
-    /// What was seen under keys that no field can have, and under more of them than are remembered.
+    /// The statistics of keys that no field can have, and of keys beyond the number that is stored.
     pub(super) rest: Box<Evidence>,
 }
 
@@ -74,12 +75,12 @@ pub(super) struct Arrays {
     pub(super) count: u64,
     pub(super) dtypes: Vec<DType>,
     pub(super) orders: Vec<Order>,
-    /// The lengths, each nothing where it differs; nothing where the number of dimensions does.
+    /// The lengths, none for one that varies; none at all if the number of dimensions varies.
     pub(super) shape: Option<Vec<Option<u64>>>,
 }
 
 impl Evidence {
-    /// What this message shows.
+    /// Returns the statistics of one message.
     pub fn of(value: &Value) -> Evidence {
         let mut evidence = Evidence::default();
         evidence.add(value);
@@ -173,8 +174,8 @@ impl Evidence {
         }
     }
 
-    /// Returns how many kinds of values there were besides null, integers and floats counted as
-    /// one.
+    /// Returns how many kinds of values there were besides null, with integers and floats counted
+    /// as one.
     pub(super) fn kinds(&self) -> usize {
         [
             self.bools > 0,
@@ -222,7 +223,7 @@ impl Maps {
         self.most = self.most.max(map.len());
         self.count += 1;
         for (at, (key, value)) in map.iter().enumerate() {
-            // The same fields come in the same order nearly always.
+            // Messages nearly always have the same fields in the same order.
             let place = match self.fields.get(at) {
                 Some((known, _)) if known == key => Some(at),
                 _ => self.fields.iter().position(|(known, _)| known == key),
@@ -243,7 +244,7 @@ impl Maps {
         }
     }
 
-    /// What was seen under any key.
+    /// The statistics of the values under any key.
     pub(super) fn values(&self) -> Evidence {
         let mut all = (*self.rest).clone();
         for (_, evidence) in &self.fields {
@@ -254,7 +255,7 @@ impl Maps {
 }
 
 impl Evidence {
-    /// Adds what was seen elsewhere.
+    /// Adds the statistics of another value.
     pub(super) fn join(&mut self, other: &Evidence) {
         self.seen += other.seen;
         self.nulls += other.nulls;

@@ -1,4 +1,5 @@
-//! Schemas proposed from messages, with the doubts marked, and schemas widened until they accept more messages.
+//! Infers schemas from messages, with comments where the messages leave a doubt, and widens schemas until they accept
+//! more messages.
 //!
 //! | what | lives in |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! From the evidence to a schema that accepts all of it, with the doubts that remain.
+//! From statistics to a schema that accepts all the messages, with comments where a doubt remains.
 
 use linkspan::schema::{Field, Kind, Length, Schema, Type, Width};
 use linkspan::{Error, ErrorKind, Result, quoted};
@@ -8,9 +8,9 @@ use super::evidence::{Arrays, Evidence, Maps};
 
 /// Floats hold every integer up to this one exactly.
 const EXACT: i128 = 1 << 53;
-/// How often few different texts have to occur before they are taken for the names of an enum.
+/// How often a small set of texts has to occur before it is taken for the values of an enum.
 const OFTEN: u64 = 8;
-/// More fields than this, each in few messages, are the keys of a map.
+/// More fields than this, each in few messages, are taken for the keys of a map.
 const MANY_KEYS: usize = 24;
 
 /// A schema that was made from messages.
@@ -19,14 +19,13 @@ const MANY_KEYS: usize = 24;
 pub struct Proposal {
     /// The schema; it accepts every message that was seen.
     pub schema: Schema,
-    /// The notation, with a comment at each thing that the messages leave in doubt.
+    /// The notation, with a comment wherever the messages leave a doubt.
     pub text: String,
     /// How many doubts there are.
     pub doubts: usize,
 }
 
-/// Returns the schema of this name that accepts everything seen. `Missing` where nothing was seen, `Malformed` where the name
-/// is none.
+/// Returns the schema of this name that accepts all the messages. `Missing` if there were no messages, `Malformed` if the name is not valid.
 pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     if evidence.seen == 0 {
         return Err(Error::new(
@@ -44,7 +43,7 @@ pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     let mut comments = Comments::default();
     let mut root = of(evidence, "", &mut comments);
     if evidence.nulls > 0 {
-        // A message has no field that could be optional.
+        // The message itself is not a field that could be optional.
         root = Type::plain(Kind::Any);
         comments.add("", format!("messages are of several kinds: {}", evidence.in_words()));
     }
@@ -58,7 +57,7 @@ pub(super) fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
 
-/// Returns the type of these values but for null. `path` is the header of the type's table.
+/// Returns the type of these values, null not counted. `path` is the header of the type's table.
 pub(super) fn of(evidence: &Evidence, path: &str, comments: &mut Comments) -> Type {
     match evidence.kinds() {
         0 => {

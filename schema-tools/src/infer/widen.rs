@@ -1,4 +1,5 @@
-//! A schema made wider until it accepts what comes, and never narrower: its new form reads all that its old one did.
+//! Widens a schema until it accepts the messages, and never narrows it: the new version reads everything that the old
+//! one did.
 
 use linkspan::codec::Unread;
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Side, Type, Width};
@@ -12,7 +13,7 @@ use super::propose::{Proposal, below, each, messages, of};
 const EXACT_F32: i128 = 1 << 24;
 const EXACT_F64: i128 = 1 << 53;
 
-/// A schema, and the messages that it is made to accept.
+/// A schema, and the messages that it is widened for.
 #[derive(Clone, Debug)]
 pub struct Widening {
     old: Schema,
@@ -30,10 +31,10 @@ impl Widening {
     pub fn add(&mut self, value: &Value) {
         self.seen += 1;
         let Some(_) = self.refuses(value) else { return };
-        // A packed record takes one form of bytes alone: what takes more is a map of fields.
+        // A packed record accepts only bytes of one form: a type that accepts more is a map of fields.
         self.schema.packed = false;
         self.schema.root = widen(&self.schema.root, &Evidence::of(value));
-        // What one value shows of itself does not show how values in a message belong together.
+        // The statistics of one value do not show how the values in a message depend on each other.
         while let Some(error) = self.refuses(value) {
             let changed = if error.text().contains("already in this message") {
                 replace(&mut self.schema.root, &named_lengths)
@@ -46,7 +47,7 @@ impl Widening {
         }
     }
 
-    /// Why the schema refuses it. An older name of a field is no reason: a reader takes it.
+    /// Returns why the schema refuses the message. An older name of a field is not a reason: a reader accepts it.
     fn refuses(&self, value: &Value) -> Option<Error> {
         let error = self.schema.check(value).err()?;
         if error.text().contains(" is the old name of ") {
@@ -55,7 +56,7 @@ impl Widening {
         Some(error)
     }
 
-    /// Returns the schema that accepts all that came, and all that the old one did.
+    /// Returns the schema that accepts all the messages, and all that the old one did.
     pub fn finish(self) -> Proposal {
         let mut comments = Comments::default();
         comments.add("", format!("widened from {}", messages(self.seen)));
@@ -65,7 +66,7 @@ impl Widening {
     }
 }
 
-/// Returns the narrowest type known here that reads all of both.
+/// Returns the narrowest type that reads all values of both.
 fn widen(old: &Type, seen: &Evidence) -> Type {
     let any = || Type::plain(Kind::Any);
     if old.kind == Kind::Any || seen.kinds() == 0 {
@@ -159,8 +160,7 @@ fn number(old: &Type, seen: &Evidence) -> Option<Type> {
     Some(new)
 }
 
-/// Returns the narrowest width that holds all of this one, and these ends; one with a sign where this one
-/// has it.
+/// Returns the narrowest width that holds all of this one, and these ends; a signed width stays signed.
 fn wider(width: Width, least: i128, greatest: i128) -> Option<Width> {
     let (low, high) = width.bounds();
     let (low, high) = (low.min(least), high.max(greatest));
@@ -197,7 +197,7 @@ fn record(old: &[Field], seen: &Maps) -> Option<Kind> {
     }
     for (key, more) in &seen.fields {
         if old.iter().all(|field| !names(field, key)) {
-            // Those who wrote with the old schema did not send it.
+            // Programs with the old schema did not send it.
             let mut field = Field::new(key, of(more, "", &mut Comments::default()));
             field.optional = true;
             fields.push(field);
@@ -254,7 +254,7 @@ fn array(old: &Kind, seen: &Arrays) -> Option<Kind> {
         }
         _ => None,
     };
-    // Arrays that are the same memory in both orders are in row order, and fit both.
+    // Arrays with the same bytes in both orders are reported as row order, and fit both.
     let order = order.filter(|order| seen.orders.iter().all(|found| found == order));
     Some(Kind::NdArray { dtype: *dtype, shape, order })
 }

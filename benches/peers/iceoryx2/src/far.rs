@@ -1,4 +1,4 @@
-//! The end that answers: spins while a round is under way, and sleeps on its standard input between two.
+//! The end that answers: it spins during a round, and sleeps on its standard input between rounds.
 
 use std::io::Read;
 
@@ -7,12 +7,12 @@ use iceoryx2::prelude::*;
 use crate::worker::pin;
 use crate::{BLOCK, END, Result, ways};
 
-/// Waits for the next round; false when the near end has gone.
+/// Waits for the next round; returns false when the near end has ended.
 fn round_begins() -> bool {
     std::io::stdin().lock().read_exact(&mut [0]).is_ok()
 }
 
-/// Answers until the near end has gone.
+/// Answers until the near end has ended.
 pub fn answer(case: &str, bytes: &str, near: &str) -> Result<()> {
     // SAFETY: asks for a signal at the death of the parent; no memory is involved.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };

@@ -9,15 +9,15 @@ mod worker;
 
 use iceoryx2::prelude::*;
 
-/// Anything that fails here ends in a line of text.
+/// Every error here ends as a line of text.
 pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// Messages between two acknowledgements of one-way traffic, as in the other workers.
 pub const BLOCK: u64 = 4096;
-/// The first byte of the message that ends a round: the far end stops spinning.
+/// The first byte of the message that ends a round: then the far end stops spinning.
 pub const END: u8 = 255;
 
-/// The names of the two ways between the processes of one worker.
+/// The names of the two directions between the processes of one worker.
 pub fn ways(near: u32) -> Result<(ServiceName, ServiceName)> {
     Ok((
         format!("bench-{near}-there").as_str().try_into()?,
@@ -25,7 +25,7 @@ pub fn ways(near: u32) -> Result<(ServiceName, ServiceName)> {
     ))
 }
 
-/// Names of this run alone, in its own directory: nothing is shared with other programs on the machine.
+/// Names for this run alone, in its own directory, so nothing is shared with other programs on the machine.
 pub fn config(near: u32) -> Result<Config> {
     let mut config = Config::default();
     config.global.prefix = prefix(near).as_str().try_into()?;

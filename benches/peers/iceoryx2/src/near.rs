@@ -1,4 +1,4 @@
-//! The end that measures: sends, spins for the answer.
+//! The end that measures: it sends, and spins until the answer arrives.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -43,14 +43,14 @@ impl Far {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        // Its standard input ends, so it leaves its loop and removes what it made.
+        // At the end of its standard input it leaves its loop and removes its segments.
         drop(self.to.take());
         // A failure means that there is no such process any more.
         let _ = self.child.wait();
     }
 }
 
-/// Publish there, publish back. `touched` bytes are written and read of each message.
+/// One publication in each direction. Of each message `touched` bytes are written and read.
 struct RoundTrip<const PER: u64> {
     far: Far,
     to: Publisher<ipc::Service, [u8], ()>,
@@ -147,7 +147,7 @@ pub fn work(case: &str, bytes: &str) -> Result<()> {
     let from = node.service_builder(&back).publish_subscribe::<[u8]>().open()?;
     let to = to.publisher_builder().initial_max_slice_len(count).create()?;
     let from = from.subscriber_builder().create()?;
-    // A view touches eight bytes and leaves the rest where it is.
+    // A view reads eight bytes; the rest is not copied.
     let own = vec![7; if case == "view" { 8 } else { count }];
     if case == "stream" {
         serve(RoundTrip::<BLOCK> { far, to, from, bytes: count, own })

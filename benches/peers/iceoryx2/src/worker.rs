@@ -1,11 +1,12 @@
-//! The benchmark's protocol: a line `N` asks for the mean of N operations in nanoseconds and those of single ones.
+//! The benchmark's protocol: a line `N` requests the mean of N operations in nanoseconds, then the times of single
+//! ones.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use crate::Result;
 
-/// Something that is done over and over.
+/// An operation that is repeated.
 pub trait Work {
     /// How many operations one `once` is.
     const PER: u64 = 1;
@@ -13,7 +14,7 @@ pub trait Work {
     fn begin(&mut self) -> Result<()>;
     /// One operation, or `PER` of them.
     fn once(&mut self) -> Result<()>;
-    /// Sends the far end to sleep.
+    /// Lets the far end sleep.
     fn end(&mut self) -> Result<()>;
 }
 

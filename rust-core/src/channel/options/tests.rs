@@ -1,6 +1,9 @@
 //! Options by name and by builder, their refusals, and their table in the documents.
 
+use super::nearest;
 use super::*;
+use crate::error::ErrorKind;
+use crate::value::Value;
 
 #[test]
 fn options_are_set_by_name_and_checked() {
@@ -169,37 +172,37 @@ fn documents_have_every_option() {
     let rows = nearest::NAMES.into_iter().map(|name| {
         let (default, says) = match name {
             "encoding" => (o.encoding.name().to_owned(), "how values are written: json, cbor, bson, smile, raw"),
-            "timeout" => (match o.timeout { Timeout::After(time) => time.as_secs_f64().to_string(), other => format!("{other:?}") }, "how long a call waits, in seconds; null is for ever"),
-            "client_id" => (format!("{:?}", o.client_id), "a name that stays when the program starts again: 1 to 64 letters, digits, . _ -"),
-            "buffer" => (format!("{:?}", o.buffer), "bytes of a ring, of a queue, of what waits in a spool"),
-            "max_message_size" => (o.max_message_size.to_string(), "the longest message in bytes that is sent or taken"),
-            "delivery" => (format!("{:?}", o.delivery), "latest, best_effort, at_least_once, durable; none: what the pattern has"),
+            "timeout" => (match o.timeout { Timeout::After(time) => time.as_secs_f64().to_string(), other => format!("{other:?}") }, "how long a call waits, in seconds; null: without end"),
+            "client_id" => (format!("{:?}", o.client_id), "a name that a restarted program has again: 1 to 64 letters, digits, . _ -"),
+            "buffer" => (format!("{:?}", o.buffer), "bytes of a ring, of a queue, of the messages that wait in a spool"),
+            "max_message_size" => (o.max_message_size.to_string(), "the longest message that is sent or received, in bytes"),
+            "delivery" => (format!("{:?}", o.delivery), "latest, best_effort, at_least_once, durable; none: the default of the pattern"),
             "ack" => (format!("{:?}", o.ack).to_lowercase(), "when a message counts as consumed: auto (at the next recv, at reply) or manual (at ack())"),
-            "idempotent" => (o.idempotent.to_string(), "requests may be carried out twice: one whose server died goes to the next"),
-            "replay_count" => (o.replay_count.to_string(), "messages that are kept for sending again, at most; then send waits"),
-            "replay_bytes" => (o.replay_bytes.to_string(), "bytes of them, at most; one is always taken"),
-            "absent_clients" => (o.absent_clients.to_string(), "clients that are away for whom a listener keeps messages, at most; more are forgotten, which it is told"),
+            "idempotent" => (o.idempotent.to_string(), "requests may be carried out twice: if a server dies, its requests go to the next one"),
+            "replay_count" => (o.replay_count.to_string(), "the most messages that are kept to be sent again; beyond them send waits"),
+            "replay_bytes" => (o.replay_bytes.to_string(), "the most bytes of these messages; a single one is always accepted"),
+            "absent_clients" => (o.absent_clients.to_string(), "the most disconnected clients for which a listener keeps messages; the state of further ones is dropped and reported as an event"),
             "framing" => (o.framing.name().to_owned(), "linkspan, lines, raw"),
-            "durable" => (o.durable.to_string(), "what was accepted is on the disk"),
-            "mode" => (format!("{:?}", o.mode), "the mode of what is made; none: 0600, or 0660 in a directory that a group shares"),
-            "group" => (format!("{:?}", o.group), "the group of what is made, by number or name"),
-            "allow_uids" => (format!("{:?}", o.allow_uids), "users that may connect; empty: every user whom the mode admits"),
+            "durable" => (o.durable.to_string(), "accepted messages are on the disk"),
+            "mode" => (format!("{:?}", o.mode), "the mode of new files; none: 0600, or 0660 in a directory that a group shares"),
+            "group" => (format!("{:?}", o.group), "the group of new files, by number or name"),
+            "allow_uids" => (format!("{:?}", o.allow_uids), "users that may connect; empty: every user that the mode admits"),
             "allow_gids" => (format!("{:?}", o.allow_gids), "groups that may connect"),
-            "from" => (format!("{:?}", o.from), "where a journal's reader begins: first, newest, a number, a time"),
+            "from" => (format!("{:?}", o.from), "the position from which a journal is read: first, newest, a number, a time"),
             "segment_bytes" => (or_none(o.segment_bytes), "bytes of a journal's segment; none: 32 MiB, less where retain_bytes is small"),
-            "retain_bytes" => (or_none(o.retain_bytes), "a journal's oldest segments go while all have more"),
-            "retain_seconds" => (format!("{:?}", o.retain_seconds), "a journal's segments go whose newest message is older"),
-            "retain_consumed" => (o.retain_consumed.to_string(), "a journal's segments go that all named subscribers have consumed"),
+            "retain_bytes" => (or_none(o.retain_bytes), "a journal's oldest segments are deleted while all together are longer"),
+            "retain_seconds" => (format!("{:?}", o.retain_seconds), "a journal's segments whose newest message is older are deleted"),
+            "retain_consumed" => (o.retain_consumed.to_string(), "a journal's segments that all named subscribers have consumed are deleted"),
             "locked" => (o.locked.to_string(), "a file: is written in place under its own lock"),
             "shared" => (o.shared.to_string(), "several processes may serve the name, each with this option, and share its requests"),
-            "schema" => ("none".to_owned(), "what messages mean: the path of a file, or a text of the notation ([schemas](schema.md)); compared when the two sides connect"),
-            "reply_schema" => ("none".to_owned(), "of servers and those who call them: the same for what is replied"),
-            "validate" => ("none".to_owned(), "values that are checked against the schema: send, receive, both"),
-            "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver looks into shared memory before it sleeps; more than 100 count as 100"),
+            "schema" => ("none".to_owned(), "the schema of messages: the path of a file, or a text in the notation ([schemas](schema.md)); compared when the two sides connect"),
+            "reply_schema" => ("none".to_owned(), "the schema of replies, for servers and their callers"),
+            "validate" => ("none".to_owned(), "which values are checked against the schema: send, receive, both"),
+            "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver polls shared memory before it sleeps; at most 100"),
             new => panic!("the option {new} has no line in docs/transports.md"),
         };
         let default = if default == "None" { "none".to_owned() } else { default };
         [format!("`{name}`"), default, says.to_owned()]
     });
-    crate::documents::check("options", &crate::documents::table(["option", "default", "what it says"], rows));
+    crate::documents::check("options", &crate::documents::table(["option", "default", "meaning"], rows));
 }

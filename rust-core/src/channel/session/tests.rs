@@ -336,7 +336,7 @@ fn next_receive_consumes_delivered_messages() {
     let mut inbox = inbox(Acknowledge::Auto);
     take(&mut inbox, 1);
     inbox.consumed();
-    assert_eq!(inbox.to_piggyback(PEER_SESSION), 0, "it was not given to anybody");
+    assert_eq!(inbox.to_piggyback(PEER_SESSION), 0, "it was not delivered");
     inbox.delivered(PEER_SESSION, 1);
     assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
     inbox.consumed();

@@ -34,11 +34,11 @@ fn reading_in_the_place_of_a_file_is_refused_without_waiting() {
         ("pipe", ErrorKind::Corrupt, "a named pipe"),
         ("socket", ErrorKind::Corrupt, "a socket"),
     ] {
-        let error = beneath.read(name, LIMIT, Owner::Anybody).unwrap_err();
+        let error = beneath.read(name, LIMIT, Owner::AnyUser).unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.text().contains(expected) && error.text().contains("remove it"), "{name}: {error}");
     }
-    let error = beneath.directory("link", Owner::Anybody).unwrap_err();
+    let error = beneath.directory("link", Owner::AnyUser).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     std::fs::remove_file(path("twice")).unwrap();
     let (bytes, facts) = beneath.read("file", LIMIT, Owner::Ours).unwrap().unwrap();
@@ -134,7 +134,7 @@ fn files_of_another_user_are_neither_read_removed_nor_replaced() {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert!(error.text().contains("uid 65534"), "{error}");
     }
-    assert!(beneath.read("file", LIMIT, Owner::Anybody).unwrap().is_some());
+    assert!(beneath.read("file", LIMIT, Owner::AnyUser).unwrap().is_some());
     assert_eq!(
         (std::fs::read_to_string(path("file")).unwrap(), path("file").metadata().unwrap().uid()),
         ("theirs".into(), 65534)

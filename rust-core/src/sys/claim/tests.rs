@@ -72,7 +72,7 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
         }
     });
     assert!(!cell.is_claimed());
-    let taken = cell.try_take().expect("nobody has it or waits for it any more");
+    let taken = cell.try_take().expect("no thread has it or waits for it any more");
     assert!(taken.0 == taken.1 && taken.0 >= 6 * EACH + EACH, "{:?}", *taken);
 }
 
@@ -150,7 +150,7 @@ fn end_of_a_call_signals_the_descriptor_of_waiters_once() {
     assert!(!cell.is_claimed() && readable(ended));
     ended.drain();
     drop(take_in_turn(&cell));
-    assert!(!readable(ended), "nobody waits for this one");
+    assert!(!readable(ended), "no thread waits for this one");
     let (claim, value) = take_in_turn(&cell).split();
     cell.await_end().unwrap();
     drop(value);

@@ -150,7 +150,7 @@ impl StoreReader for Reader {
         }
     }
 
-    /// Does nothing: a file keeps its value whoever has read it.
+    /// Does nothing: a file keeps its value after it was read.
     fn consumed(&mut self, _sequence: u64) -> Result<()> {
         Ok(())
     }

@@ -77,7 +77,7 @@ enum Attempt {
 
 /// Returns the listing of the file at a place, without its value; `None` where there is no file.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
-    let Some(opened) = open::open(place, OFlags::RDONLY, Owner::Anybody)? else { return Ok(None) };
+    let Some(opened) = open::open(place, OFlags::RDONLY, Owner::AnyUser)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
     let n = open::read_at(&opened.file, &mut beginning, 0)
         .doing(format_args!("reading {}", place.path().display()))?;
@@ -225,7 +225,7 @@ impl Reader {
 
     /// Returns why there is nothing to read, where there is no file.
     pub fn why_nothing(&self) -> Option<Error> {
-        let opened = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
+        let opened = open::open(&self.place, OFlags::RDONLY, Owner::AnyUser);
         matches!(opened, Ok(None)).then(|| self.absent(false))
     }
 
@@ -246,7 +246,7 @@ impl Reader {
     /// Reads the file, unless its header shows the value that was returned before, or another
     /// program holds the lock.
     fn attempt(&mut self) -> Result<Attempt> {
-        let opened = open::open(&self.place, OFlags::RDONLY, Owner::Anybody);
+        let opened = open::open(&self.place, OFlags::RDONLY, Owner::AnyUser);
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Attempt::Absent);
         };

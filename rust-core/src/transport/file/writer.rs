@@ -127,7 +127,7 @@ impl Writer {
         }
         if !rustix::process::geteuid().is_root()
             && kind_of(&facts) == FileType::RegularFile
-            && let Ok(Some(opened)) = open::open(&self.place, OFlags::RDWR, Owner::Anybody)
+            && let Ok(Some(opened)) = open::open(&self.place, OFlags::RDWR, Owner::AnyUser)
         {
             return Ok(Some(opened));
         }
@@ -217,7 +217,7 @@ impl Writer {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
             // Root writes to no file of another user.
-            let owner = if rustix::process::geteuid().is_root() { Owner::Ours } else { Owner::Anybody };
+            let owner = if rustix::process::geteuid().is_root() { Owner::Ours } else { Owner::AnyUser };
             if let Some(opened) = open::open(&self.place, OFlags::RDWR, owner)? {
                 return Ok(opened);
             }

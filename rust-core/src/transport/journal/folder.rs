@@ -70,7 +70,7 @@ impl Folder {
     /// Opens the directory; `None` where there is none. Another user's directory may be read.
     pub fn open(place: &Place, access: Access) -> Result<Option<Folder>> {
         let path = place.path();
-        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
+        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
             return Ok(None);
         };
         let handle = opened.fd;
@@ -200,7 +200,7 @@ impl Folder {
     /// Opens a file in it; `None` where there is none.
     pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-        Ok(self.beneath().file(name, access, Owner::Anybody)?.map(|opened| opened.fd.into()))
+        Ok(self.beneath().file(name, access, Owner::AnyUser)?.map(|opened| opened.fd.into()))
     }
 
     /// Refuses a file of another user with `PermissionDenied`; `why` completes the text.

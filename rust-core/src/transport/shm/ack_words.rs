@@ -1,16 +1,17 @@
-//! Acknowledgement over shared memory: a number in each side's page up to which its program has
-//! consumed the peer's messages, and a number from which on the peer wants a frame (decision
-//! 26).
+//! Acknowledgement over shared memory: in its page each side stores the number up to which its
+//! program has consumed the peer's messages, and the number from which on it needs an
+//! acknowledgement frame (decision 26).
 //!
-//! The page outlives its owner: what was consumed before a SIGKILL is known after it. A sender
-//! reads the number when it needs room in its store, at close, and after the link has ended; so a
-//! dialogue sends no acknowledgement frames. A sender that has to sleep until something is
-//! acknowledged stores in its own page the number from which on a frame helps. Each side stores its
-//! word, makes a full fence, and then loads the other's word: one of the two always sees the other,
-//! so no wake-up is lost (`loom_tests.rs` has the model).
+//! The page outlives its owner, so what was consumed before a SIGKILL is known afterwards. A sender
+//! loads the peer's number when it needs room in its store, at close, and after the link has ended;
+//! so a dialogue sends no acknowledgement frames. A sender that has to sleep until something is
+//! acknowledged stores in its own page the number from which on it needs a frame. Each side stores
+//! its word, makes a full fence, and then loads the other's word: at least one of the two sees the
+//! other's store, so no wake-up is lost (`loom_tests.rs` has the model).
 //!
-//! Both words are hostile input to the other side. Any value makes it send a frame too many, or is
-//! refused by the session, which knows the highest number that it has sent.
+//! Both words are hostile input to the other side. A false value either makes that side send a
+//! superfluous frame, or is refused by the session, which knows the highest number that it has
+//! sent.
 
 use std::sync::atomic::Ordering;
 
@@ -41,8 +42,8 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
         fork::generation() == self.generation
     }
 
-    /// Stores that all of the peer's messages up to this number have been consumed, behind which
-    /// comes a full fence. Load [`AckWords::wanted`] after this.
+    /// Stores that all of the peer's messages up to this number have been consumed, then makes a
+    /// full fence. Load [`AckWords::wanted`] after this.
     #[inline]
     pub fn publish(&self, consumed: u64) {
         if self.is_ours() {
@@ -59,8 +60,7 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
         }
     }
 
-    /// The number from which on the peer waits for an acknowledgement frame; 0 where it does not
-    /// wait.
+    /// The number from which on the peer waits for an acknowledgement frame; 0 if it does not wait.
     #[inline]
     pub fn wanted(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACK_WANTED) } else { 0 }

@@ -1,5 +1,4 @@
-//! Fuzzing: any bytes as a peer's memory: the words of its page, then its ring, then changes while
-//! the ring is read.
+//! Fuzz target: a peer's memory from any bytes: the words of its page, its ring, and changes while the ring is read.
 //!
 //! What is asserted: no panic, only errors of the expected kinds, and reading ends, because a ring
 //! has room for a bounded number of records.
@@ -47,7 +46,7 @@ fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
     for (place, word) in places.zip(words) {
         heap.store(place, word, Ordering::Relaxed);
     }
-    // A change is a word whose lowest bits say where, and the next one is what it becomes.
+    // A change has two words: the lowest bits of the first select the word to change, the second is the new value.
     let changes: Vec<(usize, u64)> = changes
         .chunks_exact(2)
         .map(|pair| {
@@ -66,11 +65,11 @@ pub fn ring(bytes: &[u8]) {
     let mut reader = Reader::new(Heap::new(PAGE), peer.clone(), RING, LIMIT);
     let mut changes = changes.map(Some).chain([None]);
     loop {
-        // A ring holds at most 256 records, so whoever reads more of a ring at rest runs in circles.
+        // A ring holds at most 256 records, so reading more from an unchanging ring would be an endless loop.
         let mut read = 0;
         loop {
             read += 1;
-            assert!(read < 600, "a ring at rest comes to an end");
+            assert!(read < 600, "an unchanging ring ends");
             if read % 2 == 0
                 && let Some(small) = reader.peek_small()
             {
@@ -109,7 +108,7 @@ pub fn ring(bytes: &[u8]) {
 /// Reads a publisher's ring, from each place where a reader may begin.
 pub fn broadcast(bytes: &[u8]) {
     let (peer, changes) = memory(bytes);
-    // The newest record has a place of its own among the words of the page.
+    // The newest record has its own offset among the words of the page.
     peer.store(at::LATEST, peer.load(at::HEAD, Ordering::Relaxed), Ordering::Relaxed);
     let mut followers = [Start::Newest, Start::With(2), Start::After(0), Start::After(3)]
         .map(|start| RingReader::new(peer.clone(), RING, LIMIT, start));
@@ -154,7 +153,7 @@ mod tests {
     use super::*;
     use crate::frame::{Header, Outgoing};
 
-    /// The input that makes this memory; kept as a seed where that is asked for.
+    /// The input that produces this memory; kept as a seed on request.
     fn seed(target: &str, name: &str, memory: &Heap) -> Vec<u8> {
         let places = CONTROL.into_iter().chain((PAGE..PAGE + RING).step_by(8));
         let bytes: Vec<u8> = places.flat_map(|at| memory.load(at, Ordering::Relaxed).to_le_bytes()).collect();
@@ -187,7 +186,7 @@ mod tests {
         for (i, length) in [0usize, 10, 500].into_iter().enumerate() {
             assert!(writer.write(&Outgoing::new(data(i as u64 + 1), &pattern(length, 2))));
         }
-        // The words for the newest record and for the ring's end share their places with those of a channel's page.
+        // The words for the newest record and for the ring's end use the same offsets as words of a channel's page.
         broadcast(&seed("broadcast", "three-records", &memory));
     }
 }

@@ -1,5 +1,4 @@
-//! Fuzzing: any bytes as a peer's memory file, mapped as a peer's is: its size, its seals, its
-//! header, its words, and how they change.
+//! Fuzz target: a peer's memory file from any bytes, mapped as a peer's is: its size, its seals, its header, its words, and how they change.
 //!
 //! What is asserted: a file with a wrong form is refused; every error has one of the expected
 //! kinds; and every loop ends, because a ring has room for a bounded number of records.
@@ -53,7 +52,7 @@ const WORDS: [usize; 20] = [
     PAGE - 8,
 ];
 
-/// Who maps the file, by the first byte.
+/// Which side maps the file; the first byte of the input selects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Channel,
@@ -61,13 +60,12 @@ enum Role {
     Publisher,
 }
 
-/// What the first eight bytes say: who maps the file, which seals it lacks, whether it has holes, what comes along with it, and
-/// its length.
+/// The first eight bytes: which side maps the file, which seals it lacks, whether it has holes, which descriptors come with it, and its length.
 struct Form {
     role: Role,
     seals: SealFlags,
     has_holes: bool,
-    /// What comes along: up to 4 the file alone, else nothing, or something besides, or something else.
+    /// Descriptors that come with the hello: up to 4 the file alone, else none, a second one, or another kind.
     descriptors: u8,
     length: usize,
 }
@@ -82,14 +80,14 @@ impl Form {
         Form {
             role,
             seals: kept.map(|(_, seal)| seal).collect(),
-            // The page with the header stays.
+            // The page with the header is never a hole.
             has_holes: holes & 1 == 1 && length > PAGE,
             descriptors: descriptors % 8,
             length,
         }
     }
 
-    /// Whether such a file may be mapped at all, whatever stands in it.
+    /// Whether such a file may be mapped at all, whatever its contents.
     fn is_sound(&self) -> bool {
         self.seals.bits().count_ones() == 4 && !self.has_holes && self.descriptors < 5 && self.length >= PAGE
     }
@@ -114,16 +112,16 @@ fn expected(error: &Error) {
     assert!(kinds.contains(&error.kind()), "{error:?}");
 }
 
-/// Takes what a peer sent along with its hello, and reads, writes and sleeps as the bytes change it.
+/// Maps what a peer sent with its hello; then reads, writes and sleeps while the bytes change it.
 pub fn segment(bytes: &[u8]) {
     take(bytes);
 }
 
-/// The same; whether the file was accepted.
+/// The same; returns whether the file was accepted.
 fn take(bytes: &[u8]) -> bool {
     let Some((form, rest)) = bytes.split_first_chunk::<8>() else { return false };
     let form = Form::of(*form);
-    // A word that is written makes its page, so the one that is to be a hole gets none.
+    // Writing a word allocates its page, so words in the page that is to be a hole are not written.
     let peer_file = MemoryFile::forged(form.length, form.seals, form.has_holes).expect("a file to map");
     let places: Vec<usize> = WORDS
         .into_iter()
@@ -137,7 +135,7 @@ fn take(bytes: &[u8]) -> bool {
     for (place, word) in places.iter().zip(words) {
         peer_file.word(*place).store(word_of(word), Ordering::Relaxed);
     }
-    // A change says which word, and what it becomes.
+    // A change has two words: which word, and its new value.
     let changes = changes.as_chunks::<2>().0.iter().filter_map(|[place, word]| {
         let place = places.get(word_of(place) as usize % places.len().max(1))?;
         Some((*place, word_of(word)))
@@ -152,7 +150,7 @@ fn take(bytes: &[u8]) -> bool {
     }
 }
 
-/// What the peer sends along with its hello: the file, and perhaps more.
+/// What the peer sends with its hello: the file, and perhaps more descriptors.
 fn descriptors(form: &Form, peer_file: &MemoryFile, socket: &std::os::unix::net::UnixStream) -> Vec<OwnedFd> {
     let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().expect("a descriptor");
     let file = copy(peer_file.fd());
@@ -164,7 +162,7 @@ fn descriptors(form: &Form, peer_file: &MemoryFile, socket: &std::os::unix::net:
     }
 }
 
-/// Checks that a file was accepted only where its form is right.
+/// Checks that only a file of the right form was accepted.
 fn accepted<T>(form: &Form, opened: Result<T, Error>, ring: impl Fn(&T) -> usize) -> Option<T> {
     match opened {
         Ok(opened) => {
@@ -179,9 +177,9 @@ fn accepted<T>(form: &Form, opened: Result<T, Error>, ring: impl Fn(&T) -> usize
     }
 }
 
-/// Reads all there is; whether more may arrive.
+/// Reads everything there is; returns whether more may arrive.
 fn read_all<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn(T)) -> bool {
-    // A ring of 16 KiB holds at most 1,024 records, so whoever reads more of one at rest runs in circles.
+    // A ring of 16 KiB holds at most 1,024 records, so reading more from an unchanging ring would be an endless loop.
     for _ in 0..2_100 {
         match next() {
             Ok(Some(frame)) => good(frame),
@@ -194,7 +192,7 @@ fn read_all<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn
             }
         }
     }
-    panic!("a ring at rest comes to an end");
+    panic!("an unchanging ring ends");
 }
 
 /// The file as that of one side of a channel: reads, writes and sleeps while the words change.
@@ -254,7 +252,7 @@ fn subscriber(
             Received::Nothing | Received::Moved => Ok(None),
         };
         let mut turns = 0;
-        // A publisher's ring has no end that its words could not move on: so often is enough.
+        // Its words can move the end of a publisher's ring on forever, so the number of reads is bounded here.
         let reads = read_all(
             || {
                 turns += 1;
@@ -305,7 +303,7 @@ mod tests {
     const RING: usize = 4096;
     const WHOLE: [u8; 4] = [0; 4];
 
-    /// The input of such a form for this page and ring, and these changes.
+    /// Returns the input for this form, page, ring and changes.
     fn input(form: [u8; 4], length: usize, memory: &Heap, changes: &[(usize, u64)]) -> Vec<u8> {
         let mut bytes = form.to_vec();
         bytes.extend((length as u32).to_le_bytes());
@@ -318,7 +316,7 @@ mod tests {
         bytes
     }
 
-    /// Plays an input, which is taken or refused; kept as a seed where that is asked for.
+    /// Runs an input and asserts whether it is accepted; kept as a seed on request.
     fn check(name: &str, bytes: &[u8], taken: bool) {
         if std::env::var_os("LINKSPAN_WRITE_SEEDS").is_some() {
             let folder = format!("{}/../fuzz/seeds/segment", env!("CARGO_MANIFEST_DIR"));

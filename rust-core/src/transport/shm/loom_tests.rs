@@ -122,8 +122,7 @@ fn sleep(park: &mut Park, mine: &Heap, peer: &Heap, byte: &Notify, mut ready: im
     park.unpark(mine);
 }
 
-/// A reader that sleeps until two messages have arrived; its time in the futex may end at any
-/// moment where `time_passes`.
+/// A reader that sleeps until two messages have arrived; its time in the futex may end at any moment if `time_passes`.
 fn reader_sleeps(time_passes: bool) {
     let (writing, reading, mut writer, mut reader) = ring();
     let byte = Arc::new(Notify::new());
@@ -201,28 +200,28 @@ fn writer_asleep_until_there_is_room_is_woken() {
     });
 }
 
-/// What a mutant leaves out of the protocol. The waker's and the sleeper's steps stand here as they are in `park`, around one
-/// word of news, so that each of them can be taken out: without it a wake-up is lost, and the model deadlocks.
+/// The step that a mutant leaves out of the protocol. The steps of waker and sleeper are repeated here from `park`, around one word to wait for, so
+/// that each can be left out: then a wake-up is lost, and the model deadlocks.
 #[derive(Clone, Copy, PartialEq)]
 enum Without {
     Nothing,
     /// The waker wakes and leaves the wake word as it was.
     WakeWord,
-    /// The sleeper loads the wake word only after it has looked for the last time.
+    /// The sleeper loads the wake word only after its last check.
     WordBeforeParking,
     /// The sleeper sleeps right after having stored its park word.
     LastCheck,
     /// The sleeper stores its park word without a fence behind it.
     SleepersFence,
-    /// The waker looks at the park word without a fence behind the news.
+    /// The waker loads the park word without a fence after its store.
     WakersFence,
-    /// In poll the park word stays what it was in the futex, for which the waker has woken already.
+    /// In poll the park word stays what it was in the futex, which the waker has answered with a wake-up already.
     NewValue,
 }
 
 /// One waker and one sleeper, without the step that the mutant leaves out.
 fn one_wake_up(without: Without, stage: Stage) {
-    // In the place of the news stands the consumed number, which nobody else uses here.
+    // The consumed number stands for the word to wait for; nothing else uses it here.
     const NEWS: usize = at::CONSUMED;
     let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
     let byte = Arc::new(Notify::new());
@@ -321,15 +320,15 @@ fn one_wake_up_from_poll_with_the_park_word_of_the_futex_is_lost() {
     model(3, || one_wake_up(Without::NewValue, Stage::Poll));
 }
 
-/// What a mutant leaves out of the protocol by which a sender waits for its messages to be consumed.
+/// The step that a mutant leaves out of the protocol by which a sender waits for its messages to be consumed.
 #[derive(Clone, Copy, PartialEq)]
 enum WithoutStep {
     Nothing,
-    /// The receiver looks at what is wanted without a fence behind its number.
+    /// The receiver loads the wanted number without a fence after its store.
     ReceiversFence,
-    /// The sender looks at the number without a fence behind what it wants.
+    /// The sender loads the consumed number without a fence after its store.
     SendersFence,
-    /// The sender sleeps right after having said what it wants.
+    /// The sender sleeps right after having stored the wanted number.
     LastCheck,
 }
 
@@ -360,7 +359,7 @@ fn one_acknowledgement(without: WithoutStep) {
     if without == WithoutStep::LastCheck {
         frame.wait();
     }
-    // A wait may end for nothing, as it does where another frame comes: each time the sender looks again.
+    // A wait may end spuriously, as when another frame arrives: the sender checks each time.
     while ack_words.acknowledged() < 2 {
         frame.wait();
     }
@@ -408,7 +407,7 @@ fn acknowledge_and_close(in_order: bool) {
     while peer.load(at::STATE, Ordering::Acquire) == 0 {
         thread::yield_now();
     }
-    assert_eq!(AckWords::new(mine, peer).acknowledged(), 1, "what was consumed is known after the end");
+    assert_eq!(AckWords::new(mine, peer).acknowledged(), 1, "the consumed number is known after the end");
     closing.join().unwrap();
 }
 
@@ -476,8 +475,8 @@ fn batches_arrive_whole_and_in_order_while_the_ring_is_lapped() {
     });
 }
 
-/// What a mutant does with the header words of a batch. The writer's stores stand here in their order around two records of a header
-/// and a word each, so that one of them can be made weaker or moved.
+/// What a mutant changes in the header words of a batch. The writer's stores are repeated here in their order around two records of a header and a
+/// word each, so that one of them can be made weaker or moved.
 #[derive(Clone, Copy, PartialEq)]
 enum Batch {
     Whole,
@@ -588,7 +587,7 @@ fn reordered_reuse(release: Ordering, acquire: Ordering) {
         let consumer = {
             let (page, seen) = (page.clone(), seen.clone());
             thread::spawn(move || {
-                // SAFETY: the model says whether anybody writes meanwhile, which is what it is for.
+                // SAFETY: loom checks that nothing accesses it concurrently, which is the purpose of the model.
                 assert_eq!(seen.with(|seen| unsafe { *seen }), 1);
                 page.add_one(at::RELEASED, release);
             })

@@ -53,7 +53,7 @@ pub(crate) trait OwnMemory: Memory {
     fn subtract_one(&self, at: usize, order: Ordering);
     /// A hint that this offset will be written soon.
     fn prefetch_own(&self, _at: usize) {}
-    /// Copies bytes to where nobody reads yet.
+    /// Copies bytes to a place that is not read yet.
     fn copy_in(&self, at: usize, from: &[u8]);
     /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
     /// filled up with zeros.
@@ -122,7 +122,7 @@ impl Memory for MemoryFile {
 
     #[inline]
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
-        // Nobody else writes here.
+        // Only this side writes here.
         MemoryFile::copy_out(self, at, into);
     }
 
@@ -336,7 +336,7 @@ pub(super) mod heap {
             }
         }
 
-        /// As the kernel does it: the word is compared under the lock that a waker takes after having changed it.
+        /// As in the kernel: the word is compared under the lock that a waker takes after having changed it.
         fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
             let (late, woken) = &self.sleepers;
             let late = late.lock().unwrap();
@@ -396,7 +396,7 @@ pub(super) mod heap {
         }
 
         fn wake(&self, _at: usize, at_most: u32) -> u32 {
-            // Nobody comes between the look at the word and the sleep.
+            // No other thread runs between the check of the word and the sleep.
             drop(self.sleepers.0.lock().unwrap());
             self.sleepers.1.notify_all();
             at_most

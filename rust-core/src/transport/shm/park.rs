@@ -15,9 +15,8 @@
 //! sleeper in poll is woken by a byte over the socket (`signals`).
 //!
 //! Both words are written by one side and are hostile input to the other: any value makes a side
-//! wake somebody in vain or sleep longer than it must, but never block. A sleeper in the futex
-//! checks again after [`SHORT`] in any case. Decision
-//! 20 has the reasons.
+//! send a superfluous wake-up or sleep longer than it must, but never block. A sleeper in the futex
+//! checks again after [`SHORT`] in any case. Decision 20 has the reasons.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -81,7 +80,7 @@ impl Park {
         mine.store_fenced(self.at, self.word);
     }
 
-    /// Ends a sleep: nobody needs to wake this side. Does nothing when it is awake.
+    /// Ends a sleep: this side needs no wake-up any more. Does nothing when it is awake.
     pub fn unpark(&mut self, mine: &impl OwnMemory) {
         if self.word & Stage::BITS != 0 {
             self.word &= !Stage::BITS;
@@ -210,11 +209,11 @@ mod tests {
             rows.push(["0–1".into(), value.to_string(), says.to_owned()]);
         }
         rows.push(["2–63".into(), "a count".into(), "another one for each sleep".into()]);
-        let words = crate::documents::table(["bits", "value", "what it says"], rows);
+        let words = crate::documents::table(["bits", "value", "meaning"], rows);
         let bytes =
             [(Signal::Data as u8, "there is something to read"), (Signal::Room as u8, "there is room")]
                 .map(|(byte, says)| [byte.to_string(), says.to_owned()]);
-        let bytes = crate::documents::table(["byte over the socket", "what it says"], bytes);
+        let bytes = crate::documents::table(["byte over the socket", "meaning"], bytes);
         crate::documents::check("park word", &format!("{words}\n{bytes}"));
     }
 

@@ -530,8 +530,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(record)
     }
 
-    /// Moves over a pad. One that begins or does not end a lap would let a peer keep this side busy
-    /// for nothing.
+    /// Moves past a pad. A pad that begins a lap, or does not end one, is refused: with those a
+    /// peer could keep this side busy for nothing.
     #[cold]
     fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
         let offset = self.position & (self.ring - 1);

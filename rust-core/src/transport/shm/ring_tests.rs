@@ -117,7 +117,7 @@ proptest! {
                 match taken.unwrap() {
                     (_, Some(got)) => {
                         let (header, body) = match pending.take_if(|_| expected.is_empty()) {
-                            // Whole in the ring before its writer was told: it will be, when it tries again.
+                            // The record is complete in the ring before the writer knows it: the next try tells it.
                             Some(frame) => panic!("{:?} was never sent as a whole", frame.0),
                             None => expected.pop_front().unwrap(),
                         };
@@ -159,19 +159,19 @@ proptest! {
             let value = match how {
                 0 => value,
                 1 => old ^ 1 << (value % 64),
-                // Almost right: a header of this lap with any shape and length.
+                // Almost valid: a header of this lap with any shape and length.
                 _ => Record::bare(Shape::Pad, value as u32 % 5000).to_word(0) & !(0xF << 32) | (value >> 40 & 7) << 32,
             };
             writing.store(at, value, Ordering::Relaxed);
         }
-        // A ring holds at most 256 records, so whoever reads more of a ring at rest runs in circles.
+        // A ring holds at most 256 records, so reading more from an unchanging ring would be an endless loop.
         let ended = (0..300).find_map(|_| match take(&mut reader) {
             Ok((Step::Empty, _)) => Some(None),
             Ok((_, frame)) => { assert!(frame.is_none_or(|frame| frame.body.len() as u64 <= LIMIT)); None }
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => None,
             Err(e) => Some(Some(e.kind())),
         });
-        let ended = ended.expect("a ring at rest comes to an end");
+        let ended = ended.expect("an unchanging ring ends");
         let allowed = [None, Some(ErrorKind::Malformed), Some(ErrorKind::VersionMismatch)];
         prop_assert!(allowed.contains(&ended), "{:?}", ended);
     }
@@ -273,7 +273,8 @@ fn ring_each_invalid_record_is_malformed() {
             (0..3).find_map(|_| take(&mut reader).err()).unwrap_or_else(|| panic!("{what} was taken"));
         assert_eq!(error.kind(), ErrorKind::Malformed, "{what}");
     }
-    // A header whose lengths are not its record's, a train that has no end, and one with too much in it.
+    // A header whose lengths are not its record's, a large frame without an end, and one with more pieces than
+    // announced.
     for (shape, body, length) in [(Shape::Full, 99, 164), (Shape::First, 100, 164), (Shape::First, 0, 64)] {
         let (writing, _, (_, mut reader)) = ring();
         first.body = body;
@@ -306,11 +307,11 @@ fn frame_announcing_2_to_the_63_bytes_allocates_nothing() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "166 MiB are too much to be interpreted")]
+#[cfg_attr(miri, ignore = "166 MiB are too much for Miri")]
 fn large_frames_received_in_part_share_one_budget() {
     const RING: usize = 1 << 20;
     const LIMIT: u64 = 64 << 20;
-    // Of each a bit more than a quarter has come, so that room is kept for all of it.
+    // Slightly more than a quarter of each has arrived, so memory is reserved for all of it.
     const COME: usize = 17 << 20;
     let body = vec![7; LIMIT as usize];
     let header = Header { body: LIMIT, ..data(1) };
@@ -341,7 +342,7 @@ fn large_frames_received_in_part_share_one_budget() {
     assert!((2..6).contains(&given_up), "{given_up}");
 }
 
-/// The reader is polled before each frame that the writer takes, and finds none of those before it.
+/// The reader polls before each frame that the writer takes, and finds none of those before it.
 #[test]
 fn batch_becomes_visible_as_a_whole() {
     use std::cell::RefCell;

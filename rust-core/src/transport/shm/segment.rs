@@ -399,11 +399,11 @@ mod tests {
             (
                 at::POLL_ONLY,
                 "broadcast",
-                "not 0: nobody is woken from the futex any more, so sleep in poll at once".into(),
+                "not 0: subscribers in the futex are no longer woken, so sleep in poll at once".into(),
             ),
         ]
         .map(|(at, page, says)| [at.to_string(), page.to_owned(), says]);
-        let table = crate::documents::table(["offset", "in the page of", "what the 8 bytes say"], rows);
+        let table = crate::documents::table(["offset", "in the page of", "meaning of the 8 bytes"], rows);
         crate::documents::check("segment", &table);
     }
 }

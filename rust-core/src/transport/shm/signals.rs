@@ -13,7 +13,7 @@
 //!
 //! What a hostile peer can do here: at most one waking byte may arrive for each sleep in poll
 //! (`due`), and at most [`SLOTS`] files may wait; more, or any other byte, is `Malformed` and ends
-//! the link. Descriptors that nobody asked for are refused by the kernel where it can, and
+//! the link. Descriptors that were not expected are refused by the kernel where it can, and
 //! otherwise closed on a thread of their own, because closing what a peer made may block. No call
 //! here blocks.
 

@@ -3,7 +3,7 @@
 //!
 //! A slot is one sealed memory file of this side, mapped read-only by the peer. Life of a slot: it
 //! is allocated (`lend`, `lend_writable`), written by one owner ([`WritableSlot`]), then shared
-//! read-only as [`Bytes`] by whoever keeps the message. Sending puts a [`Reference`] into the ring
+//! read-only as [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into the ring
 //! record; the first reference into a file is preceded by its descriptor, over the socket. The slot
 //! is free again when both hold:
 //!
@@ -178,7 +178,7 @@ pub(crate) struct WritableSlot {
 }
 
 impl WritableSlot {
-    /// The first `length` bytes of the file of a slot, which was taken from there and nobody else
+    /// The first `length` bytes of the file of a slot, which was taken out of the table, so no other owner
     /// has.
     pub(super) fn new(
         home: Arc<dyn Home>,
@@ -250,7 +250,7 @@ impl Slots {
         Some(writable.into_bytes())
     }
 
-    /// Elements that lie in a slot of this side already. Whoever passes them keeps their memory
+    /// Elements that lie in a slot of this side already. The caller keeps their memory
     /// alive, so the slot is not free.
     fn in_place(&self, elements: &[u8]) -> Option<Bytes> {
         if fork::generation() != self.generation {
@@ -327,10 +327,10 @@ impl Table {
         })
     }
 
-    /// Whether nobody uses the memory of a slot, on this side or at the peer's.
+    /// Whether neither this side nor the peer uses the memory of a slot.
     fn is_free(&mut self, slot: usize) -> bool {
         let released = self.counts.is_released(slot);
-        // `get_mut` has acquire order: the reads of whoever held the file last come before.
+        // `get_mut` has acquire order: the reads of the last holder of the file come before.
         released && self.slots[slot].file.as_mut().is_some_and(|file| Arc::get_mut(file).is_some())
     }
 

@@ -1,5 +1,5 @@
-//! What slots promise to a sender and a receiver, and that nothing a peer writes becomes more than
-//! an error.
+//! What slots guarantee to a sender and a receiver, and that any value that a peer writes is at
+//! most an error.
 
 use std::collections::HashSet;
 use std::io::IoSlice;
@@ -46,7 +46,7 @@ fn slot_elements_are_copied_once() {
     assert_ne!(lent.as_ptr(), other.as_ptr());
     let place = lent.as_ptr();
     drop(lent);
-    assert_eq!(slots.lend(&[9; 90 * KIB]).unwrap().as_ptr(), place, "nobody has it any more");
+    assert_eq!(slots.lend(&[9; 90 * KIB]).unwrap().as_ptr(), place, "no reference is left");
     assert_eq!(slots.bytes(), 256 * KIB);
     assert!(slots.lend(&vec![0; LIMIT as usize + 1]).is_none(), "longer than any message");
 }
@@ -58,7 +58,7 @@ fn writable_slot_is_sent_in_place() {
     let mut writable = slots.lend_writable(100 * KIB).unwrap();
     writable.bytes_mut().fill(5);
     let place = writable.bytes().as_ptr();
-    // While it is written it is nobody else's: what is sent of it meanwhile is a copy.
+    // Only its owner uses it while it is written: sending it meanwhile sends a copy.
     let copy = slots.lend(&writable.bytes()[KIB..]).unwrap();
     assert_ne!(copy.as_ptr(), place.wrapping_add(KIB));
     let filled = writable.into_bytes();
@@ -76,7 +76,7 @@ fn writable_slot_is_sent_in_place() {
     assert_eq!(slots.bytes(), 2 * 128 * KIB);
     drop(again);
     for _ in 0..10 * SLOTS {
-        slots.lend_writable(100 * KIB).expect("what is dropped writable is free");
+        slots.lend_writable(100 * KIB).expect("a writable slot that is dropped is free");
     }
     assert_eq!(slots.bytes(), 2 * 128 * KIB);
 }
@@ -91,7 +91,7 @@ fn slots_of_other_lengths_are_replaced_within_the_bound() {
     let long = slots.lend(&vec![2; LIMIT as usize]).unwrap();
     assert!(slots.bytes() <= 2 * LIMIT as usize);
     let second = slots.lend(&vec![3; LIMIT as usize]).unwrap();
-    assert_eq!(slots.bytes(), 2 * LIMIT as usize, "those that serve for nothing have gone");
+    assert_eq!(slots.bytes(), 2 * LIMIT as usize, "unused files were removed");
     assert!(slots.lend(&[4; 64 * KIB]).is_none());
     assert_eq!((long[0], second[0]), (2, 3));
 }
@@ -124,9 +124,9 @@ fn slot_is_reused_only_after_all_references_are_released() {
     }
     let places: HashSet<_> = views
         .iter()
-        .map(|body| body.split().expect("it came by reference").parts()[0].bytes.as_ptr())
+        .map(|body| body.split().expect("it arrived by reference").parts()[0].bytes.as_ptr())
         .collect();
-    assert_eq!(places.len(), 3, "none was written while it was viewed");
+    assert_eq!(places.len(), 3, "no slot was written while it was viewed");
     for (sequence, body) in (1..).zip(&views) {
         assert_eq!(body.split().unwrap().parts()[0].bytes[..], [sequence; 100 * KIB]);
         assert_eq!(body.len(), 5 + 100 * KIB);

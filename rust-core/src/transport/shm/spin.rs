@@ -17,7 +17,7 @@ use rustix::thread::CpuSet;
 pub(super) struct Spin {
     /// Polls that the option `spin` allows; 0 where spinning cannot help.
     full: u32,
-    /// At most as many: those of [`Spin::SHORT_TIME`].
+    /// Polls with the short time: at most those of [`Spin::SHORT_TIME`].
     short: u32,
     /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
     /// one less for a failure.
@@ -27,7 +27,7 @@ pub(super) struct Spin {
 }
 
 impl Spin {
-    /// So many failures in a row reduce the time of a spin that always succeeded before.
+    /// This many failures in a row reduce the time of a spin that always succeeded before.
     const MAX_TRUST: u32 = 8;
     /// From this trust on a spin takes the full time.
     const TRUSTED: u32 = 4;

@@ -1,6 +1,5 @@
-//! What the two halves of a link promise, tried with real memory files and two threads. The kernel
-//! is used as in production: a socket pair stands for the connection, and a peer is killed by
-//! closing its socket without marking its page as closed.
+//! The two halves of a link over real memory files, in two threads. The kernel is used as in production: a socket pair stands for the connection, and
+//! the death of a peer is simulated by closing its socket without marking its page as closed.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
@@ -27,7 +26,6 @@ pub(super) fn pair_with_slots(buffer: usize, limit: u64, spin: Duration) -> (Hal
     joined(buffer, limit, spin, Some(limit))
 }
 
-/// Two ends in one process, joined as two processes would be.
 fn joined(buffer: usize, limit: u64, spin: Duration, slots: Option<u64>) -> (Half, Half) {
     let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
     let (a, b): (OwnedFd, OwnedFd) = (a.into(), b.into());
@@ -46,7 +44,7 @@ fn joined(buffer: usize, limit: u64, spin: Duration, slots: Option<u64>) -> (Hal
     (end(one, peer_of_one, a), end(two, peer_of_two, b))
 }
 
-/// Steps of a random history: fewer where they are interpreted, which takes some thousand times as long.
+/// Steps of a random history: fewer under Miri, which takes some thousand times as long.
 pub(super) const fn scaled(usual: usize) -> usize {
     if cfg!(miri) { usual / 20 } else { usual }
 }
@@ -57,7 +55,7 @@ pub(super) fn patient() -> Waiting<'static> {
     Waiting::until(Deadline::after(Duration::from_secs(60)))
 }
 
-/// What the channel does to send: with patience.
+/// Sends as the channel does: waits for room.
 pub(super) fn send(tx: &mut ShmTx, frame: &Outgoing<'_>) -> Result<()> {
     let mut waiting = patient();
     while tx.try_send(frame)? != Sent::Whole {
@@ -66,7 +64,7 @@ pub(super) fn send(tx: &mut ShmTx, frame: &Outgoing<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What the channel does to receive: look, spin, sleep briefly, park, sleep.
+/// Receives as the channel does: try, spin, sleep briefly, park, sleep.
 pub(super) fn recv(rx: &mut ShmRx) -> Result<Incoming> {
     let epoll = Epoll::new()?;
     for (token, fd) in rx.descriptors().into_iter().enumerate() {
@@ -232,12 +230,12 @@ fn large_frame_retried_or_adopted_keeps_the_order() {
     let header = Header { extension: 64, body: large.len() as u64, ..data(1) };
     let frame = Outgoing { header, extension: &extension, body: &large, split: None };
     assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
-    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part, "no room, and no harm");
+    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part, "no room, and nothing is lost");
     tx.adopt(&frame);
     assert_eq!(tx.unacknowledged().unwrap(), 1, "adopted is sent");
     assert!(!tx.flush().unwrap());
     let next = Outgoing::new(data(2), b"small");
-    assert_eq!(tx.try_send(&next).unwrap(), Sent::Blocked, "behind the rest of the first");
+    assert_eq!(tx.try_send(&next).unwrap(), Sent::Blocked, "after the rest of the first");
     assert!(rx.try_recv().unwrap().is_none());
     assert!(rx.is_inside_a_frame());
     let mut got = None;
@@ -274,7 +272,7 @@ fn frame_over_the_limit_is_skipped_without_allocation() {
             let sender = s.spawn(|| send(&mut tx, &Outgoing::new(data(sequence), &body)));
             let got = recv(&mut rx);
             if got.is_err() {
-                // The rest of it goes by while the next is waited for.
+                // The rest of it is skipped while the next is awaited.
                 let epoll = watch(&rx);
                 while !sender.is_finished() {
                     assert!(rx.try_recv().unwrap().is_none());
@@ -309,7 +307,7 @@ fn closed_peer_is_drained_before_disconnected() {
     for _ in 0..2 {
         assert_eq!(receiving.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
     }
-    assert!(receiving.park().unwrap(), "there is an error to be had, so do not sleep");
+    assert!(receiving.park().unwrap(), "an error is ready, so do not sleep");
     let error = theirs.try_send(&Outgoing::new(data(1), b"")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected);
 }
@@ -318,7 +316,7 @@ fn closed_peer_is_drained_before_disconnected() {
 fn kill((tx, rx): Half) {
     let socket = rx.socket().clone();
     rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
-    // Its memory must not say that it closed: what is kept to the end of the program is not dropped, and is no leak either.
+    // Its memory must not say that it closed. It is not dropped before the test ends, so it is no leak either.
     static KILLED: Mutex<Vec<Half>> = Mutex::new(Vec::new());
     KILLED.lock().unwrap().push((tx, rx));
 }
@@ -356,7 +354,7 @@ fn killed_peer_is_reported_by_repeated_try_calls() {
 
 #[test]
 fn unexpected_bytes_over_the_socket_end_the_link() {
-    // None that means anything, and more than there were sleeps to end.
+    // Bytes without a meaning, and more bytes than there were sleeps to end.
     for bytes in [&b"?"[..], &[1; 40], &[1; 4000], &[2; 3]] {
         let ((_tx, theirs), (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
         rustix::io::write(&*theirs.socket().clone(), bytes).unwrap();
@@ -379,13 +377,17 @@ fn descriptors_over_the_socket_of_a_link_are_refused() {
     let sent = sendmsg(&*theirs.socket().clone(), &byte, &mut ancillary, SendFlags::empty());
     drop(far);
     if sent == Err(rustix::io::Errno::PERM) {
-        // From Linux 6.16 on the kernel does not take them in the first place.
+        // From Linux 6.16 on the kernel refuses them.
         assert!(rx.try_recv().unwrap().is_none());
         return;
     }
     assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
     near.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    assert_eq!(std::io::Read::read(&mut &near, &mut [0]).unwrap(), 0, "what came along was closed");
+    assert_eq!(
+        std::io::Read::read(&mut &near, &mut [0]).unwrap(),
+        0,
+        "the descriptors that came with it were closed"
+    );
 }
 
 #[test]
@@ -402,7 +404,7 @@ fn wake_byte_read_by_the_other_half_is_passed_on() {
     assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, 1);
     assert!(!rx.park().unwrap());
     assert!(!is_readable(&epoll));
-    // And the other way round.
+    // And in the other direction.
     let room = Epoll::new().unwrap();
     room.add(tx.room_descriptor().unwrap(), 0, Interest::IN).unwrap();
     assert!(!tx.park_room().unwrap());
@@ -421,7 +423,7 @@ fn wake_byte_read_by_the_other_half_is_passed_on() {
 #[test]
 fn waker_never_blocks_on_a_full_socket() {
     let ((their_tx, mut their_rx), (mut tx, _rx)) = pair(1 << 20, 1 << 20, Duration::ZERO);
-    // It goes to sleep anew after every message, and never reads the bytes that woke it.
+    // The peer sleeps again after every message, and never reads the bytes that woke it.
     let memory = their_rx.own_memory().clone();
     for sequence in 1..=10_000u64 {
         memory.word(256).store(sequence << 2 | 2, std::sync::atomic::Ordering::SeqCst);
@@ -437,7 +439,7 @@ fn parked_link_stays_readable_until_parked_again() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let epoll = watch(&rx);
     send(&mut tx, &Outgoing::new(data(1), b"")).unwrap();
-    assert!(rx.park().unwrap(), "what came before parking counts");
+    assert!(rx.park().unwrap(), "what arrived before parking counts");
     assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, 1);
     assert!(!rx.park().unwrap());
     assert!(!is_readable(&epoll));
@@ -467,7 +469,7 @@ fn sleeper_in_poll_gets_one_byte() {
     assert_eq!(bytes[..count], [1], "three messages, one byte");
     rx.unpark();
     send(&mut tx, &Outgoing::new(data(4), b"")).unwrap();
-    assert!(!is_readable(&watch(&rx)), "nobody sleeps, nobody is woken");
+    assert!(!is_readable(&watch(&rx)), "without a sleeper, no wake-up");
 }
 
 #[test]
@@ -485,7 +487,7 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
         };
         let scribbler = std::thread::spawn(move || {
             for sequence in 1..20_000 {
-                // Now and then something true, so that the reader gets somewhere.
+                // Now and then a valid value, so that the reader makes progress.
                 if sequence % 4 == 0 && their_tx.try_send(&Outgoing::new(data(sequence), &[1; 200])).is_err()
                 {
                     break;
@@ -498,7 +500,7 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
         });
         let mut sequence = 0;
         let mut end = None;
-        // Either the garbage is noticed, or the peer leaves in the end.
+        // Either the garbage is noticed, or the peer closes in the end.
         while end.is_none() {
             match rx.try_recv() {
                 Ok(_) => drop(rx.consumed()),

@@ -290,7 +290,7 @@ impl Folder {
     /// # Errors
     /// `OutOfMemory`, and errors that concern all files, such as a lack of descriptors.
     pub fn read(&self, name: &str, limit: u64) -> Result<Found> {
-        let opened = match self.beneath().file(name, OFlags::RDONLY, Owner::Anybody) {
+        let opened = match self.beneath().file(name, OFlags::RDONLY, Owner::AnyUser) {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(Found::Nothing),
             Err(e) => return self.unread(name, e),
@@ -318,7 +318,7 @@ impl Folder {
 
     /// Returns whether a process has the file open for writing.
     pub fn is_being_written(&self, name: &str) -> bool {
-        let opened = self.beneath().file(name, OFlags::RDONLY, Owner::Anybody);
+        let opened = self.beneath().file(name, OFlags::RDONLY, Owner::AnyUser);
         opened.is_ok_and(|opened| opened.is_some_and(|opened| lock::is_being_written(&opened.fd)))
     }
 

@@ -126,7 +126,7 @@ impl Layout {
     /// own.
     pub fn open(place: &Place) -> Result<Option<Layout>> {
         let path = place.path();
-        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
+        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
             return Ok(None);
         };
         let (root, facts) = (opened.fd, opened.facts);

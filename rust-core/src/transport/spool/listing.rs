@@ -21,7 +21,7 @@ use crate::transport::place::Place;
 /// Those of reading the directory.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let path = place.path();
-    let Some(opened) = place.directory.beneath().directory(&place.file, Owner::Anybody)? else {
+    let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
         return Ok(None);
     };
     let root = Beneath::new(opened.fd.as_fd(), &path);

@@ -72,7 +72,7 @@ impl Token {
     /// `Corrupt` for a wrong length.
     pub fn read(directory: &Directory) -> Result<Option<Token>> {
         let path = directory.path().join(NAME);
-        let owner = if directory.is_shared() { Owner::Anybody } else { Owner::Trusted };
+        let owner = if directory.is_shared() { Owner::AnyUser } else { Owner::Trusted };
         let read = directory.beneath().read(NAME, LIMIT, owner).map_err(|e| match e.errno() {
             Some(libc::EACCES | libc::EPERM) => unreadable(&path),
             _ => e,

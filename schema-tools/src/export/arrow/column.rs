@@ -13,7 +13,7 @@ pub(super) struct Column {
     pub(super) metadata: Vec<(&'static str, String)>,
 }
 
-/// The types of Arrow that schemas need.
+/// The types of Arrow that schemas use.
 #[derive(Clone, Copy)]
 pub(super) enum Arrow {
     Bool,

@@ -13,7 +13,7 @@ const VERSION: i16 = 4;
 /// `MessageHeader.Schema`.
 const SCHEMA: u8 = 1;
 
-/// Where the vtable keeps the field of this position.
+/// The offset in the vtable of the field at this position.
 const fn slot(position: VOffsetT) -> VOffsetT {
     4 + 2 * position
 }
@@ -39,7 +39,7 @@ pub(super) fn message(columns: &[Column], metadata: &[(&'static str, String)]) -
     let body = to.finished_data();
     let padded = body.len().next_multiple_of(8);
     let mut out = vec![0xFF; 4];
-    // A schema has 4096 types at most and comes out of 1 MiB of text.
+    // A schema has at most 4096 types, from a text of at most 1 MiB.
     out.extend_from_slice(&u32::try_from(padded).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(body);
     out.resize(8 + padded, 0);

@@ -23,7 +23,7 @@ impl C<'_> {
                     }
                 });
                 text.line(format!(
-                    "\n// The name on the wire; NULL for a number that is none of the values.\nconst char *{name}_name({name} value);"
+                    "\n// The name on the wire; NULL for a number that is not one of the values.\nconst char *{name}_name({name} value);"
                 ));
             }
             Definition::Union(variants) => {
@@ -34,7 +34,7 @@ impl C<'_> {
                 });
                 text.line("");
                 text.block("typedef struct {", format!("}} {name};"), |text| {
-                    text.line(format!("// Which member of `as` there is.\n{name}_kind kind;"));
+                    text.line(format!("// Which member of `as` is set.\n{name}_kind kind;"));
                     text.block("union {", "} as;", |text| {
                         variants.iter().for_each(|variant| self.field(text, variant));
                     });
@@ -71,7 +71,7 @@ impl C<'_> {
         text.line(self.declare(&member.slot.shape, &member.name, true) + ";");
     }
 
-    /// The declaration of a variable. Only a field of a struct can be an array of C's.
+    /// The declaration of a variable. Only a field of a struct can be a C array.
     pub(super) fn declare(&self, shape: &Shape, name: &str, is_field: bool) -> String {
         let plain = |word: &str| format!("{word} {name}");
         match shape {
@@ -123,7 +123,7 @@ pub(super) fn integer(width: Width) -> String {
     }
 }
 
-/// The type of an array's elements, and the dimension behind those of the array where an element has two parts.
+/// The type of an array's elements, and the extra dimension if an element has two parts.
 pub(super) fn element(dtype: DType) -> (&'static str, &'static str) {
     match dtype {
         DType::Bool => ("bool", ""),

@@ -65,16 +65,16 @@ impl C<'_> {
             self.pack(&mut text, root, &layout);
         }
         text.line(format!(
-            "// Sets every field to its default or to zero; false where there is no memory for a default.
+            "// Sets every field to its default or to zero; false if there is no memory for a default.
 bool {root}_init({root} *to);
 
-// Frees what a struct holds, which then is all zero.
+// Frees what a struct owns, and sets the struct to zero.
 void {root}_free({root} *to);
 "
         ));
         text.line(if self.plan.schema.packed { packed::declarations(root) } else { declarations(root) });
         text.line(format!(
-            "// Writes `from` as one value: with `key` in a map that is open, with NULL anywhere else.
+            "// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
 void {root}_write(linkspan_writer *writer, const char *key, const {root} *from);
 
 // Reads the next value of a reader, as {root}_decode() does; linkspan_reader_finish() gives the error.
@@ -126,7 +126,7 @@ void {root}_read(linkspan_reader *reader, {root} *to);
 /// The functions from and to messages and bytes.
 fn declarations(root: &str) -> String {
     format!(
-        "// Makes `message` one that holds `from`. `writer` is not needed and may be NULL.
+        "// Sets `message` to one that holds `from`. `writer` is not needed and may be NULL.
 linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message);
 
 // Reads a message into `to`, which {root}_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
@@ -142,7 +142,7 @@ linkspan_status {root}_from_bytes({root} *to, const uint8_t *bytes, size_t lengt
     )
 }
 
-/// Each is one call of the library, with the table of the struct.
+/// Each is one call into the library with the table of the struct.
 fn functions(root: &str) -> String {
     let record = table::record(root);
     format!(

@@ -23,7 +23,7 @@ impl C<'_> {
             },
         );
         text.line(format!(
-            "// What is wrong with {} bytes, with the path of the field; NULL where they are a record.",
+            "// Returns what is wrong with {} bytes, with the path of the field; NULL if they are valid.",
             layout.size
         ));
         text.block(
@@ -35,7 +35,7 @@ impl C<'_> {
             },
         );
         text.line(format!(
-            "// Copies {} bytes to `to`; false, and nothing is copied, where they hold a truth value or an enum's number that there is not.",
+            "// Copies {} bytes to `to`; false, and nothing is copied, if they hold an invalid truth value or enum number.",
             layout.size
         ));
         text.block(
@@ -98,7 +98,7 @@ linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspa
 /// The functions from and to messages.
 pub(super) fn declarations(root: &str) -> String {
     format!(
-        "// Makes `message` one that holds `from`. The writer may be used for any number of messages, one after the other.
+        "// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
 linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message);
 
 // Reads a message into `to`. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one

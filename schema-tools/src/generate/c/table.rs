@@ -1,4 +1,4 @@
-//! The table of a struct, from which the library writes and reads it: where each field lies, under which key, with which default.
+//! The table of a struct, which the library uses to encode and decode it: the offset, key and default of each field.
 
 use linkspan::schema::Length;
 use linkspan::value::Order;
@@ -13,13 +13,13 @@ pub(super) fn record(root: &str) -> String {
     format!("linkspan_record_of_{root}")
 }
 
-/// An expression for a field of a struct, in which nothing is evaluated.
+/// An expression that names a field of a struct without evaluating anything.
 fn member(of: &str, name: &str) -> String {
     format!("(({of} *)0)->{name}")
 }
 
 impl C<'_> {
-    /// The types of the schema, then the table of the whole.
+    /// The types of the schema, then the table of the whole message.
     pub(super) fn table(&self, text: &mut Text) -> Result<()> {
         for def in &self.plan.types {
             self.define_type(text, def)?;
@@ -91,7 +91,7 @@ impl C<'_> {
         Ok(format!("{{{field}}}"))
     }
 
-    /// An expression for the address of a type. `value` is one for a value of it.
+    /// An expression for the address of a type; `value` is an expression of a value of that type.
     fn type_of(&self, shape: &Shape, value: &str, is_field: bool) -> String {
         let width;
         let (kind, more) = match shape {
@@ -141,7 +141,7 @@ impl C<'_> {
     }
 }
 
-/// The lengths that an array has to have, any length where it is not fixed.
+/// The lengths that an array must have; any length for one that is not fixed.
 fn dims(shape: &[Length]) -> String {
     let lengths: Vec<String> = shape
         .iter()

@@ -11,7 +11,7 @@ impl Cpp<'_> {
         text.block(format!("enum class {name} : std::{of} {{"), "};\n", |text| {
             values.iter().for_each(|(value, _)| text.line(format!("{value},")));
         });
-        text.line("/// The name on the wire; null for a number that is none of the values.");
+        text.line("/// The name on the wire; null for a number that is not one of the values.");
         text.block(format!("inline const char *name_of({name} value) {{"), "}\n", |text| {
             text.block("switch (value) {", "}", |text| {
                 for (value, wire) in values {
@@ -44,7 +44,7 @@ impl Cpp<'_> {
                 }
             }
             text.line(format!("std::variant<{}> alternative{{}};\n", types.join(", ")));
-            text.line("/// Which alternative there is.\nKind kind() const { return static_cast<Kind>(alternative.index()); }");
+            text.line("/// Which alternative is set.\nKind kind() const { return static_cast<Kind>(alternative.index()); }");
             self.ways(text, name, is_root);
             text.line("");
             outcome = self.layout(text, name, variants, true);
@@ -52,7 +52,7 @@ impl Cpp<'_> {
         outcome
     }
 
-    /// What a struct has to go to and from the wire.
+    /// What a struct needs to be encoded and decoded.
     fn ways(&self, text: &mut Text, name: &str, is_root: bool) {
         if is_root {
             self.message(text, name, "*this", "layout_()");

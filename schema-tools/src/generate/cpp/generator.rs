@@ -1,4 +1,4 @@
-//! The state of what writes C++: the plan of the schema, and what several parts of a file share.
+//! The state of the C++ generator: the plan of the schema, and what several parts of a file share.
 
 use crate::generate::plan::Plan;
 

@@ -1,4 +1,4 @@
-//! C++: one header with a struct for each record, and their way to and from the wire.
+//! C++: one header with a struct for each record, and the functions that encode and decode it.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -68,7 +68,7 @@ static const char *schema() {{",
         text.line("    return text_;\n}\n");
     }
 
-    /// The functions that every message has. `held` is what its table is of: the struct, or the one value in it.
+    /// The functions that every message has. `held` is what its table describes: the struct, or the one value in it.
     fn message(&self, text: &mut Text, name: &str, held: &str, of: &str) {
         self.constants(text);
         let place = |of: &str| match (held, of) {
@@ -79,13 +79,13 @@ static const char *schema() {{",
         };
         let (this, result) = (place("this"), place("result_"));
         text.line(format!(
-            "/// Makes `message` one that holds this value.
+            "/// Sets `message` to one that holds this value.
 void encode(linkspan::message &message_) const {{ linkspan::record::put(table_(), {this}, message_); }}
 
 /// The same; the writer is not needed.
 void encode(linkspan::writer &, linkspan::message &message_) const {{ encode(message_); }}
 
-/// The value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, where it is another one.
+/// Returns the value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, if it does not fit.
 static {name} decode(const linkspan::message &message_) {{
     {name} result_;
     linkspan::record::get(table_(), {result}, message_);
@@ -100,7 +100,7 @@ std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {{
     return linkspan::record::encode(table_(), {this}, encoding_);
 }}
 
-/// The value that bytes of an encoding hold; throws as `decode` does.
+/// Returns the value of encoded bytes; throws as `decode` does.
 static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {{
     {name} result_;
     linkspan::record::decode(table_(), {result}, bytes_, encoding_);
@@ -123,7 +123,7 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
             ));
         });
         text.line("");
-        text.line("/// How the library reads and fills it.");
+        text.line("/// The table with which the library reads and fills this.");
         text.block("static linkspan_record *table_() {", "}", |text| {
             text.line(format!(
                 "static linkspan_record record_ = linkspan::record::table({of});\nreturn &record_;"
@@ -131,7 +131,7 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         });
     }
 
-    /// A message that is no record, table or union.
+    /// A message that is not a record, table or union.
     fn wrapper(&self, text: &mut Text) {
         let slot = &self.plan.root;
         let name = match self.plan.root_type() {
@@ -147,7 +147,7 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
     }
 
     fn write_head(&self, text: &mut Text, body: impl FnOnce(&mut Text)) {
-        text.line("/// Writes it as one value: with `key` in a map that is open, with null anywhere else.");
+        text.line("/// Writes this as one value: with `key` inside an open map, with null otherwise.");
         text.block("void write(linkspan::writer &writer_, const char *key_) const {", "}", body);
     }
 
@@ -172,18 +172,18 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         Ok(())
     }
 
-    /// What a packed record has in the place of its way through fields.
+    /// The functions of a packed record, in place of those that go field by field.
     fn packed_members(&self, text: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
         self.constants(text);
         text.line(format!(
-            "/// Makes `message` one that holds this value. A writer may be used for any number of messages, one after the other.
+            "/// Sets `message` to one that holds this value. A writer may be used for any number of messages, one after the other.
 void encode(linkspan::writer &writer_, linkspan::message &message_) const {{
     write(writer_, nullptr);
     writer_.finish(message_);
 }}
 
-/// The value of a message. Throws `linkspan::wrong_type` or `out_of_range` where it is another one. A reader may be used for any
+/// Returns the value of a message. Throws `linkspan::wrong_type` or `out_of_range` if it does not fit. A reader may be used for any
 /// number of messages, one after the other.
 static {name} decode(linkspan::reader &reader_, const linkspan::message &message_) {{
     {name} result_;
@@ -199,7 +199,7 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
             text.line("std::memcpy(bytes_, this, size);");
             packed::clear_padding(text, layout, &packed::CPP);
         });
-        text.line("/// What is wrong with the bytes of a record, with the path of the field; null where they are one.");
+        text.line("/// Returns what is wrong with the bytes of a record, with the path of the field; null if they are valid.");
         text.block(
             "static const char *refusal_([[maybe_unused]] const std::uint8_t *bytes_) {",
             "}\n",
@@ -207,7 +207,7 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
                 packed::check(text, layout, &packed::CPP);
             },
         );
-        text.line(format!("/// Copies {size} bytes into it; false, and nothing is copied, where they hold a truth value or an enum's\n/// number that there is not."));
+        text.line(format!("/// Copies {size} bytes into it; false, and nothing is copied, if they hold an invalid truth\n/// value or enum number."));
         text.block("bool unpack(const std::uint8_t *bytes_) {", "}\n", |text| {
             text.line("if (refusal_(bytes_) != nullptr) return false;");
             text.line("std::memcpy(static_cast<void *>(this), bytes_, size);\nreturn true;");

@@ -1,4 +1,4 @@
-//! The table of a struct: by it the library reads and fills the struct in one call.
+//! The table of a struct, with which the library encodes and decodes the struct in one call.
 
 use linkspan::schema::Length;
 use linkspan::value::{DType, Order};
@@ -10,7 +10,7 @@ use super::generator::Cpp;
 use super::types::element;
 
 impl Cpp<'_> {
-    /// The type of `linkspan::record` that reaches values of this shape.
+    /// The type of `linkspan::record` that accesses values of this shape.
     pub(super) fn reached(&self, shape: &Shape, is_field: bool) -> String {
         let plain = match shape {
             Shape::Any => "any",
@@ -52,7 +52,7 @@ impl Cpp<'_> {
         format!("linkspan::record::elements<{of}, {}{}>", dtype_constant(dtype), dims(lengths))
     }
 
-    /// The function that gives the places of the fields of a struct, or which variants a union has.
+    /// The function that returns the offsets of the fields of a struct, or the variants of a union.
     pub(super) fn layout(
         &self,
         text: &mut Text,
@@ -106,7 +106,7 @@ impl Cpp<'_> {
     }
 }
 
-/// An array that has memory of its own.
+/// An array whose elements have memory of their own.
 fn array(dtype: DType, lengths: Option<&[Length]>, order: Option<Order>) -> String {
     let order = match order {
         Some(Order::Row) => "LINKSPAN_ROW",
@@ -118,7 +118,7 @@ fn array(dtype: DType, lengths: Option<&[Length]>, order: Option<Order>) -> Stri
     format!("linkspan::record::array<{}, {}, {order}, {rank}{dims}>", element(dtype), dtype_constant(dtype))
 }
 
-/// The lengths that an array has to have, any length where it is not fixed, each behind a comma.
+/// The lengths that an array must have, each after a comma; any length for one that is not fixed.
 fn dims(lengths: &[Length]) -> String {
     lengths
         .iter()

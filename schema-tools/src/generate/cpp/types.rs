@@ -88,7 +88,7 @@ pub(super) fn element(dtype: DType) -> &'static str {
         DType::I16 => "std::int16_t",
         DType::I32 => "std::int32_t",
         DType::I64 => "std::int64_t",
-        // A vector of bool is no block of memory.
+        // A vector of bool is not contiguous memory of bools.
         DType::Bool | DType::U8 => "std::uint8_t",
         DType::U16 => "std::uint16_t",
         DType::U32 => "std::uint32_t",

@@ -1,4 +1,4 @@
-//! The functions of a derived type through which the library reaches components that have memory of their own, or may be missing.
+//! The functions of a derived type through which the library accesses components that have memory of their own or may be absent.
 
 use super::super::native::fixed;
 use super::super::{Shape, Text};
@@ -7,7 +7,7 @@ use super::lines::wrap;
 use super::part::{Host, Part, Presence};
 use super::procedures::{body, indent};
 
-/// Those functions that a type has.
+/// The access functions that a type may have.
 pub(super) fn functions_of(host: &Host<'_>) -> Vec<&'static str> {
     let is_array = |part: &Part<'_>| matches!(part.shape, Shape::NdArray { .. });
     let any = |what: &dyn Fn(&Part<'_>) -> bool| host.parts.iter().any(what);
@@ -25,7 +25,7 @@ pub(super) fn functions_of(host: &Host<'_>) -> Vec<&'static str> {
     needed.into_iter().filter(|(_, needed)| *needed).map(|(name, _)| name).collect()
 }
 
-/// What a function has besides `at` and `which`, what it declares for that, and what its result is before it is known.
+/// What a function has besides `at` and `which`: its arguments, its local variables, and its initial result.
 fn frame(function: &str) -> [&'static str; 3] {
     match function {
         "view" => [", count", "   integer(c_size_t), intent(out) :: count\n", "   count = 0\n"],
@@ -88,7 +88,7 @@ end function
     }
 }
 
-/// What a function does for a component, if it does anything.
+/// The statements of a function for a component, if it has any.
 fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
     let is_array = matches!(part.shape, Shape::NdArray { .. });
     let is_text = matches!(part.shape, Shape::Text(_) | Shape::Decimal);
@@ -106,7 +106,7 @@ fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
                 "if (allocated({place})) then\n   count = {count}\n   if (count > 0) found = c_loc({place})\n{otherwise}end if\n"
             )
         }
-        // What is not allocated cannot be deallocated, which is no error where `stat` is given.
+        // Deallocating what is not allocated is no error if `stat` is given.
         "resize" if part.is_reached() && !is_array => {
             let room = match is_text {
                 true => format!("allocate (character(len=count) :: {place}, stat=stat)"),
@@ -125,7 +125,7 @@ fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
     Some(text)
 }
 
-/// Where the library looks for a value: at the type itself, if functions reach the value from there.
+/// The place of a value as the library is given it: the type itself, if functions access the value from there.
 fn start(part: &Part<'_>, place: &str) -> String {
     if part.is_reached() { "at".to_owned() } else { format!("c_loc({place})") }
 }

@@ -18,7 +18,7 @@ impl Fortran<'_> {
             }
         });
         procedures.line("! Sets every field to its default; the others to zero, or not allocated.");
-        // The attribute does it all where no default needs memory.
+        // The attribute suffices if no default needs memory.
         let unused = if set.is_empty() { "   if (.false.) call self%set_defaults()\n" } else { "" };
         procedures.line(format!("subroutine {name}_set_defaults(self)\n   class({name}), intent(out) :: self\n{unused}{}end subroutine\n", indent(&set)));
     }
@@ -92,6 +92,6 @@ pub(super) fn real(value: f64, shape: &Shape) -> String {
     } else {
         -0x10
     };
-    // Bits that stand for it, since no literal does.
+    // The bit pattern, since no literal expresses these.
     format!("real(transfer({}_int64, 1.0_real64), {kind})", i64::from(bits) << 48)
 }

@@ -1,4 +1,4 @@
-//! The state of what writes Fortran: the plan of the schema, and what several parts of a file share.
+//! The state of the Fortran generator: the plan of the schema, and what several parts of a file share.
 
 use crate::generate::plan::{Plan, Shape};
 
@@ -9,7 +9,7 @@ pub(super) struct Fortran<'p> {
     pub(super) holders: Vec<Holder>,
 }
 
-/// A type for the values of a list or a map that have no type of their own which could be the element of an array.
+/// A type for the values of a list or a map that have no type of their own that could be the element of an array.
 pub(super) struct Holder {
     pub name: String,
     pub shape: Shape,

@@ -2,7 +2,8 @@
 
 use linkspan::schema::Width;
 
-/// The kind of an integer that holds every number of this width; of 64 bits without a sign, the same bits.
+/// The kind of an integer that holds every number of this width; an unsigned 64-bit integer has the kind with the same
+/// bits.
 pub(super) fn kind(width: Width) -> &'static str {
     match width {
         Width::I8 => "int8",
@@ -17,7 +18,7 @@ pub(super) fn integer_of(width: Width, value: i128) -> String {
     if kind(width) == "int64" { whole(value) } else { format!("{value}_{}", kind(width)) }
 }
 
-/// An integer of 64 bits; the least one has no literal of its own.
+/// An integer of 64 bits; the least one has no literal, so it is an expression.
 pub(super) fn whole(value: i128) -> String {
     if value == i128::from(i64::MIN) {
         "(-huge(0_int64) - 1_int64)".to_owned()

@@ -1,4 +1,4 @@
-//! Lines and texts of a length that compilers take.
+//! Lines and texts of a length that compilers accept.
 
 /// Breaks a long line at commas.
 pub(super) fn wrap(line: &str) -> String {

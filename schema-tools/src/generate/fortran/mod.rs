@@ -1,4 +1,4 @@
-//! Fortran: one module with a derived type for each record, and their way to and from the wire.
+//! Fortran: one module with a derived type for each record, and the procedures that encode and decode it.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -107,7 +107,7 @@ impl Fortran<'_> {
         Ok(text.finish())
     }
 
-    /// `Unsupported` where a type would be called as what the module makes for another one, or the type of a list's values as another type.
+    /// `Unsupported` if a type has the name of something else in the module, or of the type of another list's values.
     fn check_names(&self) -> linkspan::Result<()> {
         let root = self.root();
         for def in &self.plan.types {
@@ -149,7 +149,7 @@ impl Fortran<'_> {
         Ok(())
     }
 
-    /// The names of what the module has for a type, beside the type itself.
+    /// The names in the module that belong to a type, beside the type itself.
     fn makes(&self, def: &TypeDef) -> impl Iterator<Item = String> {
         let values = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect();
         let (packed, is_root) = (self.plan.schema.packed, self.root() == def.name);

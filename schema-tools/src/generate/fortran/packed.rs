@@ -1,6 +1,6 @@
-//! Packed records in Fortran: an interoperable type, which lies in memory as in a message, so that one `transfer` moves it.
+//! Packed records in Fortran: an interoperable type with the layout of the message, so that one `transfer` copies it.
 //!
-//! Such a type has no procedures of its own; those of the module take it as their first argument.
+//! Such a type has no type-bound procedures; those of the module take it as their first argument.
 
 use linkspan::schema::{Kind, Layout, Width};
 use linkspan::value::{DType, Order};
@@ -18,11 +18,11 @@ pub(super) const USES: &str =
    c_f_pointer, c_loc, c_int8_t, c_int16_t, c_int32_t, c_int64_t";
 
 impl Fortran<'_> {
-    /// The constants of an enum, of the kind that a packed record has them in.
+    /// The constants of an enum, of the kind that it has in a packed record.
     pub(super) fn packed_enumeration(&self, types: &mut Text, def: &TypeDef, values: &[(String, String)]) {
         let bits = enum_bits(values.len());
         for (at, (value, _)) in values.iter().enumerate() {
-            // The upper half of the numbers is negative, as the same bits.
+            // Numbers in the upper half are negative, with the same bits.
             let sign = 1i64 << (bits - 1);
             let number = ((at as i64) ^ sign) - sign;
             let number = if number == -sign {
@@ -35,7 +35,7 @@ impl Fortran<'_> {
         }
     }
 
-    /// The type of a record that is packed, or lies in one.
+    /// The type of a record that is packed, or nested in one.
     pub(super) fn packed_record(&self, types: &mut Text, name: &str, doc: &str, members: &[Member]) {
         comment(types, "! ", doc);
         types.block(format!("type, bind(c), public :: {name}"), "end type\n", |types| {
@@ -79,7 +79,7 @@ impl Fortran<'_> {
     pub(super) fn packing(&self, types: &mut Text, procedures: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
         types.line(format!(
-            "! The bytes of a message. This does not compile where the type is laid out in another way, or numbers are big-endian.
+            "! The bytes of a message. This does not compile if the type has another layout or numbers are big-endian.
 integer, parameter, public :: {name}_size = {size} / &
    merge(1, 0, storage_size({name}()) == 8 * {size} .and. &
    transfer(1_c_int32_t, 0_c_int8_t) == 1_c_int8_t)"
@@ -97,7 +97,7 @@ integer, parameter, public :: {name}_size = {size} / &
             }
         });
         procedures.line(format!(
-            "! The bytes of a message. What lies between the fields is zero.
+            "! The bytes of a message. Bytes between the fields are zero.
 pure subroutine {name}_pack(self, bytes)
    type({name}), intent(in) :: self
    integer(c_int8_t), intent(out) :: bytes({name}_size)
@@ -110,7 +110,7 @@ pure subroutine {name}_pack(self, bytes)
         ));
         let checks = checks(layout);
         const TAKE: &str = "self = transfer(block, self)\nif (present(stat)) stat = linkspan_ok\nreturn\n";
-        // In a record of numbers each byte is a value: only their number has to be looked at.
+        // In a record of numbers every byte pattern is valid, so only their count is checked.
         let (taken, given, declared, fits) = match checks.is_empty() {
             true => (TAKE.to_owned(), "", "", String::new()),
             false => (
@@ -120,11 +120,11 @@ pure subroutine {name}_pack(self, bytes)
                 fits(name, &checks),
             ),
         };
-        // What does not fit is reported by procedures of their own: gfortran keeps the way of records that fit free of their texts. An
-        // optional text is handed on where it is known to be there, since gfortran loses its length otherwise.
+        // Separate procedures report what does not fit, so that gfortran keeps their texts out of the path of valid records. An optional text is
+        // passed on only where it is known to be present, since gfortran loses its length otherwise.
         procedures.line(format!(
-            "! From the bytes of a message. linkspan_wrong_type where there are not {size}, linkspan_out_of_range where they hold a truth value or
-! an enum's number that there is not; `self` is as before then.
+            "! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not {size}, linkspan_out_of_range if they hold an
+! invalid truth value or enum number; `self` is unchanged at an error.
 subroutine {name}_unpack(self, bytes, stat, errmsg)
    type({name}), intent(inout) :: self
    integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
@@ -141,7 +141,7 @@ subroutine {name}_unpack(self, bytes, stat, errmsg)
    end if
 end subroutine
 
-{fits}! Says what does not fit where bytes are no message.
+{fits}! Reports what is wrong with invalid bytes.
 subroutine {name}_check({given}length, text, stat)
 {declared}   integer, value :: length
    character(:), allocatable, intent(inout) :: text
@@ -161,7 +161,7 @@ subroutine {name}_check({given}length, text, stat)
    end if
 end subroutine
 
-! The same where nobody wants the text.
+! The same without an error text.
 subroutine {name}_refuse({given}length, stat)
 {declared}   integer, value :: length
    integer, intent(out), optional :: stat
@@ -169,7 +169,7 @@ subroutine {name}_refuse({given}length, stat)
    call {name}_check({given}length, text, stat)
 end subroutine
 
-! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+! Writes this as one value: with `key` inside an open map, without it otherwise.
 subroutine {name}_write(self, writer, key)
    type({name}), intent(in) :: self
    type(linkspan_writer), intent(inout) :: writer
@@ -179,7 +179,7 @@ subroutine {name}_write(self, writer, key)
    call writer%put_bytes(bytes, key)
 end subroutine
 
-! Takes the next value of a reader.
+! Reads the next value of a reader.
 subroutine {name}_read(self, reader)
    type({name}), intent(inout) :: self
    type(linkspan_reader), intent(inout) :: reader
@@ -217,7 +217,7 @@ fn fits(name: &str, checks: &[(String, String)]) -> String {
     )
 }
 
-/// The conditions under which bytes hold a truth value or an enum's number that there is not, each with its error text.
+/// The conditions under which bytes hold an invalid truth value or enum number, each with its error text.
 fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for place in &layout.fields {
@@ -254,7 +254,7 @@ fn note(shape: &Shape) -> &'static str {
     match shape {
         Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",
         Shape::Integer(Width::U8 | Width::U16 | Width::U32 | Width::U64) => {
-            "A number in the upper half of those without sign is the same bits as a negative one."
+            "An unsigned number in the upper half has the same bits as a negative one."
         }
         Shape::NdArray { shape: Some(shape), order, .. }
             if shape.len() > 1 && *order != Some(Order::Column) =>
@@ -274,7 +274,7 @@ fn bits(width: Width) -> u32 {
     }
 }
 
-/// The type of an array's elements; those without a sign are the same bits with one.
+/// The type of an array's elements; unsigned ones have the signed type with the same bits.
 fn element(dtype: DType) -> &'static str {
     match dtype {
         DType::Bool => "logical(c_bool)",

@@ -9,7 +9,7 @@ use super::types::is_fixed;
 
 /// A derived type, with the entry of its table for each component.
 ///
-/// What belongs to its table is named after it with two underscores, which no name of a schema has in its middle.
+/// Names that belong to its table have its name and two underscores before them, which no name of a schema has in its middle.
 pub(super) struct Host<'m> {
     pub name: &'m str,
     pub parts: Vec<Part<'m>>,
@@ -19,10 +19,10 @@ pub(super) struct Host<'m> {
 pub(super) struct Part<'m> {
     pub name: &'m str,
     pub shape: &'m Shape,
-    /// Whether it is declared as allocatable, where its kind does not ask for that anyway.
+    /// Whether it is declared as allocatable although its kind does not need that.
     pub allocated: bool,
     pub presence: Presence,
-    /// The field that it is; the parts of lists and maps are none.
+    /// The field; none for the parts of lists and maps.
     pub member: Option<&'m Member>,
 }
 
@@ -30,9 +30,9 @@ pub(super) struct Part<'m> {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Presence {
     Always,
-    /// Where it is allocated.
+    /// If it is allocated.
     Optional,
-    /// Where the `kind` of its union is this constant.
+    /// If the `kind` of its union is this constant.
     Variant(String),
 }
 
@@ -61,7 +61,7 @@ impl<'m> Host<'m> {
         Host { name, parts: members.iter().map(part).collect() }
     }
 
-    /// What holds a value of a list, or a key and a value of a map.
+    /// A type that holds a value of a list, or a key and a value of a map.
     pub fn of_holder(holder: &'m Holder) -> Host<'m> {
         let part = |name, shape, allocated| Part {
             name,
@@ -77,7 +77,7 @@ impl<'m> Host<'m> {
 }
 
 impl Part<'_> {
-    /// Whether the library asks functions for the value, which has memory of its own or lies in memory in another order than in messages.
+    /// Whether the library calls functions to access the value, which has memory of its own or is laid out otherwise than in messages.
     pub fn is_reached(&self) -> bool {
         match self.shape {
             Shape::Text(_) | Shape::Decimal | Shape::Bytes(_) | Shape::List(..) | Shape::Map(_) => true,
@@ -87,7 +87,7 @@ impl Part<'_> {
         }
     }
 
-    /// Whether it is an array whose elements lie in the type, and are sent as they lie there.
+    /// Whether it is an array whose elements lie in the type with the layout that messages have.
     pub fn has_elements(&self) -> bool {
         let Shape::NdArray { order, .. } = self.shape else { return false };
         let one_order = |lengths: Vec<u64>| lengths.iter().filter(|length| **length > 1).count() < 2;

@@ -1,4 +1,4 @@
-//! The frames of procedures: what they declare, and how those of messages end.
+//! The frames of procedures: their declarations, and the ends of those for messages.
 
 use super::super::Text;
 use super::Fortran;
@@ -36,7 +36,7 @@ subroutine {name}_decode(self, reader, message, stat, errmsg)
     }
 }
 
-/// How a procedure ends that has `outcome` and `text`: with `stat` and `errmsg`, or the program stops.
+/// The end of a procedure that has `outcome` and `text`: it sets `stat` and `errmsg`, or stops the program.
 pub(super) const TELL: &str = "   if (present(stat)) stat = outcome
    if (outcome == linkspan_ok) return
    if (present(errmsg)) errmsg = text

@@ -1,4 +1,4 @@
-//! Records, unions, and messages that are neither: the type of each, its table and its procedures.
+//! Records, unions, and other messages: the type of each, its table and its procedures.
 
 use linkspan::Result;
 
@@ -41,7 +41,7 @@ impl Fortran<'_> {
         }
         let listed: Vec<(Member, bool)> = variants.iter().map(|member| (member.clone(), true)).collect();
         let first = format!(
-            "! Which component there is: {name}_{} or another one.\ninteger :: kind = 0",
+            "! Which component is set: {name}_{} or another one.\ninteger :: kind = 0",
             variants[0].name
         );
         let known = self.holders.len();
@@ -55,7 +55,7 @@ impl Fortran<'_> {
         Ok(())
     }
 
-    /// A message that is no record and no union.
+    /// A message that is neither a record nor a union.
     pub(super) fn alone(
         &mut self,
         types: &mut Text,

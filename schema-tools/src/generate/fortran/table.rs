@@ -1,4 +1,5 @@
-//! The tables by which the library reads and fills derived types in one call: what lies in a type by its offset, all else by functions.
+//! The tables with which the library encodes and decodes derived types in one call: it accesses components inside a type by offset, all others by
+//! functions.
 
 use linkspan::schema::Length;
 use linkspan::value::Order;
@@ -12,7 +13,7 @@ use super::lines::wrap;
 use super::part::{Host, Part, Presence, kind_of};
 use super::procedures::{body, indent};
 
-/// What the module needs of C.
+/// The declarations that the module needs from C.
 pub(super) const USES: &str =
     "use, intrinsic :: iso_c_binding, only: c_f_pointer, c_funloc, c_loc, c_null_ptr, c_ptr, &
    c_size_t, c_sizeof";
@@ -36,7 +37,7 @@ fn text_of(bytes: &[u8]) -> String {
     pieces.join("// &\n   ")
 }
 
-/// A variable that holds these bytes as long as the program runs.
+/// A variable that holds these bytes for the whole run of the program.
 fn constant(types: &mut Text, name: &str, bytes: &[u8]) {
     types.line(format!("character(len={}), target, save :: {name} = &\n   {}", bytes.len(), text_of(bytes)));
 }
@@ -77,12 +78,12 @@ end subroutine
         ));
     }
 
-    /// The tables of what holds the values of lists and maps, from this one on.
+    /// The tables of the types that hold the values of lists and maps, from this one on.
     pub(super) fn holder_tables(&self, types: &mut Text, procedures: &mut Text, from: usize) -> Result<()> {
         for holder in &self.holders[from..] {
             let host = Host::of_holder(holder);
             self.host_table(types, procedures, &host)?;
-            // An item of a list takes all of its holder; the key of an entry is reached from where that begins.
+            // An item of a list is the whole of its holder; the key of an entry is at the beginning of its holder.
             self.fill(procedures, &host, &whole_size(holder.name.as_str()));
         }
         Ok(())
@@ -114,7 +115,7 @@ end subroutine
         Ok(())
     }
 
-    /// The table of a message that is no record and no union: the one part of its type lies where the type does.
+    /// The table of a message that is neither a record nor a union: the one component of its type is at the type's address.
     pub(super) fn message_table(
         &self,
         types: &mut Text,
@@ -146,11 +147,11 @@ end function
         ));
     }
 
-    /// What the table of a type is made of, and the functions that it names.
+    /// The parts of a type's table, and the functions that it names.
     fn host_table(&self, types: &mut Text, procedures: &mut Text, host: &Host<'_>) -> Result<()> {
         let (name, count) = (host.name, host.parts.len().max(1));
         types.line(format!(
-            "! By which the library reads and fills {name}.
+            "! The tables with which the library reads and fills {name}.
 type(linkspan_record_type), target, save :: {name}__types({count})
 type(linkspan_record_type), target, save :: {name}__items({count})
 type(linkspan_record_field), target, save :: {name}__fields({count})"
@@ -189,7 +190,7 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
         Ok(())
     }
 
-    /// The procedure that fills the table in; `done` ends it.
+    /// The procedure that fills in the table; `done` ends it.
     fn fill(&self, procedures: &mut Text, host: &Host<'_>, done: &str) {
         let name = host.name;
         let fill = body(|text| {
@@ -325,22 +326,22 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
     }
 }
 
-/// The number that stands for true.
+/// The number that represents true.
 fn truth(of: &str) -> String {
     format!("{of}%count = int(transfer(.true., 0), c_size_t)")
 }
 
-/// The size of a type, as that of its first component, which functions reach or which is all of it.
+/// The size of a type, as the size of its first component, which is accessed by functions or is the whole type.
 fn whole_size(name: &str) -> String {
     format!("{name}__types(1)%size = int(storage_size(at)/8, c_size_t)")
 }
 
-/// What makes a type the whole of a message.
+/// The statements that make a type the root of a message.
 fn of_record(name: &str, of: &str) -> String {
     format!("{name}__record%of = c_loc({of})\n{name}__record%size = &\n   c_sizeof({name}__record)")
 }
 
-/// A length as tables have it: all bits are set where any length will do.
+/// A length in a table; all bits are set if any length is allowed.
 fn length(length: &Length) -> String {
     match length {
         Length::Fixed(length) => whole(i128::from(*length)),

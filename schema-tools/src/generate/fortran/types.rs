@@ -25,7 +25,7 @@ impl Fortran<'_> {
         for (member, allocated) in members {
             let mut words = describe(member);
             if matches!(member.slot.shape, Shape::Integer(Width::U64)) {
-                words += " A number above huge(0_int64) is the same 64 bits as a negative one.";
+                words += " A number above huge(0_int64) has the same 64 bits as a negative one.";
             }
             comment(&mut components, "! ", words.trim());
             let path = format!("{name}_{}", member.name);
@@ -44,13 +44,13 @@ impl Fortran<'_> {
         types.block("contains", "end type\n", |text| {
             if is_root {
                 text.line(format!(
-                    "! Makes a message that holds this value: encode(writer, message, stat, errmsg).
+                    "! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
 procedure :: encode => {name}_encode
-! Takes the value of a message: decode(reader, message, stat, errmsg).
+! Reads the value of a message: decode(reader, message, stat, errmsg).
 procedure :: decode => {name}_decode
 ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
 procedure :: to_bytes => {name}_to_bytes
-! Takes the value that bytes hold: from_bytes(bytes, encoding, stat, errmsg).
+! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
 procedure :: from_bytes => {name}_from_bytes"
                 ));
             }
@@ -60,7 +60,8 @@ procedure :: from_bytes => {name}_from_bytes"
         });
     }
 
-    /// The types that hold values of lists and maps, from this one on. The later ones are parts of the earlier ones.
+    /// The types that hold values of lists and maps, from this one on. Each is written after the types that it
+    /// contains.
     pub(super) fn define_holders(&mut self, types: &mut Text, from: usize) {
         let mut lines = Vec::new();
         let mut at = from;
@@ -80,7 +81,7 @@ procedure :: from_bytes => {name}_from_bytes"
         }
     }
 
-    /// Whether values of this kind can be the elements of an array by themselves.
+    /// Whether values of this kind can themselves be the elements of an array.
     pub(super) fn is_element(&self, shape: &Shape) -> bool {
         matches!(
             shape,
@@ -88,7 +89,7 @@ procedure :: from_bytes => {name}_from_bytes"
         )
     }
 
-    /// The declaration of a component, or of what holds the values of a list.
+    /// The declaration of a component, or of the component that holds the values of a list.
     pub(super) fn component(
         &mut self,
         shape: &Shape,
@@ -145,7 +146,7 @@ procedure :: from_bytes => {name}_from_bytes"
         }
     }
 
-    /// The type of a list's or a map's values; one is made where there is none that can be an element.
+    /// The type of a list's or a map's values; a holder is made if there is no type that can be an element.
     pub(super) fn element_type(&mut self, shape: &Shape, path: &str, has_key: bool) -> String {
         if !has_key && self.is_element(shape) {
             let plain = self.component(shape, "x", path, true, None);
@@ -174,12 +175,12 @@ procedure :: from_bytes => {name}_from_bytes"
     }
 }
 
-/// Whether it would be an array of a fixed shape; what holds the values of lists allocates those, too.
+/// Whether it would be an array of a fixed shape; holders of the values of lists allocate those, too.
 pub(super) fn is_fixed(shape: &Shape) -> bool {
     matches!(shape, Shape::Uuid) || fixed(shape).is_some()
 }
 
-/// The type of an array's elements; those without a sign are the same bits with one.
+/// The type of an array's elements; unsigned ones have the signed type with the same bits.
 pub(super) fn element(dtype: DType) -> &'static str {
     match dtype {
         DType::Bool => "logical(c_bool)",

@@ -1,20 +1,20 @@
-//! The procedures of a type that writes and reads its values: each hands the place of the value, and the table, to the library.
+//! The procedures that encode and decode the values of a type: each passes the address of the value and the table to the library.
 
 use super::super::Text;
 use super::Fortran;
 use super::procedures::TELL;
 
-/// The arguments of each of them for status and error text.
+/// The arguments of each procedure for status and error text.
 const TOLD: &str = "   integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
 ";
 
-/// What they keep for it: an optional text is not handed on, since gfortran 12 loses its length.
+/// The local variables for that: an optional text is not passed on, since gfortran 12 loses its length.
 const LOCAL: &str = "   character(:), allocatable :: text
    integer :: outcome
 ";
 
-/// What those take that they call.
+/// The declarations that these procedures need.
 const INNER: &str = "   integer, intent(out) :: outcome
    character(:), allocatable, intent(inout) :: text
 ";
@@ -23,7 +23,7 @@ impl Fortran<'_> {
     /// The procedures that write and read it among other values.
     pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str) {
         procedures.line(format!(
-            "! Writes it as one value: with `key` in a map that is open, without it anywhere else.
+            "! Writes this as one value: with `key` inside an open map, without it otherwise.
 subroutine {name}_write(self, writer, key)
    class({name}), intent(in) :: self
    type(linkspan_writer), intent(inout) :: writer
@@ -38,7 +38,7 @@ subroutine {name}__put_part(self, writer, key)
    call linkspan_write_record(writer, {name}__table(), c_loc(self), key)
 end subroutine
 
-! Takes the next value of a reader.
+! Reads the next value of a reader.
 subroutine {name}_read(self, reader)
    class({name}), intent(inout) :: self
    type(linkspan_reader), intent(inout) :: reader

@@ -1,8 +1,8 @@
-//! How C writes names, and the words that it and C++ keep for themselves.
+//! How C writes names, and the words that it and C++ reserve.
 
 use super::{Case, Naming};
 
-/// How names are written in C. Those words are kept that C++ programs keep, too, since they can use the header.
+/// How C writes names. Words that C++ reserves are avoided as well, since C++ programs can include the header.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Snake,
     fields: Case::Snake,

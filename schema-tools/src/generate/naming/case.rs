@@ -11,12 +11,12 @@ pub enum Case {
     Pascal,
     /// `POWER_READING`.
     Upper,
-    /// As the schema writes it.
+    /// As in the schema.
     Kept,
 }
 
 impl Case {
-    /// The words of `name` joined in this case. Words end at dots, underscores, and where a capital letter follows a small one.
+    /// The words of `name` joined in this case. Words end at dots and underscores, and where a capital letter follows a small one.
     pub fn join(self, name: &str) -> String {
         if self == Case::Kept {
             return name.replace('.', "_");
@@ -30,7 +30,7 @@ impl Case {
         });
         let between = if matches!(self, Case::Snake | Case::Upper) { "_" } else { "" };
         let joined = written.collect::<Vec<_>>().join(between);
-        // A name may begin with an underscore and go on with a digit.
+        // A name may begin with an underscore and continue with a digit.
         if joined.starts_with(|first: char| first.is_ascii_digit()) || joined.is_empty() {
             return format!("_{joined}");
         }

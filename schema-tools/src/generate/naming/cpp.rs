@@ -1,4 +1,4 @@
-//! How C++ writes names, and the words beyond those of C that generated C++ keeps for itself.
+//! How C++ writes names, and the words beyond those of C that are reserved in generated C++.
 
 use super::{Case, Naming};
 
@@ -15,7 +15,7 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &["pack", "unpack", "size"],
 };
 
-/// The names of what each generated struct has, and a macro of the headers that it includes.
+/// The names of the members of each generated struct, and a macro of the headers that it includes.
 const MEMBERS: [&str; 11] = [
     "write",
     "read",

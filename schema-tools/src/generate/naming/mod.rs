@@ -1,4 +1,4 @@
-//! Identifiers: how each language writes the names of a schema, and which words it keeps for itself.
+//! Identifiers: how each language writes the names of a schema, and which words it reserves.
 
 mod c;
 mod case;
@@ -27,16 +27,16 @@ pub struct Naming {
     pub ignores_case: bool,
     /// The longest identifier, in bytes.
     pub longest: usize,
-    /// Words that cannot be names as they are, in lower case where `ignores_case`; each gets `_` behind it.
+    /// Words that cannot be names as they are, in lower case if `ignores_case` is true; `_` is appended to each.
     pub reserved: &'static [&'static str],
-    /// More such words: the names of members that each generated type has.
+    /// More such words: the names of members of each generated type.
     pub reserved_members: &'static [&'static str],
-    /// More such words, where the schema is packed; a plan of another one has none.
+    /// More such words if the schema is packed; a plan for another schema has none.
     pub reserved_if_packed: &'static [&'static str],
 }
 
 impl Naming {
-    /// The identifier that this name, of words with dots or underscores between them, has in this case.
+    /// Returns the identifier for this name, whose words have dots or underscores between them, in this case.
     pub fn identifier(&self, name: &str, case: Case) -> String {
         let written = case.join(name);
         let word = if self.ignores_case { written.to_ascii_lowercase() } else { written.clone() };

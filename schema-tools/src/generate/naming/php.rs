@@ -1,8 +1,8 @@
-//! How PHP writes names, and the words that it keeps for itself.
+//! How PHP writes names, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How it writes names.
+/// How PHP writes names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Camel,

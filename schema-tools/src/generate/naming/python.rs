@@ -1,8 +1,8 @@
-//! How Python writes names, and the words that it keeps for itself.
+//! How Python writes names, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How it writes names.
+/// How Python writes names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Snake,

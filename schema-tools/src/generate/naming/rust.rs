@@ -1,8 +1,8 @@
-//! How Rust writes names, and the words that it keeps for itself.
+//! How Rust writes names, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How it writes names.
+/// How Rust writes names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Snake,

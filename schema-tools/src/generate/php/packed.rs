@@ -1,4 +1,5 @@
-//! Packed records in PHP: `pack` and `unpack` by the extension, and where that finds that something does not fit, through one format each of PHP's functions of
+//! Packed records in PHP: `pack` and `unpack` by the extension. If a field does not fit, PHP's functions of these names run with one format each, and checks
+//! name the field in an error.
 //! these names, with checks whose errors name it.
 
 mod methods;
@@ -14,7 +15,7 @@ use crate::generate::plan::{Definition, Member, Shape};
 use crate::generate::{Text, packed};
 use methods::METHODS;
 
-/// Enums with more values are looked up in a list of them.
+/// Enums with more values are looked up in a list.
 const MOST_ARMS: usize = 16;
 
 impl Php<'_> {
@@ -25,7 +26,7 @@ impl Php<'_> {
         }
     }
 
-    /// The class of a record that is packed, or lies in one.
+    /// The class of a record that is packed, or nested in one.
     pub(super) fn packed_class(
         &self,
         out: &mut Text,
@@ -64,7 +65,7 @@ impl Php<'_> {
         });
     }
 
-    /// Writes where the properties of a class lie, for the extension.
+    /// Writes the offsets of the properties of a class, for the extension.
     fn places(&self, out: &mut Text, name: &str, members: &[Member]) {
         let mut offsets = HashMap::new();
         if let (Some(root), Some(layout)) = (self.plan.root_type(), self.plan.schema.layout())
@@ -81,7 +82,8 @@ impl Php<'_> {
         });
     }
 
-    /// Finds where the properties of a class and of those in it lie behind the beginning of an instance; gives where this one begins.
+    /// Stores the offsets of the properties of a class, and of classes nested in it, relative to the beginning of an instance; returns the offset of this
+    /// class.
     fn offsets<'l>(
         &self,
         name: &str,
@@ -123,7 +125,7 @@ impl Php<'_> {
         if layout.size > end {
             pack += &format!("x{}", layout.size - end);
         }
-        out.line("\n/**\n * The bytes of a message. What lies between the fields is zero.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, where a field does not fit\n */");
+        out.line("\n/**\n * The bytes of a message. Bytes between the fields are zero.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if a field does not fit\n */");
         out.line("public function pack(): string\n{");
         out.indented("}", |out| {
             out.block("return \\Linkspan\\pack_instance($this) ?? pack(", ");", |out| {
@@ -133,18 +135,18 @@ impl Php<'_> {
                 }
             });
         });
-        out.line("\n/**\n * From the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, where they are none\n */");
+        out.line("\n/**\n * From the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if they are not valid\n */");
         out.line("public static function unpack(string|\\Linkspan\\Bytes $block): self\n{");
         out.indented("}", |out| {
             out.line("return \\Linkspan\\unpack_instance(self::class, $block) ?? self::fromWire($block);");
         });
         out.line("\n/** The value in the form that `send` takes. */\npublic function toWire(): \\Linkspan\\Bytes\n{");
         out.indented("}", |out| out.line("return new \\Linkspan\\Bytes($this->pack());"));
-        out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, where it is not one\n */");
+        out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if it does not fit\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         out.indented("}", |out| {
             let format = unpack.join("/");
-            // What `unpack` does not ask for behind the last field needs no format.
+            // `unpack` needs no format for the padding after the last field.
             out.line(format!("$fields = {}::unpacked('{format}', self::SIZE, $value);", self.reader));
             let mut places = layout.fields.iter().enumerate();
             out.block("return new self(", ");", |out| self.packed_read(out, members, &mut places));
@@ -158,7 +160,7 @@ impl Php<'_> {
         match of {
             Shape::Bool => format!("(int) {value}"),
             Shape::Integer(Width::I64) | Shape::F64 => value.to_owned(),
-            // What nearly every value is costs no call: those that are not are checked by the reader, which gives an exact error.
+            // A check in line accepts nearly every value without a call; the others go to the reader, which gives an exact error.
             Shape::Integer(Width::U64) => {
                 let checked = checked("u64(...)");
                 format!("is_int({value}) && {value} >= 0 ? {value} : {reader}::bits({checked})")
@@ -192,7 +194,7 @@ impl Php<'_> {
         }
     }
 
-    /// The cases of an enum that are few enough to stand in an expression.
+    /// The cases of an enum, if there are few enough for an expression.
     fn few_cases(&self, at: usize) -> Option<Vec<String>> {
         let of = &self.plan.types[at];
         let Definition::Enum(values) = &of.definition else { return None };

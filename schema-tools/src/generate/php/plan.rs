@@ -1,4 +1,4 @@
-//! The descriptions in generated PHP classes, by which the extension makes instances of messages and messages of instances.
+//! The tables in generated PHP classes with which the extension decodes messages into instances and encodes instances.
 
 use linkspan::Value;
 use linkspan::schema::Length;
@@ -54,7 +54,7 @@ impl Php<'_> {
         out.line(format!("public const LINKSPAN_VARIANTS = [{classes}];\n"));
     }
 
-    /// What the extension reads of a type: its name, or a list of its kind and parts.
+    /// The extension's description of a type: its name, or a list of its kind and parts.
     pub(super) fn item(&self, slot: &Slot, default: Option<&Value>) -> String {
         let name = match &slot.shape {
             Shape::Any => "any",

@@ -1,8 +1,8 @@
 //! The class of a generated PHP file that reads values of messages by their types in the schema.
 //!
-//! It is used where the extension's own decoder refuses a message, to say in PHP's terms which field is wrong. Each method returns
-//! the value, or a closure that does, and throws `WrongTypeException`, `OutOfRangeException` or `MissingException`; `field` puts the
-//! key in front of the error's text, so that nested errors have the whole path.
+//! It is used if the extension's own decoder refuses a message, to report which field is wrong in PHP's terms. Each method returns the value, or a
+//! closure that does, and throws `WrongTypeException`, `OutOfRangeException` or `MissingException`; `field` puts the key before the error's text, so
+//! that nested errors have the whole path.
 
 use super::generator::Php;
 use crate::generate::Text;
@@ -203,7 +203,7 @@ public static function optional(array $fields, array $keys, \Closure $read): mix
 impl Php<'_> {
     /// Writes the class that reads values.
     pub(super) fn reader(&self, out: &mut Text) {
-        out.line("/**\n * What reads the values of a message.\n *\n * @internal\n */");
+        out.line("/**\n * Reads the values of a message.\n *\n * @internal\n */");
         out.line(format!("final class {}\n{{", self.reader));
         out.indented("}", |out| {
             out.line(METHODS);

@@ -1,4 +1,4 @@
-//! Types and values in PHP: declarations, what reads a value, what gives it to `send`, literals.
+//! Types and values in PHP: declarations, readers, expressions for `send`, literals.
 
 use linkspan::Value;
 use linkspan::schema::{Length, Width};
@@ -26,7 +26,7 @@ impl Php<'_> {
         }
     }
 
-    /// The type as a comment has it.
+    /// The type as a comment writes it.
     pub(super) fn documented(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::List(of, _) => format!("list<{}>", self.documented(of)),
@@ -44,7 +44,7 @@ impl Php<'_> {
         }
     }
 
-    /// What reads a value: a closure.
+    /// The reader of a value: a closure.
     pub(super) fn read(&self, slot: &Slot) -> String {
         let reader = &self.reader;
         match &slot.shape {
@@ -86,7 +86,7 @@ impl Php<'_> {
         }
     }
 
-    /// The expression that gives `value` in the form that `send` takes.
+    /// The expression that converts `value` to the form that `send` takes.
     pub(super) fn wire(&self, slot: &Slot, value: &str) -> String {
         match &slot.shape {
             Shape::List(of, _) => match self.wire(of, "$item") {

@@ -1,4 +1,4 @@
-//! The state of what writes Python: the plan of the schema, and what several parts of a file share.
+//! The state of the Python generator: the plan of the schema, and what several parts of a file share.
 
 use crate::generate::naming::Case;
 use crate::generate::plan::{Plan, TypeDef};
@@ -8,7 +8,7 @@ pub(super) struct Python<'a> {
     pub(super) plan: &'a Plan<'a>,
 }
 
-/// The name of what belongs to a type and is no part of the module's interface.
+/// The name of a private helper of a type.
 pub(super) fn private(of: &TypeDef) -> String {
     format!("_{}", Case::Upper.join(&of.path))
 }

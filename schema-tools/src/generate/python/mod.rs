@@ -1,9 +1,8 @@
-//! Python: dataclasses with annotations, which `send` takes as they are and `decode` makes of messages.
+//! Python: annotated dataclasses, which `send` takes as they are and `decode` makes from messages.
 //!
-//! A generated class has its attributes with defaults, a table of their keys for `send`, and two ways from a message: a *plan*, by
-//! which the extension decodes straight into instances, and `from_value`, which reads decoded values with exact errors and is used
-//! where the plan does not fit the message. A type is written behind those that it names, since Python evaluates a module from
-//! its beginning.
+//! A generated class has its attributes with defaults, a table of their keys for `send`, and two ways to decode a message: a *plan*, with which the
+//! extension decodes directly into instances, and `from_value`, which reads decoded values with exact errors and is used if the plan does not fit the
+//! message. A type is written after the types that it refers to, since Python evaluates a module from its beginning.
 
 mod generator;
 mod packed;
@@ -27,7 +26,7 @@ use types::holds_array;
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let python = Python { plan };
     let schema = plan.schema;
-    // The body first: which imports are needed is known from its text.
+    // The body first: its text determines which imports are needed.
     let mut body = Text::new("    ");
     for definition in &plan.types {
         python.definition(&mut body, definition);
@@ -124,7 +123,7 @@ impl Python<'_> {
         }
     }
 
-    /// Writes the readers that are made by a call, as constants; what reads each member.
+    /// Writes the readers that are made by a call, as constants; then the readers of each member.
     fn readers(&self, out: &mut Text, of: &TypeDef, members: &[Member]) -> Vec<String> {
         let mut first = true;
         let readers = members.iter().map(|member| {
@@ -146,7 +145,7 @@ impl Python<'_> {
         readers.collect()
     }
 
-    /// Writes a dataclass. `readers` has what reads each member; none for a variant of a union, which is made by the union's reader.
+    /// Writes a dataclass. `readers` has the reader of each member; none for a variant of a union, which the union's reader makes.
     fn class(
         &self,
         out: &mut Text,
@@ -156,7 +155,7 @@ impl Python<'_> {
         readers: Option<Vec<String>>,
     ) {
         let arrays = members.iter().any(|member| holds_array(&member.slot));
-        // Comparing arrays gives an array, which is neither true nor false.
+        // Comparing arrays gives an array, which has no truth value.
         let eq = if arrays { ", eq=False" } else { "" };
         out.line(format!("\n\n@dataclass(slots=True, kw_only=True{eq})"));
         out.block(format!("class {name}:"), "", |out| {
@@ -214,7 +213,7 @@ impl Python<'_> {
             let Some(readers) = readers else { return };
             out.line("\n@classmethod");
             out.block(format!("def from_value(cls, value: Any) -> {name}:"), "", |out| {
-                out.line("\"\"\"From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one.\"\"\"");
+                out.line("\"\"\"From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit.\"\"\"");
                 out.line("fields = read.fields(value)");
                 out.block("return cls(", ")", |out| {
                     for (member, reader) in members.iter().zip(readers) {
@@ -239,7 +238,7 @@ impl Python<'_> {
             if self.is_root(name) {
                 out.line("\n@classmethod");
                 out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
-                    out.line("\"\"\"From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value.\"\"\"");
+                    out.line("\"\"\"From a message; raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"");
                     out.line(format!("made = {}.decode(cls, message)", self.plan_name(of)));
                     out.line("return cls.from_value(message.value) if made is None else made");
                 });
@@ -247,7 +246,7 @@ impl Python<'_> {
         });
     }
 
-    /// A union is one class a variant, with the variant's value as its only attribute.
+    /// A union is one class for each variant, whose only attribute is the variant's value.
     fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         let class = |variant: &Member| format!("{}{}Variant", of.name, Case::Pascal.join(&variant.key));
         for variant in variants {
@@ -276,7 +275,7 @@ impl Python<'_> {
         }
     }
 
-    /// The way from a message to a value that is no record.
+    /// The function that decodes a message that is not a record.
     fn decode(&self, out: &mut Text) {
         if let Some(TypeDef { definition: Definition::Record(_) | Definition::Table(_), .. }) =
             self.plan.root_type()
@@ -285,7 +284,9 @@ impl Python<'_> {
         }
         let of = self.of(&self.plan.root);
         out.block(format!("\n\ndef decode(message: Message) -> {of}:"), "", |out| {
-            out.line("\"\"\"From a message; `WrongType` or `OutOfRange` where it holds no such value.\"\"\"");
+            out.line(
+                "\"\"\"From a message; raises `WrongType` or `OutOfRange` if it holds no such value.\"\"\"",
+            );
             out.line(format!("return {}(message.value)", self.reader(&self.plan.root)));
         });
     }

@@ -1,4 +1,4 @@
-//! Packed records in Python: where each field lies, `pack`, `unpack`, and the dtype of NumPy.
+//! Packed records in Python: the layout, `pack`, `unpack`, and the dtype of NumPy.
 
 use linkspan::schema::{Kind, Layout, Length, Type};
 
@@ -8,7 +8,7 @@ use super::generator::{Python, private};
 use super::types::numpy;
 
 impl Python<'_> {
-    /// Writes the layout of the root, as a constant behind its class.
+    /// Writes the layout of the root, as a constant after its class.
     pub(super) fn layout(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
         let mut enums = Vec::new();
         self.enums(members, &mut enums);
@@ -64,24 +64,26 @@ impl Python<'_> {
     pub(super) fn packing(&self, out: &mut Text, of: &TypeDef) {
         let (name, layout) = (&of.name, format!("{}_LAYOUT", private(of)));
         out.block("\ndef pack(self) -> bytes:", "", |out| {
-            out.line("\"\"\"The message, for `send`; `WrongType` or `OutOfRange` where a field does not fit.\"\"\"");
+            out.line("\"\"\"The message, for `send`; raises `WrongType` or `OutOfRange` if a field does not fit.\"\"\"");
             out.line(format!("return {layout}.pack(self)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def unpack(cls, message: Any) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"From the bytes of a message; `WrongType` or `OutOfRange` where they are none.\"\"\"",
+                "\"\"\"From the bytes of a message; raises `WrongType` or `OutOfRange` if they are not valid.\"\"\"",
             );
             out.line(format!("return {layout}.unpack(cls, message)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
-            out.line("\"\"\"From a message; `WrongType` or `OutOfRange` where it is no such record.\"\"\"");
+            out.line(
+                "\"\"\"From a message; raises `WrongType` or `OutOfRange` if it is no such record.\"\"\"",
+            );
             out.line("return cls.unpack(message.value)");
         });
         out.line("\n@staticmethod");
         out.block("def numpy_dtype() -> np.dtype[Any]:", "", |out| {
-            out.line("\"\"\"The dtype that views messages behind each other as an array: `np.frombuffer(block, dtype)`.\"\"\"");
+            out.line("\"\"\"The dtype to view contiguous messages as an array: `np.frombuffer(block, dtype)`.\"\"\"");
             out.line(format!("return {layout}.numpy_dtype()"));
         });
     }

@@ -1,4 +1,4 @@
-//! Plans in Python: by them the extension makes instances straight from the bytes of a message.
+//! Plans in Python: with them the extension makes instances directly from the bytes of a message.
 
 use linkspan::schema::Length;
 
@@ -15,7 +15,7 @@ impl Python<'_> {
         !self.plan.schema.packed && matches!(root, Some(Definition::Record(_) | Definition::Table(_)))
     }
 
-    /// The name of a type's plan, which no reader has.
+    /// The name of a type's plan, which differs from those of readers.
     pub(super) fn plan_name(&self, of: &TypeDef) -> String {
         format!("_PLAN_{}", private(of))
     }

@@ -43,13 +43,13 @@ impl Python<'_> {
     }
 }
 
-/// Text that can stand inside a docstring, whatever it ends with.
+/// Text that is safe inside a docstring, whatever it ends with.
 pub(super) fn safe(text: &str) -> String {
     let text = text.trim_end().replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
     if text.ends_with('"') { text + " " } else { text }
 }
 
-/// A string literal. Python has the escapes of JSON.
+/// A string literal. Python has all escapes of JSON.
 pub(super) fn literal(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Types in Python: annotations, and what reads a value.
+//! Types in Python: annotations and readers.
 
 use linkspan::Order;
 use linkspan::schema::{Length, Range, Width};
@@ -9,7 +9,7 @@ use super::text::literal;
 use crate::generate::plan::{Definition, Shape, Slot};
 
 impl Python<'_> {
-    /// The annotation, with what the type of Python does not express.
+    /// The annotation, with what Python's type does not express.
     pub(super) fn of(&self, slot: &Slot) -> String {
         self.annotated(slot, &[])
     }

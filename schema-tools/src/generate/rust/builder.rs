@@ -1,4 +1,4 @@
-//! Builders: what makes records and unions out of the events of a decoder.
+//! Builders: they make records and unions from the events of a decoder.
 
 use super::generator::Rust;
 use crate::generate::Text;
@@ -19,7 +19,7 @@ impl Rust<'_> {
         }
     }
 
-    /// Whether the keys of records may stand in the value.
+    /// Whether the value may contain keys of records.
     pub(super) fn has_records(&self, slot: &Slot) -> bool {
         match &slot.shape {
             Shape::List(of, _) | Shape::Map(of) => self.has_records(of),
@@ -39,7 +39,7 @@ impl Rust<'_> {
         let builder = format!("{}Builder", of.name);
         let is_union = matches!(of.definition, Definition::Union(_));
         out.line("");
-        out.line(format!("/// Builds a [`{}`] out of the events of a decoder.", of.name));
+        out.line(format!("/// Builds a [`{}`] from the events of a decoder.", of.name));
         out.line("#[derive(Debug, Default)]");
         out.block(format!("pub struct {builder} {{"), "}\n", |out| {
             out.line("fields: typed::Fields,");
@@ -111,7 +111,7 @@ impl Rust<'_> {
     /// The field of a builder for this member.
     pub(super) fn part(&self, member: &Member) -> String {
         let name = self.plan.naming.identifier(&member.key, Case::Snake);
-        // The builder has a field of its own beside those of the record.
+        // The builder has one field more than the record.
         if name == "fields" { "fields_".to_owned() } else { name }
     }
 }

@@ -36,7 +36,7 @@ impl Rust<'_> {
         if inner.is_empty() {
             return inner;
         }
-        // `iter` is what a `for` over a reference calls.
+        // `iter` is the method that `for` calls on a reference.
         let over = if method == "iter" { format!("{value}.iter()") } else { format!("{value}.values()") };
         format!("{over}.try_for_each(|value| {{\n    {inner}\n    linkspan::Result::Ok(())\n}})?;")
     }

@@ -1,4 +1,4 @@
-//! The state of what writes Rust: the plan of the schema, and what several parts of a file share.
+//! The state of the Rust generator: the plan of the schema, and what several parts of a file share.
 
 use crate::generate::plan::Plan;
 

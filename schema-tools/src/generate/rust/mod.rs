@@ -1,4 +1,4 @@
-//! Rust: structs and enums that are a `Source` and have a builder, so that they go to and from the wire without a tree.
+//! Rust: structs and enums that are a `Source` and have a builder, so that they are encoded and decoded without a tree.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -24,7 +24,7 @@ use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 use super::{File, Text, describe};
 use generator::Rust;
 
-/// What clippy's stricter groups report about text that the schema's author wrote, and about the shape that a schema has.
+/// The lints of clippy's stricter groups that names and texts from a schema, or its shape, may trigger.
 const ALLOWED: &str = "#![allow(clippy::doc_markdown, clippy::unreadable_literal, clippy::excessive_precision, clippy::approx_constant)]
 #![allow(clippy::struct_excessive_bools, clippy::struct_field_names, clippy::enum_variant_names)]
 #![allow(clippy::large_enum_variant, clippy::too_many_lines, clippy::similar_names, non_camel_case_types, dead_code)]";
@@ -126,7 +126,7 @@ impl Rust<'_> {
             out.line("///");
             out.line("/// # Errors");
             out.line("///");
-            out.line("/// `Missing`, `WrongType` or `OutOfRange`, with the path in the message, where it holds no such value.");
+            out.line("/// `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.");
             let head = "pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {";
             out.block(head, "}", |out| out.line("message.typed()"));
         });

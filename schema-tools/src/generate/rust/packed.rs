@@ -1,4 +1,4 @@
-//! Packed records in Rust: a struct that lies in memory as in a message, with `pack` and `unpack`, which need no unsafe code.
+//! Packed records in Rust: a struct with the layout of the message, with `pack` and `unpack`, which need no unsafe code.
 
 use linkspan::schema::{Kind, Layout, Length, Place};
 use linkspan::value::{DType, Order};
@@ -8,7 +8,7 @@ use super::words::{padded, words};
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 use crate::generate::{Text, describe, packed};
 
-/// What a file of packed records has before its types.
+/// What a file of packed records contains before its types.
 const FUNCTIONS: &str = "/// The bytes of a field.
 #[inline]
 fn part<const N: usize>(bytes: &[u8; SIZE], at: usize) -> [u8; N] {
@@ -23,7 +23,7 @@ fn truth(bytes: &[u8], path: &str) -> linkspan::Result<()> {
     bytes.iter().find(|byte| **byte > 1).map_or(Ok(()), |byte| Err(refused(path, \"bool\", format_args!(\"byte {byte}\"))))
 }
 
-/// Checks the number of an enum's value.
+/// Checks the number of an enum value.
 #[inline]
 fn number<E: typed::Enumeration>(number: u32, path: &str) -> linkspan::Result<()> {
     if (number as usize) < E::NAMES.len() {
@@ -38,7 +38,7 @@ fn refused(path: &str, expected: &str, found: std::fmt::Arguments<'_>) -> linksp
     linkspan::Error::new(linkspan::ErrorKind::OutOfRange, text).with_path(path)
 }
 
-/// So many bytes are no message.
+/// The error for a wrong number of bytes.
 #[cold]
 fn other_size(found: usize) -> linkspan::Error {
     let text = format!(\"{SIZE} packed bytes are expected, {found} were found\");
@@ -46,14 +46,14 @@ fn other_size(found: usize) -> linkspan::Error {
 }
 ";
 
-/// What the root has beside its fields: its way to and from messages.
+/// What the root has besides its fields: the functions that encode and decode messages.
 const MESSAGES: &str = "impl Source for NAME {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> linkspan::Result<()> {
         sink.bytes(&self.pack())
     }
 }
 
-/// Builds a [`NAME`] out of the bytes of a message.
+/// Builds a [`NAME`] from the bytes of a message.
 #[derive(Debug, Default)]
 pub struct NAMEBuilder(Option<NAME>);
 
@@ -77,7 +77,7 @@ impl typed::Decode for NAME {
 ";
 
 impl Rust<'_> {
-    /// The type of a field in a packed record: arrays lie in it.
+    /// The type of a field in a packed record: arrays lie inside it.
     pub(super) fn packed_type(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::NdArray { dtype, shape, order } => {
@@ -93,7 +93,7 @@ impl Rust<'_> {
         out.line(FUNCTIONS.trim_end());
     }
 
-    /// A record that is packed, or lies in one.
+    /// A record that is packed, or nested in one.
     pub(super) fn packed_record(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.line("#[derive(Clone, Copy, Debug, PartialEq)]\n#[repr(C)]");
         out.block(format!("pub struct {} {{", of.name), "}", |out| {
@@ -112,7 +112,7 @@ impl Rust<'_> {
         });
     }
 
-    /// An enum in a packed record: its number from itself is `as`, this is the way back.
+    /// An enum in a packed record: `as` gives the number of a value; this function is the inverse.
     pub(super) fn packed_enumeration(&self, out: &mut Text, of: &TypeDef, values: &[(String, String)]) {
         out.block(format!("impl {} {{", of.name), "}", |out| {
             out.line("/// The value of this number in a packed record.");
@@ -135,10 +135,10 @@ impl Rust<'_> {
         });
     }
 
-    /// The way of the root to and from bytes and messages.
+    /// The functions of the root from and to bytes and messages.
     pub(super) fn packing(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
         let name = &of.name;
-        out.line("\n// In memory a record lies as in a message, so that it is moved by copies.");
+        out.line("\n// A record has the same layout in memory as in a message, so it is copied as a whole.");
         out.line("#[cfg(all(target_endian = \"little\", target_pointer_width = \"64\"))]");
         out.block("const _: () = {", "};\n", |out| {
             out.line(format!("assert!(size_of::<{name}>() == SIZE);"));
@@ -148,7 +148,7 @@ impl Rust<'_> {
             }
         });
         out.block(format!("impl {name} {{"), "}\n", |out| {
-            out.line("/// The bytes of a message. What lies between the fields is zero.\n#[inline]\n#[must_use]");
+            out.line("/// The bytes of a message. Bytes between the fields are zero.\n#[inline]\n#[must_use]");
             out.block("pub fn pack(&self) -> [u8; SIZE] {", "}\n", |out| {
                 out.line("let mut bytes = [0; SIZE];");
                 let leaves = packed::leaves(self.plan, members, "self.", ".");
@@ -168,8 +168,8 @@ impl Rust<'_> {
                 out.line("bytes");
             });
             out.line("/// From the bytes of a message.\n///\n/// # Errors\n///");
-            out.line("/// `WrongType` where there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for a truth value or an");
-            out.line("/// enum's number that there is not.\n#[inline]");
+            out.line("/// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value");
+            out.line("/// or enum number.\n#[inline]");
             out.block("pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {", "}", |out| {
                 out.block("let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {", "};", |out| {
                     out.line("return Err(other_size(bytes.len()));");
@@ -219,9 +219,8 @@ impl Rust<'_> {
         });
     }
 
-    /// The function that returns an error where `bytes` hold a truth value or an enum's number that there is not. `unpack` asks
-    /// by one comparison whether to call it: then it is short enough to stand where it is called, and a record that is returned
-    /// through memory waits for the single fields that were written there.
+    /// The function that returns an error if `bytes` hold an invalid truth value or enum number. `unpack` makes one comparison to decide whether to
+    /// call it, so `unpack` is short enough to be inlined; a record returned through memory would have to wait for the stores of its single fields.
     fn check_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
         if !layout.fields.iter().any(|place| wrong(place).is_some()) {
             return;
@@ -249,7 +248,7 @@ impl Rust<'_> {
         }
     }
 
-    /// The fields of a record in a struct's expression, out of `bytes`.
+    /// The fields in the struct expression of a record, from `bytes`.
     fn get<'l>(&self, out: &mut Text, members: &[Member], places: &mut impl Iterator<Item = &'l Place<'l>>) {
         for member in members {
             let name = &member.name;
@@ -296,7 +295,7 @@ impl Rust<'_> {
                 Shape::Named(at) => {
                     let of = &self.plan.types[*at];
                     let Definition::Enum(values) = &of.definition else { continue };
-                    // There is a value of this number, which was checked; the first one needs no way out.
+                    // The number was checked, so there is a value for it; the first one is the fallback that avoids a panic path.
                     let number = self::number(place, "");
                     format!("{0}::from_number({number}).unwrap_or({0}::{1})", of.name, values[0].0)
                 }
@@ -307,7 +306,7 @@ impl Rust<'_> {
     }
 }
 
-/// An expression that is zero where `bytes` hold a value in a field, and none for fields of which all bytes are values.
+/// An expression that is zero if `bytes` hold a valid value of a field; none for fields for which all bytes are valid.
 fn wrong(place: &Place<'_>) -> Option<String> {
     let (start, end) = (place.offset, place.offset + place.size);
     match &place.of.kind {
@@ -324,7 +323,7 @@ fn wrong(place: &Place<'_>) -> Option<String> {
     }
 }
 
-/// The number of an enum's value in `bytes`, as it is there or as a wider type.
+/// The number of an enum value in `bytes`, with its own width or widened.
 fn number(place: &Place<'_>, wide: &str) -> String {
     let width = format!("u{}", 8 * place.size);
     let number = match place.size {
@@ -334,8 +333,8 @@ fn number(place: &Place<'_>, wide: &str) -> String {
     if wide.is_empty() || wide == width { number } else { format!("{number}.into()") }
 }
 
-/// The lengths of an array as Rust nests it, the outermost first: those of an array in column order from the last to the first, and
-/// a complex number is an array of two.
+/// The lengths of an array as Rust nests it, the outermost first: those of an array in column order are reversed, and a complex number is an array of
+/// two.
 fn lengths(dtype: DType, shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
     let mut lengths = packed::nested_lengths(shape, order);
     if matches!(dtype, DType::C64 | DType::C128) {
@@ -353,7 +352,7 @@ fn element(dtype: DType) -> &'static str {
     }
 }
 
-/// An array of arrays: its type, or an expression with `of` everywhere.
+/// An array of arrays: its type, or an expression with `of` for each element.
 fn nested(lengths: &[u64], of: &str) -> String {
     lengths.iter().rev().fold(of.to_owned(), |inner, length| format!("[{inner}; {length}]"))
 }

@@ -1,11 +1,11 @@
-//! The words of a packed record in Rust: fields and padding that share one are written as one number.
+//! The words of a packed record in Rust: fields and padding in one word are written as one number.
 
 use linkspan::schema::Place;
 
 use crate::generate::plan::Shape;
 
-/// The bytes of a record in words of eight, and what is left of it in shorter ones: where each begins, and its length. Each field that
-/// is a number lies in one of them.
+/// Splits the bytes of a record into words of eight bytes and shorter ones at the end: the offset and length of each. Each field that is a number
+/// lies in one of them.
 pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut at = 0;
@@ -17,7 +17,7 @@ pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     words
 }
 
-/// The number that is a word of the record, where fields and padding share it. Written at once, nothing has to be cleared before.
+/// The number for a word of the record that fields and padding share. One store writes it whole, so the bytes need not be cleared before.
 pub(super) fn padded(fields: &[(&Place<'_>, (String, &Shape))], at: usize, width: usize) -> Option<String> {
     let inside =
         fields.iter().filter(|(place, _)| place.offset < at + width && place.offset + place.size > at);

@@ -1,4 +1,5 @@
-//! Types that hold others: lists, maps, records and unions, and what our own export writes for arrays and the like.
+//! Types that contain others: lists, maps, records and unions, and what our own export writes for arrays and similar
+//! types.
 
 use jsonc_parser::ast::{Object, Value as Json};
 use linkspan::schema::{Field, Kind, Length, Type};
@@ -77,7 +78,7 @@ impl<'a> Reader<'a> {
         Ok(if is_union { Kind::Union(fields) } else { Kind::Record(fields) })
     }
 
-    /// What our export writes for values that JSON has no form for.
+    /// Returns the type that our export wrote for values that JSON has no form for.
     pub(super) fn escape(&self, key: &str, json: &Json<'_>) -> Result<Option<Kind>> {
         Ok(Some(match key {
             "$bytes" => Kind::Bytes(None),

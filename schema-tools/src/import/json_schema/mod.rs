@@ -1,4 +1,4 @@
-//! JSON Schema to the model: the everyday subset, and what our own export writes.
+//! Imports JSON Schema: the common subset, and what our own export writes.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -23,7 +23,7 @@ use super::source::{self, Budget, Place};
 use super::{Options, Remark};
 use syntax::{described, get, object, text_of};
 
-/// Keywords that change what is accepted in ways that a schema has no word for.
+/// Keywords that change what is accepted in ways that a schema cannot express.
 const REFUSED: [&str; 11] = [
     "allOf",
     "not",
@@ -37,7 +37,7 @@ const REFUSED: [&str; 11] = [
     "contains",
     "$dynamicRef",
 ];
-/// Keywords that a schema does not check; more is accepted without them.
+/// Keywords that a schema does not check; without them more is accepted.
 const UNCHECKED: [&str; 9] = [
     "pattern",
     "minLength",
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         self.remarks.push(Remark { place, text });
     }
 
-    /// Returns the type, and whether null is a value of it, too.
+    /// Returns the type, and whether null is also a value of it.
     fn ty(&mut self, json: &'a Json<'a>) -> Result<(Type, bool)> {
         let at = self.at(json);
         self.budget.take(at)?;
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
         get(all, "if").is_some_and(|json| self.text[json.start()..json.end()].contains("\"$map\""))
     }
 
-    /// Returns the name of the type, and whether null stands beside it.
+    /// Returns the name of the type, and whether null is allowed beside it.
     fn type_name(&self, all: &Object<'_>) -> Result<(Option<String>, bool)> {
         let names: Vec<&Json<'_>> = match get(all, "type") {
             None => return Ok((None, false)),
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
         Ok(read)
     }
 
-    /// One schema and null; nothing else has a discriminator that a union could use.
+    /// One schema and null; a union needs a discriminator, which no other choice has.
     fn choice(&mut self, key: &str, json: &'a Json<'a>) -> Result<(Type, bool)> {
         let Json::Array(choices) = json else {
             return Err(self.at(json).error(ErrorKind::Malformed, format!("{key} is a list")));

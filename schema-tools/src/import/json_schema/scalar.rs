@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The ends, infinite where there is none.
+    /// The ends of the range, infinite if there is none.
     pub(super) fn range(&self, all: &Object<'_>) -> Result<Option<(f64, f64)>> {
         for key in ["exclusiveMinimum", "exclusiveMaximum"] {
             if let Some(json) = get(all, key) {
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns the default of a scalar; nothing for other values, so that the field is optional.
+/// Returns the default of a scalar; none for other values, so that the field is optional.
 pub(super) fn default_of(json: &Json<'_>, kind: &Kind) -> Option<Value> {
     Some(match (json, kind) {
         (Json::BooleanLit(value), Kind::Bool) => value.value.into(),

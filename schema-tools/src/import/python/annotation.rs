@@ -1,4 +1,4 @@
-//! Annotations of Python to types of a schema.
+//! Converts Python annotations to types of a schema.
 //!
 //! The source is never run: a name is followed to its class, alias or `NewType` in the same file, or to the module that it was
 //! imported from, of which only the standard library's, NumPy's and Linkspan's types are known. Every error names the place of the
@@ -15,13 +15,13 @@ use super::reader::Reader;
 /// The content of an annotation.
 pub(super) struct Read {
     pub(super) of: Type,
-    /// Whether None is a value of it, too.
+    /// Whether None is also a value of it.
     pub(super) is_nullable: bool,
     /// Set by `Required` and `NotRequired`.
     pub(super) is_required: Option<bool>,
     /// Older names of the field.
     pub(super) aliases: Vec<String>,
-    /// What it is about, in words.
+    /// Its description.
     pub(super) doc: String,
 }
 
@@ -85,7 +85,7 @@ impl Reader<'_> {
                         return Err(place.unsupported(text));
                     }
                 };
-                // An alias may name itself.
+                // An alias may refer to itself.
                 self.enter(&format!("={name}"), place)?;
                 let read = self.annotation(&inner, "");
                 self.leave();
@@ -132,7 +132,7 @@ impl Reader<'_> {
             let text = format!("{} asks for {count} types in [], not {}", shown(outer), arguments.len());
             Err(place.error(ErrorKind::Malformed, text))
         };
-        // collections.abc and typing have the same names for the same.
+        // collections.abc and typing have the same names for the same types.
         let short = match full.rsplit_once('.') {
             Some(("typing" | "collections.abc" | "collections", short)) => short,
             None => full.as_str(),
@@ -363,7 +363,7 @@ fn known(full: &str) -> Option<Kind> {
     })
 }
 
-/// Returns an element type by NumPy's name, or by one of Python's types that NumPy takes for one.
+/// Returns an element type for NumPy's name, or for a Python type that NumPy treats as one.
 fn numpy(name: &str) -> Option<DType> {
     Some(match name {
         "bool" | "bool_" => DType::Bool,

@@ -1,4 +1,4 @@
-//! Classes of Python: dataclasses and TypedDicts to records, and unions of them.
+//! Converts Python classes: dataclasses and TypedDicts to records, and unions of them.
 
 use linkspan::Result;
 use linkspan::schema::{Field, Kind, Schema, Type};
@@ -16,7 +16,7 @@ const ENUMS: [&str; 6] =
 /// Bases that do not affect the fields.
 const PLAIN: [&str; 4] = ["object", "abc.ABC", "typing.Protocol", "collections.abc.Hashable"];
 
-/// What a class is.
+/// The kind of a class.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Dataclass,
@@ -26,13 +26,13 @@ enum Sort {
 }
 
 impl Class {
-    /// What is assigned to this name in the class.
+    /// The value that the class assigns to this name.
     pub(super) fn value(&self, name: &str) -> Option<&Expr> {
         self.attributes.iter().find(|each| each.name == name)?.value.as_ref()
     }
 }
 
-/// Returns a description; a docstring of one word is the name that generated code gives a class.
+/// Returns a description; none for a docstring of one word, which is the name that generated code gives a class.
 pub(super) fn told(doc: &str) -> String {
     if doc.trim().contains(char::is_whitespace) { doc.trim().to_owned() } else { String::new() }
 }
@@ -108,7 +108,7 @@ impl Reader<'_> {
         self.budget.leave();
     }
 
-    /// Adds the fields of a class behind those of its bases; a field that a base has, too, keeps its position.
+    /// Adds the fields of a class after those of its bases; a field that a base also has keeps its position.
     fn fields(&mut self, name: &str, place: Place<'_>, fields: &mut Vec<Field>) -> Result<()> {
         let sort = self.sort(name, 0);
         let Some(class) = self.module.classes.get(name) else { return Ok(()) };
@@ -130,7 +130,7 @@ impl Reader<'_> {
         }
         let mut bases = class.bases.clone();
         if sort == Sort::Dataclass {
-            // As dataclasses collects them: the last base first.
+            // In the order of dataclasses: the last base first.
             bases.reverse();
         }
         for base in bases {
@@ -173,7 +173,7 @@ impl Reader<'_> {
         if let What::Name(of) = &base.what
             && let Meaning::Class(of) = self.module.meaning(of, name)
         {
-            // A base that is no dataclass brings no fields.
+            // A base that is not a dataclass contributes no fields.
             if self.sort(&of, 0) == Sort::Other {
                 return Ok(());
             }
@@ -222,7 +222,7 @@ impl Reader<'_> {
             _ => self.default(&mut field, attribute, within)?,
         }
         field.doc = self.description(&field, attribute, doc, annotation, within);
-        // What only the notation checks, such as units that do not fit a type, with the place of this field.
+        // Adds the place of this field to errors that only the notation finds, such as units that do not fit a type.
         let alone = Schema::new("field", Type::plain(Kind::Record(vec![field.clone()])));
         Schema::parse(&alone.to_toml()).map_err(|error| {
             let text = error.text().split_once(": ").map_or(error.text(), |(_, why)| why).to_owned();
@@ -231,7 +231,7 @@ impl Reader<'_> {
         Ok(Some(field))
     }
 
-    /// Returns the words about a field, without those that the generator adds.
+    /// Returns the description of a field, without the text that the generator adds.
     fn description(
         &self,
         field: &Field,
@@ -298,7 +298,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the text without these words at its end, however its lines are broken.
+/// Returns the text without these words at its end, wherever its lines are broken.
 fn without<'a>(text: &'a str, tail: &str) -> &'a str {
     let mut rest = text.trim_end();
     for word in tail.split_whitespace().rev() {
@@ -310,7 +310,7 @@ fn without<'a>(text: &'a str, tail: &str) -> &'a str {
     rest
 }
 
-/// Returns the keys of fields that are named otherwise in the class, as generated code has them.
+/// Returns the keys of fields that have another name in the class, as generated code gives them.
 fn keys(class: &Class) -> Vec<(String, String)> {
     let Some(Expr { what: What::Items(all), .. }) = class.value("__linkspan_fields__") else {
         return Vec::new();
@@ -327,7 +327,7 @@ fn keys(class: &Class) -> Vec<(String, String)> {
     all.iter().filter_map(pair).collect()
 }
 
-/// What the generator describes of a type.
+/// Returns the generator's description of a type.
 fn slot(of: &Type) -> Slot {
     let shape = match &of.kind {
         Kind::Text(most) => Shape::Text(*most),

@@ -1,4 +1,5 @@
-//! Defaults of dataclasses: literals, members of enums, and the few calls that only make a value.
+//! Defaults of dataclasses: literals, members of enums, and the few calls that only construct a
+//! value.
 
 use linkspan::schema::{Field, Kind};
 use linkspan::{ErrorKind, Result, Timestamp, Value};
@@ -7,11 +8,11 @@ use super::expression::{Expr, What, refused, shown};
 use super::module::{Attribute, Meaning};
 use super::reader::Reader;
 
-/// How many names may stand for each other before the value of one.
+/// How many names may be followed to find a value.
 const MAX_NAMES: usize = 16;
 
 impl Reader<'_> {
-    /// Takes over the default of an attribute of a dataclass.
+    /// Sets the default of an attribute of a dataclass.
     pub(super) fn default(&mut self, field: &mut Field, attribute: &Attribute, within: &str) -> Result<()> {
         let Some(given) = &attribute.value else { return Ok(()) };
         let given = match &given.what {
@@ -104,7 +105,7 @@ impl Reader<'_> {
                 let value = self.module.classes.get(&class)?.value(member)?;
                 let is_auto = self.module.known(value, &class) == "enum.auto";
                 return match (kind, is_auto) {
-                    // As StrEnum names its members.
+                    // StrEnum names its members like this.
                     (Kind::Enum(values), true) => values
                         .iter()
                         .find(|name| **name == member.to_lowercase())

@@ -31,9 +31,9 @@ pub(super) enum What {
     /// A list, a tuple or a set.
     Items(Vec<Expr>),
     Entries(Vec<(Expr, Expr)>),
-    /// What a lambda without parameters returns.
+    /// The result of a lambda without parameters.
     Lambda(Box<Expr>),
-    /// An expression that would have to be run, as it is written.
+    /// An expression that would have to be evaluated, as source text.
     Code(String),
 }
 

@@ -16,7 +16,7 @@ pub(super) fn float(written: &str) -> Option<f64> {
     written.replace('_', "").parse().ok()
 }
 
-/// Returns a string or bytes; nothing for an f-string, which would have to be run, and for escapes by the names of
+/// Returns a string or bytes; none for an f-string, which would have to be evaluated, and for escapes by the names of
 /// characters.
 pub(super) fn string(written: &str) -> Option<What> {
     let start = written.find(['"', '\''])?;

@@ -11,7 +11,7 @@ impl Reader<'_> {
     pub(super) fn metadata(&mut self, read: &mut Read, of: &Expr) -> Result<()> {
         let full = self.module.known(of, "");
         let What::Call(_, given, named) = &of.what else {
-            // Texts and other objects are for other readers.
+            // Texts and other objects are meant for other readers.
             return Ok(());
         };
         match full.as_str() {
@@ -64,7 +64,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Another width of the same kind of number.
+    /// Returns another width of the same kind of number.
     fn narrow(&self, of: &mut Type, name: &str, at: usize) -> Result<()> {
         let kind = match &of.kind {
             Kind::Integer(_) => Width::ALL.into_iter().find(|width| width.name() == name).map(Kind::Integer),
@@ -145,7 +145,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The range from the least to the greatest number; where one is not given, that of the type.
+    /// The range from the least to the greatest number; an end that is not given is that of the type.
     fn range(&self, of: &mut Type, low: Option<&Expr>, high: Option<&Expr>, at: usize) -> Result<()> {
         let place = self.source.place(at);
         of.range = Some(match &of.kind {

@@ -1,4 +1,4 @@
-//! Python dataclasses and TypedDicts to the model. The file is parsed and never run.
+//! Imports Python dataclasses and TypedDicts. The file is parsed and never run.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -66,8 +66,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// Returns the class to import: the one that is asked for, or the only one that no other class
-    /// names.
+    /// Returns the class to import: the requested one, or the only one that no other class refers to.
     fn root(&self, asked: Option<&str>) -> Result<String> {
         let start = self.source.place(0);
         if let Some(name) = asked {
@@ -102,7 +101,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The classes that an expression names, those in quoted annotations included.
+    /// Returns the classes that an expression names, including those in quoted annotations.
     fn names(&self, of: &Expr, within: &str, found: &mut Vec<String>) {
         match &of.what {
             What::Name(name) => {

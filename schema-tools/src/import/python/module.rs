@@ -1,4 +1,4 @@
-//! What a Python file defines: classes with their attributes, assignments, and what it imports under which name.
+//! The contents of a Python file: classes with their attributes, assignments, and imported names.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::expression::{Expr, What};
 use super::literal;
 use super::syntax::{Source, arguments_of};
 
-/// How deep blocks and classes may lie in each other.
+/// How deeply blocks and classes may be nested.
 const MAX_BLOCKS: usize = 48;
 
 /// A class, as it is written.
@@ -20,7 +20,7 @@ pub(super) struct Class {
     pub(super) keywords: Vec<(String, Expr)>,
     /// Whether it has type parameters.
     pub(super) is_generic: bool,
-    /// Whether the file defines it more than once, each time otherwise.
+    /// Whether the file defines it more than once, with different contents.
     pub(super) is_twice: bool,
     pub(super) doc: String,
     pub(super) attributes: Vec<Attribute>,
@@ -42,13 +42,13 @@ pub(super) struct Module {
     pub(super) classes: BTreeMap<String, Class>,
     /// The names of the classes in the order of the file.
     pub(super) order: Vec<String>,
-    /// What names outside of classes stand for.
+    /// What names outside of classes refer to.
     pub(super) assigned: BTreeMap<String, Expr>,
-    /// What imported names stand for: `np` for `numpy`.
+    /// What imported names refer to: `np` is `numpy`.
     imported: BTreeMap<String, String>,
 }
 
-/// What a name means.
+/// What a name refers to.
 pub(super) enum Meaning<'a> {
     Class(String),
     Assigned(&'a Expr),
@@ -63,7 +63,7 @@ impl Module {
         Ok(module)
     }
 
-    /// What a name means in this class.
+    /// Returns what a name refers to in this class.
     pub(super) fn meaning(&self, name: &str, within: &str) -> Meaning<'_> {
         let mut scope = within;
         loop {
@@ -205,12 +205,12 @@ impl Module {
     }
 }
 
-/// Reads the attributes of a class and what describes them: a string behind one, or comments `#:` before it or behind it.
+/// Reads the attributes of a class and their descriptions: a string after one, or comments `#:` before it or after it.
 fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) -> Result<()> {
     let mut cursor = body.walk();
     let mut is_first = true;
     let mut is_behind_attribute = false;
-    // Comments before the first statement stand before the block.
+    // Comments before the first statement come before the block.
     let mut before: Vec<&str> = Vec::new();
     let mut comment = body.prev_sibling();
     while let Some(node) = comment.filter(|node| node.kind() == "comment") {

@@ -1,4 +1,4 @@
-//! The state of an import, which the modules beside this one read and change.
+//! The state of an import, which the modules of this folder read and change.
 
 use super::super::options::Remark;
 use super::super::source::Budget;
@@ -19,7 +19,7 @@ impl Reader<'_> {
     /// Adds a remark about the place at this offset.
     pub(super) fn remark(&mut self, at: usize, text: String) {
         let remark = Remark { place: self.source.place(at).to_string(), text };
-        // A class that several fields name is read for each of them.
+        // A class that several fields refer to is read once for each of them.
         if !self.remarks.contains(&remark) {
             self.remarks.push(remark);
         }

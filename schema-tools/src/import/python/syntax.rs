@@ -1,4 +1,4 @@
-//! The syntax of a Python file: expressions of our own from the trees of tree-sitter, with the place of each.
+//! The syntax of a Python file: our own expressions from the trees of tree-sitter, each with its place.
 
 use linkspan::{ErrorKind, Result};
 use tree_sitter::{Node, Parser, Tree};
@@ -7,7 +7,7 @@ use super::super::source::Place;
 use super::expression::{Expr, What};
 use super::literal;
 
-/// How deep expressions may lie in each other; annotations of Python programs have fewer than ten levels.
+/// How deeply expressions may be nested; annotations of Python programs have fewer than ten levels.
 const MAX_DEPTH: usize = 48;
 
 /// A text with the places of its lines.
@@ -54,8 +54,7 @@ impl<'a> Source<'a> {
         expr(self.text, node, 0, MAX_DEPTH)
     }
 
-    /// Returns the expression in a text that stands for it, such as the annotation `"Point |
-    /// None"`.
+    /// Returns the expression in a string literal that stands for it, such as the annotation `"Point | None"`.
     pub(super) fn quoted(&self, text: &str, at: usize) -> Result<Expr> {
         let bad = || self.place(at).error(ErrorKind::Malformed, "the text is no annotation");
         // As an annotation, since `list[int]` alone is a subscript and not a type.
@@ -79,8 +78,7 @@ fn tree(text: &str) -> Option<Tree> {
     parser.parse(text, None)
 }
 
-/// Returns the first node that is an error or missing, found without calling itself: garbage makes
-/// deep trees.
+/// Returns the first node that is an error or missing. It is not recursive, because garbage makes deep trees.
 fn first_error(root: Node<'_>) -> Option<Node<'_>> {
     if !root.has_error() {
         return None;
@@ -99,7 +97,7 @@ fn first_error(root: Node<'_>) -> Option<Node<'_>> {
     }
 }
 
-/// The same expression with one place for all of it.
+/// The same expression, with one place for all its parts.
 fn moved(mut of: Expr, at: usize) -> Expr {
     of.at = at;
     match &mut of.what {
@@ -130,7 +128,7 @@ fn expr(text: &str, node: Node<'_>, base: usize, depth: usize) -> Expr {
     let children: Vec<Node<'_>> =
         node.named_children(&mut cursor).filter(|child| child.kind() != "comment").collect();
     let what = match node.kind() {
-        // What only wraps another expression.
+        // Nodes that only wrap another expression.
         "type" | "parenthesized_expression" if children.len() == 1 => return inner(children[0]),
         "none" => What::None,
         "ellipsis" => What::Ellipsis,
@@ -216,7 +214,7 @@ fn one_tuple(mut all: Vec<Expr>) -> Vec<Expr> {
     }
 }
 
-/// Returns a choice in which no choice stands.
+/// Returns a choice with nested choices flattened.
 fn choice(all: impl IntoIterator<Item = Expr>) -> What {
     let flat = all.into_iter().flat_map(|each| match each.what {
         What::Choice(inner) => inner,

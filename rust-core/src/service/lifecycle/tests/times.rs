@@ -174,7 +174,7 @@ fn steps(lifecycle: &mut Lifecycle, mut now: Duration, lengths: &[f64]) -> Vec<f
         loop {
             match lifecycle.next_task(now).0 {
                 Next::Wait(Some(until)) => {
-                    assert!(until > now, "nobody is sent to wait for what has passed");
+                    assert!(until > now, "no caller waits for a time that has passed");
                     now = until;
                 }
                 Next::Work(work) => break assert_eq!(work.request.command, Command::Step),

@@ -50,17 +50,15 @@ impl BroadcastDriver for RingDriver {
     }
 }
 
-/// A ring, and the subscribers that read it. The ring does not need them to publish: they are here
-/// to be woken and to be asked how far they have read.
+/// A ring and its subscribers. Publishing does not need them: they are kept to wake them and to load how far they have read.
 struct Writer {
     ring: Broadcast,
-    /// By the number under which the fan-out knows a subscriber. Ordered, so that wake-ups go in
-    /// one order.
+    /// By the number that the fan-out uses for a subscriber. Ordered, so that wake-ups are sent in a fixed order.
     subscribers: IndexMap<u64, Subscription>,
     slots: Arc<BroadcastSlots>,
-    /// Those who read and know of no slots.
+    /// Subscribers without support for slots.
     without_slots: HashSet<u64>,
-    /// The newest message, where it refers to slots: those are kept as they are for whoever comes.
+    /// The newest message, if it refers to slots: these are not written again, for later subscribers.
     newest: Option<Newest>,
 }
 
@@ -77,7 +75,7 @@ impl Writer {
 }
 
 impl Newest {
-    /// What a frame leaves to be kept.
+    /// What has to be kept of a frame.
     fn of(frame: &Outgoing<'_>) -> Option<Newest> {
         let split = frame.split?;
         let split = Split::new(split.rest().clone(), split.parts());
@@ -85,13 +83,13 @@ impl Newest {
     }
 }
 
-/// References to the long arrays of a frame that lie in slots, in place of the arrays; none where it goes through the ring as a whole.
+/// References to the long arrays of a frame in slots, in place of the arrays; none if the whole frame goes through the ring.
 fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Vec<u8>> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
     Some(references::to_bytes(&slots.refer(split)?))
 }
 
-/// The frame as the ring gets it.
+/// The frame as it is written to the ring.
 fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a> {
     match references {
         Some(extension) => Outgoing { extension, ..*frame },
@@ -116,7 +114,7 @@ impl BroadcastWriter for Writer {
 
     fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
         let mut count = 0;
-        // Those that refer to slots are few, and each is published by itself.
+        // Frames that refer to slots are rare, so each is published by itself.
         let mut frames = frames.peekable();
         while frames.peek().is_some() {
             let whole = std::iter::from_fn(|| frames.next_if(|frame| frame.split.is_none()));

@@ -1,4 +1,4 @@
-//! The file of a publisher's slot: elements, and behind them a page with what the file is and which filling it holds.
+//! The file of a publisher's slot: elements, then a page that says what the file is and which filling it holds.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use super::super::segment::{LAYOUT, PAGE, SLOTS};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::memory::MemoryFile;
 
-/// The page behind the elements; positions count from where it begins.
+/// Offsets in the page behind the elements.
 pub(super) mod at {
     /// `LINKSLT1`.
     pub const MAGIC: usize = 0;
@@ -16,7 +16,7 @@ pub(super) mod at {
     pub const LAYOUT: usize = 8;
     /// The publisher's incarnation.
     pub const SESSION: usize = 16;
-    /// The slot.
+    /// The index of the slot.
     pub const SLOT: usize = 24;
     /// The number of the file, counted over all slots from 1.
     pub const NUMBER: usize = 32;
@@ -34,7 +34,7 @@ pub(super) struct FileName {
     pub number: u64,
 }
 
-/// Makes the file of a slot for `length` bytes of elements, a multiple of the page's.
+/// Makes the file of a slot for `length` bytes of elements, a multiple of the page size.
 pub(super) fn create(session: u64, name: FileName, length: usize) -> Result<MemoryFile> {
     let file = MemoryFile::create_for_arrays("linkspan-slot", length + PAGE)?;
     let words = [
@@ -50,7 +50,8 @@ pub(super) fn create(session: u64, name: FileName, length: usize) -> Result<Memo
     Ok(file)
 }
 
-/// Which file a publisher of this session sent, without mapping it. `Malformed` where it is none of a slot.
+/// Returns which slot and file a publisher of this session sent, without mapping the file. `Malformed` if it is not the
+/// file of a slot.
 pub(super) fn name_of(file: BorrowedFd<'_>, session: u64) -> Result<FileName> {
     let stat = rustix::fs::fstat(file).doing("looking at the file of a publisher's slot")?;
     let mut page = [0; at::NUMBER + 8];

@@ -1,6 +1,6 @@
-//! Loom models of the broadcast ring: a copy that passes the check was copied whole, in every
-//! interleaving and with every stale value that the memory model allows; and no subscriber misses a
-//! wake-up in the futex or in poll.
+//! Loom models of the broadcast ring: a copy that passes the check is whole, in every interleaving
+//! and with every stale value that the memory model allows; and no subscriber misses a wake-up in
+//! the futex or in poll.
 //!
 //! They run like the models of the ring (`shm/loom_tests.rs`). Real records have ten words and
 //! more, which would take loom years, so these have two words and use the same header words, fences
@@ -46,8 +46,8 @@ fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u6
     ring_writer.commit_range(number * 16, (number + 1) * 16);
 }
 
-/// Reads the record at a position as a subscriber does: its first word, or `None` where it was
-/// overtaken. Panics where the check let a mixture through.
+/// Reads the record at a position as a subscriber does: its first word, or `None` if it was
+/// overwritten. Panics if the check accepts a mixture.
 fn read(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
     let place = PAGE + (position as usize & (RING - 1));
     let (one, two) = (memory.load(place, Ordering::Relaxed), memory.load(place + 8, Ordering::Relaxed));
@@ -115,8 +115,8 @@ fn subscriber_sleeps(time_passes: bool) {
     let publishing = thread::spawn({
         let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
         move || {
-            // The wake word is the ring's; the park word that was woken last is kept for each
-            // subscriber.
+            // The wake word is the ring's; the park word that was last answered with a wake-up is
+            // stored for each subscriber.
             let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
             for number in 1..=2 {
                 write(&mut ring_writer, &memory, number);

@@ -46,8 +46,8 @@ pub(crate) struct Broadcast {
     ring_writer: RingWriter<MemoryFile>,
     /// Counts the wake-ups of the current ring: its wake word lies in the ring's header page.
     waker: Waker,
-    /// Whether subscribers may sleep in the futex. False for good once somebody filled the futex
-    /// queue.
+    /// Whether subscribers may sleep in the futex. False for good once a process has filled the
+    /// futex queue.
     futex: bool,
     /// The session of the publisher's incarnation; each ring's header repeats it.
     session: u64,

@@ -29,7 +29,7 @@ pub(super) struct RecordHeader {
     pub size: u64,
     /// Whether the record is a pad: it holds no message, and the next record begins the next lap.
     pub pad: bool,
-    /// Whether references into slots stand between header and body, which is the rest of one.
+    /// Whether references into slots stand between header and body; the body is then without the arrays in the slots.
     pub refers: bool,
 }
 

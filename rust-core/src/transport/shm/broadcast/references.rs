@@ -1,4 +1,4 @@
-//! What a record says of long arrays that lie in slots.
+//! The references of a record to long arrays in slots.
 
 use crate::body::Few;
 use crate::codec::Encoding;
@@ -12,22 +12,22 @@ pub(super) const REFERENCE: usize = 48;
 /// The most references in a record.
 pub(super) const MOST: usize = 16;
 
-/// Where elements lie: six words.
+/// The place of elements in a slot: six words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reference {
-    /// How many bytes of the rest of the body come before them.
+    /// How many bytes of the rest of the body come before the elements.
     pub at: u64,
     pub length: u64,
     pub slot: u64,
     /// The number of the slot's file.
     pub file: u64,
-    /// Where they begin in it.
+    /// The offset of the elements in the file.
     pub from: u64,
-    /// Which filling of the file brought them.
+    /// The number of the filling that brought them.
     pub filling: u64,
 }
 
-/// The references as a record has them, between header and rest.
+/// Encodes the references as a record holds them, between header and rest.
 pub(super) fn to_bytes(references: &[Reference]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(COUNT + references.len() * REFERENCE);
     bytes.extend_from_slice(&(references.len() as u64).to_le_bytes());
@@ -39,8 +39,8 @@ pub(super) fn to_bytes(references: &[Reference]) -> Vec<u8> {
     bytes
 }
 
-/// The references in a record of this header, and how many bytes of the rest follow them. Their places ascend and lie in the rest, and all
-/// lengths together are the body's.
+/// Returns the references in a record with this header, and how many bytes of the rest follow them. Checks that their places ascend and lie in the
+/// rest, and that the lengths of the references and of the rest add up to the body's.
 pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Few<Reference>, usize)> {
     let malformed = |what: &str| {
         let text = format!("the publisher's ring holds references into slots {what}");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn references_survive_their_bytes() {
+    fn references_decode_to_what_was_encoded() {
         let all = [reference(0, 100), reference(0, 1), reference(20, 65536)];
         let bytes = to_bytes(&all);
         assert_eq!(bytes.len(), COUNT + 3 * REFERENCE);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn references_that_make_no_sense_are_malformed() {
+    fn invalid_references_are_malformed() {
         let bytes = |all: &[Reference]| to_bytes(all);
         let refused = |header: Header, bytes: &[u8]| {
             assert_eq!(from_bytes(&header, bytes).unwrap_err().kind(), ErrorKind::Malformed);
@@ -106,7 +106,7 @@ mod tests {
         refused(header(1), &bytes(&[reference(0, 1)])[..COUNT + REFERENCE - 8]);
         refused(header(12), &bytes(&[reference(5, 1), reference(4, 1)]));
         refused(header(5), &bytes(&[reference(5, 0)]));
-        // Behind the rest, and longer than the message.
+        // The first place is behind the rest, the second beyond the message.
         refused(header(105), &bytes(&[reference(6, 100)]));
         refused(header(99), &bytes(&[reference(0, 100)]));
         refused(header(99), &bytes(&[reference(0, u64::MAX), reference(0, u64::MAX)]));

@@ -68,8 +68,8 @@ enum Retained {
 enum ReadError {
     /// The publisher has begun to overwrite the record.
     Overtaken,
-    /// The file of a slot is needed that has not come: the publisher gives it in the answer to a
-    /// new hello.
+    /// The record refers to a slot's file that this side does not have: the publisher sends it in the answer to a new
+    /// hello.
     FileAbsent,
     /// The record was whole, and is invalid, too large, or there is no memory for it.
     Failed(Error),
@@ -81,7 +81,7 @@ impl From<Error> for ReadError {
     }
 }
 
-/// Finds the elements that a record refers to.
+/// Returns the elements that a record refers to.
 pub(super) type Resolve<'a> = dyn FnMut(Referring) -> Result<Resolved> + 'a;
 
 /// For a reader without slots.
@@ -189,7 +189,7 @@ impl<P: Memory> RingReader<P> {
         self.read_with(&mut no_slots)
     }
 
-    /// Does what `read` says; `resolve` finds the elements that a record refers to.
+    /// Like `read`; `resolve` returns the elements that a record refers to.
     pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
         let (mut attempts, mut skipped) = (0, 0);
         loop {
@@ -272,7 +272,7 @@ impl<P: Memory> RingReader<P> {
                 Err(e)
             }
             Ok(Some(frame)) => Ok(frame),
-            // The slots have been written again. The message is missed, as the next number tells.
+            // The slots were written again, so the message is missed; the next sequence number shows the gap.
             Ok(None) => {
                 self.position += record.size;
                 return Ok(None);
@@ -306,7 +306,7 @@ impl<P: Memory> RingReader<P> {
         self.latest_with(&mut no_slots)
     }
 
-    /// Does what `latest` says; `resolve` finds the elements that a record refers to.
+    /// Like `latest`; `resolve` returns the elements that a record refers to.
     pub(super) fn latest_with(&self, resolve: &mut Resolve<'_>) -> Result<Received> {
         for _ in 0..MAX_ATTEMPTS {
             match self.word(at::STATE) {
@@ -368,7 +368,7 @@ impl<P: Memory> RingReader<P> {
         Ok((record, sequence))
     }
 
-    /// Returns the frame of a record; `None` where slots that it refers to have been written again.
+    /// Returns the frame of a record, or `None` if slots that it refers to were written again.
     fn take_record(
         &self,
         position: u64,

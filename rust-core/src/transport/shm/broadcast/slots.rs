@@ -1,8 +1,8 @@
-//! A publisher's slots: memory files for the elements of long arrays, which all subscribers read where they lie.
+//! A publisher's slots: memory files for the elements of long arrays, which all subscribers read in place.
 //!
-//! A slot is written again when nothing on this side has its memory (the newest message, one that is kept, an array that was lent to the
-//! program) and no subscriber views it; the oldest is taken first. A subscriber that has not come to an array by then finds that it was
-//! overtaken. Nobody waits: where no slot is free, an array goes through the ring.
+//! A slot is written again when this side holds no reference to its memory (the newest message, a message that is kept, an array lent to the program)
+//! and no subscriber views it; the oldest free slot is used first. A subscriber that has not begun to view an array by then has been overtaken. The
+//! publisher never waits: if no slot is free, an array goes through the ring.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,37 +23,37 @@ use crate::error::{Doing, Result};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// All files together have at most so many times the bytes of the longest message, as the largest ring has.
+/// The bound on the bytes of all files together, as a multiple of the longest message; the largest ring has the same.
 const MOST: usize = 4;
-/// So many arrays that were published stay where they are as long as there is room for another file, so that readers have time.
+/// This many published arrays stay unchanged as long as there is room for another file, so that subscribers have time to read them.
 const HISTORY: usize = 3;
 
 #[derive(Debug)]
 struct Slot {
-    /// None while somebody fills it, and where the slot has no file.
+    /// `None` while a slot is being filled, and for a slot without a file.
     file: Option<Arc<MemoryFile>>,
     /// Bytes for elements.
     length: usize,
     number: u64,
-    /// Which filling the file has, or is being given.
+    /// The filling that the file has, or that is being written.
     filling: u64,
-    /// When what it holds was published last, counted in messages that refer to slots; 0 where it was not.
+    /// When the contents were last published, counted in messages that refer to slots; 0 if they were not.
     published: u64,
 }
 
 impl Slot {
-    /// Says that the file will hold something else, unless somebody views what it holds.
+    /// Announces that the contents of the file will change, unless a subscriber views them.
     fn claim(&mut self, viewers: &mut Viewers, slot: usize) -> bool {
         let Some(file) = self.file.as_ref() else { return false };
         let word = self.length + files::at::FILLING;
-        // Readers have the line; it comes while those of their pages do.
+        // Subscribers' processors hold this cache line; fetching it overlaps with loading their pages.
         file.prefetch(word);
         if viewers.is_viewed(slot) {
             return false;
         }
         claims::begin_filling(&**file, word, self.filling + 1);
         if viewers.is_viewed(slot) {
-            // Nothing was written: it holds what it held.
+            // Nothing was written, so the old filling is still there.
             claims::begin_filling(&**file, word, self.filling);
             return false;
         }
@@ -71,7 +71,7 @@ struct Table {
     /// Messages published so far that refer to slots.
     published: u64,
     pause: u32,
-    /// Nothing is written any more, so views need nobody's regard.
+    /// The publisher has ended: nothing is written any more, so views need not be checked.
     closed: bool,
 }
 
@@ -84,9 +84,9 @@ pub(crate) struct BroadcastSlots {
     limit: u64,
     /// Bytes of all files together, at most.
     most: usize,
-    /// Bytes of the ring: slots are not used for arrays of which the ring holds more than all slots can.
+    /// Bytes of the ring: an array goes through the ring if the ring can hold more arrays of its length than all slots together.
     ring: usize,
-    /// Somebody reads who knows of no slots.
+    /// There is a subscriber without support for slots.
     off: AtomicBool,
     generation: u64,
 }
@@ -123,19 +123,19 @@ impl BroadcastSlots {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No array is put into a slot as long as somebody reads who knows of none.
+    /// While there is a subscriber without support for slots, no array is put into one.
     pub(super) fn turn_off(&self, off: bool) {
         self.off.store(off, Ordering::Relaxed);
     }
 
-    /// No slot is written any more: what is viewed stays as it is, and no subscriber's socket is kept open for that.
+    /// Ends writing to slots: what is viewed stays unchanged, so no subscriber's socket is kept open for its views.
     pub(super) fn close(&self) {
         let mut table = self.table();
         table.closed = true;
         table.viewers.forget();
     }
 
-    /// These elements in a slot: as they are where they lie in one, else a copy. None where no slot is free for them.
+    /// Returns these elements in a slot: in place if they lie in one, as a copy otherwise. `None` if no slot is free for them.
     pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
         if !self.takes(elements.len()) {
             return None;
@@ -143,13 +143,13 @@ impl BroadcastSlots {
         if let Some(there) = self.in_place(elements) {
             return Some(there);
         }
-        // Without the lock, because a long copy takes its time.
+        // Without the lock, because a long copy takes time.
         let mut writable = self.lend_writable(elements.len())?;
         writable.bytes_mut().copy_from_slice(elements);
         Some(writable.into_bytes())
     }
 
-    /// A free slot with room for so many bytes. None where there is none.
+    /// Returns a free slot with room for so many bytes; `None` if there is none.
     pub fn lend_writable(self: &Arc<Self>, length: usize) -> Option<WritableSlot> {
         if !self.takes(length) {
             return None;
@@ -165,7 +165,7 @@ impl BroadcastSlots {
             && fork::generation() == self.generation
     }
 
-    /// Elements that lie in a slot already. Somebody has them, or they could not be asked about, so the slot is not free.
+    /// Returns elements that lie in a slot already. The caller holds a reference to their memory, so the slot is not free.
     fn in_place(&self, elements: &[u8]) -> Option<Bytes> {
         let table = self.table();
         let (slot, from) = table.find(elements)?;
@@ -173,8 +173,8 @@ impl BroadcastSlots {
         Some(Bytes::from_owner(SlotBytes { file, from, length: elements.len() }))
     }
 
-    /// References to the parts of a body that is about to be published, whose files all subscribers have been given. None where one of them
-    /// lies in no slot, or there is somebody who could not be told.
+    /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the slots' files. `None` if a part
+    /// does not lie in a slot, or if a subscriber could not be sent a file.
     pub(super) fn refer(&self, split: &Split) -> Option<Few<Reference>> {
         if self.off.load(Ordering::Relaxed) || split.parts().len() > references::MOST {
             return None;
@@ -203,17 +203,17 @@ impl BroadcastSlots {
         Some(references)
     }
 
-    /// What this subscriber views is not written from now on.
+    /// From now on slots that this subscriber views are not written.
     pub(super) fn add(&self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         self.table().viewers.add(id, page, socket);
     }
 
-    /// It has left.
+    /// Removes a subscriber that has left.
     pub(super) fn remove(&self, id: u64) {
         self.table().viewers.leave(id);
     }
 
-    /// The files of what was published, for the subscriber of this number, who gets them with the answer to its hello.
+    /// Returns the slots' files that were published, for the answer to this subscriber's hello.
     pub(super) fn files_for(&self, id: u64) -> Result<Vec<OwnedFd>> {
         let mut table = self.table();
         let there = table.slots.iter().enumerate().filter(|(_, slot)| slot.published > 0);
@@ -222,7 +222,7 @@ impl BroadcastSlots {
         Ok(files)
     }
 
-    /// The files in which the parts of a body lie.
+    /// Returns the files that hold the parts of a body.
     pub(super) fn files_of(&self, split: &Split) -> Result<Vec<OwnedFd>> {
         let table = self.table();
         let lies = |slot: usize| {
@@ -231,20 +231,20 @@ impl BroadcastSlots {
         Ok(duplicates(table.slots.iter().enumerate().filter(|(slot, _)| lies(*slot)))?.1)
     }
 
-    /// The hello of this subscriber has been answered: it gets the files of what was published meanwhile.
+    /// The hello of this subscriber was answered: sends it the files of what was published meanwhile.
     pub(super) fn answered(&self, id: u64) {
         let mut table = self.table();
         let Table { slots, viewers, .. } = &mut *table;
         viewers.answered(id);
         for (slot, entry) in slots.iter().enumerate().filter(|(_, entry)| entry.published > 0) {
             if let Some(file) = &entry.file {
-                // Where the kernel takes none, the subscriber calls again once it needs it.
+                // If the kernel refuses a descriptor, the subscriber sends another hello once it needs the file.
                 let _ = viewers.give(FileName { slot, number: entry.number }, file);
             }
         }
     }
 
-    /// Bytes of all files, and how many subscribers they know.
+    /// Returns the bytes of all files and the number of subscribers, for tests.
     #[cfg(test)]
     pub fn held(&self) -> (usize, usize) {
         let table = self.table();
@@ -252,7 +252,7 @@ impl BroadcastSlots {
     }
 }
 
-/// Descriptors of these slots' files, and which those are.
+/// Returns duplicated descriptors of these slots' files, and which files they are.
 fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec<FileName>, Vec<OwnedFd>)> {
     let (mut names, mut files) = (Vec::new(), Vec::new());
     for (slot, entry) in slots {
@@ -263,7 +263,7 @@ fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec
     Ok((names, files))
 }
 
-/// The slot in whose memory these bytes lie, and where.
+/// The slot in whose memory these bytes lie, and their offset in it.
 fn find(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
     let at = bytes.as_ptr().addr();
     slots.iter().enumerate().find_map(|(slot, entry)| {
@@ -277,13 +277,13 @@ impl Table {
         find(&self.slots, bytes)
     }
 
-    /// Takes the file of a free slot with room for so many bytes, in place of which the caller puts it again.
+    /// Takes the file of a free slot with room for so many bytes; the caller puts it back.
     fn take(&mut self, bytes: usize, of: &BroadcastSlots) -> Option<(usize, Arc<MemoryFile>)> {
         if self.closed {
             return None;
         }
         self.viewers.forget_those_that_have_gone();
-        // No allocation: this is done for each array.
+        // No allocation here: this runs for each array.
         let mut free = [0; SLOTS];
         let mut count = 0;
         for slot in 0..self.slots.len().min(SLOTS) {
@@ -322,12 +322,12 @@ impl Table {
         if self.has_room(length, of.most) { self.make(length, of.session) } else { None }
     }
 
-    /// Whether nobody on this side has the memory of a slot.
+    /// Whether this side holds no reference to the memory of a slot.
     fn is_ours(&mut self, slot: usize) -> bool {
         self.slots[slot].file.as_mut().is_some_and(|file| Arc::get_mut(file).is_some())
     }
 
-    /// Whether what the slot holds is so old that a ring would not have it any more, or was never published.
+    /// Whether the contents of the slot were never published, or are so old that a ring would not hold them any more.
     fn is_past(&self, slot: usize, ring: usize) -> bool {
         let published = self.slots[slot].published;
         let newer = || self.slots.iter().filter(|other| other.published > published);
@@ -340,13 +340,13 @@ impl Table {
         slots[slot].claim(viewers, slot)
     }
 
-    /// Whether there is a slot without a file, and a file of so many bytes keeps the bound.
+    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound.
     fn has_room(&self, length: usize, most: usize) -> bool {
         let held = self.slots.iter().map(|slot| slot.length).sum::<usize>();
         held + length <= most && (self.slots.len() < SLOTS || self.slots.iter().any(|slot| slot.length == 0))
     }
 
-    /// Makes a file for a slot without one.
+    /// Makes a file for a slot that has none.
     fn make(&mut self, length: usize, session: u64) -> Option<(usize, Arc<MemoryFile>)> {
         if self.pause > 0 {
             self.pause -= 1;
@@ -358,7 +358,7 @@ impl Table {
             self.pause = SKIPPED_AFTER_FAILURE;
             return None;
         };
-        // Its word says 0, which no record refers to.
+        // Its word is 0, which no record refers to.
         let filling = 1;
         claims::begin_filling(&file, length + files::at::FILLING, filling);
         self.files = number;

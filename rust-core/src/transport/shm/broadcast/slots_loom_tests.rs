@@ -1,7 +1,7 @@
-//! A slot of a publisher's is never written while a subscriber views it, in every interleaving; and mutants of the protocol, which must be
-//! found.
+//! Loom models of a publisher's slots: a slot is never written while a subscriber views it, in every interleaving; and mutants of the protocol, which
+//! the models must find.
 //!
-//! Run as the models of the ring beside it.
+//! They run like the models of the ring beside them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use super::super::memory::{Memory, OwnMemory};
 use super::super::segment::{PAGE, at};
 use super::claims;
 
-/// Where the slot's file says which filling it has.
+/// The word of the slot's file that gives its filling.
 const WORD: usize = PAGE + 16;
 
 fn model(check: impl Fn() + Send + Sync + 'static) {
@@ -23,7 +23,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     builder.check(check);
 }
 
-/// The steps of both sides, as they are in `claims` or as a mutant has them.
+/// The steps of both sides: those of `claims`, or changed as in a mutant.
 #[derive(Clone, Copy)]
 struct Steps {
     begin_view: fn(&Heap, &Heap, u64) -> bool,
@@ -39,8 +39,8 @@ const STEPS: Steps = Steps {
     looks_again: true,
 };
 
-/// A publisher fills a slot two times more, where nobody views it, and a subscriber views what it finds. The elements are memory of which
-/// the model says whether anybody reads it while, or unordered with when, it is written.
+/// A publisher fills a slot two times more unless it is viewed, and a subscriber views what it finds. Loom reports an access to the elements that is
+/// concurrent with a write.
 fn slot_reuse(steps: Steps) {
     model(move || {
         let (page, slot, ring) = (Heap::new(at::VIEWS + 8), Heap::new(WORD + 8), Heap::new(PAGE + 8));
@@ -53,7 +53,7 @@ fn slot_reuse(steps: Steps) {
                 for _ in 0..2 {
                     let filling = ring.load(PAGE, Ordering::Acquire);
                     if (steps.begin_view)(&page, &slot, filling) {
-                        // SAFETY: the model says whether anybody writes meanwhile, which is what it is for.
+                        // SAFETY: loom checks that nothing accesses it concurrently, which is the purpose of the model.
                         let read = elements.with(|elements| unsafe { *elements });
                         assert_eq!(read, filling, "the slot was written while it was viewed");
                         (steps.end_view)(&page);
@@ -87,30 +87,30 @@ fn slot_is_not_written_while_a_subscriber_views_it() {
 
 #[test]
 #[should_panic]
-fn mutant_whose_publisher_does_not_look_again_is_found() {
+fn mutant_publisher_without_second_check_is_found() {
     slot_reuse(Steps { looks_again: false, ..STEPS });
 }
 
 #[test]
 #[should_panic]
-fn mutant_whose_publisher_looks_at_no_page_is_found() {
+fn mutant_publisher_without_check_of_pages_is_found() {
     slot_reuse(Steps { is_viewed: |_| false, ..STEPS });
 }
 
 #[test]
 #[should_panic]
-fn mutant_whose_subscriber_does_not_look_what_the_slot_holds_is_found() {
+fn mutant_subscriber_without_check_of_the_filling_is_found() {
     let begin_view: fn(&Heap, &Heap, u64) -> bool = |page, slot, filling| {
         let _ = claims::begin_view(page, slot, WORD, 0, filling);
         true
     };
-    // The count is left as it is where the slot held something else.
+    // The count is left as it is if the slot holds something else.
     slot_reuse(Steps { begin_view, end_view: |_| {}, ..STEPS });
 }
 
 #[test]
 #[should_panic]
-fn mutant_whose_subscriber_has_no_fence_is_found() {
+fn mutant_subscriber_without_fence_is_found() {
     let begin_view: fn(&Heap, &Heap, u64) -> bool = |page, slot, filling| {
         page.add_one(at::VIEWS, Ordering::Relaxed);
         let there = slot.load(WORD, Ordering::Acquire) == filling;
@@ -124,17 +124,17 @@ fn mutant_whose_subscriber_has_no_fence_is_found() {
 
 #[test]
 #[should_panic]
-fn mutant_that_ends_a_view_without_order_is_found() {
+fn mutant_with_relaxed_end_of_view_is_found() {
     slot_reuse(Steps { end_view: |page| page.subtract_one(at::VIEWS, Ordering::Relaxed), ..STEPS });
 }
 
 #[test]
 #[should_panic]
-fn mutant_that_looks_for_views_without_order_is_found() {
+fn mutant_with_relaxed_check_of_views_is_found() {
     slot_reuse(Steps { is_viewed: |page| page.load(at::VIEWS, Ordering::Relaxed) != 0, ..STEPS });
 }
 
-/// A subscriber that views as much as it may copies the two words of a slot, and then looks whether they were written meanwhile.
+/// A subscriber that has as many views as it may copies the two words of a slot, and then checks whether they were written meanwhile.
 fn copied(was_whole: fn(&Heap, u64) -> bool) {
     model(move || {
         let slot = Heap::new(WORD + 8);
@@ -159,18 +159,18 @@ fn copied(was_whole: fn(&Heap, u64) -> bool) {
 }
 
 #[test]
-fn what_was_copied_of_a_slot_is_whole_or_given_up() {
+fn copy_of_a_slot_is_whole_or_discarded() {
     copied(|slot, filling| claims::was_whole(slot, WORD, filling));
 }
 
 #[test]
 #[should_panic(expected = "half an array was taken for one")]
-fn mutant_that_does_not_look_after_the_copy_is_found() {
+fn mutant_without_check_after_the_copy_is_found() {
     copied(|_, _| true);
 }
 
 #[test]
 #[should_panic(expected = "half an array was taken for one")]
-fn mutant_that_looks_after_the_copy_without_a_fence_is_found() {
+fn mutant_without_fence_before_the_check_of_the_copy_is_found() {
     copied(|slot, filling| slot.load(WORD, Ordering::Relaxed) == filling);
 }

@@ -1,4 +1,5 @@
-//! What a publisher's slots promise its subscribers and itself, whatever either of them writes.
+//! What a publisher's slots guarantee to its subscribers and to itself, whatever either side
+//! writes.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -63,18 +64,22 @@ impl Subscriber {
     }
 }
 
-/// Publishes a message of one array, and gives the slot.
+/// Publishes a message of one array, and returns its slot.
 fn publish(slots: &Arc<BroadcastSlots>, length: usize) -> usize {
     let lent = slots.lend(&vec![1; length]).unwrap();
     slots.refer(&split(&[lent])).unwrap()[0].slot as usize
 }
 
 #[test]
-fn oldest_slot_is_written_next_and_never_one_that_is_viewed_or_had() {
+fn oldest_free_slot_is_written_next() {
     let slots = slots();
     let subscriber = Subscriber::of(&slots, 1);
     let order: Vec<usize> = (0..12).map(|_| publish(&slots, 64 * KIB)).collect();
-    assert_eq!(order, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3], "three stay as they are, and the oldest goes");
+    assert_eq!(
+        order,
+        [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
+        "three stay unchanged, and the oldest is written"
+    );
     subscriber.says(2, 1);
     let had = slots.lend(&[2; 64 * KIB]).unwrap();
     let order: Vec<usize> = (0..8).map(|_| publish(&slots, 64 * KIB)).collect();
@@ -86,7 +91,7 @@ fn oldest_slot_is_written_next_and_never_one_that_is_viewed_or_had() {
 }
 
 #[test]
-fn files_have_a_bound_and_make_room_for_others() {
+fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
     let slots = slots();
     let small: Vec<Bytes> = (0..SLOTS).map(|_| slots.lend(&[1; 64 * KIB]).unwrap()).collect();
     assert!(slots.lend(&[1; 64 * KIB]).is_none(), "all slots are taken");
@@ -99,7 +104,7 @@ fn files_have_a_bound_and_make_room_for_others() {
 }
 
 #[test]
-fn subscriber_keeps_its_share_and_one_that_says_more_keeps_nothing() {
+fn subscriber_with_more_views_than_its_share_protects_no_slot() {
     let slots = slots();
     let honest = Subscriber::of(&slots, 1);
     for _ in 0..4 {
@@ -113,7 +118,7 @@ fn subscriber_keeps_its_share_and_one_that_says_more_keeps_nothing() {
     let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
     assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
     (0..SLOTS).for_each(|slot| hostile.says(slot, u64::from(slot == 5)));
-    assert!((0..20).any(|_| publish(&slots, 64 * KIB) == 5), "what it says counts for nothing any more");
+    assert!((0..20).any(|_| publish(&slots, 64 * KIB) == 5), "its counts are ignored from now on");
 }
 
 #[test]
@@ -132,19 +137,19 @@ fn views_of_a_subscriber_that_left_count_until_its_socket_is_closed() {
     assert_eq!(slots.held().1, 0);
     let nothing = Subscriber::of(&slots, 2);
     slots.remove(2);
-    assert_eq!(slots.held().1, 0, "one that views nothing is forgotten at once");
+    assert_eq!(slots.held().1, 0, "a subscriber without views is removed at once");
     drop(nothing);
 }
 
 #[test]
-fn files_are_given_once_and_no_more_than_are_taken() {
+fn files_are_sent_once_and_no_more_than_the_subscriber_takes() {
     let slots = slots();
     let subscriber = Subscriber::of(&slots, 1);
     for _ in 0..20 {
         publish(&slots, 64 * KIB);
     }
     assert_eq!(subscriber.files(), 4);
-    // Those of one length make room for those of another, so that each round has new files.
+    // Files of one length are replaced by those of another, so each round has new files.
     let round = || {
         for (count, length) in [(SLOTS, 64 * KIB), (4, LIMIT as usize)] {
             let lent: Vec<Bytes> = (0..count).map(|_| slots.lend(&vec![1; length]).unwrap()).collect();
@@ -152,14 +157,14 @@ fn files_are_given_once_and_no_more_than_are_taken() {
         }
     };
     (0..3).for_each(|_| round());
-    assert_eq!(subscriber.files(), SLOTS - 4, "the others wait until it says to have taken these");
+    assert_eq!(subscriber.files(), SLOTS - 4, "the others wait until it has taken these");
     subscriber.page.store(at::FILES_TAKEN, SLOTS as u64, Ordering::Relaxed);
     (0..3).for_each(|_| round());
     assert_eq!(subscriber.files(), SLOTS);
 }
 
 #[test]
-fn after_the_end_nothing_is_written() {
+fn no_slot_is_written_after_the_end() {
     let slots = slots();
     let subscriber = Subscriber::of(&slots, 1);
     publish(&slots, 64 * KIB);
@@ -169,7 +174,7 @@ fn after_the_end_nothing_is_written() {
     assert!(slots.lend(&[1; 64 * KIB]).is_none() && slots.lend_writable(64 * KIB).is_none());
 }
 
-/// A publisher's side, of which the tests write the references.
+/// A publisher's side whose references the tests write.
 fn written(length: usize) -> (Arc<MemoryFile>, SlotFiles) {
     let name = files::FileName { slot: 3, number: 9 };
     let file = Arc::new(files::create(SESSION, name, length).unwrap());
@@ -198,20 +203,20 @@ fn viewing() -> (Arc<MemoryFile>, Viewing) {
 const HONEST: Reference = Reference { at: 4, length: 64, slot: 3, file: 9, from: 0, filling: 5 };
 
 #[test]
-fn view_is_counted_while_it_is_there_and_beyond_the_share_it_is_a_copy() {
+fn view_is_counted_until_dropped_and_arrays_above_the_share_are_copied() {
     let (file, mut files) = written(64 * KIB);
     let (page, viewing) = viewing();
     let views = || page.word(at::VIEWS + 3 * 8).load(Ordering::Relaxed);
     let body = |resolved| match resolved {
         Ok(Resolved::Frame(Incoming { body, .. })) => body,
-        other => panic!("{other:?} is no frame"),
+        other => panic!("{other:?} is not a frame"),
     };
     let mut held: Vec<Body> = Vec::new();
     for count in 1..=SHARE as u64 + 2 {
         held.push(body(resolve(&mut files, Some(&viewing), &[HONEST])));
         assert_eq!(views(), count.min(SHARE as u64));
     }
-    // A publisher that breaks the rules: only views show it.
+    // A publisher that writes while slots are viewed: only views change, copies do not.
     file.copy_in_racing(0, &[9; 64]);
     let first = |body: &Body| body.split().unwrap().parts()[0].bytes[0];
     assert_eq!(held.iter().map(first).collect::<Vec<_>>(), [9, 9, 9, 9, 0, 0]);
@@ -225,7 +230,7 @@ fn view_is_counted_while_it_is_there_and_beyond_the_share_it_is_a_copy() {
 }
 
 #[test]
-fn references_to_what_is_not_there_are_told_apart() {
+fn references_to_missing_contents_have_distinct_outcomes() {
     let (_file, mut files) = written(64 * KIB);
     let (_page, viewing) = viewing();
     let mut of = |reference| resolve(&mut files, Some(&viewing), &[reference]);
@@ -245,7 +250,7 @@ fn references_to_what_is_not_there_are_told_apart() {
 }
 
 #[test]
-fn file_that_is_none_of_a_slot_is_malformed() {
+fn file_that_is_not_a_slots_is_malformed() {
     let mut there = SlotFiles::new(SESSION, LIMIT);
     let mut put = |file: &MemoryFile| there.put(duplicate(file)).unwrap_err().kind();
     assert_eq!(put(&MemoryFile::create("linkspan-test", 4096).unwrap()), ErrorKind::Malformed);
@@ -258,14 +263,14 @@ fn file_that_is_none_of_a_slot_is_malformed() {
     for name in [files::FileName { slot: SLOTS, number: 1 }, files::FileName { slot: 3, number: 0 }] {
         assert_eq!(put(&files::create(SESSION, name, 4096).unwrap()), ErrorKind::Malformed, "{name:?}");
     }
-    // One that no message within the limit needs is mapped for none.
+    // A file longer than any message within the limit needs is not mapped.
     let long = files::create(SESSION, name, 8 << 20).unwrap();
     there.put(duplicate(&long)).unwrap();
     let refused = resolve(&mut there, None, &[Reference { file: 1, ..HONEST }]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Malformed);
 }
 
-/// A publisher of one array, and what its only reader finds.
+/// A publisher of one array, and what its only subscriber receives.
 fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> Incoming {
     let mut descriptors = writer.descriptors_for_peer(id).unwrap();
     let ring = descriptors.remove(0);
@@ -279,12 +284,12 @@ fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> In
     };
     match received.unwrap() {
         Received::Frame(frame) => frame,
-        other => panic!("{other:?} is no frame"),
+        other => panic!("{other:?} is not a frame"),
     }
 }
 
 #[test]
-fn whoever_knows_of_no_slots_finds_every_message_whole() {
+fn subscriber_without_slots_receives_every_message_whole() {
     let mut writer = RingDriver.writer(SESSION, 4 * KIB, LIMIT).unwrap();
     let slots = writer.slots().unwrap();
     let elements = vec![3; 64 * KIB];
@@ -306,7 +311,7 @@ fn whoever_knows_of_no_slots_finds_every_message_whole() {
         assert_eq!((newest.header.sequence, newest.body.split().is_none()), (1, true));
         assert_eq!(newest.body, whole);
     }
-    // What had been put into a slot already goes through the ring, too.
+    // Arrays that were put into a slot before go through the ring, too.
     writer.publish(&Outgoing::of(header(2), &first)).unwrap();
     assert_eq!(read(&mut writer, 2, false).body, whole);
     assert!(body(&slots).split().is_none());
@@ -324,7 +329,7 @@ fn whoever_knows_of_no_slots_finds_every_message_whole() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_a_reference_says_it_is_within_its_file_or_refused(
+    fn any_reference_is_within_its_file_or_refused(
         slot in 0u64..20, file in 7u64..12, from: u64, length: u64, filling in 4u64..7
     ) {
         let (_file, mut files) = written(64 * KIB);

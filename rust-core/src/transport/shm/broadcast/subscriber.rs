@@ -172,8 +172,7 @@ impl BroadcastReader {
         }
     }
 
-    /// Makes a message of the next frame where that is a short one and nothing else is due; false
-    /// otherwise, and then nothing has changed.
+    /// Makes a message of the next frame if it is short and nothing else is due. Returns false otherwise; then nothing has changed.
     #[inline]
     pub fn take_short(&mut self, make: MakeShort<'_>) -> bool {
         if self.end.is_some() {
@@ -271,7 +270,8 @@ impl BroadcastReader {
 
 impl Drop for BroadcastReader {
     fn drop(&mut self) {
-        // Views keep the socket: the publisher leaves them as they are as long as it is open, and hears that no more is read.
+        // Views keep the socket open: as long as it is, the publisher does not write what they view. The shutdown tells it that this subscription has
+        // ended.
         if self.viewing.has_views() {
             socket::end_writing(&**self.publisher.socket());
         }

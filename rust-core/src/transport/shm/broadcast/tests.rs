@@ -1,5 +1,5 @@
-//! What publisher and subscriber promise, tried with real memory files: order, counts of missed
-//! messages, the move to a larger ring, waking, and garbage in the ring.
+//! Publisher and subscriber over real memory files: order, counts of missed messages, the move to a
+//! larger ring, waking, and garbage in the ring.
 
 use std::mem::discriminant;
 use std::os::fd::OwnedFd;
@@ -79,7 +79,7 @@ fn subscriber_starts_with_the_newest_at_admission() {
         }
         assert!(matches!(reader.read(), Ok(Received::Nothing)));
     }
-    // What has been overwritten since is told.
+    // Messages that were overwritten since are reported.
     for sequence in 4..=60 {
         publish(&mut broadcast, sequence, 100);
     }
@@ -229,7 +229,7 @@ fn recv(reader: &mut BroadcastReader) -> Result<Incoming> {
     loop {
         match reader.try_recv()? {
             Received::Frame(frame) => return Ok(frame),
-            Received::Moved => panic!("nobody moved"),
+            Received::Moved => panic!("the ring has not moved"),
             Received::Nothing if reader.spin() || reader.sleep_briefly(&mut waiting)? || reader.park()? => {}
             Received::Nothing => {
                 epoll.wait(&mut waiting, &mut Vec::new())?;
@@ -260,7 +260,7 @@ fn sleeping_subscriber_is_woken_by_messages_and_close() {
                 std::thread::yield_now();
             }
         }
-        // As if the process had been killed: the ring says nothing, the socket hangs up.
+        // As if the process had been killed: the ring is unchanged, the socket hangs up.
         rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
         assert_eq!(reading.join().unwrap(), ErrorKind::Disconnected);
     });
@@ -328,7 +328,7 @@ fn racing_readers_get_whole_messages_or_lagged() {
                                 got += 1;
                             }
                             Ok(Received::Nothing) => std::hint::spin_loop(),
-                            Ok(Received::Moved) => panic!("nobody moved"),
+                            Ok(Received::Moved) => panic!("the ring has not moved"),
                             Err(e) if e.kind() == ErrorKind::Lagged => next += e.missed().unwrap(),
                             Err(e) if e.kind() == ErrorKind::Stalled => {}
                             Err(e) => panic!("{e:?}"),
@@ -342,7 +342,7 @@ fn racing_readers_get_whole_messages_or_lagged() {
             publish(&mut broadcast, sequence, (sequence % 300) as usize);
         }
         for reading in reading {
-            // The last one is never overwritten, so everybody gets at least that.
+            // The last message is never overwritten, so every reader gets at least that.
             assert!(reading.join().unwrap() >= 1);
         }
     });
@@ -425,8 +425,8 @@ proptest! {
     }
 }
 
-/// The subscriber is polled before each frame that the publisher takes, and finds none of those
-/// before it.
+/// The subscriber polls before each frame that the publisher takes, and finds none of those before
+/// it.
 #[test]
 fn broadcast_batch_is_visible_as_a_whole_and_moves_with_a_large_message() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();

@@ -1,4 +1,4 @@
-//! The subscribers as a publisher's slots know them: what each views, and which files it was given.
+//! The subscribers, as seen by a publisher's slots: which slots each views, and which files each was sent.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -18,66 +18,67 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 struct Viewer {
     id: u64,
     page: Arc<PeerMemory>,
-    /// Open as long as the subscriber's process has views, though it may have left.
+    /// Stays open as long as the subscriber's process has views, also after the subscriber has left.
     socket: Arc<Guarded>,
-    /// The number of the file that it was given of each slot.
+    /// For each slot, the number of the file that it was sent.
     has: [u64; SLOTS],
     /// How many files were sent over the socket.
     sent: u64,
-    /// Its hello has been answered, so that other bytes may follow.
+    /// Its hello was answered, so other bytes may follow.
     answered: bool,
-    /// It hears no more, and its program may still view arrays.
+    /// The subscriber has left, but its program may still have views.
     left: bool,
-    /// It has said to view more slots than a subscriber may, and what it says counts for nothing any more.
+    /// It has claimed views of more slots than a subscriber may have, so its counts are ignored.
     refuted: bool,
 }
 
-/// All of them.
+/// All subscribers.
 #[derive(Debug, Default)]
 pub(super) struct Viewers(Vec<Viewer>);
 
 impl Viewers {
-    /// From now on what it views is not written. It is given no file before [`Viewers::answered`].
+    /// Adds a subscriber: from now on what it views is not written. It is sent no file before [`Viewers::answered`].
     pub fn add(&mut self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         let (has, sent) = ([0; SLOTS], 0);
         self.0.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
     }
 
-    /// It gets these files with the answer to its hello.
+    /// These files go with the answer to its hello.
     pub fn gets(&mut self, id: u64, files: &[FileName]) {
         for viewer in self.0.iter_mut().filter(|viewer| viewer.id == id) {
             files.iter().for_each(|file| viewer.has[file.slot] = file.number);
         }
     }
 
-    /// Its hello has been answered.
+    /// Its hello was answered.
     pub fn answered(&mut self, id: u64) {
         self.0.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.answered = true);
     }
 
-    /// It hears no more. What its program still views stays as it is until that has done with it, or has ended.
+    /// A subscriber has left. What its program still views is not written until the views have ended or the process has.
     pub fn leave(&mut self, id: u64) {
         self.0.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
         self.forget_those_that_have_gone();
     }
 
-    /// Forgets all of them.
+    /// Removes all of them.
     pub fn forget(&mut self) {
         self.0.clear();
     }
 
-    /// Forgets subscribers that have left and view nothing any more: to be called now and then.
+    /// Removes subscribers that have left and have no views any more; to be called now and then.
     pub fn forget_those_that_have_gone(&mut self) {
         self.0.retain(|viewer| !viewer.left || (viewer.count() > 0 && !viewer.has_hung_up()));
     }
 
-    /// Whether somebody views this slot.
+    /// Whether a subscriber views this slot.
     pub fn is_viewed(&mut self, slot: usize) -> bool {
         self.0.iter_mut().any(|viewer| viewer.views(slot))
     }
 
-    /// Gives the file of a slot to all who do not have it. False where the kernel takes no more descriptors: then nobody can be told of
-    /// what lies there. One that takes none of those that it was given gets no more; it finds out, and calls again.
+    /// Sends the file of a slot to all subscribers that do not have it. Returns false if the kernel refuses more descriptors: then the contents
+    /// cannot be published by reference. A subscriber that does not take the files it was sent is sent no more; it finds that one is missing, and
+    /// sends another hello.
     pub fn give(&mut self, name: FileName, file: &MemoryFile) -> bool {
         let lacks =
             |viewer: &&mut Viewer| viewer.answered && !viewer.left && viewer.has[name.slot] != name.number;
@@ -123,7 +124,7 @@ impl Viewer {
     /// Whether no process has the other end of its socket any more.
     fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::empty())];
-        // Where the kernel says nothing, it stays: its views must not change.
+        // If the kernel cannot tell, it stays: what it views must not change.
         let _ = rustix::event::poll(&mut fds, Some(&Timespec::default()));
         fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }

@@ -1,4 +1,4 @@
-//! A subscriber's side of slots: views of elements that lie in the publisher's files, or copies where it views as many as it may.
+//! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it may.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -26,13 +26,13 @@ pub(super) struct Referring {
     pub references: Few<Reference>,
 }
 
-/// What became of it.
+/// The result of reading a frame's references.
 #[derive(Debug)]
 pub(super) enum Resolved {
     Frame(Incoming),
-    /// A slot holds something else by now.
+    /// A slot was written again.
     Overtaken,
-    /// The file of a slot has not come.
+    /// The file of a slot has not arrived.
     FileAbsent,
 }
 
@@ -48,27 +48,27 @@ pub(super) struct SlotFiles {
 #[derive(Debug)]
 enum File {
     Mapped(Arc<PeerMemory>),
-    /// No reference into it has come, or this process had no memory to map it in.
+    /// No reference into it has arrived, or this process had no memory to map it.
     Unmapped(OwnedFd),
 }
 
-/// What a subscriber says that it views.
+/// How many views of each slot this subscriber has, as its page tells the publisher.
 #[derive(Debug)]
 pub(super) struct Viewing(Arc<Shared>);
 
-/// What the subscriber and its views share: one reference count for each view to change.
+/// Shared by the subscriber and its views, behind one reference count.
 #[derive(Debug)]
 struct Shared {
     page: Arc<MemoryFile>,
-    /// Its end tells the publisher that nothing is viewed any more.
+    /// Closing it tells the publisher that there are no views any more.
     _socket: Arc<Guarded>,
-    /// How many views there are.
+    /// The number of views.
     count: AtomicUsize,
-    /// The process that subscribed, as a count of forks.
+    /// The fork generation that subscribed.
     generation: u64,
 }
 
-/// Elements that lie in a slot, which the publisher leaves as they are until the drop.
+/// Elements in a slot, which the publisher does not write until the drop.
 struct View {
     memory: Arc<PeerMemory>,
     from: usize,
@@ -88,14 +88,14 @@ impl Drop for View {
         // In a forked child the page is absent, and the view is the parent's.
         if fork::generation() == self.shared.generation {
             claims::end_view(&*self.shared.page, self.slot);
-            // In this order: what the page says is never more than the share.
+            // In this order: the count in the page is never above the share.
             self.shared.count.fetch_sub(1, Ordering::Release);
         }
     }
 }
 
 impl Viewing {
-    /// Nothing is viewed yet. The publisher has `page`, and the other end of `socket`.
+    /// Without views. The publisher has `page`, and the other end of `socket`.
     pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>) -> Viewing {
         let (count, generation) = (AtomicUsize::new(0), fork::generation());
         Viewing(Arc::new(Shared { page, _socket: socket, count, generation }))
@@ -106,15 +106,15 @@ impl Viewing {
         self.0.count.load(Ordering::Acquire) > 0
     }
 
-    /// A view of these bytes, where one more may be viewed; `None` in it where they are not there any more.
+    /// Returns a view of these bytes, or `None` if there are as many views as there may be; `None` inside if the slot was written again.
     fn view(&self, memory: &Arc<PeerMemory>, reference: &Place) -> Option<Option<Bytes>> {
         let shared = &self.0;
-        // Whoever receives is alone in adding to it.
+        // Only the receiving thread adds views.
         if shared.count.load(Ordering::Acquire) >= SHARE {
             return None;
         }
         let Place { slot, from, length, word, filling } = *reference;
-        // The publisher wrote both lines last: they come while that of the page does.
+        // The publisher wrote both cache lines last; fetching them overlaps with the store to this side's page.
         memory.prefetch(word);
         memory.prefetch(from);
         if !claims::begin_view(&*shared.page, &**memory, word, slot, filling) {
@@ -132,31 +132,30 @@ struct Place {
     slot: usize,
     from: usize,
     length: usize,
-    /// Where the file says which filling it has.
+    /// The word of the file that gives its filling.
     word: usize,
     filling: u64,
 }
 
 impl SlotFiles {
-    /// None yet, of the publisher of this session; of messages of more than `limit` bytes nothing is read.
+    /// Without files; `session` is that of the publisher, and messages above `limit` bytes are not read.
     pub fn new(session: u64, limit: u64) -> SlotFiles {
         let longest = max_file_length(limit).saturating_mul(MAX_OVERSIZE).saturating_add(PAGE);
         SlotFiles { session, files: Default::default(), longest }
     }
 
-    /// Takes a file that the publisher sent. `Malformed` where it is none of a slot.
+    /// Takes a file that the publisher sent. `Malformed` if it is not the file of a slot.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
         let FileName { slot, number } = files::name_of(file.as_fd(), self.session)?;
-        // One that comes again is mapped already.
+        // A file that is sent again is mapped already.
         if self.files[slot].as_ref().is_none_or(|(there, _)| *there < number) {
             self.files[slot] = Some((number, File::Unmapped(file)));
         }
         Ok(())
     }
 
-    /// The frame with its elements: views of what lies in the slots as far as `viewing` may have more of them, else copies. `fetch` gives files
-    /// that wait in the socket. `Malformed` where the references name nothing that an honest publisher has; `OutOfMemory` where this
-    /// process cannot map or copy them.
+    /// Returns the frame with its elements: views as far as `viewing` may have more of them, else copies. `fetch` reads files that wait in the
+    /// socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,
@@ -179,7 +178,7 @@ impl SlotFiles {
             };
             match there {
                 None => return Ok(Resolved::FileAbsent),
-                // The publisher has given it up.
+                // The publisher has replaced the file.
                 Some(number) if number > reference.file => return Ok(Resolved::Overtaken),
                 Some(_) => {}
             }
@@ -224,7 +223,7 @@ fn place(memory: &PeerMemory, slot: usize, reference: &Reference) -> Result<Plac
     }
 }
 
-/// The elements in memory of this process; none where they were overwritten meanwhile.
+/// Copies the elements into memory of this process; `None` if they were overwritten meanwhile.
 fn copy(memory: &PeerMemory, place: &Place) -> Result<Option<Bytes>> {
     let Place { from, length, word, filling, .. } = *place;
     if memory.load(word, Ordering::Acquire) != filling {

@@ -54,7 +54,7 @@ impl ShmTx {
         self.slots.as_ref()
     }
 
-    /// Writes references that nobody has checked, as a hostile peer does.
+    /// Writes references without any check, as a hostile peer does.
     #[cfg(test)]
     pub(in super::super) fn write_references(
         &mut self,
@@ -80,7 +80,7 @@ impl ShmRx {
         taken.map(Some)
     }
 
-    /// Decodes the record, waits for no one, and maps what it names. Files are read from the socket
+    /// Decodes the record and maps what it names; does not wait. Files are read from the socket
     /// until every reference has its file; the peer sent them before the record.
     fn read_views(&mut self, record: Record) -> Result<Incoming> {
         let Some(views) = &mut self.views else {

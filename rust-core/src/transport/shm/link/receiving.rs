@@ -3,8 +3,8 @@
 //!
 //! The layer above calls `try_recv` until it returns `None`; then `spin`, `sleep_briefly` and
 //! `park` in this order, each of which may say that there is something to read; after `park` it
-//! waits on `descriptors()` and calls `unpark`. `consumed` gives the memory of the frames that were
-//! dealt with back to the peer.
+//! waits on `descriptors()` and calls `unpark`. `consumed` returns the memory of the frames that were dealt with to the
+//! peer.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ pub(crate) struct ShmRx {
     /// How this half sleeps until there is something to read.
     park: Park,
     spin: Spin,
-    /// Whether the stage in the futex has passed since a frame came last: an idle link sleeps in
-    /// poll at once, and so does one that is woken for nothing.
+    /// Whether the stage in the futex has passed since the last frame: an idle link sleeps in poll at once, and so does
+    /// one after a spurious wake-up.
     short_passed: bool,
     /// Reads in a row that found nothing; every 64th asks the kernel.
     empty_polls: u32,
@@ -105,8 +105,8 @@ impl ShmRx {
         Ok(None)
     }
 
-    /// A short message that lies ready in one record; nothing changes. `None` for all else, which
-    /// [`ShmRx::try_recv`] tells apart.
+    /// Returns a short message that lies complete in one record; nothing changes. `None` in all other cases, which
+    /// [`ShmRx::try_recv`] handles.
     #[inline]
     pub fn peek_small(&self) -> Option<Small> {
         // Before reading: what the peer wrote until its end is left to `try_recv`.
@@ -144,8 +144,8 @@ impl ShmRx {
         taken
     }
 
-    /// A frame has arrived, which is a sign of life. Where the peer has gone since, the next sleep
-    /// ends at once and raises the question anew.
+    /// A frame has arrived, which is a sign of life. If the peer has gone since, the next sleep ends at once and the
+    /// kernel is asked again.
     #[inline]
     pub(super) fn note_frame(&mut self) {
         self.empty_polls = 0;

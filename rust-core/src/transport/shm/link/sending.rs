@@ -87,7 +87,7 @@ impl ShmTx {
         let sent = sent.map_err(|e| self.shared.end(e))?;
         if sent != Sent::Blocked {
             self.short_passed = false;
-            // Frames that are no messages do not say when they were sent.
+            // Frames that are not messages carry no time of sending.
             if frame.header.sent != 0 {
                 self.last_sent = frame.header.sent;
             }
@@ -242,7 +242,7 @@ impl ShmTx {
     }
 
     /// Frames sent, or adopted, that the peer has not dealt with; known also after its death.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the floor above asks with a message, as over sockets"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "layers above use a message, as over sockets"))]
     pub fn unacknowledged(&mut self) -> Result<u64> {
         self.writer.unacknowledged().map_err(|e| self.shared.end(e))
     }

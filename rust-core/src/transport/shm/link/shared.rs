@@ -43,7 +43,7 @@ pub(super) struct Shared {
     pub end: OnceLock<Error>,
     /// Whether a frame has arrived since the sending half checked last: the peer lives, and the
     /// kernel need not be asked. Set by the receiving half, cleared by the sending one; relaxed,
-    /// because it only saves a question.
+    /// because it only saves a system call.
     pub peer_active: AtomicBool,
     /// When the last frame that arrived was sent, as the peer claims, ns since 1970.
     pub last_received: AtomicI64,

@@ -1,6 +1,6 @@
-//! Methods in PHP that reading and writing packed records need.
+//! The PHP methods that encoding and decoding packed records needs.
 
-/// What the reader of a file of packed records has besides.
+/// The additional methods of the reader in a file of packed records.
 pub(super) const METHODS: &str = r#"
 /**
  * The value of a field, if `$check` accepts it.
@@ -94,7 +94,7 @@ public static function elements(\Linkspan\NdArray $array, array $shape, string $
     if ($array->order === $order || $size === 0) {
         return $array->data;
     }
-    // The place of an element in the other order: its positions from the first dimension to the last weigh the other way round.
+    // The position of an element in the other order: the strides of the dimensions are reversed.
     $lengths = $order === 'row' ? $shape : array_reverse($shape);
     $weights = [];
     $weight = 1;

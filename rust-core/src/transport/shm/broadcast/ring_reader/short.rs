@@ -1,7 +1,7 @@
-//! The fast path of a subscriber: a short record that is the next in number becomes a message in one copy.
+//! The fast path of a subscriber: if the next record is short and next in number, it is copied once and becomes a message.
 //!
-//! It makes the checks of the general path, and changes nothing before it is certain to end. Pads, gaps, long
-//! messages, references into slots, retained messages, records that were overtaken and all errors belong to the general path.
+//! It makes the same checks as the general path, and changes nothing until all have passed. Pads, gaps, long messages, references into slots,
+//! retained messages, overwritten records and all errors are left to the general path.
 
 use std::sync::atomic::Ordering;
 
@@ -23,12 +23,12 @@ use crate::transport::broadcast::MakeShort;
 #[cfg(any(test, fuzzing))]
 use crate::transport::broadcast::Received;
 
-/// The longest body that is copied here. A longer one takes so long that the general path's part of it is small.
+/// The longest body that is copied here. Copying a longer one takes so long that the general path adds little.
 const SHORT: u64 = 256;
 
 impl<P: Memory> RingReader<P> {
-    /// Makes a message of the next record, where that is a short one, and returns its number. `None` otherwise: then nothing has
-    /// changed, and what `make` may have made is to be dropped, because the publisher overwrote the record meanwhile.
+    /// Makes a message of the next record if that is a short one, and returns its number. `None` otherwise: then nothing has changed, and the caller
+    /// drops what `make` may have made, because the publisher overwrote the record during the copy.
     #[inline]
     pub fn take_short(&mut self, make: MakeShort<'_>) -> Option<u64> {
         let (position, tail) = (self.position, self.peer.load(at::TAIL, Ordering::Acquire));
@@ -37,7 +37,7 @@ impl<P: Memory> RingReader<P> {
             return None;
         }
         self.prefetch_record(tail);
-        // All that is read here may be a mixture of two records until the check behind the copy, as in every read of this ring.
+        // Everything read here may be a mixture of two records until the check after the copy, as in every read of this ring.
         let offset = self.offset_of(position);
         let word = self.peer.load(offset, Ordering::Relaxed);
         let sequence = self.peer.load(offset + 8, Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl<P: Memory> RingReader<P> {
 
 #[cfg(any(test, fuzzing))]
 impl<P: Memory> RingReader<P> {
-    /// What [`RingReader::read`] does, with a short record taken here.
+    /// Like [`RingReader::read`], with the fast path for a short record.
     pub fn read_shortest(&mut self) -> Result<Received> {
         let mut frame = None;
         let taken = self.take_short(&mut |header, copy| {

@@ -1,4 +1,4 @@
-//! Tests of the conductor: a row is measured again while its floor moves.
+//! Tests of the schedule: a row is measured again while its floor changes.
 
 use super::*;
 use crate::statistics::Taken;

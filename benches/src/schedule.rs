@@ -1,12 +1,12 @@
-//! Who is measured when: the workers of a row take turns, floor before and after each of ours.
+//! The order of measurements: the workers of a row take turns, with the floor before and after each of ours.
 
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
-use crate::player::{Outcome, Patience, Player};
 use crate::rows::{Case, Row, Unit};
+use crate::worker_process::{Outcome, Patience, WorkerProcess};
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -15,27 +15,27 @@ pub struct Plan {
     pub repetitions: usize,
     /// About how long one turn takes.
     pub round: Duration,
-    /// Only the rows and curves whose name contains this.
+    /// Measures only the rows and curves whose name contains this.
     pub only: Option<String>,
-    /// How often a row is measured again whose floor moved, at most.
+    /// How often a row is measured again at most, because its floor changed.
     pub again: usize,
-    /// How long a row may take; from then on it makes do with what it has.
+    /// How long a row may take; after that it uses the measurements that it has.
     pub row: Duration,
-    /// Whether the curves stop at sizes that take a moment.
+    /// Whether the curves end before sizes that take long.
     pub quick: bool,
     /// Whether the peers are measured as well.
     pub peers: bool,
-    /// The end of the run: what has not begun by then is named as not measured.
+    /// The end of the run: rows that have not begun by then are reported as not measured.
     pub until: Instant,
 }
 
-/// A floor that moved by more than this while its row was measured makes the row be measured again.
+/// If the floor changed by more than this during a row, the row is measured again.
 pub const MOVED: f64 = 0.2;
 
 /// Repetitions of a row that counts instead of timing.
 const COUNTS: usize = 3;
 
-/// How much longer a row may take whose workers do not answer.
+/// How much longer a row may take if its workers do not answer.
 const LATE: u32 = 5;
 
 impl Plan {
@@ -51,23 +51,23 @@ pub struct Measured {
     pub row: Row,
     /// Ours.
     pub ours: Outcome,
-    /// The floor, where there is one.
+    /// The floor, if there is one.
     pub floor: Option<Outcome>,
-    /// The others, in the row's order.
+    /// The peers, in the row's order.
     pub peers: Vec<Outcome>,
-    /// How often it was measured because the floor moved.
+    /// How often it was measured, because the floor changed.
     pub attempts: usize,
 }
 
 impl Measured {
-    /// How far the floor moved.
+    /// How far the floor changed.
     pub fn drift(&self) -> f64 {
         self.floor.as_ref().and_then(|floor| floor.as_ref().ok()).map_or(0.0, |floor| floor.drift())
     }
 }
 
-/// Measures every row that is wanted.
-pub fn conduct(rows: &[Row], plan: &Plan) -> Vec<Measured> {
+/// Measures every row of the plan.
+pub fn measure_rows(rows: &[Row], plan: &Plan) -> Vec<Measured> {
     let wanted = rows.iter().filter(|row| plan.wants(&row.what));
     wanted
         .map(|row| {
@@ -79,7 +79,7 @@ pub fn conduct(rows: &[Row], plan: &Plan) -> Vec<Measured> {
         .collect()
 }
 
-/// Measures until the floor stands still, a bounded number of times; the run whose floor moved least is kept.
+/// Measures until the floor is stable, a bounded number of times; the run with the most stable floor is kept.
 fn steady(plan: &Plan, mut measure: impl FnMut() -> Measured) -> Measured {
     let mut best = measure();
     for attempt in 2..=1 + plan.again {
@@ -96,17 +96,17 @@ fn steady(plan: &Plan, mut measure: impl FnMut() -> Measured) -> Measured {
 }
 
 fn measure(row: &Row, plan: &Plan) -> Measured {
-    // One that hangs must not take the time of the others.
+    // A worker that hangs must not take the time of the others.
     let patience = Patience { turn: plan.row * 2, until: plan.until.min(Instant::now() + plan.row * LATE) };
     let counts = row.unit != Unit::Time;
     let begin = |case: &Case| {
-        let mut player = Player::start(case, patience)?;
+        let mut worker = WorkerProcess::start(case, patience)?;
         if !counts {
-            player.calibrate(plan.round)?;
+            worker.calibrate(plan.round)?;
         } else if row.unit == Unit::CpuPerMillion {
-            player.count = 100;
+            worker.count = 100;
         }
-        Ok(player)
+        Ok(worker)
     };
     let mut floor = row.floor.as_ref().map(begin);
     let mut ours = begin(&row.ours);
@@ -121,7 +121,7 @@ fn measure(row: &Row, plan: &Plan) -> Measured {
         turn(&mut ours);
         peers.iter_mut().for_each(turn);
     }
-    // Once more, so that every one of ours lies between two.
+    // Once more, so that each of ours is between two measurements of the floor.
     floor.iter_mut().for_each(turn);
     Measured {
         row: row.clone(),
@@ -132,15 +132,15 @@ fn measure(row: &Row, plan: &Plan) -> Measured {
     }
 }
 
-fn figures(player: Result<Player, String>) -> Outcome {
-    let taken = player.map(|mut p| std::mem::take(&mut p.taken))?;
+fn figures(worker: Result<WorkerProcess, String>) -> Outcome {
+    let taken = worker.map(|mut p| std::mem::take(&mut p.taken))?;
     if taken.rounds.is_empty() { Err("the time was over".into()) } else { Ok(taken) }
 }
 
-fn turn(player: &mut Result<Player, String>) {
-    if let Ok(playing) = player
-        && let Err(why) = playing.play()
+fn turn(worker: &mut Result<WorkerProcess, String>) {
+    if let Ok(running) = worker
+        && let Err(why) = running.take_turn()
     {
-        *player = Err(why);
+        *worker = Err(why);
     }
 }

@@ -1,4 +1,4 @@
-//! A worker process as the conductor sees it: started, asked for rounds, ended.
+//! A worker process, as the schedule uses it: started, asked for rounds, ended.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ use crate::statistics::Taken;
 /// What a worker took, or why it could not be measured.
 pub type Outcome = Result<Taken, String>;
 
-/// Operations in a turn, at most: then even the fastest stay within sight of the others.
+/// The most operations in a turn, so that even the fastest cases take turns with the others.
 const MOST: f64 = 100_000.0;
 
 /// How long an ended worker may take to remove what it made.
@@ -41,25 +41,25 @@ impl Patience {
 }
 
 /// One worker.
-pub struct Player {
+pub struct WorkerProcess {
     child: Child,
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
     patience: Patience,
     /// Operations in a turn.
     pub count: u64,
-    /// What it took so far.
+    /// The measured times.
     pub taken: Taken,
 }
 
-impl Player {
+impl WorkerProcess {
     /// Starts a worker and waits until it is ready.
-    pub fn start(case: &Case, patience: Patience) -> Result<Player, String> {
+    pub fn start(case: &Case, patience: Patience) -> Result<WorkerProcess, String> {
         if patience.is_over() {
             return Err("the time was over".into());
         }
         if !case.program.exists() && case.program.components().count() > 1 {
-            // A peer that could not be built leaves the reason in its place.
+            // If a peer could not be built, a file with the reason is in its place.
             let reason = std::fs::read_to_string(case.program.with_extension("absent"));
             return Err(
                 reason.map_or_else(|_| "not built: benches/run builds it".into(), |r| r.trim().into())
@@ -72,16 +72,16 @@ impl Player {
             return Err("it has no standard input and output".into());
         };
         let from = BufReader::new(from);
-        let mut player = Player { child, to, from, patience, count: 1, taken: Taken::default() };
-        let first = player.line()?;
+        let mut worker = WorkerProcess { child, to, from, patience, count: 1, taken: Taken::default() };
+        let first = worker.line()?;
         match first.split_once(' ').unwrap_or((&first, "")) {
-            ("ready", _) => Ok(player),
+            ("ready", _) => Ok(worker),
             ("absent", why) => Err(why.to_owned()),
             _ => Err(format!("it said {first:?}")),
         }
     }
 
-    /// The next line, read by bytes that are there: a worker that stops in the middle of one does not keep the run.
+    /// The next line, read without blocking: a worker that stops in the middle of a line does not stop the run.
     fn line(&mut self) -> Result<String, String> {
         let left = self.patience.left();
         let deadline = Instant::now() + left;
@@ -111,13 +111,13 @@ impl Player {
         unsafe { libc::poll(&mut answer, 1, left) > 0 }
     }
 
-    /// What a worker that ended wrote about it.
+    /// What a worker that ended wrote to its standard error.
     fn last_words(&mut self) -> String {
-        // It may hang instead of ending; it is ours to end. A failure means that it has ended.
+        // It may hang instead of ending, so it is killed. A failure means that it has ended.
         let _ = self.child.kill();
         let mut said = Vec::new();
         if let Some(mut stderr) = self.child.stderr.take() {
-            // Its far end may still hold the other side: what is there now is enough.
+            // Its far end may still hold the other end, so only what is there now is read.
             let mut answer = libc::pollfd { fd: stderr.as_raw_fd(), events: libc::POLLIN, revents: 0 };
             let mut part = [0; 4096];
             // SAFETY: one descriptor, which is ours and open.
@@ -156,7 +156,7 @@ impl Player {
     }
 
     /// One turn; its figures are added to the others.
-    pub fn play(&mut self) -> Result<(), String> {
+    pub fn take_turn(&mut self) -> Result<(), String> {
         let (mean, singles) = self.round()?;
         self.taken.rounds.push(mean);
         self.taken.singles.extend(singles);
@@ -164,7 +164,7 @@ impl Player {
     }
 }
 
-impl Drop for Player {
+impl Drop for WorkerProcess {
     fn drop(&mut self) {
         // At the end of its standard input a worker removes what it made. One that does not end is killed.
         drop(self.to.take());
@@ -175,7 +175,7 @@ impl Drop for Player {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        // Fails where it has ended by itself, which is as well.
+        // Fails if it has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

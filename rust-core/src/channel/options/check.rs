@@ -1,0 +1,190 @@
+//! Checks options together with what the transport can do.
+
+use std::sync::Arc;
+
+use super::set::{buffer, client_id, mode};
+use super::{Acknowledge, Delivery, Framing, Options, Use, Validate};
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::PreparedSchema;
+use crate::transport::capability::Capabilities;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::Transport;
+use crate::transport::place::Access;
+
+impl Options {
+    /// Returns the access rights of the files that are created.
+    pub fn access(&self) -> Access {
+        Access { mode: self.mode, group: self.group, ..Access::default() }
+    }
+
+    /// Checks the values that were set without [`Options::set`], which checks them too.
+    fn check_values(&self) -> Result<()> {
+        let under = |name: &'static str| move |e: Error| e.under_key(name);
+        if let Some(name) = &self.client_id {
+            client_id(name).map_err(under("client_id"))?;
+        }
+        if let Some(bits) = self.mode {
+            mode(&u64::from(bits).into()).map_err(under("mode"))?;
+        }
+        if let Some(bytes) = self.buffer {
+            buffer(&(bytes as u64).into()).map_err(under("buffer"))?;
+        }
+        for (schema, name) in [(&self.schema, "schema"), (&self.reply_schema, "reply_schema")] {
+            if let Some(schema) = schema {
+                schema.check_size().map_err(under(name))?;
+            }
+        }
+        if self.validate.is_some() && self.schema.is_none() && self.reply_schema.is_none() {
+            let text = "validate says which values are checked against the schema, and there is none: give the option schema, too";
+            return Err(under("validate")(Error::new(ErrorKind::Unsupported, text)));
+        }
+        Ok(())
+    }
+
+    /// Returns the schema that sent values are checked against, if they are.
+    pub(crate) fn checks_sent(&self) -> Option<&Arc<PreparedSchema>> {
+        self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
+    }
+
+    /// Returns the schema that replies are checked against when they are sent, if they are.
+    pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<PreparedSchema>> {
+        self.reply_schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
+    }
+
+    /// Returns the schema that replies to own calls are checked against, if they are.
+    pub(crate) fn checks_replies_received(&self) -> Option<&Arc<PreparedSchema>> {
+        let checks = matches!(self.validate, Some(Validate::Receive | Validate::Both));
+        self.reply_schema.as_ref().filter(|_| checks)
+    }
+
+    /// Returns the schema that received values are checked against, if they are.
+    pub(crate) fn checks_received(&self) -> Option<&Arc<PreparedSchema>> {
+        self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
+    }
+
+    /// Fails with `Unsupported` and the reason, before anything is created or sent, if the transport cannot
+    /// do what the options ask for.
+    pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
+        self.check_values()?;
+        let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;
+        transport.require(framing, "the option framing")?;
+        self.check_encoding()?;
+        let can = self.capabilities(transport);
+        let require = |is: bool, what: &str| {
+            if is { Ok(()) } else { Err(transport.unsupported_because(what, can.because)) }
+        };
+        match used {
+            Use::Channel => require(can.channel, "a channel")?,
+            Use::Request => require(can.request, "a server")?,
+            Use::Publish => require(can.publish, "publish and subscribe")?,
+            Use::Subscribe => {
+                require(can.publish, "publish and subscribe")?;
+                // The framing of a file is only the form of its value.
+                let told = self.framing == Framing::Linkspan || can.single_value;
+                require(told, "subscribe to lines (connect, and recv gives each)")?;
+            }
+        }
+        let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
+        require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
+        // A file keeps only the last value, which can be synced before the call returns.
+        let durable = self.durable && !can.single_value || self.delivery == Some(Delivery::Durable);
+        require(can.durable || !durable, "durable delivery")?;
+        require(can.modes || self.mode.is_none() && self.group.is_none(), "the options mode and group")?;
+        require(can.single_value || !self.locked, "the option locked")?;
+        require(can.history || self.from.is_none(), "the option from")?;
+        if self.reply_schema.is_some() {
+            let text = "the option reply_schema is for servers and for those who call them, where a reply comes back";
+            let replies = matches!(used, Use::Channel | Use::Request) && can.replies;
+            let refused = || Error::new(ErrorKind::Unsupported, text).under_key("reply_schema");
+            replies.then_some(()).ok_or_else(refused)?;
+        }
+        self.check_shared(transport, used)?;
+        let kept = self.segment_bytes.or(self.retain_bytes).is_some()
+            || self.retain_seconds.is_some()
+            || self.retain_consumed;
+        transport.require(
+            can.history || !kept,
+            "the options segment_bytes, retain_bytes, retain_seconds and retain_consumed",
+        )?;
+        let again = self.delivery == Some(Delivery::AtLeastOnce);
+        match used {
+            Use::Publish | Use::Subscribe => require(
+                can.durable || !again,
+                "at_least_once to subscribers: a publisher waits for no subscriber, and",
+            ),
+            Use::Channel | Use::Request => {
+                let latest = self.delivery == Some(Delivery::Latest);
+                require(
+                    !latest,
+                    "the delivery latest on a channel, which gives every message: subscribe, or ask for the latest;",
+                )?;
+                let plain = self.framing != Framing::Linkspan;
+                let manual = self.ack == Acknowledge::Manual;
+                require(!plain || !manual && !self.idempotent, "the options ack=\"manual\" and idempotent")?;
+                require(can.sessions || can.keeps || !again, "the delivery at_least_once")
+            }
+        }
+    }
+
+    /// Fails if the option `shared` is given where it has no meaning.
+    fn check_shared(&self, transport: Transport, used: Use) -> Result<()> {
+        let is_serving = used == Use::Request && self.framing == Framing::Linkspan;
+        let can = transport.capabilities().shared;
+        if !self.shared || is_serving && can {
+            return Ok(());
+        }
+        let text = "the option shared is for servers over unix:, shm: and spool:, with framing=\"linkspan\"";
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    /// Fails with `Unsupported` if the transport has no way back for a reply.
+    pub(crate) fn check_replies(&self, endpoint: &Endpoint, what: &str) -> Result<()> {
+        let transport = endpoint.transport();
+        let can = self.capabilities(transport);
+        if can.replies { Ok(()) } else { Err(transport.unsupported_because(what, can.because).on(endpoint)) }
+    }
+
+    /// Returns the transport's capabilities as far as the framing leaves them.
+    pub(crate) fn capabilities(&self, transport: Transport) -> Capabilities {
+        let can = *transport.capabilities();
+        match self.framing {
+            Framing::Lines => can.with_lines(),
+            Framing::Raw => can.with_raw_bytes(),
+            Framing::Linkspan => can,
+        }
+    }
+
+    /// Returns the encoding of values: the one that was chosen, or that of the framing.
+    pub fn encoding(&self) -> Encoding {
+        match self.framing {
+            _ if self.encoding_given || self.encoding != Encoding::Cbor => self.encoding,
+            Framing::Lines => Encoding::Json,
+            Framing::Raw => Encoding::Raw,
+            Framing::Linkspan => self.encoding,
+        }
+    }
+
+    /// Fails if the framing cannot carry the encoding that was chosen.
+    fn check_encoding(&self) -> Result<()> {
+        let (carries, name) = match self.framing {
+            Framing::Linkspan => return Ok(()),
+            Framing::Lines => (Encoding::Json, "framing=\"lines\" carries one JSON text a line"),
+            Framing::Raw => (Encoding::Raw, "framing=\"raw\" carries bytes as they are"),
+        };
+        let encoding = self.encoding();
+        if encoding == carries {
+            return Ok(());
+        }
+        let text = format!("{name}, so the encoding is {}, not {}", carries.name(), encoding.name());
+        Err(Error::new(ErrorKind::Unsupported, text).with_path("encoding"))
+    }
+
+    /// Returns the delivery of a channel or server: what was chosen, else the best that the framing
+    /// allows.
+    pub fn channel_delivery(&self) -> Delivery {
+        let most =
+            if self.framing == Framing::Linkspan { Delivery::AtLeastOnce } else { Delivery::BestEffort };
+        self.delivery.unwrap_or(most)
+    }
+}
