@@ -162,7 +162,7 @@ def test_logger_records_the_sensors_of_this_machine(logger: Logger) -> None:
         assert db.execute("pragma journal_mode").fetchone() == ("wal",)
         units = dict(db.execute("select name, unit from quantity"))
         assert (units["cpu"], units["memory"], units["load"]) == ("%", "%", "tasks")
-        # What it says is what it stored.
+        # What it reports is what it stored.
         assert set(units) == set(data) - {"rows"}
         stored = dict(db.execute("select name, value from history where id = ?", (data["rows"],)))
         assert stored == pytest.approx({name: value for name, value in data.items() if name != "rows"})
@@ -178,7 +178,7 @@ def test_paused_logger_has_a_complete_database_file(logger: Logger, tmp_path: Pa
         rows = logger.rows()
         assert rows >= acknowledged
         assert logger.alone(tmp_path / "copy.db") == rows
-        # It is closed: nothing of it is open, and nothing is written.
+        # It is closed: no file is open, and nothing is written.
         open_files = [os.readlink(file) for file in Path(f"/proc/{logger.process.pid}/fd").iterdir()]
         assert not [file for file in open_files if file.startswith(str(logger.database))]
         assert logger.log_size() == 0
@@ -248,12 +248,12 @@ def test_checkpoint_reports_a_blocking_reader_in_time(logger: Logger, tmp_path: 
         reader.execute("begin")
         (seen,) = reader.execute("select count(*) from reading").fetchone()
         logger.until_rows(seen + 3)
-        # Its own answer, with the reason, and not that its time is over.
+        # Its own answer, with the reason, and not a time-out.
         answer = logger.service.order(command, id="blocked", within=2.0)
         assert answer.outcome is linkspan.Outcome.FAILED
         assert isinstance(answer.error, linkspan.Stalled), answer.error
         assert "power.db" in str(answer.error) and "frames" in str(answer.error)
-        # It goes on as before.
+        # It continues as before.
         assert answer.state == linkspan.State.RUNNING
         logger.until_rows(logger.rows() + 3)
         assert reader.execute("select count(*) from reading").fetchone() == (seen,)
@@ -266,7 +266,7 @@ def test_checkpoint_reports_a_blocking_reader_in_time(logger: Logger, tmp_path: 
 
 
 class Ordeal:
-    """What happens to one logger in its turn: commands, and SIGKILLs at any moment."""
+    """The history of one logger: commands, and SIGKILLs at any moment."""
 
     def __init__(self, logger: Logger, seed: str, events: int) -> None:
         self.logger, self.random, self.left = logger, random.Random(seed), events
@@ -294,7 +294,7 @@ class Ordeal:
                 paused = self.tell(paused)
                 self.pause(0.02)
             if self.random.random() < 0.5:
-                # It dies in the middle of something.
+                # It dies during some operation.
                 word = self.random.choice(["RUN"] if paused else ["PAUSE", "CHECKPOINT", "SHUTDOWN", "BACKUP"])
                 arguments = {"path": f"{self.logger.database}.backup"} if word == "BACKUP" else None
                 self.logger.service.command(word, arguments, wait=False)
@@ -306,7 +306,7 @@ class Ordeal:
         self.look()
 
     def pause(self, longest: float) -> None:
-        """Any moment: this waits for nothing."""
+        """At any moment: this waits for nothing."""
         time.sleep(self.random.uniform(0, longest))
 
     def count(self, word: str) -> None:
@@ -338,7 +338,7 @@ class Ordeal:
         return paused
 
     def look(self) -> None:
-        """The database opens, is whole, and no row that was acknowledged is missing."""
+        """The database opens, is consistent, and has every row that was acknowledged."""
         database = self.logger.database
         if not database.exists():
             assert self.acknowledged == 0

@@ -1,4 +1,4 @@
-"""Two hundred services on one controller, each with a command a second for 12 s (a minute in `make test-all`), while the controller is killed and comes back."""
+"""Two hundred services on one controller, each with a command a second for 12 s (a minute in `make test-all`), while the controller is killed and restarted."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CALLERS = 8
 
 
 class Caller(threading.Thread):
-    """Gives its share of the services a command a second, and keeps what was answered."""
+    """Sends its share of the services a command a second, and keeps the answers."""
 
     def __init__(self, endpoint: str, share: range, until: float) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_each_command_is_carried_out_exactly_once(bench, capsys):
     callers = [Caller(endpoint, range(n * each, (n + 1) * each), until) for n in range(CALLERS)]
     for caller in callers:
         caller.start()
-    # In the middle of it the controller dies and comes back.
+    # In the middle, the controller is killed and restarted.
     time.sleep(SECONDS * chance.uniform(0.3, 0.7))
     peak = usage(controller)
     bench.controller.kill()

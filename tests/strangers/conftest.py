@@ -1,4 +1,4 @@
-"""What all tests of strangers need: a runtime directory, and the program `linkspan` in it."""
+"""The common parts of all tests of strangers: a runtime directory, and the program `linkspan` in it."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def linkspan(run: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts the program; what is left at the end is ended."""
+    """Starts the program; it is ended at the end if it still runs."""
     environment = {**os.environ, "LINKSPAN_DIR": str(run), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
     started: list[subprocess.Popen[str]] = []
 

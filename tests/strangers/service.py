@@ -1,7 +1,7 @@
 """A service in the standard library of Python alone, written from docs/wire-format.md and docs/lifecycle.md and nothing else.
 
-One thread hears the controller and answers at once; the program pulls its tasks. It says what it says in JSON, and leaves
-deadlines to the controller: the least that a service can be.
+One thread reads from the controller and answers at once; the program pulls its tasks. It sends JSON, and leaves deadlines to the
+controller: a minimal service.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 from stranger import COMMAND, ERROR, EVENT, JSON, SOON, Link, Refused, connect_unix, random
 
-#: The states that permit each command; those of its own are as CONFIG.
+#: The states that permit each command; commands of its own have those of CONFIG.
 STATES = {
     "GET_DATA": "READY RUNNING PAUSING PAUSED CHECKPOINTING STOPPING",
     "PAUSE": "READY RUNNING",
@@ -32,7 +32,7 @@ Map = dict[str, Any]
 
 
 class Service:
-    """What is to be done waits in `tasks`; the program takes it from there, and says `finish`."""
+    """Commands to carry out wait in `tasks`; the program takes them from there, and calls `finish`."""
 
     def __init__(self, directory: Path, name: str, commands: tuple[str, ...] = ()) -> None:
         self.path, self.name, self.commands = directory / "controller.unix", name, commands
@@ -49,14 +49,14 @@ class Service:
         self.ended = threading.Event()
         threading.Thread(target=self._hear, daemon=True).start()
 
-    # What it says.
+    # Sending.
 
     def _say(self, what: str, **more: Any) -> None:
         if self.link is not None:
             try:
                 self.link.send_body(EVENT, JSON, json.dumps({"what": what, **more}).encode())
             except OSError:
-                pass  # The thread that hears sees it, too, and the controller asks again.
+                pass  # The reading thread notices it, too, and the controller sends the command again.
 
     def _report(self) -> Map:
         report = {"state": self.state, "since": _time(self.since), "steps": 0, "reason": ""}
@@ -81,7 +81,7 @@ class Service:
         self.state, self.since = state, time.time()
         self._say("report", **self._report())
 
-    # What it hears.
+    # Receiving.
 
     def _hear(self) -> None:
         while not self.ended.is_set():
@@ -153,10 +153,10 @@ class Service:
             case _:
                 self._answer(ident, "FAILED", error=(103, "NotFound", "nothing is given up here"))
 
-    # What the program does.
+    # The program's side.
 
     def task(self) -> Map:
-        """The next command; the program is busy with it until it says `finish`."""
+        """Returns the next command; the program is busy with it until it calls `finish`."""
         order = self.tasks.get(timeout=SOON)
         with self.lock:
             self.begun.append(order["id"])
@@ -164,13 +164,13 @@ class Service:
         return order
 
     def busy(self, doing: str | None) -> None:
-        """The program does something of its own, or is done with it."""
+        """The program begins work of its own, or has finished it."""
         with self.lock:
             self.doing = None if doing is None else (doing, time.monotonic())
             self._say("report", **self._report())
 
     def finish(self, order: Map, value: Any = None, error: Exception | None = None) -> None:
-        """A command is done, or could not be done."""
+        """A command has succeeded or failed."""
         ident, command = order["id"], order["command"]
         with self.lock:
             self.doing = None
@@ -189,7 +189,7 @@ class Service:
                 self.close()
 
     def close(self) -> None:
-        """Hangs up, for good."""
+        """Closes the connection for good."""
         self.ended.set()
         with self.lock:
             if self.link is not None:
@@ -201,7 +201,7 @@ def _time(seconds: float) -> Map:
 
 
 class Client:
-    """Asks a controller."""
+    """Sends a request to a controller."""
 
     def __init__(self, directory: Path) -> None:
         self.link = connect_unix(directory / "controller.unix", "controller")
@@ -216,7 +216,7 @@ class Client:
         self.link.send_body(EVENT, JSON, body)
 
     def told(self, what: str) -> Map:
-        """The next event of this kind."""
+        """Returns the next event of this kind."""
         while (frame := self.link.receive()).kind != EVENT or frame.value()["what"] != what:
             assert frame.kind != ERROR
         return frame.value()

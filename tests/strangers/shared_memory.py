@@ -1,7 +1,7 @@
 """Shared memory in the standard library of Python alone, written from docs/transports.md and nothing else.
 
-Python has no fences: this relies on a processor that keeps stores in their order (x86-64), and looks again each second. It
-has no futex either: it sleeps in poll alone, and leaves those who sleep in the futex to their short time.
+Python has no fences: this relies on a processor that keeps stores in their order (x86-64), and checks again each second. It
+has no futex either: it sleeps only in poll, and a peer in the futex waits until its short time has passed.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
 LAYOUT = 3
-# How we sleep, in the low bits of a park word, and the bytes that wake one who does.
+# The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
-# Words of a channel's page.
+# The words of a channel's page.
 HEAD, CONSUMED, DATA_PARK, ROOM_PARK, ROOM_WANTED, STATE = 128, 136, 256, 384, 392, 512
 ACKNOWLEDGED, ACK_WANTED = 144, 400
-# Words of a publisher's page.
+# The words of a publisher's page.
 RESERVED, TAIL, LATEST, RESTART, COUNT = 128, 256, 384, 392, 400
 
 
@@ -52,7 +52,7 @@ class Memory:
 
 
 def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
-    """A file of our own, sealed once it is mapped."""
+    """Makes a file of our own, sealed once it is mapped."""
     fd = os.memfd_create("stranger", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.posix_fallocate(fd, 0, PAGE + ring)
     memory = Memory(fd, PAGE + ring, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -63,7 +63,7 @@ def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
 
 
 def open_peer(fd: int, magic: bytes, session: int) -> Memory:
-    """The other side's file, checked."""
+    """Maps and checks the other side's file."""
     wanted = SHRINK | GROW | FUTURE_WRITE | SEAL
     assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & wanted == wanted
     memory = Memory(fd, os.fstat(fd).st_size, mmap.PROT_READ)
@@ -73,7 +73,7 @@ def open_peer(fd: int, magic: bytes, session: int) -> Memory:
 
 
 def receive_with_descriptors(s: socket.socket) -> tuple[Frame, list[int]]:
-    """The first frame on a socket, and the descriptors that came with it."""
+    """Reads the first frame on a socket, and the descriptors that came with it."""
     assert select.select([s], [], [], SOON)[0], "no answer"
     header, fds, _, _ = socket.recv_fds(s, 64, 4)
     if not header:
@@ -85,7 +85,7 @@ def receive_with_descriptors(s: socket.socket) -> tuple[Frame, list[int]]:
 
 
 def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
-    """Says hello with descriptors; gives the answer and the descriptors that came with it."""
+    """Sends a hello with descriptors; returns the answer and the descriptors that came with it."""
     s = socket_at(path, socket.socket.connect)
     socket.send_fds(s, [said.to_bytes()], descriptors)
     answer, fds = receive_with_descriptors(s)
@@ -93,17 +93,17 @@ def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.s
 
 
 def wake(s: socket.socket, word: int, woken: int, byte: bytes) -> int:
-    """Wakes a sleeper in poll, once for each value of its park word; gives the value for which it has been woken."""
+    """Wakes a sleeper in poll, once for each value of its park word; returns the value that was answered with a wake-up."""
     if word & 3 == POLL and word != woken:
         try:
             s.send(byte, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-            pass  # It is awake already, or gone.
+            pass  # It is awake already, or has disconnected.
     return word
 
 
 def doze(s: socket.socket, memory: Memory, park: int, naps: int, there: Callable[[], bool]) -> int:
-    """Sleeps in poll for a second at most, unless it is there; gives the next value for the park word."""
+    """Sleeps in poll for a second at most, unless the condition holds; returns the next value for the park word."""
     memory[park] = naps | POLL
     if not there() and select.select([s], [], [], 1)[0]:
         try:
@@ -115,7 +115,7 @@ def doze(s: socket.socket, memory: Memory, park: int, naps: int, there: Callable
 
 
 class Offer:
-    """What one side of a channel hands over: its memory file."""
+    """What one side of a channel sends: its memory file."""
 
     SIZE = 64 << 10
 
@@ -129,7 +129,7 @@ class Ring:
     """A channel's two rings, as a stream of frames."""
 
     SIZE = Offer.SIZE
-    #: Seconds in which the other side reads and answers.
+    #: Seconds within which the other side reads and answers.
     patience: float = SOON
 
     def __init__(self, own: Offer, s: socket.socket, theirs: dict[str, Any], descriptors: list[int]) -> None:
@@ -141,7 +141,7 @@ class Ring:
         self.data_woken = self.room_woken = 0
 
     def sleep(self, park: int, there: Callable[[], bool]) -> None:
-        """A second at most, or until a byte comes."""
+        """Waits a second at most, or until a byte arrives."""
         self.naps = doze(self.socket, self.mine, park, self.naps, there)
 
     def record(self, shape: int, kind: int, encoding: int, content: bytes) -> None:
@@ -180,7 +180,7 @@ class Ring:
             self.record(PIECE, 0, 0, rest[at : at + most])
 
     def next_record(self) -> tuple[int, int, int, bytes]:
-        """Shape, kind, encoding and what lies behind the word."""
+        """Returns shape, kind, encoding and the contents of a record."""
         peer = self.peer
         until = time.monotonic() + self.patience
         while (word := peer[peer.place(self.head)]) == 0:
@@ -212,7 +212,7 @@ class Ring:
                     shape, _, _, more = self.next_record()
                     assert shape in (PIECE, PAD)
                     content += more
-            # In a ring the body follows the extension without filling.
+            # In a ring the body follows the extension without padding.
             padding = bytes(body_at(extension) - 64 - extension)
             frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :])
         self.sequence = frame.sequence or self.sequence
@@ -228,7 +228,7 @@ def connect_shm(path: Path, pattern: str) -> Link:
 
 
 class Subscriber:
-    """Follows a publisher's ring, which overwrites what is old."""
+    """Follows a publisher's ring, which overwrites old records."""
 
     def __init__(self, path: Path) -> None:
         session = random()
@@ -241,7 +241,7 @@ class Subscriber:
         self.naps = 0
 
     def close(self) -> None:
-        """Goes without a word."""
+        """Disconnects without a message."""
         self.socket.close()
         while self.descriptors:
             os.close(self.descriptors.pop())

@@ -1,7 +1,7 @@
 """Linkspan in the standard library of Python alone, written from docs/wire-format.md and docs/transports.md and nothing else.
 
-It keeps nothing for sending again and speaks CBOR: the least that another implementation can be. What a document does not
-say, it cannot do; so it shows that they say enough.
+It stores nothing to be sent again, and uses CBOR: a minimal implementation. It can do only what the documents describe, so it shows
+that they are sufficient.
 """
 
 import fcntl
@@ -42,7 +42,8 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-# CBOR, as far as bodies of null, booleans, integers, floats, text, bytes, lists and maps go; timestamps are read.
+# CBOR, as far as bodies of null, booleans, integers, floats, text, bytes, lists and maps need it; timestamps are only
+# read.
 
 
 def _head(major: int, n: int) -> bytes:
@@ -155,7 +156,7 @@ def body_at(extension: int) -> int:
 
 
 def lengths(header: bytes) -> tuple[int, int]:
-    """Bytes of the extension and of the body, once the header has been checked."""
+    """Returns the lengths of the extension and the body, once the header has been checked."""
     magic, version, *_ = fields = HEADER.unpack(header)
     assert (magic, version) == (b"LKSP", 1), fields
     assert crc32c(header[:12] + bytes(4) + header[16:]) == fields[7], "the header's check sum"
@@ -175,11 +176,11 @@ def read_frame(data: bytes) -> Frame:
 
 
 class Refused(Exception):
-    """The other side said why nobody is let in."""
+    """The other side refused the connection with a reason."""
 
 
 class Stream:
-    """Bytes both ways: a socket, or two pipes."""
+    """A byte stream in both directions: a socket, or two pipes."""
 
     def __init__(self, reader: int, writer: int, keeps: Any, checked: bool = False) -> None:
         self.reader, self.writer, self.keeps, self.checked = reader, writer, keeps, checked
@@ -226,7 +227,7 @@ def answered(answer: Frame) -> dict[str, Any]:
 
 
 class Link:
-    """One connection: a session of its own, nothing kept."""
+    """One connection: a session of its own, nothing stored."""
 
     def __init__(self, stream: Stream, theirs: dict[str, Any]) -> None:
         self.stream, self.theirs, self.sequence, self.taken = stream, theirs, 0, 0
@@ -240,7 +241,7 @@ class Link:
         return self.sequence
 
     def receive(self) -> Frame:
-        """The next message; what is no message is told apart by its kind."""
+        """Returns the next message; other frames are distinguished by their kind."""
         frame = self.stream.get()
         if frame.kind in (DATA, REQUEST, REPLY, ERROR, COMMAND, EVENT):
             assert frame.sequence > self.taken, "the numbers on a link rise"
@@ -259,7 +260,7 @@ class Link:
         return answer.value()
 
     def leave(self) -> int:
-        """Says that we go, and waits until the other side has consumed all; gives that number."""
+        """Says goodbye, and waits until the other side has consumed everything; returns that number."""
         self.stream.put(Frame(BYE))
         while (frame := self.receive()).kind != ACK or frame.correlation < self.sequence:
             pass
@@ -267,7 +268,7 @@ class Link:
 
 
 def socket_at(path: Path, use: Callable[[socket.socket, str], None]) -> socket.socket:
-    """A socket that is bound or connected at a path, however long that is."""
+    """A socket that is bound or connected at a path, however long the path is."""
     s = socket.socket(socket.AF_UNIX)
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -290,7 +291,7 @@ def proof(token: bytes, side: bytes, address: str, caller: bytes, listener: byte
 
 
 def prove(directory: Path, port: int) -> Stream:
-    """Calls a listener, and shows it that we know the token."""
+    """Connects to a listener, and proves that we have the token."""
     token = (directory / ".token").read_bytes()
     s = socket.create_connection(("127.0.0.1", port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -328,7 +329,7 @@ def _flock(kind: int, name: str) -> bytes:
 
 
 def try_lock(directory: Path, name: str) -> int | None:
-    """A descriptor that holds the lock of a name until it is closed; none where a living process has it."""
+    """Returns a descriptor that holds the lock of a name until it is closed; None if a living process holds it."""
     fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.fcntl(fd, F_OFD_SETLK, _flock(fcntl.F_WRLCK, name))
@@ -394,7 +395,7 @@ def connect_fifo(directory: Path, file: str, pattern: str) -> Link:
 
 
 def write_dgram(path: Path, session: int, numbers: range, value: Any) -> None:
-    """Messages of one sender, each a datagram; the reader counts the numbers that are missing."""
+    """Messages of one sender, each a datagram; the reader counts missing numbers."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
     s.connect(f"/proc/self/fd/{directory}/{path.name}")
@@ -410,7 +411,7 @@ def write_dgram(path: Path, session: int, numbers: range, value: Any) -> None:
 
 
 def call_spool(spool: Path, number: int, value: bytes) -> bytes:
-    """Asks by a file of JSON, and waits for the file that answers."""
+    """Sends a request as a JSON file, and waits for the answer's file."""
     name = f"{number:020}.stranger.json"
     (spool / f".{name}").write_bytes(value)
     (spool / f".{name}").rename(spool / "server" / name)
@@ -435,7 +436,7 @@ def read_block(block: bytes, magic: bytes, numbers: int) -> tuple[bytes, tuple[i
 
 
 def journal(directory: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:
-    """The records that are safe, each with what its extension says."""
+    """Returns the records that are on the disk, each with its extension."""
     identity, (last, _, _) = read_block((directory / "committed").read_bytes(), b"LKSPDONE", 3)
     for segment in sorted(directory.glob("?" * 20 + ".segment")):
         data = segment.read_bytes()
@@ -463,7 +464,7 @@ def journal(directory: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:
 
 
 def consumer(directory: Path, name: str) -> int:
-    """The number up to which a reader has consumed."""
+    """Returns the number up to which a reader has consumed."""
     data = (directory / f"{name}.consumer").read_bytes()
     places = [data[at : at + 64] for at in (0, 512) if len(data) >= at + 64]
     return max(read_block(place, b"LKSPREAD", 4)[1][:2] for place in places)[1]

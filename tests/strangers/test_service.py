@@ -1,4 +1,4 @@
-"""A service and a client that know Linkspan from its documents alone, and the program `linkspan` at the other end."""
+"""A service and a client that are written from the documents alone, with the program `linkspan` as their peer."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def calibrate(arguments: Map) -> Map:
 
 
 class Program(threading.Thread):
-    """Carries out what its service is told, until it is shut down."""
+    """Carries out its service's commands until it is shut down."""
 
     def __init__(self, service: Service) -> None:
         super().__init__(daemon=True)
@@ -65,7 +65,7 @@ def service(run: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def shell(linkspan: Start) -> Callable[..., Any]:
-    """`linkspan service …`: gives its last line of JSON; or, with a code that is not 0, what it says on standard error."""
+    """Runs `linkspan service …`: returns its last line of JSON or, with another exit code than 0, its standard error."""
 
     def call(*words: str, code: int = 0) -> Any:
         child = linkspan("service", *words, "--json")
@@ -77,7 +77,7 @@ def shell(linkspan: Start) -> Callable[..., Any]:
 
 
 def test_stranger_service_carries_out_its_commands(service: Service, controller: Any, shell: Any) -> None:
-    program = Program(service)  # It is there before its controller.
+    program = Program(service)  # It is started before its controller.
     controller()
     until("connections: 1", lambda: service.connections == 1)
     name = "lab/stranger"
@@ -93,7 +93,7 @@ def test_stranger_service_carries_out_its_commands(service: Service, controller:
     ]:  # fmt: skip
         shell(command, name, "--wait")
         assert shell("status", name)["state"] == state
-    # What is paused is paused by the shell without an error; another command is refused by the service itself.
+    # For a service that is already paused the shell reports success; another command is refused by the service itself.
     shell("pause", name, "--wait")
     refused = shell("checkpoint", name, "--wait", code=1)
     assert "InvalidState" in refused and "CHECKPOINT in PAUSED" in refused, refused
@@ -130,7 +130,7 @@ def test_stranger_service_answers_during_a_long_step(run: Path, service: Service
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     service.busy("STEP")
-    # The program takes nothing meanwhile, and yet there are answers.
+    # The program fetches no task meanwhile, and there are answers all the same.
     assert shell("call", "lab/stranger", "STATUS")["doing"] == "STEP"
     command = {"service": "lab/stranger", "id": "mine", "command": "RUN", "within": float(SOON)}
     assert client.ask("command", wait="accepted", **command)["outcome"] == "ACCEPTED"
@@ -140,7 +140,7 @@ def test_stranger_service_answers_during_a_long_step(run: Path, service: Service
     assert (refused["outcome"], refused["error"]["code"]) == ("REJECTED", 106)
     service.busy(None)
     service.finish(service.task())
-    # The same id is the same command: it is done, and was done once.
+    # The same id is the same command: it was carried out, and only once.
     done = {"id": "mine", "outcome": "DONE", "state": "RUNNING", "value": None}
     assert client.ask("command", **command) == done
     assert Client(run).ask("command", **command) == done
@@ -154,7 +154,8 @@ def test_command_sent_before_a_disconnect_is_carried_out_once(run: Path, service
     command = {"service": "lab/stranger", "id": "once", "command": "RUN", "within": float(SOON)}
     client.ask("command", wait="accepted", **command)
     order = service.task()
-    # The line breaks while the program is at it; the controller gives the command again, and gets the one answer.
+    # The connection breaks while the program carries it out; the controller sends the command again, and gets the one
+    # answer.
     assert service.link is not None
     service.link.stream.keeps.shutdown(2)
     until("connections: 2", lambda: service.connections == 2)

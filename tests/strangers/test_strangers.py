@@ -1,4 +1,4 @@
-"""A stranger, who knows Linkspan from its documents alone, and the program `linkspan` at the other end."""
+"""An implementation written from the documents alone, with the program `linkspan` as its peer."""
 
 import json
 import re
@@ -20,19 +20,19 @@ SOON = stranger.SOON
 
 
 def said(child: subprocess.Popen[str]) -> list[object]:
-    """The lines of JSON that the program has printed once it has ended well."""
+    """Returns the lines of JSON that the program printed, after its successful end."""
     out, errors = child.communicate(timeout=SOON)
     assert child.returncode == 0, errors
     return [json.loads(line) for line in out.splitlines()]
 
 
 def stays(start: Start, endpoint: str, reply: str) -> subprocess.Popen[str]:
-    """A server that goes on until it is ended, so that it hears out whoever takes leave."""
+    """A server that runs until it is ended, so that it receives the goodbyes of its clients."""
     return start("recv", endpoint, "--count", "0", "--timeout", "forever", "--json", "--reply", reply)
 
 
 def heard(server: subprocess.Popen[str], count: int) -> list[object]:
-    """The values that a server has printed."""
+    """Returns the values that a server has printed."""
     assert server.stdout is not None
     return [json.loads(server.stdout.readline()) for _ in range(count)]
 
@@ -75,7 +75,7 @@ def test_stranger_subscribes_and_reads_the_latest(run: Path, linkspan: Start) ->
         return stranger.connect_unix(run / "lab@t.unix", "publish", ask=True).theirs
 
     assert told()["pid"] == publisher.pid
-    # A value is counted once all who were there have been given it.
+    # A value counts as published once all connected subscribers have it.
     until("one message", lambda: told()["state"]["messages"] == 1)
 
 
@@ -103,7 +103,7 @@ def test_stranger_calls_through_shared_memory(run: Path, linkspan: Start) -> Non
     server = stays(linkspan, "shm:lab/echo", json.dumps(reply))
     until("lab@echo.shm", (run / "lab@echo.shm").exists)
     link = shared_memory.connect_shm(run / "lab@echo.shm", "request")
-    # Round the rings more than once, in records of every size, some of them in pieces.
+    # More than one lap of the rings, in records of every size, some of them in pieces.
     sent = [{"n": n, "text": "y" * (n * 997 % 20_000)} for n in range(60)]
     for value in sent:
         assert link.call(value) == reply
@@ -124,7 +124,7 @@ def test_stranger_subscribes_through_shared_memory(run: Path, linkspan: Start) -
     publish(0)
     until("lab@t.shm", (run / "lab@t.shm").exists)
     subscriber = shared_memory.Subscriber(run / "lab@t.shm")
-    # More than the ring holds at once: a pad ends each lap, and the publisher overwrites what was read.
+    # More than the ring holds at once: a pad ends each lap, and the publisher overwrites old records.
     for n in range(100):
         assert subscriber.next().value()["n"] == n
         publish(n + 1)
@@ -167,7 +167,7 @@ def test_stranger_calls_through_a_spool(run: Path, linkspan: Start) -> None:
     spool = run / "lab@jobs.spool"
     until("hello/server", (spool / "hello/server").exists)
     assert json.loads(stranger.call_spool(spool, 42, b'{"op": "scan"}')) == {"done": True}
-    # The answer is there before the request goes.
+    # The answer is written before the request is removed.
     until("an empty spool", lambda: not any((spool / "server").iterdir()))
 
 
@@ -187,7 +187,7 @@ def test_stranger_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_pat
     assert all(0 <= said["after"] < record.sequence and said["source"] for record, said in records)
     said(linkspan("sub", "journal:lab/log", "-o", "client_id=logger", "--count", "2", "--json"))
     assert stranger.consumer(log, "logger") == 2
-    # The reader can fail: one damaged bit is noticed.
+    # The reader detects damage: one changed bit is noticed.
     segment = next(log.glob("*.segment"))
     data = bytearray(segment.read_bytes())
     data[data.rindex(b"LKSPLKSP")] ^= 1
@@ -197,7 +197,7 @@ def test_stranger_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_pat
 
 
 def dumped(document: str, block: str) -> bytes:
-    """The bytes that a document shows."""
+    """Returns the bytes that a document shows."""
     text = (ROOT / "docs" / document).read_text()
     inside = text.split(f"<!-- checked: {block} -->")[1].split("<!-- end -->")[0]
     lines = re.findall(r"^ *\d+  ((?:[0-9a-f]{2} ?){1,16})", inside, re.M)

@@ -1,4 +1,4 @@
-"""What systemd is to a program: a socket that is told how it is."""
+"""systemd as a program sees it: a socket that receives the program's notifications."""
 
 import os
 import re
@@ -17,7 +17,7 @@ PATIENCE = 30  # seconds; only a hang takes so long
 
 
 class Supervisor:
-    """Starts a program as systemd would, and hears what it says."""
+    """Starts a program as systemd does, and reads its notifications."""
 
     def __init__(self, folder, name):
         self.env = {
@@ -27,7 +27,7 @@ class Supervisor:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
         self.heard = []
-        #: Told together with the last word that was heard.
+        #: Returned together with the last notification.
         self.words = []
         self.running = []
 
@@ -37,20 +37,20 @@ class Supervisor:
             env["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
         if not supervised:
             del env["NOTIFY_SOCKET"]
-        # In a group of its own: what strace looks at would go on without it.
+        # In a process group of its own: a process under strace would survive it otherwise.
         program = subprocess.Popen([str(word) for word in words], env=env, start_new_session=True, **more)
         self.running.append(program)
         return program
 
     def linkspan(self, *words):
-        """Runs a command of the shell to its end, and gives what it printed."""
+        """Runs a shell command to its end, and returns its output."""
         env = {name: value for name, value in self.env.items() if name != "NOTIFY_SOCKET"}
         done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done
         return done.stdout
 
     def until_known(self):
-        """Waits until the controller knows the service `it`, and how it is."""
+        """Waits until the controller knows the service `it`, and returns its state."""
         deadline = time.monotonic() + PATIENCE
         while not (known := re.search(r"^it +(?!STARTING)", self.linkspan("service", "ls"), re.M)):
             assert time.monotonic() < deadline, "it has not come"
@@ -58,7 +58,7 @@ class Supervisor:
         return known
 
     def hears(self, patience=PATIENCE):
-        """The next word, NAME=VALUE; none where nothing is said for so long."""
+        """Returns the next notification, NAME=VALUE; None if there is none for this long."""
         if not self.words:
             self.socket.settimeout(patience)
             try:
@@ -71,7 +71,7 @@ class Supervisor:
         return self.heard[-1]
 
     def until(self, wanted):
-        """Hears until this was said; gives what was said before it."""
+        """Reads until this notification; returns those before it."""
         before = []
         while True:
             word = self.hears()
@@ -81,11 +81,11 @@ class Supervisor:
             before.append(word)
 
     def all(self):
-        """What waits to be heard."""
+        """Returns the pending notifications."""
         return list(iter(lambda: self.hears(0), None))
 
     def hears_for(self, seconds):
-        """What is said in this time."""
+        """Returns the notifications within this time."""
         end = time.monotonic() + seconds
         return list(iter(lambda: self.hears(max(end - time.monotonic(), 0)), None))
 
@@ -108,5 +108,5 @@ def supervisor(request, tmp_path):
 
 
 def python(text):
-    """The words that run this text as a program."""
+    """Returns the command that runs this text as a program."""
     return [sys.executable, "-c", text]

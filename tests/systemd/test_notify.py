@@ -1,4 +1,4 @@
-"""What a supervisor hears of a controller, of a service with hooks, and of an adopted program."""
+"""The notifications of a controller, of a service with hooks, and of a supervised program."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import subprocess
 
 from conftest import PATIENCE, PROGRAM, python
 
-#: Its step is stuck, as long as the file is there.
+#: Its step hangs as long as the file exists.
 SERVICE = """
 import os, sys, time, linkspan
 
@@ -52,7 +52,7 @@ def test_controller_is_ready_when_it_listens(supervisor):
 def test_service_notifies_systemd_of_its_states(supervisor, tmp_path):
     controller(supervisor)
     program = service(supervisor, tmp_path)
-    # A quick one is RUNNING before it can be said that it starts.
+    # A fast program is RUNNING before the start is notified.
     assert supervisor.until("READY=1") in ([], ["STATUS=STARTING"])
     supervisor.until("STATUS=RUNNING")
     supervisor.until_known()
@@ -74,7 +74,7 @@ def test_stuck_step_sends_no_watchdog_message(supervisor, tmp_path):
     for _ in range(4):
         supervisor.until("WATCHDOG=1")
     (tmp_path / "stuck").touch()
-    # The step that is stuck may be vouched for until it has lasted so long: then there is silence.
+    # The watchdog is fed for a hanging step until it has lasted for this long; then there are no notifications.
     words = supervisor.hears_for(1.5)
     assert words.count("WATCHDOG=1") <= 4, words
     assert supervisor.hears_for(1.5) == []
@@ -122,7 +122,7 @@ def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):
     program.send_signal(signal.SIGTERM)
     supervisor.until("STOPPING=1")
     assert program.wait(PATIENCE) == 0
-    # The watchdog is fed until the end: how often beside the last state is a matter of time.
+    # The watchdog is fed until the end: how often beside the last state depends on time.
     assert [word for word in supervisor.all() if word != "WATCHDOG=1"][-1] == "STATUS=STOPPED"
     variables = (tmp_path / "variables").read_text()
     assert "NOTIFY_SOCKET" not in variables and "WATCHDOG" not in variables
@@ -130,7 +130,7 @@ def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):
 
 def test_service_that_cannot_start_reports_the_reason(supervisor):
     options = ["--restart", "on-failure", "--restart-delay", "0.01", "--restart-limit", "1/60s"]
-    # The signal comes while the notification of the failure has just been sent: no end may overtake its own notification.
+    # The signal arrives just after the notification of the failure was sent: the end must not overtake its own notification.
     for _ in range(12):
         program = supervisor.start(
             PROGRAM, "service", "run", *options, "--", "sh", "-c", "exit 3", stderr=subprocess.DEVNULL
@@ -149,5 +149,5 @@ def test_idle_supervised_service_uses_little_processor_time(supervisor):
         supervisor.until("WATCHDOG=1")
     with open(f"/proc/{program.pid}/stat") as stat:
         ticks = sum(map(int, stat.read().rsplit(")")[1].split()[11:13]))
-    # Two seconds of one that does not sleep are 200 ticks.
+    # A process that does not sleep uses 200 ticks in two seconds.
     assert ticks < 50

@@ -1,4 +1,4 @@
-"""The unit files: systemd reads every line of them, and what they forbid the programs do without."""
+"""The unit files: systemd accepts every line of them, and the programs work without what they forbid."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ FOLDER = ROOT / "examples/systemd"
 UNITS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.service"))
 LOGGER = ROOT / "examples/logger/logger.py"
 
-#: What stands here for what is installed.
+#: What the tests use in place of installed files.
 INSTALLED = {
     "/usr/local/lib/linkspan/venv/bin/python": sys.executable,
     "/usr/local/lib/linkspan/logger": str(LOGGER.parent),
@@ -34,7 +34,7 @@ def analyze(*words, **env):
 
 
 def installed(unit, folder):
-    """The unit with programs of this tree; one of a template is an instance."""
+    """The unit with programs of this tree; a template becomes an instance."""
     text = (FOLDER / unit).read_text()
     for there, here in INSTALLED.items():
         text = text.replace(there, here)
@@ -60,7 +60,7 @@ def test_units_exist():
 def test_systemd_accepts_every_line(unit, tmp_path):
     path = installed(unit, tmp_path)
     assert verify(unit, path) == (0, "")
-    # That it would say otherwise.
+    # A wrong line is reported.
     path.write_text(path.read_text().replace("WatchdogSec=", "WatchdogSecs="))
     assert "Unknown key" in verify(unit, path)[1]
 
@@ -127,12 +127,12 @@ def test_system_call_filter_allows_what_services_do(kind, supervisor, tmp_path):
     assert program.wait(PATIENCE) == 0
     made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.M))
     assert {"read", "execve", "epoll_wait"} & made and len(made) > 20, made
-    # As root alone, SQLite gives its log to the database's owner; the units run as a user of their own.
+    # As root, SQLite gives its log file to the database's owner; the units run as a user of their own.
     assert made - calls - ({"fchown"} if os.geteuid() == 0 else set()) == set()
 
 
 def deny_write_execute():
-    """What MemoryDenyWriteExecute= does, by the kernel's own means."""
+    """The effect of MemoryDenyWriteExecute=, by the kernel's own means."""
     PR_SET_MDWE = 65
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_MDWE, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_MDWE")

@@ -1,4 +1,4 @@
-"""The programs of a machine in a runtime directory of their own, and a terminal of tmux that looks at them."""
+"""The programs of a machine in a runtime directory of their own, and a tmux terminal that shows them."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ class Machine:
         return self.running[-1]
 
     def linkspan(self, *words):
-        """Runs the program to its end; gives what it printed."""
+        """Runs the program to its end; returns its output."""
         done = subprocess.run(
             [PROGRAM, *words], env=self.env, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
         )
@@ -54,7 +54,7 @@ class Tmux:
     """A terminal in a server of tmux of its own."""
 
     def __init__(self, folder, env):
-        # The path of a socket has little room.
+        # The path of a socket must be short.
         self.words = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
         self.env = env
 
@@ -66,7 +66,7 @@ class Tmux:
         return done.stdout
 
     def open(self, columns, rows):
-        """A shell that prints nothing of its own but a prompt."""
+        """A shell that prints only a prompt."""
         shell = "exec env PS1='ready> ' sh -i"
         self("new-session", "-d", "-s", "screen", "-x", columns, "-y", rows, shell)
         self("set-option", "-t", "screen", "status", "off")
@@ -86,7 +86,7 @@ class Tmux:
         self("send-keys", "-t", "screen", "-l", text)
 
     def wait_for(self, condition, what):
-        """The lines of the screen once the condition holds for them."""
+        """Returns the lines of the screen once they fulfil the condition."""
         seen = []
 
         def look():

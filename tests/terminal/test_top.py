@@ -1,4 +1,4 @@
-"""linkspan top in a terminal: what it shows, what the keys do, and what it leaves."""
+"""linkspan top in a terminal: its display, its keys, and the terminal's state at the end."""
 
 import shlex
 from pathlib import Path
@@ -22,7 +22,7 @@ def laboratory(machine, python):
 
 
 def row(lines, name):
-    """The cells of the line that begins with this name; none where there is none."""
+    """Returns the cells of the line that begins with this name; None if there is none."""
     for line in lines:
         if line.startswith(name):
             return line.split()
@@ -30,7 +30,7 @@ def row(lines, name):
 
 
 def number(lines, name, column):
-    """The number in a cell, told by its place from the right or left; 0 where there is none yet."""
+    """Returns the number in a cell, by its position from the right or left; 0 if there is none yet."""
     cells = row(lines, name) or []
     try:
         return float(cells[column])
@@ -47,12 +47,12 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     before = terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}")
     terminal.write(f"stty -g > {shlex.quote(terminal.words[2])}.before; {PROGRAM} top --every 0.3\n")
 
-    # Names, and rates that have become something.
+    # Names, and rates that are not zero.
     lines = terminal.wait_for(lambda lines: number(lines, "shm:lab/traffic", 5) > 0, "a rate of messages")
     assert is_open(lines)
     assert row(lines, "shm:lab/traffic")[1:3] == ["publish", "meter"]
     assert "ENDPOINT" in lines[1] and "MSG/S" in lines[1] and "BEHIND" in lines[1]
-    # From the right: how long it is busy may stand there or not.
+    # From the right, because the time of the current work may be shown or not.
     lines = terminal.wait_for(lambda lines: number(lines, "lab/logger", -3) > 0, "a rate of steps")
     assert row(lines, "lab/logger")[1:3] == ["RUNNING", "CONNECTED"]
 
@@ -71,18 +71,18 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal.press("Escape")
     terminal.wait_for(lambda lines: row(lines, "lab/logger"), "all rows")
 
-    # Another order, and turned.
+    # Another order, and reversed.
     terminal.write("s")
     terminal.wait_for(lambda lines: "PATTERN↓" in lines[1], "another order")
     terminal.write("r")
     terminal.wait_for(lambda lines: "PATTERN↑" in lines[1], "the order turned")
 
-    # The other table has the keys then.
+    # The other table has the focus then.
     terminal.press("Tab")
     terminal.write("s")
     terminal.wait_for(lambda lines: any("STATE↓" in line for line in lines), "another order below")
 
-    # Held, it shows what it showed.
+    # While it is paused, the display is unchanged.
     terminal.write("p")
     held = terminal.wait_for(lambda lines: "HELD" in lines[0], "HELD")
     laboratory.linkspan("service", "pause", "lab/logger", "--wait")
@@ -91,7 +91,7 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal.write("p")
     terminal.wait_for(lambda lines: row(lines, "lab/logger")[1] == "PAUSED", "what came meanwhile")
 
-    # Help comes and goes.
+    # The help opens and closes.
     terminal.write("?")
     terminal.wait_for(lambda lines: any("q Esc Ctrl-C" in line for line in lines), "the help")
     terminal.write("x")
@@ -100,14 +100,14 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     # Other sizes.
     terminal("resize-window", "-t", "screen", "-x", "40", "-y", "10")
     lines = terminal.wait_for(lambda lines: len(lines) == 10 and "PROGRAM" not in lines[1], "a small screen")
-    # The terminal may be read in the midst of a drawing.
+    # The terminal may be read while a frame is drawn.
     lines = terminal.wait_for(lambda lines: row(lines, "lab/logger") and row(lines, "ENDPOINT"), "its rows")
     assert row(lines, "lab/logger")[1] == "PAUSED"
     assert row(lines, "ENDPOINT") == ["ENDPOINT", "MSG/S", "BEHIND"]
     terminal("resize-window", "-t", "screen", "-x", "80", "-y", "24")
     terminal.wait_for(lambda lines: len(lines) == 24 and "MESSAGES" in lines[1], "an ordinary screen")
 
-    # The terminal is as it was: the screen, the cursor, the settings.
+    # The terminal is restored: the screen, the cursor, the settings.
     terminal.write("q")
     terminal.wait_for(lambda lines: not is_open(lines) and any("ready>" in line for line in lines), "the shell")
     assert terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}") == before

@@ -2,7 +2,7 @@
 
 usage: table.py FILE
 
-It always writes the same bytes. They are made where they are needed rather than kept: a megabyte that says nothing new.
+It always writes the same bytes. They are generated when they are needed and not committed, because they have a megabyte.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The observatory, running, and a browser that looks at it. Screenshots are kept in target/screenshots."""
+"""The running observatory, and a browser that shows it. Screenshots are stored in target/screenshots."""
 
 import fcntl
 import functools
@@ -28,7 +28,7 @@ CHROMIUM = (
 
 
 def children(pid):
-    """The command lines of a process's children, by their pids."""
+    """Returns the command lines of a process's children, by their pids."""
     pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     found = {int(p): Path(f"/proc/{p}/cmdline").read_bytes().decode().split("\0") for p in pids}
     return {p: command for p, command in found.items() if command != [""]}
@@ -36,7 +36,7 @@ def children(pid):
 
 @dataclass
 class Observatory:
-    """The running demonstration: where its page is, and which process is which part."""
+    """The running demonstration: the address of its page, and the process of each part."""
 
     process: subprocess.Popen
     address: str
@@ -56,7 +56,7 @@ class Observatory:
 
 @functools.cache
 def build():
-    """Builds its programs against the libraries of `tests/run build`: what has changed, one worker at a time."""
+    """Builds its programs against the libraries of `tests/run build`: only what has changed, by one worker at a time."""
     with (TARGET / "observatory.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run([OBSERVATORY / "build", "debug", "programs"], check=True, timeout=600)
@@ -86,7 +86,7 @@ def launch(script="run", **env):
 
 
 def finish(observatory, how=signal.SIGTERM):
-    """Ends it; gives its exit code."""
+    """Ends it; returns its exit code."""
     observatory.process.send_signal(how)
     rest, _ = observatory.process.communicate(timeout=PATIENCE)
     observatory.lines.append(rest)
@@ -113,7 +113,7 @@ def browser(tmp_path_factory):
 
 @dataclass
 class View:
-    """A page that was opened, with every request that it made and every error in its scripts."""
+    """An open page, with every request that it made and every error in its scripts."""
 
     page: object
     requests: list

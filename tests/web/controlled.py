@@ -1,4 +1,4 @@
-"""A controller with its page, by the program and by PHP, and services for it to control."""
+"""A controller with its page, served by the program and by PHP, and services for it to control."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ ADDRESS = r"(http://[^/\s]+)/#token=([0-9a-f]{64})"
 
 
 def started(command, folder, pattern, **env):
-    """Starts a program and waits for the line that says that it is ready: it says little, so nobody reads on."""
+    """Starts a program and waits for the line that says that it is ready: it prints little, so the rest is not read."""
     log = open(folder / f"{Path(command[0]).name}.log", "ab")  # noqa: SIM115: the program has it
     words = subprocess.STDOUT if command[0] == PROGRAM else log
     process = subprocess.Popen(
@@ -42,7 +42,7 @@ def started(command, folder, pattern, **env):
 
 
 def listens(process, address):
-    """Waits until somebody accepts connections at this address: PHP's server says so before it does."""
+    """Waits until a server accepts connections at this address: PHP's server prints its line before it does."""
     host, port = address.removeprefix("http://").rsplit(":", 1)
     until = time.monotonic() + PATIENCE
     while True:
@@ -55,7 +55,7 @@ def listens(process, address):
 
 
 def ended(process, how=signal.SIGTERM):
-    """Ends it; gives its exit code."""
+    """Ends it; returns its exit code."""
     if process.poll() is None:
         process.send_signal(how)
     process.stdout.close()
@@ -92,7 +92,7 @@ class Desk:
         return process
 
     def ask(self, method, path, body=None, **headers):
-        """One request with the token; gives the status, the headers and what the body says."""
+        """Sends one request with the token; returns the status, the headers and the decoded body."""
         headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if body is not None else {}), **headers}
         connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
         try:
@@ -110,7 +110,7 @@ class Desk:
         return self.ask("POST", path, {"command": word, **more})
 
     def shell(self, *arguments):
-        """What the program says of the same controller."""
+        """Returns the program's output about the same controller."""
         env = {**os.environ, "LINKSPAN_DIR": str(self.folder / "run")}
         return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
 
@@ -118,7 +118,7 @@ class Desk:
         return self
 
     def __exit__(self, kind, *_):
-        """Ends all of it, also where it was not yet whole; each has to end in good order where nothing else went wrong."""
+        """Ends all of it, also if it was not yet complete; each part has to end successfully if nothing else failed."""
         for process in self.services.values():
             ended(process)
         codes = [ended(server) for server in (*self.servers, self.controller)]
@@ -126,7 +126,7 @@ class Desk:
 
 
 def start_controller(folder, port=0):
-    """A controller with its own page; gives it and where that is, with the token."""
+    """Starts a controller with its own page; returns it and its address, with the token."""
     serves = [PROGRAM, "controller", "--no-tcp", "--http", f"127.0.0.1:{port}"]
     return started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (.+)")
 

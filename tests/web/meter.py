@@ -1,4 +1,4 @@
-"""A service for the controller's page: a meter whose numbers move, and which fails where it is told to."""
+"""A service for the controller's page: a meter whose values change, and which fails on command."""
 
 import argparse
 import math
@@ -9,7 +9,7 @@ import linkspan
 
 
 class Meter(linkspan.Service):
-    """Counts its steps; the lamp's brightness goes up and down with them."""
+    """Counts its steps; the lamp's brightness changes with them."""
 
     def __init__(self):
         self.rows = 0

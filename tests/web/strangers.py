@@ -1,4 +1,4 @@
-"""Another user of this machine at a port: sends requests as they are given, or holds connections open, as the uid that it is told.
+"""Another user of this machine at a port: sends given requests, or holds connections open, as the given uid.
 
     strangers.py send UID PORT    reads a list of requests in hexadecimal digits from stdin, prints what came back for each
     strangers.py hold UID PORT N  opens N connections that never finish a request, says so, and keeps them until stdin ends
@@ -13,7 +13,7 @@ import socket
 import sys
 
 PATIENCE = 60
-# What each of the connections says before it falls silent.
+# What each of the connections sends before it becomes silent.
 BEGUN = (
     b"", b"", b"G", b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-Slow: ",
     b"POST /api/services/a/commands HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
@@ -29,7 +29,7 @@ def become(uid):
 
 
 def exchanged(port, request):
-    """What comes back until the other side closes, as each request asks it to."""
+    """Returns the response until the other side closes, as each request asks it to."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as stream:
         got = b""
         try:
@@ -50,9 +50,9 @@ def hold(port, count):
         try:
             stream.sendall(begun % port if b"%d" in begun else begun)
         except ConnectionError:
-            pass  # its place is another's already
+            pass  # its place was given to another one
     print("held", flush=True)
-    # More come all the time, as fast as one process can.
+    # Further connections are opened all the time, as fast as one process can.
     while not select.select([0], [], [], 0.0005)[0]:
         held[count % len(held)].close()
         held[count % len(held)] = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)

@@ -1,7 +1,7 @@
 """Nothing of the controller's page is told or done without its token, however the address is spelled and whoever asks; and
 whoever fills its port with connections does not keep its owner out.
 
-The routes are those that the page's server itself tells (`GET /api`), so that none that is added is forgotten here.
+The routes are those that the page's server lists (`GET /api`), so that new ones are tested, too.
 """
 
 import json
@@ -36,7 +36,7 @@ def desk(request, tmp_path_factory):
 
 
 def routes(desk):
-    """The server's own table, with names in it that lead somewhere."""
+    """Returns the server's own table, with existing names in it."""
     status, _, table = desk.ask("GET", "/api")
     assert status == 200
     found = [(route["method"], route["path"].replace("{name}", "bench%2Fpower").replace("{id}", "1")) for route in table]
@@ -45,7 +45,7 @@ def routes(desk):
 
 
 def spellings(path, port):
-    """The same address to a server that decodes, normalises or splits where it should not."""
+    """Returns spellings that are the same address to a server that wrongly decodes, normalises or splits it."""
     yield path
     first = path.split("/")[1]
     for i, letter in enumerate(first):
@@ -85,7 +85,7 @@ def request(method, target, host, *headers, version="1.1"):
 
 
 def attempts(desk, *always):
-    """All that is tried, with `always` among the headers: what it is, the bytes."""
+    """Returns all tried requests, with `always` among the headers: a description, the bytes."""
     host = f"{desk.host}:{desk.port}"
     for method, path in routes(desk):
         for target in dict.fromkeys(spellings(path, desk.port)):
@@ -112,7 +112,7 @@ def attempts(desk, *always):
 
 
 def sent(desk, uid, requests):
-    """What came back for each, asked by a process of that user."""
+    """Returns the response to each, requested by a process of that user."""
     command = [sys.executable, str(STRANGERS), "send", str(uid), str(desk.port)]
     done = subprocess.run(command, input=json.dumps([one.hex() for one in requests]), capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stderr
@@ -120,14 +120,14 @@ def sent(desk, uid, requests):
 
 
 def account(desk):
-    """What commands have done to the service so far."""
+    """Returns what commands have done to the service so far."""
     status, _, record = desk.ask("GET", "/api/services/bench%2Fpower")
     assert status == 200, record
     return record["state"], record.get("answered"), record["pid"]
 
 
 def check_refused(desk, requests, answers):
-    """Nothing but the page's public files came back."""
+    """Checks that only the page's public files were returned."""
     public = 0
     for asked, answer in zip(requests, answers, strict=True):
         status = re.match(r"HTTP/[\d.]+ (\d{3}) ", answer)
@@ -150,7 +150,7 @@ def test_every_route_in_every_spelling_is_refused_without_the_token(desk, who):
     requests = list(attempts(desk))
     answers = sent(desk, os.getuid() if who == "owner" else STRANGER, requests)
     public = check_refused(desk, requests, answers)
-    # Addresses that really are those of the page's own files, such as /page.js?/api; if none came back, nothing was tried.
+    # Some of the addresses are really those of the page's own files, such as /page.js?/api; if none was returned, the requests did not work.
     assert 0 < public < len(requests) / 10
     refused = [answer for answer in answers if answer.startswith(("HTTP/1.1 401", "HTTP/1.0 401"))]
     assert len(refused) > len(requests) / 3
@@ -167,10 +167,10 @@ def test_every_route_in_every_spelling_refuses_another_origin_with_the_token(des
 
 
 def test_every_route_accepts_the_token(desk):
-    """So that what is refused above is refused for want of it."""
+    """Shows that what is refused above is refused for lack of the token."""
     for method, path in routes(desk):
         if path.endswith("/events"):
-            continue  # it has no end
+            continue  # the stream has no end
         status, _, body = desk.ask(method, path, b"{}" if method == "POST" else None)
         assert status not in (401, 403, 405, 421), (path, body)
         assert status != 404 or body["detail"].find("there is nothing at") < 0, (path, body)
@@ -195,7 +195,7 @@ def test_thousand_connections_of_another_user_do_not_block_the_owner(desk, uid):
             for _ in range(50):
                 assert desk.ask("GET", "/api/services")[0] == 200
                 assert desk.command("bench/power", "GET_DATA")[0] == 200
-            # Strangers hold a bounded number of the controller's descriptors.
+            # Another user's connections use a bounded number of the controller's descriptors.
             held = len(os.listdir(f"/proc/{desk.controller.pid}/fd"))
             assert held < 200, f"{held} descriptors"
             assert crowd.poll() is None

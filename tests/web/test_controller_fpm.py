@@ -1,4 +1,4 @@
-"""The controller's page in PHP where a machine has a web server anyway: nginx, and a pool of php-fpm."""
+"""The controller's page in PHP on a machine with a web server: nginx, and a pool of php-fpm."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ NAME = "lab.example"
 
 
 def configuration(folder, port, token):
-    """One user for all: the page is that user's who has the services."""
+    """All requests run as one user: the page belongs to the user that runs the services."""
     fpm, nginx = folder / "fpm.conf", folder / "nginx.conf"
     fpm.write_text(f"""
 [global]

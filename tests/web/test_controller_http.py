@@ -1,4 +1,4 @@
-"""The controller's page as strangers find it: other pages in the same browser, other users of the machine, garbage, floods."""
+"""The controller's page under attack: other pages in the same browser, other users of the machine, garbage, floods."""
 
 import http.client
 import json
@@ -43,7 +43,7 @@ def wait_for_state(desk, name, wanted):
 
 
 def problem(answer, status, kind=None):
-    """What an error has to be: RFC 9457 with our number, name and text, and nothing of it kept by the browser."""
+    """What an error must be: RFC 9457 with our number, name and text, not stored by the browser."""
     found, headers, body = answer
     assert found == status, body
     assert headers["Content-Type"] == "application/problem+json"
@@ -57,7 +57,7 @@ def problem(answer, status, kind=None):
 
 
 def raw(desk, text, patience=PATIENCE):
-    """What comes back for these bytes, until the other side closes."""
+    """Returns the response to these bytes, until the other side closes."""
     with socket.create_connection((desk.host, desk.port), timeout=patience) as stream:
         stream.sendall(text if isinstance(text, bytes) else text.encode())
         got = b""
@@ -134,7 +134,7 @@ def test_preflight_request_is_refused(desk):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}",
                                   "192.168.1.7:{port}", "127.0.0.1.nip.io:{port}", "[::ffff:7f00:1]:{port}", "x@127.0.0.1:{port}"])
 def test_host_of_dns_rebinding_is_refused(desk, host):
-    """DNS rebinding: the browser believes to talk to its own page's server, so neither Origin nor Sec-Fetch-Site tell."""
+    """DNS rebinding: for the browser the request is of the same site, so neither Origin nor Sec-Fetch-Site shows it."""
     host = host.format(port=desk.port)
     for path in ("/", "/api/services"):
         problem(desk.ask("GET", path, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin"), 421, "PermissionDenied")
@@ -158,7 +158,7 @@ def test_requests_with_missing_or_ambiguous_host_are_refused(desk):
 
 @several_users
 def test_another_user_of_the_machine_reads_neither_token_nor_services(desk):
-    """A second user reaches loopback, but neither the file with the token nor anything behind the door."""
+    """A second user reaches loopback, but neither the file with the token nor anything that needs it."""
     script = """
 import encodings.idna, json, os, sys, urllib.error, urllib.request  # all that is needed: soon the interpreter is not ours to read
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
@@ -241,7 +241,7 @@ def test_controller_listens_beyond_loopback_only_with_its_option(desk, tmp_path)
             statuses[host.split(":")[0], host.count(":")] = connection.getresponse().status
             connection.close()
         process.terminate()
-    # A number cannot be made to lead elsewhere; a name can.
+    # An IP address cannot be made to resolve to something else; a name can.
     assert list(statuses.values()) == [200, 200, 421, 421], statuses
 
 
@@ -350,7 +350,7 @@ def test_log_is_selected_by_lines_and_service(desk):
 
 
 def events(desk, wanted, last=None):
-    """Reads the stream until `wanted` is satisfied by the events so far; gives them."""
+    """Reads the stream until `wanted` accepts the events so far; returns them."""
     more = f"Last-Event-ID: {last}\r\n" if last else ""
     found, buffer = [], b""
     with socket.create_connection((desk.host, desk.port), timeout=PATIENCE) as stream:
@@ -359,7 +359,7 @@ def events(desk, wanted, last=None):
             chunk = stream.recv(65536)
             assert chunk, "the stream ended"
             buffer += chunk
-            # Chunks of the protocol lie between; an event's own lines are whole.
+            # Chunk headers may lie between events; the lines of one event are contiguous.
             found = [dict(re.findall(r"^(id|event|data): (.*?)\r?$", block, re.M)) for block in re.split(r"\n\n", buffer.decode(errors="replace"))[:-1]]
             found = [event for event in found if "event" in event and "data" in event]
     return found
@@ -430,9 +430,9 @@ def test_number_of_streams_and_waiting_commands_is_limited(desk):
         body = json.dumps({"command": "stand_still", "arguments": 0, "within": 2})
         for _ in range(17):
             waiting.append(socket.create_connection((desk.host, desk.port), timeout=PATIENCE))
-            # A service that is away is waited for until its command's time is over.
+            # A disconnected service is waited for until the command's deadline.
             waiting[-1].sendall((head(desk, path="/api/services/bench%2Faway/commands", more=f"Content-Length: {len(body)}\r\n\r\n") + body).encode())
-        # Commands that wait do not keep the list from being read.
+        # Waiting commands do not block requests for the list.
         assert desk.ask("GET", "/api/services")[0] == 200
         kinds = [re.search(r'"kind":"(\w+)"', stream.makefile("rb").read().decode())[1] for stream in waiting]
         assert kinds.count("Full") == 1 and set(kinds) <= {"Full", "Disconnected", "Timeout"}, kinds

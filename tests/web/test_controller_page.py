@@ -1,4 +1,4 @@
-"""The controller's page in a real browser, by the program and by PHP: what it shows is so, and its buttons do what they say."""
+"""The controller's page in a real browser, served by the program and by PHP: its display is correct, and its buttons work."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def enabled(view, name):
 
 
 def picture(desk, view, name):
-    """A screenshot of all of it, which is as high as it has to be: what is far below is not drawn otherwise."""
+    """Takes a screenshot of the whole page; the window is made high enough, because parts outside it are not drawn."""
     width = view.page.viewport_size["width"]
     view.page.set_viewport_size({"width": width, "height": min(view.page.evaluate("document.documentElement.scrollHeight"), 4000)})
     view.page.wait_for_timeout(100)
@@ -184,7 +184,7 @@ def test_arguments_that_are_not_json_stay_in_the_dialog(page):
 
 
 def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, desk):
-    """The page is a moment behind: what it still offers may be forbidden by then."""
+    """The page may be slightly outdated: a command that it offers may be forbidden already."""
     page.page.evaluate("row => { const b = document.querySelector(`${row} [data-command=RUN]`); b.disabled = false; b.click(); }", ROW.format("bench/power"))
     assert "RUNNING" in wait_answer(page, "bench/power", "REJECTED")
     note = page.page.locator("#said [role=alert]").last
@@ -243,7 +243,7 @@ def test_page_is_usable_with_the_keyboard_alone(page, desk):
     assert shown[0] == "solid" and shown[1] >= 2
     keyboard.press("Enter")
     page.wait(IS, [ROW.format("bench/spare"), "RUNNING"])
-    # The button that was used is forbidden now; the focus has not fallen out of the row.
+    # The button that was used is disabled now; the focus is still in the row.
     page.wait("row => document.querySelector(row).contains(document.activeElement)", ROW.format("bench/spare"))
     for _ in range(6):
         if page.page.evaluate(focus) == "PAUSE":
@@ -260,7 +260,7 @@ def test_page_is_usable_with_the_keyboard_alone(page, desk):
     page.page.locator(f"{ROW.format('bench/power')} .name").focus()
     keyboard.press("ArrowDown")
     assert page.page.evaluate("document.activeElement.textContent") != "bench/power"
-    # As it was, for the others.
+    # Restored for the other tests.
     page.page.locator(ROW.format("bench/spare")).locator("[data-command=SHUTDOWN]").click()
     page.page.click("#confirm [value=yes]")
     page.wait(IS, [ROW.format("bench/spare"), "STOPPED"])
@@ -335,7 +335,7 @@ def test_new_and_disconnected_services_are_shown(page, desk):
     process.kill()
     process.wait()
     page.wait("row => ['DISCONNECTED', 'STALE'].includes(document.querySelector(row).dataset.view)", ROW.format("bench/brief"))
-    # In the place of its last state, which would look true.
+    # In place of its last state, which would seem current.
     page.wait(IS, [ROW.format("bench/brief"), "DISCONNECTED"])
 
 
@@ -356,7 +356,7 @@ HOSTILE = [
 
 
 def test_data_of_a_hostile_service_do_not_harm_the_page(page, desk):
-    """Its own row may show what it likes; the others go on, nothing runs, and no script fails (`look` sees to that)."""
+    """Its own row may show anything; the other rows continue, nothing is executed, and no script fails (`look` checks that)."""
     hostile, honest = ROW.format("bench/hostile"), ROW.format("bench/power")
     desk.start("bench/hostile", "--every", "1")
     page.wait(IS, [hostile, "RUNNING"])
@@ -366,7 +366,7 @@ def test_data_of_a_hostile_service_do_not_harm_the_page(page, desk):
         page.page.evaluate("row => { document.querySelector(`${row} .answer`).dataset.outcome = ''; }", hostile)
         press(page, "bench/hostile", "GET_DATA")
         wait_answer(page, "bench/hostile", "DONE")
-    # What the stream brings of it does not end the stream; nor does what a page that is opened now is told first.
+    # An event about it does not end the stream; nor does the first state of a page that is opened now.
     for value in HOSTILE[:4]:
         assert desk.command("bench/hostile", "say", arguments=value)[0] == 200, value
         page.page.reload()
@@ -391,7 +391,7 @@ def test_data_too_long_to_show_are_replaced_by_their_size(page, desk):
 
 
 def test_page_shows_a_stopped_server_and_recovers(page, desk):
-    """Stopped and gone on again: what the page sees of a controller that hangs, or a machine that sleeps."""
+    """SIGSTOP and SIGCONT: how the page handles a controller that hangs, or a machine that sleeps."""
     away = (*desk.servers, desk.controller)[0]
     pids = [away.pid] if desk.kind == "program" else group(away)
     for pid in pids:
@@ -409,7 +409,7 @@ def test_page_shows_a_stopped_server_and_recovers(page, desk):
 
 
 def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, desk):
-    """Behind PHP's page it is the same one; its own page has a new token, and says how to get it."""
+    """Behind PHP's page it is the same one; its own page has a new token, and shows how to get it."""
     assert ended(desk.controller) == 0
     page.wait("() => document.querySelector('#link').dataset.state === 'away'")
     who = "The page’s server" if desk.kind == "program" else "The controller"
@@ -435,7 +435,7 @@ def group(process):
 
 
 def test_page_with_hundreds_of_services_is_usable(look, desk):
-    """A stream that tells of 400 services, as the controller would: the filter finds one, a click opens it."""
+    """A stream that reports 400 services, as the controller does: the filter finds one, a click opens it."""
     one = desk.ask("GET", "/api/services/bench%2Fpower")[2]
     many = [{**one, "name": f"rack/{i:03}"} for i in range(400)]
     readings = [{"name": record["name"], "at": one["since"], "value": {"watts": i}} for i, record in enumerate(many)]

@@ -74,7 +74,7 @@ def test_read_token_reads_and_does_not_command(desk, reader):
 def test_no_spelling_of_any_route_commands_with_the_read_token(desk, reader, monkeypatch):
     assert len(routes(desk)) > len(routes_of(reader))
     before = desk.ask("GET", "/api/services/bench%2Fpower")[2]
-    # Every route that there is, those that the reader is not told of too; but for the stream, which it may read and which has no end.
+    # Every route, also those that the reader is not shown, except for the stream, which it may read and which has no end.
     ending = [route for route in routes(desk) if route[1] != "/api/events"]
     monkeypatch.setattr(test_controller_access, "routes", lambda _: ending)
     requests = list(attempts(desk, f"Authorization: Bearer {reader.token}"))
@@ -94,7 +94,7 @@ def test_no_spelling_of_any_route_commands_with_the_read_token(desk, reader, mon
     told = ("state", "answered", "pid", "epoch", "open")
     assert {key: after.get(key) for key in told} == {key: before.get(key) for key in told}
     assert desk.services["bench/power"].poll() is None
-    # And the other token does command.
+    # The other token can command.
     assert desk.command("bench/power", "GET_DATA")[0] == 200
 
 
@@ -103,7 +103,7 @@ def routes_of(reader):
 
 
 def parsed(text):
-    """Prometheus' text form, strictly: families that are told once, before their samples, which stand together."""
+    """Parses Prometheus' text form strictly: each family is declared once, before its samples, which are contiguous."""
     name, label = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
     sample = re.compile(rf"({name})(?:\{{({label}(?:,{label})*)\}})? (-?[0-9.]+(?:[eE][+-]?[0-9]+)?|NaN|[+-]Inf)")
     assert text.endswith("\n")

@@ -1,4 +1,4 @@
-"""Each of the four programs is killed and started again: the page says so, and the others go on untouched."""
+"""Each of the four programs is killed and started again: the page shows it, and the others continue undisturbed."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from conftest import PARTS, PATIENCE, ROOT
 
 OBSERVATORY = ROOT / "examples/observatory"
 
-# What moves on the page while a part is well.
+# What changes on the page while a part works.
 MOVES = {
     "sensors": "histories.cpu.length && document.querySelector('#network b').textContent",
     "seismogram": "wave.last",
@@ -69,7 +69,7 @@ def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observ
         why = "readings/network: the unit is By/s there and kBy/s here: 1 By/s is 0.001 kBy/s"
         live.wait("text => document.querySelector('#summary').textContent.includes(text)", why)
         live.picture("sensors-refused")
-        # Nothing of it is shown or counted, and who reads it lives.
+        # Nothing of it is shown or counted, and the program that reads it lives.
         before = live.page.evaluate("histories.cpu.length")
         moves(live, "seismogram")
         moves(live, "spectrum")
@@ -96,7 +96,7 @@ def test_form_shows_an_error_when_the_server_is_missing(live, observatory):
     assert "observatory/spectrum" in live.text("#answer")
     observatory.start_missing()
     live.wait_state("spectrum", "back")
-    # It has heard enough for a spectrum again once there is a new one.
+    # It has received enough for a spectrum again once there is a new one.
     before = live.page.evaluate("spectrum.data[1][5]")
     live.wait("before => spectrum.data[1][5] !== before", before)
     live.page.press("#length", "Enter")

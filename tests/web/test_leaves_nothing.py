@@ -1,4 +1,4 @@
-"""`run` ends by itself or when it is told to, with exit code 0, and nothing of it is left."""
+"""`run` ends by itself or on request, with exit code 0, and leaves nothing."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def processes_with(text):
 
 
 def shared_memory():
-    """The names there; not those of browsers, of zenoh's own programs and of folders for temporary files, which tests beside this one make."""
+    """Returns the names there, except those of browsers, of zenoh's own programs and of temporary folders, which concurrent tests make."""
     return {name for name in os.listdir("/dev/shm") if not name.startswith((".tmp", ".org.chromium.")) and not name.endswith(".zenoh")}
 
 

@@ -1,4 +1,4 @@
-"""The observatory on three machines: its page has what the two others publish, and has it again after the kill of any bridge."""
+"""The observatory on three machines: its page shows what the other two publish, and shows it again after any bridge was killed."""
 
 import os
 import re
@@ -12,7 +12,8 @@ from conftest import PARTS, PATIENCE, View, children, finish, launch
 from test_faults import moves
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
-#: What the page misses without the bridge of each machine; the programs of the lab say twice a second that they live.
+#: What the page misses without the bridge of each machine; the programs of the lab report twice a second that they
+#: live.
 BEHIND = {"field": ("sensors", "seismogram"), "lab": ("spectrum", "statistics"), "desk": PARTS}
 
 
@@ -46,7 +47,7 @@ def is_live(page, part: str) -> None:
 
 
 def ask(page, samples: int) -> None:
-    """Asks for a spectrum of so many samples, again until the program has heard as many."""
+    """Requests a spectrum of this many samples, until the program has received as many."""
     deadline = time.monotonic() + PATIENCE
     page.page.fill("#length", str(samples))
     while True:

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows is live, it answers, and it fits."""
+"""The page in a real browser: it shows live data, responds, and fits."""
 
 import urllib.error
 import urllib.request
@@ -8,7 +8,7 @@ import pytest
 from conftest import PATIENCE
 
 CHANGES = "([s, before]) => document.querySelector(s).textContent !== before"
-# How many pixels of a plot are of the colour that it draws in.
+# The number of pixels of a plot in its own colour.
 INKED = """([id, name]) => {
     const probe = document.createElement('i');
     probe.style.color = `var(${name})`; document.body.append(probe);
