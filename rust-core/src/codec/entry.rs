@@ -188,10 +188,11 @@ pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> 
     Ok(out)
 }
 
-/// Sends one value into a sink of any type: the common form of a walk and a decoding, which `write`
-/// puts in front of each encoder.
+/// Sends one value into a sink of any type and ends it with `finish`: the common form of a walk and a
+/// decoding, which `write` puts in front of each encoder. The sink stays where it is: moving it out
+/// of its meter would copy the state of both.
 trait Drive {
-    fn drive<S: Sink>(self, sink: S) -> Result<S>;
+    fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()>;
 }
 
 /// Sends a source, with limits.
@@ -203,10 +204,10 @@ struct Walk<'a, T: ?Sized> {
 
 impl<T: Source + ?Sized> Drive for Walk<'_, T> {
     #[inline]
-    fn drive<S: Sink>(self, sink: S) -> Result<S> {
+    fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
         let mut meter = Meter::new(sink, self.limits, self.keys);
         self.value.walk(&mut meter)?;
-        Ok(meter.into_inner())
+        finish(meter.inner_mut())
     }
 }
 
@@ -217,8 +218,9 @@ struct Decode<'a> {
 }
 
 impl Drive for Decode<'_> {
-    fn drive<S: Sink>(self, sink: S) -> Result<S> {
-        decode_into(self.bytes, self.from, &Limits::default(), sink)
+    fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
+        decode_into(self.bytes, self.from, &Limits::default(), &mut sink)?;
+        finish(&mut sink)
     }
 }
 
@@ -236,19 +238,11 @@ fn write<D: Drive>(
     // The limit of the message counts from the end of what the buffer contains.
     let output = Output::new(out, options.limits).with_placer(placer);
     let done = match encoding {
-        Encoding::Raw => from.drive(raw::Encoder::new(output)).and_then(raw::Encoder::finish),
-        Encoding::Json => {
-            from.drive(Escape::new(json::Encoder::new(output))).and_then(|e| e.into_inner().finish())
-        }
-        Encoding::Cbor => {
-            from.drive(cbor::Encoder::new(output, options.align)).and_then(cbor::Encoder::finish)
-        }
-        Encoding::Bson => {
-            from.drive(Escape::new(bson::Encoder::new(output))).and_then(|e| e.into_inner().finish())
-        }
-        Encoding::Smile => {
-            from.drive(Escape::new(smile::Encoder::new(output))).and_then(|e| e.into_inner().finish())
-        }
+        Encoding::Raw => from.drive(raw::Encoder::new(output), |e| e.finish()),
+        Encoding::Json => from.drive(Escape::new(json::Encoder::new(output)), |e| e.plain_mut().finish()),
+        Encoding::Cbor => from.drive(cbor::Encoder::new(output, options.align), |e| e.finish()),
+        Encoding::Bson => from.drive(Escape::new(bson::Encoder::new(output)), |e| e.plain_mut().finish()),
+        Encoding::Smile => from.drive(Escape::new(smile::Encoder::new(output)), |e| e.plain_mut().finish()),
     };
     if done.is_err() {
         out.truncate(start);

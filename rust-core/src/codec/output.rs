@@ -1,22 +1,34 @@
 //! The bytes that are being encoded: where they begin in the buffer, and how many are allowed.
 //!
-//! Small items are appended with `push` and `put`, without a check; every block whose length the
-//! value decides goes through `block` or `elements`, which check the limit first. So the buffer
-//! exceeds the limit only by small items, whose number the limit on nodes bounds, before `finish`
-//! refuses the message.
+//! Small items are appended with `push`, `put` and `put_around`, without a check; every block whose
+//! length the value decides goes through `block` or `elements`, which check the limit first. So the
+//! buffer exceeds the limit only by small items, whose number the limit on nodes bounds, before
+//! `finish` refuses the message.
+//!
+//! The memory of the buffer is filled with zeros some way ahead, so that an item of a few pieces asks
+//! for its room once and writes them at known places; the zeros are cut off at the end.
 
 use crate::body::{PLACED_FROM, Placer};
 use crate::buffers;
 use crate::error::{Result, memory};
 use crate::value::Limits;
 
+/// The greatest length of a block that is appended as an item of few pieces, without a call.
+pub(crate) const SHORT: usize = 16;
+
+/// The number of zeros that are written ahead of a short message, and of a long one.
+const AHEAD: [usize; 2] = [256, 4096];
+
 /// The end of the caller's buffer, to which an encoder appends.
 pub(crate) struct Output<'a> {
-    /// The buffer, with what it contained before.
-    pub(crate) bytes: &'a mut Vec<u8>,
+    /// The buffer, with what it contained before, and zeros behind its content.
+    bytes: &'a mut Vec<u8>,
+    /// The length of the content.
+    at: usize,
     /// The length of the buffer when the encoding began.
     start: usize,
-    /// [`Limits::message`], in bytes.
+    /// The length that the content may have: where it began and [`Limits::message`], less the bytes
+    /// that are stored elsewhere.
     most: usize,
     limits: Limits,
     /// The placer that may store long arrays elsewhere, if there is one.
@@ -25,22 +37,45 @@ pub(crate) struct Output<'a> {
     elsewhere: usize,
 }
 
+/// Cuts the zeros off, however the encoding ends.
+impl Drop for Output<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.bytes.truncate(self.at);
+    }
+}
+
+/// Fills the memory behind the content with zeros, as many as there is content of the message but
+/// within the bounds of [`AHEAD`]. Asks for no more memory.
+// Not in place: the compiler would join it with the allocation of a new buffer to a call of `calloc`,
+// which takes longer than `malloc` and the zeros, because glibc serves it from no cache of the thread.
+#[inline(never)]
+fn write_ahead(bytes: &mut Vec<u8>, message: usize) {
+    let count = message.clamp(AHEAD[0], AHEAD[1]);
+    bytes.resize(bytes.capacity().min(bytes.len().saturating_add(count)), 0);
+}
+
 impl<'a> Output<'a> {
     /// Returns the end of this buffer.
+    #[inline]
     pub(crate) fn new(bytes: &'a mut Vec<u8>, limits: Limits) -> Output<'a> {
-        let most = usize::try_from(limits.message).unwrap_or(usize::MAX);
-        Output { start: bytes.len(), bytes, most, limits, placer: None, elsewhere: 0 }
+        let at = bytes.len();
+        let most = at.saturating_add(usize::try_from(limits.message).unwrap_or(usize::MAX));
+        write_ahead(bytes, 0);
+        Output { bytes, at, start: at, most, limits, placer: None, elsewhere: 0 }
     }
 
     /// Returns the same with a placer that may store long arrays elsewhere.
-    pub(crate) fn with_placer(self, placer: Option<&'a mut dyn Placer>) -> Output<'a> {
-        Output { placer, ..self }
+    #[inline]
+    pub(crate) fn with_placer(mut self, placer: Option<&'a mut dyn Placer>) -> Output<'a> {
+        self.placer = placer;
+        self
     }
 
     /// Returns the number of bytes written so far, in the buffer and elsewhere.
     #[inline]
     pub(crate) fn written(&self) -> usize {
-        self.bytes.len() - self.start + self.elsewhere
+        self.at - self.start + self.elsewhere
     }
 
     /// Returns the offset in the buffer of the first byte written.
@@ -48,16 +83,136 @@ impl<'a> Output<'a> {
         self.start
     }
 
-    /// Appends one byte.
+    /// Returns the offset in the buffer of the next byte.
     #[inline]
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the content of the buffer from this offset on.
+    #[inline]
+    pub(crate) fn content(&mut self, from: usize) -> &mut [u8] {
+        &mut self.bytes[from..self.at]
+    }
+
+    /// Removes what is behind this offset.
+    pub(crate) fn truncate(&mut self, at: usize) {
+        self.bytes.truncate(at);
+        self.at = at;
+    }
+
+    /// Appends one byte.
+    #[inline(always)]
     pub(crate) fn push(&mut self, byte: u8) {
-        self.bytes.push(byte);
+        self.put(&[byte]);
     }
 
     /// Appends bytes of a small item.
-    #[inline]
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
+    #[inline(always)]
+    pub(crate) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
+        match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
+            Some(to) => {
+                *to = *bytes;
+                self.at += N;
+            }
+            None => self.extend(bytes),
+        }
+    }
+
+    /// Appends bytes that the zeros have no room for.
+    #[cold]
+    #[inline(never)]
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.truncate(self.at);
         self.bytes.extend_from_slice(bytes);
+        self.at = self.bytes.len();
+        write_ahead(self.bytes, self.at - self.start);
+    }
+
+    /// Appends the first `used` of the bytes `before`, then `bytes`, of which there are at most
+    /// [`SHORT`], and `after`.
+    #[inline(always)]
+    pub(crate) fn put_around<const B: usize, const A: usize>(
+        &mut self,
+        before: [u8; B],
+        used: usize,
+        bytes: &[u8],
+        after: [u8; A],
+    ) {
+        if !self.try_around(before, used, bytes, after) {
+            self.extend_around(&before[..used], bytes, &after);
+        }
+    }
+
+    /// As [`Output::put_around`] where there is room ahead; else appends nothing and returns false.
+    ///
+    /// The bytes are written as two chunks of a fixed size, which overlap, because a call of
+    /// `memcpy` takes longer than these few instructions.
+    #[inline(always)]
+    pub(crate) fn try_around<const B: usize, const A: usize>(
+        &mut self,
+        before: [u8; B],
+        used: usize,
+        bytes: &[u8],
+        after: [u8; A],
+    ) -> bool {
+        let (used, length) = (used.min(B), bytes.len().min(SHORT));
+        let Some(to) = self.bytes.get_mut(self.at..).and_then(|to| to.get_mut(..B + SHORT + A)) else {
+            return false;
+        };
+        to[..B].copy_from_slice(&before);
+        let content = &mut to[used..];
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            content[..8].copy_from_slice(first);
+            content[length - 8..length].copy_from_slice(last);
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            content[..4].copy_from_slice(first);
+            content[length - 4..length].copy_from_slice(last);
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
+            content[..2].copy_from_slice(first);
+            content[length - 2..length].copy_from_slice(last);
+        } else if let Some(byte) = bytes.first() {
+            content[0] = *byte;
+        }
+        content[length..length + A].copy_from_slice(&after);
+        self.at += used + length + A;
+        true
+    }
+
+    /// Appends three pieces that the zeros have no room for.
+    #[cold]
+    #[inline(never)]
+    fn extend_around(&mut self, before: &[u8], bytes: &[u8], after: &[u8]) {
+        self.put_all(before);
+        self.put_all(bytes);
+        self.put_all(after);
+    }
+
+    /// Appends bytes of any length, within the limit.
+    #[inline]
+    pub(crate) fn put_all(&mut self, bytes: &[u8]) {
+        match self.bytes.get_mut(self.at..).and_then(|to| to.get_mut(..bytes.len())) {
+            Some(to) => {
+                to.copy_from_slice(bytes);
+                self.at += bytes.len();
+            }
+            None => self.extend(bytes),
+        }
+    }
+
+    /// Appends `count` bytes and returns them: the caller writes to each.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` where they exceed the limit of the message.
+    pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
+        self.check_room(count)?;
+        let from = self.at;
+        self.at += count;
+        if self.at > self.bytes.len() {
+            self.bytes.resize(self.at, 0);
+        }
+        Ok(&mut self.bytes[from..self.at])
     }
 
     /// Appends a block whose length the value decides.
@@ -66,13 +221,40 @@ impl<'a> Output<'a> {
     ///
     /// `TooLarge` where it exceeds the limit of the message, `OutOfMemory` where the buffer cannot
     /// grow.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn block(&mut self, bytes: &[u8]) -> Result<()> {
+        self.block_around([], bytes, [])
+    }
+
+    /// As [`Output::block`], with some bytes before and behind the block.
+    #[inline(always)]
+    pub(crate) fn block_around<const B: usize, const A: usize>(
+        &mut self,
+        before: [u8; B],
+        bytes: &[u8],
+        after: [u8; A],
+    ) -> Result<()> {
         self.check_room(bytes.len())?;
-        if !buffers::reserve(self.bytes, bytes.len()) {
-            return Err(memory::out_of_memory(bytes.len()));
+        if bytes.len() <= SHORT {
+            self.put_around(before, B, bytes, after);
+            return Ok(());
         }
-        self.bytes.extend_from_slice(bytes);
+        self.put(&before);
+        self.long_block(bytes)?;
+        self.put(&after);
+        Ok(())
+    }
+
+    /// Appends a block that is within the limit of the message.
+    #[inline(never)]
+    fn long_block(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() >= buffers::SHORTEST {
+            self.bytes.truncate(self.at);
+            if !buffers::reserve(self.bytes, bytes.len()) {
+                return Err(memory::out_of_memory(bytes.len()));
+            }
+        }
+        self.put_all(bytes);
         Ok(())
     }
 
@@ -83,28 +265,103 @@ impl<'a> Output<'a> {
         if elements.len() >= PLACED_FROM
             && let Some(placer) = &mut self.placer
             // The placer may refuse, for instance when its memory is full.
-            && placer.place(self.bytes.len() - self.start, elements)
+            && placer.place(self.at - self.start, elements)
         {
             self.elsewhere += elements.len();
+            self.most = self.most.saturating_sub(elements.len());
             return Ok(());
         }
+        self.bytes.truncate(self.at);
         self.bytes.try_reserve(elements.len()).map_err(|_| memory::out_of_memory(elements.len()))?;
-        self.put(elements);
+        self.put_all(elements);
         Ok(())
     }
 
     /// Checks that `count` more bytes fit the limit of the message; else `TooLarge`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_room(&self, count: usize) -> Result<()> {
+        if self.has_room(count) { Ok(()) } else { self.beyond(count) }
+    }
+
+    /// Returns whether `count` more bytes fit the limit of the message.
+    #[inline(always)]
+    pub(crate) fn has_room(&self, count: usize) -> bool {
         // An overflow counts as beyond every limit.
-        match self.written().checked_add(count) {
-            Some(length) if length <= self.most => Ok(()),
-            length => self.limits.check_message(length.unwrap_or(usize::MAX) as u64),
-        }
+        self.at.saturating_add(count) <= self.most
+    }
+
+    /// Returns the error of `count` more bytes, which do not fit.
+    #[cold]
+    #[inline(never)]
+    fn beyond(&self, count: usize) -> Result<()> {
+        self.limits.check_message(self.written().saturating_add(count) as u64)
     }
 
     /// Checks the length of the complete message; `TooLarge` over the limit.
+    #[inline]
     pub(crate) fn finish(&self) -> Result<()> {
         self.limits.check_message(self.written() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn output_has_its_content_alone_whatever_memory_the_buffer_had() {
+        let text: Vec<u8> = (1..=100).collect();
+        for capacity in [0, 1, 7, 40, 300, 5000] {
+            let (mut bytes, mut expected) = (Vec::with_capacity(capacity), Vec::new());
+            bytes.extend_from_slice(b"before");
+            expected.extend_from_slice(b"before");
+            let mut out = Output::new(&mut bytes, Limits::default());
+            for length in 0..=100 {
+                let block = &text[..length];
+                out.block_around(*b"<[", block, *b"]>").unwrap();
+                expected.extend_from_slice(&[b"<[", block, b"]>"].concat());
+                if length <= SHORT {
+                    for used in 0..=2 {
+                        out.put_around(*b"ab", used, block, []);
+                        expected.extend_from_slice(&[&b"ab"[..used], block].concat());
+                    }
+                }
+                out.put_all(block);
+                out.push(7);
+                out.room(3).unwrap().copy_from_slice(b"xyz");
+                expected.extend_from_slice(&[block, b"\x07xyz"].concat());
+                assert_eq!((out.at(), out.written()), (expected.len(), expected.len() - 6));
+                assert_eq!(out.content(6), &expected[6..]);
+            }
+            out.finish().unwrap();
+            drop(out);
+            assert_eq!(bytes, expected, "capacity {capacity}");
+        }
+    }
+
+    #[test]
+    fn output_uses_the_memory_of_the_buffer_before_it_asks_for_more() {
+        let mut bytes = Vec::with_capacity(100);
+        let capacity = bytes.capacity();
+        let mut out = Output::new(&mut bytes, Limits::default());
+        (0..capacity).for_each(|_| out.push(1));
+        drop(out);
+        assert_eq!((bytes.len(), bytes.capacity()), (capacity, capacity));
+    }
+
+    #[test]
+    fn blocks_over_the_limit_are_refused() {
+        for length in [1, SHORT, SHORT + 1, buffers::SHORTEST] {
+            let mut bytes = b"before".to_vec();
+            let mut out = Output::new(&mut bytes, Limits { message: length as u64, ..Limits::default() });
+            let block = vec![1; length];
+            out.block(&block).unwrap();
+            out.finish().unwrap();
+            assert_eq!(out.block(&[1]).unwrap_err().kind(), ErrorKind::TooLarge, "{length}");
+            assert_eq!(out.room(1).unwrap_err().kind(), ErrorKind::TooLarge, "{length}");
+            out.push(1);
+            assert_eq!(out.finish().unwrap_err().kind(), ErrorKind::TooLarge, "{length}");
+        }
     }
 }

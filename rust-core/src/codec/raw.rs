@@ -18,7 +18,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Checks the length of the message.
-    pub(crate) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
 }

@@ -111,17 +111,19 @@ pub(crate) struct Escape<P> {
     maps: Stack<Open>,
     /// A map of one entry has begun and nothing of it is written yet.
     undecided: bool,
+    /// Whether the innermost map is a list of pairs, as in `maps`.
+    in_pairs: bool,
 }
 
 impl<P: Plain> Escape<P> {
     /// Returns a sink in front of `plain`.
     pub(crate) fn new(plain: P) -> Escape<P> {
-        Escape { plain, maps: Stack::new(Open::Plain), undecided: false }
+        Escape { plain, maps: Stack::new(Open::Plain), undecided: false, in_pairs: false }
     }
 
-    /// Returns the encoding, once the value is complete.
-    pub(crate) fn into_inner(self) -> P {
-        self.plain
+    /// Returns the encoding.
+    pub(crate) fn plain_mut(&mut self) -> &mut P {
+        &mut self.plain
     }
 
     /// Begins an escape of this name. Its content and the end of its map follow.
@@ -148,6 +150,19 @@ impl<P: Plain> Escape<P> {
         self.plain.text(key)
     }
 
+    /// Begins the map of one entry that has this key.
+    #[inline(never)]
+    fn decide(&mut self, key: &str) -> Result<()> {
+        self.undecided = false;
+        if key.starts_with('$') && self.plain.holds_key(key) {
+            self.begin(name::MAP)?;
+            if let Some(last) = self.maps.last_mut() {
+                *last = Open::Wrapped;
+            }
+        }
+        self.plain.begin_map(1)
+    }
+
     /// Continues the innermost map as a list of pairs, from this key on, which the encoding cannot
     /// write.
     #[cold]
@@ -156,6 +171,7 @@ impl<P: Plain> Escape<P> {
         if let Some(last) = self.maps.last_mut() {
             *last = Open::Pairs(false);
         }
+        self.in_pairs = true;
         self.pair(key)
     }
 }
@@ -262,6 +278,7 @@ impl<P: Plain> Sink for Escape<P> {
     #[inline]
     fn begin_map(&mut self, len: usize) -> Result<()> {
         self.maps.push(Open::Plain);
+        self.in_pairs = false;
         if len == 1 {
             self.undecided = true;
             return Ok(());
@@ -271,16 +288,10 @@ impl<P: Plain> Sink for Escape<P> {
 
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
-        if std::mem::take(&mut self.undecided) {
-            if key.starts_with('$') && self.plain.holds_key(key) {
-                self.begin(name::MAP)?;
-                if let Some(last) = self.maps.last_mut() {
-                    *last = Open::Wrapped;
-                }
-            }
-            self.plain.begin_map(1)?;
+        if self.undecided {
+            self.decide(key)?;
         }
-        if let Some(Open::Pairs(_)) = self.maps.last() {
+        if self.in_pairs {
             return self.pair(key);
         }
         if !self.plain.holds_key(key) {
@@ -291,7 +302,9 @@ impl<P: Plain> Sink for Escape<P> {
 
     #[inline]
     fn end_map(&mut self) -> Result<()> {
-        match self.maps.pop() {
+        let ended = self.maps.pop();
+        self.in_pairs = matches!(self.maps.last(), Some(Open::Pairs(_)));
+        match ended {
             Some(Open::Wrapped) => self.plain.end_map()?,
             Some(Open::Pairs(open)) => {
                 if open {

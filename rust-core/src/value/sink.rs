@@ -136,14 +136,21 @@ impl<T: Source + ?Sized> Source for &T {
 /// `$before`; for sinks that wrap another one.
 macro_rules! forward_scalars {
     ($self:ident => $to:expr; $($before:expr)?) => {
+        #[inline]
         fn null(&mut $self) -> $crate::error::Result<()> { $($before;)? $to.null() }
+        #[inline]
         fn bool(&mut $self, value: bool) -> $crate::error::Result<()> { $($before;)? $to.bool(value) }
+        #[inline]
         fn int(&mut $self, value: i64) -> $crate::error::Result<()> { $($before;)? $to.int(value) }
+        #[inline]
         fn uint(&mut $self, value: u64) -> $crate::error::Result<()> { $($before;)? $to.uint(value) }
+        #[inline]
         fn float(&mut $self, value: f64) -> $crate::error::Result<()> { $($before;)? $to.float(value) }
+        #[inline]
         fn timestamp(&mut $self, value: $crate::value::Timestamp) -> $crate::error::Result<()> {
             $($before;)? $to.timestamp(value)
         }
+        #[inline]
         fn uuid(&mut $self, value: [u8; 16]) -> $crate::error::Result<()> { $($before;)? $to.uuid(value) }
     };
 }

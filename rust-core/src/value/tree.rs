@@ -241,35 +241,61 @@ fn out_of_range(number: impl std::fmt::Display, what: &str) -> Error {
 /// level extends on the way out.
 impl Source for Value {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        self.send(sink)
+    }
+}
+
+impl Value {
+    /// Sends this value. The most frequent kinds are sent in place, in the loop over a map or an
+    /// array, and not by a call for each.
+    #[inline(always)]
+    fn send<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match self {
             Value::Null => sink.null(),
             Value::Bool(v) => sink.bool(*v),
             Value::Int(v) => sink.int(*v),
-            Value::Uint(v) => sink.uint(*v),
-            Value::BigInt(v) => sink.big_int(v),
             Value::Float(v) => sink.float(*v),
             Value::Text(v) => sink.text(v),
+            Value::Map(entries) => send_map(entries, sink),
+            Value::Array(items) => send_array(items, sink),
+            _ => self.send_other(sink),
+        }
+    }
+
+    /// Sends a value of a kind that [`Self::send`] does not send in place.
+    #[inline(never)]
+    fn send_other<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        match self {
+            Value::Uint(v) => sink.uint(*v),
+            Value::BigInt(v) => sink.big_int(v),
             Value::Bytes(v) => sink.bytes(v),
             Value::Timestamp(v) => sink.timestamp(*v),
             Value::Uuid(v) => sink.uuid(*v),
             Value::Decimal(v) => sink.decimal(v),
             Value::NdArray(v) => sink.ndarray(v.as_ref()),
-            Value::Array(items) => {
-                sink.begin_array(items.len())?;
-                for (i, item) in items.iter().enumerate() {
-                    item.walk(sink).map_err(|e| e.under_index(i))?;
-                }
-                sink.end_array()
-            }
-            Value::Map(entries) => {
-                sink.begin_map(entries.len())?;
-                for (key, value) in entries {
-                    sink.key(key).and_then(|()| value.walk(sink)).map_err(|e| e.under_key(key))?;
-                }
-                sink.end_map()
-            }
+            _ => self.walk(sink),
         }
     }
+}
+
+/// Sends an array.
+#[inline(never)]
+fn send_array<S: Sink + ?Sized>(items: &[Value], sink: &mut S) -> Result<()> {
+    sink.begin_array(items.len())?;
+    for (i, item) in items.iter().enumerate() {
+        item.send(sink).map_err(|e| e.under_index(i))?;
+    }
+    sink.end_array()
+}
+
+/// Sends a map.
+#[inline(never)]
+fn send_map<S: Sink + ?Sized>(entries: &Map, sink: &mut S) -> Result<()> {
+    sink.begin_map(entries.len())?;
+    for (key, value) in entries {
+        sink.key(key).and_then(|()| value.send(sink)).map_err(|e| e.under_key(key))?;
+    }
+    sink.end_map()
 }
 
 // `From` for the Rust types that are a value each. `u64` becomes `Int` where it fits, so that equal

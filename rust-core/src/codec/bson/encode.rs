@@ -44,7 +44,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Ends the document at the top, if one was added, and checks the length of the message.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         if self.wrapped {
             self.close()?;
         }
@@ -56,10 +56,10 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn element(&mut self, kind: u8) {
         if let Some(at) = self.kind_at.take() {
-            self.out.bytes[at] = kind;
+            self.out.content(at)[0] = kind;
         } else if let Some(array) = self.open.last_mut() {
             self.out.push(kind);
-            self.out.put(itoa::Buffer::new().format(array.next).as_bytes());
+            self.out.put_all(itoa::Buffer::new().format(array.next).as_bytes());
             self.out.push(0);
             array.next += 1;
         } else {
@@ -73,13 +73,13 @@ impl<'a> Encoder<'a> {
         self.wrapped = true;
         self.open(MAP);
         self.out.push(kind);
-        self.out.put(name::VALUE.as_bytes());
+        self.out.put_all(name::VALUE.as_bytes());
         self.out.push(0);
     }
 
     /// Begins a document or array, with a length to be filled in.
     fn open(&mut self, next: usize) {
-        self.open.push(Open { length_at: self.out.bytes.len(), next });
+        self.open.push(Open { length_at: self.out.at(), next });
         self.out.put(&[0; 4]);
     }
 
@@ -90,8 +90,8 @@ impl<'a> Encoder<'a> {
         let Some(open) = self.open.pop() else {
             return Err(Error::new(ErrorKind::Internal, "an end came without its beginning"));
         };
-        let length = length(self.out.bytes.len() - open.length_at)?;
-        self.out.bytes[open.length_at..open.length_at + 4].copy_from_slice(&length);
+        let length = length(self.out.at() - open.length_at)?;
+        self.out.content(open.length_at)[..4].copy_from_slice(&length);
         Ok(())
     }
 
@@ -104,12 +104,20 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends the content of a string.
+    #[inline]
     fn string(&mut self, value: &str) -> Result<()> {
-        self.out.put(&length(value.len() + 1)?);
-        self.out.block(value.as_bytes())?;
-        self.out.push(0);
-        Ok(())
+        self.out.block_around(length(value.len() + 1)?, value.as_bytes(), [0])
     }
+}
+
+/// Returns whether no byte of the word is zero.
+#[inline(always)]
+fn has_no_zero(word: u64) -> bool {
+    // The lowest and the highest bit of each byte.
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // A zero byte borrows from its high bit.
+    word.wrapping_sub(ONES) & !word & HIGH == 0
 }
 
 /// Returns a length as BSON writes it; `TooLarge` beyond 31 bits.
@@ -125,11 +133,13 @@ fn length(bytes: usize) -> Result<[u8; 4]> {
 }
 
 impl Plain for Encoder<'_> {
+    #[inline]
     fn null(&mut self) -> Result<()> {
         self.element(NULL);
         Ok(())
     }
 
+    #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         self.element(BOOLEAN);
         self.out.push(value.into());
@@ -212,11 +222,8 @@ impl Plain for Encoder<'_> {
     /// The type byte is zero until the value is written.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
-        self.kind_at = Some(self.out.bytes.len());
-        self.out.push(0);
-        self.out.block(key.as_bytes())?;
-        self.out.push(0);
-        Ok(())
+        self.kind_at = Some(self.out.at());
+        self.out.block_around([0], key.as_bytes(), [0])
     }
 
     fn end_map(&mut self) -> Result<()> {
@@ -225,8 +232,19 @@ impl Plain for Encoder<'_> {
 
     #[inline]
     fn holds_key(&self, key: &str) -> bool {
-        // Keys are short, so an inlined loop is faster than a call.
-        key.bytes().fold(true, |holds, byte| holds & (byte != 0))
+        // Keys are short, so words that overlap are faster than a call.
+        let key = key.as_bytes();
+        if key.len() > 16 {
+            return memchr::memchr(0, key).is_none();
+        }
+        if let (Some(first), Some(last)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+            return has_no_zero(u64::from_le_bytes(*first)) & has_no_zero(u64::from_le_bytes(*last));
+        }
+        if let (Some(first), Some(last)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            return has_no_zero(u64::from(first) | u64::from(last) << 32);
+        }
+        key.iter().all(|byte| *byte != 0)
     }
 
     /// Removes the entries that the map has so far and writes them again as pairs, because the next
@@ -236,7 +254,9 @@ impl Plain for Encoder<'_> {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
         };
         // The length stays in place; only the entries are taken back.
-        let written = self.out.bytes.split_off(map.length_at + 4);
+        let from = map.length_at + 4;
+        let written = self.out.content(from).to_vec();
+        self.out.truncate(from);
         self.key(name::MAP)?;
         self.begin_array(0)?;
         let mut input = Input::new(&written);
@@ -248,10 +268,10 @@ impl Plain for Encoder<'_> {
             self.begin_array(2)?;
             self.element(STRING);
             self.out.put(&length(key.len() + 1)?);
-            self.out.put(key);
+            self.out.put_all(key);
             self.out.push(0);
             self.element(kind);
-            self.out.put(input.since(from));
+            self.out.put_all(input.since(from));
             self.end_array()?;
         }
         Ok(())

@@ -57,6 +57,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     /// arrays and maps.
     #[inline(always)]
     fn item(&mut self) -> Result<()> {
+        if let Some(value) = self.input.double() {
+            let at = self.input.at - 9;
+            return self.sink.float(value).map_err(|e| e.at(at));
+        }
         let head = head(&mut self.input)?;
         match head.major {
             // Major types 0, 3 and 7: integers, text, floats and simple values.

@@ -11,7 +11,7 @@ use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
     TIME_EXTENDED, UUID, typed_array,
 };
-use crate::codec::output::Output;
+use crate::codec::output::{Output, SHORT};
 use crate::error::Result;
 use crate::value::{BigInt, DType, Decimal, DecimalParts, NdArrayRef, Order, Sink, Source, Timestamp};
 
@@ -32,14 +32,18 @@ impl<'a> Encoder<'a> {
     }
 
     /// Checks the length of the message.
-    pub(crate) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
 
     /// Appends bytes that are encoded already.
     #[inline]
     pub(super) fn put_encoded(&mut self, bytes: &[u8]) {
-        self.out.put(bytes);
+        if bytes.len() <= SHORT {
+            self.out.put_around([], 0, bytes, []);
+        } else {
+            self.out.put_all(bytes);
+        }
     }
 
     /// Appends a head with the shortest form of `n`.
@@ -185,6 +189,10 @@ impl Sink for Encoder<'_> {
     /// Major type 3: the length in bytes, then UTF-8.
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
+        // A length of less than 24 is in the first byte.
+        if value.len() <= SHORT {
+            return self.out.block_around([3 << 5 | value.len() as u8], value.as_bytes(), []);
+        }
         self.head(3, value.len() as u64);
         self.out.block(value.as_bytes())
     }
@@ -249,8 +257,10 @@ impl Sink for Encoder<'_> {
         let Some(tag) = typed_array(value.dtype) else {
             self.tag(HOMOGENEOUS);
             self.head(4, value.data.len() as u64);
-            self.out.check_room(value.data.len())?;
-            self.out.bytes.extend(value.data.iter().map(|b| 0xf4 | (b & 1)));
+            let room = self.out.room(value.data.len())?;
+            for (to, byte) in room.iter_mut().zip(value.data) {
+                *to = 0xf4 | (byte & 1);
+            }
             return Ok(());
         };
         if matches!(value.dtype, DType::C64 | DType::C128) {

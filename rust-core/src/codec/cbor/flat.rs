@@ -25,7 +25,9 @@ impl FlatKey {
         }
         let mut bytes = Vec::with_capacity(key.len() + 3);
         let mut encoder = Encoder::new(Output::new(&mut bytes, Limits::default()), false);
-        encoder.key(key).and_then(|()| encoder.finish()).ok()?;
+        encoder.key(key).ok()?;
+        // The output ends here, so that the buffer has its length.
+        drop(encoder);
         Some(FlatKey(bytes.into()))
     }
 }
@@ -57,6 +59,8 @@ impl FlatRecord<'_> {
         let mut record = FlatRecord { encoder: Encoder::new(Output::new(out, limits), false), entries: 0 };
         let written = write(&mut record);
         let entries = record.entries;
+        // The output ends here, so that the buffer has its length.
+        drop(record);
         if written.is_none() {
             out.truncate(start);
             return false;

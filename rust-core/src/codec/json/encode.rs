@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::string;
-use crate::codec::output::Output;
+use crate::codec::output::{Output, SHORT};
 use crate::error::Result;
 use crate::value::escape::Plain;
 
@@ -22,12 +22,12 @@ impl<'a> Encoder<'a> {
     }
 
     /// Checks the length of the message.
-    pub(crate) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
 
     /// Writes the comma in front of an item or key that is not the first.
-    #[inline]
+    #[inline(always)]
     fn separate(&mut self) {
         if std::mem::replace(&mut self.has_item, true) {
             self.out.push(b',');
@@ -35,30 +35,53 @@ impl<'a> Encoder<'a> {
     }
 }
 
+impl Encoder<'_> {
+    /// Writes a number, after a comma where one is needed.
+    #[inline(always)]
+    fn number(&mut self, digits: &str) {
+        let comma = usize::from(std::mem::replace(&mut self.has_item, true));
+        if digits.len() <= SHORT {
+            self.out.put_around([b','], comma, digits.as_bytes(), []);
+        } else {
+            self.long_number(comma, digits);
+        }
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, comma: usize, digits: &str) {
+        self.out.put_all(&b","[..comma]);
+        self.out.put_all(digits.as_bytes());
+    }
+}
+
 impl Plain for Encoder<'_> {
+    #[inline]
     fn null(&mut self) -> Result<()> {
         self.separate();
         self.out.put(b"null");
         Ok(())
     }
 
+    #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         self.separate();
-        self.out.put(if value { b"true" } else { b"false" });
+        if value {
+            self.out.put(b"true");
+        } else {
+            self.out.put(b"false");
+        }
         Ok(())
     }
 
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
-        self.separate();
-        self.out.put(itoa::Buffer::new().format(value).as_bytes());
+        self.number(itoa::Buffer::new().format(value));
         Ok(())
     }
 
     /// JSON has integers of any size, and so has our decoder.
     fn uint(&mut self, value: u64) -> Result<bool> {
-        self.separate();
-        self.out.put(itoa::Buffer::new().format(value).as_bytes());
+        self.number(itoa::Buffer::new().format(value));
         Ok(true)
     }
 
@@ -70,8 +93,7 @@ impl Plain for Encoder<'_> {
         if !value.is_finite() {
             return Ok(false);
         }
-        self.separate();
-        self.out.put(zmij::Buffer::new().format_finite(value).as_bytes());
+        self.number(zmij::Buffer::new().format_finite(value));
         Ok(true)
     }
 
@@ -88,9 +110,7 @@ impl Plain for Encoder<'_> {
         let length = value.len().div_ceil(3) * 4;
         self.out.check_room(length + 2)?;
         self.out.push(b'"');
-        let from = self.out.bytes.len();
-        self.out.bytes.resize(from + length, 0);
-        let written = STANDARD.encode_slice(value, &mut self.out.bytes[from..]);
+        let written = STANDARD.encode_slice(value, self.out.room(length)?);
         debug_assert_eq!(written, Ok(length));
         self.out.push(b'"');
         Ok(())

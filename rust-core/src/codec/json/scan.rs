@@ -6,6 +6,8 @@
 
 use memchr::memchr2;
 
+use crate::codec::output::SHORT;
+
 /// The bytes that need no escape in a string.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
@@ -22,6 +24,16 @@ const PLAIN: [bool; 256] = {
 #[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 0;
+    // Most strings end within two words, before it pays to compare 32 bytes.
+    while at < 16
+        && let Some(chunk) = bytes[at..].first_chunk::<8>()
+    {
+        let found = odd_lanes(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
     while let Some(chunk) = bytes[at..].first_chunk::<32>() {
         // Without a branch for each byte, so that the compiler vectorizes it.
         if chunk.iter().fold(false, |odd, b| odd | (*b < 0x20) | (*b == b'"') | (*b == b'\\')) {
@@ -60,6 +72,30 @@ fn odd_lanes(word: u64) -> u64 {
     quotes_and_backslashes(word) | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
 }
 
+/// Returns whether there are at most [`SHORT`] bytes, none of them a quote, a backslash or a control
+/// character. They are compared as two words, which overlap.
+#[inline(always)]
+pub(super) fn is_short_and_plain(bytes: &[u8]) -> bool {
+    if bytes.len() > SHORT {
+        return false;
+    }
+    let word = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return odd_lanes(u64::from_le_bytes(*first)) | odd_lanes(u64::from_le_bytes(*last)) == 0;
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
+        let (first, last) = (u16::from_le_bytes(*first), u16::from_le_bytes(*last));
+        // Spaces, which are plain, fill the rest of the word.
+        SPACES << 32 | u64::from(last) << 16 | u64::from(first)
+    } else {
+        SPACES << 8 | u64::from(bytes.first().copied().unwrap_or(b' '))
+    };
+    odd_lanes(word) == 0
+}
+
+/// A word of spaces.
+const SPACES: u64 = ONES * b' ' as u64;
+
 // The lowest bit of each byte of a word.
 const ONES: u64 = u64::MAX / 255;
 // The highest bit of each byte of a word.
@@ -92,7 +128,7 @@ pub(super) fn skip_string(text: &[u8], mut at: usize) -> usize {
 #[inline]
 pub(super) fn unescaped_run(text: &[u8], mut at: usize) -> usize {
     // Most strings are short: a call of memchr costs more than this loop.
-    for _ in 0..SHORT / 8 {
+    for _ in 0..IN_PLACE / 8 {
         let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
         let found = quotes_and_backslashes(u64::from_le_bytes(*chunk));
         if found != 0 {
@@ -104,5 +140,5 @@ pub(super) fn unescaped_run(text: &[u8], mut at: usize) -> usize {
     memchr2(b'"', b'\\', rest).map_or(text.len(), |found| at + found)
 }
 
-/// The length in bytes up to which a string counts as short.
-const SHORT: usize = 64;
+/// The number of bytes that are searched without a call.
+const IN_PLACE: usize = 64;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{plain_run, skip_string};
+use super::scan::{is_short_and_plain, plain_run, skip_string};
 use crate::codec::input::malformed;
 use crate::codec::output::Output;
 use crate::error::{Error, Result, memory};
@@ -31,27 +31,40 @@ const fn escape(byte: u8) -> u8 {
 /// # Errors
 ///
 /// `TooLarge` over the limit of the message.
-#[inline]
+#[inline(always)]
 pub(super) fn write<const N: usize>(
     out: &mut Output<'_>,
     comma: bool,
     text: &str,
     after: &[u8; N],
 ) -> Result<()> {
-    out.check_room(text.len() + 2)?;
     let bytes = text.as_bytes();
-    if comma {
-        out.put(b",\"");
-    } else {
-        out.push(b'"');
+    // Most strings and nearly all keys are short and have no character to escape. Whatever is not
+    // as simple is left to a function, so that this one calls nothing.
+    let before = if comma { *b",\"" } else { *b"\"\0" };
+    if out.has_room(bytes.len())
+        && is_short_and_plain(bytes)
+        && out.try_around(before, 1 + usize::from(comma), bytes, *after)
+    {
+        return Ok(());
     }
-    // Most strings have no character to escape and are appended at once.
+    write_long(out, comma, bytes, after)
+}
+
+/// As [`write`], for any text.
+#[inline(never)]
+fn write_long(out: &mut Output<'_>, comma: bool, bytes: &[u8], after: &[u8]) -> Result<()> {
+    out.check_room(bytes.len() + 2)?;
+    if comma {
+        out.push(b',');
+    }
+    out.push(b'"');
     let plain = plain_run(bytes);
-    out.put(&bytes[..plain]);
+    out.put_all(&bytes[..plain]);
     if plain < bytes.len() {
         write_escaped(out, bytes, plain);
     }
-    out.put(after);
+    out.put_all(after);
     // Escapes make the text up to six times as long, so the limit is checked again.
     if plain < bytes.len() { out.check_room(0) } else { Ok(()) }
 }
@@ -60,7 +73,7 @@ pub(super) fn write<const N: usize>(
 fn write_escaped(out: &mut Output<'_>, bytes: &[u8], mut from: usize) {
     loop {
         let plain = plain_run(&bytes[from..]);
-        out.put(&bytes[from..from + plain]);
+        out.put_all(&bytes[from..from + plain]);
         from += plain;
         let Some(byte) = bytes.get(from) else { break };
         match escape(*byte) {
@@ -195,17 +208,41 @@ mod tests {
     use crate::ErrorKind;
     use crate::value::Limits;
 
+    /// Returns the text that [`write`] appends as a key, within a limit in bytes.
+    fn written(comma: bool, text: &str, limit: u64) -> Result<String> {
+        let mut bytes = Vec::new();
+        let mut out = Output::new(&mut bytes, Limits::for_message(limit));
+        let done = write(&mut out, comma, text, b"\":");
+        drop(out);
+        done.map(|()| String::from_utf8(bytes).unwrap())
+    }
+
     #[test]
     fn write_counts_escapes_for_the_limit() {
-        let mut bytes = Vec::new();
-        let mut out = Output::new(&mut bytes, Limits::for_message(20));
-        write(&mut out, true, "\u{1}\u{2}\u{3}", b"\"").unwrap_err();
-        bytes.clear();
-        let mut out = Output::new(&mut bytes, Limits::for_message(21));
-        write(&mut out, true, "\u{1}\u{2}\u{3}", b"\"").unwrap();
-        assert_eq!(bytes, br#","\u0001\u0002\u0003""#);
-        let mut out = Output::new(&mut bytes, Limits::for_message(5));
-        assert_eq!(write(&mut out, false, "abcd", b"\":").unwrap_err().kind(), ErrorKind::TooLarge);
+        let text = "\u{1}\u{2}\u{3}";
+        assert_eq!(written(true, text, 21).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(written(true, text, 22).unwrap(), r#","\u0001\u0002\u0003":"#);
+        assert_eq!(written(false, "abcd", 5).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn write_escapes_special_characters_at_every_place() {
+        for length in (0..40).step_by(if cfg!(miri) { 3 } else { 1 }) {
+            let plain: String = ('a'..='z').cycle().take(length).collect();
+            for comma in [false, true] {
+                let start = if comma { ",\"" } else { "\"" };
+                assert_eq!(written(comma, &plain, 1000).unwrap(), [start, &plain, "\":"].concat());
+                for (special, escaped) in [('"', "\\\""), ('\\', "\\\\"), ('\u{1f}', "\\u001f"), ('é', "é")]
+                {
+                    for place in 0..length {
+                        let (before, after) = (&plain[..place], &plain[place + 1..]);
+                        let text = format!("{before}{special}{after}");
+                        let expected = [start, before, escaped, after, "\":"].concat();
+                        assert_eq!(written(comma, &text, 1000).unwrap(), expected);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

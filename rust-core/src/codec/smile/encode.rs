@@ -30,7 +30,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Checks the length of the message.
-    pub(crate) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
 
@@ -146,7 +146,7 @@ impl Plain for Encoder<'_> {
         }
         // A name that was written before becomes a reference of one or two bytes.
         let start = self.out.start();
-        match self.names.find(key, &self.out.bytes[start..]) {
+        match self.names.find(key, self.out.content(start)) {
             // One byte for the first 64 names.
             Some(number @ 0..64) => {
                 self.out.push(0x40 + number as u8);
@@ -180,7 +180,7 @@ impl Plain for Encoder<'_> {
         if long {
             self.out.push(END_OF_TEXT);
         }
-        self.names.add(at, key.len(), &self.out.bytes[start..]);
+        self.names.add(at, key.len(), self.out.content(start));
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub(super) fn put(out: &mut Output<'_>, n: u64) {
         bytes[first] = (rest & 0x7f) as u8;
         rest >>= 7;
     }
-    out.put(&bytes[first..]);
+    out.put_all(&bytes[first..]);
 }
 
 /// Writes an integer with sign in zigzag form: the sign in the lowest bit.
@@ -180,6 +180,7 @@ mod tests {
         numbers.iter().for_each(|n| put_signed(&mut out, *n));
         let blocks: Vec<Vec<u8>> = (0..30u8).map(|n| (0..n).map(|i| 0xff - 3 * i).collect()).collect();
         blocks.iter().for_each(|block| put_safe(&mut out, block));
+        drop(out);
         let mut input = Input::new(&bytes);
         for n in numbers {
             assert_eq!(take_signed(&mut input).unwrap(), n);

@@ -72,6 +72,9 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// Returns the name of what was found, for error texts.
+    // In place, as `unexpected`: a function that had a reference to the event would force every
+    // caller to copy all of it.
+    #[inline(always)]
     pub fn name(&self) -> &'static str {
         match self {
             Event::Null => "null",
@@ -90,10 +93,15 @@ impl Event<'_> {
     }
 
     /// Returns the `WrongType` error of this event, where `expected` was expected.
-    #[cold]
+    #[inline(always)]
     pub fn unexpected(&self, expected: &str) -> Error {
-        Error::new(ErrorKind::WrongType, format!("{expected} is expected, {} was found", self.name()))
+        unexpected(self.name(), expected)
     }
+}
+
+#[cold]
+fn unexpected(found: &str, expected: &str) -> Error {
+    Error::new(ErrorKind::WrongType, format!("{expected} is expected, {found} was found"))
 }
 
 /// Builds one value out of its events.

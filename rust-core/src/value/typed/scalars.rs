@@ -70,13 +70,16 @@ macro_rules! integers {
         impl Scalar for $kind {
             #[inline]
             fn take(event: Event<'_>) -> Result<$kind> {
-                let fits = match event {
-                    Event::Int(value) => <$kind>::try_from(value).ok(),
-                    Event::Uint(value) => <$kind>::try_from(value).ok(),
-                    Event::BigInt(_) => None,
-                    other => return Err(other.unexpected(stringify!($kind))),
-                };
-                fits.ok_or_else(|| out_of_range(&event, stringify!($kind)))
+                match event {
+                    Event::Int(value) => {
+                        <$kind>::try_from(value).map_err(|_| out_of_range(&{ value }, stringify!($kind)))
+                    }
+                    Event::Uint(value) => {
+                        <$kind>::try_from(value).map_err(|_| out_of_range(&{ value }, stringify!($kind)))
+                    }
+                    Event::BigInt(value) => Err(out_of_range(value, stringify!($kind))),
+                    other => Err(other.unexpected(stringify!($kind))),
+                }
             }
         }
     )*};
@@ -100,7 +103,9 @@ impl Scalar for f64 {
             Event::Float(value) => Ok(value),
             // Every integer up to 2^53 has an exact f64.
             Event::Int(value) if value.unsigned_abs() <= 1 << 53 => Ok(value as f64),
-            Event::Int(_) | Event::Uint(_) | Event::BigInt(_) => Err(out_of_range(&event, "f64")),
+            Event::Int(value) => Err(out_of_range(&{ value }, "f64")),
+            Event::Uint(value) => Err(out_of_range(&{ value }, "f64")),
+            Event::BigInt(value) => Err(out_of_range(value, "f64")),
             other => Err(other.unexpected("f64")),
         }
     }
@@ -113,9 +118,10 @@ impl Scalar for f32 {
             Event::Float(value) if !value.is_finite() || (value as f32).is_finite() => Ok(value as f32),
             // Every integer up to 2^24 has an exact f32.
             Event::Int(value) if value.unsigned_abs() <= 1 << 24 => Ok(value as f32),
-            Event::Float(_) | Event::Int(_) | Event::Uint(_) | Event::BigInt(_) => {
-                Err(out_of_range(&event, "f32"))
-            }
+            Event::Float(value) => Err(out_of_range(&format_args!("{value:?}"), "f32")),
+            Event::Int(value) => Err(out_of_range(&{ value }, "f32")),
+            Event::Uint(value) => Err(out_of_range(&{ value }, "f32")),
+            Event::BigInt(value) => Err(out_of_range(value, "f32")),
             other => Err(other.unexpected("f32")),
         }
     }
@@ -182,14 +188,7 @@ impl Scalar for NdArray {
 
 /// Returns the `OutOfRange` error of a number.
 #[cold]
-fn out_of_range(event: &Event<'_>, expected: &str) -> Error {
-    let found = match event {
-        Event::Int(value) => value.to_string(),
-        Event::Uint(value) => value.to_string(),
-        Event::Float(value) => format!("{value:?}"),
-        Event::BigInt(value) => value.to_string(),
-        other => other.name().to_owned(),
-    };
+fn out_of_range(found: &dyn fmt::Display, expected: &str) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("{expected} is expected, {found} was found"))
 }
 
