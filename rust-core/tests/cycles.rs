@@ -1,11 +1,11 @@
-//! No module of any crate uses, by way of others or not, a module that uses it.
+//! No module of any crate uses, directly or indirectly, a module that uses it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::support::modules::{Graph, cycles, graph, graph_of};
 
-/// The crates, by their folders. The core's cycles do not go beyond a floor, see `layering.rs`.
+/// The crates, by their folders. The core's cycles do not go beyond a layer, see `layering.rs`.
 const CRATES: [&str; 9] =
     ["rust-core", "controller", "schema-tools", "cli", "c-api", "python", "php", "bridge", "benches"];
 
@@ -41,7 +41,7 @@ fn graph_finds_the_known_uses_in_our_sources() {
     assert!(cli["service::queries"].contains("output"), "{:?}", cli["service::queries"]);
     assert!(cli[""].contains("service"), "{:?}", cli[""]);
     let core = graph(&root.join("rust-core/src"));
-    // By way of a name that `channel` re-exports.
+    // Through a name that `channel` re-exports.
     assert!(core["service::link"].contains("channel::ends"), "{:?}", core["service::link"]);
     assert!(!core.keys().any(|name| name.ends_with("tests") || name.contains("simulation")));
 }

@@ -64,7 +64,7 @@ fn raw(bytes: Vec<u8>) -> Payload {
     Payload::from_bytes(Encoding::Raw, bytes.into())
 }
 
-/// This program again, as one test of it that plays another process.
+/// This program again, running one test of it as another process.
 fn this_program(wrapped_in: &[&str], endpoint: &str, lock: bool, role: &str) -> Command {
     let this = std::env::current_exe().unwrap();
     let mut command = match wrapped_in {

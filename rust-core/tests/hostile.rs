@@ -1,4 +1,4 @@
-//! Peers that do not keep the rules: each gets its error, and the others go on as if nothing had happened.
+//! Peers that violate the protocol: each gets its error, and the others are not affected.
 
 mod descriptors;
 mod frames;

@@ -21,7 +21,7 @@ const BUDGET: usize = 4 * LIMIT;
 const PEERS: usize = 7;
 const SENT: usize = 60 * MIB;
 
-/// A hand-written client that was let in.
+/// A hand-written client that was admitted.
 fn admitted(endpoint: &str, session: i64) -> UnixStream {
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix";
     let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file);
@@ -71,7 +71,7 @@ fn half_sent_messages_of_many_peers_hold_bounded_memory_and_block_no_peer() {
         }
         let more = resident().saturating_sub(before);
         assert!(more < BUDGET + 48 * MIB, "{} MiB are held for messages that have not come", more / MIB);
-        // An honest message that is long, too, while they hold all that there is.
+        // An honest message that is long, too, while they hold the whole budget.
         let long = Value::Bytes(vec![7; 12 * MIB].into());
         assert_eq!(good.call(&long, SOON).unwrap().value().unwrap(), &long);
         let kinds: Vec<_> = good.events().iter().map(|e| e.kind.name()).collect();

@@ -61,7 +61,7 @@ fn name(transport: &str) -> (String, String) {
     (format!("{transport}:x{count}"), format!("x{count}.{transport}"))
 }
 
-/// Something of root's that nothing may touch.
+/// A file of root's that must not change.
 struct Precious {
     path: PathBuf,
     before: (u32, u32, u32, u64, Vec<u8>),

@@ -33,7 +33,7 @@ const KEPT: usize = 3;
 /// The bound of a publisher: slots with four times the longest message, rounded up to whole steps of 64 KiB and a page
 /// each, and its ring.
 const BOUND: u64 = (4 * LIMIT + SLOTS * (64 << 10) + (4 << 20)) as u64;
-/// Guards against a hang alone: on a busy machine all of this takes some seconds.
+/// Only guards against a hang: on a busy machine all of this takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Random(u64);
@@ -55,7 +55,7 @@ fn seed() -> u64 {
     std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711)
 }
 
-/// The process of one subscriber, which plays this very test in its role, until its input ends.
+/// The process of one subscriber, which runs this very test in its role, until its input ends.
 struct Other(Child);
 
 impl Other {
@@ -76,7 +76,7 @@ impl Other {
 }
 
 impl Drop for Other {
-    /// None stays where the test fails.
+    /// None remains if the test fails.
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -233,7 +233,7 @@ fn subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_pee
     let others = roles.map(|role| Other::start(TEST, role, &endpoint));
     publisher.wait_for_subscribers(roles.len(), PATIENCE).unwrap();
     let (done, published) = mpsc::channel();
-    // Not joined: a publisher that is held up is a failure, and no hang.
+    // Not joined: a publisher that is blocked must fail the test and not hang it.
     thread::spawn({
         let publisher = publisher.clone();
         move || {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::alone::one_at_a_time;
 use crate::support::victims::{Life, Random, Role, Survivor, held, nothing_more_is_held};
 
-/// How many times the last incarnation, which is left alone, does its part.
+/// How many times the last incarnation, which is not killed, repeats its work.
 const WHOLE: i64 = 20;
 
 /// How many kills all cases have together.
@@ -18,7 +18,7 @@ const KILLS: i64 = 1_000;
 /// The longest life, where a victim is at work by then; a longer one only takes longer.
 const LONGEST: Duration = Duration::from_millis(8);
 
-/// The incarnations that only show how long it takes.
+/// The incarnations that only measure how long it takes.
 const FIRST: i64 = 5;
 
 fn kills() -> i64 {
@@ -74,7 +74,7 @@ fn survives(transport: &str, role: Role) {
         "{transport} {role:?}: {kills} kills within {reach:.1?}; {total} times it worked, {refused} times it did not"
     );
     assert!(survivor.total > 0);
-    // The one after all those is served as the first was.
+    // The incarnation after all those is served as the first was.
     let last = survivor.meet(kills + FIRST, Life { times: Some(WHOLE), ..Life::default() });
     survivor.see_out(last);
     nothing_more_is_held(before);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::support::sources_under;
 
-/// The floors, from the ground up.
+/// The layers, from the lowest up.
 const FLOORS: [&[&str]; 11] = [
     // In tests alone: the check of the documents against the code, and the random histories.
     &["error", "buffers", "documents", "histories"],
@@ -92,7 +92,7 @@ fn named_at_root(source: &str, depth: usize) -> Vec<(usize, String)> {
     let lines: Vec<&str> = source.lines().map(without_comment).collect();
     let mut found = Vec::new();
     for (i, line) in lines.iter().enumerate() {
-        // A list in braces may go on below.
+        // A list in braces may continue on the next line.
         let whole = || lines[i..(i + 8).min(lines.len())].join(" ");
         for (at, _) in line.match_indices("crate::") {
             // `$crate::` in a macro is the same crate; a longer word is another.

@@ -72,7 +72,7 @@ impl Vendor {
 
 impl Drop for Vendor {
     fn drop(&mut self) {
-        // At the end of its orders it takes its table away.
+        // At the end of its commands it removes its table.
         drop(self.orders.take());
         let _ = self.child.wait();
     }

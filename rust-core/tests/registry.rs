@@ -28,7 +28,7 @@ fn each_object_tells_its_pattern_and_counters() {
         let other = Channel::open(&endpoint, &options, SOON).unwrap();
         other.send(&Value::Int(1), SOON).unwrap();
         one.recv(SOON).unwrap();
-        // A query takes no place of a peer.
+        // A query does not occupy a peer's place.
         assert_eq!(look(&endpoint), ("channel", Some(1), Some(1), None));
         drop((one, other));
 

@@ -1,4 +1,4 @@
-//! Links whose frames are handed on, as between two machines: numbers and acknowledgement go from end to end, whatever is cut in between.
+//! Links whose frames are relayed, as between two machines: numbers and acknowledgement go from end to end, whatever is cut in between.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -60,7 +60,7 @@ fn while_handed_on(near: &str, far: &str, cut_after: usize, test: impl FnOnce())
     });
 }
 
-/// Ends the thread that hands on, where a test fails, too.
+/// Ends the relaying thread, also if a test fails.
 struct Stops<'a>(&'a AtomicBool);
 
 impl Drop for Stops<'_> {

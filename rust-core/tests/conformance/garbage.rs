@@ -40,7 +40,7 @@ fn first_words(place: &Place) {
                 let mut stream = TcpStream::connect(place.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
                 stream.set_read_timeout(Some(SOON)).unwrap();
                 stream.write_all(words).unwrap();
-                // It may have been refused, and let go of, already.
+                // It may have been refused and disconnected already.
                 let _ = stream.shutdown(Shutdown::Write);
                 answered(&mut stream)
             }
@@ -53,7 +53,7 @@ fn first_words(place: &Place) {
                 let mut stream = UnixStream::connect(place.path()).unwrap();
                 stream.set_read_timeout(Some(SOON)).unwrap();
                 stream.write_all(words).unwrap();
-                // It may have been refused, and let go of, already.
+                // It may have been refused and disconnected already.
                 let _ = stream.shutdown(Shutdown::Write);
                 answered(&mut stream)
             }
@@ -78,7 +78,7 @@ fn answered(stream: &mut impl Read) -> Vec<u8> {
     bytes
 }
 
-/// A peer that was let in and then writes nonsense, while others talk at another name.
+/// A peer that was admitted and then writes garbage, while others exchange messages at another name.
 fn in_a_link(place: &Place) {
     let unharmed = place.another();
     let (tx, rx) = unharmed.pair();
@@ -92,7 +92,7 @@ fn in_a_link(place: &Place) {
     let error = hears.recv().unwrap_err();
     tells(&error, ErrorKind::Malformed, place);
     carries(&tx, &rx);
-    // It still lives, and yet its place is free, but for a pipe, which has one client as long as that lives.
+    // It still lives, and yet its place is free, except over a pipe, which has one client as long as that lives.
     let one_at_a_time = place.nature.name == "fifo";
     if one_at_a_time {
         tells(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
@@ -105,7 +105,7 @@ fn in_a_link(place: &Place) {
     hears.is_empty();
 }
 
-/// The part of the hostile peer: one message, and then invalid bytes into everything that leads to the other side.
+/// The hostile peer: it sends one message, and then invalid bytes into everything that leads to the other side.
 pub fn play(place: &Place, say: fn(&str), wait: fn()) {
     let tx = place.try_tx(&[("client_id", "stranger".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();

@@ -51,7 +51,7 @@ pub fn nobody_there(place: &Place) {
 pub fn two_listeners(place: &Place) {
     let first = place.try_hold().unwrap();
     if !place.nature.one_holder {
-        // A value has as many writers as there are; they write in turn and count together.
+        // A value may have any number of writers; they write in turn and share one count.
         let second = place.tx();
         assert_eq!(first.tx().send(&Value::Int(1)).unwrap(), 1);
         assert_eq!(second.send(&Value::Int(2)).unwrap(), 2);
@@ -68,7 +68,7 @@ pub fn two_listeners(place: &Place) {
     tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
     first.rx().close(SOON).unwrap();
     first.tx().close(SOON).unwrap();
-    // The closed object lives on, and has given up the name.
+    // The closed object still exists, and has released the name.
     drop(place.try_hold().unwrap());
 }
 

@@ -1,4 +1,4 @@
-//! Other processes that a case needs: this program again, with a part to play until it is stopped or killed.
+//! Other processes that a case needs: this program again, with a role to run until it is stopped or killed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -22,9 +22,9 @@ pub enum Role {
     Hold,
     /// Holds the name and has a child.
     HoldAndFork,
-    /// Sends whole messages, then one that is long, then the same again for ever.
+    /// Sends whole messages, then a long one, then the same again without end.
     SendLong,
-    /// Sends one message, and then nonsense through everything that leads to the other side.
+    /// Sends one message, and then garbage through everything that leads to the other side.
     Garble,
 }
 
@@ -40,7 +40,7 @@ pub fn is_one() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Bytes of a message that takes a while.
+/// Bytes of a message that takes a while to send.
 pub fn long(nature: &Nature) -> usize {
     nature.longest.min(40 << 20)
 }
@@ -112,7 +112,7 @@ fn wait() {
     }
 }
 
-/// Plays the part, and does not return.
+/// Runs the role, and does not return.
 pub fn play(nature: &'static Nature) {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     let word = std::env::var(ROLE).unwrap();
@@ -157,7 +157,7 @@ fn send_long(place: &Place) {
     let mut options = Options::default();
     options.set("client_id", &"victim".into()).unwrap();
     options.set("max_message_size", &Value::Int(200 << 20)).unwrap();
-    // Where a sender has to wait in the middle of a message, it prints so.
+    // If a sender has to wait in the middle of a message, it prints that.
     options.on_wait = Some(Arc::new(|| {
         say("waits");
         true

@@ -1,4 +1,4 @@
-//! A place with a sending and a receiving side, whatever they are called at that transport.
+//! A place with a sending and a receiving side, whatever their names are at that transport.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -67,7 +67,7 @@ pub fn tells(error: &Error, kind: ErrorKind, place: &Place) {
 }
 
 impl Place {
-    /// For the case that has this process for itself.
+    /// For a case that runs alone in this process.
     pub fn new(nature: &'static Nature) -> Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let endpoint = if nature.name == "tcp" {
@@ -97,7 +97,7 @@ impl Place {
         PathBuf::from(std::env::var(directory).unwrap()).join(format!("{name}.{}", self.nature.name))
     }
 
-    /// The sending side. One that connects waits so long.
+    /// The sending side. One that connects waits at most this long.
     pub fn try_tx(&self, set: &[(&str, Value)], wait: Duration) -> Result<Tx> {
         let mut options = options(set);
         options.client_id.get_or_insert("writer".into());

@@ -21,7 +21,7 @@ fn value_outlives_its_publisher_and_numbers_continue() {
     let listed = linkspan::registry::list().unwrap().into_iter().find(|l| l.endpoint == endpoint).unwrap();
     assert_eq!((listed.pattern, listed.messages), (Some("publish"), Some(3)));
     assert_eq!(listed.program.as_deref(), Some("driver"));
-    // Neither a listing nor the broom takes a value away.
+    // Neither a listing nor a sweep removes a value.
     linkspan::registry::clean().unwrap();
     assert_eq!(now(&endpoint, &options).unwrap(), Value::from("three"));
 }
@@ -205,7 +205,7 @@ fn line_is_readable_by_every_program() {
         other.write_all(b"{\"x\":\"echo").unwrap();
         assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Corrupt);
         if !lock {
-            // It may be about to go on.
+            // It may be about to continue.
             assert_eq!(readings.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         }
         other.write_all(b"\"}\n").unwrap();

@@ -39,7 +39,7 @@ fn channel_sends_each_value_as_a_line_and_receives_each_line() {
     let last = channel.recv(SOON).unwrap();
     assert_eq!((last.value().unwrap(), last.sequence()), (&json("\"last\""), 5));
     assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
-    // It reads on all the same.
+    // It continues to read.
     channel.send(&json("true"), SOON).unwrap();
     channel.close(SOON).unwrap();
     assert_eq!((stranger.line().as_str(), stranger.line().as_str()), ("true\n", ""));
@@ -153,7 +153,7 @@ fn half_sent_line_is_completed_whatever_its_sender_does_next() {
     let channel = listener.accept(SOON).unwrap();
     let long = Value::from("x".repeat(1 << 20));
     channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
-    // The program is busy with something else, and never calls again.
+    // The program is busy with other work, and does not call again.
     assert_eq!(stranger.line().len(), (1 << 20) + 3);
     drop(channel);
     assert_eq!(stranger.line(), "");

@@ -1,8 +1,8 @@
-//! Random lines of strangers.
+//! Random lines of programs without Linkspan.
 
 use super::*;
 
-/// Bytes by chance: xorshift, so that a seed repeats them.
+/// Random bytes: xorshift, so that a seed repeats them.
 struct Chance(u64);
 
 impl Chance {
@@ -14,7 +14,7 @@ impl Chance {
     }
 }
 
-/// Pieces that lines are made of, so that chance meets the cases that matter.
+/// Parts of lines, so that random lines reach the cases that matter.
 const PIECES: [&str; 24] = [
     "{",
     "}",

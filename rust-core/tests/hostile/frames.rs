@@ -1,4 +1,4 @@
-//! Frames that are none, lengths that are not true and bodies that are no values, on an admitted connection.
+//! Malformed frames, false lengths and bodies that are no values, on an admitted connection.
 
 use super::*;
 

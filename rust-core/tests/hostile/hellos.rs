@@ -1,4 +1,4 @@
-//! First messages that break the protocol, and publishers that are none.
+//! First messages that violate the protocol, and false publishers.
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn first_words_to_unix() {
 #[test]
 fn first_words_to_tcp() {
     first_words("tcp");
-    // Without the proof, a hello is none, and neither is half a proof.
+    // Without the proof, a hello is refused, and so is one with half a proof.
     beside_a_good_client("tcp", |endpoint, _| {
         let bare = || {
             let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
@@ -110,7 +110,7 @@ fn hostile_publisher_is_refused() {
             // A subscriber connects when it is made, and again when it receives.
             for _ in 0..2 {
                 let (mut stream, _) = listener.accept().unwrap();
-                // One that hangs up before it was spoken to is only called again.
+                // A subscriber reconnects to a peer that hangs up before the hello.
                 stream.read_exact(&mut [0; HEADER]).unwrap();
                 stream
                     .write_all(b"I am no publisher, and sixty-four bytes are quickly said, aren't they?")

@@ -219,7 +219,7 @@ fn numbers_at_the_end_of_the_range_block_no_peer() {
         }
     });
     let client = Channel::connect(&place.endpoint, &called("panel"), SOON).unwrap();
-    // Those whose number is none are no messages for anybody.
+    // Files without a valid number are not messages.
     for _ in 3..far.len() {
         assert_eq!(client.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
     }

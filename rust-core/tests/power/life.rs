@@ -16,7 +16,7 @@ use crate::support::programs::program;
 /// How many lives follow each other.
 const LIVES: usize = 3;
 
-/// As many new names are those with which a place is made.
+/// A new place has this many new names.
 const BEGINNING: usize = 16;
 
 /// Numbers of texts that a life has for itself.
@@ -174,7 +174,7 @@ impl Cuts<'_> {
             }
             let live = Live::of(&self.disk);
             if let Err(why) = self.judge(&image, &live, random) {
-                // A mutant's images are as wrong as they are to be.
+                // The images of a mutant must be as wrong as the mutant makes them.
                 if self.chain.mutant.is_some() {
                     return Err(why);
                 }

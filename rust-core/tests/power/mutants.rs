@@ -18,7 +18,7 @@ pub enum Fault {
 
 /// A faulty program.
 pub struct Mutant {
-    /// How it is called.
+    /// Its name.
     pub name: &'static str,
     /// The kind of storage.
     pub kind: Kind,

@@ -53,7 +53,7 @@ fn main() {
         let _ = writeln!(std::io::stderr(), "{}: {e:?}", words.join(" "));
         std::process::exit(1);
     }
-    // Half of them leave without a word.
+    // Half of them end without a goodbye.
     if part.random.one_in(2) {
         std::process::exit(0);
     }
