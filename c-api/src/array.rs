@@ -126,31 +126,38 @@ impl linkspan_array {
 
     /// An array as it lies, be it aligned or not.
     pub(crate) fn unaligned(array: NdArrayRef<'_>) -> linkspan_array {
-        let mut dims = [0; LINKSPAN_MAX_RANK];
-        dims[..array.shape.len()].copy_from_slice(array.shape);
-        linkspan_array {
-            dtype: array.dtype as linkspan_dtype,
-            order: array.order as linkspan_order,
-            rank: array.shape.len(),
-            dims,
-            data: array.data.as_ptr().cast(),
-            length: array.data.len(),
-        }
+        let mut seen = linkspan_array::NOTHING;
+        seen.describe(array);
+        seen
     }
 
-    /// An array as C reads it; its data is copied to what `aligned` gives where it is not aligned for its elements.
-    pub(crate) fn of<A: DerefMut<Target = Aligned>>(
+    /// Describes an array as it lies, be it aligned or not. There was none before.
+    pub(crate) fn describe(&mut self, array: NdArrayRef<'_>) {
+        self.dtype = array.dtype as linkspan_dtype;
+        self.order = array.order as linkspan_order;
+        self.rank = array.shape.len();
+        self.dims[..array.shape.len()].copy_from_slice(array.shape);
+        self.data = array.data.as_ptr().cast();
+        self.length = array.data.len();
+    }
+
+    /// Describes an array as C reads it; its data is copied to what `aligned` gives where it is not aligned for its elements. There was none before.
+    pub(crate) fn view<A: DerefMut<Target = Aligned>>(
+        &mut self,
         array: NdArrayRef<'_>,
         aligned: impl FnOnce() -> A,
-    ) -> Result<linkspan_array> {
-        let mut seen = linkspan_array::unaligned(array);
-        if array.data.is_empty() {
+    ) -> Result<()> {
+        let data = if array.data.is_empty() {
             // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
-            seen.data = std::ptr::without_provenance(8);
-        } else if !array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
-            seen.data = aligned().copy(array.data)?.cast();
-        }
-        Ok(seen)
+            std::ptr::without_provenance(8)
+        } else if array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
+            array.data.as_ptr()
+        } else {
+            aligned().copy(array.data)?
+        };
+        self.describe(array);
+        self.data = data.cast();
+        Ok(())
     }
 }
 

@@ -60,14 +60,29 @@ impl Shells {
             // SAFETY: as the caller promises.
             drop(unsafe { Box::from_raw(shell.cast::<T>()) });
         }
-        let oldest = {
-            let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
-            shells.push_back(Shell { at: shell.cast(), free: free::<T> });
-            if shells.len() > self.most { shells.pop_front() } else { None }
-        };
-        if let Some(Shell { at, free }) = oldest {
+        if let Some(Shell { at, free }) = self.exchange(Shell { at: shell.cast(), free: free::<T> }) {
             // SAFETY: it came in by this function, whose caller promised that it is a box that no other code frees.
             unsafe { free(at) };
         }
+    }
+
+    /// Keeps a shell, and returns the oldest where there are enough: the next object can have its memory.
+    ///
+    /// # Safety
+    /// As for [`keep`](Self::keep), and all shells that are kept here are of a `T` and come in by this function.
+    pub(crate) unsafe fn replace<T>(&self, shell: *mut T) -> Option<Box<T>> {
+        /// # Safety
+        /// None: a shell that is kept here comes out in the same way, or stays until the process ends.
+        unsafe fn stay(_: *mut c_void) {}
+        let oldest = self.exchange(Shell { at: shell.cast(), free: stay })?;
+        // SAFETY: it came in by this function, whose caller promised that it is a box of a `T` that no other code frees.
+        Some(unsafe { Box::from_raw(oldest.at.cast()) })
+    }
+
+    /// Puts a shell in, and takes the oldest out where there are enough.
+    fn exchange(&self, shell: Shell) -> Option<Shell> {
+        let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
+        shells.push_back(shell);
+        if shells.len() > self.most { shells.pop_front() } else { None }
     }
 }

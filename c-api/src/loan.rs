@@ -74,7 +74,8 @@ unsafe fn lend<H: Checked>(
         block(dims.cast(), rank.saturating_mul(size_of::<u64>()), "the array of dims")?;
         let shape = if rank == 0 { &[] } else { slice::from_raw_parts(dims, rank) };
         let (lent, place) = lender(handle(object)?, dtype(element)?, shape)?.into_written_array();
-        *to = linkspan_array { data: place.as_ptr().cast(), ..linkspan_array::unaligned(lent.as_ref()) };
+        to.describe(lent.as_ref());
+        to.data = place.as_ptr().cast();
         loans().insert(place.as_ptr().addr(), lent);
         Ok(())
     })

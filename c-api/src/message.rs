@@ -41,6 +41,8 @@ const HELD: Encoding = Encoding::Cbor;
 thread_local! {
     /// What the last message of the program's own that this thread released was built in: it was emptied, and the next message fills it.
     static SPARE: Cell<State> = const { Cell::new(State::empty()) };
+    /// A shell that was kept long enough, for the next message.
+    static SHELL: Cell<Option<Box<linkspan_message>>> = const { Cell::new(None) };
 }
 
 /// Shells of messages that were released. They come and go quickly, so a few cover the common mistake.
@@ -105,7 +107,8 @@ impl Reference {
         }
         drop(aligned.take());
         // SAFETY: it came from a box, its content is gone, and its last reference is.
-        unsafe { SHELLS.keep(message) };
+        let oldest = unsafe { SHELLS.replace(message) };
+        let _ = SHELL.try_with(|spare| spare.set(oldest));
         Ok(())
     }
 }
@@ -273,11 +276,18 @@ impl linkspan_message {
 
     /// Hands a new message out, with one reference.
     pub(crate) fn give(state: State) -> *mut linkspan_message {
-        Box::into_raw(Box::new(linkspan_message {
+        let message = linkspan_message {
             references: AtomicUsize::new(1),
             state: RwLock::new(state),
             aligned: OnceLock::new(),
-        }))
+        };
+        Box::into_raw(match SHELL.try_with(Cell::take) {
+            Ok(Some(mut shell)) => {
+                *shell = message;
+                shell
+            }
+            _ => Box::new(message),
+        })
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {

@@ -427,11 +427,13 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     array: *mut linkspan_array,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        read(message, path, array, |message, value| {
-            linkspan_array::of(value.as_ndarray()?.as_ref(), || message.aligned())
+    guard(|| unsafe {
+        let to = out(array)?;
+        let message = handle(message)?;
+        message.look_at(c_text(path, "a path")?, |value| {
+            to.view(value.as_ndarray()?.as_ref(), || message.aligned())
         })
-    }
+    })
 }
 
 /// Copies the value at a path into a new message, which the caller releases.

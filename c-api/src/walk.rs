@@ -193,7 +193,7 @@ impl linkspan_item {
             Value::Timestamp(v) => self.integer = v.nanoseconds(),
             Value::Uuid(v) => self.give_bytes(v),
             Value::Decimal(v) => give_text(v.as_str(), &mut self.text, &mut self.length),
-            Value::NdArray(v) => self.array = linkspan_array::of(v.as_ref(), || message.aligned())?,
+            Value::NdArray(v) => self.array.view(v.as_ref(), || message.aligned())?,
             _ => {}
         }
         Ok(())

@@ -6,7 +6,7 @@ use ext_php_rs::ffi::zend_hash_str_update;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::BailoutGuard;
 use linkspan::value::Source;
-use linkspan::{Error, ErrorKind, Result, Value};
+use linkspan::{Error, ErrorKind, Message, Result, Value};
 
 use crate::classes::{Class, ClassPlan};
 use crate::ndarray::NdArray;
@@ -34,6 +34,22 @@ pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
     let made = Reader::new(&tape, &plan.classes, &plan.members).zval();
     tape.into_inner().recycle();
     Ok(made)
+}
+
+/// The value of a message as PHP has it.
+pub fn zval_of_message(message: &Message) -> Result<Zval> {
+    if let Some(text) = message.text_alone().filter(|text| has_room_for(text)) {
+        let mut zval = Zval::new();
+        zval.set_zend_string(ZendStr::new(text, false));
+        return Ok(zval);
+    }
+    zval(message.walk_into(Tape::sharing(message.memory().clone()))?)
+}
+
+/// Whether bytes are text, for which memory_limit leaves enough: PHP gets it without a tape in between.
+fn has_room_for(text: &[u8]) -> bool {
+    let is_text = text.is_ascii() || std::str::from_utf8(text).is_ok();
+    is_text && zend::memory_left().is_none_or(|left| left > text.len() + MOST_PER_NODE)
 }
 
 /// A value of the core's as PHP has it.

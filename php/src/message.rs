@@ -15,7 +15,6 @@ use crate::exception::HANDLER_FAILED;
 use crate::from_wire;
 use crate::received::{Message, Request};
 use crate::scalars::{Text, Timestamp};
-use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 use crate::zend::{Made, made};
 
@@ -42,10 +41,7 @@ macro_rules! reads_as_a_message {
             }
             #[php(getter)]
             pub fn get_value(&self) -> PhpResult<Zval> {
-                edge(|| {
-                    let message = self.message();
-                    from_wire::zval(message.walk_into(Tape::sharing(message.memory().clone()))?)
-                })
+                edge(|| from_wire::zval_of_message(self.message()))
             }
             #[php(getter)]
             pub fn get_sequence(&self) -> i64 {
@@ -148,7 +144,7 @@ pub struct ArrayIterator(Zval);
 impl ArrayIterator {
     /// The entries of a message that holds a map, a list or an array.
     fn over(message: &linkspan::Message) -> Result<ArrayIterator> {
-        let whole = from_wire::zval(message.walk_into(Tape::sharing(message.memory().clone()))?)?;
+        let whole = from_wire::zval_of_message(message)?;
         let entries = match message.value()? {
             Value::NdArray(array) => positions(&whole, array)?,
             _ => whole,

@@ -1,6 +1,6 @@
 //! Signals while a call waits: the script's own handlers, and those that ask the program to stop.
 
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use linkspan::Result;
 
@@ -10,7 +10,13 @@ use crate::zend;
 /// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
 pub fn are_handled_at_once() -> bool {
     // This calls a function of PHP's own, which runs no code of the script's and allocates nothing.
-    zend::call_function("pcntl_async_signals").is_some_and(|answer| answer.is_true())
+    static FUNCTION: OnceLock<zend::Builtin> = OnceLock::new();
+    const NAME: &str = "pcntl_async_signals";
+    let answer = match FUNCTION.get().copied().or_else(|| zend::builtin(NAME)) {
+        Some(function) => Some(zend::call(*FUNCTION.get_or_init(|| function))),
+        None => zend::call_function(NAME),
+    };
+    answer.is_some_and(|answer| answer.is_true())
 }
 
 /// Runs the script's handlers of the signals that came.

@@ -2,6 +2,7 @@
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
+use linkspan::codec::append_text;
 use linkspan::value::{Keys, Meter, Sink, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
@@ -51,8 +52,16 @@ impl Source for PhpValue<'_> {
         }
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        if let Some(text) = self.0.dereference().zend_str() {
+            let text = text.as_bytes();
+            return (text.is_ascii() || std::str::from_utf8(text).is_ok()) && append_text(out, text);
+        }
         let Some(object) = self.0.object() else { return false };
         classes::last_sent(object).is_some_and(|class| flat::append(object, &class, out))
+    }
+    fn size_hint(&self) -> usize {
+        // A text with its head.
+        self.0.dereference().zend_str().map_or(0, |text| text.len() + 9)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Functions of the engine that ext-php-rs does not bind: hash walking by position, ini text, class entries of core extensions.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::NonNull;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::class::RegisteredClass;
@@ -85,18 +86,44 @@ pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
     object.into_zval(false).unwrap_or_default()
 }
 
-/// Calls a function without arguments; `None` where there is none of this name.
-pub fn call_function(name: &str) -> Option<Zval> {
-    let mut answer = Zval::new();
-    // SAFETY: the function is live for the call, and writes its answer into a zval that is live too.
-    unsafe {
-        let function = ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len());
-        if function.is_null() {
+/// A function of an extension that stays loaded as long as the process.
+#[derive(Clone, Copy)]
+pub struct Builtin(NonNull<c_void>);
+
+// SAFETY: such a function is in memory that is written only while extensions are loaded; each thread calls it with a frame of its own.
+unsafe impl Send for Builtin {}
+// SAFETY: as above.
+unsafe impl Sync for Builtin {}
+
+/// A function of this name; `None` where there is none.
+fn function(name: &str) -> Option<&'static ext_php_rs::ffi::zend_function> {
+    // SAFETY: the engine gives NULL or a function that is live; callers use one that may be unloaded at once.
+    unsafe { ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()).as_ref() }
+}
+
+/// The function of this name; `None` where there is none, or where it may be unloaded when a request ends.
+pub fn builtin(name: &str) -> Option<Builtin> {
+    const INTERNAL: u8 = 1;
+    const PERSISTENT: c_int = 1;
+    let function = function(name)?;
+    // SAFETY: the byte of the type tells which member the function is; the module of an internal one is NULL or live.
+    let module = unsafe {
+        if function.type_ != INTERNAL {
             return None;
         }
-        let none = std::ptr::null_mut::<std::ffi::c_void>();
+        function.internal_function.module.as_ref()?
+    };
+    (c_int::from(module.type_) == PERSISTENT).then(|| Builtin(NonNull::from(function).cast()))
+}
+
+/// Calls a function without arguments.
+pub fn call(function: Builtin) -> Zval {
+    let mut answer = Zval::new();
+    let none = std::ptr::null_mut::<c_void>();
+    // SAFETY: the function is live, and writes its answer into a zval that is live too.
+    unsafe {
         ext_php_rs::ffi::zend_call_known_function(
-            function,
+            function.0.as_ptr().cast(),
             none.cast(),
             none.cast(),
             &raw mut answer,
@@ -105,7 +132,12 @@ pub fn call_function(name: &str) -> Option<Zval> {
             none.cast(),
         );
     }
-    Some(answer)
+    answer
+}
+
+/// Calls a function without arguments; `None` where there is none of this name.
+pub fn call_function(name: &str) -> Option<Zval> {
+    function(name).map(|function| call(Builtin(NonNull::from(function).cast())))
 }
 
 /// The key of one entry of a PHP array.

@@ -1,0 +1,65 @@
+--TEST--
+Texts of every length are the same at the other end; strings that are not UTF-8, or no longer, are refused
+--EXTENSIONS--
+linkspan
+--FILE--
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\Publisher;
+
+function refused(string $text): void
+{
+    global $out;
+    try {
+        $out->send($text);
+        echo "sent\n";
+    } catch (Linkspan\LinkspanException $error) {
+        echo $error->getMessage(), "\n";
+    }
+}
+
+runtime_directory();
+$out = new Publisher('unix:texts');
+$in = Linkspan\subscribe('unix:texts');
+$in->poll();
+$same = 0;
+foreach ([0, 1, 23, 24, 255, 256, 1000, 4092, 4093, 4094, 5000, 70000] as $length) {
+    foreach (['x', 'é', '☃'] as $letter) {
+        $text = str_repeat($letter, intdiv($length, strlen($letter))) . str_repeat('.', $length % strlen($letter));
+        $out->send($text);
+        $message = $in->recv(20);
+        if ($message->value === $text && $message->get('') === $text && json_decode(json_encode($message)) === $text) {
+            $same++;
+        } else {
+            echo "$length of $letter: ", strlen($message->value), " bytes came\n";
+        }
+    }
+}
+echo "$same the same\n";
+// A string that PHP changes in place is checked anew.
+$text = str_repeat('x', 100);
+$out->send($text);
+$text[50] = "\xff";
+refused($text);
+$text[50] = 'y';
+$out->send($text);
+$text .= "\xc3";
+refused($text);
+$text .= "\xa9";
+$out->send($text);
+foreach ([1, 2, 3] as $_) {
+    echo strlen($in->recv(20)->value), "\n";
+}
+$other = &$text;
+$out->send($other);
+echo $in->recv(20)->value === $text ? "a reference\n" : "something else\n";
+unset($in, $out);
+?>
+--EXPECT--
+36 the same
+unix:texts: a string that is not UTF-8: give it as new Linkspan\Bytes($string) (byte 50 of it)
+unix:texts: a string that is not UTF-8: give it as new Linkspan\Bytes($string) (byte 100 of it)
+100
+100
+102
+a reference
