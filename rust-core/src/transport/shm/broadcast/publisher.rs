@@ -48,7 +48,7 @@ pub(crate) struct Broadcast {
     waker: Waker,
     /// Whether subscribers may sleep in the futex. False for good once a process has filled the
     /// futex queue.
-    futex: bool,
+    pub(super) futex: bool,
     /// The session of the publisher's incarnation; each ring's header repeats it.
     session: u64,
     /// The fork generation in which the ring was made, see `sys::fork`.
@@ -142,27 +142,30 @@ impl Broadcast {
     /// futex call for all of them together, and one `send` per subscriber that sleeps in poll. It
     /// never blocks.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
-        let in_futex =
-            subscribers.map(Subscription::wake).filter(|stage| *stage == Some(Stage::Futex)).count();
-        if in_futex > 0 {
-            self.wake_futex(u32::try_from(in_futex).unwrap_or(u32::MAX));
+        let (mut count, mut in_futex) = (0u32, false);
+        for subscriber in subscribers {
+            count = count.saturating_add(1);
+            in_futex |= subscriber.wake() == Some(Stage::Futex);
+        }
+        if in_futex {
+            self.wake_futex(count);
         }
     }
 
-    /// Wakes all threads that sleep in the futex on the ring's wake word, of which `expected`
-    /// belong to subscribers.
+    /// Wakes all threads that sleep in the futex on the ring's wake word, of which each of `subscribers`
+    /// may have one: a subscriber that was awake when its page was read, or has read the message since,
+    /// may sleep by now.
     ///
     /// The kernel walks all sleepers in one call, so a hostile subscriber can make the call slow
-    /// with many sleeping threads. Where many more were woken than expected, the ring says
+    /// with many sleeping threads. Where many more were woken than there are subscribers, the ring says
     /// `POLL_ONLY` from then on: honest subscribers then sleep in poll only, and the publisher
     /// makes no futex call for them (decision
     /// 20).
-    fn wake_futex(&mut self, expected: u32) {
-        /// Threads that may be woken beyond the expected ones: subscribers that have just been
-        /// removed.
+    fn wake_futex(&mut self, subscribers: u32) {
+        /// Threads that may be woken beyond those: subscribers that have just been removed.
         const SLACK: u32 = 64;
         let woken = self.waker.wake_futex(self.ring_writer.memory(), u32::MAX);
-        if self.futex && woken > expected.saturating_add(SLACK) {
+        if self.futex && woken > subscribers.saturating_add(SLACK) {
             self.futex = false;
             self.ring_writer.memory().store(at::POLL_ONLY, 1, Ordering::Release);
         }

@@ -17,6 +17,7 @@ use super::publisher::Published;
 use super::ring_writer::RingWriter;
 use super::views::SlotFiles;
 use super::*;
+use crate::deadline::{Timeout, Wait};
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing, flags};
 use crate::sys::fork::Guarded;
@@ -264,6 +265,40 @@ fn sleeping_subscriber_is_woken_by_messages_and_close() {
         rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
         assert_eq!(reading.join().unwrap(), ErrorKind::Disconnected);
     });
+}
+
+/// More subscribers than may be woken beyond those that are there: each has read the last message and sleeps again before the
+/// publisher wakes the others.
+#[test]
+fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
+    const COUNT: usize = 80;
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let (mut readers, mut subscriptions, mut sockets) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..COUNT {
+        let (reader, subscription, socket) = subscribe(&broadcast, Duration::ZERO);
+        readers.push(reader);
+        subscriptions.push(subscription);
+        sockets.push(socket);
+    }
+    std::thread::scope(|s| {
+        for reader in &mut readers {
+            s.spawn(|| {
+                let mut waiting = Wait::new(Duration::from_secs(60)).start(Timeout::Default);
+                reader.sleep_briefly(&mut waiting).unwrap();
+            });
+        }
+        // Each has slept, or sleeps; those that sleep so far count as woken already, but for the last.
+        for subscription in &mut subscriptions {
+            while subscription.page().0.load(at::DATA_PARK, Ordering::Acquire) == 0 {
+                std::thread::yield_now();
+            }
+        }
+        for subscription in &mut subscriptions[1..] {
+            subscription.wake();
+        }
+        broadcast.notify(subscriptions.iter_mut());
+    });
+    assert!(broadcast.futex, "honest subscribers were taken for too many sleepers");
 }
 
 #[test]
