@@ -52,7 +52,8 @@ enum Copies {
     One,
 }
 
-fn futex(word: &AtomicU32, operation: i32, value: u32) {
+/// `FUTEX_WAIT` without a time-out, or `FUTEX_WAKE`.
+pub fn futex(word: &AtomicU32, operation: i32, value: u32) {
     let timeout: *const libc::timespec = std::ptr::null();
     // SAFETY: the word outlives the call; after EAGAIN and EINTR the caller checks again, as it does anyway.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };

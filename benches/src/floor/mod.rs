@@ -14,6 +14,7 @@ use crate::{Result, oversubscribed};
 
 pub use begin::socket_path;
 pub use kernel::echo_alone;
+pub use memory::futex;
 pub use writers::Ready;
 
 /// `work floor …`.

@@ -11,7 +11,7 @@ mod subscribers;
 
 pub use plot::{amount, draw};
 pub use plots::all;
-pub use run::{Curve, Measured, measure_curves};
+pub use run::{Curve, Measured, Verdict, measure_curves};
 
 use crate::Result;
 
@@ -29,6 +29,7 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["size-floor-new"] => sizes::floor(count as usize, true),
         ["subscribers", transport] => subscribers::publish(transport, count as usize),
         ["subscribers-floor"] => subscribers::floor(count as usize),
+        ["subscribers-floor-futex"] => subscribers::futex_floor(count as usize),
         ["spool-sent"] => spool::sent(count as usize),
         ["spool-received"] => spool::received(count as usize, count as usize),
         ["spool-first"] => spool::received(count as usize, 1),

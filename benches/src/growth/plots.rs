@@ -18,6 +18,9 @@ pub struct Line {
     pub words: &'static str,
     /// Whether it is ours and its slope is judged; otherwise it is a floor.
     pub ours: bool,
+    /// The label of the floor that does the same with the same memory and as many sleepers: if the kernel makes that one
+    /// grow worse than linear, the ratio to it is judged.
+    pub beside: Option<&'static str>,
 }
 
 /// One picture.
@@ -38,11 +41,20 @@ pub struct Plot {
 }
 
 const fn ours(label: &'static str, words: &'static str) -> Line {
-    Line { label, words, ours: true }
+    Line { label, words, ours: true, beside: None }
 }
 
+const fn ours_beside(label: &'static str, words: &'static str, floor: &'static str) -> Line {
+    Line { label, words, ours: true, beside: Some(floor) }
+}
+
+/// The labels of floors that curves are judged beside.
+const NEW_MEMORY: &str = "the same, read into new memory";
+const ONE_FUTEX: &str = "so many threads asleep in one futex, woken by one call";
+const EACH_SOCKET: &str = "write to each of so many sockets";
+
 const fn floor(label: &'static str, words: &'static str) -> Line {
-    Line { label, words, ours: false }
+    Line { label, words, ours: false, beside: None }
 }
 
 /// Points from the first one on, each a multiple of the previous one, and the last.
@@ -87,10 +99,10 @@ pub fn all() -> Vec<Plot> {
             points: points(8, 8, 1 << 30),
             quick: 7,
             lines: vec![
-                ours("shm", "size shm"),
-                ours("unix", "size unix"),
+                ours_beside("shm", "size shm", NEW_MEMORY),
+                ours_beside("unix", "size unix", NEW_MEMORY),
                 floor("write and read of a socket", "size-floor"),
-                floor("the same, read into new memory", "size-floor-new"),
+                floor(NEW_MEMORY, "size-floor-new"),
             ],
         },
         Plot {
@@ -100,9 +112,10 @@ pub fn all() -> Vec<Plot> {
             points: points(1, 2, 256),
             quick: 5,
             lines: vec![
-                ours("shm", "subscribers shm"),
-                ours("unix", "subscribers unix"),
-                floor("write to each of so many sockets", "subscribers-floor"),
+                ours_beside("shm", "subscribers shm", ONE_FUTEX),
+                ours_beside("unix", "subscribers unix", EACH_SOCKET),
+                floor(ONE_FUTEX, "subscribers-floor-futex"),
+                floor(EACH_SOCKET, "subscribers-floor"),
             ],
         },
         Plot {
@@ -145,6 +158,10 @@ mod tests {
         for plot in all() {
             assert!(plot.points.windows(2).all(|pair| pair[0] < pair[1]), "{}", plot.what);
             assert!(plot.points.len() >= 5, "{}: too few points for a slope", plot.what);
+            for beside in plot.lines.iter().filter_map(|line| line.beside) {
+                let is_floor = |line: &Line| !line.ours && line.label == beside;
+                assert!(plot.lines.iter().any(is_floor), "{}: no floor is {beside}", plot.what);
+            }
         }
     }
 }

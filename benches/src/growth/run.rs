@@ -34,20 +34,34 @@ impl Curve {
         slope(&self.points)
     }
 
-    /// The verdict on the slope.
-    pub fn verdict(&self) -> &'static str {
-        match self.slope() {
-            None => "too few points",
-            Some(slope) if slope > LINEAR => "worse than linear",
-            Some(slope) if slope > 2.0 - LINEAR => "linear",
-            Some(_) => "better than linear",
-        }
-    }
-
     /// Whether nothing failed: a point that does not fit the machine, or the time, has not failed.
     fn is_whole(&self) -> bool {
         let excused = |why: &String| why.starts_with(TOO_LARGE) || why.starts_with("the time was over");
         !self.ours || self.missing.iter().all(|(_, why)| excused(why))
+    }
+}
+
+/// What a curve's slope says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    TooFewPoints,
+    WorseThanLinear,
+    /// Worse than linear, as the floor beside it is: the ratio to that floor does not grow.
+    AsItsFloor,
+    Linear,
+    BetterThanLinear,
+}
+
+impl Verdict {
+    /// For the report.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Verdict::TooFewPoints => "too few points",
+            Verdict::WorseThanLinear => "worse than linear",
+            Verdict::AsItsFloor => "as its floor, which is worse than linear",
+            Verdict::Linear => "linear",
+            Verdict::BetterThanLinear => "better than linear",
+        }
     }
 }
 
@@ -61,6 +75,36 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// The floor beside a curve of ours, as measured.
+    fn floor_beside(&self, index: usize) -> Option<&Curve> {
+        let label = self.plot.lines.get(index)?.beside?;
+        self.curves.iter().find(|curve| !curve.ours && curve.label == label)
+    }
+
+    /// The points of the ratio of a curve to the floor beside it, where both were measured.
+    pub fn ratio(&self, index: usize) -> Option<Vec<(f64, f64)>> {
+        let floor = &self.floor_beside(index)?.points;
+        let beside = |(x, ours): &(f64, f64)| {
+            let (_, floor) = floor.iter().find(|(at, _)| at == x)?;
+            Some((*x, ours / floor))
+        };
+        Some(self.curves[index].points.iter().filter_map(beside).collect())
+    }
+
+    /// What the slope of a curve of ours says.
+    pub fn verdict(&self, index: usize) -> Verdict {
+        let Some(own) = self.curves[index].slope() else { return Verdict::TooFewPoints };
+        if own <= LINEAR {
+            return if own > 2.0 - LINEAR { Verdict::Linear } else { Verdict::BetterThanLinear };
+        }
+        let floor = self.floor_beside(index).and_then(Curve::slope);
+        let ratio = self.ratio(index).and_then(|points| slope(&points));
+        match (floor, ratio) {
+            (Some(floor), Some(ratio)) if floor > LINEAR && ratio <= LINEAR - 1.0 => Verdict::AsItsFloor,
+            _ => Verdict::WorseThanLinear,
+        }
+    }
+
     /// Whether nothing of ours failed.
     pub fn is_whole(&self) -> bool {
         self.curves.iter().all(Curve::is_whole)
@@ -130,14 +174,30 @@ mod tests {
         Curve { label: "x".into(), ours: true, points, missing: vec![] }
     }
 
+    /// Curves of message sizes: ours over shm, and the floor beside it.
+    fn measured(own: Curve, floor: f64) -> Measured {
+        let plot = super::super::all().into_iter().find(|plot| plot.file == "message-size.svg").unwrap();
+        let beside = plot.lines[0].beside.unwrap();
+        let floor = Curve { label: beside.into(), ours: false, ..curve(floor) };
+        Measured { plot, curves: vec![own, floor] }
+    }
+
     #[test]
     fn verdict_names_what_is_worse_than_linear() {
-        assert_eq!(curve(2.0).verdict(), "worse than linear");
-        assert_eq!(curve(1.2).verdict(), "worse than linear");
-        assert_eq!(curve(1.0).verdict(), "linear");
-        assert_eq!(curve(0.1).verdict(), "better than linear");
+        let verdict = |own, floor| measured(curve(own), floor).verdict(0);
+        assert_eq!(verdict(2.0, 1.0), Verdict::WorseThanLinear);
+        assert_eq!(verdict(1.2, 1.1), Verdict::WorseThanLinear, "the floor is linear");
+        assert_eq!(verdict(1.5, 1.2), Verdict::WorseThanLinear, "the ratio grows");
+        assert_eq!(verdict(1.3, 1.2), Verdict::AsItsFloor);
+        assert_eq!(verdict(1.0, 1.3), Verdict::Linear);
+        assert_eq!(verdict(0.1, 1.0), Verdict::BetterThanLinear);
         let short = Curve { points: curve(1.0).points[..2].to_vec(), ..curve(1.0) };
-        assert_eq!(short.verdict(), "too few points");
+        assert_eq!(measured(short, 1.0).verdict(0), Verdict::TooFewPoints);
+        let mut alone = measured(curve(1.3), 1.2);
+        alone.curves.pop();
+        assert_eq!(alone.verdict(0), Verdict::WorseThanLinear, "the floor was not measured");
+        let points = measured(curve(1.3), 1.0).ratio(0).unwrap();
+        assert!((slope(&points).unwrap() - 0.3).abs() < 1e-9);
     }
 
     #[test]

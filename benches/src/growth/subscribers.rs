@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use linkspan::{Publisher, Subscriber};
@@ -10,7 +10,8 @@ use linkspan::{Publisher, Subscriber};
 use super::connections::raise_descriptors;
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
-use crate::ends::fork_far;
+use crate::ends::{Shared, fork_far};
+use crate::floor::futex;
 use crate::ours::channel::{content, endpoint, options};
 use crate::worker::serve_measured;
 
@@ -61,6 +62,33 @@ pub fn publish(transport: &str, count: usize) -> Result<()> {
     serve_measured(|| {
         let start = Instant::now();
         publisher.send_payload(&payload)?;
+        done.read_exact(&mut [0])?;
+        Ok(start.elapsed().as_nanos() as f64)
+    })
+}
+
+/// So many threads asleep in one futex, woken by one call; the last of them writes a byte, as the others do here.
+pub fn futex_floor(count: usize) -> Result<()> {
+    // The number of the last message.
+    let table = Shared::<AtomicU32>::zeroed()?;
+    let (mut done, theirs) = UnixStream::pair()?;
+    let far = table.clone();
+    fork_far(move || {
+        pin(Placement::Together, End::Far)?;
+        let published: &AtomicU32 = &far;
+        read_all(vec![0; count], &theirs, |last: &mut u32| {
+            while published.load(Ordering::Acquire) == *last {
+                futex(published, libc::FUTEX_WAIT, *last);
+            }
+            *last = last.wrapping_add(1);
+            Ok(())
+        })
+    })?;
+    pin(Placement::Together, End::Near)?;
+    serve_measured(|| {
+        let start = Instant::now();
+        table.fetch_add(1, Ordering::Release);
+        futex(&table, libc::FUTEX_WAKE, i32::MAX as u32);
         done.read_exact(&mut [0])?;
         Ok(start.elapsed().as_nanos() as f64)
     })

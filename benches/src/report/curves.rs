@@ -5,11 +5,20 @@ use std::fmt::Write;
 
 use super::columns::columns;
 use super::units::time;
-use crate::growth::{Curve, Measured, amount};
+use crate::growth::{Curve, Measured, Verdict, amount};
+use crate::statistics::slope;
 
-const HEAD: [&str; 5] = ["what grows", "curve", "from, to", "slope", "missing"];
+const HEAD: [&str; 6] = ["what grows", "curve", "from, to", "slope", "ratio to floor", "missing"];
 
-fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
+/// The ratio of a curve to the floor beside it at each point, and its slope.
+fn ratio(plot: &Measured, index: usize) -> String {
+    let Some(points) = plot.ratio(index) else { return String::new() };
+    let all = points.iter().map(|(_, ratio)| format!("{ratio:.2}")).collect::<Vec<_>>().join(", ");
+    let slope = slope(&points).map_or_else(|| "–".into(), |slope| format!("{slope:.2}"));
+    format!("{all}: slope {slope}")
+}
+
+fn rows(plots: &[Measured]) -> Vec<[String; 6]> {
     let mut rows = Vec::new();
     for plot in plots {
         for (index, curve) in plot.curves.iter().enumerate() {
@@ -18,7 +27,8 @@ fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
                 (Some(first), Some(last)) => format!("{}, {}", at(first.0, first.1), at(last.0, last.1)),
                 _ => String::new(),
             };
-            let verdict = if curve.ours { format!(" ({})", curve.verdict()) } else { String::new() };
+            let verdict =
+                if curve.ours { format!(" ({})", plot.verdict(index).text()) } else { String::new() };
             let slope = curve.slope().map_or_else(|| "–".into(), |slope| format!("{slope:.2}"));
             let missing =
                 curve.missing.iter().map(|(x, why)| format!("{}: {why}", amount(plot.plot.axis, *x as f64)));
@@ -27,6 +37,7 @@ fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
                 if curve.ours { curve.label.clone() } else { format!("floor: {}", curve.label) },
                 range,
                 format!("{slope}{verdict}"),
+                ratio(plot, index),
                 missing.collect::<Vec<_>>().join("; "),
             ]);
         }
@@ -36,10 +47,11 @@ fn rows(plots: &[Measured]) -> Vec<[String; 5]> {
 
 /// Our curves that grow worse than linear, beside the steepest floor of the same growth.
 fn summary(plots: &[Measured]) -> String {
-    let named = plots.iter().flat_map(|plot| plot.curves.iter().map(move |curve| (plot, curve)));
+    let named = plots.iter().flat_map(|plot| (0..plot.curves.len()).map(move |index| (plot, index)));
     let worse: Vec<String> = named
-        .filter(|(_, curve)| curve.ours && curve.verdict() == "worse than linear")
-        .map(|(plot, curve)| {
+        .filter(|(plot, index)| plot.curves[*index].ours && plot.verdict(*index) == Verdict::WorseThanLinear)
+        .map(|(plot, index)| {
+            let curve = &plot.curves[index];
             let floors = plot.curves.iter().filter(|curve| !curve.ours).filter_map(Curve::slope);
             let floor = floors.reduce(f64::max).map(|slope| format!(", its steepest floor {slope:.2}"));
             let (own, floor) = (curve.slope().unwrap_or_default(), floor.unwrap_or_default());
@@ -53,7 +65,7 @@ fn summary(plots: &[Measured]) -> String {
     }
 }
 
-const HOW: &str = "The slope is that of log time over log size, by least squares over the upper half of the range: 1 is linear, 0 is constant.";
+const HOW: &str = "The slope is that of log time over log size, by least squares over the upper half of the range: 1 is linear, 0 is constant. Where the kernel makes the floor of a curve grow worse than linear, the slope of the ratio to that floor counts.";
 
 /// For the terminal.
 pub fn text(plots: &[Measured]) -> String {
