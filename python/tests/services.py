@@ -1,8 +1,7 @@
 """A service in another process that does in its hooks what it is told in Python, and waits for what becomes of it."""
 
-import time
-
 import linkspan
+from support import waiting
 
 PROGRAM = """
     import json, os, threading
@@ -41,17 +40,15 @@ def start(peer, options=None, **scripts):
 
 
 def until(look, *, within=60):
-    """Waits until this is true, and gives it."""
-    deadline = time.monotonic() + within
-    while True:
+    """Waits until this is true, and returns it; a service that is not registered yet counts as false."""
+
+    def found():
         try:
-            found = look()
+            return look()
         except linkspan.NotFound:
-            found = None
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.01)
+            return None
+
+    return waiting.until("the state of the service", found, within)
 
 
 def known(controller, state, name="power", **more):

@@ -10,12 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -144,9 +144,10 @@ def test_receiver_of_the_other_architecture_succeeds_a_killed_one(start: Start, 
 
 def test_listing_shows_both_architectures(start: Start) -> None:
     servers = [start(machine, "reply", f"shm:arm/{machine}", "--command", "cat") for machine in ("native", "aarch64")]
-    names: set[str] = set()
-    ends = time.monotonic() + SOON
-    while len(names) < 2 and time.monotonic() < ends:
+
+    def listed() -> bool:
         assert all(server.poll() is None for server in servers)
         names = {line.split()[0] for line in output(start("aarch64", "ls")).splitlines() if line.startswith("shm:arm/")}
-    assert names == {"shm:arm/native", "shm:arm/aarch64"}
+        return names == {"shm:arm/native", "shm:arm/aarch64"}
+
+    until("both names", listed, SOON)

@@ -21,11 +21,6 @@ from support.waiting import until
 SOON = 30
 
 
-def eventually(what: Callable[[], Any], why: str) -> Any:
-    """Returns the result of the condition once it is true."""
-    return until(why, what, SOON)
-
-
 def accepts(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -49,7 +44,7 @@ class NatsServer:
         command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-c", str(self.file)]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        eventually(lambda: accepts(self.port), "the NATS server accepts connections")
+        until("the NATS server accepts connections", lambda: accepts(self.port))
 
     @property
     def url(self) -> str:
@@ -135,7 +130,7 @@ class Machine:
 
     def bridge(self, *arguments: object) -> subprocess.Popen:
         process = self.start("bridge", "--machine", self.name, *arguments)
-        eventually(lambda: process.poll() is not None or self.status(), "the bridge runs")
+        until("the bridge runs", lambda: process.poll() is not None or self.status())
         assert process.poll() is None, self.said.read_text()
         return process
 
@@ -157,7 +152,7 @@ class Machine:
         return next((line for line in lines if line["endpoint"] == f"shm:{name}"), None)
 
     def has(self, name: str) -> None:
-        eventually(lambda: self.listed(name), f"{self.name} has {name}")
+        until(f"{self.name} has {name}", lambda: self.listed(name))
 
     def end(self) -> None:
         for process in reversed(self.running):

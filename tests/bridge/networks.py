@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import SOON, TARGET, Machine, eventually
+from conftest import SOON, TARGET, Machine
+from support.waiting import until
 
 SEED = int(os.environ.get("LINKSPAN_SEED", time.time_ns() % 1_000_000))
 ADDRESS, SERVER = "tcp/10.77.0.1:7447", "nats://10.77.0.1:4222"
@@ -121,7 +122,7 @@ def apart(request, machines, wire, tmp_path) -> Iterator[tuple[Machine, Machine,
         with machine.said.open("ab") as log:
             bridges.append(subprocess.Popen([*command, *words], env=machine.env, stderr=log))
         machine.running.append(bridges[-1])
-        eventually(machine.status, "the bridge runs")
+        until("the bridge runs", machine.status)
     yield north, south, bridges
     if server:
         server.kill()

@@ -3,12 +3,12 @@
 import struct
 import sys
 import time
-from pathlib import Path
 from queue import Empty, Queue
 
 import zenoh
 from conftest import ROOT as TREE
-from conftest import SOON, eventually, kill
+from conftest import SOON, kill
+from support.waiting import until
 from test_channels import End
 from test_keys import PATIENCE, ROOT, authority, keys, secure, session, started
 
@@ -38,9 +38,9 @@ class Probe:
 
     def bridge(self, machine: str) -> int:
         key = f"{ROOT}/@alive/bridge/{machine}/*/bridge"
-        ids = eventually(
-            lambda: [str(one.ok.key_expr).split("/")[-2] for one in self.opened.liveliness().get(key, timeout=0.3) if one.ok],
+        ids = until(
             f"the bridge of {machine} is there",
+            lambda: [str(one.ok.key_expr).split("/")[-2] for one in self.opened.liveliness().get(key, timeout=0.3) if one.ok],
         )
         return int(ids[-1], 16)
 
@@ -97,7 +97,7 @@ def test_machine_has_only_the_channels_configured_for_it(secure, authority):
         for name in ("secret/line", "lab/none"):
             probe.call(name)
             assert probe.answer() == b"\0", f"{name} is the same as one that is not there"
-        eventually(lambda: north.status()["links"] == 1, "one link")
+        until("one link", lambda: north.status()["links"] == 1)
         # In the name of another machine, in the key or in the packet: there is no answer, and no program is called.
         probe.call("secret/line", speaker="south")
         assert probe.answer(PATIENCE) is None
@@ -117,7 +117,7 @@ def test_revoked_machine_is_cut_off_from_its_channels(secure, authority):
     south.run("send", "lab/line", '{"number": 1}')
     keys("revoke", authority, "south")
     (authority / "north.1/revoked").write_bytes((authority / "revoked").read_bytes())
-    eventually(lambda: "certificates were revoked" in north.said.read_text(), "north hears of it")
-    eventually(lambda: south.listed("lab/line") is None, "the name goes with the connection")
+    until("north hears of it", lambda: "certificates were revoked" in north.said.read_text())
+    until("the name goes with the connection", lambda: south.listed("lab/line") is None)
     south.run("send", "lab/line", '{"number": 2}', "-t", "1", code=4)
     assert [number for _, number in held.given()] == [1]

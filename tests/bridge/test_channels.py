@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SOON, Lines, Machine, Meeting, eventually, kill
+from conftest import Lines, Machine, Meeting, kill
+from support.waiting import until
 
 END = Path(__file__).with_name("channel_end.py")
 
@@ -47,7 +48,7 @@ class End:
         return [(int(pid), int(number)) for pid, _, number in map(str.split, lines)]
 
     def has(self, numbers: set[int]) -> None:
-        eventually(lambda: {number for _, number in self.given()} >= numbers, f"{self.how} is given all")
+        until(f"{self.how} is given all", lambda: {number for _, number in self.given()} >= numbers)
 
     def check_once_and_in_order(self) -> None:
         by_incarnation: dict[int, list[int]] = {}
@@ -139,7 +140,7 @@ def test_both_directions_arrive_once_and_in_order(machines, network):
         end.has(set(range(500)))
         end.check_once_and_in_order()
         assert len(end.given()) == 500
-    assert eventually(lambda: south.status().get("links") == 1, "one link")
+    assert until("one link", lambda: south.status().get("links") == 1)
 
 
 def test_large_messages_within_the_window_lose_none(machines, network):
@@ -250,10 +251,10 @@ def test_many_clients_of_one_listener_each_have_a_link(machines, network):
         client.start(100, first=100 * at)
     far.has(set(range(500)))
     assert sorted(number for _, number in far.given()) == list(range(500))
-    assert eventually(lambda: north.status().get("links") == 5, "a link for each client")
+    assert until("a link for each client", lambda: north.status().get("links") == 5)
     for client in clients:
         kill(client.process)
-    assert eventually(lambda: north.status().get("links") == 0, "links end with their programs")
+    assert until("links end with their programs", lambda: north.status().get("links") == 0)
 
 
 def test_sender_waits_while_the_remote_program_receives_nothing(machines, network):

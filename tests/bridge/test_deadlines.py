@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import SOON, TARGET, Machine, eventually, kill
+from conftest import SOON, TARGET, Machine, kill
+from support.waiting import until
 from networks import ADDRESS, SERVER, Wire, wire
 from test_services_of_machines import END, control, data, records, runs
 
@@ -39,7 +40,7 @@ class Apart:
             command = ["ip", "netns", "exec", namespace, *clock(ahead), *program]
             self.bridges[machine.name] = subprocess.Popen(command, env=machine.env, stderr=log)
         machine.running.append(self.bridges[machine.name])
-        eventually(machine.status, "the bridge runs")
+        until("the bridge runs", machine.status)
 
     def cut(self, during: Callable[[], None]) -> None:
         self.wire.is_cut = True
@@ -99,9 +100,9 @@ def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
     assert call(0, 20)
     for cut in range(1, ROUNDS + 1):
         apart.cut(lambda cut=cut: [call(100 * cut + at, 0.7) for at in range(2)])
-        eventually(lambda: south.listed("lab/work"), "the name is there again")
+        until("the name is there again", lambda: south.listed("lab/work"))
         answered.append(cut)
-        eventually(lambda cut=cut: call(cut, 10), "requests are answered again")
+        until("requests are answered again", lambda cut=cut: call(cut, 10))
         late = north.status().get("late", 0)
         if late:
             break
@@ -141,7 +142,7 @@ class Stopped:
         south.has("lab/work")
         south.run("call", "lab/work", "0", "-t", "20")
         # The state is published up to half a second later: if this request were not in it yet, the others would be miscounted.
-        eventually(lambda: north.status().get("requests_in") == 1, "the first request is counted")
+        until("the first request is counted", lambda: north.status().get("requests_in") == 1)
         self.server.send_signal(signal.SIGSTOP)
 
     def came(self) -> int:
@@ -154,7 +155,7 @@ class Stopped:
         return over == status.get("requests_in", 0) - 1
 
     def check_that_it_begins_with_none(self) -> None:
-        eventually(self.is_over, "the time of each request is over")
+        until("the time of each request is over", self.is_over)
         self.server.send_signal(signal.SIGCONT)
         self.south.run("call", "lab/work", "3", "-t", "20")
         assert self.file.read_text().split() == ["0", "3"]
@@ -189,7 +190,7 @@ def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program:
     stopped = Stopped(north, south)
     _, said = caller(south, program).communicate(timeout=SOON)
     assert "Timeout" in said, said
-    eventually(lambda: stopped.came() == 1, "the request has arrived")
+    until("the request has arrived", lambda: stopped.came() == 1)
     stopped.check_that_it_begins_with_none()
 
 
@@ -220,7 +221,7 @@ def test_withdrawn_request_is_not_begun_by_a_server_of_another_machine(pair, pro
     command = [sys.executable, "-c", program]
     calling = subprocess.Popen(command, env=south.env, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     south.running.append(calling)
-    eventually(lambda: stopped.came() == 1, "the request has arrived")
+    until("the request has arrived", lambda: stopped.came() == 1)
     assert north.status()["withdrawn"] == 0, "it is not withdrawn yet"
     if "stdin" in program:
         calling.stdin.write("\n")
@@ -228,7 +229,7 @@ def test_withdrawn_request_is_not_begun_by_a_server_of_another_machine(pair, pro
         assert calling.stderr.readline() == "Timeout\n"
     else:
         kill(calling)
-    eventually(lambda: north.status()["withdrawn"] == 1, "the withdrawal has arrived")
+    until("the withdrawal has arrived", lambda: north.status()["withdrawn"] == 1)
     status = north.status()
     assert (status["expired"], status["late"]) == (0, 0), status
     stopped.check_that_it_begins_with_none()
@@ -247,17 +248,17 @@ def test_idempotent_request_that_is_sent_again_keeps_its_deadline(machines, meet
     for seconds in (10, 20, 60):
         before = stopped.came()
         calling = caller(south, program, seconds)
-        eventually(lambda before=before: stopped.came() == before + 1, "the request has arrived")
+        until("the request has arrived", lambda before=before: stopped.came() == before + 1)
         kill(bridge)
         bridge = south.bridge("--import", "lab/*", *meeting.connect())
-        until = lambda: stopped.came() >= before + 2 or calling.poll() is not None  # noqa: B023, E731
-        eventually(until, "it has come again")
+        ended = lambda: stopped.came() >= before + 2 or calling.poll() is not None  # noqa: B023, E731
+        until("it has come again", ended)
         is_repeated = stopped.came() >= before + 2
         _, said = calling.communicate(timeout=2 * seconds)
         assert "Timeout" in said or "Disconnected" in said, said
         if is_repeated:
             break
-        eventually(stopped.is_over, "the time of each request is over")
+        until("the time of each request is over", stopped.is_over)
     assert is_repeated, "the request did not come again in time"
     stopped.check_that_it_begins_with_none()
 

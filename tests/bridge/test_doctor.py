@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import PROGRAM, SOON, Machine, eventually, free_port, kill, say
+from conftest import PROGRAM, SOON, Machine, free_port, kill, say
+from support.waiting import until
 from test_hostile import ROOT, cbor, connected
 from test_keys import keys, started
 
@@ -22,8 +23,8 @@ def findings(machine: Machine) -> list[dict]:
 
 def found(machine: Machine, text: str) -> dict:
     """Returns the finding with this text, once there is one."""
-    return eventually(
-        lambda: next((one for one in findings(machine) if text in one["what"]), None), f"doctor finds {text!r}"
+    return until(
+        f"doctor finds {text!r}", lambda: next((one for one in findings(machine) if text in one["what"]), None)
     )
 
 
@@ -96,7 +97,7 @@ def test_doctor_reports_names_that_are_not_exported(machines):
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}")
     say(north.publisher("lab/a"), 1)
     say(north.publisher("other/b"), 1)
-    eventually(lambda: north.status().get("exported") == ["lab/a"], "lab/a is exported")
+    until("lab/a is exported", lambda: north.status().get("exported") == ["lab/a"])
     told = found(north, "the bridge does not export other/b")
     assert told["severity"] == "note" and "--export 'other/b'" in told["remedy"]
     assert not any("lab/a" in one["what"] for one in findings(north))

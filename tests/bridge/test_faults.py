@@ -6,7 +6,8 @@ import signal
 import subprocess
 
 import pytest
-from conftest import SOON, eventually
+from conftest import SOON
+from support.waiting import until
 from networks import apart, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
@@ -18,7 +19,7 @@ def test_requests_end_in_an_answer_or_an_error_with_its_reason(apart, wire, faul
     north.start("reply", "lab/slow", "--shell", "--command", "sleep 1; cat")
     south.has("lab/slow")
     callers = [south.start("call", "lab/slow", str(at), "-t", "15", "--json", stdout=subprocess.PIPE) for at in range(4)]
-    eventually(lambda: north.status().get("requests_in") == 4, "the requests have come")
+    until("the requests have come", lambda: north.status().get("requests_in") == 4)
     if fault == "partition":
         wire.is_cut = True
     elif fault == "stop":

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import zenoh
-from conftest import SOON, eventually, say
+from conftest import SOON, say
+from support.waiting import until
 from test_hostile import connected
 
 ROOT = "linkspan/default"
@@ -24,7 +25,7 @@ def test_foreign_program_subscribes_and_queries_the_newest(pair, session):
     north, _, _ = pair
     publisher = north.start("pub", "lab/json", "--encoding", "json", stdin=-1)
     say(publisher, {"celsius": 21.4})
-    eventually(lambda: north.status().get("sent") == 1, "it is exported")
+    until("it is exported", lambda: north.status().get("sent") == 1)
     got: list = []
     came = threading.Event()
 
@@ -54,12 +55,12 @@ def test_foreign_program_publishes(machines, meeting):
             session.put(f"{ROOT}/other/foreign", json.dumps(3), encoding="application/json")
             return south.listed("lab/foreign") is not None
 
-        eventually(there, "what it publishes is there")
+        until("what it publishes is there", there)
         assert json.loads(south.run("latest", "lab/foreign", "--json")) == [1, "two"]
         assert south.listed("lab/foreign")["machine"] == "zenoh"
         assert south.listed("other/foreign") is None, "it was not to be imported"
         session.delete(f"{ROOT}/lab/foreign")
-        eventually(lambda: south.listed("lab/foreign") is None, "it is ended by a delete")
+        until("it is ended by a delete", lambda: south.listed("lab/foreign") is None)
 
 
 @pytest.mark.parametrize("patterns", [("lab/one", "lab/*", "l*"), ("*", "lab/o*", "lab/one"), ("lab/one", "lab/one")])
@@ -75,7 +76,7 @@ def test_value_arrives_once_however_many_patterns_match_its_name(machines, meeti
             publish(0)
             return south.listed("lab/one") is not None
 
-        eventually(there, "what it publishes is there")
+        until("what it publishes is there", there)
         lines = south.subscriber("lab/one")
         taken = [int(lines.next())]
         for number in range(1, 21):
@@ -88,7 +89,7 @@ def test_value_arrives_once_however_many_patterns_match_its_name(machines, meeti
 def test_foreign_program_queries_a_server(pair, session):
     north, _, _ = pair
     north.start("reply", "lab/echo", "--command", "cat")
-    eventually(lambda: "lab/echo" in north.status().get("exported", []), "it is exported")
+    until("it is exported", lambda: "lab/echo" in north.status().get("exported", []))
     replies = session.get(f"{ROOT}/lab/echo", payload=b'{"a":1}', encoding="application/json", timeout=10)
     answers = [(str(reply.ok.encoding), json.loads(reply.ok.payload.to_bytes())) for reply in replies]
     assert answers == [("application/json", {"a": 1})]

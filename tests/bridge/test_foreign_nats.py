@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SOON, Lines, eventually, kill, say
+from conftest import ROOT, SOON, Lines, kill, say
+from support.waiting import until
 
 pytestmark = pytest.mark.parametrize("meeting", ["nats"], indirect=True)
 PROGRAM = Path(__file__).with_name("nats_programs.py")
@@ -28,7 +29,7 @@ def test_foreign_program_subscribes_and_queries_the_newest(pair, meeting):
     north, _, _ = pair
     publisher = north.start("pub", "lab/json.raw", "--encoding", "json", stdin=-1)
     say(publisher, {"celsius": 21.4})
-    eventually(lambda: north.status().get("sent") == 1, "it is exported")
+    until("it is exported", lambda: north.status().get("sent") == 1)
     assert done(meeting, "newest", "lab/json.raw") == ["application/json", {"celsius": 21.4}]
     program = started(meeting, "listen", "lab/json.raw")
     lines = Lines(program)
@@ -43,7 +44,7 @@ def test_example_that_reads_a_thermometer(pair, meeting):
     north, _, _ = pair
     publisher = north.start("pub", "lab/temperature", "--encoding", "json", stdin=-1)
     say(publisher, {"celsius": 20.5})
-    eventually(lambda: north.status().get("sent") == 1, "it is exported")
+    until("it is exported", lambda: north.status().get("sent") == 1)
     command = [sys.executable, EXAMPLES / "thermometer_reader.py", meeting.server.url]
     program = subprocess.Popen(command, stdout=subprocess.PIPE)
     lines = Lines(program)
@@ -64,7 +65,7 @@ def test_foreign_program_publishes(machines, meeting):
         done(meeting, "publish", "other/foreign", "3")
         return south.listed("lab/foreign") is not None
 
-    eventually(there, "what it publishes is there")
+    until("what it publishes is there", there)
     assert json.loads(south.run("latest", "lab/foreign", "--json")) == [1, "two"]
     assert south.listed("lab/foreign")["machine"] == "nats"
     assert south.listed("other/foreign") is None, "it was not to be imported"
@@ -74,7 +75,7 @@ def test_foreign_program_publishes(machines, meeting):
         done(meeting, "publish", "lab/foreign", value)
     assert [subscriber.next(), subscriber.next()] == ["4", "5"]
     done(meeting, "end", "lab/foreign")
-    eventually(lambda: south.listed("lab/foreign") is None, "it is ended")
+    until("it is ended", lambda: south.listed("lab/foreign") is None)
 
 
 def test_foreign_program_calls_a_server(pair, meeting):
@@ -82,12 +83,12 @@ def test_foreign_program_calls_a_server(pair, meeting):
     assert done(meeting, "ask", "lab/echo", "1") == "nobody"
     server = north.start("reply", "lab/echo", "--command", "cat")
     north.start("reply", "lab/fails", "--shell", "--command", "echo broken >&2; exit 3")
-    eventually(lambda: len(north.status().get("exported", [])) == 2, "they are exported")
+    until("they are exported", lambda: len(north.status().get("exported", [])) == 2)
     assert done(meeting, "ask", "lab/echo", '{"a":1}') == [None, "application/json", '{"a":1}']
     error, _, _ = done(meeting, "ask", "lab/fails", "1")
     assert "broken" in error
     kill(server)
-    eventually(lambda: done(meeting, "ask", "lab/echo", "1") == "nobody", "the server tells that nobody is there")
+    until("the server tells that nobody is there", lambda: done(meeting, "ask", "lab/echo", "1") == "nobody")
 
 
 def test_foreign_program_answers(machines, meeting):
@@ -104,9 +105,9 @@ def test_foreign_program_answers(machines, meeting):
     assert "Remote" in said and "no negative numbers" in said
     kill(service)
     service.stdout.close()
-    assert "NotFound" in eventually(
-        lambda: south.listed("lab/double") is None and south.run("call", "lab/double", "1", "-t", "0.5", code=4),
+    assert "NotFound" in until(
         "the name goes with the service",
+        lambda: south.listed("lab/double") is None and south.run("call", "lab/double", "1", "-t", "0.5", code=4),
     )
 
 
@@ -115,10 +116,10 @@ def test_bucket_has_newest_messages(machines, meeting):
     north.bridge("--export", "lab/*", "--bucket", "newest", *meeting.connect())
     publisher = north.start("pub", "lab/kept.json", "--encoding", "json", stdin=-1)
     say(publisher, *range(300))
-    eventually(lambda: done(meeting, "bucket", "lab/kept.json") == 299, "the newest is in the bucket")
+    until("the newest is in the bucket", lambda: done(meeting, "bucket", "lab/kept.json") == 299)
     meeting.server.kill()
     say(publisher, 300)
     meeting.server.start()
-    eventually(lambda: done(meeting, "bucket", "lab/kept.json") == 300, "and after a restart of the server")
+    until("and after a restart of the server", lambda: done(meeting, "bucket", "lab/kept.json") == 300)
     kill(publisher)
-    eventually(lambda: done(meeting, "bucket", "lab/kept.json") is None, "it goes with the publisher")
+    until("it goes with the publisher", lambda: done(meeting, "bucket", "lab/kept.json") is None)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import zenoh
-from conftest import SOON, Machine, eventually, free_port, kill, say
+from conftest import SOON, Machine, free_port, kill, say
 from support.waiting import until
 
 ROOT = "linkspan/default"
@@ -47,7 +47,7 @@ def still_carries(north: Machine, south: Machine) -> None:
     """The hostile program affects no other name."""
     publisher = north.publisher("lab/fine")
     say(publisher, "before")
-    eventually(lambda: south.listed("lab/fine"), "a new name of another machine is carried")
+    until("a new name of another machine is carried", lambda: south.listed("lab/fine"))
     subscriber = south.subscriber("lab/fine")
     assert subscriber.next() == '"before"'
     say(publisher, *range(100))
@@ -70,7 +70,7 @@ def test_malformed_attachments_and_bodies_are_refused(three):
         for name in ("bad/a", "bad/b"):
             body = chance.choice([b"", b"1", b"{", b"\xff" * 40, b"[" * 5000, chance.randbytes(100)])
             session.put(f"{ROOT}/{name}", body, encoding=chance.choice(encodings), attachment=attachment)
-    eventually(lambda: "bad/b" in south.status().get("imported", {}), "they have come")
+    until("they have come", lambda: "bad/b" in south.status().get("imported", {}))
     still_carries(north, south)
     token.undeclare()
 
@@ -78,12 +78,12 @@ def test_malformed_attachments_and_bodies_are_refused(three):
 def test_numbers_at_the_end_of_their_range(three):
     north, south, session = three
     tokens = [session.liveliness().declare_token(f"{ROOT}/@alive/publish/bad/{number:x}/bad/{number}") for number in (7, 8)]
-    eventually(lambda: south.listed("bad/7") and south.listed("bad/8"), "the names are there")
+    until("the names are there", lambda: south.listed("bad/7") and south.listed("bad/8"))
     for incarnation in (7, 8):
         for sequence in (1, 2**64 - 2, 2**64 - 1, 1):
             origin = cbor({"incarnation": incarnation, "sequence": sequence, "sent": 2**63 - 1})
             session.put(f"{ROOT}/bad/{incarnation}", b"1", encoding="application/json", attachment=origin)
-    eventually(lambda: south.status()["lost"] > 2**62, "they have come")
+    until("they have come", lambda: south.status()["lost"] > 2**62)
     still_carries(north, south)
     for token in tokens:
         token.undeclare()
@@ -111,7 +111,7 @@ def test_more_names_than_a_machine_may_have(three):
     north, south, session = three
     tokens = [session.liveliness().declare_token(f"{ROOT}/@alive/request/bad/5/bad/{at}") for at in range(300)]
     same = [session.liveliness().declare_token(f"{ROOT}/@alive/request/bad/{at:x}/bad/same") for at in range(1, 200)]
-    eventually(lambda: "more than 64 programs" in json.dumps(south.status().get("refused", {})), "they have come")
+    until("they have come", lambda: "more than 64 programs" in json.dumps(south.status().get("refused", {})))
     still_carries(north, south)
     for token in tokens + same:
         token.undeclare()
@@ -120,7 +120,7 @@ def test_more_names_than_a_machine_may_have(three):
 def test_endless_queries_of_a_server_that_never_replies(three):
     north, south, session = three
     server = south.start("reply", "mine/slow", "--shell", "--command", "sleep 60")
-    eventually(lambda: "mine/slow" in south.status().get("exported", []), "it is exported")
+    until("it is exported", lambda: "mine/slow" in south.status().get("exported", []))
     end = threading.Event()
     errors: list[str] = []
 
@@ -162,6 +162,6 @@ def test_large_messages(three):
             session.put(f"{ROOT}/bad/large", block, encoding="application/octet-stream")
         return "bad/large" in south.status().get("imported", {})
 
-    eventually(has_come, "some of them come")
+    until("some of them come", has_come)
     still_carries(north, south)
     assert south.status()["imported"]["bad/large"] == "zenoh"

@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import SOON, TARGET, Lines, eventually, say
+from conftest import SOON, TARGET, Lines, say
+from support.waiting import until
 from networks import SEED, apart, ip, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
@@ -19,14 +20,14 @@ def test_journal_arrives_once_and_completely(apart, wire, fault):
 
     def publish(seconds: float) -> None:
         nonlocal sent
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             say(publisher, *range(sent, sent + 10))
             sent += 10
             time.sleep(0.02)
 
     publish(0.3)
-    eventually(lambda: south.run("ls", "journal:lab/log"), "the journal is there")
+    until("the journal is there", lambda: south.run("ls", "journal:lab/log"))
     follower = Lines(south.start("sub", "journal:lab/log", "--from", "first", "--json", stdout=subprocess.PIPE))
     if fault == "loss":
         wire.loss = wire.swaps = 0.05
@@ -60,12 +61,12 @@ def test_full_disk_of_a_replica_is_reported_and_writing_resumes(machines, meetin
     south.running.append(bridge)
     publisher, text = north.publisher("journal:lab/log"), "x" * 1000
     say(publisher, *([text] * 500))
-    refused = eventually(lambda: south.status().get("refused"), "south says that its disk is full")
+    refused = until("south says that its disk is full", lambda: south.status().get("refused"))
     assert "No space left" in refused["journal:lab/log"] and "tried again" in refused["journal:lab/log"], refused
     within = ["nsenter", "-t", str(bridge.pid), "-m"]
     subprocess.run([*within, "mount", "-o", "remount,size=64m", state], check=True, timeout=SOON)
     say(publisher, "last")
-    eventually(lambda: not south.status().get("refused"), "south says that it goes on")
+    until("south says that it goes on", lambda: not south.status().get("refused"))
     command = [*within, str(TARGET / "linkspan"), "sub", "journal:lab/log", "--from", "first", "-n", "501", "--json", "--full"]
     read = subprocess.run(command, env=south.env, capture_output=True, text=True, timeout=SOON)
     assert read.stdout == north.run("sub", "journal:lab/log", "--from", "first", "-n", "501", "--json", "--full"), read.stderr

@@ -8,7 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from conftest import SOON, Lines, Machine, eventually, kill, say
+from conftest import SOON, Lines, Machine, kill, say
+from support.waiting import until
 
 SEED = int(os.environ.get("LINKSPAN_SEED", time.time_ns() % 1_000_000))
 LOG = "journal:lab/log"
@@ -35,7 +36,7 @@ def records(machine: Machine, count: int, name: str = LOG) -> list[dict]:
 
 
 def has(machine: Machine, number: int) -> None:
-    eventually(lambda: last(machine) >= number, f"record {number} is at {machine.name}")
+    until(f"record {number} is at {machine.name}", lambda: last(machine) >= number)
 
 
 def write(machine: Machine, *values: object, options: tuple[str, ...] = ()) -> None:
@@ -64,12 +65,12 @@ def test_late_reader_replays_what_another_machine_wrote(machines, meeting):
     listed = json.loads(south.run("ls", LOG, "--json"))
     assert (listed["machine"], listed["messages"]) == ("north", 62)
     assert json.loads(north.run("ls", LOG, "--json"))["machine"] is None
-    eventually(lambda: south.status().get("imported") == {LOG: "north"}, "south says of whom it has it")
-    eventually(lambda: north.status().get("exported") == [LOG], "north says that it exports it")
+    until("south says of whom it has it", lambda: south.status().get("imported") == {LOG: "north"})
+    until("north says that it exports it", lambda: north.status().get("exported") == [LOG])
     # A replica is neither written to by others nor forwarded to a third machine.
     assert "machine north" in south.run("pub", LOG, "1", code=1)
     west.bridge(*IMPORTS, *meeting.ring(2))
-    eventually(lambda: last(west) == 62, "west has it of north")
+    until("west has it of north", lambda: last(west) == 62)
     assert json.loads(west.run("ls", LOG, "--json"))["machine"] == "north"
     assert south.status()["exported"] == []
 
@@ -82,7 +83,7 @@ def test_journal_needs_a_pattern_of_journals(machines, meeting):
     say(north.publisher("lab/seen"), 1)
     south.has("lab/seen")
     assert not journal(south).exists()
-    eventually(lambda: north.status().get("exported") == ["lab/seen"], "no journal is exported")
+    until("no journal is exported", lambda: north.status().get("exported") == ["lab/seen"])
 
 
 def test_killed_bridges_and_writers_lose_and_repeat_nothing(machines, meeting):
@@ -110,7 +111,7 @@ def test_killed_bridges_and_writers_lose_and_repeat_nothing(machines, meeting):
             bridges[victim] = victim.bridge(*(exports if victim is north else imports))
         else:
             # Records that it had received and not written are lost with it; they were not acknowledged.
-            eventually(lambda: last(north) == sent, "all is written")
+            until("all is written", lambda: last(north) == sent)
             kill(publisher)
             publisher = north.publisher(LOG)
     publish(10)
@@ -128,20 +129,20 @@ def test_replica_is_as_long_as_the_journal_and_deleted_records_are_reported(mach
     north.bridge(*exports)
     bridge = south.bridge(*imports)
     has(south, 100)
-    eventually(lambda: segments(south) == segments(north), "both have the same segments")
+    until("both have the same segments", lambda: segments(south) == segments(north))
     write(north, *(f"{number:500}" for number in range(200)), options=options)
     has(south, 300)
-    eventually(lambda: segments(south) == segments(north), "both have the same segments still")
+    until("both have the same segments still", lambda: segments(south) == segments(north))
     assert len(segments(south)) <= 6
     kill(bridge)
     write(north, *(f"{number:500}" for number in range(300)), options=options)
     south.bridge(*imports)
     has(south, 600)
-    eventually(lambda: segments(south) == segments(north), "both have the same segments again")
+    until("both have the same segments again", lambda: segments(south) == segments(north))
     said = south.start("sub", LOG, "--from", "300", "-n", "5", "--json", stdout=subprocess.PIPE)
     first = int(segments(north)[0].split(".")[0])
     assert json.loads(Lines(said).next()) == f"{first - 301:500}"
-    eventually(lambda: "Lagged (125)" in south.said.read_text(), "the reader is told what went")
+    until("the reader is told what went", lambda: "Lagged (125)" in south.said.read_text())
 
 
 def test_recreated_journal_keeps_the_old_replica(machines, meeting):
@@ -154,7 +155,7 @@ def test_recreated_journal_keeps_the_old_replica(machines, meeting):
     assert follower.next() == "19"
     shutil.rmtree(journal(north))
     write(north, "new", "newer")
-    eventually(lambda: last(south) == 2, "the new journal is at south")
+    until("the new journal is at south", lambda: last(south) == 2)
     assert [follower.next(), follower.next()] == ['"new"', '"newer"']
     assert [one["value"] for one in records(south, 20, f"{LOG}.replaced")] == list(range(20))
     assert records(south, 2) == records(north, 2)
@@ -166,10 +167,10 @@ def test_journal_of_this_machine_is_never_shadowed(machines, meeting):
     write(south, "of south")
     north.bridge(*EXPORTS, *meeting.listen())
     south.bridge(*IMPORTS, *meeting.connect())
-    refused = eventually(lambda: south.status().get("refused"), "the name is refused")
+    refused = until("the name is refused", lambda: south.status().get("refused"))
     assert "a journal of this machine has the name" in refused[LOG]
     assert [one["value"] for one in records(south, 1)] == ["of south"]
     shutil.rmtree(journal(south))
     has(south, 1)
-    eventually(lambda: not south.status()["refused"], "it is refused no longer")
+    until("it is refused no longer", lambda: not south.status()["refused"])
     assert [one["value"] for one in records(south, 1)] == ["of north"]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import zenoh
-from conftest import PROGRAM, SOON, Machine, eventually, free_port, say
+from conftest import PROGRAM, SOON, Machine, free_port, say
+from support.waiting import until
 
 ROOT = "linkspan/default"
 #: How long a zenoh program waits for messages that must not arrive: allowed ones arrive in a fraction of it.
@@ -60,7 +61,7 @@ listen = ["tls/127.0.0.1:{port}"]
 def started(machine: Machine, *arguments: object) -> subprocess.Popen:
     """A bridge whose machine name is that of its certificate."""
     process = machine.start("bridge", *arguments)
-    eventually(lambda: process.poll() is not None or machine.status(), "the bridge runs")
+    until("the bridge runs", lambda: process.poll() is not None or machine.status())
     assert process.poll() is None, machine.said.read_text()
     return process
 
@@ -179,7 +180,7 @@ def test_revoked_certificate_ends_connections_and_its_successor_is_accepted(secu
     with session(port, authority / "probe.1") as probe:
         assert learned(probe)[1] == ["lab/a"], "north has not heard of it"
         shutil.copy(authority / "revoked", authority / "north.1/revoked")
-        eventually(lambda: "certificates were revoked" in north.said.read_text(), "north hears of it")
+        until("north hears of it", lambda: "certificates were revoked" in north.said.read_text())
         south.has("lab/a")
         assert learned(probe) == ([], [])
     keys("issue", authority, "probe")

@@ -9,7 +9,8 @@ import sys
 import time
 
 import pytest
-from conftest import SOON, NatsServer, eventually, kill, say
+from conftest import SOON, NatsServer, kill, say
+from support.waiting import until
 from nats_keys import USER, Key, operator
 from test_channels import End
 from test_page import blocks
@@ -36,9 +37,9 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
         time.sleep(chance.uniform(0, 1))
         meeting.server.start()
         # Nothing more is published, and the newest message still arrives.
-        eventually(
-            lambda: south.listed("lab/count") and south.run("latest", "lab/count", "--json").strip() == str(sent),
+        until(
             "the newest is there",
+            lambda: south.listed("lab/count") and south.run("latest", "lab/count", "--json").strip() == str(sent),
         )
     say(publisher, sent + 1)
     while taken[-1] <= sent:
@@ -57,9 +58,9 @@ def test_names_disappear_with_a_server_away_for_long_and_return_with_it(pair, me
     south.has("lab/name")
     south.has("lab/slow")
     caller = south.start("call", "lab/slow", "1", "-t", "40")
-    eventually(lambda: north.status().get("requests_in") == 1, "the request has arrived")
+    until("the request has arrived", lambda: north.status().get("requests_in") == 1)
     meeting.server.kill()
-    eventually(lambda: south.listed("lab/name") is None, "names go with the server")
+    until("names go with the server", lambda: south.listed("lab/name") is None)
     # The error is the bridge's answer (1), or the caller's own if the bridge has withdrawn the name before (4).
     assert caller.wait(SOON) in (1, 4) and "Disconnected" in south.said.read_text()
     say(publisher, 2)
@@ -117,7 +118,7 @@ def test_message_that_the_server_refuses_is_an_error_with_the_reason(pair):
     subscriber = south.subscriber("lab/large")
     assert subscriber.next() == '"small"'
     say(publisher, "x" * 2_000_000)
-    why = eventually(lambda: north.status().get("refused", {}).get("lab/large"), "it is refused")
+    why = until("it is refused", lambda: north.status().get("refused", {}).get("lab/large"))
     assert "max_payload" in why and "2000" in why and "1048576" in why
     say(publisher, "again")
     assert subscriber.next() == '"again"'
@@ -140,8 +141,8 @@ def test_message_over_the_limit_of_the_server_is_refused_at_its_sender_and_later
     assert sender.do("send first")["outcome"] is None
     assert sender.do("send " + "x" * 2_000_000)["outcome"] == "TooLarge"
     assert sender.do("send behind")["outcome"] is None
-    eventually(lambda: handled.exists() and "behind" in handled.read_text(), "the message behind it is handled")
-    eventually(lambda: sender.do("call c")["unacknowledged"] == 0, "and acknowledged")
+    until("the message behind it is handled", lambda: handled.exists() and "behind" in handled.read_text())
+    until("and acknowledged", lambda: sender.do("call c")["unacknowledged"] == 0)
     assert [handled.read_text().count(value) for value in ("first", "behind", "xxx")] == [1, 1, 0]
 
 
@@ -152,19 +153,19 @@ def test_message_over_the_smaller_limit_of_a_server_is_counted_and_later_ones_ar
     south.has("lab/log")
     sender = Sender(south, "lab/log")
     assert sender.do("send first")["outcome"] is None
-    eventually(lambda: sender.do("call a")["unacknowledged"] == 0, "it is acknowledged")
+    until("it is acknowledged", lambda: sender.do("call a")["unacknowledged"] == 0)
     meeting.server.kill()
     meeting.server.file.write_text(f"{meeting.server.file.read_text()}max_payload: 65536\n")
     meeting.server.start()
-    eventually(lambda: sender.do("call b")["outcome"] is not None, "requests go through the new server")
+    until("requests go through the new server", lambda: sender.do("call b")["outcome"] is not None)
     # The names may have stayed, with the limit that their hellos announced; or their sender has learned of the new one.
     outcome = sender.do("send " + "x" * 200_000)["outcome"]
     assert outcome in (None, "TooLarge")
     if outcome is None:
-        eventually(lambda: south.status().get("too_large") == 1, "it is counted")
+        until("it is counted", lambda: south.status().get("too_large") == 1)
         assert re.search(r"a message to lab/log is lost: [^\n]*max_payload", south.said.read_text())
     sender.do("send behind")
-    eventually(lambda: sender.do("call c")["unacknowledged"] == 0, "what is behind it is acknowledged")
+    until("what is behind it is acknowledged", lambda: sender.do("call c")["unacknowledged"] == 0)
 
 
 def test_check_prints_what_it_would_do_and_refuses_what_nats_lacks(machines):
@@ -226,7 +227,7 @@ def test_tls_both_ways_and_unknown_client_learns_nothing(machines, tmp_path):
         say(north.publisher("lab/a"), 7)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "7"
-        eventually(lambda: "not reached" in stranger.said.read_text(), "it is said that the server refuses")
+        until("it is said that the server refuses", lambda: "not reached" in stranger.said.read_text())
         assert stranger.status()["imported"] == {}
     finally:
         server.kill()
@@ -247,11 +248,11 @@ def test_permissions_of_users_are_the_server_s(machines, tmp_path):
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "1"
         said = f"the NATS server refuses the user stranger with the password in {stranger.folder / 'password'}"
-        eventually(lambda: said in stranger.said.read_text(), "it is said that the server refuses")
+        until("it is said that the server refuses", lambda: said in stranger.said.read_text())
         assert "let-me-in" not in stranger.said.read_text()
         assert stranger.status()["imported"] == {}
         say(south.publisher("from/south"), 2)
-        eventually(lambda: "refuses something" in south.said.read_text(), "it is said that the server refuses")
+        until("it is said that the server refuses", lambda: "refuses something" in south.said.read_text())
     finally:
         server.kill()
 
@@ -263,9 +264,9 @@ def test_names_of_a_killed_bridge_disappear_before_their_time_out(machines, meet
     south.bridge("--import", "lab/*", *meeting.connect())
     say(north.publisher("lab/a"), 1)
     south.has("lab/a")
-    assert eventually(lambda: south.status()["bridges"] == ["north"], "it knows the bridge")
+    assert until("it knows the bridge", lambda: south.status()["bridges"] == ["north"])
     kill(bridge)
-    eventually(lambda: south.listed("lab/a") is None and south.status()["bridges"] == [], "name and bridge are gone")
+    until("name and bridge are gone", lambda: south.listed("lab/a") is None and south.status()["bridges"] == [])
 
 
 @pytest.mark.parametrize("what", ["user", "token", "nkey", "credentials"])
@@ -294,7 +295,7 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "1"
         said = rf"the NATS server refuses the {what}\b.* in {stranger.folder / 'secret'}: .*begin anew"
-        eventually(lambda: re.search(said, stranger.said.read_text()), "it is said what the server refuses")
+        until("it is said what the server refuses", lambda: re.search(said, stranger.said.read_text()))
         assert stranger.status()["imported"] == {}
         shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
         logs = "".join(machine.said.read_text() for machine in (north, south, stranger))

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT, SOON, TARGET, Lines, eventually, free_port
+from conftest import ROOT, SOON, TARGET, Lines, free_port
+from support.waiting import until
 
 
 def blocks(language: str) -> list[str]:
@@ -100,7 +101,7 @@ def test_services_of_another_machine(machines):
         begin(south, controller)
         south.has("bridge/status")
         begin(north, service)
-        eventually(lambda: "webcam@north" in south.run("service", "ls"), "the controller has the service")
+        until("the controller has the service", lambda: "webcam@north" in south.run("service", "ls"))
         said = begin(south, commands).communicate(timeout=SOON)[0].decode()
         assert shells[-1].returncode == 0 and "webcam@north" in said, said
     finally:

@@ -7,7 +7,8 @@ import signal
 import time
 
 import pytest
-from conftest import Lines, Machine, eventually, say
+from conftest import Lines, Machine, say
+from support.waiting import until
 from networks import apart, ip, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
@@ -27,8 +28,8 @@ class Counting:
         self.taken = [int(self.subscriber.next())]
 
     def publish(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             say(self.publisher, *range(self.sent + 1, self.sent + 11))
             self.sent += 10
             time.sleep(0.02)
@@ -40,7 +41,7 @@ class Counting:
             self.publish(0.05)
             return int(json.loads(self.south.run("latest", "lab/count", "--json"))) > self.sent - 200
 
-        eventually(lambda: self.south.listed("lab/count") and arrives(), "messages arrive again")
+        until("messages arrive again", lambda: self.south.listed("lab/count") and arrives())
         time.sleep(0.2)
         say(self.publisher, self.sent + 1)
         self.sent += 1

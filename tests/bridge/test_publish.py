@@ -3,7 +3,8 @@
 import json
 import re
 
-from conftest import eventually, kill, say
+from conftest import kill, say
+from support.waiting import until
 
 
 def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
@@ -21,8 +22,8 @@ def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
     assert (listed["machine"], listed["pattern"]) == ("north", "publish")
     assert north.listed("lab/count")["machine"] is None
     assert re.search(r"lab/count .* north\n", south.run("ls", "lab/count"))
-    assert eventually(lambda: south.status().get("received") == 2001, "all are counted")
-    eventually(lambda: north.status().get("sent") == 2001, "all are counted here, too")
+    assert until("all are counted", lambda: south.status().get("received") == 2001)
+    until("all are counted here, too", lambda: north.status().get("sent") == 2001)
     assert south.status()["lost"] == 0
 
 
@@ -34,7 +35,7 @@ def test_name_disappears_and_returns_with_its_publisher(pair):
     subscriber = south.subscriber("lab/name")
     assert subscriber.next() == '"first"'
     kill(first)
-    eventually(lambda: south.listed("lab/name") is None, "the name goes with its publisher")
+    until("the name goes with its publisher", lambda: south.listed("lab/name") is None)
     south.run("latest", "lab/name", code=4)
     second = north.publisher("lab/name")
     say(second, "second")
@@ -47,7 +48,7 @@ def test_only_configured_names_are_carried(pair):
     say(north.publisher("lab/open"), 2)
     south.has("lab/open")
     assert south.listed("private/key") is None
-    eventually(lambda: north.status().get("exported") == ["lab/open"], "one name is exported")
+    until("one name is exported", lambda: north.status().get("exported") == ["lab/open"])
 
 
 def test_live_local_name_is_never_shadowed(pair):
@@ -56,14 +57,14 @@ def test_live_local_name_is_never_shadowed(pair):
     say(local, "local")
     south.has("lab/mine")
     say(north.publisher("lab/mine"), "remote")
-    refused = eventually(lambda: south.status().get("refused"), "the name is refused")
+    refused = until("the name is refused", lambda: south.status().get("refused"))
     assert "keeps it" in refused["lab/mine"]
     assert south.run("latest", "lab/mine", "--json").strip() == '"local"'
     assert south.listed("lab/mine")["machine"] is None
     kill(local)
     # Once it is free, it is carried.
     subscriber = south.subscriber("lab/mine")
-    values = eventually(lambda: subscriber.next() == '"remote"', "the name is carried once it is free")
+    values = until("the name is carried once it is free", lambda: subscriber.next() == '"remote"')
     assert values and south.listed("lab/mine")["machine"] == "north"
 
 
@@ -79,14 +80,14 @@ def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machin
     taken, sent = [int(subscriber.next())], 0
     for machine, arguments in [(south, imports), (north, exports)] * 2:
         kill(bridges[machine.name])
-        eventually(lambda: south.listed("lab/count") is None, "the name goes with the bridge")
+        until("the name goes with the bridge", lambda: south.listed("lab/count") is None)
         say(publisher, *range(sent + 1, sent + 11))
         sent += 10
         bridges[machine.name] = machine.bridge(*arguments)
         south.has("lab/count")
         # Messages published from now on arrive; of the ten before, the newest arrives, and the others are counted as
         # missed.
-        eventually(lambda: south.run("latest", "lab/count", "--json").strip() == str(sent), "the newest is there")
+        until("the newest is there", lambda: south.run("latest", "lab/count", "--json").strip() == str(sent))
         say(publisher, sent + 1)
         sent += 1
         while taken[-1] < sent:
@@ -110,8 +111,8 @@ def test_loop_of_three_bridges_neither_echoes_nor_grows(machines, meeting):
         say(publisher, *range(1, 101))
     for machine in ring:
         counts = (202, 101)
-        status = eventually(
-            lambda m=machine: (s := m.status()) and (s["received"], s["sent"]) == counts and s, "all have come"
+        status = until(
+            "all have come", lambda m=machine: (s := m.status()) and (s["received"], s["sent"]) == counts and s
         )
         assert status["exported"] == [f"from/{machine.name}"]
         others = {f"from/{other.name}": other.name for other in ring if other is not machine}

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SOON, Lines, Machine, eventually, kill
+from conftest import SOON, Lines, Machine, kill
+from support.waiting import until
 
 
 class Sender:
@@ -32,8 +33,8 @@ def test_request_is_answered_by_the_other_machine(pair):
     assert south.listed("lab/echo")["machine"] == "north"
     for value in ('{"a": [1, 2.5, "x"]}', "7", "null"):
         assert south.run("call", "lab/echo", value, "--json").strip() == value.replace(": ", ":").replace(", ", ",")
-    assert eventually(lambda: north.status().get("requests_in") == 3, "they are counted")
-    eventually(lambda: south.status().get("requests_out") == 3, "here, too")
+    assert until("they are counted", lambda: north.status().get("requests_in") == 3)
+    until("here, too", lambda: south.status().get("requests_out") == 3)
 
 
 def test_failure_of_the_handler_reaches_the_caller(pair):
@@ -51,7 +52,7 @@ def test_missing_server_is_not_found_and_no_answer_is_timeout(pair):
     south.has("lab/slow")
     assert "Timeout" in south.run("call", "lab/slow", "1", "-t", "0.5", code=3)
     kill(server)
-    eventually(lambda: south.listed("lab/slow") is None, "the name goes with its server")
+    until("the name goes with its server", lambda: south.listed("lab/slow") is None)
     assert "NotFound" in south.run("call", "lab/slow", "1", "-t", "0.5", code=4)
 
 
@@ -66,7 +67,7 @@ def test_name_of_a_killed_idle_program_disappears(pair, what):
         for value in "123":
             assert south.run("call", "lab/idle", value, "--json").strip() == value
     kill(program)
-    eventually(lambda: south.listed("lab/idle") is None, "the name goes with its program")
+    until("the name goes with its program", lambda: south.listed("lab/idle") is None)
     north.start(*command)
     south.has("lab/idle")
 
@@ -79,7 +80,7 @@ def test_pending_request_ends_when_its_other_end_is_killed(machines, meeting, wh
     server = north.start("reply", "lab/slow", "--shell", "--command", "sleep 5")
     south.has("lab/slow")
     caller = south.start("call", "lab/slow", "1", "-t", "20")
-    eventually(lambda: north.status().get("requests_in") == 1, "the request has arrived")
+    until("the request has arrived", lambda: north.status().get("requests_in") == 1)
     kill(server if which == "server" else bridge)
     assert caller.wait(SOON) in (1, 4), south.said.read_text()
     assert "Disconnected" in south.said.read_text() or "NotFound" in south.said.read_text()
@@ -108,7 +109,7 @@ def test_send_to_a_stopped_server_fails_and_its_successor_receives_the_message(p
     assert send(south, 3) == 0 and "3" in handled()
     server.send_signal(signal.SIGSTOP)
     waiting = south.start("send", "lab/log", "4", "-t", str(SOON))
-    eventually(lambda: north.status().get("requests_in", 0) >= 4, "the message is on its way to the server")
+    until("the message is on its way to the server", lambda: north.status().get("requests_in", 0) >= 4)
     kill(server)
     server = serve()
     assert waiting.wait(SOON) == 0 and "4" in handled(), "the next server gets what the one before had not handled"
@@ -131,10 +132,10 @@ def test_message_handled_late_is_handled_once_and_delays_no_acknowledgement(mach
         return handled.exists() and value in handled.read_text()
 
     assert do("send first")["outcome"] is None
-    eventually(lambda: is_handled("first") and do("call a")["unacknowledged"] == 0, "what was handled is acknowledged")
+    until("what was handled is acknowledged", lambda: is_handled("first") and do("call a")["unacknowledged"] == 0)
     do("send slow")
     do("send behind")
-    eventually(lambda: is_handled("behind") and do("call c")["unacknowledged"] == 0, "both are acknowledged once they were handled")
+    until("both are acknowledged once they were handled", lambda: is_handled("behind") and do("call c")["unacknowledged"] == 0)
     assert "is not acknowledged yet" in south.said.read_text()
     assert do("close")["outcome"] is None
     assert [handled.read_text().count(value) for value in ("first", "slow", "behind")] == [1, 1, 1]

@@ -8,7 +8,8 @@ import subprocess
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import PROGRAM, SOON, Machine, eventually, free_port, say
+from conftest import PROGRAM, SOON, Machine, free_port, say
+from support.waiting import until
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def controlled(machines) -> tuple[Machine, Machine, subprocess.Popen]:
     north.start("controller", "--no-tcp", "--quiet")
     bridge = north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
     south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
-    eventually(lambda: re.search(r"^bridge +RUNNING ", row(north), re.M), "the controller knows it")
+    until("the controller knows it", lambda: re.search(r"^bridge +RUNNING ", row(north), re.M))
     return north, south, bridge
 
 
@@ -40,7 +41,7 @@ def test_controller_receives_the_counters_of_each_name(controlled):
     south.has("lab/echo")
     say(publisher, *range(1, 5))
     south.run("call", "lab/echo", "1")
-    names = eventually(lambda: (n := counted(north)["names"]).get("lab/a", {}).get("carried") == 5 and n, "all are counted")
+    names = until("all are counted", lambda: (n := counted(north)["names"]).get("lab/a", {}).get("carried") == 5 and n)
     assert names["lab/a"] == {"carried": 5, "lost": 0, "requests": 0}
     assert names["lab/echo"] == {"carried": 0, "lost": 0, "requests": 1}
     assert counted(north)["exported"] == ["lab/a", "lab/echo"]
@@ -57,14 +58,14 @@ def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(cont
     assert subscriber.next() == "1"
     north.run("service", "pause", "bridge", "--wait")
     assert "PAUSED" in row(north)
-    eventually(lambda: south.listed("lab/a") is None, "the name is gone")
+    until("the name is gone", lambda: south.listed("lab/a") is None)
     assert counted(north)["exported"] == [] and north.status()["exported"] == []
     say(publisher, 2, 3)
     north.run("service", "run", "bridge", "--wait")
     south.has("lab/a")
     # Of the messages published meanwhile the newest arrives, and the others are counted as missed.
     assert subscriber.next() == "3"
-    eventually(lambda: "Lagged (125)" in south.said.read_text(), "the loss is told")
+    until("the loss is told", lambda: "Lagged (125)" in south.said.read_text())
     assert counted(north)["names"]["lab/a"]["carried"] >= 2
 
 
@@ -83,8 +84,8 @@ def test_shutdown_ends_the_bridge_cleanly(controlled, paused):
         north.run("service", "pause", "bridge", "--wait")
     north.run("service", "shutdown", "bridge", "--wait")
     assert bridge.wait(SOON) == 0
-    eventually(lambda: south.listed("lab/a") is None, "the name is gone")
-    eventually(lambda: "STOPPED" in row(north) or "GONE" in row(north), "the controller knows")
+    until("the name is gone", lambda: south.listed("lab/a") is None)
+    until("the controller knows", lambda: "STOPPED" in row(north) or "GONE" in row(north))
 
 
 def test_bridge_with_a_refused_name_reports_the_reason(controlled):
@@ -93,7 +94,7 @@ def test_bridge_with_a_refused_name_reports_the_reason(controlled):
     say(south.publisher("lab/mine"), 1)
     south.has("lab/mine")
     say(north.publisher("lab/mine"), 2)
-    eventually(lambda: "lab/mine is not carried" in row(south), "the controller shows it")
+    until("the controller shows it", lambda: "lab/mine is not carried" in row(south))
 
 
 def test_supervisor_receives_ready_watchdog_and_stopping(machines):

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, SOON, TARGET, Machine, eventually, free_port, kill
+from conftest import PROGRAM, SOON, TARGET, Machine, free_port, kill
+from support.waiting import until
 from networks import ADDRESS, Wire, wire
 
 __all__ = ["wire"]
@@ -41,7 +42,7 @@ def runs(machine: Machine, name: str) -> dict:
         one = records(machine).get(name, {})
         return one if (one.get("view"), one.get("state")) == ("CONNECTED", "RUNNING") else None
 
-    return eventually(record, f"{name} runs under the controller of {machine.name}")
+    return until(f"{name} runs under the controller of {machine.name}", record)
 
 
 def data(machine: Machine, name: str) -> dict:
@@ -90,7 +91,7 @@ def test_every_command_reaches_services_of_another_machine_and_survives_a_partit
     assert added == ["2"], "none is carried out twice, and none after its time"
     north.run("service", "shutdown", "power@south", "--wait")
     assert service.wait(SOON) == 0
-    eventually(lambda: records(north)["power@south"]["view"] == "GONE", "it has said goodbye")
+    until("it has said goodbye", lambda: records(north)["power@south"]["view"] == "GONE")
 
 
 def test_names_of_several_machines_are_listed_together(joined, machines):
@@ -119,7 +120,7 @@ def test_bridge_is_a_service_of_the_controller_that_it_carries(joined):
     assert runs(north, "bridge@south") and runs(north, "power@south")
     north.run("service", "shutdown", "bridge@south", "--wait")
     assert running["south bridge"].wait(SOON) == 0
-    eventually(lambda: records(north)["power@south"]["view"] == "DISCONNECTED", "its services are away")
+    until("its services are away", lambda: records(north)["power@south"]["view"] == "DISCONNECTED")
 
 
 class Caller:
@@ -157,7 +158,7 @@ def test_commands_are_carried_out_at_most_once_while_programs_are_killed(joined,
         kill(running[whom])
         running[whom] = again()
         before = len(caller.ended("done"))
-        eventually(lambda before=before: len(caller.ended("done")) > before + 5, "commands are carried out again")
+        until("commands are carried out again", lambda before=before: len(caller.ended("done")) > before + 5)
     caller.process.stdin.close()
     assert caller.process.wait(SOON) == 0
     added = [int(number) for number in (south.folder / "added").read_text().split()[1::2]]

@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from support.compilers import INCLUDE, compiled, fortran_module, shared_library
 from support.tree import DEBUG, PROGRAM, ROOT, php
+from support.waiting import until
 
 FIRST = ROOT / "examples/first"
 NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
@@ -131,14 +131,16 @@ def test_service_and_control(start, tmp_path, language):
     try:
         for asks in NAMES:
             service = start("service", language)
-            record = ""
-            deadline = time.monotonic() + PATIENCE
-            # `control` addresses connected services; a new service has to be connected first.
-            while f'"pid":{service.pid},' not in record or '"RUNNING"' not in record:
-                assert time.monotonic() < deadline and service.poll() is None, record
-                ask = [str(PROGRAM), "service", "status", "lab/counter", "--json"]
+
+            def running(service=service):
+                assert service.poll() is None
+                command = [str(PROGRAM), "service", "status", "lab/counter", "--json"]
                 env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
-                record = subprocess.run(ask, env=env, capture_output=True, text=True).stdout
+                record = subprocess.run(command, env=env, capture_output=True, text=True).stdout
+                return f'"pid":{service.pid},' in record and '"RUNNING"' in record
+
+            # `control` commands the incarnation that is registered: it has to be the new one.
+            until("the new service", running, PATIENCE)
             assert printed(start("control", asks)) == "counts\nPAUSED\n"
             assert printed(service) == "stopped\n"
     finally:
@@ -148,10 +150,8 @@ def test_service_and_control(start, tmp_path, language):
 
 def test_connector_waits_for_a_slow_listener(start, tmp_path):
     listener = start("channel", "rs")
-    deadline = time.monotonic() + PATIENCE
-    while not list(tmp_path.glob("*.shm")):
-        assert time.monotonic() < deadline and listener.poll() is None
-        time.sleep(0.01)
+    until("the name of the listener", lambda: list(tmp_path.glob("*.shm")) or listener.poll() is not None, PATIENCE)
+    assert listener.poll() is None
     listener.send_signal(signal.SIGSTOP)
     other = start("channel", "c")
     with pytest.raises(subprocess.TimeoutExpired):  # it has 30 s, and must not give up earlier

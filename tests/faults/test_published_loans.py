@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from test_overload import Group
 
 import linkspan
 from support.namespaces import needed
+from support.waiting import until
 
 SOON = 30.0
 MIB = 1 << 20
@@ -66,10 +66,7 @@ def publisher():
 
 def alone(publisher: linkspan.Publisher, count: int) -> None:
     """Waits until at most this many subscribers are left."""
-    deadline = time.monotonic() + SOON
-    while publisher.subscribers > count:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(f"{count} subscribers", lambda: publisher.subscribers <= count, SOON)
 
 
 def subscribed(start, publisher: linkspan.Publisher) -> subprocess.Popen:

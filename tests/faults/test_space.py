@@ -5,7 +5,6 @@ objects work. Each test has its own small file systems, in a mount namespace tha
 """
 
 import functools
-import time
 from pathlib import Path
 
 import linkspan
@@ -13,6 +12,7 @@ import pytest
 
 import programs
 from support.namespaces import needed
+from support.waiting import until
 from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 
 #: Only guards against a hang.
@@ -209,17 +209,16 @@ def test_few_descriptors(transport: str, start) -> None:
     assert answered
     for channel in connected:
         channel.close()
-    # There is room once the server has noticed that they disconnected; until then it answers Full, and the client tries
-    # again.
-    deadline = time.monotonic() + SOON
-    while True:
+
+    def reconnected() -> linkspan.Channel | None:
         try:
-            channel = linkspan.connect(name, timeout=SOON)
-            break
+            return linkspan.connect(name, timeout=SOON)
         except linkspan.Full as error:
-            assert error.retryable and time.monotonic() < deadline, repr(error)
-            time.sleep(0.01)
-    with channel:
+            assert error.retryable, repr(error)
+            return None
+
+    # The server has room after it has noticed that the others disconnected.
+    with until("room at the server", reconnected, SOON) as channel:
         assert channel.call("after", timeout=SOON).value == "after"
     assert server.poll() is None
 

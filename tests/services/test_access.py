@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from conftest import SOON
 from support.rights import several_users
 from support.tree import PROGRAM
+from support.waiting import until
 
 pytestmark = several_users
 OWNER, STRANGER = 12_345, 23_456
@@ -57,10 +57,7 @@ class Net:
         return {record["name"]: record["state"] for record in records}
 
     def until(self, user: int, name: str, state: str, *words: str) -> None:
-        deadline = time.monotonic() + SOON
-        while self.services(user, *words).get(name) != state:
-            assert time.monotonic() < deadline, self.run(user, "service", "ls", *words)
-            time.sleep(0.05)
+        until(f"{name} in {state}", lambda: self.services(user, *words).get(name) == state, SOON)
 
     def close(self) -> None:
         for child in [*self.started, self.keeper]:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ import linkspan
 import pytest
 from conftest import SOON, Bench
 from support.tree import PROGRAM, ROOT
-from support.waiting import next_line
+from support.waiting import next_line, until
 
 SERVICES = ["rust", "python", "c", "cpp", "fortran"]
 CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
@@ -102,16 +101,14 @@ class Patient:
         self.until(state, pid=self.program.pid)
 
     def until(self, state: str, pid: int | None = None) -> None:
-        deadline = time.monotonic() + SOON
-        while True:
+        def reached() -> bool:
             try:
-                seen = self.watch.service(self.name).status()
+                found = self.watch.service(self.name).status()
             except linkspan.NotFound:
-                seen = {}
-            if seen.get("state") == state and (pid is None or seen["pid"] == pid):
-                return
-            assert time.monotonic() < deadline, f"waited for {state}: {seen}"
-            time.sleep(0.005)
+                return False
+            return found["state"] == state and (pid is None or found["pid"] == pid)
+
+        until(f"{self.name} in {state}", reached, SOON)
 
     def order(self, command: str) -> None:
         """Begins a command without waiting for it."""

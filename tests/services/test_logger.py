@@ -21,6 +21,7 @@ import linkspan
 import pytest
 from support.compilers import INCLUDE, compiled, shared_library
 from support.tree import PROGRAM, ROOT
+from support.waiting import until
 
 EXAMPLE = ROOT / "examples/logger"
 #: Only guards against a hang.
@@ -69,27 +70,21 @@ class Logger:
         self.until_rows(1)
 
     def until(self, **expected: object) -> None:
-        deadline = time.monotonic() + SOON
-        while True:
+        def reached() -> bool:
             try:
-                seen = self.service.status()
+                found = self.service.status()
             except linkspan.NotFound:
-                seen = {}
-            if expected.items() <= seen.items():
-                return
-            assert self.process.poll() is None, f"{self.name} has ended with {self.process.returncode}"
-            assert time.monotonic() < deadline, f"waited for {expected}: {seen}"
-            time.sleep(0.01)
+                found = {}
+            assert expected.items() <= found.items() or self.process.poll() is None, f"{self.name} has ended with {self.process.returncode}"
+            return expected.items() <= found.items()
+
+        until(f"{self.name} with {expected}", reached, SOON)
 
     def rows(self) -> int:
         return self.service.get_data()["rows"]
 
     def until_rows(self, least: int) -> int:
-        deadline = time.monotonic() + SOON
-        while (rows := self.rows()) < least:
-            assert time.monotonic() < deadline, f"waited for {least} rows, there are {rows}"
-            time.sleep(0.01)
-        return rows
+        return until(f"{least} rows", lambda: (rows := self.rows()) >= least and rows, SOON)
 
     def log_size(self) -> int:
         log = Path(f"{self.database}-wal")

@@ -10,6 +10,7 @@ import time
 import linkspan
 from conftest import SOON
 from support.tree import DEBUG, PROGRAM
+from support.waiting import until
 
 SERVICES = 200
 PROCESSES = 4
@@ -58,14 +59,12 @@ def test_each_command_is_carried_out_exactly_once(bench, capsys):
     share = SERVICES // PROCESSES
     crowds = [bench.start([str(DEBUG / "test-crowd")], str(n * share), str(share)) for n in range(PROCESSES)]
     controller = linkspan.Controller(endpoint)
-    deadline = time.monotonic() + SOON
-    while sum(one["state"] == "RUNNING" for one in controller.services()) < SERVICES:
-        assert time.monotonic() < deadline, f"{len(controller.services())} services came"
-        time.sleep(0.05)
+    running = lambda: sum(one["state"] == "RUNNING" for one in controller.services())
+    until(f"{SERVICES} services", lambda: running() == SERVICES, SOON)
     before = usage(controller)
-    until = time.monotonic() + SECONDS
+    end = time.monotonic() + SECONDS
     each = SERVICES // CALLERS
-    callers = [Caller(endpoint, range(n * each, (n + 1) * each), until) for n in range(CALLERS)]
+    callers = [Caller(endpoint, range(n * each, (n + 1) * each), end) for n in range(CALLERS)]
     for caller in callers:
         caller.start()
     # In the middle, the controller is killed and restarted.

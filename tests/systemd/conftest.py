@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
@@ -50,12 +51,8 @@ class Supervisor:
         return done.stdout
 
     def until_known(self):
-        """Waits until the controller knows the service `it`, and returns its state."""
-        deadline = time.monotonic() + PATIENCE
-        while not (known := re.search(r"^it +(?!STARTING)", self.linkspan("service", "ls"), re.M)):
-            assert time.monotonic() < deadline, "it has not come"
-            time.sleep(0.05)
-        return known
+        """Waits until the controller has the service `it` in a state after STARTING."""
+        until("the service `it`", lambda: re.search(r"^it +(?!STARTING)", self.linkspan("service", "ls"), re.M))
 
     def hears(self, patience=PATIENCE):
         """Returns the next notification, NAME=VALUE; None if there is none for this long."""

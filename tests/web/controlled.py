@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from conftest import PATIENCE, ROOT
 from support.limits import within
 from support.network import free_port
+from support.waiting import until
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PROGRAM = TARGET / "debug/linkspan"
@@ -41,17 +41,19 @@ def started(command, folder, pattern, **env):
     raise AssertionError(f"{command} ended with {process.wait()}: {Path(log.name).read_text()}")
 
 
-def listens(process, address):
+def wait_for_server(process, address):
     """Waits until a server accepts connections at this address: PHP's server prints its line before it does."""
     host, port = address.removeprefix("http://").rsplit(":", 1)
-    until = time.monotonic() + PATIENCE
-    while True:
+
+    def accepts():
         try:
-            return socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+            socket.create_connection((host, int(port)), timeout=PATIENCE).close()
         except ConnectionRefusedError:
             assert process.poll() is None, f"PHP's server ended with {process.poll()}"
-            assert time.monotonic() < until, f"nobody listens at {address} within {PATIENCE} s"
-            time.sleep(0.02)
+            return False
+        return True
+
+    until(f"a server at {address}", accepts)
 
 
 def ended(process, how=signal.SIGTERM):
@@ -105,6 +107,10 @@ class Desk:
         finally:
             connection.close()
 
+    def wait_for_service(self, service):
+        """Waits until the page has this service."""
+        until(f"the service {service}", lambda: self.ask("GET", f"/api/services/{urllib.parse.quote(service, safe='')}")[0] == 200)
+
     def command(self, service, word, **more):
         path = f"/api/services/{urllib.parse.quote(service, safe='')}/commands"
         return self.ask("POST", path, {"command": word, **more})
@@ -144,7 +150,7 @@ def open_desk(kind, folder):
     try:
         php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
         begun.append(php)
-        listens(php, found[1])
+        wait_for_server(php, found[1])
     except BaseException:
         for one in begun:
             ended(one)

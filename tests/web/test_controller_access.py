@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,7 @@ PROGRAM_ALONE = pytest.mark.parametrize("desk", ["program"], indirect=True)
 def desk(request, tmp_path_factory):
     with open_desk(request.param, tmp_path_factory.mktemp(request.param)) as opened:
         opened.start("bench/power", "--paused")
-        until = time.monotonic() + PATIENCE
-        while opened.ask("GET", "/api/services/bench%2Fpower")[0] != 200:
-            assert time.monotonic() < until, "the service did not come"
-            time.sleep(0.05)
+        opened.wait_for_service("bench/power")
         yield opened
 
 

@@ -6,13 +6,13 @@ import os
 import secrets
 import shutil
 import subprocess
-import time
 from dataclasses import replace
 
 import pytest
 from conftest import PATIENCE, ROOT
 from controlled import EXTENSION, free_port, open_desk
 from support.rights import several_users
+from support.waiting import until
 
 FPM = next(iter(sorted(path for path in map(shutil.which, ("php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4")) if path)), None)
 NAME = "lab.example"
@@ -78,10 +78,7 @@ def desk(tmp_path_factory):
         for command in ([FPM, "-R", "-n", "-d", f"extension={EXTENSION}", "-y", fpm], ["nginx", "-c", nginx]):
             opened.servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log))
         there = replace(opened, kind="fpm", address=f"http://127.0.0.1:{port}", token=token.read_text().strip())
-        until = time.monotonic() + PATIENCE
-        while (asked := ask(there)) != 200:
-            assert time.monotonic() < until, (asked, (folder / "servers.log").read_text(), (folder / "nginx.log").read_text())
-            time.sleep(0.05)
+        until(f"the service in the page of fpm (logs in {folder})", lambda: ask(there) == 200)
         yield there
 
 

@@ -8,12 +8,12 @@ import select
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import PATIENCE
 from controlled import KINDS, PROGRAM, open_desk
 from support.rights import several_users
+from support.waiting import until
 
 POST = "/api/services/bench%2Fpower/commands"
 PAUSE = {"command": "PAUSE"}
@@ -36,10 +36,7 @@ def state(desk, name):
 
 
 def wait_for_state(desk, name, wanted):
-    until = time.monotonic() + PATIENCE
-    while (found := state(desk, name)) != wanted:
-        assert time.monotonic() < until, f"{name} is {found} and not {wanted}"
-        time.sleep(0.05)
+    until(f"{name} in {wanted}", lambda: state(desk, name) == wanted)
 
 
 def problem(answer, status, kind=None):
@@ -269,11 +266,9 @@ def test_command_returns_outcome_state_and_value(desk):
 def test_command_without_wait_is_accepted_and_its_answer_read_later(desk):
     status, _, answer = desk.command("bench/ready", "stand_still", arguments=0.5, wait=False, within=20)
     assert status == 202 and answer["outcome"] == "ACCEPTED"
-    until = time.monotonic() + PATIENCE
-    while (asked := desk.ask("GET", f"/api/services/bench%2Fready/commands/{answer['id']}"))[0] == 202:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    assert asked[0] == 200 and asked[2]["outcome"] == "DONE", asked
+    path = f"/api/services/bench%2Fready/commands/{answer['id']}"
+    status, _, answer = until("the answer", lambda: (found := desk.ask("GET", path))[0] != 202 and found)
+    assert status == 200 and answer["outcome"] == "DONE", answer
 
 
 def test_repeated_id_is_the_same_command(desk):
@@ -402,14 +397,15 @@ def test_excess_connections_are_refused_with_503_and_others_are_served(desk):
     finally:
         for stream in crowd:
             stream.close()
-    until = time.monotonic() + PATIENCE
-    while True:  # the places are given back as the ends are noticed
+
+    def served():
         try:
-            if desk.ask("GET", "/api/services")[0] == 200:
-                break
-        except (ConnectionError, OSError):
-            pass
-        assert time.monotonic() < until
+            return desk.ask("GET", "/api/services")[0] == 200
+        except OSError:
+            return False
+
+    # The server frees a connection's place when it notices the end.
+    until("a place for a connection", served)
 
 
 @PROGRAM_ALONE  # how many PHP's workers take is for their own configuration to say

@@ -32,10 +32,7 @@ def desk(tmp_path_factory):
     (folder / "run").mkdir(mode=0o700)
     with start(folder) as opened:
         opened.start("bench/power", "--paused")
-        until = time.monotonic() + PATIENCE
-        while opened.ask("GET", "/api/services/bench%2Fpower")[0] != 200:
-            assert time.monotonic() < until, "the service did not come"
-            time.sleep(0.05)
+        opened.wait_for_service("bench/power")
         yield opened
 
 
@@ -128,10 +125,7 @@ def parsed(text):
 
 def test_metrics_are_valid_prometheus_text(reader):
     reader.start("bench/other", "--paused")
-    until = time.monotonic() + PATIENCE
-    while reader.ask("GET", "/api/services/bench%2Fother")[0] != 200:
-        assert time.monotonic() < until, "the second service did not come"
-        time.sleep(0.05)
+    reader.wait_for_service("bench/other")
     status, headers, text = reader.ask("GET", "/metrics")
     assert status == 200 and headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     kinds, samples = parsed(text.decode())

@@ -4,11 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from conftest import PARTS, PATIENCE, View, children, finish, launch
+from support.waiting import until
 from test_faults import moves
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
@@ -48,15 +48,15 @@ def is_live(page, part: str) -> None:
 
 def ask(page, samples: int) -> None:
     """Requests a spectrum of this many samples, until the program has received as many."""
-    deadline = time.monotonic() + PATIENCE
     page.page.fill("#length", str(samples))
-    while True:
+
+    def answered():
         page.page.press("#length", "Enter")
         page.wait("() => ['answer', 'error'].includes(document.querySelector('#answer').dataset.state)")
-        if page.page.get_attribute("#answer", "data-state") == "answer":
-            return
-        assert time.monotonic() < deadline, page.page.inner_text("#answer")
-        time.sleep(0.5)
+        page.page.wait_for_timeout(500)
+        return page.page.get_attribute("#answer", "data-state") == "answer"
+
+    until("a spectrum", answered)
 
 
 def test_page_recovers_from_the_kill_of_each_bridge(three, page):
@@ -83,14 +83,13 @@ def test_controller_of_one_machine_lists_the_bridges_of_all(three):
     said = "".join(three.lines)
     desk = re.search(r".*, (/.+/desk)$", said, re.M)[1]
     program = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/linkspan"
-    deadline, rows = time.monotonic() + PATIENCE, ""
-    while not all(re.search(rf"^{name} +RUNNING +CONNECTED", rows, re.M) for name in ("bridge", "bridge@field", "bridge@lab")):
-        assert time.monotonic() < deadline, rows
-        done = subprocess.run(
-            [program, "service", "ls"], env=os.environ | {"LINKSPAN_DIR": desk}, capture_output=True, text=True, timeout=PATIENCE
-        )
-        rows = done.stdout
-        time.sleep(0.1)
+    command, env = [program, "service", "ls"], os.environ | {"LINKSPAN_DIR": desk}
+
+    def missing():
+        rows = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE).stdout
+        return [name for name in ("bridge", "bridge@field", "bridge@lab") if not re.search(rf"^{name} +RUNNING +CONNECTED", rows, re.M)]
+
+    until("three bridges", lambda: not missing())
 
 
 def test_demonstration_on_machines_removes_its_namespaces_and_files(three):
