@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
 
 use linkspan::value::NdArrayRef;
@@ -15,6 +15,7 @@ use pyo3::types::{PyRange, PyString, PyTuple};
 
 use crate::elements::Layout;
 use crate::errors::{Failure, Outcome, imported};
+use crate::numpy_api::{self, Over};
 
 /// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
 ///
@@ -440,39 +441,59 @@ fn fits_numpy(array: &Array) -> bool {
     bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
+/// Learns what NumPy's arrays are, which the program has imported.
+pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
+    imported(py, &NDARRAY, "numpy", "ndarray").and_then(|_| numpy_api::learn(py))
+}
+
 /// Whether the object is a `numpy.ndarray`, of exactly that type. Until [`learn_numpy`] was called none is known to be one.
 #[inline]
 pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
-    NDARRAY.get(object.py()).is_some_and(|class| object.get_type().is(class.bind(object.py())))
+    NDARRAY.get(object.py()).is_some_and(|class| ptr::eq(object.get_type_ptr().cast(), class.as_ptr()))
 }
 
 /// The class `numpy.ndarray`, once the program has sent an array of NumPy's.
 static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Learns what NumPy's arrays are, which the program has imported.
-pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
-    imported(py, &NDARRAY, "numpy", "ndarray").map(drop)
-}
-
 /// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an
 /// array, else `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
-    let array = NdArray::new(array);
-    let fits_numpy = array.counts.is_some();
-    let object = Bound::new(py, array)?.into_any();
-    if fits_numpy { as_numpy(py, object) } else { Ok(object) }
+    let owner = Bound::new(py, NdArray::new(array))?;
+    // SAFETY: the object keeps its own array.
+    unsafe { as_numpy(owner.as_any(), owner.get(), None) }
 }
 
-/// The `numpy.ndarray` over a buffer where NumPy can be imported, else the object itself.
-pub fn as_numpy<'py>(py: Python<'py>, object: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+/// Returns a `numpy.ndarray` over the array where NumPy can be imported and has such an array, else the owner itself.
+///
+/// # Safety
+///
+/// `owner` keeps the array, and lends it by the buffer protocol; `written` is where its elements lie, if they may be written as long
+/// as it lives.
+pub unsafe fn as_numpy<'py>(
+    owner: &Bound<'py, PyAny>,
+    array: &NdArray,
+    written: Option<NonNull<u8>>,
+) -> PyResult<Bound<'py, PyAny>> {
     static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
+    let py = owner.py();
+    let Some(Counts { shape, strides }) = &array.counts else { return Ok(owner.clone()) };
+    let NdArray { array, .. } = array;
+    let over = Over { dtype: array.dtype, shape, strides, data: array.data.as_ptr(), written };
+    // SAFETY: as the caller promises.
+    if let Some(made) = unsafe { numpy_api::array(owner, &over) } {
+        return made;
+    }
+    // The first array, or a NumPy whose C interface is not the one that is known.
     let as_array = AS_ARRAY.get_or_try_init(py, || match py.import("numpy") {
-        Ok(numpy) => numpy.getattr(PyString::intern(py, "asarray")).map(|f| Some(f.unbind())),
+        Ok(numpy) => {
+            numpy_api::learn(py)?;
+            numpy.getattr(PyString::intern(py, "asarray")).map(|f| Some(f.unbind()))
+        }
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => Ok(None),
         Err(error) => Err(error),
     })?;
     match as_array {
-        Some(as_array) => as_array.bind(py).call1((object,)),
-        None => Ok(object),
+        Some(as_array) => as_array.bind(py).call1((owner,)),
+        None => Ok(owner.clone()),
     }
 }

@@ -1,16 +1,16 @@
 //! Events into Python objects: the Sink that a decoder drives to make what a Python program sees.
 
 use bytes::Bytes;
-use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant, repeated_key};
+use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant};
 use linkspan::{Body, Error, ErrorKind, NdArray as Array, Result};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString};
 
 use crate::array::arrived;
 use crate::class_plan::Place;
+use crate::entries::Entries;
 use crate::errors::{Failure, Outcome, imported};
-use crate::keys;
 use crate::{timestamp, uuid};
 
 /// Builds one Python object.
@@ -34,10 +34,7 @@ pub enum Open<'py> {
         instance: Bound<'py, PyAny>,
         slot: Option<Place>,
     },
-    Dict {
-        dict: Bound<'py, PyDict>,
-        key: Option<Bound<'py, PyString>>,
-    },
+    Dict(Entries<'py>),
 }
 
 /// The memory that is being decoded, which arrays may be views of.
@@ -117,17 +114,22 @@ impl<'py> Builder<'py> {
                     return Err(self.hold(raised));
                 }
             }
-            Some(Open::Dict { dict, key }) => {
-                let Some(key) = key.take() else {
-                    return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
-                };
-                if let Err(raised) = dict.set_item(key, value) {
-                    return Err(self.hold(raised));
-                }
+            Some(Open::Dict(entries)) => {
+                let put = entries.put(value);
+                return put.map_err(|failure| self.failed(failure));
             }
             None => self.done = Some(value),
         }
         Ok(())
+    }
+
+    /// The error of a dict; what Python raised is kept.
+    #[cold]
+    fn failed(&mut self, failure: Failure) -> Error {
+        match failure {
+            Failure::Core(error) => error,
+            Failure::Python(raised) => self.hold(raised),
+        }
     }
 
     fn put_or_raise(&mut self, made: PyResult<Bound<'py, PyAny>>) -> Result<()> {
@@ -237,27 +239,26 @@ impl<'py> Sink for Builder<'py> {
         let made = PyList::new(self.py, self.items.drain(from..)).map(Bound::into_any);
         self.put_or_raise(made)
     }
-    fn begin_map(&mut self, _len: usize) -> Result<()> {
-        self.open.push(Open::Dict { dict: PyDict::new(self.py), key: None });
+    fn begin_map(&mut self, len: usize) -> Result<()> {
+        self.open.push(Open::Dict(Entries::begin(self.py, len)));
         Ok(())
     }
     fn key(&mut self, text: &str) -> Result<()> {
-        let Some(Open::Dict { dict, key }) = self.open.last_mut() else { return Err(unbalanced()) };
-        let name = keys::text(self.py, text);
-        match dict.contains(&name) {
-            Ok(false) => {
-                *key = Some(name);
-                Ok(())
-            }
-            Ok(true) => Err(repeated_key(text)),
-            Err(raised) => Err(self.hold(raised)),
-        }
+        let Some(Open::Dict(entries)) = self.open.last_mut() else { return Err(unbalanced()) };
+        entries.key(text).map_err(|failure| self.failed(failure))
+    }
+    /// Takes a key that is kept, which is valid text.
+    #[inline]
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
+        let Some(Open::Dict(entries)) = self.open.last_mut() else { return Ok(false) };
+        entries.known_key(key).map_err(|failure| self.failed(failure))
     }
     fn refuses_repeated_keys(&self) -> bool {
         true
     }
     fn end_map(&mut self) -> Result<()> {
-        let Some(Open::Dict { dict, .. }) = self.open.pop() else { return Err(unbalanced()) };
+        let Some(Open::Dict(entries)) = self.open.pop() else { return Err(unbalanced()) };
+        let dict = entries.end().map_err(|failure| self.failed(failure))?;
         self.put(dict.into_any())
     }
 }

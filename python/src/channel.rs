@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::errors::{Outcome, imported};
-use crate::loan::{self, Shape, Wanted};
+use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
 use crate::timestamp;
 use crate::wait::{OnWait, Patience, leave, options, waiting};
@@ -80,7 +80,7 @@ impl Channel {
     fn loan<'py>(
         &self,
         py: Python<'py>,
-        shape: Shape,
+        shape: Lengths,
         dtype: Option<Bound<'py, PyAny>>,
         order: &str,
     ) -> Outcome<Bound<'py, PyAny>> {

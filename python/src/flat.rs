@@ -10,13 +10,31 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::timestamp;
 
+/// The encodings that have flat records.
+#[derive(Clone, Copy)]
+pub enum Form {
+    Cbor,
+    Json,
+}
+
+impl Form {
+    /// Appends a record; see [`FlatRecord::append`].
+    #[inline]
+    pub fn append(self, out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
+        match self {
+            Form::Cbor => FlatRecord::append(out, write),
+            Form::Json => FlatRecord::append_json(out, write),
+        }
+    }
+}
+
 /// Returns whether the class of the object was made by Python code, as those of generated code are.
 pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: the class of an object that is alive.
     unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
-/// Appends an entry; `None` for a value of any other type, and for text or a number that CBOR has no short form for.
+/// Appends an entry; `None` for a value of any other type, and for one that the encoding has no short form for.
 #[inline]
 pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();

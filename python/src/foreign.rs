@@ -16,6 +16,7 @@ use crate::builtin::{self, type_name};
 use crate::errors::{Failure, imported};
 use crate::loan;
 use crate::numpy;
+use crate::numpy_api;
 use crate::sent_class::{self, SentClass};
 use crate::timestamp;
 use crate::uuid;
@@ -35,6 +36,12 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         Failure::Python(error) => walker.hold(error),
     };
     // Before all else: the questions below take longer than to send a long array that was lent.
+    // SAFETY: no Python code runs while the sink takes the elements.
+    if let Some(elements) = unsafe { numpy_api::elements(object) } {
+        let array = elements.array()?;
+        loan::note(array.data);
+        return sink.ndarray(array);
+    }
     if is_exact_ndarray(object) {
         return buffer(&numpy::lend_exact(object).map_err(failed)?, sink);
     }

@@ -11,41 +11,90 @@ const PLACES: usize = 256;
 /// Keys longer than this many bytes are not kept.
 const LONGEST: usize = 32;
 
+/// A map that is being built on this thread: a greater number than those of all maps before it.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Map(u64);
+
+impl Map {
+    /// A map whose keys have not all passed the cache.
+    pub const OTHER: Map = Map(0);
+}
+
 /// A key in the cache, and its bytes, which are compared without a call of the interpreter.
 struct Kept {
     length: usize,
     bytes: [u8; LONGEST],
     text: Py<PyString>,
+    /// The map that had it last.
+    map: Map,
+}
+
+struct Keys {
+    places: Vec<Option<Kept>>,
+    /// The map that was begun last.
+    latest: Map,
 }
 
 thread_local! {
-    static KEPT: RefCell<Vec<Option<Kept>>> = const { RefCell::new(Vec::new()) };
+    static KEYS: RefCell<Keys> = const { RefCell::new(Keys { places: Vec::new(), latest: Map(0) }) };
 }
 
-/// The key as Python text; the same object as before where it is kept, which has its hash already.
-pub fn text<'py>(py: Python<'py>, key: &str) -> Bound<'py, PyString> {
+/// A key as Python text.
+pub struct Key<'py> {
+    pub text: Bound<'py, PyString>,
+    /// Whether the map surely has not had it: then no search for it is needed.
+    pub is_new: bool,
+}
+
+/// Begins a map.
+pub fn begin_map() -> Map {
+    let next = |keys: &RefCell<Keys>| {
+        let latest = &mut keys.borrow_mut().latest;
+        latest.0 += 1;
+        *latest
+    };
+    // At a thread's end the cache may be gone, and with it all keys.
+    KEYS.try_with(next).unwrap_or(Map::OTHER)
+}
+
+/// Returns the key if it is kept: the same object as before, which has its hash already.
+#[inline]
+pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
     if key.len() > LONGEST {
-        return PyString::new(py, key);
+        return None;
     }
-    // Making text runs no Python code that could come back here; at a thread's end the places may be gone.
-    let kept = KEPT.try_with(|kept| {
-        let mut kept = kept.try_borrow_mut().ok()?;
-        if kept.is_empty() {
-            kept.resize_with(PLACES, || None);
+    let find = |keys: &RefCell<Keys>| {
+        let Keys { places, latest } = &mut *keys.borrow_mut();
+        let kept = places.get_mut(number(key))?.as_mut()?;
+        if kept.bytes[..kept.length] != *key {
+            return None;
         }
-        let place = &mut kept[number(key.as_bytes())];
-        if let Some(kept) = place
-            && kept.bytes[..kept.length] == *key.as_bytes()
-        {
-            return Some(kept.text.bind(py).clone());
-        }
-        let text = PyString::new(py, key);
+        // Every short key of a map passes its place, where it leaves the map. Another key that replaces it forgets that, and then it is not
+        // found here; a map inside this one, or one that Python code decoded meanwhile, replaces what it left, and is later than this one.
+        let is_new = kept.map != map && *latest == map && map != Map::OTHER;
+        kept.map = map;
+        Some(Key { text: kept.text.bind(py).clone(), is_new })
+    };
+    KEYS.try_with(find).ok()?
+}
+
+/// Returns a key that is not kept, and keeps it.
+pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> Key<'py> {
+    let text = PyString::new(py, key);
+    if key.len() <= LONGEST {
         let mut bytes = [0; LONGEST];
         bytes[..key.len()].copy_from_slice(key.as_bytes());
-        *place = Some(Kept { length: key.len(), bytes, text: text.clone().unbind() });
-        Some(text)
-    });
-    kept.ok().flatten().unwrap_or_else(|| PyString::new(py, key))
+        let kept = Kept { length: key.len(), bytes, text: text.clone().unbind(), map };
+        let replaced = KEYS.try_with(|keys| {
+            let places = &mut keys.borrow_mut().places;
+            if places.is_empty() {
+                places.resize_with(PLACES, || None);
+            }
+            places[number(key.as_bytes())].replace(kept)
+        });
+        drop(replaced);
+    }
+    Key { text, is_new: false }
 }
 
 /// The number of a key's place, from its length and the bytes at both ends and in the middle.

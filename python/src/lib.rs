@@ -3,10 +3,12 @@
 //! | module | turns |
 //! |---|---|
 //! | `walk`, `walker`, `builtin`, `foreign` | Python objects into events: by their exact type; the built-in types; all others that are understood |
-//! | `builder`, `keys` | events into Python objects; the keys of maps that come again and again |
+//! | `flat`, `flat_dict` | values without others in them into records that are encoded without a walk; dicts of them |
+//! | `builder`, `entries`, `keys`, `template` | events into Python objects; dicts; their keys that come again and again; dicts with the same keys |
 //! | `class_plan`, `plan`, `straight`, `sent_class` | the classes of generated code into plans; events into instances by a plan, and instances into events |
 //! | `packed` | instances of generated classes into packed bytes and back |
 //! | `numpy` | NumPy's arrays and scalars that no buffer of numbers stands for |
+//! | `numpy_api` | NumPy's table of C functions: arrays over memory, and the memory of arrays |
 //! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
 //! | `loan` | memory that a channel lends for an array |
 //! | `timestamp`, `uuid` | instants and UUIDs into the classes that Python code has of them |
@@ -24,14 +26,17 @@ mod class_plan;
 mod codec;
 mod controller;
 mod elements;
+mod entries;
 mod errors;
 mod exception;
 mod flat;
+mod flat_dict;
 mod foreign;
 mod keys;
 mod loan;
 mod message;
 mod numpy;
+mod numpy_api;
 mod packed;
 mod plan;
 mod publish;
@@ -40,6 +45,7 @@ mod sent_class;
 mod serve;
 mod service;
 mod straight;
+mod template;
 mod timestamp;
 mod uuid;
 mod wait;

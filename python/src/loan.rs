@@ -10,10 +10,11 @@ use linkspan::{DType, Error, ErrorKind, LoanMemory, Order};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::array::{self, NdArray};
 use crate::errors::Outcome;
+use crate::numpy_api;
 
 /// Memory that was lent for an array: it can be written by the buffer protocol until it is sent.
 #[pyclass(frozen, weakref, module = "linkspan._native")]
@@ -45,26 +46,37 @@ fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
     OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The shape of an array: a length for each dimension, or that of the only one.
+/// The shape of an array as a program gives it: a length for each dimension, or that of the only one.
 #[derive(FromPyObject)]
-pub enum Shape {
+enum Shape {
     One(u64),
     Each(Vec<u64>),
 }
 
-impl Shape {
-    fn lengths(self) -> Vec<u64> {
-        match self {
+/// The lengths of the dimensions of an array.
+pub struct Lengths(Vec<u64>);
+
+impl<'py> FromPyObject<'_, 'py> for Lengths {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Lengths> {
+        // A tuple is read without trying a number first: that would raise.
+        if let Ok(tuple) = given.cast_exact::<PyTuple>()
+            && let Ok(lengths) = tuple.iter_borrowed().map(|length| length.extract()).collect()
+        {
+            return Ok(Lengths(lengths));
+        }
+        Ok(Lengths(match given.extract()? {
             Shape::One(length) => vec![length],
             Shape::Each(lengths) => lengths,
-        }
+        }))
     }
 }
 
 /// A request for a loan: the shape, the type of the elements and their order, as NumPy has them.
 pub struct Wanted<'a, 'py> {
     /// The array's shape.
-    pub shape: Shape,
+    pub shape: Lengths,
     /// `float64` where it is absent.
     pub dtype: Option<Bound<'py, PyAny>>,
     /// `"C"` or `"F"`.
@@ -86,16 +98,17 @@ pub fn lend<'py>(
         }
     };
     let dtype = wanted.dtype.map_or(Ok(DType::F64), |dtype| array::dtype_of(&dtype))?;
-    let memory = lender(dtype, &wanted.shape.lengths(), order)?;
+    let memory = lender(dtype, &wanted.shape.0, order)?;
     let (array, place) = memory.into_written_array();
     let (from, length) = (place.as_ptr().addr(), array.data.len());
     let is_sent = Arc::new(AtomicBool::new(false));
     let loan =
         Loan { array: NdArray::new(array), place: AtomicPtr::new(place.as_ptr()), is_sent: is_sent.clone() };
-    let loan = Bound::new(py, loan)?.into_any();
+    let loan = Bound::new(py, loan)?;
     outstanding().push(Outstanding { from, length, is_sent, array: None });
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let given = array::as_numpy(py, loan)?;
+    // SAFETY: the loan keeps its own array, whose elements may be written until it is sent: then the array becomes read-only.
+    let given = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
     let weak = PyWeakrefReference::new(&given)?.unbind();
     if let Some(entry) = outstanding().iter_mut().find(|entry| entry.from == from) {
         entry.array = Some(weak);
@@ -142,7 +155,7 @@ fn end_writing(py: Python<'_>, met: &[usize]) -> PyResult<()> {
         .collect();
     for array in arrays {
         // Without NumPy it is the loan itself, which lends no more memory that can be written.
-        if array.cast::<Loan>().is_err() {
+        if !numpy_api::make_read_only(&array) && array.cast::<Loan>().is_err() {
             array.call_method1(intern!(py, "setflags"), (false,))?;
         }
     }

@@ -9,7 +9,7 @@ use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::Outcome;
-use crate::loan::{self, Shape, Wanted};
+use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, between, leave, options, publishing, waiting};
 use crate::walk::Walk;
@@ -41,7 +41,7 @@ impl Publisher {
     fn loan<'py>(
         &self,
         py: Python<'py>,
-        shape: Shape,
+        shape: Lengths,
         dtype: Option<Bound<'py, PyAny>>,
         order: &str,
     ) -> Outcome<Bound<'py, PyAny>> {

@@ -4,19 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use linkspan::codec::{FlatKey, FlatRecord};
+use linkspan::codec::FlatKey;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use crate::class_plan::Slot;
-use crate::flat;
+use crate::flat::{self, Form};
 
 /// The fields of a class, from its `__linkspan_fields__`.
 pub struct SentClass {
     fields: Vec<SentField>,
-    /// False once an instance had a value that a flat record cannot have: the next instances are walked at once.
-    is_flat: Cell<bool>,
+    /// For each form: false once an instance had a value that a flat record cannot have; the next instances are walked at once.
+    is_flat: [Cell<bool>; 2],
 }
 
 struct SentField {
@@ -93,21 +93,22 @@ impl SentClass {
             Some(SentField { slot: Slot::new(class, &name).ok()?, key, encoded, is_optional })
         };
         let fields = fields.cast::<PyTuple>().ok()?.iter().map(field).collect::<Option<_>>()?;
-        Some(Rc::new(SentClass { fields, is_flat: Cell::new(true) }))
+        Some(Rc::new(SentClass { fields, is_flat: [true, true].map(Cell::new) }))
     }
 
-    /// Appends an instance of this class in CBOR without a walk. Returns false, and appends nothing, for one that has to be walked.
-    pub fn append_flat(&self, object: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> bool {
-        if !self.is_flat.get() {
+    /// Appends an instance of this class without a walk. Returns false, and appends nothing, for one that has to be walked.
+    pub fn append_flat(&self, object: &Bound<'_, PyAny>, form: Form, out: &mut Vec<u8>) -> bool {
+        let is_flat = &self.is_flat[form as usize];
+        if !is_flat.get() {
             return false;
         }
-        FlatRecord::append(out, |record| {
+        form.append(out, |record| {
             for field in &self.fields {
                 // SAFETY: only values of built-in types are read until the next one, which runs no Python code.
                 let value = unsafe { field.slot.borrowed(object) }?;
                 if !(field.is_optional && value.is_none()) {
                     let appended = flat::append(record, field.encoded.as_ref()?, &value);
-                    self.is_flat.set(appended.is_some());
+                    is_flat.set(appended.is_some());
                     appended?;
                 }
             }

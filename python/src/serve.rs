@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::builder::Builder;
 use crate::channel::told;
 use crate::errors::{Failure, Outcome};
-use crate::loan::{self, Shape, Wanted};
+use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, leave, options, waiting};
 use crate::walk::Walk;
@@ -152,7 +152,7 @@ impl Request {
     fn loan<'py>(
         &self,
         py: Python<'py>,
-        shape: Shape,
+        shape: Lengths,
         dtype: Option<Bound<'py, PyAny>>,
         order: &str,
     ) -> Outcome<Bound<'py, PyAny>> {

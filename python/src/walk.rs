@@ -10,8 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 
 use crate::errors::{Failure, Outcome};
+use crate::flat::Form;
 use crate::walker::{Raised, Walker};
-use crate::{builtin, foreign, sent_class};
+use crate::{builtin, flat_dict, foreign, sent_class};
 
 /// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
@@ -44,12 +45,26 @@ fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     raised
 }
 
+impl Walk<'_, '_> {
+    /// Appends a dict, or an instance of a generated class, without a walk, where it holds no others.
+    fn append_flat(&self, form: Form, out: &mut Vec<u8>) -> bool {
+        if ptr::eq(self.object.get_type_ptr(), &raw mut ffi::PyDict_Type) {
+            // SAFETY: its exact type has just been compared.
+            return flat_dict::append(unsafe { self.object.cast_unchecked() }, form, out);
+        }
+        sent_class::known(self.object).is_some_and(|class| class.append_flat(self.object, form, out))
+    }
+}
+
 impl Source for Walk<'_, '_> {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         Dispatch(&self.raised).object(self.object, sink)
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        sent_class::known(self.object).is_some_and(|class| class.append_flat(self.object, out))
+        self.append_flat(Form::Cbor, out)
+    }
+    fn append_json(&self, out: &mut Vec<u8>) -> bool {
+        self.append_flat(Form::Json, out)
     }
 }
 

@@ -91,8 +91,13 @@ pub(crate) fn encode_placed<T: Source + ?Sized>(
     placer: Option<&mut dyn Placer>,
 ) -> Result<()> {
     let start = out.len();
-    // The source holds the value encoded: a copy replaces the walk, and only the length is checked.
-    if encoding == Encoding::Cbor && value.append_cbor(out) {
+    // The source can append the value encoded: this replaces the walk, and only the length is checked.
+    let appended = match encoding {
+        Encoding::Cbor => value.append_cbor(out),
+        Encoding::Json => value.append_json(out),
+        _ => false,
+    };
+    if appended {
         return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
     }
     write(

@@ -6,6 +6,7 @@
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
 //! | a position in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
+//! | maps of few entries without a walk | `flat` |
 //! | validation without a value | `unread` |
 //! | the depth of documents; shorter floats | `nesting`, `float` |
 //!
@@ -34,6 +35,7 @@
 mod bson;
 mod cbor;
 mod entry;
+mod flat;
 mod float;
 mod input;
 mod json;
@@ -44,7 +46,8 @@ mod smile;
 mod unread;
 
 pub(crate) use cbor::text_alone;
-pub use cbor::{FlatKey, FlatMap, FlatMapBuilder, FlatRecord, FlatValue, append_text};
+pub use cbor::{FlatMap, FlatMapBuilder, FlatValue, append_text};
+pub use flat::{FlatKey, FlatRecord};
 pub(crate) use json::{items, members};
 pub use unread::Unread;
 

@@ -119,6 +119,18 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Appends the first `length` of these bytes, by a copy of constant length where there is room.
+    #[inline(always)]
+    pub(crate) fn put_first<const N: usize>(&mut self, bytes: &[u8; N], length: usize) {
+        match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
+            Some(to) => {
+                *to = *bytes;
+                self.at += length.min(N);
+            }
+            None => self.extend(&bytes[..length]),
+        }
+    }
+
     /// Appends bytes that the zeros have no room for.
     #[cold]
     #[inline(never)]

@@ -114,6 +114,11 @@ pub trait Source {
         let _ = out;
         false
     }
+    /// Appends the value in JSON, as [`Source::append_cbor`] does in CBOR.
+    fn append_json(&self, out: &mut Vec<u8>) -> bool {
+        let _ = out;
+        false
+    }
     /// Returns about how many bytes the value takes encoded, where that is known without a walk, else 0. Memory for so many is reserved at once.
     fn size_hint(&self) -> usize {
         0
@@ -129,6 +134,9 @@ impl<T: Source + ?Sized> Source for &T {
     }
     fn size_hint(&self) -> usize {
         (**self).size_hint()
+    }
+    fn append_json(&self, out: &mut Vec<u8>) -> bool {
+        (**self).append_json(out)
     }
 }
 

@@ -46,6 +46,12 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Returns the output, to which a caller may append what is encoded already.
+    #[inline]
+    pub(crate) fn output(&mut self) -> &mut Output<'a> {
+        &mut self.out
+    }
+
     /// Appends a head with the shortest form of `n`.
     #[inline]
     pub(super) fn head(&mut self, major: u8, n: u64) {

@@ -21,14 +21,12 @@ mod array;
 mod count;
 mod decode;
 mod encode;
-mod flat;
 mod flat_map;
 mod head;
 mod tag;
 
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
-pub use flat::{FlatKey, FlatRecord};
 pub(crate) use flat_map::text_alone;
 pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
 

@@ -26,6 +26,16 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
+    /// Returns the output, to which the caller appends a key that is encoded already, with quotes
+    /// and colon.
+    #[inline]
+    pub(crate) fn output_for_key(&mut self) -> &mut Output<'a> {
+        if std::mem::replace(&mut self.has_item, false) {
+            self.out.push(b',');
+        }
+        &mut self.out
+    }
+
     /// Writes the comma in front of an item or key that is not the first.
     #[inline(always)]
     fn separate(&mut self) {

@@ -1,0 +1,115 @@
+//! A dict while its entries arrive.
+
+use linkspan::value::repeated_key;
+use linkspan::{Error, ErrorKind};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::errors::Outcome;
+use crate::keys::{self, Key, Map};
+use crate::template::{self, Like, Number};
+
+/// A dict that has begun and not ended.
+pub struct Entries<'py> {
+    dict: Bound<'py, PyDict>,
+    /// The number of entries that were announced.
+    length: usize,
+    /// The key whose value comes next.
+    key: Option<Bound<'py, PyString>>,
+    way: Way,
+}
+
+/// How keys get into the dict.
+enum Way {
+    /// None has come yet.
+    First,
+    /// They are in it: it is a copy of a template.
+    Like(Like),
+    /// Each is put in with its value.
+    Each(Map, Option<Number>),
+}
+
+impl<'py> Entries<'py> {
+    /// Begins a dict of so many entries.
+    pub fn begin(py: Python<'py>, length: usize) -> Entries<'py> {
+        Entries { dict: PyDict::new(py), length, key: None, way: Way::First }
+    }
+
+    /// Takes the key of the next value if it is known, and so valid text; it must be new to the dict.
+    pub fn known_key(&mut self, key: &[u8]) -> Outcome<bool> {
+        let py = self.dict.py();
+        if let Way::First = self.way {
+            let number = template::number(key, self.length);
+            self.way = match template::begin(py, key, self.length, number) {
+                Some((dict, like)) => {
+                    self.dict = dict;
+                    Way::Like(like)
+                }
+                None => Way::Each(keys::begin_map(), Some(number)),
+            };
+        }
+        if let Way::Like(like) = &mut self.way {
+            if let Some(next) = like.key(py, key) {
+                self.key = Some(next);
+                return Ok(true);
+            }
+            self.leave_template()?;
+        }
+        match keys::kept(py, key, self.map()) {
+            Some(key) => self.next(key).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes the key of the next value, which must be new to the dict.
+    pub fn key(&mut self, text: &str) -> Outcome<()> {
+        if self.known_key(text.as_bytes())? {
+            return Ok(());
+        }
+        let key = keys::keep(self.dict.py(), text, self.map());
+        self.next(key)
+    }
+
+    /// Puts the value of the last key.
+    pub fn put(&mut self, value: Bound<'py, PyAny>) -> Outcome<()> {
+        let Some(key) = self.key.take() else {
+            return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key").into());
+        };
+        Ok(self.dict.set_item(key, value)?)
+    }
+
+    /// Ends the dict.
+    pub fn end(mut self) -> Outcome<Bound<'py, PyDict>> {
+        match &self.way {
+            Way::Like(like) if !like.is_complete() => self.leave_template()?,
+            Way::Each(_, Some(number)) => template::see(&self.dict, *number),
+            _ => {}
+        }
+        Ok(self.dict)
+    }
+
+    fn map(&self) -> Map {
+        if let Way::Each(map, _) = self.way { map } else { Map::OTHER }
+    }
+
+    /// Another key came than the template has.
+    #[cold]
+    fn leave_template(&mut self) -> PyResult<()> {
+        if let Way::Like(like) = &self.way {
+            self.dict = like.entries(&self.dict)?;
+            // The keys before did not pass the cache. A map around this one must not rely on what the others replace there.
+            keys::begin_map();
+            self.way = Way::Each(Map::OTHER, None);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn next(&mut self, key: Key<'py>) -> Outcome<()> {
+        if !key.is_new && self.dict.contains(&key.text)? {
+            return Err(repeated_key(&key.text.to_string_lossy()).into());
+        }
+        self.key = Some(key.text);
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Dicts of few entries into flat records: dicts that a program makes at one place have the same keys, whose encoded forms are kept.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::rc::Rc;
+
+use linkspan::codec::{FlatKey, FlatRecord};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::flat::{self, Form};
+use crate::timestamp;
+
+/// The keys of dicts, which are these very objects in this order, and their encoded forms.
+struct Shape {
+    keys: Vec<(Py<PyString>, FlatKey)>,
+    /// For each form how many of the next dicts are walked at once, because one had a value that a flat record cannot have.
+    walked: [Cell<u8>; 2],
+}
+
+/// The dicts that are walked after one that had to be.
+const WALKED: u8 = 31;
+
+/// The shapes with one remainder of the first key's address.
+#[derive(Default)]
+struct Set {
+    ways: [Option<Rc<Shape>>; WAYS],
+    /// The way that the next shape replaces.
+    oldest: usize,
+    /// The first key of the last dict without a shape, and how many dicts in turn had it. The object may be gone.
+    unknown: (usize, u8),
+}
+
+const SETS: usize = 64;
+const WAYS: usize = 4;
+
+/// A shape is kept once this many dicts in turn began with its first key: dicts whose keys are new objects each time are walked.
+const SEEN: u8 = 4;
+
+/// Keys longer than this many bytes are not kept.
+const LONGEST: usize = 128;
+
+thread_local! {
+    static SHAPES: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Why a shape did not append a dict.
+#[derive(Clone, Copy, PartialEq)]
+enum Refused {
+    Keys,
+    Value,
+}
+
+/// Appends the dict, which is an exact one, without a walk. Returns false, and appends nothing, where it has to be walked.
+pub fn append(dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> bool {
+    let length = dict.len();
+    // The class of instants is found here: that may run Python code, and what follows may not.
+    if length > usize::from(FlatRecord::MOST_ENTRIES) || timestamp::class(dict.py()).is_err() {
+        return false;
+    }
+    let mut first = Entries::of(dict);
+    if !first.next() {
+        return false;
+    }
+    for way in 0..WAYS {
+        if let Some(shape) = kept(first.key, length, way) {
+            match shape.append(dict, form, out) {
+                Ok(()) => return true,
+                Err(Refused::Value) => return false,
+                Err(Refused::Keys) => {}
+            }
+        }
+    }
+    see(dict, first.key);
+    false
+}
+
+/// The entries of a dict while no Python code runs.
+struct Entries<'a, 'py> {
+    dict: &'a Bound<'py, PyDict>,
+    at: ffi::Py_ssize_t,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+}
+
+impl<'a, 'py> Entries<'a, 'py> {
+    fn of(dict: &'a Bound<'py, PyDict>) -> Self {
+        Entries { dict, at: 0, key: ptr::null_mut(), value: ptr::null_mut() }
+    }
+
+    /// Makes the next entry's key and value, both borrowed from the dict, the current ones; false behind the last.
+    fn next(&mut self) -> bool {
+        // SAFETY: the dict is alive and the interpreter attached; `at` is only ever what the call left there.
+        unsafe { ffi::PyDict_Next(self.dict.as_ptr(), &mut self.at, &mut self.key, &mut self.value) != 0 }
+    }
+}
+
+impl Shape {
+    /// Returns the shape of a dict; `None` for one with a key that is kept for no shape.
+    fn of(dict: &Bound<'_, PyDict>) -> Option<Shape> {
+        let mut keys = Vec::with_capacity(dict.len());
+        let mut entries = Entries::of(dict);
+        while entries.next() {
+            // SAFETY: the dict holds its key, and nothing changes it in between.
+            let key = unsafe { Borrowed::from_ptr(dict.py(), entries.key) };
+            let key = key.cast_exact::<PyString>().ok()?;
+            let text = key.to_str().ok().filter(|text| text.len() <= LONGEST)?;
+            keys.push((key.to_owned().unbind(), FlatKey::new(text)?));
+        }
+        Some(Shape { keys, walked: Default::default() })
+    }
+
+    fn append(&self, dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let walked = &self.walked[form as usize];
+        let mut why = Refused::Value;
+        if let Some(left) = walked.get().checked_sub(1) {
+            walked.set(left);
+            return Err(why);
+        }
+        let done = form.append(out, |record| {
+            let mut entries = Entries::of(dict);
+            for (key, encoded) in &self.keys {
+                if !entries.next() || !ptr::eq(entries.key, key.as_ptr()) {
+                    why = Refused::Keys;
+                    return None;
+                }
+                // SAFETY: the dict holds its value: appending one runs no Python code that could change the dict.
+                let value = unsafe { Borrowed::from_ptr(dict.py(), entries.value) };
+                flat::append(record, encoded, &value)?;
+            }
+            Some(())
+        });
+        if done {
+            return Ok(());
+        }
+        if why == Refused::Value {
+            walked.set(WALKED);
+        }
+        Err(why)
+    }
+}
+
+/// Returns the set for dicts with this first key.
+fn set(sets: &mut Vec<Set>, first: *mut ffi::PyObject) -> &mut Set {
+    if sets.is_empty() {
+        sets.resize_with(SETS, Set::default);
+    }
+    // Objects begin at multiples of 16.
+    let address = first.addr() >> 4;
+    &mut sets[(address ^ address >> 6) % SETS]
+}
+
+/// Returns the shape that is kept in this way of the set, if it has that many keys and this first one.
+#[inline]
+fn kept(first: *mut ffi::PyObject, length: usize, way: usize) -> Option<Rc<Shape>> {
+    let find = |sets: &RefCell<Vec<Set>>| {
+        let mut sets = sets.borrow_mut();
+        let shape = set(&mut sets, first).ways[way].as_ref()?;
+        let is_like = shape.keys.len() == length && ptr::eq(shape.keys[0].0.as_ptr(), first);
+        is_like.then(|| shape.clone())
+    };
+    // At the end of a thread the shapes may be dropped already.
+    SHAPES.try_with(find).ok()?
+}
+
+/// Counts a dict without a shape, and keeps its shape once enough others began like it.
+#[cold]
+fn see(dict: &Bound<'_, PyDict>, first: *mut ffi::PyObject) {
+    let replaced = SHAPES.try_with(|sets| {
+        let mut sets = sets.borrow_mut();
+        let set = set(&mut sets, first);
+        let (address, seen) = &mut set.unknown;
+        if *address != first.addr() {
+            (*address, *seen) = (first.addr(), 0);
+        }
+        *seen += 1;
+        if *seen < SEEN {
+            return None;
+        }
+        *seen = 0;
+        let shape = Shape::of(dict)?;
+        let way = set.oldest;
+        set.oldest = (way + 1) % WAYS;
+        set.ways[way].replace(Rc::new(shape))
+    });
+    drop(replaced);
+}

@@ -1,0 +1,141 @@
+"""Dicts with the same keys again and again, of which forms are kept on both ways, are what single ones are; other keys and repeated ones are noticed."""
+
+import random
+import threading
+import types
+
+import linkspan
+import pytest
+
+#: The same objects in all dicts, as a program's constants are; more than the cache of keys has places, and some too long for it.
+KEYS = [f"key{at}" for at in range(300)] + ["", "$bytes", "$x", "é" * 10, "k" * 31, "k" * 32, "k" * 33, "k" * 64, "k" * 65, "k" * 200, 'a"b\\']
+VALUES = [
+    None, True, False, 0, -1, 24, 2**63 - 1, 2**63, 2**70, 0.5, -0.0, 1e300, float("inf"), "", "text", 'a "quoted" one\n', "é" * 40, b"\0\xff",
+    linkspan.Timestamp(7), [1, "x"], (), {"key0": 1, "key1": {"key0": 2}}, {},
+]  # fmt: skip
+#: How often a dict comes before its form is kept, and more.
+OFTEN = 40
+
+
+def walked(value, encoding: str) -> bytes:
+    """The encoding of a dict by its items, of which nothing is kept."""
+    return linkspan.encode(types.MappingProxyType(value), encoding)
+
+
+def pairs(*entries: tuple[str, object]) -> bytes:
+    """A map in CBOR, which may have a key more than once."""
+    assert len(entries) < 24
+    return bytes([0xA0 + len(entries)]) + b"".join(linkspan.encode(part) for entry in entries for part in entry)
+
+
+def same(got: object, expected: object) -> bool:
+    """Equal with the same types and the keys in the same order."""
+    return repr(got) == repr(expected)
+
+
+def shapes(random: random.Random, count: int) -> list[list[str]]:
+    """Lists of keys, of which some begin alike and have the same length."""
+    made = [random.sample(KEYS, random.randrange(26)) for _ in range(count)]
+    for keys in made[: count // 2]:
+        if len(keys) > 1:
+            made.append([*keys[:-1], random.choice([key for key in KEYS if key not in keys])])
+            made.append([keys[0], *random.sample(keys[1:], len(keys) - 1)])
+    return made
+
+
+@pytest.mark.parametrize("encoding", ["cbor", "json"])
+def test_random_dicts_of_few_shapes_go_both_ways(encoding):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    known = shapes(draw, 12)
+    for _ in range(1500):
+        value = {key: draw.choice(VALUES[:11] if draw.random() < 0.8 else VALUES) for key in draw.choice(known)}
+        if draw.random() < 0.2:
+            value = {"outer": 1, "in": [value, {**value, "more": 1}], **value}
+        block = linkspan.encode(value, encoding)
+        assert block == walked(value, encoding)
+        expected = linkspan.decode(linkspan.transcode(block, encoding, "bson"), "bson")
+        assert same(linkspan.decode(block, encoding), expected)
+
+
+def test_keys_that_are_new_objects_each_time_are_encoded():
+    for at in range(10 * OFTEN):
+        value = {f"key {at % 3}": at, f"other {at % 5}": str(at), "same": None}
+        for encoding in ("cbor", "json"):
+            assert linkspan.encode(value, encoding) == walked(value, encoding)
+
+
+def test_a_dict_whose_kept_form_does_not_fit_is_walked():
+    class Text(str):
+        """A key that is not exactly text."""
+
+    for encoding in ("cbor", "json"):
+        for _ in range(OFTEN):
+            linkspan.encode({"first": 1, "second": 2}, encoding)
+        for value in ({"first": 1, "other": 2}, {"first": 1, Text("second"): 2}, {"first": 1, "second": [2]}, {"first": 1}, {"first": 1, "second": 2}):
+            assert linkspan.encode(value, encoding) == walked(value, encoding)
+        for refused in ({"first": 1, "second": object()}, {"first": 1, 2: 2}, {"first": 1, "second": "\ud800"}):
+            with pytest.raises(linkspan.Unsupported) as info:
+                linkspan.encode(refused, encoding)
+            assert info.value.path == str(list(refused)[1])
+
+
+def test_message_limit_holds_for_dicts_whose_form_is_kept():
+    with linkspan.listen("unix:alike-limit") as listener, linkspan.connect("unix:alike-limit", max_message_size=2000) as channel:
+        accepted = listener.accept()
+        for at in range(OFTEN):
+            channel.send({"first": at, "second": "x"})
+            assert accepted.recv().value == {"first": at, "second": "x"}
+        with pytest.raises(linkspan.TooLarge):
+            channel.send({"first": 1, "second": "x" * 2000})
+        accepted.close()
+
+
+@pytest.mark.parametrize("length", [1, 2, 10, 20])
+@pytest.mark.parametrize("warm", [0, OFTEN])
+def test_repeated_keys_are_refused_at_each_place(length, warm):
+    keys = [f"place {length} {warm} {at}" for at in range(length)]
+    for _ in range(warm):
+        assert linkspan.decode(pairs(*((key, at) for at, key in enumerate([*keys, "last"])))) == {**dict(zip(keys, range(length))), "last": length}
+    for again in range(length):
+        for between in (1, {keys[again]: 1}, {**dict.fromkeys(keys, 1), "last": 2}, [{"new": {keys[again]: 1}}]):
+            block = pairs(*((key, between if at == length - 1 else at) for at, key in enumerate(keys)), (keys[again], 0))
+            for _ in range(3):
+                with pytest.raises(linkspan.Malformed, match="twice|repeat|more than once") as info:
+                    linkspan.decode(block)
+                assert info.value.path == keys[again]
+    assert linkspan.decode(pairs(*((key, at) for at, key in enumerate(keys)))) == dict(zip(keys, range(length)))
+
+
+def test_maps_inside_maps_with_the_same_keys_arrive():
+    inner = {"a": 1, "b": 2, "c": 3}
+    for at in range(OFTEN):
+        value = {"a": inner, "b": [inner, {"a": at}, {"b": inner, "a": 2, "c": 3}], "c": {"a": {"a": {"a": at, "b": 1, "c": 0}, "b": 0, "c": 0}}}
+        for encoding in ("cbor", "json", "smile", "bson"):
+            assert same(linkspan.decode(linkspan.encode(value, encoding), encoding), value)
+
+
+def test_kept_forms_belong_to_a_thread():
+    failed = []
+
+    def work(number: int) -> None:
+        for at in range(10 * OFTEN):
+            value = {"number": number, f"at{at % 3}": at, "text": "x" * (at % 50)}
+            if linkspan.decode(linkspan.encode(value)) != value or linkspan.encode(value, "json") != walked(value, "json"):
+                failed.append((number, at))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+def test_what_arrives_is_the_programs_own():
+    block = linkspan.encode({"a": 1, "b": [2]})
+    arrived = [linkspan.decode(block) for _ in range(OFTEN)]
+    arrived[-1]["a"], arrived[-1]["more"] = "changed", 3
+    arrived[-2].clear()
+    assert linkspan.decode(block) == {"a": 1, "b": [2]} == arrived[-3]

@@ -1,0 +1,355 @@
+//! Flat records straight to CBOR or JSON: maps of few entries whose values contain no others.
+//!
+//! Bindings implement [`Source::append_cbor`](crate::value::Source::append_cbor) and
+//! [`Source::append_json`](crate::value::Source::append_json) with it for maps whose keys are the
+//! same again and again, such as instances of generated classes. In contrast to a walk, the keys
+//! are encoded once, and no [`Meter`](crate::value::Meter) counts: a record of at most
+//! [`FlatRecord::MOST_ENTRIES`] entries without containers is within all limits but the length of
+//! the message, which the caller of these methods checks. Values are encoded by the same encoders,
+//! so the bytes are those of a walk.
+
+use std::fmt;
+
+use super::output::Output;
+use super::{cbor, json};
+use crate::value::escape::Plain;
+use crate::value::{Limits, Sink, Timestamp};
+
+/// The key of an entry of flat records, encoded.
+#[derive(Clone, Debug)]
+pub struct FlatKey {
+    cbor: Encoded,
+    /// With quotes and colon; `None` for a key that JSON may have to escape as the only one of its
+    /// map.
+    json: Option<Encoded>,
+}
+
+impl FlatKey {
+    /// Returns the key; `None` for one that is longer than the limit.
+    pub fn new(key: &str) -> Option<FlatKey> {
+        if key.len() > Limits::default().key {
+            return None;
+        }
+        let encode = |write: &dyn Fn(Output<'_>) -> crate::Result<()>| {
+            let mut bytes = Vec::with_capacity(key.len() + 3);
+            write(Output::new(&mut bytes, UNLIMITED)).ok().map(|()| Encoded::new(&bytes))
+        };
+        let cbor = encode(&|out| cbor::Encoder::new(out, false).key(key))?;
+        let json = encode(&|out| json::Encoder::new(out).key(key)).filter(|_| !key.starts_with('$'));
+        Some(FlatKey { cbor, json })
+    }
+}
+
+/// The caller of `append_cbor` and `append_json` has the limit of the message.
+const UNLIMITED: Limits = Limits::for_message(u64::MAX);
+
+/// Encoded keys of up to this many bytes are appended by a copy of constant length.
+const SHORT: usize = 32;
+
+/// A key in one encoding.
+#[derive(Clone, Debug)]
+enum Encoded {
+    Short { bytes: [u8; SHORT], length: usize },
+    Long(Box<[u8]>),
+}
+
+impl Encoded {
+    fn new(encoded: &[u8]) -> Encoded {
+        let length = encoded.len();
+        if length > SHORT {
+            return Encoded::Long(encoded.into());
+        }
+        let mut bytes = [0; SHORT];
+        bytes[..length].copy_from_slice(encoded);
+        Encoded::Short { bytes, length }
+    }
+
+    #[inline]
+    fn append(&self, out: &mut Output<'_>) {
+        match self {
+            Encoded::Short { bytes, length } => out.put_first(bytes, *length),
+            Encoded::Long(bytes) => out.put_all(bytes),
+        }
+    }
+}
+
+/// The entries of a map that is being appended.
+///
+/// Every method appends one entry. It returns `None` where the record has too many entries, the
+/// buffer cannot grow, or JSON has no form for the value; the function that called for the entries
+/// then removes what was appended.
+pub struct FlatRecord<'a> {
+    encoder: Encoder<'a>,
+    /// The number of entries so far.
+    entries: u8,
+}
+
+enum Encoder<'a> {
+    Cbor(cbor::Encoder<'a>),
+    Json(json::Encoder<'a>),
+}
+
+impl FlatRecord<'_> {
+    /// The greatest number of entries: the head of the map then has one byte in CBOR.
+    pub const MOST_ENTRIES: u8 = 23;
+
+    /// Appends a map with the entries that `write` adds, in CBOR. Returns false, and leaves `out`
+    /// unchanged, where `write` returns `None`.
+    #[inline]
+    pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
+        /// The head of a map without entries; the number of entries is added to it.
+        const MAP: u8 = 5 << 5;
+        let start = out.len();
+        out.push(MAP);
+        let encoder = Encoder::Cbor(cbor::Encoder::new(Output::new(out, UNLIMITED), false));
+        let Some(entries) = entries(encoder, write) else {
+            out.truncate(start);
+            return false;
+        };
+        out[start] = MAP + entries;
+        true
+    }
+
+    /// The same in JSON.
+    #[inline]
+    pub fn append_json(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
+        let start = out.len();
+        out.push(b'{');
+        let encoder = Encoder::Json(json::Encoder::new(Output::new(out, UNLIMITED)));
+        if entries(encoder, write).is_none() {
+            out.truncate(start);
+            return false;
+        }
+        out.push(b'}');
+        true
+    }
+
+    /// Appends the key of the next value.
+    #[inline]
+    fn key(&mut self, key: &FlatKey) -> Option<&mut Self> {
+        if self.entries == Self::MOST_ENTRIES {
+            return None;
+        }
+        self.entries += 1;
+        match &mut self.encoder {
+            Encoder::Cbor(encoder) => key.cbor.append(encoder.output()),
+            Encoder::Json(encoder) => key.json.as_ref()?.append(encoder.output_for_key()),
+        }
+        Some(self)
+    }
+
+    /// Appends null.
+    #[inline]
+    pub fn null(&mut self, key: &FlatKey) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.null().ok(),
+            Encoder::Json(encoder) => encoder.null().ok(),
+        }
+    }
+
+    /// Appends a truth value.
+    #[inline]
+    pub fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.bool(value).ok(),
+            Encoder::Json(encoder) => encoder.bool(value).ok(),
+        }
+    }
+
+    /// Appends an integer.
+    #[inline]
+    pub fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.int(value).ok(),
+            Encoder::Json(encoder) => encoder.int(value).ok(),
+        }
+    }
+
+    /// Appends an integer above `i64::MAX`.
+    pub fn uint(&mut self, key: &FlatKey, value: u64) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.uint(value).ok(),
+            Encoder::Json(encoder) => written(encoder.uint(value)),
+        }
+    }
+
+    /// Appends a float, in JSON a finite one.
+    #[inline]
+    pub fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.float(value).ok(),
+            Encoder::Json(encoder) => written(encoder.float(value)),
+        }
+    }
+
+    /// Appends text.
+    #[inline]
+    pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.text(value).ok(),
+            Encoder::Json(encoder) => encoder.text(value).ok(),
+        }
+    }
+
+    /// Appends bytes; JSON has no form for them.
+    pub fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.bytes(value).ok(),
+            Encoder::Json(_) => None,
+        }
+    }
+
+    /// Appends an instant; JSON has no form for it.
+    pub fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
+        match &mut self.key(key)?.encoder {
+            Encoder::Cbor(encoder) => encoder.timestamp(value).ok(),
+            Encoder::Json(_) => None,
+        }
+    }
+}
+
+/// Returns the number of entries that `write` adds.
+#[inline]
+fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> Option<u8> {
+    let mut record = FlatRecord { encoder, entries: 0 };
+    write(&mut record).map(|()| record.entries)
+}
+
+/// Returns `None` where the encoding has no form for a value.
+#[inline]
+fn written(done: crate::Result<bool>) -> Option<()> {
+    done.ok()?.then_some(())
+}
+
+impl fmt::Debug for FlatRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlatRecord").field("entries", &self.entries).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Encoding, encode};
+    use crate::value::Value;
+
+    /// Returns a flat record of `count` entries behind other bytes, and whether it was appended.
+    fn numbers(count: u64) -> (Vec<u8>, bool) {
+        let mut out = b"before".to_vec();
+        let appended = FlatRecord::append(&mut out, |record| {
+            (0..count).try_for_each(|i| record.int(&FlatKey::new(&format!("k{i}"))?, i as i64))
+        });
+        (out, appended)
+    }
+
+    /// Appends the entries of a map.
+    fn each(record: &mut FlatRecord<'_>, value: &Value) -> Option<()> {
+        let mut entries = value.as_map().ok()?.iter();
+        entries.try_for_each(|(key, value)| {
+            let key = &FlatKey::new(key)?;
+            match value {
+                Value::Null => record.null(key),
+                Value::Bool(value) => record.bool(key, *value),
+                Value::Int(value) => record.int(key, *value),
+                Value::Uint(value) => record.uint(key, *value),
+                Value::Bytes(value) => record.bytes(key, value),
+                Value::Float(value) => record.float(key, *value),
+                Value::Text(value) => record.text(key, value),
+                Value::Timestamp(value) => record.timestamp(key, *value),
+                _ => None,
+            }
+        })
+    }
+
+    #[test]
+    fn flat_record_in_json_has_the_bytes_of_a_walk() {
+        let long = "é\"".repeat(300);
+        let value = Value::map([
+            ("null", Value::Null),
+            ("true", true.into()),
+            (&long, false.into()),
+            ("small", 23.into()),
+            ("negative", i64::MIN.into()),
+            ("beyond", u64::MAX.into()),
+            ("float", (-0.0).into()),
+            ("a key of exactly 29 bytes ...", 2.5e300.into()),
+            ("a key of exactly 30 bytes ....", 1.into()),
+            ("\n\u{1}", "".into()),
+            ("text", long.as_str().into()),
+        ]);
+        let mut out = b"before".to_vec();
+        assert!(FlatRecord::append_json(&mut out, |record| each(record, &value)));
+        assert_eq!(out, [b"before", &encode(&value, Encoding::Json).unwrap()[..]].concat());
+        let mut out = Vec::new();
+        assert!(FlatRecord::append_json(&mut out, |_| Some(())));
+        assert_eq!(out, b"{}");
+    }
+
+    #[test]
+    fn flat_record_in_json_refuses_what_needs_an_escape() {
+        let refused: [(&str, Value); 6] = [
+            ("$bytes", "".into()),
+            ("nan", f64::NAN.into()),
+            ("infinite", f64::INFINITY.into()),
+            ("bytes", Value::Bytes(vec![0].into())),
+            ("at", Timestamp(0).into()),
+            ("$", 1.into()),
+        ];
+        for (key, value) in refused {
+            let mut out = b"before".to_vec();
+            let value = Value::map([("first", 1.into()), (key, value)]);
+            assert!(!FlatRecord::append_json(&mut out, |record| each(record, &value)), "{key}");
+            assert_eq!(out, b"before", "{key}");
+        }
+    }
+
+    #[test]
+    fn flat_record_has_the_bytes_of_a_walk() {
+        let long = "é".repeat(300);
+        let value = Value::map([
+            ("null", Value::Null),
+            ("true", true.into()),
+            (&long, false.into()),
+            ("small", 23.into()),
+            ("negative", i64::MIN.into()),
+            ("large", i64::MAX.into()),
+            ("beyond", u64::MAX.into()),
+            ("float", (-0.0).into()),
+            ("", "".into()),
+            ("text", long.as_str().into()),
+            ("bytes", Value::Bytes(vec![0, 255].into())),
+            ("before 1970", Timestamp(-1).into()),
+            ("at", Timestamp(i64::MAX).into()),
+        ]);
+        let mut out = b"before".to_vec();
+        let appended = FlatRecord::append(&mut out, |record| each(record, &value));
+        assert!(appended);
+        assert_eq!(out, [b"before", &encode(&value, Encoding::Cbor).unwrap()[..]].concat());
+    }
+
+    #[test]
+    fn flat_record_refuses_more_entries_than_its_head_holds() {
+        for count in [0, 1, 23] {
+            let (out, appended) = numbers(count);
+            let value = Value::map((0..count).map(|i| (format!("k{i}"), i as i64)));
+            assert!(appended, "{count}");
+            assert_eq!(out[6..], encode(&value, Encoding::Cbor).unwrap(), "{count}");
+        }
+        assert_eq!(numbers(24), (b"before".to_vec(), false));
+    }
+
+    #[test]
+    fn flat_record_leaves_the_buffer_unchanged_where_it_is_given_up() {
+        let mut out = b"before".to_vec();
+        let key = FlatKey::new("k").unwrap();
+        assert!(!FlatRecord::append(&mut out, |record| record.int(&key, 1).and(None)));
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn flat_key_refuses_keys_over_the_limit() {
+        let most = Limits::default().key;
+        assert!(FlatKey::new(&"k".repeat(most)).is_some());
+        assert!(FlatKey::new(&"k".repeat(most + 1)).is_none());
+    }
+}
