@@ -1,10 +1,10 @@
-//! The way of a short message over shared memory, file by file: what `channel/ends/in_place.rs` says of it is
+//! The path of a short message over shared memory, file by file: the list in `channel/ends/in_place.rs` is
 //! followed in the sources, from the call of the sending program to the bytes that the receiving one gets.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// A file, a function in it, and what this function calls next on the way.
+/// A file, a function in it, and what this function calls next on the path.
 type Step = (&'static str, &'static str, &'static [&'static str]);
 
 const SEND: [Step; 5] = [
