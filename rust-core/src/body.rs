@@ -1,10 +1,9 @@
 //! The body of a message: one block of bytes, or a rest with long arrays that are stored elsewhere.
 //!
-//! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and
-//! records where they belong. So over shared memory a long array is written once, into memory that
-//! the receiver maps, and is never copied behind a header. A use that needs one block
-//! ([`Body::whole`]) joins the parts then. This module is below `value` and `codec`, which both use
-//! it.
+//! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and records where
+//! they belong. So over shared memory a long array is written once, into memory that the receiver maps, and
+//! is never copied behind a header. A caller that needs one block ([`Body::whole`]) joins the parts. This
+//! module is below `value` and `codec`, which both use it.
 
 mod few;
 
@@ -16,8 +15,8 @@ use crate::buffers;
 
 pub(crate) use few::Few;
 
-/// From this many bytes on the elements of an array may be stored elsewhere than the rest of a
-/// message. Below, a copy is cheaper than a part.
+/// From this many bytes on the elements of an array may be stored elsewhere than the rest of a message. Below
+/// that, a copy is cheaper than a separate part.
 pub(crate) const PLACED_FROM: usize = 64 << 10;
 
 /// The elements of an array, and their position in the rest of the body.
@@ -31,8 +30,8 @@ pub(crate) struct Part {
 
 /// Decides where an encoder puts the elements of a long array.
 pub(crate) trait Placer {
-    /// Takes elements that belong behind `at` bytes of the rest, and returns true; false where the
-    /// encoder has to write them itself.
+    /// Stores elements that belong after the first `at` bytes of the rest and returns true; returns false if
+    /// the encoder has to write them itself.
     fn place(&mut self, at: usize, elements: &[u8]) -> bool;
 }
 
@@ -45,7 +44,7 @@ pub(crate) struct Split {
     parts: Few<Part>,
     /// The length of the whole body, in bytes.
     length: usize,
-    /// The body in one block, once it was needed.
+    /// The body in one block, made when first needed.
     whole: OnceLock<Bytes>,
 }
 
@@ -96,7 +95,7 @@ enum Form {
     Split(Arc<Split>),
 }
 
-// Every message contains a body: the parts are behind a pointer, so that few messages pay for them.
+// Every message contains a body: the parts are behind a pointer, so that a body without parts stays small.
 const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {

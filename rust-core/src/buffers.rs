@@ -1,10 +1,10 @@
-//! A pool of long blocks of memory, shared by all threads: messages of one kind have one length.
+//! A pool of long blocks of memory, shared by all threads: successive messages often have the same length.
 //!
-//! The allocator returns long blocks to the kernel, which then finds and clears page after page for
-//! the next one: for 1 MB that takes longer than to copy it three times. At most [`PLACES`] blocks
-//! with [`BYTES`] together are kept in a process. The pool is optional at every point: without a
-//! fitting block, or while another thread has the lock, the allocator is used. So a process that
-//! was forked while a thread held the lock loses the pool and nothing else.
+//! The allocator returns long blocks to the kernel, which then allocates and clears every page of the next
+//! one: for 1 MB that takes longer than copying it three times. At most [`PLACES`] blocks with [`BYTES`]
+//! together are kept in a process. The pool is optional at every point: without a fitting block, or while
+//! another thread has the lock, the allocator is used. So a process that was forked while a thread held the
+//! lock loses the pool and nothing else.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -19,7 +19,7 @@ const LONGEST: usize = 16 << 20;
 const PLACES: usize = 8;
 /// The greatest sum of their capacities, in bytes.
 const BYTES: usize = 32 << 20;
-/// A block is used for a length of at least this fraction of its capacity.
+/// A block is used only for a length of at least its capacity divided by this.
 const FRACTION: usize = 4;
 /// The room behind a long block for what follows it, in bytes.
 const SLACK: usize = 1024;
@@ -31,8 +31,7 @@ static SPARE: Mutex<Spare> = Mutex::new(Spare(Vec::new()));
 struct Spare(Vec<Vec<u8>>);
 
 impl Spare {
-    /// Removes and returns the shortest block with room for `length` bytes that is not much too
-    /// long.
+    /// Removes and returns the shortest block with room for `length` bytes that is not much longer.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let fits = |capacity: usize| (length..=length.saturating_mul(FRACTION)).contains(&capacity);
         let found = self.0.iter().enumerate().filter(|(_, block)| fits(block.capacity()));
@@ -93,15 +92,15 @@ pub fn keep(block: Vec<u8>) {
     drop(removed);
 }
 
-/// Makes room for `more` bytes behind the content of a block, where those are many in memory of the
-/// pool. Returns false where there is no memory for them.
+/// Makes room for `more` bytes behind the content of a block; for many bytes, with memory of the pool.
+/// Returns false if there is no memory for them.
 #[inline]
 #[must_use]
 pub fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
     if more < SHORTEST || block.capacity() - block.len() >= more {
         return true;
     }
-    // Without some slack the short item behind a long block would double the capacity.
+    // Without slack, a short item that follows would double the capacity.
     let more = more.saturating_add(SLACK);
     let mut longer = take(block.len().saturating_add(more));
     if longer.capacity() > 0 {

@@ -23,8 +23,9 @@ pub use peer_clock::PeerClock;
 pub enum Timeout {
     /// The time-out in the object's options; 30 s where they have none.
     ///
-    /// Loops differ: the `next` of a server, a subscriber, a controller and a service, what iterates and `run` go on for ever with it,
-    /// until `close` or a signal that asks the program to stop; `latest` does not wait for a publisher.
+    /// Loops differ: `next` of a server, a subscriber, a controller or a service, iterators and `run` wait
+    /// without end, until `close` or a signal that asks the program to stop; `latest` does not wait for a
+    /// publisher.
     #[default]
     Default,
     /// At most this long; zero never waits.
@@ -53,7 +54,7 @@ impl Timeout {
     /// # Errors
     /// `OutOfRange` for NaN and below zero.
     pub fn from_seconds(seconds: f64) -> Result<Timeout> {
-        // 2^64 seconds are what a `Duration` does not hold any more.
+        // A `Duration` holds less than 2^64 seconds.
         if seconds >= 18_446_744_073_709_551_616.0 {
             return Ok(Timeout::Forever);
         }
@@ -344,12 +345,12 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// How long is waited, for a text: `2.5 s`.
+    /// Returns the length of the wait as text: `2.5 s`.
     pub fn described(&self) -> String {
         self.duration.map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
     }
 
-    /// The error with the time that was waited in vain.
+    /// Returns the `Timeout` error, with the length of the wait.
     #[cold]
     pub fn timed_out(&self) -> Error {
         let text = match self.duration {

@@ -107,7 +107,7 @@ pub struct Header {
     pub correlation: u64,
     /// The time of sending: nanoseconds since 1970, by the sender's clock.
     pub sent: i64,
-    /// Of a record in a journal the first 8 bytes of its schema's fingerprint, 0 for none.
+    /// In a record of a journal, the first 8 bytes of its schema's fingerprint; 0 for none.
     pub schema: u64,
     /// The CRC-32C of the body, where [`flags::BODY_CHECKED`] is set.
     pub body_check: u32,
@@ -227,8 +227,8 @@ impl Header {
         words
     }
 
-    /// Parses the words of a header. `None` for all that [`Header::from_bytes`] refuses, which has
-    /// the reason. `check_sum` is as for [`Header::words`].
+    /// Parses the words of a header. `None` for a header that [`Header::from_bytes`] refuses; that function
+    /// returns the reason. `check_sum` is as for [`Header::words`].
     #[inline]
     pub(crate) fn from_words(
         words: &[u64; WORDS],
@@ -263,7 +263,7 @@ impl Header {
         })
     }
 
-    /// The same with the reason where they are refused: that of [`Header::from_bytes`].
+    /// The same, with the error of [`Header::from_bytes`] if they are refused.
     #[inline]
     pub(crate) fn try_from_words(
         words: &[u64; WORDS],

@@ -1,7 +1,8 @@
-//! The fuzzing targets that reach behind the public interface: any bytes give a value or an error, and what holds for both.
+//! Fuzzing targets for private functions: any bytes give a value or an error, which the targets check
+//! further.
 //!
-//! Only there under `cfg(fuzzing)` and in tests, which replay the seeds. The targets that need no more than the public interface
-//! are in `fuzz/`.
+//! Compiled only under `cfg(fuzzing)` and in tests, which replay the seeds. Targets that need only the public
+//! interface are in `fuzz/`.
 
 pub use crate::channel::handshake::fuzz as hello;
 pub use crate::channel::jsonrpc::fuzz as jsonrpc;
@@ -17,7 +18,7 @@ pub use crate::transport::spool::fuzz as spool;
 mod tests {
     use std::path::PathBuf;
 
-    /// Replays the seeds of a target, each by its name.
+    /// Replays the seeds of a target.
     fn replay(target: &str, run: fn(&[u8])) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
         let mut seeds: Vec<_> = std::fs::read_dir(&folder)

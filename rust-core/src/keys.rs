@@ -282,7 +282,7 @@ fn check_ownership(path: &Path, metadata: &Metadata, others: u32, because: &str)
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Opens a regular file without blocking, for a pipe either; returns it with its metadata.
+/// Opens a regular file, without blocking even if the path is a pipe; returns it with its metadata.
 fn open(path: &Path, doing: &str) -> Result<Option<(File, Metadata)>> {
     // Links are followed: keys may be kept elsewhere. Owner and mode of the target are checked.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;

@@ -105,7 +105,7 @@ impl Listed {
     }
 }
 
-/// How long a listing waits for the end of a connection to a process that is just ending.
+/// How long a listing waits for the end of a connection to a process that is ending.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(10);
 /// After this time without an answer a listener is listed as `Stalled`.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
@@ -115,7 +115,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 const FULL_TIMEOUT_BUDGET: Duration = Duration::from_secs(3);
 /// The time for each listener after that.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
-/// What a thread spends in all to query those again that had the short time and did not answer.
+/// The total time for querying those again that had the short time and did not answer.
 const RETRY_BUDGET: Duration = Duration::from_secs(1);
 /// Threads that query at the same time, at most.
 const MAX_PARALLEL: usize = 32;
@@ -147,9 +147,9 @@ pub fn segments(endpoint: &str) -> Result<Vec<u64>> {
     Place::of(&endpoint).and_then(|place| store.segments(&place)).map_err(|e| e.on(&endpoint))
 }
 
-/// Returns the user whose process on this machine has the other end of a TCP connection open, of
-/// which this process has the end `own`: for servers at a loopback address, which every user of the
-/// machine reaches. None for a caller that has disconnected, and if the kernel does not show it.
+/// Returns the user whose process on this machine has the end `from` of a TCP connection open, of which this
+/// process has the end `own`: for servers at a loopback address, which every user of the machine can reach.
+/// None if the caller has disconnected, or the kernel does not show it.
 pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Option<u32> {
     crate::sys::inet::user_calling(from, own)
 }
@@ -158,17 +158,17 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 /// `journal:` and `spool:`, held or not, sorted by name. Sockets at absolute paths (`unix:/…`) are
 /// not in that directory and not listed.
 ///
-/// Listeners are queried in parallel. One that does not answer is waited for 0.5 s, or 20 ms after
-/// such ones have taken 3 s, and once more at the end as far as a second in all allows; it is listed
-/// with that as its problem. Stale files of this user's dead processes are removed on the way; those
-/// of other users are listed with that as their problem.
+/// Listeners are queried in parallel. One that does not answer gets 0.5 s, or 20 ms once such listeners have
+/// taken 3 s, and is queried again at the end, for at most 1 s in all; it is listed with that as its problem.
+/// Stale files of this user's dead processes are removed on the way; those of other users are listed with
+/// that as their problem.
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(places_in_state_directory()?);
     examine_all(&places)
 }
 
-/// A name in a directory, when that was read.
+/// A name in a directory, at the time the directory was read.
 struct Found {
     endpoint: Endpoint,
     place: Place,
@@ -209,7 +209,7 @@ fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
     };
     let mut listed = std::thread::scope(|scope| {
         let help = |_| thread::start_scoped(scope, "linkspan-list", examine).ok();
-        // Without further threads, this one does all of it.
+        // If no further thread can be started, this one examines all.
         let helpers: Vec<_> = (1..places.len().min(MAX_PARALLEL)).map_while(help).collect();
         let mut listed = examine();
         for helper in helpers {
@@ -339,11 +339,12 @@ impl TimeoutBudget {
     }
 }
 
-/// Returns the state of a name that a process holds, or of another user's files there.
+/// Returns the state of a name that a process holds, or of files of another user there.
 fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
-    // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock costs
-    // more, because the kernel goes through all locks of the directory, so that many names would cost their square.
+    // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock
+    // costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
+    // the number of names.
     let is_socket = endpoint.transport().driver().listing_source() == ListingSource::Socket;
     let first = is_socket.then(|| query(endpoint, place, budget));
     if let Some(Ok(Some((listed_name, Reached::Answer)))) = first {

@@ -1,4 +1,4 @@
-//! The verbs as functions with default options: all that most programs need.
+//! The main operations as functions with default options, which is all that most programs need.
 //!
 //! Each is one call of an associated function with `Options::default()` and the default time-out.
 

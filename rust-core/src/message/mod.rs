@@ -32,7 +32,7 @@ pub use payload::Payload;
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone, Debug)]
 pub struct Message(
-    /// There until the drop.
+    /// `None` only during the drop.
     Option<Counted<Inner>>,
 );
 
@@ -97,8 +97,8 @@ impl Message {
         })))
     }
 
-    /// Returns a short message whose body `fill` writes, in the memory of the last one if that has
-    /// the same length: bytes in a ring are copied once, to where the program reads them.
+    /// Returns a short message whose body `fill` writes, in recycled memory if possible: bytes in a ring are
+    /// copied once, to where the program reads them.
     #[inline]
     pub(crate) fn filled(
         header: Header,
@@ -130,7 +130,7 @@ impl Message {
         Message::first_filled(header, body, source, limits, session)
     }
 
-    /// Returns the slow path of [`Message::filled`]: no message can be recycled.
+    /// The slow path of [`Message::filled`], when no message can be recycled.
     #[cold]
     fn first_filled(header: Header, body: Body, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
         let source = source.clone();
@@ -326,7 +326,7 @@ impl Message {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        // The last owner recycles the message; a message with others leaves the memory to them.
+        // Only the last owner recycles the message.
         if let Some(mut inner) = self.0.take()
             && inner.is_only()
         {

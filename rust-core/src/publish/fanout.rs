@@ -227,7 +227,8 @@ impl Fanout {
                 };
                 let mut pushed = 0;
                 for one in numbered {
-                    // Sent before it could drop out of the history without any subscriber having been sent it.
+                    // Send now, so that no message drops out of the history before it was sent to any
+                    // subscriber.
                     if history.is_much(pushed + one.1.body().len()) {
                         send_all(history);
                         pushed = 0;
@@ -379,7 +380,7 @@ impl Fanout {
     pub fn admit_without_hello(self: &Arc<Self>, connection: RawConnection, division: Division) {
         let _ = self.buffer.map(|bytes| connection.stream.limit_send_queue(bytes));
         let (tx, _) = plain::link(connection.stream.clone(), division, 0, false);
-        // A closed sending side means nothing here: such a subscriber may have closed it from the beginning.
+        // A closed sending side is not the end of such a subscriber, which may close it at once.
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
         let Way::Streams { history, .. } = &mut state.way else { return };
@@ -458,7 +459,7 @@ impl Fanout {
     /// Waits until so many subscribers are connected.
     ///
     /// # Errors
-    /// `Timeout` with how many were.
+    /// `Timeout` with how many are connected.
     pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         let waker = self.changed.arm()?;
         loop {

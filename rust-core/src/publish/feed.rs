@@ -150,7 +150,7 @@ impl Feed {
         Ok(Feed { way, session: 0, source, sequence, begin: 0, schemas, refused: None })
     }
 
-    /// Compares the schema of a record. The schema is there before the first record that names it.
+    /// Compares the schema of a record. A schema is stored before the first record that names it.
     fn checked(&mut self, frame: Option<Incoming>) -> Result<Polled> {
         let Some(frame) = frame else { return Ok(Polled::Empty) };
         match &mut self.schemas {

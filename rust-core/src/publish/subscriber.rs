@@ -229,7 +229,8 @@ impl Subscriber {
                     receive_state.update_readiness();
                     return Ok(Some(message));
                 }
-                // No publisher keeps the caller beyond its deadline by moving, or by frames that are no messages.
+                // The deadline is checked here, so that a publisher cannot delay the caller by moving or by
+                // frames that are no messages.
                 Ok(None) => {
                     empty_polls += 1;
                     if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {

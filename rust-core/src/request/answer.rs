@@ -1,10 +1,10 @@
 //! A request, its one answer, and the sending half to the client that sent it.
 //!
-//! A [`Request`] holds a reference to the [`ClientTx`] of its client, so that any thread can answer
-//! after the server has received other requests. Answers go out at once if the link has room; the
-//! rest waits here and the serving thread sends it when there is room (`pending` tells it). At most
-//! `max_message_size` bytes wait for one client: a client that sends requests and never reads
-//! answers is disconnected, and its answers are counted as dropped.
+//! A [`Request`] holds a reference to the [`ClientTx`] of its client, so that any thread can answer after the
+//! server has received other requests. Answers go out at once if the link has room; the rest waits here and
+//! the serving thread sends it when there is room (`pending`). At most `max_message_size` bytes wait for one
+//! client: a client that sends requests and never reads answers is disconnected, and its answers are counted
+//! as dropped.
 //!
 //! A request that is dropped without an answer is answered with an error, so that no client waits
 //! for a handler that panicked.
@@ -77,7 +77,7 @@ impl ClientTx {
     /// link go first.
     ///
     /// # Errors
-    /// `Malformed` if the client's hello has impossible claims.
+    /// `Malformed` if the client's hello claims what is impossible.
     pub fn new(
         tx: Tx,
         max_message_size: u64,
@@ -181,8 +181,8 @@ impl ClientTx {
         session_state.halves().inbox.ack_frame_sent(session, number);
     }
 
-    /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected
-    /// is dropped and counted, unless the client may come back for it.
+    /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
+    /// dropped and counted, unless the client may reconnect.
     ///
     /// # Errors
     /// An error about this answer alone, such as `TooLarge`: another answer may be given.
@@ -328,7 +328,7 @@ impl ClientTx {
     /// Records that the client has withdrawn a request, which the program may have got already. Only a
     /// server that stands for one of another machine can still do something about it.
     pub fn note_withdrawal(&self, request: u64) {
-        /// More are forgotten, and end with their deadlines.
+        /// Further ones are not recorded, and end with their deadlines.
         const MOST: usize = 1024;
         if self.options.machine.is_none() {
             return;
@@ -428,9 +428,9 @@ impl Request {
         self.until.map(|until| until.saturating_sub(since_boot()))
     }
 
-    /// Returns whether its caller waits no longer: it has withdrawn the request, or its connection has ended and it cannot
-    /// come back for the answer. Known after the server has looked for the next request, and for withdrawals only to a server
-    /// with [`Options::with_machine`].
+    /// Returns whether its caller waits no longer: it has withdrawn the request, or its connection has ended
+    /// and it cannot reconnect for the answer. Known after the server has polled for the next request, and
+    /// for withdrawals only to a server with [`Options::with_machine`].
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]

@@ -491,8 +491,8 @@ impl Clients {
         }
     }
 
-    /// Flushes waiting answers, arranges wake-ups for the rest, and disconnects clients that only
-    /// waited for answers. It looks at clients for which there is something to do, not at all.
+    /// Flushes waiting answers, arranges wake-ups for the rest, and disconnects clients that only waited for
+    /// answers. It visits only clients for which there is something to do.
     fn flush_pending(&mut self) {
         let clients = &self.clients;
         let finished = |token: &mut u64| clients.get(token).is_none_or(|c| !c.client_tx.has_unfinished());
@@ -573,7 +573,7 @@ impl Clients {
             client.send_ack(AckTrigger::Close);
         }
         if self.signal_watch.is_some() {
-            // A signal that caused the close stays readable.
+            // A signal that caused the close stays readable and would end each wait.
             self.epoll.remove(stop::waker());
         }
         // Frames are not received any more: only room for answers and the end of a connection wake this thread.

@@ -5,8 +5,8 @@
 //! work; a thread with work for it stores the work, then reads `parked`. A sequentially consistent
 //! fence between the two steps on each side makes sure that at least one of them sees the other.
 //!
-//! The work is a list of clients whose answers wait, so that the serving thread looks at these and
-//! not at every client.
+//! The work is a list of clients whose answers wait, so that the serving thread visits these and not every
+//! client.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
